@@ -1,0 +1,37 @@
+"""When to try again, and how long to wait first. Pure: the caller sleeps and keeps the time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .errors import StorageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Exponential backoff with full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015)."""
+
+    attempts: int = 8
+    """Attempts at most, the first included; a transfer that makes progress starts counting anew."""
+    unreached_attempts: int = 3
+    """Attempts at most while the server was never reached: a wrong address is reported at once."""
+    base: float = 0.05
+    """Seconds; bound of the first wait, doubled with each further one."""
+    cap: float = 2.0
+    """Seconds; no wait is longer, unless the server asks for it."""
+    max_asked: float = 10.0
+    """Seconds; a server that asks for longer is not waited for."""
+
+    def pause(
+        self, error: StorageError, failures: int, *, reached: bool, jitter: Callable[[], float] = random.random
+    ) -> float | None:
+        """Return the seconds to wait after the `failures`-th failure in a row, or None to give up."""
+        limit = self.attempts if reached else min(self.attempts, self.unreached_attempts)
+        if not error.retryable or failures >= limit:
+            return None
+        wait = min(self.cap, self.base * 2.0 ** (failures - 1)) * jitter()
+        if error.retry_after is None:
+            return wait
+        return None if error.retry_after > self.max_asked else error.retry_after + wait

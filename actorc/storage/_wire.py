@@ -1,0 +1,208 @@
+"""Messages to models and back, errors to gRPC status and back; each pair side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
+
+import grpc
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+
+from .errors import StorageError, error_class
+from .models import BucketInfo, ByteRange, Condition, ObjectInfo, ServerInfo
+
+SERVICE: Final = pb.DESCRIPTOR.services_by_name["StorageService"]
+DETAILS_KEY: Final = "grpc-status-details-bin"
+REQUEST_ID_KEY: Final = "x-request-id"
+ATTEMPT_KEY: Final = "x-attempt"
+ERROR_DOMAIN: Final = "storage.ignis"
+
+_ERROR_INFO_URL = "type.googleapis.com/google.rpc.ErrorInfo"
+_RETRY_INFO_URL = "type.googleapis.com/google.rpc.RetryInfo"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_STATUS_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def microseconds(moment: datetime) -> int:
+    """Return an aware time as whole microseconds since the epoch."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment(us: int) -> datetime:
+    """Return microseconds since the epoch as an aware UTC time."""
+    return _EPOCH + timedelta(microseconds=us)
+
+
+def object_message(info: ObjectInfo) -> pb.ObjectInfo:
+    """Return `info` as a message."""
+    return pb.ObjectInfo(
+        bucket=info.bucket,
+        key=info.key,
+        size=info.size,
+        etag=info.etag,
+        generation=info.generation,
+        crc32c=info.crc32c,
+        content_type=info.content_type,
+        metadata=dict(info.metadata),
+        last_modified_us=microseconds(info.last_modified),
+    )
+
+
+def object_info(message: pb.ObjectInfo) -> ObjectInfo:
+    """Return `message` as a model."""
+    return ObjectInfo(
+        bucket=message.bucket,
+        key=message.key,
+        size=message.size,
+        etag=message.etag,
+        generation=message.generation,
+        crc32c=message.crc32c,
+        content_type=message.content_type,
+        metadata=dict(message.metadata),
+        last_modified=moment(message.last_modified_us),
+    )
+
+
+def bucket_message(info: BucketInfo) -> pb.BucketInfo:
+    """Return `info` as a message."""
+    return pb.BucketInfo(name=info.name, created_us=microseconds(info.created_at))
+
+
+def bucket_info(message: pb.BucketInfo) -> BucketInfo:
+    """Return `message` as a model."""
+    return BucketInfo(name=message.name, created_at=moment(message.created_us))
+
+
+def condition_message(condition: Condition) -> pb.Condition:
+    """Return `condition` as a message."""
+    return pb.Condition(if_absent=condition.if_absent, if_match=condition.if_match or "")
+
+
+def condition(message: pb.Condition) -> Condition:
+    """Return `message` as a model."""
+    return Condition(if_absent=message.if_absent, if_match=message.if_match or None)
+
+
+def range_message(part: ByteRange) -> pb.ByteRange:
+    """Return `part` as a message."""
+    return pb.ByteRange(offset=part.offset, length=part.length)
+
+
+def byte_range(message: pb.ByteRange) -> ByteRange:
+    """Return `message` as a model."""
+    return ByteRange(message.offset, message.length if message.HasField("length") else None)
+
+
+def server_message(info: ServerInfo) -> pb.GetServerInfoResponse:
+    """Return `info` as a message."""
+    return pb.GetServerInfoResponse(
+        version=info.version,
+        engine=info.engine,
+        durable=info.durable,
+        max_chunk_size=info.max_chunk_size,
+        max_inline_size=info.max_inline_size,
+        auto_create_buckets=info.auto_create_buckets,
+        capabilities=info.capabilities,
+    )
+
+
+def server_info(message: pb.GetServerInfoResponse) -> ServerInfo:
+    """Return `message` as a model."""
+    return ServerInfo(
+        version=message.version,
+        engine=message.engine,
+        durable=message.durable,
+        max_chunk_size=message.max_chunk_size,
+        max_inline_size=message.max_inline_size,
+        auto_create_buckets=message.auto_create_buckets,
+        capabilities=tuple(message.capabilities),
+    )
+
+
+def status_code(error: StorageError) -> grpc.StatusCode:
+    """Return the gRPC status that stands for `error`."""
+    return grpc.StatusCode[error.status]
+
+
+def status_message(error: StorageError) -> pb.Status:
+    """Return `error` as the details that travel with its gRPC status."""
+    info = pb.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN)
+    facts = {"bucket": error.bucket, "key": error.key, "request_id": error.request_id, "code": error.code}
+    info.metadata.update({name: value for name, value in facts.items() if value})
+    info.metadata["retryable"] = "true" if error.retryable else "false"
+    message = pb.Status(code=status_code(error).value[0], message=error.message)
+    message.details.add(type_url=_ERROR_INFO_URL, value=info.SerializeToString())
+    if error.retry_after is not None:
+        whole = int(error.retry_after)
+        delay = pb.Duration(seconds=whole, nanos=int((error.retry_after - whole) * 1e9))
+        message.details.add(type_url=_RETRY_INFO_URL, value=pb.RetryInfo(retry_delay=delay).SerializeToString())
+    return message
+
+
+def error_from_status(message: pb.Status) -> StorageError:
+    """Return the error that `message` describes; understood also from servers of other versions."""
+    info, retry_after = pb.ErrorInfo(), None
+    for detail in message.details:
+        if detail.type_url == _ERROR_INFO_URL:
+            info.ParseFromString(detail.value)
+        elif detail.type_url == _RETRY_INFO_URL:
+            delay = pb.RetryInfo.FromString(detail.value).retry_delay
+            retry_after = delay.seconds + delay.nanos / 1e9
+    status = _STATUS_BY_NUMBER.get(message.code, grpc.StatusCode.UNKNOWN).name
+    facts = info.metadata
+    error = error_class(info.reason, status)(
+        message.message,
+        bucket=facts.get("bucket"),
+        key=facts.get("key"),
+        code=facts.get("code"),
+        request_id=facts.get("request_id", ""),
+        retry_after=retry_after,
+    )
+    error.retryable = facts.get("retryable") == "true" if "retryable" in facts else error.retryable
+    return error
+
+
+def error_from_rpc(rpc_error: grpc.RpcError, address: str) -> StorageError:
+    """Return the error that a failed call stands for; `address` says whom it was made to, and where that was set."""
+    details = _details(rpc_error)
+    if details is not None:
+        return error_from_status(details)
+    code = rpc_error.code() if isinstance(rpc_error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    return error_class("", code.name)(_transport_message(code, rpc_error, address))
+
+
+def _details(rpc_error: grpc.RpcError) -> pb.Status | None:
+    trailers: Any = rpc_error.trailing_metadata() if isinstance(rpc_error, grpc.Call) else None
+    for name, value in trailers or ():
+        if name == DETAILS_KEY and isinstance(value, bytes):
+            return pb.Status.FromString(value)
+    return None
+
+
+def _transport_message(code: grpc.StatusCode, rpc_error: grpc.RpcError, address: str) -> str:
+    said = rpc_error.details() if isinstance(rpc_error, grpc.Call) else str(rpc_error)
+    match code:
+        case grpc.StatusCode.UNAVAILABLE:
+            return f"no storage server answers at {address}; start 'lucas-storage serve' or correct it ({said})"
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return f"the storage server at {address} did not answer in time; retry, or pass a longer timeout="
+        case grpc.StatusCode.UNIMPLEMENTED:
+            return f"what listens at {address} is no storage server, or an older one; check host and port ({said})"
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return f"the storage server at {address} is busy; retry later ({said})"
+        case grpc.StatusCode.CANCELLED:
+            return "the call was cancelled"
+        case _:
+            return f"the call to {address} failed with {code.name}; is it a storage server? ({said})"
+
+
+@contextmanager
+def rpc_errors(address: str) -> Iterator[None]:
+    """Turn gRPC errors raised inside into those of `actorc.storage.errors`, the original chained."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise error_from_rpc(error, address) from error

@@ -1,0 +1,184 @@
+"""What calls raise, on both sides of the wire.
+
+::
+
+    StorageError
+    ├── NotFoundError
+    │   ├── BucketNotFoundError
+    │   └── ObjectNotFoundError
+    ├── PermissionError              also builtins.PermissionError
+    ├── NetworkError
+    │   └── DeadlineExceededError
+    ├── InvalidParameterError        also ValueError
+    │   └── InvalidRangeError
+    ├── AlreadyExistsError
+    ├── PreconditionFailedError
+    │   └── BucketNotEmptyError
+    ├── IntegrityError
+    ├── ResourceExhaustedError
+    └── UnsupportedError
+
+A class names its wire reason and its gRPC status once and files itself, so the tree is the table. What an engine
+raises inside the server is what the caller of the client catches: same class, same fields. Reasons are stored in logs
+and understood by clients of other versions; they are never renamed.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, ClassVar
+
+_BY_REASON: dict[str, type[StorageError]] = {}
+_BY_STATUS: dict[str, type[StorageError]] = {}
+
+
+class StorageError(Exception):
+    """Any failure of a storage operation; the base of every error of this package.
+
+    Attributes:
+        message: What happened and what to do next, without code or names.
+        code: Short CamelCase name of the kind of failure, such as ``NotFound``.
+        bucket: The bucket concerned, if one is.
+        key: The key concerned, if one is.
+        request_id: Identifies the call in the server's log; empty if it never reached a server.
+        retryable: Whether the same call may succeed later without any change.
+        retry_after: Seconds the server asks to wait before the next attempt, if it asked.
+    """
+
+    reason: ClassVar[str] = "INTERNAL"
+    status: ClassVar[str] = "INTERNAL"
+    default_code: ClassVar[str] = "StorageError"
+    default_retryable: ClassVar[bool] = False
+
+    def __init_subclass__(
+        cls, *, reason: str = "", status: str = "", code: str = "", retryable: bool | None = None, **kwargs: Any
+    ) -> None:
+        """File the class under its wire reason and, if it introduces one, its gRPC status."""
+        super().__init_subclass__(**kwargs)
+        cls.default_code = code or cls.default_code
+        cls.default_retryable = cls.default_retryable if retryable is None else retryable
+        if status:
+            cls.status = status
+            _BY_STATUS.setdefault(status, cls)
+        if reason:
+            cls.reason = reason
+            _BY_REASON[reason] = cls
+
+    def __init__(
+        self,
+        message: str,
+        code: str | None = None,
+        bucket: str | None = None,
+        key: str | None = None,
+        *,
+        request_id: str = "",
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        self.message = message
+        self.code = code or self.default_code
+        self.bucket = bucket
+        self.key = key
+        self.request_id = request_id
+        self.retryable = self.default_retryable if retryable is None else retryable
+        self.retry_after = retry_after
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{name}={value}" for name, value in (("bucket", self.bucket), ("key", self.key)) if value)
+        request = f" [request {self.request_id}]" if self.request_id else ""
+        return f"[{self.code}] {self.message}" + (f" ({where})" if where else "") + request
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+class _NamedError(StorageError):
+    """A `StorageError` whose class fixes the code, so that names follow the message directly."""
+
+    def __init__(
+        self, message: str, bucket: str | None = None, key: str | None = None, *, code: str | None = None, **fields: Any
+    ) -> None:
+        super().__init__(message, code, bucket, key, **fields)
+
+
+class NotFoundError(_NamedError, reason="NOT_FOUND", status="NOT_FOUND", code="NotFound"):
+    """What was named does not exist."""
+
+
+class BucketNotFoundError(NotFoundError, reason="BUCKET_NOT_FOUND"):
+    """The server holds no bucket of this name."""
+
+
+class ObjectNotFoundError(NotFoundError, reason="OBJECT_NOT_FOUND"):
+    """The bucket holds no object under this key, or not the generation asked for."""
+
+
+class PermissionError(
+    _NamedError,
+    builtins.PermissionError,
+    reason="PERMISSION_DENIED",
+    status="PERMISSION_DENIED",
+    code="PermissionDenied",
+):
+    """The caller is not known or may not do this."""
+
+
+class NetworkError(_NamedError, reason="NETWORK", status="UNAVAILABLE", code="NetworkError", retryable=True):
+    """The service could not be reached, or the connection broke and could not be resumed."""
+
+
+class DeadlineExceededError(
+    NetworkError, reason="DEADLINE_EXCEEDED", status="DEADLINE_EXCEEDED", code="DeadlineExceeded", retryable=True
+):
+    """No answer, or no progress of a transfer, within the time allowed."""
+
+
+class InvalidParameterError(
+    _NamedError, ValueError, reason="INVALID_PARAMETER", status="INVALID_ARGUMENT", code="InvalidParameter"
+):
+    """An argument breaks a rule; nothing was sent or changed."""
+
+
+class InvalidRangeError(InvalidParameterError, reason="INVALID_RANGE", status="OUT_OF_RANGE", code="InvalidRange"):
+    """The range begins behind the end of the object."""
+
+
+class AlreadyExistsError(_NamedError, reason="ALREADY_EXISTS", status="ALREADY_EXISTS", code="AlreadyExists"):
+    """The bucket, or with ``if_absent`` the key, is taken."""
+
+
+class PreconditionFailedError(
+    _NamedError, reason="PRECONDITION_FAILED", status="FAILED_PRECONDITION", code="PreconditionFailed"
+):
+    """The object is not the one the caller's condition names."""
+
+
+class BucketNotEmptyError(PreconditionFailedError, reason="BUCKET_NOT_EMPTY", code="BucketNotEmpty"):
+    """A bucket that still holds objects is not deleted."""
+
+
+class IntegrityError(_NamedError, reason="INTEGRITY", status="DATA_LOSS", code="Integrity"):
+    """Bytes do not match their checksum; nothing wrong was stored or handed out."""
+
+
+class ResourceExhaustedError(
+    _NamedError, reason="RESOURCE_EXHAUSTED", status="RESOURCE_EXHAUSTED", code="ResourceExhausted", retryable=True
+):
+    """The server is busy, or its disk is full."""
+
+
+class UnsupportedError(_NamedError, reason="UNSUPPORTED", status="UNIMPLEMENTED", code="Unsupported"):
+    """The peer, or the engine behind it, cannot do this."""
+
+
+def error_class(reason: str, status: str) -> type[StorageError]:
+    """Return the class for a wire reason; an unknown reason falls back to its gRPC status, then to `StorageError`."""
+    return _BY_REASON.get(reason) or _BY_STATUS.get(status) or StorageError
+
+
+def _restore(cls: type[StorageError], args: tuple[Any, ...], fields: dict[str, Any]) -> StorageError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error

@@ -1,0 +1,187 @@
+"""What calls take and return.
+
+Inside, values are frozen dataclasses; at the edge of the client they become plain dicts, typed as `TypedDict`, because
+users index them. The standard library is all this module needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple, TypedDict
+
+
+class Chunk(NamedTuple):
+    """Consecutive bytes of an object, with the checksum that proves them."""
+
+    offset: int
+    """Position of the first byte in the object."""
+    data: bytes | memoryview
+    crc32c: int
+    """CRC-32C of `data`, unsigned."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """Bytes ``offset`` up to, not including, ``offset + length``; without a length, up to the end."""
+
+    offset: int = 0
+    length: int | None = None
+
+    def clamp(self, size: int) -> tuple[int, int]:
+        """Return (first byte, byte after the last) within an object of `size` bytes."""
+        stop = size if self.length is None else min(size, self.offset + self.length)
+        return min(self.offset, size), max(stop, min(self.offset, size))
+
+
+WHOLE = ByteRange()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must be true of the present object for a change to happen; judged inside the commit."""
+
+    if_absent: bool = False
+    if_match: str | None = None
+    """The etag the present object must have."""
+
+
+ANY = Condition()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectAttributes:
+    """What a writer says about an object beside its bytes."""
+
+    content_type: str = "application/octet-stream"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectInfo:
+    """One generation of one object."""
+
+    bucket: str
+    key: str
+    size: int
+    """Bytes."""
+    etag: str
+    """Opaque; equal only for the same generation. Not a digest of the content."""
+    generation: int
+    """Grows with every write on a server; never reused."""
+    crc32c: int
+    """CRC-32C of the whole content, unsigned."""
+    content_type: str
+    metadata: Mapping[str, str]
+    last_modified: datetime
+    """Aware, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BucketInfo:
+    """A bucket."""
+
+    name: str
+    created_at: datetime
+    """Aware, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListQuery:
+    """Which objects of a bucket to list, in byte order of their UTF-8 keys."""
+
+    bucket: str
+    prefix: str = ""
+    delimiter: str = ""
+    """Any string; keys that contain it behind the prefix are rolled up into common prefixes. Empty: no rolling up."""
+    after: str = ""
+    """List only names strictly greater: a key, or a common prefix, which skips everything beneath it."""
+    limit: int = 1000
+    """Objects and common prefixes together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectPage:
+    """One page of a listing."""
+
+    objects: tuple[ObjectInfo, ...] = ()
+    common_prefixes: tuple[str, ...] = ()
+    next_after: str = ""
+    """Where the next page continues (`ListQuery.after`); empty on the last page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerInfo:
+    """What a server is and can do."""
+
+    version: str
+    engine: str
+    durable: bool
+    max_chunk_size: int
+    """Bytes of payload in one message."""
+    max_inline_size: int
+    """Bytes of an object that fit into one unary put."""
+    auto_create_buckets: bool
+    capabilities: tuple[str, ...]
+
+
+class PutResult(TypedDict):
+    """What a write returns."""
+
+    bucket: str
+    key: str
+    size: int
+    etag: str
+    content_type: str
+    generation: int
+
+
+class ObjectHead(PutResult):
+    """What `head_object` and listings return for one object."""
+
+    last_modified: datetime
+    metadata: dict[str, str]
+    crc32c: str
+    """Eight lower-case hexadecimal digits."""
+
+
+class ListResult(TypedDict):
+    """What `list_objects` returns."""
+
+    bucket: str
+    prefix: str
+    objects: list[ObjectHead]
+    common_prefixes: list[str]
+    is_truncated: bool
+    next_page_token: str | None
+
+
+class DownloadResult(TypedDict):
+    """What `download_file` returns."""
+
+    bucket: str
+    key: str
+    file_path: str
+    size: int
+    etag: str
+    generation: int
+
+
+class BucketResult(TypedDict):
+    """What bucket methods return for one bucket."""
+
+    name: str
+    created_at: datetime
+
+
+class ServerInfoResult(TypedDict):
+    """What `server_info` returns."""
+
+    version: str
+    engine: str
+    durable: bool
+    max_chunk_size: int
+    max_inline_size: int
+    auto_create_buckets: bool
+    capabilities: list[str]

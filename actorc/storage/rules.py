@@ -1,0 +1,187 @@
+"""What a bucket, a key and metadata may be, and every limit, with its unit.
+
+The client applies these before anything is sent, the server applies them with authority; the messages are the same.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from .errors import InvalidParameterError
+from .models import ByteRange, Condition
+
+KiB: Final = 1 << 10
+MiB: Final = 1 << 20
+GiB: Final = 1 << 30
+
+MAX_KEY_CHARACTERS: Final = 1024
+MAX_METADATA_BYTES: Final = 8 * KiB
+MAX_PAGE: Final = 1000
+"""Names in one page of a listing."""
+BLOCK_SIZE: Final = MiB
+"""Bytes covered by one stored checksum."""
+MAX_CHUNK_SIZE: Final = MiB
+"""Payload bytes in one message: throughput of gRPC in Python peaks here and falls for larger messages."""
+MAX_INLINE_SIZE: Final = MiB
+"""Objects up to this many bytes are put in one unary call."""
+MAX_MESSAGE_SIZE: Final = 8 * MiB
+DEFAULT_CHUNK_SIZE: Final = 5 * MiB
+"""Default part size of uploads; wire frames stay at `MAX_CHUNK_SIZE`."""
+MAX_OBJECT_SIZE: Final = 5 << 40
+"""Bytes: 5 TiB, the largest object S3 accepted for most of its life."""
+DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
+
+_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
+_HEADER_TEXT = re.compile(r"[^\x00-\x1f\x7f]*")
+
+
+def check_bucket(bucket: object) -> str:
+    """Return `bucket` if it is a valid bucket name.
+
+    Raises:
+        InvalidParameterError: It is not 3-63 lower-case letters, digits and hyphens, with a letter or digit at
+            both ends.
+    """
+    if not isinstance(bucket, str) or not _BUCKET.fullmatch(bucket):
+        shown = bucket if isinstance(bucket, str) else type(bucket).__name__
+        raise InvalidParameterError(
+            f"{shown!r} is not a bucket name; use 3-63 lower-case letters, digits and hyphens, "
+            "with a letter or digit at both ends"
+        )
+    return bucket
+
+
+def check_key(key: object, bucket: str | None = None) -> str:
+    """Return `key` if it is a valid object key.
+
+    Raises:
+        InvalidParameterError: It is not a string of 1-1024 characters, begins with ``/``, holds NUL or cannot be
+            written as UTF-8.
+    """
+    problem = _key_problem(key)
+    if problem:
+        raise InvalidParameterError(f"an object key {problem}", bucket=bucket)
+    assert isinstance(key, str)
+    return key
+
+
+def _key_problem(key: object) -> str:
+    if not isinstance(key, str):
+        return f"must be a str, not {type(key).__name__}"
+    if not 1 <= len(key) <= MAX_KEY_CHARACTERS:
+        return f"has 1-{MAX_KEY_CHARACTERS} characters, this one has {len(key)}"
+    if key.startswith("/"):
+        return "must not begin with '/'; drop the slash"
+    if "\x00" in key:
+        return "must not contain NUL"
+    return "" if _is_utf8(key) else "must be valid Unicode; this one holds lone surrogates"
+
+
+def check_prefix(text: object, what: str = "prefix") -> str:
+    """Return `text` if it can begin a key or delimit one.
+
+    Raises:
+        InvalidParameterError: It is no string, longer than a key, or not valid Unicode.
+    """
+    if not isinstance(text, str) or len(text) > MAX_KEY_CHARACTERS or not _is_utf8(text):
+        raise InvalidParameterError(f"a {what} is a str of at most {MAX_KEY_CHARACTERS} valid characters")
+    return text
+
+
+def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    """Return user metadata as a dict of its own.
+
+    Raises:
+        InvalidParameterError: A name or value is no valid text, a name is empty, or together they exceed 8 KiB.
+    """
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping):
+        raise InvalidParameterError(f"metadata is a dict of str to str, not {type(metadata).__name__}")
+    for name, value in metadata.items():
+        _check_metadata_item(name, value)
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
+    if size > MAX_METADATA_BYTES:
+        raise InvalidParameterError(f"metadata takes {size} bytes, at most {MAX_METADATA_BYTES} are allowed")
+    return dict(metadata)
+
+
+def _check_metadata_item(name: object, value: object) -> None:
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise InvalidParameterError("metadata names and values are str; convert them first")
+    if not name or not _is_utf8(name) or not _is_utf8(value):
+        raise InvalidParameterError("metadata names are not empty, and names and values are valid Unicode")
+
+
+def check_content_type(content_type: object) -> str:
+    """Return `content_type` if it can stand in a header.
+
+    Raises:
+        InvalidParameterError: It is no string, empty, longer than 255 characters, or holds control characters.
+    """
+    if not isinstance(content_type, str) or not 1 <= len(content_type) <= 255 or not _is_utf8(content_type):
+        raise InvalidParameterError("a content type is a str of 1-255 characters such as 'text/csv'")
+    if not _HEADER_TEXT.fullmatch(content_type):
+        raise InvalidParameterError("a content type holds no control characters")
+    return content_type
+
+
+def check_range(offset: object, length: object) -> ByteRange:
+    """Return the range if both ends make sense.
+
+    Raises:
+        InvalidParameterError: `offset` or `length` is negative or no int.
+    """
+    if not _is_count(offset) or not (length is None or _is_count(length)):
+        raise InvalidParameterError("offset and length are ints of 0 or more bytes; length=None reads to the end")
+    assert isinstance(offset, int)
+    assert length is None or isinstance(length, int)
+    return ByteRange(offset, length)
+
+
+def check_positive(value: object, what: str) -> int:
+    """Return `value` if it is a positive int.
+
+    Raises:
+        InvalidParameterError: It is not.
+    """
+    if not _is_count(value) or value == 0:
+        raise InvalidParameterError(f"{what} is an int of 1 or more, not {value!r}")
+    assert isinstance(value, int)
+    return value
+
+
+def check_condition(*, if_absent: bool, if_match: str | None) -> Condition:
+    """Return the condition if its halves do not contradict each other.
+
+    Raises:
+        InvalidParameterError: Both are given, or the etag is empty.
+    """
+    if if_absent and if_match is not None:
+        raise InvalidParameterError("if_absent and if_match exclude each other")
+    if if_match is not None and (not isinstance(if_match, str) or not if_match):
+        raise InvalidParameterError("if_match is the etag of an object, as put_object and head_object return it")
+    return Condition(if_absent=bool(if_absent), if_match=if_match)
+
+
+def guess_content_type(name: str) -> str:
+    """Return the MIME type that the file name extension of `name` stands for."""
+    guessed, encoding = mimetypes.guess_type(name)
+    if encoding == "gzip":
+        return "application/gzip"
+    return guessed or DEFAULT_CONTENT_TYPE
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import builtins
+import pickle
+
+import grpc
+import pytest
+
+import actorc.storage
+from actorc.storage import _wire, errors
+from actorc.storage.errors import NotFoundError, ResourceExhaustedError, StorageError
+
+
+def subclasses(cls: type) -> list[type]:
+    return [cls, *(deeper for child in cls.__subclasses__() for deeper in subclasses(child))]
+
+
+PUBLIC = [
+    cls for cls in subclasses(StorageError) if cls.__module__ == errors.__name__ and not cls.__name__.startswith("_")
+]
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_every_error_of_the_tree_is_exported(cls):
+    assert getattr(actorc.storage, cls.__name__) is cls
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_an_error_survives_pickling_whole(cls):
+    error = cls("gone", bucket="bucket", key="key", request_id="r1", retryable=True, retry_after=2.5)
+
+    copy = pickle.loads(pickle.dumps(error))
+
+    assert type(copy) is cls
+    assert (copy.__dict__, copy.args, str(copy)) == (error.__dict__, error.args, str(error))
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_an_error_crosses_the_wire_as_the_same_class_with_the_same_fields(cls):
+    error = cls("gone, look elsewhere", bucket="bucket", key="kéy", request_id="r1", retry_after=2.5)
+
+    copy = _wire.error_from_status(_wire.status_message(error))
+
+    assert type(copy) is cls
+    assert copy.__dict__ == error.__dict__
+
+
+def test_a_reason_of_a_later_version_is_understood_as_its_status():
+    message = _wire.status_message(NotFoundError("gone", "bucket"))
+    message.details[0].value = _wire.pb.ErrorInfo(reason="SHELF_NOT_FOUND").SerializeToString()
+
+    assert type(_wire.error_from_status(message)) is NotFoundError
+
+
+@pytest.mark.parametrize("code", list(grpc.StatusCode))
+def test_every_grpc_status_has_a_class(code):
+    assert issubclass(errors.error_class("", code.name), StorageError)
+
+
+def test_the_positional_constructors_of_the_platform_work():
+    base = StorageError("text", "Custom", "bucket", "key")
+    named = NotFoundError("text", "bucket", "key")
+
+    assert (base.message, base.code, base.bucket, base.key) == ("text", "Custom", "bucket", "key")
+    assert (named.message, named.code, named.bucket, named.key) == ("text", "NotFound", "bucket", "key")
+
+
+def test_the_codes_of_the_specification_are_kept():
+    codes = {cls.__name__: cls("x").code for cls in PUBLIC}
+
+    assert codes["NotFoundError"] == "NotFound"
+    assert codes["PermissionError"] == "PermissionDenied"
+    assert codes["NetworkError"] == "NetworkError"
+    assert codes["InvalidParameterError"] == "InvalidParameter"
+
+
+def test_a_permission_error_is_caught_by_the_builtin_name_too():
+    with pytest.raises(builtins.PermissionError, match="no entry"):
+        raise actorc.storage.PermissionError("no entry", "bucket", "key")
+
+
+def test_the_text_names_code_place_and_request():
+    error = ResourceExhaustedError("the disk is full", "bucket", "key", request_id="abc")
+
+    assert str(error) == "[ResourceExhausted] the disk is full (bucket=bucket, key=key) [request abc]"
