@@ -1,0 +1,127 @@
+"""Local files at the two ends of a transfer: a source that does not change, a target that is never partial."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING
+
+from .errors import IntegrityError, InvalidParameterError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+def checked_path(file_path: str | os.PathLike[str]) -> Path:
+    """Return `file_path` as a path.
+
+    Raises:
+        InvalidParameterError: It is no path.
+    """
+    try:
+        return Path(os.fsdecode(file_path))
+    except TypeError as error:
+        raise InvalidParameterError(f"a file path is a str or a Path, not {type(file_path).__name__}") from error
+
+
+class SteadyFile:
+    """A regular file, open for reading, that must not change while it is read.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InvalidParameterError: It is a directory or another thing that is no regular file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        _refuse_irregular(path.stat(), path)
+        self._path = path
+        self.file = path.open("rb", buffering=0)
+        self._before = self._state()
+
+    def _state(self) -> tuple[int, int]:
+        now = os.fstat(self.file.fileno())
+        return now.st_size, now.st_mtime_ns
+
+    def check(self) -> None:
+        """Raise `IntegrityError` if the file was written to since it was opened."""
+        if self._state() != self._before:
+            raise IntegrityError(f"{self._path} was written to while it was uploaded; nothing was stored, try again")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.file.close()
+
+
+def _refuse_irregular(status: os.stat_result, path: Path) -> None:
+    if stat.S_ISDIR(status.st_mode):
+        raise InvalidParameterError(f"{path} is a directory; name a file")
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidParameterError(f"{path} is no regular file; use upload_from_stream or download_to_stream")
+
+
+def check_target(path: Path, overwrite: bool) -> None:
+    """Check that a download may be written to `path`.
+
+    Raises:
+        FileExistsError: The file exists and `overwrite` is false.
+        InvalidParameterError: It is a directory or another thing that is no regular file.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return
+    _refuse_irregular(status, path)
+    if not overwrite:
+        raise _exists(path)
+
+
+def _exists(path: Path) -> FileExistsError:
+    return FileExistsError(f"{path} exists already; pass overwrite=True to replace it")
+
+
+@contextmanager
+def whole_target(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
+    """Open a file that appears under `path`, complete, when the body ends, and not at all if it raises.
+
+    Missing parent directories are made. A symbolic link is followed; a replaced file keeps its mode.
+
+    Raises:
+        FileExistsError: Somebody else made the file meanwhile and `overwrite` is false.
+    """
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".download-{os.urandom(8).hex()}.part")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+        _publish(temporary, target, overwrite)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _publish(temporary: Path, target: Path, overwrite: bool) -> None:
+    if overwrite:
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+        return
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise _exists(target) from None
+    except OSError:
+        # a file system without hard links; only the window between check and rename is unguarded there
+        check_target(target, overwrite)
+        temporary.replace(target)

@@ -1,0 +1,81 @@
+"""A bounded pipe between the thread that makes frames and the one that sends them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+
+_HEARTBEAT_SECONDS = 15.0
+
+
+class PipeClosedError(Exception):
+    """The reading end is gone; what is written now reaches nobody."""
+
+
+class FramePipe:
+    """Frames in order, at most `capacity` of them waiting.
+
+    Args:
+        capacity: Frames that may wait.
+        heartbeat: Makes a frame to send while the writer has had nothing to say for 15 seconds, so that the peer
+            can tell a slow source from a dead one.
+    """
+
+    def __init__(self, capacity: int, heartbeat: Callable[[], bytes]) -> None:
+        self._capacity = capacity
+        self._heartbeat = heartbeat
+        self._frames: deque[bytes] = deque()
+        self._changed = threading.Condition()
+        self._finished = False
+        self._broken = False
+
+    def put(self, frame: bytes, timeout: float) -> None:
+        """Append a frame.
+
+        Args:
+            frame: One serialized message.
+            timeout: Seconds to wait for room.
+
+        Raises:
+            PipeClosedError: `break_off` was called.
+            TimeoutError: No room came free in time.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._broken or len(self._frames) < self._capacity, timeout):
+                raise TimeoutError
+            if self._broken:
+                raise PipeClosedError
+            self._frames.append(frame)
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Say that no more frames come; those waiting are still read."""
+        with self._changed:
+            self._finished = True
+            self._changed.notify_all()
+
+    def break_off(self) -> None:
+        """Drop what waits and end both sides."""
+        with self._changed:
+            self._broken = True
+            self._frames.clear()
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            frame = self._next()
+            if frame is None:
+                return
+            yield frame
+
+    def _next(self) -> bytes | None:
+        with self._changed:
+            awake = self._changed.wait_for(lambda: self._frames or self._finished or self._broken, _HEARTBEAT_SECONDS)
+            if not awake:
+                return self._heartbeat()
+            if not self._frames:
+                return None
+            frame = self._frames.popleft()
+            self._changed.notify_all()
+            return frame

@@ -1,0 +1,119 @@
+"""One attempt at a call that sends a stream and hears back meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+
+from ._frames import WRITE_CHUNK_FIELD, encode_chunk
+from ._pipe import FramePipe, PipeClosedError
+from ._wire import error_from_status
+from .errors import DeadlineExceededError, NetworkError
+from .models import Chunk
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_FRAMES_WAITING = 4
+"""Bounds the memory of an upload to this many frames beside those in gRPC's own buffers."""
+
+
+class WriteCall:
+    """A running `WriteObject`. The source is read in the caller's thread, so its errors and Ctrl-C are the caller's.
+
+    Args:
+        method: The stream-stream multi-callable.
+        metadata: Sent with the call.
+        timeout: Seconds for the whole call; None for no limit.
+        idle_timeout: Seconds the server may let us wait at any point.
+    """
+
+    def __init__(self, method: Any, metadata: Any, timeout: float | None, idle_timeout: float) -> None:
+        self._sent = 0
+        self._idle_timeout = idle_timeout
+        self._answers: list[pb.WriteObjectResponse] = []
+        self._error: grpc.RpcError | None = None
+        self._ended = False
+        self._heard = threading.Condition()
+        self._pipe = FramePipe(_FRAMES_WAITING, self._heartbeat)
+        self._call = method(iter(self._pipe), timeout=timeout, metadata=metadata)
+        threading.Thread(target=self._listen, name="storage-upload", daemon=True).start()
+
+    def _heartbeat(self) -> bytes:
+        return encode_chunk(WRITE_CHUNK_FIELD, Chunk(self._sent, b"", 0))
+
+    def _listen(self) -> None:
+        error = None
+        try:
+            for message in self._call:
+                answer = pb.WriteObjectResponse.FromString(message)
+                with self._heard:
+                    self._answers.append(answer)
+                    self._heard.notify_all()
+                if answer.HasField("failed"):
+                    self._pipe.break_off()
+        except grpc.RpcError as caught:
+            error = caught
+        with self._heard:
+            self._error, self._ended = error, True
+            self._heard.notify_all()
+        self._pipe.break_off()
+
+    def send(self, frame: pb.WriteObjectRequest) -> None:
+        """Send a control frame."""
+        self._put(frame.SerializeToString())
+
+    def send_chunk(self, chunk: Chunk) -> None:
+        """Send bytes."""
+        self._put(encode_chunk(WRITE_CHUNK_FIELD, chunk))
+        self._sent = chunk.offset + len(chunk.data)
+
+    def finish(self) -> None:
+        """Say that no more frames come."""
+        self._pipe.finish()
+
+    def answer(self) -> pb.WriteObjectResponse:
+        """Wait for the next answer.
+
+        Raises:
+            StorageError: The server refused, in band or by status.
+            DeadlineExceededError: It said nothing for the idle timeout.
+        """
+        with self._heard:
+            if not self._heard.wait_for(lambda: self._answers or self._ended, self._idle_timeout):
+                raise self._silence()
+            answer = self._answers.pop(0) if self._answers else None
+        if answer is None:
+            raise self._error or NetworkError("the server ended an upload without an answer")
+        if answer.HasField("failed"):
+            raise error_from_status(answer.failed)
+        return answer
+
+    def _put(self, frame: bytes) -> None:
+        try:
+            self._pipe.put(frame, self._idle_timeout)
+        except TimeoutError:
+            raise self._silence() from None
+        except PipeClosedError:
+            self._raise_refusal()
+
+    def _raise_refusal(self) -> None:
+        while True:
+            self.answer()
+
+    def _silence(self) -> DeadlineExceededError:
+        return DeadlineExceededError(f"the server took and said nothing for {self._idle_timeout:g} s")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pipe.break_off()
+        self._call.cancel()
