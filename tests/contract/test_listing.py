@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from actorc.storage import InvalidParameterError
+
+KEYS = ["a", "a/", "a/1", "a/2/x", "a/2/y", "a-b", "b", "b/1", "c//d", "é", "日本"]
+
+
+@pytest.fixture
+def listed(storage):
+    for key in KEYS:
+        storage.put_object("bucket", key, key.encode())
+    return storage
+
+
+def names(page):
+    return [found["key"] for found in page["objects"]]
+
+
+def test_keys_come_in_byte_order(listed):
+    assert names(listed.list_objects("bucket")) == sorted(KEYS, key=str.encode)
+
+
+def test_a_listed_object_is_described_as_by_head(listed):
+    for found in listed.list_objects("bucket", "a/2")["objects"]:
+        assert found == listed.head_object("bucket", found["key"])
+
+
+@pytest.mark.parametrize("prefix", ["", "a", "a/", "a/2", "b/1", "nothing", "é"])
+def test_a_prefix_is_text_and_not_a_path_segment(listed, prefix):
+    expected = sorted((key for key in KEYS if key.startswith(prefix)), key=str.encode)
+
+    page = listed.list_objects("bucket", prefix)
+
+    assert names(page) == expected
+    assert (page["prefix"], page["is_truncated"], page["next_page_token"]) == (prefix, False, None)
+
+
+def test_a_delimiter_rolls_names_up(listed):
+    page = listed.list_objects("bucket", delimiter="/")
+
+    assert names(page) == ["a", "a-b", "b", "é", "日本"]
+    assert page["common_prefixes"] == ["a/", "b/", "c/"]
+
+
+def test_a_delimiter_counts_behind_the_prefix_only(listed):
+    page = listed.list_objects("bucket", "a/", delimiter="/")
+
+    assert names(page) == ["a/", "a/1"]
+    assert page["common_prefixes"] == ["a/2/"]
+
+
+def test_any_text_delimits(listed):
+    page = listed.list_objects("bucket", delimiter="/2/")
+
+    assert page["common_prefixes"] == ["a/2/"]
+
+
+@pytest.mark.parametrize("delimiter", ["", "/", "//"])
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_pages_join_to_the_whole_listing(listed, delimiter, size):
+    keys, prefixes, token = [], [], None
+    while True:
+        page = listed.list_objects("bucket", max_keys=size, delimiter=delimiter, page_token=token)
+        assert len(page["objects"]) + len(page["common_prefixes"]) <= size
+        keys += names(page)
+        prefixes += page["common_prefixes"]
+        token = page["next_page_token"]
+        assert page["is_truncated"] == (token is not None)
+        if token is None:
+            break
+    whole = listed.list_objects("bucket", delimiter=delimiter)
+
+    assert (keys, prefixes) == (names(whole), whole["common_prefixes"])
+
+
+def test_an_empty_bucket_lists_nothing(storage):
+    page = storage.list_objects("bucket")
+
+    assert (page["objects"], page["common_prefixes"], page["is_truncated"]) == ([], [], False)
+
+
+def test_a_page_token_survives_the_object_it_names(listed):
+    page = listed.list_objects("bucket", max_keys=3)
+    for found in page["objects"]:
+        listed.delete_object("bucket", found["key"])
+    rest = listed.list_objects("bucket", page_token=page["next_page_token"])
+
+    assert names(rest) == sorted(KEYS, key=str.encode)[3:]
+
+
+@pytest.mark.parametrize("forged", ["nonsense", "AAAA", "é"])
+def test_a_forged_page_token_is_refused(listed, forged):
+    with pytest.raises(InvalidParameterError):
+        listed.list_objects("bucket", page_token=forged)
+
+
+def test_a_page_token_belongs_to_its_listing(listed):
+    token = listed.list_objects("bucket", max_keys=2)["next_page_token"]
+
+    with pytest.raises(InvalidParameterError):
+        listed.list_objects("bucket", "a", page_token=token)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    keys=st.sets(
+        st.text(alphabet="ab/é", min_size=1, max_size=6).filter(lambda key: not key.startswith("/")), max_size=12
+    ),
+    prefix=st.text(alphabet="ab/", max_size=3),
+    delimiter=st.sampled_from(["", "/", "b", "//"]),
+    size=st.integers(1, 4),
+)
+def test_any_listing_equals_one_computed_by_hand(storage, keys, prefix, delimiter, size):
+    for found in storage.list_objects("bucket")["objects"]:
+        storage.delete_object("bucket", found["key"])
+    for key in keys:
+        storage.put_object("bucket", key, b"")
+    matching = [key for key in keys if key.startswith(prefix)]
+    rolled = {
+        key[: key.index(delimiter, len(prefix)) + len(delimiter)]
+        if delimiter and delimiter in key[len(prefix) :]
+        else key
+        for key in matching
+    }
+    expected = sorted(rolled, key=str.encode)
+
+    found, token = [], None
+    while True:
+        page = storage.list_objects("bucket", prefix, size, delimiter=delimiter, page_token=token)
+        found += sorted([*names(page), *page["common_prefixes"]], key=str.encode)
+        token = page["next_page_token"]
+        if token is None:
+            break
+
+    assert found == expected

@@ -1,0 +1,129 @@
+"""A TCP proxy between client and server that does what networks do."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import socket
+import threading
+
+import pytest
+
+from actorc.storage import RetryPolicy, StorageClient
+from actorc.storage.testing import local_server
+
+QUICK = RetryPolicy(attempts=40, unreached_attempts=40, base=0.001, cap=0.02)
+
+
+class Fault:
+    """What happens to the bytes of one direction of one connection: nothing, unless told."""
+
+    def __init__(self, *, cut_after=None, stall_after=None, flip_at=None):
+        self.cut_after = cut_after
+        self.stall_after = stall_after
+        self.flip_at = flip_at
+        self._seen = 0
+
+    def apply(self, data):
+        """Return the bytes to pass on; raises ConnectionError to cut."""
+        start, self._seen = self._seen, self._seen + len(data)
+        if self.flip_at is not None and start <= self.flip_at < self._seen:
+            at = self.flip_at - start
+            data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        if self.cut_after is not None and self._seen > self.cut_after:
+            raise ConnectionError
+        if self.stall_after is not None and self._seen > self.stall_after:
+            return b""
+        return data
+
+
+class Proxy:
+    """Passes connections on to `target`; `plan` gives the (up, down) faults of each new one, then none."""
+
+    def __init__(self, target):
+        host, port = target.rsplit(":", 1)
+        self._target = (host, int(port))
+        self.plan = []
+        self.connections = 0
+        self._sockets = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self.connections += 1
+                up, down = self.plan.pop(0) if self.plan else (Fault(), Fault())
+                server = socket.create_connection(self._target)
+                self._sockets += [client, server]
+                for source, sink, fault in ((client, server, up), (server, client, down)):
+                    threading.Thread(target=self._pump, args=(source, sink, fault), daemon=True).start()
+
+    def _pump(self, source, sink, fault):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                passed = fault.apply(data)
+                if passed:
+                    sink.sendall(passed)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def drop_all(self):
+        """Cut every connection there is."""
+        for end in self._sockets:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        # shutdown wakes the accepting thread; close alone would not
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.drop_all()
+        for end in self._sockets:
+            end.close()
+
+
+@pytest.fixture
+def server(tmp_path):
+    with local_server((tmp_path / "data").as_uri()) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(server):
+    running = Proxy(server.endpoint)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def client(proxy):
+    """A client behind the proxy that retries without waiting long and gives up on a short silence."""
+    with StorageClient(proxy.endpoint, idle_timeout=0.5, retry=QUICK) as it:
+        yield it
+
+
+@pytest.fixture
+def direct(server):
+    with StorageClient(server.endpoint) as it:
+        yield it
+
+
+@pytest.fixture
+def fault():
+    return Fault
+
+
+@pytest.fixture
+def http_port():
+    """A port where a server of another kind answers."""
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as other:
+        thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield other.server_address[1]
+        other.shutdown()
+        thread.join()

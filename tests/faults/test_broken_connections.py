@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import pytest
+
+from actorc.storage import DeadlineExceededError, NetworkError, RetryPolicy, StorageClient
+
+MiB = 1 << 20
+BIG = bytes(range(256)) * (8 * MiB // 256)
+
+
+@pytest.mark.parametrize("after", [1, MiB // 2, MiB, 3 * MiB + 17, 8 * MiB])
+def test_a_download_cut_at_any_byte_goes_on_where_it_broke(proxy, client, direct, fault, after):
+    direct.put_object("bucket", "key", BIG)
+    proxy.plan = [(fault(), fault(cut_after=after))]
+
+    assert client.get_object("bucket", "key") == BIG
+    assert proxy.connections >= 2
+
+
+def test_a_download_cut_again_and_again_still_arrives(proxy, client, direct, fault):
+    direct.put_object("bucket", "key", BIG)
+    proxy.plan = [(fault(), fault(cut_after=int(1.4 * MiB))) for _ in range(7)]
+
+    assert client.get_object("bucket", "key") == BIG
+
+
+def test_a_resumed_download_stays_with_its_generation(proxy, client, direct, fault):
+    direct.put_object("bucket", "key", BIG)
+    proxy.plan = [(fault(), fault(cut_after=4 * MiB))]
+    pieces = client.stream_object("bucket", "key")
+    first = next(pieces)
+    direct.put_object("bucket", "key", b"replaced")
+
+    assert first + b"".join(pieces) == BIG
+
+
+@pytest.mark.parametrize("after", [1, MiB, 5 * MiB])
+def test_an_upload_of_a_buffer_is_sent_again(proxy, client, direct, fault, after):
+    proxy.plan = [(fault(cut_after=after), fault())]
+    put = client.put_object("bucket", "key", BIG)
+
+    assert direct.get_object("bucket", "key") == BIG
+    assert direct.head_object("bucket", "key")["generation"] == put["generation"]
+
+
+def test_an_upload_that_cannot_be_read_again_fails_and_publishes_nothing(proxy, client, direct, fault):
+    proxy.plan = [(fault(cut_after=2 * MiB), fault())]
+    with pytest.raises(NetworkError):
+        client.upload_from_stream("bucket", "key", iter([BIG]))
+
+    assert not direct.object_exists("bucket", "key")
+
+
+@pytest.mark.parametrize("at", [MiB, 6 * MiB])
+def test_a_flipped_bit_never_reaches_the_caller(proxy, client, direct, fault, at):
+    direct.put_object("bucket", "key", BIG)
+    proxy.plan = [(fault(), fault(flip_at=at))]
+
+    assert client.get_object("bucket", "key") == BIG
+
+
+@pytest.mark.parametrize("at", [MiB, 6 * MiB])
+def test_a_flipped_bit_is_never_stored(proxy, client, direct, fault, at):
+    proxy.plan = [(fault(flip_at=at), fault())]
+    client.put_object("bucket", "key", BIG)
+
+    assert direct.get_object("bucket", "key") == BIG
+
+
+def test_a_connection_that_stalls_is_left_and_a_new_one_resumes(proxy, client, direct, fault):
+    direct.put_object("bucket", "key", BIG)
+    proxy.plan = [(fault(), fault(stall_after=3 * MiB))]
+
+    assert client.get_object("bucket", "key") == BIG
+    assert proxy.connections == 2
+
+
+def test_a_server_that_stays_silent_is_given_up(proxy, fault):
+    proxy.plan = [(fault(), fault(stall_after=0)) for _ in range(50)]
+    patience = RetryPolicy(attempts=3, base=0.001)
+    with StorageClient(proxy.endpoint, idle_timeout=0.2, timeout=0.5, retry=patience) as client:
+        for call in (client.get_object, client.head_object):
+            with pytest.raises(DeadlineExceededError):
+                call("bucket", "key")
+
+
+def test_a_server_that_takes_no_bytes_is_given_up(proxy, client, fault):
+    proxy.plan = [(fault(stall_after=MiB), fault()) for _ in range(50)]
+
+    with pytest.raises(DeadlineExceededError):
+        client.upload_from_stream("bucket", "key", iter([BIG] * 8))
+
+
+def test_a_lost_reply_is_not_a_second_write(proxy, client, direct, fault):
+    client.server_info()
+    proxy.drop_all()
+    proxy.plan = [(fault(), fault(cut_after=200))]
+    put = client.put_object("bucket", "key", b"once", if_absent=True)
+
+    assert direct.head_object("bucket", "key")["generation"] == put["generation"]
+
+
+def test_a_caller_that_stops_reading_lets_go_of_the_stream(client, direct, server):
+    direct.put_object("bucket", "key", BIG)
+    for _ in range(100):
+        pieces = client.stream_object("bucket", "key")
+        next(pieces)
+        pieces.close()
+
+    assert client.get_object("bucket", "key", length=3) == BIG[:3]
+
+
+def test_a_local_file_is_whole_after_a_broken_download(proxy, client, direct, fault, tmp_path):
+    direct.put_object("bucket", "key", BIG)
+    proxy.plan = [(fault(), fault(cut_after=3 * MiB))]
+    client.download_file("bucket", "key", tmp_path / "out.bin")
+
+    assert (tmp_path / "out.bin").read_bytes() == BIG
+    assert [found.name for found in tmp_path.glob("*out*")] == ["out.bin"]
+
+
+def test_a_refused_connection_is_reported_at_once_with_its_origin(free_port):
+    with StorageClient(f"127.0.0.1:{free_port}") as client, pytest.raises(NetworkError) as caught:
+        client.head_object("bucket", "key")
+
+    assert f"127.0.0.1:{free_port} (from the endpoint argument)" in caught.value.message
+    assert "lucas-storage serve" in caught.value.message
+
+
+def test_a_port_where_something_else_listens_is_told_apart(http_port):
+    with StorageClient(f"127.0.0.1:{http_port}") as client, pytest.raises(NetworkError) as caught:
+        client.head_object("bucket", "key", timeout=5)
+
+    assert str(http_port) in caught.value.message
