@@ -1,0 +1,144 @@
+"""What the plugin raises.
+
+::
+
+    StorageError
+    └── ArtifactError                adds ref, function, param
+        ├── ArtifactNotFoundError    also NotFoundError
+        ├── DigestMismatchError      also IntegrityError
+        ├── InvalidRefError          also InvalidParameterError
+        ├── SettingsError            also InvalidParameterError
+        │   └── UnknownStoreError
+        ├── NoFormatError            also InvalidParameterError
+        ├── UnknownFormatError       also UnsupportedError
+        ├── MissingDependencyError   also UnsupportedError
+        ├── UnsafeFormatError        also PermissionError
+        ├── DecodeError
+        ├── EmptyUpstreamError
+        └── FunctionLoadError
+
+Lucas shows an error to its caller as the text up to the next colon, so every message begins with a complete clause
+without one. None of these crosses the storage wire; they add no wire reasons.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from actorc.storage.errors import (
+    IntegrityError,
+    InvalidParameterError,
+    NotFoundError,
+    PermissionError,
+    StorageError,
+    UnsupportedError,
+)
+
+if TYPE_CHECKING:
+    from .refs import ArtifactRef
+
+__all__ = [
+    "ArtifactError",
+    "ArtifactNotFoundError",
+    "DecodeError",
+    "DigestMismatchError",
+    "EmptyUpstreamError",
+    "FunctionLoadError",
+    "IntegrityError",
+    "InvalidParameterError",
+    "InvalidRefError",
+    "MissingDependencyError",
+    "NoFormatError",
+    "NotFoundError",
+    "PermissionError",
+    "SettingsError",
+    "StorageError",
+    "UnknownFormatError",
+    "UnknownStoreError",
+    "UnsafeFormatError",
+    "UnsupportedError",
+]
+
+
+class ArtifactError(StorageError):
+    """Any failure of the plugin itself.
+
+    Attributes:
+        ref: The reference concerned, if one is.
+        function: Name of the workflow function concerned; may be filled in while the error passes the boundary.
+        param: Name of its parameter concerned; likewise.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        code: str | None = None,
+        bucket: str | None = None,
+        key: str | None = None,
+        *,
+        ref: ArtifactRef | None = None,
+        function: str | None = None,
+        param: str | None = None,
+        **fields: Any,
+    ) -> None:
+        if ref is not None:
+            bucket, key = bucket or ref.bucket or None, key or ref.key or None
+        super().__init__(message, code, bucket, key, **fields)
+        self.ref = ref
+        self.function = function
+        self.param = param
+
+    def __str__(self) -> str:
+        names = ((f"parameter {self.param!r}", self.param), (f"{self.function!r}", self.function))
+        place = " of ".join(text for text, given in names if given)
+        text = super().__str__()
+        head = f"[{self.code}] "
+        return f"{head}{place}, {text.removeprefix(head)}" if place else text
+
+
+class ArtifactNotFoundError(NotFoundError, ArtifactError):
+    """The store no longer holds what a reference names."""
+
+
+class DigestMismatchError(IntegrityError, ArtifactError):
+    """Bytes do not match the digest in their reference; they were not decoded."""
+
+
+class InvalidRefError(InvalidParameterError, ArtifactError, code="InvalidRef"):
+    """A text or dict that claims to be a reference is none."""
+
+
+class SettingsError(InvalidParameterError, ArtifactError, code="Settings"):
+    """A setting cannot be used; the message names the variable, file or argument it came from."""
+
+
+class UnknownStoreError(SettingsError, code="UnknownStore"):
+    """A reference names a store for which this process has no endpoint."""
+
+
+class NoFormatError(InvalidParameterError, ArtifactError, code="NoFormat"):
+    """A value cannot be stored, or not in the format asked for."""
+
+
+class UnknownFormatError(UnsupportedError, ArtifactError, code="UnknownFormat"):
+    """A reference names a format that is not installed here."""
+
+
+class MissingDependencyError(UnsupportedError, ArtifactError, code="MissingDependency"):
+    """A format needs a package that is not installed; the message names the extra that brings it."""
+
+
+class UnsafeFormatError(PermissionError, ArtifactError, code="UnsafeFormat"):
+    """A format that can run code was refused: denied, unsigned, or signed with another key."""
+
+
+class DecodeError(ArtifactError, code="Decode"):
+    """Verified bytes could not be turned back into a value here."""
+
+
+class EmptyUpstreamError(ArtifactError, code="EmptyUpstream"):
+    """A parameter arrived empty, which is what a failed upstream step leaves behind."""
+
+
+class FunctionLoadError(ArtifactError, code="FunctionLoad"):
+    """The user's function could not be unpickled on the worker; ``__cause__`` says why."""

@@ -1,0 +1,195 @@
+"""Formats: how values become bytes, and which format takes which value.
+
+A reference names its format by a versioned id, never by an import path, so code may move. Formats of other packages are
+found through the entry point group ``lucas_storage.formats``, whose names are format ids: importing the entry point
+registers the format.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from lucas_storage.errors import DecodeError, UnknownFormatError
+from lucas_storage.signing import demand
+
+from .arrays import NpyFormat
+from .base import Encoded, Format, MemorySource, Source, not_mine, stored
+from .pickles import PickleFormat
+from .tables import ArrowFormat, ParquetFormat
+from .text import BytesFormat, JsonFormat, TextFormat, is_json
+
+if TYPE_CHECKING:
+    from lucas_storage.signing import Verified
+
+__all__ = [
+    "Encoded",
+    "Format",
+    "MemorySource",
+    "Source",
+    "format_by_id",
+    "format_for",
+    "is_json",
+    "register_format",
+]
+
+C = TypeVar("C", bound=type)
+
+logger = logging.getLogger(__name__)
+
+GROUP: Final = "lucas_storage.formats"
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}/[a-z0-9][a-z0-9._-]{0,62}@[1-9][0-9]{0,5}")
+
+_PICKLE: Final = PickleFormat()
+_BUILT_IN: Final[tuple[Format, ...]] = (
+    TextFormat(),
+    JsonFormat(),
+    BytesFormat(),
+    NpyFormat(),
+    ArrowFormat(),
+)
+"""Asked in this order for a value that asks for no format itself."""
+_FORMATS: Final[dict[str, Format]] = {one.id: one for one in (*_BUILT_IN, ParquetFormat(), _PICKLE)}
+_BY_TYPE: Final[dict[type, Format]] = {}
+
+
+def format_by_id(format_id: str) -> Format:
+    """Return the format that a reference names.
+
+    Raises:
+        UnknownFormatError: It is neither built in nor registered, and no installed package brings it.
+    """
+    if format_id not in _FORMATS:
+        _load_entry_points(lambda name: name == format_id)
+    try:
+        return _FORMATS[format_id]
+    except KeyError:
+        raise UnknownFormatError(
+            f"format {format_id} is not installed here; install the package that registers it, or upgrade lucas-storage"
+        ) from None
+
+
+def format_for(value: object, requested: str | None = None) -> Format:
+    """Return the format to store `value` in.
+
+    Args:
+        value: Nothing is imported for it that is not loaded already, but pyarrow for a DataFrame.
+        requested: A format id such as ``parquet@1``, or its name without the version, which takes the newest.
+            None lets the type of the value decide; what nothing else holds is pickled, and the caller must
+            see to `lucas_storage.signing`.
+
+    Raises:
+        UnknownFormatError: No such format is installed here. Whether the one asked for holds the value is found out
+            by its `encode`.
+        MissingDependencyError: The value is a DataFrame, and pyarrow is not installed.
+    """
+    if requested is not None:
+        return _requested(requested)
+    found = _BY_TYPE.get(type(value)) or next((one for one in _BUILT_IN if one.handles(value)), None)
+    if found is None:
+        _load_all()
+    return found or _BY_TYPE.get(type(value), _PICKLE)
+
+
+def register_format(format_id: str, *types: type, safe: bool) -> Callable[[C], C]:
+    """Register the decorated class as the format of `types`, exactly these and not their subclasses.
+
+    The class is instantiated without arguments and has two methods: ``encode(value)``, which returns bytes, a buffer or
+    an iterable of buffers, and ``decode(source, want)``, which returns the value from ``source.read()`` or
+    ``source.path()``; `want` is a word such as ``ndarray`` or ``any``. ``content_type`` and ``extension`` are optional.
+
+    Args:
+        format_id: A name with its owner and version, such as ``acme/graph@2``. It is kept in references for ever: a
+            changed encoding needs a new number.
+        types: The classes it holds.
+        safe: Whether decoding never runs code from the bytes. If False, only signed references are read.
+
+    Raises:
+        ValueError: The id has another form, or is taken by another class.
+    """
+    if not _ID.fullmatch(format_id):
+        raise ValueError(f"{format_id!r} is no format id; write owner/name@version, such as acme/graph@2")
+
+    def register(cls: C) -> C:
+        taken = _FORMATS.get(format_id)
+        if isinstance(taken, _Registered) and taken.origin != (cls.__module__, cls.__qualname__):
+            raise ValueError(f"the format id {format_id} is taken by {'.'.join(taken.origin)}; choose another name")
+        one = _Registered(format_id, cls, types, safe=safe)
+        _FORMATS[format_id] = one
+        _BY_TYPE.update(dict.fromkeys(types, one))
+        return cls
+
+    return register
+
+
+class _Registered(Format):
+    """A format of another package."""
+
+    def __init__(self, format_id: str, cls: type, types: Iterable[type], *, safe: bool) -> None:
+        self._codec = cls()
+        self._types = frozenset(types)
+        self.id = format_id
+        self.safe = safe
+        self.origin = (cls.__module__, cls.__qualname__)
+        self.content_type = getattr(cls, "content_type", Format.content_type)
+        self.extension = getattr(cls, "extension", Format.extension)
+
+    def handles(self, value: object) -> bool:
+        return type(value) in self._types
+
+    def encode(self, value: Any) -> Encoded:
+        if not self.handles(value):
+            raise not_mine(self.id, value, "let the value decide its format")
+        return Encoded.of(self._codec.encode(value))
+
+    def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:
+        as_stored = stored(source, want)
+        if as_stored is not None:
+            return as_stored
+        if not self.safe:
+            demand(proof, self.id)
+        try:
+            return self._codec.decode(source, want)
+        except Exception as error:
+            raise DecodeError(
+                f"an artifact of format {self.id} could not be decoded, {type(error).__name__}"
+            ) from error
+
+
+def _requested(requested: str) -> Format:
+    if "@" in requested:
+        return format_by_id(requested)
+    found = _versions(requested)
+    if not found:
+        _load_entry_points(lambda name: name.partition("@")[0] == requested)
+        found = _versions(requested)
+    if not found:
+        known = ", ".join(sorted({one.partition("@")[0] for one in _FORMATS}))
+        raise UnknownFormatError(
+            f"format {requested!r} is not installed here; use one of {known}, or install its package"
+        )
+    return max(found, key=lambda one: int(one.id.partition("@")[2]))
+
+
+def _versions(name: str) -> list[Format]:
+    return [one for format_id, one in _FORMATS.items() if format_id.partition("@")[0] == name]
+
+
+def _load_entry_points(wanted: Callable[[str], bool]) -> None:
+    """Import what registers formats; a package that cannot be imported is left out with a warning."""
+    for point in entry_points(group=GROUP):
+        if point.name in _FORMATS or not wanted(point.name):
+            continue
+        try:
+            point.load()
+        except Exception as error:  # noqa: BLE001  # foreign code at import; its format stays unknown
+            logger.warning("the format %s of %s cannot be imported, %s", point.name, point.value, error)
+
+
+@cache
+def _load_all() -> None:
+    _load_entry_points(lambda _: True)

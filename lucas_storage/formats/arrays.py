@@ -1,0 +1,113 @@
+"""numpy arrays, as the ``.npy`` files that every tool reads. Never arrays of Python objects."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any, Final
+
+from lucas_storage.errors import DecodeError
+
+from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_mine, package, private, stored
+
+if TYPE_CHECKING:
+    from lucas_storage.signing import Verified
+
+_LONGEST_HEADER: Final = 256 << 10
+"""Bytes; a structured dtype of some thousand fields."""
+
+
+class NpyFormat(Format):
+    """An array of numbers, times or fixed-size records: shape, dtype, byte order and memory order come back.
+
+    Exactly ``np.ndarray``: a subclass would lose its class. What comes back is writable, whatever went in.
+    """
+
+    id = "npy@1"
+    content_type = "application/x-npy"
+    extension = ".npy"
+
+    def handles(self, value: object) -> bool:
+        """Say whether `value` is a plain array whose dtype a header can spell."""
+        return is_loaded(value, "numpy") and type(value).__name__ == "ndarray" and _is_spelled(value.dtype)  # type: ignore[attr-defined]
+
+    def encode(self, value: Any) -> Encoded:
+        """Return header and data; contiguous data is not copied."""
+        if not self.handles(value):
+            raise not_mine(
+                self.id, value, "pass a plain ndarray of numbers, times or records; convert objects with astype first"
+            )
+        order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
+        array = package("numpy", "numpy").asarray(value, order=order)
+        return Encoded((_header(array), _data(array)))
+
+    def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:
+        """Return the array, or the stored bytes; a large file is mapped, not read."""
+        del proof
+        as_stored = stored(source, want)
+        if as_stored is not None:
+            return as_stored
+        if want in ("str", "table", "dataframe", "polars"):
+            raise cannot_become(self.id, want, "np.ndarray")
+        try:
+            return _restore(private(source))
+        except (ValueError, TypeError, SyntaxError, EOFError) as error:
+            raise DecodeError("an artifact of format npy@1 is not one array without Python objects") from error
+
+
+def _is_spelled(dtype: Any) -> bool:
+    """Say whether the header gives this very dtype back: no objects, no metadata, no types of other packages."""
+    if dtype.hasobject or not _is_standard(dtype):
+        return False
+    if dtype.names is None:
+        return True
+    npy = package("numpy.lib.format", "numpy")
+    try:
+        text = repr(dtype.descr).encode("latin-1")
+        return len(text) < _LONGEST_HEADER // 2 and bool(npy.descr_to_dtype(dtype.descr) == dtype)
+    except ValueError:
+        return False
+
+
+def _is_standard(dtype: Any) -> bool:
+    if dtype.metadata:
+        return False
+    if dtype.subdtype is not None:
+        return _is_standard(dtype.base)
+    if dtype.names is not None:
+        return all(_is_standard(dtype.fields[name][0]) for name in dtype.names)
+    return bool(package("numpy", "numpy").dtype(dtype.str) == dtype)
+
+
+def _header(array: Any) -> bytes:
+    npy = package("numpy.lib.format", "numpy")
+    text = io.BytesIO()
+    fields = npy.header_data_from_array_1_0(array)
+    try:
+        npy.write_array_header_1_0(text, fields)
+    except ValueError:
+        text = io.BytesIO()
+        npy.write_array_header_2_0(text, fields)
+    return text.getvalue()
+
+
+def _data(array: Any) -> bytes | memoryview:
+    if array.nbytes == 0:
+        return b""
+    in_order = array if array.flags.c_contiguous else array.T
+    return flat(in_order.reshape(-1).view("u1"))
+
+
+def _restore(memory: memoryview) -> Any:
+    numpy, npy = package("numpy", "numpy"), package("numpy.lib.format", "numpy")
+    file = io.BytesIO(memory[: _LONGEST_HEADER + 1024])
+    version = npy.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        return npy.read_array(io.BytesIO(memory), allow_pickle=False)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, in_columns, dtype = read(file, max_header_size=_LONGEST_HEADER)
+    if dtype.hasobject:
+        raise ValueError("the header names Python objects")
+    array = numpy.ndarray(shape, dtype, memory, file.tell(), order="F" if in_columns else "C")
+    if array.nbytes != len(memory) - file.tell():
+        raise ValueError("the file is longer than its array")
+    return array

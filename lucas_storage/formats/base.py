@@ -1,0 +1,232 @@
+"""What a format is: how a value becomes bytes and comes back.
+
+A format's id is written into references, so it is forever: a changed encoding gets a new number. Formats import the
+packages they serve only when a value or a reference of theirs appears.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+
+from lucas_storage.errors import DecodeError, MissingDependencyError, NoFormatError, UnsupportedError
+
+if TYPE_CHECKING:
+    from lucas_storage.signing import Verified
+
+Buffer: TypeAlias = bytes | memoryview
+
+SMALL: Final = 64 << 10
+"""Bytes: pieces below this are copied together rather than sent one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The bytes of one encoded value, in pieces that may still be the value's own memory.
+
+    The value must not change until the bytes are stored.
+    """
+
+    parts: tuple[Buffer, ...]
+    """In order; memoryviews are flat and of single bytes."""
+
+    @classmethod
+    def of(cls, data: Any) -> Encoded:
+        """Return the pieces of what an encoder made: an `Encoded`, one buffer, or an iterable of buffers."""
+        if isinstance(data, Encoded):
+            return data
+        try:
+            return cls((flat(data),))
+        except TypeError:
+            return cls(tuple(flat(one) for one in data))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all parts together."""
+        return sum(map(len, self.parts))
+
+    def digest(self) -> str:
+        """Return ``sha256:`` and the hexadecimal digest over all parts in order; computed anew on each call."""
+        running = hashlib.sha256()
+        for part in self.parts:
+            running.update(part)
+        return "sha256:" + running.hexdigest()
+
+    def chunks(self, size: int) -> Iterator[Buffer]:
+        """Yield the bytes in order, in non-empty pieces of at most `size` bytes; only small pieces are copied."""
+        joined: list[Buffer] = []
+        held = 0
+        for piece in self._pieces(size):
+            if held and (len(piece) >= SMALL or held + len(piece) > size):
+                yield b"".join(joined)
+                joined, held = [], 0
+            if len(piece) >= SMALL:
+                yield piece
+            else:
+                joined.append(piece)
+                held += len(piece)
+        if held:
+            yield b"".join(joined)
+
+    def _pieces(self, size: int) -> Iterator[Buffer]:
+        for part in self.parts:
+            view = memoryview(part)
+            for start in range(0, len(view), size):
+                yield view[start : start + size]
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.parts)
+
+
+class Source(ABC):
+    """The stored bytes of one artifact, digest already verified whenever they are handed out."""
+
+    in_memory: ClassVar[bool] = False
+    """Whether `read` costs nothing, so that a format gains nothing from mapping `path`."""
+
+    @abstractmethod
+    def read(self) -> Buffer:
+        """Return all bytes."""
+
+    @abstractmethod
+    def path(self) -> Path:
+        """Return a read-only local file with the bytes, good for memory mapping."""
+
+
+class MemorySource(Source):
+    """Verified bytes that are in memory, such as those of an inline reference."""
+
+    in_memory = True
+
+    def __init__(self, data: Buffer) -> None:
+        self._data = data
+
+    def read(self) -> Buffer:
+        """Return all bytes, without a copy."""
+        return self._data
+
+    def path(self) -> Path:
+        """Refuse.
+
+        Raises:
+            UnsupportedError: Always; the cache gives bytes a file.
+        """
+        raise UnsupportedError("bytes in memory have no file; put them into the cache first")
+
+
+class Format(ABC):
+    """One way to write a kind of value as bytes."""
+
+    id: str
+    """Versioned id such as ``npy@1``; kept in references for ever."""
+    safe: bool = True
+    """False if decoding can run code: such a format is read only from signed references."""
+    content_type: str = "application/octet-stream"
+    extension: str = ""
+    """With its dot, such as ``.npy``; for names of local files."""
+
+    @abstractmethod
+    def handles(self, value: object) -> bool:
+        """Say whether `encode` takes `value` and `decode` gives an equal one of the same type back.
+
+        Imports nothing: a value whose package is not loaded cannot exist.
+        """
+
+    @abstractmethod
+    def encode(self, value: Any) -> Encoded:
+        """Return `value` as bytes, without copying where its memory can be used as it is.
+
+        Raises:
+            NoFormatError: This format cannot hold it.
+            MissingDependencyError: A package is missing; the message names the extra.
+        """
+
+    @abstractmethod
+    def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:
+        """Return the value that `encode` took.
+
+        Args:
+            source: The stored bytes.
+            want: What the caller's annotation asks for: ``ndarray``, ``table``, ``dataframe``, ``polars``, ``bytes``
+                (the stored bytes), ``str``, ``path`` (a file with the stored bytes). None, ``any`` and words a format
+                does not know mean the value as it went in.
+            proof: What `lucas_storage.signing.verify` returned for the reference; demanded by formats that are
+                not safe.
+
+        Raises:
+            DecodeError: The bytes are not of this format, or it cannot become what is wanted.
+            UnsafeFormatError: The format is not safe and `proof` is missing.
+        """
+
+
+def flat(buffer: Any) -> memoryview:
+    """Return contiguous memory as a flat view of single bytes, without a copy."""
+    view = memoryview(buffer)
+    if not view.nbytes:
+        return memoryview(b"")
+    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
+
+
+def stored(source: Source, want: str | None) -> Any | None:
+    """Return what is wanted if it is the stored bytes themselves, as ``bytes`` or as a file; otherwise None."""
+    if want == "bytes":
+        return bytes(source.read())
+    return source.path() if want == "path" else None
+
+
+def private(source: Source) -> memoryview:
+    """Return writable memory that holds the stored bytes and whose changes nobody else sees.
+
+    A large file is mapped copy-on-write: nothing is read before it is used. Small ones are copied, because a map costs
+    a file descriptor for as long as the value lives.
+    """
+    if source.in_memory:
+        return memoryview(bytearray(source.read()))
+    path = source.path()
+    if path.stat().st_size < SMALL:
+        return memoryview(bytearray(path.read_bytes()))
+    with path.open("rb") as file:
+        options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY, **options))
+
+
+def package(name: str, extra: str) -> Any:
+    """Return the imported package that a format stands on.
+
+    Raises:
+        MissingDependencyError: It is not installed; the message names the extra that brings it.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"this needs {name.partition('.')[0]}, which cannot be imported here; pip install 'lucas-storage[{extra}]'"
+        ) from error
+
+
+def is_loaded(value: object, package_name: str) -> bool:
+    """Say whether the class of `value` comes from a package, without importing it."""
+    return type(value).__module__.partition(".")[0] == package_name and package_name in sys.modules
+
+
+def not_mine(format_id: str, value: object, instead: str) -> NoFormatError:
+    """Return the error for a value that a format cannot hold."""
+    return NoFormatError(f"{format_id} cannot hold a value of type {type_name(value)}; {instead}")
+
+
+def type_name(value: object) -> str:
+    """Return the name of the class of `value`, with its module unless that is builtins."""
+    kind = type(value)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def cannot_become(format_id: str, want: str | None, instead: str) -> DecodeError:
+    """Return the error for an annotation that a format cannot satisfy."""
+    return DecodeError(f"an artifact of format {format_id} does not become a {want}; annotate {instead}")

@@ -1,0 +1,335 @@
+"""References to artifacts: immutable data, written as one URI.
+
+::
+
+    lucas://store/bucket/key?d=sha256:<hex>&n=<bytes>&f=npy%401[&k=m][&fn=<name>][&r=<run>][&h=<signature>]
+    lucas:inline?f=json@1&v=<base64url>[&fn=<name>][&r=<run>][&h=<signature>]
+
+On the wire a reference is ``{"$artifact": uri}``. The scheme, the query names and the tag are forever. Readers ignore
+query names they do not know, except those that begin with ``!``. `store` is a logical name that settings map to an
+endpoint; nothing in a reference is ever dialled.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias, TypeGuard
+from urllib.parse import quote, unquote_to_bytes
+
+from actorc.storage.errors import InvalidParameterError
+from actorc.storage.rules import check_bucket, check_key
+
+from .errors import InvalidRefError
+
+if TYPE_CHECKING:
+    from .storage import ArtifactStat, Storage
+
+Kind: TypeAlias = Literal["blob", "manifest", "inline"]
+
+TAG: Final = "$artifact"
+_SCHEME: Final = "lucas:"
+_STORED: Final = "lucas://"
+_INLINE: Final = "lucas:inline?"
+_MUST_UNDERSTAND: Final = "!"
+
+_STORE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+_FORMAT = re.compile(r"(?:[a-z0-9][a-z0-9._-]{0,62}/)?[a-z0-9][a-z0-9._-]{0,62}@[1-9][0-9]{0,5}")
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SIGNATURE = re.compile(r"[0-9a-f]{64}")
+_URI_TEXT = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-F]{2})*")
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ArtifactRef:
+    """An immutable reference to a stored value, or to a small one it carries itself.
+
+    Equal and hashed by everything but the signature. Always true, whatever it refers to.
+
+    Raises:
+        InvalidRefError: A field breaks its rule.
+    """
+
+    store: str = "default"
+    """Logical name, never an address."""
+    bucket: str
+    """Empty for kind ``inline``."""
+    key: str
+    """Empty for kind ``inline``."""
+    digest: str | None = None
+    """``sha256:`` and 64 lower-case hexadecimal digits over the stored bytes; None pins nothing."""
+    size: int
+    """Bytes stored."""
+    format: str
+    """Versioned id such as ``npy@1`` or ``acme/graph@2``."""
+    kind: Kind = "blob"
+    filename: str | None = None
+    """Name that a local copy has; one path segment."""
+    run: str | None = None
+    """The run that made it."""
+    signature: str | None = field(default=None, compare=False)
+    """HMAC-SHA256 in hexadecimal; what it covers is in `lucas_storage.signing`."""
+    inline: bytes | None = None
+    """The stored bytes themselves, for kind ``inline`` and no other."""
+
+    def __post_init__(self) -> None:
+        _check(_STORE, self.store, "the store", "1-63 lower-case letters, digits and hyphens")
+        _check(_FORMAT, self.format, "the format", "a versioned id such as npy@1")
+        _check_optional(_DIGEST, self.digest, "the digest", "sha256: and 64 lower-case hexadecimal digits")
+        _check_optional(_RUN, self.run, "the run", "up to 64 letters, digits, dots, hyphens and underscores")
+        _check_optional(_SIGNATURE, self.signature, "the signature", "64 lower-case hexadecimal digits")
+        if type(self.size) is not int or not 0 <= self.size < 10**19:
+            raise InvalidRefError(f"the size of a reference is not valid; it is an int of 0 or more, not {self.size!r}")
+        if self.filename is not None and not is_filename(self.filename):
+            raise InvalidRefError(f"the file name of a reference is no path segment; {self.filename!r} is not one")
+        if self.kind == "inline":
+            self._check_inline()
+        elif self.kind in ("blob", "manifest"):
+            self._check_stored()
+        else:
+            raise InvalidRefError(f"the kind of a reference is blob, manifest or inline; {self.kind!r} is none")
+
+    def _check_stored(self) -> None:
+        if self.inline is not None:
+            raise InvalidRefError(f"a reference of kind {self.kind} carries no bytes; use kind inline")
+        try:
+            check_bucket(self.bucket)
+            check_key(self.key, self.bucket)
+        except InvalidParameterError as error:
+            raise InvalidRefError(f"the place a reference names is not valid; {error.message}") from error
+
+    def _check_inline(self) -> None:
+        if type(self.inline) is not bytes:
+            raise InvalidRefError("a reference of kind inline carries its bytes; use inline_ref() to make one")
+        if (self.store, self.bucket, self.key) != ("default", "", ""):
+            raise InvalidRefError("a reference of kind inline names no store, bucket or key")
+        if (self.size, self.digest) != (len(self.inline), _sha256(self.inline)):
+            raise InvalidRefError("size and digest of an inline reference are those of the bytes it carries")
+
+    @property
+    def uri(self) -> str:
+        """The reference as text; `parse` gives an equal one back, with the same signature."""
+        if self.inline is not None:
+            payload = base64.urlsafe_b64encode(self.inline).rstrip(b"=").decode()
+            head = f"{_INLINE}f={quote(self.format, safe='@/')}&v={payload}"
+        else:
+            digest = f"d={self.digest}&" if self.digest else ""
+            name = f"{self.store}/{self.bucket}/{quote(self.key, safe='/')}"
+            head = f"{_STORED}{name}?{digest}n={self.size}&f={quote(self.format, safe='')}"
+        kind = "m" if self.kind == "manifest" else None
+        extra = (("k", kind), ("fn", self.filename), ("r", self.run), ("h", self.signature))
+        return head + "".join(f"&{name}={quote(value, safe='')}" for name, value in extra if value is not None)
+
+    def to_json(self) -> dict[str, str]:
+        """Return the reference as it travels through an engine: a dict of exactly one key."""
+        return {TAG: self.uri}
+
+    @classmethod
+    def parse(cls, obj: object) -> ArtifactRef:
+        """Return the reference that `obj` is or writes down.
+
+        Args:
+            obj: An `ArtifactRef`, a URI, or a tagged dict as `to_json` makes it.
+
+        Raises:
+            InvalidRefError: It is none of these, breaks a rule, or demands a feature this version does not have.
+        """
+        if isinstance(obj, ArtifactRef):
+            return obj
+        if is_tagged(obj):
+            return _parse_uri(obj[TAG])
+        if isinstance(obj, str):
+            return _parse_uri(obj)
+        raise InvalidRefError(
+            f"a value of type {type(obj).__name__} is not a reference; pass an ArtifactRef, its URI or its tagged dict"
+        )
+
+    def signed(self, signature: str | None) -> ArtifactRef:
+        """Return this reference with another signature, or without one."""
+        return replace(self, signature=signature)
+
+    def load(self, as_: Any = None) -> Any:
+        """Return the value, verified; `as_` is an annotation such as ``np.ndarray``, None takes the format's own."""
+        return self._storage().get(self, as_)
+
+    def open(self) -> BinaryIO:
+        """Return the stored bytes as a seekable binary file."""
+        return self._storage().open(self)
+
+    def path(self) -> Path:
+        """Return a verified, read-only local file with the stored bytes, under the name it had."""
+        return self._storage().path(self)
+
+    def stat(self) -> ArtifactStat:
+        """Return what is known of the stored bytes without reading them."""
+        return self._storage().stat(self)
+
+    def _storage(self) -> Storage:
+        from .storage import storage_for  # noqa: PLC0415  # brings gRPC, which a passing reference has no use for
+
+        return storage_for(self.store)
+
+    def __repr__(self) -> str:
+        shown = "inline" if self.kind == "inline" else _short(self.digest)
+        return f"ArtifactRef({self.format} {_human(self.size)} {shown})"
+
+
+def inline_ref(
+    format: str,  # noqa: A002
+    payload: bytes,
+    *,
+    filename: str | None = None,
+    run: str | None = None,
+) -> ArtifactRef:
+    """Return a reference that carries `payload`, bytes encoded in `format`, itself."""
+    return ArtifactRef(
+        bucket="",
+        key="",
+        digest=_sha256(payload),
+        size=len(payload),
+        format=format,
+        kind="inline",
+        filename=filename,
+        run=run,
+        inline=payload,
+    )
+
+
+def is_tagged(obj: object) -> TypeGuard[dict[str, str]]:
+    """Say whether `obj` is a reference on the wire; any other dict is the user's data."""
+    if not isinstance(obj, dict) or len(obj) != 1:
+        return False
+    uri = obj.get(TAG)
+    return isinstance(uri, str) and uri.startswith(_SCHEME)
+
+
+def is_filename(text: object) -> bool:
+    """Say whether `text` can be the `filename` of a reference: one path segment of 1-255 bytes in UTF-8."""
+    if not isinstance(text, str) or text in ("", ".", "..") or "/" in text or "\x00" in text:
+        return False
+    try:
+        return len(text.encode()) <= 255
+    except UnicodeEncodeError:
+        return False
+
+
+def _parse_uri(uri: str) -> ArtifactRef:
+    if not _URI_TEXT.fullmatch(uri):
+        raise InvalidRefError("a reference holds characters that no URI may hold; percent-encode them in upper case")
+    if uri.startswith(_INLINE):
+        return _parse_inline(uri.removeprefix(_INLINE))
+    if not uri.startswith(_STORED):
+        raise InvalidRefError("a text is not a reference; one begins with lucas:// or with lucas:inline?")
+    name, _, text = uri.removeprefix(_STORED).partition("?")
+    store, _, name = name.partition("/")
+    bucket, _, key = name.partition("/")
+    query = _parse_query(text)
+    return ArtifactRef(
+        store=store,
+        bucket=bucket,
+        key=_unquote(key),
+        digest=query.get("d"),
+        size=_parse_size(query.get("n", "")),
+        kind=_parse_kind(query.get("k")),
+        **_parse_common(query),
+    )
+
+
+def _parse_inline(text: str) -> ArtifactRef:
+    query = _parse_query(text)
+    common = _parse_common(query)
+    signature = common.pop("signature")
+    return inline_ref(payload=_parse_payload(query.get("v")), **common).signed(signature)
+
+
+def _parse_query(text: str) -> dict[str, str]:
+    query: dict[str, str] = {}
+    for item in text.split("&") if text else ():
+        name, equals, value = item.partition("=")
+        name = _unquote(name)
+        if name.startswith(_MUST_UNDERSTAND):
+            raise InvalidRefError(
+                f"a reference demands a feature that is unknown here; upgrade lucas-storage for {name!r}"
+            )
+        if not equals or name in query:
+            raise InvalidRefError(f"a reference has a query name without a value or twice; it is {name!r}")
+        query[name] = _unquote(value)
+    return query
+
+
+def _parse_common(query: dict[str, str]) -> dict[str, Any]:
+    return {
+        "format": query.get("f", ""),
+        "filename": query.get("fn"),
+        "run": query.get("r"),
+        "signature": query.get("h"),
+    }
+
+
+def _parse_size(text: str) -> int:
+    _check(_SIZE, text, "the size n", "a decimal number of bytes")
+    return int(text)
+
+
+def _parse_kind(text: str | None) -> Kind:
+    if text not in (None, "m"):
+        raise InvalidRefError(f"a reference is of a kind that is unknown here; upgrade lucas-storage for {text!r}")
+    return "manifest" if text == "m" else "blob"
+
+
+def _parse_payload(text: str | None) -> bytes:
+    if text is None or not _BASE64URL.fullmatch(text):
+        raise InvalidRefError("an inline reference carries its bytes as v, in unpadded base64url")
+    payload = _unbase64(text)
+    if payload is None or base64.urlsafe_b64encode(payload).rstrip(b"=").decode() != text:
+        raise InvalidRefError("the bytes v of an inline reference are not canonical base64url")
+    return payload
+
+
+def _unbase64(text: str) -> bytes | None:
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return None
+
+
+def _unquote(text: str) -> str:
+    try:
+        return unquote_to_bytes(text).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRefError("a percent-encoded part of a reference is not UTF-8; encode it so") from error
+
+
+def _check_optional(pattern: re.Pattern[str], value: object, what: str, rule: str) -> None:
+    if value is not None:
+        _check(pattern, value, what, rule)
+
+
+def _check(pattern: re.Pattern[str], value: object, what: str, rule: str) -> None:
+    if type(value) is not str or not pattern.fullmatch(value):
+        raise InvalidRefError(f"{what} of a reference is not valid; it is {rule}, not {value!r:.80}")
+
+
+def _sha256(payload: bytes) -> str:
+    return "sha256:" + hashlib.sha256(payload).hexdigest()
+
+
+def _short(digest: str | None) -> str:
+    return digest.removeprefix("sha256:")[:6] + "…" if digest else "unpinned"
+
+
+def _human(size: int) -> str:
+    if size < 1000:
+        return f"{size}B"
+    amount = float(size)
+    for unit in ("kB", "MB", "GB"):
+        amount /= 1000
+        if amount < 999.95:
+            return f"{amount:.1f}{unit}"
+    return f"{amount / 1000:.1f}TB"

@@ -1,0 +1,380 @@
+"""Where settings come from: argument, `storage_context`, environment, file, default; each field on its own.
+
+This is the only module of the plugin that reads the environment. What it returns is for the process that does the
+I/O; it refuses to be pickled.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final, Generic, NoReturn, TypeVar
+
+from actorc.storage.errors import InvalidParameterError
+from actorc.storage.rules import check_bucket, check_key
+
+from .errors import SettingsError, UnknownStoreError
+from .signing import SigningKeys
+
+T = TypeVar("T")
+
+DEFAULT_STORE: Final = "default"
+BUILT_IN: Final = "built-in default"
+_SHORTEST_KEY: Final = 16
+_STORE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_SIZE = re.compile(r"([0-9]{1,19})\s*(|KiB|MiB|GiB|TiB)")
+_UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Setting(Generic[T]):
+    """A value and where it came from."""
+
+    value: T
+    origin: str
+    """``argument``, ``storage_context``, the name of an environment variable, the path of the file, or
+    ``built-in default``."""
+    secret: bool = False
+
+    def __repr__(self) -> str:
+        shown = "…" if self.secret and self.value else repr(self.value)
+        return f"{shown} ({self.origin})"
+
+    def __reduce__(self) -> NoReturn:
+        _refuse_to_ship()
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """One way to give a setting: its argument name, which is also its name in the file, and its variable."""
+
+    name: str
+    variable: str
+    read: Callable[[Any], Any]
+    """Returns the value; raises ValueError with the rule, without the value."""
+
+
+def _from(*inputs: _Input, default: Callable[[], Any], secret: bool = False) -> dict[str, Any]:
+    return {"inputs": inputs, "default": default, "secret": secret}
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("text that is not empty")
+    return value.strip()
+
+
+def _store(value: object) -> str:
+    if not isinstance(value, str) or not _STORE.fullmatch(value):
+        raise ValueError("a store name of 1-63 lower-case letters, digits and hyphens")
+    return value
+
+
+def _bucket(value: object) -> str:
+    return check_bucket(value)
+
+
+def _prefix(value: object) -> str:
+    text = check_key(value)
+    if text.endswith("/"):
+        raise ValueError("the beginning of a key without a slash at its end")
+    return text
+
+
+def _bytes(value: object) -> int:
+    if type(value) is int and value >= 0:
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("a number of bytes, such as 65536 or 64KiB")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _path(value: object) -> Path:
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ValueError("a path")
+    return Path(value).expanduser()
+
+
+def _pickle(value: object) -> str:
+    if value not in ("signed", "deny"):
+        raise ValueError("signed or deny")
+    return str(value)
+
+
+def _keys(value: object) -> tuple[bytes, ...]:
+    texts = re.split(r"[,\n]", value) if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("secrets separated by commas or lines")
+    keys = tuple(text.strip().encode() for text in texts if text.strip())
+    if not keys or min(map(len, keys)) < _SHORTEST_KEY:
+        raise ValueError(f"one or more secrets of at least {_SHORTEST_KEY} characters, separated by commas or lines")
+    return keys
+
+
+def _key_file(value: object) -> tuple[bytes, ...]:
+    path = _path(value)
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError("a file that can be read as text") from error
+    return _keys(text)
+
+
+def _endpoints(value: object) -> dict[str, str]:
+    stores = _split_endpoints(value) if isinstance(value, str) else value
+    if not isinstance(stores, Mapping) or not stores:
+        raise ValueError("store=address, separated by commas")
+    for store, address in stores.items():
+        if not isinstance(store, str) or not _STORE.fullmatch(store) or not isinstance(address, str) or not address:
+            raise ValueError("store=address, with stores of 1-63 lower-case letters, digits and hyphens")
+    return dict(stores)
+
+
+def _split_endpoints(text: str) -> dict[str, str]:
+    """Split ``a=x:1,y:2,b=z:3``: an item without a name is one more address of the store before it."""
+    stores: dict[str, str] = {}
+    store = ""
+    for item in (item.strip() for item in text.split(",")):
+        name, equals, address = (part.strip() for part in item.rpartition("="))
+        if equals and name not in stores:
+            store = name
+            stores[store] = address
+        elif store and item and not equals:
+            stores[store] += f",{item}"
+        else:
+            raise ValueError("store=address, separated by commas, each store once")
+    return stores
+
+
+_ENDPOINT: Final = _Input("endpoint", "STORAGE_ENDPOINT", _text)
+_ENDPOINTS: Final = _Input("endpoints", "LUCAS_STORAGE_ENDPOINTS", _endpoints)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the plugin can be told, each value with its origin. Holds credentials; refuses to be pickled."""
+
+    endpoints: Mapping[str, Setting[str]]
+    """Store name to address. The store ``default`` is always there."""
+    access_key: Setting[str | None] = field(
+        metadata=_from(_Input("access_key", "STORAGE_ACCESS_KEY", _text), default=lambda: None, secret=True)
+    )
+    secret_key: Setting[str | None] = field(
+        metadata=_from(_Input("secret_key", "STORAGE_SECRET_KEY", _text), default=lambda: None, secret=True)
+    )
+    store: Setting[str] = field(
+        metadata=_from(_Input("store", "LUCAS_STORAGE_STORE", _store), default=lambda: DEFAULT_STORE)
+    )
+    """Where results go unless a function says otherwise."""
+    bucket: Setting[str] = field(
+        metadata=_from(_Input("bucket", "LUCAS_STORAGE_BUCKET", _bucket), default=lambda: "lucas-artifacts")
+    )
+    prefix: Setting[str] = field(metadata=_from(_Input("prefix", "LUCAS_STORAGE_PREFIX", _prefix), default=lambda: "a"))
+    """What every artifact's key begins with; a slash follows it."""
+    inline_max: Setting[int] = field(
+        metadata=_from(_Input("inline_max", "LUCAS_STORAGE_INLINE_MAX", _bytes), default=lambda: 64 << 10)
+    )
+    """Bytes of encoded JSON up to which data travels with the call."""
+    cache_dir: Setting[Path] = field(
+        metadata=_from(
+            _Input("cache_dir", "LUCAS_STORAGE_CACHE", _path), default=lambda: _base("XDG_CACHE_HOME", ".cache")
+        )
+    )
+    cache_max: Setting[int] = field(
+        metadata=_from(_Input("cache_max", "LUCAS_STORAGE_CACHE_MAX", _bytes), default=lambda: 10 << 30)
+    )
+    """Bytes."""
+    pickle: Setting[str] = field(
+        metadata=_from(_Input("pickle", "LUCAS_STORAGE_PICKLE", _pickle), default=lambda: "signed")
+    )
+    """``signed`` or ``deny``."""
+    signing_key: Setting[tuple[bytes, ...]] = field(
+        metadata=_from(
+            _Input("signing_key", "LUCAS_STORAGE_SIGNING_KEY", _keys),
+            _Input("signing_key_file", "LUCAS_STORAGE_SIGNING_KEY_FILE", _key_file),
+            default=tuple,
+            secret=True,
+        )
+    )
+    """The first key signs, all verify."""
+
+    def endpoint(self, store: str = DEFAULT_STORE) -> Setting[str]:
+        """Return the address of a store.
+
+        Raises:
+            UnknownStoreError: This process was told no address for it.
+        """
+        try:
+            return self.endpoints[store]
+        except KeyError:
+            known = ", ".join(sorted(self.endpoints))
+            raise UnknownStoreError(
+                f"this process has no endpoint for store {store!r} (it knows {known}); set LUCAS_STORAGE_ENDPOINTS"
+            ) from None
+
+    @property
+    def signing_keys(self) -> SigningKeys:
+        """What signs and verifies here."""
+        return SigningKeys(self.signing_key.value, denied=self.pickle.value == "deny")
+
+    def __reduce__(self) -> NoReturn:
+        _refuse_to_ship()
+
+
+def _refuse_to_ship() -> NoReturn:
+    raise TypeError(
+        "credentials are never shipped to workers; set STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY where the I/O happens"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One place that may give settings."""
+
+    origin: str
+    """Empty for the environment, where the variable is the origin."""
+    values: Mapping[str, Any]
+    by_variable: bool = False
+
+    def find(self, way: _Input) -> tuple[Any, str] | None:
+        """Return the value given here in this way, with its origin; None and empty variables give nothing."""
+        raw = self.values.get(way.variable if self.by_variable else way.name)
+        origin = way.variable if self.by_variable else self.origin
+        if raw is None or (self.by_variable and not raw.strip()):
+            return None
+        try:
+            return way.read(raw), origin
+        except (ValueError, InvalidParameterError) as error:
+            rule = error.message if isinstance(error, InvalidParameterError) else f"it must be {error}"
+            name = way.variable if self.by_variable else f"{way.name} of {self.origin}"
+            raise SettingsError(f"the setting {name} cannot be used; {rule}") from error
+
+
+_CONTEXT: ContextVar[tuple[_Layer, ...]] = ContextVar("lucas_storage_settings", default=())
+
+
+@contextmanager
+def storage_context(**overrides: Any) -> Iterator[None]:
+    """Override settings within a ``with`` block, for this thread or task; blocks nest.
+
+    Reaches the driver and what runs in its context; workers resolve their own settings.
+
+    Args:
+        overrides: ``endpoint``, ``endpoints``, ``access_key``, ``secret_key``, ``store``, ``bucket``, ``prefix``,
+            ``inline_max``, ``cache_dir``, ``cache_max``, ``pickle``, ``signing_key``, ``signing_key_file``.
+
+    Raises:
+        TypeError: There is no such setting.
+        SettingsError: A value cannot be used.
+    """
+    _check_names(overrides)
+    layer = _Layer("storage_context", overrides)
+    for way in _INPUTS:
+        layer.find(way)
+    token = _CONTEXT.set((layer, *_CONTEXT.get()))
+    try:
+        yield
+    finally:
+        _CONTEXT.reset(token)
+
+
+def resolve(**overrides: Any) -> Settings:
+    """Return the settings as they are now; `overrides` come before everything else, None among them is not given.
+
+    Raises:
+        TypeError: There is no such setting.
+        SettingsError: A value cannot be used; the message names where it came from.
+    """
+    _check_names(overrides)
+    layers = (
+        _Layer("argument", overrides),
+        *_CONTEXT.get(),
+        _Layer("", os.environ, by_variable=True),
+        _file_layer(),
+    )
+    found = {item.name: _first(item.metadata, layers) for item in fields(Settings) if item.metadata}
+    return Settings(endpoints=_all_endpoints(layers), **found)
+
+
+def shipped_policy(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what travels to a worker with a function: never a secret, an address or a path.
+
+    Args:
+        options: ``store``, ``inline_max`` and ``pickle`` (a bool) as the decorator was given them. What is None takes
+            this process's setting, or stays None for the worker to decide if nothing was set here either.
+    """
+    settings = resolve()
+    here: dict[str, Setting[Any]] = {
+        "store": settings.store,
+        "inline_max": settings.inline_max,
+        "pickle": Setting(settings.pickle.value != "deny", settings.pickle.origin),
+    }
+    chosen = {name: setting.value for name, setting in here.items() if setting.origin != BUILT_IN}
+    return {**options, **{name: value for name, value in chosen.items() if options.get(name) is None}}
+
+
+def _first(metadata: Mapping[str, Any], layers: tuple[_Layer, ...]) -> Setting[Any]:
+    for layer in layers:
+        for way in metadata["inputs"]:
+            found = layer.find(way)
+            if found is not None:
+                return Setting(*found, secret=metadata["secret"])
+    return Setting(metadata["default"](), BUILT_IN, secret=metadata["secret"])
+
+
+def _all_endpoints(layers: tuple[_Layer, ...]) -> dict[str, Setting[str]]:
+    stores = {DEFAULT_STORE: Setting("localhost:9000", BUILT_IN)}
+    for layer in reversed(layers):
+        single, several = layer.find(_ENDPOINT), layer.find(_ENDPOINTS)
+        if single is not None:
+            stores[DEFAULT_STORE] = Setting(*single)
+        if several is not None:
+            stores.update({store: Setting(address, several[1]) for store, address in several[0].items()})
+    return stores
+
+
+def _file_layer() -> _Layer:
+    path = _base("XDG_CONFIG_HOME", ".config").with_suffix(".toml")
+    try:
+        stat = path.stat()
+    except OSError:
+        return _Layer(str(path), {})
+    return _Layer(str(path), _read_file(path, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+
+@lru_cache(maxsize=4)
+def _read_file(path: Path, *_version: int) -> Mapping[str, Any]:
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        values: dict[str, Any] = toml.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"the settings file {path} cannot be read as TOML; mend it or remove it") from error
+    unknown = ", ".join(sorted(values.keys() - _NAMES))
+    if unknown:
+        raise SettingsError(f"the settings file {path} has unknown names ({unknown}); known are {_KNOWN}")
+    return values
+
+
+def _check_names(overrides: Mapping[str, Any]) -> None:
+    unknown = ", ".join(sorted(overrides.keys() - _NAMES))
+    if unknown:
+        raise TypeError(f"there is no setting {unknown}; known are {_KNOWN}")
+
+
+def _base(variable: str, default: str) -> Path:
+    base = Path(os.environ.get(variable, ""))
+    return (base if base.is_absolute() else Path.home() / default) / "lucas-storage"
+
+
+_INPUTS: Final = (_ENDPOINT, _ENDPOINTS, *(way for item in fields(Settings) for way in item.metadata.get("inputs", ())))
+_NAMES: Final = frozenset(way.name for way in _INPUTS)
+_KNOWN: Final = ", ".join(sorted(_NAMES))

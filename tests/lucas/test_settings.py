@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import copy
+import pickle
+import threading
+from pathlib import Path
+
+import pytest
+
+from lucas_storage import settings
+from lucas_storage.errors import SettingsError, UnknownStoreError
+from lucas_storage.settings import resolve, storage_context
+
+SECRET = "hunter2-hunter2-hunter2"
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path, monkeypatch):
+    """A clean environment, and the settings file that is not there yet."""
+    for way in settings._INPUTS:
+        monkeypatch.delenv(way.variable, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "lucas-storage.toml"
+
+
+def test_the_defaults_are_those_documented(tmp_path):
+    found = resolve()
+
+    assert (found.endpoint().value, found.endpoint().origin) == ("localhost:9000", "built-in default")
+    assert (found.bucket.value, found.prefix.value, found.store.value) == ("lucas-artifacts", "a", "default")
+    assert (found.inline_max.value, found.cache_max.value) == (65536, 10 << 30)
+    assert tmp_path / "cache" / "lucas-storage" == found.cache_dir.value
+    assert (found.pickle.value, found.signing_keys.keys) == ("signed", ())
+    assert (found.access_key.value, found.secret_key.value) == (None, None)
+
+
+def test_each_place_gives_way_to_the_one_before_it(config, monkeypatch):
+    origins = []
+
+    def note(**overrides):
+        found = resolve(**overrides)
+        origins.append((found.bucket.value, found.bucket.origin))
+
+    config.write_text('bucket = "from-file"')
+    note()
+    monkeypatch.setenv("LUCAS_STORAGE_BUCKET", "from-env")
+    note()
+    with storage_context(bucket="from-context"):
+        note()
+        with storage_context(bucket="from-inner"):
+            note()
+        note(bucket="from-argument")
+        note(bucket=None)
+    note()
+
+    assert origins == [
+        ("from-file", str(config)),
+        ("from-env", "LUCAS_STORAGE_BUCKET"),
+        ("from-context", "storage_context"),
+        ("from-inner", "storage_context"),
+        ("from-argument", "argument"),
+        ("from-context", "storage_context"),
+        ("from-env", "LUCAS_STORAGE_BUCKET"),
+    ]
+
+
+def test_fields_are_resolved_one_by_one(config, monkeypatch):
+    config.write_text('access_key = "AK"\ninline_max = 1')
+    monkeypatch.setenv("LUCAS_STORAGE_INLINE_MAX", "2KiB")
+
+    found = resolve(prefix="x/y")
+
+    assert (found.access_key.value, found.inline_max.value, found.prefix.value) == ("AK", 2048, "x/y")
+
+
+def test_a_changed_file_is_read_again(config):
+    config.write_text('bucket = "one-1"')
+    before = resolve().bucket.value
+    config.write_text('bucket = "second"')
+
+    assert (before, resolve().bucket.value) == ("one-1", "second")
+
+
+def test_stores_have_addresses_of_their_own(config, monkeypatch):
+    config.write_text('endpoint = "file:1"\n[endpoints]\ndev = "dev:1"\nprod = "prod:0"')
+    monkeypatch.setenv("LUCAS_STORAGE_ENDPOINTS", "prod=a:9000, b:9000 ,lab=c:1")
+
+    with storage_context(endpoints={"lab": "d:1"}):
+        found = resolve()
+
+    addresses = {store: found.endpoint(store).value for store in found.endpoints}
+    assert addresses == {"default": "file:1", "dev": "dev:1", "prod": "a:9000,b:9000", "lab": "d:1"}
+    assert found.endpoint("prod").origin == "LUCAS_STORAGE_ENDPOINTS"
+
+
+def test_an_unknown_store_is_refused_with_the_known_ones(monkeypatch):
+    monkeypatch.setenv("LUCAS_STORAGE_ENDPOINTS", "prod=a:9000")
+
+    with pytest.raises(UnknownStoreError, match=r"'dev' \(it knows default, prod\); set LUCAS_STORAGE_ENDPOINTS"):
+        resolve().endpoint("dev")
+
+
+def test_empty_variables_are_not_set(monkeypatch):
+    monkeypatch.setenv("STORAGE_ENDPOINT", "")
+    monkeypatch.setenv("LUCAS_STORAGE_INLINE_MAX", "  ")
+
+    assert (resolve().endpoint().value, resolve().inline_max.value) == ("localhost:9000", 65536)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LUCAS_STORAGE_INLINE_MAX", "-1"),
+        ("LUCAS_STORAGE_INLINE_MAX", "64 kb"),
+        ("LUCAS_STORAGE_CACHE_MAX", "lots"),
+        ("LUCAS_STORAGE_BUCKET", "Not A Bucket"),
+        ("LUCAS_STORAGE_PREFIX", "/a"),
+        ("LUCAS_STORAGE_PREFIX", "a/"),
+        ("LUCAS_STORAGE_PICKLE", "allow"),
+        ("LUCAS_STORAGE_STORE", "Prod"),
+        ("LUCAS_STORAGE_ENDPOINTS", "a:9000"),
+        ("LUCAS_STORAGE_ENDPOINTS", "Prod=a:9000"),
+        ("LUCAS_STORAGE_ENDPOINTS", "prod="),
+        ("LUCAS_STORAGE_ENDPOINTS", "prod=a:1,prod=b:1"),
+        ("LUCAS_STORAGE_SIGNING_KEY", "short"),
+        ("LUCAS_STORAGE_SIGNING_KEY", f"{SECRET},short"),
+        ("LUCAS_STORAGE_SIGNING_KEY", " , "),
+        ("LUCAS_STORAGE_SIGNING_KEY_FILE", "/nowhere/at/all"),
+    ],
+)
+def test_a_value_that_cannot_be_used_names_its_variable_and_no_secret(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(SettingsError) as caught:
+        resolve()
+
+    assert variable in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_every_malformed_value_is_named_where_it_was_given(config):
+    with pytest.raises(SettingsError, match="inline_max of argument"):
+        resolve(inline_max=True)
+    with pytest.raises(SettingsError, match="inline_max of storage_context"), storage_context(inline_max="x"):
+        pass
+    config.write_text("inline_max = 1.5")
+    with pytest.raises(SettingsError, match=str(config)):
+        resolve()
+    config.write_text("inline_maximum = 1")
+    with pytest.raises(SettingsError, match="inline_maximum"):
+        resolve()
+    config.write_text("not toml")
+    with pytest.raises(SettingsError, match="TOML"):
+        resolve()
+
+
+def test_names_that_do_not_exist_are_refused():
+    with pytest.raises(TypeError, match="known are"):
+        resolve(buckt="x")
+    with pytest.raises(TypeError, match="known are"), storage_context(buckt="x"):
+        pass
+
+
+def test_signing_keys_come_as_a_list_in_text_or_in_a_file(tmp_path, monkeypatch):
+    file = tmp_path / "keys"
+    file.write_text(f"{SECRET}\n\nolder-{SECRET}\n")
+    monkeypatch.setenv("LUCAS_STORAGE_SIGNING_KEY_FILE", str(file))
+    from_file = resolve().signing_key
+    monkeypatch.setenv("LUCAS_STORAGE_SIGNING_KEY", f"new-{SECRET}, {SECRET}")
+    from_text = resolve().signing_key
+
+    assert ((SECRET.encode(), b"older-" + SECRET.encode()), "LUCAS_STORAGE_SIGNING_KEY_FILE") == (
+        from_file.value,
+        from_file.origin,
+    )
+    assert (b"new-" + SECRET.encode(), SECRET.encode()) == from_text.value
+
+
+def test_a_signing_key_file_given_nearer_wins_over_a_key_given_farther(tmp_path, monkeypatch):
+    file = tmp_path / "keys"
+    file.write_text(SECRET)
+    monkeypatch.setenv("LUCAS_STORAGE_SIGNING_KEY", "far-away-" + SECRET)
+
+    with storage_context(signing_key_file=file):
+        found = resolve().signing_keys
+
+    assert (SECRET.encode(),) == found.keys
+
+
+def test_denying_pickle_takes_the_keys_out_of_use(monkeypatch):
+    monkeypatch.setenv("LUCAS_STORAGE_PICKLE", "deny")
+
+    assert resolve(signing_key=SECRET).signing_keys.denied
+
+
+def test_no_secret_is_shown_and_none_is_pickled(monkeypatch):
+    monkeypatch.setenv("STORAGE_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("STORAGE_SECRET_KEY", SECRET)
+    monkeypatch.setenv("LUCAS_STORAGE_SIGNING_KEY", SECRET)
+    found = resolve()
+
+    assert SECRET not in f"{found!r} {found} {found.access_key!r} {found.signing_keys!r}"
+    assert "STORAGE_SECRET_KEY" in repr(found)
+    for thing in (found, found.secret_key, found.signing_keys):
+        with pytest.raises(TypeError, match="never shipped"):
+            pickle.dumps(thing)
+        with pytest.raises(TypeError, match="never shipped"):
+            copy.copy(thing)
+
+
+def test_a_context_does_not_leak_into_other_threads():
+    seen = []
+    with storage_context(bucket="only-here"):
+        thread = threading.Thread(target=lambda: seen.append(resolve().bucket.value))
+        thread.start()
+        thread.join()
+
+    assert seen == ["lucas-artifacts"]
+
+
+def test_a_context_ends_when_its_body_raises():
+    with pytest.raises(KeyError), storage_context(bucket="only-here"):
+        raise KeyError
+
+    assert resolve().bucket.value == "lucas-artifacts"
+
+
+def test_what_is_shipped_is_policy_that_was_set_here_and_nothing_else(monkeypatch):
+    nothing = {"store": None, "inline_max": None, "pickle": None}
+    monkeypatch.setenv("STORAGE_SECRET_KEY", SECRET)
+    unset = settings.shipped_policy(nothing)
+    monkeypatch.setenv("LUCAS_STORAGE_PICKLE", "deny")
+    with storage_context(inline_max=7):
+        here = settings.shipped_policy({**nothing, "store": "prod"})
+
+    assert nothing == unset
+    assert here == {"store": "prod", "inline_max": 7, "pickle": False}
+
+
+def test_relative_xdg_directories_are_ignored(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+
+    assert Path.home() / ".cache" / "lucas-storage" == resolve().cache_dir.value
