@@ -1,0 +1,38 @@
+"""A workflow engine with the public contract of Lucas, for machines that do not have it.
+
+It runs in one process and needs nothing but the standard library. Where the contract leaves room for mistakes it does
+the right thing: every run has a graph of its own, None is a value, and an error ends the run and leaves nothing behind.
+`install()` makes it importable as `lucas`; nothing else does.
+"""
+
+from __future__ import annotations
+
+from lucas_storage.embedded.aliases import install
+from lucas_storage.embedded.decorators import create_handler, function, workflow
+from lucas_storage.embedded.errors import MissingInputError, UnknownFunctionError
+from lucas_storage.embedded.functions import Function
+from lucas_storage.embedded.runtime import Runtime, StorageMethods
+from lucas_storage.embedded.serverless_function import Metadata
+from lucas_storage.embedded.workflow import Lambda, Route, RouteBuilder, Workflow, WorkflowContext
+from lucas_storage.embedded.workflow.executor import Executor
+from lucas_storage.embedded.workflow.route import routeBuilder
+
+__all__ = [
+    "Executor",
+    "Function",
+    "Lambda",
+    "Metadata",
+    "MissingInputError",
+    "Route",
+    "RouteBuilder",
+    "Runtime",
+    "StorageMethods",
+    "UnknownFunctionError",
+    "Workflow",
+    "WorkflowContext",
+    "create_handler",
+    "function",
+    "install",
+    "routeBuilder",
+    "workflow",
+]

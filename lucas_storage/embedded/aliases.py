@@ -1,0 +1,71 @@
+"""Makes the embedded engine importable as `lucas`, where genuine Lucas is absent."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from importlib.machinery import ModuleSpec, PathFinder
+
+EMBEDDED = __package__
+
+
+def install() -> bool:
+    """Let `import lucas` mean the embedded engine, unless genuine Lucas is there.
+
+    Every module of the engine is one object under both names, so `lucas.workflow.Lambda` is the class itself, and what
+    is pickled names `lucas_storage.embedded`. Calling it again changes nothing.
+
+    Returns:
+        True when `lucas` is the embedded engine now, False when genuine Lucas was found and left alone.
+
+    Warns:
+        UserWarning: Another project called lucas is installed, and hidden from now on in this process.
+
+    Raises:
+        ImportError: Another project called lucas has already been imported.
+    """
+    if sys.modules.get("lucas") is sys.modules[EMBEDDED]:
+        return True
+    found = _find_spec()
+    if found is not None and _is_genuine(found):
+        return False
+    if "lucas" in sys.modules:
+        raise ImportError(
+            _stranger(found) + " It has been imported already, so the embedded engine cannot take its name."
+        )
+    # A directory of that name without code is no project.
+    if found is not None and found.has_location:
+        warnings.warn(_stranger(found) + " The embedded engine is used instead.", stacklevel=2)
+    _alias()
+    return True
+
+
+def _alias() -> None:
+    for name, module in list(sys.modules.items()):
+        if name == EMBEDDED or name.startswith(f"{EMBEDDED}."):
+            sys.modules["lucas" + name[len(EMBEDDED) :]] = module
+
+
+def _find_spec() -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec("lucas")
+    except ValueError:
+        # Raised for a module made by hand; it has no files, and no genuine Lucas in them.
+        return None
+
+
+def _is_genuine(spec: ModuleSpec) -> bool:
+    # Looked for without importing `lucas`: a stranger's code is not to be run.
+    folders = spec.submodule_search_locations
+    return "lucas.workflow" in sys.modules or (
+        folders is not None and PathFinder.find_spec("lucas.workflow", list(folders)) is not None
+    )
+
+
+def _stranger(spec: ModuleSpec | None) -> str:
+    where = f" at {spec.origin}" if spec is not None and spec.origin else ""
+    return (
+        f"The module lucas{where} is not the workflow engine Lucas but another project, which has that name on PyPI."
+        " Remove it with 'pip uninstall lucas'; for Lucas itself, clone its repository and 'pip install -e' the clone."
+    )

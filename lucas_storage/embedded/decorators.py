@@ -1,0 +1,115 @@
+"""`@function`, `@workflow` and `create_handler`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, overload
+
+from lucas_storage.embedded.functions import Function, FunctionConfig
+from lucas_storage.embedded.providers import function_class
+from lucas_storage.embedded.workflow.context import WorkflowContext
+from lucas_storage.embedded.workflow.route import routeBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lucas_storage.embedded.workflow.dag import DAG
+    from lucas_storage.embedded.workflow.workflow import Workflow
+
+PROVIDER_VARIABLE = "provider"
+DEFAULT_PROVIDER = "local-once"
+
+
+@overload
+def function(fn: Callable[..., Any], /) -> Function: ...
+@overload
+def function(**config: Any) -> Callable[[Callable[..., Any]], Function]: ...
+def function(
+    fn: Callable[..., Any] | None = None, /, **config: Any
+) -> Function | Callable[[Callable[..., Any]], Function]:
+    """Register a function so that workflows can call it by name: `@function` or `@function(name=…, …)`.
+
+    The decorated name becomes a `Function`; `export()` gives what can be called. A later function of the same name
+    takes over.
+
+    Args:
+        fn: The function.
+        config: All keywords reach the `Function`. Read here are `name`, `provider` (else the environment's `provider`,
+            else `local-once`) and `wrapper`, a subclass of `Function` that is used whatever the provider is.
+
+    Raises:
+        TypeError: What is decorated cannot be called, or `wrapper` is no subclass of `Function`.
+        RuntimeError: The provider needs genuine Lucas or a wrapper.
+        ValueError: The provider is unknown and there is no wrapper.
+    """
+    if fn is None:
+        return lambda decorated: _register(decorated, config)
+    return _register(fn, config)
+
+
+def _register(fn: Callable[..., Any], given: dict[str, Any]) -> Function:
+    if isinstance(fn, Function) or not callable(fn):
+        message = f"@function decorates a function, not {type(fn).__name__}"
+        raise TypeError(message)
+    config = FunctionConfig(
+        {"name": getattr(fn, "__name__", type(fn).__name__), "cpu": 1, "memory": 128, "dependency": []} | given
+    )
+    config.setdefault("provider", _provider())
+    made = function_class(config["provider"], config.get("wrapper"))(fn, config)
+    routeBuilder.func(config["name"]).set_handler(made.export()).set_function(made)
+    return made
+
+
+@overload
+def workflow(body: Callable[[Workflow], Any], /) -> WorkflowContext: ...
+@overload
+def workflow(
+    *, provider: str | None = None, executor: Callable[[DAG], Any] | None = None
+) -> Callable[[Callable[[Workflow], Any]], WorkflowContext]: ...
+def workflow(
+    body: Callable[[Workflow], Any] | None = None,
+    /,
+    *,
+    provider: str | None = None,
+    executor: Callable[[DAG], Any] | None = None,
+) -> WorkflowContext | Callable[[Callable[[Workflow], Any]], WorkflowContext]:
+    """Make a workflow of the function that describes it. `@workflow` or `@workflow(executor=…, provider=…)`.
+
+    The body is run once now, which reports mistakes in it, and once for every run.
+
+    Args:
+        body: Called with a `Workflow`; what it returns is the workflow's value.
+        provider: The platform it is exported for; else the environment's `provider`, else `local-once`.
+        executor: The class that runs the graph, as in `executor(dag).execute()`.
+    """
+
+    def decorate(decorated: Callable[[Workflow], Any]) -> WorkflowContext:
+        context = WorkflowContext(decorated, provider or _provider(), routeBuilder.build(), executor)
+        routeBuilder.workflow(decorated.__name__).set_workflow(context)
+        return context
+
+    return decorate if body is None else decorate(body)
+
+
+def create_handler(fn_or_workflow: Function | WorkflowContext) -> Callable[..., Any]:
+    """Return what a platform calls for one request.
+
+    For a function, what `export()` gives. For a workflow, a handler in the shape of the environment's `provider`, or of
+    the workflow's own when the environment names none: `handler(data, executor=None)` or, for knative,
+    `handler(metadata)`.
+
+    Raises:
+        TypeError: The argument is neither.
+        RuntimeError: The platform needs genuine Lucas, or an executor that the workflow does not name.
+        NotImplementedError: The platform is unknown.
+    """
+    if isinstance(fn_or_workflow, Function):
+        return fn_or_workflow.export()
+    if isinstance(fn_or_workflow, WorkflowContext):
+        return fn_or_workflow.handler(os.environ.get(PROVIDER_VARIABLE, fn_or_workflow._provider))
+    message = f"create_handler takes what @function or @workflow made, not {type(fn_or_workflow).__name__}"
+    raise TypeError(message)
+
+
+def _provider() -> str:
+    return os.environ.get(PROVIDER_VARIABLE, DEFAULT_PROVIDER)

@@ -1,0 +1,106 @@
+"""The `local-once` platform: every function runs in the caller's process and thread."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from lucas_storage.embedded.errors import unknown_function
+from lucas_storage.embedded.runtime.local_storage import LocalStorage
+from lucas_storage.embedded.runtime.runtime import Runtime, StorageMethods
+from lucas_storage.embedded.serverless_function import Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+
+class LocalOnceRuntime(Runtime):
+    """A runtime whose functions are the ones registered in this process.
+
+    Args:
+        metadata: The request: its input, and a router from names to handlers.
+    """
+
+    name = "local-once"
+    LocalStorage = LocalStorage
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata: Metadata = metadata
+        self._input = metadata._params
+        self._namespace = metadata._namespace
+        self._router = metadata._router
+        self._storage: StorageMethods = LocalStorage(os.environ.get("LOCAL_STORAGE_DIR", "./local_storage"))
+
+    @classmethod
+    def serving(cls, params: Any, router: Mapping[str, Callable[[Any], Any]]) -> LocalOnceRuntime:
+        """Return a runtime for one new request with the input `params`."""
+        return cls(Metadata(str(uuid.uuid4()), params, None, dict(router), "invoke", None, None))
+
+    def metadata(self) -> Metadata:
+        """Return the request this runtime serves."""
+        return self._metadata
+
+    def input(self) -> Any:
+        """Return what the function was called with."""
+        return self._input
+
+    def output(self, _out: Any) -> Any:
+        """Return `_out` as it is."""
+        return _out
+
+    def call(self, fnName: str, fnParams: Any) -> Any:
+        """Call another function here and now, and return its result.
+
+        Raises:
+            UnknownFunctionError: Nothing is registered under that name.
+            Exception: Whatever the function raises, as it is.
+        """
+        return self._handler(fnName)(fnParams)
+
+    def tell(self, fnName: str, fnParams: Mapping[str, Any]) -> Told:
+        """Start another function on a thread of its own and return at once.
+
+        Args:
+            fnName: The function's name.
+            fnParams: `{"input": …}`, the function's input under that one key.
+
+        Returns:
+            A future of the result, which can be awaited too. Nobody has to look at it.
+
+        Raises:
+            UnknownFunctionError: Nothing is registered under that name.
+            ValueError: `fnParams` has no `input`.
+        """
+        if "input" not in fnParams:
+            message = "tell takes the function's input under the key 'input', as in rt.tell('name', {'input': {…}})"
+            raise ValueError(message)
+        told = Told()
+        arguments = (told, self._handler(fnName), fnParams["input"])
+        threading.Thread(target=_deliver, args=arguments, name=f"tell {fnName}").start()
+        return told
+
+    def _handler(self, name: str) -> Callable[[Any], Any]:
+        handler: Callable[[Any], Any] | None = self._router.get(name)
+        if handler is None:
+            raise unknown_function(name, self._router)
+        return handler
+
+
+class Told(Future[Any]):
+    """The result to come of a function that was told something."""
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Wait without blocking the event loop."""
+        import asyncio  # noqa: PLC0415 -- slow to import, and hardly anybody awaits
+
+        return asyncio.wrap_future(self).__await__()
+
+
+def _deliver(told: Told, handler: Callable[[Any], Any], event: Any) -> None:
+    try:
+        told.set_result(handler(event))
+    except BaseException as error:  # noqa: BLE001 -- handed to whoever asks for the result
+        told.set_exception(error)

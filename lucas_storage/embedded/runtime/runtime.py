@@ -1,0 +1,97 @@
+"""What a function sees of the platform it runs on."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable
+
+    from lucas_storage.embedded.serverless_function import Metadata
+
+InputType = dict[str, Any]
+CallResult = Any
+FaasitResult = Any
+
+
+class StorageMethods(ABC):
+    """Values kept by name, for the functions of one application.
+
+    Any picklable value is stored; names are relative, with `/` between their parts.
+    """
+
+    @abstractmethod
+    def put(self, filename: str, data: Any) -> None:
+        """Store `data` under `filename`, replacing what was there."""
+
+    @abstractmethod
+    def get(self, filename: str, timeout: int = -1) -> Any:
+        """Return the value of `filename`, waiting until there is one.
+
+        Args:
+            filename: The name it was put under.
+            timeout: Milliseconds to wait; negative waits for ever.
+
+        Returns:
+            The value, or None when the time is over.
+        """
+
+    @abstractmethod
+    def list(self) -> list[str]:
+        """Return all names, sorted."""
+
+    @abstractmethod
+    def exists(self, filename: str) -> bool:
+        """Say whether there is a value under `filename`."""
+
+    @abstractmethod
+    def delete(self, filename: str) -> None:
+        """Remove `filename`; one that is not there is no error."""
+
+
+class Runtime(ABC):
+    """What a function is called with: its input, other functions, and storage.
+
+    A platform subclasses it; `storage` answers with what the subclass keeps in `_storage`, and `metadata()` with
+    `_metadata`.
+    """
+
+    _storage: StorageMethods | None = None
+    _metadata: Metadata | None = None
+
+    @abstractmethod
+    def input(self) -> Any:
+        """Return what the function was called with."""
+
+    @abstractmethod
+    def output(self, _out: Any) -> Any:
+        """Return `_out` in the form in which the platform wants results."""
+
+    @abstractmethod
+    def call(self, fnName: str, fnParams: Any) -> Any:
+        """Call another function and return its result."""
+
+    @abstractmethod
+    def tell(self, fnName: str, fnParams: Any) -> Any:
+        """Send another function a message without waiting for it."""
+
+    def metadata(self) -> Metadata | None:
+        """Return the request this runtime serves, or None where the platform does not say."""
+        return self._metadata
+
+    @property
+    def storage(self) -> StorageMethods:
+        """Values kept by name.
+
+        Raises:
+            RuntimeError: This platform keeps none.
+        """
+        if self._storage is None:
+            message = f"{type(self).__name__} has no storage"
+            raise RuntimeError(message)
+        return self._storage
+
+    async def waitResults(self, tasks: Iterable[Awaitable[Any]]) -> list[Any]:
+        """Return the results of `tasks`, in their order."""
+        return [await task for task in tasks]

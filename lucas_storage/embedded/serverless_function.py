@@ -1,0 +1,43 @@
+"""What a handler is given about one request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Metadata:
+    """One request: its input, and how the functions it may call are reached.
+
+    The attributes carry an underscore because that is the contract; runtimes read them.
+
+    Args:
+        id: Names the request.
+        params: The input of the function or workflow.
+        namespace: Of the function, where the platform has namespaces.
+        router: From function names to handlers.
+        request_type: `invoke`, as far as this engine is concerned.
+        redis_db: A platform's connection; not used here.
+        producer: A platform's connection; not used here.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- the contract's signature
+        self,
+        id: str,  # noqa: A002
+        params: Any,
+        namespace: str | None,
+        router: dict[str, Any],
+        request_type: str,
+        redis_db: Any,
+        producer: Any,
+    ) -> None:
+        self._id = id
+        self._params = params
+        self._namespace = namespace
+        self._router = router
+        self._type = request_type
+        self._redis_db = redis_db
+        self._rocketmq_producer = producer
+
+    def __repr__(self) -> str:
+        """Show the request's name, never its input."""
+        return f"Metadata(id={self._id!r}, type={self._type!r})"

@@ -1,0 +1,10 @@
+"""Workflows: graphs of steps, how they are built, run and found by name."""
+
+from __future__ import annotations
+
+from lucas_storage.embedded.workflow.context import WorkflowContext
+from lucas_storage.embedded.workflow.ld import Lambda
+from lucas_storage.embedded.workflow.route import Route, RouteBuilder, RouteFunc
+from lucas_storage.embedded.workflow.workflow import Workflow
+
+__all__ = ["Lambda", "Route", "RouteBuilder", "RouteFunc", "Workflow", "WorkflowContext"]

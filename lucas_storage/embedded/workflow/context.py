@@ -1,0 +1,104 @@
+"""`WorkflowContext`: what a decorated workflow is."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from lucas_storage.embedded.runtime.local_once_runtime import LocalOnceRuntime
+from lucas_storage.embedded.workflow.workflow import Workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lucas_storage.embedded.runtime.runtime import Runtime
+    from lucas_storage.embedded.serverless_function import Metadata
+    from lucas_storage.embedded.workflow.dag import DAG
+    from lucas_storage.embedded.workflow.route import Route
+
+
+class WorkflowContext:
+    """A workflow that can be run any number of times, also at once: each run builds a graph of its own.
+
+    The body is therefore run once per run, and once at decoration to report mistakes where they are made.
+
+    Args:
+        body: The decorated function.
+        provider: The platform the workflow is exported for.
+        route: Which functions there are.
+        executor: The class that runs the graphs; None for the engine's own.
+    """
+
+    def __init__(
+        self, body: Callable[[Workflow], Any], provider: str, route: Route, executor: Callable[[DAG], Any] | None = None
+    ) -> None:
+        self._body = body
+        self._provider = provider
+        self._route = route
+        self._executor = executor
+        self._runtime: Runtime | None = None
+        self._of_thread = threading.local()
+        self.generate()
+
+    def set_runtime(self, rt: Runtime) -> None:
+        """Set the runtime of the workflows that `generate` will return.
+
+        Each thread sees the one it set itself; a thread that set none sees the last one set.
+        """
+        self._of_thread.runtime = self._runtime = rt
+
+    def generate(self) -> Workflow:
+        """Run the body and return the new graph, with the runtime that was set, ready for `execute()`."""
+        workflow = Workflow(self._route, self._body.__name__)
+        workflow.frt = getattr(self._of_thread, "runtime", self._runtime)
+        if self._executor is not None:
+            workflow.setExecutor(self._executor)
+        result = self._body(workflow)
+        # A body may name its value by wf.end_with and return nothing.
+        if result is not None or workflow._end is None:
+            workflow.end_with(result)
+        return workflow
+
+    def run(self, data: Any = None, executor: Callable[[DAG], Any] | None = None) -> Any:
+        """Run the workflow once in this process and return its value.
+
+        Args:
+            data: A dict of the inputs.
+            executor: Runs the graph instead of the workflow's own.
+
+        Raises:
+            MissingInputError: `data` lacks an input. No step was started.
+            Exception: Whatever a step raises, as it is.
+        """
+        workflow = self.generate()
+        workflow.setRuntime(LocalOnceRuntime.serving(data, self._route.handlers()))
+        if executor is not None:
+            workflow.setExecutor(executor)
+        return workflow.execute()
+
+    def export(self, fn: Callable[..., Any] | None = None) -> Callable[..., Any]:
+        """Return what a caller calls: `fn` itself if given, else a handler in the shape of the platform.
+
+        Raises:
+            RuntimeError: The platform needs genuine Lucas, or an executor that the workflow does not name.
+            NotImplementedError: The platform is unknown.
+        """
+        return fn if fn is not None else self.handler(self._provider)
+
+    def handler(self, provider: str) -> Callable[..., Any]:
+        """Return a handler in the shape of `provider`; raises as `export` does."""
+        if provider == "local-once" or (provider == "actor" and self._executor is not None):
+            return self.run
+        if provider == "knative":
+            return self._run_request
+        if provider == "actor":
+            message = "A workflow on the actor platform needs an executor, as in @workflow(executor=ActorExecutor)"
+            raise RuntimeError(message)
+        if provider in {"aliyun", "cluster", "local"}:
+            message = f"The provider {provider!r} needs genuine Lucas, which is not installed; 'local-once' runs here"
+            raise RuntimeError(message)
+        message = f"The provider {provider!r} has no handler of its own, so give one, as in workflow.export(handler)"
+        raise NotImplementedError(message)
+
+    def _run_request(self, metadata: Metadata) -> Any:
+        return self.run(metadata._params)

@@ -1,0 +1,127 @@
+"""`Lambda`: a value that is known only while the workflow runs."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import uuid
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lucas_storage.embedded.workflow.dag import DataNode
+    from lucas_storage.embedded.workflow.workflow import Workflow
+
+UNKNOWN: Any = object()
+"""Stands for "not known yet" where None would be a value."""
+
+
+class Lambda:
+    """The place of a value in a workflow: an input, a step's result, or a constant.
+
+    `+` and `[]` plant a step that runs when the value is there; so do `map`, `fork` and `join`. Attributes, truth and
+    iteration are refused, because they would silently act on the place instead of the value.
+
+    Args:
+        value: A constant; None is one. Left out, the value is yet to come.
+    """
+
+    def __init__(self, value: Any = UNKNOWN) -> None:
+        self._id = str(uuid.uuid4())
+        self._is_constant = value is not UNKNOWN
+        self.value: Any = value if self._is_constant else None
+        self.canIter = False
+        self.workflow_: Workflow | None = None
+        self._dataNode: DataNode | None = None
+
+    def getid(self) -> str:
+        """Return the name under which graphs and messages refer to this value."""
+        return self._id
+
+    def getDataNode(self) -> DataNode | None:
+        """Return the node that carries this value, once there is one."""
+        return self._dataNode
+
+    def setDataNode(self, node: DataNode) -> None:
+        """Let `node` carry this value."""
+        self._dataNode = node
+
+    def becatch(self, wf: Workflow) -> Lambda:
+        """Let the steps planted by operators go into `wf`, and return this value."""
+        self.workflow_ = wf
+        return self
+
+    def __add__(self, other: Any) -> Lambda:
+        return self._caught("+").func(operator.add, self, other)
+
+    def __getitem__(self, key: Any) -> Lambda:
+        return self._caught("[]").func(operator.getitem, self, key)
+
+    def map(self, fn: Callable[[Any], Any]) -> Lambda:
+        """Apply `fn` to every element of a list, each as a step of its own, or to a value that is no list.
+
+        `fn` may return `wf.call(…)`, which fans a function out over the list.
+        """
+        wf = self._caught("map")
+
+        def each(value: Any) -> Any:
+            return [wf.func(fn, element) for element in value] if isinstance(value, list) else wf.func(fn, value)
+
+        return wf.func(each, self)
+
+    def fork(self, nums: int) -> Lambda:
+        """Cut a sequence into `nums` pieces in order, their lengths differing by one at most.
+
+        Raises:
+            ValueError: When the workflow runs, if `nums` is not positive.
+        """
+        return self._caught("fork").func(_cut, self, nums)
+
+    def join(self, fn: Callable[[list[Any]], Any]) -> Lambda:
+        """Chain the pieces of a sequence of sequences into one list, and give that to `fn`."""
+        return self._caught("join").func(_chain, self, fn)
+
+    def _caught(self, operation: str) -> Workflow:
+        if self.workflow_ is None:
+            message = f"{operation} needs a workflow to work in, so pass the value to wf.catch first"
+            raise RuntimeError(message)
+        return self.workflow_
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse: an attribute of the value cannot be known before the workflow runs."""
+        message = f"A value that is yet to come has no attribute {name!r}"
+        if not name.startswith("_"):
+            message += f"; read it where the value is known, as in wf.func(lambda value: value.{name}, …)"
+        raise AttributeError(message, name=name, obj=self)
+
+    def __bool__(self) -> NoReturn:
+        """Refuse: the body would take one branch for all runs."""
+        message = "A value is true or false only when the workflow runs, so decide inside a function or wf.func"
+        raise TypeError(message)
+
+    def __iter__(self) -> NoReturn:
+        """Refuse: `[]` never ends, so Python would iterate for ever."""
+        message = "The elements of a value are known only when the workflow runs, so use map or wf.func"
+        raise TypeError(message)
+
+    def __contains__(self, item: object) -> NoReturn:
+        """Refuse, as iteration does."""
+        self.__iter__()
+
+    def __repr__(self) -> str:
+        """Show where the value comes from, never the value."""
+        return f"<Lambda {self._id[:8]}>"
+
+
+def _cut(values: Any, count: int) -> list[Any]:
+    if count < 1:
+        message = f"fork needs a positive number of pieces, not {count}"
+        raise ValueError(message)
+    size, longer = divmod(len(values), count)
+    ends = [size * i + min(i, longer) for i in range(count + 1)]
+    return [values[start:end] for start, end in itertools.pairwise(ends)]
+
+
+def _chain(pieces: Any, fn: Callable[[list[Any]], Any]) -> Any:
+    return fn([element for piece in pieces for element in piece])

@@ -1,0 +1,74 @@
+"""What the control nodes of a graph run: a dict of arguments in, a result out."""
+
+from __future__ import annotations
+
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from lucas_storage.embedded.workflow.nested import filled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping
+
+    from lucas_storage.embedded.workflow.ld import Lambda
+    from lucas_storage.embedded.workflow.workflow import Workflow
+
+
+class RemoteStep:
+    """A registered function, called through whatever runtime the workflow runs on."""
+
+    def __init__(self, workflow: Workflow, name: str) -> None:
+        self._workflow = workflow
+        self._name = name
+
+    def __call__(self, event: Mapping[Any, Any]) -> Any:
+        """Call the function with a dict of its own."""
+        return drained(self._workflow.getRuntime().call(self._name, dict(event)))
+
+
+class LocalStep:
+    """A plain function, called where the executor runs; integer keys are its positional arguments."""
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self._fn = fn
+
+    def __call__(self, event: Mapping[Any, Any]) -> Any:
+        """Call the function with positional and named arguments."""
+        positional = [event[key] for key in sorted(key for key in event if isinstance(key, int))]
+        named = {key: value for key, value in event.items() if isinstance(key, str)}
+        return drained(self._fn(*positional, **named))
+
+
+class GatherStep:
+    """Puts values into the places they have in a container."""
+
+    def __init__(self, template: Any, lambdas: list[Lambda]) -> None:
+        self._template = template
+        self._keys = {ld: key for key, ld in enumerate(lambdas)}
+
+    def __call__(self, event: Mapping[Any, Any]) -> Any:
+        """Return a container of its own with the values in it."""
+        return filled(self._template, lambda ld: event[self._keys[ld]])
+
+
+def same(event: Mapping[Any, Any]) -> Any:
+    """Return the only argument."""
+    (value,) = event.values()
+    return value
+
+
+def drained(result: Any) -> Any:
+    """Return a generator's items as a list, so that any number of steps can read them.
+
+    A generator that yields nothing and returns something gives what it returns. Anything else is returned as it is.
+    """
+    if not isinstance(result, GeneratorType):
+        return result
+    returned = None
+
+    def watched() -> Generator[Any, None, None]:
+        nonlocal returned
+        returned = yield from result
+
+    items = list(watched())
+    return items if items or returned is None else returned

@@ -1,0 +1,232 @@
+"""`Workflow`: what the body of a workflow builds its graph with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from lucas_storage.embedded.errors import missing_input
+from lucas_storage.embedded.functions import Function
+from lucas_storage.embedded.workflow.dag import DAG, ControlNode, DataNode
+from lucas_storage.embedded.workflow.executor import Executor
+from lucas_storage.embedded.workflow.ld import UNKNOWN, Lambda
+from lucas_storage.embedded.workflow.nested import lambdas_in
+from lucas_storage.embedded.workflow.steps import GatherStep, LocalStep, RemoteStep, same
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lucas_storage.embedded.runtime.runtime import Runtime
+    from lucas_storage.embedded.workflow.route import Route
+
+
+class WorkflowInput:
+    """The input of a workflow, read by name while the graph is built."""
+
+    def __init__(self, workflow: Workflow) -> None:
+        self._workflow = workflow
+
+    def __getitem__(self, key: str) -> Lambda:
+        """Return the place of an input that every run must give."""
+        return self._workflow._new_input(key, UNKNOWN)
+
+    def get(self, key: str, default_val: Any = None) -> Lambda:
+        """Return the place of an input that is `default_val` in a run that does not give it."""
+        return self._workflow._new_input(key, default_val)
+
+    def __iter__(self) -> NoReturn:
+        """Refuse: `[]` accepts every name, so Python would iterate for ever."""
+        message = "The names of the inputs are known only when the workflow runs, so read them by wf.input()['name']"
+        raise TypeError(message)
+
+    def __contains__(self, key: object) -> NoReturn:
+        """Refuse, as iteration does."""
+        self.__iter__()
+
+
+class Workflow:
+    """One graph and the means to build and run it; every run of a decorated workflow has one of its own.
+
+    Args:
+        route: Which functions there are.
+        name: What the workflow is called in messages.
+    """
+
+    def __init__(self, route: Route | None = None, name: str | None = None) -> None:
+        self.route = route
+        self.name = name or "workflow"
+        self.dag = DAG(self)
+        self.frt: Runtime | None = None
+        self.params: dict[str, Lambda] = {}
+        self._inputs: list[tuple[str, Any, DataNode]] = []
+        self._end: DataNode | None = None
+        self._executor_cls: Callable[[DAG], Any] | None = None
+        self._running = threading.Lock()
+
+    def setRuntime(self, frt: Runtime) -> None:
+        """Set the runtime that gives the input and calls functions."""
+        self.frt = frt
+
+    def getRuntime(self) -> Runtime:
+        """Return the runtime.
+
+        Raises:
+            RuntimeError: None was set.
+        """
+        if self.frt is None:
+            message = f"The workflow {self.name!r} has no runtime, so run it through export() or call setRuntime first"
+            raise RuntimeError(message)
+        return self.frt
+
+    def setExecutor(self, executor_cls: Callable[[DAG], Any]) -> None:
+        """Set the class that runs the graph, as in `executor_cls(dag).execute()`."""
+        self._executor_cls = executor_cls
+
+    def input(self) -> WorkflowInput:
+        """Return the input of the workflow, read by `[name]` or `.get(name, default)`."""
+        return WorkflowInput(self)
+
+    def call(self, fn_name: str, fn_params: Mapping[str, Any]) -> Lambda:
+        """Add a step that calls a registered function, and return the place of its result.
+
+        The function may be registered later, but before the step runs.
+
+        Args:
+            fn_name: The function's name.
+            fn_params: Its input: constants, Lambdas, or lists, tuples and dicts that hold Lambdas.
+
+        Raises:
+            TypeError: `fn_name` is no name, or `fn_params` is no dict.
+            ValueError: A Lambda belongs to another run or workflow.
+        """
+        return self._remote(fn_name, fn_params, "remote")
+
+    def map(self, fn_name: str, fn_params: Mapping[str, Any]) -> Lambda:
+        """Do as `call`; a platform that distributes may split lists, this engine passes them whole."""
+        return self._remote(fn_name, fn_params, "remote_map")
+
+    def func(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Lambda:
+        """Add a step that calls `fn` where the executor runs, and return the place of its result.
+
+        `fn` gets values, not Lambdas. It may add steps (`wf.call(…)`) and return their Lambdas, also inside containers.
+
+        Raises:
+            TypeError: `fn` cannot be called.
+            ValueError: A Lambda belongs to another run or workflow.
+        """
+        if isinstance(fn, Function) or not callable(fn):
+            message = "wf.func takes a plain function; one decorated with @function is called by name, with wf.call"
+            raise TypeError(message)
+        name = getattr(fn, "__name__", type(fn).__name__)
+        return self._step(ControlNode(LocalStep(fn), name, "local"), {**dict(enumerate(args)), **kwargs})
+
+    def catch(self, ld: Lambda) -> Lambda:
+        """Let operators on `ld` add their steps to this workflow, and return it."""
+        return ld.becatch(self)
+
+    def end_with(self, ld: Any) -> None:
+        """Let `ld`, a Lambda or any value, be the value of the workflow."""
+        if self._end is not None:
+            self._end._is_end_node = False
+        self._end = self._node_of(self._as_lambda(ld))
+        self._end._is_end_node = True
+
+    def execute(self) -> Any:
+        """Run the graph on the runtime that was set; afterwards it is as before and can be run again.
+
+        Returns:
+            The workflow's value.
+
+        Raises:
+            MissingInputError: The runtime's input lacks a name that is read by `[name]`. No step was started.
+            RuntimeError: There is no runtime, or this very graph is being run.
+            Exception: Whatever a step raises, as it is.
+        """
+        runtime = self.getRuntime()
+        if not self._running.acquire(blocking=False):
+            message = f"The workflow {self.name!r} is running on this graph; generate() and export() give a run its own"
+            raise RuntimeError(message)
+        try:
+            self.dag.seal()
+            self._take(runtime.input())
+            return (self._executor_cls or Executor)(self.dag).execute()
+        finally:
+            self.dag.reset()
+            self._running.release()
+
+    def valicate(self) -> DAG:
+        """Return the graph, to look at."""
+        return self.dag
+
+    def _take(self, given: Mapping[str, Any] | None) -> None:
+        given = {} if given is None else given
+        if not isinstance(given, Mapping):
+            message = f"The workflow {self.name!r} takes its inputs as a dict by name, not {type(given).__name__}"
+            raise TypeError(message)
+        for key, default, node in self._inputs:
+            if key not in given and default is UNKNOWN:
+                raise missing_input(self.name, key, given)
+            node.set_value(given.get(key, default))
+
+    def _new_input(self, key: str, default: Any) -> Lambda:
+        ld = self.catch(Lambda())
+        self._inputs.append((key, default, self._node_of(ld)))
+        self.params.setdefault(key, ld)
+        return ld
+
+    def _remote(self, name: str, params: Mapping[str, Any], kind: str) -> Lambda:
+        if not isinstance(name, str):
+            message = f"wf.call takes the name of a function as text, not {type(name).__name__}"
+            raise TypeError(message)
+        if not isinstance(params, Mapping):
+            message = f"wf.call takes the input of {name!r} as a dict by parameter, not {type(params).__name__}"
+            raise TypeError(message)
+        return self._step(ControlNode(RemoteStep(self, name), name, kind), params)
+
+    def _step(self, step: ControlNode, arguments: Mapping[Any, Any]) -> Lambda:
+        for key, value in arguments.items():
+            self._give(step, key, value)
+        result = Lambda()
+        node = DataNode(result)
+        node.set_pre_control_node(step)
+        step.set_data_node(node)
+        self.dag.add_node(step)
+        return self.catch(result)
+
+    def _give(self, step: ControlNode, key: Any, value: Any) -> None:
+        ld = self._as_lambda(value)
+        if ld in step._ld_to_key:
+            # A step knows its arguments by their Lambdas, so the second use of one needs a Lambda of its own.
+            ld = self._passing(same, "same", [ld])
+        node = self._node_of(ld)
+        step.defParams(ld, key)
+        step.add_pre_data_node(node)
+        node.add_succ_control_node(step)
+
+    def _as_lambda(self, value: Any) -> Lambda:
+        if isinstance(value, WorkflowInput):
+            message = "The input of a workflow is passed on value by value, as wf.input()['name']"
+            raise TypeError(message)
+        if isinstance(value, Lambda):
+            node = value.getDataNode()
+            # Executors hand values on when they become known; a step added later is given the value itself.
+            return Lambda(value.value) if node is not None and node._done and self._owns(node) else value
+        inner = lambdas_in(value)
+        return self._passing(GatherStep(value, inner), "gather", inner) if inner else Lambda(value)
+
+    def _passing(self, fn: Callable[[Mapping[Any, Any]], Any], name: str, values: list[Lambda]) -> Lambda:
+        step = ControlNode(fn, name, "local")
+        step._passes_refs = True
+        return self._step(step, dict(enumerate(values)))
+
+    def _node_of(self, ld: Lambda) -> DataNode:
+        node = ld.getDataNode() or DataNode(ld)
+        if not self._owns(node):
+            message = f"A step of {self.name!r} was given a value of another run or workflow; pass it as an input"
+            raise ValueError(message)
+        self.dag.add_node(node)
+        return node
+
+    def _owns(self, node: DataNode) -> bool:
+        return node.belong_dag is None or node.belong_dag is self.dag

@@ -1,0 +1,128 @@
+"""`install()`: the embedded engine under the name `lucas`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import lucas_storage.embedded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INSTALL = "import without_lucas\nfrom lucas_storage.embedded import install\nassert install() is True\n"
+
+
+def test_nothing_is_called_lucas_before_install(fresh_python: Callable[..., str]) -> None:
+    code = "import sys, lucas_storage.embedded\nprint(any(name.split('.')[0] == 'lucas' for name in sys.modules))"
+
+    assert fresh_python(code) == "False"
+
+
+def test_the_documented_imports_work_after_install(fresh_python: Callable[..., str]) -> None:
+    imports = """
+from lucas import function, workflow, Workflow, Function, Runtime, create_handler, routeBuilder
+from lucas.serverless_function import Metadata
+from lucas.workflow import Lambda, Workflow, Route, RouteBuilder, WorkflowContext
+from lucas.workflow.dag import DAG, ControlNode, DataNode
+from lucas.workflow.executor import Executor
+from lucas.runtime import Runtime, StorageMethods
+from lucas.runtime.local_once_runtime import LocalOnceRuntime
+import lucas, lucas.workflow.dag, sys
+print(type(workflow).__name__, lucas.workflow is workflow, sys.modules["lucas.workflow"].Lambda is Lambda)
+"""
+    assert fresh_python(INSTALL + imports) == "function True True"
+
+
+def test_every_module_has_both_names_and_is_one_object(fresh_python: Callable[..., str]) -> None:
+    home = Path(lucas_storage.embedded.__file__).parent
+    names = {".".join(path.relative_to(home).with_suffix("").parts) for path in home.rglob("*.py")}
+    names = {name.removesuffix("__init__").rstrip(".") for name in names} - {""}
+    code = f"""
+import sys, lucas
+for name in {sorted(names)!r}:
+    assert sys.modules["lucas." + name] is sys.modules["lucas_storage.embedded." + name], name
+print(lucas.__name__)
+"""
+    assert fresh_python(INSTALL + code) == "lucas_storage.embedded"
+
+
+def test_installing_again_changes_nothing(fresh_python: Callable[..., str]) -> None:
+    code = "import lucas\nassert install() is True\nimport lucas as again\nprint(again is lucas)"
+
+    assert fresh_python(INSTALL + code) == "True"
+
+
+def test_pickles_name_the_embedded_engine(fresh_python: Callable[..., str]) -> None:
+    code = "import pickle\nfrom lucas.serverless_function import Metadata\nprint(pickle.dumps(Metadata, 0))"
+    printed = fresh_python(INSTALL + code)
+
+    assert "lucas_storage.embedded.serverless_function" in printed
+
+
+def test_what_lucas_does_not_have_is_missing(fresh_python: Callable[..., str]) -> None:
+    code = "try:\n    import lucas.actorc\nexcept ModuleNotFoundError as error:\n    print(error.name)"
+
+    assert fresh_python(INSTALL + code) == "lucas.actorc"
+
+
+def test_genuine_lucas_is_left_alone(fresh_python: Callable[..., str], tmp_path: Path) -> None:
+    genuine = tmp_path / "path" / "lucas" / "workflow"
+    genuine.mkdir(parents=True)
+    (genuine.parent / "__init__.py").write_text("genuine = True\n")
+    (genuine / "__init__.py").touch()
+    code = "from lucas_storage.embedded import install\nprint(install())\nimport lucas\nprint(lucas.genuine)"
+
+    assert fresh_python(code, tmp_path / "path") == "False\nTrue"
+
+
+def test_the_placeholder_is_recognised_and_never_run(fresh_python: Callable[..., str], tmp_path: Path) -> None:
+    stranger = tmp_path / "path" / "lucas"
+    stranger.mkdir(parents=True)
+    (stranger / "__init__.py").write_text("raise SystemExit('the stranger ran')\n")
+    code = """
+import warnings, without_lucas
+from lucas_storage.embedded import install
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    assert install() is True
+from lucas import workflow
+print(*[warning.message for warning in caught])
+"""
+    printed = fresh_python(code, tmp_path / "path")
+
+    assert str(stranger) in printed
+    assert "Remove it with 'pip uninstall lucas'" in printed
+    assert "The embedded engine is used instead." in printed
+
+
+def test_a_placeholder_already_imported_is_not_replaced(fresh_python: Callable[..., str], tmp_path: Path) -> None:
+    stranger = tmp_path / "path" / "lucas.py"
+    stranger.parent.mkdir()
+    stranger.touch()
+    code = """
+import without_lucas, lucas
+from lucas_storage.embedded import install
+try:
+    install()
+except ImportError as error:
+    print(error)
+"""
+    assert "It has been imported already" in fresh_python(code, stranger.parent)
+
+
+def test_a_folder_of_that_name_does_not_matter(fresh_python: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "lucas" / "data").mkdir(parents=True)
+
+    assert fresh_python(INSTALL + "from lucas import function\nprint(function.__name__)", tmp_path) == "function"
+
+
+def test_the_engine_needs_only_the_standard_library(fresh_python: Callable[..., str]) -> None:
+    code = """
+import sys
+import lucas_storage.embedded
+heavy = {"grpc", "google", "numpy", "pydantic", "cloudpickle", "asyncio"} & {name.split(".")[0] for name in sys.modules}
+own = {name for name in sys.modules if name.startswith("lucas_storage.")}
+print(sorted(heavy), sorted(name for name in own if not name.startswith("lucas_storage.embedded")))
+"""
+    assert fresh_python(code).startswith("[]")
