@@ -37,6 +37,11 @@ def generate(target: Path) -> None:
             f"--mypy_out=quiet:{target}",
             *sources,
         )
+    for folder in {found.parent for found in (target / "actorc" / "_generated").rglob("*.py")}:
+        for level in (folder, *folder.parents):
+            if level == target / "actorc":
+                break
+            (level / "__init__.py").touch()
 
 
 def _run(*command: str) -> None:

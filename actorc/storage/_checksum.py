@@ -25,7 +25,9 @@ def combine(first: int, second: int, second_length: int) -> int:
 
     The method is zlib's ``crc32_combine``: appending zero bytes is linear over GF(2), so it is a matrix.
     """
-    return _apply(_zeros(second_length), first) ^ second if second_length else first
+    if not first or not second_length:
+        return first ^ second
+    return _apply(_zeros(second_length), first) ^ second
 
 
 class BlockSums:

@@ -1,0 +1,9 @@
+"""The storage service: a gRPC face over the rules of object storage over engines that hold the bytes."""
+
+from __future__ import annotations
+
+from .config import ServerOptions
+from .process import serve
+from .server import StorageServer
+
+__all__ = ["ServerOptions", "StorageServer", "serve"]

@@ -1,0 +1,62 @@
+"""The real storage service in this process, for tests.
+
+::
+
+    from actorc.storage.testing import local_server
+
+    with local_server() as server, server.client() as client:
+        client.put_object("bucket", "key", b"value")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from .client import StorageClient
+from .server import ServerOptions, StorageServer
+from .server.engines.base import Engine
+
+__all__ = ["LocalServer", "local_server"]
+
+
+class LocalServer:
+    """A running server.
+
+    Attributes:
+        endpoint: Its address, as `StorageClient` and ``STORAGE_ENDPOINT`` take it.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+
+    def client(self, **options: Any) -> StorageClient:
+        """Return a new client of this server; `options` are further arguments of `StorageClient`."""
+        return StorageClient(self.endpoint, **options)
+
+
+@contextmanager
+def local_server(
+    engine: str | Engine = "memory://", *, auto_create_buckets: bool = True, **options: Any
+) -> Iterator[LocalServer]:
+    """Serve from this process, on a free port of 127.0.0.1, until the block ends; calls still running are cancelled.
+
+    The environment is left alone: hand `LocalServer.endpoint` on, or use `LocalServer.client`.
+
+    Args:
+        engine: URL of an engine, such as ``file:///directory``, or an open one, which is closed at the end.
+        auto_create_buckets: Whether a write to a bucket that does not exist makes it.
+        options: Further fields of `ServerOptions`.
+
+    Raises:
+        StorageError: The engine cannot be opened.
+    """
+    url = engine if isinstance(engine, str) else f"{engine.name}://"
+    settings: dict[str, Any] = {"listen": "127.0.0.1:0", "grace": 0.0, **options}
+    server = StorageServer(
+        ServerOptions(engine=url, auto_create_buckets=auto_create_buckets, **settings),
+        engine=None if isinstance(engine, str) else engine,
+    )
+    with server:
+        yield LocalServer(server.address)

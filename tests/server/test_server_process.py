@@ -1,0 +1,283 @@
+"""The server as a process of its own: how it is told from outside, and what of it survives its death."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+
+import grpc
+import pytest
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.storage.errors import ObjectNotFoundError
+
+MiB = 1 << 20
+SERVE = """
+import logging, sys
+from pathlib import Path
+from actorc.storage.server import ServerOptions, serve
+logging.basicConfig(level=logging.INFO)
+options = ServerOptions(engine="memory://", listen="127.0.0.1:0", auto_create_buckets=True, grace=float(sys.argv[1]))
+serve(options, linger_lock=Path(sys.argv[2]) if sys.argv[2:] else None)
+"""
+
+
+class Process:
+    """A server process, and what it says."""
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True)
+        self.lines = deque()
+
+    def said(self, text):
+        """Read on until it says `text`; return that line."""
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if text in line:
+                return line.rstrip()
+        raise AssertionError(f"the server never said {text!r} but {''.join(self.lines)}")
+
+    def address(self):
+        address = self.said("serving ").rpartition(" on ")[2]
+        self.said("open to every process on this machine")
+        return address
+
+    def kill(self, number):
+        self.process.send_signal(number)
+
+    def wait(self):
+        """Wait for its end; return the exit code and all it said."""
+        self.lines.extend(self.process.stderr)
+        return self.process.wait(20), "".join(self.lines)
+
+
+@pytest.fixture
+def run():
+    processes = []
+
+    def started(*command):
+        processes.append(Process(*command))
+        return processes[-1]
+
+    yield started
+    for each in processes:
+        if each.process.poll() is None:
+            each.process.kill()
+        each.process.wait(20)
+        each.process.stderr.close()
+
+
+@pytest.fixture
+def server(run):
+    """Start ``python -m actorc.storage.server`` on a free port."""
+
+    def started(*arguments):
+        return run("-m", "actorc.storage.server", "--listen", "127.0.0.1:0", *map(str, arguments))
+
+    return started
+
+
+def stuck_upload(raw, frames, *chunks):
+    """Begin an upload that sends `chunks` and then nothing; return when it was accepted."""
+
+    def sender():
+        yield frames.opening(key="stuck")
+        yield from chunks
+        threading.Event().wait(20)
+
+    call = raw("WriteObject", sender())
+    next(call)
+    return call
+
+
+@pytest.mark.slow
+def test_a_killed_server_keeps_what_it_acknowledged_and_nothing_else(server, connect, frames, refused, tmp_path):
+    first = server("--data", tmp_path / "data", "--auto-create-buckets")
+    raw = connect(first.address())
+    small = raw.put("bucket", "small", b"data")
+    large_data = os.urandom(3 * MiB)
+    large = raw.write(frames.upload(large_data, key="large")).done
+    stuck_upload(raw, frames, *(frames.chunk(at * MiB, bytes(MiB)) for at in range(3)))
+    first.kill(signal.SIGKILL)
+    first.wait()
+
+    second = connect(server("--data", tmp_path / "data").address())
+    _, error = refused(second, "HeadObject", pb.HeadObjectRequest(bucket="bucket", key="stuck"))
+    listed = second("ListObjects", pb.ListObjectsRequest(bucket="bucket")).objects
+
+    assert ObjectNotFoundError is type(error)
+    assert [large, small] == list(listed)
+    assert (b"data", large_data) == (second.get("bucket", "small"), second.get("bucket", "large"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_server_whose_streams_never_end(run, connect, frames, refused, number):
+    process = run("-c", SERVE, "0.1")
+    call = stuck_upload(connect(process.address()), frames)
+
+    process.kill(number)
+    code, said = process.wait()
+
+    assert code == 0
+    assert "Traceback" not in said
+    status, _ = refused(lambda: call)
+    assert status.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+
+
+@pytest.mark.slow
+def test_a_second_signal_ends_the_server_at_once(run, connect, frames):
+    process = run("-c", SERVE, "1000")
+    stuck_upload(connect(process.address()), frames)
+
+    process.kill(signal.SIGINT)
+    process.said("stopping")
+    process.kill(signal.SIGINT)
+
+    assert process.wait()[0] == 128 + signal.SIGINT
+
+
+@pytest.mark.slow
+def test_a_call_under_way_is_finished_before_the_server_ends(run, connect, frames):
+    process = run("-c", SERVE, "1000")
+    raw = connect(process.address())
+    stopping = threading.Event()
+
+    def sender():
+        yield frames.opening()
+        stopping.wait(20)
+        yield frames.chunk(0, b"abc")
+        yield frames.commit(b"abc")
+
+    call = raw("WriteObject", sender())
+    next(call)
+    process.kill(signal.SIGTERM)
+    process.said("stopping")
+    stopping.set()
+
+    assert next(call).done.size == 3
+    assert process.wait()[0] == 0
+
+
+@pytest.mark.slow
+def test_the_endpoint_file_tells_the_address_while_the_server_runs(server, tmp_path):
+    file = tmp_path / "endpoint.json"
+    process = server("--data", tmp_path / "data", "--endpoint-file", file)
+    address = process.address()
+    content = json.loads(file.read_text())
+    mode = file.stat().st_mode & 0o777
+
+    process.kill(signal.SIGTERM)
+    code, _ = process.wait()
+
+    assert {"endpoint": address, "pid": process.process.pid, "data": str(tmp_path / "data")} == content
+    assert (mode, code) == (0o600, 0)
+    assert [tmp_path / "data"] == list(tmp_path.iterdir())
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "a")
+fcntl.flock(file, fcntl.LOCK_SH)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that uses the server: it holds a shared lock on the file."""
+    lock = tmp_path / "users.lock"
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process, lock
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.slow
+def test_a_server_ends_when_its_last_user_is_killed(run, holder):
+    user, lock = holder
+    process = run("-c", SERVE, "0.1", str(lock))
+    process.address()
+
+    user.kill()
+
+    assert process.wait()[0] == 0
+
+
+@pytest.mark.slow
+def test_a_new_user_waits_until_the_old_server_is_gone(run, holder, connect, frames):
+    user, lock = holder
+    process = run("-c", SERVE, "1000", str(lock))
+    call = stuck_upload(connect(process.address()), frames)
+    user.kill()
+    process.said("stopping")
+
+    with Path(lock).open() as file:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        call.cancel()
+        fcntl.flock(file, fcntl.LOCK_SH)
+
+    assert process.wait()[0] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--listen", "127.0.0.1:0"], "--data"),
+        (["--engine", "tape://"], "tape"),
+        (["--engine", "memory://", "--listen", "0.0.0.0:0"], "access keys"),
+        (["--engine", "memory://", "--listen", "{taken}"], "taken"),
+    ],
+    ids=["no engine", "unknown engine", "reachable", "taken"],
+)
+def test_a_server_that_cannot_start_says_why_and_what_to_do(run, arguments, reason, taken):
+    process = run("-m", "actorc.storage.server", *(each.format(taken=taken) for each in arguments))
+
+    code, said = process.wait()
+
+    assert code == 2
+    assert reason in said
+    assert "Traceback" not in said
+
+
+@pytest.fixture
+def taken():
+    """The address of a listener that is there already."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def peak(pid):
+    """Peak memory of a process, in bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
+def test_memory_does_not_grow_with_the_object(server, connect, frames, tmp_path):
+    process = server("--data", tmp_path / "data", "--auto-create-buckets")
+    raw = connect(process.address())
+    block = os.urandom(MiB)
+    raw.put("bucket", "warm", b"")
+    before = peak(process.process.pid)
+
+    raw.write(frames.upload(block * 192))
+    size = sum(len(answer.chunk.data) for answer in raw("ReadObject", pb.ReadObjectRequest(bucket="bucket", key="key")))
+
+    assert 192 * MiB == size
+    assert peak(process.process.pid) - before < 100 * MiB
