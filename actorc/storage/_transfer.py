@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any, TypeAlias
+from typing import IO, Any, TypeAlias, cast
 
 from ._checksum import BlockSums, crc32c
 from .errors import IntegrityError, InvalidParameterError
@@ -94,8 +94,7 @@ class Upload:
 
     @property
     def _file(self) -> IO[bytes]:
-        source: Any = self._source
-        return source  # type: ignore[no-any-return]
+        return cast("IO[bytes]", self._source)
 
     def _pieces(self) -> Iterator[bytes | memoryview]:
         if isinstance(self._source, memoryview):
@@ -202,7 +201,7 @@ def _flat(buffer: bytes | bytearray | memoryview) -> memoryview:
 def _position(source: object) -> int | None:
     """Return where a seekable file stands, None for everything else."""
     try:
-        return source.tell() if source.seekable() else None  # type: ignore[attr-defined, no-any-return]
+        return source.tell() if source.seekable() else None  # type: ignore[attr-defined]
     except (AttributeError, OSError):
         return None
 

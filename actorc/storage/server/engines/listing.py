@@ -1,0 +1,46 @@
+"""Where a page of a listing begins, ends and jumps, in bytes; the arithmetic every engine shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actorc.storage.models import ListQuery
+
+_BEHIND_ALL = b"\xff"  # greater than any key: no UTF-8 text has this byte
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The keys a query is about: ``lower <= key < upper``, rolled up at `delimiter` behind `prefix`."""
+
+    prefix: bytes
+    delimiter: bytes
+    lower: bytes
+    upper: bytes
+
+    @classmethod
+    def of(cls, query: ListQuery) -> Span:
+        """Return the keys that can still be on the page."""
+        prefix, delimiter, after = query.prefix.encode(), query.delimiter.encode(), query.after.encode()
+        upper = successor(prefix) if prefix else _BEHIND_ALL
+        whole = cls(prefix, delimiter, prefix, upper)
+        if not after:
+            return whole
+        return cls(prefix, delimiter, max(prefix, whole.next_after(after)), upper)
+
+    def common_prefix(self, key: bytes) -> bytes | None:
+        """Return what `key` is rolled up into, or None if it stands for itself."""
+        if not self.delimiter or not key.startswith(self.prefix):
+            return None
+        found = key.find(self.delimiter, len(self.prefix))
+        return None if found < 0 else key[: found + len(self.delimiter)]
+
+    def next_after(self, key: bytes) -> bytes:
+        """Return the least key whose name is greater than that of `key`."""
+        rolled = self.common_prefix(key)
+        return key + b"\x00" if rolled is None else successor(rolled)
+
+
+def successor(prefix: bytes) -> bytes:
+    """Return the least byte string greater than everything that begins with `prefix`, the bytes of UTF-8 text."""
+    return prefix[:-1] + bytes((prefix[-1] + 1,))

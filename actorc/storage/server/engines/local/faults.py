@@ -1,0 +1,81 @@
+"""What a failing disk means for a caller, and for the engine as a whole."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from actorc.storage.errors import ResourceExhaustedError, StorageError
+
+_log = logging.getLogger(__name__)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def is_full(error: Exception) -> bool:
+    """Return whether the disk, or the quota on it, has no room left."""
+    if isinstance(error, sqlite3.Error):
+        return "is full" in str(error)  # SQLITE_FULL; error codes are attributes from Python 3.11 on only
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def is_busy(error: Exception) -> bool:
+    """Return whether another process holds the database."""
+    return isinstance(error, sqlite3.OperationalError) and "is locked" in str(error)
+
+
+def explain(error: Exception) -> StorageError:
+    """Return what a caller is told about an error of the disk or of the database."""
+    if is_full(error):
+        return ResourceExhaustedError("the disk of the server is full; free space there or delete objects, then retry")
+    if is_busy(error):
+        return ResourceExhaustedError("the index is held by another process; close whatever opened meta.db, then retry")
+    return StorageError(f"the disk of the server failed ({error}); nothing was stored, see the log of the server")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn errors of the disk and of the database into `StorageError`, the original one kept as cause."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        if isinstance(error, StorageError):
+            raise
+        raise explain(error) from error
+
+
+class Health:
+    """Whether the engine still knows its state on disk.
+
+    Once it does not, it stays so until the engine is opened anew: after a failed sync the kernel forgets which pages
+    were not written, so a second sync that succeeds proves nothing.
+    """
+
+    def __init__(self) -> None:
+        self._failure = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether changes are still accepted."""
+        return not self._failure
+
+    def lose(self, error: Exception) -> None:
+        """Accept no further changes, because of `error`."""
+        if self.good:
+            _log.critical("storage is read-only from now on: %s", error)
+            self._failure = str(error) or type(error).__name__
+
+    def check(self) -> None:
+        """Return if changes are accepted.
+
+        Raises:
+            StorageError: They are not.
+        """
+        if self._failure:
+            raise StorageError(
+                f"the storage is read-only because a write to its disk failed ({self._failure}); "
+                "check the disk, then restart the server"
+            )

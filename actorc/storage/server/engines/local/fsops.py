@@ -1,0 +1,100 @@
+"""Every call that changes the disk, and those that read a blob, in one object.
+
+The engine touches its files through this alone, so a test can record the calls, stop at the n-th, make one fail, or
+lose what was never synced. SQLite does its own file calls; the two moments at which it makes something durable,
+commit and checkpoint, pass through here as well.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+
+class FsOps:
+    """The real disk."""
+
+    def create(self, path: Path) -> int:
+        """Make a file that must not exist yet, never to be opened for writing again; return its descriptor."""
+        return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o400)
+
+    def allocate(self, descriptor: int, size: int) -> None:
+        """Reserve `size` bytes for the file.
+
+        Raises:
+            OSError: There is no room, or the file system cannot reserve.
+        """
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(descriptor, 0, size)
+
+    def write(self, descriptor: int, data: bytes | bytearray | memoryview, offset: int) -> None:
+        """Write all of `data` at `offset`."""
+        with memoryview(data) as view:
+            done = 0
+            while done < len(view):
+                done += os.pwrite(descriptor, view[done:], offset + done)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut the file to `size` bytes."""
+        os.ftruncate(descriptor, size)
+
+    def sync(self, descriptor: int) -> None:
+        """Return when the content and size of the file are on the medium."""
+        if sys.platform == "darwin":
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        else:
+            os.fdatasync(descriptor)
+
+    def sync_directory(self, path: Path) -> None:
+        """Return when the names in the directory are on the medium."""
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def make_directory(self, path: Path) -> None:
+        """Make a directory if there is none."""
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Move a file within the file system, replacing what was at `target`."""
+        source.replace(target)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file if it is there."""
+        path.unlink(missing_ok=True)
+
+    def commit(self, connection: sqlite3.Connection) -> None:
+        """End the open transaction; return when it is on the medium."""
+        connection.execute("COMMIT")
+
+    def checkpoint(self, connection: sqlite3.Connection, mode: str) -> None:
+        """Carry the write-ahead log over into the database file."""
+        connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+
+    def open(self, path: Path) -> int:
+        """Open a file for reading; return its descriptor."""
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        """Return `length` bytes from `offset`; fewer only if the file ends before."""
+        data = os.pread(descriptor, length, offset)
+        while len(data) < length:
+            more = os.pread(descriptor, length - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def free_fraction(self, path: Path) -> float:
+        """Return how much of the file system is free for us, between 0 and 1."""
+        system = os.statvfs(path)
+        return system.f_bavail / system.f_blocks if system.f_blocks else 1.0

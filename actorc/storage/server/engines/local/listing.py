@@ -1,0 +1,86 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+"""One page of names by skip-scan, in one statement.
+
+Each step of the recursion asks the primary key for the least key at or behind a bound. The next bound is right behind
+that key, or, if the key is rolled up, behind everything its common prefix covers: a page costs as many seeks as it
+has names, whatever lies beneath them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from operator import itemgetter
+
+from actorc.storage.models import ListQuery, ObjectInfo, ObjectPage
+from actorc.storage.server.engines.listing import Span, successor
+
+from .rows import FIELDS, object_info
+
+_FLAT = f"""
+SELECT key, {FIELDS} FROM object WHERE bucket_id = :bucket AND key >= :lower AND key < :upper ORDER BY key LIMIT :limit
+"""
+
+# found: position of the delimiter behind the prefix, counted from 1; 0 if the key stands for itself
+_ROLLED = f"""
+WITH RECURSIVE walk (key) AS (
+    SELECT (
+        SELECT key FROM object WHERE bucket_id = :bucket AND key >= :lower AND key < :upper ORDER BY key LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT object.key FROM object
+        WHERE bucket_id = :bucket AND object.key < :upper AND object.key >= CAST(
+            CASE instr(substr(walk.key, :behind), :delimiter)
+                WHEN 0 THEN walk.key || x'00'
+                ELSE substr(walk.key, 1, :behind - 2 + instr(substr(walk.key, :behind), :delimiter)) || :successor
+            END AS BLOB)
+        ORDER BY object.key LIMIT 1
+    ) FROM walk WHERE walk.key IS NOT NULL
+    LIMIT :limit
+),
+name (key, found) AS (
+    SELECT key, instr(substr(key, :behind), :delimiter) FROM walk WHERE key IS NOT NULL
+)
+SELECT name.key, name.found, {FIELDS} FROM name
+LEFT JOIN object ON name.found = 0 AND object.bucket_id = :bucket AND object.key = name.key
+"""
+
+
+def page(connection: sqlite3.Connection, bucket_id: int, query: ListQuery) -> ObjectPage:
+    """Return the first `query.limit` names behind `query.after`."""
+    span = Span.of(query)
+    values: dict[str, int | bytes] = {
+        "bucket": bucket_id,
+        "lower": span.lower,
+        "upper": span.upper,
+        "limit": query.limit + 1,
+    }
+    if span.delimiter:
+        return _rolled(connection, query, span, values)
+    rows = connection.execute(_FLAT, values).fetchall()
+    objects = tuple(object_info(query.bucket, row[0].decode(), row[1:]) for row in rows[: query.limit])
+    return ObjectPage(objects=objects, next_after=objects[-1].key if len(rows) > query.limit else "")
+
+
+def _rolled(connection: sqlite3.Connection, query: ListQuery, span: Span, values: dict[str, int | bytes]) -> ObjectPage:
+    values |= {
+        "delimiter": span.delimiter,
+        "successor": successor(span.delimiter),
+        "behind": len(span.prefix) + 1,
+    }
+    objects: list[ObjectInfo] = []
+    prefixes: list[str] = []
+    last = ""
+    rows = sorted(connection.execute(_ROLLED, values), key=itemgetter(0))  # as they come, but SQL does not promise it
+    for key, found, *fields in rows[: query.limit]:
+        if found:
+            last = key[: len(span.prefix) + found - 1 + len(span.delimiter)].decode()
+            prefixes.append(last)
+        else:
+            last = key.decode()
+            objects.append(object_info(query.bucket, last, tuple(fields)))
+    return ObjectPage(
+        objects=tuple(objects),
+        common_prefixes=tuple(prefixes),
+        next_after=last if len(rows) > query.limit else "",
+    )

@@ -1,0 +1,85 @@
+"""What every engine answers in the same words: conditions judged, names missing or taken, generations numbered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+
+from actorc.storage.errors import (
+    AlreadyExistsError,
+    BucketNotEmptyError,
+    BucketNotFoundError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+)
+from actorc.storage.models import Condition
+
+Clock = Callable[[], float]
+"""Returns seconds since 1970-01-01 UTC."""
+
+REMEMBERED_SECONDS = 24 * 60 * 60
+"""How long the result of a call is kept for a retry with the same idempotency key."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+def microseconds(clock: Clock) -> int:
+    """Return the time in whole microseconds since 1970-01-01 UTC."""
+    return int(clock() * 1_000_000)
+
+
+def utc(time_us: int) -> datetime:
+    """Return the aware time for whole microseconds since 1970-01-01 UTC, exactly."""
+    return _EPOCH + timedelta(microseconds=time_us)
+
+
+def etag_of(generation: int, crc32c: int) -> str:
+    """Return the etag of a generation with this checksum."""
+    return f"{generation:x}-{crc32c:08x}"
+
+
+def judge(condition: Condition, present: str | None, bucket: str, key: str) -> None:
+    """Return if the object whose etag is `present`, None for no object, meets `condition`.
+
+    Raises:
+        AlreadyExistsError: There must be no object, and there is.
+        PreconditionFailedError: There must be an object with another etag.
+    """
+    if condition.if_absent and present is not None:
+        raise AlreadyExistsError("the key is taken; drop if_absent to replace the object", bucket, key)
+    if condition.if_match is None or condition.if_match == present:
+        return
+    if present is None:
+        raise PreconditionFailedError("there is no object to match; it was deleted or never written", bucket, key)
+    raise PreconditionFailedError(
+        f"the object is another one by now, with etag {present}; read it again and decide", bucket, key
+    )
+
+
+def bucket_missing(bucket: str) -> BucketNotFoundError:
+    """Return the error for a bucket that is not there."""
+    return BucketNotFoundError(
+        "the bucket does not exist; make it with `lucas-storage mb` or start the server with --auto-create-buckets",
+        bucket,
+    )
+
+
+def bucket_taken(bucket: str) -> AlreadyExistsError:
+    """Return the error for a bucket that is there already."""
+    return AlreadyExistsError("the bucket exists; pass exist_ok=True if that is fine", bucket)
+
+
+def bucket_not_empty(bucket: str) -> BucketNotEmptyError:
+    """Return the error for deleting a bucket that holds objects."""
+    return BucketNotEmptyError("the bucket still holds objects; delete them first", bucket)
+
+
+def object_missing(bucket: str, key: str, generation: int | None = None) -> ObjectNotFoundError:
+    """Return the error for an object, or one generation of it, that is not there."""
+    if generation is None:
+        return ObjectNotFoundError("the object does not exist; check the key with list_objects", bucket, key)
+    return ObjectNotFoundError(
+        f"generation {generation} of the object is gone; it was replaced or deleted, so read the present one",
+        bucket,
+        key,
+    )
