@@ -59,11 +59,6 @@ class Blobs:
         """Note that the index knows by now whether it wants this blob."""
         self._unsettled.discard(name)
 
-    def discard(self, name: str) -> None:
-        """Remove a blob if that is possible; what stays behind is found by `orphans`."""
-        with suppress(OSError):
-            self._fsops.unlink(self.path(name))
-
     def shards(self) -> list[Path]:
         """Return the directories of the first level, in order of name."""
         return sorted(path for path in self.root.iterdir() if path.is_dir())

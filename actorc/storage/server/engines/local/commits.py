@@ -164,6 +164,10 @@ class _Job(Generic[T]):
 def _told(error: BaseException) -> StorageError:
     if isinstance(error, StorageError):
         return StorageError(error.message)
-    told = explain(error) if isinstance(error, Exception) else StorageError("the change was interrupted; try again")
+    told = (
+        explain(error)
+        if isinstance(error, Exception)
+        else StorageError("the change was interrupted; try again", retryable=True)
+    )
     told.__cause__ = error
     return told

@@ -33,7 +33,7 @@ def explain(error: Exception) -> StorageError:
         return ResourceExhaustedError("the disk of the server is full; free space there or delete objects, then retry")
     if is_busy(error):
         return ResourceExhaustedError("the index is held by another process; close whatever opened meta.db, then retry")
-    return StorageError(f"the disk of the server failed ({error}); nothing was stored, see the log of the server")
+    return StorageError(f"the disk of the server failed ({error}); look at its log and its disk, then try again")
 
 
 @contextmanager

@@ -1,0 +1,101 @@
+"""Engines, and short ways to put and get through them."""
+
+from __future__ import annotations
+
+import pytest
+
+from actorc.storage._checksum import crc32c
+from actorc.storage.models import ANY, WHOLE, ObjectAttributes
+from actorc.storage.rules import MiB
+from actorc.storage.server.engines.local import FsOps, LocalEngine
+from actorc.storage.server.engines.memory import MemoryEngine
+
+
+class Clock:
+    """A clock that moves when told to."""
+
+    def __init__(self):
+        self.now = 1_700_000_000.0
+
+    def __call__(self):
+        return self.now
+
+
+class RoomyDisk(FsOps):
+    """The real disk, never short of room, so that retention does not depend on the machine."""
+
+    free = 0.5
+
+    def free_fraction(self, path):
+        assert 0.0 <= super().free_fraction(path) <= 1.0
+        return self.free
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def disk():
+    return RoomyDisk()
+
+
+@pytest.fixture
+def open_local(tmp_path, clock, disk):
+    """Open a local engine under the test's directory; whatever is still open at the end is closed."""
+    opened = []
+
+    def open_it(name="data", *, fsops=disk, clock=clock, sweep_interval=None, **options):
+        engine = LocalEngine(tmp_path / name, fsops=fsops, clock=clock, sweep_interval=sweep_interval, **options)
+        opened.append(engine)
+        return engine
+
+    yield open_it
+    for engine in opened:
+        engine.close()
+
+
+@pytest.fixture
+def local(open_local):
+    engine = open_local()
+    engine.create_bucket("bucket")
+    return engine
+
+
+@pytest.fixture(params=["memory", "local"])
+def engine(request, clock):
+    engine = MemoryEngine(clock=clock) if request.param == "memory" else request.getfixturevalue("open_local")()
+    engine.create_bucket("bucket")
+    return engine
+
+
+@pytest.fixture
+def put():
+    def put_it(engine, key, data=b"", *, condition=ANY, idempotency_key="", declared_size=None, **attributes):
+        with engine.writer("bucket", key, declared_size=declared_size) as writer:
+            for start in range(0, len(data), MiB):
+                piece = data[start : start + MiB]
+                writer.write(piece, crc32c(piece))
+            return writer.commit(ObjectAttributes(**attributes), condition, idempotency_key=idempotency_key)
+
+    return put_it
+
+
+@pytest.fixture
+def get():
+    def get_it(engine, key, *, part=WHOLE, generation=None):
+        with engine.read("bucket", key, generation=generation) as reader:
+            return b"".join(chunk.data for chunk in reader.chunks(part))
+
+    return get_it
+
+
+@pytest.fixture
+def files():
+    """Return the names of the files below a directory."""
+
+    def below(path):
+        return sorted(found.name for found in path.rglob("*") if found.is_file())
+
+    return below

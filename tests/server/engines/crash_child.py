@@ -1,0 +1,171 @@
+"""Runs one scenario again and again and dies in it: before and after its first disk call, its second, and so on.
+
+Usage: crash_child.py ROOT SCENARIO. Every attempt has a data directory below ROOT and, beside it, a journal of what
+was tried and what was acknowledged; a fork dies as abruptly as a killed process and needs no interpreter start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from actorc.storage._checksum import crc32c
+from actorc.storage.models import ObjectAttributes
+from actorc.storage.rules import MiB
+from actorc.storage.server.engines.local import FsOps, LocalEngine
+
+CHANGES = (
+    "create",
+    "allocate",
+    "write",
+    "truncate",
+    "sync",
+    "sync_directory",
+    "make_directory",
+    "rename",
+    "unlink",
+    "commit",
+    "checkpoint",
+)
+DIED = 9
+
+
+class Dying(FsOps):
+    """The real disk, and the end of the process at one call."""
+
+    def __init__(self, call, moment):
+        self.left = call
+        self.moment = moment
+        self.armed = False
+
+    def __getattribute__(self, name):
+        real = super().__getattribute__(name)
+        if name not in CHANGES or not self.armed:
+            return real
+
+        def call(*args):
+            self.left -= 1
+            if self.left == 0 and self.moment == "before":
+                os._exit(DIED)
+            result = real(*args)
+            if self.left == 0:
+                os._exit(DIED)
+            return result
+
+        return call
+
+
+class Run:
+    """An engine, and the journal of what it acknowledged."""
+
+    def __init__(self, directory, fsops):
+        self.fsops = fsops
+        self.journal = directory.with_suffix(".journal").open("a", buffering=1)
+        self.directory = directory
+        self.engine = None
+
+    def open(self):
+        self.engine = LocalEngine(self.directory, fsops=self.fsops, sweep_interval=None)
+        self.engine.create_bucket("bucket", exist_ok=True)
+
+    def note(self, what, value):
+        self.journal.write(json.dumps([what, value]) + "\n")
+
+    def put(self, size, **options):
+        self.note("try", size)
+        with self.engine.writer("bucket", "key", **options) as writer:
+            for start in range(0, size, MiB):
+                data = bytes([size % 251]) * min(MiB, size - start)
+                writer.write(data, crc32c(data))
+            writer.commit(ObjectAttributes())
+        self.note("done", size)
+
+    def delete(self):
+        self.note("try", None)
+        self.engine.delete("bucket", "key")
+        self.note("done", None)
+
+
+def first_start(run):
+    run.fsops.armed = True
+    run.open()
+    run.put(10)
+    run.engine.close()
+
+
+def second_start(run):
+    run.open()
+    run.put(2 * MiB)
+    run.engine.close()
+    run.fsops.armed = True
+    run.open()
+    run.put(20)
+
+
+def inline(run):
+    run.open()
+    run.fsops.armed = True
+    run.put(10)
+
+
+def large(run):
+    run.open()
+    run.fsops.armed = True
+    run.put(MiB + 10)
+
+
+def declared_too_large(run):
+    run.open()
+    run.fsops.armed = True
+    run.put(MiB + 10, declared_size=2 * MiB)
+
+
+def overwrite(run):
+    run.open()
+    run.put(MiB + 10)
+    run.fsops.armed = True
+    run.put(MiB + 20)
+    run.put(30)
+    run.put(MiB + 40)
+    run.engine.sweep()
+
+
+def delete(run):
+    run.open()
+    run.put(MiB + 10)
+    run.put(MiB + 20)
+    run.fsops.armed = True
+    run.delete()
+    run.engine.sweep()
+    run.put(30)
+    run.delete()
+
+
+def attempt(scenario, directory, call, moment):
+    child = os.fork()
+    if child == 0:
+        try:
+            scenario(Run(directory, Dying(call, moment)))
+        except BaseException as error:  # noqa: BLE001 (told on standard error; a fork must not return into the loop)
+            print(f"{scenario.__name__} {call} {moment}: {error!r}", file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def main(root, name):
+    scenario = {
+        one.__name__: one for one in (first_start, second_start, inline, large, declared_too_large, overwrite, delete)
+    }[name]
+    call, codes = 0, [DIED]
+    while DIED in codes:
+        call += 1
+        codes = [attempt(scenario, Path(root, f"{call:03}-{moment}"), call, moment) for moment in ("before", "after")]
+        if 1 in codes:
+            sys.exit(1)
+    print(call)
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,54 @@
+"""A process that dies at any disk call loses nothing it acknowledged and leaves nothing partial."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actorc.storage.errors import ObjectNotFoundError
+
+CHILD = Path(__file__).with_name("crash_child.py")
+
+
+def outcomes(journal):
+    """What may be there: what was acknowledged last, or what was tried after that."""
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    acknowledged = [size for what, size in lines if what == "done"]
+    return {acknowledged[-1] if acknowledged else None, lines[-1][1] if lines else None}
+
+
+def present(engine, get):
+    try:
+        engine.head_bucket("bucket")
+        data = get(engine, "key")
+    except ObjectNotFoundError:
+        return None
+    assert bytes([len(data) % 251]) * len(data) == data
+    return len(data)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "scenario", ["first_start", "second_start", "inline", "large", "declared_too_large", "overwrite", "delete"]
+)
+def test_a_kill_at_any_disk_call_loses_nothing(tmp_path, open_local, put, get, scenario):
+    done = subprocess.run([sys.executable, CHILD, tmp_path, scenario], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    deaths = 0
+    for journal in sorted(tmp_path.glob("*.journal")):
+        engine = open_local(journal.stem)
+        engine.create_bucket("bucket", exist_ok=True)
+        assert present(engine, get) in outcomes(journal), journal.stem
+        assert "a staging file of no upload" not in [finding.detail for finding in engine.fsck()]
+        engine.sweep()
+        assert engine.fsck() == []
+        assert put(engine, "key", b"after") == engine.head("bucket", "key")
+        engine.close()
+        deaths += 1
+    assert deaths == 2 * int(done.stdout)
+    assert deaths > 2
