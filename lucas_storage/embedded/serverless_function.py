@@ -20,7 +20,7 @@ class Metadata:
         producer: A platform's connection; not used here.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 -- the contract's signature
+    def __init__(
         self,
         id: str,  # noqa: A002
         params: Any,

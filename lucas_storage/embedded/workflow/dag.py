@@ -45,7 +45,7 @@ class DAGNode:
         """Name the node for a log line, without values."""
         raise NotImplementedError
 
-    def metadata(self, fn_export: bool = False) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 -- the contract's signature
+    def metadata(self, fn_export: bool = False) -> dict[str, Any]:  # noqa: ARG002 -- the contract's signature
         """Describe the node in JSON terms, without values."""
         return {"id": self._id, "done": self._done, "no": self._no}
 
@@ -125,7 +125,7 @@ class ControlNode(DAGNode):
         """Name the step for a log line."""
         return f"step {self._fn_name!r}"
 
-    def metadata(self, fn_export: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+    def metadata(self, fn_export: bool = False) -> dict[str, Any]:
         """Describe the step in JSON terms; `current` is the number of arguments that are there."""
         return super().metadata(fn_export) | {
             "type": "ControlNode",
@@ -224,7 +224,7 @@ class DataNode(DAGNode):
         """Name the node for a log line, without its value."""
         return f"value of {self._pre_control_node.describe()}" if self._pre_control_node else "given value"
 
-    def metadata(self, fn_export: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002
+    def metadata(self, fn_export: bool = False) -> dict[str, Any]:
         """Describe the node in JSON terms; `lambda` is the id of the value, never the value."""
         return super().metadata(fn_export) | {
             "type": "DataNode",
@@ -307,7 +307,7 @@ class DAG:
             if isinstance(node, DataNode):
                 node.forget(late)
 
-    def metadata(self, fn_export: bool = False) -> list[dict[str, Any]]:  # noqa: FBT001, FBT002
+    def metadata(self, fn_export: bool = False) -> list[dict[str, Any]]:
         """Describe all nodes in JSON terms, without values."""
         return [node.metadata(fn_export) for node in self.nodes]
 

@@ -1,0 +1,32 @@
+"""Run the benchmarks, or those named: ``python -m benchmarks [memory transfers small_calls listing workflow]``.
+
+Prints one table and writes the same as JSON. Every figure stands beside its baseline, measured in the same run; on a
+shared machine only the ratios mean something.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+ALL = ("transfers", "memory", "small_calls", "listing", "workflow")
+
+
+def main(names: list[str]) -> None:
+    rows = [row for name in names or ALL for row in importlib.import_module(f"benchmarks.{name}").measure()]
+    table = Table(title="Two processes, loopback, durability on", title_justify="left")
+    for column in ("what", "measured", "baseline", "ratio", "target", "met"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for row in rows:
+        table.add_row(row.what, row.measured, row.baseline, row.ratio, row.target, "yes" if row.met else "no")
+    Console(width=140).print(table)
+    Path("benchmarks/results.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+
+
+main(sys.argv[1:])

@@ -1,0 +1,103 @@
+"""Documents run: every Python block against a server of its own, every command line in a fresh folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from actorc.storage.testing import local_server
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [path for path in (*ROOT.glob("README*.md"), *(ROOT / "docs").rglob("*.md")) if path.is_file()]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+SETUP = ("make ", "python3 -m venv", ".venv/bin/", "git clone", "cd ")
+"""Commands that install; continuous integration runs them, in a fresh copy, as they are printed."""
+
+
+def blocks(document, *kinds):
+    return [code for kind, code in BLOCK.findall(document.read_text()) if kind in kinds]
+
+
+def documents_with(*kinds):
+    return [pytest.param(path, id=path.name) for path in sorted(DOCUMENTS) if blocks(path, *kinds)]
+
+
+def environment(**extra):
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, **extra}
+
+
+def test_every_block_says_what_it_is():
+    kinds = {(path.name, kind) for path in DOCUMENTS for kind, _ in BLOCK.findall(path.read_text())}
+
+    assert {kind for _, kind in kinds} <= {"python", "console", "text", "toml", "proto"}, kinds
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", documents_with("python"))
+def test_the_python_blocks_of_a_document_run(document, tmp_path):
+    for number, code in enumerate(blocks(document, "python")):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "block.py").write_text(code)
+        (folder / "weather.csv").write_bytes((ROOT / "examples" / "data" / "seattle-weather.csv").read_bytes())
+        with local_server() as server:
+            ran = subprocess.run(
+                [sys.executable, "-m", "lucas_storage.cli", "run", "block.py"],
+                cwd=folder,
+                env=environment(STORAGE_ENDPOINT=server.endpoint, LUCAS_STORAGE_SIGNING_KEY="made-for-this-test-alone"),
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+
+        assert ran.returncode == 0, f"block {number} of {document.name}\n{code}\n{ran.stderr}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", documents_with("console"))
+def test_the_command_lines_of_a_document_run(document, tmp_path):
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "weather.csv").write_bytes((ROOT / "examples" / "data" / "seattle-weather.csv").read_bytes())
+    lines = [line[2:] for code in blocks(document, "console") for line in code.splitlines() if line.startswith("$ ")]
+    commands = [line for line in lines if not line.startswith(SETUP)]
+    script = "set -e\n" + "\n".join(commands)
+    ran = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_readme_in_chinese_keeps_step():
+    english, chinese = (ROOT / "README.md", ROOT / "README.zh-CN.md")
+
+    assert [code for kind, code in BLOCK.findall(english.read_text())] == [
+        code for kind, code in BLOCK.findall(chinese.read_text())
+    ]
+    assert len(re.findall(r"^#+ ", english.read_text(), re.MULTILINE)) == len(
+        re.findall(r"^#+ ", chinese.read_text(), re.MULTILINE)
+    )
+
+
+def test_every_link_between_documents_leads_somewhere():
+    broken = [
+        (path.name, target)
+        for path in [*DOCUMENTS, ROOT / "CONTRIBUTING.md"]
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text())
+        if not (path.parent / target).exists()
+    ]
+
+    assert broken == []
