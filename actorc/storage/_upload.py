@@ -116,4 +116,5 @@ class WriteCall:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._pipe.break_off()
-        self._call.cancel()
+        if kind is not None:
+            self._call.cancel()

@@ -1,0 +1,53 @@
+"""`lucas-storage`, the command-line program."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import click
+
+from lucas_storage.commands.buckets import ls, mb, rb
+from lucas_storage.commands.copying import cp
+from lucas_storage.commands.exits import EXPLANATION, reported
+from lucas_storage.commands.objects import cat, rm
+from lucas_storage.commands.run import run
+from lucas_storage.commands.serve import serve
+
+
+class Program(click.Group):
+    """Commands whose errors become a line on standard error and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with reported(debug=ctx.params["debug"]):
+            return super().invoke(ctx)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the commands in the order they are met, not that of the alphabet."""
+        return list(self.commands)
+
+
+@click.group(cls=Program, epilog=EXPLANATION, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show log messages, and the traceback of an error.")
+@click.version_option(package_name="lucas-storage", message="%(prog)s %(version)s")
+def program(*, debug: bool) -> None:
+    """Object storage for Lucas workflows.
+
+    Commands talk to STORAGE_ENDPOINT. Where that is not set and ./.lucas-storage exists, they use its own server.
+    """
+    if debug:
+        logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s %(message)s")
+
+
+for command in (run, serve, ls, cp, cat, rm, mb, rb):
+    program.add_command(command)
+
+
+def main() -> None:
+    """Run the program with the arguments of this process."""
+    program(prog_name="lucas-storage")
+
+
+if __name__ == "__main__":
+    main()

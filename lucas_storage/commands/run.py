@@ -1,0 +1,59 @@
+"""`run`: a script, with everything started that it needs and that is not there."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import click
+
+from lucas_storage import settings
+from lucas_storage.local_service import DEFAULT_DATA, LocalService
+
+from .script import place_path, run_as_main
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.argument("script", type=click.Path(exists=True, dir_okay=False))
+@click.argument("arguments", metavar="[ARGS]…", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help=f"Directory of the storage server that is started. Without an endpoint, ./{DEFAULT_DATA}.",
+)
+def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
+    """Run a Python script that uses Lucas and storage.
+
+    Without STORAGE_ENDPOINT a storage server is started for it, or joined; it keeps its data. Where Lucas is not
+    installed, the embedded engine takes its place. Everything else is as with 'python SCRIPT', the exit code too.
+    """
+    _provide_storage(data)
+    place_path(script)
+    _provide_lucas()
+    run_as_main(script, arguments)
+
+
+def _provide_storage(data: Path | None) -> None:
+    """Set the environment so that this process and its children find a server and, if we started it, a signing key."""
+    present = settings.resolve()
+    endpoint = present.endpoint()
+    if data is None and endpoint.origin != settings.BUILT_IN:
+        os.environ["STORAGE_ENDPOINT"] = endpoint.value
+        return
+    # Never closed: threads and exit handlers of the script need it to the end of the process.
+    service = LocalService(data or DEFAULT_DATA)
+    os.environ["STORAGE_ENDPOINT"] = service.endpoint
+    if not present.signing_key.value:
+        os.environ["LUCAS_STORAGE_SIGNING_KEY_FILE"] = str(service.signing_key_file)
+
+
+def _provide_lucas() -> None:
+    from lucas_storage import embedded  # noqa: PLC0415  # the engine is of no use to other commands
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        embedded.install()
+    for warning in caught:
+        click.echo(f"lucas-storage: {warning.message}", err=True)

@@ -1,0 +1,114 @@
+"""What client commands share: the connection, the options that choose it, and how results are printed."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import click
+
+from actorc.storage.client import StorageClient
+from lucas_storage import settings
+from lucas_storage.local_service import DEFAULT_DATA, LocalService
+
+_FROM_CLIENT: Final = ("STORAGE_ENDPOINT", settings.BUILT_IN)
+"""Origins that the client finds by itself, and names in its errors."""
+
+
+class Session:
+    """The connections of one command, closed with it.
+
+    Args:
+        endpoint: Address given on the command line.
+        data: Data directory given on the command line.
+        as_json: Whether results are printed for programs.
+
+    Raises:
+        UsageError: Both `endpoint` and `data` are given.
+    """
+
+    def __init__(self, endpoint: str | None, data: Path | None, *, as_json: bool) -> None:
+        if endpoint and data:
+            raise click.UsageError("--endpoint and --data exclude each other; a data directory has its own server")
+        self._settings = settings.resolve(endpoint=endpoint)
+        self._data = data
+        self.as_json = as_json
+        """Whether results are printed for programs."""
+        self._clients: dict[str, StorageClient] = {}
+        self._stack = ExitStack()
+
+    def client(self, store: str = settings.DEFAULT_STORE) -> StorageClient:
+        """Return the client for a store, the same one every time.
+
+        Raises:
+            UnknownStoreError: There is no endpoint for it.
+        """
+        if store not in self._clients:
+            keys = self._settings.access_key.value, self._settings.secret_key.value
+            self._clients[store] = self._stack.enter_context(StorageClient(self._endpoint(store), *keys))
+        return self._clients[store]
+
+    def emit(self, record: Mapping[str, Any], text: str | None) -> None:
+        """Print one result: `record` as a line of JSON, or else `text`, if there is any."""
+        if self.as_json:
+            click.echo(json.dumps(record, default=datetime.isoformat, ensure_ascii=False))
+        elif text is not None:
+            click.echo(text)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._stack.close()
+
+    def _endpoint(self, store: str) -> str | None:
+        address = self._settings.endpoint(store)
+        untold = address.origin == settings.BUILT_IN and DEFAULT_DATA.is_dir()
+        if store == settings.DEFAULT_STORE and (self._data or untold):
+            return self._stack.enter_context(LocalService(self._data or DEFAULT_DATA)).endpoint
+        return None if address.origin in _FROM_CLIENT else address.value
+
+
+_Command: TypeAlias = Callable[..., None]
+
+
+def reading(command: _Command) -> _Command:
+    """Give a command options that choose a server, ``--json``, and a `Session` as its first argument."""
+    return _with_session(command, data_exists=True)
+
+
+def writing(command: _Command) -> _Command:
+    """Do as `reading`, for a command that makes a data directory if it does not exist."""
+    return _with_session(command, data_exists=False)
+
+
+def _with_session(command: _Command, *, data_exists: bool) -> _Command:
+    @click.option("--endpoint", metavar="HOST:PORT", help="The server; else STORAGE_ENDPOINT.")
+    @click.option(
+        "--data",
+        type=click.Path(exists=data_exists, file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Use the server of this data directory, started if it does not run. Without an endpoint, "
+        f"./{DEFAULT_DATA} if it is there.",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+    @functools.wraps(command)
+    def connected(endpoint: str | None, data: Path | None, *, as_json: bool, **arguments: Any) -> None:
+        # Retries are no news to whoever waits for the result; --debug shows them.
+        logging.getLogger("actorc.storage").addHandler(logging.NullHandler())
+        session = Session(endpoint, data, as_json=as_json)
+        try:
+            command(session, **arguments)
+        finally:
+            session.close()
+
+    return connected
+
+
+def printable(text: str) -> str:
+    """Return `text` without what could move a terminal's cursor or break a line."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

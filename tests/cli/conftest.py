@@ -1,0 +1,89 @@
+"""The program in a process of its own, in a fresh folder, with nothing of whoever runs the tests."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import textwrap
+from contextlib import ExitStack
+
+import pytest
+from click.testing import CliRunner
+
+from actorc.storage.testing import local_server
+from lucas_storage.cli import program
+
+MODULE = (sys.executable, "-m", "lucas_storage.cli")
+
+
+class Program:
+    """Starts ``lucas-storage`` in a folder; what it started and does not end by itself is killed at the end."""
+
+    def __init__(self, folder, stack):
+        self.folder = folder
+        self._stack = stack
+        self._environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+
+    def start(self, *arguments, env=(), program=MODULE, **options):
+        command = [*program, *map(str, arguments)]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        process = subprocess.Popen(
+            command, cwd=self.folder, env={**self._environment, **dict(env)}, text=True, **{**pipes, **options}
+        )
+        self._stack.enter_context(process)
+        self._stack.callback(process.kill)
+        return process
+
+    def run(self, *arguments, **options):
+        process = self.start(*arguments, **options)
+        stdout, stderr = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def script(self, code, name="script.py"):
+        path = self.folder / name
+        path.write_text(textwrap.dedent(code))
+        return path
+
+
+@pytest.fixture
+def lucas_storage(tmp_path):
+    with ExitStack() as stack:
+        yield Program(tmp_path, stack)
+
+
+@pytest.fixture
+def wait_for_the_end():
+    """Wait until the server of a data directory is gone: it holds this lock for as long as it lives."""
+
+    def wait(data):
+        with (data / ".server.lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+
+    return wait
+
+
+@pytest.fixture
+def server():
+    with local_server(auto_create_buckets=False) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    with server.client() as open_client:
+        open_client.create_bucket("my-bucket")
+        yield open_client
+
+
+@pytest.fixture
+def invoke(client, tmp_path, monkeypatch):
+    """Run a command in this process, against a server with one empty bucket."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STORAGE_ENDPOINT", client.endpoint)
+
+    def run(*arguments, **options):
+        return CliRunner().invoke(program, [str(each) for each in arguments], prog_name="lucas-storage", **options)
+
+    return run

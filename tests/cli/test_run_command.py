@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from actorc.storage.testing import local_server
+
+pytestmark = pytest.mark.slow
+
+WORKFLOW = """
+from lucas import Workflow, function, workflow
+from lucas_storage import run, with_storage
+
+@function
+@with_storage
+def double(data: bytes) -> bytes:
+    return data * 2
+
+@workflow
+def doubling(wf: Workflow):
+    return wf.call("double", {"data": wf.input()["data"]})
+
+print(len(run(doubling, {"data": bytes(100_000)})))
+"""
+WAITING = """
+import os, sys
+print(os.environ["STORAGE_ENDPOINT"], flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_script_without_a_guard_runs_twice_and_then_ls_works(lucas_storage):
+    lucas_storage.script(WORKFLOW)
+    first, second = lucas_storage.run("run", "script.py"), lucas_storage.run("run", "script.py")
+    listed = lucas_storage.run("ls")
+
+    assert (first.stdout, second.stdout) == ("200000\n", "200000\n"), first.stderr + second.stderr
+    assert listed.stdout == "lucas-artifacts\n", listed.stderr
+
+
+def test_two_runs_at_once_share_one_server(lucas_storage):
+    lucas_storage.script(WAITING)
+    runs = [lucas_storage.start("run", "script.py") for _ in range(2)]
+    endpoints = {each.stdout.readline() for each in runs}
+    codes = [each.communicate("")[1] for each in runs]
+
+    assert len(endpoints) == 1
+    assert codes == ["", ""]
+
+
+def test_a_killed_run_leaves_neither_a_server_nor_a_mess(lucas_storage, wait_for_the_end):
+    lucas_storage.script(WAITING)
+    lucas_storage.script(WORKFLOW, "workflow.py")
+    killed = lucas_storage.start("run", "script.py")
+    killed.stdout.readline()
+    killed.kill()
+    wait_for_the_end(lucas_storage.folder / ".lucas-storage")
+    again = lucas_storage.run("run", "workflow.py")
+
+    assert again.stdout == "200000\n", again.stderr
+
+
+def test_with_an_endpoint_in_the_environment_nothing_is_started(lucas_storage):
+    lucas_storage.script("import os; print(os.environ['STORAGE_ENDPOINT'])")
+    with local_server() as server:
+        ran = lucas_storage.run("run", "script.py", env={"STORAGE_ENDPOINT": server.endpoint})
+
+    assert ran.stdout.strip() == server.endpoint
+    assert not (lucas_storage.folder / ".lucas-storage").exists()
+
+
+def test_data_lie_where_the_command_line_says(lucas_storage):
+    lucas_storage.script(WORKFLOW)
+    lucas_storage.run("run", "--data", "elsewhere", "script.py")
+
+    assert lucas_storage.run("ls", "--data", "elsewhere").stdout == "lucas-artifacts\n"
+    assert not (lucas_storage.folder / ".lucas-storage").exists()
+
+
+def test_a_script_is_the_main_module(lucas_storage):
+    (lucas_storage.folder / "scripts").mkdir()
+    lucas_storage.script("def shout(text): return text.upper()", "scripts/neighbour.py")
+    lucas_storage.script(
+        """
+        import pickle, sys
+        from concurrent.futures import ThreadPoolExecutor
+        import cloudpickle
+        from neighbour import shout
+
+        class Point: x = 1
+        def add(a, b): return a + b
+
+        assert pickle.loads(pickle.dumps(Point)) is Point
+        assert cloudpickle.loads(cloudpickle.dumps(add))(1, 2) == 3
+        assert sys.modules["__main__"].Point is Point
+        print(__name__, __file__, shout("yes"), sys.argv)
+        """,
+        "scripts/main.py",
+    )
+    ran = lucas_storage.run("run", "scripts/main.py", "--data", "x", "--help", "--", "-v")
+    file = lucas_storage.folder / "scripts" / "main.py"
+
+    assert ran.stdout == f"__main__ {file} YES ['scripts/main.py', '--data', 'x', '--help', '--', '-v']\n", ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("ending", "code", "said"),
+    [
+        ("sys.exit()", 0, ""),
+        ("sys.exit(7)", 7, ""),
+        ("sys.exit('enough')", 1, "enough\n"),
+        ("sys.stdout.write('done')", 0, ""),
+    ],
+)
+def test_a_script_ends_with_its_own_exit_code(lucas_storage, ending, code, said):
+    lucas_storage.script(f"import sys\n{ending}")
+    ran = lucas_storage.run("run", "script.py")
+
+    assert (ran.returncode, ran.stderr) == (code, said)
+
+
+@pytest.mark.parametrize("mistake", ["raise FileNotFoundError('mine')", "1 +"])
+def test_an_error_of_a_script_is_shown_as_python_shows_it(lucas_storage, mistake):
+    path = lucas_storage.script(f"import sys\n{mistake}")
+    ran = lucas_storage.run("run", "script.py")
+    heading, *frames = [line for line in ran.stderr.splitlines() if not line.startswith("    ")]
+
+    assert ran.returncode == 1
+    assert f'  File "{path}", line 2' in (heading + "\n" + "\n".join(frames))
+    assert not any("commands" in line for line in frames)
+
+
+def test_an_interrupted_script_ends_quietly(lucas_storage):
+    lucas_storage.script(WAITING)
+    running = lucas_storage.start("run", "script.py")
+    running.stdout.readline()
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate()
+
+    assert (running.returncode, said) == (130, "")
+
+
+def test_pickles_of_one_run_are_read_by_the_next(lucas_storage):
+    lucas_storage.script(
+        """
+        import sys
+        from pathlib import Path
+        from lucas_storage import ArtifactRef, Storage
+        kept = Path("ref.txt")
+        if kept.exists():
+            print(ArtifactRef.parse(kept.read_text()).load())
+        else:
+            kept.write_text(Storage().put(1 + 2j).uri)
+        """
+    )
+    first, second = lucas_storage.run("run", "script.py"), lucas_storage.run("run", "script.py")
+
+    assert first.returncode == 0, first.stderr
+    assert second.stdout == "(1+2j)\n", second.stderr
+
+
+def test_a_signing_key_of_the_user_is_left_alone(lucas_storage):
+    lucas_storage.script("import os; print(os.environ.get('LUCAS_STORAGE_SIGNING_KEY_FILE'))")
+    ran = lucas_storage.run("run", "script.py", env={"LUCAS_STORAGE_SIGNING_KEY": "of-the-user-and-of-nobody-else"})
+
+    assert ran.stdout == "None\n", ran.stderr
+
+
+def test_a_stranger_called_lucas_is_passed_over_and_named(lucas_storage):
+    stranger = lucas_storage.folder / "installed"
+    (stranger / "lucas").mkdir(parents=True)
+    (stranger / "lucas" / "__init__.py").write_text("raise SystemExit('the stranger was imported')")
+    lucas_storage.script(WORKFLOW)
+    ran = lucas_storage.run("run", "script.py", env={"PYTHONPATH": str(stranger)})
+
+    assert ran.stdout == "200000\n", ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    assert "pip uninstall lucas" in ran.stderr
+
+
+def test_modules_in_the_users_folder_do_not_reach_the_server(lucas_storage):
+    lucas_storage.script("raise SystemExit('the server imported a stranger')", "logging.py")
+    (lucas_storage.folder / "scripts").mkdir()
+    lucas_storage.script("import os; print(bool(os.environ['STORAGE_ENDPOINT']))", "scripts/main.py")
+    console = Path(sys.executable).with_name("lucas-storage")
+    if not console.exists():
+        pytest.skip("the program is not installed")
+    ran = lucas_storage.run("run", "scripts/main.py", program=[str(console)])
+
+    assert ran.stdout == "True\n", ran.stderr
+
+
+def test_a_script_that_does_not_exist_is_a_usage_error(lucas_storage):
+    ran = lucas_storage.run("run", "nothing.py")
+
+    assert ran.returncode == 2
+    assert "'nothing.py' does not exist" in ran.stderr

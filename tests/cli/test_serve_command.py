@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from actorc.storage import StorageClient
+
+
+@pytest.fixture
+def serve(lucas_storage):
+    """Start a server and return it with a client, once it answers."""
+
+    def start(*arguments):
+        file = lucas_storage.folder / "endpoint.json"
+        process = lucas_storage.start("serve", "--listen", "127.0.0.1:0", "--endpoint-file", file, *arguments)
+        while "serving" not in (line := process.stderr.readline()):
+            assert line, process.wait()
+        return process, StorageClient(json.loads(file.read_text())["endpoint"])
+
+    return start
+
+
+@pytest.mark.slow
+def test_a_server_serves_until_it_is_interrupted(serve):
+    process, client = serve("--data", "data")
+    with client:
+        client.create_bucket("my-bucket")
+        client.put_object("my-bucket", "key", b"value")
+        value = client.get_object("my-bucket", "key")
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+
+    assert value == b"value"
+    assert process.returncode == 0
+
+
+@pytest.mark.slow
+def test_a_server_can_make_buckets_as_they_are_written_to(serve):
+    _, client = serve("--engine", "memory://", "--auto-create-buckets")
+    with client:
+        client.put_object("my-bucket", "key", b"value")
+
+        assert client.bucket_exists("my-bucket")
+
+
+@pytest.mark.slow
+def test_a_server_can_end_with_its_last_user(serve, lucas_storage):
+    with (lucas_storage.folder / "users").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        process, _ = serve("--engine", "memory://", "--linger-lock", users.name)
+    process.communicate()
+
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "needs either a data directory or the URL of an engine"),
+        (["--engine", "memory://", "--data", "data"], "needs either a data directory or the URL of an engine"),
+        (["--engine", "memory://", "--listen", "0.0.0.0:0"], "reachable from other machines"),
+        (["--engine", "memory://", "--listen", "here"], "no address to listen on"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused_in_one_line(invoke, arguments, said):
+    result = invoke("serve", *arguments)
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_program_is_told_about_without_loading_what_it_runs():
+    heavy = {"grpc", "google.protobuf", "numpy", "rich", "lucas_storage.embedded", "actorc.storage.server"}
+    code = f"import sys, lucas_storage.cli; print(sorted({heavy!r} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert loaded == "[]\n"
