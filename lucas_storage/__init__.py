@@ -1,0 +1,57 @@
+"""Storage for Lucas workflows: references travel between steps, values arrive in functions.
+
+Importing this package loads neither gRPC nor numpy; what is used is loaded when it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import errors
+    from ._run import run
+    from .decorator import with_storage
+    from .edges import StorageExecutor
+    from .formats import register_format
+    from .outputs import Out
+    from .refs import ArtifactRef
+    from .settings import storage_context
+    from .storage import Storage
+
+__all__ = [
+    "ArtifactRef",
+    "Out",
+    "Storage",
+    "StorageExecutor",
+    "errors",
+    "register_format",
+    "run",
+    "storage_context",
+    "with_storage",
+]
+
+_HOMES = {
+    "ArtifactRef": "refs",
+    "Out": "outputs",
+    "Storage": "storage",
+    "StorageExecutor": "edges",
+    "register_format": "formats",
+    "run": "_run",
+    "storage_context": "settings",
+    "with_storage": "decorator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "errors":
+        return import_module(".errors", __name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,137 @@
+"""What is known of Lucas; no other module of the plugin may know more.
+
+Genuine Lucas and the embedded engine are told apart by the names of their classes, and neither is imported: a worker
+that only has the plugin must be able to ask.
+"""
+
+# ruff: noqa: SLF001 -- Lucas says these things in attributes of these names only
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+REQUIRED: Final = object()
+"""Stands for the default of an input that has none."""
+
+_PACKAGES: Final = ("lucas", "lucas_storage")
+_REMOTE: Final = ("actor", "cluster")
+"""Providers whose functions only their own executor can call."""
+_ELSEWHERE: Final = ("aliyun", "knative", "local")
+"""Providers that call the workflow, not the other way round."""
+
+_running: ContextVar[tuple[Any, ...]] = ContextVar("lucas_storage_running", default=())
+"""The graphs being run around this point, outermost first; steps see it, whatever thread they run on."""
+_runs: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
+_defaults: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+_registry = threading.Lock()
+
+
+def is_lambda(value: object) -> bool:
+    """Say whether `value` is a placeholder of a workflow; nothing else of it may be touched, every attribute exists."""
+    kind = type(value)
+    return kind.__name__ == "Lambda" and _is_ours(kind)
+
+
+def is_runtime(value: object) -> bool:
+    """Say whether `value` is what an engine hands to a function: it has ``input()`` and ``call()``."""
+    if isinstance(value, (dict, list, str, bytes)) or is_lambda(value):
+        return False
+    return callable(getattr(value, "input", None)) and callable(getattr(value, "call", None))
+
+
+def is_workflow(value: object) -> bool:
+    """Say whether `value` is what ``@workflow`` makes."""
+    return type(value).__name__ == "WorkflowContext" and _is_ours(type(value))
+
+
+def running_workflow() -> str | None:
+    """Return the name of the workflow that `execute` is running in this context."""
+    graphs = _running.get()
+    return graphs[-1].name if graphs else None
+
+
+def inputs_of(context: Any) -> dict[str, Any]:
+    """Return the names of a workflow's inputs with their defaults, `REQUIRED` where there is none."""
+    graph = context.generate()
+    if _is_embedded(context):
+        return {name: REQUIRED if type(default) is object else default for name, default, _ in graph._inputs}
+    with _registry:
+        if graph not in _defaults:
+            # Kept, because genuine Lucas puts the inputs of a run where the defaults were.
+            _defaults[graph] = {name: _default(graph, place) for name, place in graph.params.items()}
+        return _defaults[graph]
+
+
+def execute(context: Any, inputs: Mapping[str, Any], executor: Callable[[Any], Any]) -> Any:
+    """Run a workflow on a graph as good as new and return its value.
+
+    Args:
+        context: What ``@workflow`` made.
+        inputs: Every input it needs.
+        executor: Takes the place of the engine's stock executor; one that the workflow names itself is kept.
+
+    Raises:
+        ValueError: The workflow is for a platform that calls it from outside.
+        RuntimeError: A step runs the workflow it belongs to, where all runs share one graph.
+    """
+    if context._provider in _ELSEWHERE:
+        raise ValueError(
+            f"a workflow of the provider {context._provider!r} is run by its platform; deploy it, "
+            "or give @workflow provider='local-once' to run it here"
+        )
+    graph = context.generate()
+    if any(graph is one for one in _running.get()):
+        raise RuntimeError(f"a step of the workflow {graph.name!r} runs that workflow itself; give it one of its own")
+    token = _running.set((*_running.get(), graph))
+    try:
+        chosen = executor if _is_stock(graph, context) else graph._executor_cls
+        if not _is_embedded(context):
+            with _alone(graph), _executor(graph, chosen):
+                return context.export()(dict(inputs))
+        return context.export()(dict(inputs)) if chosen is None else context.run(dict(inputs), chosen)
+    finally:
+        _running.reset(token)
+
+
+@contextmanager
+def _alone(graph: Any) -> Iterator[None]:
+    """One run at a time: genuine Lucas has one graph for all runs, and writes their inputs into it."""
+    with _registry:
+        lock = _runs.setdefault(graph, threading.RLock())
+    with lock:
+        yield
+
+
+@contextmanager
+def _executor(graph: Any, executor: Any) -> Iterator[None]:
+    before = graph._executor_cls
+    graph.setExecutor(executor)
+    try:
+        yield
+    finally:
+        graph.setExecutor(before)
+
+
+def _is_stock(graph: Any, context: Any) -> bool:
+    executor = graph._executor_cls
+    if executor is None:
+        return context._provider not in _REMOTE
+    return bool(_is_ours(executor) and executor.__module__.endswith("workflow.executor"))
+
+
+def _default(graph: Any, place: Any) -> Any:
+    """Return the default of an input of genuine Lucas; after a run outside ours, what is there is no default."""
+    has_one = place._dataNode._init_state["ready"] and graph.frt is None
+    return place.value if has_one else REQUIRED
+
+
+def _is_embedded(context: Any) -> bool:
+    return type(context).__module__.startswith("lucas_storage.")
+
+
+def _is_ours(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] in _PACKAGES

@@ -1,0 +1,172 @@
+"""What stands in place of a decorated function, and what is pickled and shipped of it.
+
+Unpickling a shim must never fail and never be slow: a worker that cannot load a function stops serving altogether. So
+this module needs the standard library alone, the user's function travels as a pickle within the pickle, and that is
+opened at the first call, where a failure is an error of the call. No client, setting or credential travels.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from types import MethodType
+from typing import Any, Final, TypeAlias
+
+VERSION: Final = 1
+"""Grows when a shim's state can no longer be read by an older worker; the reason a call is refused there."""
+
+Contract: TypeAlias = dict[str, Any]
+"""Plain data about the function: see `lucas_storage.decorator.contract_of`."""
+
+_shipping = threading.local()
+"""Per thread: the shims being pickled, outermost first, and those around the one being opened."""
+
+
+class Shim:
+    """A decorated function: callable in every way Lucas calls functions, and safe to ship.
+
+    Args:
+        contract: What is known of the function, as plain strings and tuples.
+        function: The user's function; a shipped shim has its pickle instead.
+        signature: Its signature without what is injected.
+        token: Names this shim in its own pickle.
+        packed: The pickle of the function.
+        around: The shims within whose pickle this one lay, by token.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        *,
+        function: Callable[..., Any] | None = None,
+        signature: Any = None,
+        token: str = "",
+        packed: bytes | None = None,
+        around: Mapping[str, Shim] | None = None,
+    ) -> None:
+        self.token = token or uuid.uuid4().hex
+        self._contract = contract
+        self._family: dict[str, Shim] = {**(around or {}), self.token: self}
+        self._packed = packed
+        self._lock = threading.RLock()
+        self._step: Callable[..., Any] | None = None
+        for name in ("name", "qualname", "module", "doc"):
+            setattr(self, f"__{name}__", contract[name])
+        if function is not None:
+            self.__wrapped__ = function
+            self.__signature__ = signature
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function with values for its references, and return its result with references for big values."""
+        step = self._step or self._open()
+        return step(args, kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<with_storage {self._contract['module']}.{self._contract['qualname']}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """Make what a shipped shim does not carry: its function, and a signature of names."""
+        if name == "__wrapped__":
+            self.__wrapped__ = self._unpack()
+            return self.__wrapped__
+        if name == "__signature__":
+            self.__signature__ = _signature(self._contract["parameters"])
+            return self.__signature__
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from .settings import shipped_policy  # noqa: PLC0415  # only a process that ships needs settings
+
+        contract = {**self._contract, "options": shipped_policy(self._contract["options"])}
+        alone = self._packed if len(self._family) == 1 else None
+        return restore, (VERSION, contract, self.token, alone or self._pack())
+
+    def _open(self) -> Callable[..., Any]:
+        with self._lock:
+            if self._step is None:
+                from .step import Step  # noqa: PLC0415  # brings the rest of the package, at the first call
+
+                self._step = Step(self.__wrapped__, self._contract)
+            return self._step
+
+    def _pack(self) -> bytes:
+        """Pickle the function. One that names itself, or two that name each other, meet a token instead of no end."""
+        from cloudpickle import Pickler  # noqa: PLC0415  # only a process that ships needs it
+
+        class Inner(Pickler):  # type: ignore[misc]
+            def persistent_id(self, obj: object) -> str | None:
+                return obj.token if isinstance(obj, Shim) and obj in shims else None
+
+        shims = _shipping.__dict__.setdefault("shims", [])
+        shims.append(self)
+        try:
+            buffer = io.BytesIO()
+            Inner(buffer).dump(self.__wrapped__)
+            return buffer.getvalue()
+        finally:
+            shims.pop()
+
+    def _unpack(self) -> Any:
+        family = self._family
+
+        class Inner(pickle.Unpickler):
+            def persistent_load(self, token: str) -> Shim:
+                return family[token]
+
+        with self._lock:  # shims within this one are restored meanwhile, and may name it by its token
+            outer, _shipping.family = getattr(_shipping, "family", {}), family
+            try:
+                return Inner(io.BytesIO(self._packed or b"")).load()
+            except (Exception, SystemExit) as error:  # a module may exit when it is imported
+                raise _load_error(self._contract, error) from error
+            finally:
+                _shipping.family = outer
+
+
+def restore(version: int, contract: Contract, token: str, packed: bytes) -> Callable[..., Any]:
+    """Rebuild a shipped shim; named in pickles for ever.
+
+    A shim from a newer version is restored as well, and refuses to be called.
+    """
+    if version != VERSION:
+        return _Foreign(version, contract)
+    return Shim(contract, token=token, packed=packed, around=getattr(_shipping, "family", None))
+
+
+class _Foreign:
+    """A shim of another version: it loads, so that the worker lives, and says so when called."""
+
+    def __init__(self, version: int, contract: Contract) -> None:
+        self._version = version
+        self._name = str(contract.get("qualname", "a function")) if isinstance(contract, Mapping) else "a function"
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        from .errors import FunctionLoadError  # noqa: PLC0415  # restoring a shim must not need it
+
+        raise FunctionLoadError(
+            f"{self._name!r} was shipped in format {self._version} and this worker reads format {VERSION}; "
+            "install the same lucas-storage on both sides",
+            function=self._name,
+        )
+
+
+def _load_error(contract: Contract, error: BaseException) -> Exception:
+    from .errors import FunctionLoadError  # noqa: PLC0415  # restoring a shim must not need it
+
+    return FunctionLoadError(
+        f"{contract['qualname']!r} could not be loaded here because of {type(error).__name__} ({error}); "
+        "install what it imports on the worker, or define it in the module that is shipped",
+        function=contract["qualname"],
+    )
+
+
+def _signature(parameters: tuple[tuple[str, Any, bool], ...]) -> Any:
+    from inspect import Parameter, Signature  # noqa: PLC0415  # slow to import, and hardly asked for
+
+    return Signature([Parameter(name, Parameter.KEYWORD_ONLY) for name, _, _ in parameters])

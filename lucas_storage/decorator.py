@@ -1,0 +1,153 @@
+"""`with_storage`: what is wrong is said at decoration, on the driver; what is shipped is a `Shim`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, TypeVar, overload
+
+from ._shim import Contract, Shim
+from .plan import ANY, RUNTIME, STORAGE, Plan, parameter_plans, result_plan
+
+__all__ = ["with_storage"]
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_OPTIONS: Final = ("store", "inline_max", "pickle")
+_SECRETS: Final = ("access_key", "secret_key", "signing_key", "endpoint", "token", "credentials", "password", "use_ssl")
+_RUNTIME_NAMES: Final = ("rt", "frt")
+_Kind = inspect.Parameter
+
+
+@overload
+def with_storage(function: Function, /) -> Function: ...
+
+
+@overload
+def with_storage(
+    *, store: str | None = None, inline_max: int | None = None, pickle: bool | None = None
+) -> Callable[[Function], Function]: ...
+
+
+def with_storage(function: Any = None, /, **options: Any) -> Any:
+    """Give a workflow function storage: references come in as values, big results go out as references.
+
+    Goes directly above ``def``, below ``@function``. A parameter annotated `Storage` or `StorageClient`, or named
+    ``storage``, is filled in and hidden from the signature; every other parameter that holds references, at any depth,
+    gets their values as its annotation asks. The function then answers however its engine calls it: with a runtime,
+    with keywords, or with one dict. The plain function stays available as ``__wrapped__``.
+
+    Args:
+        function: The function, when the decorator is used without parentheses.
+        options: Each of them falls back to `storage_context`, the environment and the settings file.
+
+            ``store`` (str): logical name of the store that results go to.
+            ``inline_max`` (int): bytes of encoded JSON data up to which a result travels inline; 0 stores everything.
+            ``pickle`` (bool): whether results that no other format holds may be pickled.
+
+    Raises:
+        TypeError: It is not directly above a def, is there twice, an option is unknown or of the wrong type, or the
+            function takes parameters that cannot arrive by name.
+        ValueError: An option has an impossible value.
+    """
+    _check_options(options)
+    if function is None:
+        return lambda target: _decorate(target, options)
+    if options:
+        raise TypeError("with_storage takes its options by keyword and the function by decoration")
+    return _decorate(function, options)
+
+
+def _decorate(function: Any, options: dict[str, Any]) -> Shim:
+    _check_target(function)
+    signature = inspect.signature(function)
+    contract = contract_of(function, options)
+    visible = [signature.parameters[name] for name, _, _ in contract["parameters"]]
+    return Shim(contract, function=function, signature=signature.replace(parameters=visible))
+
+
+def contract_of(function: Callable[..., Any], options: dict[str, Any]) -> Contract:
+    """Return what a worker must know of `function`, as plain data.
+
+    ``parameters`` holds (name, plan, required) for each that the engine sees; ``inject`` names those it does not;
+    ``runtime`` says whether the first takes the engine's runtime; ``keywords``, whether there is a ``**`` parameter.
+    """
+    signature = inspect.signature(function)
+    plans = parameter_plans(function)
+    _check_parameters(function, signature)
+    injected = tuple(name for name, plan in plans.items() if _is_injected(name, plan))
+    named = [
+        one for one in signature.parameters.values() if one.kind is not _Kind.VAR_KEYWORD and one.name not in injected
+    ]
+    return {
+        "name": function.__name__,
+        "qualname": function.__qualname__,
+        "module": function.__module__,
+        "doc": function.__doc__,
+        "parameters": tuple((one.name, _shippable(plans[one.name]), one.default is one.empty) for one in named),
+        "inject": injected,
+        "runtime": bool(named) and (named[0].name in _RUNTIME_NAMES or plans[named[0].name] == RUNTIME),
+        "keywords": any(one.kind is _Kind.VAR_KEYWORD for one in signature.parameters.values()),
+        "result": result_plan(function),
+        "options": {name: options.get(name) for name in _OPTIONS},
+    }
+
+
+def _is_injected(name: str, plan: Plan) -> bool:
+    return name == "storage" or plan in (STORAGE, ("optional", STORAGE))
+
+
+def _shippable(plan: Plan) -> Plan:
+    return ANY if plan == RUNTIME else plan
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    for name in options:
+        if name in _SECRETS:
+            raise TypeError(
+                f"with_storage takes no {name}; connection and credentials are never shipped to workers. Set "
+                "STORAGE_ENDPOINT, STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY where the function runs"
+            )
+        if name not in _OPTIONS:
+            raise TypeError(f"with_storage has no option {name!r}; it takes {', '.join(_OPTIONS)}")
+    _check_type(options, "store", str)
+    _check_type(options, "inline_max", int)
+    _check_type(options, "pickle", bool)
+    if (options.get("inline_max") or 0) < 0:
+        raise ValueError(f"inline_max is a number of bytes from 0 up, not {options['inline_max']}")
+
+
+def _check_type(options: dict[str, Any], name: str, kind: type) -> None:
+    value = options.get(name)
+    if value is not None and type(value) is not kind:
+        raise TypeError(f"with_storage takes {name} as {kind.__name__}, not {type(value).__name__}")
+
+
+def _check_target(function: Any) -> None:
+    if isinstance(function, Shim):
+        raise TypeError(f"{function.__name__!r} has @with_storage twice; remove one")
+    if inspect.isfunction(function):
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            _refuse(function, "is async, and Lucas calls functions synchronously", "write it as a plain def")
+        return
+    if hasattr(type(function), "export"):
+        raise TypeError(
+            f"@with_storage was put above the {type(function).__name__} that @function or @workflow made; put it "
+            "directly above def, below @function. A workflow gets storage through lucas_storage.run()"
+        )
+    raise TypeError(
+        f"@with_storage takes a function written with def, not a {type(function).__name__}; "
+        "put it directly above def, and wrap a partial or a callable object in a def of its own"
+    )
+
+
+def _check_parameters(function: Callable[..., Any], signature: inspect.Signature) -> None:
+    for parameter in signature.parameters.values():
+        if parameter.kind is _Kind.VAR_POSITIONAL:
+            _refuse(function, f"takes *{parameter.name}, and engines pass parameters by name", "name each of them")
+        if parameter.kind is _Kind.POSITIONAL_ONLY:
+            _refuse(function, f"takes {parameter.name!r} by position only; engines pass it by name", "remove the '/'")
+
+
+def _refuse(function: Callable[..., Any], problem: str, remedy: str) -> NoReturn:
+    raise TypeError(f"{function.__qualname__!r} {problem}; {remedy}")

@@ -1,0 +1,53 @@
+"""Temporary directories that last as long as the step that asked for them."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Final, TypeAlias
+
+_PREFIX: Final = "lucas-storage-"
+
+_Directories: TypeAlias = list["tempfile.TemporaryDirectory[str]"]
+
+_current: ContextVar[_Directories | None] = ContextVar("lucas_storage_scratch", default=None)
+
+
+@contextmanager
+def step() -> Iterator[None]:
+    """Remove on leaving what `directory` made meanwhile."""
+    made: _Directories = []
+    token = _current.set(made)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+        for one in made:
+            one.cleanup()
+
+
+def directory() -> Path:
+    """Return a new, empty directory, removed with all in it when the present step is over; outside one, at exit."""
+    made = _current.get()
+    if made is None:
+        return lasting()
+    made.append(tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True))
+    return Path(made[-1].name)
+
+
+def lasting() -> Path:
+    """Return a new, empty directory that this process removes when it ends."""
+    name = tempfile.mkdtemp(prefix=_PREFIX)
+    atexit.register(_remove, name, os.getpid())
+    return Path(name)
+
+
+def _remove(name: str, owner: int) -> None:
+    if os.getpid() == owner:  # a forked child ends with the handlers of its parent
+        shutil.rmtree(name, ignore_errors=True)

@@ -1,0 +1,41 @@
+"""The plugin's tests run against the real service in this process, and a cache of their own."""
+
+from __future__ import annotations
+
+import pytest
+
+from actorc.storage.testing import local_server
+from lucas_storage import Storage, storage_context
+from lucas_storage.embedded import install
+
+SIGNING_KEY = "a signing key for tests alone"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _lucas_is_the_embedded_engine():
+    install()
+
+
+@pytest.fixture(scope="session")
+def server():
+    with local_server() as running:
+        yield running
+
+
+@pytest.fixture
+def settings(server, tmp_path):
+    """Settings in force: the server, an empty cache, a bucket of its own, and a key to sign pickles with."""
+    given = {
+        "endpoint": server.endpoint,
+        "cache_dir": tmp_path / "cache",
+        "bucket": f"b-{abs(hash(tmp_path)):x}",
+        "signing_key": SIGNING_KEY,
+    }
+    with storage_context(**given):
+        yield given
+
+
+@pytest.fixture
+def storage(settings):
+    with Storage() as handle:
+        yield handle

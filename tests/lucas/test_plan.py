@@ -1,0 +1,157 @@
+"""Annotations become plans, whether they are types or text, and without importing what they name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Annotated, Any, BinaryIO, Optional, Union
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from actorc.storage import StorageClient
+from lucas_storage import ArtifactRef, Out, Storage
+from lucas_storage.embedded import Runtime
+from lucas_storage.plan import parameter_plans, read, result_plan
+
+TYPES = [
+    (Any, "any"),
+    (int, "any"),
+    (bytes, "bytes"),
+    (bytearray, "bytes"),
+    (str, "str"),
+    (Path, "path"),
+    (BinaryIO, "binaryio"),
+    (IO[bytes], "binaryio"),
+    (IO[str], "any"),
+    (ArtifactRef, "ref"),
+    (Storage, "storage"),
+    (StorageClient, "storage"),
+    (Runtime, "runtime"),
+    (np.ndarray, "ndarray"),
+    (npt.NDArray[np.float64], "ndarray"),
+    (pa.Table, "table"),
+    (pd.DataFrame, "dataframe"),
+    (pl.DataFrame, "polars"),
+    (list, "any"),
+    (dict, "any"),
+    (list[int], "any"),
+    (list[Path], ("list", "path")),
+    (Sequence[bytes], ("list", "bytes")),
+    (dict[str, np.ndarray], ("dict", "ndarray")),
+    (Mapping[str, Path], ("dict", "path")),
+    (dict[str, list[bytes]], ("dict", ("list", "bytes"))),
+    (tuple[Path, int], ("tuple", "path", "any")),
+    (tuple[bytes, ...], ("tuple*", "bytes")),
+    (set[str], ("set", "str")),
+    (Iterator[bytes], ("iterator", "bytes")),
+    (Path | None, ("optional", "path")),
+    (Optional[np.ndarray], ("optional", "ndarray")),  # noqa: UP045 -- users write it
+    (Union[None, bytes], ("optional", "bytes")),  # noqa: UP007 -- users write it
+    (bytes | str, "any"),
+    (bytes | str | None, "any"),
+    (int | None, "any"),
+    (bytes | int, "any"),
+    (Annotated[Path, "a note"], "path"),
+    (Annotated[pd.DataFrame, Out("parquet")], "dataframe"),
+]
+
+
+@pytest.mark.parametrize(("annotation", "plan"), TYPES, ids=[str(one) for one, _ in TYPES])
+def test_a_type_reads_as_its_plan(annotation, plan):
+    assert plan == read(annotation)
+
+
+@pytest.mark.parametrize(
+    ("text", "plan"),
+    [
+        ("np.ndarray", "ndarray"),
+        ("numpy.ndarray", "ndarray"),
+        ("xp.ndarray", "ndarray"),
+        ("npt.NDArray[np.int8]", "ndarray"),
+        ("pd.DataFrame", "dataframe"),
+        ("pl.DataFrame", "polars"),
+        ("DataFrame", "dataframe"),
+        ("other.DataFrame", "any"),
+        ("pa.Table", "table"),
+        ("pathlib.Path", "path"),
+        ("Path", "path"),
+        ("typing.BinaryIO", "binaryio"),
+        ("bytes", "bytes"),
+        ("ArtifactRef", "ref"),
+        ("list[np.ndarray]", ("list", "ndarray")),
+        ("typing.Dict[str, Path]", ("dict", "path")),
+        ("Path | None", ("optional", "path")),
+        ("Optional['Path']", ("optional", "path")),
+        ("Union[np.ndarray, None]", ("optional", "ndarray")),
+        ("tuple[bytes, ...]", ("tuple*", "bytes")),
+        ("Annotated[pd.DataFrame, 3]", "dataframe"),
+        ("not an annotation", "any"),
+        ("int", "any"),
+        ("f(x)", "any"),
+    ],
+)
+def test_text_whose_names_are_unknown_is_judged_by_spelling(text, plan):
+    assert plan == read(text)
+
+
+def test_text_whose_names_are_known_means_what_they_stand_for():
+    assert read("Table", {"Table": dict}) == "any"
+    assert read("Frame | None", {"Frame": pl.DataFrame}) == ("optional", "polars")
+    assert read("np.generic", {"np": np}) == "any"
+
+
+def test_options_of_results_are_part_of_the_plan():
+    expected = ("out", "parquet", "features", "dataframe")
+
+    assert expected == read(Annotated[pd.DataFrame, Out("parquet", name="features")], results=True)
+    assert expected == read('Annotated[pd.DataFrame, Out("parquet", name="features")]', results=True)
+    assert ("dict", expected) == read(
+        'dict[str, Annotated[pd.DataFrame, Out("parquet", name="features")]]', results=True
+    )
+    assert expected == read(
+        "Annotated[pd.DataFrame, FEATURES]", {"FEATURES": Out("parquet", name="features")}, results=True
+    )
+
+
+def test_out_without_a_call_is_refused():
+    with pytest.raises(TypeError, match="write Out"):
+        read(Annotated[bytes, Out], results=True)
+
+
+@pytest.mark.parametrize("wrong", [{"format": 3}, {"name": b"x"}, {"name": "a/b"}])
+def test_out_checks_its_fields(wrong):
+    with pytest.raises((TypeError, ValueError)):
+        Out(**wrong)
+
+
+def test_annotations_are_found_in_globals_and_closures():
+    from pathlib import Path as Local
+
+    def function(a: Local, b: Path, c, d: Unknown = None, e: np.ndarray = None) -> list[Path]:  # noqa: F821
+        return Local
+
+    assert parameter_plans(function) == {
+        "a": "path",
+        "b": "path",
+        "c": "any",
+        "d": "any",
+        "e": ("optional", "ndarray"),
+    }
+    assert result_plan(function) == ("list", "path")
+
+
+def test_reading_text_imports_nothing():
+    code = (
+        "import sys; from lucas_storage.plan import read; read('dict[str, np.ndarray | pd.DataFrame]'); "
+        "print({'numpy', 'pandas', 'pyarrow', 'polars', 'grpc'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout.strip() == "set()"

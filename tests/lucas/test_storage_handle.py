@@ -1,0 +1,306 @@
+"""`Storage`: artifacts by hand, in the process that does the I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actorc.storage import NetworkError, NotFoundError, StorageClient, UnsupportedError
+from actorc.storage.testing import local_server
+from lucas_storage import ArtifactRef, Storage, storage_context, with_storage
+from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnknownStoreError
+from lucas_storage.storage import WHOLE_MAX, storage_for
+
+DATA = b"0123456789" * 10_000
+
+
+def changed_at(storage, key):
+    return storage.head_object(storage.bucket, key)["generation"]
+
+
+def test_it_is_a_storage_client(storage):
+    storage.put_object(storage.bucket, "plain", b"data")
+
+    assert isinstance(storage, StorageClient)
+    assert storage.get_object(storage.bucket, "plain") == b"data"
+
+
+def test_values_are_put_and_got(storage):
+    ref = storage.put({"a": np.arange(3), "n": 1})
+
+    assert isinstance(ref, ArtifactRef)
+    assert storage.get(ref)["a"].tolist() == [0, 1, 2]
+    assert storage.get(ref.uri)["n"] == 1
+    assert storage.get(ref.to_json())["n"] == 1
+    assert ref.load()["n"] == 1
+
+
+def test_what_is_put_is_stored_however_small(storage):
+    assert storage.put(1).kind == "blob"
+    assert storage.put(b"").kind == "blob"
+    assert storage.get(storage.put(None)) is None
+
+
+def test_a_reference_of_a_newer_kind_is_refused(storage):
+    ref = replace(storage.put(DATA), kind="manifest")
+
+    with pytest.raises(UnsupportedError, match="kind manifest needs a newer lucas-storage"):
+        storage.get(ref)
+
+
+def test_a_format_can_be_asked_for(storage):
+    assert storage.put("text", format="json").format == "json@1"
+    assert storage.put(b"{}", format="bytes@1").format == "bytes@1"
+
+
+def test_a_reference_that_is_put_is_returned(storage):
+    ref = storage.put(DATA)
+
+    assert ref == storage.put(ref)
+
+
+def test_an_annotation_says_what_is_got(storage):
+    ref = storage.put(DATA)
+
+    assert storage.get(ref, as_=Path).read_bytes() == DATA
+    assert storage.get(ref, as_=str) == DATA.decode()
+    assert ref.load(str) == DATA.decode()
+
+
+def test_the_key_is_the_digest(storage):
+    ref = storage.put(DATA)
+    digest = hashlib.sha256(DATA).hexdigest()
+
+    assert (ref.digest, ref.size) == (f"sha256:{digest}", len(DATA))
+    assert ref.key == f"a/sha256/{digest[:2]}/{digest}"
+
+
+@pytest.mark.parametrize("size", [100, 3 << 20])
+def test_equal_bytes_are_stored_once(storage, size):
+    first = storage.put(b"x" * size)
+    before = changed_at(storage, first.key)
+
+    second = storage.put(b"x" * size)
+
+    assert (first, before) == (second, changed_at(storage, second.key))
+
+
+@pytest.mark.parametrize("size", [100, 3 << 20])
+@pytest.mark.parametrize("wrong", [lambda size: b"y" * size, lambda size: b"x" * (size - 1)], ids=["bytes", "size"])
+def test_other_bytes_under_the_key_are_replaced(storage, size, wrong):
+    ref = storage.put(b"x" * size)
+    storage.put_object(ref.bucket, ref.key, wrong(size))
+
+    storage.put(b"x" * size)
+
+    assert storage.get_object(ref.bucket, ref.key) == b"x" * size
+
+
+def test_big_values_of_many_parts_arrive_whole(storage):
+    arrays = {"a": np.arange(400_000), "b": np.ones((700, 1000))}
+    ref = storage.put(arrays, format="pickle5")
+
+    assert np.array_equal(storage.get(ref)["b"], arrays["b"])
+    assert ref.signature is not None
+
+
+def test_a_file_that_changes_while_it_is_uploaded_is_refused(storage, tmp_path):
+    from actorc.storage import IntegrityError
+    from lucas_storage.bodies import FileBody
+    from lucas_storage.formats import format_by_id
+
+    path = tmp_path / "log"
+    path.write_bytes(b"a" * 10)
+    body = FileBody(path)
+    _ = body.digest
+    path.write_bytes(b"b" * 11)
+
+    with pytest.raises(IntegrityError, match="'log' was written to"):
+        storage.keep(body, format_by_id("bytes@1"))
+
+
+def test_open_reads_ranges_of_verified_bytes(storage):
+    with storage.open(storage.put(DATA)) as file:
+        assert (file.seek(5), file.read(4)) == (5, b"5678")
+        assert (file.seek(-2, os.SEEK_END), file.read()) == (len(DATA) - 2, b"89")
+
+
+def test_open_of_an_inline_reference_reads_it(storage):
+    ref = ArtifactRef.parse(with_storage(lambda: b"abc")())
+
+    assert ref.open().read() == b"abc"
+
+
+def test_path_is_read_only_and_has_the_name_it_had(storage, tmp_path):
+    (tmp_path / "model.bin").write_bytes(DATA)
+    ref = storage.put(tmp_path / "model.bin")
+
+    path = storage.path(ref)
+
+    assert (path.name, path.read_bytes()) == ("model.bin", DATA)
+    assert path == ref.path()
+    assert path.stat().st_mode & 0o777 == 0o444
+
+
+def test_path_without_a_name_has_the_suffix_of_its_format(storage):
+    assert storage.path(storage.put(np.arange(3))).name == "artifact.npy"
+
+
+def test_stat_looks_without_reading(storage):
+    ref = storage.put(DATA)
+    stat = storage.stat(ref)
+
+    assert (stat.size, stat.format, stat.digest) == (len(DATA), "bytes@1", ref.digest)
+    assert stat.stored_at.tzinfo is not None
+    assert ref.stat() == stat
+
+
+def test_stat_of_what_is_gone_says_so(storage):
+    ref = storage.put(DATA)
+    storage.delete_object(ref.bucket, ref.key)
+
+    with pytest.raises(ArtifactNotFoundError) as caught:
+        storage.stat(ref)
+
+    assert caught.value.ref == ref
+    assert isinstance(caught.value, NotFoundError)
+
+
+def test_verify_reads_the_store_and_not_the_cache(storage):
+    ref = storage.put(DATA)
+    storage.get(ref)
+    storage.verify(ref)
+    storage.put_object(ref.bucket, ref.key, b"z" * ref.size)
+
+    assert storage.get(ref) == DATA
+    with pytest.raises(DigestMismatchError):
+        storage.verify(ref)
+
+
+def test_a_cached_copy_needs_no_server(settings, tmp_path):
+    with local_server() as other, storage_context(endpoint=other.endpoint):
+        ref = storage_for().put(DATA)
+        storage_for().get(ref)
+
+    with storage_context(endpoint=other.endpoint):
+        assert storage_for().get(ref) == DATA
+
+
+def test_a_truncated_copy_in_the_cache_is_fetched_again(storage):
+    ref = storage.put(DATA)
+    path = storage.local(ref)
+    path.chmod(0o600)
+    path.write_bytes(b"short")
+
+    assert storage.get(ref) == DATA
+
+
+def test_scratch_lives_as_long_as_the_step(settings):
+    seen = []
+
+    @with_storage
+    def step(storage: Storage) -> Path:
+        folder = storage.scratch()
+        seen.append(folder)
+        (folder / "out.txt").write_text("made")
+        return folder / "out.txt"
+
+    ref = ArtifactRef.parse(step())
+
+    assert (ref.filename, ref.load()) == ("out.txt", b"made")
+    assert not seen[0].exists()
+
+
+def test_one_handle_per_store_and_settings(settings):
+    assert storage_for() is storage_for()
+    with storage_context(bucket="another-bucket"):
+        assert storage_for().bucket == "another-bucket"
+    assert storage_for().bucket == settings["bucket"]
+
+
+def test_the_store_of_the_settings_is_the_default(settings):
+    with storage_context(store="archive", endpoints={"archive": settings["endpoint"]}):
+        assert (Storage().store_name, storage_for().store_name) == ("archive", "archive")
+
+
+def test_closing_an_injected_handle_disturbs_nobody(settings):
+    @with_storage
+    def step(storage: Storage):
+        with storage:
+            return storage.put(DATA)
+
+    assert step() == step()
+
+
+def test_stores_are_names_for_endpoints(settings):
+    with local_server() as other, storage_context(endpoints={"archive": other.endpoint}):
+        ref = Storage("archive").put(DATA)
+
+        assert ref.store == "archive"
+        assert storage_for().get(ref) == DATA
+    with pytest.raises(UnknownStoreError, match="archive"):
+        Storage("archive")
+
+
+def test_the_bucket_is_made_when_it_is_missing(settings):
+    with (
+        local_server(auto_create_buckets=False) as strict,
+        storage_context(endpoint=strict.endpoint),
+        Storage() as storage,
+    ):
+        assert storage.get(storage.put(DATA)) == DATA
+        with pytest.raises(NotFoundError):
+            storage.put_object("other-bucket", "key", b"")
+
+
+def test_a_connection_error_says_where_the_address_came_from(settings, free_port):
+    message = rf"store 'default' is at 127.0.0.1:{free_port} \(storage_context\)"
+    ref = ArtifactRef(bucket="bucket", key="key", size=1, format="bytes@1")
+
+    with storage_context(endpoint=f"127.0.0.1:{free_port}"), pytest.raises(NetworkError, match=message):
+        storage_for().stat(ref)
+
+
+def test_a_pickled_handle_is_the_one_of_where_it_arrives(settings):
+    assert pickle.loads(pickle.dumps(Storage())) is storage_for()
+
+
+def test_many_threads_fetch_once(storage, settings):
+    ref = storage.put(b"x" * 1_000_000)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(storage.local(ref))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(found) == 16
+    assert len(set(found)) == 1
+
+
+def test_an_unpinned_reference_is_read_as_it_is_now(storage):
+    storage.put_object(storage.bucket, "users/data.json", b"[1]")
+    ref = ArtifactRef(bucket=storage.bucket, key="users/data.json", size=3, format="json@1")
+
+    assert storage.get(ref) == [1]
+    storage.put_object(storage.bucket, "users/data.json", b"[2]")
+    assert storage.get(ref) == [2]
+
+
+@pytest.mark.slow
+def test_a_very_large_artifact_is_read_range_by_range(storage, settings):
+    block = os.urandom(1 << 20)
+    ref = storage.put(block * (WHOLE_MAX // len(block) + 1))
+
+    with storage.open(ref) as file:
+        file.seek(ref.size - 100)
+
+        assert file.read() == block[-100:]
+    assert not list(settings["cache_dir"].glob("sha256/*/*/content"))
