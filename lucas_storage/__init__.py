@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from . import errors
     from ._run import run
     from .decorator import with_storage
-    from .edges import StorageExecutor
+    from .executor import StorageExecutor
     from .formats import register_format
     from .outputs import Out
     from .refs import ArtifactRef
@@ -35,7 +35,7 @@ _HOMES = {
     "ArtifactRef": "refs",
     "Out": "outputs",
     "Storage": "storage",
-    "StorageExecutor": "edges",
+    "StorageExecutor": "executor",
     "register_format": "formats",
     "run": "_run",
     "storage_context": "settings",

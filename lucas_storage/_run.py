@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import _lucas, boundary, scratch
-from .edges import StorageExecutor
+from .executor import StorageExecutor
 from .outlet import NO_OPTIONS, policy_of
 
 __all__ = ["run"]

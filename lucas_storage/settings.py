@@ -7,7 +7,6 @@ I/O; it refuses to be pickled.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,11 +15,11 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.rules import check_bucket, check_key
 
+from . import readers
 from .errors import SettingsError, UnknownStoreError
 from .signing import SigningKeys
 
@@ -28,10 +27,6 @@ T = TypeVar("T")
 
 DEFAULT_STORE: Final = "default"
 BUILT_IN: Final = "built-in default"
-_SHORTEST_KEY: Final = 16
-_STORE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_SIZE = re.compile(r"([0-9]{1,19})\s*(|KiB|MiB|GiB|TiB)")
-_UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -66,97 +61,8 @@ def _from(*inputs: _Input, default: Callable[[], Any], secret: bool = False) -> 
     return {"inputs": inputs, "default": default, "secret": secret}
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("text that is not empty")
-    return value.strip()
-
-
-def _store(value: object) -> str:
-    if not isinstance(value, str) or not _STORE.fullmatch(value):
-        raise ValueError("a store name of 1-63 lower-case letters, digits and hyphens")
-    return value
-
-
-def _bucket(value: object) -> str:
-    return check_bucket(value)
-
-
-def _prefix(value: object) -> str:
-    text = check_key(value)
-    if text.endswith("/"):
-        raise ValueError("the beginning of a key without a slash at its end")
-    return text
-
-
-def _bytes(value: object) -> int:
-    if type(value) is int and value >= 0:
-        return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("a number of bytes, such as 65536 or 64KiB")
-    return int(match[1]) * _UNITS[match[2]]
-
-
-def _path(value: object) -> Path:
-    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
-        raise ValueError("a path")
-    return Path(value).expanduser()
-
-
-def _pickle(value: object) -> str:
-    if value not in ("signed", "deny"):
-        raise ValueError("signed or deny")
-    return str(value)
-
-
-def _keys(value: object) -> tuple[bytes, ...]:
-    texts = re.split(r"[,\n]", value) if isinstance(value, str) else value
-    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
-        raise ValueError("secrets separated by commas or lines")
-    keys = tuple(text.strip().encode() for text in texts if text.strip())
-    if not keys or min(map(len, keys)) < _SHORTEST_KEY:
-        raise ValueError(f"one or more secrets of at least {_SHORTEST_KEY} characters, separated by commas or lines")
-    return keys
-
-
-def _key_file(value: object) -> tuple[bytes, ...]:
-    path = _path(value)
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError("a file that can be read as text") from error
-    return _keys(text)
-
-
-def _endpoints(value: object) -> dict[str, str]:
-    stores = _split_endpoints(value) if isinstance(value, str) else value
-    if not isinstance(stores, Mapping) or not stores:
-        raise ValueError("store=address, separated by commas")
-    for store, address in stores.items():
-        if not isinstance(store, str) or not _STORE.fullmatch(store) or not isinstance(address, str) or not address:
-            raise ValueError("store=address, with stores of 1-63 lower-case letters, digits and hyphens")
-    return dict(stores)
-
-
-def _split_endpoints(text: str) -> dict[str, str]:
-    """Split ``a=x:1,y:2,b=z:3``: an item without a name is one more address of the store before it."""
-    stores: dict[str, str] = {}
-    store = ""
-    for item in (item.strip() for item in text.split(",")):
-        name, equals, address = (part.strip() for part in item.rpartition("="))
-        if equals and name not in stores:
-            store = name
-            stores[store] = address
-        elif store and item and not equals:
-            stores[store] += f",{item}"
-        else:
-            raise ValueError("store=address, separated by commas, each store once")
-    return stores
-
-
-_ENDPOINT: Final = _Input("endpoint", "STORAGE_ENDPOINT", _text)
-_ENDPOINTS: Final = _Input("endpoints", "LUCAS_STORAGE_ENDPOINTS", _endpoints)
+_ENDPOINT: Final = _Input("endpoint", "STORAGE_ENDPOINT", readers.text)
+_ENDPOINTS: Final = _Input("endpoints", "LUCAS_STORAGE_ENDPOINTS", readers.endpoints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,41 +72,44 @@ class Settings:
     endpoints: Mapping[str, Setting[str]]
     """Store name to address. The store ``default`` is always there."""
     access_key: Setting[str | None] = field(
-        metadata=_from(_Input("access_key", "STORAGE_ACCESS_KEY", _text), default=lambda: None, secret=True)
+        metadata=_from(_Input("access_key", "STORAGE_ACCESS_KEY", readers.text), default=lambda: None, secret=True)
     )
     secret_key: Setting[str | None] = field(
-        metadata=_from(_Input("secret_key", "STORAGE_SECRET_KEY", _text), default=lambda: None, secret=True)
+        metadata=_from(_Input("secret_key", "STORAGE_SECRET_KEY", readers.text), default=lambda: None, secret=True)
     )
     store: Setting[str] = field(
-        metadata=_from(_Input("store", "LUCAS_STORAGE_STORE", _store), default=lambda: DEFAULT_STORE)
+        metadata=_from(_Input("store", "LUCAS_STORAGE_STORE", readers.store_name), default=lambda: DEFAULT_STORE)
     )
     """Where results go unless a function says otherwise."""
     bucket: Setting[str] = field(
-        metadata=_from(_Input("bucket", "LUCAS_STORAGE_BUCKET", _bucket), default=lambda: "lucas-artifacts")
+        metadata=_from(_Input("bucket", "LUCAS_STORAGE_BUCKET", readers.bucket_name), default=lambda: "lucas-artifacts")
     )
-    prefix: Setting[str] = field(metadata=_from(_Input("prefix", "LUCAS_STORAGE_PREFIX", _prefix), default=lambda: "a"))
+    prefix: Setting[str] = field(
+        metadata=_from(_Input("prefix", "LUCAS_STORAGE_PREFIX", readers.key_prefix), default=lambda: "a")
+    )
     """What every artifact's key begins with; a slash follows it."""
     inline_max: Setting[int] = field(
-        metadata=_from(_Input("inline_max", "LUCAS_STORAGE_INLINE_MAX", _bytes), default=lambda: 64 << 10)
+        metadata=_from(_Input("inline_max", "LUCAS_STORAGE_INLINE_MAX", readers.byte_count), default=lambda: 64 << 10)
     )
     """Bytes of encoded JSON up to which data travels with the call."""
     cache_dir: Setting[Path] = field(
         metadata=_from(
-            _Input("cache_dir", "LUCAS_STORAGE_CACHE", _path), default=lambda: _base("XDG_CACHE_HOME", ".cache")
+            _Input("cache_dir", "LUCAS_STORAGE_CACHE", readers.file_path),
+            default=lambda: _base("XDG_CACHE_HOME", ".cache"),
         )
     )
     cache_max: Setting[int] = field(
-        metadata=_from(_Input("cache_max", "LUCAS_STORAGE_CACHE_MAX", _bytes), default=lambda: 10 << 30)
+        metadata=_from(_Input("cache_max", "LUCAS_STORAGE_CACHE_MAX", readers.byte_count), default=lambda: 10 << 30)
     )
     """Bytes."""
     pickle: Setting[str] = field(
-        metadata=_from(_Input("pickle", "LUCAS_STORAGE_PICKLE", _pickle), default=lambda: "signed")
+        metadata=_from(_Input("pickle", "LUCAS_STORAGE_PICKLE", readers.pickle_policy), default=lambda: "signed")
     )
     """``signed`` or ``deny``."""
     signing_key: Setting[tuple[bytes, ...]] = field(
         metadata=_from(
-            _Input("signing_key", "LUCAS_STORAGE_SIGNING_KEY", _keys),
-            _Input("signing_key_file", "LUCAS_STORAGE_SIGNING_KEY_FILE", _key_file),
+            _Input("signing_key", "LUCAS_STORAGE_SIGNING_KEY", readers.secrets),
+            _Input("signing_key_file", "LUCAS_STORAGE_SIGNING_KEY_FILE", readers.secrets_file),
             default=tuple,
             secret=True,
         )
@@ -295,14 +204,55 @@ def resolve(**overrides: Any) -> Settings:
         SettingsError: A value cannot be used; the message names where it came from.
     """
     _check_names(overrides)
-    layers = (
-        _Layer("argument", overrides),
-        *_CONTEXT.get(),
-        _Layer("", os.environ, by_variable=True),
-        _file_layer(),
-    )
+    if overrides:
+        return _resolved(_Layer("argument", overrides))
+    global _known  # noqa: PLW0603  # what a call asks for again and again, and what hardly ever changes
+    state = _state()
+    if _known is None or _known[0] != state or _known[1] != _version(_known[2]):
+        settings = _resolved()
+        key_file = _key_file_path()
+        _known = state, _version(key_file), key_file, settings
+    return _known[3]
+
+
+def _resolved(*first: _Layer) -> Settings:
+    layers = (*first, *_outer_layers())
     found = {item.name: _first(item.metadata, layers) for item in fields(Settings) if item.metadata}
     return Settings(endpoints=_all_endpoints(layers), **found)
+
+
+def _outer_layers() -> tuple[_Layer, ...]:
+    return (*_CONTEXT.get(), _Layer("", os.environ, by_variable=True), _file_layer())
+
+
+_Version: TypeAlias = tuple[int, int, int] | None
+_known: tuple[tuple[Any, ...], _Version, Path | None, Settings] | None = None
+"""What the settings depend on, as it was; the key file's version and path; and the settings."""
+
+
+def _state() -> tuple[Any, ...]:
+    variables = tuple(map(os.environ.get, _VARIABLES))
+    return _CONTEXT.get(), variables, _version(_file_of(variables))
+
+
+@lru_cache(maxsize=4)
+def _file_of(_variables: tuple[str | None, ...]) -> Path:
+    return _base("XDG_CONFIG_HOME", ".config").with_suffix(".toml")
+
+
+def _key_file_path() -> Path | None:
+    way = next(way for way in _INPUTS if way.name == "signing_key_file")
+    found = (layer.values.get(way.variable if layer.by_variable else way.name) for layer in _outer_layers())
+    given = next((value for value in found if value), None)
+    return None if given is None else readers.file_path(given)
+
+
+def _version(path: Path | None) -> _Version:
+    try:
+        stat = path.stat() if path else None
+    except OSError:
+        return None
+    return stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
 def shipped_policy(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -344,15 +294,12 @@ def _all_endpoints(layers: tuple[_Layer, ...]) -> dict[str, Setting[str]]:
 
 def _file_layer() -> _Layer:
     path = _base("XDG_CONFIG_HOME", ".config").with_suffix(".toml")
-    try:
-        stat = path.stat()
-    except OSError:
-        return _Layer(str(path), {})
-    return _Layer(str(path), _read_file(path, stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    version = _version(path)
+    return _Layer(str(path), _read_file(path, version) if version else {})
 
 
 @lru_cache(maxsize=4)
-def _read_file(path: Path, *_version: int) -> Mapping[str, Any]:
+def _read_file(path: Path, _at: _Version) -> Mapping[str, Any]:
     toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
         values: dict[str, Any] = toml.loads(path.read_text())
@@ -378,3 +325,4 @@ def _base(variable: str, default: str) -> Path:
 _INPUTS: Final = (_ENDPOINT, _ENDPOINTS, *(way for item in fields(Settings) for way in item.metadata.get("inputs", ())))
 _NAMES: Final = frozenset(way.name for way in _INPUTS)
 _KNOWN: Final = ", ".join(sorted(_NAMES))
+_VARIABLES: Final = (*(way.variable for way in _INPUTS), "HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")

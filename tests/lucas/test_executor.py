@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import lucas_storage.executor
+from lucas_storage._schedule import GraphExecutor
 from lucas_storage.embedded import Metadata, Runtime, Workflow, function, routeBuilder, workflow
 from lucas_storage.embedded.runtime import LocalOnceRuntime
 from lucas_storage.embedded.workflow.dag import DAG, ControlNode, DataNode
 from lucas_storage.embedded.workflow.ld import Lambda
-from lucas_storage.executor import Edges, StorageExecutor
+from lucas_storage.executor import StorageExecutor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -347,31 +348,16 @@ def test_a_graph_that_is_running_cannot_be_run_beside_itself() -> None:
         main.export()({})
 
 
-class Doubled(Edges):
-    """Shows where values pass by."""
-
-    def local(self, value: Any) -> Any:
-        return value * 2
-
-    def final(self, value: Any) -> Any:
-        return "final", value
-
-
-def test_plain_code_sees_values_through_the_edges() -> None:
-    class Doubling(StorageExecutor):
-        edges = Doubled()
+def test_plain_code_sees_what_a_subclass_makes_of_values() -> None:
+    class Doubling(GraphExecutor):
+        def _local_value(self, value: Any) -> Any:
+            return value * 2
 
     def body(wf: Workflow) -> Any:
         plain = wf.func(lambda value: value, wf.input()["n"])
         return wf.call("echo", {"plain": plain, "call": wf.input()["n"], "moved": [plain]})
 
-    assert exported(body, Doubling)({"n": 1}) == ("final", {"plain": 2, "call": 1, "moved": [2]})
-
-
-def test_the_edges_can_be_set_for_every_executor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StorageExecutor, "edges", Doubled())
-
-    assert exported(lambda wf: wf.func(abs, -1))({}) == ("final", 2)
+    assert exported(body, Doubling)({"n": 1}) == {"plain": 2, "call": 1, "moved": [2]}
 
 
 def test_values_are_in_no_log_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,0 +1,118 @@
+"""How what is written for a setting becomes its value; what breaks a rule is a ValueError that says the rule alone.
+
+The value itself is in no message: some are secrets.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from actorc.storage.rules import check_bucket, check_key
+
+_SHORTEST_KEY: Final = 16
+_STORE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_SIZE = re.compile(r"([0-9]{1,19})\s*(|KiB|MiB|GiB|TiB)")
+_UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
+
+def text(value: object) -> str:
+    """Return a text without white space around it, not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("text that is not empty")
+    return value.strip()
+
+
+def store_name(value: object) -> str:
+    """Return the logical name of a store."""
+    if not isinstance(value, str) or not _STORE.fullmatch(value):
+        raise ValueError("a store name of 1-63 lower-case letters, digits and hyphens")
+    return value
+
+
+def bucket_name(value: object) -> str:
+    """Return a bucket's name."""
+    return check_bucket(value)
+
+
+def key_prefix(value: object) -> str:
+    """Return the beginning of keys, without a slash at its end."""
+    prefix = check_key(value)
+    if prefix.endswith("/"):
+        raise ValueError("the beginning of a key without a slash at its end")
+    return prefix
+
+
+def byte_count(value: object) -> int:
+    """Return a number of bytes, from a number or a text with a unit."""
+    if type(value) is int and value >= 0:
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("a number of bytes, such as 65536 or 64KiB")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def file_path(value: object) -> Path:
+    """Return a path, with ``~`` expanded."""
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ValueError("a path")
+    return Path(value).expanduser()
+
+
+def pickle_policy(value: object) -> str:
+    """Return ``signed`` or ``deny``."""
+    if value not in ("signed", "deny"):
+        raise ValueError("signed or deny")
+    return str(value)
+
+
+def secrets(value: object) -> tuple[bytes, ...]:
+    """Return secrets, from a list or a text separated by commas or lines."""
+    texts = re.split(r"[,\n]", value) if isinstance(value, str) else value
+    if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("secrets separated by commas or lines")
+    keys = tuple(text.strip().encode() for text in texts if text.strip())
+    if not keys or min(map(len, keys)) < _SHORTEST_KEY:
+        raise ValueError(f"one or more secrets of at least {_SHORTEST_KEY} characters, separated by commas or lines")
+    return keys
+
+
+def secrets_file(value: object) -> tuple[bytes, ...]:
+    """Return the secrets in a file."""
+    path = file_path(value)
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError("a file that can be read as text") from error
+    return secrets(text)
+
+
+def endpoints(value: object) -> dict[str, str]:
+    """Return addresses by store name, from a mapping or a text."""
+    stores = _split_endpoints(value) if isinstance(value, str) else value
+    if not isinstance(stores, Mapping) or not stores:
+        raise ValueError("store=address, separated by commas")
+    for store, address in stores.items():
+        if not isinstance(store, str) or not _STORE.fullmatch(store) or not isinstance(address, str) or not address:
+            raise ValueError("store=address, with stores of 1-63 lower-case letters, digits and hyphens")
+    return dict(stores)
+
+
+def _split_endpoints(text: str) -> dict[str, str]:
+    """Split ``a=x:1,y:2,b=z:3``: an item without a name is one more address of the store before it."""
+    stores: dict[str, str] = {}
+    store = ""
+    for item in (item.strip() for item in text.split(",")):
+        name, equals, address = (part.strip() for part in item.rpartition("="))
+        if equals and name not in stores:
+            store = name
+            stores[store] = address
+        elif store and item and not equals:
+            stores[store] += f",{item}"
+        else:
+            raise ValueError("store=address, separated by commas, each store once")
+    return stores
