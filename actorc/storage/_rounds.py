@@ -13,6 +13,7 @@ from ._retry import RetryPolicy
 from .errors import InvalidParameterError, StorageError
 
 log = logging.getLogger(__name__)
+log.addHandler(logging.NullHandler())  # a library prints nothing of its own accord
 
 Metadata = tuple[tuple[str, str], ...]
 
