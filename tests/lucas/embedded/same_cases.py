@@ -137,7 +137,10 @@ def steps_added_while_running() -> Any:
 
 @case
 def functions_by_name() -> Any:
-    config = {key: original._config[key] for key in ("name", "venv", "cpu", "memory", "dependency", "provider")}
+    config = original._config
+    if not isinstance(config, dict):  # an object with attributes, up to 340b584
+        config = vars(config)
+    config = {key: config[key] for key in ("name", "venv", "cpu", "memory", "dependency", "provider")}
     return [original.export()({"x": 1}), config, create_handler(original)({"x": 2}), sorted(vars(routeBuilder)) != []]
 
 
