@@ -218,7 +218,8 @@ SAMPLES = {
         pd.Series([1, 2], name="s"),
         pd.Index(["a", "b"]),
         frame(o=pd.Series([1, "x", None], dtype=object)),
-        frame(o=pd.Series([None, None, "x"], dtype=object)),
+        # pandas 2 has no other dtype for text, so there it is text, and Arrow holds it
+        *([frame(o=pd.Series([None, None, "x"], dtype=object))] if pd.__version__ >= "3" else []),
         frame(c=np.array([1j])),
         frame(b=np.array([1, 2], dtype=">i4")),
         frame(s=pd.arrays.SparseArray([0, 0, 1])),
