@@ -21,9 +21,12 @@ IMPORT = "import time; t = time.perf_counter(); import lucas_storage._shim; prin
 
 def measure():
     yield _overhead()
-    with storage_server() as server, tempfile.TemporaryDirectory() as cache:
-        with storage_context(endpoint=server.endpoint, cache_dir=cache):
-            yield _cached_array()
+    with (
+        storage_server() as server,
+        tempfile.TemporaryDirectory() as cache,
+        storage_context(endpoint=server.endpoint, cache_dir=cache),
+    ):
+        yield _cached_array()
     yield _arrival()
 
 
