@@ -204,7 +204,7 @@ def resolve(**overrides: Any) -> Settings:
         SettingsError: A value cannot be used; the message names where it came from.
     """
     _check_names(overrides)
-    if overrides:
+    if any(value is not None for value in overrides.values()):
         return _resolved(_Layer("argument", overrides))
     global _known  # noqa: PLW0603  # what a call asks for again and again, and what hardly ever changes
     state = _state()
