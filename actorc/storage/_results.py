@@ -7,13 +7,20 @@ from collections.abc import Sequence
 from .models import (
     BucketInfo,
     BucketResult,
+    DeleteObjectsResult,
+    DeleteResult,
     DownloadResult,
     ListResult,
     ObjectHead,
     ObjectInfo,
+    PartInfo,
+    PartResult,
     PutResult,
     ServerInfo,
     ServerInfoResult,
+    UploadInfo,
+    UploadList,
+    UploadResult,
 )
 
 
@@ -36,6 +43,7 @@ def object_head(info: ObjectInfo) -> ObjectHead:
         last_modified=info.last_modified,
         metadata=dict(info.metadata),
         crc32c=f"{info.crc32c:08x}",
+        expires_at=info.expires_at,
     )
 
 
@@ -65,6 +73,41 @@ def download_result(info: ObjectInfo, file_path: str) -> DownloadResult:
     )
 
 
+def part_result(info: PartInfo) -> PartResult:
+    """Return a stored part."""
+    return PartResult(
+        part_number=info.number,
+        size=info.size,
+        etag=info.etag,
+        crc32c=f"{info.crc32c:08x}",
+        last_modified=info.last_modified,
+    )
+
+
+def upload_result(info: UploadInfo) -> UploadResult:
+    """Return an upload under way."""
+    return UploadResult(bucket=info.bucket, key=info.key, upload_id=info.upload_id, created_at=info.created_at)
+
+
+def upload_list(bucket: str, prefix: str, uploads: Sequence[UploadInfo], token: str) -> UploadList:
+    """Return a listing of uploads under way."""
+    return UploadList(
+        bucket=bucket,
+        prefix=prefix,
+        uploads=[upload_result(info) for info in uploads],
+        is_truncated=bool(token),
+        next_page_token=token or None,
+    )
+
+
+def delete_objects_result(results: Sequence[DeleteResult]) -> DeleteObjectsResult:
+    """Return what became of a batch."""
+    return DeleteObjectsResult(
+        deleted=[result.key for result in results if result.error is None],
+        errors={result.key: result.error for result in results if result.error is not None},
+    )
+
+
 def bucket_result(info: BucketInfo) -> BucketResult:
     """Return a bucket."""
     return BucketResult(name=info.name, created_at=info.created_at)
@@ -80,4 +123,6 @@ def server_info_result(info: ServerInfo) -> ServerInfoResult:
         max_inline_size=info.max_inline_size,
         auto_create_buckets=info.auto_create_buckets,
         capabilities=list(info.capabilities),
+        time=info.time,
+        http_endpoint=info.http_endpoint or None,
     )

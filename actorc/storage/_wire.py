@@ -11,8 +11,8 @@ import grpc
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
-from .errors import StorageError, error_class
-from .models import BucketInfo, ByteRange, Condition, ObjectInfo, ServerInfo
+from .errors import ClockSkewError, NetworkError, StorageError, error_class
+from .models import BucketInfo, ByteRange, Condition, DeleteResult, ObjectInfo, PartInfo, ServerInfo, UploadInfo
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["StorageService"]
 DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -22,6 +22,7 @@ ERROR_DOMAIN: Final = "storage.ignis"
 
 _ERROR_INFO_URL = "type.googleapis.com/google.rpc.ErrorInfo"
 _RETRY_INFO_URL = "type.googleapis.com/google.rpc.RetryInfo"
+_MAX_TIME_DIGITS = 17
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _STATUS_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -48,6 +49,7 @@ def object_message(info: ObjectInfo) -> pb.ObjectInfo:
         content_type=info.content_type,
         metadata=dict(info.metadata),
         last_modified_us=microseconds(info.last_modified),
+        expires_us=microseconds(info.expires_at) if info.expires_at else 0,
     )
 
 
@@ -63,7 +65,59 @@ def object_info(message: pb.ObjectInfo) -> ObjectInfo:
         content_type=message.content_type,
         metadata=dict(message.metadata),
         last_modified=moment(message.last_modified_us),
+        expires_at=moment(message.expires_us) if message.expires_us else None,
     )
+
+
+def part_message(info: PartInfo) -> pb.PartInfo:
+    """Return `info` as a message."""
+    return pb.PartInfo(
+        number=info.number,
+        size=info.size,
+        etag=info.etag,
+        crc32c=info.crc32c,
+        last_modified_us=microseconds(info.last_modified),
+    )
+
+
+def part_info(message: pb.PartInfo) -> PartInfo:
+    """Return `message` as a model."""
+    return PartInfo(
+        number=message.number,
+        size=message.size,
+        etag=message.etag,
+        crc32c=message.crc32c,
+        last_modified=moment(message.last_modified_us),
+    )
+
+
+def upload_message(info: UploadInfo) -> pb.MultipartUpload:
+    """Return `info` as a message."""
+    return pb.MultipartUpload(
+        bucket=info.bucket, key=info.key, upload_id=info.upload_id, created_us=microseconds(info.created_at)
+    )
+
+
+def upload_info(message: pb.MultipartUpload) -> UploadInfo:
+    """Return `message` as a model."""
+    return UploadInfo(
+        bucket=message.bucket,
+        key=message.key,
+        upload_id=message.upload_id,
+        created_at=moment(message.created_us),
+    )
+
+
+def delete_message(result: DeleteResult) -> pb.DeleteResult:
+    """Return `result` as a message."""
+    failed = status_message(result.error) if result.error else None
+    return pb.DeleteResult(key=result.key, deleted=result.deleted, failed=failed)
+
+
+def delete_result(message: pb.DeleteResult) -> DeleteResult:
+    """Return `message` as a model."""
+    error = error_from_status(message.failed) if message.HasField("failed") else None
+    return DeleteResult(key=message.key, deleted=message.deleted, error=error)
 
 
 def bucket_message(info: BucketInfo) -> pb.BucketInfo:
@@ -106,6 +160,8 @@ def server_message(info: ServerInfo) -> pb.GetServerInfoResponse:
         max_inline_size=info.max_inline_size,
         auto_create_buckets=info.auto_create_buckets,
         capabilities=info.capabilities,
+        time_us=microseconds(info.time),
+        http_endpoint=info.http_endpoint,
     )
 
 
@@ -119,6 +175,8 @@ def server_info(message: pb.GetServerInfoResponse) -> ServerInfo:
         max_inline_size=message.max_inline_size,
         auto_create_buckets=message.auto_create_buckets,
         capabilities=tuple(message.capabilities),
+        time=moment(message.time_us),
+        http_endpoint=message.http_endpoint,
     )
 
 
@@ -133,6 +191,8 @@ def status_message(error: StorageError) -> pb.Status:
     facts = {"bucket": error.bucket, "key": error.key, "request_id": error.request_id, "code": error.code}
     info.metadata.update({name: value for name, value in facts.items() if value})
     info.metadata["retryable"] = "true" if error.retryable else "false"
+    if isinstance(error, ClockSkewError) and error.server_time_us is not None:
+        info.metadata["server_time_us"] = str(error.server_time_us)
     message = pb.Status(code=status_code(error).value[0], message=error.message)
     message.details.add(type_url=_ERROR_INFO_URL, value=info.SerializeToString())
     if error.retry_after is not None:
@@ -162,6 +222,9 @@ def error_from_status(message: pb.Status) -> StorageError:
         retry_after=retry_after,
     )
     error.retryable = facts.get("retryable") == "true" if "retryable" in facts else error.retryable
+    server_time = facts.get("server_time_us", "")
+    if isinstance(error, ClockSkewError) and server_time.isdecimal() and len(server_time) <= _MAX_TIME_DIGITS:
+        error.server_time_us = int(server_time)
     return error
 
 
@@ -171,6 +234,8 @@ def error_from_rpc(rpc_error: grpc.RpcError, address: str) -> StorageError:
     if details is not None:
         return error_from_status(details)
     code = rpc_error.code() if isinstance(rpc_error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    if code is grpc.StatusCode.UNAVAILABLE and (mistake := _tls_mistake(rpc_error.details() or "", address)):
+        return NetworkError(mistake, retryable=False)
     return error_class("", code.name)(_transport_message(code, rpc_error, address))
 
 
@@ -186,7 +251,7 @@ def _transport_message(code: grpc.StatusCode, rpc_error: grpc.RpcError, address:
     said = rpc_error.details() if isinstance(rpc_error, grpc.Call) else str(rpc_error)
     match code:
         case grpc.StatusCode.UNAVAILABLE:
-            return f"no storage server answers at {address}; start 'lucas-storage serve' or correct it ({said})"
+            return f"no storage server answers at {address}; {_unavailable_advice(said or '')} ({said})"
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return f"the storage server at {address} did not answer in time; retry, or pass a longer timeout="
         case grpc.StatusCode.UNIMPLEMENTED:
@@ -197,6 +262,29 @@ def _transport_message(code: grpc.StatusCode, rpc_error: grpc.RpcError, address:
             return "the call was cancelled"
         case _:
             return f"the call to {address} failed with {code.name}; is it a storage server? ({said})"
+
+
+def _unavailable_advice(said: str) -> str:
+    if said.startswith("failed to connect") and said.endswith(("Socket closed", "Connection reset by peer")):
+        return (
+            "something closes the connection at once, a server with TLS wants use_ssl=True, "
+            "and if it asks for a client certificate, cert_file= and key_file="
+        )
+    return "start 'lucas-storage serve' or correct it"
+
+
+def _tls_mistake(said: str, address: str) -> str:
+    """Return what is wrong with the use of TLS if `said` tells for sure, else nothing."""
+    if "WRONG_VERSION_NUMBER" in said:
+        return f"the server at {address} does not speak TLS; leave out use_ssl, or start it with --tls-cert, --tls-key"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return (
+            f"the TLS certificate of {address} is not signed by a trusted authority; pass ca_file=, "
+            f"or set STORAGE_CA_FILE, with the one that signed it ({said})"
+        )
+    if "Hostname Verification" in said:
+        return f"the TLS certificate of {address} is for another host; use a name that stands in it ({said})"
+    return ""
 
 
 @contextmanager

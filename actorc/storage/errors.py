@@ -5,8 +5,11 @@
     StorageError
     ├── NotFoundError
     │   ├── BucketNotFoundError
-    │   └── ObjectNotFoundError
+    │   ├── ObjectNotFoundError
+    │   └── UploadNotFoundError
     ├── PermissionError              also builtins.PermissionError
+    │   └── UnauthenticatedError
+    │       └── ClockSkewError
     ├── NetworkError
     │   └── DeadlineExceededError
     ├── InvalidParameterError        also ValueError
@@ -16,6 +19,7 @@
     │   └── BucketNotEmptyError
     ├── IntegrityError
     ├── ResourceExhaustedError
+    ├── ReadOnlyError
     └── UnsupportedError
 
 A class names its wire reason and its gRPC status once and files itself, so the tree is the table. What an engine
@@ -114,6 +118,10 @@ class ObjectNotFoundError(NotFoundError, reason="OBJECT_NOT_FOUND"):
     """The bucket holds no object under this key, or not the generation asked for."""
 
 
+class UploadNotFoundError(NotFoundError, reason="UPLOAD_NOT_FOUND"):
+    """There is no multipart upload of this id for this key: it was completed, aborted or swept, or never was."""
+
+
 class PermissionError(
     _NamedError,
     builtins.PermissionError,
@@ -122,6 +130,20 @@ class PermissionError(
     code="PermissionDenied",
 ):
     """The caller is not known or may not do this."""
+
+
+class UnauthenticatedError(PermissionError, reason="UNAUTHENTICATED", status="UNAUTHENTICATED", code="Unauthenticated"):
+    """The caller did not prove who it is; the same for an unknown key and for a wrong signature."""
+
+
+class ClockSkewError(UnauthenticatedError, reason="CLOCK_SKEW", code="ClockSkew"):
+    """The time of the request is too far from the server's; a client corrects that once by itself.
+
+    Attributes:
+        server_time_us: Microseconds since 1970-01-01 UTC by the server's clock, if it told.
+    """
+
+    server_time_us: int | None = None
 
 
 class NetworkError(_NamedError, reason="NETWORK", status="UNAVAILABLE", code="NetworkError", retryable=True):
@@ -166,6 +188,10 @@ class ResourceExhaustedError(
     _NamedError, reason="RESOURCE_EXHAUSTED", status="RESOURCE_EXHAUSTED", code="ResourceExhausted", retryable=True
 ):
     """The server is busy, or its disk is full."""
+
+
+class ReadOnlyError(_NamedError, reason="READ_ONLY", status="UNAVAILABLE", code="ReadOnly"):
+    """The server takes no changes, because a write to its disk failed and what is on it is unknown; reads go on."""
 
 
 class UnsupportedError(_NamedError, reason="UNSUPPORTED", status="UNIMPLEMENTED", code="Unsupported"):

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, TypedDict
 
+from .errors import StorageError
+
 
 class Chunk(NamedTuple):
     """Consecutive bytes of an object, with the checksum that proves them."""
@@ -56,6 +58,18 @@ class ObjectAttributes:
 
     content_type: str = "application/octet-stream"
     metadata: Mapping[str, str] = field(default_factory=dict)
+    ttl: int | None = None
+    """Seconds after which the object is gone; None: it stays."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
+    """What a write is to become, and on what condition."""
+
+    bucket: str
+    key: str
+    attributes: ObjectAttributes = ObjectAttributes()
+    condition: Condition = ANY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +90,54 @@ class ObjectInfo:
     metadata: Mapping[str, str]
     last_modified: datetime
     """Aware, UTC."""
+    expires_at: datetime | None = None
+    """Aware, UTC; None: never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartInfo:
+    """A stored part of a multipart upload."""
+
+    number: int
+    """1 to 10000; parts are joined in this order."""
+    size: int
+    """Bytes."""
+    etag: str
+    """Opaque; named when the upload is completed."""
+    crc32c: int
+    """CRC-32C of the part, unsigned."""
+    last_modified: datetime
+    """Aware, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadInfo:
+    """A multipart upload under way."""
+
+    bucket: str
+    key: str
+    upload_id: str
+    created_at: datetime
+    """Aware, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadPage:
+    """One page of uploads under way, in order of key, then of their beginning."""
+
+    uploads: tuple[UploadInfo, ...] = ()
+    next_after: tuple[str, str] | None = None
+    """Key and upload id behind which the next page continues; None on the last page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteResult:
+    """What became of one key of a batch."""
+
+    key: str
+    deleted: bool
+    """Whether there was an object."""
+    error: StorageError | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +186,10 @@ class ServerInfo:
     """Bytes of an object that fit into one unary put."""
     auto_create_buckets: bool
     capabilities: tuple[str, ...]
+    time: datetime
+    """Aware, UTC, by the server's clock."""
+    http_endpoint: str = ""
+    """Where presigned URLs lead; empty: the server makes none."""
 
 
 class PutResult(TypedDict):
@@ -144,6 +210,58 @@ class ObjectHead(PutResult):
     metadata: dict[str, str]
     crc32c: str
     """Eight lower-case hexadecimal digits."""
+    expires_at: datetime | None
+
+
+class CompletedPart(TypedDict):
+    """What `complete_multipart_upload` takes for one part."""
+
+    part_number: int
+    etag: str
+
+
+class PartResult(CompletedPart):
+    """What `upload_part` and `list_parts` return for one part."""
+
+    size: int
+    crc32c: str
+    """Eight lower-case hexadecimal digits."""
+    last_modified: datetime
+
+
+class NewUpload(TypedDict):
+    """What `create_multipart_upload` returns."""
+
+    bucket: str
+    key: str
+    upload_id: str
+
+
+class UploadResult(TypedDict):
+    """What multipart methods return for one upload under way."""
+
+    bucket: str
+    key: str
+    upload_id: str
+    created_at: datetime
+
+
+class UploadList(TypedDict):
+    """What `list_multipart_uploads` returns."""
+
+    bucket: str
+    prefix: str
+    uploads: list[UploadResult]
+    is_truncated: bool
+    next_page_token: str | None
+
+
+class DeleteObjectsResult(TypedDict):
+    """What `delete_objects` returns; the errors are `StorageError` objects, by key."""
+
+    deleted: list[str]
+    """Keys that are gone now, whether or not there was an object."""
+    errors: dict[str, StorageError]
 
 
 class ListResult(TypedDict):
@@ -185,3 +303,5 @@ class ServerInfoResult(TypedDict):
     max_inline_size: int
     auto_create_buckets: bool
     capabilities: list[str]
+    time: datetime
+    http_endpoint: str | None

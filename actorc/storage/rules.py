@@ -9,6 +9,7 @@ import mimetypes
 import re
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import urlsplit
 
 from .errors import InvalidParameterError
 from .models import ByteRange, Condition
@@ -28,13 +29,22 @@ MAX_CHUNK_SIZE: Final = MiB
 MAX_INLINE_SIZE: Final = MiB
 """Objects up to this many bytes are put in one unary call."""
 MAX_MESSAGE_SIZE: Final = 8 * MiB
-DEFAULT_CHUNK_SIZE: Final = 5 * MiB
-"""Default part size of uploads; wire frames stay at `MAX_CHUNK_SIZE`."""
+DEFAULT_PART_SIZE: Final = 8 * MiB
+"""Bytes of a part where nobody says otherwise; wire frames stay at `MAX_CHUNK_SIZE`."""
+PARALLEL_FROM: Final = 64 * MiB
+"""Objects of at least this many bytes are moved in parts, in parallel, and go on after a killed process."""
+MAX_PARTS: Final = 10_000
+"""Parts of one multipart upload, as in S3."""
+MAX_BATCH: Final = 1000
+"""Keys in one batch delete, as in S3."""
+MAX_TTL: Final = 100 * 365 * 24 * 3600
+"""Seconds."""
 MAX_OBJECT_SIZE: Final = 5 << 40
 """Bytes: 5 TiB, the largest object S3 accepted for most of its life."""
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
+_HTTP_ENDPOINT = re.compile(r"https?://[^\s\x00-\x1f\x7f?#@]+", re.IGNORECASE)
 _HEADER_TEXT = re.compile(r"[^\x00-\x1f\x7f]*")
 
 
@@ -154,6 +164,32 @@ def check_positive(value: object, what: str) -> int:
     return value
 
 
+def check_ttl(ttl: object) -> int | None:
+    """Return `ttl` if it is None or a positive number of whole seconds.
+
+    Raises:
+        InvalidParameterError: It is not, or longer than a century.
+    """
+    if ttl is None:
+        return None
+    if check_positive(ttl, "ttl") > MAX_TTL:
+        raise InvalidParameterError(f"ttl is at most {MAX_TTL} seconds, a century; leave it out to keep the object")
+    assert isinstance(ttl, int)
+    return ttl
+
+
+def check_part_number(number: object) -> int:
+    """Return `number` if a part may have it.
+
+    Raises:
+        InvalidParameterError: It is no int from 1 to 10000.
+    """
+    if check_positive(number, "part_number") > MAX_PARTS:
+        raise InvalidParameterError(f"part numbers go from 1 to {MAX_PARTS}; make the parts larger")
+    assert isinstance(number, int)
+    return number
+
+
 def check_condition(*, if_absent: bool, if_match: str | None) -> Condition:
     """Return the condition if its halves do not contradict each other.
 
@@ -167,12 +203,37 @@ def check_condition(*, if_absent: bool, if_match: str | None) -> Condition:
     return Condition(if_absent=bool(if_absent), if_match=if_match)
 
 
+def check_http_endpoint(endpoint: object, origin: str) -> str:
+    """Return where URLs lead, without a slash at the end.
+
+    Args:
+        endpoint: Such as ``https://storage.example.org``, perhaps with a path.
+        origin: Where it was told, for the error.
+
+    Raises:
+        InvalidParameterError: It is no such URL.
+    """
+    if not isinstance(endpoint, str) or not _HTTP_ENDPOINT.fullmatch(endpoint) or not _has_host(endpoint):
+        raise InvalidParameterError(
+            f"{endpoint!r} (from {origin}) is not where URLs can lead; give one like 'http://127.0.0.1:9001'"
+        )
+    return endpoint.rstrip("/")
+
+
 def guess_content_type(name: str) -> str:
     """Return the MIME type that the file name extension of `name` stands for."""
     guessed, encoding = mimetypes.guess_type(name)
     if encoding == "gzip":
         return "application/gzip"
     return guessed or DEFAULT_CONTENT_TYPE
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _is_count(value: object) -> bool:

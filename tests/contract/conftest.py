@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import asyncio
+import threading
+from contextlib import closing, contextmanager
 
 import pytest
 
-from actorc.storage import NotFoundError, StorageClient, _results, rules
+from actorc.storage import AsyncStorageClient, NotFoundError, StorageClient, _results, rules
 from actorc.storage._checksum import crc32c
 from actorc.storage._transfer import SourceFailedError, Upload
 from actorc.storage.models import Condition, ObjectAttributes
 from actorc.storage.server.engines import open_engine
+from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.store import ObjectStore
 from actorc.storage.testing import local_server
 
 ENGINES = ["memory", "local"]
-FACES = ["store", "client"]
+FACES = ["store", "client", "async"]
 
 
 class StoreFace:
@@ -24,24 +27,23 @@ class StoreFace:
     def __init__(self, store):
         self._store = store
 
-    def put_object(self, bucket, key, data, content_type=None, metadata=None, *, if_absent=False, if_match=None):
-        attributes = ObjectAttributes(content_type=content_type or "", metadata=rules.check_metadata(metadata))
-        condition = rules.check_condition(if_absent=if_absent, if_match=if_match)
-        info = self._store.put(
-            bucket, key, bytes(data), crc32c(bytes(data)), attributes=attributes, condition=condition
-        )
-        return _results.put_result(info)
+    def put_object(
+        self, bucket, key, data, content_type=None, metadata=None, *, if_absent=False, if_match=None, ttl=None
+    ):
+        options = {
+            "attributes": attributes_of(content_type, metadata, ttl),
+            "condition": rules.check_condition(if_absent=if_absent, if_match=if_match),
+        }
+        if len(data) > rules.MAX_INLINE_SIZE:
+            return _results.put_result(fill(self._store.begin_write(bucket, key, **options), data))
+        return _results.put_result(self._store.put(bucket, key, bytes(data), crc32c(bytes(data)), **options))
 
-    def upload_from_stream(self, bucket, key, stream, *, if_absent=False, if_match=None):
-        upload = Upload(stream)
+    def upload_from_stream(self, bucket, key, stream, *, if_absent=False, if_match=None, ttl=None):
         condition = rules.check_condition(if_absent=if_absent, if_match=if_match)
-        try:
-            with self._store.begin_write(bucket, key, condition=condition) as write:
-                for chunk in upload.chunks():
-                    write.write(chunk)
-                return _results.put_result(write.commit(size=upload.sent, crc32c=upload.checksum()))
-        except SourceFailedError as failed:
-            raise failed.original from None
+        attributes = attributes_of(None, None, ttl)
+        return _results.put_result(
+            fill(self._store.begin_write(bucket, key, attributes=attributes, condition=condition), stream)
+        )
 
     def stream_object(self, bucket, key, *, offset=0, length=None, generation=None, if_match=None):
         part = rules.check_range(offset, length)
@@ -66,6 +68,71 @@ class StoreFace:
     def delete_object(self, bucket, key, *, if_match=None):
         self._store.delete(bucket, key, condition=Condition(if_match=if_match))
 
+    def delete_objects(self, bucket, keys):
+        return _results.delete_objects_result(self._store.delete_many(bucket, list(keys)))
+
+    def copy_object(
+        self,
+        source_bucket,
+        source_key,
+        bucket,
+        key,
+        *,
+        content_type=None,
+        metadata=None,
+        generation=None,
+        source_if_match=None,
+        if_absent=False,
+        if_match=None,
+        ttl=None,
+    ):
+        keep = content_type is None and metadata is None
+        info = self._store.copy(
+            CopySource(bucket=source_bucket, key=source_key, generation=generation, if_match=source_if_match),
+            bucket,
+            key,
+            attributes=None if keep else attributes_of(content_type, metadata),
+            condition=rules.check_condition(if_absent=if_absent, if_match=if_match),
+            ttl=ttl,
+        )
+        return _results.put_result(info)
+
+    def create_multipart_upload(
+        self, bucket, key, content_type=None, metadata=None, *, if_absent=False, if_match=None, ttl=None
+    ):
+        upload_id = self._store.multipart.create(
+            bucket,
+            key,
+            attributes=attributes_of(content_type, metadata, ttl),
+            condition=rules.check_condition(if_absent=if_absent, if_match=if_match),
+        )
+        return {"bucket": bucket, "key": key, "upload_id": upload_id}
+
+    def upload_part(self, bucket, key, upload_id, part_number, data):
+        return _results.part_result(fill(self._store.multipart.begin_part(bucket, key, upload_id, part_number), data))
+
+    def complete_multipart_upload(self, bucket, key, upload_id, parts, *, if_absent=False, if_match=None):
+        choices = [PartChoice(part["part_number"], part["etag"]) for part in parts]
+        condition = rules.check_condition(if_absent=if_absent, if_match=if_match)
+        return _results.put_result(self._store.multipart.complete(bucket, key, upload_id, choices, condition=condition))
+
+    def abort_multipart_upload(self, bucket, key, upload_id):
+        self._store.multipart.abort(bucket, key, upload_id)
+
+    def list_parts(self, bucket, key, upload_id):
+        found, after, more = [], 0, True
+        while more:
+            parts, more = self._store.multipart.parts(bucket, key, upload_id, after_number=after)
+            found += map(_results.part_result, parts)
+            after = parts[-1].number if parts else 0
+        return found
+
+    def list_multipart_uploads(self, bucket, prefix="", max_uploads=1000, *, page_token=None):
+        uploads, token = self._store.multipart.page(
+            bucket, prefix=prefix, page_size=max_uploads, page_token=page_token or ""
+        )
+        return _results.upload_list(bucket, prefix, uploads, token)
+
     def list_objects(self, bucket, prefix="", max_keys=1000, *, delimiter="", page_token=None):
         page = self._store.page(
             bucket, prefix=prefix, delimiter=delimiter, page_size=max_keys, page_token=page_token or ""
@@ -88,6 +155,73 @@ class StoreFace:
         return _results.server_info_result(self._store.server_info())
 
 
+class AsyncFace:
+    """The asynchronous client, awaited on a loop of its own thread; what is iterated over becomes asynchronous, too."""
+
+    def __init__(self, endpoint):
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="face", daemon=True)
+        self._thread.start()
+        self._client = AsyncStorageClient(endpoint)
+
+    def __getattr__(self, name):
+        method = getattr(self._client, name)
+
+        def call(*args, **options):
+            begun = method(*map(asynchronous, args), **options)
+            return self._drained(begun) if hasattr(begun, "__anext__") else self._wait(begun)
+
+        return call
+
+    def _drained(self, items):
+        try:
+            while (item := self._wait(anext(items, self))) is not self:
+                yield item
+        finally:
+            self._wait(items.aclose())
+
+    def _wait(self, awaitable):
+        async def awaited():
+            return await awaitable
+
+        return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result()
+
+    def close(self):
+        self._wait(self._client.aclose())
+        self._wait(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def asynchronous(source):
+    """An iterator as an asynchronous one; anything else as it is."""
+    if not hasattr(source, "__next__"):
+        return source
+
+    async def items():
+        for item in source:
+            yield item
+
+    return items()
+
+
+def attributes_of(content_type, metadata, ttl=None):
+    return ObjectAttributes(content_type=content_type or "", metadata=rules.check_metadata(metadata), ttl=ttl)
+
+
+def fill(write, source):
+    """Send what a source yields as an upload of the store; return what its commit returned."""
+    upload = Upload(source)
+    try:
+        with write:
+            for chunk in upload.chunks():
+                write.write(chunk)
+            return write.commit(size=upload.sent, crc32c=upload.checksum())
+    except SourceFailedError as failed:
+        raise failed.original from None
+
+
 @contextmanager
 def subject(face, engine_url, **options):
     """One face over one fresh engine."""
@@ -97,8 +231,11 @@ def subject(face, engine_url, **options):
             yield StoreFace(ObjectStore(engine, **options))
         finally:
             engine.close()
-    else:
+    elif face == "client":
         with local_server(engine_url, **options) as server, StorageClient(server.endpoint) as client:
+            yield client
+    else:
+        with local_server(engine_url, **options) as server, closing(AsyncFace(server.endpoint)) as client:
             yield client
 
 

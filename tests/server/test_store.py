@@ -12,12 +12,15 @@ from actorc.storage.errors import (
     IntegrityError,
     InvalidParameterError,
     InvalidRangeError,
+    NotFoundError,
     ObjectNotFoundError,
     PreconditionFailedError,
 )
 from actorc.storage.models import ByteRange, Chunk, Condition, ObjectAttributes
+from actorc.storage.server.checks import MAX_IDEMPOTENCY_KEY
 from actorc.storage.server.engines import open_engine
-from actorc.storage.server.store import MAX_IDEMPOTENCY_KEY, ObjectStore
+from actorc.storage.server.engines.base import CopySource, PartChoice
+from actorc.storage.server.store import ObjectStore
 
 MiB = rules.MiB
 
@@ -322,6 +325,24 @@ def test_deleting_tells_whether_there_was_an_object(store):
         lambda store: store.page("bucket", page_size=-1),
         lambda store: store.delete("bucket", "/key"),
         lambda store: store.delete("bucket", "key", condition=Condition(if_match="")),
+        lambda store: store.put("bucket", "key", b"", 0, attributes=ObjectAttributes(ttl=0)),
+        lambda store: store.delete_many("No", []),
+        lambda store: store.delete_many("bucket", ["key"] * (rules.MAX_BATCH + 1)),
+        lambda store: store.copy(CopySource(bucket="No", key="key"), "bucket", "key"),
+        lambda store: store.copy(CopySource(bucket="bucket", key="key", generation=0), "bucket", "key"),
+        lambda store: store.copy(CopySource(bucket="bucket", key="key", if_match=""), "bucket", "key"),
+        lambda store: store.copy(CopySource(bucket="bucket", key="key"), "bucket", ""),
+        lambda store: store.copy(CopySource(bucket="bucket", key="key"), "bucket", "key", ttl=-1),
+        lambda store: store.multipart.create("bucket", "/key"),
+        lambda store: store.multipart.create("bucket", "key", condition=Condition(if_match="")),
+        lambda store: store.multipart.begin_part("bucket", "key", "id", 0),
+        lambda store: store.multipart.begin_part("bucket", "key", "id", 1, declared_size=-1),
+        lambda store: store.multipart.complete("bucket", "key", "id", []),
+        lambda store: store.multipart.complete("bucket", "key", "id", [PartChoice(2, "e"), PartChoice(2, "e")]),
+        lambda store: store.multipart.parts("bucket", "key", "id", after_number=-1),
+        lambda store: store.multipart.parts("bucket", "key", "id", page_size=-1),
+        lambda store: store.multipart.page("bucket", prefix="p" * 2000),
+        lambda store: store.multipart.page("bucket", page_token="x"),
         lambda store: store.create_bucket("bucket2", idempotency_key="k" * (MAX_IDEMPOTENCY_KEY + 1)),
     ],
 )
@@ -342,3 +363,35 @@ def test_the_server_tells_what_it_is(engine):
         info.max_inline_size,
         info.auto_create_buckets,
     )
+
+
+def test_the_server_tells_its_time(engine):
+    info = ObjectStore(engine, clock=lambda: 1_700_000_000.5).server_info()
+
+    assert info.time.timestamp() == 1_700_000_000.5
+
+
+def test_a_missing_target_bucket_makes_itself_only_if_the_source_is_there(engine):
+    store = ObjectStore(engine, auto_create_buckets=True)
+    put(store)
+    for source in (CopySource(bucket="bucket", key="missing"), CopySource(bucket="missing", key="key")):
+        with pytest.raises(NotFoundError):
+            store.copy(source, "target", "key")
+
+    assert [info.name for info in store.buckets()] == ["bucket"]
+    store.copy(CopySource(bucket="bucket", key="key"), "target", "key")
+    store.multipart.create("parts", "key")
+    assert [info.name for info in store.buckets()] == ["bucket", "parts", "target"]
+
+
+def test_a_token_of_another_kind_of_listing_is_refused(store):
+    for key in ("a", "b"):
+        put(store, key)
+        store.multipart.create("bucket", key)
+    objects = store.page("bucket", page_size=1).next_after
+    _, uploads = store.multipart.page("bucket", page_size=1)
+
+    with pytest.raises(InvalidParameterError, match="page token"):
+        store.multipart.page("bucket", page_token=objects)
+    with pytest.raises(InvalidParameterError, match="page token"):
+        store.page("bucket", page_token=uploads)

@@ -6,20 +6,20 @@ authority, whatever a client has checked before. Engines are called with values 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from importlib import metadata
 from itertools import chain
-from typing import Final
 
 from actorc.storage import rules
 from actorc.storage.errors import (
-    BucketNotFoundError,
     InvalidParameterError,
     InvalidRangeError,
     NotFoundError,
+    StorageError,
 )
 from actorc.storage.models import (
     ANY,
@@ -28,6 +28,7 @@ from actorc.storage.models import (
     ByteRange,
     Chunk,
     Condition,
+    DeleteResult,
     ListQuery,
     ObjectAttributes,
     ObjectInfo,
@@ -35,15 +36,13 @@ from actorc.storage.models import (
     ServerInfo,
 )
 
-from .engines.base import Engine, Writer
-from .engines.verdicts import judge
+from .buckets import WrittenBuckets
+from .checks import GUESSED, check_attributes, check_condition, check_idempotency_key, check_name, page_limit
+from .engines.base import CopySource, Engine
+from .engines.verdicts import Clock, judge, microseconds, utc
+from .multipart import MultipartUploads
 from .tokens import read_token, write_token
 from .upload import Upload, about, check_size
-
-MAX_IDEMPOTENCY_KEY: Final = 128
-"""Characters; it is stored beside every result."""
-
-GUESSED: Final = ObjectAttributes(content_type="")
 
 
 class ObjectStore:
@@ -52,11 +51,22 @@ class ObjectStore:
     Args:
         engine: Where bytes rest; whoever opened it closes it.
         auto_create_buckets: Whether a write to a bucket that does not exist makes it.
+        clock: Tells the time.
+
+    Attributes:
+        multipart: The rules of objects that come in parts.
     """
 
-    def __init__(self, engine: Engine, *, auto_create_buckets: bool = False) -> None:
+    def __init__(self, engine: Engine, *, auto_create_buckets: bool = False, clock: Clock = time.time) -> None:
         self._engine = engine
-        self._auto_create_buckets = auto_create_buckets
+        self._buckets = WrittenBuckets(engine, auto_create=auto_create_buckets)
+        self._clock = clock
+        self.multipart = MultipartUploads(engine, self._buckets)
+
+    @cached_property
+    def strict(self) -> ObjectStore:
+        """The same store, except that a write to a missing bucket fails."""
+        return ObjectStore(self._engine, clock=self._clock)
 
     def server_info(self) -> ServerInfo:
         """Describe limits and capabilities."""
@@ -66,8 +76,9 @@ class ObjectStore:
             durable=self._engine.durable,
             max_chunk_size=rules.MAX_CHUNK_SIZE,
             max_inline_size=rules.MAX_INLINE_SIZE,
-            auto_create_buckets=self._auto_create_buckets,
+            auto_create_buckets=self._buckets.auto_create,
             capabilities=tuple(sorted(self._engine.capabilities)),
+            time=utc(microseconds(self._clock)),
         )
 
     def create_bucket(self, bucket: str, *, exist_ok: bool = False, idempotency_key: str = "") -> BucketInfo:
@@ -77,18 +88,18 @@ class ObjectStore:
             AlreadyExistsError: There is one, and not `exist_ok`.
         """
         rules.check_bucket(bucket)
-        _check_idempotency_key(idempotency_key)
+        check_idempotency_key(idempotency_key)
         with about(bucket):
             return self._engine.create_bucket(bucket, exist_ok=exist_ok, idempotency_key=idempotency_key)
 
     def delete_bucket(self, bucket: str, *, idempotency_key: str = "") -> None:
-        """Remove an empty bucket.
+        """Remove an empty bucket, and with it the multipart uploads under way in it.
 
         Raises:
             BucketNotEmptyError: It holds objects.
         """
         rules.check_bucket(bucket)
-        _check_idempotency_key(idempotency_key)
+        check_idempotency_key(idempotency_key)
         with about(bucket):
             self._engine.delete_bucket(bucket, idempotency_key=idempotency_key)
 
@@ -148,7 +159,7 @@ class ObjectStore:
         idempotency_key: str = "",
         declared_size: int | None = None,
         judge_early: bool = True,
-    ) -> Upload:
+    ) -> Upload[ObjectInfo]:
         """Begin an object of any size; nothing is stored before `Upload.commit`.
 
         Args:
@@ -166,15 +177,15 @@ class ObjectStore:
             PreconditionFailedError: `condition.if_match` is not the etag of the present object.
             ResourceExhaustedError: The disk is full.
         """
-        rules.check_key(key, rules.check_bucket(bucket))
-        attributes = _check_attributes(attributes, key)
-        _check_condition(condition)
-        _check_idempotency_key(idempotency_key)
+        check_name(bucket, key)
+        attributes = check_attributes(attributes, key)
+        check_condition(condition)
+        check_idempotency_key(idempotency_key)
         check_size(declared_size)
         with about(bucket, key):
             if judge_early and condition != ANY:
                 self._judge(bucket, key, condition)
-            writer = self._writer(bucket, key, declared_size)
+            writer = self._buckets.write(bucket, lambda: self._engine.writer(bucket, key, declared_size=declared_size))
         publish = partial(writer.commit, attributes, condition, idempotency_key=idempotency_key)
         return Upload(writer, bucket, key, publish)
 
@@ -202,7 +213,7 @@ class ObjectStore:
             PreconditionFailedError: `if_match` is not its etag.
             ObjectNotFoundError: There is no such object, or no longer that generation.
         """
-        rules.check_key(key, rules.check_bucket(bucket))
+        check_name(bucket, key)
         parts = [rules.check_range(part.offset, part.length) for part in ranges or (WHOLE,)]
         if generation is not None:
             rules.check_positive(generation, "generation")
@@ -219,7 +230,7 @@ class ObjectStore:
         Raises:
             ObjectNotFoundError: There is none.
         """
-        rules.check_key(key, rules.check_bucket(bucket))
+        check_name(bucket, key)
         with about(bucket, key):
             return self._engine.head(bucket, key)
 
@@ -241,11 +252,9 @@ class ObjectStore:
         rules.check_bucket(bucket)
         rules.check_prefix(prefix)
         rules.check_prefix(delimiter, "delimiter")
-        if page_size:
-            rules.check_positive(page_size, "page_size")
+        limit = page_limit(page_size)
         listed = (bucket, prefix, delimiter)
         after = read_token(page_token, *listed) if page_token else ""
-        limit = min(page_size or rules.MAX_PAGE, rules.MAX_PAGE)
         with about(bucket):
             query = ListQuery(bucket=bucket, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
             page = self._engine.page(query)
@@ -257,20 +266,71 @@ class ObjectStore:
         Raises:
             PreconditionFailedError: `condition.if_match` is not the etag of the present object, or there is none.
         """
-        rules.check_key(key, rules.check_bucket(bucket))
+        check_name(bucket, key)
         rules.check_condition(if_absent=False, if_match=condition.if_match)
-        _check_idempotency_key(idempotency_key)
+        check_idempotency_key(idempotency_key)
         with about(bucket, key):
             return self._engine.delete(bucket, key, condition, idempotency_key=idempotency_key)
 
-    def _writer(self, bucket: str, key: str, declared_size: int | None) -> Writer:
-        try:
-            return self._engine.writer(bucket, key, declared_size=declared_size)
-        except BucketNotFoundError:
-            if not self._auto_create_buckets:
-                raise
-        self._engine.create_bucket(bucket, exist_ok=True)
-        return self._engine.writer(bucket, key, declared_size=declared_size)
+    def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
+        """Remove up to `MAX_BATCH` objects, each for itself; return what became of each key, in order.
+
+        Raises:
+            InvalidParameterError: There are more keys. One that is no key is an error of its own in the results.
+        """
+        rules.check_bucket(bucket)
+        check_idempotency_key(idempotency_key)
+        if len(keys) > rules.MAX_BATCH:
+            raise InvalidParameterError(
+                f"{len(keys)} keys are too many for one batch; delete at most {rules.MAX_BATCH} at a time", bucket
+            )
+        refused = {key: error for key in keys if (error := _key_error(key, bucket))}
+        wanted = [key for key in keys if key not in refused]
+        with about(bucket):
+            done = iter(self._engine.delete_many(bucket, wanted, idempotency_key=idempotency_key))
+        return [
+            DeleteResult(key=key, deleted=False, error=refused[key]) if key in refused else next(done) for key in keys
+        ]
+
+    def copy(
+        self,
+        source: CopySource,
+        bucket: str,
+        key: str,
+        *,
+        attributes: ObjectAttributes | None = None,
+        condition: Condition = ANY,
+        ttl: int | None = None,
+        idempotency_key: str = "",
+    ) -> ObjectInfo:
+        """Make a new object of the bytes of another, or of its own with other attributes; all or nothing.
+
+        Args:
+            source: What is copied.
+            bucket: Where the copy goes, an existing bucket, unless buckets make themselves.
+            key: Where the copy goes.
+            attributes: Content type and metadata of the copy; an empty content type is guessed from the key. None:
+                those of the source.
+            condition: What must be true of the object that is there.
+            ttl: Seconds after which the copy is gone; None: it stays, whatever the source does.
+            idempotency_key: Unique per logical copy; a repeated one gets the first answer.
+
+        Raises:
+            ObjectNotFoundError: There is no such source.
+            AlreadyExistsError: `condition.if_absent` and the key is taken.
+            PreconditionFailedError: An etag is not the one demanded.
+        """
+        _check_source(source)
+        check_name(bucket, key)
+        attributes = attributes and check_attributes(attributes, key)
+        check_condition(condition)
+        rules.check_ttl(ttl)
+        check_idempotency_key(idempotency_key)
+        copy = partial(
+            self._engine.copy, source, bucket, key, attributes, condition, ttl=ttl, idempotency_key=idempotency_key
+        )
+        with about(bucket, key):
+            return copy() if source.bucket == bucket else self._buckets.write(bucket, copy)
 
     def _judge(self, bucket: str, key: str, condition: Condition) -> None:
         try:
@@ -280,18 +340,19 @@ class ObjectStore:
         judge(condition, present, bucket, key)
 
 
-def _check_attributes(attributes: ObjectAttributes, key: str) -> ObjectAttributes:
-    content_type = rules.check_content_type(attributes.content_type or rules.guess_content_type(key))
-    return ObjectAttributes(content_type=content_type, metadata=rules.check_metadata(attributes.metadata))
+def _check_source(source: CopySource) -> None:
+    check_name(source.bucket, source.key)
+    rules.check_condition(if_absent=False, if_match=source.if_match)
+    if source.generation is not None:
+        rules.check_positive(source.generation, "source_generation")
 
 
-def _check_condition(condition: Condition) -> None:
-    rules.check_condition(if_absent=condition.if_absent, if_match=condition.if_match)
-
-
-def _check_idempotency_key(idempotency_key: str) -> None:
-    if len(idempotency_key) > MAX_IDEMPOTENCY_KEY:
-        raise InvalidParameterError(f"the idempotency key is too long; use at most {MAX_IDEMPOTENCY_KEY} characters")
+def _key_error(key: str, bucket: str) -> StorageError | None:
+    try:
+        rules.check_key(key, bucket)
+    except InvalidParameterError as error:
+        return error
+    return None
 
 
 def _clip(part: ByteRange, info: ObjectInfo) -> ByteRange:

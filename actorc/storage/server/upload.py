@@ -1,15 +1,15 @@
-"""An object on its way in, and what is demanded of its bytes."""
+"""An object, or a part of one, on its way in, and what is demanded of its bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from actorc.storage._checksum import crc32c as checksum
 from actorc.storage.errors import IntegrityError, InvalidParameterError, StorageError
-from actorc.storage.models import Chunk, ObjectInfo
+from actorc.storage.models import Chunk
 from actorc.storage.rules import MAX_CHUNK_SIZE, MAX_OBJECT_SIZE
 
 from .engines.base import Writer
@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Upload:
-    """One object on its way in. A context manager that drops it unless `commit` returned."""
+T = TypeVar("T")
 
-    def __init__(self, writer: Writer, bucket: str, key: str, publish: Callable[[], ObjectInfo]) -> None:
+
+class Upload(Generic[T]):
+    """One object, or a part of one, on its way in. A context manager that drops it unless `commit` returned."""
+
+    def __init__(self, writer: Writer, bucket: str, key: str, publish: Callable[[], T]) -> None:
         self._writer = writer
         self._bucket = bucket
         self._key = key
@@ -40,8 +43,8 @@ class Upload:
             if len(chunk.data):
                 self._writer.write(chunk.data, chunk.crc32c)
 
-    def commit(self, *, size: int, crc32c: int) -> ObjectInfo:
-        """Publish the object.
+    def commit(self, *, size: int, crc32c: int) -> T:
+        """Publish it, and return what the engine tells of it.
 
         Args:
             size: Bytes the caller has sent.
@@ -51,6 +54,7 @@ class Upload:
             IntegrityError: Other bytes arrived; nothing was stored.
             AlreadyExistsError: The key must be free and is taken.
             PreconditionFailedError: The object to be replaced is another one.
+            UploadNotFoundError: The upload that the part belongs to is gone.
         """
         with about(self._bucket, self._key):
             if (size, crc32c) != (self._writer.size, self._writer.checksum()):

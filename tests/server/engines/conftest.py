@@ -7,6 +7,7 @@ import pytest
 from actorc.storage._checksum import crc32c
 from actorc.storage.models import ANY, WHOLE, ObjectAttributes
 from actorc.storage.rules import MiB
+from actorc.storage.server.engines.base import PartChoice
 from actorc.storage.server.engines.local import FsOps, LocalEngine
 from actorc.storage.server.engines.memory import MemoryEngine
 
@@ -80,6 +81,32 @@ def put():
             return writer.commit(ObjectAttributes(**attributes), condition, idempotency_key=idempotency_key)
 
     return put_it
+
+
+@pytest.fixture
+def part():
+    """Store one part; return what is known of it."""
+
+    def put_part(engine, upload_id, number, data=b"", *, key="key", idempotency_key="", declared_size=None):
+        with engine.part_writer("bucket", key, upload_id, number, declared_size=declared_size) as writer:
+            for start in range(0, len(data), MiB):
+                piece = data[start : start + MiB]
+                writer.write(piece, crc32c(piece))
+            return writer.commit(idempotency_key=idempotency_key)
+
+    return put_part
+
+
+@pytest.fixture
+def assemble(part):
+    """Store an object of parts."""
+
+    def assembled(engine, key, pieces, **attributes):
+        upload_id = engine.create_upload("bucket", key, ObjectAttributes(**attributes))
+        parts = [part(engine, upload_id, number, data, key=key) for number, data in enumerate(pieces, 1)]
+        return engine.complete_upload("bucket", key, upload_id, [PartChoice(one.number, one.etag) for one in parts])
+
+    return assembled
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from pathlib import Path
 from actorc.storage._checksum import crc32c
 from actorc.storage.models import ObjectAttributes
 from actorc.storage.rules import MiB
+from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import FsOps, LocalEngine
 
 CHANGES = (
@@ -76,16 +77,44 @@ class Run:
     def put(self, size, **options):
         self.note("try", size)
         with self.engine.writer("bucket", "key", **options) as writer:
-            for start in range(0, size, MiB):
-                data = bytes([size % 251]) * min(MiB, size - start)
-                writer.write(data, crc32c(data))
+            fill(writer, size, size)
             writer.commit(ObjectAttributes())
+        self.note("done", size)
+
+    def part(self, upload_id, number, size, total):
+        with self.engine.part_writer("bucket", "key", upload_id, number) as writer:
+            fill(writer, size, total)
+            return PartChoice(number, writer.commit().etag)
+
+    def multipart(self, *sizes):
+        total = sum(sizes)
+        upload_id = self.engine.create_upload("bucket", "key", ObjectAttributes())
+        parts = [self.part(upload_id, number, size, total) for number, size in enumerate(sizes, 1)]
+        self.part(upload_id, len(sizes) + 1, MiB + 1, total)
+        self.note("try", total)
+        self.engine.complete_upload("bucket", "key", upload_id, parts)
+        self.note("done", total)
+
+    def copy(self, source, target, size):
+        self.note("try", size)
+        self.engine.copy(CopySource(bucket="bucket", key=source), "bucket", target)
         self.note("done", size)
 
     def delete(self):
         self.note("try", None)
         self.engine.delete("bucket", "key")
         self.note("done", None)
+
+    def delete_many(self, *keys):
+        self.note("try", None)
+        self.engine.delete_many("bucket", keys)
+        self.note("done", None)
+
+
+def fill(writer, size, total):
+    for start in range(0, size, MiB):
+        data = bytes([total % 251]) * min(MiB, size - start)
+        writer.write(data, crc32c(data))
 
 
 def first_start(run):
@@ -143,6 +172,60 @@ def delete(run):
     run.delete()
 
 
+def part_again(run):
+    run.open()
+    upload_id = run.engine.create_upload("bucket", "key", ObjectAttributes())
+    run.fsops.armed = True
+    for _ in range(2):
+        run.part(upload_id, 1, MiB + 10, 7)
+    run.engine.abort_upload("bucket", "key", upload_id)
+    run.engine.sweep()
+
+
+def multipart(run):
+    run.open()
+    run.put(MiB + 10)
+    run.fsops.armed = True
+    run.multipart(30, MiB + 20, MiB + 5)
+    run.engine.sweep()
+
+
+def copy(run):
+    run.open()
+    run.multipart(MiB + 20, 30, MiB + 5)
+    size = 2 * MiB + 55
+    run.fsops.armed = True
+    run.copy("key", "key", size)
+    run.engine.copy(CopySource(bucket="bucket", key="key"), "bucket", "copy")
+    run.delete()
+    run.engine.sweep()
+    run.copy("copy", "key", size)
+
+
+def batch_delete(run):
+    run.open()
+    run.multipart(MiB + 20, 30, MiB + 5)
+    run.engine.copy(CopySource(bucket="bucket", key="key"), "bucket", "copy")
+    run.fsops.armed = True
+    run.delete_many("copy", "key")
+    run.engine.sweep()
+
+
+SCENARIOS = (
+    first_start,
+    second_start,
+    inline,
+    large,
+    declared_too_large,
+    overwrite,
+    delete,
+    part_again,
+    multipart,
+    copy,
+    batch_delete,
+)
+
+
 def attempt(scenario, directory, call, moment):
     child = os.fork()
     if child == 0:
@@ -156,9 +239,7 @@ def attempt(scenario, directory, call, moment):
 
 
 def main(root, name):
-    scenario = {
-        one.__name__: one for one in (first_start, second_start, inline, large, declared_too_large, overwrite, delete)
-    }[name]
+    scenario = {one.__name__: one for one in SCENARIOS}[name]
     call, codes = 0, [DIED]
     while DIED in codes:
         call += 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from actorc.storage.errors import ObjectNotFoundError
+from actorc.storage.rules import MiB
 
 CHILD = Path(__file__).with_name("crash_child.py")
 
@@ -31,10 +32,23 @@ def present(engine, get):
     return len(data)
 
 
+SCENARIOS = [
+    "first_start",
+    "second_start",
+    "inline",
+    "large",
+    "declared_too_large",
+    "overwrite",
+    "delete",
+    "part_again",
+    "multipart",
+    "copy",
+    "batch_delete",
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "scenario", ["first_start", "second_start", "inline", "large", "declared_too_large", "overwrite", "delete"]
-)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_kill_at_any_disk_call_loses_nothing(tmp_path, open_local, put, get, scenario):
     done = subprocess.run([sys.executable, CHILD, tmp_path, scenario], capture_output=True, text=True, check=False)
 
@@ -45,6 +59,9 @@ def test_a_kill_at_any_disk_call_loses_nothing(tmp_path, open_local, put, get, s
         engine.create_bucket("bucket", exist_ok=True)
         assert present(engine, get) in outcomes(journal), journal.stem
         assert "a staging file of no upload" not in [finding.detail for finding in engine.fsck()]
+        for upload in engine.list_uploads("bucket").uploads:
+            for part in engine.list_parts("bucket", "key", upload.upload_id):
+                assert part.size in {30, MiB + 1, MiB + 5, MiB + 10, MiB + 20}
         engine.sweep()
         assert engine.fsck() == []
         assert put(engine, "key", b"after") == engine.head("bucket", "key")

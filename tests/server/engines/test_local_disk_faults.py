@@ -10,8 +10,9 @@ import pytest
 
 from actorc.storage._checksum import crc32c
 from actorc.storage.errors import IntegrityError, ResourceExhaustedError, StorageError
-from actorc.storage.models import ByteRange
+from actorc.storage.models import ByteRange, ObjectAttributes
 from actorc.storage.rules import KiB, MiB
+from actorc.storage.server.engines.base import CopySource, PartChoice
 
 WRITES = ("create", "allocate", "write", "truncate", "sync", "sync_directory", "make_directory", "rename", "commit")
 SYNCS = ("sync", "sync_directory", "commit")
@@ -43,12 +44,37 @@ def faulty(disk):
     return Faulty()
 
 
+BEFORE = b"before" * 10_000
+
+
 @pytest.fixture
 def engine(open_local, faulty, put):
-    engine = open_local(fsops=faulty)
+    return prepared(open_local(fsops=faulty), put)
+
+
+def prepared(engine, put):
+    """Fill an engine with an object, and with an upload that has a part."""
     engine.create_bucket("bucket")
-    put(engine, "key", b"before" * 10_000)
+    put(engine, "key", BEFORE)
+    begin(engine)
+    add_part(engine, put)
     return engine
+
+
+def begin(engine):
+    return engine.create_upload("bucket", "key", ObjectAttributes(), idempotency_key="begin")
+
+
+def add_part(engine, _put):
+    with engine.part_writer("bucket", "key", begin(engine), 1) as writer:
+        for data in (bytes(MiB), bytes(BIG - MiB)):
+            writer.write(data, crc32c(data))
+        writer.commit()
+
+
+def complete(engine, _put):
+    choices = [PartChoice(one.number, one.etag) for one in engine.list_parts("bucket", "key", begin(engine))]
+    engine.complete_upload("bucket", "key", begin(engine), choices)
 
 
 CHANGES = {
@@ -58,8 +84,22 @@ CHANGES = {
     "declared too large": lambda engine, put: put(engine, "key", bytes(BIG), declared_size=2 * BIG),
     "delete": lambda engine, _put: engine.delete("bucket", "key"),
     "bucket": lambda engine, _put: engine.create_bucket("other-bucket"),
+    "batch delete": lambda engine, _put: engine.delete_many("bucket", ["key", "missing"]),
+    "copy": lambda engine, _put: engine.copy(CopySource(bucket="bucket", key="key"), "bucket", "copy"),
+    "upload": lambda engine, _put: engine.create_upload("bucket", "other", ObjectAttributes()),
+    "part": add_part,
+    "complete": complete,
+    "abort": lambda engine, _put: engine.abort_upload("bucket", "key", begin(engine)),
 }
-EXPECTED = {"inline": b"after", "large": bytes(BIG), "declared": bytes(BIG), "declared too large": bytes(BIG)}
+EXPECTED = {
+    "inline": b"after",
+    "large": bytes(BIG),
+    "declared": bytes(BIG),
+    "declared too large": bytes(BIG),
+    "copy": BEFORE,
+    "part": BEFORE,
+    "complete": bytes(BIG),
+}
 
 
 def error_of(call, *args):
@@ -84,7 +124,7 @@ def test_a_full_disk_at_any_call_is_told_and_leaves_nothing(engine, faulty, put,
         assert faulty.failed
         assert files(tmp_path / "data" / "staging") == []
         assert engine.healthy
-        assert get(engine, "key") == b"before" * 10_000
+        assert get(engine, "key") == BEFORE
 
     assert call > 1
     faulty.fail(0, (), 0)
@@ -100,15 +140,14 @@ def test_a_failed_sync_fails_the_call_and_is_never_repeated(open_local, disk, fa
     while failed:
         call += 1
         engine = open_local(f"data{call}", fsops=faulty)
-        engine.create_bucket("bucket")
-        put(engine, "key", b"before" * 10_000)
+        prepared(engine, put)
         faulty.fail(call, SYNCS, errno.EIO)
         error = error_of(CHANGES[change], engine, put)
         failed = faulty.failed
         assert bool(failed) == (error is not None)
         if error:
             assert not error.retryable
-            assert get(engine, "key") == b"before" * 10_000
+            assert get(engine, "key") == BEFORE
         assert engine.healthy == (failed in {"", "sync"})
         for again in CHANGES.values() if not engine.healthy else ():
             with pytest.raises(StorageError, match="read-only"):
@@ -125,7 +164,7 @@ def test_a_failed_sync_fails_the_call_and_is_never_repeated(open_local, disk, fa
 
 
 def test_an_index_that_cannot_grow_refuses_and_goes_on(local, put, get):
-    connection = local._index._commits._connection
+    connection = local._index._ledger.commits._connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     put(local, "small", b"1")

@@ -200,7 +200,7 @@ class _Gate:
     def commit(self, connection):
         if self.engine is not None:
             self.commits += 1
-            while self.commits == 1 and len(self.engine._index._commits._waiting) < self.count:
+            while self.commits == 1 and len(self.engine._index._ledger.commits._waiting) < self.count:
                 os.sched_yield()
         self.disk.commit(connection)
 
@@ -234,7 +234,7 @@ def test_a_change_that_breaks_does_not_take_its_neighbours_along(local):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        local._index._commits.run(wrong)
+        local._index._ledger.commits.run(wrong)
 
     assert local.head_bucket("bucket").name == "bucket"
     assert local.healthy
@@ -308,7 +308,7 @@ def test_closing_waits_for_a_commit_under_way(open_local, disk, put):
         writing = pool.submit(put, engine, "key", b"data")
         slow.begun.wait()
         closing = pool.submit(engine.close)
-        while not engine._index._commits._closed:
+        while not engine._index._ledger.commits._closed:
             os.sched_yield()
         assert not closing.done()
         slow.finish.set()
@@ -320,11 +320,11 @@ def test_closing_waits_for_a_commit_under_way(open_local, disk, put):
 @pytest.mark.slow
 def test_a_page_costs_what_it_shows_whatever_lies_beneath(local, put):
     count = 200_000
-    connection = local._index._commits._connection
-    row = (1, 10, 5, "text/plain", "{}", 0, 1)
+    connection = local._index._ledger.commits._connection
+    row = (1, 10, 5, "text/plain", "{}", 0, None, 1)
     connection.execute("BEGIN")
     connection.executemany(
-        "INSERT INTO object VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO object VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         ((f"{number % 20:02}/{number // 20 % 50:02}/{number:07}".encode(), *row) for number in range(count)),
     )
     connection.execute("COMMIT")

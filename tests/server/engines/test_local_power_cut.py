@@ -11,6 +11,7 @@ import pytest
 
 from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.rules import KiB, MiB
+from actorc.storage.server.engines.base import CopySource
 
 
 @dataclass(eq=False)
@@ -147,13 +148,17 @@ def recording(disk):  # noqa: C901 (one short method per call of the disk)
     return Recording()
 
 
-def story(engine, put, recording):
+def story(engine, put, assemble, recording):
     """Objects come, are replaced and go; the log says what was tried and what was acknowledged."""
 
     def change(key, size, **options):
         recording.log.append(("try", key, size))
         if size is None:
             engine.delete("bucket", key)
+        elif "parts" in options:
+            assemble(engine, key, [bytes([size % 251]) * part for part in options["parts"]])
+        elif "source" in options:
+            engine.copy(CopySource(bucket="bucket", key=options["source"]), "bucket", key)
         else:
             put(engine, key, bytes([size % 251]) * size, **options)
         recording.log.append(("done", key, size))
@@ -168,6 +173,17 @@ def story(engine, put, recording):
     change("a", None)
     engine.sweep()
     change("c", 30 * KiB, declared_size=30 * KiB)
+    change("d", MiB + 50 * KiB, parts=[30 * KiB, MiB + 9, 20 * KiB - 9])
+    change("c", MiB + 50 * KiB, source="d")
+    change("d", None)
+    engine.sweep()
+    change("d", MiB + 50 * KiB, source="c")
+    for key in ("c", "d"):
+        recording.log.append(("try", key, None))
+    engine.delete_many("bucket", ["c", "d"])
+    for key in ("c", "d"):
+        recording.log.append(("done", key, None))
+    engine.sweep()
 
 
 def policies(seed):
@@ -189,13 +205,13 @@ def present(engine, get, key):
 
 
 @pytest.mark.slow
-def test_a_power_cut_at_any_moment_loses_nothing(tmp_path, open_local, put, get, recording):
+def test_a_power_cut_at_any_moment_loses_nothing(tmp_path, open_local, put, assemble, get, recording):
     base = tmp_path / "data"
     recording.database = base / "meta" / "meta.db"
     engine = open_local(fsops=recording)
     engine.create_bucket("bucket")
     start = len(recording.log)
-    story(engine, put, recording)
+    story(engine, put, assemble, recording)
     medium = Medium(base / "blobs", base / "staging")
     database = recording.log[start - 1][1]
     allowed = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from actorc.storage.errors import InvalidParameterError
@@ -10,44 +11,77 @@ from actorc.storage.errors import InvalidParameterError
 from .base import Engine
 from .local import LocalEngine
 from .memory import MemoryEngine
+from .verdicts import UPLOAD_TTL
 
 
-def open_engine(url: str) -> Engine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upkeep:
+    """What an engine does of its own accord."""
+
+    upload_ttl: float = UPLOAD_TTL
+    """Seconds that a multipart upload stays after its beginning or its last part."""
+    scrub_days: float = 0.0
+    """Days in which everything that is stored is read once and verified; 0: never."""
+
+
+_DEFAULT = Upkeep()
+
+
+def open_engine(url: str, upkeep: Upkeep = _DEFAULT, *, group: int | None = None) -> Engine:
     """Open the engine that `url` names; close it to let go of its medium.
 
     Args:
         url: ``memory://``, ``file:///absolute/directory`` or a plain path.
+        upkeep: What it does of its own accord.
+        group: What `share_engine` returned in a process that this one inherited it from; the engine's from now on.
 
     Raises:
         InvalidParameterError: No engine has this scheme, or a ``file`` URL names another host or a relative path.
         StorageError: The directory is in use, holds something else, or cannot be written.
     """
     if "://" not in url:
-        return _open_directory(url)
+        return _open_directory(url, upkeep, group)
     parts = urlsplit(url)
     opener = _OPENERS.get(parts.scheme)
     if opener is None:
         known = ", ".join(f"{scheme}://" for scheme in sorted(_OPENERS))
         raise InvalidParameterError(f"no storage engine is known for {url!r}; use one of {known} or a plain path")
-    return opener(parts)
+    return opener(parts, upkeep, group)
 
 
-def _open_memory(parts: SplitResult) -> Engine:
+def share_engine(url: str) -> int:
+    """Take hold of an engine's medium for several processes; return a descriptor that they inherit.
+
+    Raises:
+        InvalidParameterError: The engine lives in one process.
+        StorageError: The directory is in use, holds something else, or cannot be written.
+    """
+    engine = open_engine(url)
+    if isinstance(engine, LocalEngine):
+        return engine.share()
+    engine.close()
+    raise InvalidParameterError(
+        f"the {engine.name} engine lives in one process; drop --workers, or give a data directory with --data"
+    )
+
+
+def _open_memory(parts: SplitResult, upkeep: Upkeep, _group: int | None) -> Engine:
     if parts.netloc or parts.path:
         raise InvalidParameterError("the memory engine has no address; write memory:// and nothing behind it")
-    return MemoryEngine()
+    return MemoryEngine(upload_ttl=upkeep.upload_ttl)
 
 
-def _open_file(parts: SplitResult) -> Engine:
+def _open_file(parts: SplitResult, upkeep: Upkeep, group: int | None) -> Engine:
     if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         raise InvalidParameterError("a file URL names an absolute path on this host; write file:///absolute/directory")
-    return _open_directory(unquote(parts.path))
+    return _open_directory(unquote(parts.path), upkeep, group)
 
 
-def _open_directory(path: str) -> Engine:
+def _open_directory(path: str, upkeep: Upkeep, group: int | None) -> Engine:
     if not path:
         raise InvalidParameterError("the data directory is not named; write a path or file:///absolute/directory")
-    return LocalEngine(path)
+    return LocalEngine(path, upload_ttl=upkeep.upload_ttl, scrub_days=upkeep.scrub_days, group=group)
 
 
-_OPENERS: dict[str, Callable[[SplitResult], Engine]] = {"memory": _open_memory, "file": _open_file}
+_Opener = Callable[[SplitResult, Upkeep, "int | None"], Engine]
+_OPENERS: dict[str, _Opener] = {"memory": _open_memory, "file": _open_file}

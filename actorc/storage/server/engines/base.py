@@ -6,9 +6,10 @@ Engines hold bytes and no rules: `store.py` has checked names, sizes, checksums 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from actorc.storage.models import (
     ANY,
@@ -17,18 +18,40 @@ from actorc.storage.models import (
     ByteRange,
     Chunk,
     Condition,
+    DeleteResult,
     ListQuery,
     ObjectAttributes,
     ObjectInfo,
     ObjectPage,
+    PartInfo,
+    UploadPage,
 )
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySource:
+    """The generation of an object that a copy is made of."""
+
+    bucket: str
+    key: str
+    generation: int | None = None
+    """None: the present one."""
+    if_match: str | None = None
+    """The etag it must have."""
+
+
+class PartChoice(NamedTuple):
+    """A part as the caller names it who completes an upload."""
+
+    number: int
+    etag: str
+
+
 class Writer(ABC):
-    """One object on its way in. A context manager that aborts unless `commit` returned."""
+    """Bytes on their way in. A context manager that aborts unless they were committed."""
 
     @abstractmethod
     def write(self, data: bytes | memoryview, crc32c: int) -> None:
@@ -47,22 +70,6 @@ class Writer(ABC):
         """Return the CRC-32C of everything written so far."""
 
     @abstractmethod
-    def commit(
-        self, attributes: ObjectAttributes, condition: Condition = ANY, *, idempotency_key: str = ""
-    ) -> ObjectInfo:
-        """Publish the object; when this returns it is visible and, if the engine is durable, on disk.
-
-        If `idempotency_key` is that of an earlier commit to the same bucket and key, nothing changes and the result
-        of that one is returned, whatever the condition says now.
-
-        Raises:
-            AlreadyExistsError: `condition.if_absent` and the key is taken.
-            PreconditionFailedError: `condition.if_match` is not the etag of the present object, or there is none.
-            BucketNotFoundError: The bucket is gone.
-            ResourceExhaustedError: The disk is full.
-        """
-
-    @abstractmethod
     def abort(self) -> None:
         """Drop what was written. Never raises; does nothing after a commit or a first abort."""
 
@@ -73,6 +80,39 @@ class Writer(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.abort()
+
+
+class ObjectWriter(Writer):
+    """One object on its way in."""
+
+    @abstractmethod
+    def commit(
+        self, attributes: ObjectAttributes, condition: Condition = ANY, *, idempotency_key: str = ""
+    ) -> ObjectInfo:
+        """Publish the object; when this returns it is visible and, if the engine is durable, on disk.
+
+        The seconds of `attributes.ttl` are counted from here. If `idempotency_key` is that of an earlier commit to the
+        same bucket and key, nothing changes and the result of that one is returned, whatever the condition says now.
+
+        Raises:
+            AlreadyExistsError: `condition.if_absent` and the key is taken.
+            PreconditionFailedError: `condition.if_match` is not the etag of the present object, or there is none.
+            BucketNotFoundError: The bucket is gone.
+            ResourceExhaustedError: The disk is full.
+        """
+
+
+class PartWriter(Writer):
+    """One part of a multipart upload on its way in."""
+
+    @abstractmethod
+    def commit(self, *, idempotency_key: str = "") -> PartInfo:
+        """Add the part to its upload, in place of an earlier one of its number; durable like an object.
+
+        Raises:
+            UploadNotFoundError: The upload was completed, aborted or swept meanwhile.
+            ResourceExhaustedError: The disk is full.
+        """
 
 
 class ObjectReader(ABC):
@@ -114,7 +154,10 @@ class Engine(ABC):
     * a reader is a snapshot;
     * pages hold names in byte order of their UTF-8 form, each once;
     * any method may be called from any thread, and a `Writer` or `ObjectReader` from one thread at a time;
-    * generations grow strictly over all objects, also across a restart.
+    * generations grow strictly over all objects, also across a restart;
+    * an object whose `ttl` has passed is gone for every method, whenever its bytes are removed;
+    * a mutating call repeated with its `idempotency_key` within a day changes nothing and gets the first answer;
+    * multipart uploads that receive no part for long enough are removed in time.
 
     Every method that names a bucket raises `BucketNotFoundError` if there is none.
     """
@@ -133,7 +176,7 @@ class Engine(ABC):
 
     @abstractmethod
     def delete_bucket(self, bucket: str, *, idempotency_key: str = "") -> None:
-        """Remove an empty bucket.
+        """Remove an empty bucket, and with it the uploads under way in it.
 
         Raises:
             BucketNotEmptyError: It holds objects.
@@ -148,7 +191,7 @@ class Engine(ABC):
         """Return all buckets in order of name."""
 
     @abstractmethod
-    def writer(self, bucket: str, key: str, *, declared_size: int | None = None) -> Writer:
+    def writer(self, bucket: str, key: str, *, declared_size: int | None = None) -> ObjectWriter:
         """Begin an object; `declared_size` in bytes lets a full disk be found before the bytes are sent.
 
         Raises:
@@ -180,6 +223,123 @@ class Engine(ABC):
 
         Raises:
             PreconditionFailedError: `condition.if_match` is not the etag of the present object, or there is none.
+        """
+
+    @abstractmethod
+    def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
+        """Remove objects, each for itself; return what became of each key, in order."""
+
+    @abstractmethod
+    def copy(
+        self,
+        source: CopySource,
+        bucket: str,
+        key: str,
+        attributes: ObjectAttributes | None = None,
+        condition: Condition = ANY,
+        *,
+        ttl: int | None = None,
+        idempotency_key: str = "",
+    ) -> ObjectInfo:
+        """Make a new object of the bytes of `source`, which may be the one it replaces; all or nothing, like a commit.
+
+        Args:
+            source: What is copied.
+            bucket: Where the copy goes.
+            key: Where the copy goes.
+            attributes: Its content type and metadata; None: those of the source. Their `ttl` does not count.
+            condition: Judged on the object that is there.
+            ttl: Seconds, counted from here; that of the source is not inherited.
+            idempotency_key: Unique per logical copy.
+
+        Raises:
+            ObjectNotFoundError: There is no such source; it names its bucket and key.
+            BucketNotFoundError: One of the buckets is missing; it says which, the source's first.
+            AlreadyExistsError: `condition.if_absent` and the key is taken.
+            PreconditionFailedError: An etag is not the one demanded, of the source or of the object that is there.
+        """
+
+    @abstractmethod
+    def create_upload(
+        self,
+        bucket: str,
+        key: str,
+        attributes: ObjectAttributes,
+        condition: Condition = ANY,
+        *,
+        idempotency_key: str = "",
+    ) -> str:
+        """Begin an object that comes in parts, and return the id of the upload, which nobody can guess.
+
+        The condition is judged now and again when the upload is completed; `attributes.ttl` counts from then on.
+
+        Raises:
+            AlreadyExistsError: `condition.if_absent` and the key is taken.
+            PreconditionFailedError: `condition.if_match` is not the etag of the present object, or there is none.
+        """
+
+    @abstractmethod
+    def part_writer(
+        self, bucket: str, key: str, upload_id: str, number: int, *, declared_size: int | None = None
+    ) -> PartWriter:
+        """Begin a part, in any order and beside other parts.
+
+        Raises:
+            UploadNotFoundError: There is no such upload for this key.
+            ResourceExhaustedError: The disk is full.
+        """
+
+    @abstractmethod
+    def complete_upload(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        parts: Sequence[PartChoice],
+        condition: Condition = ANY,
+        *,
+        idempotency_key: str = "",
+    ) -> ObjectInfo:
+        """Make the object of `parts`, in their order, and end the upload; all or nothing, like a commit.
+
+        The cost is that of the number of parts, not of their bytes. Parts that are not named are dropped.
+
+        Args:
+            bucket: That of the upload.
+            key: That of the upload.
+            upload_id: As `create_upload` returned it.
+            parts: In strictly ascending order of number, at least one.
+            condition: In addition to that of the beginning.
+            idempotency_key: Unique per logical completion.
+
+        Raises:
+            UploadNotFoundError: There is no such upload for this key, perhaps because it was completed.
+            InvalidParameterError: A part is missing, or they make more than `MAX_OBJECT_SIZE` bytes.
+            PreconditionFailedError: A part has another etag, or a condition does not hold.
+            AlreadyExistsError: A condition says `if_absent` and the key is taken.
+        """
+
+    @abstractmethod
+    def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        """Drop an upload and its parts; one that is not there is no error."""
+
+    @abstractmethod
+    def list_parts(
+        self, bucket: str, key: str, upload_id: str, *, after_number: int = 0, limit: int = 1000
+    ) -> list[PartInfo]:
+        """Return the first `limit` parts behind `after_number`, in order of number.
+
+        Raises:
+            UploadNotFoundError: There is no such upload for this key.
+        """
+
+    @abstractmethod
+    def list_uploads(
+        self, bucket: str, *, prefix: str = "", after: tuple[str, str] | None = None, limit: int = 1000
+    ) -> UploadPage:
+        """Return the first `limit` uploads behind `after`, a key and an upload id, whose keys begin with `prefix`.
+
+        They come in byte order of their keys, and those of one key in the order of their beginning.
         """
 
     @abstractmethod

@@ -1,31 +1,66 @@
-"""An object as blocks with a checksum each, cut into the chunks of a range."""
+"""An object as segments, a segment as blocks with a checksum each, cut into the chunks of a range."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol, TypeVar
 
-from actorc.storage._checksum import crc32c
+from actorc.storage._checksum import combine, crc32c
 from actorc.storage.models import ByteRange, Chunk
 from actorc.storage.rules import BLOCK_SIZE
 
 
+class Summed(Protocol):
+    """Bytes at rest, and what proves them."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    @property
+    def sums(self) -> Sequence[int]:
+        """CRC-32C of every block."""
+
+
+S = TypeVar("S", bound=Summed)
+
+
 def block_length(size: int, index: int) -> int:
-    """Return the bytes in block `index` of an object of `size` bytes."""
+    """Return the bytes in block `index` of a segment of `size` bytes."""
     return min(BLOCK_SIZE, size - index * BLOCK_SIZE)
 
 
-def cut(part: ByteRange, size: int, sums: Sequence[int], load: Callable[[int], bytes]) -> Iterator[Chunk]:
+def cut(part: ByteRange, segments: Sequence[S], load: Callable[[S, int], bytes]) -> Iterator[Chunk]:
     """Yield the bytes of `part`, one chunk per block it touches; nothing for a range behind the end.
 
     Args:
         part: The bytes asked for.
-        size: Bytes in the object.
-        sums: CRC-32C of every block; a whole block leaves with its own as it is.
-        load: Returns the bytes of one block, already proven against its checksum.
+        segments: What the object consists of, in order; blocks are counted anew in each.
+        load: Returns the bytes of one block of a segment, already proven against its checksum.
     """
-    first, stop = part.clamp(size)
-    for index in range(first // BLOCK_SIZE, -(-stop // BLOCK_SIZE) if first < stop else 0):
-        base = index * BLOCK_SIZE
-        block = load(index)
-        data = block[max(first - base, 0) : stop - base]
-        yield Chunk(base + max(first - base, 0), data, sums[index] if len(data) == len(block) else crc32c(data))
+    first, stop = part.clamp(sum(segment.size for segment in segments))
+    base = 0
+    for segment in segments:
+        if base >= stop:
+            return
+        if first < base + segment.size:
+            yield from _cut_segment(segment, base, first, stop, load)
+        base += segment.size
+
+
+def _cut_segment(segment: S, base: int, first: int, stop: int, load: Callable[[S, int], bytes]) -> Iterator[Chunk]:
+    begin, end = max(first - base, 0), min(stop - base, segment.size)
+    for index in range(begin // BLOCK_SIZE, -(-end // BLOCK_SIZE) if begin < end else 0):
+        at = index * BLOCK_SIZE
+        block = load(segment, index)
+        data = block[max(begin - at, 0) : end - at]
+        whole = len(data) == len(block)
+        yield Chunk(base + max(begin, at), data, segment.sums[index] if whole else crc32c(data))
+
+
+def joined_checksum(parts: Iterable[tuple[int, int]]) -> int:
+    """Return the CRC-32C of byte strings joined, given checksum and length of each."""
+    total = 0
+    for crc, length in parts:
+        total = combine(total, crc, length)
+    return total

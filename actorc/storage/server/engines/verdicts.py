@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
 from actorc.storage.errors import (
     AlreadyExistsError,
     BucketNotEmptyError,
     BucketNotFoundError,
+    InvalidParameterError,
     ObjectNotFoundError,
     PreconditionFailedError,
+    UploadNotFoundError,
 )
-from actorc.storage.models import Condition
+from actorc.storage.models import Condition, PartInfo
+from actorc.storage.rules import MAX_OBJECT_SIZE
+
+from .base import PartChoice
 
 Clock = Callable[[], float]
 """Returns seconds since 1970-01-01 UTC."""
 
 REMEMBERED_SECONDS = 24 * 60 * 60
 """How long the result of a call is kept for a retry with the same idempotency key."""
+
+UPLOAD_TTL = 7 * 24 * 60 * 60
+"""Seconds that a multipart upload stays after its beginning or its last part."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -38,6 +47,16 @@ def etag_of(generation: int, crc32c: int) -> str:
     return f"{generation:x}-{crc32c:08x}"
 
 
+def upload_id_of(generation: int) -> str:
+    """Return an id for an upload that begins now: greater, as text, than those of lower generations, and a secret."""
+    return f"{generation:016x}{secrets.token_hex(16)}"
+
+
+def expiry(ttl: int | None, now_us: int) -> int | None:
+    """Return when what lives for `ttl` seconds from now on is gone, in microseconds; None: never."""
+    return None if ttl is None else now_us + ttl * 1_000_000
+
+
 def judge(condition: Condition, present: str | None, bucket: str, key: str) -> None:
     """Return if the object whose etag is `present`, None for no object, meets `condition`.
 
@@ -54,6 +73,29 @@ def judge(condition: Condition, present: str | None, bucket: str, key: str) -> N
     raise PreconditionFailedError(
         f"the object is another one by now, with etag {present}; read it again and decide", bucket, key
     )
+
+
+def choose(parts: Sequence[PartChoice], present: Mapping[int, PartInfo]) -> list[PartInfo]:
+    """Return the parts named, which are to become one object.
+
+    Raises:
+        InvalidParameterError: One was never uploaded, or they are too many bytes for an object.
+        PreconditionFailedError: One has another etag.
+    """
+    chosen = []
+    for number, etag in parts:
+        part = present.get(number)
+        if part is None:
+            raise InvalidParameterError(f"part {number} was never uploaded; upload it, then complete again")
+        if part.etag != etag:
+            raise PreconditionFailedError(
+                f"part {number} is another one by now, with etag {part.etag}; list the parts and decide"
+            )
+        chosen.append(part)
+    size = sum(part.size for part in chosen)
+    if size > MAX_OBJECT_SIZE:
+        raise InvalidParameterError(f"the parts make {size} bytes and an object has at most {MAX_OBJECT_SIZE}")
+    return chosen
 
 
 def bucket_missing(bucket: str) -> BucketNotFoundError:
@@ -80,6 +122,15 @@ def object_missing(bucket: str, key: str, generation: int | None = None) -> Obje
         return ObjectNotFoundError("the object does not exist; check the key with list_objects", bucket, key)
     return ObjectNotFoundError(
         f"generation {generation} of the object is gone; it was replaced or deleted, so read the present one",
+        bucket,
+        key,
+    )
+
+
+def upload_missing(bucket: str, key: str) -> UploadNotFoundError:
+    """Return the error for a multipart upload that is not there, or belongs to another key."""
+    return UploadNotFoundError(
+        "there is no such multipart upload for this key; it was completed, aborted or swept, so begin a new one",
         bucket,
         key,
     )

@@ -6,6 +6,16 @@ The wire of the object storage service. A client written from this file alone ca
 Failures arrive as a gRPC status whose `grpc-status-details-bin` trailer holds a `Status` (below), which is
 wire-compatible with google.rpc.Status. Numbers of fields, reasons in errors and names of methods never change
 their meaning; removed ones are reserved.
+
+A server with access keys wants every call signed, in its metadata:
+
+  x-acs-key   the access key
+  x-acs-date  milliseconds since 1970-01-01 UTC, at most five minutes off the server's clock
+  x-acs-sig   hex(HMAC-SHA256(k, "acs1-call\\n" + method + "\\n" + date + "\\n" + hex(SHA-256(message))))
+
+where k is HMAC-SHA256(secret key, "actorc-storage-v1"), method the full name, such as
+"/ignis.storage.v1.StorageService/HeadObject", and message the first request message as it is sent. A call whose time
+is refused gets the reason CLOCK_SKEW, and the server's time as `server_time_us` among the metadata of its ErrorInfo.
 """
 
 from collections import abc as _abc
@@ -59,6 +69,7 @@ class ObjectInfo(_message.Message):
     CONTENT_TYPE_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     LAST_MODIFIED_US_FIELD_NUMBER: _builtins.int
+    EXPIRES_US_FIELD_NUMBER: _builtins.int
     bucket: _builtins.str
     key: _builtins.str
     size: _builtins.int
@@ -72,6 +83,8 @@ class ObjectInfo(_message.Message):
     content_type: _builtins.str
     last_modified_us: _builtins.int
     """Microseconds since 1970-01-01 UTC."""
+    expires_us: _builtins.int
+    """Microseconds since 1970-01-01 UTC after which the object is gone; 0: never."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -86,10 +99,11 @@ class ObjectInfo(_message.Message):
         content_type: _builtins.str = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         last_modified_us: _builtins.int = ...,
+        expires_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "content_type", b"content_type", "crc32c", b"crc32c", "etag", b"etag", "generation", b"generation", "key", b"key", "last_modified_us", b"last_modified_us", "metadata", b"metadata", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "content_type", b"content_type", "crc32c", b"crc32c", "etag", b"etag", "expires_us", b"expires_us", "generation", b"generation", "key", b"key", "last_modified_us", b"last_modified_us", "metadata", b"metadata", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -199,6 +213,8 @@ class GetServerInfoResponse(_message.Message):
     MAX_INLINE_SIZE_FIELD_NUMBER: _builtins.int
     AUTO_CREATE_BUCKETS_FIELD_NUMBER: _builtins.int
     CAPABILITIES_FIELD_NUMBER: _builtins.int
+    TIME_US_FIELD_NUMBER: _builtins.int
+    HTTP_ENDPOINT_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     engine: _builtins.str
     """Such as "local" or "memory"."""
@@ -209,6 +225,10 @@ class GetServerInfoResponse(_message.Message):
     max_inline_size: _builtins.int
     """Bytes of an object in PutObject."""
     auto_create_buckets: _builtins.bool
+    time_us: _builtins.int
+    """Microseconds since 1970-01-01 UTC by the server's clock."""
+    http_endpoint: _builtins.str
+    """Where presigned URLs lead, such as "http://127.0.0.1:9001"; empty: the server makes none."""
     @_builtins.property
     def capabilities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -221,10 +241,12 @@ class GetServerInfoResponse(_message.Message):
         max_inline_size: _builtins.int = ...,
         auto_create_buckets: _builtins.bool = ...,
         capabilities: _abc.Iterable[_builtins.str] | None = ...,
+        time_us: _builtins.int = ...,
+        http_endpoint: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_create_buckets", b"auto_create_buckets", "capabilities", b"capabilities", "durable", b"durable", "engine", b"engine", "max_chunk_size", b"max_chunk_size", "max_inline_size", b"max_inline_size", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto_create_buckets", b"auto_create_buckets", "capabilities", b"capabilities", "durable", b"durable", "engine", b"engine", "http_endpoint", b"http_endpoint", "max_chunk_size", b"max_chunk_size", "max_inline_size", b"max_inline_size", "time_us", b"time_us", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -419,6 +441,7 @@ class PutObjectRequest(_message.Message):
     CONDITION_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     CRC32C_FIELD_NUMBER: _builtins.int
+    TTL_SECONDS_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
     bucket: _builtins.str
     key: _builtins.str
@@ -428,6 +451,8 @@ class PutObjectRequest(_message.Message):
     """Unique per logical call: a repeated request gets the first answer and changes nothing."""
     crc32c: _builtins.int
     """CRC-32C of `data`."""
+    ttl_seconds: _builtins.int
+    """Seconds after which the object is gone; 0: never."""
     data: _builtins.bytes
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
@@ -443,11 +468,12 @@ class PutObjectRequest(_message.Message):
         condition: Global___Condition | None = ...,
         idempotency_key: _builtins.str = ...,
         crc32c: _builtins.int = ...,
+        ttl_seconds: _builtins.int = ...,
         data: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "condition", b"condition", "content_type", b"content_type", "crc32c", b"crc32c", "data", b"data", "idempotency_key", b"idempotency_key", "key", b"key", "metadata", b"metadata"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "condition", b"condition", "content_type", b"content_type", "crc32c", b"crc32c", "data", b"data", "idempotency_key", b"idempotency_key", "key", b"key", "metadata", b"metadata", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -504,6 +530,8 @@ class WriteOpen(_message.Message):
     CONDITION_FIELD_NUMBER: _builtins.int
     IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     DECLARED_SIZE_FIELD_NUMBER: _builtins.int
+    TTL_SECONDS_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
     bucket: _builtins.str
     key: _builtins.str
     content_type: _builtins.str
@@ -511,10 +539,16 @@ class WriteOpen(_message.Message):
     idempotency_key: _builtins.str
     declared_size: _builtins.int
     """Bytes to come, if known: a full disk is then found before they are sent. 0: unknown."""
+    ttl_seconds: _builtins.int
+    """Seconds after which the object is gone; 0: never."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
     def condition(self) -> Global___Condition: ...
+    @_builtins.property
+    def part(self) -> Global___Part:
+        """Set: the bytes become this part of a multipart upload, not an object; attributes and condition stay empty."""
+
     def __init__(
         self,
         *,
@@ -525,14 +559,77 @@ class WriteOpen(_message.Message):
         condition: Global___Condition | None = ...,
         idempotency_key: _builtins.str = ...,
         declared_size: _builtins.int = ...,
+        ttl_seconds: _builtins.int = ...,
+        part: Global___Part | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "part", b"part"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "condition", b"condition", "content_type", b"content_type", "declared_size", b"declared_size", "idempotency_key", b"idempotency_key", "key", b"key", "metadata", b"metadata"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "condition", b"condition", "content_type", b"content_type", "declared_size", b"declared_size", "idempotency_key", b"idempotency_key", "key", b"key", "metadata", b"metadata", "part", b"part", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WriteOpen: _TypeAlias = WriteOpen  # noqa: Y015
+
+@_typing.final
+class Part(_message.Message):
+    """Which part of which multipart upload."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPLOAD_ID_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
+    upload_id: _builtins.str
+    number: _builtins.int
+    """1 to 10000."""
+    def __init__(
+        self,
+        *,
+        upload_id: _builtins.str = ...,
+        number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number", "upload_id", b"upload_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Part: _TypeAlias = Part  # noqa: Y015
+
+@_typing.final
+class PartInfo(_message.Message):
+    """A part that was stored; a part sent again replaces the one before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    CRC32C_FIELD_NUMBER: _builtins.int
+    LAST_MODIFIED_US_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    size: _builtins.int
+    """Bytes."""
+    etag: _builtins.str
+    """Opaque; named when the upload is completed."""
+    crc32c: _builtins.int
+    last_modified_us: _builtins.int
+    """Microseconds since 1970-01-01 UTC."""
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        size: _builtins.int = ...,
+        etag: _builtins.str = ...,
+        crc32c: _builtins.int = ...,
+        last_modified_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["crc32c", b"crc32c", "etag", b"etag", "last_modified_us", b"last_modified_us", "number", b"number", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PartInfo: _TypeAlias = PartInfo  # noqa: Y015
 
 @_typing.final
 class WriteCommit(_message.Message):
@@ -615,24 +712,30 @@ class WriteObjectResponse(_message.Message):
     ACCEPTED_FIELD_NUMBER: _builtins.int
     DONE_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
+    PART_DONE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accepted(self) -> Global___WriteAccepted: ...
     @_builtins.property
     def done(self) -> Global___ObjectInfo: ...
     @_builtins.property
     def failed(self) -> Global___Status: ...
+    @_builtins.property
+    def part_done(self) -> Global___PartInfo:
+        """Instead of `done` when a part was written."""
+
     def __init__(
         self,
         *,
         accepted: Global___WriteAccepted | None = ...,
         done: Global___ObjectInfo | None = ...,
         failed: Global___Status | None = ...,
+        part_done: Global___PartInfo | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "done", b"done", "failed", b"failed", "frame", b"frame"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "done", b"done", "failed", b"failed", "frame", b"frame", "part_done", b"part_done"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "done", b"done", "failed", b"failed", "frame", b"frame"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "done", b"done", "failed", b"failed", "frame", b"frame", "part_done", b"part_done"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["accepted", "done", "failed"]  # noqa: Y015
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["accepted", "done", "failed", "part_done"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
 
@@ -879,6 +982,604 @@ class DeleteObjectResponse(_message.Message):
 Global___DeleteObjectResponse: _TypeAlias = DeleteObjectResponse  # noqa: Y015
 
 @_typing.final
+class DeleteObjectsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    idempotency_key: _builtins.str
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 1000."""
+
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "idempotency_key", b"idempotency_key", "keys", b"keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteObjectsRequest: _TypeAlias = DeleteObjectsRequest  # noqa: Y015
+
+@_typing.final
+class DeleteObjectsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeleteResult]:
+        """One for each key, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___DeleteResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteObjectsResponse: _TypeAlias = DeleteObjectsResponse  # noqa: Y015
+
+@_typing.final
+class DeleteResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    DELETED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    deleted: _builtins.bool
+    """Whether there was an object."""
+    @_builtins.property
+    def failed(self) -> Global___Status:
+        """Set if the key could not be deleted."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        deleted: _builtins.bool = ...,
+        failed: Global___Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deleted", b"deleted", "failed", b"failed", "key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteResult: _TypeAlias = DeleteResult  # noqa: Y015
+
+@_typing.final
+class CopyObjectRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCE_BUCKET_FIELD_NUMBER: _builtins.int
+    SOURCE_KEY_FIELD_NUMBER: _builtins.int
+    SOURCE_GENERATION_FIELD_NUMBER: _builtins.int
+    SOURCE_IF_MATCH_FIELD_NUMBER: _builtins.int
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    TTL_SECONDS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    source_bucket: _builtins.str
+    source_key: _builtins.str
+    source_generation: _builtins.int
+    """The generation to copy; 0: the present one."""
+    source_if_match: _builtins.str
+    """The etag the source must have; empty: any."""
+    bucket: _builtins.str
+    key: _builtins.str
+    ttl_seconds: _builtins.int
+    idempotency_key: _builtins.str
+    @_builtins.property
+    def attributes(self) -> Global___Attributes:
+        """Set: replaces the source's content type and metadata."""
+
+    @_builtins.property
+    def condition(self) -> Global___Condition:
+        """Judged on the target."""
+
+    def __init__(
+        self,
+        *,
+        source_bucket: _builtins.str = ...,
+        source_key: _builtins.str = ...,
+        source_generation: _builtins.int = ...,
+        source_if_match: _builtins.str = ...,
+        bucket: _builtins.str = ...,
+        key: _builtins.str = ...,
+        attributes: Global___Attributes | None = ...,
+        condition: Global___Condition | None = ...,
+        ttl_seconds: _builtins.int = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "condition", b"condition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "bucket", b"bucket", "condition", b"condition", "idempotency_key", b"idempotency_key", "key", b"key", "source_bucket", b"source_bucket", "source_generation", b"source_generation", "source_if_match", b"source_if_match", "source_key", b"source_key", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyObjectRequest: _TypeAlias = CopyObjectRequest  # noqa: Y015
+
+@_typing.final
+class Attributes(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    content_type: _builtins.str
+    """Empty: guessed from the key."""
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        content_type: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content_type", b"content_type", "metadata", b"metadata"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Attributes: _TypeAlias = Attributes  # noqa: Y015
+
+@_typing.final
+class CopyObjectResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def object(self) -> Global___ObjectInfo: ...
+    def __init__(
+        self,
+        *,
+        object: Global___ObjectInfo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CopyObjectResponse: _TypeAlias = CopyObjectResponse  # noqa: Y015
+
+@_typing.final
+class CreateMultipartUploadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    TTL_SECONDS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    key: _builtins.str
+    content_type: _builtins.str
+    """Empty: guessed from the key."""
+    ttl_seconds: _builtins.int
+    """Counted from completion."""
+    idempotency_key: _builtins.str
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def condition(self) -> Global___Condition:
+        """Judged now and again when the upload is completed."""
+
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        key: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        condition: Global___Condition | None = ...,
+        ttl_seconds: _builtins.int = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "condition", b"condition", "content_type", b"content_type", "idempotency_key", b"idempotency_key", "key", b"key", "metadata", b"metadata", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateMultipartUploadRequest: _TypeAlias = CreateMultipartUploadRequest  # noqa: Y015
+
+@_typing.final
+class CreateMultipartUploadResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPLOAD_ID_FIELD_NUMBER: _builtins.int
+    upload_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        upload_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["upload_id", b"upload_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateMultipartUploadResponse: _TypeAlias = CreateMultipartUploadResponse  # noqa: Y015
+
+@_typing.final
+class CompletedPart(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    etag: _builtins.str
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompletedPart: _TypeAlias = CompletedPart  # noqa: Y015
+
+@_typing.final
+class CompleteMultipartUploadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    UPLOAD_ID_FIELD_NUMBER: _builtins.int
+    PARTS_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    key: _builtins.str
+    upload_id: _builtins.str
+    idempotency_key: _builtins.str
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompletedPart]:
+        """In ascending order of number; parts not named are dropped."""
+
+    @_builtins.property
+    def condition(self) -> Global___Condition:
+        """In addition to that of the beginning."""
+
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        key: _builtins.str = ...,
+        upload_id: _builtins.str = ...,
+        parts: _abc.Iterable[Global___CompletedPart] | None = ...,
+        condition: Global___Condition | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "condition", b"condition", "idempotency_key", b"idempotency_key", "key", b"key", "parts", b"parts", "upload_id", b"upload_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteMultipartUploadRequest: _TypeAlias = CompleteMultipartUploadRequest  # noqa: Y015
+
+@_typing.final
+class CompleteMultipartUploadResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def object(self) -> Global___ObjectInfo: ...
+    def __init__(
+        self,
+        *,
+        object: Global___ObjectInfo | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompleteMultipartUploadResponse: _TypeAlias = CompleteMultipartUploadResponse  # noqa: Y015
+
+@_typing.final
+class AbortMultipartUploadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    UPLOAD_ID_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    key: _builtins.str
+    upload_id: _builtins.str
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        key: _builtins.str = ...,
+        upload_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "key", b"key", "upload_id", b"upload_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbortMultipartUploadRequest: _TypeAlias = AbortMultipartUploadRequest  # noqa: Y015
+
+@_typing.final
+class AbortMultipartUploadResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbortMultipartUploadResponse: _TypeAlias = AbortMultipartUploadResponse  # noqa: Y015
+
+@_typing.final
+class ListPartsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    UPLOAD_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    AFTER_NUMBER_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    key: _builtins.str
+    upload_id: _builtins.str
+    page_size: _builtins.int
+    """Parts in this page; at most 1000; 0: 1000."""
+    after_number: _builtins.int
+    """List only parts behind this number."""
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        key: _builtins.str = ...,
+        upload_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        after_number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_number", b"after_number", "bucket", b"bucket", "key", b"key", "page_size", b"page_size", "upload_id", b"upload_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPartsRequest: _TypeAlias = ListPartsRequest  # noqa: Y015
+
+@_typing.final
+class ListPartsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: _builtins.int
+    IS_TRUNCATED_FIELD_NUMBER: _builtins.int
+    is_truncated: _builtins.bool
+    """Whether there are more."""
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[Global___PartInfo]: ...
+    def __init__(
+        self,
+        *,
+        parts: _abc.Iterable[Global___PartInfo] | None = ...,
+        is_truncated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_truncated", b"is_truncated", "parts", b"parts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPartsResponse: _TypeAlias = ListPartsResponse  # noqa: Y015
+
+@_typing.final
+class MultipartUpload(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    UPLOAD_ID_FIELD_NUMBER: _builtins.int
+    CREATED_US_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    key: _builtins.str
+    upload_id: _builtins.str
+    created_us: _builtins.int
+    """Microseconds since 1970-01-01 UTC."""
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        key: _builtins.str = ...,
+        upload_id: _builtins.str = ...,
+        created_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "created_us", b"created_us", "key", b"key", "upload_id", b"upload_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MultipartUpload: _TypeAlias = MultipartUpload  # noqa: Y015
+
+@_typing.final
+class ListMultipartUploadsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    PREFIX_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    prefix: _builtins.str
+    page_size: _builtins.int
+    """Uploads in this page; at most 1000; 0: 1000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before."""
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        prefix: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "page_size", b"page_size", "page_token", b"page_token", "prefix", b"prefix"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMultipartUploadsRequest: _TypeAlias = ListMultipartUploadsRequest  # noqa: Y015
+
+@_typing.final
+class ListMultipartUploadsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UPLOADS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def uploads(self) -> _containers.RepeatedCompositeFieldContainer[Global___MultipartUpload]: ...
+    def __init__(
+        self,
+        *,
+        uploads: _abc.Iterable[Global___MultipartUpload] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "uploads", b"uploads"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMultipartUploadsResponse: _TypeAlias = ListMultipartUploadsResponse  # noqa: Y015
+
+@_typing.final
+class PresignUrlRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: _builtins.int
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    EXPIRES_SECONDS_FIELD_NUMBER: _builtins.int
+    MAX_SIZE_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    method: _builtins.str
+    """GET, HEAD, PUT or DELETE."""
+    bucket: _builtins.str
+    key: _builtins.str
+    expires_seconds: _builtins.int
+    """At most seven days."""
+    max_size: _builtins.int
+    """PUT: bytes the body may have; 0: as many as an object may."""
+    content_type: _builtins.str
+    """PUT: the Content-Type the request must carry; empty: any."""
+    def __init__(
+        self,
+        *,
+        method: _builtins.str = ...,
+        bucket: _builtins.str = ...,
+        key: _builtins.str = ...,
+        expires_seconds: _builtins.int = ...,
+        max_size: _builtins.int = ...,
+        content_type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "content_type", b"content_type", "expires_seconds", b"expires_seconds", "key", b"key", "max_size", b"max_size", "method", b"method"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PresignUrlRequest: _TypeAlias = PresignUrlRequest  # noqa: Y015
+
+@_typing.final
+class PresignUrlResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    URL_FIELD_NUMBER: _builtins.int
+    url: _builtins.str
+    def __init__(
+        self,
+        *,
+        url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PresignUrlResponse: _TypeAlias = PresignUrlResponse  # noqa: Y015
+
+@_typing.final
 class Status(_message.Message):
     """A failure. Wire-compatible with google.rpc.Status."""
 
@@ -944,7 +1645,7 @@ class ErrorInfo(_message.Message):
     """"storage.ignis"."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """bucket, key, request_id, retryable ("true" or "false")."""
+        """bucket, key, request_id, retryable ("true" or "false"), server_time_us (microseconds since 1970-01-01 UTC)."""
 
     def __init__(
         self,

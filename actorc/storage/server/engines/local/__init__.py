@@ -4,38 +4,65 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 
 from actorc.storage.errors import IntegrityError, StorageError
-from actorc.storage.models import ANY, BucketInfo, Condition, ListQuery, ObjectInfo, ObjectPage
-from actorc.storage.server.engines.base import Engine, ObjectReader, Writer
-from actorc.storage.server.engines.verdicts import Clock
+from actorc.storage.models import (
+    ANY,
+    BucketInfo,
+    Condition,
+    DeleteResult,
+    ListQuery,
+    ObjectAttributes,
+    ObjectInfo,
+    ObjectPage,
+    PartInfo,
+    UploadPage,
+)
+from actorc.storage.rules import MiB
+from actorc.storage.server.engines.base import (
+    CopySource,
+    Engine,
+    ObjectReader,
+    ObjectWriter,
+    PartChoice,
+    PartWriter,
+)
+from actorc.storage.server.engines.verdicts import UPLOAD_TTL, Clock
 
-from .blobs import Blobs
+from .blobs import Blobs, HeldBlobs
 from .directory import DataDirectory
 from .faults import Health, explained
+from .fsck import Finding, fsck
 from .fsops import FsOps
 from .index import Index
-from .objects import INLINE_MAX, LocalReader, LocalWriter
+from .leadership import Leadership
 from .retention import Retention
-from .rows import Content
-from .sweep import Finding, Sweeper, fsck
+from .rows import Segment
+from .scrub import Progress, Scrubber
+from .streams import INLINE_MAX, LocalObjectWriter, LocalPartWriter, LocalReader
+from .sweep import Sweeper
 
 __all__ = ["INLINE_MAX", "Finding", "FsOps", "LocalEngine", "Retention"]
 
 _DEFAULT = Retention()
+_LEAST_SPARE = MiB
 
 
 class LocalEngine(Engine):
-    """An engine over a directory, which it holds alone.
+    """An engine over a directory, which it holds alone, or shares with other processes of its group.
 
     Args:
         path: The data directory; made if it does not exist.
         fsops: The disk.
         clock: Tells the time.
         retention: Which replaced generations stay readable.
+        upload_ttl: Seconds that a multipart upload stays after its beginning or its last part.
+        scrub_days: Days in which everything that is stored is read once and verified, in another one; 0: never.
+        group: What `share` returned in a process that this one inherited it from; the engine's from now on.
         sweep_interval: Seconds between sweeps in a thread of the engine's own; None sweeps only when asked to.
 
     Raises:
@@ -53,13 +80,16 @@ class LocalEngine(Engine):
         fsops: FsOps | None = None,
         clock: Clock = time.time,
         retention: Retention = _DEFAULT,
+        upload_ttl: float = UPLOAD_TTL,
+        scrub_days: float = 0.0,
+        group: int | None = None,
         sweep_interval: float | None = 60.0,
     ) -> None:
         self._fsops = fsops or FsOps()
         self._health = Health()
         self._closed = False
         with explained(), ExitStack() as undo:
-            self._directory = DataDirectory(Path(path), self._fsops)
+            self._directory = DataDirectory(Path(path), self._fsops, group)
             undo.callback(self._directory.close)
             self._blobs = Blobs(self._directory.blobs, self._directory.staging, self._fsops, self._health)
             self._index = Index(
@@ -69,11 +99,25 @@ class LocalEngine(Engine):
                 health=self._health,
                 clock=clock,
                 kept=retention,
+                upload_ttl=upload_ttl,
             )
             undo.pop_all()
-        self._sweeper = Sweeper(self._index, self._blobs, self._fsops, self._health)
+        self._leadership = Leadership(self._directory.jobs, self._health)
+        self._sweeper = Sweeper(self._index, self._blobs, self._health, self._leadership)
+        self._scrubber = Scrubber(self._index, self._blobs, self._fsops, self._leadership, clock=clock, days=scrub_days)
         if sweep_interval is not None:
             self._sweeper.start(sweep_interval)
+        if scrub_days:
+            self._scrubber.start()
+
+    def share(self) -> int:
+        """Close the engine without letting go of the directory.
+
+        Every process that inherits the descriptor returned may open the directory with it, until the last one of them
+        has ended or closed it. What must be done before the first of them opens it has been done.
+        """
+        self._close_index()
+        return self._directory.share()
 
     @property
     def healthy(self) -> bool:
@@ -92,11 +136,11 @@ class LocalEngine(Engine):
     def buckets(self) -> list[BucketInfo]:
         return self._index.buckets()
 
-    def writer(self, bucket: str, key: str, *, declared_size: int | None = None) -> Writer:
-        self._health.check()
+    def writer(self, bucket: str, key: str, *, declared_size: int | None = None) -> ObjectWriter:
+        self._check_writable()
         self._index.head_bucket(bucket)
-        return LocalWriter(
-            bucket, key, declared_size=declared_size, index=self._index, blobs=self._blobs, health=self._health
+        return LocalObjectWriter(
+            bucket, key, index=self._index, declared_size=declared_size, blobs=self._blobs, health=self._health
         )
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
@@ -118,6 +162,77 @@ class LocalEngine(Engine):
             self._sweeper.wake()
         return existed
 
+    def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
+        results = self._index.delete_many(bucket, keys, idempotency_key=idempotency_key)
+        self._sweeper.wake()
+        return results
+
+    def copy(
+        self,
+        source: CopySource,
+        bucket: str,
+        key: str,
+        attributes: ObjectAttributes | None = None,
+        condition: Condition = ANY,
+        *,
+        ttl: int | None = None,
+        idempotency_key: str = "",
+    ) -> ObjectInfo:
+        return self._index.copy(source, bucket, key, attributes, condition, ttl=ttl, idempotency_key=idempotency_key)
+
+    def create_upload(
+        self,
+        bucket: str,
+        key: str,
+        attributes: ObjectAttributes,
+        condition: Condition = ANY,
+        *,
+        idempotency_key: str = "",
+    ) -> str:
+        return self._index.uploads.create(bucket, key, attributes, condition, idempotency_key=idempotency_key)
+
+    def part_writer(
+        self, bucket: str, key: str, upload_id: str, number: int, *, declared_size: int | None = None
+    ) -> PartWriter:
+        self._check_writable()
+        self._index.uploads.check(bucket, key, upload_id)
+        return LocalPartWriter(
+            bucket,
+            key,
+            upload_id,
+            number,
+            index=self._index,
+            declared_size=declared_size,
+            blobs=self._blobs,
+            health=self._health,
+        )
+
+    def complete_upload(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        parts: Sequence[PartChoice],
+        condition: Condition = ANY,
+        *,
+        idempotency_key: str = "",
+    ) -> ObjectInfo:
+        return self._index.uploads.complete(bucket, key, upload_id, parts, condition, idempotency_key=idempotency_key)
+
+    def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        self._index.uploads.abort(bucket, key, upload_id)
+        self._sweeper.wake()
+
+    def list_parts(
+        self, bucket: str, key: str, upload_id: str, *, after_number: int = 0, limit: int = 1000
+    ) -> list[PartInfo]:
+        return self._index.uploads.parts(bucket, key, upload_id, after_number=after_number, limit=limit)
+
+    def list_uploads(
+        self, bucket: str, *, prefix: str = "", after: tuple[str, str] | None = None, limit: int = 1000
+    ) -> UploadPage:
+        return self._index.uploads.page(bucket, prefix=prefix, after=after, limit=limit)
+
     def page(self, query: ListQuery) -> ObjectPage:
         return self._index.page(query)
 
@@ -131,22 +246,48 @@ class LocalEngine(Engine):
         with self._index.reading() as connection:
             return list(fsck(connection, self._blobs, self._directory.staging))
 
+    @property
+    def damaged(self) -> int:
+        """How often content turned out to be damaged when it was verified in passing."""
+        return self._scrubber.progress().damaged
+
+    def scrub(self) -> Progress:
+        """Verify now what is left of a pass over everything stored; return how far that has come over time."""
+        with explained():
+            for _ in self._scrubber.blocks():
+                pass
+            return self._scrubber.progress()
+
     def close(self) -> None:
         """Finish running changes, leave everything in the database file itself, and let go of the directory."""
-        if self._closed:
-            return
-        self._closed = True
-        self._sweeper.stop()
-        self._index.close()
-        self._directory.close()
+        if not self._closed:
+            self._close_index()
+            self._directory.close()
 
-    def _open(self, info: ObjectInfo, content: Content) -> LocalReader | None:
-        """Return a reader, or None if the blob is not there: removed since it was looked up, or lost."""
+    def _check_writable(self) -> None:
+        """Refuse at once what could not be committed."""
+        self._health.check()
+        with explained():
+            try:
+                self._blobs.check_room(INLINE_MAX)
+            except OSError:
+                if self._index.spare() < _LEAST_SPARE:
+                    raise
+
+    def _close_index(self) -> None:
+        self._closed = True
+        self._scrubber.stop()
+        self._sweeper.stop()
+        self._leadership.close()
+        self._index.close()
+
+    def _open(self, info: ObjectInfo, segments: Sequence[Segment]) -> LocalReader | None:
+        """Return a reader, or None if a blob is not there: removed since it was looked up, or lost."""
         try:
             with explained():
-                descriptor = None if content.file is None else self._fsops.open(self._blobs.path(content.file))
+                held = HeldBlobs(self._blobs, [segment.file for segment in segments if segment.file is not None])
         except StorageError as error:
             if isinstance(error.__cause__, FileNotFoundError):
                 return None
             raise
-        return LocalReader(info, content, descriptor, self._blobs, self._fsops)
+        return LocalReader(info, segments, held)

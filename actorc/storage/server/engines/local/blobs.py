@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .faults import Health, is_full
@@ -15,6 +17,7 @@ from .fsops import FsOps
 
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 _NAME = re.compile(r"[0-9a-f]{32}")
+_FRESH = 60.0  # seconds in which a new staging file may not be locked yet by the one that made it
 
 
 class Blobs:
@@ -33,7 +36,6 @@ class Blobs:
         self._fsops = fsops
         self._health = health
         self._durable: set[Path] = set()  # directories whose own names are known to be on the medium
-        self._unsettled: set[str] = set()
 
     def stage(self, declared_size: int | None = None) -> StagedBlob:
         """Begin a file, with room for `declared_size` bytes reserved if that is known.
@@ -41,6 +43,7 @@ class Blobs:
         Raises:
             OSError: There is no room.
         """
+        self.check_room(declared_size or 0)
         name = secrets.token_hex(16)
         staged = StagedBlob(self, name, self._staging / name, self._fsops)
         if declared_size is not None:
@@ -51,23 +54,63 @@ class Blobs:
                 raise
         return staged
 
+    def check_room(self, size: int) -> None:
+        """Return if there is room for `size` more bytes.
+
+        Raises:
+            OSError: There is none.
+        """
+        if self._fsops.room(self.root) < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def path(self, name: str) -> Path:
         """Return where the blob of this name rests."""
         return self.root / name[:2] / name[2:4] / name
 
-    def settle(self, name: str) -> None:
-        """Note that the index knows by now whether it wants this blob."""
-        self._unsettled.discard(name)
+    def open(self, name: str) -> int:
+        """Open a blob for reading; return its descriptor."""
+        return self._fsops.open(self.path(name))
+
+    def read(self, descriptor: int, length: int, offset: int) -> bytes:
+        """Return `length` bytes from `offset` of an open blob; fewer only if it ends before."""
+        return self._fsops.read(descriptor, length, offset)
+
+    def read_anew(self, name: str, length: int, offset: int) -> bytes:
+        """Do as `read`, with a descriptor of its own."""
+        descriptor = self.open(name)
+        try:
+            return self.read(descriptor, length, offset)
+        finally:
+            os.close(descriptor)
+
+    def remove(self, guard: str, names: Sequence[str]) -> bool:
+        """Remove the blobs that one guards, and that one first; or return False because a reader holds them."""
+        with self._claimed(self.path(guard)) as free:
+            for name in dict.fromkeys((guard, *names)) if free else ():
+                self._fsops.unlink(self.path(name))
+        return free
 
     def shards(self) -> list[Path]:
         """Return the directories of the first level, in order of name."""
         return sorted(path for path in self.root.iterdir() if path.is_dir())
 
-    def settled(self, shard: Path) -> Iterator[list[str]]:
-        """Yield the names of the blobs in each directory of `shard`, without those still being committed."""
+    def names(self, shard: Path) -> Iterator[list[str]]:
+        """Yield the names of the blobs in each directory of `shard`."""
         for folder in sorted(path for path in shard.iterdir() if path.is_dir()):
-            names = [entry.name for entry in folder.iterdir() if self.is_ours(entry)]
-            yield [name for name in names if name not in self._unsettled]
+            yield [entry.name for entry in folder.iterdir() if self.is_ours(entry)]
+
+    def remove_orphan(self, name: str, is_wanted: Callable[[str], bool]) -> None:
+        """Remove a blob unless somebody is about to commit it, in whatever process, or has done so."""
+        with self._claimed(self.path(name)) as free:
+            if free and not is_wanted(name):
+                self._fsops.unlink(self.path(name))
+
+    def clear_staging(self) -> None:
+        """Remove what a process left in staging that was killed."""
+        for path in self._staging.iterdir():
+            with suppress(FileNotFoundError), self._claimed(path) as free:
+                if free and path.stat().st_mtime < time.time() - _FRESH:
+                    self._fsops.unlink(path)
 
     def is_ours(self, path: Path) -> bool:
         """Return whether `path` is the place of a blob."""
@@ -78,7 +121,6 @@ class Blobs:
         target = self.path(name)
         self._ensure(target.parent.parent)
         self._ensure(target.parent)
-        self._unsettled.add(name)
         self._fsops.rename(staged, target)
         return target
 
@@ -91,6 +133,19 @@ class Blobs:
                 self._health.lose(error)
             raise
 
+    @contextmanager
+    def _claimed(self, path: Path) -> Iterator[bool]:
+        """Yield whether nobody holds the file, or those that it guards; nobody comes to hold them meanwhile."""
+        try:
+            descriptor = self._fsops.open(path)
+        except FileNotFoundError:
+            yield True
+            return
+        try:
+            yield _locked(descriptor, fcntl.LOCK_EX)
+        finally:
+            os.close(descriptor)
+
     def _ensure(self, folder: Path) -> None:
         if folder in self._durable:
             return
@@ -100,7 +155,10 @@ class Blobs:
 
 
 class StagedBlob:
-    """A blob on its way: written, then published or dropped."""
+    """A blob on its way: written, then published or dropped.
+
+    Until then its file is held, wherever it is by then, so that no process takes it for one that nobody needs.
+    """
 
     def __init__(self, blobs: Blobs, name: str, path: Path, fsops: FsOps) -> None:
         self.name = name
@@ -111,6 +169,7 @@ class StagedBlob:
         self._reserved = 0
         self._published = False
         self._descriptor: int | None = fsops.create(path)
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def reserve(self, size: int) -> None:
         """Reserve room on the disk, if its file system can."""
@@ -125,6 +184,8 @@ class StagedBlob:
     def append(self, data: bytes | bytearray | memoryview) -> None:
         """Write `data` behind what is there."""
         assert self._descriptor is not None
+        if self._size + len(data) > self._reserved:
+            self._blobs.check_room(len(data))
         self._fsops.write(self._descriptor, data, self._size)
         self._size += len(data)
 
@@ -135,7 +196,6 @@ class StagedBlob:
         if self._reserved > self._size:
             self._fsops.truncate(self._descriptor, self._size)
         self._fsops.sync(self._descriptor)
-        self._close()
         self._path = self._blobs.accept(self._path, self.name)
         self._blobs.sync_directory(self._path.parent)
         self._published = True
@@ -147,16 +207,75 @@ class StagedBlob:
             self._path = None
 
     def drop(self) -> None:
-        """Remove the file, wherever it is by now. Never raises; what cannot be removed is swept later."""
-        self._close()
+        """Remove the file, wherever it is by now, and let go. Never raises; what cannot be removed is swept later."""
         path, self._path = self._path, None
         if path is not None:
             with suppress(OSError):
                 self._fsops.unlink(path)
-        self._blobs.settle(self.name)
-
-    def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             with suppress(OSError):
                 os.close(descriptor)
+
+
+class HeldBlobs:
+    """The blobs of one object, open for reading, of which none is removed meanwhile.
+
+    An open descriptor keeps a removed file readable. For an object of many files, one descriptor each would be too
+    many, so its readers share a lock on the first of them, and `Blobs.remove` leaves the group alone until they are
+    gone; the lock ends with the process that holds it.
+
+    Args:
+        blobs: Where they are.
+        names: Which, in order.
+
+    Raises:
+        FileNotFoundError: They have been removed already, or are lost.
+    """
+
+    def __init__(self, blobs: Blobs, names: Sequence[str]) -> None:
+        self._blobs = blobs
+        self._guard = names[0] if names else ""
+        self._open: dict[str, int] = {}
+        if names:
+            self._open[self._guard] = blobs.open(self._guard)
+        if len(names) > 1 and not self._hold(self._open[self._guard]):
+            self.close()
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._guard)
+
+    def read(self, name: str, length: int, offset: int, *, anew: bool = False) -> bytes:
+        """Return `length` bytes from `offset` of one of the blobs; fewer only if it ends before.
+
+        Args:
+            name: Which.
+            length: Bytes.
+            offset: Of the first byte.
+            anew: Open the file again, unless it was removed meanwhile: the descriptor is all there is of it then.
+        """
+        if anew:
+            with suppress(FileNotFoundError):
+                return self._blobs.read_anew(name, length, offset)
+        if name not in self._open:
+            self._close_all_but_guard()
+            self._open[name] = self._blobs.open(name)
+        return self._blobs.read(self._open[name], length, offset)
+
+    def close(self) -> None:
+        """Let go of them. Never raises."""
+        while self._open:
+            os.close(self._open.popitem()[1])
+
+    def _hold(self, guard: int) -> bool:
+        return _locked(guard, fcntl.LOCK_SH) and os.fstat(guard).st_nlink > 0
+
+    def _close_all_but_guard(self) -> None:
+        for name in self._open.keys() - {self._guard}:
+            os.close(self._open.pop(name))
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -29,14 +29,24 @@ class Commits:
     Args:
         connection: The writing connection; nothing else may use it.
         fsops: The disk.
-        seal: The last change of every transaction.
         health: Asked before each change, and lost when a commit leaves the state on disk unknown.
+        begin: The first change of every transaction.
+        seal: The last one.
     """
 
-    def __init__(self, connection: sqlite3.Connection, fsops: FsOps, health: Health, seal: Change[None]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        fsops: FsOps,
+        health: Health,
+        *,
+        begin: Change[None],
+        seal: Change[None],
+    ) -> None:
         self._connection = connection
         self._fsops = fsops
         self._health = health
+        self._begin = begin
         self._seal = seal
         self._turn = Condition()
         self._waiting: list[_Job[Any]] = []
@@ -52,7 +62,8 @@ class Commits:
 
         Raises:
             ResourceExhaustedError: The disk is full; nothing was changed.
-            StorageError: The engine is read-only or closed, or the disk failed.
+            ReadOnlyError: An earlier write failed and left the state on disk unknown.
+            StorageError: The engine is closed, or the disk failed.
         """
         job = _Job(change)
         batch: Sequence[_Job[Any]] = ()
@@ -102,6 +113,7 @@ class Commits:
         try:
             self._health.check()
             self._connection.execute("BEGIN IMMEDIATE")
+            self._begin(self._connection)
             for job in batch:
                 job.attempt(self._connection)
             self._seal(self._connection)
@@ -123,6 +135,9 @@ class Commits:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error as second:
             self._health.lose(second)
+        if isinstance(error, Exception) and is_full(error) and self._health.good:
+            # what the log then has room for again may be the delete that makes room for more
+            self._checkpoint("PASSIVE")
 
     def _checkpoint(self, mode: str) -> None:
         try:
@@ -163,7 +178,7 @@ class _Job(Generic[T]):
 
 def _told(error: BaseException) -> StorageError:
     if isinstance(error, StorageError):
-        return StorageError(error.message)
+        return type(error)(error.message)
     told = (
         explain(error)
         if isinstance(error, Exception)

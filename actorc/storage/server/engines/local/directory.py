@@ -15,38 +15,59 @@ from actorc.storage.errors import StorageError
 from .fsops import FsOps
 
 FORMAT_VERSION = 1
-_BESIDE_US = ("LOCK", "FORMAT.*", "endpoint.json*", "*.log", "lost+found", ".*")  # may be there before the first start
+_BESIDE_US = (
+    "LOCK",
+    "FORMAT.*",
+    "keys.json",
+    "endpoint.json*",
+    "*.log",
+    "lost+found",
+    ".*",
+)  # may be there before the first start
 
 
 class DataDirectory:
-    """A data directory, locked for this engine from construction to `close`.
+    """A data directory, locked for this engine, or the group it belongs to, from construction to `close`.
 
     Args:
         root: Made if it does not exist.
         fsops: The disk.
+        group: What `share` returned in a process that this one inherited it from; ours from now on.
 
     Raises:
         StorageError: Another engine has it, its format is unknown, or it holds something else.
     """
 
-    def __init__(self, root: Path, fsops: FsOps) -> None:
+    def __init__(self, root: Path, fsops: FsOps, group: int | None = None) -> None:
         self.root = root.absolute()
         self.blobs = self.root / "blobs"
         self.staging = self.root / "staging"
         self.database = self.root / "meta" / "meta.db"
+        self.jobs = self.root / "meta" / "jobs.lock"
         self._fsops = fsops
         self._make(self.root)
-        self._lock = _lock(self.root / "LOCK")
+        self._lock = _lock(self.root / "LOCK") if group is None else _inherited(self.root / "LOCK", group)
         try:
             self.store_id = self._identify()
             self._lay_out()
+            if group is None:
+                self._clear_staging()
         except BaseException:
             self.close()
             raise
 
+    def share(self) -> int:
+        """Return the lock instead of letting go of it: every process that inherits this descriptor has the directory.
+
+        It is free again when all of them have ended, or closed it.
+        """
+        lock, self._lock = self._lock, -1
+        return lock
+
     def close(self) -> None:
-        """Let another engine have the directory."""
-        os.close(self._lock)
+        """Let another engine have the directory, unless it is shared."""
+        if self._lock >= 0:
+            os.close(self._lock)
 
     def _make(self, path: Path) -> None:
         if path.is_dir():
@@ -99,8 +120,16 @@ class DataDirectory:
         for path in (self.blobs, self.staging, self.database.parent):
             self._fsops.make_directory(path)
         self._fsops.sync_directory(self.root)
+
+    def _clear_staging(self) -> None:
         for leftover in self.staging.iterdir():
             self._fsops.unlink(leftover)
+
+
+def _inherited(path: Path, lock: int) -> int:
+    if not os.path.samestat(path.stat(), os.fstat(lock)):
+        raise StorageError(f"{path.parent} is not the directory that was shared; start the server anew")
+    return lock
 
 
 def _lock(path: Path) -> int:

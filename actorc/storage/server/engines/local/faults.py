@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from actorc.storage.errors import ResourceExhaustedError, StorageError
+from actorc.storage.errors import ReadOnlyError, ResourceExhaustedError, StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -72,10 +72,10 @@ class Health:
         """Return if changes are accepted.
 
         Raises:
-            StorageError: They are not.
+            ReadOnlyError: They are not.
         """
         if self._failure:
-            raise StorageError(
+            raise ReadOnlyError(
                 f"the storage is read-only because a write to its disk failed ({self._failure}); "
                 "check the disk, then restart the server"
             )

@@ -12,6 +12,11 @@ import os
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Final
+
+from actorc.storage.rules import MiB
+
+_KEPT_FREE: Final = 64 * MiB  # more than the log of the index grows until it is carried over
 
 
 class FsOps:
@@ -93,6 +98,19 @@ class FsOps:
                 break
             data += more
         return data
+
+    def used(self, path: Path) -> int:
+        """Return how many bytes of the file system are taken, by whomever."""
+        system = os.statvfs(path)
+        return (system.f_blocks - system.f_bfree) * system.f_frsize
+
+    def room(self, path: Path) -> int:
+        """Return how many bytes of new data the file system has room for.
+
+        Some is kept free: on a disk that is full to the last byte the index could not even note what is deleted.
+        """
+        system = os.statvfs(path)
+        return system.f_bavail * system.f_frsize - min(_KEPT_FREE, system.f_blocks * system.f_frsize // 4)
 
     def free_fraction(self, path: Path) -> float:
         """Return how much of the file system is free for us, between 0 and 1."""

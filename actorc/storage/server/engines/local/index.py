@@ -1,42 +1,39 @@
-# ruff: noqa: D102, S608 (what the methods promise is said in base.py; only our own column names enter statements)
+# ruff: noqa: D102 (what the methods promise is said in base.py)
 """Names, generations and outcomes in SQLite: the only truth about what exists."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from actorc.storage.models import BucketInfo, Condition, ListQuery, ObjectAttributes, ObjectInfo, ObjectPage
-from actorc.storage.server.engines.verdicts import (
-    REMEMBERED_SECONDS,
-    Clock,
-    bucket_missing,
-    bucket_not_empty,
-    bucket_taken,
-    etag_of,
-    judge,
-    microseconds,
-    object_missing,
+from actorc.storage.models import (
+    BucketInfo,
+    Condition,
+    DeleteResult,
+    ListQuery,
+    ObjectAttributes,
+    ObjectInfo,
+    ObjectPage,
 )
+from actorc.storage.server.engines.base import CopySource
+from actorc.storage.server.engines.verdicts import Clock, bucket_missing, bucket_not_empty, bucket_taken, judge
 
-from . import listing, retention, schema
-from .commits import Commits
+from . import contents, listing, objects, schema, uploads
+from .commits import Change
 from .faults import Health, explained
 from .fsops import FsOps
+from .ledger import Ledger
+from .objects import Objects, bucket_id
 from .retention import Retention
-from .rows import FIELDS, Content, bucket_info, call_id, object_info, pack_sums, unpack_sums
+from .rows import ALIVE, Segment, bucket_info, call_id, object_info
+from .uploads import Uploads
+
+T = TypeVar("T")
 
 _BATCH = 500
-_FOREVER = 1 << 62
-
-_SURVEY = """
-SELECT bucket.id, generation, size, crc32c, content_id, (SELECT result FROM outcome WHERE call = ? AND at_us > ?)
-FROM (SELECT 1) LEFT JOIN bucket ON name = ? LEFT JOIN object ON bucket_id = bucket.id AND key = ?
-"""
 
 
 class Index:
@@ -49,31 +46,41 @@ class Index:
         health: Shared with whatever else writes to the disk.
         clock: Tells the time.
         kept: Which replaced generations are retained.
+        upload_ttl: Seconds that a multipart upload stays after its beginning or its last part.
+
+    Attributes:
+        uploads: The multipart uploads.
     """
 
     def __init__(
-        self, path: Path, store_id: str, *, fsops: FsOps, health: Health, clock: Clock, kept: Retention
+        self,
+        path: Path,
+        store_id: str,
+        *,
+        fsops: FsOps,
+        health: Health,
+        clock: Clock,
+        kept: Retention,
+        upload_ttl: float,
     ) -> None:
         self._path = path
-        self._fsops = fsops
-        self._clock = clock
-        self._kept = kept
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         connection = schema.connect(path)
         try:
             schema.create(connection, store_id)
-            self._generation = int(str(schema.read_meta(connection, "generation")))
+            self._ledger = Ledger(connection, fsops, health, clock)
             fsops.sync_directory(path.parent)
         except BaseException:
             connection.close()
             raise
-        self._commits = Commits(connection, fsops, health, self._seal)
+        self._objects = Objects(self._ledger, kept, fsops, path)
+        self.uploads = Uploads(self._ledger, self._objects, self.reading, upload_ttl)
 
     def close(self) -> None:
         """Finish running changes and close every connection."""
         self._closed = True
-        self._commits.close()
+        self._ledger.commits.close()
         while self._idle:
             self._idle.pop().close()
 
@@ -90,37 +97,41 @@ class Index:
                 else:
                     self._idle.append(connection)
 
-    def create_bucket(self, bucket: str, *, exist_ok: bool, idempotency_key: str) -> BucketInfo:
-        call = call_id("create_bucket", bucket, idempotency_key)
+    def run(self, change: Change[T]) -> T:
+        """Return what a change of the caller's own returned, once it is on the medium."""
+        return self._ledger.run(change)
 
-        def change(connection: sqlite3.Connection) -> BucketInfo:
-            created_us = self._recall(connection, call)
-            if created_us is not None:
-                return bucket_info((bucket, created_us))
-            row = connection.execute("SELECT name, created_us FROM bucket WHERE name = ?", (bucket,)).fetchone()
+    def spare(self) -> int:
+        """Return the bytes of the database file that nothing uses any more, and that the next rows will."""
+        with self.reading() as connection:
+            pages = connection.execute("PRAGMA freelist_count").fetchone()[0]
+            return int(pages) * int(connection.execute("PRAGMA page_size").fetchone()[0])
+
+    def create_bucket(self, bucket: str, *, exist_ok: bool, idempotency_key: str) -> BucketInfo:
+        def change(connection: sqlite3.Connection) -> int:
+            row = connection.execute("SELECT created_us FROM bucket WHERE name = ?", (bucket,)).fetchone()
             if row and not exist_ok:
                 raise bucket_taken(bucket)
             if not row:
-                row = bucket, self._now()
-                connection.execute("INSERT INTO bucket (name, created_us) VALUES (?, ?)", row)
-            self._remember(connection, call, row[1])
-            return bucket_info(row)
+                row = (self._ledger.now(),)
+                connection.execute("INSERT INTO bucket (name, created_us) VALUES (?, ?)", (bucket, *row))
+            return int(row[0])
 
-        return self._commits.run(change)
+        created_us, _ = self._ledger.once(call_id("create_bucket", bucket, idempotency_key), change)
+        return bucket_info((bucket, created_us))
 
     def delete_bucket(self, bucket: str, *, idempotency_key: str) -> None:
-        call = call_id("delete_bucket", bucket, idempotency_key)
-
-        def change(connection: sqlite3.Connection) -> None:
-            if self._recall(connection, call):
-                return
-            bucket_id = _bucket_id(connection, bucket)
-            if connection.execute("SELECT 1 FROM object WHERE bucket_id = ? LIMIT 1", (bucket_id,)).fetchone():
+        def change(connection: sqlite3.Connection) -> bool:
+            found = bucket_id(connection, bucket)
+            holds = f"SELECT 1 FROM object WHERE bucket_id = :bucket AND {ALIVE} LIMIT 1"  # noqa: S608 (our own text)
+            if connection.execute(holds, {"bucket": found, "now": self._ledger.now()}).fetchone():
                 raise bucket_not_empty(bucket)
-            connection.execute("DELETE FROM bucket WHERE id = ?", (bucket_id,))
-            self._remember(connection, call, "deleted")
+            objects.drop_all(connection, found)
+            uploads.drop_all(connection, found)
+            connection.execute("DELETE FROM bucket WHERE id = ?", (found,))
+            return True
 
-        self._commits.run(change)
+        self._ledger.once(call_id("delete_bucket", bucket, idempotency_key), change)
 
     def head_bucket(self, bucket: str) -> BucketInfo:
         with self.reading() as connection:
@@ -138,180 +149,111 @@ class Index:
         self,
         bucket: str,
         key: str,
-        content: Content,
+        segment: Segment,
         *,
-        size: int,
         crc32c: int,
         attributes: ObjectAttributes,
         condition: Condition,
         idempotency_key: str,
     ) -> tuple[ObjectInfo, bool]:
-        """Publish `content`; return the object, and False instead of True if an earlier call had done so."""
-        call, name, sums = call_id("commit", bucket, key, idempotency_key), key.encode(), pack_sums(content.sums)
-        metadata = json.dumps(dict(attributes.metadata), ensure_ascii=False)
+        """Publish `segment`; return the object, and False instead of True if an earlier call had done so."""
 
-        def change(connection: sqlite3.Connection) -> tuple[ObjectInfo, bool]:
-            bucket_id, *present, earlier = self._survey(connection, bucket, name, call)
-            if earlier is not None:
-                return object_info(bucket, key, tuple(json.loads(earlier))), False
-            _judge(condition, bucket, key, bucket_id, present)
-            if present[0] is not None:
-                self._retire(connection, bucket_id, name, size=present[1], content_id=present[3])
-            fields = self._next_generation(), size, crc32c, attributes.content_type, metadata, self._now()
-            content_id = connection.execute(
-                "INSERT INTO content (file, sums, data) VALUES (?, ?, ?)", (content.file, sums, content.data)
-            ).lastrowid
-            connection.execute(
-                "INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (bucket_id, name, *fields, content_id),
-            )
-            self._remember(connection, call, fields)
-            return object_info(bucket, key, fields), True
+        def change(connection: sqlite3.Connection) -> tuple[Any, ...]:
+            place = self._objects.place(connection, bucket, key, condition)
+            content_id = contents.add(connection, segment)
+            return self._objects.publish(connection, place, content_id, attributes, size=segment.size, crc32c=crc32c)
 
-        return self._commits.run(change)
+        fields, is_new = self._ledger.once(call_id("commit", bucket, key, idempotency_key), change, tuple)
+        return object_info(bucket, key, fields), is_new
+
+    def copy(
+        self,
+        source: CopySource,
+        bucket: str,
+        key: str,
+        attributes: ObjectAttributes | None,
+        condition: Condition,
+        *,
+        ttl: int | None,
+        idempotency_key: str,
+    ) -> ObjectInfo:
+        def change(connection: sqlite3.Connection) -> tuple[Any, ...]:
+            info, content_id = self._objects.find(connection, source.bucket, source.key, source.generation)
+            judge(Condition(if_match=source.if_match), info.etag, source.bucket, source.key)
+            place = self._objects.place(connection, bucket, key, condition)
+            contents.share(connection, content_id)
+            described = attributes or info
+            kept = ObjectAttributes(content_type=described.content_type, metadata=described.metadata, ttl=ttl)
+            return self._objects.publish(connection, place, content_id, kept, size=info.size, crc32c=info.crc32c)
+
+        call = call_id("copy", source.bucket, source.key, bucket, key, idempotency_key)
+        return object_info(bucket, key, self._ledger.once(call, change, tuple)[0])
 
     def delete(self, bucket: str, key: str, condition: Condition, *, idempotency_key: str) -> bool:
-        call, name = call_id("delete", bucket, key, idempotency_key), key.encode()
-
         def change(connection: sqlite3.Connection) -> bool:
-            bucket_id, *present, earlier = self._survey(connection, bucket, name, call)
-            if earlier is not None:
-                return bool(json.loads(earlier))
-            _judge(condition, bucket, key, bucket_id, present)
-            existed = present[0] is not None
-            if existed:
-                connection.execute("DELETE FROM object WHERE bucket_id = ? AND key = ?", (bucket_id, name))
-                retention.drop_content(connection, present[3])
-                retention.forget(connection, bucket_id, name)
-            self._remember(connection, call, existed)
-            return existed
+            return self._delete(connection, bucket, key, condition)
 
-        return self._commits.run(change)
+        return self._ledger.once(call_id("delete", bucket, key, idempotency_key), change)[0]
+
+    def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str) -> list[DeleteResult]:
+        def change(connection: sqlite3.Connection) -> list[bool]:
+            bucket_id(connection, bucket)
+            return [self._delete(connection, bucket, key) for key in keys]
+
+        deleted, _ = self._ledger.once(call_id("delete_many", bucket, *keys, idempotency_key), change)
+        return [DeleteResult(key=key, deleted=existed) for key, existed in zip(keys, deleted, strict=True)]
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         with self.reading() as connection:
-            row = connection.execute(
-                f"SELECT {FIELDS} FROM bucket JOIN object ON bucket_id = bucket.id WHERE name = ? AND key = ?",
-                (bucket, key.encode()),
-            ).fetchone()
-            if row is None:
-                _bucket_id(connection, bucket)
-                raise object_missing(bucket, key)
-        return object_info(bucket, key, row)
+            return self._objects.find(connection, bucket, key)[0]
 
-    def find(self, bucket: str, key: str, generation: int | None) -> tuple[ObjectInfo, Content]:
+    def find(self, bucket: str, key: str, generation: int | None) -> tuple[ObjectInfo, tuple[Segment, ...]]:
         """Return the present object, or a generation of it that is still there, and where its bytes are."""
         with self.reading() as connection:
-            row = _find(connection, "object", bucket, key, 0)
-            if row and generation not in {None, row[0]}:
-                row = _find(connection, "retained", bucket, key, self._now(), generation)
-            if row is None:
-                _bucket_id(connection, bucket)
-                raise object_missing(bucket, key, generation)
-        *fields, file, sums, data = row
-        return object_info(bucket, key, tuple(fields)), Content(file=file, sums=unpack_sums(sums), data=data)
+            connection.execute("BEGIN")
+            try:
+                info, content_id = self._objects.find(connection, bucket, key, generation)
+                return info, contents.load(connection, content_id)
+            finally:
+                connection.execute("COMMIT")
 
     def page(self, query: ListQuery) -> ObjectPage:
         with self.reading() as connection:
-            return listing.page(connection, _bucket_id(connection, query.bucket), query)
+            return listing.page(connection, bucket_id(connection, query.bucket), query, self._ledger.now())
 
-    def garbage(self) -> list[str]:
-        """Return the names of blobs that nothing refers to any more."""
+    def garbage(self, after: tuple[str, str]) -> list[tuple[str, str]]:
+        """Return blobs behind `after` that nothing refers to any more, each with the one whose readers hold it."""
         with self.reading() as connection:
-            return [name for (name,) in connection.execute("SELECT file FROM garbage LIMIT ?", (_BATCH,)).fetchall()]
+            return connection.execute(
+                "SELECT guard, file FROM garbage WHERE (guard, file) > (?, ?) ORDER BY guard, file LIMIT ?",
+                (*after, _BATCH),
+            ).fetchall()
 
     def forget_garbage(self, names: Iterable[str]) -> None:
         """Note that these blobs are gone."""
         rows = [(name,) for name in names]
-        self._commits.run(lambda connection: connection.executemany("DELETE FROM garbage WHERE file = ?", rows))
+        self._ledger.run(lambda connection: connection.executemany("DELETE FROM garbage WHERE file = ?", rows))
 
     def unknown(self, names: Iterable[str]) -> list[str]:
-        """Return those of `names` that are no blob of any object, nor garbage on record."""
+        """Return those of `names` that are no blob of any content, nor garbage on record."""
         with self.reading() as connection:
             find = "SELECT 1 FROM content WHERE file = :name UNION ALL SELECT 1 FROM garbage WHERE file = :name"
             return [name for name in names if not connection.execute(find, {"name": name}).fetchone()]
 
     def expire(self) -> bool:
         """Drop some of what was kept for a while; return whether there may be more."""
-        until = self._now() if self._has_room() else _FOREVER
 
         def change(connection: sqlite3.Connection) -> bool:
-            more = retention.expire(connection, until)
-            forgotten = connection.execute(
-                "DELETE FROM outcome WHERE id IN (SELECT id FROM outcome ORDER BY id LIMIT ?) AND at_us <= ?",
-                (_BATCH, self._now() - REMEMBERED_SECONDS * 1_000_000),
-            ).rowcount
-            return more or forgotten == _BATCH
+            tasks = self._objects.expire, self.uploads.expire, self._ledger.forget
+            more = [task(connection, _BATCH) for task in tasks]
+            return any(more)
 
-        return self._commits.run(change)
+        return self._ledger.run(change)
 
-    def _survey(self, connection: sqlite3.Connection, bucket: str, key: bytes, call: bytes) -> tuple[Any, ...]:
-        """Return bucket id, the present generation, size, crc32c and content id, and what `call` returned earlier."""
-        oldest = self._now() - REMEMBERED_SECONDS * 1_000_000
-        row: tuple[Any, ...] = connection.execute(_SURVEY, (call, oldest, bucket, key)).fetchone()
-        return row
-
-    def _retire(
-        self, connection: sqlite3.Connection, bucket_id: int, key: bytes, *, size: int, content_id: int
-    ) -> None:
-        if size > self._kept.max_bytes or not self._has_room():
-            retention.drop_content(connection, content_id)
-            return
-        expires_us = self._now() + int(self._kept.seconds * 1_000_000)
-        retention.replace(connection, bucket_id, key, content_id, size, expires_us)
-        retention.limit(connection, self._kept.max_bytes)
-
-    def _next_generation(self) -> int:
-        self._generation = max(self._now(), self._generation + 1)
-        return self._generation
-
-    def _seal(self, connection: sqlite3.Connection) -> None:
-        connection.execute(
-            "UPDATE meta SET value = :last WHERE name = 'generation' AND value < :last", {"last": self._generation}
-        )
-
-    def _recall(self, connection: sqlite3.Connection, call: bytes) -> Any:
-        if not call:
-            return None
-        oldest = self._now() - REMEMBERED_SECONDS * 1_000_000
-        row = connection.execute("SELECT result FROM outcome WHERE call = ? AND at_us > ?", (call, oldest)).fetchone()
-        return json.loads(row[0]) if row else None
-
-    def _remember(self, connection: sqlite3.Connection, call: bytes, result: object) -> None:
-        if call:
-            connection.execute(
-                "INSERT OR REPLACE INTO outcome (call, at_us, result) VALUES (?, ?, ?)",
-                (call, self._now(), json.dumps(result, ensure_ascii=False)),
-            )
-
-    def _has_room(self) -> bool:
-        return self._fsops.free_fraction(self._path) >= self._kept.min_free
-
-    def _now(self) -> int:
-        return microseconds(self._clock)
-
-
-def _bucket_id(connection: sqlite3.Connection, bucket: str) -> int:
-    row = connection.execute("SELECT id FROM bucket WHERE name = ?", (bucket,)).fetchone()
-    if row is None:
-        raise bucket_missing(bucket)
-    return int(row[0])
-
-
-def _judge(condition: Condition, bucket: str, key: str, bucket_id: int | None, present: Sequence[int]) -> None:
-    if bucket_id is None:
-        raise bucket_missing(bucket)
-    generation, _, crc, _ = present
-    judge(condition, None if generation is None else etag_of(generation, crc), bucket, key)
-
-
-def _find(
-    connection: sqlite3.Connection, table: str, bucket: str, key: str, now_us: int, generation: int | None = None
-) -> tuple[Any, ...] | None:
-    pinned = "AND generation = :generation AND expires_us > :now" if table == "retained" else ""
-    row: tuple[Any, ...] | None = connection.execute(
-        f"SELECT {FIELDS}, file, sums, data FROM bucket JOIN {table} ON bucket_id = bucket.id"
-        f" JOIN content ON content.id = content_id WHERE name = :bucket AND key = :key {pinned}",
-        {"bucket": bucket, "key": key.encode(), "generation": generation, "now": now_us},
-    ).fetchone()
-    return row
+    def _delete(
+        self, connection: sqlite3.Connection, bucket: str, key: str, condition: Condition | None = None
+    ) -> bool:
+        place = self._objects.place(connection, bucket, key, *([condition] if condition else ()))
+        if place.present:
+            objects.remove(connection, place.bucket_id, place.name, place.present.content_id)
+        return place.present is not None

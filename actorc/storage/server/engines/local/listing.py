@@ -3,7 +3,7 @@
 
 Each step of the recursion asks the primary key for the least key at or behind a bound. The next bound is right behind
 that key, or, if the key is rolled up, behind everything its common prefix covers: a page costs as many seeks as it
-has names, whatever lies beneath them.
+has names, whatever lies beneath them. Objects whose time is over are stepped over until they are swept.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from operator import itemgetter
 from actorc.storage.models import ListQuery, ObjectInfo, ObjectPage
 from actorc.storage.server.engines.listing import Span, successor
 
-from .rows import FIELDS, object_info
+from .rows import ALIVE, FIELDS, object_info
 
 _FLAT = f"""
-SELECT key, {FIELDS} FROM object WHERE bucket_id = :bucket AND key >= :lower AND key < :upper ORDER BY key LIMIT :limit
+SELECT key, {FIELDS} FROM object WHERE bucket_id = :bucket AND key >= :lower AND key < :upper AND {ALIVE}
+ORDER BY key LIMIT :limit
 """
 
 # found: position of the delimiter behind the prefix, counted from 1; 0 if the key stands for itself
 _ROLLED = f"""
 WITH RECURSIVE walk (key) AS (
     SELECT (
-        SELECT key FROM object WHERE bucket_id = :bucket AND key >= :lower AND key < :upper ORDER BY key LIMIT 1
+        SELECT key FROM object WHERE bucket_id = :bucket AND key >= :lower AND key < :upper AND {ALIVE}
+        ORDER BY key LIMIT 1
     )
     UNION ALL
     SELECT (
         SELECT object.key FROM object
-        WHERE bucket_id = :bucket AND object.key < :upper AND object.key >= CAST(
+        WHERE bucket_id = :bucket AND {ALIVE} AND object.key < :upper AND object.key >= CAST(
             CASE instr(substr(walk.key, :behind), :delimiter)
                 WHEN 0 THEN walk.key || x'00'
                 ELSE substr(walk.key, 1, :behind - 2 + instr(substr(walk.key, :behind), :delimiter)) || :successor
@@ -46,10 +48,11 @@ LEFT JOIN object ON name.found = 0 AND object.bucket_id = :bucket AND object.key
 """
 
 
-def page(connection: sqlite3.Connection, bucket_id: int, query: ListQuery) -> ObjectPage:
-    """Return the first `query.limit` names behind `query.after`."""
+def page(connection: sqlite3.Connection, bucket_id: int, query: ListQuery, now_us: int) -> ObjectPage:
+    """Return the first `query.limit` names behind `query.after` of objects that are there at `now_us`."""
     span = Span.of(query)
     values: dict[str, int | bytes] = {
+        "now": now_us,
         "bucket": bucket_id,
         "lower": span.lower,
         "upper": span.upper,

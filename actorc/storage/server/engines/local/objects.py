@@ -1,199 +1,185 @@
-# ruff: noqa: D102 (what the methods promise is said in base.py)
-"""One object on its way in, and one open for reading."""
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+"""The present generation of every key: judged, replaced, removed and expired inside a transaction of the caller."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from actorc.storage._checksum import BlockSums, crc32c
-from actorc.storage.errors import IntegrityError, StorageError
-from actorc.storage.models import ANY, WHOLE, ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo
-from actorc.storage.rules import BLOCK_SIZE, KiB
-from actorc.storage.server.engines.base import ObjectReader, Writer
-from actorc.storage.server.engines.blocks import block_length, cut
+from actorc.storage.models import Condition, ObjectAttributes, ObjectInfo
+from actorc.storage.server.engines.verdicts import bucket_missing, etag_of, expiry, judge, object_missing
 
-from .blobs import Blobs, StagedBlob
-from .faults import Health, explained
+from . import contents, retention
 from .fsops import FsOps
-from .index import Index
-from .rows import Content
+from .ledger import Ledger
+from .retention import Retention
+from .rows import ALIVE, FIELDS, object_info, pack_metadata
 
-INLINE_MAX = 16 * KiB
-"""Bytes; objects up to this size live in the index, so that storing one costs a single sync."""
-
-
-class LocalWriter(Writer):
-    """Holds a small object in memory and a larger one in a staging file.
-
-    Args:
-        bucket: Where it goes.
-        key: Where it goes.
-        declared_size: Room to reserve on the disk, in bytes.
-        index: Where it is published.
-        blobs: Where its bytes go if they are many.
-        health: Says after a failed commit whether it can still be told what is on the disk.
-    """
-
-    def __init__(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        declared_size: int | None,
-        index: Index,
-        blobs: Blobs,
-        health: Health,
-    ) -> None:
-        self._name = (bucket, key)
-        self._index = index
-        self._blobs = blobs
-        self._health = health
-        self._sums = BlockSums()
-        self._small = bytearray()
-        self._staged: StagedBlob | None = None
-        self._open = True
-        if declared_size is not None and declared_size > INLINE_MAX:
-            with explained():
-                self._staged = blobs.stage(declared_size)
-
-    def write(self, data: bytes | memoryview, crc32c: int) -> None:
-        self._check_open()
-        try:
-            with explained():
-                self._append(data)
-        except BaseException:
-            self.abort()
-            raise
-        self._sums.add(data, crc32c)
-
-    @property
-    def size(self) -> int:
-        return self._sums.size
-
-    def checksum(self) -> int:
-        return self._sums.whole()
-
-    def commit(
-        self, attributes: ObjectAttributes, condition: Condition = ANY, *, idempotency_key: str = ""
-    ) -> ObjectInfo:
-        self._check_open()
-        try:
-            with explained():
-                info, is_new = self._publish(attributes, condition, idempotency_key)
-        except Exception:
-            if not self._health.good:
-                self._keep()  # the failed commit may be on the disk all the same
-            self.abort()
-            raise
-        except BaseException:
-            self._keep()  # interrupted, perhaps behind the commit
-            self.abort()
-            raise
-        if is_new:
-            self._keep()
-        self.abort()
-        return info
-
-    def abort(self) -> None:
-        self._open = False
-        self._small = bytearray()
-        staged, self._staged = self._staged, None
-        if staged is not None:
-            staged.drop()
-
-    def _append(self, data: bytes | memoryview) -> None:
-        if self._staged is None:
-            if len(self._small) + len(data) <= INLINE_MAX:
-                self._small += data
-                return
-            self._staged = self._blobs.stage()
-            self._staged.append(self._small)
-        self._staged.append(data)
-
-    def _publish(
-        self, attributes: ObjectAttributes, condition: Condition, idempotency_key: str
-    ) -> tuple[ObjectInfo, bool]:
-        sums = tuple(self._sums.blocks())
-        if self._staged is None:
-            content = Content(sums=sums, data=bytes(self._small))
-        else:
-            content = Content(sums=sums, file=self._staged.publish())
-        return self._index.put(
-            *self._name,
-            content,
-            size=self._sums.size,
-            crc32c=self._sums.whole(),
-            attributes=attributes,
-            condition=condition,
-            idempotency_key=idempotency_key,
-        )
-
-    def _keep(self) -> None:
-        if self._staged is not None:
-            self._staged.keep()
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise StorageError("the writer was committed or aborted before; begin a new one", None, *self._name)
+_FOREVER = 1 << 62
 
 
-class LocalReader(ObjectReader):
-    """Reads blocks and proves each before it is handed out.
+class Present(NamedTuple):
+    """The generation of an object that is there."""
+
+    generation: int
+    size: int
+    crc32c: int
+    content_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an object of a key goes, and what is there."""
+
+    bucket_id: int
+    name: bytes
+    present: Present | None
+
+
+class Objects:
+    """Changes the objects of the index.
 
     Args:
-        info: The generation.
-        content: Where its bytes are.
-        descriptor: The open blob, owned by this reader from now on; None if the bytes are inline.
-        blobs: Where the blob can be opened anew.
+        ledger: Tells the time and numbers generations.
+        kept: Which replaced generations are retained.
         fsops: The disk.
+        path: Something on it.
     """
 
-    def __init__(self, info: ObjectInfo, content: Content, descriptor: int | None, blobs: Blobs, fsops: FsOps) -> None:
-        self.info = info
-        self._content = content
-        self._descriptor = descriptor
-        self._blobs = blobs
+    def __init__(self, ledger: Ledger, kept: Retention, fsops: FsOps, path: Path) -> None:
+        self._ledger = ledger
+        self._kept = kept
         self._fsops = fsops
-        self._open = True
+        self._path = path
 
-    def chunks(self, part: ByteRange = WHOLE) -> Iterator[Chunk]:
-        return cut(part, self.info.size, self._content.sums, self._block)
+    def place(self, connection: sqlite3.Connection, bucket: str, key: str, *conditions: Condition) -> Place:
+        """Return where an object goes, if the one that is there meets the conditions.
 
-    def close(self) -> None:
-        self._open = False
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            os.close(descriptor)
+        Raises:
+            BucketNotFoundError: There is no such bucket.
+            AlreadyExistsError: A condition says `if_absent` and the key is taken.
+            PreconditionFailedError: A condition demands another etag.
+        """
+        name = key.encode()
+        row = connection.execute(
+            "SELECT bucket.id, expires_us, generation, size, crc32c, content_id"
+            " FROM bucket LEFT JOIN object ON bucket_id = bucket.id AND key = ? WHERE name = ?",
+            (name, bucket),
+        ).fetchone()
+        if row is None:
+            raise bucket_missing(bucket)
+        bucket_id, expires_us, *fields = row
+        present = None if fields[0] is None else Present(*fields)
+        if present and expires_us is not None and expires_us <= self._ledger.now():
+            remove(connection, bucket_id, name, present.content_id)
+            present = None
+        for condition in conditions:
+            judge(condition, etag_of(present.generation, present.crc32c) if present else None, bucket, key)
+        return Place(bucket_id, name, present)
 
-    def _block(self, index: int) -> bytes:
-        if not self._open:
-            raise StorageError("the reader is closed; open the object anew", None, self.info.bucket, self.info.key)
-        with explained():
-            for load in (self._load, self._load_anew):
-                data = load(index)
-                if len(data) == block_length(self.info.size, index) and crc32c(data) == self._content.sums[index]:
-                    return data
-        raise IntegrityError(
-            f"block {index} of the object is damaged on the disk of the server; write the object again",
-            self.info.bucket,
-            self.info.key,
+    def publish(
+        self,
+        connection: sqlite3.Connection,
+        place: Place,
+        content_id: int,
+        attributes: ObjectAttributes,
+        *,
+        size: int,
+        crc32c: int,
+    ) -> tuple[Any, ...]:
+        """Make an object of content, which it takes a reference of; return its row of `FIELDS`."""
+        if place.present:
+            self._retire(connection, place, place.present)
+        now = self._ledger.now()
+        fields = (
+            self._ledger.next_generation(),
+            size,
+            crc32c,
+            attributes.content_type,
+            pack_metadata(attributes.metadata),
+            now,
+            expiry(attributes.ttl, now),
         )
+        connection.execute(
+            "INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (place.bucket_id, place.name, *fields, content_id),
+        )
+        return fields
 
-    def _load(self, index: int) -> bytes:
-        if self._descriptor is None:
-            assert self._content.data is not None
-            return self._content.data
-        return self._fsops.read(self._descriptor, block_length(self.info.size, index), index * BLOCK_SIZE)
+    def find(
+        self, connection: sqlite3.Connection, bucket: str, key: str, generation: int | None = None
+    ) -> tuple[ObjectInfo, int]:
+        """Return the present object, or a generation of it that is still there, and its content.
 
-    def _load_anew(self, index: int) -> bytes:
-        if self._content.file is None:
-            return b""
-        try:
-            descriptor = self._fsops.open(self._blobs.path(self._content.file))
-        except FileNotFoundError:  # replaced or deleted meanwhile: the open descriptor is all there is
-            return self._load(index)
-        try:
-            return self._fsops.read(descriptor, block_length(self.info.size, index), index * BLOCK_SIZE)
-        finally:
-            os.close(descriptor)
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        row = self._row(connection, "object", bucket, key)
+        if row and generation not in {None, row[1]}:
+            row = self._row(connection, "retained", bucket, key, generation)
+        if row is None:
+            bucket_id(connection, bucket)
+            raise object_missing(bucket, key, generation)
+        content_id, *fields = row
+        return object_info(bucket, key, tuple(fields)), content_id
+
+    def expire(self, connection: sqlite3.Connection, limit: int) -> bool:
+        """Remove some of the objects and retained generations whose time is over; return whether there may be more."""
+        until = self._ledger.now() if self._has_room() else _FOREVER
+        more = retention.expire(connection, until)
+        rows = connection.execute(
+            "SELECT bucket_id, key, content_id FROM object WHERE expires_us <= ? LIMIT ?", (self._ledger.now(), limit)
+        ).fetchall()
+        for row in rows:
+            remove(connection, *row)
+        return more or len(rows) == limit
+
+    def _row(
+        self, connection: sqlite3.Connection, table: str, bucket: str, key: str, generation: int | None = None
+    ) -> tuple[Any, ...] | None:
+        pinned = "AND generation = :generation AND until_us > :now" if table == "retained" else ""
+        row: tuple[Any, ...] | None = connection.execute(
+            f"SELECT content_id, {FIELDS} FROM bucket JOIN {table} ON bucket_id = bucket.id"
+            f" WHERE name = :bucket AND key = :key AND {ALIVE} {pinned}",
+            {"bucket": bucket, "key": key.encode(), "generation": generation, "now": self._ledger.now()},
+        ).fetchone()
+        return row
+
+    def _retire(self, connection: sqlite3.Connection, place: Place, present: Present) -> None:
+        if present.size > self._kept.max_bytes or not self._has_room():
+            contents.drop(connection, present.content_id)
+            return
+        until_us = self._ledger.now() + int(self._kept.seconds * 1_000_000)
+        retention.replace(connection, place.bucket_id, place.name, present.size, until_us)
+        retention.limit(connection, self._kept.max_bytes)
+
+    def _has_room(self) -> bool:
+        return self._fsops.free_fraction(self._path) >= self._kept.min_free
+
+
+def remove(connection: sqlite3.Connection, bucket_id: int, name: bytes, content_id: int) -> None:
+    """Remove an object and every retained generation of it."""
+    connection.execute("DELETE FROM object WHERE bucket_id = ? AND key = ?", (bucket_id, name))
+    contents.drop(connection, content_id)
+    retention.forget(connection, bucket_id, name)
+
+
+def bucket_id(connection: sqlite3.Connection, bucket: str) -> int:
+    """Return the id of a bucket.
+
+    Raises:
+        BucketNotFoundError: There is no such bucket.
+    """
+    row = connection.execute("SELECT id FROM bucket WHERE name = ?", (bucket,)).fetchone()
+    if row is None:
+        raise bucket_missing(bucket)
+    return int(row[0])
+
+
+def drop_all(connection: sqlite3.Connection, bucket: int) -> None:
+    """Remove every object of a bucket."""
+    rows = connection.execute("SELECT key, content_id FROM object WHERE bucket_id = ?", (bucket,)).fetchall()
+    for name, content_id in rows:
+        remove(connection, bucket, name, content_id)

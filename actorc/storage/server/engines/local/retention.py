@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from actorc.storage.rules import GiB, KiB
 
+from . import contents
 from .rows import FIELDS
 from .schema import read_meta
 
@@ -26,14 +27,13 @@ class Retention:
     """Fraction of the disk that must be free; below, nothing is retained."""
 
 
-def replace(
-    connection: sqlite3.Connection, bucket_id: int, key: bytes, content_id: int, size: int, expires_us: int
-) -> None:
-    """Retain the present generation of an object, which is about to be replaced."""
+def replace(connection: sqlite3.Connection, bucket_id: int, key: bytes, size: int, until_us: int) -> None:
+    """Retain the present generation of an object, which is about to be replaced, and its reference to the content."""
     charge = max(size, _LEAST_CHARGE)
     connection.execute(
-        f"INSERT INTO retained SELECT bucket_id, key, {FIELDS}, ?, ?, ? FROM object WHERE bucket_id = ? AND key = ?",
-        (content_id, expires_us, charge, bucket_id, key),
+        f"INSERT INTO retained SELECT bucket_id, key, {FIELDS}, content_id, ?, ?"
+        " FROM object WHERE bucket_id = ? AND key = ?",
+        (until_us, charge, bucket_id, key),
     )
     _account(connection, charge)
 
@@ -42,8 +42,7 @@ def limit(connection: sqlite3.Connection, max_bytes: int) -> None:
     """Drop the oldest retained generations until no more than `max_bytes` are left."""
     while int(str(read_meta(connection, "retained_bytes"))) > max_bytes:
         row = connection.execute(
-            "SELECT bucket_id, key, generation, content_id, charge FROM retained"
-            " ORDER BY expires_us, generation LIMIT 1"
+            "SELECT bucket_id, key, generation, content_id, charge FROM retained ORDER BY until_us, generation LIMIT 1"
         ).fetchone()
         _drop(connection, row)
 
@@ -51,7 +50,7 @@ def limit(connection: sqlite3.Connection, max_bytes: int) -> None:
 def expire(connection: sqlite3.Connection, until_us: int) -> bool:
     """Drop some of the generations retained until `until_us` at most; return whether there may be more."""
     rows = connection.execute(
-        "SELECT bucket_id, key, generation, content_id, charge FROM retained WHERE expires_us <= ? LIMIT ?",
+        "SELECT bucket_id, key, generation, content_id, charge FROM retained WHERE until_us <= ? LIMIT ?",
         (until_us, _BATCH),
     ).fetchall()
     for row in rows:
@@ -69,18 +68,12 @@ def forget(connection: sqlite3.Connection, bucket_id: int, key: bytes) -> None:
         _drop(connection, row)
 
 
-def drop_content(connection: sqlite3.Connection, content_id: int) -> None:
-    """Remove content that no generation needs; its file, if it has one, becomes garbage."""
-    connection.execute("INSERT INTO garbage SELECT file FROM content WHERE id = ? AND file IS NOT NULL", (content_id,))
-    connection.execute("DELETE FROM content WHERE id = ?", (content_id,))
-
-
 def _drop(connection: sqlite3.Connection, row: tuple[int, bytes, int, int, int]) -> None:
     bucket_id, key, generation, content_id, charge = row
     connection.execute(
         "DELETE FROM retained WHERE bucket_id = ? AND key = ? AND generation = ?", (bucket_id, key, generation)
     )
-    drop_content(connection, content_id)
+    contents.drop(connection, content_id)
     _account(connection, -charge)
 
 

@@ -5,20 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actorc.storage.models import BucketInfo, ObjectInfo
+from actorc.storage.models import BucketInfo, ObjectInfo, PartInfo
 from actorc.storage.server.engines.verdicts import etag_of, utc
 
-FIELDS = "generation, size, crc32c, content_type, metadata, modified_us"
+FIELDS = "generation, size, crc32c, content_type, metadata, modified_us, expires_us"
 """The columns `object_info` reads, in its order; ``object`` and ``retained`` share them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Content:
-    """Where the bytes of one generation are, and what proves them."""
+ALIVE = "(expires_us IS NULL OR expires_us > :now)"
+"""What the row of an object must meet to be there for anybody."""
 
+
+_JSON = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make a new one for each call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """Bytes of an object that were written in one go: where they are, and what proves them."""
+
+    size: int
+    """Bytes."""
     sums: tuple[int, ...]
     """CRC-32C of every block."""
     file: str | None = None
@@ -29,7 +39,7 @@ class Content:
 
 def object_info(bucket: str, key: str, row: tuple[Any, ...]) -> ObjectInfo:
     """Return the object that a row of `FIELDS` describes."""
-    generation, size, crc, content_type, metadata, modified_us = row
+    generation, size, crc, content_type, metadata, modified_us, expires_us = row
     return ObjectInfo(
         bucket=bucket,
         key=key,
@@ -38,14 +48,37 @@ def object_info(bucket: str, key: str, row: tuple[Any, ...]) -> ObjectInfo:
         generation=generation,
         crc32c=crc,
         content_type=content_type,
-        metadata=json.loads(metadata) if metadata != "{}" else {},
+        metadata=unpack_metadata(metadata),
         last_modified=utc(modified_us),
+        expires_at=None if expires_us is None else utc(expires_us),
     )
+
+
+def part_info(row: tuple[int, ...]) -> PartInfo:
+    """Return the part that a row of number, size, generation, crc32c and time describes."""
+    number, size, generation, crc, modified_us = row
+    return PartInfo(number=number, size=size, etag=etag_of(generation, crc), crc32c=crc, last_modified=utc(modified_us))
 
 
 def bucket_info(row: tuple[str, int]) -> BucketInfo:
     """Return the bucket that a row of name and creation time describes."""
     return BucketInfo(name=row[0], created_at=utc(row[1]))
+
+
+def pack_metadata(metadata: Mapping[str, str]) -> str:
+    """Return user metadata as it is stored."""
+    return pack_json(dict(metadata)) if metadata else "{}"
+
+
+def pack_json(value: object) -> str:
+    """Return `value` as JSON."""
+    return _JSON.encode(value)
+
+
+def unpack_metadata(packed: str) -> dict[str, str]:
+    """Return stored user metadata."""
+    found: dict[str, str] = json.loads(packed) if packed != "{}" else {}
+    return found
 
 
 def pack_sums(sums: tuple[int, ...]) -> bytes:

@@ -1,7 +1,8 @@
 """The tables of the index, and how a connection to it is opened.
 
-``object`` is what listings scan and holds nothing long, so that a page of names is a few pages of the database; bytes
-kept inline and block checksums are in ``content``. Keys are blobs, since blobs compare byte by byte.
+``object`` is what listings scan and holds nothing long, so that a page of names is a few pages of the database. What
+its bytes are is a row of ``content``, counted by those that refer to it: a file, or bytes kept inline, or neither, and
+then ``segment`` lists the rows whose bytes it joins. Keys are blobs, since blobs compare byte by byte.
 """
 
 from __future__ import annotations
@@ -17,27 +18,46 @@ CREATE TABLE IF NOT EXISTS bucket (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_us INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS content (
-    id INTEGER PRIMARY KEY, file TEXT, sums BLOB NOT NULL, data BLOB, CHECK ((file IS NULL) <> (data IS NULL))
+    id INTEGER PRIMARY KEY, refs INTEGER NOT NULL DEFAULT 1, size INTEGER NOT NULL,
+    sums BLOB NOT NULL, file TEXT, data BLOB, CHECK (file IS NULL OR data IS NULL)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS content_by_file ON content (file) WHERE file IS NOT NULL;
+CREATE TABLE IF NOT EXISTS segment (
+    content_id INTEGER NOT NULL, position INTEGER NOT NULL, leaf_id INTEGER NOT NULL,
+    PRIMARY KEY (content_id, position)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS object (
     bucket_id INTEGER NOT NULL REFERENCES bucket (id), key BLOB NOT NULL,
     generation INTEGER NOT NULL, size INTEGER NOT NULL, crc32c INTEGER NOT NULL, content_type TEXT NOT NULL,
-    metadata TEXT NOT NULL, modified_us INTEGER NOT NULL, content_id INTEGER NOT NULL,
+    metadata TEXT NOT NULL, modified_us INTEGER NOT NULL, expires_us INTEGER, content_id INTEGER NOT NULL,
     PRIMARY KEY (bucket_id, key)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS object_by_expiry ON object (expires_us) WHERE expires_us IS NOT NULL;
 CREATE TABLE IF NOT EXISTS retained (
     bucket_id INTEGER NOT NULL REFERENCES bucket (id), key BLOB NOT NULL,
     generation INTEGER NOT NULL, size INTEGER NOT NULL, crc32c INTEGER NOT NULL, content_type TEXT NOT NULL,
-    metadata TEXT NOT NULL, modified_us INTEGER NOT NULL, content_id INTEGER NOT NULL,
-    expires_us INTEGER NOT NULL, charge INTEGER NOT NULL,
+    metadata TEXT NOT NULL, modified_us INTEGER NOT NULL, expires_us INTEGER, content_id INTEGER NOT NULL,
+    until_us INTEGER NOT NULL, charge INTEGER NOT NULL,
     PRIMARY KEY (bucket_id, key, generation)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS retained_by_expiry ON retained (expires_us, generation);
+CREATE INDEX IF NOT EXISTS retained_by_end ON retained (until_us, generation);
+CREATE TABLE IF NOT EXISTS upload (
+    id INTEGER PRIMARY KEY, bucket_id INTEGER NOT NULL REFERENCES bucket (id), key BLOB NOT NULL, name TEXT NOT NULL,
+    content_type TEXT NOT NULL, metadata TEXT NOT NULL, ttl INTEGER, if_absent INTEGER NOT NULL, if_match TEXT,
+    created_us INTEGER NOT NULL, touched_us INTEGER NOT NULL, UNIQUE (bucket_id, key, name)
+);
+CREATE INDEX IF NOT EXISTS upload_by_touch ON upload (touched_us);
+CREATE TABLE IF NOT EXISTS part (
+    upload_id INTEGER NOT NULL REFERENCES upload (id), number INTEGER NOT NULL, size INTEGER NOT NULL,
+    generation INTEGER NOT NULL, crc32c INTEGER NOT NULL, modified_us INTEGER NOT NULL, content_id INTEGER NOT NULL,
+    PRIMARY KEY (upload_id, number)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outcome (
     id INTEGER PRIMARY KEY, call BLOB NOT NULL UNIQUE, at_us INTEGER NOT NULL, result TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS garbage (file TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS garbage (
+    guard TEXT NOT NULL, file TEXT NOT NULL UNIQUE, PRIMARY KEY (guard, file)
+) WITHOUT ROWID;
 """
 
 

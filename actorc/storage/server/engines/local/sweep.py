@@ -1,49 +1,48 @@
-# ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""What nobody needs any more, and whether all that is needed is there."""
+"""What nobody needs any more."""
 
 from __future__ import annotations
 
 import logging
-import sqlite3
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from threading import Event, Lock, Thread
-
-from actorc.storage._checksum import crc32c
-from actorc.storage.rules import BLOCK_SIZE
 
 from .blobs import Blobs
 from .faults import Health, explained
-from .fsops import FsOps
 from .index import Index
-from .rows import unpack_sums
+from .leadership import Leadership
 
 _log = logging.getLogger(__name__)
 
+_ORPHANS_EVERY = 3600.0
+"""Seconds between searches for what processes left behind that were killed."""
+
 
 class Sweeper:
-    """Removes garbage, expired generations and outcomes, and blobs that a crash left without an owner.
+    """Removes garbage, whatever has expired, and blobs that a crash left without an owner.
 
     Args:
         index: What is needed.
         blobs: What is there.
-        fsops: The disk.
         health: Nothing is removed once it is lost.
+        leadership: Who has it sweeps at times; the others only what they are woken for.
     """
 
-    def __init__(self, index: Index, blobs: Blobs, fsops: FsOps, health: Health) -> None:
+    def __init__(self, index: Index, blobs: Blobs, health: Health, leadership: Leadership) -> None:
         self._index = index
         self._blobs = blobs
-        self._fsops = fsops
         self._health = health
+        self._leadership = leadership
+        self._orphans_due = 0.0
         self._one_at_a_time = Lock()
         self._stopping = Event()
         self._wake = Event()
         self._thread: Thread | None = None
 
     def start(self, interval: float) -> None:
-        """Sweep in a thread, every `interval` seconds and when woken; look for orphans once."""
+        """Sweep in a thread, every `interval` seconds and when woken; look for orphans now and then."""
         self._thread = Thread(target=self._run, args=(interval,), name="storage-sweep", daemon=True)
         self._thread.start()
 
@@ -63,129 +62,54 @@ class Sweeper:
         with self._one_at_a_time, explained():
             while not self._idle() and self._index.expire():
                 pass
-            while not self._idle() and (names := self._index.garbage()):
-                for name in names:
-                    self._fsops.unlink(self._blobs.path(name))
-                self._index.forget_garbage(names)
+            after = ("", "")
+            while not self._idle() and (rows := self._index.garbage(after)):
+                self._remove(rows)
+                after = rows[-1]
 
     def sweep_orphans(self) -> None:
         """Remove blobs that no object refers to: what a crash, or an upload that could not clean up, left behind."""
         with self._one_at_a_time, explained():
             for shard in self._blobs.shards():
-                for names in self._blobs.settled(shard):
+                for names in self._blobs.names(shard):
                     if self._idle():
                         return
                     for name in self._index.unknown(names):
-                        self._fsops.unlink(self._blobs.path(name))
+                        self._blobs.remove_orphan(name, self._is_known)
+            self._blobs.clear_staging()
+
+    def _remove(self, rows: Sequence[tuple[str, str]]) -> None:
+        gone: list[str] = []
+        for guard, group in groupby(rows, key=itemgetter(0)):
+            names = [name for _, name in group]
+            if self._blobs.remove(guard, names):
+                gone += names
+        if gone:
+            self._index.forget_garbage(gone)
+
+    def _is_known(self, name: str) -> bool:
+        return not self._index.unknown([name])
 
     def _idle(self) -> bool:
         return self._stopping.is_set() or not self._health.good
 
     def _run(self, interval: float) -> None:
-        self._guarded(self.sweep_orphans)
+        woken = False
         while not self._stopping.is_set():
-            self._guarded(self.sweep)
-            self._wake.wait(interval)
+            self._guarded(woken=woken)
+            woken = self._wake.wait(interval)
             self._wake.clear()
 
-    def _guarded(self, task: Callable[[], None]) -> None:
+    def _round(self, *, woken: bool) -> None:
+        leads = self._leadership.held()
+        if leads and time.monotonic() >= self._orphans_due:
+            self._orphans_due = time.monotonic() + _ORPHANS_EVERY
+            self.sweep_orphans()
+        if leads or woken:
+            self.sweep()
+
+    def _guarded(self, *, woken: bool) -> None:
         try:
-            task()
+            self._round(woken=woken)
         except Exception:  # noqa: BLE001 (the thread must outlive a full disk)
             _log.exception("sweeping failed; it is tried again later")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something `fsck` found."""
-
-    kind: str
-    """``damaged``: bytes are lost. ``inconsistent``: the index contradicts itself. ``leftover``: space is wasted."""
-    subject: str
-    """The object, blob or file concerned."""
-    detail: str
-
-
-def fsck(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> Iterator[Finding]:
-    """Yield everything that is not as it should be, reading every byte that is stored; nothing is changed.
-
-    Run it while nothing is being written: a write under way looks like a leftover.
-    """
-    yield from _database(connection)
-    yield from _references(connection)
-    yield from _bytes(connection, blobs)
-    yield from _leftovers(connection, blobs, staging)
-
-
-def _database(connection: sqlite3.Connection) -> Iterator[Finding]:
-    for (line,) in connection.execute("PRAGMA integrity_check").fetchall():
-        if line != "ok":
-            yield Finding("damaged", "meta.db", str(line))
-    for table, row, *_ in connection.execute("PRAGMA foreign_key_check").fetchall():
-        yield Finding("inconsistent", str(table), f"row {row} names a bucket that is not there")
-
-
-def _references(connection: sqlite3.Connection) -> Iterator[Finding]:
-    owners = "SELECT content_id, key FROM object UNION ALL SELECT content_id, key FROM retained"
-    for content_id, key in connection.execute(
-        f"SELECT content_id, key FROM ({owners}) WHERE content_id NOT IN (SELECT id FROM content)"
-    ).fetchall():
-        yield Finding("damaged", key.decode(), f"its content {content_id} is not there")
-    for (content_id,) in connection.execute(
-        f"SELECT id FROM content WHERE id NOT IN (SELECT content_id FROM ({owners}))"
-    ).fetchall():
-        yield Finding("leftover", f"content {content_id}", "no object refers to it")
-    for content_id, count in connection.execute(
-        f"SELECT content_id, count(*) FROM ({owners}) GROUP BY content_id HAVING count(*) > 1"
-    ).fetchall():
-        yield Finding("inconsistent", f"content {content_id}", f"{count} objects own it")
-    charged, counted = connection.execute(
-        "SELECT (SELECT coalesce(sum(charge), 0) FROM retained), (SELECT value FROM meta WHERE name = 'retained_bytes')"
-    ).fetchone()
-    if charged != counted:
-        yield Finding("inconsistent", "retained", f"{counted} bytes are accounted for, {charged} are there")
-
-
-def _bytes(connection: sqlite3.Connection, blobs: Blobs) -> Iterator[Finding]:
-    owned = (
-        "SELECT key, size, file, sums, data FROM (SELECT key, size, content_id FROM object"
-        " UNION ALL SELECT key, size, content_id FROM retained) JOIN content ON content.id = content_id"
-    )
-    for key, size, file, sums, data in connection.execute(owned):
-        try:
-            found, length = _sums_of_bytes(data) if file is None else _sums_of_file(blobs.path(file))
-        except OSError as error:
-            yield Finding("damaged", key.decode(), f"blob {file} cannot be read: {error}")
-            continue
-        if length != size:
-            yield Finding("damaged", key.decode(), f"{length} bytes are stored instead of {size}")
-        elif found != unpack_sums(sums):
-            yield Finding("damaged", key.decode(), "the bytes do not match their checksums")
-
-
-def _leftovers(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> Iterator[Finding]:
-    for path in staging.iterdir():
-        yield Finding("leftover", path.name, "a staging file of no upload")
-    for (file,) in connection.execute("SELECT file FROM garbage").fetchall():
-        yield Finding("leftover", file, "a blob waits to be removed")
-    wanted = "SELECT 1 FROM content WHERE file = :name UNION ALL SELECT 1 FROM garbage WHERE file = :name"
-    for path in sorted(blobs.root.rglob("*")):
-        if path.is_dir():
-            continue
-        if not blobs.is_ours(path):
-            yield Finding("leftover", path.name, "a file that is no blob")
-        elif not connection.execute(wanted, {"name": path.name}).fetchone():
-            yield Finding("leftover", path.name, "a blob that no object refers to")
-
-
-def _sums_of_bytes(data: bytes) -> tuple[tuple[int, ...], int]:
-    return ((crc32c(data),) if data else ()), len(data)
-
-
-def _sums_of_file(path: Path) -> tuple[tuple[int, ...], int]:
-    sums, length = [], 0
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_SIZE):
-            sums.append(crc32c(block))
-            length += len(block)
-    return tuple(sums), length

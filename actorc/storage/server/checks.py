@@ -1,0 +1,47 @@
+"""What is demanded of a request beside its bytes, by every rule that takes one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from actorc.storage import rules
+from actorc.storage.errors import InvalidParameterError
+from actorc.storage.models import Condition, ObjectAttributes
+
+MAX_IDEMPOTENCY_KEY: Final = 128
+"""Characters; it is stored beside every result."""
+
+GUESSED: Final = ObjectAttributes(content_type="")
+
+
+def check_name(bucket: str, key: str) -> None:
+    """Refuse what is no name of an object."""
+    rules.check_key(key, rules.check_bucket(bucket))
+
+
+def check_attributes(attributes: ObjectAttributes, key: str) -> ObjectAttributes:
+    """Return `attributes`, an empty content type guessed from the key."""
+    content_type = rules.check_content_type(attributes.content_type or rules.guess_content_type(key))
+    return ObjectAttributes(
+        content_type=content_type,
+        metadata=rules.check_metadata(attributes.metadata),
+        ttl=rules.check_ttl(attributes.ttl),
+    )
+
+
+def check_condition(condition: Condition) -> None:
+    """Refuse a condition whose halves contradict each other."""
+    rules.check_condition(if_absent=condition.if_absent, if_match=condition.if_match)
+
+
+def check_idempotency_key(idempotency_key: str) -> None:
+    """Refuse an idempotency key that is too long to be stored with every result."""
+    if len(idempotency_key) > MAX_IDEMPOTENCY_KEY:
+        raise InvalidParameterError(f"the idempotency key is too long; use at most {MAX_IDEMPOTENCY_KEY} characters")
+
+
+def page_limit(page_size: int) -> int:
+    """Return how many entries a page has for which `page_size` were asked, 0 meaning as many as possible."""
+    if page_size:
+        rules.check_positive(page_size, "page_size")
+    return min(page_size or rules.MAX_PAGE, rules.MAX_PAGE)

@@ -1,0 +1,102 @@
+"""Changes as they are told apart: each with a time and a generation, and done once however often it is asked for."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from actorc.storage.server.engines.verdicts import REMEMBERED_SECONDS, Clock, microseconds
+
+from . import schema
+from .commits import Change, Commits
+from .faults import Health
+from .fsops import FsOps
+from .rows import pack_json
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """Everything that changes the index goes through here.
+
+    Args:
+        connection: The writing connection; nothing else may use it.
+        fsops: The disk.
+        health: Shared with whatever else writes to the disk.
+        clock: Tells the time.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, fsops: FsOps, health: Health, clock: Clock) -> None:
+        self._clock = clock
+        self._generation = 0
+        self.commits = Commits(connection, fsops, health, begin=self._begin, seal=self._seal)
+
+    def now(self) -> int:
+        """Return the time in microseconds."""
+        return microseconds(self._clock)
+
+    def next_generation(self) -> int:
+        """Return a number greater than all before, also those before a restart once a change with it is committed."""
+        self._generation = max(self.now(), self._generation + 1)
+        return self._generation
+
+    def run(self, change: Change[T]) -> T:
+        """Return what `change` returned, once it is on the medium."""
+        return self.commits.run(change)
+
+    def once(self, call: bytes, change: Change[T], read: Callable[[Any], T] | None = None) -> tuple[T, bool]:
+        """Return what `change` returned and True, or what it returned earlier for the same call and False.
+
+        Args:
+            call: As `rows.call_id` makes it; empty: the change is made and not remembered.
+            change: Returns something of which JSON can be made.
+            read: Makes of that JSON what `change` returned; None: it is that already.
+        """
+
+        def attempt(connection: sqlite3.Connection) -> tuple[T, bool]:
+            earlier = self._recall(connection, call)
+            if earlier is not None:
+                answer = json.loads(earlier)
+                return (read(answer) if read else cast("T", answer)), False
+            result = change(connection)
+            self._remember(connection, call, result)
+            return result, True
+
+        return self.run(attempt)
+
+    def forget(self, connection: sqlite3.Connection, limit: int) -> bool:
+        """Drop up to `limit` of the answers whose time is over; return whether there may be more."""
+        forgotten = connection.execute(
+            "DELETE FROM outcome WHERE id IN (SELECT id FROM outcome ORDER BY id LIMIT ?) AND at_us <= ?",
+            (limit, self._oldest()),
+        ).rowcount
+        return forgotten == limit
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        # another process may have numbered generations since
+        self._generation = max(self._generation, int(str(schema.read_meta(connection, "generation"))))
+
+    def _seal(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "UPDATE meta SET value = :last WHERE name = 'generation' AND value < :last", {"last": self._generation}
+        )
+
+    def _recall(self, connection: sqlite3.Connection, call: bytes) -> str | None:
+        if not call:
+            return None
+        row = connection.execute(
+            "SELECT result FROM outcome WHERE call = ? AND at_us > ?", (call, self._oldest())
+        ).fetchone()
+        return row[0] if row else None
+
+    def _remember(self, connection: sqlite3.Connection, call: bytes, result: object) -> None:
+        if call:
+            connection.execute(
+                "INSERT OR REPLACE INTO outcome (call, at_us, result) VALUES (?, ?, ?)",
+                (call, self.now(), pack_json(result)),
+            )
+
+    def _oldest(self) -> int:
+        return self.now() - REMEMBERED_SECONDS * 1_000_000

@@ -1,0 +1,139 @@
+"""One bucket in memory: objects in byte order of their keys, and the uploads under way."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+from datetime import datetime
+from heapq import heappop, heappush
+
+from actorc.storage.models import (
+    BucketInfo,
+    Condition,
+    ListQuery,
+    ObjectAttributes,
+    ObjectInfo,
+    ObjectPage,
+    PartInfo,
+    UploadInfo,
+    UploadPage,
+)
+from actorc.storage.server.engines.listing import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Bytes that came in one piece."""
+
+    data: bytes
+    sums: list[int]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One generation of an object."""
+
+    info: ObjectInfo
+    segments: tuple[Segment, ...]
+
+
+@dataclass(slots=True)
+class Upload:
+    """An object that comes in parts."""
+
+    info: UploadInfo
+    attributes: ObjectAttributes
+    condition: Condition
+    touched: datetime
+    parts: dict[int, tuple[PartInfo, Segment]] = field(default_factory=dict)
+
+
+class Bucket:
+    """What one bucket holds.
+
+    Args:
+        info: Its description.
+    """
+
+    def __init__(self, info: BucketInfo) -> None:
+        self.info = info
+        self.uploads: dict[str, Upload] = {}  # the one touched longest ago first
+        self._objects: dict[bytes, Stored] = {}
+        self._names: list[bytes] = []
+        self._expiring: list[tuple[datetime, bytes, int]] = []
+
+    def expire(self, now: datetime, abandoned: datetime) -> None:
+        """Remove the objects whose time is over, and the uploads not touched since `abandoned`."""
+        while self._expiring and self._expiring[0][0] <= now:
+            _, name, generation = heappop(self._expiring)
+            stored = self._objects.get(name)
+            if stored and stored.info.generation == generation:
+                self.remove(name)
+        while self.uploads and (oldest := next(iter(self.uploads.values()))).touched <= abandoned:
+            del self.uploads[oldest.info.upload_id]
+
+    def find(self, name: bytes) -> Stored | None:
+        """Return the object of this name, if there is one."""
+        return self._objects.get(name)
+
+    def place(self, name: bytes, stored: Stored) -> None:
+        """Put an object under a name, in place of the one that is there."""
+        if name not in self._objects:
+            insort(self._names, name)
+        self._objects[name] = stored
+        if stored.info.expires_at:
+            heappush(self._expiring, (stored.info.expires_at, name, stored.info.generation))
+
+    def remove(self, name: bytes) -> bool:
+        """Remove the object of this name; return whether there was one."""
+        if self._objects.pop(name, None) is None:
+            return False
+        del self._names[bisect_left(self._names, name)]
+        return True
+
+    def add_part(self, upload: Upload, info: PartInfo, segment: Segment) -> None:
+        """Put a part into its upload, in place of the one of its number."""
+        upload.parts[info.number] = info, segment
+        upload.touched = info.last_modified
+        self.uploads[upload.info.upload_id] = self.uploads.pop(upload.info.upload_id)
+
+    def page(self, query: ListQuery) -> ObjectPage:
+        """Return the first `query.limit` names behind `query.after`."""
+        span = Span.of(query)
+        names: list[bytes] = []
+        at = bisect_left(self._names, span.lower)
+        while at < len(self._names) and self._names[at] < span.upper and len(names) <= query.limit:
+            key = self._names[at]
+            names.append(span.common_prefix(key) or key)
+            at = bisect_left(self._names, span.next_after(key))
+        page = names[: query.limit]
+        return ObjectPage(
+            objects=tuple(self._objects[name].info for name in page if span.common_prefix(name) is None),
+            common_prefixes=tuple(name.decode() for name in page if span.common_prefix(name) is not None),
+            next_after=page[-1].decode() if len(names) > len(page) else "",
+        )
+
+    def upload_page(self, prefix: str, after: tuple[str, str] | None, limit: int) -> UploadPage:
+        """Return the first `limit` uploads behind `after` whose keys begin with `prefix`."""
+        least = (after[0].encode(), after[1]) if after else (b"", "")
+        names = sorted(
+            (upload.info.key.encode(), upload_id)
+            for upload_id, upload in self.uploads.items()
+            if upload.info.key.startswith(prefix)
+        )
+        found = [self.uploads[name[1]].info for name in names if name > least]
+        more = len(found) > limit
+        return UploadPage(
+            uploads=tuple(found[:limit]),
+            next_after=(found[limit - 1].key, found[limit - 1].upload_id) if more else None,
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no object."""
+        return not self._objects

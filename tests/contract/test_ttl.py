@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from actorc.storage import InvalidParameterError
+
+KiB, MiB = 1 << 10, 1 << 20
+HOUR = timedelta(hours=1)
+
+
+def put(storage, key="key", **options):
+    storage.put_object("bucket", key, b"data", **options)
+
+
+def stream(storage, key="key", **options):
+    storage.upload_from_stream("bucket", key, [b"x" * MiB, b"y" * MiB], **options)
+
+
+def parts(storage, key="key", **options):
+    upload_id = storage.create_multipart_upload("bucket", key, **options)["upload_id"]
+    part = storage.upload_part("bucket", key, upload_id, 1, b"data")
+    storage.complete_multipart_upload("bucket", key, upload_id, [part])
+
+
+def copy(storage, key="key", **options):
+    storage.put_object("bucket", "source", b"data", ttl=60)
+    storage.copy_object("bucket", "source", "bucket", key, **options)
+
+
+@pytest.mark.parametrize("write", [put, stream, parts, copy])
+def test_an_object_tells_when_it_will_be_gone(storage, write):
+    write(storage, ttl=3600)
+
+    head = storage.head_object("bucket", "key")
+    (listed,) = storage.list_objects("bucket", "key")["objects"]
+    assert head["expires_at"] == head["last_modified"] + HOUR == listed["expires_at"]
+    assert abs(head["expires_at"] - HOUR - datetime.now(timezone.utc)) < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("write", [put, stream, parts, copy])
+def test_an_object_written_without_a_ttl_stays(storage, write):
+    put(storage, ttl=3600)
+    write(storage)
+
+    assert storage.head_object("bucket", "key")["expires_at"] is None
+
+
+@pytest.mark.parametrize("ttl", [0, -1, 1.5, "60", 1 << 40])
+def test_a_ttl_is_a_number_of_seconds_up_to_a_century(storage, ttl):
+    with pytest.raises(InvalidParameterError):
+        put(storage, ttl=ttl)
+
+    assert not storage.object_exists("bucket", "key")

@@ -1,0 +1,135 @@
+"""What is stored is read again, little by little, and damage is told before somebody needs the bytes."""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+
+import pytest
+
+from actorc.storage.rules import MiB
+
+BIG = 3 * MiB + 5
+DAY = 24 * 60 * 60
+
+
+@pytest.fixture
+def stored(local, put, assemble):
+    put(local, "small", b"data")
+    put(local, "large", bytes(BIG))
+    assemble(local, "parts", [bytes(MiB), b"end"])
+    return local
+
+
+def flip(tmp_path, size):
+    """Change one bit of the blob of this size."""
+    (blob,) = [
+        path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file() and path.stat().st_size == size
+    ]
+    data = bytearray(blob.read_bytes())
+    data[size // 2] ^= 1
+    blob.chmod(0o600)
+    blob.write_bytes(data)
+    return blob
+
+
+def test_a_pass_reads_every_byte_and_is_remembered(stored, open_local, clock):
+    sizes = list(stored._scrubber.blocks())
+    stored.close()
+
+    progress = open_local()._scrubber.progress()
+    assert sum(sizes) == 4 + BIG + MiB + 3
+    assert (progress.passes, progress.content, progress.damaged) == (1, 0, 0)
+    assert progress.began_us == clock.now * 1_000_000
+
+
+def test_reading_goes_on_where_it_was_before_a_restart(stored, open_local):
+    blocks = stored._scrubber.blocks()
+    first = list(islice(blocks, 2))
+    blocks.close()
+    stored.close()
+
+    rest = list(open_local()._scrubber.blocks())
+
+    assert first == [4, MiB]
+    assert sum(rest) == BIG - MiB + MiB + 3
+
+
+def test_damage_is_counted_and_told_with_the_name_of_the_object(stored, tmp_path, caplog, files):
+    flip(tmp_path, BIG)
+    before = files(tmp_path / "data" / "blobs")
+
+    progress = stored.scrub()
+
+    assert (progress.passes, progress.damaged) == (1, 1)
+    (told,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert "block 1 is damaged on the disk, bucket='bucket' key='large'" in told
+    assert before == files(tmp_path / "data" / "blobs")
+    assert stored.head("bucket", "large").size == BIG
+
+
+def test_damage_within_an_object_of_parts_names_the_object(stored, tmp_path, caplog):
+    flip(tmp_path, MiB)
+
+    assert stored.scrub().damaged == 1
+    assert "key='parts'" in caplog.text
+
+
+def test_a_lost_file_is_damage(stored, tmp_path, caplog):
+    flip(tmp_path, BIG).unlink()
+
+    assert stored.scrub().damaged == 1
+    assert "key='large'" in caplog.text
+
+
+def test_damage_counts_in_every_pass(stored, tmp_path):
+    flip(tmp_path, BIG)
+    stored.scrub()
+
+    assert stored.scrub().damaged == 2
+
+
+def test_what_is_deleted_while_it_is_read_is_no_damage(stored, caplog):
+    blocks = stored._scrubber.blocks()
+    list(islice(blocks, 2))
+    stored.delete("bucket", "large")
+    stored.sweep()
+    rest = list(blocks)
+
+    assert sum(rest) == MiB + 3
+    assert stored._scrubber.progress().damaged == 0
+
+
+def test_the_rate_makes_a_pass_take_its_days_at_most(open_local, disk, put):
+    class Used(type(disk)):
+        def used(self, path):
+            assert super().used(path) > 0
+            return 30 * DAY * 1000
+
+    engine = open_local(fsops=Used(), scrub_days=30)
+
+    assert engine._scrubber._rate() == 1000
+
+
+def test_a_pass_that_is_done_is_followed_by_another_one_in_time(open_local, clock):
+    engine = open_local(scrub_days=30)
+    engine.scrub()
+
+    clock.now += 30 * DAY - 10
+    assert engine._scrubber._pass() == pytest.approx(10)
+    assert engine._scrubber.progress().passes == 1
+    clock.now += 10
+    engine._scrubber._pass()
+    assert engine._scrubber.progress().passes == 2
+
+
+def test_the_thread_of_an_engine_reads(open_local, put):
+    engine = open_local()
+    engine.create_bucket("bucket")
+    put(engine, "key", b"data")
+    engine.close()
+
+    engine = open_local(scrub_days=1e-9)
+
+    while not engine._scrubber.progress().passes:
+        pass
