@@ -1,0 +1,216 @@
+"""The store as one caller may use it: every method demands its permission first.
+
+A method that is not named here cannot be called by anybody, so a forgotten one is a closed one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import update_wrapper
+from typing import Concatenate, Generic, ParamSpec, TypeVar
+
+from actorc.storage.models import (
+    ANY,
+    BucketInfo,
+    Condition,
+    DeleteResult,
+    ObjectAttributes,
+    ObjectInfo,
+    ObjectPage,
+    ServerInfo,
+    UploadInfo,
+)
+
+from .access import Principal, overlap
+from .engines.base import CopySource
+from .multipart import MultipartUploads
+from .store import ObjectStore
+
+T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _Guarded(Generic[T]):
+    """Something with rules, and who calls it; a bucket makes itself only for those who may make it.
+
+    Args:
+        principal: Who calls.
+        full: What is called.
+        strict: The same, except that a write to a missing bucket fails.
+    """
+
+    def __init__(self, principal: Principal, full: T, strict: T) -> None:
+        self._principal = principal
+        self._full = full
+        self._strict = strict
+
+    def demanded(self, action: str, bucket: str, key: str = "") -> T:
+        """Return what to call once the action is known to be allowed."""
+        self._principal.demand(action, bucket, key)
+        return self._full if self._principal.may("admin", bucket) else self._strict
+
+
+def _on_object(
+    action: str, method: Callable[Concatenate[T, str, str, P], R]
+) -> Callable[Concatenate[_Guarded[T], str, str, P], R]:
+    def guarded(self: _Guarded[T], bucket: str, key: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(self.demanded(action, bucket, key), bucket, key, *args, **kwargs)
+
+    update_wrapper(guarded, method)
+    return guarded
+
+
+def _on_bucket(
+    action: str, method: Callable[Concatenate[T, str, P], R]
+) -> Callable[Concatenate[_Guarded[T], str, P], R]:
+    def guarded(self: _Guarded[T], bucket: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return method(self.demanded(action, bucket), bucket, *args, **kwargs)
+
+    update_wrapper(guarded, method)
+    return guarded
+
+
+class GuardedUploads(_Guarded[MultipartUploads]):
+    """`MultipartUploads` for one caller: whoever may write an object may send it in parts."""
+
+    create = _on_object("write", MultipartUploads.create)
+    begin_part = _on_object("write", MultipartUploads.begin_part)
+    complete = _on_object("write", MultipartUploads.complete)
+    abort = _on_object("write", MultipartUploads.abort)
+    parts = _on_object("write", MultipartUploads.parts)
+
+    def page(
+        self, bucket: str, *, prefix: str = "", page_size: int = 0, page_token: str = ""
+    ) -> tuple[Sequence[UploadInfo], str]:
+        """Return one page of those uploads that the caller may write to; it may be shorter than there are more."""
+        allowed = _visible(self._principal, "write", bucket, prefix)
+        uploads, token = self._strict.page(
+            bucket, prefix=_narrowed(prefix, allowed), page_size=page_size, page_token=page_token
+        )
+        return [each for each in uploads if each.key.startswith(allowed)], token
+
+
+class GuardedStore(_Guarded[ObjectStore]):
+    """`ObjectStore` for one caller.
+
+    Args:
+        store: The rules, which know nothing of callers.
+        principal: Who calls.
+    """
+
+    def __init__(self, store: ObjectStore, principal: Principal) -> None:
+        super().__init__(principal, store, store.strict)
+
+    create_bucket = _on_bucket("admin", ObjectStore.create_bucket)
+    delete_bucket = _on_bucket("admin", ObjectStore.delete_bucket)
+    put = _on_object("write", ObjectStore.put)
+    begin_write = _on_object("write", ObjectStore.begin_write)
+    read = _on_object("read", ObjectStore.read)
+    head = _on_object("read", ObjectStore.head)
+    delete = _on_object("delete", ObjectStore.delete)
+
+    @property
+    def multipart(self) -> GuardedUploads:
+        """Objects that come in parts."""
+        return GuardedUploads(self._principal, self._full.multipart, self._strict.multipart)
+
+    def server_info(self) -> ServerInfo:
+        """Describe limits and capabilities, to everybody."""
+        return self._full.server_info()
+
+    def head_bucket(self, bucket: str) -> BucketInfo:
+        """Describe a bucket in which the caller may do anything."""
+        if not self._principal.knows(bucket):
+            raise self._principal.refusal("list", bucket)
+        return self._full.head_bucket(bucket)
+
+    def buckets(self) -> list[BucketInfo]:
+        """Return the buckets in which the caller may do anything, in order of name."""
+        return [info for info in self._full.buckets() if self._principal.knows(info.name)]
+
+    def page(
+        self, bucket: str, *, prefix: str = "", delimiter: str = "", page_size: int = 0, page_token: str = ""
+    ) -> ObjectPage:
+        """Return those names of one page that the caller may list.
+
+        A common prefix is left out if nothing beneath it can be listed. A page may be empty though others follow.
+
+        Raises:
+            PermissionError: Nothing that begins with `prefix` can be listed.
+        """
+        allowed = _visible(self._principal, "list", bucket, prefix)
+        page = self._full.page(
+            bucket,
+            prefix=prefix if delimiter else _narrowed(prefix, allowed),
+            delimiter=delimiter,
+            page_size=page_size,
+            page_token=page_token,
+        )
+        objects = tuple(info for info in page.objects if info.key.startswith(allowed))
+        return replace(
+            page,
+            objects=objects,
+            common_prefixes=tuple(each for each in page.common_prefixes if overlap(each, allowed)),
+        )
+
+    def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
+        """Remove the objects that the caller may delete; each of the others is an error of its own in the results.
+
+        Raises:
+            PermissionError: The caller may delete nothing in the bucket.
+        """
+        allowed = self._principal.prefixes("delete", bucket)
+        if not allowed:
+            raise self._principal.refusal("delete", bucket)
+        wanted = [key for key in keys if key.startswith(allowed)]
+        done = iter(self._full.delete_many(bucket, wanted, idempotency_key=idempotency_key))
+        return [next(done) if key.startswith(allowed) else self._undeletable(bucket, key) for key in keys]
+
+    def copy(
+        self,
+        source: CopySource,
+        bucket: str,
+        key: str,
+        *,
+        attributes: ObjectAttributes | None = None,
+        condition: Condition = ANY,
+        ttl: int | None = None,
+        idempotency_key: str = "",
+    ) -> ObjectInfo:
+        """Make a new object of the bytes of one that the caller may read."""
+        self._principal.demand("read", source.bucket, source.key)
+        return self.demanded("write", bucket, key).copy(
+            source,
+            bucket,
+            key,
+            attributes=attributes,
+            condition=condition,
+            ttl=ttl,
+            idempotency_key=idempotency_key,
+        )
+
+    def _undeletable(self, bucket: str, key: str) -> DeleteResult:
+        return DeleteResult(key=key, deleted=False, error=self._principal.refusal("delete", bucket, key))
+
+
+def _visible(principal: Principal, action: str, bucket: str, prefix: str) -> tuple[str, ...]:
+    """Return what the keys begin with that a listing below `prefix` may show.
+
+    Raises:
+        PermissionError: There can be none.
+    """
+    allowed = principal.prefixes(action, bucket)
+    if not overlap(prefix, allowed):
+        raise principal.refusal(action, bucket, prefix)
+    return allowed
+
+
+def _narrowed(prefix: str, allowed: Sequence[str]) -> str:
+    """Return the longest prefix that all visible keys below `prefix` share, so that the others are not gone through."""
+    if prefix.startswith(tuple(allowed)):
+        return prefix
+    below = [each for each in allowed if each.startswith(prefix)]
+    return os.path.commonprefix(below)  # noqa: RUF071 - of texts, character by character, is what is meant

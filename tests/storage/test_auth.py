@@ -1,0 +1,121 @@
+"""What both sides compute of a request, and what the client does about its clock."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import logging
+
+import pytest
+
+from actorc.storage import _auth
+from actorc.storage._signer import Signer
+from actorc.storage.errors import ClockSkewError, UnauthenticatedError
+
+METHOD = "/ignis.storage.v1.StorageService/PutObject"
+NOW = 1_767_225_600_000
+SECRET = "planted-secret"
+KEY = _auth.derived_key(SECRET)
+
+
+def claim(**changes):
+    metadata = dict(_auth.sign_request(KEY, "AKNAME", METHOD, b"body", NOW))
+    return _auth.read_claim(metadata | changes)
+
+
+def test_a_signature_is_what_the_documented_recipe_gives():
+    text = f"acs1-call\n{METHOD}\n{NOW}\n{hashlib.sha256(b'body').hexdigest()}"
+    key = hmac.new(b"planted-secret", b"actorc-storage-v1", "sha256").digest()
+    expected = hmac.new(key, text.encode(), "sha256").hexdigest()
+
+    assert (("x-acs-key", "AKNAME"), ("x-acs-date", str(NOW)), ("x-acs-sig", expected)) == _auth.sign_request(
+        KEY, "AKNAME", METHOD, b"body", NOW
+    )
+
+
+def test_a_signature_never_changes_from_version_to_version():
+    expected = "9916b29996435dd55db345f786c8442916943409bbe525ae6021451a49a15be1"
+
+    assert expected == claim().signature
+
+
+def test_what_was_signed_is_verified():
+    assert _auth.verify_request(KEY, claim(), METHOD, b"body")
+
+
+@pytest.mark.parametrize(
+    ("key", "changes", "method", "body"),
+    [
+        (_auth.derived_key("another"), {}, METHOD, b"body"),
+        (KEY, {"x-acs-date": str(NOW + 1)}, METHOD, b"body"),
+        (KEY, {"x-acs-sig": "0" * 64}, METHOD, b"body"),
+        (KEY, {"x-acs-sig": ""}, METHOD, b"body"),
+        (KEY, {"x-acs-sig": "é"}, METHOD, b"body"),
+        (KEY, {}, METHOD.replace("Put", "Delete"), b"body"),
+        (KEY, {}, METHOD, b"other body"),
+        (KEY, {}, METHOD, b""),
+    ],
+)
+def test_a_signature_is_for_one_key_time_method_and_body(key, changes, method, body):
+    assert not _auth.verify_request(key, claim(**changes), method, body)
+
+
+def test_a_signature_for_one_purpose_proves_nothing_for_another():
+    assert _auth.signature(KEY, "acs1-call", "a", "b") != _auth.signature(KEY, "acs1-url", "a", "b")
+
+
+def test_lines_cannot_be_moved_into_each_other():
+    with pytest.raises(ValueError, match="line break"):
+        _auth.signature(KEY, "acs1-url", "a\nb")
+
+
+@pytest.mark.parametrize("missing", ["x-acs-key", "x-acs-date", "x-acs-sig"])
+def test_a_call_that_lacks_a_part_is_not_signed(missing):
+    metadata = dict(_auth.sign_request(KEY, "AKNAME", METHOD, b"body", NOW))
+    del metadata[missing]
+
+    assert _auth.read_claim(metadata) is None
+
+
+@pytest.mark.parametrize(("distance", "expected"), [(0, True), (300_000, True), (300_001, False)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_clocks_may_be_five_minutes_apart(distance, expected, sign):
+    assert expected is _auth.is_timely(claim(), NOW + sign * distance)
+
+
+@pytest.mark.parametrize("date", ["", "x", "-1", "1.5", "٣", "9" * 5000])
+def test_what_is_no_time_is_never_timely(date):
+    assert not _auth.is_timely(claim(**{"x-acs-date": date}), NOW)
+
+
+def skewed(server_time_us):
+    error = ClockSkewError("too far")
+    error.server_time_us = server_time_us
+    return error
+
+
+def test_a_signer_takes_over_the_clock_of_the_server_and_warns_once(caplog):
+    signer = Signer("AKNAME", SECRET, clock=lambda: NOW / 1000)
+
+    with caplog.at_level(logging.WARNING):
+        corrected = [signer.correct(skewed((NOW + 3_600_000) * 1000)) for _ in range(2)]
+
+    assert corrected == [True, True]
+    assert [record.getMessage() for record in caplog.records] == [
+        "this machine's clock is -3600 s off that of the storage server, whose time is used from now on; set it"
+    ]
+    assert str(NOW + 3_600_000) == dict(signer.sign(METHOD, b"body"))["x-acs-date"]
+
+
+@pytest.mark.parametrize("error", [UnauthenticatedError("wrong"), ClockSkewError("too far"), OSError()])
+def test_other_refusals_correct_nothing(error):
+    signer = Signer("AKNAME", SECRET, clock=lambda: NOW / 1000)
+
+    assert not signer.correct(error)
+    assert str(NOW) == dict(signer.sign(METHOD, b"body"))["x-acs-date"]
+
+
+def test_a_signer_does_not_keep_the_secret():
+    signer = Signer("AKNAME", SECRET)
+
+    assert SECRET not in repr(signer) + repr(vars(signer))
