@@ -1,0 +1,144 @@
+"""Conditional requests and ranges, RFC 9110 sections 13 and 14. Pure; headers are read, answers are decided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from actorc.storage.models import ANY, ByteRange, Condition, ObjectInfo
+
+from .describing import identity_headers
+from .refusals import Refusal
+
+Headers = Mapping[str, str]
+"""Names compare in any case."""
+
+_ETAG: Final = re.compile(r'\s*(W/)?"([^"\x00-\x20\x7f]*)"\s*(?:,|$)')
+_RANGE: Final = re.compile(r"\s*bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*", re.IGNORECASE | re.ASCII)
+
+
+def judge_read(headers: Headers, info: ObjectInfo) -> None:
+    """Refuse a read whose conditions do not hold for the object, in the order that RFC 9110 section 13.2.2 demands.
+
+    Raises:
+        Refusal: 412, or 304 if the caller has what is there.
+    """
+    if "If-Match" in headers:
+        if not _matches(headers["If-Match"], info.etag, weakly=False):
+            raise _failed()
+    elif (limit := _date(headers, "If-Unmodified-Since")) and _modified(info) > limit:
+        raise _failed()
+    if "If-None-Match" in headers:
+        if _matches(headers["If-None-Match"], info.etag, weakly=True):
+            raise _not_modified(info)
+    elif (limit := _date(headers, "If-Modified-Since")) and _modified(info) <= limit:
+        raise _not_modified(info)
+
+
+def wanted_range(headers: Headers, info: ObjectInfo) -> ByteRange | None:
+    """Return the part of the object that is asked for; None for all of it.
+
+    A range of another unit, several ranges, and what is no range are ignored, as RFC 9110 section 14.2 allows.
+
+    Raises:
+        Refusal: 416, the object has no byte of it.
+    """
+    asked = _RANGE.fullmatch(headers.get("Range", ""))
+    if asked is None or not _still(headers.get("If-Range"), info):
+        return None
+    first, last = asked.groups()
+    if not first:
+        return _suffix(int(last), info) if last else None
+    if last and int(last) < int(first):
+        return None
+    if int(first) >= info.size:
+        raise _unsatisfiable(info)
+    stop = min(int(last) + 1, info.size) if last else info.size
+    return ByteRange(int(first), stop - int(first))
+
+
+def change_condition(headers: Headers) -> Condition:
+    """Return on what condition an object may be changed.
+
+    Raises:
+        Refusal: 400, the condition is one that cannot be judged together with the change; to ignore it would be to
+            lose what somebody else wrote.
+    """
+    for name in ("If-Unmodified-Since", "If-Modified-Since", "Content-Range"):
+        if name in headers:
+            raise Refusal(400, "InvalidParameter", f"{name} is not supported here; use If-Match or If-None-Match: *")
+    absent, match = headers.get("If-None-Match"), headers.get("If-Match")
+    if absent is None and match is None:
+        return ANY
+    if match is None and absent is not None and absent.strip() == "*":
+        return Condition(if_absent=True)
+    etags = _etags(match or "")
+    if absent is not None or len(etags) != 1 or etags[0][0]:
+        raise Refusal(
+            400,
+            "InvalidParameter",
+            "this condition is not supported here; use If-None-Match: *, or If-Match with one etag",
+        )
+    return Condition(if_match=etags[0][1])
+
+
+def _suffix(length: int, info: ObjectInfo) -> ByteRange:
+    present = min(length, info.size)
+    if not present:
+        raise _unsatisfiable(info)
+    return ByteRange(info.size - present, present)
+
+
+def _unsatisfiable(info: ObjectInfo) -> Refusal:
+    return Refusal(
+        416,
+        "InvalidRange",
+        f"the object has {info.size} bytes and none of the range; begin before its end",
+        {"Content-Range": f"bytes */{info.size}"},
+    )
+
+
+def _not_modified(info: ObjectInfo) -> Refusal:
+    return Refusal(304, "NotModified", "the object is the one the caller has", identity_headers(info))
+
+
+def _failed() -> Refusal:
+    return Refusal(412, "PreconditionFailed", "the object is not the one the condition names; look at it again")
+
+
+def _matches(header: str, etag: str, *, weakly: bool) -> bool:
+    if header.strip() == "*":
+        return True
+    return any(each == etag and (weakly or not is_weak) for is_weak, each in _etags(header))
+
+
+def _etags(header: str) -> list[tuple[bool, str]]:
+    return [(bool(found[1]), found[2]) for found in _ETAG.finditer(header)]
+
+
+def _still(header: str | None, info: ObjectInfo) -> bool:
+    """Return whether what ``If-Range`` names is the object that is there."""
+    if header is None:
+        return True
+    date = _parsed(header)
+    return _modified(info) == date if date else _matches(header, info.etag, weakly=False)
+
+
+def _modified(info: ObjectInfo) -> datetime:
+    """Return the time as HTTP tells it, in whole seconds."""
+    return info.last_modified.replace(microsecond=0)
+
+
+def _date(headers: Headers, name: str) -> datetime | None:
+    return _parsed(headers.get(name, ""))
+
+
+def _parsed(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)

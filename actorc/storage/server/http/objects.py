@@ -1,0 +1,116 @@
+"""What the four methods do to an object, on a thread that may wait."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from actorc.storage._checksum import BlockSums, crc32c
+from actorc.storage._presign import Grant
+from actorc.storage.errors import NotFoundError, PreconditionFailedError
+from actorc.storage.models import WHOLE, Chunk, ObjectAttributes
+from actorc.storage.rules import MAX_OBJECT_SIZE
+from actorc.storage.server.guarded import GuardedStore
+
+from .conditions import change_condition, judge_read, wanted_range
+from .describing import identity_headers, object_headers
+from .exchange import Exchange
+from .refusals import Refusal
+
+_ATTEMPTS = 5
+"""How often an object may be replaced between a look at it and its being opened."""
+
+
+def answer(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
+    """Do what the request asks for, which `grant` allows, and send the answer.
+
+    Raises:
+        Refusal: It is not done.
+        StorageError: It is not done.
+    """
+    {"GET": _get, "HEAD": _head, "PUT": _put, "DELETE": _delete}[exchange.method](exchange, store, grant)
+
+
+def _get(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        info = store.head(grant.bucket, grant.key)
+        judge_read(exchange.headers, info)
+        part = wanted_range(exchange.headers, info)
+        with ExitStack() as stack:
+            try:
+                _, chunks = stack.enter_context(
+                    store.read(grant.bucket, grant.key, [part or WHOLE], if_match=info.etag)
+                )
+            except PreconditionFailedError:
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            # what fails with the first block can still be told
+            first = next(chunks, None)
+            exchange.begin(206 if part else 200, object_headers(info, part))
+            while first is not None:
+                exchange.write(first.data)
+                first = next(chunks, None)
+            return
+
+
+def _head(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
+    info = store.head(grant.bucket, grant.key)
+    judge_read(exchange.headers, info)
+    exchange.begin(200, object_headers(info))
+
+
+def _put(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
+    condition = change_condition(exchange.headers)
+    attributes = ObjectAttributes(content_type=_content_type(exchange, grant))
+    most = MAX_OBJECT_SIZE if grant.max_size is None else grant.max_size
+    declared = exchange.declared_size
+    _check_size(declared or 0, most)
+    sums = BlockSums()
+    with store.begin_write(
+        grant.bucket, grant.key, attributes=attributes, condition=condition, declared_size=declared or None
+    ) as upload:
+        for block in exchange.blocks(most):
+            _check_size(exchange.size, most)
+            checksum = crc32c(block)
+            upload.write(Chunk(sums.size, block, checksum))
+            sums.add(block, checksum)
+        is_new = _is_free(store, grant)
+        info = upload.commit(size=sums.size, crc32c=sums.whole())
+    exchange.begin(201 if is_new else 200, {**identity_headers(info), "Content-Length": "0"})
+
+
+def _delete(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
+    condition = change_condition(exchange.headers)
+    if condition.if_absent:
+        raise Refusal(400, "InvalidParameter", "If-None-Match means nothing here; use If-Match")
+    store.delete(grant.bucket, grant.key, condition=condition)
+    exchange.begin(204, {})
+
+
+def _content_type(exchange: Exchange, grant: Grant) -> str:
+    if exchange.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise Refusal(
+            415, "UnsupportedMediaType", "objects have no Content-Encoding; send the bytes as they are, without it"
+        )
+    sent = exchange.headers.get("Content-Type", "").strip()
+    if grant.content_type is not None and sent != grant.content_type:
+        raise Refusal(
+            415,
+            "UnsupportedMediaType",
+            f"the URL is for an object of type {grant.content_type!r}; send this as the Content-Type",
+        )
+    return sent
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise Refusal(413, "TooLarge", f"the URL is for at most {most} bytes and nothing was stored; send fewer")
+
+
+def _is_free(store: GuardedStore, grant: Grant) -> bool:
+    """Return whether there is no object yet; who may write may know that, even if not read."""
+    try:
+        store.demanded("write", grant.bucket, grant.key).head(grant.bucket, grant.key)
+    except NotFoundError:
+        return True
+    return False

@@ -1,0 +1,55 @@
+"""Failures as HTTP tells them: a status, and a small JSON text that a program can read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from actorc.storage.errors import StorageError
+
+_STATUS: Final = {
+    "NOT_FOUND": 404,
+    "PERMISSION_DENIED": 403,
+    "UNAUTHENTICATED": 403,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 408,
+    "INVALID_ARGUMENT": 400,
+    "OUT_OF_RANGE": 416,
+    "ALREADY_EXISTS": 412,
+    "FAILED_PRECONDITION": 412,
+    "RESOURCE_EXHAUSTED": 503,
+    "UNIMPLEMENTED": 501,
+}
+_BUSY: Final = 503
+_MAX_MESSAGE: Final = 1024
+
+
+class Refusal(Exception):  # noqa: N818 - 304 is one, and no error
+    """A request that is answered with a failure.
+
+    Args:
+        status: The HTTP status.
+        code: Short CamelCase name of the kind of failure.
+        message: What happened and what to do next.
+        headers: More of them.
+    """
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+    @classmethod
+    def of(cls, error: StorageError) -> Refusal:
+        """Return what HTTP tells of an error; names stay out, for who may not know whether they exist."""
+        status = _STATUS.get(error.status, 500)
+        headers = {"Retry-After": str(max(1, round(error.retry_after or 1)))} if status == _BUSY else {}
+        return cls(status, error.code, error.message[:_MAX_MESSAGE], headers)
+
+    def body(self, request_id: str) -> bytes:
+        """Return the JSON text."""
+        record = {"code": self.code, "message": self.message, "request_id": request_id}
+        return json.dumps(record, ensure_ascii=False).encode() + b"\n"
