@@ -1,9 +1,12 @@
 """Object storage over gRPC: `StorageClient`, the errors it raises and the types it returns.
 
-Importing this package loads neither gRPC nor protobuf; the first call to a server does.
+Importing this package loads neither gRPC nor protobuf; the first call to a server does. `AsyncStorageClient`, and with
+it asyncio, is loaded when it is named.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from ._retry import RetryPolicy
 from .client import StorageClient
@@ -11,6 +14,7 @@ from .errors import (
     AlreadyExistsError,
     BucketNotEmptyError,
     BucketNotFoundError,
+    ClockSkewError,
     DeadlineExceededError,
     IntegrityError,
     InvalidParameterError,
@@ -20,43 +24,79 @@ from .errors import (
     ObjectNotFoundError,
     PermissionError,
     PreconditionFailedError,
+    ReadOnlyError,
     ResourceExhaustedError,
     StorageError,
+    UnauthenticatedError,
     UnsupportedError,
+    UploadNotFoundError,
 )
 from .errors import PermissionError as StoragePermissionError
 from .models import (
     BucketResult,
+    CompletedPart,
+    DeleteObjectsResult,
     DownloadResult,
     ListResult,
+    NewUpload,
     ObjectHead,
+    PartResult,
     PutResult,
     ServerInfoResult,
+    UploadList,
+    UploadResult,
 )
+
+if TYPE_CHECKING:
+    from .aio import AsyncStorageClient
 
 __all__ = [
     "AlreadyExistsError",
+    "AsyncStorageClient",
     "BucketNotEmptyError",
     "BucketNotFoundError",
     "BucketResult",
+    "ClockSkewError",
+    "CompletedPart",
     "DeadlineExceededError",
+    "DeleteObjectsResult",
     "DownloadResult",
     "IntegrityError",
     "InvalidParameterError",
     "InvalidRangeError",
     "ListResult",
     "NetworkError",
+    "NewUpload",
     "NotFoundError",
     "ObjectHead",
     "ObjectNotFoundError",
+    "PartResult",
     "PermissionError",
     "PreconditionFailedError",
     "PutResult",
+    "ReadOnlyError",
     "ResourceExhaustedError",
     "RetryPolicy",
     "ServerInfoResult",
     "StorageClient",
     "StorageError",
     "StoragePermissionError",
+    "UnauthenticatedError",
     "UnsupportedError",
+    "UploadList",
+    "UploadNotFoundError",
+    "UploadResult",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "AsyncStorageClient":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from .aio import AsyncStorageClient  # noqa: PLC0415  # loads asyncio, which few need
+
+    globals()[name] = AsyncStorageClient
+    return AsyncStorageClient
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import stat
@@ -46,9 +47,19 @@ class SteadyFile:
         self.file = path.open("rb", buffering=0)
         self._before = self._state()
 
+    @property
+    def size(self) -> int:
+        """Bytes the file held when it was opened."""
+        return self._before[0]
+
     def _state(self) -> tuple[int, int]:
         now = os.fstat(self.file.fileno())
         return now.st_size, now.st_mtime_ns
+
+    def identity(self) -> tuple[object, ...]:
+        """Return what tells this content from any other: real path, size, time of the last write, inode."""
+        status = os.fstat(self.file.fileno())
+        return os.path.realpath(self._path), status.st_size, status.st_mtime_ns, status.st_ino
 
     def check(self) -> None:
         """Raise `IntegrityError` if the file was written to since it was opened."""
@@ -106,12 +117,17 @@ def whole_target(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
     try:
         with temporary.open("xb") as file:
             yield file
-        _publish(temporary, target, overwrite)
+        publish(temporary, target, overwrite)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _publish(temporary: Path, target: Path, overwrite: bool) -> None:
+def publish(temporary: Path, target: Path, overwrite: bool) -> None:
+    """Rename a complete file to `target`, whose mode it takes over if there is one.
+
+    Raises:
+        FileExistsError: There is a target and `overwrite` is false; it is kept.
+    """
     if overwrite:
         if target.exists():
             shutil.copymode(target, temporary)
@@ -125,3 +141,39 @@ def _publish(temporary: Path, target: Path, overwrite: bool) -> None:
         # a file system without hard links; only the window between check and rename is unguarded there
         check_target(target, overwrite)
         temporary.replace(target)
+
+
+class FileSlice(io.RawIOBase):
+    """Consecutive bytes of an open file, as a file of their own; many can be read at once.
+
+    Args:
+        descriptor: The open file.
+        start: Position of the first byte.
+        size: Bytes of the slice.
+    """
+
+    def __init__(self, descriptor: int, start: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._start = start
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a byte of the slice."""
+        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, empty at the end of the slice."""
+        left = self._size - self._position
+        data = os.pread(self._descriptor, left if size < 0 else min(size, left), self._start + self._position)
+        self._position += len(data)
+        return data

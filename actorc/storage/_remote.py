@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
 from . import _wire
 from ._checksum import crc32c
-from ._frames import READ_CHUNK_FIELD, decode_chunk
+from ._presign import Grant
+from ._remote_uploads import RemoteUploads
 from ._retry import RetryPolicy
 from ._rpc import Rpc
-from ._transfer import Download, SourceFailedError, Upload
-from ._upload import WriteCall
+from ._streams import Read, Write, fresh_key
+from ._transfer import Download, Upload, source_errors
 from .config import ClientOptions
-from .models import (
-    ANY,
-    BucketInfo,
-    Chunk,
-    Condition,
-    ListQuery,
-    ObjectAttributes,
-    ObjectInfo,
-    ServerInfo,
-)
+from .models import ANY, BucketInfo, Condition, DeleteResult, Destination, ListQuery, ObjectInfo, ServerInfo
 from .rules import MAX_INLINE_SIZE
 
 _NO_MORE: Final = ""
 
 
-class RemoteStore:
+class RemoteStore(RemoteUploads):
     """A storage server, seen from here.
 
     Args:
@@ -41,6 +32,8 @@ class RemoteStore:
 
     def __init__(self, options: ClientOptions, retry: RetryPolicy) -> None:
         self._rpc = Rpc(options, retry)
+        self.endpoint = options.endpoint
+        """The server's ``host:port``."""
 
     def server_info(self, timeout: float | None = None) -> ServerInfo:
         """Ask for limits and capabilities."""
@@ -49,13 +42,13 @@ class RemoteStore:
 
     def create_bucket(self, bucket: str, *, exist_ok: bool, timeout: float | None = None) -> BucketInfo:
         """Make a bucket."""
-        request = pb.CreateBucketRequest(bucket=bucket, exist_ok=exist_ok, idempotency_key=_fresh_key())
+        request = pb.CreateBucketRequest(bucket=bucket, exist_ok=exist_ok, idempotency_key=fresh_key())
         answer = self._rpc.ask("CreateBucket", request, pb.CreateBucketResponse, timeout=timeout)
         return _wire.bucket_info(answer.bucket)
 
     def delete_bucket(self, bucket: str, timeout: float | None = None) -> None:
         """Remove an empty bucket."""
-        request = pb.DeleteBucketRequest(bucket=bucket, idempotency_key=_fresh_key())
+        request = pb.DeleteBucketRequest(bucket=bucket, idempotency_key=fresh_key())
         self._rpc.ask("DeleteBucket", request, pb.DeleteBucketResponse, timeout=timeout)
 
     def head_bucket(self, bucket: str, timeout: float | None = None) -> BucketInfo:
@@ -70,46 +63,27 @@ class RemoteStore:
         answer = self._rpc.ask("ListBuckets", pb.ListBucketsRequest(), pb.ListBucketsResponse, timeout=timeout)
         return [_wire.bucket_info(message) for message in answer.buckets]
 
-    def put(
-        self,
-        bucket: str,
-        key: str,
-        upload: Upload,
-        attributes: ObjectAttributes,
-        condition: Condition = ANY,
-        *,
-        timeout: float | None = None,
-    ) -> ObjectInfo:
+    def put(self, destination: Destination, upload: Upload, *, timeout: float | None = None) -> ObjectInfo:
         """Store an object: in one call if it is known to be small, else as a stream.
 
         Whatever the caller's own source raises comes out as it is.
         """
-        try:
+        with source_errors():
             if upload.size is not None and upload.size <= MAX_INLINE_SIZE:
-                return self._put_inline(bucket, key, upload, attributes, condition, timeout)
-            write = _Write(bucket, key, upload, attributes, condition)
-            info: ObjectInfo = self._rpc.send("WriteObject", write, timeout=timeout)
-        except SourceFailedError as failed:
-            raise failed.original from failed.original.__cause__
-        return info
+                return self._put_inline(destination, upload, timeout)
+            write = Write.of_object(upload, destination)
+            return _wire.object_info(self._rpc.send("WriteObject", write, timeout=timeout).done)
 
-    def _put_inline(
-        self,
-        bucket: str,
-        key: str,
-        upload: Upload,
-        attributes: ObjectAttributes,
-        condition: Condition,
-        timeout: float | None,
-    ) -> ObjectInfo:
+    def _put_inline(self, destination: Destination, upload: Upload, timeout: float | None) -> ObjectInfo:
         data = b"".join(chunk.data for chunk in upload.chunks())
         request = pb.PutObjectRequest(
-            bucket=bucket,
-            key=key,
-            content_type=attributes.content_type,
-            metadata=dict(attributes.metadata),
-            condition=_wire.condition_message(condition),
-            idempotency_key=_fresh_key(),
+            bucket=destination.bucket,
+            key=destination.key,
+            content_type=destination.attributes.content_type,
+            metadata=dict(destination.attributes.metadata),
+            condition=_wire.condition_message(destination.condition),
+            ttl_seconds=destination.attributes.ttl or 0,
+            idempotency_key=fresh_key(),
             crc32c=crc32c(data),
             data=data,
         )
@@ -125,7 +99,7 @@ class RemoteStore:
         timeout: float | None = None,
     ) -> Iterator[bytes | memoryview]:
         """Yield the bytes of an object; `download` says which and knows the object after the first of them."""
-        return self._rpc.receive("ReadObject", _Read(bucket, key, download, if_match), timeout=timeout)
+        return self._rpc.receive("ReadObject", Read(bucket, key, download, if_match), timeout=timeout)
 
     def head(self, bucket: str, key: str, timeout: float | None = None) -> ObjectInfo:
         """Describe the present object."""
@@ -150,78 +124,55 @@ class RemoteStore:
     def delete(self, bucket: str, key: str, condition: Condition = ANY, timeout: float | None = None) -> bool:
         """Remove an object; return whether there was one."""
         request = pb.DeleteObjectRequest(
-            bucket=bucket, key=key, if_match=condition.if_match or "", idempotency_key=_fresh_key()
+            bucket=bucket, key=key, if_match=condition.if_match or "", idempotency_key=fresh_key()
         )
         return self._rpc.ask("DeleteObject", request, pb.DeleteObjectResponse, timeout=timeout).deleted
+
+    def delete_many(self, bucket: str, keys: Sequence[str], timeout: float | None = None) -> list[DeleteResult]:
+        """Remove at most 1000 objects; return what became of each."""
+        request = pb.DeleteObjectsRequest(bucket=bucket, keys=keys, idempotency_key=fresh_key())
+        answer = self._rpc.ask("DeleteObjects", request, pb.DeleteObjectsResponse, timeout=timeout)
+        return [_wire.delete_result(message) for message in answer.results]
+
+    def copy(
+        self,
+        source: tuple[str, str],
+        destination: Destination,
+        *,
+        keep_attributes: bool,
+        generation: int | None = None,
+        source_condition: Condition = ANY,
+        timeout: float | None = None,
+    ) -> ObjectInfo:
+        """Make an object of the bytes of another, with that one's attributes or those of `destination`."""
+        attributes = destination.attributes
+        replaced = pb.Attributes(content_type=attributes.content_type, metadata=dict(attributes.metadata))
+        request = pb.CopyObjectRequest(
+            source_bucket=source[0],
+            source_key=source[1],
+            source_generation=generation or 0,
+            source_if_match=source_condition.if_match or "",
+            bucket=destination.bucket,
+            key=destination.key,
+            attributes=None if keep_attributes else replaced,
+            condition=_wire.condition_message(destination.condition),
+            ttl_seconds=attributes.ttl or 0,
+            idempotency_key=fresh_key(),
+        )
+        return _wire.object_info(self._rpc.ask("CopyObject", request, pb.CopyObjectResponse, timeout=timeout).object)
+
+    def presign_url(self, grant: Grant, expires: int, timeout: float | None = None) -> str:
+        """Have a URL made that allows `grant`, for `expires` seconds by the server's clock."""
+        request = pb.PresignUrlRequest(
+            method=grant.method,
+            bucket=grant.bucket,
+            key=grant.key,
+            expires_seconds=expires,
+            max_size=grant.max_size or 0,
+            content_type=grant.content_type or "",
+        )
+        return self._rpc.ask("PresignUrl", request, pb.PresignUrlResponse, timeout=timeout).url
 
     def close(self) -> None:
         """Close the connection."""
         self._rpc.close()
-
-
-class _Write:
-    """An upload as `Rpc.send` drives it; all attempts carry one idempotency key, so at most one is stored."""
-
-    def __init__(
-        self, bucket: str, key: str, upload: Upload, attributes: ObjectAttributes, condition: Condition
-    ) -> None:
-        self._upload = upload
-        self._open = pb.WriteOpen(
-            bucket=bucket,
-            key=key,
-            content_type=attributes.content_type,
-            metadata=dict(attributes.metadata),
-            condition=_wire.condition_message(condition),
-            idempotency_key=_fresh_key(),
-            declared_size=upload.size or 0,
-        )
-
-    @property
-    def replayable(self) -> bool:
-        return self._upload.replayable
-
-    def send(self, call: WriteCall) -> ObjectInfo:
-        call.send(pb.WriteObjectRequest(open=self._open))
-        call.answer()
-        for chunk in self._upload.chunks():
-            call.send_chunk(chunk)
-        commit = pb.WriteCommit(size=self._upload.sent, crc32c=self._upload.checksum())
-        call.send(pb.WriteObjectRequest(commit=commit))
-        call.finish()
-        return _wire.object_info(call.answer().done)
-
-
-class _Read:
-    """A download as `Rpc.receive` drives it."""
-
-    def __init__(self, bucket: str, key: str, download: Download, if_match: str | None) -> None:
-        self._bucket = bucket
-        self._key = key
-        self._download = download
-        self._if_match = if_match or ""
-
-    def request(self) -> bytes:
-        return pb.ReadObjectRequest(
-            bucket=self._bucket,
-            key=self._key,
-            ranges=[_wire.range_message(self._download.remaining())],
-            generation=self._download.generation or 0,
-            if_match=self._if_match,
-        ).SerializeToString()
-
-    def accept(self, message: bytes) -> bytes | memoryview:
-        chunk = decode_chunk(READ_CHUNK_FIELD, message)
-        if chunk is not None:
-            return self._download.feed(chunk)
-        parsed = pb.ReadObjectResponse.FromString(message)
-        if parsed.HasField("object"):
-            self._download.describe(_wire.object_info(parsed.object))
-            return b""
-        return self._download.feed(Chunk(parsed.chunk.offset, parsed.chunk.data, parsed.chunk.crc32c))
-
-    def finish(self) -> None:
-        self._download.finish()
-
-
-def _fresh_key() -> str:
-    return uuid.uuid4().hex

@@ -8,14 +8,13 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from . import _wire
+from . import _cancel, _wire
+from ._auth import Metadata
 from ._retry import RetryPolicy
 from .errors import InvalidParameterError, StorageError
 
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())  # a library prints nothing of its own accord
-
-Metadata = tuple[tuple[str, str], ...]
 
 
 class Rounds:
@@ -27,6 +26,7 @@ class Rounds:
         timeout: Seconds for all attempts together; None for no limit.
         reached: Whether the server was ever reached.
         may_repeat: Whether the call can be made again at all.
+        correct: Told of a refusal for the clock; whether signing again, by the server's time, may help. Asked once.
 
     Raises:
         InvalidParameterError: `timeout` is not above 0.
@@ -40,6 +40,7 @@ class Rounds:
         *,
         reached: Callable[[], bool],
         may_repeat: Callable[[], bool],
+        correct: Callable[[StorageError], bool] = lambda _: False,
     ) -> None:
         if timeout is not None and not timeout > 0:
             raise InvalidParameterError(f"timeout is a number of seconds above 0, not {timeout!r}")
@@ -48,6 +49,8 @@ class Rounds:
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._reached = reached
         self._may_repeat = may_repeat
+        self._correct = correct
+        self._corrected = False
         self._request_id = uuid.uuid4().hex
         self._attempts = 0
         self._failures = 0
@@ -69,13 +72,21 @@ class Rounds:
                 yield self._metadata(), self._left()
         except StorageError as error:
             error.request_id = error.request_id or self._request_id
-            self._pause(error)
+            if not self._clock_corrected(error):
+                self._pause(error)
 
     def _metadata(self) -> Metadata:
         return ((_wire.REQUEST_ID_KEY, self._request_id), (_wire.ATTEMPT_KEY, str(self._attempts)))
 
     def _left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def _clock_corrected(self, error: StorageError) -> bool:
+        """Return whether the next attempt may be made at once, because it will be signed with another time."""
+        if self._corrected or not self._may_repeat():
+            return False
+        self._corrected = self._correct(error)
+        return self._corrected
 
     def _pause(self, error: StorageError) -> None:
         self._failures += 1
@@ -84,4 +95,4 @@ class Rounds:
         if seconds is None or (left is not None and seconds >= left) or not self._may_repeat():
             raise error
         log.warning("attempt %d of call %s failed, trying again: %s", self._attempts, self._request_id, error)
-        time.sleep(seconds)
+        _cancel.sleep(seconds)

@@ -7,41 +7,25 @@ download.
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Final, Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
 
-from . import _wire
+from . import _cancel, _wire
+from ._auth import Metadata
+from ._channels import Channels
 from ._idle import IdleWatch
 from ._retry import RetryPolicy
 from ._rounds import Rounds
+from ._signer import Signer
 from ._upload import WriteCall
 from .config import ClientOptions
-from .errors import DeadlineExceededError, StorageError
-from .rules import MAX_MESSAGE_SIZE
+from .errors import DeadlineExceededError
 
 Response = TypeVar("Response", bound=Message)
-
-_CHANNEL_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
-    ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
-    ("grpc.enable_retries", 0),
-    # a dead peer is noticed during an idle transfer; the server permits pings this often
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    # a restarted server is found again within a retry, not after gRPC's default of up to two minutes
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 5_000),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    # equal channels would otherwise share one connection, and one flow control, across clients
-    ("grpc.use_local_subchannel_pool", 1),
-)
 
 _idle = IdleWatch()
 
@@ -81,13 +65,10 @@ class Rpc:
     def __init__(self, options: ClientOptions, retry: RetryPolicy) -> None:
         self._options = options
         self._retry = retry
-        self._closed = False
-        self._forget_connection()
-        _living.add(self)
-
-    def _forget_connection(self) -> None:
-        self._lock = threading.Lock()
-        self._channel: grpc.Channel | None = None
+        self._signer = (
+            Signer(options.access_key, options.secret_key) if options.access_key and options.secret_key else None
+        )
+        self._channels = Channels(options)
         self._reached = False
 
     def ask(self, method: str, request: Message, answer: type[Response], *, timeout: float | None = None) -> Response:
@@ -102,9 +83,9 @@ class Rpc:
         body = request.SerializeToString()
         rounds = self._rounds(self._options.timeout if timeout is None else timeout)
         while True:
-            with rounds.attempt() as (metadata, left), self._connection() as channel:
+            with rounds.attempt() as (metadata, left), self._channels.one() as channel:
                 call: Any = channel.unary_unary(_path(method))
-                reply: bytes = call(body, timeout=left, metadata=metadata)
+                reply = _reply(call, body, left, metadata + self._proof(method, body))
                 self._reached = True
                 return answer.FromString(reply)
 
@@ -118,9 +99,11 @@ class Rpc:
         """
         rounds = self._rounds(timeout)
         while True:
-            with rounds.attempt() as (metadata, left), self._connection() as channel:
+            with rounds.attempt() as (metadata, left), self._channels.one(streams=True) as channel:
                 stream: Any = channel.unary_stream(_path(method))
-                for message in self._messages(stream(receiver.request(), timeout=left, metadata=metadata)):
+                body = receiver.request()
+                call = stream(body, timeout=left, metadata=metadata + self._proof(method, body))
+                for message in self._messages(call):
                     payload = receiver.accept(message)
                     rounds.progressed()
                     if payload:
@@ -138,20 +121,33 @@ class Rpc:
         """
         rounds = self._rounds(timeout, may_repeat=lambda: sender.replayable)
         while True:
-            with rounds.attempt() as (metadata, left), self._connection() as channel:
+            with rounds.attempt() as (metadata, left), self._channels.one(streams=True) as channel:
                 stream: Any = channel.stream_stream(_path(method))
-                with WriteCall(stream, metadata, left, self._options.idle_timeout) as call:
+                prove = partial(self._proof, method)
+                idle_timeout = self._options.idle_timeout
+                with WriteCall(stream, metadata, prove, left, idle_timeout) as call, _cancel.running(call.cancel):
                     reply = sender.send(call)
                 self._reached = True
                 return reply
 
     def _rounds(self, timeout: float | None, may_repeat: Callable[[], bool] = lambda: True) -> Rounds:
-        return Rounds(self._options.address, self._retry, timeout, reached=lambda: self._reached, may_repeat=may_repeat)
+        return Rounds(
+            self._options.address,
+            self._retry,
+            timeout,
+            reached=lambda: self._reached,
+            may_repeat=may_repeat,
+            correct=self._signer.correct if self._signer else lambda _: False,
+        )
+
+    def _proof(self, method: str, body: bytes) -> Metadata:
+        """Return the metadata that proves who sends `body` first; nothing without keys."""
+        return self._signer.sign(_path(method), body) if self._signer else ()
 
     def _messages(self, call: Any) -> Iterator[bytes]:
         limit = self._options.idle_timeout
         try:
-            with _idle.guard(limit, call.cancel) as guard:
+            with _cancel.running(call.cancel), _idle.guard(limit, call.cancel) as guard:
                 while (message := next(call, None)) is not None:
                     guard.pause()
                     self._reached = True
@@ -164,69 +160,22 @@ class Rpc:
         finally:
             call.cancel()
 
-    @contextmanager
-    def _connection(self) -> Iterator[grpc.Channel]:
-        """Offer the channel; one on which something waited in vain is not used again, it may have stalled."""
-        channel = self._open_channel()
-        try:
-            yield channel
-        except (grpc.RpcError, DeadlineExceededError) as error:
-            if _timed_out(error):
-                self._abandon(channel)
-            raise
-
-    def _abandon(self, channel: grpc.Channel) -> None:
-        """Let the next call open a new connection; calls of other threads go on over the old one."""
-        with self._lock:
-            if self._channel is channel:
-                self._channel = None
-
-    def _open_channel(self) -> grpc.Channel:
-        with self._lock:
-            if self._closed:
-                raise StorageError("this client is closed; make a new one", code="Closed")
-            if self._channel is None:
-                self._channel = _connect(self._options)
-            return self._channel
-
     def close(self) -> None:
-        """Close the connection; calls under way fail, later ones are refused."""
-        with self._lock:
-            self._closed = True
-            channel, self._channel = self._channel, None
-        if channel is not None:
-            channel.close()
-
-    def after_fork(self) -> None:
-        """Start anew in a forked child: the connection, and perhaps a held lock, belong to the parent."""
-        _inherited.append(self._channel)
-        self._forget_connection()
-
-
-def _timed_out(error: Exception) -> bool:
-    if isinstance(error, grpc.Call):
-        return error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    return isinstance(error, DeadlineExceededError)
+        """Close the connections; calls under way fail, later ones are refused."""
+        self._channels.close()
 
 
 def _path(method: str) -> str:
     return f"/{_wire.SERVICE.full_name}/{method}"
 
 
-def _connect(options: ClientOptions) -> grpc.Channel:
-    if options.use_ssl:
-        return grpc.secure_channel(options.endpoint, grpc.ssl_channel_credentials(), _CHANNEL_OPTIONS)
-    return grpc.insecure_channel(options.endpoint, _CHANNEL_OPTIONS)
-
-
-_living: weakref.WeakSet[Rpc] = weakref.WeakSet()
-_inherited: list[grpc.Channel | None] = []
-"""Channels of a parent process, kept for ever: closing one in the child would disturb the parent's connection."""
-
-
-def _after_fork_in_child() -> None:
-    for rpc in list(_living):
-        rpc.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
+def _reply(method: Any, body: bytes, timeout: float | None, metadata: Metadata) -> bytes:
+    """Make one unary call; as a future, which takes longer, only where it may be cancelled."""
+    if not _cancel.is_possible():
+        return cast("bytes", method(body, timeout=timeout, metadata=metadata))
+    future = method.future(body, timeout=timeout, metadata=metadata)
+    with _cancel.running(future.cancel):
+        try:
+            return cast("bytes", future.result())
+        except grpc.FutureCancelledError:
+            raise _cancel.cancelled() from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any, TypeAlias, cast
 
 from ._checksum import BlockSums, crc32c
@@ -14,7 +15,7 @@ from .rules import MAX_CHUNK_SIZE
 Progress: TypeAlias = "Callable[[int, int | None], None]"
 """Called with bytes done, which only grow, and the total if it is known."""
 
-ByteSource: TypeAlias = "bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes]"
+ByteSource: TypeAlias = "bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes | memoryview]"
 """What an upload can be read from."""
 
 
@@ -24,6 +25,15 @@ class SourceFailedError(Exception):
     def __init__(self, original: Exception) -> None:
         super().__init__(str(original))
         self.original = original
+
+
+@contextmanager
+def source_errors() -> Iterator[None]:
+    """Raise what the caller's own source raised inside, as it was."""
+    try:
+        yield
+    except SourceFailedError as failed:
+        raise failed.original from failed.original.__cause__
 
 
 class Upload:
@@ -83,7 +93,7 @@ class Upload:
             self._file.seek(self._start)
         self._started = True
         self._sums = BlockSums()
-        for piece in _frames(_told_apart(self._pieces())):
+        for piece in _frames(_told_apart(self.pieces())):
             crc = crc32c(piece)
             chunk = Chunk(self._sums.size, piece, crc)
             self._sums.add(piece, crc)
@@ -96,12 +106,13 @@ class Upload:
     def _file(self) -> IO[bytes]:
         return cast("IO[bytes]", self._source)
 
-    def _pieces(self) -> Iterator[bytes | memoryview]:
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """Yield what the source gives from where it stands; what it raises is raised unchanged."""
         if isinstance(self._source, memoryview):
             yield self._source
         elif hasattr(self._source, "read"):
-            while piece := _read(self._file, self._read_size):
-                yield piece
+            while read := _read(self._file, self._read_size):
+                yield read
         else:
             for piece in self._source:
                 yield _checked_piece(piece)
@@ -179,7 +190,7 @@ class Download:
             raise IntegrityError("the object does not match its checksum", self.info.bucket, self.info.key)
 
 
-def _checked_source(source: ByteSource) -> memoryview | IO[bytes] | Iterable[bytes]:
+def _checked_source(source: ByteSource) -> memoryview | IO[bytes] | Iterable[bytes | memoryview]:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _flat(source)
     if isinstance(source, str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import grpc
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
+from ._auth import Metadata
 from ._frames import WRITE_CHUNK_FIELD, encode_chunk
 from ._pipe import FramePipe, PipeClosedError
 from ._wire import error_from_status
@@ -29,11 +31,19 @@ class WriteCall:
     Args:
         method: The stream-stream multi-callable.
         metadata: Sent with the call.
+        prove: Returns what else is sent with it, given its first frame; so the call begins with that.
         timeout: Seconds for the whole call; None for no limit.
         idle_timeout: Seconds the server may let us wait at any point.
     """
 
-    def __init__(self, method: Any, metadata: Any, timeout: float | None, idle_timeout: float) -> None:
+    def __init__(
+        self,
+        method: Any,
+        metadata: Metadata,
+        prove: Callable[[bytes], Metadata],
+        timeout: float | None,
+        idle_timeout: float,
+    ) -> None:
         self._sent = 0
         self._idle_timeout = idle_timeout
         self._answers: list[pb.WriteObjectResponse] = []
@@ -41,8 +51,10 @@ class WriteCall:
         self._ended = False
         self._heard = threading.Condition()
         self._pipe = FramePipe(_FRAMES_WAITING, self._heartbeat)
-        self._call = method(iter(self._pipe), timeout=timeout, metadata=metadata)
-        threading.Thread(target=self._listen, name="storage-upload", daemon=True).start()
+        self._call: Any = None
+        self._start: Callable[[bytes], Any] = lambda first: method(
+            iter(self._pipe), timeout=timeout, metadata=metadata + prove(first)
+        )
 
     def _heartbeat(self) -> bytes:
         return encode_chunk(WRITE_CHUNK_FIELD, Chunk(self._sent, b"", 0))
@@ -77,6 +89,12 @@ class WriteCall:
         """Say that no more frames come."""
         self._pipe.finish()
 
+    def cancel(self) -> None:
+        """End the call; whoever sends or waits for an answer is told by an error."""
+        self._pipe.break_off()
+        if self._call is not None:
+            self._call.cancel()
+
     def answer(self) -> pb.WriteObjectResponse:
         """Wait for the next answer.
 
@@ -95,6 +113,9 @@ class WriteCall:
         return answer
 
     def _put(self, frame: bytes) -> None:
+        if self._call is None:
+            self._call = self._start(frame)
+            threading.Thread(target=self._listen, name="storage-upload", daemon=True).start()
         try:
             self._pipe.put(frame, self._idle_timeout)
         except TimeoutError:
@@ -116,5 +137,5 @@ class WriteCall:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._pipe.break_off()
-        if kind is not None:
+        if kind is not None and self._call is not None:
             self._call.cancel()

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from .errors import InvalidParameterError
+from .rules import check_http_endpoint
 
 DEFAULT_ENDPOINT: Final = "localhost:9000"
 DEFAULT_PORT: Final = 9000
+
+_FLAGS: Final = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,13 @@ class ClientOptions:
     access_key: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     use_ssl: bool
+    ca_file: Path | None = None
+    """Authorities to trust instead of the usual ones."""
+    cert_file: Path | None = None
+    """What this client shows to a server that asks for a certificate."""
+    key_file: Path | None = None
+    http_endpoint: str | None = None
+    """Where presigned URLs lead; None: the server knows."""
     timeout: float
     """Seconds a call without a body may take, all attempts together."""
     idle_timeout: float
@@ -44,13 +55,18 @@ class ClientOptions:
         secret_key: str | None = None,
         use_ssl: bool = False,
         *,
+        ca_file: str | os.PathLike[str] | None = None,
+        cert_file: str | os.PathLike[str] | None = None,
+        key_file: str | os.PathLike[str] | None = None,
+        http_endpoint: str | None = None,
         timeout: float = 30.0,
         idle_timeout: float = 60.0,
     ) -> ClientOptions:
         """Fill in what is not given from the environment and the defaults.
 
         Raises:
-            InvalidParameterError: The endpoint is no ``host:port``, or only one of the keys is given.
+            InvalidParameterError: The endpoint is no ``host:port``, `http_endpoint` is no URL, only one of the keys is
+                given, or files of TLS are given without TLS or without each other.
         """
         chosen, origin = _endpoint(endpoint)
         access = access_key or os.environ.get("STORAGE_ACCESS_KEY") or None
@@ -61,15 +77,29 @@ class ClientOptions:
                 "pass both, or set STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY"
             )
         address = _checked_endpoint(chosen, origin)
+        ssl = bool(use_ssl) or _flag("STORAGE_USE_SSL")
+        if not ssl and (ca_file or cert_file or key_file):
+            raise InvalidParameterError("files of TLS are given, but TLS is not asked for; pass use_ssl=True as well")
         return cls(
             endpoint=address,
             endpoint_origin=origin,
             access_key=access,
             secret_key=secret,
-            use_ssl=bool(use_ssl),
+            use_ssl=ssl,
+            **_tls_files(ca_file, cert_file, key_file),
+            http_endpoint=_http_endpoint(http_endpoint),
             timeout=timeout,
             idle_timeout=idle_timeout,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("client options may hold a secret and are not pickled; pickle the client, which leaves it out")
+
+
+def upload_journals() -> Path | None:
+    """Return the folder where uploads remember what they were at; None if the user has no place for state."""
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111  # never raises
+    return Path(base, "lucas-storage", "uploads") if os.path.isabs(base) else None  # noqa: PTH117  # no Path yet
 
 
 def _endpoint(argument: str | None) -> tuple[str, str]:
@@ -79,6 +109,35 @@ def _endpoint(argument: str | None) -> tuple[str, str]:
     if from_environment:
         return from_environment, "STORAGE_ENDPOINT"
     return DEFAULT_ENDPOINT, "the built-in default"
+
+
+def _http_endpoint(argument: str | None) -> str | None:
+    if argument is not None:
+        return check_http_endpoint(argument, "the http_endpoint argument")
+    from_environment = os.environ.get("STORAGE_HTTP_ENDPOINT")
+    return check_http_endpoint(from_environment, "STORAGE_HTTP_ENDPOINT") if from_environment else None
+
+
+def _tls_files(
+    ca_file: str | os.PathLike[str] | None,
+    cert_file: str | os.PathLike[str] | None,
+    key_file: str | os.PathLike[str] | None,
+) -> dict[str, Path | None]:
+    given = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
+    paths = {name: path or os.environ.get(f"STORAGE_{name.upper()}") for name, path in given.items()}
+    if bool(paths["cert_file"]) != bool(paths["key_file"]):
+        raise InvalidParameterError(
+            "a client certificate and its key go together; "
+            "pass cert_file= and key_file=, or set STORAGE_CERT_FILE and STORAGE_KEY_FILE"
+        )
+    return {name: Path(path) if path else None for name, path in paths.items()}
+
+
+def _flag(name: str) -> bool:
+    text = os.environ.get(name, "").lower()
+    if text not in _FLAGS:
+        raise InvalidParameterError(f"{name} is {text!r}; set it to 1 or 0")
+    return _FLAGS[text]
 
 
 def _checked_endpoint(endpoint: object, origin: str) -> str:

@@ -26,10 +26,12 @@ class LocalServer:
 
     Attributes:
         endpoint: Its address, as `StorageClient` and ``STORAGE_ENDPOINT`` take it.
+        http_endpoint: Where presigned URLs lead; None if they lead nowhere.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, http_endpoint: str | None = None) -> None:
         self.endpoint = endpoint
+        self.http_endpoint = http_endpoint
 
     def client(self, **options: Any) -> StorageClient:
         """Return a new client of this server; `options` are further arguments of `StorageClient`."""
@@ -38,7 +40,7 @@ class LocalServer:
 
 @contextmanager
 def local_server(
-    engine: str | Engine = "memory://", *, auto_create_buckets: bool = True, **options: Any
+    engine: str | Engine = "memory://", *, auto_create_buckets: bool = True, http: bool | str = False, **options: Any
 ) -> Iterator[LocalServer]:
     """Serve from this process, on a free port of 127.0.0.1, until the block ends; calls still running are cancelled.
 
@@ -47,16 +49,19 @@ def local_server(
     Args:
         engine: URL of an engine, such as ``file:///directory``, or an open one, which is closed at the end.
         auto_create_buckets: Whether a write to a bucket that does not exist makes it.
+        http: Whether to serve presigned URLs as well, on another free port; or the address for it, ``HOST:PORT``.
         options: Further fields of `ServerOptions`.
 
     Raises:
+        InvalidParameterError: HTTP is asked for and aiohttp is not installed.
         StorageError: The engine cannot be opened.
     """
     url = engine if isinstance(engine, str) else f"{engine.name}://"
-    settings: dict[str, Any] = {"listen": "127.0.0.1:0", "grace": 0.0, **options}
+    plane = http if isinstance(http, str) else "127.0.0.1:0" if http else "off"
+    settings: dict[str, Any] = {"listen": "127.0.0.1:0", "grace": 0.0, "http": plane, **options}
     server = StorageServer(
         ServerOptions(engine=url, auto_create_buckets=auto_create_buckets, **settings),
         engine=None if isinstance(engine, str) else engine,
     )
     with server:
-        yield LocalServer(server.address)
+        yield LocalServer(server.address, server.http_endpoint or None)

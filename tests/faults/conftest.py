@@ -12,7 +12,7 @@ import pytest
 from actorc.storage import RetryPolicy, StorageClient
 from actorc.storage.testing import local_server
 
-QUICK = RetryPolicy(attempts=40, unreached_attempts=40, base=0.001, cap=0.02)
+QUICK = RetryPolicy(attempts=200, unreached_attempts=200, base=0.001, cap=0.02)
 
 
 class Fault:
@@ -45,7 +45,10 @@ class Proxy:
         self._target = (host, int(port))
         self.plan = []
         self.connections = 0
+        self.sent_up = 0
+        self.sent_down = 0
         self._sockets = []
+        self._counting = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.endpoint = f"127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -58,15 +61,17 @@ class Proxy:
                 up, down = self.plan.pop(0) if self.plan else (Fault(), Fault())
                 server = socket.create_connection(self._target)
                 self._sockets += [client, server]
-                for source, sink, fault in ((client, server, up), (server, client, down)):
-                    threading.Thread(target=self._pump, args=(source, sink, fault), daemon=True).start()
+                for direction in ((client, server, up, "sent_up"), (server, client, down, "sent_down")):
+                    threading.Thread(target=self._pump, args=direction, daemon=True).start()
 
-    def _pump(self, source, sink, fault):
+    def _pump(self, source, sink, fault, counter):
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
                 passed = fault.apply(data)
                 if passed:
                     sink.sendall(passed)
+                with self._counting:
+                    setattr(self, counter, getattr(self, counter) + len(passed))
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -85,6 +90,12 @@ class Proxy:
         self.drop_all()
         for end in self._sockets:
             end.close()
+
+
+@pytest.fixture(autouse=True)
+def _own_state(monkeypatch, tmp_path):
+    """Journals that no other test has written."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 
 @pytest.fixture

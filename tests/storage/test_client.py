@@ -8,6 +8,8 @@ import os
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -221,25 +223,51 @@ def test_a_client_that_went_through_pickle_works_and_carries_no_secret(server):
     assert "planted-secret" not in repr(client)
 
 
+def exchange(client, number):
+    """Store, describe, list and read what nobody else has; return whether every answer is to that."""
+    key, data = f"{os.getpid()}/{number}", f"{os.getpid()}-{number}-".encode() * (1 + number * 3001)
+    put = client.put_object("crowd", key, data, metadata={"number": str(number)})
+    head = client.head_object("crowd", key)
+    listed = client.list_objects("crowd", key)["objects"]
+    return (
+        client.get_object("crowd", key) == data
+        and (head["etag"], head["metadata"]) == (put["etag"], {"number": str(number)})
+        and put["etag"] in [found["etag"] for found in listed]
+    )
+
+
+def exchange_in_threads(client, threads):
+    with ThreadPoolExecutor(threads) as pool:
+        return all(pool.map(partial(exchange, client), range(2 * threads)))
+
+
 def use_in_child(client, answers):
-    client.put_object("files", f"from-{os.getpid()}", b"x")
-    answers.put(client.get_object("files", "shared"))
+    answers.put((exchange_in_threads(client, 8), client.get_object("files", "shared")))
+
+
+@pytest.mark.slow
+def test_64_threads_share_a_client_and_every_reply_reaches_its_caller(client):
+    assert exchange_in_threads(client, 64)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_a_client_in_use_goes_on_in_a_child_process_and_in_the_parent(client, method):
+def test_a_client_in_use_goes_on_in_child_processes_and_in_the_parent(client, method):
     client.put_object("files", "shared", b"both")
+    exchange_in_threads(client, 8)
     context = multiprocessing.get_context(method)
     answers = context.SimpleQueue()
-    child = context.Process(target=use_in_child, args=(client, answers))
-    child.start()
-    child.join(60)
+    children = [context.Process(target=use_in_child, args=(client, answers)) for _ in range(2)]
+    for child in children:
+        child.start()
+    parent = exchange_in_threads(client, 8)
+    for child in children:
+        child.join(60)
 
-    assert child.exitcode == 0
-    assert answers.get() == b"both"
-    assert client.get_object("files", "shared") == b"both"
+    assert [child.exitcode for child in children] == [0, 0]
+    assert [answers.get(), answers.get()] == [(True, b"both"), (True, b"both")]
+    assert (parent, client.get_object("files", "shared")) == (True, b"both")
 
 
 @pytest.mark.parametrize("module", ["actorc.storage", "actorc.storage.client", "actorc"])

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
+
 import pytest
 
 from actorc.storage.config import ClientOptions
@@ -8,7 +11,7 @@ from actorc.storage.errors import InvalidParameterError
 
 @pytest.fixture(autouse=True)
 def _no_settings(monkeypatch):
-    for name in ("STORAGE_ENDPOINT", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY"):
+    for name in ("STORAGE_ENDPOINT", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY", "STORAGE_USE_SSL", "STORAGE_CA_FILE"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -57,3 +60,42 @@ def test_secrets_are_not_shown():
     options = ClientOptions.resolve("h:1", "planted-access", "planted-secret")
 
     assert "planted" not in repr(options)
+
+
+def test_options_are_not_pickled():
+    with pytest.raises(TypeError, match="pickle the client"):
+        pickle.dumps(ClientOptions.resolve("h:1", "access", "planted-secret"))
+
+
+@pytest.mark.parametrize(("text", "expected"), [("1", True), ("True", True), ("0", False), ("no", False), ("", False)])
+def test_tls_may_be_set_in_the_environment(monkeypatch, text, expected):
+    monkeypatch.setenv("STORAGE_USE_SSL", text)
+
+    assert expected is ClientOptions.resolve("h:1").use_ssl
+    assert ClientOptions.resolve("h:1", use_ssl=True).use_ssl
+
+
+def test_a_setting_that_is_neither_yes_nor_no_is_refused(monkeypatch):
+    monkeypatch.setenv("STORAGE_USE_SSL", "perhaps")
+
+    with pytest.raises(InvalidParameterError, match="STORAGE_USE_SSL is 'perhaps'; set it to 1 or 0"):
+        ClientOptions.resolve("h:1")
+
+
+@pytest.mark.parametrize("given", [{"ca_file": "ca"}, {"cert_file": "c", "key_file": "k"}])
+def test_files_of_tls_without_tls_are_a_mistake(given):
+    with pytest.raises(InvalidParameterError, match="pass use_ssl=True as well"):
+        ClientOptions.resolve("h:1", **given)
+
+
+@pytest.mark.parametrize("given", [{"cert_file": "c"}, {"key_file": "k"}])
+def test_a_client_certificate_comes_with_its_key(given):
+    with pytest.raises(InvalidParameterError, match="go together"):
+        ClientOptions.resolve("h:1", use_ssl=True, **given)
+
+
+def test_files_of_tls_are_taken_from_the_arguments_first(monkeypatch):
+    monkeypatch.setenv("STORAGE_CA_FILE", "from-env")
+    found = [ClientOptions.resolve("h:1", use_ssl=True, **given).ca_file for given in ({}, {"ca_file": "given"})]
+
+    assert [Path("from-env"), Path("given")] == found

@@ -9,22 +9,18 @@ from pathlib import Path
 
 from actorc.storage.errors import StorageError
 
-from . import ServerOptions, serve
+from . import serve
+from .options import OPTIONS, Option, options_from
 
 
 def main() -> int:
     """Run a server until it is told to stop; return the exit code."""
     parser = _parser()
-    arguments = parser.parse_args()
+    arguments = vars(parser.parse_args())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    endpoint_file, linger_lock, config = map(arguments.pop, ("endpoint_file", "linger_lock", "config"))
     try:
-        options = ServerOptions(
-            data=arguments.data,
-            engine=arguments.engine,
-            listen=arguments.listen,
-            auto_create_buckets=arguments.auto_create_buckets,
-        )
-        serve(options, endpoint_file=arguments.endpoint_file, linger_lock=arguments.linger_lock)
+        serve(options_from(arguments, config), endpoint_file=endpoint_file, linger_lock=linger_lock)
     except StorageError as error:
         sys.stderr.write(f"{parser.prog}: {error.message}\n")
         return 2
@@ -33,18 +29,22 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m actorc.storage.server", description="Run a storage server.")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--data", type=Path, metavar="DIR", help="directory of the embedded engine")
-    where.add_argument("--engine", default="", metavar="URL", help="another engine, such as memory://")
-    parser.add_argument(
-        "--listen", default="127.0.0.1:9000", metavar="HOST:PORT", help="default %(default)s; port 0: any"
-    )
-    parser.add_argument("--auto-create-buckets", action="store_true", help="a write to a missing bucket makes it")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="options in TOML; those given here come first")
+    for option in OPTIONS:
+        _add(parser, option)
     parser.add_argument("--endpoint-file", type=Path, metavar="FILE", help="write the address here as JSON")
     parser.add_argument(
         "--linger-lock", type=Path, metavar="FILE", help="stop when no process holds a shared flock on this file"
     )
     return parser
+
+
+def _add(parser: argparse.ArgumentParser, option: Option) -> None:
+    if option.kind is bool:
+        parser.add_argument(option.flag, action=argparse.BooleanOptionalAction, default=None, help=option.meaning)
+        return
+    default = "" if option.default in {None, ""} else f" Default {option.default}."
+    parser.add_argument(option.flag, type=option.kind, metavar=option.metavar, help=option.meaning + default)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,30 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.rules import check_http_endpoint
+
+DEFAULT_HTTP: Final = "127.0.0.1:9001"
+KEYS_FILE: Final = "keys.json"
+"""Name of the file of access keys in a data directory."""
+
+
+def told(section: str, metavar: str, meaning: str, *, served: Any = None) -> Mapping[str, Any]:
+    """Return what the command line, the configuration file and the documents tell about an option.
+
+    Args:
+        section: Of the configuration file.
+        metavar: Stands for a value; its unit, if it has one.
+        meaning: One sentence.
+        served: Default of the command that serves, if that is another one.
+    """
+    return {"section": section, "metavar": metavar, "meaning": meaning, "served": served}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,36 +35,110 @@ class ServerOptions:
     """How one server runs; checked when made.
 
     Raises:
-        InvalidParameterError: A value makes no sense, or `listen` is reachable from other machines.
+        InvalidParameterError: A value makes no sense, or `listen` is reachable from other machines and there are no
+            access keys.
     """
 
-    data: Path | None = None
-    """Directory of the embedded engine. Either this or `engine`."""
-    engine: str = ""
-    """URL of an engine, such as ``memory://``."""
-    listen: str = "127.0.0.1:9000"
-    """``HOST:PORT``; every address of the host must be a loopback address. Port 0: any free one."""
-    auto_create_buckets: bool = False
-    """Whether a write to a bucket that does not exist makes it."""
-    threads: int = 64
-    """Calls that run at the same time."""
-    reserved: int = 8
-    """How many of `threads` uploads and downloads never take, so that small calls are always answered."""
-    queue: int = 256
-    """Small calls that may wait for a thread; more are refused at once."""
-    idle_timeout: float = 60.0
-    """Seconds after which an upload that sends nothing, or a download that takes nothing, is ended."""
-    grace: float = 10.0
-    """Seconds that running calls have to finish when the server stops."""
+    data: Path | None = field(default=None, metadata=told("storage", "DIR", "Directory of the embedded engine."))
+    engine: str = field(default="", metadata=told("storage", "URL", "Another engine instead, such as memory://."))
+    auto_create_buckets: bool = field(
+        default=False, metadata=told("storage", "", "Whether a write to a bucket that does not exist makes it.")
+    )
+    upload_ttl: float = field(
+        default=7 * 24 * 60 * 60.0,
+        metadata=told("storage", "SECONDS", "A multipart upload that receives no part for this long is removed."),
+    )
+    scrub_days: float = field(
+        default=30.0,
+        metadata=told("storage", "DAYS", "All that is stored is read once and verified within this time; 0 for never."),
+    )
+    listen: str = field(
+        default="127.0.0.1:9000",
+        metadata=told(
+            "network",
+            "HOST:PORT",
+            "Where gRPC is served; a loopback address if there are no access keys. Port 0 finds one.",
+        ),
+    )
+    http: str = field(
+        default="off",
+        metadata=told(
+            "network",
+            "HOST:PORT",
+            "Where presigned URLs and pages about the server are served, under the same rule; off for nowhere, "
+            f"auto for {DEFAULT_HTTP} if aiohttp is installed and the port is free.",
+            served="auto",
+        ),
+    )
+    public_http_url: str = field(
+        default="",
+        metadata=told(
+            "network", "URL", "Where --http is reached, such as https://storage.example.org, if not at its address."
+        ),
+    )
+    keys: Path | None = field(
+        default=None,
+        metadata=told(
+            "access", "FILE", f"Access keys; if not given, {KEYS_FILE} in the data directory if it is there."
+        ),
+    )
+    tls_cert: Path | None = field(
+        default=None, metadata=told("access", "FILE", "Certificate of the server, with those behind it, PEM.")
+    )
+    tls_key: Path | None = field(default=None, metadata=told("access", "FILE", "Its private key, PEM."))
+    tls_client_ca: Path | None = field(
+        default=None, metadata=told("access", "FILE", "Clients need a certificate signed by one of these, PEM.")
+    )
+    workers: int = field(
+        default=1, metadata=told("capacity", "N", "Processes that serve the same ports and the same data directory.")
+    )
+    threads: int = field(
+        default=64, metadata=told("capacity", "N", "Calls that run at the same time, in each process.")
+    )
+    reserved: int = field(
+        default=8,
+        metadata=told(
+            "capacity", "N", "Threads that uploads and downloads never take, so that small calls are always answered."
+        ),
+    )
+    queue: int = field(
+        default=256,
+        metadata=told("capacity", "N", "Small calls that may wait for a thread; more are refused at once."),
+    )
+    idle_timeout: float = field(
+        default=60.0,
+        metadata=told("capacity", "SECONDS", "A transfer whose client does nothing for this long is ended."),
+    )
+    grace: float = field(
+        default=10.0,
+        metadata=told("capacity", "SECONDS", "Running calls have this long to finish when the server stops."),
+    )
 
     def __post_init__(self) -> None:
         if bool(self.engine) == (self.data is not None):
-            raise InvalidParameterError("a server needs either a data directory or the URL of an engine")
+            raise InvalidParameterError(
+                "a server needs either a data directory or the URL of an engine; give --data or --engine"
+            )
         if not 1 <= self.reserved < self.threads:
             raise InvalidParameterError("threads must be more than reserved, and reserved at least 1")
         if self.queue < 0 or self.idle_timeout <= 0 or self.grace < 0:
             raise InvalidParameterError("queue and grace must not be negative, and idle_timeout must be positive")
-        loopback_address(self.listen)
+        if self.workers < 1 or self.upload_ttl <= 0 or self.scrub_days < 0:
+            raise InvalidParameterError(
+                "workers must be at least 1, upload_ttl positive and scrub_days not negative; leave them out if unsure"
+            )
+        if (self.tls_cert is None) != (self.tls_key is None) or (self.tls_client_ca and not self.tls_cert):
+            raise InvalidParameterError("TLS needs the certificate of the server and its key; give both files")
+        if self.keys and not self.keys.is_file():
+            raise InvalidParameterError(
+                f"the file of access keys {self.keys} does not exist; make it with 'lucas-storage keys add'"
+            )
+        loopback_only = not (self.keys_file and self.keys_file.exists())
+        numeric_address(self.listen, loopback_only=loopback_only)
+        if self.http not in {"off", "auto"}:
+            numeric_address(self.http, loopback_only=loopback_only)
+        if self.public_http_url:
+            check_http_endpoint(self.public_http_url, "--public-http-url")
 
     @property
     def engine_url(self) -> str:
@@ -52,24 +146,52 @@ class ServerOptions:
         return self.engine if self.data is None else self.data.absolute().as_uri()
 
     @property
+    def keys_file(self) -> Path | None:
+        """Where access keys are, or may come to be; None: nowhere."""
+        directory = self.data or _directory(self.engine)
+        return self.keys or (directory and directory / KEYS_FILE)
+
+    @property
     def max_streams(self) -> int:
         """Uploads and downloads that run at the same time."""
         return self.threads - self.reserved
 
 
-def loopback_address(listen: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """What the processes of one server have in common."""
+
+    lock: int
+    """Descriptor of the engine's medium, inherited."""
+    url_key: bytes = field(repr=False)
+    """Signs the URLs of a server without access keys."""
+
+
+def _directory(engine: str) -> Path | None:
+    if "://" not in engine:
+        return Path(engine)
+    url = urlsplit(engine)
+    return Path(unquote(url.path)) if url.scheme == "file" else None
+
+
+def is_loopback(listen: str) -> bool:
+    """Return whether only this machine reaches ``HOST:PORT``."""
+    return all(address.is_loopback for address in _resolve(_split(listen)[0]))
+
+
+def numeric_address(listen: str, *, loopback_only: bool) -> str:
     """Return the numeric address to bind for ``HOST:PORT``, IPv4 if the host has both.
 
     Raises:
-        InvalidParameterError: It is malformed, unknown, or any address of the host is not loopback.
+        InvalidParameterError: It is malformed, unknown, or reachable from other machines though that is not allowed.
     """
     host, port = _split(listen)
     addresses = _resolve(host)
     for address in addresses:
-        if not address.is_loopback:
+        if loopback_only and not address.is_loopback:
             raise InvalidParameterError(
                 f"{listen!r} is reachable from other machines ({address}) and this server knows no access keys; "
-                "listen on 127.0.0.1 or localhost, access keys are needed beyond loopback"
+                "listen on 127.0.0.1 or localhost, access keys are needed beyond loopback ('lucas-storage keys add')"
             )
     chosen = min(addresses, key=lambda address: address.version)
     return f"[{chosen}]:{port}" if chosen.version == 6 else f"{chosen}:{port}"

@@ -7,6 +7,7 @@ the package that ships them pins another protobuf, and a second registration of 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Final
 
 import grpc
@@ -21,10 +22,15 @@ _SERVICE: Final = "grpc.health.v1.Health"
 
 
 class Health:
-    """Whether the server takes calls; probes may ask for it by the service's name or for the server as a whole."""
+    """Whether the server takes calls; probes may ask for it by the service's name or for the server as a whole.
 
-    def __init__(self) -> None:
+    Args:
+        is_healthy: Tells whether the engine accepts changes.
+    """
+
+    def __init__(self, is_healthy: Callable[[], bool]) -> None:
         self._serving = threading.Event()
+        self._is_healthy = is_healthy
 
     def set_serving(self, serving: bool) -> None:
         """Change the answer."""
@@ -33,11 +39,15 @@ class Health:
         else:
             self._serving.clear()
 
+    def is_ready(self) -> bool:
+        """Return whether calls are taken and can be carried out, changes included."""
+        return self._serving.is_set() and self._is_healthy()
+
     def check(self, request: StringValue, context: grpc.ServicerContext) -> Int32Value:
         """Answer a probe."""
         if request.value not in {"", _wire.SERVICE.full_name}:
             context.abort(grpc.StatusCode.NOT_FOUND, "this server has no such service")
-        return Int32Value(value=SERVING if self._serving.is_set() else NOT_SERVING)
+        return Int32Value(value=SERVING if self.is_ready() else NOT_SERVING)
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Return the service as gRPC takes it."""

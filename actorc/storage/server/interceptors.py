@@ -1,4 +1,4 @@
-"""Around every call: its identity, its access line, admission, idle timeouts, errors to status.
+"""Around every call: who makes it, its access line, admission, idle timeouts, errors to status.
 
 `service.py` raises what it likes and waits for whom it likes; here is decided what the caller may know of a failure,
 and that nobody is waited for longer than the idle timeout.
@@ -14,18 +14,25 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from itertools import chain
 from typing import Any, Final, NoReturn
 
 import grpc
 
 from actorc.storage import _wire
+from actorc.storage._auth import Claim
 from actorc.storage._idle import Guard, IdleWatch
 from actorc.storage.errors import DeadlineExceededError, ResourceExhaustedError, StorageError
 
+from .access import NOBODY
+from .gate import Gate
+from .identity import Authenticator
+from .journal import Ended, Journal
+
 log = logging.getLogger(__name__)
-access_log = logging.getLogger("actorc.storage.server.access")
 
 Behavior = Callable[[Any, grpc.ServicerContext], Any]
+Reader = Callable[[bytes], Any]
 
 _PREFIX: Final = f"/{_wire.SERVICE.full_name}/"
 _SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -43,14 +50,16 @@ class Call:
     """One call as the service sees it."""
 
     def __init__(self, method: str, context: grpc.ServicerContext) -> None:
-        metadata = dict(context.invocation_metadata())
+        self.metadata = dict(context.invocation_metadata())
         self.method = method
+        self.principal = NOBODY
+        """Who makes it, once that is proved."""
         self.bucket = ""
         self.key = ""
         self.bytes = 0
         """Bytes of objects that came or went."""
-        self.request_id = _request_id(metadata.get(_wire.REQUEST_ID_KEY))
-        self.first_attempt = metadata.get(_wire.ATTEMPT_KEY) == "1"
+        self.request_id = _request_id(self.metadata.get(_wire.REQUEST_ID_KEY))
+        self.first_attempt = self.metadata.get(_wire.ATTEMPT_KEY) == "1"
         """Whether the caller says that it has not sent this request before."""
         self._context = context
         self._peer = context.peer()
@@ -105,30 +114,40 @@ class Call:
         if self._status is grpc.StatusCode.OK:
             self._status = grpc.StatusCode.CANCELLED
 
-    def log_access(self, seconds: float) -> None:
-        """Write the access line: what, to whom, how it went; never content, never metadata."""
-        access_log.info(
-            "%s %s bucket=%s key=%s bytes=%d ms=%.1f request=%s peer=%s",
-            self.method,
-            self._status.name,
-            ascii(self.bucket[:_MAX_TEXT]),
-            ascii(self.key[:_MAX_TEXT]),
-            self.bytes,
-            seconds * 1000,
-            self.request_id,
-            self._peer,
+    def ended(self, seconds: float) -> Ended:
+        """Return what is told of the call once it is over, having taken `seconds`."""
+        return Ended(
+            method=self.method,
+            status=self._status.name,
+            bucket=self.bucket,
+            key=self.key,
+            size=self.bytes,
+            seconds=seconds,
+            request_id=self.request_id,
+            peer=self._peer,
+            access_key=self.principal.access_key,
         )
 
 
 class Boundary(grpc.ServerInterceptor):
     """Wraps every method of the service; other services of the server pass untouched.
 
+    Requests are read here and not by gRPC: who sends one is proved before it is looked into.
+
     Args:
+        authenticator: Finds out who makes a call.
+        journal: Is told of every call.
+        gate: Where calls enter.
         max_streams: Uploads and downloads at the same time; one more is refused at once.
         idle_timeout: Seconds a stream may wait for its peer.
     """
 
-    def __init__(self, *, max_streams: int, idle_timeout: float) -> None:
+    def __init__(
+        self, authenticator: Authenticator, journal: Journal, gate: Gate, *, max_streams: int, idle_timeout: float
+    ) -> None:
+        self._authenticator = authenticator
+        self._journal = journal
+        self._gate = gate
         self._places = threading.BoundedSemaphore(max_streams)
         self._max_streams = max_streams
         self._idle_timeout = idle_timeout
@@ -143,36 +162,47 @@ class Boundary(grpc.ServerInterceptor):
         if handler is None or not handler_call_details.method.startswith(_PREFIX):
             return handler
         method = handler_call_details.method.removeprefix(_PREFIX)
-        codec = {
-            "request_deserializer": handler.request_deserializer,
-            "response_serializer": handler.response_serializer,
-        }
+        read: Any = handler.request_deserializer
+        codec = {"response_serializer": handler.response_serializer}
         if handler.stream_stream:
-            return grpc.stream_stream_rpc_method_handler(self._upload(method, handler.stream_stream), **codec)
+            return grpc.stream_stream_rpc_method_handler(self._upload(method, handler.stream_stream, read), **codec)
         if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(self._download(method, handler.unary_stream), **codec)
-        return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary), **codec)
+            return grpc.unary_stream_rpc_method_handler(self._download(method, handler.unary_stream, read), **codec)
+        return grpc.unary_unary_rpc_method_handler(self._unary(method, handler.unary_unary, read), **codec)
 
-    def _unary(self, method: str, behavior: Any) -> Behavior:
-        def answer(request: Any, context: grpc.ServicerContext) -> Any:
-            with _call(method, context) as call:
-                return behavior(_named(request, call), call)
-
-        return answer
-
-    def _download(self, method: str, behavior: Any) -> Behavior:
-        def answer(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-            with _call(method, context) as call, self._stream(call) as guard:
-                yield from _watched_responses(behavior(_named(request, call), call), guard)
+    def _unary(self, method: str, behavior: Any, read: Reader) -> Behavior:
+        def answer(body: bytes, context: grpc.ServicerContext) -> Any:
+            with _call(method, context, self._journal) as call, self._gate.passed():
+                self._identify(call, self._authenticator.claim(call.metadata), body)
+                return behavior(_named(read(body), call), call)
 
         return answer
 
-    def _upload(self, method: str, behavior: Any) -> Behavior:
-        def answer(frames: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:
-            with _call(method, context) as call, self._stream(call) as guard:
-                yield from _watched_responses(behavior(_watched_frames(frames, guard), call), guard)
+    def _download(self, method: str, behavior: Any, read: Reader) -> Behavior:
+        def answer(body: bytes, context: grpc.ServicerContext) -> Iterator[Any]:
+            with _call(method, context, self._journal) as call, self._gate.passed():
+                self._identify(call, self._authenticator.claim(call.metadata), body)
+                with self._stream(call) as guard:
+                    yield from _watched_responses(behavior(_named(read(body), call), call), guard)
 
         return answer
+
+    def _upload(self, method: str, behavior: Any, read: Reader) -> Behavior:
+        def answer(bodies: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
+            with _call(method, context, self._journal) as call, self._gate.passed():
+                claim = self._authenticator.claim(call.metadata)
+                # waiting for the first message takes a place: else callers that send none could take all threads
+                with self._stream(call) as guard:
+                    watched = _watched_frames(bodies, guard)
+                    first = next(watched, None)
+                    self._identify(call, claim, first or b"")
+                    frames = map(read, watched if first is None else chain((first,), watched))
+                    yield from _watched_responses(behavior(frames, call), guard)
+
+        return answer
+
+    def _identify(self, call: Call, claim: Claim | None, body: bytes) -> None:
+        call.principal = self._authenticator.principal(claim, _PREFIX + call.method, body)
 
     @contextmanager
     def _stream(self, call: Call) -> Iterator[Guard]:
@@ -183,7 +213,7 @@ class Boundary(grpc.ServerInterceptor):
             )
         idle = DeadlineExceededError(f"nothing moved for {self._idle_timeout:g} s and the server gave up; try again")
         try:
-            with _idle.guard(self._idle_timeout, lambda: call.end(idle)) as guard:
+            with self._journal.transfer(), _idle.guard(self._idle_timeout, lambda: call.end(idle)) as guard:
                 guard.pause()
                 yield guard
         finally:
@@ -191,7 +221,7 @@ class Boundary(grpc.ServerInterceptor):
 
 
 @contextmanager
-def _call(method: str, context: grpc.ServicerContext) -> Iterator[Call]:
+def _call(method: str, context: grpc.ServicerContext, journal: Journal) -> Iterator[Call]:
     call = Call(method, context)
     began = time.perf_counter()
     try:
@@ -203,19 +233,19 @@ def _call(method: str, context: grpc.ServicerContext) -> Iterator[Call]:
     except Exception as error:  # noqa: BLE001 - nothing of it may reach the caller
         call.abort(error)
     finally:
-        call.log_access(time.perf_counter() - began)
+        journal.note(call.ended(time.perf_counter() - began))
 
 
-def _watched_frames(frames: Iterator[Any], guard: Guard) -> Iterator[Any]:
+def _watched_frames(bodies: Iterator[bytes], guard: Guard) -> Iterator[bytes]:
     while True:
         guard.progress()
         try:
-            frame = next(frames, None)
+            body = next(bodies, None)
         finally:
             guard.pause()
-        if frame is None:
+        if body is None:
             return
-        yield _readable(frame)
+        yield body
 
 
 def _watched_responses(responses: Any, guard: Guard) -> Iterator[Any]:
@@ -227,15 +257,8 @@ def _watched_responses(responses: Any, guard: Guard) -> Iterator[Any]:
 
 
 def _named(request: Any, call: Call) -> Any:
-    call.bucket = getattr(_readable(request), "bucket", "")
+    call.bucket = getattr(request, "bucket", "")
     call.key = getattr(request, "key", "")
-    return request
-
-
-def _readable(request: Any) -> Any:
-    """Return what a deserializer read; what it could not read it returned as an error, which gRPC lets pass."""
-    if isinstance(request, StorageError):
-        raise request
     return request
 
 

@@ -14,8 +14,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
-from .config import ServerOptions
+from .config import ServerOptions, is_loopback
 from .server import StorageServer
+from .stopping import Stopping
+from .workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +39,11 @@ def serve(options: ServerOptions, *, endpoint_file: Path | None = None, linger_l
         InvalidParameterError: The port is taken or not allowed.
         StorageError: The engine cannot be opened.
     """
-    stopping = threading.Event()
-    _stop_on_signals(stopping)
+    stopping = Stopping()
+    workers = Workers(options) if options.workers > 1 else None
+    _stop_on_signals(stopping, workers)
     with ExitStack() as stack:
-        server = StorageServer(options)
+        server = workers or StorageServer(options)
         stack.callback(server.stop)
         endpoint = server.start()
         if endpoint_file:
@@ -48,16 +51,30 @@ def serve(options: ServerOptions, *, endpoint_file: Path | None = None, linger_l
         if linger_lock:
             _stop_when_unlocked(linger_lock, stopping)
         log.info("serving %s on %s", options.engine_url, endpoint)
-        log.warning("no access keys are configured, so the server is open to every process on this machine")
+        if server.http_endpoint:
+            log.info("serving presigned URLs at %s", server.http_endpoint)
+        _warn_of_exposure(server, options)
         stopping.wait()
         log.info("stopping, running calls have %g s to finish", options.grace)
 
 
-def _stop_on_signals(stopping: threading.Event) -> None:
+def _warn_of_exposure(server: StorageServer | Workers, options: ServerOptions) -> None:
+    if server.is_open:
+        log.warning("no access keys are configured, so the server is open to every process on this machine")
+    elif options.tls_cert is None and not is_loopback(options.listen):
+        log.warning(
+            "the server is reachable from other machines without TLS; nobody learns a secret key, but whoever is on "
+            "the way can read and change what is sent"
+        )
+
+
+def _stop_on_signals(stopping: Stopping, workers: Workers | None) -> None:
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stopping.is_set():
+        if stopping.begun:
+            if workers is not None:
+                workers.kill()
             os._exit(128 + number)
-        stopping.set()
+        stopping.begin()
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
@@ -79,13 +96,13 @@ def _published(path: Path, endpoint: str, options: ServerOptions) -> Iterator[No
             path.unlink()
 
 
-def _stop_when_unlocked(path: Path, stopping: threading.Event) -> None:
+def _stop_when_unlocked(path: Path, stopping: Stopping) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def wait() -> None:
         # held until the process is gone: the descriptor is never closed
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         log.info("nobody needs the server any more")
-        stopping.set()
+        stopping.begin()
 
     threading.Thread(target=wait, name="linger-lock", daemon=True).start()

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 import grpc
 
+from actorc.storage._tls import read_pem
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import MAX_MESSAGE_SIZE, KiB
 
-from .config import ServerOptions, loopback_address
-from .engines import open_engine
+from .config import DEFAULT_HTTP, Group, ServerOptions, numeric_address
+from .engines import Upkeep, open_engine
 from .engines.base import Engine
+from .gate import Gate
 from .health import Health
+from .identity import Authenticator, Keyring
 from .interceptors import Boundary
+from .journal import Journal
+from .presigning import PresignedUrls
 from .service import StorageService, storage_handler
 from .store import ObjectStore
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+    from .http.plane import HttpPlane
+
+log = logging.getLogger(__name__)
+
 _CHANNEL_OPTIONS: Final = (
-    # a second server on the same port would otherwise share it silently
-    ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
     ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
     ("grpc.max_metadata_size", 32 * KiB),
@@ -34,6 +42,9 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
 )
 
+_LAST_WORDS: Final = 1.0
+"""Seconds in which the answer to a call that is over must have been sent."""
+
 
 class StorageServer:
     """A storage server. A context manager that starts and stops it.
@@ -41,48 +52,118 @@ class StorageServer:
     Args:
         options: How it runs.
         engine: Serves this one instead of opening the one of `options`; closed with the server all the same.
+        group: What this process has in common with others that serve the same.
 
     Attributes:
         address: Where it listens, ``HOST:PORT``; empty before the start.
+        http_endpoint: Where presigned URLs lead; empty before the start, and if they lead nowhere.
     """
 
-    def __init__(self, options: ServerOptions, *, engine: Engine | None = None) -> None:
+    def __init__(self, options: ServerOptions, *, engine: Engine | None = None, group: Group | None = None) -> None:
         self._options = options
-        self._engine = engine or open_engine(options.engine_url)
+        self._group = group
+        self._keyring = Keyring(options.keys_file, required=options.keys is not None)
+        self._credentials = _credentials(options)
+        self._engine = engine or _engine(options, group)
         self.address = ""
+        self.http_endpoint = ""
         self._stopped = False
-        self._health = Health()
+        self._health = Health(self._is_healthy)
+        self._journal = Journal()
+        self._gate = Gate()
+        self._urls = PresignedUrls(self._keyring, anybodys=None if group is None else group.url_key)
+        self._http: HttpPlane | None = None
         self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="storage-call")
         self._grpc = grpc.server(
             self._threads,
-            interceptors=[Boundary(max_streams=options.max_streams, idle_timeout=options.idle_timeout)],
-            options=_CHANNEL_OPTIONS,
+            interceptors=[
+                Boundary(
+                    Authenticator(self._keyring),
+                    self._journal,
+                    self._gate,
+                    max_streams=options.max_streams,
+                    idle_timeout=options.idle_timeout,
+                )
+            ],
+            # else a second server on the same port would share it silently
+            options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(group is not None))),
             maximum_concurrent_rpcs=options.threads + options.queue,
         )
-        store = ObjectStore(self._engine, auto_create_buckets=options.auto_create_buckets)
-        self._grpc.add_generic_rpc_handlers((storage_handler(StorageService(store)), self._health.handler()))
+        self._store = ObjectStore(self._engine, auto_create_buckets=options.auto_create_buckets)
+        service = StorageService(self._store, self._urls)
+        self._grpc.add_generic_rpc_handlers((storage_handler(service), self._health.handler()))
 
     def start(self) -> str:
         """Bind and serve; return the address.
 
         Raises:
-            InvalidParameterError: The port is taken or not allowed.
+            InvalidParameterError: A port is taken or not allowed, or HTTP is asked for and aiohttp is missing.
         """
-        address = loopback_address(self._options.listen)
+        address = numeric_address(self._options.listen, loopback_only=self._keyring.is_open)
         try:
-            port = self._grpc.add_insecure_port(address)
+            port = self._bind(address)
         except RuntimeError as error:
             self.stop(0)
             raise InvalidParameterError(
                 f"the server cannot listen on {address}, the port is taken or not allowed; choose another, 0 finds one"
             ) from error
+        self._start_http()
         self._grpc.start()
         self._health.set_serving(True)
         self.address = f"{address.rpartition(':')[0]}:{port}"
         return self.address
 
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody who reaches the server may do everything."""
+        return self._keyring.is_open
+
+    def _bind(self, address: str) -> int:
+        if self._credentials is None:
+            return self._grpc.add_insecure_port(address)
+        return self._grpc.add_secure_port(address, self._credentials)
+
+    def _start_http(self) -> None:
+        wanted = self._options.http
+        if wanted == "off":
+            return
+        try:
+            self._open_http(DEFAULT_HTTP if wanted == "auto" else wanted)
+        except InvalidParameterError as error:
+            if wanted != "auto":
+                self.stop(0)
+                raise
+            log.warning("there is no HTTP and there are no presigned URLs, %s", error.message)
+
+    def _open_http(self, address: str) -> None:
+        try:
+            from .http.opening import Served, open_plane  # noqa: PLC0415 - aiohttp may be missing
+        except ModuleNotFoundError as error:
+            raise InvalidParameterError(
+                "aiohttp is not installed, and HTTP needs it; pip install 'lucas-storage[http]'"
+            ) from error
+        served = Served(
+            store=self._store,
+            urls=self._urls,
+            keyring=self._keyring,
+            journal=self._journal,
+            is_ready=self._health.is_ready,
+            gate=self._gate,
+            damaged=lambda: getattr(self._engine, "damaged", 0),
+        )
+        shared = self._group is not None
+        self._http, self.http_endpoint = open_plane(address, self._options, served, shared=shared)
+        self._urls.endpoint = self.http_endpoint
+        self._http.start()
+
+    def _is_healthy(self) -> bool:
+        # engines that never stop accepting changes do not say so
+        return bool(getattr(self._engine, "healthy", True))
+
     def stop(self, grace: float | None = None) -> None:
         """Refuse new calls, let running ones finish, close the engine. A second time does nothing.
+
+        While calls are running, probes are still answered, with the news that the server takes no more of them.
 
         Args:
             grace: Seconds until running calls are cancelled; None: those of the options.
@@ -91,7 +172,13 @@ class StorageServer:
             return
         self._stopped = True
         self._health.set_serving(False)
-        self._grpc.stop(self._options.grace if grace is None else grace).wait()
+        finished = self._gate.close(self._options.grace if grace is None else grace)
+        # who has left the gate may still be writing its answer; the others are broken off, uploads stay resumable
+        seconds = _LAST_WORDS if finished else 0
+        ended = self._grpc.stop(seconds)
+        if self._http is not None:
+            self._http.stop(seconds)
+        ended.wait()
         # gRPC forgets a cancelled call before its thread has left the engine
         self._threads.shutdown()
         self._engine.close()
@@ -104,3 +191,17 @@ class StorageServer:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _engine(options: ServerOptions, group: Group | None) -> Engine:
+    upkeep = Upkeep(upload_ttl=options.upload_ttl, scrub_days=options.scrub_days)
+    return open_engine(options.engine_url, upkeep, group=None if group is None else group.lock)
+
+
+def _credentials(options: ServerOptions) -> grpc.ServerCredentials | None:
+    if options.tls_cert is None:
+        return None
+    pem = read_pem(ca=options.tls_client_ca, certificate=options.tls_cert, key=options.tls_key)
+    assert pem.key is not None
+    assert pem.certificate is not None
+    return grpc.ssl_server_credentials([(pem.key, pem.certificate)], pem.ca, require_client_auth=pem.ca is not None)

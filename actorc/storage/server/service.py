@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import grpc
@@ -15,10 +16,13 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import _wire
 from actorc.storage._frames import READ_CHUNK_FIELD, WRITE_CHUNK_FIELD, decode_chunk, encode_chunk
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.models import Chunk, Condition, ObjectAttributes
+from actorc.storage.models import Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_CHUNK_SIZE
 
+from .engines.base import CopySource, PartChoice
+from .guarded import GuardedStore
 from .interceptors import Call
+from .presigning import PresignedUrls
 from .store import ObjectStore
 from .upload import Upload
 
@@ -33,45 +37,47 @@ class StorageService:
 
     Args:
         store: The rules.
+        urls: Makes presigned URLs.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectStore, urls: PresignedUrls) -> None:
         self._store = store
+        self._urls = urls
 
-    def get_server_info(self, _request: pb.GetServerInfoRequest, _call: Call) -> pb.GetServerInfoResponse:
+    def get_server_info(self, _request: pb.GetServerInfoRequest, call: Call) -> pb.GetServerInfoResponse:
         """Tell limits and capabilities."""
-        return _wire.server_message(self._store.server_info())
+        return _wire.server_message(replace(self._as(call).server_info(), http_endpoint=self._urls.endpoint))
 
-    def create_bucket(self, request: pb.CreateBucketRequest, _call: Call) -> pb.CreateBucketResponse:
+    def create_bucket(self, request: pb.CreateBucketRequest, call: Call) -> pb.CreateBucketResponse:
         """Make a bucket."""
-        info = self._store.create_bucket(
+        info = self._as(call).create_bucket(
             request.bucket, exist_ok=request.exist_ok, idempotency_key=request.idempotency_key
         )
         return pb.CreateBucketResponse(bucket=_wire.bucket_message(info))
 
-    def delete_bucket(self, request: pb.DeleteBucketRequest, _call: Call) -> pb.DeleteBucketResponse:
+    def delete_bucket(self, request: pb.DeleteBucketRequest, call: Call) -> pb.DeleteBucketResponse:
         """Remove an empty bucket."""
-        self._store.delete_bucket(request.bucket, idempotency_key=request.idempotency_key)
+        self._as(call).delete_bucket(request.bucket, idempotency_key=request.idempotency_key)
         return pb.DeleteBucketResponse()
 
-    def head_bucket(self, request: pb.HeadBucketRequest, _call: Call) -> pb.HeadBucketResponse:
+    def head_bucket(self, request: pb.HeadBucketRequest, call: Call) -> pb.HeadBucketResponse:
         """Describe a bucket."""
-        return pb.HeadBucketResponse(bucket=_wire.bucket_message(self._store.head_bucket(request.bucket)))
+        return pb.HeadBucketResponse(bucket=_wire.bucket_message(self._as(call).head_bucket(request.bucket)))
 
-    def list_buckets(self, _request: pb.ListBucketsRequest, _call: Call) -> pb.ListBucketsResponse:
+    def list_buckets(self, _request: pb.ListBucketsRequest, call: Call) -> pb.ListBucketsResponse:
         """Describe all buckets."""
-        return pb.ListBucketsResponse(buckets=map(_wire.bucket_message, self._store.buckets()))
+        return pb.ListBucketsResponse(buckets=map(_wire.bucket_message, self._as(call).buckets()))
 
     def put_object(self, request: pb.PutObjectRequest, call: Call) -> pb.PutObjectResponse:
         """Store a small object."""
         data = request.data
         call.bytes = len(data)
-        info = self._store.put(
+        info = self._as(call).put(
             request.bucket,
             request.key,
             data,
             request.crc32c,
-            attributes=_attributes(request),
+            attributes=_attributes(request, request.ttl_seconds),
             condition=_wire.condition(request.condition),
             idempotency_key=request.idempotency_key,
         )
@@ -93,7 +99,7 @@ class StorageService:
 
     def read_object(self, request: pb.ReadObjectRequest, call: Call) -> Iterator[pb.ReadObjectResponse | bytes]:
         """Send an object's description, then its bytes."""
-        with self._store.read(
+        with self._as(call).read(
             request.bucket,
             request.key,
             [_wire.byte_range(part) for part in request.ranges],
@@ -105,13 +111,13 @@ class StorageService:
                 call.bytes += len(chunk.data)
                 yield encode_chunk(READ_CHUNK_FIELD, chunk)
 
-    def head_object(self, request: pb.HeadObjectRequest, _call: Call) -> pb.HeadObjectResponse:
+    def head_object(self, request: pb.HeadObjectRequest, call: Call) -> pb.HeadObjectResponse:
         """Describe an object."""
-        return pb.HeadObjectResponse(object=_wire.object_message(self._store.head(request.bucket, request.key)))
+        return pb.HeadObjectResponse(object=_wire.object_message(self._as(call).head(request.bucket, request.key)))
 
-    def list_objects(self, request: pb.ListObjectsRequest, _call: Call) -> pb.ListObjectsResponse:
+    def list_objects(self, request: pb.ListObjectsRequest, call: Call) -> pb.ListObjectsResponse:
         """Describe one page of objects."""
-        page = self._store.page(
+        page = self._as(call).page(
             request.bucket,
             prefix=request.prefix,
             delimiter=request.delimiter,
@@ -124,15 +130,103 @@ class StorageService:
             next_page_token=page.next_after,
         )
 
-    def delete_object(self, request: pb.DeleteObjectRequest, _call: Call) -> pb.DeleteObjectResponse:
+    def delete_object(self, request: pb.DeleteObjectRequest, call: Call) -> pb.DeleteObjectResponse:
         """Remove an object."""
-        deleted = self._store.delete(
+        deleted = self._as(call).delete(
             request.bucket,
             request.key,
             condition=Condition(if_match=request.if_match or None),
             idempotency_key=request.idempotency_key,
         )
         return pb.DeleteObjectResponse(deleted=deleted)
+
+    def delete_objects(self, request: pb.DeleteObjectsRequest, call: Call) -> pb.DeleteObjectsResponse:
+        """Remove many objects, each for itself."""
+        results = self._as(call).delete_many(request.bucket, request.keys, idempotency_key=request.idempotency_key)
+        return pb.DeleteObjectsResponse(results=map(_wire.delete_message, results))
+
+    def copy_object(self, request: pb.CopyObjectRequest, call: Call) -> pb.CopyObjectResponse:
+        """Make an object of the bytes of another."""
+        info = self._as(call).copy(
+            _copy_source(request),
+            request.bucket,
+            request.key,
+            attributes=_attributes(request.attributes) if request.HasField("attributes") else None,
+            condition=_wire.condition(request.condition),
+            ttl=request.ttl_seconds or None,
+            idempotency_key=request.idempotency_key,
+        )
+        return pb.CopyObjectResponse(object=_wire.object_message(info))
+
+    def create_multipart_upload(
+        self, request: pb.CreateMultipartUploadRequest, call: Call
+    ) -> pb.CreateMultipartUploadResponse:
+        """Begin an object that comes in parts."""
+        upload_id = self._as(call).multipart.create(
+            request.bucket,
+            request.key,
+            attributes=_attributes(request, request.ttl_seconds),
+            condition=_wire.condition(request.condition),
+            idempotency_key=request.idempotency_key,
+        )
+        return pb.CreateMultipartUploadResponse(upload_id=upload_id)
+
+    def complete_multipart_upload(
+        self, request: pb.CompleteMultipartUploadRequest, call: Call
+    ) -> pb.CompleteMultipartUploadResponse:
+        """Make the object of its parts."""
+        info = self._as(call).multipart.complete(
+            request.bucket,
+            request.key,
+            request.upload_id,
+            [PartChoice(part.number, part.etag) for part in request.parts],
+            condition=_wire.condition(request.condition),
+            idempotency_key=request.idempotency_key,
+        )
+        return pb.CompleteMultipartUploadResponse(object=_wire.object_message(info))
+
+    def abort_multipart_upload(
+        self, request: pb.AbortMultipartUploadRequest, call: Call
+    ) -> pb.AbortMultipartUploadResponse:
+        """Drop an upload and its parts."""
+        self._as(call).multipart.abort(request.bucket, request.key, request.upload_id)
+        return pb.AbortMultipartUploadResponse()
+
+    def list_parts(self, request: pb.ListPartsRequest, call: Call) -> pb.ListPartsResponse:
+        """Describe one page of parts."""
+        parts, is_truncated = self._as(call).multipart.parts(
+            request.bucket,
+            request.key,
+            request.upload_id,
+            page_size=request.page_size,
+            after_number=request.after_number,
+        )
+        return pb.ListPartsResponse(parts=map(_wire.part_message, parts), is_truncated=is_truncated)
+
+    def list_multipart_uploads(
+        self, request: pb.ListMultipartUploadsRequest, call: Call
+    ) -> pb.ListMultipartUploadsResponse:
+        """Describe one page of uploads under way."""
+        uploads, token = self._as(call).multipart.page(
+            request.bucket, prefix=request.prefix, page_size=request.page_size, page_token=request.page_token
+        )
+        return pb.ListMultipartUploadsResponse(uploads=map(_wire.upload_message, uploads), next_page_token=token)
+
+    def presign_url(self, request: pb.PresignUrlRequest, call: Call) -> pb.PresignUrlResponse:
+        """Make a URL for one thing to be done to one object."""
+        url = self._urls.issue(
+            call.principal,
+            request.method,
+            request.bucket,
+            request.key,
+            expires=request.expires_seconds,
+            max_size=request.max_size or None,
+            content_type=request.content_type or None,
+        )
+        return pb.PresignUrlResponse(url=url)
+
+    def _as(self, call: Call) -> GuardedStore:
+        return GuardedStore(self._store, call.principal)
 
     def _receive(self, frames: Iterator[WriteFrame], call: Call) -> Iterator[pb.WriteObjectResponse]:
         opening = _opening(frames)
@@ -141,13 +235,22 @@ class StorageService:
             yield pb.WriteObjectResponse(accepted=pb.WriteAccepted(max_chunk_size=MAX_CHUNK_SIZE))
             commit = _fill(upload, frames, call)
             info = upload.commit(size=commit.size, crc32c=commit.crc32c)
-        yield pb.WriteObjectResponse(done=_wire.object_message(info))
+        yield _written(info)
 
-    def _begin(self, opening: pb.WriteOpen, call: Call) -> Upload:
-        return self._store.begin_write(
+    def _begin(self, opening: pb.WriteOpen, call: Call) -> Upload[ObjectInfo] | Upload[PartInfo]:
+        if opening.HasField("part"):
+            return self._as(call).multipart.begin_part(
+                opening.bucket,
+                opening.key,
+                opening.part.upload_id,
+                opening.part.number,
+                idempotency_key=opening.idempotency_key,
+                declared_size=opening.declared_size or None,
+            )
+        return self._as(call).begin_write(
             opening.bucket,
             opening.key,
-            attributes=_attributes(opening),
+            attributes=_attributes(opening, opening.ttl_seconds),
             condition=_wire.condition(opening.condition),
             idempotency_key=opening.idempotency_key,
             declared_size=opening.declared_size or None,
@@ -172,13 +275,15 @@ def _method_handler(method: MethodDescriptor, service: StorageService) -> grpc.R
 
 
 def _reader(message_class: type[Message]) -> Callable[[bytes], Any]:
-    """Return a deserializer; it returns an error instead of raising it, which gRPC would answer without details."""
+    """Return a deserializer; it is called around the method, where what it raises becomes an answer with details."""
 
-    def read(data: bytes) -> Message | InvalidParameterError:
+    def read(data: bytes) -> Message:
         try:
             return message_class.FromString(data)
-        except DecodeError:
-            return InvalidParameterError(f"the request is no {message_class.DESCRIPTOR.name}; compare your .proto")
+        except DecodeError as error:
+            raise InvalidParameterError(
+                f"the request is no {message_class.DESCRIPTOR.name}; compare your .proto"
+            ) from error
 
     return read
 
@@ -189,7 +294,7 @@ def _write_frame_reader(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
         if chunk is not None:
             return chunk
         message = read(data)
-        if isinstance(message, pb.WriteObjectRequest) and message.WhichOneof("frame") == "chunk":
+        if message.WhichOneof("frame") == "chunk":
             return Chunk(message.chunk.offset, message.chunk.data, message.chunk.crc32c)
         return message
 
@@ -200,8 +305,25 @@ def _serialized(response: Message | bytes) -> bytes:
     return response if isinstance(response, bytes) else response.SerializeToString()
 
 
-def _attributes(request: pb.PutObjectRequest | pb.WriteOpen) -> ObjectAttributes:
-    return ObjectAttributes(content_type=request.content_type, metadata=dict(request.metadata))
+def _attributes(
+    message: pb.PutObjectRequest | pb.WriteOpen | pb.CreateMultipartUploadRequest | pb.Attributes, ttl_seconds: int = 0
+) -> ObjectAttributes:
+    return ObjectAttributes(content_type=message.content_type, metadata=dict(message.metadata), ttl=ttl_seconds or None)
+
+
+def _copy_source(request: pb.CopyObjectRequest) -> CopySource:
+    return CopySource(
+        bucket=request.source_bucket,
+        key=request.source_key,
+        generation=request.source_generation or None,
+        if_match=request.source_if_match or None,
+    )
+
+
+def _written(info: ObjectInfo | PartInfo) -> pb.WriteObjectResponse:
+    if isinstance(info, PartInfo):
+        return pb.WriteObjectResponse(part_done=_wire.part_message(info))
+    return pb.WriteObjectResponse(done=_wire.object_message(info))
 
 
 def _opening(frames: Iterator[WriteFrame]) -> pb.WriteOpen:
@@ -211,7 +333,7 @@ def _opening(frames: Iterator[WriteFrame]) -> pb.WriteOpen:
     return first.open
 
 
-def _fill(upload: Upload, frames: Iterator[WriteFrame], call: Call) -> pb.WriteCommit:
+def _fill(upload: Upload[Any], frames: Iterator[WriteFrame], call: Call) -> pb.WriteCommit:
     for frame in frames:
         if isinstance(frame, Chunk):
             upload.write(frame)

@@ -1,0 +1,131 @@
+"""The connections to one server: few of them, each used where the least is under way."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import grpc
+
+from ._tls import read_pem
+from .config import ClientOptions
+from .errors import DeadlineExceededError, StorageError
+from .rules import MAX_MESSAGE_SIZE
+
+_MAX_CONNECTIONS: Final = 4
+"""One HTTP/2 connection is served by one core at most."""
+
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
+    ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
+    ("grpc.enable_retries", 0),
+    # a dead peer is noticed during an idle transfer; the server permits pings this often
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # a restarted server is found again within a retry, not after gRPC's default of up to two minutes
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # equal channels would otherwise share one connection, and one flow control
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class Channels:
+    """A pool of channels to one server. Safe to use from many threads and after a fork.
+
+    Args:
+        options: Where the server is.
+    """
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._options = options
+        self._closed = False
+        self._forget()
+        _living.add(self)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._streams: dict[grpc.Channel, int] = {}
+
+    @contextmanager
+    def one(self, *, streams: bool = False) -> Iterator[grpc.Channel]:
+        """Offer the channel with the fewest streams; one on which something waited in vain is not offered again.
+
+        Args:
+            streams: Whether a stream is to run on it: a new connection is opened while all others have one.
+        """
+        channel = self._take(streams)
+        try:
+            yield channel
+        except (grpc.RpcError, DeadlineExceededError) as error:
+            if _timed_out(error):
+                self._abandon(channel)
+            raise
+        finally:
+            self._give_back(channel, streams)
+
+    def _take(self, streams: bool) -> grpc.Channel:
+        with self._lock:
+            if self._closed:
+                raise StorageError("this client is closed; make a new one", code="Closed")
+            channel = min(self._streams, key=self._streams.__getitem__, default=None)
+            if channel is None or (streams and self._streams[channel] and len(self._streams) < _MAX_CONNECTIONS):
+                channel = _connect(self._options)
+                self._streams[channel] = 0
+            self._streams[channel] += streams
+            return channel
+
+    def _give_back(self, channel: grpc.Channel, streams: bool) -> None:
+        with self._lock:
+            if channel in self._streams:
+                self._streams[channel] -= streams
+
+    def _abandon(self, channel: grpc.Channel) -> None:
+        """Let later calls open a new connection, this one may have stalled; calls under way go on over the old one."""
+        with self._lock:
+            self._streams.pop(channel, None)
+
+    def close(self) -> None:
+        """Close all connections; calls under way fail, later ones are refused."""
+        with self._lock:
+            self._closed = True
+            channels, self._streams = list(self._streams), {}
+        for channel in channels:
+            channel.close()
+
+    def after_fork(self) -> None:
+        """Start anew in a forked child: the connections, and perhaps a held lock, belong to the parent."""
+        _inherited.extend(self._streams)
+        self._forget()
+
+
+def _timed_out(error: Exception) -> bool:
+    if isinstance(error, grpc.Call):
+        return error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    return isinstance(error, DeadlineExceededError)
+
+
+def _connect(options: ClientOptions) -> grpc.Channel:
+    if options.use_ssl:
+        pem = read_pem(ca=options.ca_file, certificate=options.cert_file, key=options.key_file)
+        credentials = grpc.ssl_channel_credentials(pem.ca, pem.key, pem.certificate)
+        return grpc.secure_channel(options.endpoint, credentials, _CHANNEL_OPTIONS)
+    return grpc.insecure_channel(options.endpoint, _CHANNEL_OPTIONS)
+
+
+_living: weakref.WeakSet[Channels] = weakref.WeakSet()
+_inherited: list[grpc.Channel] = []
+"""Channels of a parent process, kept for ever: closing one in the child would disturb the parent's connection."""
+
+
+def _after_fork_in_child() -> None:
+    for channels in list(_living):
+        channels.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,118 @@
+"""A multipart upload under way, as uploads of files and of streams drive it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from . import _cancel
+from ._checksum import combine
+from ._transfer import Progress, Upload
+from .errors import IntegrityError, StorageError
+from .models import Destination, ObjectInfo, PartInfo
+
+if TYPE_CHECKING:
+    from ._deadline import Deadline
+    from ._parallel import Moved
+    from ._remote import RemoteStore
+
+log = logging.getLogger(__name__)
+
+_ABORT_SECONDS: Final = 1.0
+
+
+class Parts:
+    """An object that arrives in parts.
+
+    Args:
+        remote: Where it goes.
+        destination: What it becomes.
+        upload_id: The upload on the server.
+    """
+
+    def __init__(self, remote: RemoteStore, destination: Destination, upload_id: str) -> None:
+        self._remote = remote
+        self._destination = destination
+        self.upload_id = upload_id
+        """Names the upload on the server."""
+
+    @classmethod
+    def begin(cls, remote: RemoteStore, destination: Destination, deadline: Deadline) -> Parts:
+        """Begin an upload; its conditions are judged now, and again when it is completed."""
+        return cls(remote, destination, remote.create_upload(destination, deadline.left()))
+
+    @property
+    def _name(self) -> tuple[str, str, str]:
+        return self._destination.bucket, self._destination.key, self.upload_id
+
+    def task(self, number: int, make: Callable[[Progress], Upload], deadline: Deadline) -> Callable[[Moved], PartInfo]:
+        """Return what stores a part, for another thread.
+
+        Args:
+            number: Number of the part.
+            make: Returns its bytes, which tell their progress.
+            deadline: When it must be stored.
+        """
+        return partial(_put, self._remote, self._name, number, make, deadline)
+
+    def stored(self, deadline: Deadline) -> dict[int, PartInfo]:
+        """Return the parts that are there, by number.
+
+        Raises:
+            UploadNotFoundError: The upload is not there any more.
+        """
+        return {part.number: part for part in self._remote.parts(*self._name, deadline.left())}
+
+    def complete(self, parts: Iterable[PartInfo], deadline: Deadline) -> ObjectInfo:
+        """Publish the object.
+
+        Raises:
+            IntegrityError: What was published is not what was sent.
+        """
+        ordered = sorted(parts, key=lambda part: part.number)
+        named = [(part.number, part.etag) for part in ordered]
+        place = Destination(bucket=self._destination.bucket, key=self._destination.key)
+        info = self._remote.complete_upload(place, self.upload_id, named, deadline.left())
+        crc = 0
+        for part in ordered:
+            crc = combine(crc, part.crc32c, part.size)
+        if (info.size, info.crc32c) != (sum(part.size for part in ordered), crc):
+            raise IntegrityError("the server joined the parts to other bytes than were sent", info.bucket, info.key)
+        return info
+
+    def abort(self) -> None:
+        """Drop the upload; if that fails, the server does it some days later."""
+        try:
+            with _cancel.entered(None):
+                self._remote.abort_upload(*self._name, _ABORT_SECONDS)
+        except StorageError as error:
+            log.debug("an upload was left to the server's cleaning: %s", error)
+
+
+def _put(
+    remote: RemoteStore,
+    name: tuple[str, str, str],
+    number: int,
+    make: Callable[[Progress], Upload],
+    deadline: Deadline,
+    moved: Moved,
+) -> PartInfo:
+    upload = make(_steps(moved))
+    part = remote.put_part(*name, number, upload, timeout=deadline.left())
+    if (part.size, part.crc32c) != (upload.sent, upload.checksum()):
+        raise IntegrityError(f"the server stored other bytes of part {number} than were sent", name[0], name[1])
+    return part
+
+
+def _steps(moved: Moved) -> Progress:
+    """Return a progress callback that tells `moved` each growth."""
+    told = 0
+
+    def progress(done: int, _: int | None) -> None:
+        nonlocal told
+        told, step = done, done - told
+        moved(step)
+
+    return progress

@@ -1,0 +1,82 @@
+"""What all parts of the client share: settings, and the connection that the first call makes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from . import _arguments, _results
+from ._retry import RetryPolicy
+from .config import ClientOptions
+from .models import Destination, ObjectInfo, PutResult
+
+if TYPE_CHECKING:
+    from ._remote import RemoteStore
+    from ._transfer import ByteSource, Download, Progress
+
+
+_opening = threading.Lock()
+"""Held while a client opens its store, so that many first calls share one."""
+
+
+def _unlock_in_child() -> None:
+    global _opening  # noqa: PLW0603  # a thread of the parent may have held it
+    _opening = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlock_in_child)
+
+
+class Session:
+    """Settings of a client, and its connection."""
+
+    _options: ClientOptions
+    _retry: RetryPolicy
+    _store: RemoteStore | None
+
+    @property
+    def _remote(self) -> RemoteStore:
+        if self._store is None:
+            from ._remote import RemoteStore  # noqa: PLC0415  # loads gRPC, which importing this module must not
+
+            with _opening:
+                self._store = self._store or RemoteStore(self._options, self._retry)
+        return self._store
+
+    def _put(
+        self,
+        destination: Destination,
+        source: ByteSource,
+        *,
+        chunk_size: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> PutResult:
+        from . import _stream_upload  # noqa: PLC0415  # loads the checksum library
+
+        size = _arguments.part_size(chunk_size)
+        info = _stream_upload.store(self._remote, destination, source, size, progress=progress, timeout=timeout)
+        return _results.put_result(info)
+
+    def _pieces(
+        self,
+        bucket: str,
+        key: str,
+        download: Download,
+        if_match: str | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> Generator[bytes, None, None]:
+        _arguments.etag_condition(if_match)
+        for piece in self._remote.read(bucket, key, download, if_match=if_match, timeout=timeout):
+            if progress is not None:
+                progress(download.received, described(download).size)
+            yield piece if isinstance(piece, bytes) else bytes(piece)
+
+
+def described(download: Download) -> ObjectInfo:
+    """Return the object that a download which has begun is of."""
+    assert download.info is not None
+    return download.info

@@ -1,0 +1,127 @@
+"""The options of a server as text: in a configuration file, on a command line, on the way to another process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from actorc.storage.errors import InvalidParameterError
+
+from .config import ServerOptions
+
+_KINDS: Final[dict[str, type]] = {"str": str, "int": int, "float": float, "bool": bool, "Path | None": Path}
+_CALLED: Final = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path as text"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One field of `ServerOptions`, for whoever makes a parser or a table of all."""
+
+    name: str
+    kind: type
+    """``str``, ``int``, ``float``, ``bool`` or ``Path``."""
+    section: str
+    metavar: str
+    meaning: str
+    default: Any
+    """Of the command that serves."""
+
+    @property
+    def flag(self) -> str:
+        """How it is called on a command line."""
+        return "--" + self.name.replace("_", "-")
+
+    def read(self, value: object) -> Any:
+        """Return a value of a configuration file.
+
+        Raises:
+            ValueError: It is of another type; the message says which it must be.
+        """
+        right = type(value) is (str if self.kind is Path else self.kind) or (self.kind is float and type(value) is int)
+        if not right:
+            raise ValueError(f"must be {_CALLED[self.kind]}, not {value!r}")
+        return self.kind(value)
+
+
+OPTIONS: Final = tuple(
+    Option(
+        name=each.name,
+        kind=_KINDS[str(each.type)],
+        section=each.metadata["section"],
+        metavar=each.metadata["metavar"],
+        meaning=each.metadata["meaning"],
+        default=each.default if each.metadata["served"] is None else each.metadata["served"],
+    )
+    for each in fields(ServerOptions)
+)
+_SECTIONS: Final = tuple(dict.fromkeys(option.section for option in OPTIONS))
+
+
+def options_from(given: Mapping[str, Any], config: Path | None = None) -> ServerOptions:
+    """Return options of the command line before those of a configuration file before the defaults.
+
+    Args:
+        given: By name, what the command line says; None is not said.
+        config: The configuration file.
+
+    Raises:
+        InvalidParameterError: A value makes no sense, or the file cannot be read, or has unknown names or wrong types.
+    """
+    said = {name: value for name, value in given.items() if value is not None}
+    filed = _read_file(config) if config else {}
+    if said.keys() & {"data", "engine"}:
+        filed = {name: value for name, value in filed.items() if name not in {"data", "engine"}}
+    unsaid: dict[str, Any] = {option.name: option.default for option in OPTIONS}
+    return ServerOptions(**{**unsaid, **filed, **said})
+
+
+def to_plain(options: ServerOptions) -> dict[str, Any]:
+    """Return options as JSON can hold them, paths made absolute."""
+    values = {option.name: getattr(options, option.name) for option in OPTIONS}
+    if options.engine and "://" not in options.engine:
+        values["engine"] = str(Path(options.engine).absolute())
+    return {name: str(value.absolute()) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+def from_plain(values: Mapping[str, Any]) -> ServerOptions:
+    """Return the options that `to_plain` was given."""
+    kinds = {option.name: option.kind for option in OPTIONS}
+    read: dict[str, Any] = {name: value if value is None else kinds[name](value) for name, value in values.items()}
+    return ServerOptions(**read)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for section, values in _parsed(path).items():
+        if section not in _SECTIONS or not isinstance(values, dict):
+            raise InvalidParameterError(
+                f"{path} has {section!r} where a section belongs; the sections are {', '.join(_SECTIONS)}"
+            )
+        found.update({name: _value(path, section, name, value) for name, value in values.items()})
+    return found
+
+
+def _value(path: Path, section: str, name: str, value: object) -> Any:
+    known = {option.name: option for option in OPTIONS if option.section == section}
+    if name not in known:
+        homes = [option.section for option in OPTIONS if option.name == name]
+        advice = f"move it to [{homes[0]}]" if homes else f"known there are {', '.join(known)}"
+        raise InvalidParameterError(f"{path} has an unknown option {name!r} in [{section}]; {advice}")
+    try:
+        read = known[name].read(value)
+    except ValueError as error:
+        raise InvalidParameterError(f"{path} has a wrong value in [{section}], as {name} {error}") from None
+    return path.parent / read if isinstance(read, Path) else read
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        parsed: dict[str, Any] = toml.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidParameterError(f"the configuration file {path} cannot be read, {error}; mend it") from error
+    return parsed

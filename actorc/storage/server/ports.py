@@ -1,0 +1,41 @@
+"""Ports that several processes of one server share."""
+
+from __future__ import annotations
+
+import socket
+
+from actorc.storage.errors import InvalidParameterError
+
+
+def reserve(address: str) -> tuple[socket.socket, str]:
+    """Return a socket that keeps a port for whoever else shares it, and the address with the port found.
+
+    Nothing arrives at the socket. As long as it is open, only sockets of this user that ask to share the port get it,
+    which a server does for its own workers alone.
+
+    Args:
+        address: A numeric ``HOST:PORT``; port 0 finds one.
+
+    Raises:
+        InvalidParameterError: The port is taken or not allowed, or ports cannot be shared here.
+    """
+    host, _, port = address.rpartition(":")
+    if not hasattr(socket, "SO_REUSEPORT"):
+        raise InvalidParameterError("processes cannot share a port on this system; leave out --workers")
+    held = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET)
+    try:
+        _bind_alone(held, (host.strip("[]"), int(port)))
+    except OSError as error:
+        held.close()
+        raise InvalidParameterError(
+            f"the server cannot listen on {address}, the port is taken or not allowed; choose another, 0 finds one"
+        ) from error
+    return held, f"{host}:{held.getsockname()[1]}"
+
+
+def _bind_alone(held: socket.socket, place: tuple[str, int]) -> None:
+    # connections of an earlier server that are still fading away are no hindrance, sockets that listen are
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(place)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -1,0 +1,28 @@
+"""The wish that a process ends, which a signal handler may utter."""
+
+from __future__ import annotations
+
+from queue import SimpleQueue
+
+
+class Stopping:
+    """Waits until somebody wants it to end.
+
+    Made for signal handlers: one may interrupt the very thread that is about to wait, and would wait for itself if it
+    set an ``Event`` then.
+    """
+
+    def __init__(self) -> None:
+        self.begun = False
+        """Whether somebody wants it."""
+        self._wishes: SimpleQueue[None] = SimpleQueue()
+
+    def begin(self) -> None:
+        """Let `wait` return, now and whenever it is called."""
+        self.begun = True
+        self._wishes.put(None)
+
+    def wait(self) -> None:
+        """Return once `begin` was called."""
+        while not self.begun:
+            self._wishes.get()

@@ -1,0 +1,213 @@
+"""Large files over networks that break and processes that are killed: what is there is not sent again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from actorc.storage import NetworkError, RetryPolicy, StorageClient
+
+pytestmark = pytest.mark.slow
+
+MiB = 1 << 20
+SIZE = 96 * MiB + 4321
+OVERHEAD = 2 * MiB
+"""Bytes of everything that is not content."""
+
+KILLED = """
+import os, signal, sys
+from actorc.storage import StorageClient
+
+def die(done, total):
+    if done > 60 << 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+getattr(StorageClient(sys.argv[1]), sys.argv[2])("bucket", "key", sys.argv[3], progress=die)
+"""
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "big.bin"
+    with path.open("wb") as file:
+        for number in range(SIZE // MiB):
+            file.write(number.to_bytes(8, "big") * (MiB // 8))
+        file.write(os.urandom(SIZE % MiB))
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "target"
+    path.mkdir()
+    return path
+
+
+def kill_in(method, proxy, path):
+    """Run one transfer in a process that is killed in the middle of it."""
+    child = subprocess.run([sys.executable, "-c", KILLED, proxy.endpoint, method, str(path)], check=False)
+    proxy.sent_up = proxy.sent_down = 0
+
+    assert child.returncode == -signal.SIGKILL
+
+
+def names(folder):
+    return [found.name for found in folder.iterdir()]
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name == "storage-part"]
+
+
+def test_an_upload_goes_on_after_its_process_was_killed(proxy, client, direct, source):
+    kill_in("upload_file", proxy, source)
+    [upload] = direct.list_multipart_uploads("bucket")["uploads"]
+    stored = sum(part["size"] for part in direct.list_parts("bucket", "key", upload["upload_id"]))
+    steps = []
+    client.upload_file("bucket", "key", source, progress=lambda *step: steps.append(step))
+
+    assert stored >= 16 * MiB
+    assert proxy.sent_up < SIZE - stored + OVERHEAD
+    assert direct.get_object("bucket", "key") == source.read_bytes()
+    assert (steps, steps[-1]) == (sorted(steps), (SIZE, SIZE))
+    assert direct.list_multipart_uploads("bucket")["uploads"] == []
+
+
+def test_a_file_that_changed_since_is_sent_anew(proxy, client, direct, source):
+    kill_in("upload_file", proxy, source)
+    with source.open("r+b") as file:
+        file.write(b"changed")
+    client.upload_file("bucket", "key", source)
+
+    assert proxy.sent_up > SIZE
+    assert direct.get_object("bucket", "key") == source.read_bytes()
+
+
+def test_a_part_that_was_harmed_on_the_way_there_is_sent_anew(proxy, client, direct, source):
+    kill_in("upload_file", proxy, source)
+    [upload] = direct.list_multipart_uploads("bucket")["uploads"]
+    direct.upload_part("bucket", "key", upload["upload_id"], 1, bytes(8 * MiB))
+    client.upload_file("bucket", "key", source)
+
+    assert direct.get_object("bucket", "key") == source.read_bytes()
+
+
+def test_an_upload_the_server_forgot_begins_anew(proxy, client, direct, source):
+    kill_in("upload_file", proxy, source)
+    [upload] = direct.list_multipart_uploads("bucket")["uploads"]
+    direct.abort_multipart_upload("bucket", "key", upload["upload_id"])
+    client.upload_file("bucket", "key", source)
+
+    assert direct.get_object("bucket", "key") == source.read_bytes()
+
+
+def test_a_download_goes_on_after_its_process_was_killed(proxy, client, direct, source, folder):
+    direct.upload_file("bucket", "key", source)
+    kill_in("download_file", proxy, folder / "out")
+    [journal] = folder.glob(".download-*.journal")
+    there = 4 * MiB * (len(journal.read_text().splitlines()) - 1)
+    steps = []
+    client.download_file("bucket", "key", folder / "out", progress=lambda *step: steps.append(step))
+
+    assert there >= 16 * MiB
+    assert proxy.sent_down < SIZE - there + 8 * MiB + OVERHEAD
+    assert (folder / "out").read_bytes() == source.read_bytes()
+    assert (steps, steps[-1]) == (sorted(steps), (SIZE, SIZE))
+    assert names(folder) == ["out"]
+
+
+def test_a_download_of_what_was_replaced_since_begins_anew(proxy, client, direct, source, folder):
+    direct.upload_file("bucket", "key", source)
+    kill_in("download_file", proxy, folder / "out")
+    content = bytes(SIZE)
+    direct.put_object("bucket", "key", content)
+    client.download_file("bucket", "key", folder / "out")
+
+    assert (folder / "out").read_bytes() == content
+    assert names(folder) == ["out"]
+
+
+@pytest.mark.parametrize("after", [MiB, 5 * MiB, 30 * MiB])
+def test_parallel_parts_survive_broken_connections(proxy, client, direct, fault, source, folder, after):
+    proxy.plan = [(fault(cut_after=after), fault()) for _ in range(6)]
+    client.upload_file("bucket", "key", source)
+    proxy.drop_all()
+    proxy.plan = [(fault(), fault(cut_after=after)) for _ in range(6)]
+    client.download_file("bucket", "key", folder / "out")
+
+    assert (folder / "out").read_bytes() == source.read_bytes()
+    assert proxy.connections > 4
+    assert names(folder) == ["out"]
+
+
+def test_parts_use_connections_of_their_own(proxy, client, source):
+    client.upload_file("bucket", "key", source)
+
+    assert 2 <= proxy.connections <= 4
+
+
+def test_a_flipped_bit_among_parallel_parts_is_mended(proxy, client, direct, fault, source, folder):
+    proxy.plan = [(fault(flip_at=9 * MiB), fault(flip_at=9 * MiB)) for _ in range(2)]
+    client.upload_file("bucket", "key", source)
+    client.download_file("bucket", "key", folder / "out")
+
+    assert direct.get_object("bucket", "key") == source.read_bytes()
+    assert (folder / "out").read_bytes() == source.read_bytes()
+
+
+def test_a_network_that_stays_away_keeps_both_journals_for_the_next_call(proxy, client, direct, fault, source, folder):
+    hasty = {"idle_timeout": 0.5, "retry": RetryPolicy(attempts=1)}
+    proxy.plan = [(fault(cut_after=20 * MiB), fault()) for _ in range(4)]
+    with StorageClient(proxy.endpoint, **hasty) as first, pytest.raises(NetworkError):
+        first.upload_file("bucket", "key", source)
+    proxy.sent_up = 0
+    client.upload_file("bucket", "key", source)
+    proxy.drop_all()
+    proxy.plan = [(fault(), fault(cut_after=20 * MiB)) for _ in range(4)]
+    with StorageClient(proxy.endpoint, **hasty) as second, pytest.raises(NetworkError):
+        second.download_file("bucket", "key", folder / "out")
+    proxy.sent_down = 0
+    client.download_file("bucket", "key", folder / "out")
+
+    assert proxy.sent_up < SIZE - 8 * MiB
+    assert proxy.sent_down < SIZE
+    assert (folder / "out").read_bytes() == source.read_bytes()
+    assert names(folder) == ["out"]
+
+
+@pytest.mark.parametrize("method", ["upload_file", "download_file"])
+def test_ctrl_c_ends_a_transfer_that_stands_still(proxy, direct, fault, source, folder, method):
+    def interrupt(signum, frame):
+        raise KeyboardInterrupt
+
+    direct.upload_file("bucket", "key", source)
+    paths = {"upload_file": source, "download_file": folder / "out"}
+    proxy.plan = [(fault(stall_after=9 * MiB), fault(stall_after=9 * MiB)) for _ in range(8)]
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with StorageClient(proxy.endpoint) as patient:
+            signal.setitimer(signal.ITIMER_REAL, 1)
+            with pytest.raises(KeyboardInterrupt):
+                getattr(patient, method)("bucket", "key", paths[method])
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+    assert threads() == []
+    assert names(folder) == []
+
+
+def test_two_processes_download_to_one_file(direct, source, folder):
+    direct.upload_file("bucket", "key", source)
+    code = "import sys; from actorc.storage import StorageClient as S; S(sys.argv[1]).download_file(*sys.argv[2:], 1)"
+    command = [sys.executable, "-c", code, direct.endpoint, "bucket", "key", str(folder / "out")]
+    children = [subprocess.Popen(command) for _ in range(2)]
+    codes = [child.wait() for child in children]
+
+    assert codes == [0, 0]
+    assert (folder / "out").read_bytes() == source.read_bytes()
+    assert names(folder) == ["out"]

@@ -1,0 +1,192 @@
+"""Objects as file objects, used by what people use files with."""
+
+from __future__ import annotations
+
+import csv
+import gc
+import io
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from actorc.storage import (
+    AlreadyExistsError,
+    InvalidParameterError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageClient,
+)
+from actorc.storage.testing import local_server
+
+MiB = 1 << 20
+CONTENT = bytes(range(256)) * (5 * MiB // 256) + b"end"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with local_server() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    with StorageClient(server.endpoint) as it:
+        it.put_object("files", "key", CONTENT)
+        yield it
+
+
+def test_reading_and_seeking_is_that_of_a_local_file(client, tmp_path):
+    (tmp_path / "local").write_bytes(CONTENT)
+    steps = [
+        lambda file: file.read(10),
+        lambda file: file.seek(-3, io.SEEK_END),
+        lambda file: file.read(),
+        lambda file: file.read(1),
+        lambda file: file.seek(MiB - 5),
+        lambda file: file.read(10),
+        lambda file: file.seek(100, io.SEEK_CUR),
+        lambda file: file.read(3 * MiB),
+        lambda file: file.tell(),
+        lambda file: file.seek(len(CONTENT) + 10),
+        lambda file: file.read(5),
+        lambda file: file.seek(0),
+        lambda file: bytes(file.peek(1)[:1]),
+        lambda file: file.read(),
+    ]
+    with client.open_object("files", "key") as remote, (tmp_path / "local").open("rb") as local:
+        for step in steps:
+            assert step(remote) == step(local)
+
+
+def test_a_whole_file_is_read_in_small_pieces(client):
+    with client.open_object("files", "key", chunk_size=64 * 1024) as file:
+        pieces = iter(lambda: file.read(50_001), b"")
+
+        assert b"".join(pieces) == CONTENT
+
+
+def test_a_position_before_the_beginning_is_refused(client):
+    with client.open_object("files", "key") as file, pytest.raises((ValueError, OSError)):
+        file.seek(-1)
+
+
+def test_what_is_read_is_of_one_generation(tmp_path):
+    with local_server((tmp_path / "data").as_uri()) as server, server.client() as client:
+        client.put_object("files", "changing", CONTENT)
+        with client.open_object("files", "changing") as file:
+            client.put_object("files", "changing", b"other")
+
+            assert file.read() == CONTENT
+
+
+def test_conditions_of_reading_are_judged_when_the_file_is_opened(client):
+    with pytest.raises(NotFoundError):
+        client.open_object("files", "missing")
+    with pytest.raises(NotFoundError):
+        client.open_object("files", "key", generation=1)
+    with pytest.raises(PreconditionFailedError):
+        client.open_object("files", "key", if_match="other")
+    with client.open_object("files", "key", if_match=client.head_object("files", "key")["etag"]) as file:
+        assert file.read(1) == CONTENT[:1]
+
+
+@pytest.mark.parametrize("mode", ["a", "x", "rw", "", None])
+def test_other_modes_are_refused(client, mode):
+    with pytest.raises(InvalidParameterError, match="mode"):
+        client.open_object("files", "key", mode)
+
+
+@pytest.mark.parametrize("size", [0, 5, 3 * MiB])
+def test_a_closed_file_is_an_object(client, size):
+    with client.open_object("files", "new", "wb", content_type="x/y", metadata={"a": "b"}, chunk_size=MiB) as file:
+        for start in range(0, size, 700_000):
+            file.write(CONTENT[start : min(start + 700_000, size)])
+        told = file.tell()
+    head = client.head_object("files", "new")
+
+    assert client.get_object("files", "new") == CONTENT[:size]
+    assert (told, file.result["etag"], file.closed) == (size, head["etag"], True)
+    assert (head["content_type"], head["metadata"]) == ("x/y", {"a": "b"})
+
+
+@pytest.mark.parametrize("mode", ["wb", "w"])
+@pytest.mark.parametrize("size", [5, 3 * MiB])
+def test_a_body_that_raises_publishes_nothing(client, mode, size):
+    data = "x" * size if mode == "w" else b"x" * size
+    file = client.open_object("files", "half", mode, chunk_size=MiB)
+
+    def body():
+        with file:
+            file.write(data)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        body()
+    assert not client.object_exists("files", "half")
+    assert client.list_multipart_uploads("files", "half")["uploads"] == []
+    assert file.closed
+
+
+@pytest.mark.parametrize("mode", ["wb", "w"])
+@pytest.mark.parametrize("size", [5, 3 * MiB])
+def test_a_file_that_is_forgotten_publishes_nothing(client, mode, size):
+    file = client.open_object("files", "forgotten", mode, chunk_size=MiB)
+    file.write("x" * size if mode == "w" else b"x" * size)
+    del file
+    gc.collect()
+
+    assert not client.object_exists("files", "forgotten")
+
+
+def test_a_condition_that_does_not_hold_is_raised_by_close_and_the_file_is_closed(client):
+    file = client.open_object("files", "key", "wb", if_absent=True)
+    file.write(b"x")
+    with pytest.raises(AlreadyExistsError):
+        file.close()
+    file.close()
+
+    assert file.closed
+    with pytest.raises(ValueError, match="closed"):
+        file.write(b"x")
+
+
+def test_a_condition_is_judged_when_the_first_part_is_full(client):
+    file = client.open_object("files", "key", "wb", if_absent=True)
+    with file, pytest.raises(AlreadyExistsError):
+        file.writelines(bytes(MiB) for _ in range(1000))
+
+    assert file.tell() < 20 * MiB
+    assert client.get_object("files", "key") == CONTENT
+
+
+def test_text_goes_both_ways(client):
+    rows = [["name", "wert"], ["größe", "3\n4"]]
+    with client.open_object("files", "table.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    with client.open_object("files", "table.csv", "r", newline="") as file:
+        assert list(csv.reader(file)) == rows
+    assert client.head_object("files", "table.csv")["content_type"] == "text/csv"
+    assert client.get_object("files", "table.csv").decode() == 'name,wert\r\ngröße,"3\n4"\r\n'
+
+
+def test_an_archive_is_written_and_read_in_place(client):
+    with client.open_object("files", "a.zip", "wb") as file, zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("big", CONTENT)
+        archive.writestr("small", "text")
+    with client.open_object("files", "a.zip") as file, zipfile.ZipFile(file) as archive:
+        assert archive.read("small") == b"text"
+        assert archive.read("big") == CONTENT
+
+
+def test_arrays_and_tables_are_written_and_read_in_place(client):
+    array, table = np.arange(300_000.0), pd.DataFrame({"a": range(1000), "b": ["x"] * 1000})
+    with client.open_object("files", "a.npy", "wb") as file:
+        np.save(file, array)
+    with client.open_object("files", "t.parquet", "wb") as file:
+        table.to_parquet(file)
+    with client.open_object("files", "a.npy") as file:
+        np.testing.assert_array_equal(np.load(file), array)
+    with client.open_object("files", "t.parquet") as file:
+        pd.testing.assert_frame_equal(pd.read_parquet(file), table)

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from actorc.storage import StorageError, _cancel
+from actorc.storage._parallel import TaskGroup
+
+
+def ours():
+    return [thread for thread in threading.enumerate() if thread.name == "storage-part"]
+
+
+def test_all_results_arrive_and_progress_is_told_on_one_thread():
+    told, threads = [], set()
+
+    def moved(count):
+        told.append(count)
+        threads.add(threading.current_thread())
+
+    def task(number):
+        def run(moved):
+            moved(number)
+            return number * number
+
+        return run
+
+    with TaskGroup(moved) as group:
+        for number in range(20):
+            group.start(task(number), ahead=3)
+        results = group.results()
+
+    assert sorted(results) == [number * number for number in range(20)]
+    assert (sorted(told), threads) == (list(range(20)), {threading.current_thread()})
+
+
+def test_no_more_tasks_run_than_asked_for():
+    running, most, lock = set(), [], threading.Lock()
+
+    def task(_):
+        with lock:
+            running.add(threading.get_ident())
+            most.append(len(running))
+        with lock:
+            running.discard(threading.get_ident())
+
+    with TaskGroup(lambda _: None) as group:
+        for _ in range(50):
+            group.start(task, ahead=2)
+        group.results()
+
+    assert max(most) <= 3
+
+
+def run(*tasks, moved=lambda _: None):
+    with TaskGroup(moved) as group:
+        for task in tasks:
+            group.start(task, ahead=len(tasks))
+        return group.results()
+
+
+def waits_for_cancellation(_):
+    _cancel.sleep(1000)
+
+
+def fails(_):
+    raise LookupError("first")
+
+
+def test_the_first_failure_ends_the_others_and_comes_out():
+    with pytest.raises(LookupError, match="first"):
+        run(waits_for_cancellation, waits_for_cancellation, fails)
+
+    assert ours() == []
+
+
+def test_an_exception_in_the_block_ends_the_tasks():
+    def interrupted():
+        with TaskGroup(lambda _: None) as group:
+            group.start(waits_for_cancellation, ahead=1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert ours() == []
+
+
+def test_an_exception_of_the_callback_ends_the_tasks():
+    def moved(_):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(waits_for_cancellation, lambda moved: moved(1), moved=moved)
+
+    assert ours() == []
+
+
+def test_a_group_ends_with_the_scope_it_is_in():
+    scope = _cancel.CancelScope()
+    with _cancel.entered(scope), TaskGroup(lambda _: None) as group:
+        group.start(waits_for_cancellation, ahead=1)
+        scope.cancel()
+        with pytest.raises(StorageError, match="cancelled"):
+            group.results()
+
+    assert ours() == []
