@@ -7,12 +7,20 @@ from typing import Any
 
 import click
 
-from lucas_storage.commands.buckets import ls, mb, rb
+from lucas_storage.commands.buckets import mb, rb
+from lucas_storage.commands.config import config
 from lucas_storage.commands.copying import cp
+from lucas_storage.commands.doctor import doctor
 from lucas_storage.commands.exits import EXPLANATION, reported
-from lucas_storage.commands.objects import cat, rm
+from lucas_storage.commands.fsck import fsck
+from lucas_storage.commands.keys import keys
+from lucas_storage.commands.listing import du, ls
+from lucas_storage.commands.objects import cat
+from lucas_storage.commands.presign import presign
+from lucas_storage.commands.removing import rm
 from lucas_storage.commands.run import run
 from lucas_storage.commands.serve import serve
+from lucas_storage.commands.syncing import sync
 
 
 class Program(click.Group):
@@ -40,7 +48,7 @@ def program(*, debug: bool) -> None:
         logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s %(message)s")
 
 
-for command in (run, serve, ls, cp, cat, rm, mb, rb):
+for command in (run, serve, ls, cp, sync, cat, rm, mb, rb, du, presign, keys, fsck, config, doctor):
     program.add_command(command)
 
 

@@ -176,7 +176,8 @@ def _joined_or_started(home: _Home) -> str:
 def _start(home: _Home, lock: int) -> subprocess.Popen[bytes]:
     """Start a server that inherits `lock`, which is closed here."""
     command = [sys.executable, "-m", "actorc.storage.server", "--data", str(home.data), "--listen", "127.0.0.1:0"]
-    command += ["--auto-create-buckets", "--endpoint-file", str(home.endpoint_file)]
+    # no URL outlives this server, which ends with its last user
+    command += ["--http", "off", "--auto-create-buckets", "--endpoint-file", str(home.endpoint_file)]
     command += ["--linger-lock", str(home.users_lock)]
     try:
         home.endpoint_file.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,18 +18,26 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 
-def stream(client: StorageClient, target: Target) -> Iterator[bytes]:
-    """Iterate over the whole content.
+def stream(client: StorageClient, target: Target, *, generation: int | None = None) -> Iterator[bytes]:
+    """Iterate over the whole content, of one generation if that is given.
 
     Raises:
         IntegrityError: After the last piece, if the content is not what the reference was made for.
     """
     running = hashlib.sha256()
-    for piece in client.stream_object(target.bucket, target.key):
+    for piece in client.stream_object(target.bucket, target.key, generation=generation):
         if target.digest:
             running.update(piece)
         yield piece
     _compare(running, target)
+
+
+def write_out(pieces: Iterator[bytes]) -> None:
+    """Write content to standard output."""
+    output = sys.stdout.buffer
+    for piece in pieces:
+        output.write(piece)
+    output.flush()
 
 
 def check_file(path: Path, target: Target) -> None:

@@ -1,114 +1,183 @@
-"""`cp`: one file to an object, or one object to a file."""
+"""`cp`: files to objects, objects to files, objects to objects."""
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 import click
 
-from actorc.storage.errors import AlreadyExistsError
-from actorc.storage.models import DownloadResult
+from actorc.storage.errors import InvalidParameterError, StorageError
 
-from .content import check_file, stream
+from . import local_files, wildcards
+from .batch import Batch, Transfer
+from .content import stream, write_out
+from .places import Files, Objects, Options
 from .session import Session, writing
-from .targets import SCHEME, Target, key, prefix
+from .targets import SCHEME, Target, check_scheme, key, prefix
+from .transfers import upload_input
 
 STREAM: Final = "-"
 
+jobs_option = click.option(
+    "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="How many are copied at once."
+)
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Tell of failures only.")
+
 
 @click.command()
-@click.argument("source")
+@click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
 @click.argument("destination")
+@click.option("-r", "--recursive", is_flag=True, help="Copy directories, and whatever lies beneath a key.")
 @click.option("-n", "--no-clobber", is_flag=True, help="Do not replace what is there.")
 @click.option("--content-type", help="MIME type of an upload; else guessed from the file's name.")
+@jobs_option
+@dry_run_option
+@quiet_option
 @writing
-def cp(session: Session, source: str, destination: str, *, no_clobber: bool, content_type: str | None) -> None:
-    """Copy a local file to an object, or an object to a local file.
+def cp(
+    session: Session,
+    sources: tuple[str, ...],
+    destination: str,
+    *,
+    recursive: bool,
+    no_clobber: bool,
+    content_type: str | None,
+    jobs: int,
+    dry_run: bool,
+    quiet: bool,
+) -> None:
+    """Copy files to objects, objects to files, or objects to objects.
 
-    An object is written lucas://STORE/BUCKET/KEY, such as lucas://default/photos/cat.png. A destination that is a
-    directory, or a key that is empty or ends with a slash, takes over the name. A dash is standard input or output.
+    An object is written lucas://STORE/BUCKET/KEY, such as lucas://default/photos/cat.png. Quote wildcards in it, such
+    as 'lucas://default/photos/**/*.png'; what they match keeps its path from the first of them on. A dash is standard
+    input or output.
+
+    One source becomes DESTINATION, or goes into it under its own name if that is a bucket, ends with a slash or, for
+    a single file, is a directory. Several sources always go into it.
+
+    A copy that was killed is continued by the same command: of files of 64 MiB or more, what is there is not sent
+    again. Add --no-clobber to leave out files that are complete, or use 'sync'.
     """
-    if source.startswith(SCHEME) == destination.startswith(SCHEME):
-        raise click.UsageError(f"one of the two, and one only, is an object such as {SCHEME}default/my-bucket/data.csv")
-    if content_type and source.startswith(SCHEME):
-        raise click.UsageError("--content-type is for uploads; a local file has none")
-    try:
-        if source.startswith(SCHEME):
-            _download(session, key(source), destination, no_clobber=no_clobber)
+    since = time.monotonic()
+    options = Options(recursive=recursive, no_clobber=no_clobber, content_type=content_type)
+    if STREAM in sources or (destination == STREAM and sources[0].startswith(SCHEME)):
+        _copy_stream(session, sources, destination, options, dry_run=dry_run, quiet=quiet)
+        return
+    plan = _Plan(session, sources, destination, options)
+    batch = Batch(session, many=plan.many, jobs=jobs, quiet=quiet, dry_run=dry_run)
+    batch.run(plan.transfers())
+    batch.tell("copied", since)
+    batch.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    text: str
+    target: Target | None
+    """None for files of this machine."""
+    pattern: bool
+    """Whether its wildcards are meant as such."""
+
+
+class _Plan:
+    """What is to be copied, found out while it is asked for.
+
+    Raises:
+        UsageError: The arguments do not go together.
+    """
+
+    def __init__(self, session: Session, sources: tuple[str, ...], destination: str, options: Options) -> None:
+        self._session = session
+        self._options = options
+        self._sources = [self._source(text) for text in sources]
+        several = len(sources) > 1 or any(source.pattern for source in self._sources)
+        self.many = several or options.recursive
+        """Whether more than one thing may be copied."""
+        _check_scheme(destination)
+        if destination.startswith(SCHEME):
+            self._there: Objects | Files = Objects(session, destination, options, into=several)
         else:
-            _upload(session, source, destination, content_type, no_clobber=no_clobber)
-    except (FileExistsError, AlreadyExistsError) as error:
-        raise FileExistsError(f"{destination} is taken; drop --no-clobber to replace what is there") from error
+            self._there = Files(destination, options, into=several)
+        self._check(destination)
+
+    def _source(self, text: str) -> _Source:
+        _check_scheme(text)
+        if not text.startswith(SCHEME):
+            return _Source(text, None, local_files.is_pattern(text))
+        target = prefix(text)
+        return _Source(text, target, wildcards.is_pattern(self._session.client(target.store), target))
+
+    def _check(self, destination: str) -> None:
+        remote = [source.target for source in self._sources if source.target is not None]
+        if isinstance(self._there, Files) and len(remote) < len(self._sources):
+            raise click.UsageError(
+                f"at least one of the two is an object such as {SCHEME}default/my-bucket/data.csv; "
+                f"if {destination!r} is one, write it like that"
+            )
+        if self._options.content_type and remote:
+            raise click.UsageError("--content-type is for uploads; objects keep theirs, and a local file has none")
+        for source in self._sources:
+            if source.target is not None and isinstance(self._there, Objects):
+                self._check_outside(self._there, source.target)
+
+    def _check_outside(self, there: Objects, source: Target) -> None:
+        if self._options.recursive or wildcards.is_deep(source):
+            there.check_outside(self._session.client(source.store), source)
+
+    def transfers(self) -> Iterator[Transfer]:
+        """Iterate over everything to be copied; what cannot be is among it, with the reason."""
+        for source in self._sources:
+            yield from self._of(source)
+
+    def _of(self, source: _Source) -> Iterator[Transfer]:
+        try:
+            yield from self._found(source)
+        except (StorageError, OSError) as error:
+            yield Transfer(action="copy", source=source.text, destination="", run=_nothing, problem=error)
+
+    def _found(self, source: _Source) -> Iterator[Transfer]:
+        there, recursive = self._there, self._options.recursive
+        if source.target is not None:
+            client = self._session.client(source.target.store)
+            for each in wildcards.found(client, source.target, pattern=source.pattern, recursive=recursive):
+                here = replace(source.target, key=each.head["key"], pattern="")
+                yield there.from_object(client, here, each)
+        elif isinstance(there, Objects):
+            for file in local_files.files(source.text, pattern=source.pattern, recursive=recursive):
+                yield there.from_file(file)
 
 
-def _upload(session: Session, source: str, destination: str, content_type: str | None, *, no_clobber: bool) -> None:
-    target = key(destination) if source == STREAM else prefix(destination)
-    if target.digest:
-        raise click.UsageError("what a whole reference names is not written twice; drop it from its '?' on")
-    if source == STREAM:
-        data = sys.stdin.buffer
-        send = session.client(target.store).upload_from_stream
-        with _progress(session, target.key) as progress:
-            done = send(target.bucket, target.key, data, content_type, if_absent=no_clobber, progress=progress)
-    else:
-        into = not target.key or target.key.endswith("/")
-        full_key = target.key + Path(source).name if into else target.key
-        send_file = session.client(target.store).upload_file
-        with _progress(session, Path(source).name) as progress:
-            done = send_file(target.bucket, full_key, source, content_type, if_absent=no_clobber, progress=progress)
-    session.emit(done, None)
-
-
-def _download(session: Session, target: Target, destination: str, *, no_clobber: bool) -> None:
-    if destination == STREAM:
-        output = sys.stdout.buffer
-        for piece in stream(session.client(target.store), target):
-            output.write(piece)
-        output.flush()
+def _copy_stream(
+    session: Session, sources: tuple[str, ...], destination: str, options: Options, *, dry_run: bool, quiet: bool
+) -> None:
+    if len(sources) > 1 or options.recursive:
+        raise click.UsageError("standard input and output are copied alone; name one source and one destination")
+    batch = Batch(session, many=False, jobs=1, quiet=quiet, dry_run=dry_run)
+    if sources[0] == STREAM:
+        _check_scheme(destination)
+        if not destination.startswith(SCHEME):
+            raise click.UsageError(f"standard input is copied to an object such as {SCHEME}default/my-bucket/data.csv")
+        target = key(destination)
+        client = session.client(target.store)
+        batch.run([upload_input(client, target, content_type=options.content_type, no_clobber=options.no_clobber)])
         return
-    path = Path(destination)
-    if destination.endswith("/") or path.is_dir():
-        path /= target.key.rpartition("/")[2]
-    session.emit(_download_file(session, target, path, no_clobber=no_clobber), None)
+    if session.as_json or options.content_type:
+        raise click.UsageError("standard output carries the content and nothing else; drop --json and --content-type")
+    source = key(sources[0])
+    if not dry_run:
+        write_out(stream(session.client(source.store), source))
 
 
-def _download_file(session: Session, target: Target, path: Path, *, no_clobber: bool) -> DownloadResult:
-    fetch = session.client(target.store).download_file
-    with _progress(session, path.name) as progress:
-        if target.digest is None:
-            return fetch(target.bucket, target.key, path, not no_clobber, progress=progress)
-        path = path.resolve()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".download-") as folder:
-            part = Path(folder, "part")
-            done = fetch(target.bucket, target.key, part, progress=progress)
-            check_file(part, target)
-            (os.link if no_clobber else os.replace)(part, path)
-        return {**done, "file_path": str(path)}
+def _check_scheme(text: str) -> None:
+    try:
+        check_scheme(text)
+    except InvalidParameterError as error:
+        raise click.UsageError(error.message) from error
 
 
-@contextmanager
-def _progress(session: Session, what: str) -> Iterator[Callable[[int, int | None], None] | None]:
-    """Show how far a transfer is, if there is a terminal to show it on."""
-    if session.as_json or not os.isatty(2):
-        yield None
-        return
-    from rich.console import Console  # noqa: PLC0415  # of use to few commands only
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TransferSpeedColumn,
-    )
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+def _nothing(_moved: Callable[[int, int | None], None]) -> dict[str, Any]:
+    return {}

@@ -33,17 +33,15 @@ _CODES: Final[tuple[tuple[int, str, tuple[type[Exception], ...]], ...]] = (
     (6, "it exists already, or is not as it must be", (AlreadyExistsError, PreconditionFailedError, FileExistsError)),
 )
 
-EXPLANATION: Final = "\n".join(
-    [
-        "\b",
-        "Exit codes",
-        "  0    done",
-        "  1    the operation failed",
-        *(f"  {code}    {meaning}" for code, meaning, _ in _CODES),
-        "  130  interrupted",
-        "  141  nobody reads standard output any more",
-    ]
-)
+MEANINGS: Final = {
+    0: "done",
+    FAILED: "the operation failed, or some of several did",
+    **{code: meaning for code, meaning, _ in _CODES},
+    INTERRUPTED: "interrupted",
+    BROKEN_PIPE: "nobody reads standard output any more",
+}
+
+EXPLANATION: Final = "\n".join(["\b", "Exit codes", *(f"  {code:<3}  {meaning}" for code, meaning in MEANINGS.items())])
 
 
 @contextmanager
@@ -62,7 +60,7 @@ def reported(*, debug: bool) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001  # a person at a terminal has no use for a traceback
         if debug:
             traceback.print_exc()
-        click.echo(f"lucas-storage: {_line(error)}", err=True)
+        click.echo(f"lucas-storage: {line(error)}", err=True)
         raise click.exceptions.Exit(exit_code(error)) from None
 
 
@@ -71,7 +69,8 @@ def exit_code(error: Exception) -> int:
     return next((code for code, _, classes in _CODES if isinstance(error, classes)), FAILED)
 
 
-def _line(error: Exception) -> str:
+def line(error: Exception) -> str:
+    """Return what a person should know of an error."""
     if isinstance(error, StorageError):
         return str(error)
     if isinstance(error, OSError):

@@ -1,44 +1,62 @@
-"""`cat` and `rm`: single objects."""
+"""`cat`: the content of objects."""
 
 from __future__ import annotations
 
-import sys
+import base64
+from collections.abc import Iterator
 
 import click
 
-from .content import stream
+from actorc.storage.client import StorageClient
+
+from . import wildcards
+from .content import stream, write_out
 from .session import Session, reading
+from .tally import Tally
 from .targets import Target, key
 
 
 @click.command()
-@click.argument("target", metavar="BUCKET/KEY", type=key)
-@click.option("--offset", type=click.IntRange(min=0), default=0, help="First byte wanted.")
-@click.option("--length", type=click.IntRange(min=0), help="Bytes wanted; else all that follow.")
-@reading
-def cat(session: Session, target: Target, *, offset: int, length: int | None) -> None:
-    """Write an object, or a part of it, to standard output.
-
-    Every piece is checked before it is written; the digest of a whole reference, after the last one.
-    """
-    client = session.client(target.store)
-    whole = offset == 0 and length is None
-    part = client.stream_object(target.bucket, target.key, offset=offset, length=length)
-    output = sys.stdout.buffer
-    for piece in stream(client, target) if whole else part:
-        output.write(piece)
-    output.flush()
-
-
-@click.command()
 @click.argument("targets", metavar="BUCKET/KEY…", type=key, nargs=-1, required=True)
-@click.option("-f", "--force", is_flag=True, help="Do not mind objects that do not exist.")
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="First byte wanted of each.")
+@click.option("--length", type=click.IntRange(min=0), help="Bytes wanted of each; else all that follow.")
 @reading
-def rm(session: Session, targets: tuple[Target, ...], *, force: bool) -> None:
-    """Remove objects, in this order, up to the first that does not exist."""
+def cat(session: Session, targets: tuple[Target, ...], *, offset: int, length: int | None) -> None:
+    """Write objects, or a part of each, to standard output.
+
+    Keys may have wildcards. Every piece is checked before it is written; the digest of a whole reference, after the
+    last one. With --json, each piece is a line, its bytes in base64.
+    """
+    patterns = {target: wildcards.is_pattern(session.client(target.store), target) for target in targets}
+    tally = Tally(session, many=len(targets) > 1 or any(patterns.values()))
     for target in targets:
-        client = session.client(target.store)
-        if not force:
-            client.head_object(target.bucket, target.key)
-        client.delete_object(target.bucket, target.key)
-        session.emit({"bucket": target.bucket, "key": target.key, "removed": True}, None)
+        with tally.trying(str(target), {"bucket": target.bucket, "key": target.key}):
+            _write(session, target, offset, length, pattern=patterns[target])
+            tally.count("written")
+    tally.close()
+
+
+def _write(session: Session, target: Target, offset: int, length: int | None, *, pattern: bool) -> None:
+    client = session.client(target.store)
+    if not pattern:
+        _emit(session, target, offset, _pieces(client, target, offset, length))
+        return
+    for each in wildcards.found(client, target, pattern=True, recursive=False):
+        match = Target(store=target.store, bucket=target.bucket, key=each.head["key"])
+        _emit(session, match, offset, _pieces(client, match, offset, length))
+
+
+def _pieces(client: StorageClient, target: Target, offset: int, length: int | None) -> Iterator[bytes]:
+    if offset == 0 and length is None:
+        return stream(client, target)
+    return client.stream_object(target.bucket, target.key, offset=offset, length=length)
+
+
+def _emit(session: Session, target: Target, offset: int, pieces: Iterator[bytes]) -> None:
+    if not session.as_json:
+        write_out(pieces)
+        return
+    for piece in pieces:
+        data = base64.b64encode(piece).decode()
+        session.emit({"bucket": target.bucket, "key": target.key, "offset": offset, "data": data}, None)
+        offset += len(piece)

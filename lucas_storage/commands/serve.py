@@ -4,39 +4,60 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+if TYPE_CHECKING:
+    from actorc.storage.server.options import Option
 
-@click.command()
-@click.option("--data", type=click.Path(path_type=Path), metavar="DIR", help="Directory of the embedded engine.")
-@click.option("--engine", default="", metavar="URL", help="Another engine, such as memory://.")
-@click.option("--listen", default="127.0.0.1:9000", metavar="HOST:PORT", show_default=True, help="Port 0 finds one.")
-@click.option("--auto-create-buckets", is_flag=True, help="A write to a bucket that does not exist makes it.")
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_TYPES: Final[dict[type, Any]] = {
+    str: click.STRING,
+    int: click.INT,
+    float: click.FLOAT,
+    bool: click.BOOL,
+    Path: click.Path(path_type=Path),
+}
+
+
+class ServerCommand(click.Command):
+    """A command with the options of a server, which are loaded when it is run or explained: they load gRPC."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own options and the server's."""
+        from actorc.storage.server.options import OPTIONS  # noqa: PLC0415  # loads gRPC
+
+        own = super().get_params(ctx)
+        return [own[0], *map(_parameter, OPTIONS), *own[1:]]
+
+
+@click.command(cls=ServerCommand)
+@click.option("--config", type=_FILE, metavar="FILE", help="Options in TOML; those given here come first.")
+@click.option("--endpoint-file", type=_FILE, metavar="FILE", help="Write the address here, as JSON.")
 @click.option(
-    "--endpoint-file", type=click.Path(path_type=Path), metavar="FILE", help="Write the address here, as JSON."
+    "--linger-lock", type=_FILE, metavar="FILE", help="Stop when no process holds a shared flock on this file."
 )
-@click.option(
-    "--linger-lock",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Stop when no process holds a shared flock on this file.",
-)
-def serve(
-    data: Path | None,
-    engine: str,
-    listen: str,
-    *,
-    auto_create_buckets: bool,
-    endpoint_file: Path | None,
-    linger_lock: Path | None,
-) -> None:
+def serve(*, config: Path | None, endpoint_file: Path | None, linger_lock: Path | None, **given: Any) -> None:
     """Run a storage server until it is told to stop.
 
-    It listens on loopback only. On the first Ctrl-C or SIGTERM running calls get time to finish, a second one ends it.
+    Without access keys (see 'lucas-storage keys') it listens on loopback only and is open to everybody there. On the
+    first Ctrl-C or SIGTERM running calls get time to finish, a second one ends it.
     """
     from actorc.storage import server  # noqa: PLC0415  # loads gRPC
+    from actorc.storage.server.options import options_from  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
-    options = server.ServerOptions(data=data, engine=engine, listen=listen, auto_create_buckets=auto_create_buckets)
-    server.serve(options, endpoint_file=endpoint_file, linger_lock=linger_lock)
+    server.serve(options_from(given, config), endpoint_file=endpoint_file, linger_lock=linger_lock)
+
+
+def _parameter(option: Option) -> click.Option:
+    flags = f"{option.flag}/--no-{option.flag[2:]}" if option.kind is bool else option.flag
+    default = "" if option.kind is bool or option.default in {None, ""} else f"  [default: {option.default}]"
+    return click.Option(
+        [flags],
+        type=_TYPES[option.kind],
+        default=None,
+        metavar=None if option.kind is bool else option.metavar,
+        help=option.meaning + default,
+    )

@@ -36,7 +36,8 @@ class Session:
     def __init__(self, endpoint: str | None, data: Path | None, *, as_json: bool) -> None:
         if endpoint and data:
             raise click.UsageError("--endpoint and --data exclude each other; a data directory has its own server")
-        self._settings = settings.resolve(endpoint=endpoint)
+        self.settings = settings.resolve(endpoint=endpoint)
+        """What this command was told."""
         self._data = data
         self.as_json = as_json
         """Whether results are printed for programs."""
@@ -50,14 +51,15 @@ class Session:
             UnknownStoreError: There is no endpoint for it.
         """
         if store not in self._clients:
-            keys = self._settings.access_key.value, self._settings.secret_key.value
+            keys = self.settings.access_key.value, self.settings.secret_key.value
             self._clients[store] = self._stack.enter_context(StorageClient(self._endpoint(store), *keys))
         return self._clients[store]
 
     def emit(self, record: Mapping[str, Any], text: str | None) -> None:
         """Print one result: `record` as a line of JSON, or else `text`, if there is any."""
         if self.as_json:
-            click.echo(json.dumps(record, default=datetime.isoformat, ensure_ascii=False))
+            line = json.dumps(record, default=datetime.isoformat, ensure_ascii=False)
+            click.echo(line if _is_text(line) else json.dumps(record, default=datetime.isoformat))
         elif text is not None:
             click.echo(text)
 
@@ -65,11 +67,19 @@ class Session:
         """Close all connections."""
         self._stack.close()
 
+    def origin(self, store: str = settings.DEFAULT_STORE) -> str:
+        """Return where the address of a store comes from."""
+        data = self._own_data(store)
+        return f"the server of {data}" if data else self.settings.endpoint(store).origin
+
+    def _own_data(self, store: str) -> Path | None:
+        untold = self.settings.endpoint(store).origin == settings.BUILT_IN and DEFAULT_DATA.is_dir()
+        return (self._data or (DEFAULT_DATA if untold else None)) if store == settings.DEFAULT_STORE else None
+
     def _endpoint(self, store: str) -> str | None:
-        address = self._settings.endpoint(store)
-        untold = address.origin == settings.BUILT_IN and DEFAULT_DATA.is_dir()
-        if store == settings.DEFAULT_STORE and (self._data or untold):
-            return self._stack.enter_context(LocalService(self._data or DEFAULT_DATA)).endpoint
+        address, data = self.settings.endpoint(store), self._own_data(store)
+        if data:
+            return self._stack.enter_context(LocalService(data)).endpoint
         return None if address.origin in _FROM_CLIENT else address.value
 
 
@@ -107,6 +117,15 @@ def _with_session(command: _Command, *, data_exists: bool) -> _Command:
             session.close()
 
     return connected
+
+
+def _is_text(line: str) -> bool:
+    """Return whether `line` can be written; names of files need not be valid Unicode."""
+    try:
+        line.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def printable(text: str) -> str:

@@ -1,10 +1,16 @@
-"""What commands are pointed at: ``BUCKET[/KEY]``, or a ``lucas://`` reference, whole or without its query."""
+"""What commands are pointed at: ``BUCKET[/KEY]``, or a ``lucas://`` reference, whole or without its query.
+
+In a key, ``*``, ``?`` and ``[…]`` are wildcards for the commands that take several objects, unless there is an object
+whose key is written like this. A ``lucas://`` target may encode them: ``%2A`` is always a star.
+"""
 
 from __future__ import annotations
 
+import glob
+import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import click
 
@@ -15,10 +21,16 @@ from lucas_storage.settings import DEFAULT_STORE
 
 SCHEME: Final = "lucas://"
 
+_REFERENCE: Final = re.compile(r"\?[a-z!]+=")
+_OTHER_SCHEME: Final = re.compile(r"(?!lucas:)[A-Za-z][A-Za-z0-9+.-]*://")
+_WILDCARD: Final = re.compile(r"[*?[]")
+_ENCODED: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_ENCODE: Final = frozenset(" %?*[")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A bucket, or a place in it."""
+    """A bucket, or a place in it; as text, the ``lucas://`` target that names it and nothing else."""
 
     store: str = DEFAULT_STORE
     bucket: str
@@ -26,6 +38,15 @@ class Target:
     """A key, or the beginning of some; empty for the bucket as a whole."""
     digest: str | None = None
     """``sha256:`` and the digest that the content must have, if a whole reference was given."""
+    pattern: str = ""
+    """The key with what it has of wildcards, and the rest of it decoded; empty if it has none."""
+
+    def __str__(self) -> str:
+        key = "".join(
+            each if each.isprintable() and each not in _ENCODE else quote(each, errors="surrogatepass")
+            for each in self.key
+        )
+        return f"{SCHEME}{self.store}/{self.bucket}/{key}"
 
 
 def parse(text: str) -> Target:
@@ -34,15 +55,42 @@ def parse(text: str) -> Target:
     Raises:
         InvalidParameterError: It names none.
     """
-    if text.startswith(SCHEME) and "?" in text:
+    check_scheme(text)
+    if text.startswith(SCHEME) and _REFERENCE.search(text):
         ref = ArtifactRef.parse(text)
         return Target(store=ref.store, bucket=ref.bucket, key=ref.key, digest=ref.digest)
     if text.startswith(SCHEME):
         store, _, rest = text.removeprefix(SCHEME).partition("/")
         name, _, rest = rest.partition("/")
-        return Target(store=store, bucket=check_bucket(name), key=check_prefix(unquote(rest), "key"))
-    name, _, rest = text.partition("/")
-    return Target(bucket=check_bucket(name), key=check_prefix(rest, "key"))
+        literal, pattern = unquote(rest), _ENCODED.sub(lambda run: glob.escape(unquote(run[0])), rest)
+    else:
+        store = DEFAULT_STORE
+        name, _, rest = text.partition("/")
+        literal = pattern = rest
+    return Target(
+        store=store,
+        bucket=check_bucket(name),
+        key=check_prefix(literal, "key"),
+        pattern=pattern if has_wildcards(rest) else "",
+    )
+
+
+def check_scheme(text: str) -> None:
+    """Refuse what begins like the address of another service.
+
+    Raises:
+        InvalidParameterError: It does.
+    """
+    if _OTHER_SCHEME.match(text):
+        raise InvalidParameterError(
+            f"{text!r} has a scheme that is not known here; an object is written {SCHEME}STORE/BUCKET/KEY, "
+            f"and a local file of this name ./{text}"
+        )
+
+
+def has_wildcards(text: str) -> bool:
+    """Return whether `text` holds anything that could be a wildcard."""
+    return _WILDCARD.search(text) is not None
 
 
 def prefix(text: str) -> Target:

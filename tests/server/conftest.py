@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import logging
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from contextlib import closing, suppress
+from urllib.parse import urlsplit
+
 import grpc
 import pytest
 from google.protobuf.message_factory import GetMessageClass
@@ -85,6 +96,52 @@ class Frames:
         yield commit(data)
 
 
+class Process:
+    """A server process, and what it says."""
+
+    def __init__(self, *command, **options):
+        self.process = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True, **options)
+        self.lines = deque()
+
+    def said(self, text):
+        """Read on until it says `text`; return that line."""
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if text in line:
+                return line.rstrip()
+        raise AssertionError(f"the server never said {text!r} but {''.join(self.lines)}")
+
+    def address(self):
+        address = self.said("serving ").rpartition(" on ")[2]
+        self.said("open to every process on this machine")
+        return address
+
+    def kill(self, number):
+        self.process.send_signal(number)
+
+    def wait(self):
+        """Wait for its end; return the exit code and all it said."""
+        self.lines.extend(self.process.stderr)
+        return self.process.wait(20), "".join(self.lines)
+
+
+@pytest.fixture
+def run():
+    """Start a process of Python; what still runs at the end is killed."""
+    processes = []
+
+    def started(*command, **options):
+        processes.append(Process(*command, **options))
+        return processes[-1]
+
+    yield started
+    for each in processes:
+        if each.process.poll() is None:
+            each.process.kill()
+        each.process.wait(20)
+        each.process.stderr.close()
+
+
 @pytest.fixture
 def frames():
     return Frames
@@ -131,3 +188,109 @@ def raw(server, connect):
     client = connect(server.endpoint)
     client("CreateBucket", pb.CreateBucketRequest(bucket="bucket"))
     return client
+
+
+class Answer:
+    """What came back over HTTP."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def error(self):
+        """Code and message of a failure."""
+        told = json.loads(self.body)
+        assert told.keys() == {"code", "message", "request_id"}
+        return told["code"], told["message"]
+
+
+@pytest.fixture
+def ask():
+    """Make a request of a URL, whose path is sent as it is."""
+
+    def answered(url, method="GET", body=None, *, context=None, **headers):
+        parts = urlsplit(url)
+        options = {"timeout": TIMEOUT, **({"context": context} if context else {})}
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        with closing(kind(parts.netloc, **options)) as connection:
+            names = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, f"{parts.path}?{parts.query}", body, names)
+            return Answer(connection.getresponse())
+
+    return answered
+
+
+class Line:
+    """A connection on which a request is made by hand."""
+
+    def __init__(self, url, method, *headers):
+        parts = urlsplit(url)
+        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)
+        head = [f"{method} {parts.path}?{parts.query} HTTP/1.1", f"Host: {parts.netloc}", *headers, "", ""]
+        self.send("\r\n".join(head).encode())
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def heard(self, end=b"\r\n\r\n"):
+        """Read up to `end`, or up to the end of the connection."""
+        data = b""
+        while not data.endswith(end) and (byte := self.socket.recv(1)):
+            data += byte
+        return data
+
+    def rest(self):
+        """Read up to the end of the connection, orderly or not."""
+        data = b""
+        with suppress(ConnectionResetError):
+            while piece := self.socket.recv(1 << 20):
+                data += piece
+        return data
+
+    def close(self):
+        self.socket.close()
+
+
+@pytest.fixture
+def line():
+    """Open a connection and send the head of a request."""
+    lines = []
+
+    def opened(url, method="GET", *headers):
+        lines.append(Line(url, method, *headers))
+        return lines[-1]
+
+    yield opened
+    for each in lines:
+        each.close()
+
+
+@pytest.fixture
+def told():
+    """Return the access lines that begin with a word, once as many as expected are there."""
+    arrived = threading.Condition()
+    lines = []
+
+    class Lines(logging.Handler):
+        def emit(self, record):
+            with arrived:
+                lines.append(record.getMessage())
+                arrived.notify_all()
+
+    def wait_for(word, count=1):
+        def found():
+            return [each for each in lines if each.startswith(f"{word} ")]
+
+        with arrived:
+            assert arrived.wait_for(lambda: len(found()) >= count, TIMEOUT), lines
+            return found()
+
+    handler = Lines()
+    logger = logging.getLogger("actorc.storage.server.access")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield wait_for
+    logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)

@@ -132,7 +132,7 @@ def test_every_call_leaves_one_access_line(raw, frames, access):
     lines = access(4)
 
     name = r"(\w+) (\w+) bucket='bucket' key='(\w+)'"
-    shape = name + r" bytes=(\d+) ms=\d+\.\d request=[0-9a-f]{32} peer=ipv4:127\.0\.0\.1:\d+"
+    shape = name + r" bytes=(\d+) ms=\d+\.\d request=[0-9a-f]{32} peer=ipv4:127\.0\.0\.1:\d+ by=-"
     assert [re.fullmatch(shape, line).groups() for line in lines] == [
         ("PutObject", "OK", "key", "14"),
         ("ReadObject", "OK", "key", "14"),

@@ -6,7 +6,7 @@ import pytest
 
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.server import ServerOptions
-from actorc.storage.server.config import loopback_address
+from actorc.storage.server.config import numeric_address
 
 
 @pytest.mark.parametrize(
@@ -14,11 +14,11 @@ from actorc.storage.server.config import loopback_address
     [("127.0.0.1:9000", "127.0.0.1:9000"), ("127.5.5.5:0", "127.5.5.5:0"), ("[::1]:80", "[::1]:80")],
 )
 def test_loopback_addresses_may_be_listened_on(listen, expected):
-    assert expected == loopback_address(listen)
+    assert expected == numeric_address(listen, loopback_only=True)
 
 
 def test_a_name_is_listened_on_at_one_address():
-    assert loopback_address("localhost:9000") in {"127.0.0.1:9000", "[::1]:9000"}
+    assert numeric_address("localhost:9000", loopback_only=True) in {"127.0.0.1:9000", "[::1]:9000"}
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:9000", "[::]:9000", "192.0.2.1:9000", "[2001:db8::1]:9000"])
@@ -59,3 +59,22 @@ def test_a_data_directory_stands_for_the_embedded_engine(tmp_path, monkeypatch):
 def test_options_that_make_no_sense_are_refused(wrong):
     with pytest.raises(InvalidParameterError):
         ServerOptions(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"data": Path("/d")}, Path("/d/keys.json")),
+        ({"engine": "file:///with%20space"}, Path("/with space/keys.json")),
+        ({"engine": "/plain"}, Path("/plain/keys.json")),
+        ({"engine": "memory://"}, None),
+    ],
+)
+def test_access_keys_are_in_the_data_directory_however_it_is_named(given, expected):
+    assert expected == ServerOptions(**given).keys_file
+
+
+def test_access_keys_elsewhere_are_named(tmp_path):
+    (tmp_path / "elsewhere").touch()
+
+    assert tmp_path / "elsewhere" == ServerOptions(data=tmp_path, keys=tmp_path / "elsewhere").keys_file

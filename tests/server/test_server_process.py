@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-from collections import deque
 from pathlib import Path
 
 import grpc
@@ -28,51 +27,6 @@ logging.basicConfig(level=logging.INFO)
 options = ServerOptions(engine="memory://", listen="127.0.0.1:0", auto_create_buckets=True, grace=float(sys.argv[1]))
 serve(options, linger_lock=Path(sys.argv[2]) if sys.argv[2:] else None)
 """
-
-
-class Process:
-    """A server process, and what it says."""
-
-    def __init__(self, *command):
-        self.process = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True)
-        self.lines = deque()
-
-    def said(self, text):
-        """Read on until it says `text`; return that line."""
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if text in line:
-                return line.rstrip()
-        raise AssertionError(f"the server never said {text!r} but {''.join(self.lines)}")
-
-    def address(self):
-        address = self.said("serving ").rpartition(" on ")[2]
-        self.said("open to every process on this machine")
-        return address
-
-    def kill(self, number):
-        self.process.send_signal(number)
-
-    def wait(self):
-        """Wait for its end; return the exit code and all it said."""
-        self.lines.extend(self.process.stderr)
-        return self.process.wait(20), "".join(self.lines)
-
-
-@pytest.fixture
-def run():
-    processes = []
-
-    def started(*command):
-        processes.append(Process(*command))
-        return processes[-1]
-
-    yield started
-    for each in processes:
-        if each.process.poll() is None:
-            each.process.kill()
-        each.process.wait(20)
-        each.process.stderr.close()
 
 
 @pytest.fixture

@@ -1,0 +1,169 @@
+"""What can be wrong with an installation, a connection and a server; each question answered on its own."""
+
+from __future__ import annotations
+
+import platform
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib import metadata
+from typing import Final
+
+from actorc.storage.client import StorageClient
+from actorc.storage.errors import NotFoundError, PermissionError, StorageError
+from actorc.storage.models import ServerInfoResult
+from lucas_storage.settings import Settings
+
+OK: Final = "ok"
+WARN: Final = "warn"
+FAIL: Final = "fail"
+
+_NEEDED: Final = ("grpcio", "protobuf")
+_PATIENCE: Final = 10.0
+"""Seconds for each call."""
+_CLOCKS_APART: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One line of the checkup."""
+
+    about: str
+    status: str
+    """``ok``, ``warn`` or ``fail``."""
+    found: str
+    advice: str = ""
+    """What to do; empty if nothing needs to be done."""
+
+
+def check_machine(settings: Settings) -> Iterator[Answer]:
+    """Yield what is known without a server."""
+    yield Answer(about="python", status=OK, found=platform.python_version())
+    requirements = metadata.requires("lucas-storage") or []
+    yield from (_version(name, requirements) for name in _NEEDED)
+    yield _cache(settings)
+    yield _signing(settings)
+
+
+def check_server(client: StorageClient, origin: str, bucket: str) -> Iterator[Answer]:
+    """Yield what a server says of itself, and what it does with a small object, which is removed again.
+
+    Args:
+        client: Its client.
+        origin: Where its address came from.
+        bucket: Where the object goes.
+    """
+    where = f"{client.endpoint} (from {origin})"
+    before = time.time()
+    try:
+        info = client.server_info(timeout=_PATIENCE)
+    except StorageError as error:
+        yield Answer(
+            about="endpoint",
+            status=FAIL,
+            found=f"{where} gives no answer: {error}",
+            advice="start a server with 'lucas-storage serve', or set STORAGE_ENDPOINT to where one is",
+        )
+        return
+    now = (before + time.time()) / 2
+    yield Answer(about="endpoint", status=OK, found=where)
+    yield _server(info)
+    yield _clock(info, now)
+    yield _scratch(client, bucket, info)
+
+
+def _version(name: str, requirements: list[str]) -> Answer:
+    found = metadata.version(name)
+    stated = next((text for text in requirements if re.match(rf"{name}\b", text)), name)
+    least = re.search(r">=([0-9.]+)", stated)
+    if least and _numbers(found) < _numbers(least[1]):
+        return Answer(about=name, status=FAIL, found=found, advice=f"pip install '{stated}'")
+    return Answer(about=name, status=OK, found=found)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"[0-9]+", version)[:3]))
+
+
+def _cache(settings: Settings) -> Answer:
+    folder, origin = settings.cache_dir.value, settings.cache_dir.origin
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Answer(
+            about="cache",
+            status=FAIL,
+            found=f"{folder} ({origin}) cannot be written to: {error.strerror}",
+            advice="set LUCAS_STORAGE_CACHE to a directory of yours",
+        )
+    return Answer(about="cache", status=OK, found=f"{folder} ({origin})")
+
+
+def _signing(settings: Settings) -> Answer:
+    key = settings.signing_key
+    if key.value:
+        return Answer(about="signing key", status=OK, found=f"{len(key.value)} (from {key.origin})")
+    if settings.pickle.value == "deny":
+        return Answer(about="signing key", status=OK, found="none, and pickle is turned off")
+    return Answer(
+        about="signing key",
+        status=WARN,
+        found="none, so objects that only pickle can store are refused",
+        advice="set LUCAS_STORAGE_SIGNING_KEY to the same secret everywhere; 'lucas-storage run' makes one",
+    )
+
+
+def _server(info: ServerInfoResult) -> Answer:
+    durable = "durable" if info["durable"] else "not durable"
+    found = f"version {info['version']}, {info['engine']} engine, {durable}"
+    if info["durable"]:
+        return Answer(about="server", status=OK, found=found)
+    return Answer(
+        about="server", status=WARN, found=found, advice="serve a directory with --data to keep what is stored"
+    )
+
+
+def _clock(info: ServerInfoResult, now: float) -> Answer:
+    apart = (info["time"] - datetime.fromtimestamp(now, timezone.utc)).total_seconds()
+    found = f"the server's is {apart:+.3f} s from this one"
+    if abs(apart) <= _CLOCKS_APART:
+        return Answer(about="clock", status=OK, found=found)
+    return Answer(about="clock", status=WARN, found=found, advice="set both clocks; signed requests depend on them")
+
+
+def _scratch(client: StorageClient, bucket: str, info: ServerInfoResult) -> Answer:
+    key = f".doctor/{secrets.token_hex(8)}"
+    try:
+        if not info["auto_create_buckets"] and not client.bucket_exists(bucket):
+            return Answer(
+                about="bucket",
+                status=WARN,
+                found=f"{bucket} does not exist",
+                advice=f"make it with 'lucas-storage mb {bucket}', or set LUCAS_STORAGE_BUCKET",
+            )
+        return _round_trip(client, bucket, key)
+    except (PermissionError, NotFoundError) as error:
+        advice = "nothing, if this key is not for writing there; else allow it with 'lucas-storage keys add'"
+        return Answer(about="bucket", status=WARN, found=f"{bucket} was not tried: {error}", advice=advice)
+    except StorageError as error:
+        return Answer(about="bucket", status=FAIL, found=str(error), advice="look at the log of the server")
+
+
+def _round_trip(client: StorageClient, bucket: str, key: str) -> Answer:
+    data = secrets.token_bytes(1024)
+    began = time.perf_counter()
+    client.put_object(bucket, key, data, timeout=_PATIENCE)
+    try:
+        same = client.get_object(bucket, key, timeout=_PATIENCE) == data
+    finally:
+        client.delete_object(bucket, key, timeout=_PATIENCE)
+    if not same:
+        return Answer(about="bucket", status=FAIL, found=f"{bucket} gave other bytes back", advice="report it")
+    milliseconds = (time.perf_counter() - began) * 1000
+    return Answer(about="bucket", status=OK, found=f"{bucket}, written, read and deleted in {milliseconds:.0f} ms")

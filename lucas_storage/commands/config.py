@@ -1,0 +1,53 @@
+"""`config`: what this process was told, and by whom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from actorc.storage.config import ClientOptions
+from lucas_storage import settings
+from lucas_storage.settings import BUILT_IN, Setting
+
+_CLIENT: Final = ("use_ssl", "ca_file", "cert_file", "key_file", "http_endpoint")
+"""What the client alone is told, each by a variable of its name."""
+_HIDDEN: Final = "…"
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def config(*, as_json: bool) -> None:
+    """Print every setting, secrets aside, and where it comes from."""
+    for name, setting in _settings():
+        value = _shown(setting)
+        if as_json:
+            click.echo(json.dumps({"name": name, "value": value, "origin": setting.origin}, ensure_ascii=False))
+        else:
+            click.echo(f"{name:<20}  {'-' if value is None else value}  ({setting.origin})")
+
+
+def _settings() -> Iterator[tuple[str, Setting[Any]]]:
+    found = settings.resolve()
+    for store, address in found.endpoints.items():
+        yield ("endpoint" if store == settings.DEFAULT_STORE else f"endpoints.{store}"), address
+    for each in fields(found):
+        if each.name != "endpoints":
+            yield each.name, getattr(found, each.name)
+    client = ClientOptions.resolve()
+    for name in _CLIENT:
+        value = getattr(client, name)
+        yield name, Setting(value, f"STORAGE_{name.upper()}" if value else BUILT_IN)
+
+
+def _shown(setting: Setting[Any]) -> str | int | bool | None:
+    value = setting.value
+    if value is None or value == ():
+        return None
+    if setting.secret:
+        return _HIDDEN
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,47 @@
+"""`fsck`: whether everything in a data directory is as it should be."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from actorc.storage.errors import InvalidParameterError
+from lucas_storage.local_service import DEFAULT_DATA
+
+from .exits import FAILED
+from .session import printable
+
+_HARMLESS = "leftover"
+
+
+@click.command()
+@click.argument(
+    "directory",
+    metavar="[DIR]",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=DEFAULT_DATA,
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def fsck(directory: Path, *, as_json: bool) -> None:
+    """Verify every byte of a data directory that no server uses.
+
+    Prints what is damaged or contradicts itself, which makes the exit code 1, and leftovers, which only waste space: a
+    server removes them in time. Nothing but uploads that were never finished is removed.
+    """
+    from actorc.storage.server.engines.local import LocalEngine  # noqa: PLC0415  # loads gRPC
+
+    if not (directory / "FORMAT").is_file():
+        raise InvalidParameterError(f"{directory} is no data directory; name the one that 'serve --data' was given")
+    with closing(LocalEngine(directory, sweep_interval=None)) as engine:
+        findings = engine.fsck()
+    for finding in findings:
+        line = f"{finding.kind:<12}  {printable(finding.subject)}  {printable(finding.detail)}"
+        click.echo(json.dumps(asdict(finding), ensure_ascii=False) if as_json else line)
+    if any(finding.kind != _HARMLESS for finding in findings):
+        raise click.exceptions.Exit(FAILED)
+    if not as_json:
+        click.echo("nothing is damaged")

@@ -1,0 +1,97 @@
+"""Where downloads land: names that come from elsewhere, kept inside the folder that was asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from actorc.storage.errors import InvalidParameterError
+
+from .local_files import is_unfinished
+
+_DRIVE: Final = re.compile(r"[A-Za-z]:")
+_MAX_NAME: Final = 255
+"""Bytes of one segment that common file systems take."""
+_MAX_PATH: Final = 4095
+"""Bytes that Linux takes."""
+
+
+class Landing:
+    """A folder that files are written into, and nowhere else.
+
+    Args:
+        folder: It need not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def path(self, name: str) -> Path:
+        """Return the path for a name with slashes.
+
+        Raises:
+            InvalidParameterError: It would leave the folder, or no file can be called like this.
+        """
+        problem = _problem(name)
+        path = self._folder / name
+        if not problem and len(os.fsencode(path.absolute())) > _MAX_PATH:
+            problem = "makes a path that is too long"
+        if problem:
+            raise InvalidParameterError(f"the name {name!r} {problem}; it is not written, copy it alone to a file")
+        return path
+
+    def check(self, path: Path) -> None:
+        """Look where `path` leads at this moment.
+
+        Raises:
+            InvalidParameterError: A symbolic link in it leads out of the folder.
+        """
+        root, real = os.path.realpath(self._folder), os.path.realpath(path)
+        if os.path.commonpath([root, real]) != root or root == real:
+            raise InvalidParameterError(
+                f"{path} leads out of {self._folder} by a symbolic link; it is not written, remove the link"
+            )
+
+
+class Claims:
+    """Names that files get in one folder, each once.
+
+    Args:
+        folders: Whether a name with others beneath it cannot be a file as well, which is so on a disk.
+    """
+
+    def __init__(self, *, folders: bool) -> None:
+        self._with_folders = folders
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+
+    def claim(self, name: str) -> None:
+        """Take a name.
+
+        Raises:
+            InvalidParameterError: It is taken, as a file or as a folder, or a part of it is taken as a file.
+        """
+        above = [str(each) for each in PurePosixPath(name).parents] if self._with_folders else []
+        if name in self._files or name in self._folders or not self._files.isdisjoint(above):
+            raise InvalidParameterError(
+                f"{name} would take the place of another one that is copied to the same path; copy it alone"
+            )
+        self._files.add(name)
+        self._folders.update(above)
+
+
+def _problem(name: str) -> str:
+    if name.startswith("/") or _DRIVE.match(name):
+        return "is an absolute path"
+    segments = name.split("/")
+    if not {"", ".", ".."}.isdisjoint(segments):
+        return "has an empty segment, or one that is '.' or '..'"
+    if "\x00" in name:
+        return "holds NUL"
+    if max(len(os.fsencode(segment)) for segment in segments) > _MAX_NAME:
+        return "has a segment that is too long for a file"
+    if is_unfinished(segments[-1]):
+        return "is one that unfinished downloads have here"
+    return ""

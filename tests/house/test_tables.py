@@ -1,0 +1,153 @@
+"""Tables of the documents say what the code says; a failure shows the lines that the document should have."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import pytest
+
+from actorc.storage import StorageError, errors
+from actorc.storage.config import ClientOptions
+from lucas_storage import settings
+from lucas_storage.cli import program
+from lucas_storage.commands.exits import EXPLANATION, MEANINGS
+from lucas_storage.commands.sizes import human
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def table(document, header):
+    """Return the lines of the table with this header."""
+    lines = (DOCS / document).read_text().splitlines()
+    first = lines.index(header) + 2
+    last = next(at for at in range(first, len(lines) + 1) if at == len(lines) or not lines[at].startswith("|"))
+    return lines[first:last]
+
+
+def row(*cells):
+    return f"| {' | '.join(cells)} |"
+
+
+def cells(line):
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def commands(group, path=()):
+    for name, command in group.commands.items():
+        yield " ".join([*path, name]), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+def classes(cls=StorageError):
+    """Yield the error classes of the client, each before those beneath it, as they are written down."""
+    if not cls.__name__.startswith("_"):
+        yield cls
+    for each in cls.__subclasses__():
+        if each.__module__ == errors.__name__:
+            yield from classes(each)
+
+
+def shown(default):
+    match default:
+        case None | ():
+            return "none"
+        case int():
+            return human(default)
+        case Path():
+            return "the user's cache directory"
+    return f"`{default}`"
+
+
+class Environment(dict):
+    """An empty environment that remembers what it was asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = set()
+
+    def get(self, name, default=None):
+        self.asked.add(name)
+        return default
+
+
+def test_the_commands():
+    expected = [row(f"`{name}`", command.get_short_help_str(200)) for name, command in commands(program)]
+
+    assert expected == table("cli.md", "| command | |")
+
+
+def test_the_commands_have_options_that_say_what_they_do():
+    silent = [
+        (name, option.name)
+        for name, command in commands(program)
+        for option in command.params
+        if isinstance(option, click.Option) and not option.help
+    ]
+
+    assert silent == []
+
+
+def test_the_commands_for_scripts_print_json():
+    without = {
+        name
+        for name, command in commands(program)
+        if not isinstance(command, click.Group) and "as_json" not in [option.name for option in command.params]
+    }
+
+    assert without <= {"run", "serve"}
+
+
+def test_the_exit_codes():
+    expected = [row(str(code), meaning) for code, meaning in MEANINGS.items()]
+
+    assert expected == table("cli.md", "| exit code | |")
+    assert all(meaning in EXPLANATION for meaning in MEANINGS.values())
+
+
+def test_the_errors():
+    expected = [
+        row(
+            f"`{cls.__name__}`",
+            f"`{cls.default_code}`",
+            f"`{cls.reason}`",
+            f"`{cls.status}`",
+            "yes" if cls.default_retryable else "no",
+            cls.__doc__.splitlines()[0].rstrip(".").replace("``", "`"),
+        )
+        for cls in classes()
+    ]
+
+    assert expected == table("errors.md", "| class | code | reason | gRPC status | retryable | |")
+
+
+@pytest.fixture
+def documented():
+    """Each variable of the table of settings, with the default it shows."""
+    lines = map(cells, table("workflows.md", "| variable | default |"))
+    return {name.strip("` "): default for names, default in lines for name in names.split(",")}
+
+
+def test_the_settings_are_those_that_are_read(documented, monkeypatch):
+    environment = Environment()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "environ", environment)
+        ClientOptions.resolve()
+    read = environment.asked | {way.variable for way in settings._INPUTS}
+
+    assert read == documented.keys()
+
+
+def test_the_settings_have_these_defaults(documented, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    present = settings.resolve()
+    defaults = {
+        way.variable: shown(item.metadata["default"]())
+        for item in settings.fields(settings.Settings)
+        for way in item.metadata.get("inputs", ())
+    }
+
+    assert shown(present.endpoint().value) == documented["STORAGE_ENDPOINT"]
+    assert defaults == {name: documented[name] for name in defaults}

@@ -1,0 +1,279 @@
+"""One server as several processes: they share the ports and the data, and end together."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Barrier
+
+import psutil
+import pytest
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.storage import AlreadyExistsError, StorageClient
+from actorc.storage.errors import InvalidParameterError
+from actorc.storage.rules import MiB
+from actorc.storage.server import ServerOptions
+from actorc.storage.server.engines.local import LocalEngine
+from actorc.storage.server.ports import reserve
+from actorc.storage.server.workers import Workers
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 20
+
+
+@pytest.fixture
+def serve(run, tmp_path):
+    """Start a server of two workers; return it once both serve."""
+
+    def started(*arguments, **options):
+        command = ["-m", "actorc.storage.server", "--listen", "127.0.0.1:0", "--workers", "2", "--http", "off"]
+        data = ["--data", tmp_path / "data", "--auto-create-buckets"]
+        return run(*command, *map(str, (*data, *arguments)), **options)
+
+    return started
+
+
+def workers(process):
+    return psutil.Process(process.process.pid).children()
+
+
+def all_gone(processes):
+    gone, alive = psutil.wait_procs(processes, PATIENCE)
+    return len(gone) > 1 and not alive
+
+
+@pytest.fixture
+def clients():
+    """Make clients, each with connections of its own, which the kernel spreads over the workers."""
+    with ExitStack() as stack:
+        yield lambda address, count: [stack.enter_context(StorageClient(address)) for _ in range(count)]
+
+
+def test_workers_serve_one_port_and_one_directory(serve, clients):
+    process = serve()
+    many = clients(process.address(), 16)
+    data = os.urandom(MiB)
+
+    for number, client in enumerate(many):
+        client.put_object("bucket", f"{number:02}", data[number:])
+    got = [client.get_object("bucket", f"{15 - number:02}") for number, client in enumerate(many)]
+    process.kill(signal.SIGTERM)
+    code, said = process.wait()
+
+    assert [data[15 - number :] for number in range(16)] == got
+    assert len(set(re.findall(r"\[(\d+)\] actorc.storage.server.access PutObject OK", said))) == 2
+    assert code == 0
+
+
+def test_sixteen_writers_over_two_workers_have_one_winner(serve, clients):
+    many = clients(serve().address(), 16)
+    many[0].create_bucket("bucket")
+    ready = Barrier(16)
+
+    def write(client):
+        ready.wait()
+        try:
+            return client.put_object("bucket", "key", os.urandom(64), if_absent=True)["etag"]
+        except AlreadyExistsError:
+            return None
+
+    with ThreadPoolExecutor(16) as threads:
+        etags = list(threads.map(write, many))
+
+    assert [many[1].head_object("bucket", "key")["etag"]] == [etag for etag in etags if etag]
+
+
+def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(serve, clients, tmp_path):
+    process = serve()
+    address = process.address()
+    before = workers(process)
+    (client,) = clients(address, 1)
+    client.put_object("bucket", "key", b"data")
+
+    before[0].kill()
+    told = process.said("worker ")
+    process.said("serves again")
+    after = workers(process)
+    got = [each.get_object("bucket", "key") for each in clients(address, 8)]
+    process.kill(signal.SIGTERM)
+
+    assert "ended (SIGKILL), another one is started in" in told
+    assert len({each.pid for each in (*before, *after)}) == 3
+    assert got == [b"data"] * 8
+    assert process.wait()[0] == 0
+    assert all_gone(after)
+
+
+def upload(raw, frames, stopping):
+    """Begin an upload that goes on once `stopping` is set; return when it was accepted."""
+
+    def sender():
+        yield frames.opening()
+        stopping.wait(PATIENCE)
+        yield frames.chunk(0, b"abc")
+        yield frames.commit(b"abc")
+
+    call = raw("WriteObject", sender())
+    next(call)
+    return call
+
+
+def test_calls_under_way_are_finished_before_the_workers_end(serve, connect, frames):
+    # an interrupt from the keyboard reaches every process of the group
+    process = serve(start_new_session=True)
+    raw = connect(process.address())
+    stopping = threading.Event()
+    call = upload(raw, frames, stopping)
+    both = workers(process)
+
+    os.killpg(process.process.pid, signal.SIGINT)
+    process.said("stopping")
+    stopping.set()
+
+    assert next(call).done.size == 3
+    assert process.wait()[0] == 0
+    assert all_gone(both)
+
+
+def test_a_second_signal_ends_all_workers_at_once(serve, connect, frames):
+    process = serve("--grace", "1000")
+    never = threading.Event()
+    upload(connect(process.address()), frames, never)
+    both = workers(process)
+
+    process.kill(signal.SIGTERM)
+    process.said("stopping")
+    process.kill(signal.SIGTERM)
+    code, _ = process.wait()
+    alive = [each for each in both if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    never.set()
+
+    assert code == 128 + signal.SIGTERM
+    assert alive == []
+
+
+def test_workers_end_with_the_one_that_started_them_however_that_ends(serve, connect, frames, tmp_path):
+    process = serve("--grace", "1000")
+    never = threading.Event()
+    upload(connect(process.address()), frames, never)
+    both = workers(process)
+
+    process.kill(signal.SIGKILL)
+
+    assert all_gone(both)
+    never.set()
+    LocalEngine(tmp_path / "data").close()
+
+
+def test_a_worker_may_be_replaced_gracefully(serve, connect, frames):
+    process = serve()
+    raw = connect(process.address())
+    stopping = threading.Event()
+    call = upload(raw, frames, stopping)
+
+    for each in workers(process):
+        each.terminate()
+    stopping.set()
+
+    assert next(call).done.size == 3
+    assert "exit code 0" in process.said("another one is started")
+    process.said("serves again")
+
+
+def test_the_directory_of_a_group_is_refused_to_another_server(serve, run, tmp_path):
+    first = serve()
+    first.address()
+
+    second = serve()
+    code, said = second.wait()
+
+    assert code == 2
+    assert f"in use by process {first.process.pid}" in said
+
+
+def test_an_url_of_one_worker_is_good_at_the_others(serve, clients, ask):
+    process = serve("--http", "127.0.0.1:0")
+    address = process.address()
+    many = clients(address, 8)
+    many[0].put_object("bucket", "key", b"data")
+
+    answers = [ask(client.presign_url("bucket", "key")) for client in many]
+
+    assert [(answer.status, answer.body) for answer in answers] == [(200, b"data")] * 8
+
+
+@pytest.fixture
+def taken():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--listen", "{taken}"], "the port is taken or not allowed"),
+        (["--http", "{taken}"], "the port is taken or not allowed"),
+        (["--tls-cert", "{garbage}", "--tls-key", "{garbage}"], "garbage"),
+        (["--workers", "0"], "workers must be at least 1"),
+    ],
+)
+def test_what_keeps_workers_from_serving_is_told(serve, taken, tmp_path, arguments, reason):
+    garbage = tmp_path / "garbage"
+    garbage.write_text("no PEM")
+
+    code, said = serve(*(each.format(taken=taken, garbage=garbage) for each in arguments)).wait()
+
+    assert code == 2
+    assert reason in said
+    assert "Traceback" not in said
+
+
+def test_a_memory_engine_has_no_workers(run):
+    code, said = run("-m", "actorc.storage.server", "--engine", "memory://", "--workers", "2").wait()
+
+    assert code == 2
+    assert "the memory engine lives in one process; drop --workers" in said
+
+
+def test_a_reserved_port_is_nobody_elses():
+    held, address = reserve("127.0.0.1:0")
+    with held:
+        with pytest.raises(InvalidParameterError, match="taken"):
+            reserve(address)
+        with pytest.raises(OSError, match="in use"), socket.socket() as other:
+            other.bind(("127.0.0.1", int(address.rpartition(":")[2])))
+        with socket.create_server(held.getsockname(), reuse_port=True) as ours:
+            assert ours.getsockname() == held.getsockname()
+
+
+def test_workers_leave_nothing_open_behind(tmp_path):
+    process = psutil.Process()
+    before = process.num_fds(), threading.active_count()
+    group = Workers(ServerOptions(data=tmp_path / "data", listen="127.0.0.1:0", workers=2))
+
+    address = group.start()
+    with StorageClient(address) as client:
+        client.create_bucket("bucket")
+    group.stop()
+
+    LocalEngine(tmp_path / "data").close()
+    assert process.children() == []
+    assert before == (process.num_fds(), threading.active_count())
+
+
+def test_a_stopped_worker_group_refuses_calls(serve, connect, refused):
+    process = serve()
+    raw = connect(process.address())
+    process.kill(signal.SIGTERM)
+    process.wait()
+
+    status, _ = refused(raw, "ListBuckets", pb.ListBucketsRequest())
+
+    assert status.code().name == "UNAVAILABLE"
