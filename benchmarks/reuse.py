@@ -1,0 +1,130 @@
+"""What need not be done again: steps of a run that was killed, and bytes of a directory of which little changed.
+
+Expected: of nine steps of 0.2 s, killed in the seventh, a resumed run saves the six that were done, and each lookup
+takes at most 2 ms. Of a directory of which 1 % changed, about 1 % is sent again, where an archive is sent whole.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+from lucas_storage import Storage, embedded, run, storage_context, with_storage
+
+from .harness import Row, seconds, storage_server
+
+STEPS, DONE, WORK = 9, 6, 0.2
+LOOKUPS = 200
+FILES, CHANGED, FILE_SIZE = 200, 2, 64 << 10
+
+
+@with_storage
+def work(x: int, number: int) -> int:
+    if number == DONE and "KILLED" in os.environ:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(WORK)
+    return x + 1
+
+
+@with_storage(cache=True)
+def known(x: int) -> int:
+    return x
+
+
+def measure():
+    with (
+        storage_server() as server,
+        tempfile.TemporaryDirectory() as cache,
+        storage_context(endpoint=server.endpoint, cache_dir=cache),
+    ):
+        os.environ.update(STORAGE_ENDPOINT=server.endpoint, LUCAS_STORAGE_CACHE=cache)
+        yield _resumed()
+        yield _lookups()
+        yield _sent()
+
+
+def _resumed():
+    command = [sys.executable, "-m", "benchmarks.reuse"]
+    killed = {**os.environ, "KILLED": "1", "LUCAS_STORAGE_RESUME": "1"}
+    subprocess.run(command, env=killed, check=False, capture_output=True)
+    resumed = {**os.environ, "LUCAS_STORAGE_RESUME": "1"}
+    on = float(subprocess.run(command, env=resumed, check=True, capture_output=True).stdout)
+    off = float(subprocess.run(command, check=True, capture_output=True).stdout)
+    saved = (off - on) / WORK
+    return Row(
+        f"killed in step {DONE + 1} of {STEPS}, resumed",
+        f"{on:.2f} s",
+        f"{off:.2f} s from the start",
+        f"{saved:.1f} steps",
+        f"≥ {DONE - 0.5} saved",
+        saved >= DONE - 0.5,
+    )
+
+
+def _lookups():
+    known(x=1)
+    each = seconds(lambda: [known(x=1) for _ in range(LOOKUPS)]) / LOOKUPS
+    return Row("result found again", f"{each * 1000:.2f} ms", "", "", "≤ 2 ms", each <= 0.002)
+
+
+def _sent():
+    with tempfile.TemporaryDirectory() as folder, Storage() as storage:
+        for number in range(FILES):
+            Path(folder, f"{number}.bin").write_bytes(os.urandom(FILE_SIZE))
+        storage.put(Path(folder))
+        storage.put(_archive(folder))
+        for number in range(CHANGED):
+            Path(folder, f"{number}.bin").write_bytes(os.urandom(FILE_SIZE))
+        tree = _new_bytes(storage, Path(folder))
+        archive = _new_bytes(storage, _archive(folder))
+    whole = FILES * FILE_SIZE
+    share = tree / whole
+    return Row(
+        "directory of which 1 % changed, sent",
+        f"{share:.1%}",
+        f"{archive / whole:.1%} as an archive",
+        f"{archive / tree:.0f}",
+        "≤ 2 %",
+        share <= 0.02,
+    )
+
+
+def _archive(folder):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.add(folder, "data")
+    return buffer.getvalue()
+
+
+def _new_bytes(storage, value):
+    """Return how many bytes the store holds of a value that it did not hold before."""
+    before = {one["key"] for one in storage.iter_objects(storage.bucket)}
+    storage.put(value)
+    return sum(one["size"] for one in storage.iter_objects(storage.bucket) if one["key"] not in before)
+
+
+def _pipeline():
+    """Run the steps one after another and print how long they took."""
+    embedded.function(work)
+
+    @embedded.workflow
+    def pipeline(wf):
+        value = wf.input()["x"]
+        for number in range(STEPS):
+            value = wf.call("work", {"x": value, "number": number})
+        return value
+
+    began = time.perf_counter()
+    assert run(pipeline, {"x": 0}) == STEPS
+    print(time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    _pipeline()
