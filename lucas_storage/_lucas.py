@@ -54,6 +54,11 @@ def running_workflow() -> str | None:
     return graphs[-1].name if graphs else None
 
 
+def name_of(context: Any) -> str:
+    """Return the name of a workflow."""
+    return str(context._body.__name__ if _is_embedded(context) else context.generate().name)
+
+
 def inputs_of(context: Any) -> dict[str, Any]:
     """Return the names of a workflow's inputs with their defaults, `REQUIRED` where there is none."""
     graph = context.generate()

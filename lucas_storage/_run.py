@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from . import _lucas, boundary, scratch
+from . import _lucas, boundary, progress, runs, scratch, settings
 from .executor import StorageExecutor
 from .outlet import NO_OPTIONS, policy_of
 
 __all__ = ["run"]
+
+logger = logging.getLogger(__name__)
 
 
 def run(workflow: Any, inputs: Mapping[str, Any] | None = None, *, materialize: bool = True) -> Any:
     """Run a workflow once and return its value.
 
     A `Path`, and every value too big or of no use to an engine, is uploaded and enters as a reference. Each run is a
-    fresh one. A workflow without an executor, or with Lucas's own, is run by `StorageExecutor`; any other is kept.
+    fresh one, and leaves a record of its steps, never of a value, that ``lucas-storage runs`` shows. A workflow without
+    an executor, or with Lucas's own, is run by `StorageExecutor`; any other is kept.
 
     Args:
         workflow: What ``@workflow`` made, of genuine Lucas or of the embedded engine.
@@ -36,10 +42,32 @@ def run(workflow: Any, inputs: Mapping[str, Any] | None = None, *, materialize: 
         )
     given = _completed(inputs or {}, _lucas.inputs_of(workflow))
     policy = policy_of(NO_OPTIONS)
-    with scratch.step():
-        travelling = boundary.offload_each(given, lambda: policy)
-    value = _lucas.execute(workflow, travelling, StorageExecutor)
+    present = settings.resolve()
+    with (
+        _summed_up(resume=present.resume.value) as summing,
+        progress.shown(wanted=present.progress.value) as watcher,
+        runs.logged(_lucas.name_of(workflow), policy.store, watcher) as log,
+    ):
+        summing.append(log)
+        with scratch.step():
+            travelling = boundary.offload_each(given, lambda: policy)
+        log.begin(travelling)
+        value = _lucas.execute(workflow, travelling, StorageExecutor)
+        log.end(value)
     return boundary.value_of(value) if materialize else boundary.refs_in(value)
+
+
+@contextmanager
+def _summed_up(*, resume: bool) -> Iterator[list[runs.RunLog]]:
+    """Say at the end, whether it is a good one or not, how much of the run was there from an earlier one."""
+    logs: list[runs.RunLog] = []
+    try:
+        yield logs
+    finally:
+        for log in logs:
+            logger.info("run %s, %s", log.key, log.summary())
+            if resume and log.steps:
+                sys.stderr.write(f"lucas-storage: {log.summary()}\n")
 
 
 def _completed(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class GraphExecutor:
         """
         with alone(self.dag):
             shape = Shape.of(self.dag, self.straggler_seconds)
-            run = _Run(self.dag, self._local_value, self.max_workers)
+            run = _Run(self.dag, self._local_value, self._passed_value, self.max_workers)
             try:
                 value = run.result()
             finally:
@@ -71,17 +71,26 @@ class GraphExecutor:
         """Return what a `wf.func` step is given for the argument `value`; called on the step's thread."""
         return value
 
+    def _passed_value(self, value: Any) -> Any:
+        """Return what other steps are given of what plain code made of such values; called on their threads."""
+        return value
+
 
 class _Run:
     """One run: the values so far, and which steps may start.
 
     Values are kept here and not in the graph, which genuine Lucas shares between runs. Only the thread of the run
-    touches this object; the threads of the steps report through `_finished`.
+    touches this object; the threads of the steps report through `_finished`, and note their own result in `_bare`.
     """
 
-    def __init__(self, dag: Any, local_value: Callable[[Any], Any], workers: int) -> None:
+    def __init__(
+        self, dag: Any, local_value: Callable[[Any], Any], passed_value: Callable[[Any], Any], workers: int
+    ) -> None:
         self._dag = dag
         self._local_value = local_value
+        self._passed_value = passed_value
+        self._bare: set[Place] = set()
+        """What plain code made of values that it alone was given."""
         self._workers = max(1, workers)
         self._values: dict[Place, Any] = {}
         self._waiting: dict[Step | Place, set[Place]] = {}
@@ -118,7 +127,7 @@ class _Run:
             self._seen += len(new)
             self._adopt(new)
 
-    def _adopt(self, roots: Iterable[Any]) -> None:
+    def _adopt(self, roots: Iterable[Any], *, bare: bool = False) -> None:
         new = self._reached(roots)
         for step in filter(is_step, new):
             refuse_lost_argument(step)
@@ -126,6 +135,7 @@ class _Run:
                 self._ready.append(step)
         for node in new:
             if not is_step(node) and node.get_pre_control_node() is None:
+                self._bare |= {node} if bare else set()
                 self._take(node, node._ld.value)
 
     def _reached(self, roots: Iterable[Any]) -> list[Any]:
@@ -151,7 +161,7 @@ class _Run:
     def _take(self, place: Place, value: Any) -> None:
         """Take a value that may hold Lambdas, which are values still to come."""
         inner = [ld._dataNode for ld in self._lambdas_in(value)]
-        self._adopt(inner)
+        self._adopt(inner, bare=place in self._bare)
         if self._wait(place, inner):
             self._unfilled[place] = value
         else:
@@ -202,10 +212,17 @@ class _Run:
             self._finished.put((step, None, error))
 
     def _call(self, step: Step, arguments: dict[Any, Any]) -> Any:
+        places = {step._ld_to_key[place._ld]: place for place in step.get_pre_data_nodes()}
+        if step._fn_type != "local":
+            bare = {key: self._passed_value(arguments[key]) for key, place in places.items() if place in self._bare}
+            return _drained(step._fn({**arguments, **bare}))
         # The embedded engine marks the steps that move values without looking at them.
-        if step._fn_type == "local" and not getattr(step, "_passes_refs", False):
-            arguments = {key: self._local_value(value) for key, value in arguments.items()}
-        return _drained(step._fn(arguments))
+        seen = arguments
+        if not getattr(step, "_passes_refs", False):
+            seen = {key: self._local_value(value) for key, value in arguments.items()}
+        if any(seen[key] is not arguments[key] or place in self._bare for key, place in places.items()):
+            self._bare.add(step.get_data_node())  # read only once the step is finished
+        return _drained(step._fn(seen))
 
     def _next_finished(self) -> tuple[Step, Any, BaseException | None]:
         # A finished step ends the wait at once. The timeout is for signals alone: one that arrives just before the

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import google_crc32c
 
@@ -18,6 +18,8 @@ from actorc.storage.models import PutResult
 from actorc.storage.rules import MAX_INLINE_SIZE, MiB
 
 from .formats.base import Buffer, Encoded
+
+Fingerprint: TypeAlias = tuple[int, int, int]
 
 
 class Body(Protocol):
@@ -71,7 +73,7 @@ class FileBody:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._before = _fingerprint(path)
+        self._before = fingerprint(path)
         self.size = self._before[0]
 
     @cached_property
@@ -93,10 +95,7 @@ class FileBody:
             IntegrityError: It was written to since it was measured; what was stored is refused by every reader.
         """
         result = client.upload_file(bucket, key, self._path, content_type, **options)
-        if _fingerprint(self._path) != self._before:
-            raise IntegrityError(
-                f"the file {self._path.name!r} was written to while it was uploaded; return it when it is complete"
-            )
+        check_steady(self._path, self._before)
         return result
 
 
@@ -132,9 +131,22 @@ class _Joined(io.RawIOBase):
         return 0
 
 
-def _fingerprint(path: Path) -> tuple[int, int, int]:
+def fingerprint(path: Path) -> Fingerprint:
+    """Return what changes when a file is written to."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def check_steady(path: Path, before: Fingerprint) -> None:
+    """Make sure that a file is as it was.
+
+    Raises:
+        IntegrityError: It was written to since `fingerprint` gave `before`.
+    """
+    if fingerprint(path) != before:
+        raise IntegrityError(
+            f"the file {path.name!r} was written to while it was uploaded; return it when it is complete"
+        )
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

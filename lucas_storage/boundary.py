@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeAlias
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias, TypeVar
 
 from . import _lucas
-from .bodies import EncodedBody
 from .errors import DecodeError, NoFormatError
-from .formats import format_for
-from .formats.base import Format
-from .inlet import CHUNKS, check, is_ready, lift, load, mismatch
-from .outlet import NO_OPTIONS, Policy, artifact, drained, policy_of
+from .formats import format_by_id, format_for
+from .formats.base import Encoded, Format
+from .formats.manifests import STREAM
+from .inlet import CHUNKS, check, is_ready, items, lift, load, mismatch
+from .objects import Classes, rebuilt, taken_apart
+from .outlet import NO_OPTIONS, Policy, artifact, is_stream, kept, policy_of, streamed
 from .plan import ANY, Plan, read
 from .refs import ArtifactRef, inline_ref, is_tagged
-from .storage import storage_for
 from .walk import CONTAINERS, Slot, Walk
+
+Name = TypeVar("Name", bound="str | None")
 
 Policies: TypeAlias = Callable[[], Policy]
 """Asked only when something is to be stored: settings cost more than a call with nothing to store."""
@@ -31,11 +33,18 @@ _SCALARS: Final = frozenset({bool, int, float, str, type(None)})
 _TEXT: Final = frozenset({str})
 _EXACT: Final = frozenset({bool, str, type(None)})
 _NUMBERS: Final = frozenset({bool, int, float, type(None)})
+_BYTES: Final = ("iterator", "bytes")
 _NOTHING: Final = inline_ref("json@1", b"null").to_json()
 _TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
 
 
-def resolve(given: Mapping[str, Any], plans: Mapping[str, Plan], function: str, policy: Policies) -> dict[str, Any]:
+def resolve(
+    given: Mapping[str, Any],
+    plans: Mapping[str, Plan],
+    function: str,
+    policy: Policies,
+    classes: Classes = MappingProxyType({}),
+) -> dict[str, Any]:
     """Return parameters with every reference in them replaced by its value, as their annotations ask.
 
     Args:
@@ -43,12 +52,13 @@ def resolve(given: Mapping[str, Any], plans: Mapping[str, Plan], function: str, 
         plans: How each is wanted; what is not named is wanted as it was stored.
         function: Named in errors.
         policy: Where a value goes for which the function wants a reference.
+        classes: The dataclasses that plans name.
 
     Raises:
         ArtifactError: A reference cannot be resolved; carries function and parameter.
         TypeError: A value cannot become what its parameter is annotated with, or is a placeholder.
     """
-    return _inward(given, plans, function, policy)
+    return _inward(given, plans, _Inward(function, policy, classes))
 
 
 def value_of(value: Any, annotation: Any = None) -> Any:
@@ -61,18 +71,17 @@ def value_of(value: Any, annotation: Any = None) -> Any:
     Raises:
         ArtifactError: A reference cannot be resolved.
     """
-    plan = ANY if annotation is None else read(annotation)
-    return _inward({"value": value}, {"value": plan}, None, partial(policy_of, NO_OPTIONS))["value"]
+    classes: dict[str, type] = {}
+    plan = ANY if annotation is None else read(annotation, classes=classes)
+    walk = _Inward(None, partial(policy_of, NO_OPTIONS), classes)
+    return _inward({None: value}, {None: plan}, walk)[None]
 
 
-def _inward(
-    given: Mapping[str, Any], plans: Mapping[str, Plan], function: str | None, policy: Policies
-) -> dict[str, Any]:
+def _inward(given: Mapping[Name, Any], plans: Mapping[Name, Plan], walk: _Inward) -> dict[Name, Any]:
     values = dict(given)
-    walk = _Inward(function, policy)
     try:
         for name in values:
-            walk.visit(values, name, plans.get(name, ANY), name if function else None)
+            walk.visit(values, name, plans.get(name, ANY), name)
         walk.run()
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
@@ -118,7 +127,7 @@ def store(value: Any, requested: str | None, target: str) -> ArtifactRef:
     """Store a value whole, whatever its size, and return its reference; leaves become artifacts of their own."""
     policy = partial(Policy, store=target)
     if requested is not None and type(value) is not ArtifactRef:
-        return artifact(_prepared(value), policy(), requested)
+        return _Outward(None, policy).asked(value, ANY, requested, None)
     return _stored(value, policy)
 
 
@@ -139,9 +148,10 @@ class _Inward(Walk):
 
     plain = _SCALARS
 
-    def __init__(self, function: str | None, policy: Policies) -> None:
+    def __init__(self, function: str | None, policy: Policies, classes: Classes) -> None:
         super().__init__(function)
         self._policy = policy
+        self._classes = classes
 
     def visit(self, box: Any, index: Any, plan: Plan, param: str | None) -> None:
         value = box[index]
@@ -166,6 +176,10 @@ class _Inward(Walk):
     def _reference(self, box: Any, index: Any, plan: Plan, param: str | None) -> None:
         ref = self.named(param, partial(ArtifactRef.parse, box[index]))
         word = _word(plan)
+        items_plan = _items_plan(plan)
+        if ref.format == STREAM and items_plan is not None:
+            self.wait(Slot(box, index, ANY, param, partial(self._items, ref, items_plan, param), moves=True))
+            return
         if word != "ref" and (ref.format, ref.inline) == ("json@1", b"null"):
             box[index] = None
             self.visit(box, index, plan, param)
@@ -177,17 +191,44 @@ class _Inward(Walk):
 
     def _data(self, box: Any, index: Any, plan: Plan, param: str | None) -> None:
         value = box[index]
-        if type(value) in CONTAINERS:
+        if plan[0] == "dataclass":
+            self._dataclass(box, index, plan, param)
+        elif type(value) in CONTAINERS:
             if plan != ANY or not _is_flat(value):
                 self.descend(box, index, plan, param)
-        elif plan[0] == "iterator" and type(value) is bytes:
-            box[index] = iter((value,))
+        elif plan == _BYTES and not is_ready(value, CHUNKS):
+            self.wait(Slot(box, index, plan, param, partial(self._lifted, value, CHUNKS, param), moves=False))
+
+    def _dataclass(self, box: Any, index: Any, plan: Any, param: str | None) -> None:
+        """Fill the fields of an instance, or of the dict one is made of; anything else stays what it is."""
+        value, fields = box[index], plan[2]
+        cls = self._classes.get(plan[1])
+        try:
+            apart = taken_apart(value, cls)
+        except TypeError as error:
+            raise TypeError(f"{self._place(param)} {error}") from error
+        if apart is not None:
+            self.enter(box, index, apart, dict(fields), param, partial(rebuilt, value, cls))
+        elif type(value) in CONTAINERS:
+            self.descend(box, index, ANY, param)
+
+    def _items(self, ref: ArtifactRef, plan: Plan, param: str | None) -> Iterator[Any]:
+        """Return the items of a stream, made as they are asked for; what cannot be read at all is found out now."""
+        return self._each(items(ref), plan, param)
+
+    def _each(self, found: Iterator[Any], plan: Plan, param: str | None) -> Iterator[Any]:
+        end = object()
+        while (item := self.named(param, partial(next, found, end))) is not end:
+            if type(item) is bytes and plan in (ANY, "bytes"):
+                yield item
+            else:
+                yield _inward({param: item}, {param: plan}, _Inward(self._function, self._policy, self._classes))[param]
 
     def placed(self, slot: Slot) -> None:
         value = slot.box[slot.index]
         word = _word(slot.plan)
         if word in (ANY, CHUNKS):
-            if type(value) in CONTAINERS or type(value) is ArtifactRef:
+            if type(value) in CONTAINERS or type(value) is ArtifactRef or _is_dataclass(slot.plan):
                 self.visit(slot.box, slot.index, slot.plan, slot.param)
         else:
             self._fit(value, word, slot.param, partial(check, value, word))
@@ -199,8 +240,10 @@ class _Inward(Walk):
         try:
             return job()
         except (TypeError, DecodeError, NoFormatError) as error:
-            what = f"parameter {param!r} of {self._function!r}" if param else "the value"
-            raise TypeError(f"{what} {mismatch(value, word)}") from error
+            raise TypeError(f"{self._place(param)} {mismatch(value, word)}") from error
+
+    def _place(self, param: str | None) -> str:
+        return f"parameter {param!r} of {self._function!r}" if param else "the value"
 
 
 class _Outward(Walk):
@@ -217,8 +260,12 @@ class _Outward(Walk):
         if plan[0] == "optional":
             plan = plan[1]
         kind = type(value)
-        if plan[0] == "out" and value is not None:
-            self._leaf(box, index, partial(self._as_asked, _prepared(value), plan[1], plan[2]))
+        if is_stream(value):
+            # At once and on this thread, where the function would have gone on; only the parts travel on others.
+            options = plan[1:] if plan[0] == "out" else (None, None, plan)
+            box[index] = self.asked(value, _items_plan(options[2]) or ANY, options[0], options[1]).to_json()
+        elif plan[0] == "out" and value is not None:
+            self._leaf(box, index, partial(self.asked, value, ANY, plan[1], plan[2]))
         elif kind is ArtifactRef:
             box[index] = value.to_json()
         elif kind is str or (kind in _NUMBERS and _is_number(value)):
@@ -226,9 +273,6 @@ class _Outward(Walk):
         elif kind in (dict, list, tuple) and (kind is not dict or set(map(type, value)) <= _TEXT):
             if not is_tagged(value) and (plan != ANY or not _is_plain(value)):
                 self.descend(box, index, plan if type(plan) is tuple and plan[0] != "iterator" else ANY, param)
-        elif isinstance(value, Iterator) and not isinstance(value, io.IOBase):
-            box[index] = drained(value)
-            self.visit(box, index, ("list", plan[1]) if plan[0] == "iterator" else plan, param)
         elif _lucas.is_lambda(value):
             raise TypeError(_placeholder(f"the result of {self._function!r}"))
         else:
@@ -240,16 +284,33 @@ class _Outward(Walk):
     def _leaf(self, box: Any, index: Any, job: Callable[[], ArtifactRef]) -> None:
         self.wait(Slot(box, index, ANY, None, lambda: job().to_json(), moves=True))
 
-    def _as_asked(self, value: Any, requested: str | None, name: str | None) -> ArtifactRef:
-        if requested is None and type(value) in CONTAINERS:
+    def asked(self, value: Any, items_plan: Plan, requested: str | None, name: str | None) -> ArtifactRef:
+        """Store a value as its options say.
+
+        Args:
+            value: Whatever it is.
+            items_plan: How the items of an iterator are stored.
+            requested: Format id or name; None lets the value decide.
+            name: File name for those who ask for a path.
+        """
+        if is_stream(value):
+            value = streamed(value, self._policy(), partial(self._line, items_plan), requested, name)
+        elif requested is None and type(value) in CONTAINERS:
             value = _with_refs(offload(value, ANY, self._policy, self._function))
         if type(value) is ArtifactRef:
             return value if name is None else replace(value, filename=name)
         return artifact(value, self._policy(), requested, name)
 
-
-def _prepared(value: Any) -> Any:
-    return drained(value) if isinstance(value, Iterator) and not isinstance(value, io.IOBase) else value
+    def _line(self, plan: Plan, item: Any) -> bytes:
+        """Return one item of a stream as JSON, its leaves stored apart."""
+        box = [item]
+        walk = _Outward(self._function, self._policy)
+        try:
+            walk.visit(box, 0, plan, None)
+            walk.run()
+        except RecursionError as error:
+            raise ValueError(_TOO_DEEP) from error
+        return bytes(format_by_id("json@1").encode(_with_refs(box[0])))
 
 
 def _fitting(value: Any, policy: Policies) -> Any:
@@ -260,19 +321,19 @@ def _fitting(value: Any, policy: Policies) -> Any:
     limit = policy().inline_max
     if len(json.dumps(value)) <= limit:
         return value
-    form, body = _encoded(value)
-    return value if body.size <= limit else storage_for(policy().store).keep(body, form).to_json()
+    form, encoded = _encoded(value)
+    return value if encoded.size <= limit else kept(encoded, form, policy()).to_json()
 
 
 def _as_artifact(value: Any, policy: Policies) -> ArtifactRef:
-    form, body = _encoded(value)
-    return storage_for(policy().store).keep(body, form)
+    form, encoded = _encoded(value)
+    return kept(encoded, form, policy())
 
 
-def _encoded(value: Any) -> tuple[Format, EncodedBody]:
+def _encoded(value: Any) -> tuple[Format, Encoded]:
     data = _with_refs(value)
     form = format_for(data)
-    return form, EncodedBody(form.encode(data))
+    return form, form.encode(data)
 
 
 def _with_refs(value: Any) -> Any:
@@ -309,7 +370,19 @@ def _word(plan: Plan) -> str:
         return _word(plan[1])
     if type(plan) is str:
         return plan
-    return CHUNKS if plan == ("iterator", "bytes") else ANY
+    return CHUNKS if plan == _BYTES else ANY
+
+
+def _is_dataclass(plan: Plan) -> bool:
+    return bool(plan[0] == "dataclass" or (plan[0] == "optional" and plan[1][0] == "dataclass"))
+
+
+def _items_plan(plan: Plan) -> Plan | None:
+    """Return how each item is wanted where an iterator is; None where something else is."""
+    if plan[0] == "optional":
+        return _items_plan(plan[1])
+    found: Plan | None = plan[1] if plan[0] == "iterator" else None
+    return found
 
 
 def _placeholder(where: str) -> str:

@@ -4,23 +4,26 @@
 
     <root>/sha256/3f/3f9c…/content       the bytes, read-only
     <root>/sha256/3f/3f9c…/weather.csv   the same file under the name it had, for those who ask for a path
+    <root>/manifest/3f/3f9c…/content     what a manifest describes; a file, or a directory
 
-A file is there complete and verified or not at all, whoever writes at the same time. The digest is checked as a copy is
+A copy is there complete and verified or not at all, whoever writes at the same time. Digests are checked as a copy is
 made; from then on the file system is trusted, and only the size is looked at.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
 import re
 import shutil
+import stat
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -37,11 +40,14 @@ ABANDONED: Final = 86_400.0
 _NEW: Final = ".new-"
 _LOW_WATER: Final = 0.9
 """Share of the cap that eviction leaves filled, so that not every insertion evicts."""
+_IN_THE_WAY: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
 class Cache:
-    """A directory of verified copies, named by digest.
+    """A directory of verified copies, each under an address.
+
+    An address is ``sha256:`` and the digest of the bytes, or ``manifest:`` and that of the manifest.
 
     Args:
         root: Where it lies; made on first use, private to the user. One that cannot be written is replaced by a
@@ -57,16 +63,30 @@ class Cache:
         self._flights: dict[str, threading.Lock] = {}
         self._root: Path | None = None
 
-    def find(self, digest: str, size: int) -> Path | None:
-        """Return the copy of `digest`, marked as used now; one of another size than `size` counts as absent."""
-        path = self._folder(digest) / CONTENT
+    def find(self, address: str, size: int, *, is_folder: bool = False) -> Path | None:
+        """Return the copy at `address`, marked as used now.
+
+        One of another size than `size`, all files together, or that is no directory where one is wanted, is absent.
+        """
+        path = self._folder(address) / CONTENT
         try:
-            if path.stat().st_size != size:
+            if path.is_dir() != is_folder or size_of(path) != size:
                 return None
             os.utime(path)
         except OSError:
             return None
         return path
+
+    def address_of(self, path: Path) -> tuple[str, Path] | None:
+        """Return the address of the copy that `path` is, under whatever name, and its content; None if it is none."""
+        folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 -- resolving would lose the name
+        algorithm, value = folder.parent.parent.name, folder.name
+        try:
+            content = self._folder(f"{algorithm}:{value}") / CONTENT
+            same = content.parent.samefile(folder) and content.samefile(path)
+        except OSError:
+            return None
+        return (f"{algorithm}:{value}", content) if same else None
 
     def insert(self, digest: str | None, pieces: Iterable[bytes | memoryview]) -> Path:
         """Write a copy and return it.
@@ -79,8 +99,7 @@ class Cache:
             DigestMismatchError: They amount to something else; nothing was kept.
         """
         running = hashlib.sha256()
-        temporary = self._new_file()
-        try:
+        with self._new_place() as temporary:
             with temporary.open("wb") as file:
                 for piece in pieces:
                     running.update(piece)
@@ -89,8 +108,17 @@ class Cache:
             found = "sha256:" + running.hexdigest()
             _check_digest(digest, found, size)
             return self._publish(temporary, found, size)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+    def make(self, address: str, build: Callable[[Path], None]) -> Path:
+        """Let `build` make a file or a directory, of bytes it has verified, and keep it.
+
+        Args:
+            address: Where it will be found.
+            build: Makes it at a path where nothing is yet; what it raises is raised here, and nothing is kept.
+        """
+        with self._new_place() as temporary:
+            build(temporary)
+            return self._publish(temporary, address, size_of(temporary))
 
     def named(self, content: Path, name: str) -> Path:
         """Return the copy `content` under a name of the user's, in the directory of its digest.
@@ -101,31 +129,34 @@ class Cache:
         if path.exists():
             return path
         try:
-            os.link(content, path)
+            if content.is_dir():
+                path.symlink_to(CONTENT, target_is_directory=True)
+            else:
+                os.link(content, path)
         except FileExistsError:
             pass
         except OSError:  # a file system without hard links
             _copy(content, path)
         return path
 
-    def evict(self, digest: str) -> None:
-        """Remove the copy of `digest`, if there is one."""
-        _remove(self._folder(digest))
+    def evict(self, address: str) -> None:
+        """Remove the copy at `address`, if there is one."""
+        _remove(self._folder(address), self._writable())
 
     @contextlib.contextmanager
-    def only_one(self, digest: str) -> Iterator[None]:
-        """Let one thread of this process at a time fetch `digest`; the others find the copy it made."""
+    def only_one(self, address: str) -> Iterator[None]:
+        """Let one thread of this process at a time fetch `address`; the others find the copy it made."""
         with self._lock:
-            lock = self._flights.setdefault(digest, threading.Lock())
+            lock = self._flights.setdefault(address, threading.Lock())
         try:
             with lock:
                 yield
         finally:
             with self._lock:
-                self._flights.pop(digest, None)
+                self._flights.pop(address, None)
 
-    def _folder(self, digest: str) -> Path:
-        algorithm, _, value = digest.partition(":")
+    def _folder(self, address: str) -> Path:
+        algorithm, _, value = address.partition(":")
         return self._writable() / algorithm / value[:2] / value
 
     def _writable(self) -> Path:
@@ -150,22 +181,28 @@ class Cache:
             )
             return instead
 
-    def _new_file(self) -> Path:
-        handle, name = tempfile.mkstemp(prefix=_NEW, dir=self._writable())
-        os.close(handle)
-        return Path(name)
+    @contextlib.contextmanager
+    def _new_place(self) -> Iterator[Path]:
+        """Give a path where nothing is; what is left there in the end is removed."""
+        folder = Path(tempfile.mkdtemp(prefix=_NEW, dir=self._writable()))
+        try:
+            yield folder / CONTENT
+        finally:
+            _delete(folder)
 
-    def _publish(self, temporary: Path, digest: str, size: int) -> Path:
-        temporary.chmod(0o444)
-        folder = self._folder(digest)
-        path = folder / CONTENT
-        while True:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                temporary.replace(path)
-                break
-            except FileNotFoundError:  # an eviction removed the empty directory in between
-                continue
+    def _publish(self, temporary: Path, address: str, size: int) -> Path:
+        is_folder = temporary.is_dir()
+        if not is_folder:
+            temporary.chmod(0o444)
+        path = self._folder(address) / CONTENT
+        while not _moved(temporary, path):
+            # A directory cannot replace another: what is there is right, or in the way.
+            found = self.find(address, size, is_folder=is_folder)
+            if found is not None:
+                return found
+            self.evict(address)
+        if is_folder:
+            path.chmod(0o555)
         self._account(size, path)
         return path
 
@@ -189,6 +226,28 @@ def _check_digest(expected: str | None, found: str, size: int) -> None:
         )
 
 
+def _moved(temporary: Path, path: Path) -> bool:
+    """Move a complete copy to its place; False if something there has to be judged or removed first."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        temporary.replace(path)
+    except FileNotFoundError:  # an eviction removed the empty directory in between
+        return _moved(temporary, path)
+    except OSError as error:
+        if error.errno in _IN_THE_WAY:
+            return False
+        raise
+    return True
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a directory."""
+    status = path.stat()
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_size
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names)  # noqa: PTH118 -- ten thousand files
+
+
 def _copy(content: Path, path: Path) -> None:
     handle, name = tempfile.mkstemp(prefix=_NEW, dir=path.parent)
     os.close(handle)
@@ -204,8 +263,7 @@ def _copies(root: Path) -> Iterator[tuple[float, int, Path]]:
     """Yield (last use, bytes, directory) of every copy."""
     for content in root.glob(f"*/??/*/{CONTENT}"):
         with contextlib.suppress(OSError):
-            status = content.stat()
-            yield status.st_mtime, status.st_size, content.parent
+            yield content.stat().st_mtime, size_of(content), content.parent
 
 
 def _usage(root: Path) -> int:
@@ -219,7 +277,7 @@ def _sweep(root: Path) -> None:
     for path in root.glob(f"{_NEW}*"):
         with contextlib.suppress(OSError):
             if path.stat().st_mtime < limit:
-                path.unlink()
+                _delete(path)
 
 
 def _shrink(root: Path, target: int, keep: Path) -> int:
@@ -231,14 +289,26 @@ def _shrink(root: Path, target: int, keep: Path) -> int:
         if held <= target or used > limit:
             break
         if folder != keep.parent:
-            _remove(folder)
+            _remove(folder, root)
             held -= size
     return held
 
 
-def _remove(folder: Path) -> None:
-    # Open files and maps stay valid; a directory that is filled again meanwhile stays.
+def _remove(folder: Path, root: Path) -> None:
+    """Remove a copy; it is gone at once and as a whole. Open files and maps stay valid."""
     with contextlib.suppress(OSError):
-        for path in folder.iterdir():
-            path.unlink(missing_ok=True)
-        folder.rmdir()
+        gone = Path(tempfile.mkdtemp(prefix=_NEW, dir=root))
+        try:
+            folder.replace(gone / folder.name)
+        finally:
+            _delete(gone)
+
+
+def _delete(path: Path) -> None:
+    if not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    for folder, _, _ in os.walk(path):
+        with contextlib.suppress(OSError):
+            os.chmod(folder, 0o700)  # noqa: PTH101 -- beside os.walk, which gives names
+    shutil.rmtree(path, ignore_errors=True)

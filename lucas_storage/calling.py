@@ -112,7 +112,7 @@ class Calling:
 def _may_be_a_dict(plan: Plan) -> bool:
     """Say whether a dict of all inputs can be what a parameter of this plan expects."""
     inner = plan[1] if plan[0] == "optional" else plan
-    return inner in (ANY, "ref") or inner[0] == "dict"
+    return inner in (ANY, "ref") or inner[0] in ("dict", "dataclass")
 
 
 def _listed(names: Any) -> str:

@@ -13,13 +13,16 @@ from lucas_storage.commands.copying import cp
 from lucas_storage.commands.doctor import doctor
 from lucas_storage.commands.exits import EXPLANATION, reported
 from lucas_storage.commands.fsck import fsck
+from lucas_storage.commands.gc import gc
 from lucas_storage.commands.keys import keys
 from lucas_storage.commands.listing import du, ls
 from lucas_storage.commands.objects import cat
 from lucas_storage.commands.presign import presign
 from lucas_storage.commands.removing import rm
 from lucas_storage.commands.run import run
+from lucas_storage.commands.runs import runs
 from lucas_storage.commands.serve import serve
+from lucas_storage.commands.show import show
 from lucas_storage.commands.syncing import sync
 
 
@@ -48,7 +51,10 @@ def program(*, debug: bool) -> None:
         logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s %(message)s")
 
 
-for command in (run, serve, ls, cp, sync, cat, rm, mb, rb, du, presign, keys, fsck, config, doctor):
+for command in (
+    *(run, serve, ls, cp, sync, cat, rm, mb, rb, du, presign),
+    *(runs, show, gc, keys, fsck, config, doctor),
+):
     program.add_command(command)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar, overload
 
 from ._shim import Contract, Shim
+from .identity import function_id, function_version
+from .objects import remember_classes
 from .plan import ANY, RUNTIME, STORAGE, Plan, parameter_plans, result_plan
 
 __all__ = ["with_storage"]
@@ -14,6 +17,8 @@ __all__ = ["with_storage"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _OPTIONS: Final = ("store", "inline_max", "pickle")
+"""What a worker decides by, together with its own settings."""
+_MEMO_OPTIONS: Final = ("cache", "version")
 _SECRETS: Final = ("access_key", "secret_key", "signing_key", "endpoint", "token", "credentials", "password", "use_ssl")
 _RUNTIME_NAMES: Final = ("rt", "frt")
 _Kind = inspect.Parameter
@@ -25,7 +30,12 @@ def with_storage(function: Function, /) -> Function: ...
 
 @overload
 def with_storage(
-    *, store: str | None = None, inline_max: int | None = None, pickle: bool | None = None
+    *,
+    store: str | None = None,
+    inline_max: int | None = None,
+    pickle: bool | None = None,
+    cache: bool | timedelta | None = None,
+    version: str | None = None,
 ) -> Callable[[Function], Function]: ...
 
 
@@ -44,6 +54,11 @@ def with_storage(function: Any = None, /, **options: Any) -> Any:
             ``store`` (str): logical name of the store that results go to.
             ``inline_max`` (int): bytes of encoded JSON data up to which a result travels inline; 0 stores everything.
             ``pickle`` (bool): whether results that no other format holds may be pickled.
+            ``cache`` (bool or timedelta): whether a result is kept and given back for equal inputs, in every run and
+            process, and for how long. Results are kept by the function's name and version and by the digests of its
+            inputs; the first to be kept is what everybody gets.
+            ``version`` (str): takes the place of the function's own source as its version. The source covers neither
+            the functions it calls nor global variables; a new version is how you say that those have changed.
 
     Raises:
         TypeError: It is not directly above a def, is there twice, an option is unknown or of the wrong type, or the
@@ -61,19 +76,25 @@ def with_storage(function: Any = None, /, **options: Any) -> Any:
 def _decorate(function: Any, options: dict[str, Any]) -> Shim:
     _check_target(function)
     signature = inspect.signature(function)
-    contract = contract_of(function, options)
+    classes: dict[str, type] = {}
+    contract = contract_of(function, options, classes)
+    remember_classes(function, classes)
     visible = [signature.parameters[name] for name, _, _ in contract["parameters"]]
     return Shim(contract, function=function, signature=signature.replace(parameters=visible))
 
 
-def contract_of(function: Callable[..., Any], options: dict[str, Any]) -> Contract:
+def contract_of(
+    function: Callable[..., Any], options: dict[str, Any], classes: dict[str, type] | None = None
+) -> Contract:
     """Return what a worker must know of `function`, as plain data.
 
     ``parameters`` holds (name, plan, required) for each that the engine sees; ``inject`` names those it does not;
     ``runtime`` says whether the first takes the engine's runtime; ``keywords``, whether there is a ``**`` parameter.
+    `classes` is filled with the dataclasses that parameters are annotated with, which travel with the function.
+    ``identity`` is the function and its version, ``cache`` whether results are kept, and for how many seconds.
     """
     signature = inspect.signature(function)
-    plans = parameter_plans(function)
+    plans = parameter_plans(function, classes)
     _check_parameters(function, signature)
     injected = tuple(name for name, plan in plans.items() if _is_injected(name, plan))
     named = [
@@ -90,7 +111,14 @@ def contract_of(function: Callable[..., Any], options: dict[str, Any]) -> Contra
         "keywords": any(one.kind is _Kind.VAR_KEYWORD for one in signature.parameters.values()),
         "result": result_plan(function),
         "options": {name: options.get(name) for name in _OPTIONS},
+        "identity": (function_id(function), function_version(function, options.get("version"))),
+        "cache": _cached(options.get("cache")),
     }
+
+
+def _cached(cache: bool | timedelta | None) -> bool | float:
+    """Return whether results are kept: for ever, not at all, or for so many seconds."""
+    return cache.total_seconds() if isinstance(cache, timedelta) else bool(cache)
 
 
 def _is_injected(name: str, plan: Plan) -> bool:
@@ -108,13 +136,23 @@ def _check_options(options: dict[str, Any]) -> None:
                 f"with_storage takes no {name}; connection and credentials are never shipped to workers. Set "
                 "STORAGE_ENDPOINT, STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY where the function runs"
             )
-        if name not in _OPTIONS:
-            raise TypeError(f"with_storage has no option {name!r}; it takes {', '.join(_OPTIONS)}")
+        if name not in (*_OPTIONS, *_MEMO_OPTIONS):
+            known = ", ".join((*_OPTIONS, *_MEMO_OPTIONS))
+            raise TypeError(f"with_storage has no option {name!r}; it takes {known}")
     _check_type(options, "store", str)
     _check_type(options, "inline_max", int)
     _check_type(options, "pickle", bool)
+    _check_type(options, "version", str)
+    _check_cache(options.get("cache"))
     if (options.get("inline_max") or 0) < 0:
         raise ValueError(f"inline_max is a number of bytes from 0 up, not {options['inline_max']}")
+
+
+def _check_cache(cache: object) -> None:
+    if not (cache is None or isinstance(cache, (bool, timedelta))):
+        raise TypeError(f"with_storage takes cache as True, False or a timedelta, not {type(cache).__name__}")
+    if isinstance(cache, timedelta) and cache <= timedelta(0):
+        raise ValueError("cache is a timedelta greater than zero; leave it out to keep nothing")
 
 
 def _check_type(options: dict[str, Any], name: str, kind: type) -> None:

@@ -15,6 +15,8 @@
         ├── UnsafeFormatError        also PermissionError
         ├── DecodeError
         ├── EmptyUpstreamError
+        ├── CacheKeyError            also InvalidParameterError
+        ├── VersionTakenError        also AlreadyExistsError
         └── FunctionLoadError
 
 Lucas shows an error to its caller as the text up to the next colon, so every message begins with a complete clause
@@ -26,6 +28,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from actorc.storage.errors import (
+    AlreadyExistsError,
     IntegrityError,
     InvalidParameterError,
     NotFoundError,
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArtifactError",
     "ArtifactNotFoundError",
+    "CacheKeyError",
     "DecodeError",
     "DigestMismatchError",
     "EmptyUpstreamError",
@@ -57,6 +61,7 @@ __all__ = [
     "UnknownStoreError",
     "UnsafeFormatError",
     "UnsupportedError",
+    "VersionTakenError",
 ]
 
 
@@ -138,6 +143,14 @@ class DecodeError(ArtifactError, code="Decode"):
 
 class EmptyUpstreamError(ArtifactError, code="EmptyUpstream"):
     """A parameter arrived empty, which is what a failed upstream step leaves behind."""
+
+
+class CacheKeyError(InvalidParameterError, ArtifactError, code="CacheKey"):
+    """A call cannot be told apart from others by its inputs, so nothing can be kept for it."""
+
+
+class VersionTakenError(AlreadyExistsError, ArtifactError, code="VersionTaken"):
+    """A version of a name is published already, with other content."""
 
 
 class FunctionLoadError(ArtifactError, code="FunctionLoad"):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from . import boundary
 from ._schedule import GraphExecutor
+from .outlet import NO_OPTIONS, policy_of
+from .plan import ANY
 
 
 class StorageExecutor(GraphExecutor):
@@ -24,3 +27,6 @@ class StorageExecutor(GraphExecutor):
 
     def _local_value(self, value: Any) -> Any:
         return boundary.value_of(value)
+
+    def _passed_value(self, value: Any) -> Any:
+        return boundary.offload(value, ANY, partial(policy_of, NO_OPTIONS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, Final
@@ -12,7 +12,8 @@ from actorc.storage.rules import MiB
 from . import settings, signing
 from .errors import EmptyUpstreamError
 from .formats import format_by_id, format_for
-from .formats.base import Buffer, MemorySource, Source, type_name
+from .formats.base import Buffer, MemorySource, Source, cannot_become, type_name
+from .formats.manifests import STREAM, TREE
 from .plan import ANY
 from .refs import ArtifactRef, inline_ref
 from .storage import Storage, storage_for
@@ -33,6 +34,7 @@ _SHOWN: Final = {
     "polars": "pl.DataFrame",
     "path": "Path",
     "binaryio": "BinaryIO",
+    CHUNKS: "Iterator[bytes]",
 }
 
 
@@ -75,17 +77,46 @@ def load(ref: ArtifactRef, word: str) -> Any:
     """
     if word == "ref":
         return ref
-    if word == "path":
-        return _handle(ref).path(ref)
-    if word in ("binaryio", CHUNKS):
-        file = _handle(ref).open(ref)
-        return file if word == "binaryio" else _pieces(file)
+    if ref.format == TREE and word not in (ANY, "path"):
+        raise cannot_become(TREE, word, "Path")
+    way = _WAYS.get(word) or (_OF_A_MANIFEST.get(ref.format) if word == ANY else None)
+    return way(ref) if way else _decoded(ref, word)
+
+
+def _decoded(ref: ArtifactRef, word: str) -> Any:
     source = _InlineSource(ref) if ref.inline is not None else _StoredSource(_handle(ref), ref)
     if word == "bytes":
         return bytes(source.read())
     form = format_by_id(ref.format)
     proof = None if form.safe else signing.verify(ref, settings.resolve().signing_keys)
     return form.decode(source, None if word == ANY else word, proof=proof)
+
+
+_WAYS: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
+    "path": lambda ref: _handle(ref).path(ref),
+    "binaryio": lambda ref: _handle(ref).open(ref),
+    CHUNKS: lambda ref: _handle(ref).chunks(ref),
+}
+"""Words that mean the stored bytes themselves."""
+_OF_A_MANIFEST: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
+    TREE: lambda ref: _handle(ref).path(ref),
+    STREAM: lambda ref: list(items(ref)),
+}
+"""What those give that are no single value, to whom asks for nothing else."""
+
+
+def items(ref: ArtifactRef) -> Iterator[Any]:
+    """Return the items of a stream, each when it is asked for; references in them stay references.
+
+    Raises:
+        ArtifactError: At once, if the stream cannot be read at all; later, if an item cannot.
+    """
+    found, are_bytes = _handle(ref).records(ref)
+    return found if are_bytes else map(_record, found)
+
+
+def _record(line: bytes) -> Any:
+    return format_by_id("json@1").decode(MemorySource(line), None)
 
 
 def is_ready(value: object, word: str) -> bool:
@@ -99,7 +130,15 @@ def is_ready(value: object, word: str) -> bool:
         return hasattr(value, "read")
     if word == "bytes":
         return type(value) is bytes
+    if word == CHUNKS:
+        return not (isinstance(value, (str, PurePath)) or (not isinstance(value, Iterator) and _is_leaf(value)))
     return word != "str" or not isinstance(value, (bytes, bytearray, memoryview, PurePath))
+
+
+def _is_leaf(value: object) -> bool:
+    """Say whether a value would be an artifact of its own in a format that has its bytes in it."""
+    form = format_for(value)
+    return form.safe and form.id != "json@1"
 
 
 def lift(value: Any, word: str) -> Any:
@@ -146,6 +185,10 @@ def mismatch(value: object, word: str) -> str:
 
 def _from_path(path: Path, word: str) -> Any:
     """A local file that never left this machine is as good as a stored one."""
+    if path.is_dir():
+        raise TypeError(mismatch(path, word))
+    if word == CHUNKS:
+        return _pieces(path)
     if word == "binaryio":
         return path.open("rb")
     if word == "bytes":
@@ -159,6 +202,6 @@ def _handle(ref: ArtifactRef) -> Storage:
     return storage_for() if ref.inline is not None else storage_for(ref.store)
 
 
-def _pieces(file: Any) -> Iterator[bytes]:
-    with file:
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
         yield from iter(partial(file.read, MiB), b"")

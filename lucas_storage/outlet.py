@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
-from . import scratch, settings, signing
+from actorc.storage.rules import MiB
+
+from . import settings, signing
 from .bodies import EncodedBody, FileBody
+from .cache import CONTENT
 from .errors import NoFormatError, UnsafeFormatError
-from .formats import format_for
-from .formats.base import Format, type_name
+from .formats import format_by_id, format_for
+from .formats.base import Encoded, Format, type_name
+from .formats.manifests import STREAM, TREE
+from .manifest import PART, WHOLE_MAX
+from .parts import LargeValue
 from .refs import ArtifactRef, inline_ref, is_filename
 from .storage import storage_for
+from .streams import BYTES, ByteStream, checked
+from .trees import Directory, LargeFile
 
 INLINE_LEAF: Final = 4096
 """Bytes of a leaf of a safe format that travel within the reference: a round trip costs more than they do."""
+_NOTHING: Final = object()
 NO_OPTIONS: Final[dict[str, Any]] = {"store": None, "inline_max": None, "pickle": None}
 """What a decorator without options says; settings decide everything."""
 
@@ -34,13 +46,6 @@ class Policy:
     def is_inline(self, size: int) -> bool:
         """Say whether a leaf of `size` bytes travels within its reference."""
         return self.inline_max > 0 and size <= min(INLINE_LEAF, self.inline_max)
-
-
-@dataclass(frozen=True, slots=True)
-class Spooled:
-    """What an iterator of bytes gave, in a file of ours."""
-
-    path: Path
 
 
 def policy_of(options: dict[str, Any]) -> Policy:
@@ -66,53 +71,107 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
         NoFormatError: No format holds it, or not the one asked for.
         UnsafeFormatError: It can only be pickled, and that is denied or cannot be signed.
     """
-    if isinstance(value, Spooled):
-        return _file(value.path, policy, requested, name)
     if isinstance(value, Path):
-        return _file(value, policy, requested, name or (value.name if is_filename(value.name) else None))
+        return _path(value, policy, requested, name or _name_of(value))
+    if isinstance(value, (io.RawIOBase, io.BufferedIOBase)):
+        return _raw(iter(partial(value.read, MiB), b""), _declared(requested), policy, name)
     form = format_for(value, requested)
     if not form.safe:
         _check_pickle(value, policy)
     encoded = form.encode(value)
     if form.safe and policy.is_inline(encoded.size):
         return inline_ref(form.id, bytes(encoded), filename=name)
-    return storage_for(policy.store).keep(EncodedBody(encoded), form, name)
+    return kept(encoded, form, policy, name)
 
 
-def drained(stream: Iterator[Any]) -> list[Any] | Spooled:
-    """Run an iterator to its end: one that begins with bytes into a file, any other into a list.
+def kept(encoded: Encoded, form: Format, policy: Policy, name: str | None = None) -> ArtifactRef:
+    """Store what a format made of a value: as one object, or in parts if it is large."""
+    storage = storage_for(policy.store)
+    if encoded.size > WHOLE_MAX or (encoded.apart and any(len(part) >= PART for part in encoded.parts)):
+        return storage.keep_parts(LargeValue(encoded), form, name)
+    return storage.keep(EncodedBody(encoded), form, name)
+
+
+def is_stream(value: object) -> TypeGuard[Iterator[Any]]:
+    """Say whether a value is run to its end as it is stored; open files are read instead."""
+    return isinstance(value, Iterator) and not isinstance(value, io.IOBase)
+
+
+def streamed(
+    stream: Iterator[Any],
+    policy: Policy,
+    line: Callable[[Any], bytes],
+    requested: str | None = None,
+    name: str | None = None,
+) -> ArtifactRef | list[Any]:
+    """Run an iterator to its end and store what it gives meanwhile; part by part, never as a whole in memory.
+
+    Args:
+        stream: Gives bytes, or anything else.
+        policy: Where it goes.
+        line: Returns one item as JSON, for a stream of anything else than bytes.
+        requested: Format of the bytes taken together; None keeps the items apart.
+        name: File name for those who ask for a path.
+
+    Returns:
+        The reference; or all items, if a format is requested and they are not bytes, for that format to hold.
 
     Raises:
         TypeError: It gave bytes and then something else.
     """
-    for first in stream:
-        if isinstance(first, (bytes, bytearray, memoryview)):
-            return _spool(first, stream)
-        return [first, *stream]
-    return []
+    first = next(stream, _NOTHING)
+    every = stream if first is _NOTHING else chain((first,), stream)
+    are_bytes = isinstance(first, BYTES)
+    if requested not in (None, STREAM, STREAM.partition("@")[0]):
+        return _raw(checked(every), _declared(requested), policy, name) if are_bytes else list(every)
+    body = ByteStream(every, items=True) if are_bytes else ByteStream(_lines(every, line), items=False)
+    return storage_for(policy.store).keep_parts(body, format_by_id(STREAM), name)
 
 
-def _spool(first: Any, rest: Iterator[Any]) -> Spooled:
-    path = scratch.directory() / "stream"
-    with path.open("wb") as file:
-        file.write(first)
-        for piece in rest:
-            if not isinstance(piece, (bytes, bytearray, memoryview)):
-                raise TypeError(f"an iterator gave bytes and then a {type_name(piece)}; let it give one kind")
-            file.write(piece)
-    return Spooled(path)
+def _lines(items: Iterator[Any], line: Callable[[Any], bytes]) -> Iterator[bytes]:
+    for item in items:
+        yield line(item) + b"\n"
 
 
-def _file(path: Path, policy: Policy, requested: str | None, name: str | None) -> ArtifactRef:
+def _raw(pieces: Iterator[bytes], form: Format, policy: Policy, name: str | None) -> ArtifactRef:
+    """Store bytes of which nobody knows yet how many there are."""
+    head = bytearray()
+    for piece in pieces:
+        head += piece
+        if len(head) > PART:
+            return storage_for(policy.store).keep_parts(ByteStream(chain((head,), pieces), items=False), form, name)
+    if policy.is_inline(len(head)):
+        return inline_ref(form.id, bytes(head), filename=name)
+    return kept(Encoded((bytes(head),)), form, policy, name)
+
+
+def _path(path: Path, policy: Policy, requested: str | None, name: str | None) -> ArtifactRef:
     if path.is_dir():
-        raise NoFormatError(
-            f"the path {path.name!r} is a directory, and directories cannot be stored yet; pass an archive or its files"
-        )
+        return _folder(path, policy, requested, name)
     form = _declared(requested)
-    body = FileBody(path)
-    if policy.is_inline(body.size):
+    size = path.stat().st_size
+    if policy.is_inline(size):
         return inline_ref(form.id, path.read_bytes(), filename=name)
-    return storage_for(policy.store).keep(body, form, name)
+    storage = storage_for(policy.store)
+    known = storage.known(path, form, name)
+    if known is not None:
+        return known
+    if size > WHOLE_MAX:
+        return storage.keep_parts(LargeFile(path), form, name)
+    return storage.keep(FileBody(path), form, name)
+
+
+def _folder(path: Path, policy: Policy, requested: str | None, name: str | None) -> ArtifactRef:
+    form = format_for(None, requested or TREE)
+    if form.id != TREE:
+        raise NoFormatError(f"a directory cannot be declared to be {form.id}; leave the format out, or pass a file")
+    storage = storage_for(policy.store)
+    return storage.known(path, form, name) or storage.keep_parts(Directory(path), form, name)
+
+
+def _name_of(path: Path) -> str | None:
+    name = path.name or path.resolve().name
+    return name if is_filename(name) and name != CONTENT else None
 
 
 def _declared(requested: str | None) -> Format:

@@ -8,6 +8,7 @@
           | ("dict", plan)              of the values; keys are str
           | ("tuple", plan, ...)        position by position
           | ("tuple*", plan)            of any length
+          | ("dataclass", name, ((field, plan), ...))  a parameter; a class within itself is any
           | ("out", format, name, plan) a result with options
 
 Third-party types are recognised by name, never by importing them. What is not recognised is ``any``.
@@ -17,10 +18,12 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import dataclasses
 import inspect
+import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from .outputs import Out
@@ -66,18 +69,51 @@ _CONTAINERS: Final = {
     "iterable": "iterator",
     "generator": "iterator",
 }
+_BARE_ITERATORS: Final = (Iterator, Iterable, Generator)
 _MAPPINGS: Final = ("dict", "mapping", "mutablemapping")
 
 
-def parameter_plans(function: Callable[..., Any]) -> dict[str, Plan]:
+class _Names:
+    """What names in annotations stand for, which dataclasses were met, and within which one we are.
+
+    Args:
+        known: Values by name.
+        classes: Filled with the dataclasses met; None to take no notice of dataclasses.
+    """
+
+    def __init__(self, known: Mapping[str, Any], classes: MutableMapping[str, type] | None = None) -> None:
+        self._known = known
+        self.classes = classes
+        self._around: tuple[type, ...] = ()
+
+    def get(self, name: str) -> Any | None:
+        """Return what a name stands for, if that is known."""
+        return self._known.get(name)
+
+    def within(self, cls: type) -> _Names | None:
+        """Return the names that count in the body of a dataclass; None if we are in it already."""
+        if self.classes is None or cls in self._around:
+            return None
+        module: dict[str, Any] = getattr(sys.modules.get(cls.__module__), "__dict__", {})
+        inner = _Names({**self._known, **module}, self.classes)
+        inner._around = (*self._around, cls)
+        return inner
+
+
+def parameter_plans(function: Callable[..., Any], classes: MutableMapping[str, type] | None = None) -> dict[str, Plan]:
     """Return the plan of every parameter of `function`, in order.
 
     A parameter whose default is None may be None whatever its annotation says.
+
+    Args:
+        function: The function.
+        classes: Filled with the dataclasses that plans name.
     """
     names = _namespace(function)
+    classes = {} if classes is None else classes
     plans: dict[str, Plan] = {}
     for parameter in inspect.signature(function).parameters.values():
-        plan = ANY if parameter.annotation is parameter.empty else read(parameter.annotation, names)
+        plan = ANY if parameter.annotation is parameter.empty else read(parameter.annotation, names, classes=classes)
         plans[parameter.name] = optional(plan) if parameter.default is None else plan
     return plans
 
@@ -88,22 +124,33 @@ def result_plan(function: Callable[..., Any]) -> Plan:
     return ANY if annotation is inspect.Signature.empty else read(annotation, _namespace(function), results=True)
 
 
-def read(annotation: object, names: Mapping[str, Any] | None = None, *, results: bool = False) -> Plan:
+def read(
+    annotation: object,
+    names: Mapping[str, Any] | None = None,
+    *,
+    results: bool = False,
+    classes: MutableMapping[str, type] | None = None,
+) -> Plan:
     """Return the plan for one annotation.
 
     Args:
         annotation: A type, a typing construct, or the text of one.
         names: What names in a text stand for, as far as known; the others are judged by their spelling.
         results: Whether `Out` options matter.
+        classes: Filled with the dataclasses that the plan names; None takes dataclasses for any other class.
 
     Raises:
-        TypeError: `Out` is given as a class, not as a call.
+        TypeError: `Out` is given as a class, not as a call, or with options that are not known here.
     """
+    return _read(annotation, _Names(names or {}, classes), results=results)
+
+
+def _read(annotation: object, names: _Names, *, results: bool) -> Plan:
     if isinstance(annotation, str):
-        return _read_text(annotation, names or {}, results=results)
+        return _read_text(annotation, names, results=results)
     if isinstance(annotation, typing.ForwardRef):
-        return _read_text(annotation.__forward_arg__, names or {}, results=results)
-    return _read_type(annotation, names or {}, results=results)
+        return _read_text(annotation.__forward_arg__, names, results=results)
+    return _read_type(annotation, names, results=results)
 
 
 def optional(plan: Plan) -> Plan:
@@ -120,21 +167,36 @@ def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
     return names
 
 
-def _read_type(annotation: Any, names: Mapping[str, Any], *, results: bool) -> Plan:
+def _read_type(annotation: Any, names: _Names, *, results: bool) -> Plan:
     origin = typing.get_origin(annotation)
     arguments = typing.get_args(annotation)
     if origin is typing.Annotated:
-        plan = read(arguments[0], names, results=results)
+        plan = _read(arguments[0], names, results=results)
         return _with_options(plan, arguments[1:]) if results else plan
     if origin in (typing.Union, types.UnionType):
-        plans = [read(one, names, results=results) for one in arguments]
+        plans = [_read(one, names, results=results) for one in arguments]
         return _union(plans, nullable=type(None) in arguments)
     if origin is typing.IO and arguments == (bytes,):
         return "binaryio"
     if origin is not None and arguments and _leaf(origin) == ANY:
-        plans = [ANY if one in (..., [], ()) else read(one, names, results=results) for one in arguments]
+        plans = [ANY if one in (..., [], ()) else _read(one, names, results=results) for one in arguments]
         return _container(getattr(origin, "__name__", ""), plans, variadic=arguments[-1] is ...)
-    return _leaf(origin or annotation)
+    return _read_class(origin or annotation, names)
+
+
+def _read_class(cls: Any, names: _Names) -> Plan:
+    word = _leaf(cls)
+    if word != ANY or not isinstance(cls, type):
+        return word
+    if cls in _BARE_ITERATORS:
+        return ("iterator", ANY)
+    inner = names.within(cls) if dataclasses.is_dataclass(cls) else None
+    if inner is None or inner.classes is None:
+        return ANY
+    name = f"{cls.__module__}:{cls.__qualname__}"
+    inner.classes[name] = cls
+    fields = tuple((field.name, _read(field.type, inner, results=False)) for field in dataclasses.fields(cls))
+    return ("dataclass", name, fields)
 
 
 def _leaf(kind: Any) -> str:
@@ -176,7 +238,7 @@ def _unless_any(kind: str, plan: Plan) -> Plan:
     return ANY if plan == ANY else (kind, plan)
 
 
-def _read_text(text: str, names: Mapping[str, Any], *, results: bool) -> Plan:
+def _read_text(text: str, names: _Names, *, results: bool) -> Plan:
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except SyntaxError:
@@ -184,7 +246,7 @@ def _read_text(text: str, names: Mapping[str, Any], *, results: bool) -> Plan:
     return _read_node(node, names, results=results)
 
 
-def _read_node(node: ast.expr, names: Mapping[str, Any], *, results: bool) -> Plan:
+def _read_node(node: ast.expr, names: _Names, *, results: bool) -> Plan:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return _read_text(node.value, names, results=results)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
@@ -196,18 +258,20 @@ def _read_node(node: ast.expr, names: Mapping[str, Any], *, results: bool) -> Pl
     return ANY
 
 
-def _read_name(dotted: str, names: Mapping[str, Any], *, results: bool) -> Plan:
+def _read_name(dotted: str, names: _Names, *, results: bool) -> Plan:
     """Look a name up; what is unknown here, as under ``if TYPE_CHECKING``, is judged by its spelling."""
     found = _look_up(dotted, names)
     if found is not None:
         return ANY if isinstance(found, str) else _read_type(found, names, results=results)
     head, _, last = dotted.rpartition(".")
     package = head.partition(".")[0]
-    known = _BY_NAME.get(_ALIASES.get(package, package), {}).get(last)
+    known: Plan | None = _BY_NAME.get(_ALIASES.get(package, package), {}).get(last)
+    if known is None and _CONTAINERS.get(last.lower()) == "iterator":
+        known = ("iterator", ANY)
     return known or (_UNIQUE if head else _BARE).get(last, ANY)
 
 
-def _look_up(dotted: str, names: Mapping[str, Any]) -> Any | None:
+def _look_up(dotted: str, names: _Names) -> Any | None:
     head, *rest = dotted.split(".")
     found = names.get(head)
     for name in rest:
@@ -215,7 +279,7 @@ def _look_up(dotted: str, names: Mapping[str, Any]) -> Any | None:
     return found
 
 
-def _read_subscript(node: ast.Subscript, names: Mapping[str, Any], *, results: bool) -> Plan:
+def _read_subscript(node: ast.Subscript, names: _Names, *, results: bool) -> Plan:
     head = ast.unparse(node.value)
     last = head.rpartition(".")[2]
     items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
@@ -226,13 +290,13 @@ def _read_subscript(node: ast.Subscript, names: Mapping[str, Any], *, results: b
         none = [ast.Constant(None)] if last == "Optional" else []
         return _read_union([*items, *none], names, results=results)
     leaf = _read_name(head, names, results=results)
-    if leaf != ANY and isinstance(leaf, str):
+    if leaf != ANY and leaf[0] != "iterator":
         return leaf
     plans = [_read_node(item, names, results=results) for item in items]
     return _container(last, plans, variadic=isinstance(items[-1], ast.Constant) and items[-1].value is ...)
 
 
-def _read_union(nodes: list[ast.expr], names: Mapping[str, Any], *, results: bool) -> Plan:
+def _read_union(nodes: list[ast.expr], names: _Names, *, results: bool) -> Plan:
     nullable = any(_is_none(node) for node in nodes)
     return _union([_read_node(node, names, results=results) for node in nodes], nullable=nullable)
 
@@ -249,9 +313,19 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def _options(node: ast.expr, names: Mapping[str, Any]) -> Any:
+def _options(node: ast.expr, names: _Names) -> Any:
     """Return the `Out` that a node writes down with literals, or stands for by name."""
     if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Out":
-        given = [ast.literal_eval(argument) for argument in node.args]
-        return Out(*given, **{word.arg: ast.literal_eval(word.value) for word in node.keywords if word.arg})
+        given = [_option(argument, names) for argument in node.args]
+        return Out(*given, **{word.arg: _option(word.value, names) for word in node.keywords if word.arg})
     return _look_up(ast.unparse(node), names)
+
+
+def _option(node: ast.expr, names: _Names) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        found = _look_up(ast.unparse(node), names) if isinstance(node, (ast.Name, ast.Attribute)) else None
+    if found is None:
+        raise TypeError(f"Out is given {ast.unparse(node)}, which is not known here; write the text itself")
+    return found

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+from abc import abstractmethod
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import accumulate
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 from actorc.storage.rules import MiB
 
 if TYPE_CHECKING:
     from actorc.storage.client import StorageClient
+
+    from .manifest import Part
 
 _BLOCK: Final = MiB
 
@@ -27,12 +33,21 @@ def open_ranged(client: StorageClient, bucket: str, key: str, *, size: int, etag
     return cast("BinaryIO", io.BufferedReader(_Ranged(client, bucket, key, size, etag), _BLOCK))
 
 
-class _Ranged(io.RawIOBase):
-    def __init__(self, client: StorageClient, bucket: str, key: str, size: int, etag: str) -> None:
-        self._client = client
-        self._name = (bucket, key)
+def open_parts(parts: tuple[Part, ...], fetch: Callable[[Part], bytes]) -> BinaryIO:
+    """Return a seekable file over parts; each is fetched when it is read, and the last one is kept.
+
+    Args:
+        parts: In order.
+        fetch: Returns the bytes of a part, verified.
+    """
+    return cast("BinaryIO", io.BufferedReader(_Parts(parts, fetch), _BLOCK))
+
+
+class _Seekable(io.RawIOBase):
+    """A file that is read somewhere else."""
+
+    def __init__(self, size: int) -> None:
         self._size = size
-        self._etag = etag
         self._position = 0
 
     def readable(self) -> bool:
@@ -53,7 +68,38 @@ class _Ranged(io.RawIOBase):
         length = min(len(target), self._size - self._position)
         if length <= 0:
             return 0
-        data = self._client.get_object(*self._name, offset=self._position, length=length, if_match=self._etag)
+        data = self._read_at(self._position, length)
         target[: len(data)] = data
         self._position += len(data)
         return len(data)
+
+    @abstractmethod
+    def _read_at(self, position: int, length: int) -> bytes:
+        """Return 1 to `length` bytes that begin at `position`, which lies within the file."""
+
+
+class _Ranged(_Seekable):
+    def __init__(self, client: StorageClient, bucket: str, key: str, size: int, etag: str) -> None:
+        super().__init__(size)
+        self._client = client
+        self._name = (bucket, key)
+        self._etag = etag
+
+    def _read_at(self, position: int, length: int) -> bytes:
+        return self._client.get_object(*self._name, offset=position, length=length, if_match=self._etag)
+
+
+class _Parts(_Seekable):
+    def __init__(self, parts: tuple[Part, ...], fetch: Callable[[Part], bytes]) -> None:
+        self._parts = parts
+        self._starts = list(accumulate((part.size for part in parts), initial=0))
+        super().__init__(self._starts[-1])
+        self._fetch = fetch
+        self._held: tuple[int, bytes] = (-1, b"")
+
+    def _read_at(self, position: int, length: int) -> bytes:
+        index = bisect_right(self._starts, position) - 1
+        if self._held[0] != index:
+            self._held = (index, self._fetch(self._parts[index]))
+        start = position - self._starts[index]
+        return self._held[1][start : start + length]

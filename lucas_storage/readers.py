@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,12 @@ _SHORTEST_KEY: Final = 16
 _STORE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SIZE = re.compile(r"([0-9]{1,19})\s*(|KiB|MiB|GiB|TiB)")
 _UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(s|m|h|d)")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SWITCH: Final = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
 
 
 def text(value: object) -> str:
@@ -54,6 +61,26 @@ def byte_count(value: object) -> int:
     if match is None:
         raise ValueError("a number of bytes, such as 65536 or 64KiB")
     return int(match[1]) * _UNITS[match[2]]
+
+
+def seconds(value: object) -> float:
+    """Return a length of time, from a timedelta, a number of seconds, or a text with a unit."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    if type(value) in (int, float) and 0 <= value < float("inf"):  # type: ignore[operator]  # a number, by type
+        return float(value)  # type: ignore[arg-type]  # likewise
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("a length of time, such as 90s, 15m, 48h or 30d")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def switch(value: object) -> bool:
+    """Return whether something is on, from a bool or a text."""
+    found = value if type(value) is bool else _SWITCH.get(value.strip().lower()) if isinstance(value, str) else None
+    if type(found) is not bool:
+        raise ValueError("1 or 0")
+    return found
 
 
 def file_path(value: object) -> Path:

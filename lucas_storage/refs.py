@@ -50,7 +50,7 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 class ArtifactRef:
     """An immutable reference to a stored value, or to a small one it carries itself.
 
-    Equal and hashed by everything but the signature. Always true, whatever it refers to.
+    Equal and hashed by everything but the signature and the run. Always true, whatever it refers to.
 
     Raises:
         InvalidRefError: A field breaks its rule.
@@ -71,7 +71,7 @@ class ArtifactRef:
     kind: Kind = "blob"
     filename: str | None = None
     """Name that a local copy has; one path segment."""
-    run: str | None = None
+    run: str | None = field(default=None, compare=False)
     """The run that made it."""
     signature: str | None = field(default=None, compare=False)
     """HMAC-SHA256 in hexadecimal; what it covers is in `lucas_storage.signing`."""
@@ -162,9 +162,9 @@ class ArtifactRef:
         """Return the stored bytes as a seekable binary file."""
         return self._storage().open(self)
 
-    def path(self) -> Path:
-        """Return a verified, read-only local file with the stored bytes, under the name it had."""
-        return self._storage().path(self)
+    def path(self, only: str | None = None) -> Path:
+        """Return a verified, read-only local file or directory, under the name it had, or one file of a directory."""
+        return self._storage().path(self, only)
 
     def stat(self) -> ArtifactStat:
         """Return what is known of the stored bytes without reading them."""

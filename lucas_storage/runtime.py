@@ -58,6 +58,10 @@ class StorageRuntime:
         """Call another function and return its result; parameters and result are values here, references on the way."""
         return boundary.value_of(self._genuine.call(function, boundary.offload_each(parameters, self._policy)))
 
+    def tell(self, function: str, parameters: Any) -> Any:
+        """Start another function and return at once what the engine says; parameters are values here, as in `call`."""
+        return self._genuine.tell(function, boundary.offload_each(parameters, self._policy))
+
     @cached_property
     def storage(self) -> RuntimeStorage:
         """Values kept by name in this service, for all functions of the workflow."""

@@ -63,6 +63,7 @@ def _from(*inputs: _Input, default: Callable[[], Any], secret: bool = False) -> 
 
 _ENDPOINT: Final = _Input("endpoint", "STORAGE_ENDPOINT", readers.text)
 _ENDPOINTS: Final = _Input("endpoints", "LUCAS_STORAGE_ENDPOINTS", readers.endpoints)
+_RESUME: Final = _Input("resume", "LUCAS_STORAGE_RESUME", readers.switch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +116,21 @@ class Settings:
         )
     )
     """The first key signs, all verify."""
+    resume: Setting[bool] = field(metadata=_from(_RESUME, default=lambda: False))
+    """Whether every decorated step uses what was kept for its function version and inputs. Within `run` results are
+    kept for it anyway, unless this is said to be off."""
+    ttl: Setting[float] = field(
+        metadata=_from(_Input("ttl", "LUCAS_STORAGE_TTL", readers.seconds), default=lambda: 30 * 86_400.0)
+    )
+    """Seconds for which records of runs, checkpoints and cached results keep their artifacts from being collected."""
+    grace: Setting[float] = field(
+        metadata=_from(_Input("grace", "LUCAS_STORAGE_GRACE", readers.seconds), default=lambda: 48 * 3600.0)
+    )
+    """Seconds an artifact that nothing reaches is spared; longer than the longest step."""
+    progress: Setting[bool] = field(
+        metadata=_from(_Input("progress", "LUCAS_STORAGE_PROGRESS", readers.switch), default=lambda: True)
+    )
+    """Whether `run` shows on a terminal how far the steps are."""
 
     def endpoint(self, store: str = DEFAULT_STORE) -> Setting[str]:
         """Return the address of a store.
@@ -179,7 +195,8 @@ def storage_context(**overrides: Any) -> Iterator[None]:
 
     Args:
         overrides: ``endpoint``, ``endpoints``, ``access_key``, ``secret_key``, ``store``, ``bucket``, ``prefix``,
-            ``inline_max``, ``cache_dir``, ``cache_max``, ``pickle``, ``signing_key``, ``signing_key_file``.
+            ``inline_max``, ``cache_dir``, ``cache_max``, ``pickle``, ``signing_key``, ``signing_key_file``,
+            ``resume``, ``ttl``, ``grace``, ``progress``.
 
     Raises:
         TypeError: There is no such setting.
@@ -213,6 +230,16 @@ def resolve(**overrides: Any) -> Settings:
         key_file = _key_file_path()
         _known = state, _version(key_file), key_file, settings
     return _known[3]
+
+
+def resuming() -> bool | None:
+    """Return what `resume` is now, None if nobody said; cheaply enough to be asked at every call of every function.
+
+    Raises:
+        SettingsError: A value cannot be used.
+    """
+    found = next(filter(None, (layer.find(_RESUME) for layer in _outer_layers())), None)
+    return None if found is None else bool(found[0])
 
 
 def _resolved(*first: _Layer) -> Settings:
@@ -267,6 +294,7 @@ def shipped_policy(options: Mapping[str, Any]) -> dict[str, Any]:
         "store": settings.store,
         "inline_max": settings.inline_max,
         "pickle": Setting(settings.pickle.value != "deny", settings.pickle.origin),
+        "resume": settings.resume,
     }
     chosen = {name: setting.value for name, setting in here.items() if setting.origin != BUILT_IN}
     return {**options, **{name: value for name, value in chosen.items() if options.get(name) is None}}
@@ -293,7 +321,7 @@ def _all_endpoints(layers: tuple[_Layer, ...]) -> dict[str, Setting[str]]:
 
 
 def _file_layer() -> _Layer:
-    path = _base("XDG_CONFIG_HOME", ".config").with_suffix(".toml")
+    path = _file_of(tuple(map(os.environ.get, _BASES)))
     version = _version(path)
     return _Layer(str(path), _read_file(path, version) if version else {})
 
@@ -325,4 +353,5 @@ def _base(variable: str, default: str) -> Path:
 _INPUTS: Final = (_ENDPOINT, _ENDPOINTS, *(way for item in fields(Settings) for way in item.metadata.get("inputs", ())))
 _NAMES: Final = frozenset(way.name for way in _INPUTS)
 _KNOWN: Final = ", ".join(sorted(_NAMES))
-_VARIABLES: Final = (*(way.variable for way in _INPUTS), "HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+_BASES: Final = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+_VARIABLES: Final = (*(way.variable for way in _INPUTS), *_BASES)

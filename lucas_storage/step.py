@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import logging
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeAlias
 
-from . import boundary, scratch
+from . import boundary, records, running, runs, scratch, settings
 from ._shim import Contract
 from .calling import Calling
+from .errors import CacheKeyError
+from .keys import call_key
+from .memo import Memo
+from .objects import classes_of
 from .outlet import Policy, policy_of
 from .plan import Plan
+from .refs import is_tagged
 from .runtime import StorageRuntime
 from .storage import storage_for
+
+logger = logging.getLogger(__name__)
+
+_Inputs: TypeAlias = Callable[[], Any]
+"""Returns what the function was given, as it travelled."""
 
 
 class Step:
@@ -29,6 +41,9 @@ class Step:
         self._inject: tuple[str, ...] = contract["inject"]
         self._result: Plan = contract["result"]
         self._options: dict[str, Any] = contract["options"]
+        self._identity: tuple[str, str] = contract["identity"]
+        self._cache: bool | float = contract["cache"]
+        self._warned = False
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the function and return its result as it travels.
@@ -38,18 +53,75 @@ class Step:
             ArtifactError: A reference cannot be resolved, or a result not stored; names function and parameter.
             Exception: Whatever the function raises, as it is.
         """
-        with scratch.step():
-            value = self._called(args, kwargs)
-            return boundary.result(value, self._result, self._policy, self._name)
-
-    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        injected = {name: storage_for(self._policy().store) for name in self._inject}
         runtime = self._calling.runtime(args, kwargs)
-        if runtime is not None:
+        given = self._calling.by_name(args, kwargs) if runtime is None else None
+        inputs: _Inputs = (lambda: given) if runtime is None else runtime.input
+        scope = running.StepScope(function=self._name, key=cache(lambda: self._key(inputs())))
+        with scratch.step(), running.step(scope), runs.step(self._name, inputs) as note:
+            out, reused = self._recalled_or_made(scope, lambda: self._called(runtime, given))
+            if note is not None:
+                note.outputs, note.reused = runs.mentioned(out), reused
+            return out
+
+    def _recalled_or_made(self, scope: running.StepScope, make: Callable[[], Any]) -> tuple[Any, bool]:
+        """Return what travels, and whether it is what an earlier call returned."""
+        resume = self._resumes()
+        if self._cache or resume:
+            return self._memoised(scope, make)
+        # Before the call, since the function may change what it was given.
+        key = self._known_key(scope) if resume is None and running.run_id() else None
+        out = self._made(make)
+        if key is not None:
+            # Should the run be killed, and somebody wish to resume it.
+            runs.attempt(lambda: self._memo(key).leave(boundary.refs_in(out), runs.PATIENCE))
+        return out, False
+
+    def _memoised(self, scope: running.StepScope, make: Callable[[], Any]) -> tuple[Any, bool]:
+        key = scope.key() if self._cache else self._known_key(scope, self._warn_once)
+        if key is None:
+            return self._made(make), False
+        memo = self._memo(key)
+        found = memo.recall()
+        if found is not None:
+            return records.travelling(found[0]), True
+        return records.travelling(memo.remember(boundary.refs_in(self._made(make)))), False
+
+    def _made(self, make: Callable[[], Any]) -> Any:
+        return boundary.result(make(), self._result, self._policy, self._name)
+
+    def _called(self, runtime: Any, given: Mapping[str, Any] | None) -> Any:
+        injected = {name: storage_for(self._policy().store) for name in self._inject}
+        if given is None:
             return self._function(StorageRuntime(runtime, self._name, self._policy), **injected)
-        given = self._calling.by_name(args, kwargs)
-        values = boundary.resolve(given, self._calling.plans, self._name, self._policy)
+        values = boundary.resolve(given, self._calling.plans, self._name, self._policy, classes_of(self._function))
         return self._function(**values, **injected)
+
+    def _known_key(
+        self, scope: running.StepScope, unknown: Callable[[CacheKeyError], None] = lambda _: None
+    ) -> str | None:
+        """Return what the result of this call is kept under, or None if it can be kept nowhere."""
+        try:
+            return scope.key()
+        except CacheKeyError as error:
+            unknown(error)
+            return None
+
+    def _memo(self, key: str) -> Memo:
+        age = None if isinstance(self._cache, bool) else self._cache
+        return Memo(storage_for(self._policy().store), key, self._identity[0], age)
+
+    def _key(self, given: Any) -> str:
+        inputs = given if type(given) is dict and not is_tagged(given) else {"input": given}
+        return call_key(self._identity, self._function, inputs, self._calling.plans)
+
+    def _resumes(self) -> bool | None:
+        shipped: bool | None = self._options.get("resume")
+        return settings.resuming() if shipped is None else shipped
+
+    def _warn_once(self, error: CacheKeyError) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning("%s; this step runs every time", error.message)
 
     def _policy(self) -> Policy:
         return policy_of(self._options)

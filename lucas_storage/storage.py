@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from actorc.storage.client import StorageClient
-from actorc.storage.errors import (
-    AlreadyExistsError,
-    BucketNotFoundError,
-    IntegrityError,
-    NetworkError,
-    NotFoundError,
-    PermissionError,
-    UnsupportedError,
-)
-from actorc.storage.rules import MAX_INLINE_SIZE, MiB
+from actorc.storage.errors import NetworkError, NotFoundError
 
-from . import scratch, settings, signing
-from .bodies import Body
-from .cache import Cache
-from .errors import ArtifactNotFoundError, DigestMismatchError
+from . import running, scratch, settings, signing
+from .blobs import Blobs, key_of
+from .bodies import Body, EncodedBody
+from .cache import Cache, size_of
+from .errors import ArtifactNotFoundError, DigestMismatchError, NoFormatError, UnsupportedError
 from .formats import format_by_id
-from .formats.base import Format
-from .ranged import open_ranged
-from .refs import ArtifactRef
+from .formats.base import Encoded, Format
+from .formats.manifests import TREE
+from .manifest import WHOLE_MAX, Manifest
+from .parts import Parted, PartSender
+from .reading import ArtifactReader, check_size
+from .refs import ArtifactRef, Kind
+
+if TYPE_CHECKING:
+    from .checkpoints import Checkpoint
 
 __all__ = ["ArtifactStat", "Storage", "storage_for"]
 
-WHOLE_MAX: Final = 64 * MiB
-"""Artifacts up to this many bytes are fetched and verified whole before the first byte of them is read."""
+_OF_A_HANDLE: Final = (
+    "access_key",
+    "secret_key",
+    "bucket",
+    "prefix",
+    "cache_dir",
+    "cache_max",
+    "pickle",
+    "signing_key",
+    "grace",
+)
+"""Settings that a handle keeps; with others it is another one."""
+_PART_TYPE: Final = "application/octet-stream"
+_MANIFEST_TYPE: Final = "application/vnd.lucas.manifest+json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +64,10 @@ class ArtifactStat:
 class Storage(StorageClient):
     """A storage client that knows artifacts.
 
-    Everything a `StorageClient` can do, and `put`, `get`, `open`, `path`, `stat`, `verify` and `scratch` for artifacts,
-    which alone use the bucket of the settings. Safe to share between threads and after a fork. What is pickled of it is
-    the store's name: where it arrives, endpoint and credentials are that process's own.
+    Everything a `StorageClient` can do, and `put`, `get`, `open`, `path`, `stat`, `verify`, `publish`, `lookup`,
+    `checkpoint` and `scratch` for artifacts, which alone use the bucket of the settings. Safe to share between threads
+    and after a fork. What is pickled of it is the store's name: where it arrives, endpoint and credentials are that
+    process's own.
 
     Args:
         store: Logical name of the store; None takes the one of the settings.
@@ -74,7 +84,6 @@ class Storage(StorageClient):
         super().__init__(self._origin.value, self._settings.access_key.value, self._settings.secret_key.value)
         self.store_name = store
         """Logical name of the store."""
-        self._distrusted: set[str] = set()
         self._shared = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -90,12 +99,17 @@ class Storage(StorageClient):
         """The bucket that artifacts go to."""
         return self._settings.bucket.value
 
+    @property
+    def prefix(self) -> str:
+        """What the key of every artifact begins with; a slash follows it."""
+        return self._settings.prefix.value
+
     def put(self, value: Any, *, format: str | None = None) -> ArtifactRef:  # noqa: A002
         """Store a value and return its reference; equal bytes are stored once.
 
         Args:
-            value: Anything a result can be: data, a `Path` to upload, an iterator of bytes. A reference is returned
-                as it is.
+            value: Anything a result can be: data, a `Path` to a file or directory, an iterator, an open binary file.
+                A reference is returned as it is.
             format: Format id or name; None lets the value decide.
 
         Raises:
@@ -125,24 +139,38 @@ class Storage(StorageClient):
     def open(self, ref: object) -> BinaryIO:
         """Return the stored bytes as a seekable binary file.
 
-        Up to 64 MiB the digest is checked before a byte is handed out. Larger ones are read range by range, each
-        verified by the store's checksums, unless a verified copy is in the cache.
+        Up to 64 MiB the digest is checked before a byte is handed out. Larger artifacts are read part by part, each
+        verified before it is handed out, unless a copy is in the cache; a single object of that size, as other programs
+        write them, is verified by the store's checksums alone.
+
+        Raises:
+            DecodeError: It is a directory; use `path`.
         """
         parsed = ArtifactRef.parse(ref)
-        if parsed.inline is not None:
-            return io.BytesIO(parsed.inline)
-        holder = self._holder(parsed)
-        if parsed.size <= WHOLE_MAX or holder.cached(parsed) is not None:
-            return holder.local(parsed).open("rb")
-        return holder.ranged(parsed)
+        return io.BytesIO(parsed.inline) if parsed.inline is not None else self._reader_of(parsed).open(parsed)
 
-    def path(self, ref: object) -> Path:
-        """Return a verified, read-only local file with the stored bytes, under the name it had.
+    def path(self, ref: object, only: str | None = None) -> Path:
+        """Return a verified, read-only local file or directory, under the name it had.
 
         It belongs to the cache; copy it to change it.
+
+        Args:
+            ref: An `ArtifactRef`, a URI, or a tagged dict.
+            only: Path of one file within a directory; the others are not fetched.
+
+        Raises:
+            ArtifactNotFoundError: The store does not hold it any more, or the directory has no file `only`.
+            UnsupportedError: `only` is given, and it is no directory.
         """
         parsed = ArtifactRef.parse(ref)
-        content = self._holder(parsed).local(parsed)
+        if only is not None:
+            if parsed.format != TREE:
+                raise UnsupportedError(f"an artifact of format {parsed.format} holds no files; drop only={only!r}")
+            return self._reader_of(parsed).one_file(parsed, only)
+        if parsed.inline is not None:
+            content = self._cache.insert(parsed.digest, [parsed.inline])
+        else:
+            content = self._reader_of(parsed).local(parsed)
         name = parsed.filename or f"artifact{_extension(parsed.format)}"
         return self._cache.named(content, name)
 
@@ -158,7 +186,8 @@ class Storage(StorageClient):
             holder = self._holder(parsed)
             with holder.explained(parsed):
                 head = holder.head_object(parsed.bucket, parsed.key)
-            _check_size(parsed, head["size"])
+            if parsed.kind != "manifest":
+                check_size(parsed, head["size"])
             stored_at = head["last_modified"]
         return ArtifactStat(size=parsed.size, format=parsed.format, digest=parsed.digest, stored_at=stored_at)
 
@@ -170,13 +199,60 @@ class Storage(StorageClient):
             DigestMismatchError: The bytes are not those the reference was made for.
         """
         parsed = ArtifactRef.parse(ref)
-        running, size = hashlib.sha256(), 0
-        for piece in self._holder(parsed).stream(parsed):
-            running.update(piece)
-            size += len(piece)
-        _check_size(parsed, size)
-        if parsed.digest not in (None, "sha256:" + running.hexdigest()):
-            raise DigestMismatchError("the stored bytes do not match their digest; store the value again", ref=parsed)
+        if parsed.inline is None:
+            self._reader_of(parsed).verify(parsed)
+
+    def publish(
+        self,
+        ref: object,
+        name: str,
+        *,
+        version: str | None = None,
+        alias: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+    ) -> ArtifactRef:
+        """Give an artifact a name by which other runs find it, keep it from being collected, and return its reference.
+
+        What is published stays. The same version with the same content is published once, however often this is called.
+
+        Args:
+            ref: An `ArtifactRef`, a URI, or a tagged dict, of this store and bucket.
+            name: 1-128 letters, digits, dots, hyphens and underscores; likewise `version` and `alias`.
+            version: Stands for this artifact for ever.
+            alias: Stands for this artifact until it is published for another.
+            tags: JSON data kept beside the reference.
+
+        Raises:
+            VersionTakenError: The version stands for other content already.
+            ArtifactNotFoundError: The store does not hold the artifact any more.
+            InvalidParameterError: A name breaks the rule, or the artifact is elsewhere.
+        """
+        from .names import publish  # noqa: PLC0415  # reads and writes records by this class
+
+        return publish(self, ArtifactRef.parse(ref), name, version=version, alias=alias, tags=tags)
+
+    def lookup(self, name: str) -> ArtifactRef:
+        """Return the reference published as ``name`` last, or as ``name@alias`` or ``name@version``.
+
+        It pins what it found: it keeps its meaning when the alias moves on.
+
+        Raises:
+            ArtifactNotFoundError: Nothing is published so.
+        """
+        from .names import lookup  # noqa: PLC0415  # reads and writes records by this class
+
+        return lookup(self, name)
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the state that earlier attempts of this very step saved, of the same function version and inputs.
+
+        Raises:
+            RuntimeError: No step is running here.
+            CacheKeyError: An input of the step has no digest to know it by.
+        """
+        from .checkpoints import Checkpoint  # noqa: PLC0415  # reads and writes records by this class
+
+        return Checkpoint(self)
 
     def scratch(self) -> Path:
         """Return a new, empty directory that is removed when the present step is over, its result stored."""
@@ -187,20 +263,66 @@ class Storage(StorageClient):
 
         To be called by the process that encoded them, and by no other.
         """
-        value = body.digest.removeprefix("sha256:")
-        ref = ArtifactRef(
-            store=self.store_name,
-            bucket=self.bucket,
-            key=f"{self._settings.prefix.value}/sha256/{value[:2]}/{value}",
-            digest=body.digest,
-            size=body.size,
-            format=form.id,
-            filename=filename,
-        )
+        return self._kept(body, form, filename, "blob", body.size)
+
+    def keep_parts(self, parted: Parted, form: Format, filename: str | None = None) -> ArtifactRef:
+        """Store what is too large or too long for one object, in parts, and return a reference to its manifest.
+
+        Parts are sent while the rest is made; those that are there already are not sent again. The manifest comes
+        last, so no reference leads to half of something.
+        """
+        with PartSender(self._put_part) as parts:
+            manifest = parted.send(parts)
+        body = EncodedBody(Encoded((manifest.encode(),)))
+        if body.size > WHOLE_MAX:
+            raise NoFormatError("an artifact has too many parts for one reference; divide it into several")
+        return self._kept(body, form, filename, "manifest", manifest.size)
+
+    def _kept(self, body: Body, form: Format, filename: str | None, kind: Kind, size: int) -> ArtifactRef:
+        ref = self._ref(body.digest, kind, size, form, filename)
         ref = ref if form.safe else signing.sign(ref, self._settings.signing_keys)
         with self.explained(None):
-            self._upload_once(ref, body, form.content_type)
+            self._blobs.put(ref.bucket, ref.key, body, form.content_type if kind == "blob" else _MANIFEST_TYPE)
         return ref
+
+    def _ref(self, digest: str, kind: Kind, size: int, form: Format, filename: str | None) -> ArtifactRef:
+        return ArtifactRef(
+            store=self.store_name,
+            bucket=self.bucket,
+            key=key_of(self._settings.prefix.value, digest),
+            digest=digest,
+            size=size,
+            format=form.id,
+            kind=kind,
+            filename=filename,
+            run=running.run_id(),
+        )
+
+    def _put_part(self, body: Body) -> None:
+        with self.explained(None):
+            self._blobs.put(self.bucket, key_of(self._settings.prefix.value, body.digest), body, _PART_TYPE)
+
+    def known(self, path: Path, form: Format, filename: str | None) -> ArtifactRef | None:
+        """Return a reference to what a path of the cache is a copy of, if this store still holds it.
+
+        Args:
+            path: A local file or directory, of the cache or not.
+            form: What the reference says it is.
+            filename: Name for those who ask for a path.
+        """
+        found = self._cache.address_of(path)
+        if found is None:
+            return None
+        address, content = found
+        algorithm, _, value = address.partition(":")
+        kind: Kind = "manifest" if algorithm == "manifest" else "blob"
+        ref = self._ref(f"sha256:{value}", kind, size_of(content), form, filename)
+        with self.explained(None):
+            return ref if self._blobs.is_fresh(ref.bucket, ref.key) else None
+
+    def manifest(self, ref: ArtifactRef) -> Manifest:
+        """Return what an artifact of kind ``manifest`` consists of."""
+        return self._reader_of(ref).manifest(ref)
 
     def local(self, ref: ArtifactRef) -> Path:
         """Return a verified copy of the stored bytes in the cache, fetched at most once more if they are damaged.
@@ -209,53 +331,30 @@ class Storage(StorageClient):
             ArtifactNotFoundError: The store does not hold it any more.
             DigestMismatchError: The bytes do not match their digest; the next `put` of them replaces them.
         """
-        if ref.digest is None:
-            return self._cache.insert(None, self.stream(ref))
-        with self._cache.only_one(ref.digest):
-            found = self.cached(ref)
-            if found is not None:
-                return found
-            try:
-                return self._fetch(ref)
-            except IntegrityError:
-                self._distrusted.add(ref.key)
-            return self._fetch(ref)
+        return self._reader_of(ref).local(ref)
 
-    def _fetch(self, ref: ArtifactRef) -> Path:
-        try:
-            return self._cache.insert(ref.digest, self.stream(ref))
-        except DigestMismatchError as error:
-            raise DigestMismatchError(error.message, ref=ref) from None
+    def chunks(self, ref: ArtifactRef) -> Iterator[bytes]:
+        """Return the stored bytes in verified pieces; what is large is fetched as they are asked for, and not kept."""
+        return iter((ref.inline,)) if ref.inline is not None else self._reader_of(ref).chunks(ref)
 
-    def cached(self, ref: ArtifactRef) -> Path | None:
-        """Return the verified copy in the cache, if there is one."""
-        return self._cache.find(ref.digest, ref.size) if ref.digest else None
-
-    def stream(self, ref: ArtifactRef) -> Iterator[bytes]:
-        """Yield the stored bytes in order; their digest is for the caller to check."""
-        if ref.inline is not None:
-            yield ref.inline
-            return
-        if ref.kind != "blob":
-            raise UnsupportedError(f"a reference of kind {ref.kind} needs a newer lucas-storage; upgrade it here")
-        received = 0
-        with self.explained(ref):
-            for piece in self.stream_object(ref.bucket, ref.key):
-                received += len(piece)
-                if received > ref.size:
-                    _check_size(ref, received)
-                yield piece
-
-    def ranged(self, ref: ArtifactRef) -> BinaryIO:
-        """Return the stored bytes as a file that is read range by range."""
-        with self.explained(ref):
-            head = self.head_object(ref.bucket, ref.key)
-        _check_size(ref, head["size"])
-        return open_ranged(self, ref.bucket, ref.key, size=ref.size, etag=head["etag"])
+    def records(self, ref: ArtifactRef) -> tuple[Iterator[bytes], bool]:
+        """Return the items of a ``stream@1``, and whether they are bytes, rather than lines of ``json@1``."""
+        return self._reader_of(ref).records(ref)
 
     def _holder(self, ref: ArtifactRef) -> Storage:
         """Return the handle for the store that a reference names; its address comes from settings alone."""
         return self if ref.inline is not None or ref.store == self.store_name else storage_for(ref.store)
+
+    def _reader_of(self, ref: ArtifactRef) -> ArtifactReader:
+        return self._holder(ref)._artifact_reader  # noqa: SLF001  # of this very class
+
+    @cached_property
+    def _blobs(self) -> Blobs:
+        return Blobs(self, self._settings.grace.value / 2)
+
+    @cached_property
+    def _artifact_reader(self) -> ArtifactReader:
+        return ArtifactReader(self, self._blobs, lambda: self._cache, self.explained)
 
     @property
     def _cache(self) -> Cache:
@@ -270,33 +369,7 @@ class Storage(StorageClient):
             content_type: MIME type.
             options: Those of `put_object`.
         """
-        try:
-            body.send(self, self.bucket, key, content_type, **options)
-        except BucketNotFoundError as missing:
-            try:
-                self.create_bucket(self.bucket, exist_ok=True)
-            except PermissionError:
-                raise missing from None
-            body.send(self, self.bucket, key, content_type, **options)
-
-    def _upload_once(self, ref: ArtifactRef, body: Body, content_type: str) -> None:
-        """Store the bytes unless the same are there already, judged by size and CRC-32C together."""
-        trusted = ref.key not in self._distrusted
-        if body.size > MAX_INLINE_SIZE and trusted and self._holds(ref, body):
-            return
-        try:
-            self.send(ref.key, body, content_type, if_absent=trusted and body.size <= MAX_INLINE_SIZE)
-        except AlreadyExistsError:
-            if not self._holds(ref, body):
-                self.send(ref.key, body, content_type)
-        self._distrusted.discard(ref.key)
-
-    def _holds(self, ref: ArtifactRef, body: Body) -> bool:
-        try:
-            head = self.head_object(ref.bucket, ref.key)
-        except NotFoundError:
-            return False
-        return head["size"] == body.size and head["crc32c"] == f"{body.crc32c():08x}"
+        self._blobs.send(self.bucket, key, body, content_type, **options)
 
     @contextmanager
     def explained(self, ref: ArtifactRef | None) -> Iterator[None]:
@@ -308,6 +381,9 @@ class Storage(StorageClient):
                 raise
             message = f"the artifact {ref!r} is gone from store {self.store_name!r}; run the step that made it again"
             raise ArtifactNotFoundError(message, ref=ref) from error
+        except DigestMismatchError as error:
+            error.ref = error.ref or ref
+            raise
         except NetworkError as error:
             error.message += f"; store {self.store_name!r} is at {self._origin.value} ({self._origin.origin})"
             error.args = (error.message,)
@@ -323,10 +399,9 @@ def storage_for(store: str | None = None) -> Storage:
     Raises:
         UnknownStoreError: This process has no endpoint for it.
     """
-    present = settings.resolve(store=store)
-    name = present.store.value
-    fields = ("access_key", "secret_key", "bucket", "prefix", "cache_dir", "cache_max", "pickle", "signing_key")
-    return _handle(os.getpid(), name, (present.endpoint(name), *(getattr(present, field) for field in fields)))
+    present = settings.resolve()
+    name = present.store.value if store is None else store
+    return _handle(os.getpid(), name, (present.endpoint(name), *(getattr(present, field) for field in _OF_A_HANDLE)))
 
 
 @lru_cache(maxsize=32)
@@ -339,13 +414,6 @@ def _handle(_process: int, store: str, _settings: tuple[object, ...]) -> Storage
 @lru_cache(maxsize=8)
 def _cache_at(_process: int, root: Path, cap: int) -> Cache:
     return Cache(root, cap)
-
-
-def _check_size(ref: ArtifactRef, size: int) -> None:
-    if size != ref.size:
-        raise DigestMismatchError(
-            f"the store gives {size} bytes where the reference promises {ref.size}; store the value again", ref=ref
-        )
 
 
 def _extension(format_id: str) -> str:

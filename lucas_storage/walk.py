@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextvars
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -83,6 +83,21 @@ class Walk(ABC):
             box[index] = copy
             if kind is not type(copy):
                 self._rounds[-1].append((box, index, kind))
+
+    def enter(
+        self,
+        box: Any,
+        index: Any,
+        fields: dict[str, Any],
+        plans: Mapping[str, Plan],
+        param: str | None,
+        make: Callable[[dict[str, Any]], Any],
+    ) -> None:
+        """Visit the fields of an object; `make` returns it again, of the values they have in the end."""
+        box[index] = fields
+        for name in fields:
+            self.visit(fields, name, plans.get(name, ANY), param)
+        self._rounds[-1].append((box, index, make))
 
     def run(self) -> None:
         """Fill all places, and those that come to light by it.

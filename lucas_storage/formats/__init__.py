@@ -19,6 +19,7 @@ from lucas_storage.signing import demand
 
 from .arrays import NpyFormat
 from .base import Encoded, Format, MemorySource, Source, not_mine, stored
+from .manifests import StreamFormat, TreeFormat
 from .pickles import PickleFormat
 from .tables import ArrowFormat, ParquetFormat
 from .text import BytesFormat, JsonFormat, TextFormat, is_json
@@ -53,7 +54,9 @@ _BUILT_IN: Final[tuple[Format, ...]] = (
     ArrowFormat(),
 )
 """Asked in this order for a value that asks for no format itself."""
-_FORMATS: Final[dict[str, Format]] = {one.id: one for one in (*_BUILT_IN, ParquetFormat(), _PICKLE)}
+_FORMATS: Final[dict[str, Format]] = {
+    one.id: one for one in (*_BUILT_IN, ParquetFormat(), TreeFormat(), StreamFormat(), _PICKLE)
+}
 _BY_TYPE: Final[dict[type, Format]] = {}
 
 

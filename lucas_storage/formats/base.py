@@ -36,6 +36,8 @@ class Encoded:
 
     parts: tuple[Buffer, ...]
     """In order; memoryviews are flat and of single bytes."""
+    apart: bool = False
+    """Whether large buffers among them are worth storing on their own, since other values have them, too."""
 
     @classmethod
     def of(cls, data: Any) -> Encoded:

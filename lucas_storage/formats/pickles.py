@@ -101,7 +101,7 @@ class PickleFormat(Format):
             size=len(text),
             buffers=[len(buffer) for buffer in buffers],
         ).encode()
-        return Encoded(tuple(_aligned(header + text, buffers)))
+        return Encoded(tuple(_aligned(header + text, buffers)), apart=True)
 
     def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:
         """Return the object, or the stored bytes; its buffers are views of the file, and writable.
@@ -123,6 +123,26 @@ class PickleFormat(Format):
                 f"by Python {_python()}; run both steps on one version, or return plain data"
             )
         return _load(header, text, buffers)
+
+
+def header_of(head: bytes) -> dict[str, str]:
+    """Return what a pickle says of itself, from the beginning of its bytes, without loading anything.
+
+    It is a claim: whoever wrote the bytes wrote this as well.
+
+    Raises:
+        DecodeError: They are not the beginning of a pickle of this format.
+    """
+    try:
+        header, _ = _Header.decode(memoryview(head))
+    except (ValueError, TypeError, KeyError) as error:
+        raise DecodeError("an artifact of format pickle5@1 does not begin with the header of one") from error
+    return {
+        "type": str(header.type),
+        "python": str(header.python),
+        "code": "travels inside" if header.code else "is imported",
+        "buffers": f"{len(header.buffers)} of {sum(header.buffers)} bytes",
+    }
 
 
 def _dump(value: Any, buffers: list[memoryview], name: str) -> bytes:

@@ -15,6 +15,7 @@ import base64
 import json
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lucas_storage.errors import DecodeError, NoFormatError
@@ -199,7 +200,8 @@ _WRITERS: Final[dict[type, Callable[[Any, int], Any]]] = {
     tuple: lambda value, room: {"$tuple": [_write(item, room) for item in value]},
     set: _write_set("$set"),
     frozenset: _write_set("$frozenset"),
-    ArtifactRef: lambda value, _: value.to_json(),
+    # Which run made an artifact is no part of what refers to it: equal data has equal bytes in every run.
+    ArtifactRef: lambda value, _: replace(value, run=None).to_json() if value.run else value.to_json(),
 }
 
 

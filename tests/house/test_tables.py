@@ -54,8 +54,12 @@ def shown(default):
     match default:
         case None | ():
             return "none"
+        case bool():
+            return f"`{default:d}`"
         case int():
             return human(default)
+        case float():
+            return f"{default / 3600:g} hours"
         case Path():
             return "the user's cache directory"
     return f"`{default}`"

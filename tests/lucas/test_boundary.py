@@ -167,23 +167,18 @@ def test_a_file_is_uploaded_and_arrives_under_its_name(tmp_path):
     assert arrived != path
 
 
-def test_a_directory_is_refused_for_now(tmp_path):
-    with pytest.raises(NoFormatError, match="directories cannot be stored yet"):
-        returned(tmp_path)
-
-
 def test_a_missing_file_is_the_functions_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         returned(tmp_path / "none")
 
 
-def test_a_generator_of_bytes_is_streamed_and_others_become_lists():
+def test_every_iterator_is_a_stream():
     data = ref_of(returned(lambda: (b"x" * 1000 for _ in range(100))))
 
-    assert (data.format, data.size) == ("bytes@1", 100_000)
-    assert returned(lambda: (n for n in range(3))) == [0, 1, 2]
-    assert returned(lambda: iter(())) == []
-    assert returned(lambda: map(str, [1])) == ["1"]
+    assert (data.format, data.kind, data.size) == ("stream@1", "manifest", 100_000)
+    for items in ([0, 1, 2], [], ["1"]):
+        assert ref_of(returned(lambda items=items: iter(items))).format == "stream@1"
+        assert items == received(returned(lambda items=items: map(type(items[0]) if items else str, items)))
 
 
 def test_pieces_arrive_piece_by_piece_however_they_were_returned():
@@ -193,7 +188,7 @@ def test_pieces_arrive_piece_by_piece_however_they_were_returned():
         assert b"".join(pieces) == b"".join(received(travelling, Iterator[bytes]))
 
 
-def test_a_generator_of_arrays_becomes_a_list_of_references():
+def test_a_generator_of_arrays_arrives_as_a_list_of_arrays():
     out = returned(lambda: (np.arange(n) for n in (1, 2)))
 
     assert [len(one) for one in received(out)] == [1, 2]

@@ -171,3 +171,109 @@ def test_one_thread_at_a_time_fetches_a_digest(cache):
         thread.join()
 
     assert most[0] == 1
+
+
+def filled(files):
+    """Return what makes a directory of files."""
+
+    def build(target):
+        for name, data in files.items():
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+
+    return build
+
+
+TREE = "manifest:" + "a" * 64
+
+
+def test_a_directory_is_found_whole(cache):
+    path = cache.make(TREE, filled({"a/b": b"12", "c": b"345"}))
+
+    assert path == cache.find(TREE, 5, is_folder=True)
+    assert (path / "a" / "b").read_bytes() == b"12"
+    assert [cache.find(TREE, 4, is_folder=True), cache.find(TREE, 5)] == [None, None]
+
+
+def test_what_fails_while_it_is_made_leaves_nothing(cache, tmp_path):
+    def broken(target):
+        filled({"a": b"1"})(target)
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        cache.make(TREE, broken)
+
+    assert (list((tmp_path / "cache").rglob("*")), cache.find(TREE, 1, is_folder=True)) == ([], None)
+
+
+def test_a_directory_has_many_names_and_one_content(cache):
+    content = cache.make(TREE, filled({"a": b"1"}))
+    named = cache.named(content, "index")
+
+    assert (named.name, (named / "a").read_bytes(), named) == ("index", b"1", cache.named(content, "index"))
+    assert cache.address_of(named) == cache.address_of(content) == (TREE, content)
+
+
+def test_paths_of_the_cache_are_known_by_address(cache, tmp_path):
+    content = cache.insert(None, [b"abc"])
+    tree = cache.make(TREE, filled({"a": b"1"}))
+    (tmp_path / "copy").write_bytes(b"abc")
+
+    assert cache.address_of(cache.named(content, "n.txt")) == (digest(b"abc"), content)
+    assert [cache.address_of(path) for path in (tree / "a", tmp_path / "copy", tmp_path, content.parent)] == [None] * 4
+
+
+def test_an_evicted_directory_is_gone_and_its_open_files_stay(cache):
+    path = cache.make(TREE, filled({"deep/a": b"1"}))
+    cache.named(path, "index")
+    (path / "deep").chmod(0o555)
+    with (path / "deep" / "a").open("rb") as file:
+        cache.evict(TREE)
+
+        assert file.read() == b"1"
+    assert not path.parent.exists()
+
+
+def test_a_file_and_a_directory_in_one_place_replace_each_other(cache):
+    cache.make(TREE, filled({"a": b"1"}))
+    file = cache.make(TREE, lambda target: target.write_bytes(b"12"))
+
+    assert file.read_bytes() == b"12"
+    assert (cache.make(TREE, filled({"a": b"123"})) / "a").read_bytes() == b"123"
+
+
+def test_directories_count_in_full_and_are_evicted_whole(tmp_path):
+    cache = Cache(tmp_path, 250)
+    old = cache.make(TREE, filled({"a": b"x" * 100, "b/c": b"y" * 100}))
+    age(old, YOUNG + 10)
+
+    cache.insert(None, [b"n" * 100])
+
+    assert not old.exists()
+
+
+def test_a_map_of_what_is_evicted_stays(tmp_path):
+    import mmap
+
+    cache = Cache(tmp_path, 100)
+    path = cache.insert(None, [b"x" * 90])
+    with path.open("rb") as file:
+        held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+    age(path, YOUNG + 10)
+    cache.insert(None, [b"y" * 90])
+
+    assert (path.exists(), held[:]) == (False, b"x" * 90)
+
+
+def test_makers_of_one_directory_do_not_disturb_each_other(cache):
+    files = {f"{n % 7}/{n}": os.urandom(100) for n in range(100)}
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(cache.make(TREE, filled(files)))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(set(found)) == 1
+    assert {name: (found[0] / name).read_bytes() for name in files} == files

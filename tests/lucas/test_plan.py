@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated, Any, BinaryIO, Optional, Union
 
@@ -51,6 +52,9 @@ TYPES = [
     (tuple[bytes, ...], ("tuple*", "bytes")),
     (set[str], ("set", "str")),
     (Iterator[bytes], ("iterator", "bytes")),
+    (Iterator, ("iterator", "any")),
+    (Iterator[dict], ("iterator", "any")),
+    (Generator[bytes, None, None], ("iterator", "bytes")),
     (Path | None, ("optional", "path")),
     (Optional[np.ndarray], ("optional", "ndarray")),  # noqa: UP045 -- users write it
     (Union[None, bytes], ("optional", "bytes")),  # noqa: UP007 -- users write it
@@ -92,6 +96,8 @@ def test_a_type_reads_as_its_plan(annotation, plan):
         ("Union[np.ndarray, None]", ("optional", "ndarray")),
         ("tuple[bytes, ...]", ("tuple*", "bytes")),
         ("Annotated[pd.DataFrame, 3]", "dataframe"),
+        ("Iterator", ("iterator", "any")),
+        ("typing.Iterator[bytes]", ("iterator", "bytes")),
         ("not an annotation", "any"),
         ("int", "any"),
         ("f(x)", "any"),
@@ -120,6 +126,14 @@ def test_options_of_results_are_part_of_the_plan():
     )
 
 
+def test_options_in_text_are_literals_or_known_names():
+    expected = ("out", "parquet", None, "any")
+
+    assert expected == read("Annotated[dict, Out(FORMAT)]", {"FORMAT": "parquet"}, results=True)
+    with pytest.raises(TypeError, match="Out is given FORMAT, which is not known here"):
+        read("Annotated[dict, Out(FORMAT)]", results=True)
+
+
 def test_out_without_a_call_is_refused():
     with pytest.raises(TypeError, match="write Out"):
         read(Annotated[bytes, Out], results=True)
@@ -129,6 +143,25 @@ def test_out_without_a_call_is_refused():
 def test_out_checks_its_fields(wrong):
     with pytest.raises((TypeError, ValueError)):
         Out(**wrong)
+
+
+@dataclass
+class Point:
+    path: Path
+    array: np.ndarray | None
+    next: Point | None = None
+
+
+def test_dataclasses_are_read_with_their_fields_and_once_within_themselves():
+    name = f"{Point.__module__}:Point"
+    plan = ("dataclass", name, (("path", "path"), ("array", ("optional", "ndarray")), ("next", "any")))
+    classes = {}
+
+    assert plan == read(Point, {"Point": Point, "Path": Path, "np": np}, classes=classes)
+    assert ("optional", plan) == read("Point | None", globals(), classes=classes)
+    assert ("list", plan) == read("list[Point]", globals(), classes=classes)
+    assert classes == {name: Point}
+    assert read(Point) == "any"
 
 
 def test_annotations_are_found_in_globals_and_closures():

@@ -126,7 +126,9 @@ def test_an_input_that_cannot_be_stored_starts_nothing(tmp_path):
     def same(raw):
         seen.append(raw)
 
-    with pytest.raises(NoFormatError, match="is a directory"):
+    (tmp_path / "link").symlink_to("nowhere")
+
+    with pytest.raises(NoFormatError, match="the symbolic link 'link'"):
         run(flow_of("same", "raw"), {"raw": tmp_path})
 
     assert seen == []

@@ -3,13 +3,14 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from lucas_storage import settings
 from lucas_storage.errors import SettingsError, UnknownStoreError
-from lucas_storage.settings import resolve, storage_context
+from lucas_storage.settings import resolve, resuming, storage_context
 
 SECRET = "hunter2-hunter2-hunter2"
 
@@ -101,6 +102,40 @@ def test_an_unknown_store_is_refused_with_the_known_ones(monkeypatch):
         resolve().endpoint("dev")
 
 
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("90s", 90.0),
+        ("1.5 m", 90.0),
+        ("48h", 172_800.0),
+        ("30d", 2_592_000.0),
+        (60, 60.0),
+        (timedelta(days=1), 86_400.0),
+    ],
+)
+def test_lengths_of_time_have_units(given, seconds):
+    assert resolve(grace=given).grace.value == seconds
+
+
+def test_how_long_things_are_kept_is_documented():
+    found = resolve()
+
+    assert (found.ttl.value, found.grace.value) == (30 * 86_400.0, 48 * 3600.0)
+    assert (found.resume.value, found.progress.value) == (False, True)
+
+
+@pytest.mark.parametrize(("text", "on"), [("1", True), ("TRUE", True), ("0", False), ("off", False), ("", None)])
+def test_whether_to_resume_is_asked_cheaply(config, monkeypatch, text, on):
+    monkeypatch.setenv("LUCAS_STORAGE_RESUME", text)
+    by_variable = resuming()
+    with storage_context(resume=True):
+        by_context = resuming()
+    monkeypatch.delenv("LUCAS_STORAGE_RESUME")
+    config.write_text("resume = true")
+
+    assert (by_variable, by_context, resuming()) == (on, True, True)
+
+
 def test_empty_variables_are_not_set(monkeypatch):
     monkeypatch.setenv("STORAGE_ENDPOINT", "")
     monkeypatch.setenv("LUCAS_STORAGE_INLINE_MAX", "  ")
@@ -119,6 +154,10 @@ def test_empty_variables_are_not_set(monkeypatch):
         ("LUCAS_STORAGE_PREFIX", "a/"),
         ("LUCAS_STORAGE_PICKLE", "allow"),
         ("LUCAS_STORAGE_STORE", "Prod"),
+        ("LUCAS_STORAGE_RESUME", "maybe"),
+        ("LUCAS_STORAGE_PROGRESS", "2"),
+        ("LUCAS_STORAGE_TTL", "30 days"),
+        ("LUCAS_STORAGE_GRACE", "-1h"),
         ("LUCAS_STORAGE_ENDPOINTS", "a:9000"),
         ("LUCAS_STORAGE_ENDPOINTS", "Prod=a:9000"),
         ("LUCAS_STORAGE_ENDPOINTS", "prod="),

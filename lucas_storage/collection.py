@@ -1,0 +1,134 @@
+"""Garbage collection: what nothing refers to is removed, once it is old enough and was found so twice.
+
+It runs beside everything else and is in nobody's way. What is on its way to being referred to is protected by its age:
+a writer that finds its bytes stored already stores them again if they are older than half the grace period, and what
+was stored again since it was marked is not removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from actorc.storage.errors import NotFoundError, PreconditionFailedError
+from actorc.storage.models import ObjectHead
+
+from . import records
+from .roots import Reached, reach
+from .storage import Storage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """Some objects."""
+
+    objects: int = 0
+    size: int = 0
+    """Bytes."""
+
+    @classmethod
+    def of(cls, heads: list[ObjectHead]) -> Amount:
+        """Return how much these are."""
+        return cls(objects=len(heads), size=sum(head["size"] for head in heads))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """What one collection found and did."""
+
+    reached: Amount
+    """Artifacts and parts of them that something refers to."""
+    young: Amount
+    """What nothing refers to yet, or any more, within the grace period."""
+    marked: Amount
+    """What nothing refers to, found so for the first time: the next collection may remove it."""
+    due: Amount
+    """What was marked before and still is not referred to."""
+    removed: Amount
+    """What was removed of it; less than `due` if somebody took it into use meanwhile."""
+    expired: int
+    """Records whose time is over."""
+    problems: tuple[str, ...]
+    """Keys of records and artifacts that could not be read; while there are any, nothing is removed."""
+    deleting: bool
+    """Whether this was more than a look."""
+
+
+def collect(storage: Storage, *, grace: float, ttl: float, now: float, delete: bool = False) -> Collection:
+    """Find what nothing refers to in the default bucket and, if told so, remove it.
+
+    What is found is marked and removed by the collection after, if nothing refers to it then. Without `delete` nothing
+    is changed, not even marks.
+
+    Args:
+        storage: Its default bucket is collected.
+        grace: Seconds since it was last stored during which nothing is removed. No less than what writers know as
+            ``LUCAS_STORAGE_GRACE``, and longer than the longest step.
+        ttl: Seconds for which records of runs, checkpoints and cached results count.
+        now: Seconds since 1970.
+        delete: Whether to remove and to mark.
+
+    Raises:
+        StorageError: The store failed; what was not removed will be next time.
+    """
+    # Listed before anything is looked up: what is put to use while this runs is found to be in use.
+    blobs = _blobs(storage)
+    found = reach(storage, ttl=ttl, now=now)
+    unreached = [head for head in blobs if head["key"] not in found.keys]
+    old = [head for head in unreached if now - head["last_modified"].timestamp() > grace]
+    marks = _marks(storage)
+    due = [head for head in old if marks.get(head["key"]) == head["etag"]]
+    marked = [head for head in old if marks.get(head["key"]) != head["etag"]]
+    deleting = delete and not found.problems
+    removed = [head for head in due if deleting and _remove(storage, head["key"], head["etag"])]
+    if deleting:
+        _clean_records(storage, found)
+        _mark(storage, marked, now)
+    return Collection(
+        reached=Amount.of([head for head in blobs if head["key"] in found.keys]),
+        young=Amount.of([head for head in unreached if now - head["last_modified"].timestamp() <= grace]),
+        marked=Amount.of(marked),
+        due=Amount.of(due),
+        removed=Amount.of(removed),
+        expired=len(found.expired),
+        problems=tuple(found.problems),
+        deleting=delete,
+    )
+
+
+def _blobs(storage: Storage) -> list[ObjectHead]:
+    """Return the blobs that the plugin stored; anything else in the bucket is its owner's business."""
+    start = f"{storage.prefix}/sha256/"
+    ours = re.compile(re.escape(start) + r"[0-9a-f]{2}/[0-9a-f]{64}")
+    return [head for head in records.heads(storage, start) if ours.fullmatch(head["key"])]
+
+
+def _remove(storage: Storage, key: str, etag: str) -> bool:
+    """Remove an object unless it was written since, and say whether it was."""
+    try:
+        storage.delete_object(storage.bucket, key, if_match=etag)
+    except (NotFoundError, PreconditionFailedError):
+        return False
+    return True
+
+
+def _clean_records(storage: Storage, found: Reached) -> None:
+    for key, etag in found.expired:
+        _remove(storage, key, etag)
+
+
+def _marks(storage: Storage) -> dict[str, Any]:
+    record = records.read(storage, records.MARKED)
+    objects = (record.content or {}).get("objects") if record else None
+    return objects if isinstance(objects, dict) else {}
+
+
+def _mark(storage: Storage, heads: list[ObjectHead], now: float) -> None:
+    if heads:
+        marks = {head["key"]: head["etag"] for head in heads}
+        records.write(storage, records.MARKED, {"marked": 1, "at": now, "objects": marks})
+        return
+    with contextlib.suppress(NotFoundError):
+        storage.delete_object(storage.bucket, records.MARKED)

@@ -1,0 +1,25 @@
+"""The artifacts behind a command's connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lucas_storage import settings
+from lucas_storage.refs import ArtifactRef
+from lucas_storage.storage import Storage
+
+from .session import Session
+
+
+@contextmanager
+def artifacts(session: Session, store: str = settings.DEFAULT_STORE) -> Iterator[Storage]:
+    """Give the handle for a store, at the address that the session found for it, which counts throughout the body."""
+    endpoints = {store: session.client(store).endpoint}
+    with settings.storage_context(endpoints=endpoints), Storage(store) as storage:
+        yield storage
+
+
+def short(ref: ArtifactRef) -> str:
+    """Return a reference in a few characters, as its repr has it."""
+    return repr(ref).removeprefix("ArtifactRef(").removesuffix(")")

@@ -1,0 +1,88 @@
+"""How far the steps of a run are, on a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+_OUTPUT: Final = 1
+_ERRORS: Final = 2
+
+_shown = threading.Lock()
+"""Held by the one run whose progress is shown: two would write over each other."""
+
+
+class StepProgress:
+    """A line for every function: how many of its steps are done, and how many were reused or failed."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._lock = threading.Lock()
+        self._tasks: dict[str, TaskID] = {}
+        self._counts: dict[str, dict[str, int]] = {}
+
+    def began(self, function: str) -> None:
+        """Show one step more."""
+        with self._lock:
+            if function not in self._tasks:
+                self._tasks[function] = self._bars.add_task(function, total=0, note="")
+                self._counts[function] = {"begun": 0, "reused": 0, "failed": 0}
+            counts = self._counts[function]
+            counts["begun"] += 1
+            self._bars.update(self._tasks[function], total=counts["begun"])
+
+    def ended(self, function: str, *, reused: bool, failed: bool) -> None:
+        """Show one step as done."""
+        with self._lock:
+            counts = self._counts[function]
+            counts["reused"] += reused
+            counts["failed"] += failed
+            note = ", ".join(f"{counts[what]} {what}" for what in ("reused", "failed") if counts[what])
+            self._bars.update(self._tasks[function], advance=1, note=note)
+
+
+@contextlib.contextmanager
+def shown(*, wanted: bool) -> Iterator[StepProgress | None]:
+    """Show the progress of the body's steps; yields None where there is no terminal, or it is taken by another run."""
+    if not (wanted and _is_terminal(_ERRORS) and _shown.acquire(blocking=False)):
+        yield None
+        return
+    try:
+        with _bars() as bars:
+            yield StepProgress(bars)
+    finally:
+        _shown.release()
+
+
+def _is_terminal(descriptor: int) -> bool:
+    try:
+        return os.isatty(descriptor)
+    except OSError:
+        return False
+
+
+def _bars() -> Any:
+    from rich.console import Console  # noqa: PLC0415  # of use on terminals only
+    from rich.progress import (  # noqa: PLC0415
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    columns = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}", markup=False),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", style="dim", markup=False),
+    )
+    # What steps print appears above the lines; where it goes to a file or a pipe, it must go there.
+    return Progress(*columns, console=Console(stderr=True), redirect_stdout=_is_terminal(_OUTPUT))

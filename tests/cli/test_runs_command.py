@@ -1,0 +1,252 @@
+"""`runs`, `show` and `gc`: what ran, what it made, and what nobody needs any more."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lucas_storage import Storage, run, storage_context, with_storage
+from lucas_storage.embedded import function, install, routeBuilder, workflow
+
+CANARY = Path("canary")
+
+
+class Model:
+    """A class whose pickle leaves a trace when it is loaded."""
+
+    def __reduce__(self):
+        return CANARY.touch, ()
+
+
+@pytest.fixture
+def storage(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(routeBuilder, "funcs", [])
+    monkeypatch.setattr(routeBuilder, "works", [])
+    monkeypatch.setenv("LUCAS_STORAGE_BUCKET", "my-bucket")
+    monkeypatch.setenv("LUCAS_STORAGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LUCAS_STORAGE_SIGNING_KEY", "a signing key for tests alone")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    install()
+    with storage_context(endpoint=client.endpoint), Storage() as handle:
+        yield handle
+
+
+@pytest.fixture
+def past(storage):
+    """The result of a workflow that ran once."""
+
+    @function
+    @with_storage
+    def make(n):
+        return np.arange(n)
+
+    @function
+    @with_storage
+    def total(x: np.ndarray):
+        return {"sum": int(x.sum()), "x": x}
+
+    @workflow
+    def study(wf):
+        return wf.call("total", {"x": wf.call("make", {"n": wf.input()["n"]})})
+
+    return run(study, {"n": 10_000}, materialize=False)
+
+
+def test_runs_are_listed(past, invoke):
+    done = invoke("runs")
+
+    assert done.exit_code == 0, done.output
+    assert done.stdout.split()[0] == past["x"].run
+    assert "succeeded" in done.stdout
+    assert "study, 2 steps" in done.stdout
+
+
+def test_a_run_is_shown_as_a_tree(past, invoke):
+    lines = invoke("runs", "last").stdout.splitlines()
+
+    assert lines[0].startswith(f"study  {past['x'].run}  succeeded")
+    assert [line.split()[1] for line in lines if "s" in line.split()[-1] and line[0] in "├└"][:2] == ["make", "total"]
+    assert sum("npy@1 80.1kB" in line for line in lines) == 4
+
+
+def test_whole_references_are_shown_where_they_are_wished(past, invoke):
+    assert past["x"].uri.partition("&r=")[0] in invoke("runs", past["x"].run, "--long").stdout
+
+
+def test_programs_get_json(past, invoke):
+    (one,) = map(json.loads, invoke("runs", "--json").stdout.splitlines())
+    same = json.loads(invoke("runs", past["x"].run, "--json").stdout)
+
+    assert one == same
+    assert [step["function"] for step in one["steps"]] == ["make", "total"]
+    assert one["steps"][0]["outputs"][0]["size"] == 80_128
+
+
+def test_a_run_that_is_not_there_is_an_error(storage, invoke):
+    done = invoke("runs", "ZZ")
+
+    assert done.exit_code == 3
+    assert "there is no run 'ZZ'" in done.stderr
+
+
+def test_names_in_records_cannot_move_the_cursor(storage, invoke):
+    text = json.dumps({"run": 1, "workflow": "\x1b[2J", "status": "\x1b]0;", "steps": [], "started": 1})
+    storage.put_object("my-bucket", "runs/01ARZ3NDEKTSV4RRFFQ69G5FAV/run.json", text.encode())
+
+    assert all("\x1b" not in invoke("runs", *more).stdout for more in ((), ("last",)))
+
+
+def test_no_bucket_means_no_runs(storage, invoke, monkeypatch):
+    monkeypatch.setenv("LUCAS_STORAGE_BUCKET", "another")
+
+    assert (invoke("runs").exit_code, invoke("runs").stdout) == (0, "")
+
+
+# Showing
+
+
+@pytest.mark.parametrize(
+    ("value", "format_id", "expected"),
+    [
+        ({"a": [1, "ä"]}, None, '{\n  "a": [\n    1,\n    "ä"\n  ]\n}'),
+        ("line\n" * 30, "text@1", "line\n" * 20 + "…"),
+        (b"plain\ntext", None, "plain\ntext"),
+        (bytes(range(20)), None, "00000000  00 01 02"),
+        (np.arange(3.0), None, "(3,)"),
+        (np.arange(3.0), None, "0.0\n1.0\n2.0"),
+        (np.arange(30.0), None, "19.0\n…"),
+        (pd.DataFrame({"x": [1, 2], "y": ["a", None]}), "arrow@1", "x  y\n1  a\n2  None"),
+        (pd.DataFrame({"x": [1, 2]}), "parquet@1", "x\n1\n2"),
+        (pd.DataFrame({"x": [1, 2]}), "parquet@1", "column x:    int64"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_artifacts_are_shown_by_their_format(storage, invoke, value, format_id, expected):
+    ref = storage.put(value, format=format_id)
+    done = invoke("show", ref.uri)
+
+    assert done.exit_code == 0, done.output
+    assert expected in done.stdout
+    assert f"format:      {ref.format}" in done.stdout
+
+
+def test_directories_and_streams_are_shown(storage, invoke, tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "a.txt").write_text("text")
+    (folder / "empty").mkdir()
+    tree = invoke("show", storage.put(folder).uri).stdout
+    stream = invoke("show", storage.put(f"line {n}\n".encode() for n in range(3)).uri).stdout
+
+    assert "sub/a.txt" in tree
+    assert "empty/" in tree
+    assert "line 0\nline 1\nline 2" in stream
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_pickle_is_described_and_not_loaded(storage, invoke, tmp_path, signed):
+    ref = storage.put(Model())
+    done = invoke("show", ref.uri if signed else ref.signed(None).uri)
+
+    assert done.exit_code == 0, done.output
+    assert "Model" in done.stdout
+    assert f"python:      {sys.version_info.major}.{sys.version_info.minor}" in done.stdout
+    assert ("nothing will load it" in done.stdout) is not signed
+    assert not (tmp_path / CANARY).exists()
+
+
+def test_what_is_published_is_shown_by_name(storage, invoke):
+    storage.publish(storage.put({"a": 1}), "ranker", alias="prod")
+
+    assert '"a": 1' in invoke("show", "ranker@prod").stdout
+    assert invoke("show", "nothing").exit_code == 3
+
+
+def test_a_reference_is_shown_as_it_travels(storage, invoke):
+    ref = storage.put({"a": 1})
+
+    assert '"a": 1' in invoke("show", json.dumps(ref.to_json())).stdout
+    assert json.loads(invoke("show", ref.uri, "--json").stdout)["lines"] == ["{", '  "a": 1', "}"]
+    assert "inline" in invoke("show", "lucas:inline?f=json@1&v=MQ").stdout
+
+
+@pytest.mark.parametrize("text", ["lucas:nonsense", "{", '{"a": 1}', "lucas://default/b/k?n=1"])
+def test_what_is_no_reference_is_an_error(storage, invoke, text):
+    assert invoke("show", text).exit_code == 2
+
+
+def test_bytes_of_another_format_are_an_error_of_one_line(storage, invoke):
+    ref = storage.put(b"no array", format="bytes@1")
+    done = invoke("show", ref.uri.replace("bytes%401", "npy%401"))
+
+    assert done.exit_code == 1
+    assert "not one of format npy@1" in done.stderr
+
+
+def test_content_cannot_move_the_cursor(storage, invoke):
+    assert "\x1b" not in invoke("show", storage.put("\x1b[2J text", format="text@1").uri).stdout
+
+
+# Collecting
+
+
+def test_garbage_is_collected_in_two_passes(storage, invoke):
+    storage.put(b"garbage")
+    look = invoke("gc", "--grace", "0s")
+    first = json.loads(invoke("gc", "--grace", "0s", "--delete", "--json").stdout)
+    second = json.loads(invoke("gc", "--grace", "0s", "--delete", "--json").stdout)
+
+    assert look.exit_code == 0, look.output
+    assert "1 objects                7 bytes not in use, to be marked by --delete" in look.stdout
+    assert (first["marked"]["objects"], first["removed"]["objects"]) == (1, 0)
+    assert (second["marked"]["objects"], second["removed"]["objects"]) == (0, 1)
+
+
+def test_what_cannot_be_read_is_named_and_stops_the_removal(storage, invoke):
+    storage.put_object("my-bucket", "names/x/y.json", b"{")
+    done = invoke("gc", "--delete")
+
+    assert done.exit_code == 1
+    assert "cannot be read: names/x/y.json" in done.stdout
+    assert "Nothing was removed" in done.stdout
+
+
+@pytest.mark.parametrize("text", ["soon", "-1s", "3 weeks"])
+def test_a_time_that_is_none_is_refused(storage, invoke, text):
+    done = invoke("gc", f"--grace={text}")
+
+    assert done.exit_code == 2
+    assert "is not a length of time, such as 90s, 15m, 48h or 30d" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_program_knows_the_server_of_its_folder(lucas_storage):
+    lucas_storage.script(
+        """
+        from lucas import function, workflow
+        from lucas_storage import run, with_storage
+
+        @function
+        @with_storage
+        def double(x):
+            return 2 * x
+
+        @workflow
+        def flow(wf):
+            return wf.call("double", {"x": wf.input()["x"]})
+
+        print(run(flow, {"x": 4}))
+        """
+    )
+    ran = lucas_storage.run("run", "script.py")
+    listed = lucas_storage.run("runs", "last")
+    collected = lucas_storage.run("gc", "--delete")
+
+    assert (ran.stdout, ran.returncode) == ("8\n", 0), ran.stderr
+    assert "double" in listed.stdout, listed.stderr
+    assert collected.returncode == 0, collected.stderr

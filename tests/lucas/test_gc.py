@@ -1,0 +1,336 @@
+"""Garbage collection: what nothing reaches goes, what anything reaches stays, and nobody has to wait."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from actorc.storage.server.engines.memory import MemoryEngine
+from actorc.storage.testing import local_server
+from lucas_storage import ArtifactRef, Storage, records, run, storage_context, with_storage
+from lucas_storage.collection import collect
+from lucas_storage.embedded import function, routeBuilder, workflow
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+GRACE = 48 * HOUR
+TTL = 30 * DAY
+
+
+class Clock:
+    """Tells the server the time; it begins in the past, so that what is stored is old for everybody else."""
+
+    def __init__(self, now):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock(time.time() - 60 * DAY)
+
+
+@pytest.fixture
+def store(clock, tmp_path, monkeypatch):
+    monkeypatch.setattr(routeBuilder, "funcs", [])
+    monkeypatch.setattr(routeBuilder, "works", [])
+    with local_server(MemoryEngine(clock=clock)) as server:
+        given = {
+            "endpoint": server.endpoint,
+            "cache_dir": tmp_path,
+            "bucket": "bucket",
+            "signing_key": "0123456789abcdef",
+        }
+        with storage_context(**given), Storage() as storage:
+            storage.create_bucket("bucket")
+            yield storage
+
+
+@pytest.fixture
+def gc(store, clock):
+    def collected(*, delete=True, grace=GRACE, ttl=TTL):
+        return collect(store, grace=grace, ttl=ttl, now=clock.now, delete=delete)
+
+    return collected
+
+
+def exists(store, *refs):
+    return [store.object_exists(ref.bucket, ref.key) for ref in refs]
+
+
+def blobs(store):
+    return sum(1 for _ in store.iter_objects(store.bucket, "a/"))
+
+
+def test_garbage_is_marked_and_removed_the_next_time(store, clock, gc):
+    garbage, named = store.put(b"garbage"), store.put(b"named")
+    store.publish(named, "name")
+    clock.now += GRACE + 1
+
+    first, between, second = gc(), exists(store, garbage, named), gc()
+
+    assert (first.marked.objects, first.due.objects, first.removed.objects) == (1, 0, 0)
+    assert between == [True, True]
+    assert (second.marked.objects, second.due.objects, second.removed.objects) == (0, 1, 1)
+    assert (len(b"garbage"), len(b"named")) == (second.removed.size, second.reached.size)
+    assert exists(store, garbage, named) == [False, True]
+
+
+def test_nothing_changes_until_it_is_told_to_delete(store, clock, gc):
+    garbage = store.put(b"garbage")
+    clock.now += GRACE + 1
+
+    looks = [gc(delete=False) for _ in range(3)]
+
+    assert [look.marked.objects for look in looks] == [1, 1, 1]
+    assert exists(store, garbage) == [True]
+    assert records.read(store, records.MARKED) is None
+
+
+def test_what_is_young_is_spared(store, clock, gc):
+    young = store.put(b"young")
+    clock.now += GRACE - 1
+
+    assert [(each.young.objects, each.marked.objects) for each in (gc(), gc())] == [(1, 0), (1, 0)]
+    assert exists(store, young) == [True]
+
+
+def test_what_is_reached_again_is_not_removed(store, clock, gc):
+    ref = store.put(b"garbage for now")
+    clock.now += GRACE + 1
+    gc()
+    store.publish(ref, "name")
+
+    assert (gc().due.objects, gc().removed.objects) == (0, 0)
+    assert exists(store, ref) == [True]
+
+
+@pytest.mark.parametrize("size", [10, 2 << 20])
+def test_what_is_put_again_between_the_two_passes_is_not_removed(store, clock, gc, size):
+    value = b"x" * size
+    ref = store.put(value)
+    clock.now += GRACE + 1
+    gc()
+
+    again = store.put(value)
+    after = gc()
+
+    assert ref == again
+    assert (after.young.objects, after.due.objects, after.removed.objects) == (1, 0, 0)
+    assert exists(store, ref) == [True]
+
+
+def test_what_is_put_again_while_the_second_pass_runs_is_not_removed(store, clock, gc, monkeypatch):
+    value = b"x" * 100_000
+    ref = store.put(value)
+    clock.now += GRACE + 1
+    gc()
+    genuine = Storage.delete_object
+
+    def late(self, bucket, key, **options):
+        if key == ref.key:
+            store.put(value)
+        return genuine(self, bucket, key, **options)
+
+    monkeypatch.setattr(Storage, "delete_object", late)
+    after = gc()
+
+    assert (after.due.objects, after.removed.objects) == (1, 0)
+    assert exists(store, ref) == [True]
+
+
+def test_a_hit_half_way_through_the_grace_is_as_good_as_new(store, clock):
+    with storage_context(grace=2 * HOUR), Storage() as writer:
+        clock.now = time.time() - 0.9 * HOUR
+        ref = writer.put(b"x" * 100_000)
+        young = writer.head_object(ref.bucket, ref.key)["generation"]
+        writer.put(b"x" * 100_000)
+        same = writer.head_object(ref.bucket, ref.key)["generation"]
+
+    with storage_context(grace=1 * HOUR), Storage() as writer:
+        writer.put(b"x" * 100_000)
+        renewed = writer.head_object(ref.bucket, ref.key)["generation"]
+
+    assert young == same < renewed
+
+
+def test_data_keeps_what_it_refers_to(store, clock, gc):
+    inner = [store.put(np.full(10_000, n)) for n in range(3)]
+    outer = store.put({"deep": [{"parts": inner[:2]}, "x" * 100_000]})
+    small = store.put({1: inner[2]})
+    for number, ref in enumerate((outer, small)):
+        store.publish(ref, f"name-{number}")
+    garbage = store.put(b"garbage")
+    clock.now += GRACE + 1
+
+    gc(), gc()
+
+    assert exists(store, outer, small, *inner) == [True] * 5
+    assert exists(store, garbage) == [False]
+
+
+def test_what_a_reference_carries_is_looked_into_as_well(store, clock, gc):
+    @with_storage(cache=True)
+    def step(storage):
+        return {(1, 2): storage.put(np.arange(10_000))}
+
+    found = ArtifactRef.parse(step())
+    clock.now += GRACE + 1
+
+    gc(), gc()
+
+    assert (found.kind, blobs(store)) == ("inline", 1)
+    assert found.load()[1, 2].sum() == 49_995_000
+
+
+def test_directories_and_streams_keep_their_parts(store, clock, gc, tmp_path):
+    folder = tmp_path / "folder"
+    (folder / "sub").mkdir(parents=True)
+    for number in range(3):
+        (folder / "sub" / f"{number}.txt").write_text("text" * (number + 1))
+    tree = store.put(folder)
+    stream = store.put(bytes([n]) * 100 for n in range(10))
+    arrays = store.put({"n": n, "array": np.full(10_000, n)} for n in range(3))
+    for number, ref in enumerate((tree, stream, arrays)):
+        store.publish(ref, f"name-{number}")
+    kept = blobs(store)
+    clock.now += GRACE + 1
+
+    gc(), gc()
+
+    assert kept == blobs(store)
+    for ref in (tree, stream, arrays):
+        store.verify(ref)
+    assert [int(one["array"][0]) for one in store.get(arrays, as_=list)] == [0, 1, 2]
+
+
+def test_the_parts_of_what_nothing_reaches_go_with_it(store, clock, gc, tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a").write_text("a")
+    store.put(folder)
+    clock.now += GRACE + 1
+
+    gc(), gc()
+
+    assert blobs(store) == 0
+
+
+def test_a_cached_result_counts_for_as_long_as_it_is_kept(store, clock, gc):
+    @with_storage(cache=True)
+    def step(n):
+        return np.arange(n)
+
+    kept = ArtifactRef.parse(step(n=10_000))
+    clock.now += TTL - 1
+    gc(), gc()
+    assert exists(store, kept) == [True]
+
+    clock.now += 2
+    first, second = gc(), gc()
+
+    assert (first.expired, second.expired) == (1, 0)
+    assert exists(store, kept) == [False]
+    assert list(store.iter_objects(store.bucket, "memo/")) == []
+
+
+def test_a_certain_age_counts_from_when_it_was_kept(store, clock, gc):
+    now = clock.now
+    for age, key in ((DAY, "aa"), (90 * DAY, "bb")):
+        content = {"memo": 1, "at": now, "age": age, "result": store.put(key.encode())}
+        records.write(store, records.place(records.MEMO, key), content)
+    clock.now += 60 * DAY
+
+    assert (gc().expired, gc().removed.objects) == (1, 1)
+    assert blobs(store) == 1
+
+
+def test_runs_and_checkpoints_count_for_a_while(store, clock, gc):
+    @function
+    @with_storage
+    def step(n, storage):
+        storage.checkpoint().save(b"state" * 1000)
+        return np.arange(n)
+
+    @workflow
+    def flow(wf):
+        return wf.call("step", {"n": wf.input()["n"]})
+
+    out = run(flow, {"n": 10_000}, materialize=False)
+    kept = blobs(store)
+    clock.now += TTL - 1
+    gc(), gc()
+    assert kept == blobs(store)
+
+    clock.now += 2
+    gc(), gc()
+
+    assert exists(store, out) == [False]
+    assert [key for key in ("runs/", "checkpoints/", "a/") if list(store.iter_objects(store.bucket, key))] == []
+
+
+def test_a_reference_by_another_name_of_the_store_counts(store, clock, gc):
+    ref = store.put(b"x" * 100)
+    records.write(store, "names/planted/one.json", {"ref": replace(ref, store="prod")})
+    clock.now += GRACE + 1
+
+    gc(), gc()
+
+    assert exists(store, ref) == [True]
+
+
+def test_what_is_not_ours_is_left_alone(store, clock, gc):
+    others = ["a/mine.csv", "data/x", "a/sha256/ab/short", "b/sha256/ab/" + "ab" * 32]
+    for key in others:
+        store.put_object(store.bucket, key, b"data")
+    clock.now += GRACE + 1
+
+    gc(), gc()
+
+    assert all(store.object_exists(store.bucket, key) for key in others)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"ref": {"$artifact": "lucas://default/b/k?!new=1"}}'])
+def test_while_a_record_cannot_be_read_nothing_is_removed(store, clock, gc, text):
+    garbage = store.put(b"garbage")
+    clock.now += GRACE + 1
+    gc()
+    store.put_object(store.bucket, "names/planted/one.json", text)
+
+    blocked = gc()
+    store.delete_object(store.bucket, "names/planted/one.json")
+
+    assert (blocked.problems, blocked.removed.objects) == (("names/planted/one.json",), 0)
+    assert exists(store, garbage) == [True]
+    assert gc().removed.objects == 1
+
+
+def test_a_manifest_that_cannot_be_read_stops_the_removal(store, clock, gc):
+    ref = replace(store.put(b"no manifest"), kind="manifest")
+    records.write(store, "names/planted/one.json", {"ref": ref})
+    store.put(b"garbage")
+    clock.now += GRACE + 1
+
+    assert [(ref.key,), (ref.key,)] == [gc().problems, gc().problems]
+    assert blobs(store) == 2
+
+
+def test_an_artifact_that_is_gone_stops_nothing(store, clock, gc):
+    ref = store.put({"x": ["y" * 100_000]})
+    store.publish(ref, "name")
+    store.delete_object(ref.bucket, ref.key)
+    store.put(b"garbage")
+    clock.now += GRACE + 1
+
+    assert (gc().problems, gc().removed.objects) == ((), 1)
+
+
+def test_an_empty_store_is_collected(store, gc):
+    store.delete_bucket(store.bucket)
+
+    assert (gc(delete=False).reached.objects, gc(delete=False).problems) == (0, ())
