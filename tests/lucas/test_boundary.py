@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from actorc.storage import StorageError
 from lucas_storage import ArtifactRef, Out, storage_context, with_storage
 from lucas_storage.errors import (
     ArtifactNotFoundError,
@@ -429,6 +431,19 @@ def test_an_unknown_store_is_not_dialled():
 
     with pytest.raises(UnknownStoreError, match="no endpoint for store 'evil'"):
         received({TAG: foreign})
+
+
+def test_a_reference_that_names_a_host_opens_no_socket():
+    uri = ref_of(returned(np.arange(BIG))).to_json()[TAG]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0)
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        for store in (host, f"user@{host}", f"default@{host}", f"default/{host}"):
+            with pytest.raises(StorageError):
+                received({TAG: uri.replace("lucas://default/", f"lucas://{store}/")})
+
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_a_malformed_reference_names_its_parameter():
