@@ -255,15 +255,17 @@ def test_a_reserved_port_is_nobody_elses():
 
 def test_workers_leave_nothing_open_behind(tmp_path):
     process = psutil.Process()
-    before = process.num_fds(), threading.active_count()
+    children, files, threads = set(process.children()), process.num_fds(), threading.active_count()
     group = Workers(ServerOptions(data=tmp_path / "data", listen="127.0.0.1:0", workers=2))
 
     group.start()
     group.stop()
 
     LocalEngine(tmp_path / "data").close()
-    assert process.children() == []
-    assert before == (process.num_fds(), threading.active_count())
+    # at most as before, since what earlier tests left may end meanwhile
+    assert set(process.children()) <= children
+    assert process.num_fds() <= files
+    assert threading.active_count() <= threads
 
 
 def test_a_stopped_worker_group_refuses_calls(serve, connect, refused):
