@@ -1,4 +1,4 @@
-"""Clients of the ignis platform: object storage (`actorc.storage`).
+"""Clients of the ignis platform: object storage (`actorc.storage`), and calls of its functions (`actorc.controller`).
 
 Where upstream's ``actorc`` is installed beside this one, as on a worker of the platform, its generated modules expect
 their own folder on the module search path; this does for them what upstream's package does.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-PROTO_PATH = str(Path(__file__).parent / "protos")
-
-if Path(PROTO_PATH).is_dir() and PROTO_PATH not in sys.path:
-    sys.path.append(PROTO_PATH)
+for _protos in [Path(_place) / "protos" for _place in __path__]:
+    if _protos.is_dir() and str(_protos) not in sys.path:
+        sys.path.append(str(_protos))

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import _actorc_precedence
+
 if TYPE_CHECKING:
     from . import errors
     from ._run import run
@@ -41,6 +43,9 @@ _HOMES = {
     "storage_context": "settings",
     "with_storage": "decorator",
 }
+
+
+_actorc_precedence.install()
 
 
 def __getattr__(name: str) -> Any:

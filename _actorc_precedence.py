@@ -1,0 +1,112 @@
+"""Keeps `actorc.storage` and `actorc.controller` ours where upstream's ``actorc`` is installed as well.
+
+Upstream's distribution owns files of the same names: its mock of a storage client, and a controller client that waits
+for ever when a call fails. Which of the two a plain ``import`` finds would depend on what was installed last. Here the
+imports are answered: modules of ours come from us, all others (``actorc.executor``, ``actorc.utils``,
+``actorc.protos``) from wherever they are.
+
+A ``.pth`` file of the distribution runs `install` when Python starts, so nothing is imported here that need not be; so
+does the plugin, for where such files are not read.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from pathlib import Path
+    from types import ModuleType
+
+SHARED = {
+    "actorc": "__init__.py",
+    "actorc.controller": "controller/__init__.py",
+    "actorc.controller.context": "controller/context.py",
+    "actorc.storage": "storage/__init__.py",
+    "actorc.storage.client": "storage/client.py",
+    "actorc.storage.errors": "storage/errors.py",
+}
+"""The modules that both distributions have, and their files below ``actorc``."""
+
+KEPT = "lucas_storage/_actorc"
+"""Where a wheel keeps a second copy of those files, beside the first one that another installation may overwrite."""
+
+
+class ActorcFinder:
+    """Finds the modules that both distributions have, ours first."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> ModuleSpec | None:
+        """Return the spec of our module of that name, or None where the import system finds the right one itself."""
+        if name not in SHARED:
+            return None
+        home = _home()
+        if home is None:
+            return None
+        return _package(home) if name == "actorc" else _overwritten(home, name)
+
+
+def install() -> None:
+    """Let our modules be found first; calling it again does nothing.
+
+    Raises:
+        ImportError: Upstream's mock of the storage client has been imported already.
+    """
+    if ActorcFinder not in sys.meta_path:
+        sys.meta_path.insert(0, ActorcFinder)
+    loaded = sys.modules.get("actorc")
+    if loaded is not None:
+        _join(loaded)
+
+
+def _join(package: ModuleType) -> None:
+    """Let our modules be found in an `actorc` that was imported before `install`."""
+    storage, home = sys.modules.get("actorc.storage"), _home()
+    if storage is not None and not hasattr(storage, "AsyncStorageClient"):
+        raise ImportError(
+            "the actorc.storage of this process is upstream's mock, which stores nothing; import lucas_storage before "
+            "actorc, or install lucas-storage where Python finds it at its start"
+        )
+    if home is not None and str(home) not in package.__path__:
+        package.__path__.insert(0, str(home))
+
+
+def _home() -> Path | None:
+    """Return our folder ``actorc``: the one beside the plugin, which nobody else has."""
+    from importlib.machinery import PathFinder  # noqa: PLC0415 -- nothing is imported at the start of every process
+    from pathlib import Path  # noqa: PLC0415
+
+    plugin = PathFinder.find_spec("lucas_storage")
+    return None if plugin is None or plugin.origin is None else Path(plugin.origin).parents[1] / "actorc"
+
+
+def _package(home: Path) -> ModuleSpec | None:
+    """Return the spec of `actorc` itself, with every folder of that name as a place of submodules, ours first."""
+    others = (type(home)(place, "actorc").absolute() for place in sys.path)
+    places = [home, *(place for place in dict.fromkeys(others) if place != home and place.is_dir())]
+    return _spec("actorc", _kept(home, "actorc") or home / SHARED["actorc"], places)
+
+
+def _overwritten(home: Path, name: str) -> ModuleSpec | None:
+    source = _kept(home, name)
+    if source is None:
+        return None
+    present = home / SHARED[name]
+    return _spec(name, source, [present.parent] if present.name == "__init__.py" else None)
+
+
+def _spec(name: str, source: Path, places: list[Path] | None) -> ModuleSpec | None:
+    from importlib.util import spec_from_file_location  # noqa: PLC0415
+
+    folders = None if places is None else [str(place) for place in places]
+    return spec_from_file_location(name, source, submodule_search_locations=folders)
+
+
+def _kept(home: Path, name: str) -> Path | None:
+    """Return the kept copy of a module, if the file it was made of is no longer the same."""
+    kept, present = home.parent / KEPT / SHARED[name], home / SHARED[name]
+    if not kept.is_file():
+        return None
+    # What is missing went with upstream's package, which had overwritten it.
+    return None if present.is_file() and present.read_bytes() == kept.read_bytes() else kept

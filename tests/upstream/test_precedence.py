@@ -1,0 +1,98 @@
+"""Our modules are found, and upstream's beside them, whichever was installed last."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+OURS = """
+from lucas_storage import embedded
+embedded.install()
+from actorc.controller.context import ActorContext
+import actorc.storage, actorc.storage.client, actorc.storage.errors
+from actorc.storage import AsyncStorageClient, StorageClient
+from actorc.storage._rpc import Rpc
+print(actorc.storage.client.StorageClient is StorageClient, hasattr(ActorContext, "createContext"))
+"""
+THEIRS = """
+import actorc.executor, actorc.utils
+print(actorc.utils.NAME)
+"""
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_wheel_alone_is_whole(site):
+    site.install_ours()
+
+    assert site.run(OURS) == "True True"
+    assert site.run("import actorc.storage; print(actorc.storage.__file__)").startswith(str(site.folder / "actorc"))
+
+
+def test_both_work_when_ours_was_installed_last(site, stand_in):
+    site.install(stand_in)
+    site.install_ours()
+
+    assert site.run(OURS + THEIRS) == "True True\nupstream"
+
+
+def test_both_work_when_upstreams_was_installed_last(site, stand_in):
+    site.install_ours()
+    site.install(stand_in)
+
+    assert site.run(OURS + THEIRS) == "True True\nupstream"
+
+
+def test_ours_works_after_upstreams_was_uninstalled_with_the_files_it_had_overwritten(site, stand_in):
+    site.install_ours()
+    for file in ("__init__.py", "storage/__init__.py", "storage/client.py", "controller/context.py"):
+        (site.folder / "actorc" / file).unlink()
+
+    assert site.run(OURS) == "True True"
+
+
+def test_both_work_when_upstreams_lies_elsewhere_on_the_path(site, stand_in):
+    site.install_ours()
+
+    assert site.run(OURS + THEIRS, PYTHONPATH=str(stand_in.parent)) == "True True\nupstream"
+
+
+def test_the_plugin_brings_our_storage_to_a_process_that_has_imported_upstreams_package(site, stand_in):
+    site.install_ours()
+    site.install(stand_in)
+    (site.folder / "lucas_storage_precedence.pth").unlink()
+
+    assert site.run("import actorc.executor, lucas_storage" + OURS) == "True True"
+
+
+def test_the_plugin_refuses_a_process_that_has_imported_the_mock(site, stand_in):
+    site.install_ours()
+    site.install(stand_in)
+    (site.folder / "lucas_storage_precedence.pth").unlink()
+    code = """
+import actorc.storage
+try:
+    import lucas_storage
+except ImportError as error:
+    print(error)
+"""
+
+    assert "upstream's mock, which stores nothing" in site.run(code)
+
+
+def test_the_start_of_python_imports_nothing_for_it(site):
+    site.install_ours()
+    code = "import sys; print(sorted(name for name in sys.modules if name.startswith(('actorc', 'lucas'))))"
+
+    assert site.run(code) == "[]"
+
+
+def test_a_checkout_on_the_path_is_found_before_what_is_installed(stand_in):
+    command = [sys.executable, "-c", OURS + THEIRS]
+    done = subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=60, env={"PYTHONPATH": str(stand_in.parent)}
+    )
+
+    assert done.stdout.strip() == "True True\nupstream"
