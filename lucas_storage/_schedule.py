@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import sys
 import threading
 from collections import deque
@@ -18,6 +19,7 @@ from lucas_storage._graph import Shape, alone, is_step, refuse_lost_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
+    from concurrent.futures import Future
 
     from lucas_storage._graph import Place, Step
 
@@ -60,15 +62,28 @@ class GraphExecutor:
         """
         with alone(self.dag):
             shape = Shape.of(self.dag, self.straggler_seconds)
-            run = _Run(self.dag, self._local_value, self._passed_value, self.max_workers)
+            run = _Run(self.dag, self)
             try:
                 value = run.result()
             finally:
                 shape.restore(run.local_threads())
+                run.dismiss()
+        return self._fetched(value)
+
+    def _called(self, step: Step, arguments: dict[Any, Any]) -> Any:
+        """Call a registered function, on the step's thread, and return what other steps are given of its result."""
+        return step._fn(arguments)
+
+    def _begun(self, step: Step, arguments: dict[Any, Any]) -> Future[Any] | None:  # noqa: ARG002 -- for subclasses
+        """Begin what `_called` does, without waiting, and return the result to come; None: it needs a thread."""
+        return None
+
+    def _fetched(self, value: Any) -> Any:
+        """Return what `value` is for plain code, called on the thread of its step, and for the workflow's caller."""
         return value
 
     def _local_value(self, value: Any) -> Any:
-        """Return what a `wf.func` step is given for the argument `value`; called on the step's thread."""
+        """Return what a `wf.func` step is given for the fetched argument `value`; called on the step's thread."""
         return value
 
     def _passed_value(self, value: Any) -> Any:
@@ -83,15 +98,12 @@ class _Run:
     touches this object; the threads of the steps report through `_finished`, and note their own result in `_bare`.
     """
 
-    def __init__(
-        self, dag: Any, local_value: Callable[[Any], Any], passed_value: Callable[[Any], Any], workers: int
-    ) -> None:
+    def __init__(self, dag: Any, executor: GraphExecutor) -> None:
         self._dag = dag
-        self._local_value = local_value
-        self._passed_value = passed_value
+        self._executor = executor
         self._bare: set[Place] = set()
         """What plain code made of values that it alone was given."""
-        self._workers = max(1, workers)
+        self._workers = max(1, executor.max_workers)
         self._values: dict[Place, Any] = {}
         self._waiting: dict[Step | Place, set[Place]] = {}
         self._waited_for: dict[Place, list[Step | Place]] = {}
@@ -99,7 +111,9 @@ class _Run:
         self._adopted: set[Any] = set()
         self._seen = 0
         self._ready: deque[Step] = deque()
-        self._running: dict[Step, threading.Thread | None] = {}
+        self._running: dict[Step, _Thread | None] = {}
+        self._hired: list[_Thread] = []
+        self._idle: list[_Thread] = []
         self._finished: SimpleQueue[tuple[Step, Any, BaseException | None]] = SimpleQueue()
         self._lambda_type = tuple({type(node._ld) for node in dag.nodes if not is_step(node)})
 
@@ -118,6 +132,11 @@ class _Run:
     def local_threads(self) -> list[threading.Thread]:
         """Return the threads of the running steps that could still add to the graph."""
         return [thread for step, thread in self._running.items() if thread is not None and step._fn_type == "local"]
+
+    def dismiss(self) -> None:
+        """Let the threads of the run end, each after the step it is at."""
+        for thread in self._hired:
+            thread.inbox.put(None)
 
     def _adopt_new(self) -> None:
         # A running wf.func may be in the middle of adding a step. What it returns is adopted when it returns; what it
@@ -191,16 +210,46 @@ class _Run:
     def _start(self) -> None:
         while self._ready and len(self._running) < self._workers:
             step = self._ready.popleft()
-            work = (contextvars.copy_context(), step, self._arguments(step))
+            arguments = self._arguments(step)
+            if self._begin(step, arguments):
+                continue
+            work = (contextvars.copy_context(), step, arguments)
             if not self._ready and not self._running:
                 # Nothing can run beside it, so the caller's thread will do, and a Ctrl-C reaches the step itself.
                 self._running[step] = None
                 self._work(*work)
                 return
-            # A daemon: a step that is running when the run fails must not keep the process from ending.
-            thread = threading.Thread(target=self._work, args=work, name=f"step {step._fn_name}", daemon=True)
-            thread.start()
-            self._running[step] = thread
+            self._running[step] = thread = self._idle.pop() if self._idle else self._hire()
+            thread.name = f"step {step._fn_name}"
+            thread.inbox.put(work)
+
+    def _hire(self) -> _Thread:
+        thread = _Thread(self._work)
+        self._hired.append(thread)
+        thread.start()
+        return thread
+
+    def _begin(self, step: Step, arguments: dict[Any, Any]) -> bool:
+        """Begin a step that needs no thread, and say whether it is one."""
+        if step._fn_type == "local" or any(place in self._bare for place in step.get_pre_data_nodes()):
+            return False
+        try:
+            begun = self._executor._begun(step, arguments)
+        except Exception as error:  # noqa: BLE001 -- raised again by _finish, as the step's
+            self._running[step] = None
+            self._finished.put((step, None, error))
+            return True
+        if begun is None:
+            return False
+        self._running[step] = None
+        begun.add_done_callback(functools.partial(self._report, step))
+        return True
+
+    def _report(self, step: Step, begun: Future[Any]) -> None:
+        # What is cancelled belongs to a run that is over.
+        if not begun.cancelled():
+            error = begun.exception()
+            self._finished.put((step, None if error else begun.result(), error))
 
     def _arguments(self, step: Step) -> dict[Any, Any]:
         return {step._ld_to_key[place._ld]: self._values[place] for place in step.get_pre_data_nodes()}
@@ -214,12 +263,14 @@ class _Run:
     def _call(self, step: Step, arguments: dict[Any, Any]) -> Any:
         places = {step._ld_to_key[place._ld]: place for place in step.get_pre_data_nodes()}
         if step._fn_type != "local":
-            bare = {key: self._passed_value(arguments[key]) for key, place in places.items() if place in self._bare}
-            return _drained(step._fn({**arguments, **bare}))
+            passed = self._executor._passed_value
+            bare = {key: passed(arguments[key]) for key, place in places.items() if place in self._bare}
+            return _drained(self._executor._called(step, {**arguments, **bare}))
         # The embedded engine marks the steps that move values without looking at them.
         seen = arguments
         if not getattr(step, "_passes_refs", False):
-            seen = {key: self._local_value(value) for key, value in arguments.items()}
+            arguments = {key: self._executor._fetched(value) for key, value in arguments.items()}
+            seen = {key: self._executor._local_value(value) for key, value in arguments.items()}
         if any(seen[key] is not arguments[key] or place in self._bare for key, place in places.items()):
             self._bare.add(step.get_data_node())  # read only once the step is finished
         return _drained(step._fn(seen))
@@ -232,7 +283,9 @@ class _Run:
                 return self._finished.get(timeout=SIGNAL_SECONDS)
 
     def _finish(self, step: Step, value: Any, error: BaseException | None) -> None:
-        del self._running[step]
+        thread = self._running.pop(step)
+        if thread is not None:
+            self._idle.append(thread)
         if error is not None:
             _note(error, f"Raised in the step {step._fn_name!r} of the workflow {self._dag.workflow_.name!r}.")
             raise error
@@ -269,6 +322,24 @@ class _Run:
         steps: set[Any] = {node if is_step(node) else node.get_pre_control_node() for node in list[Any](self._waiting)}
         names = ", ".join(sorted(repr(step._fn_name) for step in steps if step is not None))
         return f"The workflow waits for values that no step makes. Steps that cannot start or end are {names}."
+
+
+class _Thread(threading.Thread):
+    """Does the work that is put into its inbox, one piece after the other, until it is None.
+
+    A daemon: a step that is running when the run fails must not keep the process from ending.
+    """
+
+    def __init__(self, work: Callable[..., None]) -> None:
+        super().__init__(daemon=True)
+        self.inbox: SimpleQueue[tuple[Any, ...] | None] = SimpleQueue()
+        self._work = work
+
+    def run(self) -> None:
+        """Work."""
+        while (given := self.inbox.get()) is not None:
+            self._work(*given)
+            del given
 
 
 def _drained(result: Any) -> Any:
