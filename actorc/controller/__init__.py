@@ -1,0 +1,25 @@
+"""The actor platform: `ActorContext`, `ActorFunction`, `ActorExecutor` and `ActorRuntime`.
+
+They are loaded when they are named, because they need Lucas; the modules beneath do not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .context import ActorContext, ActorExecutor, ActorFunction, ActorRuntime
+
+__all__ = ["ActorContext", "ActorExecutor", "ActorFunction", "ActorRuntime"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import context  # noqa: PLC0415  # needs Lucas, which a worker or a controller may not have
+
+    return getattr(context, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

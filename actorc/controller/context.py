@@ -1,0 +1,78 @@
+"""What workflows on the actor platform import: the context, and the function, executor and runtime classes.
+
+Importing this module loads neither gRPC nor protobuf; the first call does.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import NoReturn
+
+from . import _adoption, connection
+from .connection import Connection
+from .executor import ActorExecutor
+from .functions import ActorFunction
+from .runtime import ActorRuntime
+
+__all__ = ["ActorContext", "ActorExecutor", "ActorFunction", "ActorRuntime"]
+
+
+class ActorContext:
+    """This process as a client of the actor platform; `createContext` makes the one there is.
+
+    It connects at the first call, and again after the connection was lost.
+    """
+
+    def __init__(self, through: Connection) -> None:
+        self._connection = through
+
+    @staticmethod
+    def createContext(  # noqa: N802  # the specification's name
+        address: str | None = None, app_id: str | None = None, *, ignis_address: str | None = None
+    ) -> ActorContext:
+        """Return the context of this process.
+
+        Nothing is connected yet. Later calls return the same context, unless they ask for another address or id; then
+        the one before is closed.
+
+        Args:
+            address: ``host:port`` of the controller; else IGNIS_ADDR, else MASTER_ADDR if it has a port, else the
+                controller that ``lucas-storage run`` starts, else ``localhost:50051``.
+            app_id: The application id; else APP_ID, else a generated one. A controller that ``lucas-storage run``
+                started knows its own only, so that one is taken there.
+            ignis_address: What upstream calls `address`.
+
+        Raises:
+            AddressError: The address, wherever it came from, is no ``host:port``.
+        """
+        through = connection.establish(address or ignis_address, app_id)
+        with _making:
+            _adoption.adopt(through)
+            return _context_of(through)
+
+    def close(self) -> None:
+        """End the session; runs that are under way fail, and whatever comes later makes a new context."""
+        self._connection.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an ActorContext belongs to one process; make one where it is needed with createContext()")
+
+
+_making = threading.RLock()
+_latest: tuple[Connection, ActorContext] | None = None
+
+
+def _context_of(through: Connection) -> ActorContext:
+    global _latest  # noqa: PLW0603  # one context per process, as it has one connection
+    if _latest is None or _latest[0] is not through:
+        _latest = (through, ActorContext(through))
+    return _latest[1]
+
+
+def _after_fork_in_child() -> None:
+    global _making  # noqa: PLW0603  # a lock that another thread held at the fork is never released in the child
+    _making = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,127 @@
+"""What the platform is told of a function: its name and parameters, where it runs, and its pickle."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .encoding import dumps
+from .errors import ControllerError, PicklingError
+from .signature import Signature
+
+_DEFAULT_VENV: Final = "default"
+_MEMORY: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgtpe])(i?))?b?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Definition:
+    """A function as it is registered, and the wishes of its decorator."""
+
+    function: Callable[..., Any]
+    signature: Signature
+    venv: str
+    requirements: tuple[str, ...]
+    cpu: int
+    """Cores."""
+    memory: int
+    """Bytes."""
+    gpu: int
+    """Devices."""
+    replicas: int
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], config: Any) -> Definition:
+        """Read what was given to the decorator, which Lucas keeps as a dict or, up to November 2025, as attributes.
+
+        Raises:
+            ParameterError: A parameter of the function cannot be passed by name.
+            ControllerError: A keyword of the decorator has an impossible value.
+        """
+        given = dict(config) if isinstance(config, Mapping) else vars(config)
+        name = str(given.get("name") or function.__name__)
+        _check_backend(name, given.get("backend"))
+        resources = {"cpu": given.get("cpu"), "memory": given.get("memory"), "gpu": given.get("gpu")}
+        resources |= given.get("resources") or {}
+        dependency = given.get("dependency") or ()
+        return cls(
+            function=function,
+            signature=Signature.of(function, name),
+            venv=str(given.get("venv") or _DEFAULT_VENV),
+            requirements=(dependency,) if isinstance(dependency, str) else tuple(map(str, dependency)),
+            cpu=_count(name, "cpu", resources["cpu"], 1),
+            memory=memory_bytes(name, resources["memory"]),
+            gpu=_count(name, "gpu", resources["gpu"], 0),
+            replicas=max(1, _count(name, "replicas", given.get("replicas"), 1)),
+        )
+
+    @property
+    def name(self) -> str:
+        """The name calls use."""
+        return self.signature.function
+
+    def pickled(self) -> bytes:
+        """Pickle the function as it is now, with the helpers it uses.
+
+        Raises:
+            PicklingError: Something it uses cannot be pickled; the message names it.
+        """
+        try:
+            return dumps(self.function)
+        except Exception as error:
+            raise PicklingError(
+                f"the function {self.name!r} cannot be sent to a worker because {_reason(self.function, error)}; "
+                "make such things within the function",
+                function=self.name,
+            ) from error
+
+
+def _check_backend(function: str, backend: object) -> None:
+    if backend not in (None, "python"):
+        raise ControllerError(
+            f"{function!r} asks for the backend {backend!r}, and only Python functions are sent; leave it out",
+            function=function,
+        )
+
+
+def memory_bytes(function: str, given: object) -> int:
+    """Return how many bytes `given` is: a number of them, or a text such as ``128MB``, ``512Mi`` or ``1.5G``."""
+    if given is None:
+        return 0
+    match = _MEMORY.fullmatch(str(given).strip())
+    if match is None:
+        raise ControllerError(
+            f"{given!r} is no memory for {function!r}; give bytes, or a text such as '512Mi'", function=function
+        )
+    number, unit, binary = match.groups()
+    power = "kmgtpe".index(unit.lower()) + 1 if unit else 0
+    return int(float(number) * (1024 if binary else 1000) ** power)
+
+
+def _count(function: str, keyword: str, given: Any, default: int) -> int:
+    """Return a whole number from 0 up; a part of a core counts as one."""
+    if given is None:
+        return default
+    if isinstance(given, (int, float)) and given >= 0:
+        return int(-(-given // 1))
+    raise ControllerError(f"{given!r} is no {keyword} for {function!r}; give a number from 0 up", function=function)
+
+
+def _reason(function: Callable[..., Any], error: Exception) -> str:
+    """Name what the function uses and cannot be pickled, as far as that can be told."""
+    plain = inspect.unwrap(function)
+    used = inspect.getclosurevars(plain) if inspect.isfunction(plain) else None
+    names = {**used.globals, **used.nonlocals} if used else {}
+    culprits = [repr(name) for name, value in names.items() if not _is_picklable(value)]
+    what = f"{', '.join(culprits)}, which it uses, cannot be pickled" if culprits else "it cannot be pickled"
+    return f"{what} ({error})"
+
+
+def _is_picklable(value: Any) -> bool:
+    try:
+        dumps(value)
+    except Exception:  # noqa: BLE001  # a pickle fails in any way that a user's class likes
+        return False
+    return True

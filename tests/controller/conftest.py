@@ -1,0 +1,147 @@
+"""The client's tests run against the embedded controller, which is a process of its own with workers."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import queue
+import uuid
+from contextlib import ExitStack, closing
+
+import cloudpickle
+import grpc
+import pytest
+
+from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
+from lucas_storage.embedded import install
+
+install()
+
+import lucas  # noqa: E402  # there only now, if it is the embedded engine
+
+from actorc.controller import ActorContext, ActorFunction  # noqa: E402  # need Lucas
+from actorc.controller.connection import establish  # noqa: E402
+from actorc.controller.local import LocalController  # noqa: E402
+
+METHOD = "/controller.Service/Session"
+SIZES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+PATIENCE = 30
+
+
+@pytest.fixture(autouse=True)
+def _nobody_chose_a_controller(monkeypatch):
+    for name in ("IGNIS_ADDR", "MASTER_ADDR", "APP_ID"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    establish("localhost:1").close()
+
+
+@pytest.fixture(scope="session")
+def controller():
+    with LocalController(app_ids=("tests",), max_workers=8) as running:
+        yield running
+
+
+@pytest.fixture
+def context(controller):
+    """This process as a client of the controller, with an application of its own."""
+    made = ActorContext.createContext(controller.address, f"tests.{uuid.uuid4().hex[:8]}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def actor(context):
+    """A decorator that registers functions for the platform, with or without keywords of its own."""
+
+    def register(fn=None, **config):
+        decorator = lucas.function(**{"wrapper": ActorFunction, "provider": "actor", "venv": "tests", **config})
+        return decorator if fn is None else decorator(fn)
+
+    return register
+
+
+class RawSession:
+    """A client made of messages alone, with nothing of ours but these."""
+
+    def __init__(self, address):
+        self.channel = grpc.insecure_channel(address, SIZES)
+        self.outgoing = queue.SimpleQueue()
+        method = self.channel.stream_stream(METHOD, pb.Message.SerializeToString, pb.Message.FromString)
+        self.stream = method(iter(self.outgoing.get, None), timeout=PATIENCE)
+
+    def send(self, number, **command):
+        self.outgoing.put(pb.Message(type=number, **command))
+
+    def receive(self):
+        return next(self.stream)
+
+    def register(self, app_id):
+        self.send(pb.FR_REGISTER_REQUEST, register_request=pb.RegisterRequest(application_id=app_id))
+        return self.receive().ack.error
+
+    def add(self, function, *, name=None, venv="venv", replicas=1, language=pb.LANGUAGE_PYTHON, pickled=None):
+        command = pb.AppendPyFunc(
+            name=name or function.__name__,
+            params=list(inspect.signature(function).parameters),
+            venv=venv,
+            pickled_object=cloudpickle.dumps(function) if pickled is None else pickled,
+            language=language,
+            replicas=replicas,
+        )
+        self.send(pb.FR_APPEND_PY_FUNC, append_py_func=command)
+
+    def append(self, name, param, value, instance):
+        command = pb.AppendArg(session_id="run", instance_id=instance, name=name, param=param, value=value)
+        self.send(pb.FR_APPEND_ARG, append_arg=command)
+
+    def start(self, name, instance="1", **args):
+        """Call a function; a result that was received before goes as a reference."""
+        for param, value in args.items():
+            self.append(name, param, self.data(value), instance)
+        self.send(pb.FR_INVOKE, invoke=pb.Invoke(session_id="run", instance_id=instance, name=name))
+
+    @staticmethod
+    def data(value):
+        if isinstance(value, pb.ReturnResult):
+            return pb.Data(type=pb.Data.OBJECT_REF, ref=value.value.ref)
+        encoded = pb.EncodedObject(id=f"obj.{uuid.uuid4()}", data=cloudpickle.dumps(value), language=pb.LANGUAGE_PYTHON)
+        return pb.Data(type=pb.Data.OBJECT_ENCODED, encoded=encoded)
+
+    def result(self):
+        return self.receive().return_result
+
+    def request(self, object_id):
+        self.send(pb.FR_REQUEST_OBJECT, request_object=pb.RequestObject(id=object_id))
+        return self.receive().response_object
+
+    def value(self, result):
+        return pickle.loads(self.request(result.value.ref.id).value.data)
+
+    def call(self, name, instance="1", **args):
+        """Call a function and return its value, or the error as it travels."""
+        self.start(name, instance, **args)
+        result = self.result()
+        return result.error or self.value(result)
+
+    def done(self, instance):
+        self.send(pb.FR_MARK_DAG_NODE_DONE, mark_dag_node_done=pb.MarkDagNodeDone(node_id=instance, session_id="run"))
+
+    def close(self):
+        self.outgoing.put(None)
+        self.channel.close()
+
+
+@pytest.fixture
+def connect():
+    """Open streams to a controller, without a registration."""
+    with ExitStack() as stack:
+        yield lambda address: stack.enter_context(closing(RawSession(address)))
+
+
+@pytest.fixture
+def raw(controller, connect):
+    """A registered session of the controller that other tests use too."""
+    session = connect(controller.address)
+    assert session.register(f"tests.{uuid.uuid4().hex[:8]}") == ""
+    return session
