@@ -9,6 +9,7 @@ import click
 
 from lucas_storage.commands.buckets import mb, rb
 from lucas_storage.commands.config import config
+from lucas_storage.commands.controller import controller
 from lucas_storage.commands.copying import cp
 from lucas_storage.commands.doctor import doctor
 from lucas_storage.commands.exits import EXPLANATION, reported
@@ -52,7 +53,7 @@ def program(*, debug: bool) -> None:
 
 
 for command in (
-    *(run, serve, ls, cp, sync, cat, rm, mb, rb, du, presign),
+    *(run, serve, controller, ls, cp, sync, cat, rm, mb, rb, du, presign),
     *(runs, show, gc, keys, fsck, config, doctor),
 ):
     program.add_command(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import warnings
 from pathlib import Path
@@ -27,9 +28,12 @@ def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
     """Run a Python script that uses Lucas and storage.
 
     Without STORAGE_ENDPOINT a storage server is started for it, or joined; it keeps its data. Where Lucas is not
-    installed, the embedded engine takes its place. Everything else is as with 'python SCRIPT', the exit code too.
+    installed, the embedded engine takes its place. If it uses the actor platform, and neither IGNIS_ADDR nor a
+    MASTER_ADDR with a port is set, a controller is started for it. Everything else is as with 'python SCRIPT', the exit
+    code too.
     """
     _provide_storage(data)
+    _provide_controller()
     place_path(script)
     _provide_lucas()
     run_as_main(script, arguments)
@@ -47,6 +51,21 @@ def _provide_storage(data: Path | None) -> None:
     os.environ["STORAGE_ENDPOINT"] = service.endpoint
     if not present.signing_key.value:
         os.environ["LUCAS_STORAGE_SIGNING_KEY_FILE"] = str(service.signing_key_file)
+
+
+def _provide_controller() -> None:
+    """Have a controller started when the script first calls a function on the actor platform, if it ever does."""
+    from actorc.controller import address  # noqa: PLC0415  # of no use to other commands
+
+    address.start_when_needed(_start_controller)
+
+
+def _start_controller() -> tuple[str, str]:
+    from actorc.controller.local import LocalController  # noqa: PLC0415  # few scripts need it
+
+    controller = LocalController()
+    atexit.register(controller.close)
+    return controller.address, controller.app_id
 
 
 def _provide_lucas() -> None:

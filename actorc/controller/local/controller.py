@@ -1,0 +1,129 @@
+"""A controller in a process of its own, that ends with this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
+
+from actorc.controller.errors import ControllerError
+
+from .options import DEFAULT_MAX_WORKERS, ControllerOptions, new_app_id
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_LAST: Final = 10.0
+"""Seconds that the controller has to end before it is killed."""
+
+
+_running: Final[WeakSet[LocalController]] = WeakSet()
+
+
+class LocalController:
+    """A running ignis controller on this machine, until `close` or the end of this process, however it comes about.
+
+    Functions run in worker processes of it, one for each venv name and replica; their output goes where this process's
+    standard error goes. Nothing is installed: workers have what this Python has.
+
+    Args:
+        app_ids: Applications it serves, each also with a dot and more behind it. None given: one that nobody guesses.
+        listen: ``HOST:PORT`` on loopback; port 0 finds one.
+        max_workers: How many worker processes there may be at a time.
+        path: What workers append to ``sys.path``; None: this process's.
+        cwd: The working directory of workers; None: this process's.
+        env: Variables for the controller and its workers, beside those of this process.
+
+    Attributes:
+        address: ``host:port``.
+        app_id: The first application it serves.
+        pid: Its process id.
+
+    Raises:
+        ValueError: An argument makes no sense, or the address is not on loopback or taken.
+        ControllerError: It did not start.
+    """
+
+    def __init__(
+        self,
+        app_ids: Sequence[str] = (),
+        *,
+        listen: str = "127.0.0.1:0",
+        max_workers: int = DEFAULT_MAX_WORKERS,
+        path: Sequence[str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        options = ControllerOptions(
+            app_ids=tuple(app_ids) or (new_app_id(),),
+            listen=listen,
+            max_workers=max_workers,
+            path=tuple(sys.path if path is None else path),
+            cwd=str(Path(cwd or ".").absolute()),
+        )
+        self.app_id = options.app_ids[0]
+        self._channel, theirs = socket.socketpair()
+        _running.add(self)
+        with theirs:
+            # elsewhere, "-m" would import modules of this directory; in its group, Ctrl-C would end it before us
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "actorc.controller.local"],
+                cwd="/",
+                env={**os.environ, **(env or {})},
+                stdin=theirs.fileno(),
+                stdout=2,  # what functions print must not mix with what this process does
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        try:
+            self.address = self._started(options)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End it with all its workers; return when it is gone. Calling it again does nothing."""
+        with suppress(OSError):  # closed already
+            self._channel.shutdown(socket.SHUT_RDWR)
+        self._channel.close()
+        try:
+            self._process.wait(_LAST)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _started(self, options: ControllerOptions) -> str:
+        with suppress(OSError):
+            self._channel.sendall(options.to_json().encode() + b"\n")
+        with suppress(OSError), self._channel.makefile("rb", buffering=0) as lines:
+            told: dict[str, Any] = json.loads(lines.readline() or b"{}")
+            if "address" in told:
+                return str(told["address"])
+            if "error" in told:
+                raise ValueError(told["error"])
+        raise ControllerError("the controller ended before it served; what it wrote to standard error says why")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _let_go() -> None:
+    """Leave the controllers to the process that was forked: they end with it, whatever it forks lives on."""
+    for each in _running:
+        each._channel.close()  # noqa: SLF001  # this module's own class
+
+
+os.register_at_fork(after_in_child=_let_go)

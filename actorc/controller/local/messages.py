@@ -1,0 +1,179 @@
+"""The messages of the controller: answers to its clients, and orders to workers with what these answer.
+
+All are written as parts, so that a value is never copied into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
+
+from .wire import Buffer, Parts, cut, nested, number_in, opening
+
+M = TypeVar("M", pb.Message, pb.WorkerMessage)
+
+MAX_MESSAGE_SIZE: Final = 512 << 20
+"""Bytes; what the platform accepts in both directions."""
+_LARGE: Final = 64 << 10
+"""Bytes from which a message is worth being cut."""
+
+_DATA: Final = pb.EncodedObject.DATA_FIELD_NUMBER
+_IN_ARGUMENT: Final = (
+    pb.Message.APPEND_ARG_FIELD_NUMBER,
+    pb.AppendArg.VALUE_FIELD_NUMBER,
+    pb.Data.ENCODED_FIELD_NUMBER,
+    _DATA,
+)
+_IN_RESULT: Final = (pb.WorkerMessage.RETURNED_FIELD_NUMBER, pb.Return.VALUE_FIELD_NUMBER, _DATA)
+_IN_CALL: Final = (
+    pb.WorkerMessage.EXECUTE_FIELD_NUMBER,
+    pb.Execute.ARGS_FIELD_NUMBER,
+    pb.Execute.ArgsEntry.VALUE_FIELD_NUMBER,
+    _DATA,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """An encoded value, where it was received."""
+
+    id: str
+    language: pb.Language.ValueType
+    data: Buffer
+
+    @property
+    def parts(self) -> Parts:
+        """It as an ``EncodedObject``."""
+        head = pb.EncodedObject(id=self.id, language=self.language).SerializeToString()
+        return head + opening(_DATA, len(self.data)), self.data
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Received(Generic[M]):
+    """A message and the large fields that are not in it."""
+
+    message: M
+    fields: list[memoryview] | None = None
+    """None if the message was not cut."""
+
+    def value(self, encoded: pb.EncodedObject) -> Value:
+        """Return a value of this message."""
+        data: Buffer = encoded.data
+        if self.fields is not None:
+            number = number_in(encoded.data)
+            data = self.fields[number - 1] if number else b""
+        return Value(encoded.id, encoded.language, data)
+
+
+def from_client(data: bytes) -> Received[pb.Message]:
+    """Read what a client sent."""
+    if len(data) < _LARGE:
+        return Received(pb.Message.FromString(data))
+    message, fields = cut(data, *_IN_ARGUMENT)
+    return Received(pb.Message.FromString(message), fields)
+
+
+def from_worker(frame: Buffer) -> Received[pb.WorkerMessage]:
+    """Read what a worker sent."""
+    return _of_worker(frame, _IN_RESULT)
+
+
+def from_controller(frame: Buffer) -> Received[pb.WorkerMessage]:
+    """Read, as a worker, what the controller sent."""
+    return _of_worker(frame, _IN_CALL)
+
+
+def _of_worker(frame: Buffer, path: tuple[int, ...]) -> Received[pb.WorkerMessage]:
+    if len(frame) < _LARGE:
+        return Received(pb.WorkerMessage.FromString(bytes(frame)))
+    message, fields = cut(frame, *path)
+    return Received(pb.WorkerMessage.FromString(message), fields)
+
+
+def ack(error: str = "") -> Parts:
+    """Answer a registration."""
+    return _to_client(pb.Message(type=pb.ACK, ack=pb.Ack(error=error)))
+
+
+def returned(session_id: str, instance_id: str, name: str, result: str) -> Parts:
+    """Say that a call is over, and under which id its result is held."""
+    value = pb.Data(type=pb.Data.OBJECT_REF, ref=pb.Flow(id=result))
+    command = pb.ReturnResult(session_id=session_id, instance_id=instance_id, name=name, value=value)
+    return _to_client(pb.Message(type=pb.BK_RETURN_RESULT, return_result=command))
+
+
+def failed(session_id: str, instance_id: str, name: str, error: str) -> Parts:
+    """Say that a call is over, and why it has no result."""
+    command = pb.ReturnResult(session_id=session_id, instance_id=instance_id, name=name, error=error)
+    return _to_client(pb.Message(type=pb.BK_RETURN_RESULT, return_result=command))
+
+
+def found(value: Value) -> Parts:
+    """Answer a request for an object."""
+    answer = pb.Message(type=pb.BK_RESPONSE_OBJECT, response_object=pb.ResponseObject(id=value.id))
+    within = (pb.Message.RESPONSE_OBJECT_FIELD_NUMBER, pb.ResponseObject.VALUE_FIELD_NUMBER)
+    # a reader merges the two occurrences of the answer
+    return answer.SerializeToString(), *nested(value.parts, *within)
+
+
+def missing(object_id: str, error: str) -> Parts:
+    """Answer a request for an object that is not there."""
+    answer = pb.ResponseObject(id=object_id, error=error)
+    return _to_client(pb.Message(type=pb.BK_RESPONSE_OBJECT, response_object=answer))
+
+
+def add_handler(venv: str, name: str, handler: bytes, language: pb.Language.ValueType) -> Parts:
+    """Give a worker a function."""
+    command = pb.AddHandler(name=name, handler=handler, language=language)
+    return _to_worker(pb.WorkerMessage(conn=venv, type=pb.R_ADD_HANDLER, add_handler=command))
+
+
+def remove_handler(venv: str, name: str) -> Parts:
+    """Take a function from a worker."""
+    command = pb.RemoveHandler(name=name)
+    return _to_worker(pb.WorkerMessage(conn=venv, type=pb.R_REMOVE_HANDLER, remove_handler=command))
+
+
+def execute(venv: str, call_id: str, name: str, args: Mapping[str, Value]) -> Parts:
+    """Let a worker call a function."""
+    order = pb.WorkerMessage(conn=venv, type=pb.R_EXECUTE, execute=pb.Execute(corr_id=call_id, name=name))
+    parts: Parts = (order.SerializeToString(),)
+    for param, value in args.items():
+        key = nested((param.encode(),), pb.Execute.ArgsEntry.KEY_FIELD_NUMBER)
+        entry = (*key, *nested(value.parts, pb.Execute.ArgsEntry.VALUE_FIELD_NUMBER))
+        parts += nested(entry, pb.WorkerMessage.EXECUTE_FIELD_NUMBER, pb.Execute.ARGS_FIELD_NUMBER)
+    return parts
+
+
+def leave(venv: str) -> Parts:
+    """Let a worker end."""
+    return _to_worker(pb.WorkerMessage(conn=venv, type=pb.R_EXIT, exit=pb.Exit()))
+
+
+def ready(venv: str) -> Parts:
+    """Say, as a worker, that orders may come."""
+    return _to_worker(pb.WorkerMessage(conn=venv, type=pb.D_READY, ready=pb.Ready()))
+
+
+def result(venv: str, call_id: str, value: Value) -> Parts:
+    """Say, as a worker, what a function returned."""
+    answer = pb.WorkerMessage(conn=venv, type=pb.D_RETURN, returned=pb.Return(corr_id=call_id))
+    within = (pb.WorkerMessage.RETURNED_FIELD_NUMBER, pb.Return.VALUE_FIELD_NUMBER)
+    return answer.SerializeToString(), *nested(value.parts, *within)
+
+
+def error(venv: str, call_id: str, text: str) -> Parts:
+    """Say, as a worker, why a function returned nothing."""
+    answer = pb.Return(corr_id=call_id, error=text)
+    return _to_worker(pb.WorkerMessage(conn=venv, type=pb.D_RETURN, returned=answer))
+
+
+def _to_client(message: pb.Message) -> Parts:
+    return (message.SerializeToString(),)
+
+
+def _to_worker(message: pb.WorkerMessage) -> Parts:
+    return (message.SerializeToString(),)

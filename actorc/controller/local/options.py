@@ -1,0 +1,81 @@
+"""How a controller runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sys
+from dataclasses import asdict, dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+DEFAULT_LISTEN: Final = "127.0.0.1:50051"
+DEFAULT_MAX_WORKERS: Final = 16
+
+_ADDRESS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerOptions:
+    """How a controller runs."""
+
+    app_ids: tuple[str, ...] = field(repr=False)
+    """Applications it serves: each id itself, and the id with a dot and more behind it."""
+    listen: str = DEFAULT_LISTEN
+    """Numeric ``HOST:PORT`` on loopback, or ``localhost:PORT``; port 0 finds one."""
+    max_workers: int = DEFAULT_MAX_WORKERS
+    """How many worker processes there may be at a time."""
+    path: tuple[str, ...] = field(default_factory=lambda: tuple(sys.path))
+    """What workers append to their ``sys.path``."""
+    cwd: str = field(default_factory=lambda: str(Path.cwd()))
+    """The working directory of workers."""
+
+    def __post_init__(self) -> None:
+        """Check what was given."""
+        if not self.app_ids or not all(self.app_ids):
+            raise ValueError("the controller has no application to serve; give it an id, which must not be empty")
+        if self.max_workers < 1:
+            raise ValueError(f"{self.max_workers} workers are too few; at least one is needed")
+        address_of(self.listen)
+
+    def to_json(self) -> str:
+        """Return the options as one line."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> ControllerOptions:
+        """Return the options that `to_json` wrote."""
+        given: dict[str, Any] = json.loads(line)
+        return cls(**given | {name: tuple(given[name]) for name in ("app_ids", "path")})
+
+
+def new_app_id() -> str:
+    """Return an application id that nobody guesses."""
+    return f"app-{secrets.token_urlsafe(24)}"
+
+
+def address_of(listen: str) -> str:
+    """Return a numeric address on loopback to bind to.
+
+    Raises:
+        ValueError: It is no address, or one that other machines reach.
+    """
+    match = _ADDRESS.fullmatch(listen)
+    if match is None or int(match["port"]) > 65535:
+        raise ValueError(f"{listen!r} is no address to listen on; give 'host:port' such as {DEFAULT_LISTEN!r}")
+    host = "127.0.0.1" if match["host"] == "localhost" else match["host"]
+    if not _is_loopback(host.strip("[]")):
+        raise ValueError(
+            f"{listen!r} is reachable from other machines, and whoever reaches a controller may run code; "
+            "listen on 127.0.0.1 or [::1]"
+        )
+    return f"{host}:{match['port']}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

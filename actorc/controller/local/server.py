@@ -1,0 +1,165 @@
+"""The gRPC face: who may open a session, and the messages of each to and from its `Application`."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final, NoReturn
+
+import grpc
+
+from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
+
+from . import messages
+from .application import Application, UnsupportedError
+from .messages import Received
+from .options import ControllerOptions, address_of
+from .pool import Pool
+from .wire import Parts
+from .workers import Surroundings, WorkerProcess
+
+log = logging.getLogger(__name__)
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", messages.MAX_MESSAGE_SIZE),
+    ("grpc.max_send_message_length", messages.MAX_MESSAGE_SIZE),
+    # else a second controller on the same port would share it silently
+    ("grpc.so_reuseport", 0),
+    # clients ping while calls run; gRPC's default takes a ping within five minutes for an attack
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+_PATIENCE: Final = 10.0
+"""Seconds in which a stream must have been registered; anybody on this machine can open one."""
+_LAST_WORDS: Final = 1.0
+"""Seconds in which clients must have been told that the controller ends."""
+
+
+class ControllerServer:
+    """A controller in this process, on the running event loop.
+
+    Args:
+        options: How it runs.
+    """
+
+    def __init__(self, options: ControllerOptions) -> None:
+        self._options = options
+        surroundings = Surroundings(path=options.path, cwd=options.cwd)
+        self._pool = Pool(
+            options.max_workers, lambda venv, on_return, on_end: WorkerProcess(venv, surroundings, on_return, on_end)
+        )
+        self._registered: set[str] = set()
+        self._sessions: set[asyncio.Task[None]] = set()
+        self._is_stopping = False
+        self._grpc = grpc.aio.server(options=_OPTIONS)
+        handler = grpc.stream_stream_rpc_method_handler(self._session, messages.from_client, b"".join)
+        self._grpc.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("controller.Service", {"Session": handler}),)
+        )
+
+    async def start(self) -> str:
+        """Bind and serve; return the address.
+
+        Raises:
+            ValueError: The port is taken or not allowed.
+        """
+        address = address_of(self._options.listen)
+        try:
+            port = self._grpc.add_insecure_port(address)
+        except RuntimeError as error:
+            raise ValueError(
+                f"the controller cannot listen on {address}, the port is taken or not allowed; "
+                "choose another, 0 finds one"
+            ) from error
+        await self._grpc.start()
+        return f"{address.rpartition(':')[0]}:{port}"
+
+    async def stop(self) -> None:
+        """End all sessions and all workers, at once."""
+        self._is_stopping = True
+        for session in self._sessions:
+            session.cancel()
+        await self._grpc.stop(_LAST_WORDS)
+        self._pool.stop()
+
+    async def _session(self, requests: AsyncIterator[Received[pb.Message]], context: Any) -> None:
+        app_id = await self._register(requests, context)
+        answers: asyncio.Queue[Parts] = asyncio.Queue()
+        answers.put_nowait(messages.ack())
+        application = Application(self._pool, answers.put_nowait)
+        writing = asyncio.create_task(_write(answers, context))
+        reading = asyncio.create_task(_read(requests, application))
+        self._sessions.add(reading)
+        try:
+            done, _ = await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()
+        except UnsupportedError as error:
+            log.warning("%s", error)
+            await context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the controller is ending")
+        finally:
+            self._sessions.discard(reading)
+            application.close()
+            reading.cancel()
+            writing.cancel()
+            self._registered.discard(app_id)
+
+    async def _register(self, requests: AsyncIterator[Received[pb.Message]], context: Any) -> str:
+        """Return the id of an application that may open a session now, or end the stream."""
+        try:
+            first = await asyncio.wait_for(anext(aiter(requests), None), _PATIENCE)
+        except asyncio.TimeoutError:
+            first = None
+        if first is None or first.message.type != pb.FR_REGISTER_REQUEST:
+            await _refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "a session begins with a registration")
+        app_id: str = first.message.register_request.application_id
+        if not is_served(app_id, self._options.app_ids):
+            await _refuse(context, grpc.StatusCode.PERMISSION_DENIED, _FOREIGN)
+        if app_id in self._registered:
+            await _refuse(context, grpc.StatusCode.ALREADY_EXISTS, _TAKEN)
+        self._registered.add(app_id)
+        return app_id
+
+
+def is_served(app_id: str, served: Sequence[str]) -> bool:
+    """Say whether an id is one of those served, or one of them with a dot and more behind it.
+
+    How long that takes says nothing about ids that are served.
+    """
+    given = app_id.encode()
+    matches = [_begins_with(given, each.encode()) for each in served]
+    return any(matches)
+
+
+def _begins_with(given: bytes, served: bytes) -> bool:
+    if len(given) == len(served):
+        return hmac.compare_digest(given, served)
+    return hmac.compare_digest(given[: len(served) + 1], served + b".")
+
+
+async def _read(requests: AsyncIterator[Received[pb.Message]], application: Application) -> None:
+    async for received in requests:
+        application.handle(received)
+
+
+async def _write(answers: asyncio.Queue[Parts], context: Any) -> None:
+    while True:
+        await context.write(await answers.get())
+
+
+async def _refuse(context: Any, code: grpc.StatusCode, reason: str) -> NoReturn:
+    await context.write(messages.ack(reason))
+    await context.abort(code, reason)
+    raise AssertionError("abort raises")
+
+
+_FOREIGN: Final = "this controller does not serve that application; give it the id with which it was started"
+_TAKEN: Final = "that application id is in use by another session; register under an id of its own"

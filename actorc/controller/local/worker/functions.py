@@ -1,0 +1,146 @@
+"""The functions of a worker: opened when they are first called, called, and what comes of it as a message."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import pickle
+import threading
+import traceback
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Final
+
+from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
+from actorc.controller import encoding
+from actorc.controller.local import messages
+from actorc.controller.local.messages import Received, Value
+from actorc.controller.local.wire import Parts
+
+_ENVELOPE: Final = 1 << 10
+"""Bytes around a value in a message, at most."""
+_OURS: Final = (__file__, encoding.__file__)
+
+
+class Handler:
+    """A function that came as a pickle, which is opened at the first call; a call that cannot open it fails."""
+
+    def __init__(self, command: pb.AddHandler) -> None:
+        self.name = command.name
+        self.language = command.language
+        self._pickled = command.handler
+        self._function: Callable[..., Any] | None = None
+        self._lock = threading.Lock()
+
+    def function(self) -> Callable[..., Any]:
+        """Return the function."""
+        with self._lock:
+            if self._function is None:
+                self._function = pickle.loads(self._pickled)  # noqa: S301  # running what clients send is its purpose
+                self._pickled = b""
+            return self._function
+
+    def encoded(self, value: Any) -> bytes:
+        """Return a result as it travels."""
+        data = json.dumps(value).encode() if self.language == pb.LANGUAGE_JSON else encoding.dumps(value)
+        if len(data) > messages.MAX_MESSAGE_SIZE - _ENVELOPE:
+            raise OverflowError(
+                f"{self.name!r} returned {len(data):,} bytes, and a message carries {messages.MAX_MESSAGE_SIZE:,}; "
+                "decorate it with @with_storage, which returns a reference to the value"
+            )
+        return data
+
+
+class Functions:
+    """Functions by name.
+
+    Args:
+        venv: The name of the worker's environment.
+    """
+
+    def __init__(self, venv: str) -> None:
+        self.venv = venv
+        self._handlers: dict[str, Handler] = {}
+
+    def add(self, command: pb.AddHandler) -> None:
+        """Take a function, in place of another one of that name."""
+        self._handlers[command.name] = Handler(command)
+
+    def remove(self, name: str) -> None:
+        """Drop a function; calls that run go on."""
+        self._handlers.pop(name, None)
+
+    def find(self, name: str) -> Handler | None:
+        """Return a function as it is now."""
+        return self._handlers.get(name)
+
+    def call(self, handler: Handler | None, received: Received[pb.WorkerMessage]) -> Parts:
+        """Call a function; return its result, or the error that it or anything around it raised, as a message."""
+        call_id = received.message.execute.corr_id
+        if handler is None:
+            return messages.error(self.venv, call_id, "the worker was not given the function")
+        try:
+            data = self._called(handler, received)
+        except BaseException as error:  # noqa: BLE001  # whatever ends a call, the worker lives on
+            return messages.error(self.venv, call_id, _told(error))
+        return messages.result(self.venv, call_id, Value(f"obj.{uuid.uuid4()}", handler.language, data))
+
+    def _called(self, handler: Handler, received: Received[pb.WorkerMessage]) -> bytes:
+        with _explained(f"the worker of venv {self.venv!r} could not load {handler.name!r}, {_IMPORTS}"):
+            function = handler.function()
+        with _explained(f"the worker of venv {self.venv!r} could not read an argument of {handler.name!r}, {_IMPORTS}"):
+            args = {name: _decoded(received.value(arg)) for name, arg in received.message.execute.args.items()}
+        value = function(**args)
+        if inspect.isgenerator(value):
+            value = list(value)
+        with _explained(f"the worker of venv {self.venv!r} could not send what {handler.name!r} returned"):
+            return handler.encoded(value)
+
+
+_IMPORTS: Final = "which must be able to import what that uses"
+
+
+class _Explained(Exception):  # noqa: N818  # never raised to anybody
+    """Something around a call failed."""
+
+    def __init__(self, explanation: str, cause: BaseException) -> None:
+        super().__init__(explanation)
+        self.cause = cause
+
+
+@contextmanager
+def _explained(explanation: str) -> Iterator[None]:
+    try:
+        yield
+    except BaseException as error:  # noqa: BLE001  # a module may exit when it is imported
+        raise _Explained(explanation, error) from None
+
+
+def _decoded(value: Value) -> Any:
+    data = value.data if value.language == encoding.PYTHON else bytes(value.data)
+    return encoding.decoded(encoding.Encoded(data=data, language=value.language))  # type: ignore[arg-type]
+
+
+def _told(error: BaseException) -> str:
+    """Return an error as it travels: its type and message, then the traceback of the user's part of the stack."""
+    explanation = ""
+    if isinstance(error, _Explained):
+        explanation, error = f"; {error}", error.cause
+    kind, trace = type(error), _users_part(error.__traceback__)
+    frames = "".join(traceback.format_exception(kind, error, trace))
+    return f"{kind.__name__}: {_text(error)}{explanation}" + (f"\n\n{frames.rstrip()}" if trace else "")
+
+
+def _users_part(trace: TracebackType | None) -> TracebackType | None:
+    while trace and trace.tb_frame.f_code.co_filename in _OURS:
+        trace = trace.tb_next
+    return trace
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # it is the user's method
+        return "its message cannot be shown"

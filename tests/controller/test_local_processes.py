@@ -1,0 +1,174 @@
+"""How the processes of the embedded controller begin and end, and what they leave behind: nothing."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from actorc.controller.local import LocalController
+
+pytestmark = pytest.mark.slow
+
+PATIENCE = 20
+
+
+def sleep_with_a_child():
+    subprocess.run(["sleep", "60"], check=False)
+
+
+@pytest.fixture
+def busy(connect):
+    """A controller with a worker in the middle of a call that has a child of its own."""
+    with LocalController(["app"]) as controller:
+        session = connect(controller.address)
+        session.register("app")
+        session.add(sleep_with_a_child)
+        session.start("sleep_with_a_child")
+        process = psutil.Process(controller.pid)
+        while len(process.children(recursive=True)) < 2:
+            time.sleep(0.01)
+        yield controller, process.children(recursive=True)
+
+
+def all_gone(processes):
+    return not psutil.wait_procs(processes, PATIENCE)[1]
+
+
+def test_nothing_outlives_a_controller_that_is_closed(busy):
+    controller, processes = busy
+    controller.close()
+
+    assert all_gone(processes)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_nothing_outlives_a_controller_that_is_ended(busy, number):
+    controller, processes = busy
+    os.kill(controller.pid, number)
+
+    assert all_gone(processes)
+
+
+def test_a_controller_ends_with_the_process_that_started_it():
+    code = """
+import os, sys
+from actorc.controller.local import LocalController
+controller = LocalController()
+print(controller.pid, flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as parent:
+        controller = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+
+    assert all_gone([controller])
+
+
+def test_a_controller_ends_though_what_its_process_forked_lives_on():
+    code = """
+import os, sys, time
+from actorc.controller.local import LocalController
+controller = LocalController()
+child = os.fork()
+if not child:
+    controller.close()
+    sys.stdin.read()
+    os._exit(0)
+print(controller.pid, child, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as parent:
+        controller, child = map(psutil.Process, map(int, parent.stdout.readline().split()))
+        before = controller.is_running(), child.is_running()
+        parent.kill()
+        ended = all_gone([controller])
+        survived = child.is_running()
+
+    assert before == (True, True)
+    assert (ended, survived) == (True, True)
+
+
+def test_a_session_that_ends_takes_its_idle_workers_along(connect):
+    with LocalController(["app"]) as controller:
+        session = connect(controller.address)
+        session.register("app")
+        session.add(lambda: None, name="pid", pickled=pickle.dumps(os.getpid))
+        worker = psutil.Process(session.call("pid"))
+        session.close()
+
+        assert all_gone([worker])
+
+
+def test_a_thousand_calls_leave_no_process_no_thread_and_no_descriptor(connect):
+    with LocalController(["app"]) as controller:
+        process = psutil.Process(controller.pid)
+        session = connect(controller.address)
+        session.register("app")
+        session.add(lambda x: x, name="same", replicas=4)
+
+        def run(name, calls):
+            for instance in range(calls):
+                session.start("same", f"{name}-{instance}", x=instance)
+            results = [session.result() for _ in range(calls)]
+            values = {session.value(each) for each in results}
+            for instance in range(calls):
+                session.done(f"{name}-{instance}")
+            return values
+
+        def present():
+            return [(each.pid, each.num_fds()) for each in [process, *process.children()]]
+
+        def threads():
+            return process.num_threads(), max(each.num_threads() for each in process.children())
+
+        run("warm", 100)
+        before = present(), threads()
+        values = run("real", 1000)
+
+        assert values == set(range(1000))
+        assert present() == before[0]
+        assert threads()[0] == before[1][0]
+        assert threads()[1] <= 3  # one reads, one runs, and one may be about to be idle
+
+
+def test_the_ids_a_controller_serves_are_on_no_command_line():
+    with LocalController(["a-secret-id"]) as controller:
+        process = psutil.Process(controller.pid)
+
+        assert "a-secret-id" not in str(process.cmdline()) + str(process.environ())
+        assert "a-secret-id" not in repr(controller)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"listen": "0.0.0.0:0"}, "is reachable from other machines"),
+        ({"listen": "[::]:0"}, "is reachable from other machines"),
+        ({"listen": "example.org:0"}, "is reachable from other machines"),
+        ({"listen": "here"}, "is no address to listen on"),
+        ({"listen": "127.0.0.1:99999"}, "is no address to listen on"),
+        ({"app_ids": [""]}, "has no application to serve"),
+        ({"max_workers": 0}, "0 workers are too few"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_started(arguments, said):
+    with pytest.raises(ValueError, match=said.replace("[", r"\[")):
+        LocalController(**arguments)
+
+
+def test_a_port_that_is_taken_is_named():
+    with LocalController() as first, pytest.raises(ValueError, match="the port is taken or not allowed"):
+        LocalController(listen=first.address)
+
+
+def test_every_name_of_loopback_will_do(connect):
+    for listen in ("localhost:0", "127.0.0.2:0"):
+        with LocalController(["app"], listen=listen) as controller:
+            assert connect(controller.address).register("app") == ""
