@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Final
+
+_LOOK: Final = 0.5
+"""Seconds after which the main thread lets Python run the handler of a signal that came just before it waited."""
 
 
 class Stopping:
@@ -25,4 +30,5 @@ class Stopping:
     def wait(self) -> None:
         """Return once `begin` was called."""
         while not self.begun:
-            self._wishes.get()
+            with suppress(Empty):
+                self._wishes.get(timeout=_LOOK)
