@@ -7,8 +7,11 @@ readers see one result, even of a function that never returns the same twice.
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
 from actorc.storage.errors import AlreadyExistsError, ObjectNotFoundError, PreconditionFailedError
@@ -19,6 +22,9 @@ from .storage import Storage
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 5
+
+_under_way: Final[dict[tuple[int, str, str, str], threading.Event]] = {}
+"""Who is making what, by process and record: a forked child has none of the threads that would end it."""
 
 
 class Memo:
@@ -37,6 +43,28 @@ class Memo:
         self._function = function
         self._age = age
         self._stale: str | None = None
+
+    @contextmanager
+    def making(self, *, patient: bool) -> Iterator[None]:
+        """Make sure that in the body the result is there to recall, if another thread was making it, unless it failed.
+
+        Args:
+            patient: Whether to wait for that thread. A step that another step waits for must not be, or two of them
+                could wait for each other.
+        """
+        done = threading.Event()
+        record = (os.getpid(), self._storage.store_name, self._storage.bucket, self._place)
+        first = _under_way.setdefault(record, done)
+        if first is not done:
+            if patient:
+                first.wait()
+            yield
+            return
+        try:
+            yield
+        finally:
+            del _under_way[record]
+            done.set()
 
     def recall(self) -> tuple[Any] | None:
         """Return the result that was kept, in a tuple of its own; None if there is none that can be used.

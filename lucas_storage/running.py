@@ -17,6 +17,8 @@ class StepScope:
     """Returns what tells this call from others: 64 hexadecimal digits over function, version and inputs.
 
     Raises `CacheKeyError` if an input has no canonical form."""
+    is_nested: bool = False
+    """Whether another step called it, and waits for it."""
 
 
 _run: ContextVar[str | None] = ContextVar("lucas_storage_run", default=None)

@@ -56,7 +56,11 @@ class Step:
         runtime = self._calling.runtime(args, kwargs)
         given = self._calling.by_name(args, kwargs) if runtime is None else None
         inputs: _Inputs = (lambda: given) if runtime is None else runtime.input
-        scope = running.StepScope(function=self._name, key=cache(lambda: self._key(inputs())))
+        scope = running.StepScope(
+            function=self._name,
+            key=cache(lambda: self._key(inputs())),
+            is_nested=running.step_scope() is not None,
+        )
         with scratch.step(), running.step(scope), runs.step(self._name, inputs) as note:
             out, reused = self._recalled_or_made(scope, lambda: self._called(runtime, given))
             if note is not None:
@@ -81,10 +85,11 @@ class Step:
         if key is None:
             return self._made(make), False
         memo = self._memo(key)
-        found = memo.recall()
-        if found is not None:
-            return records.travelling(found[0]), True
-        return records.travelling(memo.remember(boundary.refs_in(self._made(make)))), False
+        with memo.making(patient=not scope.is_nested):
+            found = memo.recall()
+            if found is not None:
+                return records.travelling(found[0]), True
+            return records.travelling(memo.remember(boundary.refs_in(self._made(make)))), False
 
     def _made(self, make: Callable[[], Any]) -> Any:
         return boundary.result(make(), self._result, self._policy, self._name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -10,7 +11,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -575,6 +579,78 @@ def test_whoever_comes_second_takes_over_what_was_kept(storage):
         return {"value": mine, "other": odd(x=x)["value"] if mine == "mine" else None}
 
     assert odd(x=1) == {"value": "theirs", "other": None}
+
+
+def called_at_once(*calls_to_make):
+    """Make calls on a thread each, with the settings in force, and return what they return."""
+    with ThreadPoolExecutor(len(calls_to_make)) as pool:
+        futures = [pool.submit(copy_context().run, call) for call in calls_to_make]
+        return [future.result(timeout=60) for future in futures]
+
+
+@pytest.fixture
+def together():
+    """Where two calls meet, unless one of them does not come for a while."""
+    barrier = threading.Barrier(2, timeout=0.2)
+
+    def meet():
+        with contextlib.suppress(threading.BrokenBarrierError):
+            barrier.wait()
+
+    return meet
+
+
+def test_of_equal_calls_at_the_same_time_one_runs(settings, together):
+    @with_storage(cache=True)
+    def slow(x):
+        calls.append(x)
+        together()
+        return os.urandom(10)
+
+    first, second = called_at_once(lambda: slow(x=1), lambda: slow(x=1))
+
+    assert calls == [1]
+    assert first == second
+
+
+def test_whoever_waits_for_a_call_that_fails_runs(settings, together):
+    @with_storage(cache=True)
+    def slow(x):
+        calls.append(x)
+        together()
+        if len(calls) == 1:
+            raise RuntimeError("the first one fails")
+        return x
+
+    def attempt():
+        try:
+            return slow(x=1)
+        except RuntimeError as error:
+            return str(error)
+
+    assert {1, "the first one fails"} == set(called_at_once(attempt, attempt))
+
+
+def test_steps_that_call_each_other_do_not_wait_for_each_other(settings):
+    both = threading.Barrier(2, timeout=30)
+    deep = threading.local()
+
+    def call_the_other(other):
+        if hasattr(deep, "yes"):
+            return "deep"
+        deep.yes = True
+        both.wait()
+        return other(x=1)
+
+    @with_storage(cache=True)
+    def ping(x):
+        return call_the_other(pong)
+
+    @with_storage(cache=True)
+    def pong(x):
+        return call_the_other(ping)
+
+    assert called_at_once(lambda: ping(x=1), lambda: pong(x=1)) == ["deep", "deep"]
 
 
 # Resuming
