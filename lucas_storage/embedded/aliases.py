@@ -6,15 +6,19 @@ import importlib.util
 import sys
 import warnings
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 
 EMBEDDED = __package__
+IMPORTABLE = Path(__file__).with_name("importable")
+"""Where a package called lucas lies that stands for the engine."""
 
 
 def install() -> bool:
     """Let `import lucas` mean the embedded engine, unless genuine Lucas is there.
 
     Every module of the engine is one object under both names, so `lucas.workflow.Lambda` is the class itself, and what
-    is pickled names `lucas_storage.embedded`. Calling it again changes nothing.
+    is pickled names `lucas_storage.embedded`. Children that `multiprocessing` starts anew import the engine as well, as
+    they take over the module path, which ends with a place where it is found. Calling it again changes nothing.
 
     Returns:
         True when `lucas` is the embedded engine now, False when genuine Lucas was found and left alone.
@@ -35,13 +39,16 @@ def install() -> bool:
             _stranger(found) + " It has been imported already, so the embedded engine cannot take its name."
         )
     # A directory of that name without code is no project.
-    if found is not None and found.has_location:
+    if found is not None and found.has_location and not _is_ours(found):
         warnings.warn(_stranger(found) + " The embedded engine is used instead.", stacklevel=2)
-    _alias()
+    alias()
     return True
 
 
-def _alias() -> None:
+def alias() -> None:
+    """Let `lucas` name the engine here, and in children that take over the module path."""
+    if str(IMPORTABLE) not in sys.path:
+        sys.path.append(str(IMPORTABLE))
     for name, module in list(sys.modules.items()):
         if name == EMBEDDED or name.startswith(f"{EMBEDDED}."):
             sys.modules["lucas" + name[len(EMBEDDED) :]] = module
@@ -53,6 +60,10 @@ def _find_spec() -> ModuleSpec | None:
     except ValueError:
         # Raised for a module made by hand; it has no files, and no genuine Lucas in them.
         return None
+
+
+def _is_ours(spec: ModuleSpec) -> bool:
+    return spec.origin is not None and IMPORTABLE in Path(spec.origin).parents
 
 
 def _is_genuine(spec: ModuleSpec) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 import lucas_storage.embedded
 
 if TYPE_CHECKING:
@@ -36,7 +38,8 @@ print(type(workflow).__name__, lucas.workflow is workflow, sys.modules["lucas.wo
 
 def test_every_module_has_both_names_and_is_one_object(fresh_python: Callable[..., str]) -> None:
     home = Path(lucas_storage.embedded.__file__).parent
-    names = {".".join(path.relative_to(home).with_suffix("").parts) for path in home.rglob("*.py")}
+    files = [path.relative_to(home) for path in home.rglob("*.py") if "importable" not in path.parts]
+    names = {".".join(path.with_suffix("").parts) for path in files}
     names = {name.removesuffix("__init__").rstrip(".") for name in names} - {""}
     code = f"""
 import sys, lucas
@@ -51,6 +54,29 @@ def test_installing_again_changes_nothing(fresh_python: Callable[..., str]) -> N
     code = "import lucas\nassert install() is True\nimport lucas as again\nprint(again is lucas)"
 
     assert fresh_python(INSTALL + code) == "True"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_child_that_is_started_anew_imports_the_engine_as_well(fresh_python: Callable[..., str], method: str) -> None:
+    code = f"""
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+with ProcessPoolExecutor(1, multiprocessing.get_context({method!r})) as pool:
+    print(pool.submit(eval, "__import__('lucas.workflow').__name__").result())
+    print(pool.submit(eval, "__import__('lucas_storage.embedded').embedded.install()").result())
+"""
+    assert fresh_python(INSTALL + code) == "lucas_storage.embedded\nTrue"
+
+
+def test_a_child_that_installs_the_engine_itself_is_not_warned(fresh_python: Callable[..., str]) -> None:
+    code = """
+import sys, without_lucas
+from lucas_storage.embedded import aliases
+sys.path.append(str(aliases.IMPORTABLE))
+print(aliases.install())
+"""
+    assert fresh_python(code) == "True"
 
 
 def test_pickles_name_the_embedded_engine(fresh_python: Callable[..., str]) -> None:
