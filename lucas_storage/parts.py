@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, TypeVar
 
 from .bodies import Body, EncodedBody
 from .formats.base import Encoded
@@ -34,7 +34,7 @@ class Parted(Protocol):
 class PartSender:
     """Stores parts, several at once, for one artifact. Leaving the ``with`` body by an exception gives up what waits.
 
-    Holds no more than `IN_FLIGHT` parts.
+    Holds no more than `IN_FLIGHT` parts, in memory that is used again for the next ones.
 
     Args:
         put: Stores one body under its digest, unless it is there.
@@ -42,7 +42,9 @@ class PartSender:
 
     def __init__(self, put: Callable[[Body], None]) -> None:
         self._put = put
-        self._slots = threading.Semaphore(IN_FLIGHT)
+        self._slots: SimpleQueue[bytearray | None] = SimpleQueue()
+        for _ in range(IN_FLIGHT):
+            self._slots.put(None)  # memory is made when somebody needs it
         self._pool = ThreadPoolExecutor(IN_FLIGHT, "lucas-storage-part")
         self._error: BaseException | None = None
 
@@ -60,17 +62,42 @@ class PartSender:
         Raises:
             StorageError: A part before it could not be stored.
         """
-        self._slots.acquire()
+        return self._pool.submit(self._send, encoded, self._slot())
+
+    def memory(self) -> bytearray:
+        """Return memory for a part, as soon as fewer than `IN_FLIGHT` are on their way; `submit_filled` takes it back.
+
+        Raises:
+            StorageError: A part before it could not be stored.
+        """
+        return self._slot() or bytearray(PART)
+
+    def submit_filled(self, memory: bytearray, size: int) -> Future[Part]:
+        """Begin to store the first `size` bytes of what `memory` returned, which is nobody else's from now on."""
+        return self._pool.submit(self._send, Encoded((memoryview(memory)[:size],)), memory)
+
+    def submit_file(self, file: BinaryIO) -> Iterator[Future[Part]]:
+        """Yield the parts of an open file, from where it stands to its end, as they begin to be stored."""
+        while True:
+            memory = self.memory()
+            size = file.readinto(memory)  # type: ignore[attr-defined]
+            if not size:
+                self._slots.put(memory)
+                return
+            yield self.submit_filled(memory, size)
+
+    def _slot(self) -> bytearray | None:
+        memory = self._slots.get()
         if self._error is not None:
-            self._slots.release()
+            self._slots.put(memory)
             raise self._error
-        return self._pool.submit(self._send, encoded)
+        return memory
 
     def send(self, pieces: Iterable[Encoded]) -> tuple[Part, ...]:
         """Store all parts and return them in order."""
         return stored([self.submit(piece) for piece in pieces])
 
-    def _send(self, encoded: Encoded) -> Part:
+    def _send(self, encoded: Encoded, memory: bytearray | None) -> Part:
         try:
             body = EncodedBody(encoded)
             self._put(body)
@@ -79,7 +106,7 @@ class PartSender:
             self._error = error
             raise
         finally:
-            self._slots.release()
+            self._slots.put(memory)
 
 
 def stored(parts: Iterable[Future[Part]]) -> tuple[Part, ...]:
@@ -127,30 +154,34 @@ def _joined(buffers: list[Buffer]) -> Encoded:
 class Cutter:
     """Cuts what comes piece by piece into parts, each a copy: whoever gives a piece may use its memory again."""
 
-    def __init__(self, send: Callable[[Encoded], Future[Part]]) -> None:
-        self._send = send
-        self._held = bytearray()
+    def __init__(self, parts: PartSender) -> None:
+        self._parts = parts
+        self._memory: bytearray | None = None
+        self._held = 0
         self._sent: list[Future[Part]] = []
 
     def add(self, piece: Buffer) -> None:
         """Take a piece of any length; sends what is complete."""
         view = memoryview(piece)
         while view:
-            taken = view[: PART - len(self._held)]
-            self._held += taken
+            if self._memory is None:
+                self._memory = self._parts.memory()
+            taken = view[: PART - self._held]
+            self._memory[self._held : self._held + len(taken)] = taken
+            self._held += len(taken)
             view = view[len(taken) :]
-            if len(self._held) == PART:
-                self._flush()
+            if self._held == PART:
+                self._flush(self._memory)
 
     def end(self) -> list[Future[Part]]:
         """Send what is left and return all parts."""
-        if self._held:
-            self._flush()
+        if self._memory is not None:
+            self._flush(self._memory)
         return self._sent
 
-    def _flush(self) -> None:
-        full, self._held = self._held, bytearray()
-        self._sent.append(self._send(Encoded((memoryview(full),))))
+    def _flush(self, memory: bytearray) -> None:
+        self._sent.append(self._parts.submit_filled(memory, self._held))
+        self._memory, self._held = None, 0
 
 
 def ahead(jobs: Iterable[Callable[[], T]]) -> Iterator[T]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError
+from actorc.storage.models import ObjectHead
 from actorc.storage.rules import MiB
 
 from .assembly import assemble
@@ -20,7 +22,7 @@ from .errors import ArtifactNotFoundError, DecodeError, DigestMismatchError, Uns
 from .formats.manifests import TREE
 from .manifest import WHOLE_MAX, Manifest, Part, TreeFile
 from .parts import ahead
-from .ranged import open_parts, open_ranged
+from .ranged import open_parts
 from .refs import ArtifactRef, is_filename
 from .streams import items_of, lines_of
 
@@ -124,7 +126,7 @@ class ArtifactReader:
         with self._explained(ref):
             key = key_of(prefix_of(ref.key, ref.digest), part.digest)
             data = self._blobs.read(ref.bucket, key, part.digest, part.size)
-        check_size(ref, len(data), part.size)
+        _check_size(ref, len(data), part.size)
         return data
 
     def pieces(self, ref: ArtifactRef) -> Iterator[bytes]:
@@ -141,7 +143,7 @@ class ArtifactReader:
             for piece in self._client.stream_object(ref.bucket, ref.key):
                 received += len(piece)
                 if received > ref.size:
-                    check_size(ref, received)
+                    _check_size(ref, received)
                 yield piece
 
     def chunks(self, ref: ArtifactRef) -> Iterator[bytes]:
@@ -174,10 +176,17 @@ class ArtifactReader:
             return lambda: path.open("rb")
         if ref.kind == "manifest":
             return partial(open_parts, self.manifest(ref).parts, partial(self.part, ref))
-        with self._explained(ref):
-            head = self._client.head_object(ref.bucket, ref.key)
-        check_size(ref, head["size"])
-        return partial(open_ranged, self._client, ref.bucket, ref.key, size=ref.size, etag=head["etag"])
+        head = self._head(ref)
+        opened = partial(self._client.open_object, ref.bucket, ref.key, if_match=head["etag"])
+        return cast("Callable[[], BinaryIO]", opened)
+
+    def stored_at(self, ref: ArtifactRef) -> datetime:
+        """Return when an artifact was stored, aware, UTC.
+
+        Raises:
+            ArtifactNotFoundError: The store does not hold it any more.
+        """
+        return self._head(ref)["last_modified"]
 
     def verify(self, ref: ArtifactRef) -> None:
         """Read everything from the store, not from the cache, and compare it with the reference."""
@@ -189,9 +198,16 @@ class ArtifactReader:
         for piece in self.pieces(ref):
             running.update(piece)
             size += len(piece)
-        check_size(ref, size)
+        _check_size(ref, size)
         if ref.digest not in (None, "sha256:" + running.hexdigest()):
             raise DigestMismatchError("the stored bytes do not match their digest; store the value again", ref=ref)
+
+    def _head(self, ref: ArtifactRef) -> ObjectHead:
+        with self._explained(ref):
+            head = self._client.head_object(ref.bucket, ref.key)
+        if ref.kind != "manifest":
+            _check_size(ref, head["size"])
+        return head
 
     def _file_manifest(self, ref: ArtifactRef) -> Manifest:
         if ref.format == TREE:
@@ -202,7 +218,7 @@ class ArtifactReader:
         return ahead(partial(self.part, ref, part) for part in parts)
 
 
-def check_size(ref: ArtifactRef, size: int, expected: int | None = None) -> None:
+def _check_size(ref: ArtifactRef, size: int, expected: int | None = None) -> None:
     """Make sure that the store gave as many bytes as the reference promises, or as `expected`.
 
     Raises:

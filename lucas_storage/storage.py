@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import NetworkError, NotFoundError
 
-from . import running, scratch, settings, signing
-from .blobs import Blobs, key_of
-from .bodies import Body, EncodedBody
-from .cache import Cache, size_of
-from .errors import ArtifactNotFoundError, DigestMismatchError, NoFormatError, UnsupportedError
+from . import scratch, settings
+from .blobs import Blobs
+from .bodies import Body
+from .cache import Cache
+from .errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
 from .formats import format_by_id
-from .formats.base import Encoded, Format
+from .formats.base import Format
 from .formats.manifests import TREE
-from .manifest import WHOLE_MAX, Manifest
-from .parts import Parted, PartSender
-from .reading import ArtifactReader, check_size
-from .refs import ArtifactRef, Kind
+from .manifest import Manifest
+from .parts import Parted
+from .reading import ArtifactReader
+from .refs import ArtifactRef
+from .writing import ArtifactWriter
 
 if TYPE_CHECKING:
     from .checkpoints import Checkpoint
@@ -45,8 +46,6 @@ _OF_A_HANDLE: Final = (
     "grace",
 )
 """Settings that a handle keeps; with others it is another one."""
-_PART_TYPE: Final = "application/octet-stream"
-_MANIFEST_TYPE: Final = "application/vnd.lucas.manifest+json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,12 +182,7 @@ class Storage(StorageClient):
         parsed = ArtifactRef.parse(ref)
         stored_at = None
         if parsed.inline is None:
-            holder = self._holder(parsed)
-            with holder.explained(parsed):
-                head = holder.head_object(parsed.bucket, parsed.key)
-            if parsed.kind != "manifest":
-                check_size(parsed, head["size"])
-            stored_at = head["last_modified"]
+            stored_at = self._reader_of(parsed).stored_at(parsed)
         return ArtifactStat(size=parsed.size, format=parsed.format, digest=parsed.digest, stored_at=stored_at)
 
     def verify(self, ref: object) -> None:
@@ -263,7 +257,7 @@ class Storage(StorageClient):
 
         To be called by the process that encoded them, and by no other.
         """
-        return self._kept(body, form, filename, "blob", body.size)
+        return self._artifact_writer.keep(body, form, filename)
 
     def keep_parts(self, parted: Parted, form: Format, filename: str | None = None) -> ArtifactRef:
         """Store what is too large or too long for one object, in parts, and return a reference to its manifest.
@@ -271,36 +265,7 @@ class Storage(StorageClient):
         Parts are sent while the rest is made; those that are there already are not sent again. The manifest comes
         last, so no reference leads to half of something.
         """
-        with PartSender(self._put_part) as parts:
-            manifest = parted.send(parts)
-        body = EncodedBody(Encoded((manifest.encode(),)))
-        if body.size > WHOLE_MAX:
-            raise NoFormatError("an artifact has too many parts for one reference; divide it into several")
-        return self._kept(body, form, filename, "manifest", manifest.size)
-
-    def _kept(self, body: Body, form: Format, filename: str | None, kind: Kind, size: int) -> ArtifactRef:
-        ref = self._ref(body.digest, kind, size, form, filename)
-        ref = ref if form.safe else signing.sign(ref, self._settings.signing_keys)
-        with self.explained(None):
-            self._blobs.put(ref.bucket, ref.key, body, form.content_type if kind == "blob" else _MANIFEST_TYPE)
-        return ref
-
-    def _ref(self, digest: str, kind: Kind, size: int, form: Format, filename: str | None) -> ArtifactRef:
-        return ArtifactRef(
-            store=self.store_name,
-            bucket=self.bucket,
-            key=key_of(self._settings.prefix.value, digest),
-            digest=digest,
-            size=size,
-            format=form.id,
-            kind=kind,
-            filename=filename,
-            run=running.run_id(),
-        )
-
-    def _put_part(self, body: Body) -> None:
-        with self.explained(None):
-            self._blobs.put(self.bucket, key_of(self._settings.prefix.value, body.digest), body, _PART_TYPE)
+        return self._artifact_writer.keep_parts(parted, form, filename)
 
     def known(self, path: Path, form: Format, filename: str | None) -> ArtifactRef | None:
         """Return a reference to what a path of the cache is a copy of, if this store still holds it.
@@ -310,15 +275,7 @@ class Storage(StorageClient):
             form: What the reference says it is.
             filename: Name for those who ask for a path.
         """
-        found = self._cache.address_of(path)
-        if found is None:
-            return None
-        address, content = found
-        algorithm, _, value = address.partition(":")
-        kind: Kind = "manifest" if algorithm == "manifest" else "blob"
-        ref = self._ref(f"sha256:{value}", kind, size_of(content), form, filename)
-        with self.explained(None):
-            return ref if self._blobs.is_fresh(ref.bucket, ref.key) else None
+        return self._artifact_writer.known(path, form, filename)
 
     def manifest(self, ref: ArtifactRef) -> Manifest:
         """Return what an artifact of kind ``manifest`` consists of."""
@@ -355,6 +312,10 @@ class Storage(StorageClient):
     @cached_property
     def _artifact_reader(self) -> ArtifactReader:
         return ArtifactReader(self, self._blobs, lambda: self._cache, self.explained)
+
+    @cached_property
+    def _artifact_writer(self) -> ArtifactWriter:
+        return ArtifactWriter(self._blobs, self._settings, lambda: self._cache, lambda: self.explained(None))
 
     @property
     def _cache(self) -> Cache:

@@ -39,7 +39,7 @@ class ByteStream:
         Raises:
             TypeError: It gave something else than bytes.
         """
-        data, lengths = Cutter(parts.submit), Cutter(parts.submit)
+        data, lengths = Cutter(parts), Cutter(parts)
         for piece in checked(self._pieces):
             data.add(piece)
             if self._items:

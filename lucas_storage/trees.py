@@ -11,8 +11,7 @@ from typing import Final
 
 from .bodies import check_steady, fingerprint
 from .errors import NoFormatError
-from .formats.base import Encoded
-from .manifest import PART, Manifest, Part, TreeFile
+from .manifest import Manifest, Part, TreeFile
 from .parts import PartSender, stored
 from .refs import is_filename
 
@@ -101,6 +100,6 @@ def _check(entry: os.DirEntry[str], path: str) -> None:
 def _sent(path: Path, parts: PartSender) -> list[Future[Part]]:
     before = fingerprint(path)
     with path.open("rb") as file:
-        sent = [parts.submit(Encoded((piece,))) for piece in iter(lambda: file.read(PART), b"")]
+        sent = list(parts.submit_file(file))
     check_steady(path, before)
     return sent

@@ -41,7 +41,7 @@ DATA = bytes(n * 7 % 251 for n in range(SIZE))
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Parts of 4 KiB, so that small data has many."""
-    for module in ("parts", "trees", "outlet"):
+    for module in ("parts", "outlet"):
         monkeypatch.setattr(f"lucas_storage.{module}.PART", PART)
     for module in ("outlet", "reading"):
         monkeypatch.setattr(f"lucas_storage.{module}.WHOLE_MAX", WHOLE)

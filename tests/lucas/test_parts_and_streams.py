@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from lucas_storage.errors import DecodeError
 from lucas_storage.formats.base import Encoded
 from lucas_storage.manifest import PART
-from lucas_storage.parts import IN_FLIGHT, Cutter, PartSender, ahead, cut
+from lucas_storage.parts import IN_FLIGHT, Cutter, PartSender, ahead, cut, stored
 from lucas_storage.streams import ByteStream, items_of, lines_of
 
 
@@ -20,6 +21,7 @@ class Memory:
 
     def __init__(self, fail_at=None):
         self.blobs = {}
+        self.buffers = {}
         self.fail_at = fail_at
         self.calls = 0
         self.most = 0
@@ -34,6 +36,7 @@ class Memory:
             self._now += 1
             self.most = max(self.most, self._now)
         data = bytes(body._encoded)
+        self.buffers.update((id(part.obj), part.obj) for part in body._encoded.parts if isinstance(part, memoryview))
         with self._lock:
             self._now -= 1
             self.blobs[body.digest] = data
@@ -75,7 +78,7 @@ def test_small_buffers_share_a_part():
 def test_a_cutter_copies_what_it_is_given():
     memory, buffer = Memory(), bytearray(b"abc")
     with PartSender(memory.put) as parts:
-        cutter = Cutter(parts.submit)
+        cutter = Cutter(parts)
         cutter.add(buffer)
         buffer[:] = b"xyz"
         cutter.end()
@@ -90,6 +93,18 @@ def test_no_more_parts_are_on_their_way_than_allowed():
 
     assert memory.read(made) == [bytes([n]) * 1000 for n in range(50)]
     assert memory.most <= IN_FLIGHT
+
+
+def test_the_memory_of_a_part_that_is_stored_is_used_again(tmp_path):
+    data = os.urandom(2 * IN_FLIGHT * PART + 7)
+    (tmp_path / "file").write_bytes(data)
+    memory = Memory()
+
+    with PartSender(memory.put) as parts, (tmp_path / "file").open("rb") as file:
+        made = stored(parts.submit_file(file))
+
+    assert b"".join(memory.read(made)) == data
+    assert len(memory.buffers) <= IN_FLIGHT
 
 
 def test_a_failure_ends_the_sending_and_the_source():

@@ -54,7 +54,7 @@ def planted(storage, canary):
     blob = storage.put(raw)
     part = Part(digest=body.digest, size=body.size, crc32c=f"{body.crc32c():08x}")
     text = EncodedBody(Encoded((Manifest(parts=(part,)).encode(),)))
-    manifest = storage._kept(text, format_by_id("bytes@1"), None, "manifest", body.size)
+    manifest = replace(storage.keep(text, format_by_id("bytes@1")), kind="manifest", size=body.size)
     storage.put_object(storage.bucket, "mine/unpinned", raw)
     refs = {
         "blob": blob,

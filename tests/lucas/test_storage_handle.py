@@ -18,7 +18,8 @@ from actorc.storage import NetworkError, NotFoundError, StorageClient
 from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, storage_context, with_storage
 from lucas_storage.errors import ArtifactNotFoundError, DecodeError, DigestMismatchError, UnknownStoreError
-from lucas_storage.storage import WHOLE_MAX, storage_for
+from lucas_storage.manifest import WHOLE_MAX
+from lucas_storage.storage import storage_for
 
 DATA = b"0123456789" * 10_000
 
