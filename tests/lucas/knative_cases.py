@@ -98,7 +98,15 @@ def summed(wf):
     return wf.call("total", {"x": wf.call("make", {"n": wf.input()["n"]})})
 
 
-HANDLERS = {item._config["name"]: create_handler(item) for item in (make, total, some_bytes, remember, through, tell)}
+FUNCTIONS = {
+    "make": make,
+    "total": total,
+    "some_bytes": some_bytes,
+    "remember": remember,
+    "through": through,
+    "tell": tell,
+}
+HANDLERS = {name: create_handler(item) for name, item in FUNCTIONS.items()}
 http = worker.app.test_client()
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grpc
 import pytest
 
 import lucas_storage
@@ -124,8 +125,13 @@ def master(server, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        yield f"127.0.0.1:{port}"
-        process.kill()
+        try:
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                # a client that comes before the master listens waits for ever
+                grpc.channel_ready_future(channel).result(timeout=60)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.kill()
 
 
 @pytest.mark.slow
