@@ -1,6 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LUCAS_COMMIT := c5c1f50
+PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-all check protos bench setup lucas
@@ -15,9 +16,13 @@ demo: $(BIN)/python ## Run the main job: a workflow over weather data, reference
 	$(BIN)/pip install --quiet -e ".[examples]"
 	$(BIN)/lucas-storage run examples/weather.py
 
-test: $(BIN)/python ## Run all tests
+test: $(BIN)/python ## Run the quick tests, which is all but a few
 	$(BIN)/pip install --quiet -e ".[test]"
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
+
+test-all: $(BIN)/python ## Run all tests, each at its full size
+	$(BIN)/pip install --quiet -e ".[test]"
+	$(BIN)/pytest --thorough $(PARALLEL)
 
 setup: $(BIN)/python ## Install everything a contributor needs
 	$(BIN)/pip install --quiet -e ".[dev]"

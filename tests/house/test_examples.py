@@ -30,6 +30,7 @@ SAYS = {
 }
 NOTES = {"resume.py": "lucas-storage: 3 of 5 steps reused (highs, smooth), 2 executed\n"}
 """What is said on standard error."""
+LONG = ["larger_than_memory.py"]
 WITHOUT_LUCAS = ["big_files.py", "put_and_get.py"]
 
 pytestmark = pytest.mark.slow
@@ -56,7 +57,9 @@ def test_every_example_is_known_here():
     assert {path.name for path in EXAMPLES.glob("*.py")} == SAYS.keys()
 
 
-@pytest.mark.parametrize("name", SAYS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.thorough] if name in LONG else []) for name in SAYS]
+)
 def test_an_example_runs_on_a_machine_with_nothing_on_it(folder, name):
     ran = run(folder, "-m", "lucas_storage.cli", "run", f"examples/{name}")
 
@@ -82,6 +85,7 @@ def test_the_chart_of_the_weather_is_a_picture_where_it_says(folder):
     assert chart.stat().st_size > 50_000
 
 
+@pytest.mark.thorough
 def test_the_weather_is_the_same_the_second_time(folder):
     first = run(folder, "-m", "lucas_storage.cli", "run", "examples/weather.py")
     second = run(folder, "-m", "lucas_storage.cli", "run", "examples/weather.py")

@@ -48,7 +48,7 @@ def address(tmp_path):
         server.stdin.close()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_client_made_of_the_proto_alone_can_use_the_service(tmp_path, stranger, address):
     generated = tmp_path / "generated"
     generated.mkdir()

@@ -17,7 +17,7 @@ def generated(root):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_committed_generated_code_is_what_the_protos_give(tmp_path):
     runpy.run_path(str(ROOT / "protos" / "generate.py"))["generate"](tmp_path)
 

@@ -1,7 +1,8 @@
 """Runs one scenario again and again and dies in it: before and after its first disk call, its second, and so on.
 
-Usage: crash_child.py ROOT SCENARIO. Every attempt has a data directory below ROOT and, beside it, a journal of what
-was tried and what was acknowledged; a fork dies as abruptly as a killed process and needs no interpreter start.
+Usage: crash_child.py ROOT SCENARIO STEP, where a STEP of 3 stands for every third call. Every attempt has a data
+directory below ROOT and, beside it, a journal of what was tried and what was acknowledged; a fork dies as abruptly as a
+killed process and needs no interpreter start.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import count
 from pathlib import Path
 
 from actorc.storage._checksum import crc32c
@@ -238,15 +240,15 @@ def attempt(scenario, directory, call, moment):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main(root, name):
+def main(root, name, step):
     scenario = {one.__name__: one for one in SCENARIOS}[name]
-    call, codes = 0, [DIED]
-    while DIED in codes:
-        call += 1
+    for number, call in enumerate(count(1, int(step)), 1):
         codes = [attempt(scenario, Path(root, f"{call:03}-{moment}"), call, moment) for moment in ("before", "after")]
         if 1 in codes:
             sys.exit(1)
-    print(call)
+        if DIED not in codes:
+            print(number)
+            return
 
 
 main(*sys.argv[1:])

@@ -49,8 +49,9 @@ SCENARIOS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_kill_at_any_disk_call_loses_nothing(tmp_path, open_local, put, get, scenario):
-    done = subprocess.run([sys.executable, CHILD, tmp_path, scenario], capture_output=True, text=True, check=False)
+def test_a_kill_at_any_disk_call_loses_nothing(tmp_path, open_local, put, get, scenario, thorough):
+    command = [sys.executable, CHILD, tmp_path, scenario, "1" if thorough else "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
     deaths = 0

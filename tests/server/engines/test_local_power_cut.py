@@ -186,11 +186,11 @@ def story(engine, put, assemble, recording):
     engine.sweep()
 
 
-def policies(seed):
-    """Nothing unsynced survives; all of it does; three times some of it."""
+def policies(seed, times):
+    """Nothing unsynced survives; all of it does; so many times some of it."""
     yield "lost", lambda: False
     yield "kept", lambda: True
-    for number in range(3):
+    for number in range(times):
         some = random.Random(f"{seed} {number}")
         yield f"some {number}", lambda some=some: some.random() < 0.5
 
@@ -205,7 +205,7 @@ def present(engine, get, key):
 
 
 @pytest.mark.slow
-def test_a_power_cut_at_any_moment_loses_nothing(tmp_path, open_local, put, assemble, get, recording):
+def test_a_power_cut_at_any_moment_loses_nothing(tmp_path, open_local, put, assemble, get, recording, thorough):
     base = tmp_path / "data"
     recording.database = base / "meta" / "meta.db"
     engine = open_local(fsops=recording)
@@ -225,7 +225,7 @@ def test_a_power_cut_at_any_moment_loses_nothing(tmp_path, open_local, put, asse
             (database,) = args
         else:
             medium.apply(operation, *args)
-        for policy, choose in policies(number):
+        for policy, choose in policies(number, times=3 if thorough else 1):
             copy = tmp_path / "copy"
             medium.leave(base, copy, choose)
             (copy / "meta").mkdir()

@@ -220,7 +220,7 @@ def test_garbage_that_is_being_read_does_not_hold_up_the_rest(local, put, assemb
 
 
 @pytest.mark.slow
-def test_readers_and_a_sweep_that_race_never_meet_half_an_object(open_local, assemble, get):
+def test_readers_and_a_sweep_that_race_never_meet_half_an_object(open_local, assemble, get, thorough):
     engine = open_local(sweep_interval=0.0005)
     engine.create_bucket("bucket")
     versions = [bytes([number]) * (LARGE * 3) for number in range(4)]
@@ -238,7 +238,7 @@ def test_readers_and_a_sweep_that_race_never_meet_half_an_object(open_local, ass
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
-    for _ in range(25):
+    for _ in range(25 if thorough else 5):
         for data in versions:
             assemble(engine, "key", [data[:LARGE], data[LARGE : 2 * LARGE], data[2 * LARGE :]])
         engine.delete("bucket", "key")
