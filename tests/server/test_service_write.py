@@ -239,12 +239,15 @@ def test_aborted_uploads_leave_neither_threads_nor_files(tmp_path, frames, conne
 
         for number in range(200):
             abort_after(raw, frames, accepted=bool(number % 2))
-        for _ in range(20):
-            raw.put("bucket", "key", b"data")
         _, error = refused(raw, "HeadObject", pb.HeadObjectRequest(bucket="bucket", key="aborted"))
-        after = process.num_threads(), process.num_fds()
+
+        def is_settled():
+            raw.put("bucket", "key", b"data")
+            return process.num_threads() <= before[0] + 2 and process.num_fds() <= before[1] + 2
+
+        # the server learns of a cancelled call when it gets to it, which takes a busy machine a while
+        settled = any(is_settled() for _ in range(2000))
 
     assert ObjectNotFoundError is type(error)
-    assert after[0] <= before[0] + 2
-    assert after[1] <= before[1] + 2
+    assert settled
     assert [path for path in (tmp_path / "staging").rglob("*") if path.is_file()] == []
