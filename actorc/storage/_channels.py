@@ -13,7 +13,7 @@ import grpc
 
 from ._tls import read_pem
 from .config import ClientOptions
-from .errors import DeadlineExceededError, StorageError
+from .errors import NetworkError, StorageError
 from .rules import MAX_MESSAGE_SIZE
 
 _MAX_CONNECTIONS: Final = 4
@@ -23,8 +23,6 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
     ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
     ("grpc.enable_retries", 0),
-    # a dead peer is noticed during an idle transfer; the server permits pings this often
-    ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     # a restarted server is found again within a retry, not after gRPC's default of up to two minutes
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -34,16 +32,29 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.use_local_subchannel_pool", 1),
 )
 
+# a dead peer is noticed during an idle transfer; the server permits pings this often
+_THE_ONLY_ONE: Final = (("grpc.keepalive_time_ms", 30_000),)
+_ONE_OF_SEVERAL: Final = (
+    # it is left after 24 seconds, while a call still has time for the next one
+    ("grpc.keepalive_time_ms", 12_000),
+    ("grpc.http2.ping_timeout_ms", 12_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
 
 class Channels:
     """A pool of channels to one server. Safe to use from many threads and after a fork.
 
     Args:
-        options: Where the server is.
+        options: How servers are reached.
+        endpoint: Where this one is, ``host:port``.
     """
 
-    def __init__(self, options: ClientOptions) -> None:
+    def __init__(self, options: ClientOptions, endpoint: str) -> None:
         self._options = options
+        self._endpoint = endpoint
+        # who returns to a server after others is not to wait for gRPC's own next try
+        self._useless = {"DEADLINE_EXCEEDED", "UNAVAILABLE"} if len(options.endpoints) > 1 else {"DEADLINE_EXCEEDED"}
         self._closed = False
         self._forget()
         _living.add(self)
@@ -56,14 +67,18 @@ class Channels:
     def one(self, *, streams: bool = False) -> Iterator[grpc.Channel]:
         """Offer the channel with the fewest streams; one on which something waited in vain is not offered again.
 
+        With several servers, neither is one that led nowhere.
+
         Args:
             streams: Whether a stream is to run on it: a new connection is opened while all others have one.
         """
         channel = self._take(streams)
         try:
             yield channel
-        except (grpc.RpcError, DeadlineExceededError) as error:
-            if _timed_out(error):
+        except (grpc.RpcError, NetworkError) as error:
+            if self._closed:
+                raise _closed() from error
+            if _status(error) in self._useless:
                 self._abandon(channel)
             raise
         finally:
@@ -72,10 +87,10 @@ class Channels:
     def _take(self, streams: bool) -> grpc.Channel:
         with self._lock:
             if self._closed:
-                raise StorageError("this client is closed; make a new one", code="Closed")
+                raise _closed()
             channel = min(self._streams, key=self._streams.__getitem__, default=None)
             if channel is None or (streams and self._streams[channel] and len(self._streams) < _MAX_CONNECTIONS):
-                channel = _connect(self._options)
+                channel = _connect(self._options, self._endpoint)
                 self._streams[channel] = 0
             self._streams[channel] += streams
             return channel
@@ -86,7 +101,7 @@ class Channels:
                 self._streams[channel] -= streams
 
     def _abandon(self, channel: grpc.Channel) -> None:
-        """Let later calls open a new connection, this one may have stalled; calls under way go on over the old one."""
+        """Let later calls open a new connection; calls under way go on over the old one, which may have stalled."""
         with self._lock:
             self._streams.pop(channel, None)
 
@@ -104,18 +119,23 @@ class Channels:
         self._forget()
 
 
-def _timed_out(error: Exception) -> bool:
-    if isinstance(error, grpc.Call):
-        return error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    return isinstance(error, DeadlineExceededError)
+def _closed() -> StorageError:
+    return StorageError("this client is closed; make a new one", code="Closed")
 
 
-def _connect(options: ClientOptions) -> grpc.Channel:
+def _status(error: grpc.RpcError | NetworkError) -> str:
+    if isinstance(error, NetworkError):
+        return error.status
+    return error.code().name if isinstance(error, grpc.Call) else ""
+
+
+def _connect(options: ClientOptions, endpoint: str) -> grpc.Channel:
+    settings = (*_CHANNEL_OPTIONS, *(_THE_ONLY_ONE if len(options.endpoints) == 1 else _ONE_OF_SEVERAL))
     if options.use_ssl:
         pem = read_pem(ca=options.ca_file, certificate=options.cert_file, key=options.key_file)
         credentials = grpc.ssl_channel_credentials(pem.ca, pem.key, pem.certificate)
-        return grpc.secure_channel(options.endpoint, credentials, _CHANNEL_OPTIONS)
-    return grpc.insecure_channel(options.endpoint, _CHANNEL_OPTIONS)
+        return grpc.secure_channel(endpoint, credentials, settings)
+    return grpc.insecure_channel(endpoint, settings)
 
 
 _living: weakref.WeakSet[Channels] = weakref.WeakSet()

@@ -33,7 +33,7 @@ class RemoteStore(RemoteUploads):
     def __init__(self, options: ClientOptions, retry: RetryPolicy) -> None:
         self._rpc = Rpc(options, retry)
         self.endpoint = options.endpoint
-        """The server's ``host:port``."""
+        """``host:port``, or several with commas between them."""
 
     def server_info(self, timeout: float | None = None) -> ServerInfo:
         """Ask for limits and capabilities."""

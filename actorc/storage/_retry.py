@@ -25,12 +25,29 @@ class RetryPolicy:
     """Seconds; a server that asks for longer is not waited for."""
 
     def pause(
-        self, error: StorageError, failures: int, *, reached: bool, jitter: Callable[[], float] = random.random
+        self,
+        error: StorageError,
+        failures: int,
+        *,
+        reached: bool,
+        elsewhere: bool = False,
+        jitter: Callable[[], float] = random.random,
     ) -> float | None:
-        """Return the seconds to wait after the `failures`-th failure in a row, or None to give up."""
+        """Return the seconds to wait after the `failures`-th failure in a row, or None to give up.
+
+        Args:
+            error: What failed.
+            failures: How often in a row.
+            reached: Whether a server was ever reached.
+            elsewhere: Whether the next attempt goes to a server that has not failed: what one asks for is not asked
+                of another.
+            jitter: Returns a number from 0 to 1.
+        """
         limit = self.attempts if reached else min(self.attempts, self.unreached_attempts)
         if not error.retryable or failures >= limit:
             return None
+        if elsewhere:
+            return 0.0
         wait = min(self.cap, self.base * 2.0 ** (failures - 1)) * jitter()
         if error.retry_after is None:
             return wait

@@ -1,4 +1,4 @@
-"""The attempts of one logical call: their deadline, their metadata, and the pauses between them."""
+"""The attempts of one logical call: where they go, their deadline, their metadata, and the pauses between them."""
 
 from __future__ import annotations
 
@@ -7,24 +7,43 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from . import _cancel, _wire
 from ._auth import Metadata
+from ._endpoints import Endpoints
 from ._retry import RetryPolicy
-from .errors import InvalidParameterError, StorageError
+from .config import ClientOptions
+from .errors import InvalidParameterError, NetworkError, StorageError
 
 log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())  # a library prints nothing of its own accord
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt."""
+
+    endpoint: str
+    """Where it goes."""
+    metadata: Metadata
+    """What is sent with it."""
+    left: float | None
+    """Seconds left for it; None for no limit."""
+
+
 class Rounds:
     """Offers attempts until one succeeds, the policy gives up, or the time is over.
 
+    A server that cannot be reached, or takes no more calls, is left for the next one, at once if that has not failed
+    this call already; other calls then go there, too.
+
     Args:
-        address: Whom the call is made to, for messages.
+        options: What messages say of endpoints.
+        endpoints: Where to go.
         policy: When to try again.
         timeout: Seconds for all attempts together; None for no limit.
-        reached: Whether the server was ever reached.
+        reached: Whether a server was ever reached.
         may_repeat: Whether the call can be made again at all.
         correct: Told of a refusal for the clock; whether signing again, by the server's time, may help. Asked once.
 
@@ -34,7 +53,8 @@ class Rounds:
 
     def __init__(
         self,
-        address: str,
+        options: ClientOptions,
+        endpoints: Endpoints,
         policy: RetryPolicy,
         timeout: float | None,
         *,
@@ -44,7 +64,8 @@ class Rounds:
     ) -> None:
         if timeout is not None and not timeout > 0:
             raise InvalidParameterError(f"timeout is a number of seconds above 0, not {timeout!r}")
-        self._address = address
+        self._options = options
+        self._endpoints = endpoints
         self._policy = policy
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._reached = reached
@@ -54,26 +75,29 @@ class Rounds:
         self._request_id = uuid.uuid4().hex
         self._attempts = 0
         self._failures = 0
+        self._failed: set[str] = set()
 
     def progressed(self) -> None:
         """Take note that the present attempt got somewhere: failures are counted anew."""
         self._failures = 0
+        self._failed.clear()
 
     @contextmanager
-    def attempt(self) -> Iterator[tuple[Metadata, float | None]]:
-        """Offer the metadata and the seconds left of one attempt.
+    def attempt(self) -> Iterator[Attempt]:
+        """Offer one attempt.
 
         A failure that may pass is swallowed after a pause, and the caller asks for the next attempt; any other is
         raised as a `StorageError` that names the call.
         """
         self._attempts += 1
+        endpoint = self._endpoints.present
         try:
-            with _wire.rpc_errors(self._address):
-                yield self._metadata(), self._left()
+            with _wire.rpc_errors(self._options.address(endpoint)):
+                yield Attempt(endpoint=endpoint, metadata=self._metadata(), left=self._left())
         except StorageError as error:
             error.request_id = error.request_id or self._request_id
             if not self._clock_corrected(error):
-                self._pause(error)
+                self._pause(error, elsewhere=self._left_for_another(endpoint, error))
 
     def _metadata(self) -> Metadata:
         return ((_wire.REQUEST_ID_KEY, self._request_id), (_wire.ATTEMPT_KEY, str(self._attempts)))
@@ -88,11 +112,33 @@ class Rounds:
         self._corrected = self._correct(error)
         return self._corrected
 
-    def _pause(self, error: StorageError) -> None:
+    def _left_for_another(self, endpoint: str, error: StorageError) -> bool:
+        """Leave the server if `error` calls for it; return whether the next one has not failed this call yet."""
+        if not isinstance(error, NetworkError) or not error.retryable:
+            return False
+        self._failed.add(endpoint)
+        self._endpoints.leave(endpoint)
+        return self._endpoints.present not in self._failed
+
+    def _pause(self, error: StorageError, *, elsewhere: bool) -> None:
         self._failures += 1
         left = self._left()
-        seconds = self._policy.pause(error, self._failures, reached=self._reached())
-        if seconds is None or (left is not None and seconds >= left) or not self._may_repeat():
+        seconds = self._policy.pause(
+            error,
+            self._failures,
+            reached=self._reached() or self._failures < len(self._endpoints),
+            elsewhere=elsewhere,
+        )
+        if seconds is None or (left is not None and seconds >= left):
+            raise self._final(error)
+        if not self._may_repeat():
+            error.message += "; the source was not sent again, it can be read once only, pass bytes or a seekable file"
             raise error
         log.warning("attempt %d of call %s failed, trying again: %s", self._attempts, self._request_id, error)
         _cancel.sleep(seconds)
+
+    def _final(self, error: StorageError) -> StorageError:
+        """Return what to raise after `error`, the last failure."""
+        if len(self._failed) == len(self._endpoints) > 1:
+            error.message = f"none of the storage servers {self._endpoints} can be used now; {error.message}"
+        return error

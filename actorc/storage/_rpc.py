@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from . import _cancel, _wire
 from ._auth import Metadata
 from ._channels import Channels
+from ._endpoints import Endpoints
 from ._idle import IdleWatch
 from ._retry import RetryPolicy
 from ._rounds import Rounds
@@ -55,10 +56,10 @@ class Sender(Protocol):
 
 
 class Rpc:
-    """Makes calls to one server. Safe to use from many threads and after a fork.
+    """Makes calls to one server, or to one of several. Safe to use from many threads and after a fork.
 
     Args:
-        options: Where the server is and how long to wait.
+        options: Where the servers are and how long to wait.
         retry: When to try again.
     """
 
@@ -68,7 +69,8 @@ class Rpc:
         self._signer = (
             Signer(options.access_key, options.secret_key) if options.access_key and options.secret_key else None
         )
-        self._channels = Channels(options)
+        self._endpoints = Endpoints(options.endpoints)
+        self._channels = {endpoint: Channels(options, endpoint) for endpoint in options.endpoints}
         self._reached = False
 
     def ask(self, method: str, request: Message, answer: type[Response], *, timeout: float | None = None) -> Response:
@@ -83,9 +85,9 @@ class Rpc:
         body = request.SerializeToString()
         rounds = self._rounds(self._options.timeout if timeout is None else timeout)
         while True:
-            with rounds.attempt() as (metadata, left), self._channels.one() as channel:
+            with rounds.attempt() as attempt, self._channels[attempt.endpoint].one() as channel:
                 call: Any = channel.unary_unary(_path(method))
-                reply = _reply(call, body, left, metadata + self._proof(method, body))
+                reply = _reply(call, body, attempt.left, attempt.metadata + self._proof(method, body))
                 self._reached = True
                 return answer.FromString(reply)
 
@@ -99,10 +101,10 @@ class Rpc:
         """
         rounds = self._rounds(timeout)
         while True:
-            with rounds.attempt() as (metadata, left), self._channels.one(streams=True) as channel:
+            with rounds.attempt() as attempt, self._channels[attempt.endpoint].one(streams=True) as channel:
                 stream: Any = channel.unary_stream(_path(method))
                 body = receiver.request()
-                call = stream(body, timeout=left, metadata=metadata + self._proof(method, body))
+                call = stream(body, timeout=attempt.left, metadata=attempt.metadata + self._proof(method, body))
                 for message in self._messages(call):
                     payload = receiver.accept(message)
                     rounds.progressed()
@@ -121,18 +123,20 @@ class Rpc:
         """
         rounds = self._rounds(timeout, may_repeat=lambda: sender.replayable)
         while True:
-            with rounds.attempt() as (metadata, left), self._channels.one(streams=True) as channel:
+            with rounds.attempt() as attempt, self._channels[attempt.endpoint].one(streams=True) as channel:
                 stream: Any = channel.stream_stream(_path(method))
                 prove = partial(self._proof, method)
                 idle_timeout = self._options.idle_timeout
-                with WriteCall(stream, metadata, prove, left, idle_timeout) as call, _cancel.running(call.cancel):
+                writing = WriteCall(stream, attempt.metadata, prove, attempt.left, idle_timeout)
+                with writing as call, _cancel.running(call.cancel):
                     reply = sender.send(call)
                 self._reached = True
                 return reply
 
     def _rounds(self, timeout: float | None, may_repeat: Callable[[], bool] = lambda: True) -> Rounds:
         return Rounds(
-            self._options.address,
+            self._options,
+            self._endpoints,
             self._retry,
             timeout,
             reached=lambda: self._reached,
@@ -162,7 +166,8 @@ class Rpc:
 
     def close(self) -> None:
         """Close the connections; calls under way fail, later ones are refused."""
-        self._channels.close()
+        for channels in self._channels.values():
+            channels.close()
 
 
 def _path(method: str) -> str:

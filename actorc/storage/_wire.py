@@ -234,6 +234,8 @@ def error_from_rpc(rpc_error: grpc.RpcError, address: str) -> StorageError:
     if details is not None:
         return error_from_status(details)
     code = rpc_error.code() if isinstance(rpc_error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    if code is grpc.StatusCode.CANCELLED and not _cancelled_here(rpc_error):
+        return NetworkError(f"the storage server at {address} broke off the call; retry")
     if code is grpc.StatusCode.UNAVAILABLE and (mistake := _tls_mistake(rpc_error.details() or "", address)):
         return NetworkError(mistake, retryable=False)
     return error_class("", code.name)(_transport_message(code, rpc_error, address))
@@ -245,6 +247,10 @@ def _details(rpc_error: grpc.RpcError) -> pb.Status | None:
         if name == DETAILS_KEY and isinstance(value, bytes):
             return pb.Status.FromString(value)
     return None
+
+
+def _cancelled_here(rpc_error: grpc.RpcError) -> bool:
+    return isinstance(rpc_error, grpc.Future) and bool(rpc_error.cancelled())
 
 
 def _transport_message(code: grpc.StatusCode, rpc_error: grpc.RpcError, address: str) -> str:

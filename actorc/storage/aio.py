@@ -42,7 +42,7 @@ class AsyncStorageClient(
     unchanged. The awaiting task itself reads them, and calls `progress`. Blocking sources are read on a thread.
 
     Args:
-        endpoint: ``host:port``; all arguments but `max_threads` are those of `StorageClient`.
+        endpoint: ``host:port``, or several; all arguments but `max_threads` are those of `StorageClient`.
         access_key: Names the caller.
         secret_key: Proves the caller.
         use_ssl: Whether to use TLS.
@@ -56,7 +56,7 @@ class AsyncStorageClient(
         max_threads: Calls that run at the same time, others wait; one that waits for its source is not counted.
 
     Raises:
-        InvalidParameterError: The endpoint is no ``host:port``, or one key comes without the other.
+        InvalidParameterError: The endpoint is no ``host:port`` nor several, or one key comes without the other.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class AsyncStorageClient(
 
     @property
     def endpoint(self) -> str:
-        """The server's ``host:port``."""
+        """``host:port`` of the server, or of several with commas between them."""
         return self._client.endpoint
 
     @property

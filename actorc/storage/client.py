@@ -34,7 +34,8 @@ class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMeth
     no keys: the process that unpickles it takes them from its own environment.
 
     Args:
-        endpoint: ``host:port``; else ``STORAGE_ENDPOINT``, else ``localhost:9000``.
+        endpoint: ``host:port``; else ``STORAGE_ENDPOINT``, else ``localhost:9000``. Several servers of one store, as
+            ``a:9000,b:9000``: calls go to the first until it cannot be reached, then to the next.
         access_key: Names the caller; else ``STORAGE_ACCESS_KEY``.
         secret_key: Proves the caller, and never leaves this process; else ``STORAGE_SECRET_KEY``.
         use_ssl: Whether to use TLS; else ``STORAGE_USE_SSL``.
@@ -48,7 +49,7 @@ class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMeth
         retry: When to try again.
 
     Raises:
-        InvalidParameterError: The endpoint is no ``host:port``, or one key comes without the other.
+        InvalidParameterError: The endpoint is no ``host:port`` nor several, or one key comes without the other.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMeth
 
     @property
     def endpoint(self) -> str:
-        """The server's ``host:port``."""
+        """``host:port`` of the server, or of several with commas between them."""
         return self._options.endpoint
 
     @property

@@ -5,6 +5,7 @@ The only module of the client that reads the environment.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +24,10 @@ _FLAGS: Final = {"": False, "0": False, "false": False, "no": False, "1": True, 
 class ClientOptions:
     """Everything a client is told; refuses to show or pickle secrets."""
 
-    endpoint: str
-    """``host:port``."""
+    endpoints: tuple[str, ...]
+    """``host:port`` of each server, each once; calls go to the first until it cannot be reached."""
     endpoint_origin: str
-    """Where `endpoint` came from, for error messages."""
+    """Where `endpoints` came from, for error messages."""
     access_key: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     use_ssl: bool
@@ -43,9 +44,13 @@ class ClientOptions:
     """Seconds a transfer may stand still; a transfer has no limit in total."""
 
     @property
-    def address(self) -> str:
-        """The endpoint and where it came from, as error messages show it."""
-        return f"{self.endpoint} (from {self.endpoint_origin})"
+    def endpoint(self) -> str:
+        """All endpoints as one text, as `resolve` takes it."""
+        return ",".join(self.endpoints)
+
+    def address(self, endpoint: str) -> str:
+        """Return one of the endpoints and where it came from, as error messages show it."""
+        return f"{endpoint} (from {self.endpoint_origin})"
 
     @classmethod
     def resolve(
@@ -65,8 +70,9 @@ class ClientOptions:
         """Fill in what is not given from the environment and the defaults.
 
         Raises:
-            InvalidParameterError: The endpoint is no ``host:port``, `http_endpoint` is no URL, only one of the keys is
-                given, or files of TLS are given without TLS or without each other.
+            InvalidParameterError: The endpoint is no ``host:port`` nor several with commas between them, or one is
+                named twice, `http_endpoint` is no URL, only one of the keys is given, or files of TLS are given
+                without TLS or without each other.
         """
         chosen, origin = _endpoint(endpoint)
         access = access_key or os.environ.get("STORAGE_ACCESS_KEY") or None
@@ -76,12 +82,12 @@ class ClientOptions:
                 "an access key and a secret key go together; "
                 "pass both, or set STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY"
             )
-        address = _checked_endpoint(chosen, origin)
+        endpoints = _checked_endpoints(chosen, origin)
         ssl = bool(use_ssl) or _flag("STORAGE_USE_SSL")
         if not ssl and (ca_file or cert_file or key_file):
             raise InvalidParameterError("files of TLS are given, but TLS is not asked for; pass use_ssl=True as well")
         return cls(
-            endpoint=address,
+            endpoints=endpoints,
             endpoint_origin=origin,
             access_key=access,
             secret_key=secret,
@@ -140,14 +146,24 @@ def _flag(name: str) -> bool:
     return _FLAGS[text]
 
 
-def _checked_endpoint(endpoint: object, origin: str) -> str:
+def _checked_endpoints(text: object, origin: str) -> tuple[str, ...]:
+    names = text.split(",") if isinstance(text, str) else [text]
+    endpoints = tuple(_checked_endpoint(name, f"{text!r} (from {origin})") for name in names)
+    if len({endpoint.lower() for endpoint in endpoints}) < len(endpoints):
+        raise InvalidParameterError(f"{text!r} (from {origin}) names a server twice; give each endpoint once")
+    return endpoints
+
+
+def _checked_endpoint(endpoint: object, where: str) -> str:
+    shown = where if where.startswith(f"{endpoint!r} ") else f"{endpoint!r} in {where}"
     wrong = InvalidParameterError(
-        f"{endpoint!r} (from {origin}) is not an endpoint; give 'host:port' such as 'localhost:{DEFAULT_PORT}'"
+        f"{shown} is not an endpoint; give 'host:port' such as 'localhost:{DEFAULT_PORT}', an IPv6 address in "
+        f"brackets, and several as 'a:{DEFAULT_PORT},b:{DEFAULT_PORT}' without spaces"
     )
     if not isinstance(endpoint, str) or "/" in endpoint or any(c.isspace() for c in endpoint):
         raise wrong
     host, port = _split(endpoint)
-    if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+    if not _is_host(host) or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
         raise wrong
     return f"{host}:{port}"
 
@@ -155,6 +171,18 @@ def _checked_endpoint(endpoint: object, origin: str) -> str:
 def _split(endpoint: str) -> tuple[str, str]:
     if endpoint.startswith("["):
         host, bracket, rest = endpoint.partition("]")
-        return host + bracket, rest.removeprefix(":") or str(DEFAULT_PORT)
+        colon, port = rest[:1], rest[1:]
+        return host + bracket, port if colon == ":" else "" if rest else str(DEFAULT_PORT)
     host, colon, port = endpoint.partition(":")
     return host, port if colon else str(DEFAULT_PORT)
+
+
+def _is_host(text: str) -> bool:
+    if not text.startswith("["):
+        return bool(text)
+    inside, bracket, _ = text[1:].partition("]")
+    try:
+        ipaddress.IPv6Address(inside)
+    except ValueError:
+        return False
+    return bool(bracket)

@@ -105,10 +105,22 @@ def server(tmp_path):
 
 
 @pytest.fixture
-def proxy(server):
-    running = Proxy(server.endpoint)
-    yield running
-    running.close()
+def make_proxy():
+    """Return a new proxy in front of an address."""
+    running = []
+
+    def made(target):
+        running.append(Proxy(target))
+        return running[-1]
+
+    yield made
+    for each in running:
+        each.close()
+
+
+@pytest.fixture
+def proxy(server, make_proxy):
+    return make_proxy(server.endpoint)
 
 
 @pytest.fixture

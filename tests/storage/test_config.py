@@ -15,11 +15,15 @@ def _no_settings(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+def shown(options):
+    return options.address(options.endpoint)
+
+
 def test_the_argument_wins_over_the_environment_and_that_over_the_default(monkeypatch):
-    origins = [ClientOptions.resolve().address]
+    origins = [shown(ClientOptions.resolve())]
     monkeypatch.setenv("STORAGE_ENDPOINT", "from-env:1")
-    origins.append(ClientOptions.resolve().address)
-    origins.append(ClientOptions.resolve("given:2").address)
+    origins.append(shown(ClientOptions.resolve()))
+    origins.append(shown(ClientOptions.resolve("given:2")))
 
     assert origins == [
         "localhost:9000 (from the built-in default)",
@@ -36,15 +40,38 @@ def test_the_argument_wins_over_the_environment_and_that_over_the_default(monkey
         ("[::1]:5", "[::1]:5"),
         ("[::1]", "[::1]:9000"),
         ("1.2.3.4:80", "1.2.3.4:80"),
+        ("a,b:1,[::1],[fe80::1%eth0]:2", "a:9000,b:1,[::1]:9000,[fe80::1%eth0]:2"),
     ],
 )
 def test_an_endpoint_without_a_port_gets_the_usual_one(given, expected):
     assert ClientOptions.resolve(given).endpoint == expected
 
 
-@pytest.mark.parametrize("wrong", ["", ":9000", "http://host:1", "host:", "host:x", "host:0", "host:70000", "a b:1", 7])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("", ":9000", "http://host:1", "host:", "host:x", "host:0", "host:70000", "a b:1", 7),
+        *("::1", "fe80::1", "[::1", "[::1]x", "[::1]5", "[::1]:", "[host]:1", "[]:1", "a:1;b:1"),
+    ],
+)
 def test_what_is_no_endpoint_is_refused_and_its_origin_named(wrong):
     with pytest.raises(InvalidParameterError, match="from the endpoint argument"):
+        ClientOptions.resolve(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["a:1,", ",a:1", "a:1,,b:1", "a:1, b:1", "a:1 ,b:1", "a:1,b:x", "a:1,::1"])
+def test_one_wrong_endpoint_among_several_is_refused_and_shown_where_it_stands(monkeypatch, wrong):
+    monkeypatch.setenv("STORAGE_ENDPOINT", wrong)
+
+    with pytest.raises(InvalidParameterError) as caught:
+        ClientOptions.resolve()
+    assert f" in {wrong!r} (from STORAGE_ENDPOINT) is not an endpoint; give 'host:port'" in caught.value.message
+    assert "IPv6 address in brackets, and several as 'a:9000,b:9000' without spaces" in caught.value.message
+
+
+@pytest.mark.parametrize("wrong", ["a:1,b:1,a:1", "a,a:9000", "HOST:1,host:1"])
+def test_a_server_is_named_once(wrong):
+    with pytest.raises(InvalidParameterError, match=r"\(from the endpoint argument\) names a server twice"):
         ClientOptions.resolve(wrong)
 
 
