@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from contextlib import closing, contextmanager
 
@@ -17,7 +18,7 @@ from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.store import ObjectStore
 from actorc.storage.testing import local_server
 
-ENGINES = ["memory", "local"]
+ENGINES = ["memory", "local", "remote", *(["ceph"] if os.environ.get("LUCAS_STORAGE_TEST_S3") else [])]
 FACES = ["store", "client", "async"]
 
 
@@ -241,7 +242,23 @@ def subject(face, engine_url, **options):
 
 @pytest.fixture(params=ENGINES)
 def engine_url(request, tmp_path):
-    return "memory://" if request.param == "memory" else (tmp_path / "data").as_uri()
+    if request.param == "ceph":
+        return request.getfixturevalue("store_url")
+    if request.param == "remote":
+        pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
+    return {"memory": "memory://", "local": (tmp_path / "data").as_uri(), "remote": "remote+memory://"}[request.param]
+
+
+@pytest.fixture
+def skip_unless_able(request):
+    """Skip the test if it is marked with ``needs`` and something of that is not among the capabilities."""
+
+    def skip_unless(capabilities):
+        needed = {name for mark in request.node.iter_markers("needs") for name in mark.args}
+        if lacking := needed - set(capabilities):
+            pytest.skip(f"the engine lacks {', '.join(sorted(lacking))}")
+
+    return skip_unless
 
 
 @pytest.fixture(params=FACES)
@@ -250,7 +267,8 @@ def face(request):
 
 
 @pytest.fixture
-def storage(face, engine_url):
+def storage(face, engine_url, skip_unless_able):
     with subject(face, engine_url, auto_create_buckets=False) as it:
+        skip_unless_able(it.server_info()["capabilities"])
         it.create_bucket("bucket")
         yield it

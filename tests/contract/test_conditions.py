@@ -17,6 +17,7 @@ def put_streamed(storage, data, **condition):
     return storage.upload_from_stream("bucket", "key", [data, b"-" * MiB], **condition)
 
 
+@pytest.mark.needs("if-absent")
 @pytest.mark.parametrize("put", [put_small, put_streamed])
 def test_if_absent_writes_a_free_key_and_spares_a_taken_one(storage, put):
     put(storage, b"first", if_absent=True)
@@ -27,6 +28,7 @@ def test_if_absent_writes_a_free_key_and_spares_a_taken_one(storage, put):
     assert storage.get_object("bucket", "key").startswith(b"first")
 
 
+@pytest.mark.needs("if-match")
 @pytest.mark.parametrize("put", [put_small, put_streamed])
 def test_if_match_replaces_the_object_meant_and_no_other(storage, put):
     old = put(storage, b"old")
@@ -37,6 +39,7 @@ def test_if_match_replaces_the_object_meant_and_no_other(storage, put):
     assert storage.head_object("bucket", "key")["etag"] == new["etag"]
 
 
+@pytest.mark.needs("if-match")
 @pytest.mark.parametrize("put", [put_small, put_streamed])
 def test_if_match_on_a_free_key_fails(storage, put):
     with pytest.raises(PreconditionFailedError):
@@ -45,6 +48,7 @@ def test_if_match_on_a_free_key_fails(storage, put):
     assert not storage.object_exists("bucket", "key")
 
 
+@pytest.mark.needs("delete-if-match")
 def test_a_delete_can_be_bound_to_an_etag(storage):
     old = put_small(storage, b"old")
     new = put_small(storage, b"new")
@@ -60,6 +64,7 @@ def test_conditions_that_exclude_each_other_are_refused(storage):
         put_small(storage, b"x", if_absent=True, if_match="e")
 
 
+@pytest.mark.needs("if-absent")
 def test_of_sixteen_writers_that_race_for_a_free_key_one_wins(storage):
     def attempt(number):
         try:

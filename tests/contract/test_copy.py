@@ -106,9 +106,8 @@ def test_the_source_can_be_bound_to_an_etag_and_a_generation(storage):
     assert storage.get_object("bucket", "copy") == b"new"
 
 
+@pytest.mark.needs("retention")
 def test_a_replaced_generation_is_copied_while_it_is_kept(storage):
-    if "retention" not in storage.server_info()["capabilities"]:
-        pytest.skip("the engine retains nothing")
     old = put(storage, b"old" * 10_000)
     put(storage, b"new")
 
@@ -117,6 +116,7 @@ def test_a_replaced_generation_is_copied_while_it_is_kept(storage):
     assert storage.get_object("bucket", "copy") == b"old" * 10_000
 
 
+@pytest.mark.needs("if-absent", "if-match")
 def test_conditions_of_a_copy_are_those_of_a_put(storage):
     put(storage)
     taken = storage.put_object("bucket", "taken", b"taken")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
 
-from actorc.storage import UploadNotFoundError
+from actorc.storage import AlreadyExistsError, UploadNotFoundError
 from actorc.storage._checksum import crc32c
 from actorc.storage.models import Chunk, Condition
 from actorc.storage.server.engines import open_engine
@@ -16,12 +18,12 @@ LARGE = b"x" * (20 << 10)
 
 
 @pytest.fixture
-def store(engine_url):
-    engine = open_engine(engine_url)
-    it = ObjectStore(engine)
-    it.create_bucket("bucket")
-    yield it
-    engine.close()
+def store(engine_url, skip_unless_able):
+    with closing(open_engine(engine_url)) as engine:
+        skip_unless_able(engine.capabilities)
+        it = ObjectStore(engine)
+        it.create_bucket("bucket")
+        yield it
 
 
 def put(store, key, data=b"data", **options):
@@ -39,6 +41,7 @@ def get(store, key):
         return b"".join(chunk.data for chunk in chunks)
 
 
+@pytest.mark.needs("answers")
 def test_a_repeated_put_and_write_get_the_first_answer(store):
     first = put(store, "small", condition=ABSENT, idempotency_key="call")
     large = write(store.begin_write("bucket", "large", condition=ABSENT, idempotency_key="call"), LARGE)
@@ -51,6 +54,7 @@ def test_a_repeated_put_and_write_get_the_first_answer(store):
     assert (store.delete("bucket", "small"), get(store, "large")) == (False, b"other")
 
 
+@pytest.mark.needs("answers")
 def test_a_repeated_batch_delete_gets_the_first_answer(store):
     put(store, "key")
     first = store.delete_many("bucket", ["key", "missing", "/no"], idempotency_key="call")
@@ -64,6 +68,7 @@ def test_a_repeated_batch_delete_gets_the_first_answer(store):
     assert len(store.page("bucket").objects) == 2
 
 
+@pytest.mark.needs("answers")
 def test_a_repeated_copy_gets_the_first_answer(store):
     put(store, "source", LARGE)
     source = CopySource(bucket="bucket", key="source")
@@ -75,6 +80,7 @@ def test_a_repeated_copy_gets_the_first_answer(store):
     assert first == again == store.head("bucket", "copy")
 
 
+@pytest.mark.needs("answers")
 def test_a_repeated_beginning_of_an_upload_begins_no_second_one(store):
     first = store.multipart.create("bucket", "key", condition=ABSENT, idempotency_key="call")
     put(store, "key")
@@ -84,6 +90,7 @@ def test_a_repeated_beginning_of_an_upload_begins_no_second_one(store):
     assert [first] == [upload.upload_id for upload in uploads]
 
 
+@pytest.mark.needs("answers")
 @pytest.mark.parametrize("data", [b"small", LARGE])
 def test_a_repeated_part_gets_the_first_answer(store, data):
     upload_id = store.multipart.create("bucket", "key")
@@ -96,6 +103,7 @@ def test_a_repeated_part_gets_the_first_answer(store, data):
     assert ([other], False) == store.multipart.parts("bucket", "key", upload_id)
 
 
+@pytest.mark.needs("answers")
 def test_a_repeated_completion_gets_the_first_answer_and_another_one_fails(store):
     upload_id = store.multipart.create("bucket", "key", condition=ABSENT)
     parts = [
@@ -121,3 +129,42 @@ def test_a_key_belongs_to_one_call_on_one_name(store):
 
     assert [info.key for info in store.page("bucket").objects] == ["a-copy", "b-copy"]
     assert (get(store, "a-copy"), get(store, "b-copy")) == (b"a", b"b")
+
+
+@pytest.mark.needs("if-absent")
+def test_a_call_whose_answer_was_lost_gets_it_while_what_it_made_is_there(store):
+    put(store, "source")
+    source = CopySource(bucket="bucket", key="source")
+
+    def calls():
+        return (
+            store.create_bucket("other", idempotency_key="call"),
+            put(store, "small", condition=ABSENT, idempotency_key="call"),
+            write(
+                store.begin_write("bucket", "large", condition=ABSENT, idempotency_key="call", judge_early=False), LARGE
+            ),
+            store.copy(source, "bucket", "copy", condition=ABSENT, idempotency_key="call"),
+        )
+
+    assert calls() == calls()
+    with pytest.raises(AlreadyExistsError):
+        put(store, "small", condition=ABSENT, idempotency_key="another")
+
+
+@pytest.mark.needs("if-match")
+def test_a_replacement_whose_answer_was_lost_gets_it(store):
+    match = Condition(if_match=put(store, "key").etag)
+    first = put(store, "key", b"new", condition=match, idempotency_key="call")
+
+    assert first == put(store, "key", b"new", condition=match, idempotency_key="call") == store.head("bucket", "key")
+
+
+def test_a_completion_whose_answer_was_lost_gets_it_and_another_one_fails(store):
+    upload_id = store.multipart.create("bucket", "key")
+    parts = [PartChoice(1, write(store.multipart.begin_part("bucket", "key", upload_id, 1), LARGE).etag)]
+    first = store.multipart.complete("bucket", "key", upload_id, parts, idempotency_key="call")
+
+    assert first == store.multipart.complete("bucket", "key", upload_id, parts, idempotency_key="call")
+    for idempotency_key in ("", "another"):
+        with pytest.raises(UploadNotFoundError):
+            store.multipart.complete("bucket", "key", upload_id, parts, idempotency_key=idempotency_key)

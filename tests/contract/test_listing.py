@@ -6,12 +6,18 @@ from hypothesis import strategies as st
 
 from actorc.storage import InvalidParameterError
 
-KEYS = ["a", "a/", "a/1", "a/2/x", "a/2/y", "a-b", "b", "b/1", "c//d", "é", "日本"]
+KEYS = ["a", "a/1", "a/2/x", "a/2/y", "a-b", "b", "b/1", "c/d", "é", "日本"]
+ODD_KEYS = ["a/", "c//d"]
 
 
 @pytest.fixture
-def listed(storage):
-    for key in KEYS:
+def keys(storage):
+    return KEYS + (ODD_KEYS if "any-key" in storage.server_info()["capabilities"] else [])
+
+
+@pytest.fixture
+def listed(storage, keys):
+    for key in keys:
         storage.put_object("bucket", key, key.encode())
     return storage
 
@@ -20,8 +26,8 @@ def names(page):
     return [found["key"] for found in page["objects"]]
 
 
-def test_keys_come_in_byte_order(listed):
-    assert names(listed.list_objects("bucket")) == sorted(KEYS, key=str.encode)
+def test_keys_come_in_byte_order(listed, keys):
+    assert names(listed.list_objects("bucket")) == sorted(keys, key=str.encode)
 
 
 def test_a_listed_object_is_described_as_by_head(listed):
@@ -29,9 +35,9 @@ def test_a_listed_object_is_described_as_by_head(listed):
         assert found == listed.head_object("bucket", found["key"])
 
 
-@pytest.mark.parametrize("prefix", ["", "a", "a/", "a/2", "b/1", "nothing", "é"])
-def test_a_prefix_is_text_and_not_a_path_segment(listed, prefix):
-    expected = sorted((key for key in KEYS if key.startswith(prefix)), key=str.encode)
+@pytest.mark.parametrize("prefix", ["", "a", "a/", "a/2", "b/1", "nothing", "é", "/", "a//", ".", "a/2/../", "a\n"])
+def test_a_prefix_is_text_and_not_a_path_segment(listed, keys, prefix):
+    expected = sorted((key for key in keys if key.startswith(prefix)), key=str.encode)
 
     page = listed.list_objects("bucket", prefix)
 
@@ -46,10 +52,10 @@ def test_a_delimiter_rolls_names_up(listed):
     assert page["common_prefixes"] == ["a/", "b/", "c/"]
 
 
-def test_a_delimiter_counts_behind_the_prefix_only(listed):
+def test_a_delimiter_counts_behind_the_prefix_only(listed, keys):
     page = listed.list_objects("bucket", "a/", delimiter="/")
 
-    assert names(page) == ["a/", "a/1"]
+    assert names(page) == [key for key in ("a/", "a/1") if key in keys]
     assert page["common_prefixes"] == ["a/2/"]
 
 
@@ -83,13 +89,13 @@ def test_an_empty_bucket_lists_nothing(storage):
     assert (page["objects"], page["common_prefixes"], page["is_truncated"]) == ([], [], False)
 
 
-def test_a_page_token_survives_the_object_it_names(listed):
+def test_a_page_token_survives_the_object_it_names(listed, keys):
     page = listed.list_objects("bucket", max_keys=3)
     for found in page["objects"]:
         listed.delete_object("bucket", found["key"])
     rest = listed.list_objects("bucket", page_token=page["next_page_token"])
 
-    assert names(rest) == sorted(KEYS, key=str.encode)[3:]
+    assert names(rest) == sorted(keys, key=str.encode)[3:]
 
 
 @pytest.mark.parametrize("forged", ["nonsense", "AAAA", "é"])
@@ -115,6 +121,8 @@ def test_a_page_token_belongs_to_its_listing(listed):
     size=st.integers(1, 4),
 )
 def test_any_listing_equals_one_computed_by_hand(storage, keys, prefix, delimiter, size):
+    if "any-key" not in storage.server_info()["capabilities"]:
+        keys = {key for key in keys if "//" not in key and not key.endswith("/")}
     for found in storage.list_objects("bucket")["objects"]:
         storage.delete_object("bucket", found["key"])
     for key in keys:

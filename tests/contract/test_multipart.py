@@ -192,6 +192,7 @@ def test_an_aborted_upload_is_gone_and_may_be_aborted_again(storage):
         storage.head_object("bucket", "key")
 
 
+@pytest.mark.needs("if-absent", "if-match")
 def test_a_condition_is_judged_at_the_beginning(storage):
     storage.put_object("bucket", "key", b"old")
 
@@ -202,6 +203,7 @@ def test_a_condition_is_judged_at_the_beginning(storage):
     assert storage.list_multipart_uploads("bucket")["uploads"] == []
 
 
+@pytest.mark.needs("if-absent")
 @pytest.mark.parametrize("at", ["beginning", "end"])
 def test_a_condition_is_judged_again_by_the_completion(storage, at):
     upload_id = begin(storage, if_absent=at == "beginning")
@@ -217,6 +219,7 @@ def test_a_condition_is_judged_again_by_the_completion(storage, at):
     assert storage.get_object("bucket", "key") == b"new"
 
 
+@pytest.mark.needs("if-match")
 @pytest.mark.parametrize("at", ["beginning", "end"])
 def test_if_match_binds_an_upload_to_the_object_it_replaces(storage, at):
     etag = storage.put_object("bucket", "key", b"old")["etag"]
@@ -231,6 +234,7 @@ def test_if_match_binds_an_upload_to_the_object_it_replaces(storage, at):
     assert storage.get_object("bucket", "key") == b"other"
 
 
+@pytest.mark.needs("if-absent")
 def test_of_sixteen_uploads_that_race_for_a_free_key_one_wins(storage):
     uploads = [begin(storage) for _ in range(16)]
     parts = [send(storage, upload_id, 1, str(number).encode()) for number, upload_id in enumerate(uploads)]

@@ -29,6 +29,7 @@ def copy(storage, key="key", **options):
     storage.copy_object("bucket", "source", "bucket", key, **options)
 
 
+@pytest.mark.needs("ttl")
 @pytest.mark.parametrize("write", [put, stream, parts, copy])
 def test_an_object_tells_when_it_will_be_gone(storage, write):
     write(storage, ttl=3600)
@@ -39,6 +40,7 @@ def test_an_object_tells_when_it_will_be_gone(storage, write):
     assert abs(head["expires_at"] - HOUR - datetime.now(timezone.utc)) < timedelta(minutes=5)
 
 
+@pytest.mark.needs("ttl")
 @pytest.mark.parametrize("write", [put, stream, parts, copy])
 def test_an_object_written_without_a_ttl_stays(storage, write):
     put(storage, ttl=3600)

@@ -26,7 +26,7 @@ class BrokenEngine(MemoryEngine):
     def head(self, bucket, key):
         raise OSError(5, "Input/output error", "/secret/path/of/the/server")
 
-    def read(self, bucket, key, *, generation=None):
+    def read(self, bucket, key, **options):
         raise ZeroDivisionError("secret detail")
 
     def writer(self, bucket, key, *, declared_size=None):

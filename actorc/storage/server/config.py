@@ -40,7 +40,9 @@ class ServerOptions:
     """
 
     data: Path | None = field(default=None, metadata=told("storage", "DIR", "Directory of the embedded engine."))
-    engine: str = field(default="", metadata=told("storage", "URL", "Another engine instead, such as memory://."))
+    engine: str = field(
+        default="", metadata=told("storage", "URL", "Another engine instead, such as s3://BUCKET or memory://.")
+    )
     auto_create_buckets: bool = field(
         default=False, metadata=told("storage", "", "Whether a write to a bucket that does not exist makes it.")
     )

@@ -110,6 +110,7 @@ class GuardedStore(_Guarded[ObjectStore]):
     begin_write = _on_object("write", ObjectStore.begin_write)
     read = _on_object("read", ObjectStore.read)
     head = _on_object("read", ObjectStore.head)
+    presigned_location = _on_object("read", ObjectStore.presigned_location)
     delete = _on_object("delete", ObjectStore.delete)
 
     @property

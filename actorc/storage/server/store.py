@@ -20,6 +20,7 @@ from actorc.storage.errors import (
     InvalidRangeError,
     NotFoundError,
     StorageError,
+    UnsupportedError,
 )
 from actorc.storage.models import (
     ANY,
@@ -38,7 +39,7 @@ from actorc.storage.models import (
 
 from .buckets import WrittenBuckets
 from .checks import GUESSED, check_attributes, check_condition, check_idempotency_key, check_name, page_limit
-from .engines.base import CopySource, Engine
+from .engines.base import CopySource, Engine, ObjectReader
 from .engines.verdicts import Clock, judge, microseconds, utc
 from .multipart import MultipartUploads
 from .tokens import read_token, write_token
@@ -183,6 +184,7 @@ class ObjectStore:
         check_idempotency_key(idempotency_key)
         check_size(declared_size)
         with about(bucket, key):
+            self._check_ttl(attributes)
             if judge_early and condition != ANY:
                 self._judge(bucket, key, condition)
             writer = self._buckets.write(bucket, lambda: self._engine.writer(bucket, key, declared_size=declared_size))
@@ -218,7 +220,7 @@ class ObjectStore:
         if generation is not None:
             rules.check_positive(generation, "generation")
         condition = rules.check_condition(if_absent=False, if_match=if_match)
-        with about(bucket, key), self._engine.read(bucket, key, generation=generation) as reader:
+        with about(bucket, key), self._open(bucket, key, generation, parts) as reader:
             info = reader.info
             judge(condition, info.etag, bucket, key)
             present = [_clip(part, info) for part in parts]
@@ -233,6 +235,12 @@ class ObjectStore:
         check_name(bucket, key)
         with about(bucket, key):
             return self._engine.head(bucket, key)
+
+    def presigned_location(self, bucket: str, key: str, method: str, expires: float) -> str | None:
+        """Return a URL at which the engine's own medium serves the object for `expires` seconds at most, if it can."""
+        check_name(bucket, key)
+        with about(bucket, key):
+            return self._engine.presigned_location(bucket, key, method, expires)
 
     def page(
         self, bucket: str, *, prefix: str = "", delimiter: str = "", page_size: int = 0, page_token: str = ""
@@ -331,6 +339,13 @@ class ObjectStore:
         )
         with about(bucket, key):
             return copy() if source.bucket == bucket else self._buckets.write(bucket, copy)
+
+    def _check_ttl(self, attributes: ObjectAttributes) -> None:
+        if attributes.ttl is not None and "ttl" not in self._engine.capabilities:
+            raise UnsupportedError("the storage engine of this server removes nothing by itself; leave ttl out")
+
+    def _open(self, bucket: str, key: str, generation: int | None, parts: Sequence[ByteRange]) -> ObjectReader:
+        return self._engine.read(bucket, key, generation=generation, ahead=parts[0])
 
     def _judge(self, bucket: str, key: str, condition: Condition) -> None:
         try:

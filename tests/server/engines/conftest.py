@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from actorc.storage._checksum import crc32c
@@ -64,9 +66,36 @@ def local(open_local):
     return engine
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture
+def open_remote(clock):
+    """Open a remote engine over a store in memory, the same one each time; all are closed at the end."""
+    pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
+    from actorc.storage.server.engines.remote import RemoteEngine
+    from actorc.storage.server.engines.remote.address import Address
+
+    address = Address.of(urlsplit("remote+memory://"))
+    backend = address.connect()
+    opened = []
+
+    def open_it(*, backend=backend, clock=clock, sweep_interval=None, **options):
+        engine = RemoteEngine(address, backend, clock=clock, sweep_interval=sweep_interval, **options)
+        opened.append(engine)
+        return engine
+
+    yield open_it
+    for engine in opened:
+        engine.close()
+
+
+@pytest.fixture(params=["memory", "local", "remote"])
 def engine(request, clock):
-    engine = MemoryEngine(clock=clock) if request.param == "memory" else request.getfixturevalue("open_local")()
+    if request.param == "memory":
+        engine = MemoryEngine(clock=clock)
+    else:
+        engine = request.getfixturevalue(f"open_{request.param}")()
+    needed = {name for mark in request.node.iter_markers("needs") for name in mark.args}
+    if lacking := needed - engine.capabilities:
+        pytest.skip(f"the engine lacks {', '.join(sorted(lacking))}")
     engine.create_bucket("bucket")
     return engine
 

@@ -26,6 +26,7 @@ def names(engine, **query):
     return [info.key for info in page.objects] + list(page.common_prefixes)
 
 
+@pytest.mark.needs("ttl")
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 def test_an_object_is_there_until_its_time_is_over(engine, put, get, clock, size):
     info = put(engine, "key", bytes(size), ttl=60)
@@ -49,6 +50,7 @@ def test_an_object_is_there_until_its_time_is_over(engine, put, get, clock, size
     assert not engine.delete("bucket", "key")
 
 
+@pytest.mark.needs("ttl")
 def test_a_reader_that_was_open_reads_on(engine, put, clock):
     put(engine, "key", bytes(LARGE), ttl=60)
 
@@ -59,6 +61,7 @@ def test_a_reader_that_was_open_reads_on(engine, put, clock):
         assert bytes(LARGE) == b"".join(chunk.data for chunk in reader.chunks())
 
 
+@pytest.mark.needs("ttl")
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 def test_a_key_is_free_again_when_the_time_of_its_object_is_over(engine, put, get, clock, size):
     old = put(engine, "key", bytes(size), ttl=60)
@@ -74,6 +77,7 @@ def test_a_key_is_free_again_when_the_time_of_its_object_is_over(engine, put, ge
     assert get(engine, "key") == b"new"
 
 
+@pytest.mark.needs("ttl")
 def test_a_put_without_a_ttl_clears_it_and_one_with_a_ttl_renews_it(engine, put, clock):
     put(engine, "stays", b"1", ttl=60)
     put(engine, "stays", b"2")
@@ -86,6 +90,7 @@ def test_a_put_without_a_ttl_clears_it_and_one_with_a_ttl_renews_it(engine, put,
     assert names(engine) == ["stays"]
 
 
+@pytest.mark.needs("ttl")
 def test_a_copy_has_a_time_of_its_own(engine, put, get, clock):
     put(engine, "source", bytes(LARGE), ttl=60)
     source = CopySource(bucket="bucket", key="source")
@@ -100,6 +105,7 @@ def test_a_copy_has_a_time_of_its_own(engine, put, get, clock):
     assert bytes(LARGE) == get(engine, "stays")
 
 
+@pytest.mark.needs("ttl")
 def test_the_time_of_an_object_of_parts_counts_from_its_completion(engine, part, clock):
     upload_id = engine.create_upload("bucket", "key", ObjectAttributes(ttl=60))
     stored = part(engine, upload_id, 1, b"data")
@@ -112,6 +118,7 @@ def test_the_time_of_an_object_of_parts_counts_from_its_completion(engine, part,
     assert names(engine) == []
 
 
+@pytest.mark.needs("ttl")
 @pytest.mark.parametrize("delimiter", ["", "/"])
 def test_pages_step_over_what_is_gone(engine, put, clock, delimiter):
     for number in range(30):
@@ -134,6 +141,7 @@ def test_pages_step_over_what_is_gone(engine, put, clock, delimiter):
     assert sorted(rolled) == sorted(found)
 
 
+@pytest.mark.needs("ttl")
 def test_a_bucket_of_objects_that_are_gone_is_empty(engine, put, clock):
     put(engine, "key", bytes(LARGE), ttl=60)
     put(engine, "other", bytes(SMALL), ttl=60)
@@ -146,6 +154,7 @@ def test_a_bucket_of_objects_that_are_gone_is_empty(engine, put, clock):
     assert engine.buckets() == []
 
 
+@pytest.mark.needs("ttl")
 def test_a_batch_counts_what_is_gone_as_missing(engine, put, clock):
     put(engine, "gone", ttl=60)
     put(engine, "there")
@@ -154,6 +163,7 @@ def test_a_batch_counts_what_is_gone_as_missing(engine, put, clock):
     assert [result.deleted for result in engine.delete_many("bucket", ["gone", "there"])] == [False, True]
 
 
+@pytest.mark.parametrize("engine", ["memory", "local"], indirect=True)
 def test_an_upload_stays_a_week_after_its_last_part(engine, part, clock):
     upload_id = engine.create_upload("bucket", "key", ObjectAttributes())
     begun_only = engine.create_upload("bucket", "other", ObjectAttributes())

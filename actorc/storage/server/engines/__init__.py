@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -31,7 +32,8 @@ def open_engine(url: str, upkeep: Upkeep = _DEFAULT, *, group: int | None = None
     """Open the engine that `url` names; close it to let go of its medium.
 
     Args:
-        url: ``memory://``, ``file:///absolute/directory`` or a plain path.
+        url: ``memory://``, ``file:///absolute/directory``, a plain path, or that of a bucket in a store of objects:
+            ``s3://bucket/prefix?endpoint=https://store.example.org``, ``gs://bucket`` or ``az://container``.
         upkeep: What it does of its own accord.
         group: What `share_engine` returned in a process that this one inherited it from; the engine's from now on.
 
@@ -45,7 +47,9 @@ def open_engine(url: str, upkeep: Upkeep = _DEFAULT, *, group: int | None = None
     opener = _OPENERS.get(parts.scheme)
     if opener is None:
         known = ", ".join(f"{scheme}://" for scheme in sorted(_OPENERS))
-        raise InvalidParameterError(f"no storage engine is known for {url!r}; use one of {known} or a plain path")
+        raise InvalidParameterError(
+            f"no storage engine is known for {parts.scheme}://; use one of {known} or a plain path"
+        )
     return opener(parts, upkeep, group)
 
 
@@ -60,6 +64,9 @@ def share_engine(url: str) -> int:
     if isinstance(engine, LocalEngine):
         return engine.share()
     engine.close()
+    if engine.name == "remote" and engine.durable:
+        # each process has connections of its own, and nothing else
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     raise InvalidParameterError(
         f"the {engine.name} engine lives in one process; drop --workers, or give a data directory with --data"
     )
@@ -83,5 +90,23 @@ def _open_directory(path: str, upkeep: Upkeep, group: int | None) -> Engine:
     return LocalEngine(path, upload_ttl=upkeep.upload_ttl, scrub_days=upkeep.scrub_days, group=group)
 
 
+def _open_remote(parts: SplitResult, upkeep: Upkeep, group: int | None) -> Engine:
+    try:
+        from .remote import RemoteEngine  # noqa: PLC0415 - obstore may be missing
+        from .remote.address import Address  # noqa: PLC0415 - as above
+    except ModuleNotFoundError as error:
+        raise InvalidParameterError(
+            f"obstore is not installed, and {parts.scheme}:// needs it; pip install 'lucas-storage[s3]', with Python "
+            "3.11 or newer"
+        ) from error
+    if group is not None:
+        os.close(group)
+    return RemoteEngine(Address.of(parts), upload_ttl=upkeep.upload_ttl)
+
+
 _Opener = Callable[[SplitResult, Upkeep, "int | None"], Engine]
-_OPENERS: dict[str, _Opener] = {"memory": _open_memory, "file": _open_file}
+_OPENERS: dict[str, _Opener] = {
+    "memory": _open_memory,
+    "file": _open_file,
+    **dict.fromkeys(("s3", "gs", "az", "remote+memory"), _open_remote),
+}

@@ -6,10 +6,10 @@ Engines hold bytes and no rules: `store.py` has checked names, sizes, checksums 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
 from actorc.storage.models import (
     ANY,
@@ -29,6 +29,24 @@ from actorc.storage.models import (
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+CAPABILITIES: Final[Mapping[str, str]] = {
+    "answers": "a call repeated with its idempotency key gets the first answer, whatever happened in between",
+    "any-key": "every key that the rules allow can be stored",
+    "constant-copy": "copying an object and completing an upload cost the same whatever the number of bytes",
+    "delete-if-match": "an object is deleted only if it has a certain etag",
+    "if-absent": "an object is written only where there is none",
+    "if-match": "an object is replaced only if it has a certain etag",
+    "long-metadata": "metadata up to the limit of the rules is stored, and a content type in any script",
+    "retention": "a replaced generation stays readable for a while",
+    "snapshots": "an open reader is not disturbed by an overwrite or a delete, whatever it reads",
+    "ttl": "an object can be told to be gone after a time",
+    "verified-ranges": "every chunk of a part of an object is proven against what was stored with it",
+}
+"""What an engine may lack. What it lacks it refuses, or does to the extent that its own description says."""
+
+EVERYTHING_BUT_RETENTION: Final = frozenset(CAPABILITIES) - {"retention"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,12 +177,16 @@ class Engine(ABC):
     * a mutating call repeated with its `idempotency_key` within a day changes nothing and gets the first answer;
     * multipart uploads that receive no part for long enough are removed in time.
 
+    Some of it an engine may lack: what is in `CAPABILITIES` and not in its own. A caller who asks for that gets
+    `UnsupportedError`, or for a name or a value `InvalidParameterError`.
+
     Every method that names a bucket raises `BucketNotFoundError` if there is none.
     """
 
     name: ClassVar[str]
-    durable: ClassVar[bool]
-    capabilities: ClassVar[frozenset[str]] = frozenset()
+    durable: bool
+    capabilities: frozenset[str] = frozenset()
+    """Names of `CAPABILITIES`."""
 
     @abstractmethod
     def create_bucket(self, bucket: str, *, exist_ok: bool = False, idempotency_key: str = "") -> BucketInfo:
@@ -207,8 +229,14 @@ class Engine(ABC):
         """
 
     @abstractmethod
-    def read(self, bucket: str, key: str, *, generation: int | None = None) -> ObjectReader:
+    def read(self, bucket: str, key: str, *, generation: int | None = None, ahead: ByteRange = WHOLE) -> ObjectReader:
         """Open the present object, or one generation of it.
+
+        Args:
+            bucket: Its bucket.
+            key: Its key.
+            generation: The one to read; None: the present one.
+            ahead: What will be read first, for an engine that can fetch it with the description.
 
         A generation that was replaced stays readable for a while, if the engine has ``retention`` among its
         capabilities; one whose object was deleted does not.
@@ -348,6 +376,17 @@ class Engine(ABC):
 
         A common prefix is ``prefix`` plus everything up to and including the first `query.delimiter` behind it.
         """
+
+    def presigned_location(self, bucket: str, key: str, method: str, expires: float) -> str | None:  # noqa: ARG002
+        """Return a URL at which the medium itself does what `method` asks for, without credentials; None if it cannot.
+
+        Args:
+            bucket: That of an object.
+            key: That of an object.
+            method: ``GET`` or ``HEAD``.
+            expires: Seconds that the URL is good for at most.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:

@@ -60,6 +60,11 @@ def wanted_range(headers: Headers, info: ObjectInfo) -> ByteRange | None:
     return ByteRange(int(first), stop - int(first))
 
 
+def names_no_etag(headers: Headers) -> bool:
+    """Return whether the request demands no etag of its answer, and so may be answered by who knows others."""
+    return not any(name in headers for name in ("If-Match", "If-Range", "If-Unmodified-Since"))
+
+
 def change_condition(headers: Headers) -> Condition:
     """Return on what condition an object may be changed.
 

@@ -33,7 +33,7 @@ def object_headers(info: ObjectInfo, part: ByteRange | None = None) -> dict[str,
         "Content-Length": str(stop - first),
         "Accept-Ranges": "bytes",
         **({} if part is None else {"Content-Range": f"bytes {first}-{stop - 1}/{info.size}"}),
-        **(_HARMLESS if _is_active(info.content_type) else {}),
+        **(_HARMLESS if is_active(info.content_type) else {}),
         **{f"x-acs-meta-{quote(name, safe='')}": quote(value, safe="") for name, value in info.metadata.items()},
     }
 
@@ -48,6 +48,7 @@ def identity_headers(info: ObjectInfo) -> dict[str, str]:
     }
 
 
-def _is_active(content_type: str) -> bool:
+def is_active(content_type: str) -> bool:
+    """Return whether a browser may run what is in an object of this type."""
     essence = content_type.partition(";")[0].lower()
     return any(word in essence for word in _ACTIVE)

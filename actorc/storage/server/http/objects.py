@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 
 from actorc.storage._checksum import BlockSums, crc32c
 from actorc.storage._presign import Grant
 from actorc.storage.errors import NotFoundError, PreconditionFailedError
-from actorc.storage.models import WHOLE, Chunk, ObjectAttributes
+from actorc.storage.models import WHOLE, Chunk, ObjectAttributes, ObjectInfo
 from actorc.storage.rules import MAX_OBJECT_SIZE
 from actorc.storage.server.guarded import GuardedStore
 
-from .conditions import change_condition, judge_read, wanted_range
-from .describing import identity_headers, object_headers
+from .conditions import change_condition, judge_read, names_no_etag, wanted_range
+from .describing import identity_headers, is_active, object_headers
 from .exchange import Exchange
 from .refusals import Refusal
 
@@ -35,6 +36,9 @@ def _get(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
         info = store.head(grant.bucket, grant.key)
         judge_read(exchange.headers, info)
         part = wanted_range(exchange.headers, info)
+        if location := _elsewhere(exchange, store, grant, info):
+            _send_on(exchange, location, info)
+            return
         with ExitStack() as stack:
             try:
                 _, chunks = stack.enter_context(
@@ -56,7 +60,22 @@ def _get(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
 def _head(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
     info = store.head(grant.bucket, grant.key)
     judge_read(exchange.headers, info)
+    if location := _elsewhere(exchange, store, grant, info):
+        _send_on(exchange, location, info)
+        return
     exchange.begin(200, object_headers(info))
+
+
+def _elsewhere(exchange: Exchange, store: GuardedStore, grant: Grant, info: ObjectInfo) -> str | None:
+    """Return where the medium of the engine itself serves the object, if nothing that is told here would be lost."""
+    if info.metadata or is_active(info.content_type) or not names_no_etag(exchange.headers):
+        return None
+    seconds = max(1, grant.expires_at - time.time())
+    return store.presigned_location(grant.bucket, grant.key, exchange.method, seconds)
+
+
+def _send_on(exchange: Exchange, location: str, info: ObjectInfo) -> None:
+    exchange.begin(307, {**identity_headers(info), "Location": location, "Content-Length": "0"})
 
 
 def _put(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import (
     ANY,
+    WHOLE,
     BucketInfo,
+    ByteRange,
     Condition,
     DeleteResult,
     ListQuery,
@@ -24,6 +26,7 @@ from actorc.storage.models import (
 )
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.base import (
+    CAPABILITIES,
     CopySource,
     Engine,
     ObjectReader,
@@ -71,7 +74,7 @@ class LocalEngine(Engine):
 
     name = "local"
     durable = True
-    capabilities = frozenset({"retention"})
+    capabilities = frozenset(CAPABILITIES)
 
     def __init__(
         self,
@@ -146,7 +149,14 @@ class LocalEngine(Engine):
     def head(self, bucket: str, key: str) -> ObjectInfo:
         return self._index.head(bucket, key)
 
-    def read(self, bucket: str, key: str, *, generation: int | None = None) -> ObjectReader:
+    def read(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        generation: int | None = None,
+        ahead: ByteRange = WHOLE,  # noqa: ARG002 - opening a file costs nothing
+    ) -> ObjectReader:
         found = self._index.find(bucket, key, generation)
         while (reader := self._open(*found)) is None:
             before, found = found, self._index.find(bucket, key, generation)

@@ -12,7 +12,9 @@ from typing import Any, TypeVar, cast
 
 from actorc.storage.models import (
     ANY,
+    WHOLE,
     BucketInfo,
+    ByteRange,
     Condition,
     DeleteResult,
     ListQuery,
@@ -24,6 +26,7 @@ from actorc.storage.models import (
     UploadPage,
 )
 from actorc.storage.server.engines.base import (
+    EVERYTHING_BUT_RETENTION,
     CopySource,
     Engine,
     ObjectReader,
@@ -66,6 +69,7 @@ class MemoryEngine(Engine):
 
     name = "memory"
     durable = False
+    capabilities = EVERYTHING_BUT_RETENTION
 
     def __init__(self, *, clock: Clock = time.time, upload_ttl: float = UPLOAD_TTL) -> None:
         self._clock = clock
@@ -108,7 +112,14 @@ class MemoryEngine(Engine):
         with self._lock:
             return self._find(bucket, key).info
 
-    def read(self, bucket: str, key: str, *, generation: int | None = None) -> ObjectReader:
+    def read(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        generation: int | None = None,
+        ahead: ByteRange = WHOLE,  # noqa: ARG002
+    ) -> ObjectReader:
         with self._lock:
             return MemoryReader(self._find(bucket, key, generation))
 

@@ -1,0 +1,76 @@
+# ruff: noqa: D102 (what the methods promise is said in base.py)
+"""Bytes on their way out of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from actorc.storage._checksum import BlockSums, crc32c
+from actorc.storage.errors import IntegrityError, NetworkError
+from actorc.storage.models import WHOLE, ByteRange, Chunk, ObjectInfo
+from actorc.storage.rules import MAX_CHUNK_SIZE
+from actorc.storage.server.engines.base import ObjectReader
+from actorc.storage.server.engines.verdicts import object_missing
+
+from .backend import Backend, Found
+
+
+class RemoteReader(ObjectReader):
+    """One generation of one object.
+
+    The request that opened it brings the bytes that are wanted first, so nobody can replace the object in between. More
+    bytes are asked for with the store's etag: they are of the same generation, or there are none.
+
+    Args:
+        backend: The store.
+        name: Where the object is.
+        info: Its description.
+        found: What opened it.
+        begun: Which bytes that brings; None for none.
+    """
+
+    def __init__(self, backend: Backend, name: str, info: ObjectInfo, found: Found, begun: ByteRange | None) -> None:
+        self.info = info
+        self._backend = backend
+        self._name = name
+        self._etag = found.etag
+        self._body: Iterable[bytes | memoryview] | None = found.body
+        self._begun = None if begun is None else begun.clamp(info.size)
+
+    def chunks(self, part: ByteRange = WHOLE) -> Iterator[Chunk]:
+        first, stop = part.clamp(self.info.size)
+        if first < stop:
+            pieces = _pieces(self._bytes(first, stop), first, stop)
+            yield from self._proven(pieces) if stop - first == self.info.size else pieces
+
+    def close(self) -> None:
+        self._body = None
+
+    def _bytes(self, first: int, stop: int) -> Iterable[bytes | memoryview]:
+        body, self._body = self._body, None
+        if body is not None and self._begun == (first, stop):
+            return body
+        found = self._backend.get(self._name, first, stop, etag=self._etag)
+        if found is None:
+            raise object_missing(self.info.bucket, self.info.key, self.info.generation)
+        return found.body
+
+    def _proven(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """Yield the chunks of the whole object, the last one when the checksum of all of them is right."""
+        sums = BlockSums()
+        for chunk in chunks:
+            sums.add(chunk.data, chunk.crc32c)
+            if sums.size == self.info.size and sums.whole() != self.info.crc32c:
+                raise IntegrityError("the store sent other bytes than were put there; put the object again")
+            yield chunk
+
+
+def _pieces(body: Iterable[bytes | memoryview], first: int, stop: int) -> Iterator[Chunk]:
+    at = first
+    for piece in body:
+        for start in range(0, len(piece), MAX_CHUNK_SIZE):
+            data = bytes(piece[start : start + MAX_CHUNK_SIZE])
+            yield Chunk(at, data, crc32c(data))
+            at += len(data)
+    if at != stop:
+        raise NetworkError("the connection to the store broke before all bytes were there; try again")

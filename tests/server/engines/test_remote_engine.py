@@ -1,0 +1,490 @@
+"""What is peculiar to an engine over somebody else's store. The store is one in memory, made worse where it must be."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+
+from actorc.storage._checksum import crc32c
+from actorc.storage.errors import (
+    AlreadyExistsError,
+    BucketNotEmptyError,
+    BucketNotFoundError,
+    IntegrityError,
+    InvalidParameterError,
+    NetworkError,
+    ObjectNotFoundError,
+    PreconditionFailedError,
+    ResourceExhaustedError,
+    StorageError,
+    UnsupportedError,
+    UploadNotFoundError,
+)
+from actorc.storage.models import ByteRange, Condition, ListQuery, ObjectAttributes
+from actorc.storage.rules import MiB
+from actorc.storage.server.engines import open_engine, share_engine
+from actorc.storage.server.engines.base import CopySource, PartChoice
+
+pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
+
+from obstore.store import MemoryStore
+
+from actorc.storage.server.engines.remote import RemoteEngine, commits
+from actorc.storage.server.engines.remote.address import Address
+from actorc.storage.server.engines.remote.backend import Backend
+from actorc.storage.server.engines.remote.reach import Reach
+from actorc.storage.server.engines.remote.refusals import Conflict
+
+ABSENT = Condition(if_absent=True)
+
+
+class Store(Backend):
+    """A real store in memory, whose faults are in subclasses."""
+
+    def __init__(self):
+        memory = MemoryStore()
+        super().__init__(lambda patience: memory, 5.0, probed=".buckets")
+
+
+class CarelessStore(Store):
+    """Ignores conditions, as some do."""
+
+    def create(self, name, body, attributes):
+        self.put(name, body, attributes)
+
+    def replace(self, name, body, attributes, etag):
+        self.put(name, body, attributes)
+
+
+class LiteralStore(Store):
+    """Compares etags without the quotes that it tells them with."""
+
+    def replace(self, name, body, attributes, etag):
+        if '"' in etag:
+            raise Conflict
+        super().replace(name, body, attributes, f'"{etag}"')
+
+
+class ForgetfulStore(Store):
+    """Carries out conditional writes and fails to say so, once it is told to."""
+
+    forgets = False
+
+    def create(self, name, body, attributes):
+        super().create(name, body, attributes)
+        self._fail()
+
+    def replace(self, name, body, attributes, etag):
+        super().replace(name, body, attributes, etag)
+        self._fail()
+
+    def _fail(self):
+        if self.forgets:
+            raise StorageError("the store failed with status 500; try again", retryable=True)
+
+
+class FailingStore(Store):
+    """Fails at conditional writes and carries out none, once it is told to."""
+
+    fails = False
+
+    def create(self, name, body, attributes):
+        if self.fails:
+            raise StorageError("the store failed with status 500; try again", retryable=True)
+        super().create(name, body, attributes)
+
+
+class DamagedStore(Store):
+    """Sends other bytes than it got, once it is told to: of another value, or fewer."""
+
+    damage = staticmethod(bytes)
+
+    def get(self, name, *args, **options):
+        found = super().get(name, *args, **options)
+        body = b"".join(found.body)
+        return found._replace(body=iter([self.damage(body)] if body else []))
+
+
+class CountingStore(Store):
+    """Counts the names it lists."""
+
+    listed = 0
+
+    def names(self, folder, behind=None):
+        for name in super().names(folder, behind):
+            self.listed += 1
+            yield name
+
+
+@pytest.fixture
+def remote(open_remote):
+    engine = open_remote()
+    engine.create_bucket("bucket")
+    return engine
+
+
+@pytest.fixture
+def over(open_remote):
+    """Return an engine over a store of this kind, with a bucket in it."""
+
+    def opened(store):
+        engine = open_remote(backend=store)
+        engine.create_bucket("bucket", exist_ok=True)
+        return engine
+
+    return opened
+
+
+def names(engine):
+    return [info.key for info in engine.page(ListQuery(bucket="bucket")).objects]
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("s3://key:planted@bucket", "no credentials"),
+        ("s3://", "names a bucket"),
+        ("s3://bucket?secret_access_key=planted", "knows endpoint, region, timeout, staging, redirect"),
+        ("s3://bucket?endpoint=http://key:planted@host", "no credentials"),
+        ("s3://bucket?endpoint=host", "begins with http"),
+        ("s3://bucket?timeout=0", "1 to 3600 seconds"),
+        ("s3://bucket?redirect=1", "yes or no"),
+        ("s3://bucket/a//b", "two in a row"),
+        ("s3://bucket#planted", "fragment"),
+        ("gs://bucket?endpoint=https://host", "knows timeout, staging, redirect"),
+        ("s3://bucket?staging=/missing/directory", "is not there"),
+        ("remote+memory://bucket", "no address"),
+        ("s3a://key:planted@bucket", "no storage engine is known for s3a://"),
+    ],
+)
+def test_a_url_that_says_something_else_is_refused_without_its_secrets(url, words):
+    with pytest.raises(InvalidParameterError) as caught:
+        open_engine(url)
+
+    assert words in caught.value.message
+    assert "planted" not in caught.value.message
+
+
+@pytest.fixture
+def nowhere(free_port, monkeypatch):
+    """The URL of a store that does not run."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    return f"s3://bucket?endpoint=http://127.0.0.1:{free_port}&timeout=1"
+
+
+def test_a_store_that_is_nowhere_is_named(nowhere, free_port):
+    with pytest.raises(NetworkError) as caught:
+        open_engine(nowhere)
+
+    assert caught.value.message.startswith(f"s3://bucket at http://127.0.0.1:{free_port} cannot be used, the store")
+
+
+def test_without_obstore_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "actorc.storage.server.engines.remote", None)
+
+    with pytest.raises(InvalidParameterError, match=r"pip install 'lucas-storage\[s3\]'"):
+        open_engine("s3://bucket")
+
+
+def test_a_store_in_memory_is_not_shared_between_processes():
+    with pytest.raises(InvalidParameterError, match="one process"):
+        share_engine("remote+memory://")
+
+
+def test_what_one_engine_writes_another_one_over_the_same_store_reads(open_remote, put, get, part):
+    one, other = open_remote(), open_remote()
+    made = one.create_bucket("bucket")
+    info = put(one, "key", b"data", metadata={"ä": " ö  "})
+    upload_id = one.create_upload("bucket", "parts", ObjectAttributes())
+    stored = part(other, upload_id, 1, b"part", key="parts")
+    completed = one.complete_upload("bucket", "parts", upload_id, [PartChoice(1, stored.etag)])
+
+    assert (made, info, completed) == (
+        other.head_bucket("bucket"),
+        other.head("bucket", "key"),
+        other.head("bucket", "parts"),
+    )
+    assert (get(other, "key"), get(other, "parts")) == (b"data", b"part")
+    assert other.delete("bucket", "key")
+    with pytest.raises(ObjectNotFoundError):
+        one.head("bucket", "key")
+
+
+def test_everything_is_below_the_prefix_of_the_url(over, put):
+    store = Store()
+    address = Address(scheme="remote+memory", bucket="", root="some/place/")
+    engine = RemoteEngine(address, store, sweep_interval=None)
+    engine.create_bucket("bucket")
+    put(engine, "a/b", b"data")
+    engine.create_upload("bucket", "key", ObjectAttributes())
+
+    assert names(engine) == ["a/b"]
+    found = [name.name for name in store.names("")]
+    assert [name for name in found if not name.startswith("some/place/")] == []
+    assert len(found) == 3
+    engine.close()
+
+
+def test_a_store_that_ignores_conditions_lacks_them_and_is_not_asked_to_judge(over, put, get):
+    engine = over(CarelessStore())
+    before = put(engine, "key", b"before")
+
+    assert engine.capabilities == frozenset()
+    for condition in (ABSENT, Condition(if_match=before.etag)):
+        with pytest.raises(UnsupportedError, match="would overwrite"):
+            put(engine, "key", b"after", condition=condition)
+    assert get(engine, "key") == b"before"
+
+
+def test_a_store_that_wants_etags_without_quotes_gets_them(over, put, get):
+    engine = over(LiteralStore())
+    info = put(engine, "key", b"0")
+    for number in range(1, 4):
+        info = put(engine, "key", str(number).encode(), condition=Condition(if_match=info.etag))
+
+    assert get(engine, "key") == b"3"
+    with pytest.raises(PreconditionFailedError):
+        put(engine, "key", b"x", condition=Condition(if_match="other"))
+
+
+def test_the_examination_of_the_store_leaves_nothing_there(over):
+    store = Store()
+    over(store)
+
+    assert [name.name for name in store.names("")] == [".buckets/bucket"]
+
+
+def test_a_write_whose_answer_the_store_forgets_is_found_out(over, put, get):
+    store = ForgetfulStore()
+    engine = over(store)
+    store.forgets = True
+
+    first = put(engine, "key", b"first", condition=ABSENT)
+    second = put(engine, "key", b"second", condition=Condition(if_match=first.etag))
+
+    assert (get(engine, "key"), second) == (b"second", engine.head("bucket", "key"))
+
+
+def test_a_write_that_the_store_failed_at_is_an_error_that_may_pass(over, put):
+    store = FailingStore()
+    engine = over(store)
+    store.fails = True
+
+    with pytest.raises(StorageError, match="status 500") as caught:
+        put(engine, "key", b"data", condition=ABSENT)
+
+    assert caught.value.retryable
+    assert names(engine) == []
+
+
+def test_wrong_bytes_are_never_handed_out_whole(over, put):
+    store = DamagedStore()
+    engine = over(store)
+    data = bytes(2 * MiB + 5)
+    put(engine, "key", data)
+    store.damage = lambda body: body[:-1] + b"x"
+
+    with engine.read("bucket", "key") as reader:
+        chunks = reader.chunks()
+        handed_out = [next(chunks).data, next(chunks).data]
+        with pytest.raises(IntegrityError):
+            next(chunks)
+
+    assert b"".join(handed_out) == data[: 2 * MiB]
+
+
+def test_bytes_that_end_too_early_are_a_broken_connection(over, put):
+    store = DamagedStore()
+    engine = over(store)
+    put(engine, "key", bytes(100))
+    store.damage = lambda body: body[:-1]
+
+    for part in (ByteRange(), ByteRange(5, 10)):
+        with engine.read("bucket", "key", ahead=part) as reader, pytest.raises(NetworkError):
+            list(reader.chunks(part))
+
+
+def test_what_is_read_later_is_of_the_generation_that_was_opened_or_is_not_there(remote, put):
+    put(remote, "key", b"old" * 100)
+
+    with remote.read("bucket", "key", ahead=ByteRange(0, 3)) as reader:
+        put(remote, "key", b"new" * 100)
+        assert b"".join(chunk.data for chunk in reader.chunks(ByteRange(0, 3))) == b"old"
+        with pytest.raises(ObjectNotFoundError, match="generation"):
+            list(reader.chunks(ByteRange(3, 3)))
+
+
+@pytest.mark.parametrize("ahead", [ByteRange(0, 0), ByteRange(3), ByteRange(4), ByteRange(1 << 40, 9), ByteRange(1, 1)])
+def test_a_reader_opens_whatever_is_wanted_first(remote, put, ahead):
+    put(remote, "key", b"abc")
+    put(remote, "empty", b"")
+
+    for key, data in (("key", b"abc"), ("empty", b"")):
+        with remote.read("bucket", key, ahead=ahead) as reader:
+            assert reader.info == remote.head("bucket", key)
+            assert b"".join(chunk.data for chunk in reader.chunks()) == data
+
+
+def test_what_others_put_into_the_store_is_no_object_here(over, put):
+    store = Store()
+    engine = over(store)
+    store.put("bucket/foreign", b"data", {})
+    put(engine, "own", b"data")
+
+    assert names(engine) == ["own"]
+    with pytest.raises(ObjectNotFoundError):
+        engine.head("bucket", "foreign")
+    with pytest.raises(AlreadyExistsError):
+        put(engine, "foreign", b"x", condition=ABSENT)
+    engine.delete("bucket", "own")
+    with pytest.raises(BucketNotEmptyError):
+        engine.delete_bucket("bucket")
+
+
+def test_a_bucket_that_goes_away_is_missed_at_once_where_it_went(remote, put):
+    put(remote, "key", b"data")
+    remote.delete("bucket", "key")
+    remote.delete_bucket("bucket")
+
+    with pytest.raises(BucketNotFoundError):
+        put(remote, "key", b"data")
+
+
+def test_keys_below_a_common_prefix_are_passed_over(over):
+    store = CountingStore()
+    engine = over(store)
+    for number in range(3500):
+        store.put(f"bucket/a/{number:04}", b"", {})
+    store.put("bucket/a0", b"", {})
+    store.listed = 0
+
+    page = engine.page(ListQuery(bucket="bucket", delimiter="/"))
+
+    assert page.common_prefixes == ("a/",)
+    assert store.listed < 1100
+
+
+def test_a_page_takes_no_more_names_than_it_needs(over, put):
+    store = CountingStore()
+    engine = over(store)
+    for number in range(500):
+        put(engine, f"{number:03}")
+    store.listed = 0
+
+    page = engine.page(ListQuery(bucket="bucket", prefix="4", after="441", limit=3))
+
+    assert [info.key for info in page.objects] == ["442", "443", "444"]
+    assert store.listed == 4
+    engine.page(ListQuery(bucket="bucket", prefix="42", limit=3))
+    assert store.listed == 8
+
+
+@pytest.fixture
+def small_requests(monkeypatch):
+    monkeypatch.setattr(commits, "_ONE_REQUEST", MiB)
+
+
+def test_large_objects_go_in_many_requests(remote, small_requests, put, get, assemble):
+    data = bytes(range(256)) * (5 * MiB // 256)
+    put(remote, "key", data, metadata={"a": "b"})
+    assembled = assemble(remote, "parts", [data, b"end"])
+    copied = remote.copy(CopySource(bucket="bucket", key="parts"), "bucket", "copy")
+
+    assert (get(remote, "key"), get(remote, "parts"), get(remote, "copy")) == (data, data + b"end", data + b"end")
+    assert remote.head("bucket", "key").metadata == {"a": "b"}
+    assert assembled.crc32c == copied.crc32c == crc32c(data + b"end")
+
+
+def test_a_damaged_part_makes_no_object(over, small_requests, part):
+    store = DamagedStore()
+    engine = over(store)
+    upload_id = engine.create_upload("bucket", "key", ObjectAttributes())
+    stored = [part(engine, upload_id, number, bytes(2 * MiB)) for number in (1, 2)]
+    store.damage = lambda body: body[:-1] + b"x" if len(body) > MiB else body
+
+    with pytest.raises(IntegrityError, match="part 1"):
+        engine.complete_upload("bucket", "key", upload_id, [PartChoice(one.number, one.etag) for one in stored])
+
+    assert names(engine) == []
+    assert [one.number for one in engine.list_parts("bucket", "key", upload_id)] == [1, 2]
+
+
+def test_a_part_that_comes_when_its_upload_is_over_stays_nowhere(over):
+    store = Store()
+    engine = over(store)
+    upload_id = engine.create_upload("bucket", "key", ObjectAttributes())
+    with engine.part_writer("bucket", "key", upload_id, 1) as writer:
+        writer.write(b"data", crc32c(b"data"))
+        engine.abort_upload("bucket", "key", upload_id)
+        with pytest.raises(UploadNotFoundError):
+            writer.commit()
+
+    assert list(store.names(".uploads")) == []
+
+
+def test_abandoned_uploads_are_swept_and_others_are_not(over, open_remote, part):
+    store = Store()
+    engine = over(store)
+    for number in range(3):
+        upload_id = engine.create_upload("bucket", f"key{number}", ObjectAttributes())
+        part(engine, upload_id, 1, b"data", key=f"key{number}")
+    open_remote(backend=store, clock=lambda: 0.0).sweep()
+    assert len(engine.list_uploads("bucket").uploads) == 3
+
+    open_remote(backend=store, clock=lambda: 4e9).sweep()
+
+    assert list(store.names(".uploads")) == []
+
+
+def test_a_full_staging_disk_is_found_before_the_bytes_are_sent(remote):
+    with pytest.raises(ResourceExhaustedError, match="staging directory"):
+        remote.writer("bucket", "key", declared_size=1 << 60)
+
+
+def test_nothing_stays_in_the_staging_directory(tmp_path, put):
+    engine = open_engine(f"remote+memory://?staging={tmp_path}")
+    engine.create_bucket("bucket")
+    with engine.writer("bucket", "key") as writer:
+        for _ in range(3):
+            writer.write(bytes(MiB), crc32c(bytes(MiB)))
+        assert list(tmp_path.iterdir()) == []
+    put(engine, "key", bytes(3 * MiB))
+    engine.close()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_was_out_of_reach_is_asked_until_it_answers():
+    answers, asked = threading.Event(), threading.Event()
+
+    def probe():
+        asked.set()
+        if not answers.is_set():
+            raise NetworkError("no")
+        reach.found()
+        back.set()
+
+    back = threading.Event()
+    reach = Reach(probe, pause=0.001)
+    assert reach.in_reach
+    reach.lost()
+    assert asked.wait(10)
+    assert not reach.in_reach
+    answers.set()
+
+    assert back.wait(10)
+    assert reach.in_reach
+
+
+def test_an_engine_tells_whether_its_store_is_in_reach(nowhere, remote):
+    assert remote.healthy
+    backend = Address.of(urlsplit(nowhere)).connect()
+    with pytest.raises(NetworkError):
+        backend.head("name")
+
+    assert not backend.reach.in_reach
+    backend.close()
