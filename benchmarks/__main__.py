@@ -28,6 +28,7 @@ ALL = (
     "streaming",
     "reuse",
     "overhead",
+    "gateways",
 )
 
 

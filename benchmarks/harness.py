@@ -32,11 +32,12 @@ class Process:
 
 
 @contextmanager
-def storage_server(*options):
-    """The real server, durable, in a process and a directory of its own."""
+def storage_server(*options, engine=None):
+    """The real server in a process of its own: durable, in a directory of its own, or over another engine."""
     with tempfile.TemporaryDirectory() as folder:
         endpoint_file = Path(folder, "endpoint.json")
-        command = [sys.executable, "-m", "actorc.storage.server", "--data", str(Path(folder, "data"))]
+        place = ["--engine", engine] if engine else ["--data", str(Path(folder, "data"))]
+        command = [sys.executable, "-m", "actorc.storage.server", *place]
         command += ["--listen", "127.0.0.1:0", "--auto-create-buckets", "--endpoint-file", str(endpoint_file), *options]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             try:
