@@ -4,7 +4,7 @@ LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check protos bench setup lucas
+.PHONY: help demo test test-remote test-all check protos bench setup lucas
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,10 @@ test: $(BIN)/python ## Run the quick tests, which is all but a few
 test-all: $(BIN)/python ## Run all tests, each at its full size
 	$(BIN)/pip install --quiet -e ".[test]"
 	$(BIN)/pytest --thorough $(PARALLEL)
+
+test-remote: $(BIN)/python ## Run the tests that need a real S3 store, over a Ceph of their own
+	$(BIN)/pip install --quiet -e ".[test]"
+	tests/remote/ceph-rgw.sh run $(BIN)/pytest -k "ceph and not async or remote and not contract" tests/contract tests/remote
 
 setup: $(BIN)/python ## Install everything a contributor needs
 	$(BIN)/pip install --quiet -e ".[dev]"

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import uuid
+from urllib.parse import parse_qsl, urlsplit
 
 import hypothesis
 import pytest
 
-for _name in [name for name in os.environ if name.startswith(("STORAGE_", "LUCAS_STORAGE_"))]:
+REAL_STORE = "LUCAS_STORAGE_TEST_S3"
+"""Names a bucket of a real S3 store, whose credentials are in the environment as the store's own programs take them."""
+
+for _name in [name for name in os.environ if name.startswith(("STORAGE_", "LUCAS_STORAGE_")) and name != REAL_STORE]:
     del os.environ[_name]
 
 
@@ -48,3 +53,26 @@ def _state(tmp_path_factory):
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(scope="session")
+def real_store():
+    """A place of this session in the real store, as a split URL; what lies there is deleted at the end."""
+    if not os.environ.get(REAL_STORE):
+        pytest.skip("no real S3 store is given; 'make test-remote' starts one and runs what needs it")
+    obstore = pytest.importorskip(
+        "obstore", reason="a real S3 store is reached through obstore, which is not installed"
+    )
+    given = urlsplit(os.environ[REAL_STORE])
+    url = given._replace(path=f"{given.path.rstrip('/')}/test-{uuid.uuid4().hex[:12]}")
+    yield url
+    options = dict(parse_qsl(url.query), prefix=url.path, client_options={"allow_http": True})
+    store = obstore.store.S3Store(url.netloc, **options)
+    for found in obstore.list(store):
+        obstore.delete(store, [each["path"] for each in found])
+
+
+@pytest.fixture
+def store_url(real_store):
+    """An empty place in the real store: what `open_engine` and ``--engine`` take."""
+    return real_store._replace(path=f"{real_store.path}/{uuid.uuid4().hex[:12]}").geturl()
