@@ -20,9 +20,8 @@ test: $(BIN)/python ## Run the quick tests, which is all but a few
 	$(BIN)/pip install --quiet -e ".[test]"
 	$(BIN)/pytest $(PARALLEL)
 
-test-all: $(BIN)/python ## Run all tests, each at its full size
-	$(BIN)/pip install --quiet -e ".[test]"
-	$(BIN)/pytest --thorough $(PARALLEL)
+test-all: test ## Run these, then those that take longer at their full size
+	$(BIN)/pytest --thorough -m "thorough or sized" $(PARALLEL)
 
 test-remote: $(BIN)/python ## Run the tests that need a real S3 store, over a Ceph of their own
 	$(BIN)/pip install --quiet -e ".[test]"

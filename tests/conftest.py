@@ -27,6 +27,11 @@ def pytest_configure(config):
     hypothesis.settings.load_profile("thorough" if config.getoption("--thorough") else "quick")
 
 
+def pytest_itemcollected(item):
+    if "thorough" in item.fixturenames or getattr(item.obj, "is_hypothesis_test", False):
+        item.add_marker("sized")
+
+
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("--thorough"):
         left_out = [item for item in items if item.get_closest_marker("thorough")]
