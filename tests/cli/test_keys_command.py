@@ -121,7 +121,7 @@ def test_a_damaged_file_of_keys_is_not_overwritten(invoke, tmp_path):
 )
 def test_a_server_with_keys_says_when_others_can_listen_in(lucas_storage, listen, expected):
     lucas_storage.run("keys", "add", "--admin", "--data", "data")
-    server = lucas_storage.start("serve", "--data", "data", "--listen", listen)
+    server = lucas_storage.start("serve", "--data", "data", "--listen", listen, "--http", "off")
     lines = []
     for line in server.stderr:  # to its end; what is buffered here, communicate would miss
         if "serving" in line and "serving" not in "".join(lines):
