@@ -29,6 +29,7 @@ ALL = (
     "reuse",
     "overhead",
     "gateways",
+    "replicas",
 )
 
 

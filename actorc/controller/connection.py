@@ -15,9 +15,11 @@ from .errors import ControllerError, ControllerUnavailableError
 if TYPE_CHECKING:
     from .session import Session
 
-# gRPC reads this when it is loaded. Without it, its thread on the stream is in the middle of something at a fork, and
-# the child, which inherits that, sometimes aborts when it uses gRPC itself.
+# gRPC reads these when it is loaded. Without fork support, its thread on the stream is in the middle of something at a
+# fork, and the child, which inherits that, sometimes aborts when it uses gRPC itself.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
+# Forks, and controllers that end, are no news for the user's terminal; gRPC's errors are still shown.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 
 class Connection:

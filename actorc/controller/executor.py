@@ -36,24 +36,26 @@ class ActorExecutor(StorageExecutor):
         Raises:
             ControllerError: A call could not be made, or failed on the platform.
         """
+        self._definitions: dict[str, Definition] = {}
         with Calls() as self._calls:
             return super().execute()
 
     def _called(self, step: Any, arguments: Mapping[Any, Any]) -> Any:
-        return self._calls.call(_definition(step), arguments)
+        return self._calls.call(self._definition(step), arguments)
 
     def _begun(self, step: Any, arguments: Mapping[Any, Any]) -> Future[RemoteValue] | None:
-        definition = _definition(step)
+        definition = self._definition(step)
         return None if self._calls.must_fetch(definition, arguments) else self._calls.start(definition, arguments)
 
     def _fetched(self, value: Any) -> Any:
         return self._calls.fetched(value)
 
-
-def _definition(step: Any) -> Definition:
-    name = step._fn_name  # noqa: SLF001  # Lucas's contract
-    if hasattr(step, "_obj"):
-        raise ControllerError(
-            "the actor platform calls functions, not methods of classes; write the method as a function", function=name
-        )
-    return named(name)
+    def _definition(self, step: Any) -> Definition:
+        """Return the function of a step, which is the same one throughout a run."""
+        name = step._fn_name  # noqa: SLF001  # Lucas's contract
+        if hasattr(step, "_obj"):
+            raise ControllerError(
+                "the actor platform calls functions, not methods of classes; write the method as a function",
+                function=name,
+            )
+        return self._definitions.get(name) or self._definitions.setdefault(name, named(name))

@@ -1,4 +1,4 @@
-"""The messages of a session; no other module of the client builds them, and only `session` reads them."""
+"""The messages of a session, serialized; no other module of the client builds them, and only `session` reads them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ MAX_MESSAGE_SIZE: Final = 512 << 20
 Argument: TypeAlias = Encoded | RemoteValue
 
 
-def register(app_id: str) -> pb.Message:
+def register(app_id: str) -> bytes:
     """Open the session of an application."""
-    return pb.Message(type=pb.FR_REGISTER_REQUEST, register_request=pb.RegisterRequest(application_id=app_id))
+    command = pb.RegisterRequest(application_id=app_id, batches=True)
+    return pb.Message(type=pb.FR_REGISTER_REQUEST, register_request=command).SerializeToString()
 
 
-def append_function(definition: Definition, pickled: bytes) -> pb.Message:
+def append_function(definition: Definition, pickled: bytes) -> bytes:
     """Register a function; there is no answer."""
     command = pb.AppendPyFunc(
         name=definition.name,
@@ -34,10 +35,10 @@ def append_function(definition: Definition, pickled: bytes) -> pb.Message:
         resources=pb.Resources(cpu=definition.cpu, memory=definition.memory, gpu=definition.gpu),
         replicas=definition.replicas,
     )
-    return pb.Message(type=pb.FR_APPEND_PY_FUNC, append_py_func=command)
+    return pb.Message(type=pb.FR_APPEND_PY_FUNC, append_py_func=command).SerializeToString()
 
 
-def append_argument(call: CallKey, parameter: str, argument: Argument) -> pb.Message:
+def append_argument(call: CallKey, parameter: str, argument: Argument) -> bytes:
     """Give a call one of its arguments."""
     command = pb.AppendArg(
         session_id=call.session_id,
@@ -46,24 +47,24 @@ def append_argument(call: CallKey, parameter: str, argument: Argument) -> pb.Mes
         param=parameter,
         value=_data(argument, f"obj.{call.session_id}.{call.instance_id}.{parameter}"),
     )
-    return pb.Message(type=pb.FR_APPEND_ARG, append_arg=command)
+    return pb.Message(type=pb.FR_APPEND_ARG, append_arg=command).SerializeToString()
 
 
-def invoke(call: CallKey) -> pb.Message:
+def invoke(call: CallKey) -> bytes:
     """Start a call whose arguments have been given."""
     command = pb.Invoke(session_id=call.session_id, instance_id=call.instance_id, name=call.function)
-    return pb.Message(type=pb.FR_INVOKE, invoke=command)
+    return pb.Message(type=pb.FR_INVOKE, invoke=command).SerializeToString()
 
 
-def request(value: RemoteValue) -> pb.Message:
+def request(value: RemoteValue) -> bytes:
     """Ask for what is behind a reference."""
-    return pb.Message(type=pb.FR_REQUEST_OBJECT, request_object=pb.RequestObject(id=value.id))
+    return pb.Message(type=pb.FR_REQUEST_OBJECT, request_object=pb.RequestObject(id=value.id)).SerializeToString()
 
 
-def done(call: CallKey) -> pb.Message:
+def done(call: CallKey) -> bytes:
     """Say that nobody needs the result of a call any more; there is no answer."""
     command = pb.MarkDagNodeDone(node_id=call.instance_id, session_id=call.session_id)
-    return pb.Message(type=pb.FR_MARK_DAG_NODE_DONE, mark_dag_node_done=command)
+    return pb.Message(type=pb.FR_MARK_DAG_NODE_DONE, mark_dag_node_done=command).SerializeToString()
 
 
 def reference(value: RemoteValue) -> bytes:

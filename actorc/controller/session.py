@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from queue import SimpleQueue
 from typing import Final
 
 import grpc
@@ -18,6 +17,7 @@ from .definition import Definition
 from .encoding import Encoded
 from .errors import ControllerError, ControllerUnavailableError, MessageTooLargeError, RemoteFunctionError
 from .messages import MAX_MESSAGE_SIZE, METHOD, Argument
+from .outbox import Outbox
 from .values import CallKey, RemoteValue
 
 _ACK_SECONDS: Final = 10.0
@@ -54,13 +54,13 @@ class Session:
         self._objects: dict[str, Future[Encoded]] = {}
         self._end: str | None = None
         self._acknowledged: Future[str] = Future()
-        self._outgoing: SimpleQueue[pb.Message | None] = SimpleQueue()
+        self._outbox = Outbox()
         self._channel = grpc.insecure_channel(destination.address, _CHANNEL_OPTIONS)
         method = self._channel.stream_stream(
-            METHOD, request_serializer=pb.Message.SerializeToString, response_deserializer=pb.Message.FromString
+            METHOD, request_serializer=b"".join, response_deserializer=pb.Message.FromString
         )
-        self._outgoing.put(messages.register(app_id))
-        self._stream = method(iter(self._outgoing.get, None))
+        self._outbox.put(messages.register(app_id))
+        self._stream = method(self._outbox)
         self._reader = threading.Thread(target=self._read, name="controller session", daemon=True)
         self._reader.start()
         self._await_acknowledgement()
@@ -86,7 +86,7 @@ class Session:
             _check_size(message, f"the function {definition.name!r}", definition.name)
             with self._lock:
                 self._check_open(definition.name)
-                self._outgoing.put(message)
+                self._outbox.put(message)
             self._defined[definition.name] = definition
 
     def start(self, call: CallKey, arguments: dict[str, Argument]) -> Future[RemoteValue]:
@@ -104,8 +104,7 @@ class Session:
         with self._lock:
             self._check_open(call.function)
             self._results[call] = future
-            for message in [*outgoing, messages.invoke(call)]:
-                self._outgoing.put(message)
+            self._outbox.put(*outgoing, messages.invoke(call))
         return future
 
     def fetch(self, value: RemoteValue) -> Future[Encoded]:
@@ -119,7 +118,7 @@ class Session:
             future = self._objects.get(value.id)
             if future is None:
                 future = self._objects[value.id] = Future()
-                self._outgoing.put(messages.request(value))
+                self._outbox.put(messages.request(value))
         return future
 
     def release(self, call: CallKey) -> None:
@@ -129,7 +128,7 @@ class Session:
         if future is not None:
             future.cancel()
         if not self.is_over:
-            self._outgoing.put(messages.done(call))
+            self._outbox.put(messages.done(call))
 
     def abandon(self) -> None:
         """End the stream at the end of the process; threads that still wait never hear of it, and print nothing."""
@@ -146,7 +145,7 @@ class Session:
         if self._reader is not threading.current_thread():
             self._reader.join(_END_SECONDS)
 
-    def _argument(self, call: CallKey, name: str, argument: Argument) -> pb.Message:
+    def _argument(self, call: CallKey, name: str, argument: Argument) -> bytes:
         if isinstance(argument, RemoteValue) and argument.connection is not self:
             raise self._error(
                 f"the result of {argument.call.function!r} is gone with the connection it came over; run the workflow "
@@ -183,8 +182,9 @@ class Session:
 
     def _read(self) -> None:
         try:
-            for message in self._stream:
-                self._receive(message)
+            for received in self._stream:
+                for message in received.batch or (received,):
+                    self._receive(message)
             reason = "the controller ended it"
         except grpc.RpcError as error:
             reason = _reason(error)
@@ -197,6 +197,7 @@ class Session:
         elif message.type == pb.BK_RESPONSE_OBJECT:
             self._take_object(message.response_object)
         elif message.type == pb.ACK and not self._acknowledged.done():
+            self._outbox.batches = message.ack.batches
             self._acknowledged.set_result(message.ack.error)
 
     def _take_result(self, result: pb.ReturnResult) -> None:
@@ -223,7 +224,7 @@ class Session:
     def _finish(self, reason: str) -> None:
         with self._lock:
             self._end = self._end or reason
-            self._outgoing.put(None)
+            self._outbox.close()
             results, self._results = self._results, {}
             objects, self._objects = self._objects, {}
         for call, result in results.items():
@@ -253,8 +254,8 @@ class Session:
         )
 
 
-def _check_size(message: pb.Message, what: str, function: str) -> None:
-    size = message.ByteSize()
+def _check_size(message: bytes, what: str, function: str) -> None:
+    size = len(message)
     if size > MAX_MESSAGE_SIZE:
         raise MessageTooLargeError(
             f"{what} has {size / (1 << 20):,.0f} MiB, and a message carries {MAX_MESSAGE_SIZE >> 20}; with "

@@ -10,6 +10,7 @@ import cloudpickle
 import pytest
 
 from actorc.controller import session
+from actorc.controller.calls import Calls
 from actorc.controller.errors import (
     MessageTooLargeError,
     ParameterError,
@@ -250,6 +251,19 @@ def test_calls_of_many_threads_get_their_own_answers(actor):
         results = list(pool.map(lambda x: call({"x": x}), range(100), timeout=SECONDS))
 
     assert results == [2 * x for x in range(100)]
+
+
+def test_large_values_go_with_a_burst_of_small_ones(actor):
+    @actor
+    def same(x):
+        return x
+
+    given = [bytes(number if number % 10 else 1 << 20) for number in range(100)]
+    with Calls() as calls:
+        begun = [calls.start(named("same"), {"x": each}) for each in given]
+        returned = calls.fetched([each.result(SECONDS) for each in begun])
+
+    assert returned == given
 
 
 def test_a_context_is_not_pickled(context):

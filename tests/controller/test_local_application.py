@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
+from actorc.controller.batches import next_message
+from actorc.controller.local import messages
 from actorc.controller.local.application import Application, UnsupportedError
 from actorc.controller.local.messages import Received, Value
 from actorc.controller.local.objects import Objects
@@ -74,6 +80,9 @@ class Client:
     def last(self):
         return pb.Message.FromString(b"".join(self.answers[-1]))
 
+    def called(self):
+        return [[(number, args) for number, _, args in process.calls] for process in self.processes]
+
     def errors(self):
         return [pb.Message.FromString(b"".join(answer)).return_result.error for answer in self.answers]
 
@@ -92,6 +101,43 @@ def encoded(data=b"1", object_id="arg", **fields):
 
 def reference(object_id):
     return pb.Data(type=pb.Data.OBJECT_REF, ref=pb.Flow(id=object_id))
+
+
+def appended(instance, value, param):
+    command = pb.AppendArg(session_id="run", instance_id=instance, name="f", param=param, value=value)
+    return pb.Message(type=pb.FR_APPEND_ARG, append_arg=command)
+
+
+instances = st.sampled_from("1234")
+values = st.sampled_from([encoded(b"small"), encoded(bytes(70_000), "large"), reference("result"), pb.Data()])
+commands = st.one_of(
+    st.builds(appended, instances, values, st.sampled_from("xxxy")),
+    instances.map(lambda i: pb.Message(type=pb.FR_INVOKE, invoke=pb.Invoke(session_id="run", instance_id=i, name="f"))),
+    instances.map(
+        lambda i: pb.Message(
+            type=pb.FR_MARK_DAG_NODE_DONE, mark_dag_node_done=pb.MarkDagNodeDone(node_id=i, session_id="run")
+        )
+    ),
+    st.just(pb.Message(type=pb.FR_REQUEST_OBJECT, request_object=pb.RequestObject(id="arg"))),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(commands, max_size=40))
+def test_commands_have_the_same_effects_in_the_same_order_when_they_come_as_batches(sent):
+    one_by_one, together = Client(), Client()
+    singles = [each.SerializeToString() for each in sent]
+    waiting, batches = deque((each,) for each in singles), []
+    while waiting:
+        batches.append(b"".join(next_message(waiting)))
+    for client, stream in ((one_by_one, singles), (together, batches)):
+        client.add()
+        for received in (each for message in stream for each in messages.from_client(message)):
+            client.application.handle(received)
+
+    assert one_by_one.answers == together.answers
+    assert one_by_one.called() == together.called()
+    assert len(one_by_one.application.objects) == len(together.application.objects)
 
 
 def test_a_value_is_there_for_as_long_as_anybody_owns_it():

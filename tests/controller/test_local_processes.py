@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
 
 from actorc.controller.local import LocalController
+from actorc.controller.local.workers import Surroundings, WorkerProcess
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +96,71 @@ time.sleep(60)
 
     assert before == (True, True)
     assert (ended, survived) == (True, True)
+
+
+def test_a_controller_that_is_closed_says_nothing_of_open_streams():
+    code = f"""
+import sys
+from actorc.controller.local import LocalController
+sys.path.append({str(Path(__file__).parent)!r})
+import conftest
+controller = LocalController(["app"])
+unregistered = [conftest.RawSession(controller.address) for _ in range(5)]
+for number in range(3):
+    conftest.RawSession(controller.address).register(f"app.{{number}}")
+controller.close()
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert (ran.stdout, ran.stderr) == ("", "")
+
+
+@pytest.fixture
+def ignored_children():
+    """The ends of child processes are kept from this process, as somebody who starts it may have arranged."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGCHLD, before)
+
+
+def test_the_end_of_a_worker_is_noticed_though_the_system_reaped_it(ignored_children):
+    async def ending():
+        ended = asyncio.get_running_loop().create_future()
+        surroundings = Surroundings(path=(), cwd="/")
+        worker = WorkerProcess("venv", surroundings, lambda *_: None, ended.set_result)
+        worker.kill()
+        said = await asyncio.wait_for(ended, PATIENCE)
+        worker.wait()
+        return said
+
+    assert asyncio.run(ending()).endswith("before it was ready")
+
+
+def test_workers_of_a_process_that_ignores_its_children_end_and_make_room(ignored_children, connect):
+    with LocalController(["app"], max_workers=1) as controller:
+        pids = []
+        for number in range(3):
+            session = connect(controller.address)
+            session.register(f"app.{number}")
+            session.add(lambda: None, name="pid", pickled=pickle.dumps(os.getpid))
+            pids.append(session.call("pid"))
+            session.close()
+
+    assert len(set(pids)) == 3
+
+
+def test_a_worker_that_cannot_begin_says_why(tmp_path, capfd, connect):
+    place = tmp_path / "gone"
+    place.mkdir()
+    with LocalController(["app"], cwd=place) as controller:
+        place.rmdir()
+        session = connect(controller.address)
+        session.register("app")
+        session.add(lambda: None, name="f")
+        error = session.call("f")
+
+    assert "before it was ready" in error
+    assert f"FileNotFoundError: [Errno 2] No such file or directory: '{place}'" in capfd.readouterr().err
 
 
 def test_a_session_that_ends_takes_its_idle_workers_along(connect):

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller.local import messages, wire
+from actorc.controller import wire
+from actorc.controller.local import messages
 from actorc.controller.local.frames import FrameReader, header
 from actorc.controller.local.messages import Value
 
@@ -51,7 +52,7 @@ def test_a_large_value_stays_where_it_was_received():
     encoded = pb.EncodedObject(id="1", data=LARGE, language=pb.LANGUAGE_PYTHON)
     argument = pb.AppendArg(name="f", param="p", value=pb.Data(type=pb.Data.OBJECT_ENCODED, encoded=encoded))
     whole = pb.Message(type=pb.FR_APPEND_ARG, append_arg=argument).SerializeToString()
-    received = messages.from_client(whole)
+    (received,) = messages.from_client(whole)
     value = received.value(received.message.append_arg.value.encoded)
     again = messages.execute("venv", "7", "f", {"p": value})
 
@@ -63,7 +64,7 @@ def test_a_large_value_stays_where_it_was_received():
 def test_a_large_message_of_another_kind_is_read_whole():
     function = pb.AppendPyFunc(name="f", pickled_object=LARGE)
     whole = pb.Message(type=pb.FR_APPEND_PY_FUNC, append_py_func=function)
-    received = messages.from_client(whole.SerializeToString())
+    (received,) = messages.from_client(whole.SerializeToString())
 
     assert received.message == whole
 

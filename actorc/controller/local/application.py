@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
+from actorc.controller.wire import Parts
 
 from . import messages
 from .calls import Call, CallKey
@@ -15,7 +16,6 @@ from .functions import Function
 from .messages import Received, Value
 from .objects import Objects
 from .pool import Crew, Pool, Task
-from .wire import Parts
 
 log = logging.getLogger(__name__)
 

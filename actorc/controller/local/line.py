@@ -9,8 +9,9 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
+from actorc.controller.wire import Buffer, Parts
+
 from .frames import FrameReader, header
-from .wire import Buffer, Parts
 
 _AT_ONCE: Final = 16
 """Parts that one system call sends."""

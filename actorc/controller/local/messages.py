@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-
-from .wire import Buffer, Parts, cut, nested, number_in, opening
+from actorc.controller.wire import Buffer, Parts, cut, nested, number_in, opening
 
 M = TypeVar("M", pb.Message, pb.WorkerMessage)
 
@@ -68,12 +67,12 @@ class Received(Generic[M]):
         return Value(encoded.id, encoded.language, data)
 
 
-def from_client(data: bytes) -> Received[pb.Message]:
-    """Read what a client sent."""
-    if len(data) < _LARGE:
-        return Received(pb.Message.FromString(data))
-    message, fields = cut(data, *_IN_ARGUMENT)
-    return Received(pb.Message.FromString(message), fields)
+def from_client(data: bytes) -> list[Received[pb.Message]]:
+    """Read what a client sent, which may be several messages as one."""
+    rest, fields = (data, None) if len(data) < _LARGE else cut(data, *_IN_ARGUMENT)
+    message = pb.Message.FromString(rest)
+    # what is large is never in a batch, so nothing was cut out of one
+    return [Received(each) for each in message.batch] or [Received(message, fields)]
 
 
 def from_worker(frame: Buffer) -> Received[pb.WorkerMessage]:
@@ -93,9 +92,9 @@ def _of_worker(frame: Buffer, path: tuple[int, ...]) -> Received[pb.WorkerMessag
     return Received(pb.WorkerMessage.FromString(message), fields)
 
 
-def ack(error: str = "") -> Parts:
-    """Answer a registration."""
-    return _to_client(pb.Message(type=pb.ACK, ack=pb.Ack(error=error)))
+def ack(error: str = "", *, batches: bool = False) -> Parts:
+    """Answer a registration, and one that takes batches with the same."""
+    return _to_client(pb.Message(type=pb.ACK, ack=pb.Ack(error=error, batches=batches)))
 
 
 def returned(session_id: str, instance_id: str, name: str, result: str) -> Parts:

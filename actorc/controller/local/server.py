@@ -5,22 +5,27 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
+from actorc.controller.batches import next_message
+from actorc.controller.wire import Parts
 
 from . import messages
 from .application import Application, UnsupportedError
 from .messages import Received
 from .options import ControllerOptions, address_of
 from .pool import Pool
-from .wire import Parts
 from .workers import Surroundings, WorkerProcess
 
 log = logging.getLogger(__name__)
+
+Requests: TypeAlias = AsyncIterator[list[Received[pb.Message]]]
+"""What a client sends, as batches."""
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", messages.MAX_MESSAGE_SIZE),
@@ -86,18 +91,12 @@ class ControllerServer:
         await self._grpc.stop(_LAST_WORDS)
         self._pool.stop()
 
-    async def _session(self, requests: AsyncIterator[Received[pb.Message]], context: Any) -> None:
-        app_id = await self._register(requests, context)
-        answers: asyncio.Queue[Parts] = asyncio.Queue()
-        answers.put_nowait(messages.ack())
-        application = Application(self._pool, answers.put_nowait)
-        writing = asyncio.create_task(_write(answers, context))
-        reading = asyncio.create_task(_read(requests, application))
-        self._sessions.add(reading)
+    async def _session(self, requests: Requests, context: Any) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._sessions.add(task)
         try:
-            done, _ = await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
-            for each in done:
-                each.result()
+            await self._serve(requests, context)
         except UnsupportedError as error:
             log.warning("%s", error)
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))
@@ -106,27 +105,39 @@ class ControllerServer:
                 raise
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the controller is ending")
         finally:
-            self._sessions.discard(reading)
+            self._sessions.discard(task)
+
+    async def _serve(self, requests: Requests, context: Any) -> None:
+        client = await self._register(requests, context)
+        answers: asyncio.Queue[Parts] = asyncio.Queue()
+        application = Application(self._pool, answers.put_nowait)
+        writing = asyncio.create_task(_write(answers, context, batches=client.batches))
+        reading = asyncio.create_task(_read(requests, application))
+        try:
+            done, _ = await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()
+        finally:
             application.close()
             reading.cancel()
             writing.cancel()
-            self._registered.discard(app_id)
+            self._registered.discard(client.application_id)
 
-    async def _register(self, requests: AsyncIterator[Received[pb.Message]], context: Any) -> str:
-        """Return the id of an application that may open a session now, or end the stream."""
+    async def _register(self, requests: Requests, context: Any) -> pb.RegisterRequest:
+        """Return the registration of an application that may open a session now, or end the stream."""
         try:
-            first = await asyncio.wait_for(anext(aiter(requests), None), _PATIENCE)
+            first = await asyncio.wait_for(anext(aiter(requests), []), _PATIENCE)
         except asyncio.TimeoutError:
-            first = None
-        if first is None or first.message.type != pb.FR_REGISTER_REQUEST:
+            first = []
+        if [each.message.type for each in first] != [pb.FR_REGISTER_REQUEST]:
             await _refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "a session begins with a registration")
-        app_id: str = first.message.register_request.application_id
-        if not is_served(app_id, self._options.app_ids):
+        client = first[0].message.register_request
+        if not is_served(client.application_id, self._options.app_ids):
             await _refuse(context, grpc.StatusCode.PERMISSION_DENIED, _FOREIGN)
-        if app_id in self._registered:
+        if client.application_id in self._registered:
             await _refuse(context, grpc.StatusCode.ALREADY_EXISTS, _TAKEN)
-        self._registered.add(app_id)
-        return app_id
+        self._registered.add(client.application_id)
+        return client
 
 
 def is_served(app_id: str, served: Sequence[str]) -> bool:
@@ -145,14 +156,21 @@ def _begins_with(given: bytes, served: bytes) -> bool:
     return hmac.compare_digest(given[: len(served) + 1], served + b".")
 
 
-async def _read(requests: AsyncIterator[Received[pb.Message]], application: Application) -> None:
-    async for received in requests:
-        application.handle(received)
+async def _read(requests: Requests, application: Application) -> None:
+    async for batch in requests:
+        for received in batch:
+            application.handle(received)
 
 
-async def _write(answers: asyncio.Queue[Parts], context: Any) -> None:
+async def _write(answers: asyncio.Queue[Parts], context: Any, *, batches: bool) -> None:
+    await context.write(messages.ack(batches=batches))
+    waiting: deque[Parts] = deque()
     while True:
-        await context.write(await answers.get())
+        if not waiting:
+            waiting.append(await answers.get())
+        while not answers.empty():
+            waiting.append(answers.get_nowait())
+        await context.write(next_message(waiting) if batches else waiting.popleft())
 
 
 async def _refuse(context: Any, code: grpc.StatusCode, reason: str) -> NoReturn:

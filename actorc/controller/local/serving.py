@@ -33,6 +33,9 @@ def serve(
         ValueError: The port is taken or not allowed.
     """
     sys.setswitchinterval(_SWITCH)
+    if hasattr(signal, "SIGCHLD"):
+        # who started us may ignore it, and has that inherited: how workers end would be unknown, their ids reused
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     asyncio.run(_serve(options, on_address, needed))
 
 

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
+from actorc.controller.wire import Buffer
 
 from . import messages
 from .functions import Function
 from .line import Line
 from .messages import Value
-from .wire import Buffer
 
 _LAST: Final = 2.0
 """Seconds to end in, once told so."""
@@ -121,9 +121,10 @@ class WorkerProcess:
     def _watch(self) -> None:
         """Wait for its end, on a thread: a process that a function left behind may keep its socket open."""
         if hasattr(os, "waitid"):
-            # its id stays taken, so that what it leaves behind can still be told by it
-            os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
-            self.kill()
+            with suppress(ChildProcessError):  # the system reaped it, so that its id may be somebody else's by now
+                # its id stays taken, so that what it leaves behind can still be told by it
+                os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+                self.kill()
             with self._reaping:
                 self._process.wait()
         self._process.wait()

@@ -18,6 +18,8 @@ def main() -> None:
     os.close(nothing)
     try:
         serve(channel)
+    except BaseException:  # noqa: BLE001  # nobody else is left to show it
+        sys.excepthook(*sys.exc_info())
     finally:
         _end()
 

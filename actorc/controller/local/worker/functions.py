@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import pickle
 import threading
@@ -17,11 +18,13 @@ from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller import encoding
 from actorc.controller.local import messages
 from actorc.controller.local.messages import Received, Value
-from actorc.controller.local.wire import Parts
+from actorc.controller.wire import Parts
 
 _ENVELOPE: Final = 1 << 10
 """Bytes around a value in a message, at most."""
 _OURS: Final = (__file__, encoding.__file__)
+_OBJECTS: Final = f"obj.{uuid.uuid4()}"
+_numbers = itertools.count(1)
 
 
 class Handler:
@@ -85,7 +88,7 @@ class Functions:
             data = self._called(handler, received)
         except BaseException as error:  # noqa: BLE001  # whatever ends a call, the worker lives on
             return messages.error(self.venv, call_id, _told(error))
-        return messages.result(self.venv, call_id, Value(f"obj.{uuid.uuid4()}", handler.language, data))
+        return messages.result(self.venv, call_id, Value(f"{_OBJECTS}.{next(_numbers)}", handler.language, data))
 
     def _called(self, handler: Handler, received: Received[pb.WorkerMessage]) -> bytes:
         with _explained(f"the worker of venv {self.venv!r} could not load {handler.name!r}, {_IMPORTS}"):

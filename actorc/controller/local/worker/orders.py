@@ -17,7 +17,7 @@ from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.local import messages
 from actorc.controller.local.frames import FrameReader, header
 from actorc.controller.local.messages import Received
-from actorc.controller.local.wire import Buffer, Parts
+from actorc.controller.wire import Buffer, Parts
 
 from .engine import provide_lucas
 from .functions import Functions

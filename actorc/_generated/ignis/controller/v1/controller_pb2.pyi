@@ -255,15 +255,19 @@ class Ack(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ERROR_FIELD_NUMBER: _builtins.int
+    BATCHES_FIELD_NUMBER: _builtins.int
     error: _builtins.str
+    batches: _builtins.bool
+    """not the platform's, see Message.batch"""
     def __init__(
         self,
         *,
         error: _builtins.str = ...,
+        batches: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batches", b"batches", "error", b"error"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -289,15 +293,19 @@ class RegisterRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     APPLICATION_ID_FIELD_NUMBER: _builtins.int
+    BATCHES_FIELD_NUMBER: _builtins.int
     application_id: _builtins.str
+    batches: _builtins.bool
+    """not the platform's, see Message.batch"""
     def __init__(
         self,
         *,
         application_id: _builtins.str = ...,
+        batches: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "batches", b"batches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -557,6 +565,7 @@ class Message(_message.Message):
     MARK_DAG_NODE_DONE_FIELD_NUMBER: _builtins.int
     REQUEST_OBJECT_FIELD_NUMBER: _builtins.int
     RESPONSE_OBJECT_FIELD_NUMBER: _builtins.int
+    BATCH_FIELD_NUMBER: _builtins.int
     type: Global___CommandType.ValueType
     @_builtins.property
     def ack(self) -> Global___Ack: ...
@@ -576,6 +585,12 @@ class Message(_message.Message):
     def request_object(self) -> Global___RequestObject: ...
     @_builtins.property
     def response_object(self) -> Global___ResponseObject: ...
+    @_builtins.property
+    def batch(self) -> _containers.RepeatedCompositeFieldContainer[Global___Message]:
+        """Not the platform's: several messages as one, in their order, and nothing beside them. Sent only to a peer that set
+        `batches` when it registered, or when it acknowledged that; the platform does neither and skips those fields.
+        """
+
     def __init__(
         self,
         *,
@@ -589,10 +604,11 @@ class Message(_message.Message):
         mark_dag_node_done: Global___MarkDagNodeDone | None = ...,
         request_object: Global___RequestObject | None = ...,
         response_object: Global___ResponseObject | None = ...,
+        batch: _abc.Iterable[Global___Message] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_py_func", b"append_py_func", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_py_func", b"append_py_func", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_py_func", b"append_py_func", "batch", b"batch", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["ack", "append_py_func", "append_arg", "invoke", "return_result", "register_request", "mark_dag_node_done", "request_object", "response_object"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015

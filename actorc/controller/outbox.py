@@ -1,0 +1,52 @@
+"""What a session sends: put in by many threads, taken out by gRPC's, as few messages as the other end takes."""
+
+from __future__ import annotations
+
+from collections import deque
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from .batches import MAX_COUNT, next_message
+from .wire import Parts
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Outbox:
+    """Messages in the order in which they were put; iterated over by one thread, until it was closed and is empty.
+
+    Attributes:
+        batches: Whether the other end takes several messages as one.
+    """
+
+    def __init__(self) -> None:
+        self.batches = False
+        self._put: SimpleQueue[tuple[bytes, ...]] = SimpleQueue()
+        self._waiting: deque[Parts] = deque()
+        self._is_closed = False
+
+    def put(self, *messages: bytes) -> None:
+        """Send messages, which nobody else's come between."""
+        self._put.put(messages)
+
+    def close(self) -> None:
+        """Send no more than what was put already."""
+        self._put.put(())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Parts:
+        if not self._waiting and not self._is_closed:
+            self._take()
+        while len(self._waiting) < MAX_COUNT and not self._put.empty():
+            self._take()
+        if not self._waiting:
+            raise StopIteration
+        return next_message(self._waiting) if self.batches else self._waiting.popleft()
+
+    def _take(self) -> None:
+        messages = self._put.get()
+        self._is_closed = self._is_closed or not messages
+        self._waiting.extend((message,) for message in messages)
