@@ -263,8 +263,8 @@ class _Run:
     def _call(self, step: Step, arguments: dict[Any, Any]) -> Any:
         places = {step._ld_to_key[place._ld]: place for place in step.get_pre_data_nodes()}
         if step._fn_type != "local":
-            passed = self._executor._passed_value
-            bare = {key: passed(arguments[key]) for key, place in places.items() if place in self._bare}
+            fetched, passed = self._executor._fetched, self._executor._passed_value
+            bare = {key: passed(fetched(arguments[key])) for key, place in places.items() if place in self._bare}
             return _drained(self._executor._called(step, {**arguments, **bare}))
         # The embedded engine marks the steps that move values without looking at them.
         seen = arguments
