@@ -14,6 +14,8 @@ from actorc.storage.testing import local_server
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
+    "actor_pipeline.py": ["success, in another process: True", "48 months"],
+    "actor_replicas.py": ["a wet day brings 6.", "4 processes"],
     "checkpoints.py": ["power cut in epoch 25", "training starts at epoch 25", "40 epochs, accuracy 0.890"],
     "contact_sheet.py": ["24 pictures became contact-sheet.png, (320, 480) pixels"],
     "directory_artifact.py": [" words of ", "'generator' is in"],
