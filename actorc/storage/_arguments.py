@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import rules
 from .errors import InvalidParameterError
@@ -94,14 +94,18 @@ def upload_id(value: object) -> str:
     return value
 
 
-def completed_parts(parts: Iterable[CompletedPart]) -> list[tuple[int, str]]:
-    """Return number and etag of each part."""
+def completed_parts(parts: Iterable[CompletedPart]) -> tuple[list[tuple[int, str]], int]:
+    """Return number and etag of each part, and the bytes of those that tell their size."""
+    numbers, size = [], 0
     try:
-        numbers = [(rules.check_part_number(part["part_number"]), part["etag"]) for part in parts]
+        for part in parts:
+            told: Mapping[str, Any] = part
+            numbers.append((rules.check_part_number(told["part_number"]), told["etag"]))
+            size += told.get("size") or 0
     except (TypeError, KeyError) as error:
         raise InvalidParameterError(
             'parts are dicts such as {"part_number": 1, "etag": "..."}; pass what upload_part returned'
         ) from error
     if not all(isinstance(etag, str) for _, etag in numbers):
         raise InvalidParameterError("the etag of a part is the str that upload_part returned")
-    return numbers
+    return numbers, size

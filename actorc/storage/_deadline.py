@@ -1,10 +1,26 @@
-"""One limit for all the calls that a transfer makes."""
+"""How long things may take: one limit for all the calls that a transfer makes, and time for what is large."""
 
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from .errors import DeadlineExceededError, InvalidParameterError
+from .rules import MiB
+
+_SLOW: Final = 2 * MiB
+"""Bytes a second. A server that is a gateway has them all still to move, and gives its store no longer."""
+
+MOVING_SECONDS: Final = 600.0
+"""For a call at which an engine may have to move all the bytes of an object, beside `time_for` those one knows of."""
+
+
+def time_for(size: int) -> float:
+    """Return the seconds a server may take to make an object of `size` bytes that it has already, and no word of it.
+
+    A server that is gone, or hangs, is noticed much sooner: it answers no pings.
+    """
+    return size / _SLOW
 
 
 class Deadline:

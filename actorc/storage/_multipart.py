@@ -105,7 +105,7 @@ class MultipartMethods(Session):
                 `list_parts` return them; parts that are not named are dropped.
             if_absent: Refuse to replace; in addition to what the upload was begun with.
             if_match: Replace only the object with this etag; in addition, too.
-            timeout: Seconds for the whole call.
+            timeout: Seconds for the whole call; if not given, ten minutes, and more for parts that tell their size.
 
         Raises:
             UploadNotFoundError: There is no such upload under this key, or not any more.
@@ -114,8 +114,8 @@ class MultipartMethods(Session):
             PreconditionFailedError: The present object is not the one of `if_match`.
         """
         destination = _arguments.destination(bucket, key, if_absent=if_absent, if_match=if_match)
-        numbers = _arguments.completed_parts(parts)
-        info = self._remote.complete_upload(destination, _arguments.upload_id(upload_id), numbers, timeout)
+        numbers, size = _arguments.completed_parts(parts)
+        info = self._remote.complete_upload(destination, _arguments.upload_id(upload_id), numbers, timeout, size=size)
         return _results.put_result(info)
 
     def abort_multipart_upload(self, bucket: str, key: str, upload_id: str, *, timeout: float | None = None) -> None:

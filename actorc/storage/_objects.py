@@ -205,7 +205,7 @@ class ObjectMethods(Session):
             if_absent: Refuse to replace.
             if_match: Replace only the object with this etag.
             ttl: Seconds after which the copy is gone; it stays if not given.
-            timeout: Seconds for the whole call.
+            timeout: Seconds for the whole call; ten minutes if not given.
 
         Raises:
             NotFoundError: A bucket, the source or its generation does not exist.

@@ -74,11 +74,12 @@ class Parts:
         ordered = sorted(parts, key=lambda part: part.number)
         named = [(part.number, part.etag) for part in ordered]
         place = Destination(bucket=self._destination.bucket, key=self._destination.key)
-        info = self._remote.complete_upload(place, self.upload_id, named, deadline.left())
+        size = sum(part.size for part in ordered)
+        info = self._remote.complete_upload(place, self.upload_id, named, deadline.left(), size=size)
         crc = 0
         for part in ordered:
             crc = combine(crc, part.crc32c, part.size)
-        if (info.size, info.crc32c) != (sum(part.size for part in ordered), crc):
+        if (info.size, info.crc32c) != (size, crc):
             raise IntegrityError("the server joined the parts to other bytes than were sent", info.bucket, info.key)
         return info
 

@@ -9,6 +9,7 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
 from . import _wire
 from ._checksum import crc32c
+from ._deadline import MOVING_SECONDS
 from ._presign import Grant
 from ._remote_uploads import RemoteUploads
 from ._retry import RetryPolicy
@@ -159,7 +160,8 @@ class RemoteStore(RemoteUploads):
             ttl_seconds=attributes.ttl or 0,
             idempotency_key=fresh_key(),
         )
-        return _wire.object_info(self._rpc.ask("CopyObject", request, pb.CopyObjectResponse, timeout=timeout).object)
+        seconds = MOVING_SECONDS if timeout is None else timeout
+        return _wire.object_info(self._rpc.ask("CopyObject", request, pb.CopyObjectResponse, timeout=seconds).object)
 
     def presign_url(self, grant: Grant, expires: int, timeout: float | None = None) -> str:
         """Have a URL made that allows `grant`, for `expires` seconds by the server's clock."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
 from . import _wire
+from ._deadline import MOVING_SECONDS, time_for
 from ._rpc import Rpc
 from ._streams import Write, fresh_key
 from ._transfer import Upload, source_errors
 from .models import Destination, ObjectInfo, PartInfo, UploadInfo
-
-_COMPLETION_SECONDS: Final = 600.0
-"""An engine that cannot join parts in place copies them all before it answers."""
 
 
 class RemoteUploads:
@@ -50,8 +47,13 @@ class RemoteUploads:
         upload_id: str,
         parts: Sequence[tuple[int, str]],
         timeout: float | None = None,
+        *,
+        size: int = 0,
     ) -> ObjectInfo:
-        """Make the object of parts given by number and etag; attributes are those the upload was begun with."""
+        """Make the object of parts given by number and etag; attributes are those the upload was begun with.
+
+        Without a `timeout`, the server has time for `size` bytes.
+        """
         request = pb.CompleteMultipartUploadRequest(
             bucket=destination.bucket,
             key=destination.key,
@@ -64,7 +66,7 @@ class RemoteUploads:
             "CompleteMultipartUpload",
             request,
             pb.CompleteMultipartUploadResponse,
-            timeout=_COMPLETION_SECONDS if timeout is None else timeout,
+            timeout=MOVING_SECONDS + time_for(size) if timeout is None else timeout,
         )
         return _wire.object_info(answer.object)
 

@@ -7,6 +7,7 @@ import uuid
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
 from . import _wire
+from ._deadline import time_for
 from ._frames import READ_CHUNK_FIELD, decode_chunk
 from ._transfer import Download, Upload
 from ._upload import WriteCall
@@ -60,7 +61,7 @@ class Write:
         commit = pb.WriteCommit(size=self._upload.sent, crc32c=self._upload.checksum())
         call.send(pb.WriteObjectRequest(commit=commit))
         call.finish()
-        return call.answer()
+        return call.answer(time_for(self._upload.sent))
 
 
 class Read:

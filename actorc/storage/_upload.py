@@ -33,7 +33,7 @@ class WriteCall:
         metadata: Sent with the call.
         prove: Returns what else is sent with it, given its first frame; so the call begins with that.
         timeout: Seconds for the whole call; None for no limit.
-        idle_timeout: Seconds the server may let us wait at any point.
+        idle_timeout: Seconds the server may let us wait at any point, unless `answer` is told of more.
     """
 
     def __init__(
@@ -95,16 +95,20 @@ class WriteCall:
         if self._call is not None:
             self._call.cancel()
 
-    def answer(self) -> pb.WriteObjectResponse:
+    def answer(self, extra: float = 0.0) -> pb.WriteObjectResponse:
         """Wait for the next answer.
+
+        Args:
+            extra: Seconds beyond the idle timeout for which the server may be at work without a word.
 
         Raises:
             StorageError: The server refused, in band or by status.
-            DeadlineExceededError: It said nothing for the idle timeout.
+            DeadlineExceededError: It said nothing for that long.
         """
+        patience = self._idle_timeout + extra
         with self._heard:
-            if not self._heard.wait_for(lambda: self._answers or self._ended, self._idle_timeout):
-                raise self._silence()
+            if not self._heard.wait_for(lambda: self._answers or self._ended, patience):
+                raise self._silence(patience)
             answer = self._answers.pop(0) if self._answers else None
         if answer is None:
             raise self._error or NetworkError("the server ended an upload without an answer")
@@ -119,7 +123,7 @@ class WriteCall:
         try:
             self._pipe.put(frame, self._idle_timeout)
         except TimeoutError:
-            raise self._silence() from None
+            raise self._silence(self._idle_timeout) from None
         except PipeClosedError:
             self._raise_refusal()
 
@@ -127,8 +131,8 @@ class WriteCall:
         while True:
             self.answer()
 
-    def _silence(self) -> DeadlineExceededError:
-        return DeadlineExceededError(f"the server took and said nothing for {self._idle_timeout:g} s")
+    def _silence(self, seconds: float) -> DeadlineExceededError:
+        return DeadlineExceededError(f"the server took and said nothing for {seconds:g} s")
 
     def __enter__(self) -> Self:
         return self
