@@ -3,6 +3,9 @@
 It runs beside everything else and is in nobody's way. What is on its way to being referred to is protected by its age:
 a writer that finds its bytes stored already stores them again if they are older than half the grace period, and what
 was stored again since it was marked is not removed.
+
+Between a look at an object and its removal it can be stored again, and only a condition on the removal finds out. Where
+the store has none, nothing is removed unless the caller stands up for it that nobody stores anything meanwhile.
 """
 
 from __future__ import annotations
@@ -10,14 +13,17 @@ from __future__ import annotations
 import contextlib
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from actorc.storage.errors import NotFoundError, PreconditionFailedError
+from actorc.storage.errors import NotFoundError, PreconditionFailedError, UnsupportedError
 from actorc.storage.models import ObjectHead
 
 from . import records
-from .roots import Reached, reach
+from .roots import reach
 from .storage import Storage
+
+_CONDITION: Final = "delete-if-match"
+"""Capability of a store whose removals can be bound to what was looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +62,9 @@ class Collection:
     """Whether this was more than a look."""
 
 
-def collect(storage: Storage, *, grace: float, ttl: float, now: float, delete: bool = False) -> Collection:
+def collect(
+    storage: Storage, *, grace: float, ttl: float, now: float, delete: bool = False, quiescent: bool = False
+) -> Collection:
     """Find what nothing refers to in the default bucket and, if told so, remove it.
 
     What is found is marked and removed by the collection after, if nothing refers to it then. Without `delete` nothing
@@ -69,10 +77,18 @@ def collect(storage: Storage, *, grace: float, ttl: float, now: float, delete: b
         ttl: Seconds for which records of runs, checkpoints and cached results count.
         now: Seconds since 1970.
         delete: Whether to remove and to mark.
+        quiescent: Whether nobody stores anything until this returns.
 
     Raises:
+        UnsupportedError: It is to delete, the store removes without a condition only, and is not `quiescent`.
         StorageError: The store failed; what was not removed will be next time.
     """
+    conditional = _CONDITION in storage.server_info()["capabilities"]
+    if delete and not (conditional or quiescent):
+        raise UnsupportedError(
+            "whoever stored an artifact again while it is removed would lose it, since this store removes without a "
+            "condition only; run 'lucas-storage gc --delete --quiescent' while no workflow runs"
+        )
     # Listed before anything is looked up: what is put to use while this runs is found to be in use.
     blobs = _blobs(storage)
     found = reach(storage, ttl=ttl, now=now)
@@ -82,9 +98,11 @@ def collect(storage: Storage, *, grace: float, ttl: float, now: float, delete: b
     due = [head for head in old if marks.get(head["key"]) == head["etag"]]
     marked = [head for head in old if marks.get(head["key"]) != head["etag"]]
     deleting = delete and not found.problems
-    removed = [head for head in due if deleting and _remove(storage, head["key"], head["etag"])]
+    remove = _remove if conditional else _remove_unwatched
+    removed = [head for head in due if deleting and remove(storage, head["key"], head["etag"])]
     if deleting:
-        _clean_records(storage, found)
+        for key, etag in found.expired:
+            remove(storage, key, etag)
         _mark(storage, marked, now)
     return Collection(
         reached=Amount.of([head for head in blobs if head["key"] in found.keys]),
@@ -114,9 +132,15 @@ def _remove(storage: Storage, key: str, etag: str) -> bool:
     return True
 
 
-def _clean_records(storage: Storage, found: Reached) -> None:
-    for key, etag in found.expired:
-        _remove(storage, key, etag)
+def _remove_unwatched(storage: Storage, key: str, etag: str) -> bool:
+    """Do the same where nobody writes meanwhile."""
+    try:
+        if storage.head_object(storage.bucket, key)["etag"] != etag:
+            return False
+    except NotFoundError:
+        return False
+    storage.delete_object(storage.bucket, key)
+    return True
 
 
 def _marks(storage: Storage) -> dict[str, Any]:

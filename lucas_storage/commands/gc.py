@@ -37,8 +37,13 @@ def duration(text: str) -> float:
     metavar="TIME",
     help="How long records of runs, steps and cached results count; else LUCAS_STORAGE_TTL, 30d.",
 )
+@click.option(
+    "--quiescent",
+    is_flag=True,
+    help="No workflow runs until this is done. Needed by --delete where the store removes without a condition only.",
+)
 @reading
-def gc(session: Session, *, delete: bool, grace: float | None, ttl: float | None) -> None:
+def gc(session: Session, *, delete: bool, grace: float | None, ttl: float | None, quiescent: bool) -> None:
     """Find artifacts that nothing refers to, and remove them if told so.
 
     What is published under a name stays, and so does what cached results, runs and checkpoints refer to, as long as
@@ -46,7 +51,14 @@ def gc(session: Session, *, delete: bool, grace: float | None, ttl: float | None
     """
     present = settings.resolve(grace=grace, ttl=ttl)
     with artifacts(session) as storage:
-        done = collect(storage, grace=present.grace.value, ttl=present.ttl.value, now=time.time(), delete=delete)
+        done = collect(
+            storage,
+            grace=present.grace.value,
+            ttl=present.ttl.value,
+            now=time.time(),
+            delete=delete,
+            quiescent=quiescent,
+        )
     session.emit(asdict(done), _text(done))
     if done.problems:
         raise click.exceptions.Exit(FAILED)

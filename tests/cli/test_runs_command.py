@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from actorc.storage.testing import local_server
 from lucas_storage import Storage, run, storage_context, with_storage
 from lucas_storage.embedded import function, install, routeBuilder, workflow
 
@@ -205,6 +206,17 @@ def test_garbage_is_collected_in_two_passes(storage, invoke):
     assert "1 objects                7 bytes not in use, to be marked by --delete" in look.stdout
     assert (first["marked"]["objects"], first["removed"]["objects"]) == (1, 0)
     assert (second["marked"]["objects"], second["removed"]["objects"]) == (0, 1)
+
+
+def test_a_store_that_removes_without_a_condition_asks_for_a_time_without_workflows(invoke, monkeypatch):
+    pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
+    with local_server("remote+memory://") as server:
+        monkeypatch.setenv("STORAGE_ENDPOINT", server.endpoint)
+        refused = invoke("gc", "--delete")
+        done = invoke("gc", "--delete", "--quiescent")
+
+    assert (refused.exit_code, done.exit_code) == (1, 0), done.output
+    assert "run 'lucas-storage gc --delete --quiescent' while no workflow runs" in refused.stderr
 
 
 def test_what_cannot_be_read_is_named_and_stops_the_removal(storage, invoke):

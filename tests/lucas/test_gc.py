@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from actorc.storage import UnsupportedError
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, records, run, storage_context, with_storage
@@ -39,22 +41,38 @@ def clock():
 def store(clock, tmp_path, monkeypatch):
     monkeypatch.setattr(routeBuilder, "funcs", [])
     monkeypatch.setattr(routeBuilder, "works", [])
-    with local_server(MemoryEngine(clock=clock)) as server:
-        given = {
-            "endpoint": server.endpoint,
-            "cache_dir": tmp_path,
-            "bucket": "bucket",
-            "signing_key": "0123456789abcdef",
-        }
+    with serving(MemoryEngine(clock=clock), tmp_path) as storage:
+        yield storage
+
+
+@pytest.fixture
+def gc(store, clock):
+    return collector(store, clock)
+
+
+@pytest.fixture
+def gateway(clock, tmp_path):
+    """A store that removes without a condition only."""
+    pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
+    from actorc.storage.server.engines.remote import RemoteEngine
+    from actorc.storage.server.engines.remote.address import Address
+
+    with serving(RemoteEngine(Address(scheme="remote+memory", bucket=""), clock=clock), tmp_path) as storage:
+        yield storage
+
+
+@contextmanager
+def serving(engine, cache):
+    with local_server(engine) as server:
+        given = {"endpoint": server.endpoint, "cache_dir": cache, "bucket": "bucket", "signing_key": "0123456789abcdef"}
         with storage_context(**given), Storage() as storage:
             storage.create_bucket("bucket")
             yield storage
 
 
-@pytest.fixture
-def gc(store, clock):
-    def collected(*, delete=True, grace=GRACE, ttl=TTL):
-        return collect(store, grace=grace, ttl=ttl, now=clock.now, delete=delete)
+def collector(store, clock):
+    def collected(*, delete=True, grace=GRACE, ttl=TTL, quiescent=False):
+        return collect(store, grace=grace, ttl=ttl, now=clock.now, delete=delete, quiescent=quiescent)
 
     return collected
 
@@ -334,3 +352,52 @@ def test_an_empty_store_is_collected(store, gc):
     store.delete_bucket(store.bucket)
 
     assert (gc(delete=False).reached.objects, gc(delete=False).problems) == (0, ())
+
+
+def test_where_a_removal_has_no_condition_it_takes_a_word_that_nobody_stores_meanwhile(gateway, clock):
+    gc = collector(gateway, clock)
+    garbage, named = gateway.put(b"garbage"), gateway.put(b"named")
+    gateway.publish(named, "name")
+    clock.now += GRACE + 1
+
+    for _ in range(2):
+        with pytest.raises(UnsupportedError, match="gc --delete --quiescent"):
+            gc()
+
+    assert (gc(delete=False).marked.objects, gc(delete=False).due.objects) == (1, 0)
+    assert exists(gateway, garbage, named) == [True, True]
+
+
+def test_while_nobody_stores_garbage_and_old_records_go_without_a_condition(gateway, clock):
+    gc = collector(gateway, clock)
+    garbage, named = gateway.put(b"garbage"), gateway.put(b"named")
+    gateway.publish(named, "name")
+    records.write(gateway, "runs/old/run.json", {"run": 1})
+    clock.now += TTL + 1
+
+    first, second, third = (gc(quiescent=True) for _ in range(3))
+
+    assert (first.marked.objects, first.removed.objects, first.expired) == (1, 0, 1)
+    assert (second.due.objects, second.removed.objects, second.expired) == (1, 1, 0)
+    assert (third.due.objects, third.reached.objects) == (0, 1)
+    assert exists(gateway, garbage, named) == [False, True]
+
+
+def test_what_is_stored_again_behind_the_back_of_a_word_is_left_if_it_is_seen(gateway, clock, monkeypatch):
+    gc = collector(gateway, clock)
+    value = b"x" * 100_000
+    ref = gateway.put(value)
+    clock.now += GRACE + 1
+    gc(quiescent=True)
+    genuine = Storage.head_object
+
+    def late(self, bucket, key, **options):
+        if key == ref.key:
+            gateway.put_object(bucket, key, value)
+        return genuine(self, bucket, key, **options)
+
+    monkeypatch.setattr(Storage, "head_object", late)
+    after = gc(quiescent=True)
+
+    assert (after.due.objects, after.removed.objects) == (1, 0)
+    assert exists(gateway, ref) == [True]
