@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -89,12 +88,10 @@ class ObjectMethods(Session):
             PreconditionFailedError: The object is not the one of `if_match`.
             IntegrityError: The bytes are damaged where they are stored.
         """
-        buffer = io.BytesIO()
-        for piece in self.stream_object(
-            bucket, key, offset=offset, length=length, generation=generation, if_match=if_match, timeout=timeout
-        ):
-            buffer.write(piece)
-        return buffer.getvalue()
+        _arguments.etag_condition(if_match)
+        _arguments.object_name(bucket, key)
+        part, generation = rules.check_range(offset, length), _arguments.checked_generation(generation)
+        return self._remote.get(bucket, key, part, generation, if_match=if_match, timeout=timeout)
 
     def stream_object(
         self,

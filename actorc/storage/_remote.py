@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -9,16 +10,17 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
 from . import _wire
 from ._checksum import crc32c
-from ._deadline import MOVING_SECONDS
+from ._deadline import MOVING_SECONDS, Deadline
 from ._presign import Grant
 from ._remote_uploads import RemoteUploads
 from ._retry import RetryPolicy
 from ._rpc import Rpc
-from ._streams import Read, Write, fresh_key
+from ._streams import Read, SmallRead, Write, fresh_key
 from ._transfer import Download, Upload, source_errors
 from .config import ClientOptions
-from .models import ANY, BucketInfo, Condition, DeleteResult, Destination, ListQuery, ObjectInfo, ServerInfo
-from .rules import MAX_INLINE_SIZE
+from .errors import DeadlineExceededError, UnsupportedError
+from .models import ANY, BucketInfo, ByteRange, Condition, DeleteResult, Destination, ListQuery, ObjectInfo, ServerInfo
+from .rules import MAX_ANSWER_SIZE, MAX_INLINE_SIZE
 
 _NO_MORE: Final = ""
 
@@ -35,6 +37,9 @@ class RemoteStore(RemoteUploads):
         self._rpc = Rpc(options, retry)
         self.endpoint = options.endpoint
         """``host:port``, or several with commas between them."""
+        self._gets = True
+        self._expects_small = True
+        self._patience = min(options.timeout, options.idle_timeout)
 
     def server_info(self, timeout: float | None = None) -> ServerInfo:
         """Ask for limits and capabilities."""
@@ -89,6 +94,44 @@ class RemoteStore(RemoteUploads):
             data=data,
         )
         return _wire.object_info(self._rpc.ask("PutObject", request, pb.PutObjectResponse, timeout=timeout).object)
+
+    def get(
+        self,
+        bucket: str,
+        key: str,
+        part: ByteRange,
+        generation: int | None,
+        *,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> bytes:
+        """Return a part of an object: what is small in one call, what is not by a stream.
+
+        What size the object has is not known before, so it is taken for one like the last. A single answer that does
+        not come in time is no failure: a stream notices a connection that stands still, and goes on over another one,
+        for as long as `timeout` allows.
+        """
+        deadline = Deadline(timeout)
+        data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline)
+        if data is not None:
+            return data
+        buffer, download = io.BytesIO(), Download(part, generation)
+        for piece in self.read(bucket, key, download, if_match=if_match, timeout=deadline.left()):
+            buffer.write(piece)
+        self._expects_small = buffer.tell() <= MAX_ANSWER_SIZE
+        return buffer.getvalue()
+
+    def _get_small(self, read: SmallRead, deadline: Deadline) -> bytes | None:
+        left = deadline.left()
+        patience = self._patience if left is None else min(self._patience, left)
+        if self._gets and (read.fits or (read.may_fit and self._expects_small)):
+            try:
+                return self._rpc.ask_for("GetObject", read.request, read.accept, timeout=patience)
+            except UnsupportedError:
+                self._gets = False  # an older server, and it answers every such call like this
+            except DeadlineExceededError:
+                pass
+        return None
 
     def read(
         self,

@@ -26,6 +26,7 @@ from ._upload import WriteCall
 from .config import ClientOptions
 from .errors import DeadlineExceededError
 
+T = TypeVar("T")
 Response = TypeVar("Response", bound=Message)
 
 _idle = IdleWatch()
@@ -82,6 +83,17 @@ class Rpc:
             answer: The message class of the answer.
             timeout: Seconds for all attempts together.
         """
+        return self.ask_for(method, request, answer.FromString, timeout=timeout)
+
+    def ask_for(self, method: str, request: Message, read: Callable[[bytes], T], *, timeout: float | None = None) -> T:
+        """Make a call with one request and one answer, which is judged before the call has succeeded.
+
+        Args:
+            method: Name of the method in the service.
+            request: What to send.
+            read: Makes of the answer what is returned; if what it raises is retryable, the call is made again.
+            timeout: Seconds for all attempts together.
+        """
         body = request.SerializeToString()
         rounds = self._rounds(self._options.timeout if timeout is None else timeout)
         while True:
@@ -89,7 +101,7 @@ class Rpc:
                 call: Any = channel.unary_unary(_path(method))
                 reply = _reply(call, body, attempt.left, attempt.metadata + self._proof(method, body))
                 self._reached = True
-                return answer.FromString(reply)
+                return read(reply)
 
     def receive(self, method: str, receiver: Receiver, *, timeout: float | None = None) -> Iterator[bytes | memoryview]:
         """Yield the payload of a stream of answers; a broken stream is resumed, and progress renews the patience.

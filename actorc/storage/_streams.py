@@ -11,7 +11,8 @@ from ._deadline import time_for
 from ._frames import READ_CHUNK_FIELD, decode_chunk
 from ._transfer import Download, Upload
 from ._upload import WriteCall
-from .models import Chunk, Destination
+from .models import ByteRange, Destination
+from .rules import MAX_ANSWER_SIZE
 
 
 def fresh_key() -> str:
@@ -64,6 +65,42 @@ class Write:
         return call.answer(time_for(self._upload.sent))
 
 
+class SmallRead:
+    """A download that fits into one answer, if the server finds that it does."""
+
+    def __init__(self, bucket: str, key: str, part: ByteRange, generation: int | None, if_match: str | None) -> None:
+        self._part = part
+        self._generation = generation
+        self.request = pb.GetObjectRequest(
+            bucket=bucket,
+            key=key,
+            range=_wire.range_message(part),
+            generation=generation or 0,
+            if_match=if_match or "",
+        )
+
+    @property
+    def fits(self) -> bool:
+        """Whether no more bytes are asked for than an answer holds."""
+        return self._part.length is not None and self._part.length <= MAX_ANSWER_SIZE
+
+    @property
+    def may_fit(self) -> bool:
+        """Whether that may be so."""
+        return self.fits or self._part.length is None
+
+    def accept(self, message: bytes) -> bytes | None:
+        """Return the proven bytes in an answer, None if they are too many for one."""
+        answer = pb.GetObjectResponse.FromString(message)
+        if answer.too_large:
+            return None
+        download = Download(self._part, self._generation)
+        download.describe(_wire.object_info(answer.object))
+        data = b"".join([download.feed(_wire.chunk(chunk)) for chunk in answer.chunks])
+        download.finish()
+        return data
+
+
 class Read:
     """A download; every attempt asks for what is still missing."""
 
@@ -92,7 +129,7 @@ class Read:
         if parsed.HasField("object"):
             self._download.describe(_wire.object_info(parsed.object))
             return b""
-        return self._download.feed(Chunk(parsed.chunk.offset, parsed.chunk.data, parsed.chunk.crc32c))
+        return self._download.feed(_wire.chunk(parsed.chunk))
 
     def finish(self) -> None:
         """Check that everything came."""

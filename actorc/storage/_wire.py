@@ -12,7 +12,7 @@ import grpc
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
 from .errors import ClockSkewError, NetworkError, StorageError, error_class
-from .models import BucketInfo, ByteRange, Condition, DeleteResult, ObjectInfo, PartInfo, ServerInfo, UploadInfo
+from .models import BucketInfo, ByteRange, Chunk, Condition, DeleteResult, ObjectInfo, PartInfo, ServerInfo, UploadInfo
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["StorageService"]
 DETAILS_KEY: Final = "grpc-status-details-bin"
@@ -148,6 +148,16 @@ def range_message(part: ByteRange) -> pb.ByteRange:
 def byte_range(message: pb.ByteRange) -> ByteRange:
     """Return `message` as a model."""
     return ByteRange(message.offset, message.length if message.HasField("length") else None)
+
+
+def chunk_message(chunk: Chunk) -> pb.Chunk:
+    """Return `chunk` as a message."""
+    return pb.Chunk(offset=chunk.offset, crc32c=chunk.crc32c, data=bytes(chunk.data))
+
+
+def chunk(message: pb.Chunk) -> Chunk:
+    """Return `message` as a model."""
+    return Chunk(message.offset, message.data, message.crc32c)
 
 
 def server_message(info: ServerInfo) -> pb.GetServerInfoResponse:

@@ -28,6 +28,8 @@ MAX_CHUNK_SIZE: Final = MiB
 """Payload bytes in one message: throughput of gRPC in Python peaks here and falls for larger messages."""
 MAX_INLINE_SIZE: Final = MiB
 """Objects up to this many bytes are put in one unary call."""
+MAX_ANSWER_SIZE: Final = 128 * KiB
+"""Bytes of an object in a single answer: more take longer in it than in a stream."""
 MAX_MESSAGE_SIZE: Final = 8 * MiB
 DEFAULT_PART_SIZE: Final = 8 * MiB
 """Bytes of a part where nobody says otherwise; wire frames stay at `MAX_CHUNK_SIZE`."""

@@ -5,6 +5,7 @@ import pytest
 from actorc.storage import InvalidParameterError, InvalidRangeError
 
 MiB = 1 << 20
+ANSWER = MiB // 8
 
 
 @pytest.fixture(params=[10, 2 * MiB + 77])
@@ -33,6 +34,17 @@ def test_ranges_across_blocks_are_exact(storage, offset, length):
     storage.upload_from_stream("bucket", "key", [data])
 
     assert storage.get_object("bucket", "key", offset=offset, length=length) == data[offset : offset + length]
+
+
+@pytest.mark.parametrize("size", [ANSWER - 1, ANSWER, ANSWER + 1, MiB + 1])
+def test_what_just_fits_into_one_answer_and_what_just_does_not_are_read_alike(storage, size):
+    data = (bytes(range(251)) * (size // 251 + 1))[:size]
+    info = storage.put_object("bucket", "key", data)
+    pinned = {"generation": info["generation"], "if_match": info["etag"]}
+
+    assert storage.get_object("bucket", "key", **pinned) == data
+    assert storage.get_object("bucket", "key", offset=1, **pinned) == data[1:]
+    assert storage.get_object("bucket", "key", offset=size, **pinned) == b""
 
 
 def test_a_range_that_begins_behind_the_end_is_an_error(storage, whole):

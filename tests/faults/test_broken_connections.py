@@ -61,6 +61,13 @@ def test_a_flipped_bit_never_reaches_the_caller(proxy, client, direct, fault, at
     assert client.get_object("bucket", "key") == BIG
 
 
+def test_a_flipped_bit_in_a_single_answer_never_reaches_the_caller(proxy, client, direct, fault):
+    direct.put_object("bucket", "key", BIG[: MiB // 8])
+    proxy.plan = [(fault(), fault(flip_at=30_001))]
+
+    assert client.get_object("bucket", "key") == BIG[: MiB // 8]
+
+
 @pytest.mark.parametrize("at", [MiB, 6 * MiB])
 def test_a_flipped_bit_is_never_stored(proxy, client, direct, fault, at):
     proxy.plan = [(fault(flip_at=at), fault())]
@@ -74,6 +81,14 @@ def test_a_connection_that_stalls_is_left_and_a_new_one_resumes(proxy, client, d
     proxy.plan = [(fault(), fault(stall_after=3 * MiB))]
 
     assert client.get_object("bucket", "key") == BIG
+    assert proxy.connections == 2
+
+
+def test_a_single_answer_that_stalls_comes_over_another_connection(proxy, client, direct, fault):
+    direct.put_object("bucket", "key", BIG[: MiB // 8])
+    proxy.plan = [(fault(), fault(stall_after=30_000))]
+
+    assert client.get_object("bucket", "key") == BIG[: MiB // 8]
     assert proxy.connections == 2
 
 

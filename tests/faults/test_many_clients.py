@@ -120,7 +120,7 @@ def test_a_thousand_clients_and_a_slow_reader_leave_the_server_usable(server, cl
 def test_one_transfer_too_many_is_refused_with_a_hint_and_small_calls_are_not(client, connect):
     readers = [begin_to_read(connect()) for _ in range(STREAMS)]
     for refused in (
-        partial(client.get_object, "bucket", "small"),
+        lambda: list(client.stream_object("bucket", "small")),
         partial(client.put_object, "bucket", "large", bytes(2 * MiB)),
     ):
         with pytest.raises(ResourceExhaustedError, match="56 transfers already") as caught:
@@ -131,6 +131,7 @@ def test_one_transfer_too_many_is_refused_with_a_hint_and_small_calls_are_not(cl
 
     assert sizes == [5] * 200
     assert client.put_object("bucket", "inline", b"x")["size"] == 1
+    assert client.get_object("bucket", "inline") == b"x"
     assert all(reader.is_active() for reader in readers)
 
 
@@ -149,7 +150,7 @@ def test_a_crowd_that_calls_all_at_once_is_answered_or_refused_and_none_waits_in
 def test_clients_that_are_refused_get_their_turn(endpoint, client, connect):
     readers = [begin_to_read(connect()) for _ in range(STREAMS)]
     with StorageClient(endpoint, timeout=TIMEOUT) as patient, ThreadPoolExecutor(8) as threads:
-        waiting = [threads.submit(patient.get_object, "bucket", "small") for _ in range(8)]
+        waiting = [threads.submit(b"".join, patient.stream_object("bucket", "small")) for _ in range(8)]
         for reader in readers:
             reader.cancel()
         answers = [answer.result() for answer in waiting]

@@ -59,6 +59,8 @@ def main():
 
         put = storage.PutObject(pb.PutObjectRequest(bucket="bucket", key="a", data=small, crc32c=crc32c(small)))
         assert put.object.size == len(small)
+        got = storage.GetObject(pb.GetObjectRequest(bucket="bucket", key="a"))
+        assert (b"".join(chunk.data for chunk in got.chunks), got.too_large) == (small, False)
 
         streamed = write(storage, large, 100_000, key="b", content_type="text/plain", metadata={"by": "a stranger"})
         assert (streamed.done.crc32c, dict(streamed.done.metadata)) == (crc32c(large), {"by": "a stranger"})

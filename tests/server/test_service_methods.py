@@ -100,6 +100,34 @@ def test_a_read_begins_with_the_description(raw):
     assert all(answer.chunk.crc32c == crc32c(answer.chunk.data) for answer in answers[1:])
 
 
+def get(raw, **fields):
+    return raw("GetObject", pb.GetObjectRequest(bucket="bucket", key="key", **fields))
+
+
+def test_a_small_object_comes_in_one_answer(raw):
+    info = raw.put("bucket", "key", b"0123456789")
+    whole, part = get(raw), get(raw, range=pb.ByteRange(offset=8, length=5))
+
+    assert [info, info] == [whole.object, part.object]
+    assert [pb.Chunk(offset=0, data=b"0123456789", crc32c=crc32c(b"0123456789"))] == list(whole.chunks)
+    assert [pb.Chunk(offset=8, data=b"89", crc32c=crc32c(b"89"))] == list(part.chunks)
+
+
+def test_an_answer_says_that_the_bytes_are_too_many_for_it(raw, frames):
+    data = bytes(range(256)) * 8192
+    raw.write(frames.upload(data))
+    most = MiB // 8
+    last = len(data) - most
+    ranges = [(0, None), (last - 1, None), (last, None), (MiB - 5, most), (MiB - 5, most + 1)]
+    answers = [get(raw, range=pb.ByteRange(offset=offset, length=length)) for offset, length in ranges]
+
+    assert [answer.too_large for answer in answers] == [True, True, False, False, True]
+    for (offset, _), answer in zip(ranges, answers, strict=True):
+        expected = b"" if answer.too_large else data[offset : offset + most]
+        assert expected == b"".join(chunk.data for chunk in answer.chunks)
+        assert all(chunk.crc32c == crc32c(chunk.data) for chunk in answer.chunks)
+
+
 def test_ranges_are_sent_in_the_order_asked_for(raw):
     raw.put("bucket", "key", b"0123456789")
     ranges = [pb.ByteRange(offset=8), pb.ByteRange(offset=1, length=2), pb.ByteRange(offset=10)]
@@ -121,6 +149,21 @@ def test_a_read_is_refused_for_its_reason(raw, refused):
     assert PreconditionFailedError is reason(if_match="other")
     assert InvalidRangeError is reason(ranges=[pb.ByteRange(offset=5)])
     assert InvalidParameterError is reason(ranges=[pb.ByteRange(offset=-5)])
+
+
+def test_a_small_object_is_refused_for_the_same_reasons(raw, refused):
+    raw.put("bucket", "key", b"data")
+
+    def reason(**fields):
+        return type(refused(raw, "GetObject", pb.GetObjectRequest(**{"bucket": "bucket", "key": "key"} | fields))[1])
+
+    assert ObjectNotFoundError is reason(key="none")
+    assert ObjectNotFoundError is reason(generation=1)
+    assert BucketNotFoundError is reason(bucket="none")
+    assert PreconditionFailedError is reason(if_match="other")
+    assert InvalidRangeError is reason(range=pb.ByteRange(offset=5))
+    assert InvalidParameterError is reason(range=pb.ByteRange(offset=-5))
+    assert InvalidParameterError is reason(range=pb.ByteRange(length=-5))
 
 
 def test_pages_follow_each_other(raw):

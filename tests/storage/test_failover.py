@@ -335,7 +335,7 @@ def test_a_busy_server_is_waited_for_even_if_another_one_was_left_before(engine,
         next(pieces)
         client = StorageClient(f"127.0.0.1:{free_port},{busy.address}", retry=Told(attempts=3, base=0.001))
         with client, pytest.raises(ResourceExhaustedError):
-            client.get_object("bucket", "key")
+            list(client.stream_object("bucket", "key"))
 
     assert Told.pauses == [(NetworkError, True), (ResourceExhaustedError, False), (ResourceExhaustedError, False)]
 

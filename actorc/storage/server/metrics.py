@@ -15,7 +15,7 @@ from .journal import Ended, Journal
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
-_OUTGOING: Final = frozenset({"ReadObject", "GET"})
+_OUTGOING: Final = frozenset({"GetObject", "ReadObject", "GET"})
 
 
 class Metrics:

@@ -16,8 +16,8 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import _wire
 from actorc.storage._frames import READ_CHUNK_FIELD, WRITE_CHUNK_FIELD, decode_chunk, encode_chunk
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.models import Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
-from actorc.storage.rules import MAX_CHUNK_SIZE
+from actorc.storage.models import ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
+from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_CHUNK_SIZE
 
 from .engines.base import CopySource, PartChoice
 from .guarded import GuardedStore
@@ -96,6 +96,25 @@ class StorageService:
                 for _ in frames:
                     pass
             raise failure from error
+
+    def get_object(self, request: pb.GetObjectRequest, call: Call) -> pb.GetObjectResponse:
+        """Send a small object, or a small part of one, in one message."""
+        wanted = _wire.byte_range(request.range)
+        most = MAX_ANSWER_SIZE if wanted.length is None else min(wanted.length, MAX_ANSWER_SIZE)
+        sent = ByteRange(wanted.offset, most)
+        with self._as(call).read(
+            request.bucket,
+            request.key,
+            [sent],
+            generation=request.generation or None,
+            if_match=request.if_match or None,
+        ) as (info, chunks):
+            answer = pb.GetObjectResponse(object=_wire.object_message(info))
+            answer.too_large = sent.clamp(info.size) != wanted.clamp(info.size)
+            if not answer.too_large:
+                answer.chunks.extend(map(_wire.chunk_message, chunks))
+                call.bytes = sum(len(chunk.data) for chunk in answer.chunks)
+            return answer
 
     def read_object(self, request: pb.ReadObjectRequest, call: Call) -> Iterator[pb.ReadObjectResponse | bytes]:
         """Send an object's description, then its bytes."""

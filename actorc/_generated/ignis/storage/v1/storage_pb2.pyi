@@ -767,6 +767,72 @@ class ByteRange(_message.Message):
 Global___ByteRange: _TypeAlias = ByteRange  # noqa: Y015
 
 @_typing.final
+class GetObjectRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    RANGE_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    IF_MATCH_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    key: _builtins.str
+    generation: _builtins.int
+    """The generation to read; 0: the present one. A replaced generation stays readable for a while."""
+    if_match: _builtins.str
+    """The etag the object must have; empty: any."""
+    @_builtins.property
+    def range(self) -> Global___ByteRange:
+        """Absent: the whole object."""
+
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        key: _builtins.str = ...,
+        range: Global___ByteRange | None = ...,
+        generation: _builtins.int = ...,
+        if_match: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["range", b"range"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "generation", b"generation", "if_match", b"if_match", "key", b"key", "range", b"range"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetObjectRequest: _TypeAlias = GetObjectRequest  # noqa: Y015
+
+@_typing.final
+class GetObjectResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECT_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    TOO_LARGE_FIELD_NUMBER: _builtins.int
+    too_large: _builtins.bool
+    """They are too many for one message, so there are no chunks; ask ReadObject."""
+    @_builtins.property
+    def object(self) -> Global___ObjectInfo: ...
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Chunk]:
+        """All bytes asked for, in order."""
+
+    def __init__(
+        self,
+        *,
+        object: Global___ObjectInfo | None = ...,
+        chunks: _abc.Iterable[Global___Chunk] | None = ...,
+        too_large: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "object", b"object", "too_large", b"too_large"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetObjectResponse: _TypeAlias = GetObjectResponse  # noqa: Y015
+
+@_typing.final
 class ReadObjectRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
