@@ -118,7 +118,8 @@ class RemoteStore(RemoteUploads):
         buffer, download = io.BytesIO(), Download(part, generation)
         for piece in self.read(bucket, key, download, if_match=if_match, timeout=deadline.left()):
             buffer.write(piece)
-        self._expects_small = buffer.tell() <= MAX_ANSWER_SIZE
+        if part.length is None:
+            self._expects_small = buffer.tell() <= MAX_ANSWER_SIZE
         return buffer.getvalue()
 
     def _get_small(self, read: SmallRead, deadline: Deadline) -> bytes | None:

@@ -282,6 +282,9 @@ def test_sessions_leave_nothing_behind(controller, made, echo):
         context = made(controller.address, f"tests.{os.urandom(4).hex()}")
         assert echo({"x": 1}) == 1
         context.close()
+        for thread in threading.enumerate():
+            if thread.name == "controller session":
+                thread.join(10)
 
     once()
     process = psutil.Process()
