@@ -78,6 +78,10 @@ class WatchedStorage(Storage):
         self._watch("head")
         return super().head_object(*args, **kwargs)
 
+    def get_object(self, *args, **kwargs):
+        self._watch("get")
+        return super().get_object(*args, **kwargs)
+
     def stream_object(self, *args, **kwargs):
         self._watch("get")
         return super().stream_object(*args, **kwargs)
