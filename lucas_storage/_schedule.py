@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import functools
-import sys
 import threading
 from collections import deque
 from queue import Empty, SimpleQueue
@@ -357,9 +356,6 @@ def _drained(result: Any) -> Any:
 
 
 def _note(error: BaseException, text: str) -> None:
-    if sys.version_info >= (3, 11):
-        # An error object that is raised again and again says it once.
-        if text not in getattr(error, "__notes__", ()):
-            error.add_note(text)
-    elif error.__cause__ is None and error.__context__ is None:
-        error.__context__ = RuntimeError(text)
+    # An error object that is raised again and again says it once.
+    if text not in getattr(error, "__notes__", ()):
+        error.add_note(text)

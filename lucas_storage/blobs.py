@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from actorc.storage.client import StorageClient
@@ -130,4 +130,4 @@ class Blobs:
         return head["size"] == body.size and head["crc32c"] == f"{body.crc32c():08x}"
 
     def _is_old(self, stored_at: datetime) -> bool:
-        return datetime.now(timezone.utc) - stored_at > self._renewed_after
+        return datetime.now(UTC) - stored_at > self._renewed_after

@@ -24,12 +24,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import Final, Self
 
 from actorc.storage.errors import StorageError
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 DEFAULT_DATA: Final = Path(".lucas-storage")
 PATIENCE: Final = 30.0

@@ -7,15 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self, TypeVar
 
 from .bodies import Body, EncodedBody
 from .formats.base import Encoded
 from .manifest import PART, Manifest, Part
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from .formats.base import Buffer
 
 T = TypeVar("T")

@@ -7,7 +7,6 @@ I/O; it refuses to be pickled.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -328,9 +327,9 @@ def _file_layer() -> _Layer:
 
 @lru_cache(maxsize=4)
 def _read_file(path: Path, _at: _Version) -> Mapping[str, Any]:
-    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    tomllib = import_module("tomllib")  # most processes have no file, and start without its milliseconds
     try:
-        values: dict[str, Any] = toml.loads(path.read_text())
+        values: dict[str, Any] = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise SettingsError(f"the settings file {path} cannot be read as TOML; mend it or remove it") from error
     unknown = ", ".join(sorted(values.keys() - _NAMES))

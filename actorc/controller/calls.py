@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from . import connection
 from .definition import Definition
@@ -17,8 +17,6 @@ from .errors import ControllerError, ParameterError, PicklingError
 from .values import CallKey, NotHereError, RemoteValue, filled, remote_values_in
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from .connection import Connection
     from .session import Session
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import Self
 
 from .batches import MAX_COUNT, next_message
 from .wire import Parts
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 class Outbox:

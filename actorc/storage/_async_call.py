@@ -72,7 +72,7 @@ class ThreadCall:
         while not self._ended:
             try:
                 self._ended = await self._errands.get() is None
-            except asyncio.CancelledError as error:  # noqa: PERF203  # a thread that holds on is rare
+            except asyncio.CancelledError as error:  # a thread that holds on is rare
                 cancelled = error
         if cancelled is not None:
             raise cancelled

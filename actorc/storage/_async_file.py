@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import IO, TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from ._async_call import ThreadCall
 from ._open import ObjectWriter, TextWriter
 from .models import PutResult
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from ._threads import Threads
 
 Parameters = ParamSpec("Parameters")

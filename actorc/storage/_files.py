@@ -10,12 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO, Self
 
 from .errors import IntegrityError, InvalidParameterError
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 
 def checked_path(file_path: str | os.PathLike[str]) -> Path:

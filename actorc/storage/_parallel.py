@@ -7,12 +7,9 @@ from collections.abc import Callable
 from contextvars import copy_context
 from queue import SimpleQueue
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 from . import _cancel
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 Result = TypeVar("Result")
 Moved: TypeAlias = "Callable[[int], None]"

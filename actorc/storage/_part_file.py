@@ -11,7 +11,7 @@ import os
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import Final, Self
 
 from ._checksum import combine, crc32c
 from ._files import publish
@@ -19,9 +19,6 @@ from ._journal import fingerprint, is_passing, locked, sweep
 from .errors import IntegrityError
 from .models import ObjectInfo
 from .rules import MiB
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _LEAST_STEP: Final = 4 * MiB
 """Bytes that one line of the journal stands for: each stream that breaks off loses less than this."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import partial
 from itertools import chain
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from ._deadline import Deadline
 from ._parallel import TaskGroup
@@ -18,8 +18,6 @@ from .models import Destination, ObjectInfo, PartInfo
 from .rules import MAX_PARTS, PARALLEL_FROM, MiB
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from ._remote import RemoteStore
 
 _MIN_PART: Final = MiB

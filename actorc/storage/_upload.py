@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 import grpc
 
@@ -17,9 +17,6 @@ from ._pipe import FramePipe, PipeClosedError
 from ._wire import error_from_status
 from .errors import DeadlineExceededError, NetworkError
 from .models import Chunk
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _FRAMES_WAITING = 4
 """Bounds the memory of an upload to this many frames beside those in gRPC's own buffers."""

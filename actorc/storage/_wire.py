@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import grpc
@@ -23,7 +23,7 @@ ERROR_DOMAIN: Final = "storage.ignis"
 _ERROR_INFO_URL = "type.googleapis.com/google.rpc.ErrorInfo"
 _RETRY_INFO_URL = "type.googleapis.com/google.rpc.RetryInfo"
 _MAX_TIME_DIGITS = 17
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 

@@ -10,7 +10,7 @@ import asyncio
 import os
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Self
 
 from . import rules
 from ._async_buckets import AsyncBucketMethods
@@ -22,9 +22,6 @@ from ._retry import RetryPolicy
 from ._threads import Threads
 from .client import StorageClient
 from .models import ServerInfoResult
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 MAX_THREADS: Final = 32
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from . import _results
 from ._buckets import BucketMethods
@@ -21,8 +21,6 @@ from .config import ClientOptions
 from .models import ServerInfoResult
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from ._remote import RemoteStore
 
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import Final
 
@@ -130,7 +130,7 @@ def _server(info: ServerInfoResult) -> Answer:
 
 
 def _clock(info: ServerInfoResult, now: float) -> Answer:
-    apart = (info["time"] - datetime.fromtimestamp(now, timezone.utc)).total_seconds()
+    apart = (info["time"] - datetime.fromtimestamp(now, UTC)).total_seconds()
     found = f"the server's is {apart:+.3f} s from this one"
     if abs(apart) <= _CLOCKS_APART:
         return Answer(about="clock", status=OK, found=found)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import click
 
@@ -15,7 +15,6 @@ from .session import Session, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
-    from typing_extensions import Self
 
 Moved: TypeAlias = "Callable[[int, int | None], None]"
 """Told the bytes done and all, None if unknown; the numbers only grow."""

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from .targets import Target
 MTIME: Final = "mtime_ns"
 """Name in an object's metadata under which 'sync' keeps when the file was changed last."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def upload(
@@ -156,7 +156,7 @@ def _seconds_left(head: ObjectHead) -> int | None:
     expires_at = head["expires_at"]
     if expires_at is None:
         return None
-    return max(1, math.ceil((expires_at - datetime.now(timezone.utc)).total_seconds()))
+    return max(1, math.ceil((expires_at - datetime.now(UTC)).total_seconds()))
 
 
 def _stream(

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_an_object_tells_when_it_will_be_gone(storage, write):
     head = storage.head_object("bucket", "key")
     (listed,) = storage.list_objects("bucket", "key")["objects"]
     assert head["expires_at"] == head["last_modified"] + HOUR == listed["expires_at"]
-    assert abs(head["expires_at"] - HOUR - datetime.now(timezone.utc)) < timedelta(minutes=5)
+    assert abs(head["expires_at"] - HOUR - datetime.now(UTC)) < timedelta(minutes=5)
 
 
 @pytest.mark.needs("ttl")

@@ -148,11 +148,7 @@ def test_an_error_is_the_users_own_and_names_the_step() -> None:
             report.export()({})
         assert caught.value is failure
 
-    said = "Raised in the step 'fail' of the workflow 'report'."
-    if sys.version_info >= (3, 11):
-        assert failure.__notes__ == [said]
-    else:
-        assert str(failure.__context__) == said
+    assert failure.__notes__ == ["Raised in the step 'fail' of the workflow 'report'."]
 
 
 def test_an_error_stops_the_run_at_once_and_starts_nothing_more() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 
@@ -24,7 +24,7 @@ def described(content=CONTENT, generation=1):
         crc32c=crc32c(content),
         content_type="text/plain",
         metadata={},
-        last_modified=datetime(2026, 1, 1, tzinfo=timezone.utc),
+        last_modified=datetime(2026, 1, 1, tzinfo=UTC),
     )
 
 

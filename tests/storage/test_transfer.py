@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -23,7 +23,7 @@ def info(data: bytes, generation: int = 7) -> ObjectInfo:
         crc32c=crc32c(data),
         content_type="text/plain",
         metadata={},
-        last_modified=datetime(2024, 1, 1, tzinfo=timezone.utc),
+        last_modified=datetime(2024, 1, 1, tzinfo=UTC),
     )
 
 

@@ -11,15 +11,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Self
 from weakref import WeakSet
 
 from actorc.controller.errors import ControllerError
 
 from .options import DEFAULT_MAX_WORKERS, ControllerOptions, new_app_id
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _LAST: Final = 10.0
 """Seconds that the controller has to end before it is killed."""

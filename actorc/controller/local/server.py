@@ -127,7 +127,7 @@ class ControllerServer:
         """Return the registration of an application that may open a session now, or end the stream."""
         try:
             first = await asyncio.wait_for(anext(aiter(requests), []), _PATIENCE)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             first = []
         if [each.message.type for each in first] != [pb.FR_REGISTER_REQUEST]:
             await _refuse(context, grpc.StatusCode.FAILED_PRECONDITION, "a session begins with a registration")

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,7 +81,7 @@ def add_key(path: Path, statements: Sequence[Statement], *, comment: str = "") -
     key = AccessKey(
         id="AK" + "".join(secrets.choice(_BASE32) for _ in range(_ID_CHARACTERS)),
         key=derived_key(secret),
-        created_at=datetime.now(timezone.utc).replace(microsecond=0),
+        created_at=datetime.now(UTC).replace(microsecond=0),
         comment=comment,
         statements=tuple(statements),
     )

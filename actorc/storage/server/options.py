@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -119,9 +118,8 @@ def _value(path: Path, section: str, name: str, value: object) -> Any:
 
 
 def _parsed(path: Path) -> dict[str, Any]:
-    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        parsed: dict[str, Any] = toml.loads(path.read_text(encoding="utf-8"))
+        parsed: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InvalidParameterError(f"the configuration file {path} cannot be read, {error}; mend it") from error
     return parsed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import grpc
 
@@ -26,8 +26,6 @@ from .service import StorageService, storage_handler
 from .store import ObjectStore
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     from .http.plane import HttpPlane
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from actorc.storage._checksum import crc32c as checksum
 from actorc.storage.errors import IntegrityError, InvalidParameterError, StorageError
@@ -13,10 +13,6 @@ from actorc.storage.models import Chunk
 from actorc.storage.rules import MAX_CHUNK_SIZE, MAX_OBJECT_SIZE
 
 from .engines.base import Writer
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -49,7 +49,7 @@ def test_what_is_put_is_what_is_read(engine, put, get, size):
         info.metadata,
     )
     assert f"{info.generation:x}-{info.crc32c:08x}" == info.etag
-    assert datetime.fromtimestamp(1_700_000_000, timezone.utc) == info.last_modified
+    assert datetime.fromtimestamp(1_700_000_000, UTC) == info.last_modified
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple, Self
 
 from actorc.storage.models import (
     ANY,
@@ -26,10 +26,6 @@ from actorc.storage.models import (
     PartInfo,
     UploadPage,
 )
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 
 CAPABILITIES: Final[Mapping[str, str]] = {
     "answers": "a call repeated with its idempotency key gets the first answer, whatever happened in between",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from actorc.storage.errors import (
     AlreadyExistsError,
@@ -29,7 +29,7 @@ REMEMBERED_SECONDS = 24 * 60 * 60
 UPLOAD_TTL = 7 * 24 * 60 * 60
 """Seconds that a multipart upload stays after its beginning or its last part."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def microseconds(clock: Clock) -> int:

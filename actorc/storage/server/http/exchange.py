@@ -87,7 +87,7 @@ class Exchange:
     async def _in_time(self, coroutine: Coroutine[Any, Any, T]) -> T:
         try:
             return await asyncio.wait_for(coroutine, self._idle_timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise DeadlineExceededError(
                 f"nothing moved for {self._idle_timeout:g} s and the server gave up; try again"
             ) from None

@@ -144,7 +144,7 @@ class _Server(web.Server):
         await self.shutdown(_SHUTDOWN)
         try:
             await asyncio.wait_for(self._alone.wait(), _SHUTDOWN)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             for transport in self._open.values():
                 transport.abort()
             await self._alone.wait()

@@ -288,7 +288,7 @@ class RemoteEngine(Engine):
         while not self._closed.wait(interval):
             try:
                 self.sweep()
-            except StorageError as error:  # noqa: PERF203 - the next time it may go well
+            except StorageError as error:
                 log.warning("what is left over in the store was not removed, %s", error.message)
 
     def _open(self, name: str, ahead: ByteRange) -> tuple[Found | None, ByteRange | None]:

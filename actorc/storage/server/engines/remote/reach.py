@@ -57,7 +57,7 @@ class Reach:
         while self._lost and not self._closed.wait(self._pause):
             try:
                 self._probe()
-            except NetworkError:  # noqa: PERF203 - it is asked again
+            except NetworkError:
                 continue
             except StorageError:
                 # it answers, if only to refuse
