@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import hypothesis
 import pytest
+from hypothesis import HealthCheck
 
 REAL_STORE = "LUCAS_STORAGE_TEST_S3"
 """Names a bucket of a real S3 store, whose credentials are in the environment as the store's own programs take them."""
@@ -22,8 +23,10 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    hypothesis.settings.register_profile("thorough", max_examples=100)
-    hypothesis.settings.register_profile("quick", max_examples=25)
+    # Slowness is no fault of a property. A test over a store asks for one, and starts each example in a fresh bucket.
+    patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
+    hypothesis.settings.register_profile("thorough", max_examples=100, **patient)
+    hypothesis.settings.register_profile("quick", max_examples=25, **patient)
     hypothesis.settings.load_profile("thorough" if config.getoption("--thorough") else "quick")
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actorc.storage import InvalidParameterError
@@ -111,7 +111,7 @@ def test_a_page_token_belongs_to_its_listing(listed):
         listed.list_objects("bucket", "a", page_token=token)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(
     keys=st.sets(
         st.text(alphabet="ab/é", min_size=1, max_size=6).filter(lambda key: not key.startswith("/")), max_size=12

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
@@ -122,7 +122,6 @@ commands = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(commands, max_size=40))
 def test_commands_have_the_same_effects_in_the_same_order_when_they_come_as_batches(sent):
     one_by_one, together = Client(), Client()

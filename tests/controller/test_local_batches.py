@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
@@ -33,7 +33,6 @@ def taken(waiting):
         yield b"".join(batches.next_message(waiting))
 
 
-@settings(deadline=None)
 @given(st.lists(SIZES, max_size=60))
 def test_what_went_together_comes_out_in_order_and_large_messages_go_alone(sizes):
     singles = [message(number, size) for number, size in enumerate(sizes)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
@@ -76,7 +76,6 @@ def test_a_damaged_message_is_an_error_and_nothing_else(noise, cut):
         wire.cut(whole[:cut] + noise, 9, 5, 3, 2)
 
 
-@settings(deadline=None)
 @given(
     st.tuples(st.lists(st.integers(0, 700_000), max_size=6), st.integers(20_000, 400_000))
     | st.tuples(st.lists(st.integers(0, 20), max_size=6), st.integers(1, 30))

@@ -15,7 +15,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -460,7 +460,7 @@ json_data = st.recursive(
 )
 
 
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=40)
 @given(json_data, st.sampled_from([0, 1, 64, 1 << 16, 1 << 40]))
 def test_results_are_equal_whatever_the_threshold(value, inline_max):
     if isinstance(value, dict) and list(value) == [TAG]:

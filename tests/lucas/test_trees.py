@@ -11,7 +11,7 @@ from typing import Annotated
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -103,7 +103,7 @@ def test_an_empty_directory_comes_back(storage, tmp_path):
 names = st.text("aé .-_🙂", min_size=1, max_size=8).filter(lambda name: name not in (".", ".."))
 
 
-@hypothesis_settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=20)
 @given(
     files=st.dictionaries(st.tuples(names, names), st.tuples(st.binary(max_size=50), st.booleans()), max_size=6),
     folders=st.sets(names.map("d-".__add__), max_size=3),

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actorc.storage._checksum import crc32c
@@ -357,7 +357,7 @@ def expected_names(keys, prefix="", delimiter="", after=""):
 text = st.text(alphabet="ab/\x01é\uffff😀~", max_size=5)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60)
 @given(
     keys=st.sets(text.filter(bool), max_size=12),
     prefix=text,

@@ -383,4 +383,4 @@ class StoreMachine(RuleBasedStateMachine):
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # shrinking a failure takes minutes
 class TestStore(StoreMachine.TestCase):
-    settings = settings(stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+    settings = settings(stateful_step_count=40, suppress_health_check=list(HealthCheck))
