@@ -6,6 +6,7 @@ The value itself is in no message: some are secrets.
 from __future__ import annotations
 
 import os
+import pwd
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -83,11 +84,46 @@ def switch(value: object) -> bool:
     return found
 
 
-def file_path(value: object) -> Path:
-    """Return a path, with ``~`` expanded."""
+def file_path(value: object, base: Path | None = None) -> Path:
+    """Return an absolute path, with ``~`` expanded.
+
+    Args:
+        value: What was written.
+        base: Where a relative path begins; None takes the present directory, which may be another one later on.
+    """
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
         raise ValueError("a path")
-    return Path(value).expanduser()
+    path = _expanded(Path(value))
+    try:
+        return Path(os.path.abspath(path if base is None else base / path))  # noqa: PTH100 -- keeps links, as written
+    except FileNotFoundError as error:
+        raise ValueError("an absolute path, since the present directory is gone") from error
+
+
+def home() -> Path | None:
+    """Return the user's home directory; None if HOME is not set and the user has no entry in the passwd database.
+
+    Containers run as users that nobody entered, and an empty variable says as little as one that is missing.
+    """
+    given = Path(os.environ.get("HOME", ""))
+    if given.is_absolute():
+        return given
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return None
+
+
+def _expanded(path: Path) -> Path:
+    if path.parts[:1] == ("~",):
+        directory = home()
+        if directory is None:
+            raise ValueError("a path without ~, since HOME is not set and this user has no entry in /etc/passwd")
+        return directory.joinpath(*path.parts[1:])
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("a path that does not begin with ~ and an unknown user") from error
 
 
 def pickle_policy(value: object) -> str:

@@ -54,6 +54,7 @@ class _Input:
     variable: str
     read: Callable[[Any], Any]
     """Returns the value; raises ValueError with the rule, without the value."""
+    is_path: bool = False
 
 
 def _from(*inputs: _Input, default: Callable[[], Any], secret: bool = False) -> dict[str, Any]:
@@ -92,12 +93,13 @@ class Settings:
         metadata=_from(_Input("inline_max", "LUCAS_STORAGE_INLINE_MAX", readers.byte_count), default=lambda: 64 << 10)
     )
     """Bytes of encoded JSON up to which data travels with the call."""
-    cache_dir: Setting[Path] = field(
+    cache_dir: Setting[Path | None] = field(
         metadata=_from(
-            _Input("cache_dir", "LUCAS_STORAGE_CACHE", readers.file_path),
+            _Input("cache_dir", "LUCAS_STORAGE_CACHE", readers.file_path, is_path=True),
             default=lambda: _base("XDG_CACHE_HOME", ".cache"),
         )
     )
+    """Absolute; None if nothing was said and the user has no home directory."""
     cache_max: Setting[int] = field(
         metadata=_from(_Input("cache_max", "LUCAS_STORAGE_CACHE_MAX", readers.byte_count), default=lambda: 10 << 30)
     )
@@ -109,7 +111,7 @@ class Settings:
     signing_key: Setting[tuple[bytes, ...]] = field(
         metadata=_from(
             _Input("signing_key", "LUCAS_STORAGE_SIGNING_KEY", readers.secrets),
-            _Input("signing_key_file", "LUCAS_STORAGE_SIGNING_KEY_FILE", readers.secrets_file),
+            _Input("signing_key_file", "LUCAS_STORAGE_SIGNING_KEY_FILE", readers.secrets_file, is_path=True),
             default=tuple,
             secret=True,
         )
@@ -130,6 +132,20 @@ class Settings:
         metadata=_from(_Input("progress", "LUCAS_STORAGE_PROGRESS", readers.switch), default=lambda: True)
     )
     """Whether `run` shows on a terminal how far the steps are."""
+
+    @property
+    def cache_root(self) -> Path:
+        """Where local copies lie.
+
+        Raises:
+            SettingsError: Nothing says where.
+        """
+        if self.cache_dir.value is None:
+            raise SettingsError(
+                "there is no directory for local copies, since HOME is not set and this user has no entry in "
+                "/etc/passwd; set LUCAS_STORAGE_CACHE to a directory of yours"
+            )
+        return self.cache_dir.value
 
     def endpoint(self, store: str = DEFAULT_STORE) -> Setting[str]:
         """Return the address of a store.
@@ -174,15 +190,27 @@ class _Layer:
         raw = self.values.get(way.variable if self.by_variable else way.name)
         origin = way.variable if self.by_variable else self.origin
         if raw is None or (self.by_variable and not raw.strip()):
+            _anchors.pop(origin, None)
             return None
         try:
-            return way.read(raw), origin
+            return way.read(self.rooted(way, raw) if way.is_path else raw), origin
         except (ValueError, InvalidParameterError) as error:
             rule = error.message if isinstance(error, InvalidParameterError) else f"it must be {error}"
             name = way.variable if self.by_variable else f"{way.name} of {self.origin}"
             raise SettingsError(f"the setting {name} cannot be used; {rule}") from error
 
+    def rooted(self, way: _Input, raw: object) -> Path:
+        """Return a path that means the same wherever this process goes: many tools change the present directory."""
+        if not self.by_variable:
+            # A file is found from anywhere, so what is written in it is relative to where it lies.
+            return readers.file_path(raw, Path(self.origin).parent if os.path.isabs(self.origin) else None)  # noqa: PTH117
+        if _anchors.get(way.variable, (None,))[0] != raw:
+            _anchors[way.variable] = raw, readers.file_path(raw)
+        return _anchors[way.variable][1]
 
+
+_anchors: dict[str, tuple[Any, Path]] = {}
+"""By variable, what was in it when it was read first, and the path that meant then."""
 _CONTEXT: ContextVar[tuple[_Layer, ...]] = ContextVar("lucas_storage_settings", default=())
 
 
@@ -205,6 +233,8 @@ def storage_context(**overrides: Any) -> Iterator[None]:
     layer = _Layer("storage_context", overrides)
     for way in _INPUTS:
         layer.find(way)
+        if way.is_path and overrides.get(way.name) is not None:
+            overrides[way.name] = readers.file_path(overrides[way.name])
     token = _CONTEXT.set((layer, *_CONTEXT.get()))
     try:
         yield
@@ -262,15 +292,18 @@ def _state() -> tuple[Any, ...]:
 
 
 @lru_cache(maxsize=4)
-def _file_of(_variables: tuple[str | None, ...]) -> Path:
-    return _base("XDG_CONFIG_HOME", ".config").with_suffix(".toml")
+def _file_of(_variables: tuple[str | None, ...]) -> Path | None:
+    base = _base("XDG_CONFIG_HOME", ".config")
+    return base and base.with_suffix(".toml")
 
 
 def _key_file_path() -> Path | None:
     way = next(way for way in _INPUTS if way.name == "signing_key_file")
-    found = (layer.values.get(way.variable if layer.by_variable else way.name) for layer in _outer_layers())
-    given = next((value for value in found if value), None)
-    return None if given is None else readers.file_path(given)
+    for layer in _outer_layers():
+        given = layer.values.get(way.variable if layer.by_variable else way.name)
+        if given and (not isinstance(given, str) or given.strip()):
+            return layer.rooted(way, given)
+    return None
 
 
 def _version(path: Path | None) -> _Version:
@@ -322,7 +355,7 @@ def _all_endpoints(layers: tuple[_Layer, ...]) -> dict[str, Setting[str]]:
 def _file_layer() -> _Layer:
     path = _file_of(tuple(map(os.environ.get, _BASES)))
     version = _version(path)
-    return _Layer(str(path), _read_file(path, version) if version else {})
+    return _Layer(str(path or ""), _read_file(path, version) if path and version else {})
 
 
 @lru_cache(maxsize=4)
@@ -344,9 +377,13 @@ def _check_names(overrides: Mapping[str, Any]) -> None:
         raise TypeError(f"there is no setting {unknown}; known are {_KNOWN}")
 
 
-def _base(variable: str, default: str) -> Path:
-    base = Path(os.environ.get(variable, ""))
-    return (base if base.is_absolute() else Path.home() / default) / "lucas-storage"
+def _base(variable: str, default: str) -> Path | None:
+    """Return the directory of ours that a variable of the XDG specification names; None if there is no home either."""
+    base = Path(os.environ.get(variable, ""))  # one that is not absolute counts as unset, the specification says
+    if base.is_absolute():
+        return base / "lucas-storage"
+    home = readers.home()
+    return home and home / default / "lucas-storage"
 
 
 _INPUTS: Final = (_ENDPOINT, _ENDPOINTS, *(way for item in fields(Settings) for way in item.metadata.get("inputs", ())))

@@ -319,7 +319,7 @@ class Storage(StorageClient):
 
     @property
     def _cache(self) -> Cache:
-        return _cache_at(os.getpid(), self._settings.cache_dir.value, self._settings.cache_max.value)
+        return _cache_at(os.getpid(), self._settings.cache_root, self._settings.cache_max.value)
 
     def send(self, key: str, body: Body, content_type: str, **options: Any) -> None:
         """Put encoded bytes into the default bucket, which is made if it is missing and the server lets us.

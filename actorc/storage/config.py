@@ -104,8 +104,14 @@ class ClientOptions:
 
 def upload_journals() -> Path | None:
     """Return the folder where uploads remember what they were at; None if the user has no place for state."""
-    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")  # noqa: PTH111  # never raises
+    base = os.environ.get("XDG_STATE_HOME") or _state_home()
     return Path(base, "lucas-storage", "uploads") if os.path.isabs(base) else None  # noqa: PTH117  # no Path yet
+
+
+def _state_home() -> str:
+    if os.environ.get("HOME") == "":  # says as little as one that is missing; expanding it gives the root directory
+        return ""
+    return os.path.expanduser("~/.local/state")  # noqa: PTH111  # never raises
 
 
 def _endpoint(argument: str | None) -> tuple[str, str]:

@@ -91,6 +91,13 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _cache(settings: Settings) -> Answer:
     folder, origin = settings.cache_dir.value, settings.cache_dir.origin
+    if folder is None:
+        return Answer(
+            about="cache",
+            status=FAIL,
+            found="no directory, since HOME is not set and this user has no entry in /etc/passwd",
+            advice="set LUCAS_STORAGE_CACHE to a directory of yours",
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from lucas_storage.errors import DecodeError, UnknownFormatError
+from lucas_storage.errors import DecodeError, StorageError, UnknownFormatError
 from lucas_storage.signing import demand
 
 from .arrays import NpyFormat
@@ -157,6 +157,8 @@ class _Registered(Format):
             demand(proof, self.id)
         try:
             return self._codec.decode(source, want)
+        except StorageError:  # of the source: the bytes could not be had
+            raise
         except Exception as error:
             raise DecodeError(
                 f"an artifact of format {self.id} could not be decoded, {type(error).__name__}"

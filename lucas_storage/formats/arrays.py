@@ -48,8 +48,9 @@ class NpyFormat(Format):
             return as_stored
         if want in ("str", "table", "dataframe", "polars"):
             raise cannot_become(self.id, want, "np.ndarray")
+        memory = private(source)
         try:
-            return _restore(private(source))
+            return _restore(memory)
         except (ValueError, TypeError, SyntaxError, EOFError) as error:
             raise DecodeError("an artifact of format npy@1 is not one array without Python objects") from error
 

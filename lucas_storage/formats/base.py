@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, TypeAlias
 
 from lucas_storage.errors import DecodeError, MissingDependencyError, NoFormatError, UnsupportedError
 
@@ -100,6 +101,10 @@ class Source(ABC):
     @abstractmethod
     def path(self) -> Path:
         """Return a read-only local file with the bytes, good for memory mapping."""
+
+    def open(self) -> BinaryIO:
+        """Return the very file that was verified, open: what its path leads to may be another one a moment later."""
+        return self.path().open("rb")
 
 
 class MemorySource(Source):
@@ -191,12 +196,27 @@ def private(source: Source) -> memoryview:
     """
     if source.in_memory:
         return memoryview(bytearray(source.read()))
-    path = source.path()
-    if path.stat().st_size < SMALL:
-        return memoryview(bytearray(path.read_bytes()))
-    with path.open("rb") as file:
-        options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY, **options))
+    with source.open() as file:
+        if _size(file) < SMALL:
+            return memoryview(bytearray(file.read()))
+        return _mapped(file, mmap.ACCESS_COPY)
+
+
+def shared(source: Source) -> Buffer:
+    """Return the stored bytes, read-only; a large file is mapped, and nothing is read before it is used."""
+    if source.in_memory:
+        return source.read()
+    with source.open() as file:
+        return file.read() if _size(file) < SMALL else _mapped(file, mmap.ACCESS_READ)
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _mapped(file: BinaryIO, access: int) -> memoryview:
+    options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+    return memoryview(mmap.mmap(file.fileno(), 0, access=access, **options))
 
 
 def package(name: str, extra: str) -> Any:

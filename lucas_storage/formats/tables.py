@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lucas_storage.errors import DecodeError, NoFormatError
 
-from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_mine, package, stored, type_name
+from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_mine, package, shared, stored, type_name
 
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
@@ -44,8 +44,10 @@ class _TableFormat(Format):
         if want in ("str", "ndarray"):
             raise cannot_become(self.id, want, "a table or a DataFrame")
         arrow = package("pyarrow", "arrow")
+        # Outside of what is caught below: that the bytes cannot be had says nothing of what is in them.
+        stored_bytes = arrow.py_buffer(shared(source))
         try:
-            table = self._read(arrow, source)
+            table = self._read(arrow, stored_bytes)
         except (arrow.ArrowException, OSError) as error:
             raise DecodeError(f"an artifact of format {self.id} is not a table that pyarrow reads here") from error
         return _from_table(table, want)
@@ -53,7 +55,7 @@ class _TableFormat(Format):
     def _write(self, arrow: Any, table: Any) -> list[bytes | memoryview]:
         raise NotImplementedError
 
-    def _read(self, arrow: Any, source: Source) -> Any:
+    def _read(self, arrow: Any, stored_bytes: Any) -> Any:
         raise NotImplementedError
 
 
@@ -85,9 +87,8 @@ class ArrowFormat(_TableFormat):
             writer.write_table(table)
         return pieces.held
 
-    def _read(self, arrow: Any, source: Source) -> Any:
-        file = arrow.py_buffer(source.read()) if source.in_memory else arrow.memory_map(str(source.path()))
-        with arrow.ipc.open_stream(file) as reader:
+    def _read(self, arrow: Any, stored_bytes: Any) -> Any:
+        with arrow.ipc.open_stream(stored_bytes) as reader:
             return reader.read_all()
 
 
@@ -107,9 +108,8 @@ class ParquetFormat(_TableFormat):
         package("pyarrow.parquet", "arrow").write_table(table, sink)
         return [flat(sink.getvalue())]
 
-    def _read(self, arrow: Any, source: Source) -> Any:
-        file = arrow.BufferReader(source.read()) if source.in_memory else arrow.memory_map(str(source.path()))
-        with file, package("pyarrow.parquet", "arrow").ParquetFile(file) as parquet:
+    def _read(self, arrow: Any, stored_bytes: Any) -> Any:
+        with arrow.BufferReader(stored_bytes) as file, package("pyarrow.parquet", "arrow").ParquetFile(file) as parquet:
             return parquet.read()
 
 

@@ -107,8 +107,9 @@ class JsonFormat(Format):
         as_stored = stored(source, want)
         if as_stored is not None:
             return as_stored
+        data = source.read()
         try:
-            text = str(source.read(), "utf-8")
+            text = str(data, "utf-8")
             hook = _read if '"$' in text else None
             return json.loads(text, object_hook=hook, parse_constant=_refuse_constant)
         except (ValueError, TypeError, LookupError, RecursionError) as error:
@@ -300,7 +301,8 @@ class BytesFormat(Format):
 
 
 def _to_text(source: Source, format_id: str) -> str:
+    data = source.read()
     try:
-        return str(source.read(), "utf-8", "surrogatepass")
+        return str(data, "utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
         raise DecodeError(f"an artifact of format {format_id} is not UTF-8 text; annotate bytes") from error

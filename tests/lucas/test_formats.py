@@ -25,8 +25,10 @@ from hypothesis import strategies as st
 from lucas_storage import formats
 from lucas_storage.errors import (
     DecodeError,
+    InvalidParameterError,
     MissingDependencyError,
     NoFormatError,
+    PermissionError,
     UnknownFormatError,
     UnsafeFormatError,
 )
@@ -823,3 +825,31 @@ def test_choosing_a_format_imports_no_package_that_the_value_did_not():
     answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert answer.stdout.strip() == "[]"
+
+
+class Refusing(Source):
+    """Bytes that cannot be had."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def read(self):
+        raise self.error
+
+    def path(self):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [PermissionError("no right to read"), InvalidParameterError("no such bucket")])
+@pytest.mark.parametrize("form", ["npy@1", "arrow@1", "parquet@1", "json@1", "text@1", "bytes@1", "tests/refused@1"])
+def test_bytes_that_cannot_be_had_are_no_damaged_value(form, error):
+    @register_format("tests/refused@1", Refusing, safe=True)
+    class Raw:
+        def decode(self, source, want):
+            del want
+            return source.read()
+
+    with pytest.raises(type(error)) as raised:
+        format_by_id(form).decode(Refusing(error), None)
+
+    assert raised.value is error

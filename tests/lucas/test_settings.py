@@ -281,3 +281,86 @@ def test_relative_xdg_directories_are_ignored(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
 
     assert Path.home() / ".cache" / "lucas-storage" == resolve().cache_dir.value
+
+
+@pytest.mark.parametrize("give", ["environment", "storage_context", "argument"])
+def test_a_relative_path_stays_where_it_was_when_it_was_read(give, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if give == "environment":
+        monkeypatch.setenv("LUCAS_STORAGE_CACHE", "here/cache")
+    overrides = {"cache_dir": "here/cache"} if give == "argument" else {}
+    with storage_context(**({"cache_dir": "here/cache"} if give == "storage_context" else {})):
+        first = resolve(**overrides).cache_root
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        with storage_context(bucket="another"):
+            found = [first, resolve(**({"cache_dir": first} if overrides else {})).cache_root]
+
+    assert found == [tmp_path / "here" / "cache"] * 2
+
+
+def test_a_relative_path_in_the_file_begins_where_the_file_is(config, tmp_path, monkeypatch):
+    config.write_text('cache_dir = "copies"\nsigning_key_file = "key"')
+    (tmp_path / "key").write_text(SECRET)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    found = resolve()
+
+    assert (found.cache_root, found.signing_key.value) == (tmp_path / "copies", (SECRET.encode(),))
+
+
+def test_a_present_directory_that_is_gone_is_told_apart(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    with pytest.raises(SettingsError, match="must be an absolute path, since the present directory is gone"):
+        resolve(cache_dir="cache")
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """The environment of a user whom nobody entered, as containers have them."""
+
+    def unknown(uid):
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("homeless")
+@pytest.mark.parametrize("home", [None, "", "relative"])
+def test_without_a_home_only_what_needs_one_asks_for_a_setting(home, tmp_path, monkeypatch):
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+
+    assert resolve(cache_dir=tmp_path).cache_root == tmp_path
+    with pytest.raises(
+        SettingsError, match=r"no directory for local copies, since HOME is not set .* LUCAS_STORAGE_CACHE"
+    ):
+        _ = resolve().cache_root
+    with pytest.raises(SettingsError, match="a path without ~, since HOME is not set"):
+        resolve(cache_dir="~/cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert resolve().cache_root == tmp_path / "lucas-storage"
+
+
+def test_an_empty_home_counts_as_unset(tmp_path, monkeypatch):
+    import pwd
+    from types import SimpleNamespace
+
+    for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: SimpleNamespace(pw_dir=str(tmp_path)))
+
+    assert resolve().cache_root == tmp_path / ".cache" / "lucas-storage"
+    assert resolve(cache_dir="~/x").cache_root == tmp_path / "x"
+
+
+def test_an_unknown_user_in_a_path_is_refused():
+    with pytest.raises(SettingsError, match="a path that does not begin with ~ and an unknown user"):
+        resolve(cache_dir="~nobody-of-this-name/cache")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actorc.storage.config import ClientOptions
+from actorc.storage.config import ClientOptions, upload_journals
 from actorc.storage.errors import InvalidParameterError
 
 
@@ -126,3 +126,10 @@ def test_files_of_tls_are_taken_from_the_arguments_first(monkeypatch):
     found = [ClientOptions.resolve("h:1", use_ssl=True, **given).ca_file for given in ({}, {"ca_file": "given"})]
 
     assert [Path("from-env"), Path("given")] == found
+
+
+def test_an_empty_home_is_no_place_for_journals(monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "")
+    monkeypatch.setenv("HOME", "")
+
+    assert upload_journals() is None
