@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import _lucas, boundary, progress, runs, scratch, settings
+from ._tracebacks import shortened
 from .executor import StorageExecutor
 from .outlet import NO_OPTIONS, policy_of
 
@@ -35,6 +36,11 @@ def run(workflow: Any, inputs: Mapping[str, Any] | None = None, *, materialize: 
         ArtifactError: An input cannot be stored, or the result not be read.
         Exception: Whatever a step raises, as it is.
     """
+    with shortened:
+        return _run(workflow, inputs, materialize=materialize)
+
+
+def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) -> Any:
     if not _lucas.is_workflow(workflow):
         raise TypeError(
             f"run takes what @workflow made, not a {type(workflow).__name__}; functions are called by a workflow, "

@@ -15,6 +15,7 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lucas_storage._graph import Shape, alone, is_step, refuse_lost_argument
+from lucas_storage._tracebacks import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -59,15 +60,18 @@ class GraphExecutor:
                 earlier run that failed does not end.
             BaseException: Whatever a step raises, as it is.
         """
+        with shortened:
+            return self._fetched(self._value())
+
+    def _value(self) -> Any:
         with alone(self.dag):
             shape = Shape.of(self.dag, self.straggler_seconds)
             run = _Run(self.dag, self)
             try:
-                value = run.result()
+                return run.result()
             finally:
                 shape.restore(run.local_threads())
                 run.dismiss()
-        return self._fetched(value)
 
     def _called(self, step: Step, arguments: dict[Any, Any]) -> Any:
         """Call a registered function, on the step's thread, and return what other steps are given of its result."""

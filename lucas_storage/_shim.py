@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from types import MethodType
 from typing import Any, Final, TypeAlias
 
+from . import _sources, _tracebacks
+
 VERSION: Final = 1
 """Grows when a shim's state can no longer be read by an older worker; the reason a call is refused there."""
 
@@ -33,7 +35,7 @@ class Shim:
         function: The user's function; a shipped shim has its pickle instead.
         signature: Its signature without what is injected.
         token: Names this shim in its own pickle.
-        packed: The pickle of the function.
+        packed: The pickle of the function, with its source.
         around: The shims within whose pickle this one lay, by token.
     """
 
@@ -61,8 +63,9 @@ class Shim:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function with values for its references, and return its result with references for big values."""
-        step = self._step or self._open()
-        return step(args, kwargs)
+        with _tracebacks.shortened:
+            step = self._step or self._open()
+            return step(args, kwargs)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)
@@ -97,18 +100,18 @@ class Shim:
 
     def _pack(self) -> bytes:
         """Pickle the function. One that names itself, or two that name each other, meet a token instead of no end."""
-        from cloudpickle import Pickler  # noqa: PLC0415  # only a process that ships needs it
+        from ._pickling import FunctionPickler  # noqa: PLC0415  # only a process that ships needs cloudpickle
 
-        class Inner(Pickler):  # type: ignore[misc]
+        class Inner(FunctionPickler):
             def persistent_id(self, obj: object) -> str | None:
                 return obj.token if isinstance(obj, Shim) and obj in shims else None
 
         shims = _shipping.__dict__.setdefault("shims", [])
         shims.append(self)
         try:
-            buffer = io.BytesIO()
-            Inner(buffer).dump(self.__wrapped__)
-            return buffer.getvalue()
+            pickler = Inner(io.BytesIO())
+            pickler.dump(self.__wrapped__)
+            return pickler.packed()
         finally:
             shims.pop()
 
@@ -119,10 +122,12 @@ class Shim:
             def persistent_load(self, token: str) -> Shim:
                 return family[token]
 
+        packed = self._packed or b""
+        _sources.show(packed)
         with self._lock:  # shims within this one are restored meanwhile, and may name it by its token
             outer, _shipping.family = getattr(_shipping, "family", {}), family
             try:
-                return Inner(io.BytesIO(self._packed or b"")).load()
+                return Inner(io.BytesIO(packed)).load()
             except (Exception, SystemExit) as error:  # a module may exit when it is imported
                 raise _load_error(self._contract, error) from error
             finally:

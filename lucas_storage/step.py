@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeAlias
 
-from . import boundary, records, running, runs, scratch, settings
+from . import _tracebacks, boundary, records, running, runs, scratch, settings
 from ._shim import Contract
 from .calling import Calling
 from .errors import CacheKeyError
@@ -97,9 +97,13 @@ class Step:
     def _called(self, runtime: Any, given: Mapping[str, Any] | None) -> Any:
         injected = {name: storage_for(self._policy().store) for name in self._inject}
         if given is None:
-            return self._function(StorageRuntime(runtime, self._name, self._policy), **injected)
+            return self._users(StorageRuntime(runtime, self._name, self._policy), **injected)
         values = boundary.resolve(given, self._calling.plans, self._name, self._policy, classes_of(self._function))
-        return self._function(**values, **injected)
+        return self._users(**values, **injected)
+
+    @_tracebacks.seam
+    def _users(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
 
     def _known_key(
         self, scope: running.StepScope, unknown: Callable[[CacheKeyError], None] = lambda _: None

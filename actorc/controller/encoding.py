@@ -7,6 +7,8 @@ import pickle
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lucas_storage import _sources
+
 JSON: Final = 1
 PYTHON: Final = 3
 """The platform's numbers for how a value is encoded."""
@@ -24,20 +26,20 @@ class Encoded:
 
 
 def dumps(value: Any) -> bytes:
-    """Pickle a value, functions and classes of the main module by value.
+    """Pickle a value, functions and classes of the main module by value, with their source.
 
     Raises:
         Exception: It cannot be pickled.
     """
     if type(value) in _SCALARS:
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    import cloudpickle  # noqa: PLC0415  # only a process that sends something needs it
+    from lucas_storage import _pickling  # noqa: PLC0415  # only a process that sends something needs cloudpickle
 
-    return bytes(cloudpickle.dumps(value))
+    return _pickling.dumps(value)
 
 
 def decoded(encoded: Encoded) -> Any:
-    """Return the value.
+    """Return the value; tracebacks show the source of the functions in it from then on.
 
     Raises:
         ValueError: It is in a language that is not read here.
@@ -46,6 +48,7 @@ def decoded(encoded: Encoded) -> Any:
     if encoded.language == JSON:
         return json.loads(encoded.data)
     if encoded.language == PYTHON:
+        _sources.show(encoded.data)
         return pickle.loads(encoded.data)  # noqa: S301  # the platform runs our code and sends what it returned
     message = f"a value in the platform's language {encoded.language} is not read here"
     raise ValueError(message)

@@ -95,6 +95,9 @@ class RemoteFunctionError(ControllerError):
         traceback: The worker's traceback as text, or empty if there is none.
     """
 
+    raised_remotely = True
+    """Its own traceback shows the caller's part alone; see `lucas_storage._tracebacks`."""
+
     def __init__(
         self,
         message: str,

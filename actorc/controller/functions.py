@@ -7,6 +7,8 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from lucas_storage._tracebacks import shortened
+
 from . import _lucas
 from .calls import value_of_call
 from .definition import Definition
@@ -32,7 +34,8 @@ class ActorFunction(_lucas.Function):  # type: ignore[misc]  # Lucas is untyped
 
     def _transformfunction(self, fn: Callable[..., Any]) -> Callable[..., Any]:  # noqa: ARG002  # Lucas's contract
         def call(arguments: Mapping[str, Any] | None = None) -> Any:
-            return value_of_call(self.definition, {} if arguments is None else arguments)
+            with shortened:
+                return value_of_call(self.definition, {} if arguments is None else arguments)
 
         return call
 

@@ -10,6 +10,8 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
+from lucas_storage._tracebacks import shorten
+
 from .exits import INTERRUPTED
 
 
@@ -47,6 +49,7 @@ def run_as_main(script: str, arguments: Sequence[str]) -> None:
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     except BaseException as error:  # noqa: BLE001  # shown as the interpreter would show it
-        own = error.__traceback__.tb_next if error.__traceback__ else None
-        sys.excepthook(type(error), error.with_traceback(own), own)
+        error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+        shorten(error)
+        sys.excepthook(type(error), error, error.__traceback__)
         raise SystemExit(1) from None

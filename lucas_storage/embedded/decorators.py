@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, overload
 
+from lucas_storage._tracebacks import shortened
 from lucas_storage.embedded.functions import Function, FunctionConfig
 from lucas_storage.embedded.providers import function_class
 from lucas_storage.embedded.workflow.context import WorkflowContext
@@ -84,7 +85,8 @@ def workflow(
     """
 
     def decorate(decorated: Callable[[Workflow], Any]) -> WorkflowContext:
-        context = WorkflowContext(decorated, provider or _provider(), routeBuilder.build(), executor)
+        with shortened:
+            context = WorkflowContext(decorated, provider or _provider(), routeBuilder.build(), executor)
         routeBuilder.workflow(decorated.__name__).set_workflow(context)
         return context
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lucas_storage._tracebacks import seam, shortened
 from lucas_storage.embedded.functions import Function
 from lucas_storage.embedded.runtime.local_once_runtime import LocalOnceRuntime
 from lucas_storage.embedded.workflow.route import routeBuilder
@@ -18,8 +19,13 @@ class LocalOnceFunction(Function):
     """A function that runs where it is called, with a runtime that knows all functions of this process."""
 
     def _transformfunction(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        @seam
+        def call(runtime: LocalOnceRuntime) -> Any:
+            return fn(runtime)
+
         def handler(data: Any) -> Any:
-            return fn(LocalOnceRuntime.serving(data, routeBuilder.build().handlers()))
+            with shortened:
+                return call(LocalOnceRuntime.serving(data, routeBuilder.build().handlers()))
 
         return handler
 

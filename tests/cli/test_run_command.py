@@ -25,6 +25,24 @@ def doubling(wf: Workflow):
 
 print(len(run(doubling, {"data": bytes(100_000)})))
 """
+FAILING = """
+from lucas import Workflow, function, workflow
+from lucas_storage import run, with_storage
+
+def helper(data):
+    return data["missing"]
+
+@function
+@with_storage
+def fail(data: dict) -> bytes:
+    return helper(data)
+
+@workflow
+def failing(wf: Workflow):
+    return wf.call("fail", {"data": wf.input()["data"]})
+
+run(failing, {"data": {}})
+"""
 WAITING = """
 import os, sys
 print(os.environ["STORAGE_ENDPOINT"], flush=True)
@@ -131,6 +149,19 @@ def test_an_error_of_a_script_is_shown_as_python_shows_it(lucas_storage, mistake
     assert ran.returncode == 1
     assert f'  File "{path}", line 2' in (heading + "\n" + "\n".join(frames))
     assert not any("commands" in line for line in frames)
+
+
+def test_an_error_of_a_step_shows_the_frames_of_the_script_alone(lucas_storage):
+    path = lucas_storage.script(FAILING)
+    ran = lucas_storage.run("run", "script.py")
+    frames = [line.rpartition(" in ")[2] for line in ran.stderr.splitlines() if line.startswith(f'  File "{path}", ')]
+
+    assert frames == ["<module>", "fail", "helper"]
+    assert ran.stderr.count('  File "') == len(frames)
+    assert ran.stderr.splitlines()[-2:] == [
+        "KeyError: 'missing'",
+        "Raised in the step 'fail' of the workflow 'failing'.",
+    ]
 
 
 def test_an_interrupted_script_ends_quietly(lucas_storage):

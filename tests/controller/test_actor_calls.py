@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import traceback
 
 import cloudpickle
 import pytest
@@ -100,7 +101,30 @@ def test_an_error_shows_the_workers_traceback(actor):
         fails.export()({"x": 1})
 
     assert (caught.value.function, caught.value.error_type) == ("fails", "ValueError")
-    assert 'raise ValueError("no: such key")' in caught.value.traceback or "in fails" in caught.value.traceback
+    assert f'File "{__file__}", line ' in caught.value.traceback
+    assert 'in fails\n    raise ValueError("no: such key")' in caught.value.traceback
+
+
+def test_the_traceback_here_is_the_callers_alone(actor):
+    @actor
+    def fails(x):
+        raise ValueError("no: such key")
+
+    with pytest.raises(RemoteFunctionError) as caught:
+        fails.export()({"x": 1})
+
+    assert {frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)} == {__file__}
+
+
+def test_a_function_that_is_an_argument_shows_its_source_too(actor):
+    @actor
+    def applied(function):
+        return function(1)
+
+    with pytest.raises(RemoteFunctionError) as caught:
+        applied.export()({"function": lambda x: {}[x]})  # the lambda's line
+
+    assert "# the lambda's line" in caught.value.traceback
 
 
 def test_parameters_are_checked_before_anything_is_sent(actor, context):

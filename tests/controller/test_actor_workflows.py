@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import traceback
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,6 +141,15 @@ def test_ten_runs_at_once_give_their_own_answers(functions):
         results = list(pool.map(lambda a: run(chain, {"a": a}), range(10), timeout=SECONDS))
 
     assert results == [a + 11 for a in range(10)]
+
+
+def test_an_error_on_the_platform_shows_the_frames_of_the_caller_alone(functions):
+    failing = workflow(lambda wf: wf.call("fail", {"a": wf.call("add", {"a": 1})}))
+    for call in (lambda: run(failing), lambda: failing.export()({})):
+        with pytest.raises(RemoteFunctionError, match=r"raise ValueError..on purpose") as caught:
+            call()
+
+        assert {frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)} == {__file__}
 
 
 def test_a_run_after_one_that_failed_is_right(functions):

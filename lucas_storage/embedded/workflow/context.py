@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from lucas_storage._tracebacks import seam, shortened
 from lucas_storage.embedded.runtime.local_once_runtime import LocalOnceRuntime
 from lucas_storage.embedded.workflow.workflow import Workflow
 
@@ -53,11 +54,15 @@ class WorkflowContext:
         workflow.frt = getattr(self._of_thread, "runtime", self._runtime)
         if self._executor is not None:
             workflow.setExecutor(self._executor)
-        result = self._body(workflow)
+        result = self._described(workflow)
         # A body may name its value by wf.end_with and return nothing.
         if result is not None or workflow._end is None:
             workflow.end_with(result)
         return workflow
+
+    @seam
+    def _described(self, workflow: Workflow) -> Any:
+        return self._body(workflow)
 
     def run(self, data: Any = None, executor: Callable[[DAG], Any] | None = None) -> Any:
         """Run the workflow once in this process and return its value.
@@ -70,11 +75,12 @@ class WorkflowContext:
             MissingInputError: `data` lacks an input. No step was started.
             Exception: Whatever a step raises, as it is.
         """
-        workflow = self.generate()
-        workflow.setRuntime(LocalOnceRuntime.serving(data, self._route.handlers()))
-        if executor is not None:
-            workflow.setExecutor(executor)
-        return workflow.execute()
+        with shortened:
+            workflow = self.generate()
+            workflow.setRuntime(LocalOnceRuntime.serving(data, self._route.handlers()))
+            if executor is not None:
+                workflow.setExecutor(executor)
+            return workflow.execute()
 
     def export(self, fn: Callable[..., Any] | None = None) -> Callable[..., Any]:
         """Return what a caller calls: `fn` itself if given, else a handler in the shape of the platform.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from lucas_storage._tracebacks import seam
 from lucas_storage.embedded.workflow.nested import filled
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class LocalStep:
         """Call the function with positional and named arguments."""
         positional = [event[key] for key in sorted(key for key in event if isinstance(key, int))]
         named = {key: value for key, value in event.items() if isinstance(key, str)}
-        return drained(self._fn(*positional, **named))
+        return drained(self._call(*positional, **named))
+
+    @seam
+    def _call(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._fn(*args, **kwargs)
 
 
 class GatherStep:

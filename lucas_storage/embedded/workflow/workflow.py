@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from lucas_storage._tracebacks import shortened
 from lucas_storage.embedded.errors import missing_input
 from lucas_storage.embedded.functions import Function
 from lucas_storage.embedded.workflow.dag import DAG, ControlNode, DataNode
@@ -143,7 +144,14 @@ class Workflow:
             RuntimeError: There is no runtime, or this very graph is being run.
             Exception: Whatever a step raises, as it is.
         """
-        runtime = self.getRuntime()
+        with shortened:
+            return self._execute(self.getRuntime())
+
+    def valicate(self) -> DAG:
+        """Return the graph, to look at."""
+        return self.dag
+
+    def _execute(self, runtime: Runtime) -> Any:
         if not self._running.acquire(blocking=False):
             message = f"The workflow {self.name!r} is running on this graph; generate() and export() give a run its own"
             raise RuntimeError(message)
@@ -154,10 +162,6 @@ class Workflow:
         finally:
             self.dag.reset()
             self._running.release()
-
-    def valicate(self) -> DAG:
-        """Return the graph, to look at."""
-        return self.dag
 
     def _take(self, given: Mapping[str, Any] | None) -> None:
         given = {} if given is None else given

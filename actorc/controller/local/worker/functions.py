@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import itertools
 import json
-import pickle
 import threading
 import traceback
 import uuid
@@ -19,6 +18,7 @@ from actorc.controller import encoding
 from actorc.controller.local import messages
 from actorc.controller.local.messages import Received, Value
 from actorc.controller.wire import Parts
+from lucas_storage._tracebacks import seam, shorten
 
 _ENVELOPE: Final = 1 << 10
 """Bytes around a value in a message, at most."""
@@ -41,7 +41,7 @@ class Handler:
         """Return the function."""
         with self._lock:
             if self._function is None:
-                self._function = pickle.loads(self._pickled)  # noqa: S301  # running what clients send is its purpose
+                self._function = encoding.decoded(encoding.Encoded(data=self._pickled))
                 self._pickled = b""
             return self._function
 
@@ -95,11 +95,16 @@ class Functions:
             function = handler.function()
         with _explained(f"the worker of venv {self.venv!r} could not read an argument of {handler.name!r}, {_IMPORTS}"):
             args = {name: _decoded(received.value(arg)) for name, arg in received.message.execute.args.items()}
-        value = function(**args)
+        value = _called(function, args)
         if inspect.isgenerator(value):
             value = list(value)
         with _explained(f"the worker of venv {self.venv!r} could not send what {handler.name!r} returned"):
             return handler.encoded(value)
+
+
+@seam
+def _called(function: Callable[..., Any], args: dict[str, Any]) -> Any:
+    return function(**args)
 
 
 _IMPORTS: Final = "which must be able to import what that uses"
@@ -131,6 +136,7 @@ def _told(error: BaseException) -> str:
     explanation = ""
     if isinstance(error, _Explained):
         explanation, error = f"; {error}", error.cause
+    shorten(error)
     kind, trace = type(error), _users_part(error.__traceback__)
     frames = "".join(traceback.format_exception(kind, error, trace))
     return f"{kind.__name__}: {_text(error)}{explanation}" + (f"\n\n{frames.rstrip()}" if trace else "")

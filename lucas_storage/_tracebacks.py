@@ -1,0 +1,130 @@
+"""What the traceback of an error in a user's code shows: the user's frames, not those of the machinery around them.
+
+The machinery is this package, `actorc`, gRPC and Lucas itself, with whatever these go through on the way, such as
+threads and futures. Its frames go where they lead to code of the user's that raised. They stay where the error was
+raised in them, or in a library that they called: that is a defect of theirs, or says what the user asked of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import cache
+from types import CodeType, TracebackType
+from typing import Any, Final, TypeVar
+
+_MACHINERY: Final = frozenset({"actorc", "grpc", "lucas", "lucas_storage"})
+"""Packages, by name: code that was shipped has no file here, and an installation may keep files elsewhere."""
+_SITES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+_seams: Final[set[CodeType]] = set()
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def seam(function: _F) -> _F:
+    """Mark a function of ours that calls the user's, who may have installed them as a package."""
+    _seams.add(function.__code__)
+    return function
+
+
+class _Shortened:
+    """A context whose body may raise errors of the user's code; it keeps no state, so one will do for all."""
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is not None:
+            shorten(error)
+
+
+shortened: Final = _Shortened()
+"""``with shortened:`` is put around whatever leads to code of the user's; the caller's frame is added after it."""
+
+
+def shorten(error: BaseException) -> None:
+    """Leave out the frames of the machinery from the traceback of an error, and of the errors it came from.
+
+    A class of errors with a true attribute `raised_remotely` stands for what a user's code raised in another process,
+    so that no frame of the machinery says anything about it.
+    """
+    for each in _related(error):
+        frames = list(_frames(each.__traceback__))
+        kept = _kept(frames, each)
+        if len(kept) < len(frames):
+            each.__traceback__ = _joined(kept)
+
+
+def _related(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        each = pending.pop()
+        if each is not None and id(each) not in seen:
+            seen.add(id(each))
+            yield each
+            inner = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
+            pending += [each.__cause__, each.__context__, *inner]
+
+
+def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        yield trace
+        trace = trace.tb_next
+
+
+def _kept(frames: list[TracebackType], error: BaseException) -> list[TracebackType]:
+    kept: list[TracebackType] = []
+    between: list[TracebackType] = []
+    """Frames of the machinery since the last one of the user's, and of what it went through."""
+    for each in frames:
+        if _is_machinery(each):
+            between.append(each)
+        elif _is_users(each):
+            between.clear()
+            kept.append(each)
+        else:
+            # a library belongs to whoever called it
+            (between or kept).append(each)
+    return kept + _rest(between, error)
+
+
+def _rest(between: list[TracebackType], error: BaseException) -> list[TracebackType]:
+    """Return what is kept of the frames behind the last one of the user's."""
+    if getattr(type(error), "raised_remotely", False):
+        return []
+    if between and between[-1].tb_frame.f_code in _seams and not isinstance(error, TypeError):
+        # a function of the user's that is not written in Python; a TypeError may come from how it was called
+        return between[-1:]
+    return between
+
+
+def _is_machinery(trace: TracebackType) -> bool:
+    name = str(trace.tb_frame.f_globals.get("__name__", ""))
+    return name.partition(".")[0] in _MACHINERY
+
+
+def _is_users(trace: TracebackType) -> bool:
+    caller = trace.tb_frame.f_back
+    file = trace.tb_frame.f_code.co_filename
+    if caller is not None and caller.f_code in _seams:
+        return True
+    return not (file.startswith(_libraries()) or any(site in file for site in _SITES))
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    """Return what the names of files begin with that came with Python or were installed."""
+    import sysconfig  # noqa: PLC0415  # of use to errors only
+
+    folders = (sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return "<frozen ", *(f"{folder}{os.sep}" for folder in folders)
+
+
+def _joined(frames: list[TracebackType]) -> TracebackType | None:
+    following = None
+    for each in reversed(frames):
+        each.tb_next = following
+        following = each
+    return following
