@@ -54,6 +54,10 @@ class ServerOptions:
         default=30.0,
         metadata=told("storage", "DAYS", "All that is stored is read once and verified within this time; 0 for never."),
     )
+    quarantine_days: float = field(
+        default=7.0,
+        metadata=told("storage", "DAYS", "Files that the index does not know are kept for this long before removal."),
+    )
     listen: str = field(
         default="127.0.0.1:9000",
         metadata=told(
@@ -125,9 +129,10 @@ class ServerOptions:
             raise InvalidParameterError("threads must be more than reserved, and reserved at least 1")
         if self.queue < 0 or self.idle_timeout <= 0 or self.grace < 0:
             raise InvalidParameterError("queue and grace must not be negative, and idle_timeout must be positive")
-        if self.workers < 1 or self.upload_ttl <= 0 or self.scrub_days < 0:
+        if self.workers < 1 or self.upload_ttl <= 0 or min(self.scrub_days, self.quarantine_days) < 0:
             raise InvalidParameterError(
-                "workers must be at least 1, upload_ttl positive and scrub_days not negative; leave them out if unsure"
+                "workers must be at least 1, upload_ttl positive, scrub_days and quarantine_days not negative; "
+                "leave them out if unsure"
             )
         if (self.tls_cert is None) != (self.tls_key is None) or (self.tls_client_ca and not self.tls_cert):
             raise InvalidParameterError("TLS needs the certificate of the server and its key; give both files")

@@ -192,7 +192,9 @@ class StorageServer:
 
 
 def _engine(options: ServerOptions, group: Group | None) -> Engine:
-    upkeep = Upkeep(upload_ttl=options.upload_ttl, scrub_days=options.scrub_days)
+    upkeep = Upkeep(
+        upload_ttl=options.upload_ttl, scrub_days=options.scrub_days, quarantine_days=options.quarantine_days
+    )
     return open_engine(options.engine_url, upkeep, group=None if group is None else group.lock)
 
 

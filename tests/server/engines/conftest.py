@@ -155,3 +155,13 @@ def files():
         return sorted(found.name for found in path.rglob("*") if found.is_file())
 
     return below
+
+
+@pytest.fixture
+def problems():
+    """Return what `fsck` finds, blobs in quarantine aside: a crash or a failed disk may leave some."""
+
+    def found(engine):
+        return [finding for finding in engine.fsck() if finding.kind != "quarantined"]
+
+    return found

@@ -135,7 +135,7 @@ def test_a_full_disk_at_any_call_is_told_and_leaves_nothing(engine, faulty, put,
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_failed_sync_fails_the_call_and_is_never_repeated(open_local, disk, faulty, put, get, change):
+def test_a_failed_sync_fails_the_call_and_is_never_repeated(open_local, disk, faulty, put, get, problems, change):
     call, failed = 0, "any"
     while failed:
         call += 1
@@ -157,7 +157,7 @@ def test_a_failed_sync_fails_the_call_and_is_never_repeated(open_local, disk, fa
         reopened = open_local(f"data{call}", fsops=disk)
         assert put(reopened, "key", b"now") == reopened.head("bucket", "key")
         reopened.sweep()
-        assert reopened.fsck() == []
+        assert problems(reopened) == []
         reopened.close()
 
     assert call > 1

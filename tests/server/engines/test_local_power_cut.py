@@ -205,7 +205,9 @@ def present(engine, get, key):
 
 
 @pytest.mark.slow
-def test_a_power_cut_at_any_moment_loses_nothing(tmp_path, open_local, put, assemble, get, recording, thorough):
+def test_a_power_cut_at_any_moment_loses_nothing(
+    tmp_path, open_local, put, assemble, get, problems, recording, thorough
+):
     base = tmp_path / "data"
     recording.database = base / "meta" / "meta.db"
     engine = open_local(fsops=recording)
@@ -238,7 +240,7 @@ def test_a_power_cut_at_any_moment_loses_nothing(tmp_path, open_local, put, asse
             for key, sizes in allowed.items():
                 assert present(survivor, get, key) in sizes, (number, operation, policy, key)
             survivor.sweep()
-            assert survivor.fsck() == [], (number, operation, policy)
+            assert problems(survivor) == [], (number, operation, policy)
             survivor.close()
             shutil.rmtree(copy)
 

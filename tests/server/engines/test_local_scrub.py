@@ -22,10 +22,9 @@ def stored(local, put, assemble):
 
 
 def flip(tmp_path, size):
-    """Change one bit of the blob of this size."""
-    (blob,) = [
-        path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file() and path.stat().st_size == size
-    ]
+    """Change one bit of the blob with a payload of this size."""
+    blobs = [path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file()]
+    (blob,) = [path for path in blobs if path.read_bytes().rfind(b'{"kind"') == size]
     data = bytearray(blob.read_bytes())
     data[size // 2] ^= 1
     blob.chmod(0o600)

@@ -250,10 +250,9 @@ def test_readers_and_a_sweep_that_race_never_meet_half_an_object(open_local, ass
 
 
 def blob_of(tmp_path, data):
-    """Return the file that holds `data`."""
-    (found,) = [
-        path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file() and path.read_bytes() == data
-    ]
+    """Return the file that holds `data`, and a trailer."""
+    blobs = [path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file()]
+    (found,) = [path for path in blobs if path.read_bytes().rpartition(b'{"kind"')[0] == data]
     found.chmod(0o600)
     return found
 

@@ -11,6 +11,7 @@ from actorc.storage.errors import InvalidParameterError
 
 from .base import Engine
 from .local import LocalEngine
+from .local.quarantine import DAYS
 from .memory import MemoryEngine
 from .verdicts import UPLOAD_TTL
 
@@ -23,6 +24,8 @@ class Upkeep:
     """Seconds that a multipart upload stays after its beginning or its last part."""
     scrub_days: float = 0.0
     """Days in which everything that is stored is read once and verified; 0: never."""
+    quarantine_days: float = DAYS
+    """Days for which what the index does not know is kept at least."""
 
 
 _DEFAULT = Upkeep()
@@ -87,7 +90,13 @@ def _open_file(parts: SplitResult, upkeep: Upkeep, group: int | None) -> Engine:
 def _open_directory(path: str, upkeep: Upkeep, group: int | None) -> Engine:
     if not path:
         raise InvalidParameterError("the data directory is not named; write a path or file:///absolute/directory")
-    return LocalEngine(path, upload_ttl=upkeep.upload_ttl, scrub_days=upkeep.scrub_days, group=group)
+    return LocalEngine(
+        path,
+        upload_ttl=upkeep.upload_ttl,
+        scrub_days=upkeep.scrub_days,
+        quarantine_days=upkeep.quarantine_days,
+        group=group,
+    )
 
 
 def _open_remote(parts: SplitResult, upkeep: Upkeep, group: int | None) -> Engine:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -39,10 +40,12 @@ from actorc.storage.server.engines.verdicts import UPLOAD_TTL, Clock
 from .blobs import Blobs, HeldBlobs
 from .directory import DataDirectory
 from .faults import Health, explained
-from .fsck import Finding, fsck
+from .fsck import Finding, contradictions, fsck
 from .fsops import FsOps
 from .index import Index
 from .leadership import Leadership
+from .orphans import Orphans
+from .quarantine import DAYS, Quarantine
 from .retention import Retention
 from .rows import Segment
 from .scrub import Progress, Scrubber
@@ -50,6 +53,8 @@ from .streams import INLINE_MAX, LocalObjectWriter, LocalPartWriter, LocalReader
 from .sweep import Sweeper
 
 __all__ = ["INLINE_MAX", "Finding", "FsOps", "LocalEngine", "Retention"]
+
+_log = logging.getLogger(__name__)
 
 _DEFAULT = Retention()
 _LEAST_SPARE = MiB
@@ -65,8 +70,10 @@ class LocalEngine(Engine):
         retention: Which replaced generations stay readable.
         upload_ttl: Seconds that a multipart upload stays after its beginning or its last part.
         scrub_days: Days in which everything that is stored is read once and verified, in another one; 0: never.
+        quarantine_days: How long blobs that the index does not know are kept at least.
         group: What `share` returned in a process that this one inherited it from; the engine's from now on.
         sweep_interval: Seconds between sweeps in a thread of the engine's own; None sweeps only when asked to.
+        repairing: Open it however many blobs the index does not know, for `fsck` and what mends that.
 
     Raises:
         StorageError: The directory is in use, holds something else, or cannot be written.
@@ -85,8 +92,10 @@ class LocalEngine(Engine):
         retention: Retention = _DEFAULT,
         upload_ttl: float = UPLOAD_TTL,
         scrub_days: float = 0.0,
+        quarantine_days: float = DAYS,
         group: int | None = None,
         sweep_interval: float | None = 60.0,
+        repairing: bool = False,
     ) -> None:
         self._fsops = fsops or FsOps()
         self._health = Health()
@@ -94,7 +103,9 @@ class LocalEngine(Engine):
         with explained(), ExitStack() as undo:
             self._directory = DataDirectory(Path(path), self._fsops, group)
             undo.callback(self._directory.close)
-            self._blobs = Blobs(self._directory.blobs, self._directory.staging, self._fsops, self._health)
+            quarantine = Quarantine(self._directory.root / "quarantine", self._fsops, clock)
+            self._blobs = Blobs(self._directory.blobs, self._directory.staging, quarantine, self._fsops, self._health)
+            was_clean = not self._directory.database.with_name("meta.db-wal").exists()
             self._index = Index(
                 self._directory.database,
                 self._directory.store_id,
@@ -104,9 +115,21 @@ class LocalEngine(Engine):
                 kept=retention,
                 upload_ttl=upload_ttl,
             )
+            self._orphans = Orphans(self._index, self._blobs)
+            if group is None and not (was_clean or repairing):
+                undo.callback(self._index.close)
+                self._put_leftovers_away()
             undo.pop_all()
         self._leadership = Leadership(self._directory.jobs, self._health)
-        self._sweeper = Sweeper(self._index, self._blobs, self._health, self._leadership)
+        self._sweeper = Sweeper(
+            self._index,
+            self._blobs,
+            self._health,
+            self._leadership,
+            self._orphans,
+            is_sound=self._is_sound,
+            quarantine_days=quarantine_days,
+        )
         self._scrubber = Scrubber(self._index, self._blobs, self._fsops, self._leadership, clock=clock, days=scrub_days)
         if sweep_interval is not None:
             self._sweeper.start(sweep_interval)
@@ -247,7 +270,11 @@ class LocalEngine(Engine):
         return self._index.page(query)
 
     def sweep(self) -> None:
-        """Remove now what would be removed sooner or later: garbage, what has expired, and orphaned blobs."""
+        """Remove now what would be removed sooner or later; blobs that no object refers to go into quarantine.
+
+        Raises:
+            StorageError: There are more of those than a crash explains; none was moved.
+        """
         self._sweeper.sweep()
         self._sweeper.sweep_orphans()
 
@@ -273,6 +300,16 @@ class LocalEngine(Engine):
         if not self._closed:
             self._close_index()
             self._directory.close()
+
+    def _put_leftovers_away(self) -> None:
+        try:
+            self._orphans.put_away()
+        except OSError as error:  # a full disk must not keep a server from starting; the sweeper tries again
+            _log.warning("what a crash left behind stays where it is for now: %s", error)
+
+    def _is_sound(self) -> bool:
+        with self._index.reading() as connection:
+            return not any(contradictions(connection))
 
     def _check_writable(self) -> None:
         """Refuse at once what could not be committed."""

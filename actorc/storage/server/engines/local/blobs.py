@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import re
 import secrets
@@ -12,8 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from actorc.storage._checksum import crc32c
+from actorc.storage.server.engines.blocks import block_length
+
 from .faults import Health, is_full
 from .fsops import FsOps
+from .quarantine import Quarantine
+from .trailer import Trailer, read_trailer
+
+_log = logging.getLogger(__name__)
 
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -26,12 +34,14 @@ class Blobs:
     Args:
         root: Where the files rest.
         staging: Where they are written first; on the same file system.
+        quarantine: Where those go that the index does not know; on the same file system.
         fsops: The disk.
         health: Lost when a directory cannot be synced, since its names are shared with other objects.
     """
 
-    def __init__(self, root: Path, staging: Path, fsops: FsOps, health: Health) -> None:
+    def __init__(self, root: Path, staging: Path, quarantine: Quarantine, fsops: FsOps, health: Health) -> None:
         self.root = root
+        self.quarantine = quarantine
         self._staging = staging
         self._fsops = fsops
         self._health = health
@@ -68,7 +78,16 @@ class Blobs:
         return self.root / name[:2] / name[2:4] / name
 
     def open(self, name: str) -> int:
-        """Open a blob for reading; return its descriptor."""
+        """Open a blob for reading, brought back from quarantine if it is there; return its descriptor."""
+        try:
+            return self._fsops.open(self.path(name))
+        except FileNotFoundError:
+            kept = self.quarantine.find(name)
+            if kept is None:
+                raise
+        if not self._health.good:  # nothing may be changed, and it can be read where it is
+            return self._fsops.open(kept)
+        self.recover(name, kept)
         return self._fsops.open(self.path(name))
 
     def read(self, descriptor: int, length: int, offset: int) -> bytes:
@@ -80,6 +99,32 @@ class Blobs:
         descriptor = self.open(name)
         try:
             return self.read(descriptor, length, offset)
+        finally:
+            os.close(descriptor)
+
+    def trailer(self, path: Path) -> Trailer | None:
+        """Return what a blob says of itself, wherever it is; None: it was written by a version that said nothing.
+
+        Raises:
+            DamagedTrailerError: What it says is damaged.
+            OSError: It cannot be read.
+        """
+        descriptor = self._fsops.open(path)
+        try:
+            return read_trailer(self._fsops, descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sums(self, path: Path, size: int) -> tuple[tuple[int, ...], int]:
+        """Return the checksums of the blocks among the first `size` bytes, and how many of the bytes are there."""
+        descriptor = self._fsops.open(path)
+        try:
+            found: list[int] = []
+            length = 0
+            while length < size and (block := self.read(descriptor, block_length(size, len(found)), length)):
+                found.append(crc32c(block))
+                length += len(block)
+            return tuple(found), length
         finally:
             os.close(descriptor)
 
@@ -99,11 +144,39 @@ class Blobs:
         for folder in sorted(path for path in shard.iterdir() if path.is_dir()):
             yield [entry.name for entry in folder.iterdir() if self.is_ours(entry)]
 
-    def remove_orphan(self, name: str, is_wanted: Callable[[str], bool]) -> None:
-        """Remove a blob unless somebody is about to commit it, in whatever process, or has done so."""
-        with self._claimed(self.path(name)) as free:
-            if free and not is_wanted(name):
-                self._fsops.unlink(self.path(name))
+    def put_away(self, names: Sequence[str], is_wanted: Callable[[str], bool]) -> int:
+        """Move blobs into quarantine, except those that somebody is about to commit, in whatever process, or has.
+
+        Returns:
+            How many were moved, and are on the medium where they are now.
+        """
+        sources, targets, moved = set(), set(), 0
+        for name in names:
+            source = self.path(name)
+            with self._claimed(source) as free:
+                if free and not is_wanted(name) and source.exists():
+                    target = self.quarantine.place(name)
+                    self._fsops.rename(source, target)
+                    sources.add(source.parent)
+                    targets.add(target.parent)
+                    moved += 1
+        # a name must be where the blob is now before it may be gone from where it was
+        for folder in (*sorted(targets), *sorted(sources)):
+            self.sync_directory(folder)
+        return moved
+
+    def recover(self, name: str, kept: Path) -> None:
+        """Move a blob from where it is in quarantine to its place."""
+        target = self.path(name)
+        self._ensure(target.parent.parent)
+        self._ensure(target.parent)
+        try:
+            self._fsops.rename(kept, target)
+        except FileNotFoundError:  # another process was faster
+            return
+        self.sync_directory(target.parent)
+        self.sync_directory(kept.parent)
+        _log.warning("blob %s is needed and came back from quarantine", name)
 
     def clear_staging(self) -> None:
         """Remove what a process left in staging that was killed."""
@@ -189,12 +262,15 @@ class StagedBlob:
         self._fsops.write(self._descriptor, data, self._size)
         self._size += len(data)
 
-    def publish(self) -> str:
-        """Return the name of the blob once its bytes and its place are on the medium."""
+    def publish(self, trailer: bytes) -> str:
+        """Return the name of the blob once its bytes, its trailer and its place are on the medium."""
         assert self._descriptor is not None
         assert self._path is not None
-        if self._reserved > self._size:
-            self._fsops.truncate(self._descriptor, self._size)
+        # not limited by `check_room`: what is kept free is for what few bytes it takes to finish
+        self._fsops.write(self._descriptor, trailer, self._size)
+        end = self._size + len(trailer)
+        if self._reserved > end:
+            self._fsops.truncate(self._descriptor, end)
         self._fsops.sync(self._descriptor)
         self._path = self._blobs.accept(self._path, self.name)
         self._blobs.sync_directory(self._path.parent)

@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from actorc.storage._checksum import crc32c
-from actorc.storage.rules import BLOCK_SIZE
 
 from .blobs import Blobs
+from .quarantine import Quarantine
 from .rows import unpack_sums
+from .trailer import OBJECT, DamagedTrailerError, Trailer
 
 _OWNERS = """
 SELECT content_id, key, size FROM object UNION ALL SELECT content_id, key, size FROM retained
@@ -25,21 +27,30 @@ class Finding:
     """Something `fsck` found."""
 
     kind: str
-    """``damaged``: bytes are lost. ``inconsistent``: the index contradicts itself. ``leftover``: space is wasted."""
+    """``damaged``: bytes are lost. ``inconsistent``: the index contradicts itself or a blob. ``leftover``: space is
+    wasted. ``quarantined``: a blob that the index did not know is kept for a while."""
     subject: str
     """The object, blob or file concerned."""
     detail: str
 
 
 def fsck(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> Iterator[Finding]:
-    """Yield everything that is not as it should be, reading every byte that is stored; nothing is changed.
+    """Yield everything that is not as it should be, reading every byte that is stored.
 
-    Run it while nothing is being written: a write under way looks like a leftover.
+    Nothing is changed, except that blobs the index knows come back from quarantine. Run it while nothing is being
+    written: a write under way looks like a leftover.
     """
+    yield from contradictions(connection)
+    yield from _bytes(connection, blobs)
+    yield from _names(connection, blobs)
+    yield from _leftovers(connection, blobs, staging)
+    yield from _quarantined(blobs, blobs.quarantine)
+
+
+def contradictions(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Yield what the index says against itself, without a look at any blob."""
     yield from _database(connection)
     yield from _references(connection)
-    yield from _bytes(connection, blobs)
-    yield from _leftovers(connection, blobs, staging)
 
 
 def _database(connection: sqlite3.Connection) -> Iterator[Finding]:
@@ -70,6 +81,8 @@ def _references(connection: sqlite3.Connection) -> Iterator[Finding]:
         " WHERE file IS NULL AND data IS NULL AND joined IS NOT size"
     ).fetchall():
         yield Finding("damaged", f"content {content_id}", f"its segments have {joined or 0} bytes instead of {size}")
+    for (file,) in connection.execute("SELECT file FROM garbage WHERE file IN (SELECT file FROM content)").fetchall():
+        yield Finding("inconsistent", file, "the blob is content and waits to be removed; it is not removed")
     for (content_id,) in connection.execute(
         "SELECT content_id FROM segment WHERE content_id NOT IN (SELECT id FROM content)"
     ).fetchall():
@@ -90,7 +103,7 @@ def _bytes(connection: sqlite3.Connection, blobs: Blobs) -> Iterator[Finding]:
     for key, size, file, sums, data in connection.execute(f"{stored} WHERE file IS NOT NULL OR data IS NOT NULL"):
         subject = key.decode()
         try:
-            found, length = _sums_of_bytes(data) if file is None else _sums_of_file(blobs.path(file))
+            found, length = _sums_of_bytes(data) if file is None else _sums_of_blob(blobs, file, size)
         except OSError as error:
             yield Finding("damaged", subject, f"blob {file} cannot be read: {error}")
             continue
@@ -98,6 +111,36 @@ def _bytes(connection: sqlite3.Connection, blobs: Blobs) -> Iterator[Finding]:
             yield Finding("damaged", subject, f"{length} bytes are stored instead of {size}")
         elif found != unpack_sums(sums):
             yield Finding("damaged", subject, "the bytes do not match their checksums")
+        elif file is not None:
+            yield from _trailer(blobs, subject, file, size, unpack_sums(sums))
+
+
+def _trailer(blobs: Blobs, subject: str, file: str, size: int, sums: tuple[int, ...]) -> Iterator[Finding]:
+    try:
+        trailer = blobs.trailer(blobs.path(file))
+    except DamagedTrailerError as error:
+        yield Finding("inconsistent", subject, f"blob {file} could not be given back to an index, {error}")
+        return
+    if trailer is None:
+        if blobs.path(file).stat().st_size > size:
+            yield Finding("inconsistent", subject, f"blob {file} has something behind its bytes that is no trailer")
+    elif (trailer.payload, trailer.sums) != (size, sums):
+        yield Finding("inconsistent", subject, f"blob {file} says that it has other bytes")
+
+
+def _names(connection: sqlite3.Connection, blobs: Blobs) -> Iterator[Finding]:
+    """Yield objects whose blob says that it is another one; that of a copy names what it was copied from."""
+    rows = connection.execute(
+        "SELECT bucket.name, key, generation, file FROM object JOIN bucket ON bucket.id = bucket_id"
+        " JOIN content ON content.id = content_id WHERE file IS NOT NULL"
+    )
+    for bucket, key, generation, file in rows:
+        trailer = _said(blobs, blobs.path(file))
+        if not isinstance(trailer, Trailer) or trailer.kind != OBJECT:
+            continue
+        # generations are unique, so only the original has that of its blob
+        if trailer.order == generation and (trailer.bucket, trailer.key) != (bucket, key.decode()):
+            yield Finding("inconsistent", key.decode(), f"blob {file} says that it is {trailer.place}")
 
 
 def _leftovers(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> Iterator[Finding]:
@@ -112,17 +155,32 @@ def _leftovers(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> I
         if not blobs.is_ours(path):
             yield Finding("leftover", path.name, "a file that is no blob")
         elif not connection.execute(wanted, {"name": path.name}).fetchone():
-            yield Finding("leftover", path.name, "a blob that no object refers to")
+            yield Finding("leftover", path.name, f"a blob that no object refers to, {_told(blobs, path)}")
+
+
+def _quarantined(blobs: Blobs, quarantine: Quarantine) -> Iterator[Finding]:
+    for entry in quarantine.entries():
+        size = entry.path.stat().st_size
+        detail = f"in quarantine since {entry.since}, {size} bytes, {_told(blobs, entry.path)}"
+        yield Finding("quarantined", entry.name, detail)
+
+
+def _told(blobs: Blobs, path: Path) -> str:
+    said = _said(blobs, path)
+    return f"written as {said.place}" if isinstance(said, Trailer) else said
+
+
+def _said(blobs: Blobs, path: Path) -> Trailer | str:
+    try:
+        return blobs.trailer(path) or "without a trailer"
+    except (DamagedTrailerError, OSError) as error:
+        return f"and {error}"
 
 
 def _sums_of_bytes(data: bytes) -> tuple[tuple[int, ...], int]:
     return ((crc32c(data),) if data else ()), len(data)
 
 
-def _sums_of_file(path: Path) -> tuple[tuple[int, ...], int]:
-    sums, length = [], 0
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_SIZE):
-            sums.append(crc32c(block))
-            length += len(block)
-    return tuple(sums), length
+def _sums_of_blob(blobs: Blobs, name: str, size: int) -> tuple[tuple[int, ...], int]:
+    os.close(blobs.open(name))  # brings it back from quarantine
+    return blobs.sums(blobs.path(name), size)

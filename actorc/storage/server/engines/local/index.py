@@ -101,6 +101,11 @@ class Index:
         """Return what a change of the caller's own returned, once it is on the medium."""
         return self._ledger.run(change)
 
+    def reserve(self) -> tuple[int, int]:
+        """Return a generation greater than all that are committed by now, and the time in microseconds."""
+        with self.reading() as connection:
+            return self._ledger.reserve(connection), self._ledger.now()
+
     def spare(self) -> int:
         """Return the bytes of the database file that nothing uses any more, and that the next rows will."""
         with self.reading() as connection:
@@ -161,7 +166,9 @@ class Index:
         def change(connection: sqlite3.Connection) -> tuple[Any, ...]:
             place = self._objects.place(connection, bucket, key, condition)
             content_id = contents.add(connection, segment)
-            return self._objects.publish(connection, place, content_id, attributes, size=segment.size, crc32c=crc32c)
+            return self._objects.publish(
+                connection, place, content_id, attributes, size=segment.size, crc32c=crc32c, order=segment.order
+            )
 
         fields, is_new = self._ledger.once(call_id("commit", bucket, key, idempotency_key), change, tuple)
         return object_info(bucket, key, fields), is_new
@@ -222,10 +229,15 @@ class Index:
             return listing.page(connection, bucket_id(connection, query.bucket), query, self._ledger.now())
 
     def garbage(self, after: tuple[str, str]) -> list[tuple[str, str]]:
-        """Return blobs behind `after` that nothing refers to any more, each with the one whose readers hold it."""
+        """Return blobs behind `after` that nothing refers to any more, each with the one whose readers hold it.
+
+        One that is content all the same, since a row is damaged, is not among them.
+        """
         with self.reading() as connection:
             return connection.execute(
-                "SELECT guard, file FROM garbage WHERE (guard, file) > (?, ?) ORDER BY guard, file LIMIT ?",
+                "SELECT guard, file FROM garbage WHERE (guard, file) > (?, ?)"
+                " AND NOT EXISTS (SELECT 1 FROM content WHERE content.file IN (garbage.file, garbage.guard))"
+                " ORDER BY guard, file LIMIT ?",
                 (*after, _BATCH),
             ).fetchall()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable
+from threading import Lock
 from typing import Any, TypeVar, cast
 
 from actorc.storage.server.engines.verdicts import REMEMBERED_SECONDS, Clock, microseconds
@@ -31,16 +32,33 @@ class Ledger:
     def __init__(self, connection: sqlite3.Connection, fsops: FsOps, health: Health, clock: Clock) -> None:
         self._clock = clock
         self._generation = 0
+        self._reserved = 0
+        self._reserving = Lock()
         self.commits = Commits(connection, fsops, health, begin=self._begin, seal=self._seal)
 
     def now(self) -> int:
         """Return the time in microseconds."""
         return microseconds(self._clock)
 
-    def next_generation(self) -> int:
-        """Return a number greater than all before, also those before a restart once a change with it is committed."""
-        self._generation = max(self.now(), self._generation + 1)
+    def next_generation(self, reserved: int = 0) -> int:
+        """Return a number greater than all before, also those before a restart once a change with it is committed.
+
+        It is the one `reserve` returned if nothing was committed since with a greater one.
+        """
+        fresh = max(self.now(), self._generation + 1)
+        self._generation = reserved if self._generation < reserved else fresh
         return self._generation
+
+    def reserve(self, connection: sqlite3.Connection) -> int:
+        """Return a number greater than every generation that is committed by now, in whatever process.
+
+        Args:
+            connection: One for reading.
+        """
+        committed = int(str(schema.read_meta(connection, "generation")))
+        with self._reserving:
+            self._reserved = max(self.now(), committed + 1, self._reserved + 1)
+            return self._reserved
 
     def run(self, change: Change[T]) -> T:
         """Return what `change` returned, once it is on the medium."""

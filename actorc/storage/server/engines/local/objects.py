@@ -88,13 +88,24 @@ class Objects:
         *,
         size: int,
         crc32c: int,
+        order: int = 0,
     ) -> tuple[Any, ...]:
-        """Make an object of content, which it takes a reference of; return its row of `FIELDS`."""
+        """Make an object of content, which it takes a reference of; return its row of `FIELDS`.
+
+        Args:
+            connection: In the transaction.
+            place: Where it goes.
+            content_id: Its bytes.
+            attributes: What goes with them.
+            size: Of them.
+            crc32c: Of them.
+            order: The generation that was reserved for it; 0: none was.
+        """
         if place.present:
             self._retire(connection, place, place.present)
         now = self._ledger.now()
         fields = (
-            self._ledger.next_generation(),
+            self._ledger.next_generation(order),
             size,
             crc32c,
             attributes.content_type,

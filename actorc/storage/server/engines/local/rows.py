@@ -35,6 +35,8 @@ class Segment:
     """Name of the blob."""
     data: bytes | None = None
     """The bytes themselves, if they are kept inline."""
+    order: int = 0
+    """The generation to be had if nothing is committed before: as its blob says; 0: none was reserved."""
 
 
 def object_info(bucket: str, key: str, row: tuple[Any, ...]) -> ObjectInfo:

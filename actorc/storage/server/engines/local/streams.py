@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from actorc.storage._checksum import BlockSums, crc32c
@@ -17,6 +18,7 @@ from .blobs import Blobs, HeldBlobs, StagedBlob
 from .faults import Health, explained
 from .index import Index
 from .rows import Segment
+from .trailer import OBJECT, PART, Trailer, pack_trailer
 
 T = TypeVar("T")
 
@@ -28,12 +30,14 @@ class LocalWriter(Writer):
     """Holds few bytes in memory and more in a staging file.
 
     Args:
+        index: Where they are published.
         declared_size: Room to reserve on the disk, in bytes.
         blobs: Where the bytes go if they are many.
         health: Says after a failed commit whether it can still be told what is on the disk.
     """
 
-    def __init__(self, *, declared_size: int | None, blobs: Blobs, health: Health) -> None:
+    def __init__(self, *, index: Index, declared_size: int | None, blobs: Blobs, health: Health) -> None:
+        self._index = index
         self._blobs = blobs
         self._health = health
         self._sums = BlockSums()
@@ -77,12 +81,12 @@ class LocalWriter(Writer):
             self._staged.append(self._small)
         self._staged.append(data)
 
-    def _commit(self, publish: Callable[[Segment], tuple[T, bool]]) -> T:
+    def _commit(self, trailer: Trailer, publish: Callable[[Segment], tuple[T, bool]]) -> T:
         """Return what `publish` returns, keeping the bytes if it says that they are in the index from now on."""
         self._check_open()
         try:
             with explained():
-                answer, is_new = publish(self._segment())
+                answer, is_new = publish(self._segment(trailer))
         except Exception:
             if not self._health.good:
                 self._keep()  # the failed commit may be on the disk all the same
@@ -97,11 +101,13 @@ class LocalWriter(Writer):
         self.abort()
         return answer
 
-    def _segment(self) -> Segment:
+    def _segment(self, trailer: Trailer) -> Segment:
         size, sums = self._sums.size, tuple(self._sums.blocks())
         if self._staged is None:
             return Segment(size=size, sums=sums, data=bytes(self._small))
-        return Segment(size=size, sums=sums, file=self._staged.publish())
+        order, now = self._index.reserve()
+        whole = replace(trailer, order=order, written_us=now, size=size, crc32c=self.checksum(), sums=sums)
+        return Segment(size=size, sums=sums, file=self._staged.publish(pack_trailer(whole)), order=order)
 
     def _keep(self) -> None:
         if self._staged is not None:
@@ -127,22 +133,24 @@ class LocalObjectWriter(LocalWriter, ObjectWriter):
     def __init__(
         self, bucket: str, key: str, *, index: Index, declared_size: int | None, blobs: Blobs, health: Health
     ) -> None:
-        super().__init__(declared_size=declared_size, blobs=blobs, health=health)
+        super().__init__(index=index, declared_size=declared_size, blobs=blobs, health=health)
         self._name = (bucket, key)
-        self._index = index
 
     def commit(
         self, attributes: ObjectAttributes, condition: Condition = ANY, *, idempotency_key: str = ""
     ) -> ObjectInfo:
+        bucket, key = self._name
         return self._commit(
+            Trailer(kind=OBJECT, bucket=bucket, key=key).described(attributes),
             lambda segment: self._index.put(
-                *self._name,
+                bucket,
+                key,
                 segment,
                 crc32c=self.checksum(),
                 attributes=attributes,
                 condition=condition,
                 idempotency_key=idempotency_key,
-            )
+            ),
         )
 
 
@@ -172,15 +180,16 @@ class LocalPartWriter(LocalWriter, PartWriter):
         blobs: Blobs,
         health: Health,
     ) -> None:
-        super().__init__(declared_size=declared_size, blobs=blobs, health=health)
+        super().__init__(index=index, declared_size=declared_size, blobs=blobs, health=health)
         self._part = (bucket, key, upload_id, number)
-        self._index = index
 
     def commit(self, *, idempotency_key: str = "") -> PartInfo:
+        bucket, key, upload_id, number = self._part
         return self._commit(
+            Trailer(kind=PART, bucket=bucket, key=key, upload_id=upload_id, number=number),
             lambda segment: self._index.uploads.add_part(
-                *self._part, segment, crc32c=self.checksum(), idempotency_key=idempotency_key
-            )
+                bucket, key, upload_id, number, segment, crc32c=self.checksum(), idempotency_key=idempotency_key
+            ),
         )
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from threading import Event, Lock, Thread
+
+from actorc.storage.errors import StorageError
 
 from .blobs import Blobs
 from .faults import Health, explained
 from .index import Index
 from .leadership import Leadership
+from .orphans import Orphans
 
 _log = logging.getLogger(__name__)
 
@@ -21,20 +24,36 @@ _ORPHANS_EVERY = 3600.0
 
 
 class Sweeper:
-    """Removes garbage, whatever has expired, and blobs that a crash left without an owner.
+    """Removes garbage and whatever has expired, and puts blobs without an owner into quarantine.
 
     Args:
         index: What is needed.
         blobs: What is there.
         health: Nothing is removed once it is lost.
         leadership: Who has it sweeps at times; the others only what they are woken for.
+        orphans: Finds blobs without an owner.
+        is_sound: Reads the index and says whether it contradicts itself; asked before the quarantine is emptied.
+        quarantine_days: How long a blob stays there at least.
     """
 
-    def __init__(self, index: Index, blobs: Blobs, health: Health, leadership: Leadership) -> None:
+    def __init__(
+        self,
+        index: Index,
+        blobs: Blobs,
+        health: Health,
+        leadership: Leadership,
+        orphans: Orphans,
+        *,
+        is_sound: Callable[[], bool],
+        quarantine_days: float,
+    ) -> None:
         self._index = index
         self._blobs = blobs
         self._health = health
         self._leadership = leadership
+        self._orphans = orphans
+        self._is_sound = is_sound
+        self._quarantine_days = quarantine_days
         self._orphans_due = 0.0
         self._one_at_a_time = Lock()
         self._stopping = Event()
@@ -68,15 +87,30 @@ class Sweeper:
                 after = rows[-1]
 
     def sweep_orphans(self) -> None:
-        """Remove blobs that no object refers to: what a crash, or an upload that could not clean up, left behind."""
+        """Put blobs that no object refers to into quarantine, and remove what has been there for long enough.
+
+        Raises:
+            StorageError: They are more than a crash explains; nothing was moved or removed.
+        """
         with self._one_at_a_time, explained():
-            for shard in self._blobs.shards():
-                for names in self._blobs.names(shard):
-                    if self._idle():
-                        return
-                    for name in self._index.unknown(names):
-                        self._blobs.remove_orphan(name, self._is_known)
+            self._orphans.put_away(self._idle)
             self._blobs.clear_staging()
+            self._empty_quarantine()
+
+    def _empty_quarantine(self) -> None:
+        due = list(self._blobs.quarantine.due(self._quarantine_days))
+        if not due or self._idle():
+            return
+        if not self._is_sound():
+            raise StorageError("the index contradicts itself, so the quarantine stays; look at it with fsck")
+        for entry in due:
+            if self._idle():
+                return
+            # an index that was restored meanwhile may name it
+            if self._orphans.is_known(entry.name) and not self._blobs.path(entry.name).exists():
+                self._blobs.recover(entry.name, entry.path)
+            else:
+                self._blobs.quarantine.remove(entry)
 
     def _remove(self, rows: Sequence[tuple[str, str]]) -> None:
         gone: list[str] = []
@@ -86,9 +120,6 @@ class Sweeper:
                 gone += names
         if gone:
             self._index.forget_garbage(gone)
-
-    def _is_known(self, name: str) -> bool:
-        return not self._index.unknown([name])
 
     def _idle(self) -> bool:
         return self._stopping.is_set() or not self._health.good
