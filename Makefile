@@ -1,34 +1,53 @@
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-remote test-all check protos bench setup lucas
+.PHONY: help demo test test-remote test-all test-lowest test-newest test-pythons check locks compatibility protos bench setup lucas chosen
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(BIN)/python:
-	$(PYTHON) -m venv .venv
+$(BIN)/pip:
+	@$(PYTHON) requirements/supported.py
+	$(PYTHON) -m venv $(VENV)
 
-demo: $(BIN)/python ## Run the main job: a workflow over weather data, references between its steps
-	$(BIN)/pip install --quiet -e ".[examples]"
+chosen: | $(BIN)/pip
+	@$(PYTHON) requirements/supported.py $(VENV)
+
+# A lock is installed once, and again when it, or what an installation is made of, has changed since. Hashes and an
+# editable installation exclude each other, so the package itself comes after them, built by what the lock has.
+$(VENV)/.%: requirements/%.txt pyproject.toml hatch_build.py $(wildcard *.pth *.start) \
+		| $(BIN)/pip $(if $(filter file,$(origin PYTHON)),,chosen)
+	@$(BIN)/python requirements/supported.py
+	$(BIN)/pip install --quiet --require-hashes -r $<
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(VENV)/.demo ## Run the main job: a workflow over weather data, references between its steps
 	$(BIN)/lucas-storage run examples/weather.py
 
-test: $(BIN)/python ## Run the quick tests, which is all but a few
-	$(BIN)/pip install --quiet -e ".[test]"
+test: $(VENV)/.test ## Run the quick tests, which is all but a few
 	$(BIN)/pytest $(PARALLEL)
 
 test-all: test ## Run these, then those that take longer at their full size
 	$(BIN)/pytest --thorough -m "thorough or sized" $(PARALLEL)
 
-test-remote: $(BIN)/python ## Run the tests that need a real S3 store, over a Ceph of their own
-	$(BIN)/pip install --quiet -e ".[test]"
+test-remote: $(VENV)/.test ## Run the tests that need a real S3 store, over a Ceph of their own
 	tests/remote/ceph-rgw.sh run $(BIN)/pytest -k "ceph and not async or remote and not contract" tests/contract tests/remote
 
-setup: $(BIN)/python ## Install everything a contributor needs
-	$(BIN)/pip install --quiet -e ".[dev]"
+test-lowest: ## Run the tests that meet a dependency with the lowest versions the ranges allow
+	.ci/versions lowest $(PARALLEL)
+
+test-newest: ## Run these with the newest versions there are, whatever is locked
+	.ci/versions newest $(PARALLEL)
+
+test-pythons: ## Run a part of the tests on each Python that is stated and found here
+	.ci/versions pythons $(PARALLEL)
+
+setup: $(VENV)/.dev ## Install everything a contributor needs
 
 check: setup ## Format, lint, types, layers
 	$(BIN)/ruff format --check .
@@ -36,15 +55,19 @@ check: setup ## Format, lint, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+locks: ## Lock anew what demo, tests and contributors install, as requirements/lock.py says
+	$(PYTHON) requirements/lock.py
+
+compatibility: test-lowest test-newest ## Write the versions that these ran with into docs/compatibility.md
+	.venv-newest/bin/python requirements/versions.py write
+
 protos: ## Regenerate actorc/_generated from protos/
 	$(PYTHON) protos/generate.py
 
-bench: $(BIN)/python ## Measure against the baselines, one table
-	$(BIN)/pip install --quiet -e ".[test]"
+bench: $(VENV)/.test ## Measure against the baselines, one table
 	$(BIN)/python -m benchmarks
 
-lucas: $(BIN)/python ## Clone genuine Lucas at the pinned commit and put it on the path of .venv
+lucas: $(VENV)/.test ## Clone genuine Lucas at the pinned commit and put it on the path of .venv
 	test -d .lucas || git clone --quiet https://github.com/Xdydy/Lucas .lucas
 	git -C .lucas checkout --quiet $(LUCAS_COMMIT)
-	$(BIN)/pip install --quiet "pydantic>=1.10.8"
 	$(BIN)/python -c "import pathlib, sysconfig; pathlib.Path(sysconfig.get_path('purelib'), 'lucas.pth').write_text(str(pathlib.Path('.lucas').resolve()))"
