@@ -7,6 +7,12 @@ from typing import Final
 
 HEADER: Final = struct.Struct(">I")
 _SCRATCH: Final = 256 << 10
+_LARGEST: Final = 1 << 30
+"""Bytes; twice what the platform lets a message have, so that garbage is not taken for the size of one."""
+
+
+class DamagedMessageError(ValueError):
+    """What arrived is no message; whoever sent it is not to be listened to any longer."""
 
 
 def header(size: int) -> bytes:
@@ -33,7 +39,11 @@ class FrameReader:
         return memoryview(self._scratch)[self._end :]
 
     def filled(self, count: int) -> list[bytes | bytearray]:
-        """Take `count` bytes that were put into the buffer; return the messages that are complete now."""
+        """Take `count` bytes that were put into the buffer; return the messages that are complete now.
+
+        Raises:
+            DamagedMessageError: They are no messages.
+        """
         if self._large is None:
             self._end += count
             return self._cut()
@@ -48,6 +58,8 @@ class FrameReader:
         view = memoryview(self._scratch)
         while self._end - self._begin >= HEADER.size:
             (size,) = HEADER.unpack_from(self._scratch, self._begin)
+            if size > _LARGEST:
+                raise DamagedMessageError(f"it says that it has {size:,} bytes")
             first = self._begin + HEADER.size
             if self._end - first >= size:
                 complete.append(bytes(view[first : first + size]))

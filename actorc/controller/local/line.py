@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +12,9 @@ from typing import Final
 
 from actorc.controller.wire import Buffer, Parts
 
-from .frames import FrameReader, header
+from .frames import DamagedMessageError, FrameReader, header
+
+log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 16
 """Parts that one system call sends."""
@@ -24,7 +27,7 @@ class Line:
         channel: A connected stream socket.
         loop: What calls back.
         on_frame: Gets each message that arrives.
-        on_end: Called once, when nobody is at the other end any more.
+        on_end: Called once, when nobody is at the other end any more, or what comes from there is no message.
     """
 
     def __init__(
@@ -83,8 +86,14 @@ class Line:
             self.close()
             self._on_end()
             return False
-        for frame in self._reader.filled(count):
-            self._on_frame(frame)
+        try:
+            for frame in self._reader.filled(count):
+                self._on_frame(frame)
+        except DamagedMessageError as error:
+            log.warning("a worker sent what is no message and is ended, %s", error)
+            self.close()
+            self._on_end()
+            return False
         return True
 
     def _flush(self) -> None:

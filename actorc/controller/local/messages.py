@@ -5,12 +5,17 @@ All are written as parts, so that a value is never copied into one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from google.protobuf.message import DecodeError
+
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.wire import Buffer, Parts, cut, nested, number_in, opening
+
+from .frames import DamagedMessageError
 
 M = TypeVar("M", pb.Message, pb.WorkerMessage)
 
@@ -68,15 +73,24 @@ class Received(Generic[M]):
 
 
 def from_client(data: bytes) -> list[Received[pb.Message]]:
-    """Read what a client sent, which may be several messages as one."""
-    rest, fields = (data, None) if len(data) < _LARGE else cut(data, *_IN_ARGUMENT)
-    message = pb.Message.FromString(rest)
+    """Read what a client sent, which may be several messages as one.
+
+    Raises:
+        DamagedMessageError: It is no message.
+    """
+    with _understood():
+        rest, fields = (data, None) if len(data) < _LARGE else cut(data, *_IN_ARGUMENT)
+        message = pb.Message.FromString(rest)
     # what is large is never in a batch, so nothing was cut out of one
     return [Received(each) for each in message.batch] or [Received(message, fields)]
 
 
 def from_worker(frame: Buffer) -> Received[pb.WorkerMessage]:
-    """Read what a worker sent."""
+    """Read what a worker sent.
+
+    Raises:
+        DamagedMessageError: It is no message.
+    """
     return _of_worker(frame, _IN_RESULT)
 
 
@@ -86,10 +100,19 @@ def from_controller(frame: Buffer) -> Received[pb.WorkerMessage]:
 
 
 def _of_worker(frame: Buffer, path: tuple[int, ...]) -> Received[pb.WorkerMessage]:
-    if len(frame) < _LARGE:
-        return Received(pb.WorkerMessage.FromString(bytes(frame)))
-    message, fields = cut(frame, *path)
-    return Received(pb.WorkerMessage.FromString(message), fields)
+    with _understood():
+        if len(frame) < _LARGE:
+            return Received(pb.WorkerMessage.FromString(bytes(frame)))
+        message, fields = cut(frame, *path)
+        return Received(pb.WorkerMessage.FromString(message), fields)
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, DecodeError) as error:
+        raise DamagedMessageError(str(error)) from error
 
 
 def ack(error: str = "", *, batches: bool = False) -> Parts:

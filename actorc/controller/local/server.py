@@ -17,6 +17,7 @@ from actorc.controller.wire import Parts
 
 from . import messages
 from .application import Application, UnsupportedError
+from .frames import DamagedMessageError
 from .messages import Received
 from .options import ControllerOptions, address_of
 from .pool import Pool
@@ -100,6 +101,10 @@ class ControllerServer:
         except UnsupportedError as error:
             log.warning("%s", error)
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))
+        except DamagedMessageError as error:
+            # a stranger's garbage is worth one line of the log
+            log.warning("a client sent what is no message and was disconnected, %s", error)
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "that is no message of this protocol")
         except asyncio.CancelledError:
             if not self._is_stopping:
                 raise
