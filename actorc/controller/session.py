@@ -9,6 +9,7 @@ from typing import Final
 
 import grpc
 
+from actorc import _proxies
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 
 from . import messages
@@ -55,7 +56,8 @@ class Session:
         self._end: str | None = None
         self._acknowledged: Future[str] = Future()
         self._outbox = Outbox()
-        self._channel = grpc.insecure_channel(destination.address, _CHANNEL_OPTIONS)
+        options = (*_CHANNEL_OPTIONS, *_proxies.channel_options(destination.address))
+        self._channel = grpc.insecure_channel(destination.address, options)
         method = self._channel.stream_stream(
             METHOD, request_serializer=b"".join, response_deserializer=pb.Message.FromString
         )
@@ -235,9 +237,10 @@ class Session:
             self._acknowledged.set_exception(self._unreachable(reason))
 
     def _unreachable(self, reason: str) -> ControllerUnavailableError:
+        proxy = _proxies.advice(self._destination.address)
         return self._error(
             f"the controller cannot be reached at {self._destination.shown} because {reason}; start one with "
-            "'lucas-storage controller', or name another in IGNIS_ADDR"
+            "'lucas-storage controller', or name another in IGNIS_ADDR" + (f"; {proxy}" if proxy else "")
         )
 
     def _lost(self, function: str | None = None) -> ControllerUnavailableError:

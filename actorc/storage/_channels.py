@@ -11,6 +11,8 @@ from typing import Final
 
 import grpc
 
+from actorc import _proxies
+
 from ._tls import read_pem
 from .config import ClientOptions
 from .errors import NetworkError, StorageError
@@ -130,7 +132,11 @@ def _status(error: grpc.RpcError | NetworkError) -> str:
 
 
 def _connect(options: ClientOptions, endpoint: str) -> grpc.Channel:
-    settings = (*_CHANNEL_OPTIONS, *(_THE_ONLY_ONE if len(options.endpoints) == 1 else _ONE_OF_SEVERAL))
+    settings = (
+        *_CHANNEL_OPTIONS,
+        *_proxies.channel_options(endpoint),
+        *(_THE_ONLY_ONE if len(options.endpoints) == 1 else _ONE_OF_SEVERAL),
+    )
     if options.use_ssl:
         pem = read_pem(ca=options.ca_file, certificate=options.cert_file, key=options.key_file)
         credentials = grpc.ssl_channel_credentials(pem.ca, pem.key, pem.certificate)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from actorc import _proxies
+
 from . import _cancel, _wire
 from ._auth import Metadata
 from ._endpoints import Endpoints
@@ -96,6 +98,8 @@ class Rounds:
                 yield Attempt(endpoint=endpoint, metadata=self._metadata(), left=self._left())
         except StorageError as error:
             error.request_id = error.request_id or self._request_id
+            if isinstance(error, NetworkError) and not self._reached():
+                _name_proxy(error, endpoint)
             if not self._clock_corrected(error):
                 self._pause(error, elsewhere=self._left_for_another(endpoint, error))
 
@@ -142,3 +146,9 @@ class Rounds:
         if len(self._failed) == len(self._endpoints) > 1:
             error.message = f"none of the storage servers {self._endpoints} can be used now; {error.message}"
         return error
+
+
+def _name_proxy(error: NetworkError, endpoint: str) -> None:
+    advice = _proxies.advice(endpoint)
+    if advice:
+        error.message += f"; {advice}"
