@@ -5,8 +5,8 @@ for ever when a call fails. Which of the two a plain ``import`` finds would depe
 imports are answered: modules of ours come from us, all others (``actorc.executor``, ``actorc.utils``,
 ``actorc.protos``) from wherever they are.
 
-A ``.pth`` file of the distribution runs `install` when Python starts, so nothing is imported here that need not be; so
-does the plugin, for where such files are not read.
+A ``.pth`` file of the distribution runs `install` when Python starts, and from Python 3.15 on a ``.start`` file; so
+nothing is imported here that need not be. The plugin calls `require`, for where such files are not read.
 """
 
 from __future__ import annotations
@@ -60,10 +60,72 @@ def install() -> None:
         _join(loaded)
 
 
+def require() -> None:
+    """Do as `install`, in a process that is about to use our modules, and check that they are found.
+
+    Raises:
+        ImportError: The `actorc.storage` of this process is, or would be, another one.
+
+    Warns:
+        RuntimeWarning: It is ours from now on, and in a process that does not import the plugin it would not be.
+    """
+    without_us = None if ActorcFinder in sys.meta_path else _foreign_on_the_path()
+    install()
+    foreign = _foreign()
+    if foreign:
+        raise ImportError(_complaint(foreign))
+    if without_us:
+        import warnings  # noqa: PLC0415
+
+        warnings.warn(
+            f"Python did not run lucas_storage_precedence at its start, so 'import actorc.storage' finds {without_us}, "
+            f"which is upstream's mock and stores nothing, wherever lucas_storage is not imported first; {_REMEDY}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+_OURS = b"AsyncStorageClient"
+"""A name that stands in our `actorc.storage` and not in upstream's."""
+_REMEDY = "run 'pip install --force-reinstall --no-deps lucas-storage' in this environment"
+
+
+def _complaint(where: str) -> str:
+    return f"the actorc.storage at {where} is not that of lucas-storage but a mock, which stores nothing; {_REMEDY}"
+
+
+def _foreign() -> str | None:
+    """Return where the `actorc.storage` lies that would be imported, if it is not ours."""
+    if "actorc.storage" in sys.modules:
+        return None  # `install` has looked at it
+    from importlib.util import find_spec  # noqa: PLC0415
+
+    return _if_foreign(find_spec("actorc.storage"))
+
+
+def _foreign_on_the_path() -> str | None:
+    """Return where the `actorc.storage` lies that the path alone leads to, if it is not ours; nothing is imported."""
+    from importlib.machinery import PathFinder  # noqa: PLC0415
+
+    package = PathFinder.find_spec("actorc")
+    places = package.submodule_search_locations if package else None
+    return _if_foreign(PathFinder.find_spec("actorc.storage", list(places))) if places else None
+
+
+def _if_foreign(spec: ModuleSpec | None) -> str | None:
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        with open(spec.origin, "rb") as file:  # noqa: PTH123 -- nothing more is imported than need be
+            return None if _OURS in file.read() else spec.origin
+    except OSError:
+        return None  # in an archive, where nobody overwrites it
+
+
 def _join(package: ModuleType) -> None:
     """Let our modules be found in an `actorc` that was imported before `install`."""
     storage, home = sys.modules.get("actorc.storage"), _home()
-    if storage is not None and not hasattr(storage, "AsyncStorageClient"):
+    if storage is not None and not hasattr(storage, _OURS.decode()):
         raise ImportError(
             "the actorc.storage of this process is upstream's mock, which stores nothing; import lucas_storage before "
             "actorc, or install lucas-storage where Python finds it at its start"

@@ -45,7 +45,7 @@ _HOMES = {
 }
 
 
-_actorc_precedence.install()
+_actorc_precedence.require()
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import re
 import secrets
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ _NEEDED: Final = ("grpcio", "protobuf")
 _PATIENCE: Final = 10.0
 """Seconds for each call."""
 _CLOCKS_APART: Final = 60.0
+_FOUND: Final = "import actorc.storage as found; print(found.__file__, hasattr(found, 'AsyncStorageClient'))"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,7 @@ def check_machine(settings: Settings) -> Iterator[Answer]:
     yield Answer(about="python", status=OK, found=platform.python_version())
     requirements = metadata.requires("lucas-storage") or []
     yield from (_version(name, requirements) for name in _NEEDED)
+    yield _precedence()
     yield _cache(settings)
     yield _signing(settings)
 
@@ -83,6 +87,26 @@ def _version(name: str, requirements: list[str]) -> Answer:
     if least and _numbers(found) < _numbers(least[1]):
         return Answer(about=name, status=FAIL, found=found, advice=f"pip install '{stated}'")
     return Answer(about=name, status=OK, found=found)
+
+
+def _precedence() -> Answer:
+    """Look at what another process finds, which does not import the plugin before."""
+    command = [sys.executable, "-P", "-c", _FOUND]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603  # our own code
+    where, _, is_ours = done.stdout.strip().rpartition(" ")
+    if is_ours == "True":
+        return Answer(about="actorc", status=OK, found=where)
+    found = (
+        f"'import actorc.storage' finds {where}, which is upstream's mock and stores nothing"
+        if where
+        else (f"'import actorc.storage' fails: {done.stderr.strip().rpartition(chr(10))[2]}")
+    )
+    return Answer(
+        about="actorc",
+        status=FAIL,
+        found=found,
+        advice="pip install --force-reinstall --no-deps lucas-storage, or import lucas_storage first",
+    )
 
 
 def _numbers(version: str) -> tuple[int, ...]:

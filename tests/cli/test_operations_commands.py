@@ -143,7 +143,7 @@ def status(result):
 
 
 WELL = dict.fromkeys(
-    ["python", "grpcio", "protobuf", "cache", "signing key", "endpoint", "server", "clock", "bucket"], "ok"
+    ["python", "grpcio", "protobuf", "actorc", "cache", "signing key", "endpoint", "server", "clock", "bucket"], "ok"
 )
 
 

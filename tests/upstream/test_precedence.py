@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import zipfile
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 OURS = """
 from lucas_storage import embedded
@@ -80,6 +85,48 @@ except ImportError as error:
 """
 
     assert "upstream's mock, which stores nothing" in site.run(code)
+
+
+def test_the_plugin_says_so_where_python_did_not_run_its_file_at_the_start(site, stand_in):
+    site.install_ours()
+    site.install(stand_in)
+    (site.folder / "lucas_storage_precedence.pth").unlink()
+    said = site.run(
+        "import warnings; warnings.simplefilter('error')\ntry: import lucas_storage\n"
+        "except RuntimeWarning as warning: print(warning)"
+    )
+
+    assert f"finds {site.folder}/actorc/storage/__init__.py, which is upstream's mock" in said
+
+
+def test_the_plugin_refuses_to_work_where_nothing_but_the_mock_is_left(site, stand_in):
+    site.install_ours()
+    site.install(stand_in)
+    shutil.rmtree(site.folder / "lucas_storage" / "_actorc")
+    said = site.run("try: import lucas_storage\nexcept ImportError as error: print(error)")
+
+    assert f"the actorc.storage at {site.folder}/actorc/storage/__init__.py is not that of lucas-storage" in said
+
+
+def test_an_installation_brings_a_start_file_that_says_the_same_as_its_pth_file(site):
+    """PEP 829: one ``pkg.mod:callable`` a line, which takes the place of the line in the file beside it."""
+    site.install_ours()
+    (entry,) = (site.folder / "lucas_storage_precedence.start").read_text().splitlines()
+    module, _, name = entry.partition(":")
+    code = f"import {module}; {module}.{name}()"
+
+    assert (site.folder / "lucas_storage_precedence.pth").read_text().strip() == code
+    assert site.run(f"import pkgutil; print(callable(pkgutil.resolve_name({entry!r})))") == "True"
+
+
+def test_an_editable_installation_brings_the_same_two_files(tmp_path):
+    pytest.importorskip("hatchling", reason="it builds an editable installation")
+    code = f"from hatchling.build import build_editable; build_editable({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT, timeout=120)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+
+    assert {"lucas_storage_precedence.pth", "lucas_storage_precedence.start"} <= names
 
 
 def test_the_start_of_python_imports_nothing_for_it(site):
