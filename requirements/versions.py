@@ -40,7 +40,7 @@ def declared(extra: str) -> Iterator[Requirement]:
         seen.add(name)
         for requirement in map(Requirement, project["optional-dependencies"][name]):
             if requirement.name == OURSELVES:
-                wanted.extend(requirement.extras - seen)
+                wanted.extend(sorted(requirement.extras - seen))
             else:
                 yield requirement
 
