@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from actorc.storage.server.engines.verdicts import Clock
@@ -65,7 +65,7 @@ class Quarantine:
         """Yield what came more than so many days ago, the whole of its day counted."""
         now = self._now()
         for entry in self.entries():
-            end = datetime.combine(entry.since, datetime.min.time(), timezone.utc) + timedelta(days=1)
+            end = datetime.combine(entry.since, datetime.min.time(), UTC) + timedelta(days=1)
             if end + timedelta(days=days) <= now:
                 yield entry
 
@@ -81,7 +81,7 @@ class Quarantine:
         return [(since, path) for path in found if (since := _day(path.name)) is not None and path.is_dir()]
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock(), timezone.utc)
+        return datetime.fromtimestamp(self._clock(), UTC)
 
 
 def _day(name: str) -> date | None:
