@@ -66,16 +66,12 @@ class BucketMethods(Session):
         return True
 
     def _clear(self, bucket: str, progress: Progress | None, timeout: float | None) -> None:
-        query, token, done = _arguments.list_query(bucket, ""), "", 0
-        while True:
-            objects, _, token = self._remote.page(query, token, timeout)
-            if objects:
-                results = self._remote.delete_many(bucket, [info.key for info in objects], timeout)
-                failed = next((result.error for result in results if result.error is not None), None)
-                if failed is not None:
-                    raise failed
-                done += len(objects)
-                if progress is not None:
-                    progress(done, None)
-            if not token:
-                return
+        done = 0
+        for page in self._remote.pages(_arguments.list_query(bucket, ""), timeout=timeout):
+            results = self._remote.delete_many(bucket, [info.key for info in page.objects], timeout)
+            failed = next((result.error for result in results if result.error is not None), None)
+            if failed is not None:
+                raise failed
+            done += len(results)
+            if progress is not None and results:
+                progress(done, None)

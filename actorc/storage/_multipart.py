@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import _arguments, _results, rules
 from ._session import Session
-from .models import CompletedPart, NewUpload, PartResult, PutResult, UploadInfo, UploadList
+from .models import CompletedPart, NewUpload, PartResult, PutResult, UploadList
 
 if TYPE_CHECKING:
     from ._transfer import ByteSource
@@ -146,7 +146,7 @@ class MultipartMethods(Session):
         Args:
             bucket: Bucket name.
             prefix: List only uploads whose key begins with it.
-            max_uploads: Uploads at most; beyond 1000 they are fetched in pages.
+            max_uploads: Uploads at most; they are fetched in as many pages as it takes.
             page_token: ``next_page_token`` of a listing with the same bucket and prefix.
             timeout: Seconds for each page.
 
@@ -155,11 +155,6 @@ class MultipartMethods(Session):
         """
         rules.check_bucket(bucket)
         rules.check_prefix(prefix)
-        left, token = rules.check_positive(max_uploads, "max_uploads"), page_token or ""
-        uploads: list[UploadInfo] = []
-        while True:
-            some, token = self._remote.uploads(bucket, prefix, min(left, rules.MAX_PAGE), token, timeout)
-            uploads += some
-            left -= len(some)
-            if not token or left <= 0:
-                return _results.upload_list(bucket, prefix, uploads, token)
+        most = rules.check_positive(max_uploads, "max_uploads")
+        uploads, token = self._remote.uploads(bucket, prefix, most=most, token=page_token or "", timeout=timeout)
+        return _results.upload_list(bucket, prefix, uploads, token)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from . import _arguments, _results, rules
 from ._session import Session
 from .errors import NotFoundError
-from .models import DeleteObjectsResult, DeleteResult, ListQuery, ListResult, ObjectHead, ObjectInfo, PutResult
+from .models import DeleteObjectsResult, ListQuery, ListResult, ObjectHead, ObjectInfo, PutResult
 
 if TYPE_CHECKING:
     from ._transfer import ByteSource
@@ -152,7 +151,7 @@ class ObjectMethods(Session):
 
         Args:
             bucket: Bucket name.
-            keys: Object keys; they are sent in batches of 1000.
+            keys: Object keys; they are sent in batches of at most 1000.
             timeout: Seconds for each batch.
 
         Returns:
@@ -164,10 +163,7 @@ class ObjectMethods(Session):
             NotFoundError: The bucket does not exist.
         """
         names = _arguments.keys(bucket, keys)
-        results: list[DeleteResult] = []
-        for first in range(0, len(names), rules.MAX_BATCH):
-            results += self._remote.delete_many(bucket, names[first : first + rules.MAX_BATCH], timeout)
-        return _results.delete_objects_result(results)
+        return _results.delete_objects_result(self._remote.delete_many(bucket, names, timeout))
 
     def copy_object(
         self,
@@ -237,7 +233,7 @@ class ObjectMethods(Session):
         Args:
             bucket: Bucket name.
             prefix: List only keys that begin with it.
-            max_keys: Names at most; beyond 1000 they are fetched in pages.
+            max_keys: Names at most; they are fetched in as many pages as it takes.
             delimiter: Roll keys that contain it behind the prefix up into ``common_prefixes``.
             page_token: ``next_page_token`` of a listing with the same bucket, prefix and delimiter.
             timeout: Seconds for each page.
@@ -246,17 +242,14 @@ class ObjectMethods(Session):
             NotFoundError: The bucket does not exist.
         """
         query = _arguments.list_query(bucket, prefix, delimiter)
-        left, token = rules.check_positive(max_keys, "max_keys"), page_token or ""
+        most, token = rules.check_positive(max_keys, "max_keys"), page_token or ""
         objects: list[ObjectInfo] = []
         prefixes: list[str] = []
-        while True:
-            part = replace(query, limit=min(left, rules.MAX_PAGE))
-            some, rolled_up, token = self._remote.page(part, token, timeout)
-            objects += some
-            prefixes += rolled_up
-            left -= len(some) + len(rolled_up)
-            if not token or left <= 0:
-                return _results.list_result(bucket, prefix, objects, prefixes, token)
+        for page in self._remote.pages(query, most=most, token=token, timeout=timeout):
+            objects += page.objects
+            prefixes += page.prefixes
+            token = page.token
+        return _results.list_result(bucket, prefix, objects, prefixes, token)
 
     def iter_objects(self, bucket: str, prefix: str = "", *, timeout: float | None = None) -> Iterator[ObjectHead]:
         """Iterate over all objects in byte order of their keys, fetched page by page.
@@ -266,9 +259,5 @@ class ObjectMethods(Session):
         return self._all_objects(_arguments.list_query(bucket, prefix), timeout)
 
     def _all_objects(self, query: ListQuery, timeout: float | None) -> Iterator[ObjectHead]:
-        token = ""
-        while True:
-            objects, _, token = self._remote.page(query, token, timeout)
-            yield from map(_results.object_head, objects)
-            if not token:
-                return
+        for page in self._remote.pages(query, timeout=timeout):
+            yield from map(_results.object_head, page.objects)

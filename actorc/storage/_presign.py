@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hmac
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote_to_bytes, urlencode
 
@@ -152,6 +152,17 @@ def read_url(target: str) -> PresignedUrl:
         raise InvalidParameterError(
             "the URL is not one that was presigned, or not all of it; make a new one"
         ) from error
+
+
+def is_url_of(url: str, grant: Grant) -> bool:
+    """Return whether `url` allows what `grant` does, whoever signed it and until whenever."""
+    place = f"{_PATH}{grant.bucket}/{_encoded_key(grant.key)}"
+    path, _, query = url.partition("?")
+    try:
+        found = read_url(f"{place}?{query}").grant
+    except InvalidParameterError:
+        return False
+    return path.endswith(place) and replace(found, expires_at=grant.expires_at) == grant
 
 
 def is_signed_with(key: bytes, url: PresignedUrl) -> bool:

@@ -8,10 +8,11 @@ from typing import Final
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
-from . import _wire
+from . import _answers, _wire
 from ._checksum import crc32c
 from ._deadline import MOVING_SECONDS, Deadline
 from ._presign import Grant
+from ._remote_listings import RemoteListings
 from ._remote_uploads import RemoteUploads
 from ._retry import RetryPolicy
 from ._rpc import Rpc
@@ -19,13 +20,14 @@ from ._streams import Read, SmallRead, Write, fresh_key
 from ._transfer import Download, Upload, source_errors
 from .config import ClientOptions
 from .errors import DeadlineExceededError, UnsupportedError
-from .models import ANY, BucketInfo, ByteRange, Condition, DeleteResult, Destination, ListQuery, ObjectInfo, ServerInfo
-from .rules import MAX_ANSWER_SIZE, MAX_INLINE_SIZE
+from .models import ANY, BucketInfo, ByteRange, Condition, DeleteResult, Destination, ObjectInfo, ServerInfo
+from .rules import MAX_ANSWER_SIZE, MAX_BATCH, MAX_INLINE_SIZE, MiB
 
-_NO_MORE: Final = ""
+_MAX_BATCH_BYTES: Final = MiB
+"""Of keys in one batch delete: the answer names each, and why it could not be deleted."""
 
 
-class RemoteStore(RemoteUploads):
+class RemoteStore(RemoteListings, RemoteUploads):
     """A storage server, seen from here.
 
     Args:
@@ -43,31 +45,35 @@ class RemoteStore(RemoteUploads):
 
     def server_info(self, timeout: float | None = None) -> ServerInfo:
         """Ask for limits and capabilities."""
-        answer = self._rpc.ask("GetServerInfo", pb.GetServerInfoRequest(), pb.GetServerInfoResponse, timeout=timeout)
-        return _wire.server_info(answer)
+        return self._rpc.ask(
+            "GetServerInfo", pb.GetServerInfoRequest(), pb.GetServerInfoResponse, _wire.server_info, timeout=timeout
+        )
 
     def create_bucket(self, bucket: str, *, exist_ok: bool, timeout: float | None = None) -> BucketInfo:
         """Make a bucket."""
         request = pb.CreateBucketRequest(bucket=bucket, exist_ok=exist_ok, idempotency_key=fresh_key())
-        answer = self._rpc.ask("CreateBucket", request, pb.CreateBucketResponse, timeout=timeout)
-        return _wire.bucket_info(answer.bucket)
+        return self._rpc.ask(
+            "CreateBucket",
+            request,
+            pb.CreateBucketResponse,
+            lambda answer: _answers.of_bucket(_wire.bucket_info(answer.bucket), bucket),
+            timeout=timeout,
+        )
 
     def delete_bucket(self, bucket: str, timeout: float | None = None) -> None:
         """Remove an empty bucket."""
         request = pb.DeleteBucketRequest(bucket=bucket, idempotency_key=fresh_key())
-        self._rpc.ask("DeleteBucket", request, pb.DeleteBucketResponse, timeout=timeout)
+        self._rpc.ask("DeleteBucket", request, pb.DeleteBucketResponse, bool, timeout=timeout)
 
     def head_bucket(self, bucket: str, timeout: float | None = None) -> BucketInfo:
         """Describe a bucket."""
-        answer = self._rpc.ask(
-            "HeadBucket", pb.HeadBucketRequest(bucket=bucket), pb.HeadBucketResponse, timeout=timeout
+        return self._rpc.ask(
+            "HeadBucket",
+            pb.HeadBucketRequest(bucket=bucket),
+            pb.HeadBucketResponse,
+            lambda answer: _answers.of_bucket(_wire.bucket_info(answer.bucket), bucket),
+            timeout=timeout,
         )
-        return _wire.bucket_info(answer.bucket)
-
-    def buckets(self, timeout: float | None = None) -> list[BucketInfo]:
-        """Return all buckets in order of name."""
-        answer = self._rpc.ask("ListBuckets", pb.ListBucketsRequest(), pb.ListBucketsResponse, timeout=timeout)
-        return [_wire.bucket_info(message) for message in answer.buckets]
 
     def put(self, destination: Destination, upload: Upload, *, timeout: float | None = None) -> ObjectInfo:
         """Store an object: in one call if it is known to be small, else as a stream.
@@ -78,7 +84,7 @@ class RemoteStore(RemoteUploads):
             if upload.size is not None and upload.size <= MAX_INLINE_SIZE:
                 return self._put_inline(destination, upload, timeout)
             write = Write.of_object(upload, destination)
-            return _wire.object_info(self._rpc.send("WriteObject", write, timeout=timeout).done)
+            return self._rpc.send("WriteObject", write, timeout=timeout)
 
     def _put_inline(self, destination: Destination, upload: Upload, timeout: float | None) -> ObjectInfo:
         data = b"".join(chunk.data for chunk in upload.chunks())
@@ -93,7 +99,12 @@ class RemoteStore(RemoteUploads):
             crc32c=crc32c(data),
             data=data,
         )
-        return _wire.object_info(self._rpc.ask("PutObject", request, pb.PutObjectResponse, timeout=timeout).object)
+
+        def judge(answer: pb.PutObjectResponse) -> ObjectInfo:
+            info = _wire.object_info(answer.object)
+            return _answers.of_write(info, request.bucket, request.key, len(data), request.crc32c)
+
+        return self._rpc.ask("PutObject", request, pb.PutObjectResponse, judge, timeout=timeout)
 
     def get(
         self,
@@ -127,7 +138,7 @@ class RemoteStore(RemoteUploads):
         patience = self._patience if left is None else min(self._patience, left)
         if self._gets and (read.fits or (read.may_fit and self._expects_small)):
             try:
-                return self._rpc.ask_for("GetObject", read.request, read.accept, timeout=patience)
+                return self._rpc.ask("GetObject", read.request, pb.GetObjectResponse, read.accept, timeout=patience)
             except UnsupportedError:
                 self._gets = False  # an older server, and it answers every such call like this
             except DeadlineExceededError:
@@ -149,35 +160,36 @@ class RemoteStore(RemoteUploads):
     def head(self, bucket: str, key: str, timeout: float | None = None) -> ObjectInfo:
         """Describe the present object."""
         request = pb.HeadObjectRequest(bucket=bucket, key=key)
-        return _wire.object_info(self._rpc.ask("HeadObject", request, pb.HeadObjectResponse, timeout=timeout).object)
-
-    def page(
-        self, query: ListQuery, token: str = _NO_MORE, timeout: float | None = None
-    ) -> tuple[list[ObjectInfo], list[str], str]:
-        """Return objects, common prefixes and the token of the next page, empty on the last."""
-        request = pb.ListObjectsRequest(
-            bucket=query.bucket,
-            prefix=query.prefix,
-            delimiter=query.delimiter,
-            page_size=query.limit,
-            page_token=token,
+        return self._rpc.ask(
+            "HeadObject",
+            request,
+            pb.HeadObjectResponse,
+            lambda answer: _answers.of_object(_wire.object_info(answer.object), bucket, key),
+            timeout=timeout,
         )
-        answer = self._rpc.ask("ListObjects", request, pb.ListObjectsResponse, timeout=timeout)
-        objects = [_wire.object_info(message) for message in answer.objects]
-        return objects, list(answer.common_prefixes), answer.next_page_token
 
     def delete(self, bucket: str, key: str, condition: Condition = ANY, timeout: float | None = None) -> bool:
         """Remove an object; return whether there was one."""
         request = pb.DeleteObjectRequest(
             bucket=bucket, key=key, if_match=condition.if_match or "", idempotency_key=fresh_key()
         )
-        return self._rpc.ask("DeleteObject", request, pb.DeleteObjectResponse, timeout=timeout).deleted
+        return self._rpc.ask(
+            "DeleteObject", request, pb.DeleteObjectResponse, lambda answer: answer.deleted, timeout=timeout
+        )
 
     def delete_many(self, bucket: str, keys: Sequence[str], timeout: float | None = None) -> list[DeleteResult]:
-        """Remove at most 1000 objects; return what became of each."""
+        """Remove any number of objects in batches; return what became of each. `timeout` is for each batch."""
+        return [result for batch in _batches(keys) for result in self._delete_batch(bucket, batch, timeout)]
+
+    def _delete_batch(self, bucket: str, keys: Sequence[str], timeout: float | None) -> list[DeleteResult]:
         request = pb.DeleteObjectsRequest(bucket=bucket, keys=keys, idempotency_key=fresh_key())
-        answer = self._rpc.ask("DeleteObjects", request, pb.DeleteObjectsResponse, timeout=timeout)
-        return [_wire.delete_result(message) for message in answer.results]
+        return self._rpc.ask(
+            "DeleteObjects",
+            request,
+            pb.DeleteObjectsResponse,
+            lambda answer: _answers.of_batch(list(map(_wire.delete_result, answer.results)), bucket, keys),
+            timeout=timeout,
+        )
 
     def copy(
         self,
@@ -205,7 +217,13 @@ class RemoteStore(RemoteUploads):
             idempotency_key=fresh_key(),
         )
         seconds = MOVING_SECONDS if timeout is None else timeout
-        return _wire.object_info(self._rpc.ask("CopyObject", request, pb.CopyObjectResponse, timeout=seconds).object)
+        return self._rpc.ask(
+            "CopyObject",
+            request,
+            pb.CopyObjectResponse,
+            lambda answer: _answers.of_object(_wire.object_info(answer.object), destination.bucket, destination.key),
+            timeout=seconds,
+        )
 
     def presign_url(self, grant: Grant, expires: int, timeout: float | None = None) -> str:
         """Have a URL made that allows `grant`, for `expires` seconds by the server's clock."""
@@ -217,8 +235,29 @@ class RemoteStore(RemoteUploads):
             max_size=grant.max_size or 0,
             content_type=grant.content_type or "",
         )
-        return self._rpc.ask("PresignUrl", request, pb.PresignUrlResponse, timeout=timeout).url
+        return self._rpc.ask(
+            "PresignUrl",
+            request,
+            pb.PresignUrlResponse,
+            lambda answer: _answers.of_url(answer.url, grant),
+            timeout=timeout,
+        )
 
     def close(self) -> None:
         """Close the connection."""
         self._rpc.close()
+
+
+def _batches(keys: Sequence[str]) -> Iterator[list[str]]:
+    """Cut `keys` into batches, each small enough for one message in both directions."""
+    batch: list[str] = []
+    size = 0
+    for key in keys:
+        length = len(key.encode())
+        if batch and (len(batch) == MAX_BATCH or size + length > _MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(key)
+        size += length
+    if batch:
+        yield batch

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
-from . import _wire
+from . import _answers, _wire
 from ._deadline import MOVING_SECONDS, time_for
 from ._rpc import Rpc
 from ._streams import Write, fresh_key
 from ._transfer import Upload, source_errors
-from .models import Destination, ObjectInfo, PartInfo, UploadInfo
+from .models import Destination, ObjectInfo, PartInfo
 
 
 class RemoteUploads:
@@ -30,8 +30,13 @@ class RemoteUploads:
             ttl_seconds=destination.attributes.ttl or 0,
             idempotency_key=fresh_key(),
         )
-        answer = self._rpc.ask("CreateMultipartUpload", request, pb.CreateMultipartUploadResponse, timeout=timeout)
-        return answer.upload_id
+        return self._rpc.ask(
+            "CreateMultipartUpload",
+            request,
+            pb.CreateMultipartUploadResponse,
+            lambda answer: _answers.of_upload(answer.upload_id),
+            timeout=timeout,
+        )
 
     def put_part(
         self, bucket: str, key: str, upload_id: str, number: int, upload: Upload, *, timeout: float | None = None
@@ -39,7 +44,7 @@ class RemoteUploads:
         """Store a part. Whatever the caller's own source raises comes out as it is."""
         with source_errors():
             write = Write.of_part(upload, bucket, key, upload_id, number)
-            return _wire.part_info(self._rpc.send("WriteObject", write, timeout=timeout).part_done)
+            return self._rpc.send("WriteObject", write, timeout=timeout)
 
     def complete_upload(
         self,
@@ -49,10 +54,12 @@ class RemoteUploads:
         timeout: float | None = None,
         *,
         size: int = 0,
+        crc32c: int | None = None,
     ) -> ObjectInfo:
         """Make the object of parts given by number and etag; attributes are those the upload was begun with.
 
-        Without a `timeout`, the server has time for `size` bytes.
+        Without a `timeout`, the server has time for `size` bytes. If their `crc32c` is given, it must make an object of
+        just these.
         """
         request = pb.CompleteMultipartUploadRequest(
             bucket=destination.bucket,
@@ -62,35 +69,20 @@ class RemoteUploads:
             condition=_wire.condition_message(destination.condition),
             idempotency_key=fresh_key(),
         )
-        answer = self._rpc.ask(
+
+        def judge(answer: pb.CompleteMultipartUploadResponse) -> ObjectInfo:
+            info = _answers.of_object(_wire.object_info(answer.object), destination.bucket, destination.key)
+            return info if crc32c is None else _answers.of_write(info, info.bucket, info.key, size, crc32c)
+
+        return self._rpc.ask(
             "CompleteMultipartUpload",
             request,
             pb.CompleteMultipartUploadResponse,
+            judge,
             timeout=MOVING_SECONDS + time_for(size) if timeout is None else timeout,
         )
-        return _wire.object_info(answer.object)
 
     def abort_upload(self, bucket: str, key: str, upload_id: str, timeout: float | None = None) -> None:
         """Drop an upload."""
         request = pb.AbortMultipartUploadRequest(bucket=bucket, key=key, upload_id=upload_id)
-        self._rpc.ask("AbortMultipartUpload", request, pb.AbortMultipartUploadResponse, timeout=timeout)
-
-    def parts(self, bucket: str, key: str, upload_id: str, timeout: float | None = None) -> list[PartInfo]:
-        """Return all parts in order of their numbers."""
-        found: list[PartInfo] = []
-        while True:
-            request = pb.ListPartsRequest(
-                bucket=bucket, key=key, upload_id=upload_id, after_number=found[-1].number if found else 0
-            )
-            answer = self._rpc.ask("ListParts", request, pb.ListPartsResponse, timeout=timeout)
-            found += [_wire.part_info(message) for message in answer.parts]
-            if not answer.is_truncated:
-                return found
-
-    def uploads(
-        self, bucket: str, prefix: str, limit: int, token: str, timeout: float | None = None
-    ) -> tuple[list[UploadInfo], str]:
-        """Return a page of uploads under way and the token of the next one, empty on the last."""
-        request = pb.ListMultipartUploadsRequest(bucket=bucket, prefix=prefix, page_size=limit, page_token=token)
-        answer = self._rpc.ask("ListMultipartUploads", request, pb.ListMultipartUploadsResponse, timeout=timeout)
-        return [_wire.upload_info(message) for message in answer.uploads], answer.next_page_token
+        self._rpc.ask("AbortMultipartUpload", request, pb.AbortMultipartUploadResponse, bool, timeout=timeout)

@@ -27,6 +27,7 @@ from .config import ClientOptions
 from .errors import DeadlineExceededError
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 Response = TypeVar("Response", bound=Message)
 
 _idle = IdleWatch()
@@ -45,15 +46,15 @@ class Receiver(Protocol):
         """Check that everything came."""
 
 
-class Sender(Protocol):
+class Sender(Protocol[T_co]):
     """What an upload does in one attempt."""
 
     @property
     def replayable(self) -> bool:
         """Whether `send` can be called again."""
 
-    def send(self, call: WriteCall) -> Any:
-        """Send everything through `call` and return the answer."""
+    def send(self, call: WriteCall) -> T_co:
+        """Send everything through `call` and return what the answer says."""
 
 
 class Rpc:
@@ -74,24 +75,22 @@ class Rpc:
         self._channels = {endpoint: Channels(options, endpoint) for endpoint in options.endpoints}
         self._reached = False
 
-    def ask(self, method: str, request: Message, answer: type[Response], *, timeout: float | None = None) -> Response:
-        """Make a call with one request and one answer.
-
-        Args:
-            method: Name of the method in the service.
-            request: What to send.
-            answer: The message class of the answer.
-            timeout: Seconds for all attempts together.
-        """
-        return self.ask_for(method, request, answer.FromString, timeout=timeout)
-
-    def ask_for(self, method: str, request: Message, read: Callable[[bytes], T], *, timeout: float | None = None) -> T:
+    def ask(
+        self,
+        method: str,
+        request: Message,
+        answer: type[Response],
+        judge: Callable[[Response], T],
+        *,
+        timeout: float | None = None,
+    ) -> T:
         """Make a call with one request and one answer, which is judged before the call has succeeded.
 
         Args:
             method: Name of the method in the service.
             request: What to send.
-            read: Makes of the answer what is returned; if what it raises is retryable, the call is made again.
+            answer: The message class of the answer.
+            judge: Makes of the answer what is returned; if what it raises is retryable, the call is made again.
             timeout: Seconds for all attempts together.
         """
         body = request.SerializeToString()
@@ -101,7 +100,8 @@ class Rpc:
                 call: Any = channel.unary_unary(_path(method))
                 reply = _reply(call, body, attempt.left, attempt.metadata + self._proof(method, body))
                 self._reached = True
-                return read(reply)
+                with _wire.damaged_answers():
+                    return judge(_wire.parsed(answer, reply))
 
     def receive(self, method: str, receiver: Receiver, *, timeout: float | None = None) -> Iterator[bytes | memoryview]:
         """Yield the payload of a stream of answers; a broken stream is resumed, and progress renews the patience.
@@ -118,14 +118,15 @@ class Rpc:
                 body = receiver.request()
                 call = stream(body, timeout=attempt.left, metadata=attempt.metadata + self._proof(method, body))
                 for message in self._messages(call):
-                    payload = receiver.accept(message)
+                    with _wire.damaged_answers():
+                        payload = receiver.accept(message)
                     rounds.progressed()
                     if payload:
                         yield payload
                 receiver.finish()
                 return
 
-    def send(self, method: str, sender: Sender, *, timeout: float | None = None) -> Any:
+    def send(self, method: str, sender: Sender[T], *, timeout: float | None = None) -> T:
         """Make a call that sends a stream; what cannot be read again is not sent again.
 
         Args:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
-from . import _wire
+from . import _answers, _wire
 from ._deadline import time_for
 from ._frames import READ_CHUNK_FIELD, decode_chunk
 from ._transfer import Download, Upload
 from ._upload import WriteCall
-from .models import ByteRange, Destination
+from .errors import DamagedMessageError
+from .models import ByteRange, Destination, ObjectInfo, PartInfo
 from .rules import MAX_ANSWER_SIZE
+
+T = TypeVar("T")
 
 
 def fresh_key() -> str:
@@ -20,49 +25,68 @@ def fresh_key() -> str:
     return uuid.uuid4().hex
 
 
-class Write:
-    """An upload; all attempts carry one idempotency key, so at most one is stored."""
+class Write(Generic[T]):
+    """An upload; all attempts carry one idempotency key, so at most one is stored.
 
-    def __init__(self, upload: Upload, opening: pb.WriteOpen) -> None:
+    Args:
+        upload: What is sent.
+        opening: What becomes of it.
+        judge: Makes of the last answer what is returned.
+    """
+
+    def __init__(self, upload: Upload, opening: pb.WriteOpen, judge: Callable[[pb.WriteObjectResponse], T]) -> None:
         self._upload = upload
+        self._judge = judge
         self._open = opening
         self._open.idempotency_key = fresh_key()
         self._open.declared_size = upload.size or 0
 
-    @classmethod
-    def of_object(cls, upload: Upload, destination: Destination) -> Write:
-        """Return the upload of an object; `send` returns an ``ObjectInfo`` message."""
+    @staticmethod
+    def of_object(upload: Upload, destination: Destination) -> Write[ObjectInfo]:
+        """Return the upload of an object."""
+        bucket, key = destination.bucket, destination.key
         opening = pb.WriteOpen(
-            bucket=destination.bucket,
-            key=destination.key,
+            bucket=bucket,
+            key=key,
             content_type=destination.attributes.content_type,
             metadata=dict(destination.attributes.metadata),
             condition=_wire.condition_message(destination.condition),
             ttl_seconds=destination.attributes.ttl or 0,
         )
-        return cls(upload, opening)
 
-    @classmethod
-    def of_part(cls, upload: Upload, bucket: str, key: str, upload_id: str, number: int) -> Write:
-        """Return the upload of a part; `send` returns a ``PartInfo`` message."""
-        part = pb.Part(upload_id=upload_id, number=number)
-        return cls(upload, pb.WriteOpen(bucket=bucket, key=key, part=part))
+        def judge(answer: pb.WriteObjectResponse) -> ObjectInfo:
+            return _answers.of_write(_wire.object_info(answer.done), bucket, key, upload.sent, upload.checksum())
+
+        return Write(upload, opening, judge)
+
+    @staticmethod
+    def of_part(upload: Upload, bucket: str, key: str, upload_id: str, number: int) -> Write[PartInfo]:
+        """Return the upload of a part."""
+        opening = pb.WriteOpen(bucket=bucket, key=key, part=pb.Part(upload_id=upload_id, number=number))
+
+        def judge(answer: pb.WriteObjectResponse) -> PartInfo:
+            return _answers.of_part(_wire.part_info(answer.part_done), number, upload.sent, upload.checksum())
+
+        return Write(upload, opening, judge)
 
     @property
     def replayable(self) -> bool:
         """Whether `send` can be called again."""
         return self._upload.replayable
 
-    def send(self, call: WriteCall) -> pb.WriteObjectResponse:
-        """Send everything and return the last answer."""
+    def send(self, call: WriteCall) -> T:
+        """Send everything and return what was stored."""
         call.send(pb.WriteObjectRequest(open=self._open))
-        call.answer()
+        if not call.answer().HasField("accepted"):
+            raise DamagedMessageError("the server answered the beginning of an upload with something else")
         for chunk in self._upload.chunks():
             call.send_chunk(chunk)
         commit = pb.WriteCommit(size=self._upload.sent, crc32c=self._upload.checksum())
         call.send(pb.WriteObjectRequest(commit=commit))
         call.finish()
-        return call.answer(time_for(self._upload.sent))
+        answer = call.answer(time_for(self._upload.sent))
+        with _wire.damaged_answers():
+            return self._judge(answer)
 
 
 class SmallRead:
@@ -89,13 +113,14 @@ class SmallRead:
         """Whether that may be so."""
         return self.fits or self._part.length is None
 
-    def accept(self, message: bytes) -> bytes | None:
+    def accept(self, answer: pb.GetObjectResponse) -> bytes | None:
         """Return the proven bytes in an answer, None if they are too many for one."""
-        answer = pb.GetObjectResponse.FromString(message)
         if answer.too_large:
             return None
+        asked = self.request
         download = Download(self._part, self._generation)
-        download.describe(_wire.object_info(answer.object))
+        info = _wire.object_info(answer.object)
+        download.describe(_answers.of_read(info, asked.bucket, asked.key, self._generation, asked.if_match))
         data = b"".join([download.feed(_wire.chunk(chunk)) for chunk in answer.chunks])
         download.finish()
         return data
@@ -125,11 +150,18 @@ class Read:
         chunk = decode_chunk(READ_CHUNK_FIELD, message)
         if chunk is not None:
             return self._download.feed(chunk)
-        parsed = pb.ReadObjectResponse.FromString(message)
-        if parsed.HasField("object"):
-            self._download.describe(_wire.object_info(parsed.object))
-            return b""
-        return self._download.feed(_wire.chunk(parsed.chunk))
+        parsed = _wire.parsed(pb.ReadObjectResponse, message)
+        match parsed.WhichOneof("frame"):
+            case "object":
+                self._download.describe(self._expected(_wire.object_info(parsed.object)))
+                return b""
+            case "chunk":
+                return self._download.feed(_wire.chunk(parsed.chunk))
+            case _:
+                raise DamagedMessageError("a part of the answer is neither a description nor bytes")
+
+    def _expected(self, info: ObjectInfo) -> ObjectInfo:
+        return _answers.of_read(info, self._bucket, self._key, self._download.generation, self._if_match)
 
     def finish(self) -> None:
         """Check that everything came."""

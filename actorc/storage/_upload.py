@@ -14,8 +14,8 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from ._auth import Metadata
 from ._frames import WRITE_CHUNK_FIELD, encode_chunk
 from ._pipe import FramePipe, PipeClosedError
-from ._wire import error_from_status
-from .errors import DeadlineExceededError, NetworkError
+from ._wire import damaged_answers, error_from_status, parsed
+from .errors import DeadlineExceededError, NetworkError, StorageError
 from .models import Chunk
 
 _FRAMES_WAITING = 4
@@ -44,7 +44,7 @@ class WriteCall:
         self._sent = 0
         self._idle_timeout = idle_timeout
         self._answers: list[pb.WriteObjectResponse] = []
-        self._error: grpc.RpcError | None = None
+        self._error: grpc.RpcError | StorageError | None = None
         self._ended = False
         self._heard = threading.Condition()
         self._pipe = FramePipe(_FRAMES_WAITING, self._heartbeat)
@@ -57,16 +57,16 @@ class WriteCall:
         return encode_chunk(WRITE_CHUNK_FIELD, Chunk(self._sent, b"", 0))
 
     def _listen(self) -> None:
-        error = None
+        error: grpc.RpcError | StorageError | None = None
         try:
             for message in self._call:
-                answer = pb.WriteObjectResponse.FromString(message)
+                answer = parsed(pb.WriteObjectResponse, message)
                 with self._heard:
                     self._answers.append(answer)
                     self._heard.notify_all()
                 if answer.HasField("failed"):
                     self._pipe.break_off()
-        except grpc.RpcError as caught:
+        except (grpc.RpcError, StorageError) as caught:
             error = caught
         with self._heard:
             self._error, self._ended = error, True
@@ -110,7 +110,8 @@ class WriteCall:
         if answer is None:
             raise self._error or NetworkError("the server ended an upload without an answer")
         if answer.HasField("failed"):
-            raise error_from_status(answer.failed)
+            with damaged_answers():
+                raise error_from_status(answer.failed)
         return answer
 
     def _put(self, frame: bytes) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError, Message
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
-from .errors import ClockSkewError, NetworkError, StorageError, error_class
+from .errors import ClockSkewError, DamagedMessageError, NetworkError, StorageError, error_class
 from .models import BucketInfo, ByteRange, Chunk, Condition, DeleteResult, ObjectInfo, PartInfo, ServerInfo, UploadInfo
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["StorageService"]
@@ -20,11 +21,45 @@ REQUEST_ID_KEY: Final = "x-request-id"
 ATTEMPT_KEY: Final = "x-attempt"
 ERROR_DOMAIN: Final = "storage.ignis"
 
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
 _ERROR_INFO_URL = "type.googleapis.com/google.rpc.ErrorInfo"
 _RETRY_INFO_URL = "type.googleapis.com/google.rpc.RetryInfo"
 _MAX_TIME_DIGITS = 17
+_BRIEF = 160
+"""Characters of a message among very many."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
+_OF_THE_TRANSPORT = {
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.UNIMPLEMENTED,
+}
+"""What gRPC says of its own accord. Any other status comes from the service, and that never leaves out its details."""
+
+
+def parsed(kind: type[AnyMessage], data: bytes | None) -> AnyMessage:
+    """Return the message of an answer.
+
+    Raises:
+        DamagedMessageError: There is none, or `data` is no message of this kind.
+    """
+    # gRPC returns None for a call that succeeded without an answer
+    if data is None:
+        raise DamagedMessageError("the storage server answered with nothing; the answer was lost on its way")
+    with damaged_answers():
+        return kind.FromString(data)
+
+
+@contextmanager
+def damaged_answers() -> Iterator[None]:
+    """Turn what reading an answer raises, when it is none, into a `DamagedMessageError`, the original chained."""
+    try:
+        yield
+    except (DecodeError, OverflowError) as error:
+        raise DamagedMessageError(f"the answer of the storage server cannot be read ({error})") from error
 
 
 def microseconds(moment: datetime) -> int:
@@ -114,9 +149,19 @@ def delete_message(result: DeleteResult) -> pb.DeleteResult:
     return pb.DeleteResult(key=result.key, deleted=result.deleted, failed=failed)
 
 
+def brief_delete_message(result: DeleteResult) -> pb.DeleteResult:
+    """Return `result` as a message whose reason for a failure takes a few hundred bytes at most."""
+    message = delete_message(result)
+    if result.error:
+        message.failed.CopyFrom(status_message(type(result.error)(result.error.message[:_BRIEF])))
+    return message
+
+
 def delete_result(message: pb.DeleteResult) -> DeleteResult:
     """Return `message` as a model."""
     error = error_from_status(message.failed) if message.HasField("failed") else None
+    if error:
+        error.key = error.key or message.key
     return DeleteResult(key=message.key, deleted=message.deleted, error=error)
 
 
@@ -240,10 +285,12 @@ def error_from_status(message: pb.Status) -> StorageError:
 
 def error_from_rpc(rpc_error: grpc.RpcError, address: str) -> StorageError:
     """Return the error that a failed call stands for; `address` says whom it was made to, and where that was set."""
+    code = rpc_error.code() if isinstance(rpc_error, grpc.Call) else grpc.StatusCode.UNKNOWN
     details = _details(rpc_error)
     if details is not None:
-        return error_from_status(details)
-    code = rpc_error.code() if isinstance(rpc_error, grpc.Call) else grpc.StatusCode.UNKNOWN
+        return _checked(details, code)
+    if code not in _OF_THE_TRANSPORT:
+        return DamagedMessageError(_transport_message(code, rpc_error, address))
     if code is grpc.StatusCode.CANCELLED and not _cancelled_here(rpc_error):
         return NetworkError(f"the storage server at {address} broke off the call; retry")
     if code is grpc.StatusCode.UNAVAILABLE and (mistake := _tls_mistake(rpc_error.details() or "", address)):
@@ -251,11 +298,26 @@ def error_from_rpc(rpc_error: grpc.RpcError, address: str) -> StorageError:
     return error_class("", code.name)(_transport_message(code, rpc_error, address))
 
 
-def _details(rpc_error: grpc.RpcError) -> pb.Status | None:
+def _checked(data: bytes, code: grpc.StatusCode) -> StorageError:
+    """Return the error in the details `data`, believed only if the status of the call says the same."""
+    try:
+        with damaged_answers():
+            details = pb.Status.FromString(data)
+            error = error_from_status(details)
+    except DamagedMessageError as damage:
+        return damage
+    if details.code != code.value[0]:
+        return DamagedMessageError(
+            f"the storage server failed with {code.name}, and its reason is that of another status"
+        )
+    return error
+
+
+def _details(rpc_error: grpc.RpcError) -> bytes | None:
     trailers: Any = rpc_error.trailing_metadata() if isinstance(rpc_error, grpc.Call) else None
     for name, value in trailers or ():
         if name == DETAILS_KEY and isinstance(value, bytes):
-            return pb.Status.FromString(value)
+            return value
     return None
 
 
@@ -277,7 +339,10 @@ def _transport_message(code: grpc.StatusCode, rpc_error: grpc.RpcError, address:
         case grpc.StatusCode.CANCELLED:
             return "the call was cancelled"
         case _:
-            return f"the call to {address} failed with {code.name}; is it a storage server? ({said})"
+            return (
+                f"the call to {address} failed with {code.name} and without the reason that a storage server gives; "
+                f"something between may have answered in its place, check host and port ({said})"
+            )
 
 
 def _unavailable_advice(said: str) -> str:

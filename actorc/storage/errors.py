@@ -11,6 +11,7 @@
     │   └── UnauthenticatedError
     │       └── ClockSkewError
     ├── NetworkError
+    │   ├── DamagedMessageError
     │   └── DeadlineExceededError
     ├── InvalidParameterError        also ValueError
     │   └── InvalidRangeError
@@ -182,6 +183,12 @@ class BucketNotEmptyError(PreconditionFailedError, reason="BUCKET_NOT_EMPTY", co
 
 class IntegrityError(_NamedError, reason="INTEGRITY", status="DATA_LOSS", code="Integrity"):
     """Bytes do not match their checksum; nothing wrong was stored or handed out."""
+
+
+class DamagedMessageError(
+    NetworkError, reason="DAMAGED_MESSAGE", status="DATA_LOSS", code="DamagedMessage", retryable=True
+):
+    """A request or an answer was damaged on its way, or is not one to what was asked; nothing of it was believed."""
 
 
 class ResourceExhaustedError(

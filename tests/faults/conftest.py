@@ -6,10 +6,12 @@ import contextlib
 import http.server
 import socket
 import threading
+from concurrent import futures
 
+import grpc
 import pytest
 
-from actorc.storage import RetryPolicy, StorageClient
+from actorc.storage import RetryPolicy, StorageClient, _wire
 from actorc.storage.testing import local_server
 
 QUICK = RetryPolicy(attempts=200, unreached_attempts=200, base=0.001, cap=0.02)
@@ -90,6 +92,63 @@ class Proxy:
         self.drop_all()
         for end in self._sockets:
             end.close()
+
+
+class Relay(grpc.GenericRpcHandler):
+    """Passes calls on to `target` message by message, each through `alter`, which stands for a bad network.
+
+    `alter` takes the direction, "up", "down" or "status", the name of the method, and a serialized message.
+    """
+
+    def __init__(self, target):
+        self.alter = lambda _direction, _method, message: message
+        self.calls = []
+        self.headers_left_out = set()
+        self._channel = grpc.insecure_channel(target, [("grpc.max_receive_message_length", 1 << 23)])
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 1 << 23)]
+        )
+        self._server.add_generic_rpc_handlers((self,))
+        self.endpoint = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self._server.start()
+
+    def service(self, details):
+        return grpc.stream_stream_rpc_method_handler(
+            lambda bodies, context: self._pass(details.method, bodies, context)
+        )
+
+    def _pass(self, path, bodies, context):
+        method = path.rpartition("/")[2]
+        self.calls.append(method)
+        headers = [each for each in context.invocation_metadata() if each.key.startswith("x-")]
+        headers = [each for each in headers if each.key not in self.headers_left_out]
+        up = (self.alter("up", method, body) for body in bodies)
+        call = self._channel.stream_stream(path)(up, metadata=headers)
+        try:
+            context.send_initial_metadata(call.initial_metadata())
+            for message in call:
+                altered = self.alter("down", method, message)
+                if altered is not None:
+                    yield altered
+            context.set_trailing_metadata(call.trailing_metadata())
+        except grpc.RpcError:
+            trailers = [
+                (name, self.alter("status", method, value) if name == _wire.DETAILS_KEY else value)
+                for name, value in call.trailing_metadata()
+            ]
+            context.set_trailing_metadata([each for each in trailers if each[1] is not None])
+            context.abort(call.code(), call.details())
+
+    def close(self):
+        self._server.stop(0).wait()
+        self._channel.close()
+
+
+@pytest.fixture
+def relay(server):
+    running = Relay(server.endpoint)
+    yield running
+    running.close()
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,216 @@
+"""What is damaged on its way, or is no answer to what was asked, is an error and a retry, and never believed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import grpc
+import pytest
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.storage import (
+    AsyncStorageClient,
+    DamagedMessageError,
+    NotFoundError,
+    ObjectNotFoundError,
+    RetryPolicy,
+    StorageClient,
+    StorageError,
+)
+from actorc.storage.server.tokens import write_token
+
+MiB = 1 << 20
+FEW = RetryPolicy(attempts=3, unreached_attempts=3, base=0.001, cap=0.002)
+MANY = MiB // 4
+
+
+@pytest.fixture
+def full(direct):
+    """A bucket where two objects differ in all but the length of their names."""
+    for name in ("wanted-", "another"):
+        direct.put_object("bucket", name, name.encode(), metadata={"author": "alice"})
+        direct.put_object("bucket", f"large/{name}", name.encode() * MANY)
+    return direct
+
+
+@pytest.fixture
+def behind(relay, full):
+    with StorageClient(relay.endpoint, retry=FEW, idle_timeout=5) as client:
+        yield client
+
+
+def once(alter):
+    """Alter the first message that `alter` would alter, and no other."""
+    left, lock = [1], threading.Lock()
+
+    def altered(direction, method, message):
+        changed = alter(direction, method, message)
+        with lock:
+            if changed == message or not left:
+                return message
+            left.pop()
+        return changed
+
+    return altered
+
+
+def replacing(direction, found, replacement):
+    assert len(found) == len(replacement)
+    return lambda way, _method, message: message.replace(found, replacement) if way == direction else message
+
+
+def upload(client, key, data):
+    upload_id = client.create_multipart_upload("bucket", key)["upload_id"]
+    return upload_id, client.upload_part("bucket", key, upload_id, 1, data)
+
+
+ASKED = {
+    "get": lambda client: client.get_object("bucket", "wanted-") == b"wanted-",
+    "get a range": lambda client: client.get_object("bucket", "large/wanted-", length=7) == b"wanted-",
+    "stream": lambda client: b"".join(client.stream_object("bucket", "large/wanted-")) == b"wanted-" * MANY,
+    "head": lambda client: client.head_object("bucket", "wanted-")["key"] == "wanted-",
+    "exists": lambda client: client.object_exists("bucket", "wanted-"),
+    "copy": lambda client: client.copy_object("bucket", "another", "bucket", "wanted-")["key"] == "wanted-",
+    "delete many": lambda client: client.delete_objects("bucket", ["wanted-"])["deleted"] == ["wanted-"],
+    "put": lambda client: client.put_object("bucket", "wanted-", b"new")["key"] == "wanted-",
+    "put a stream": lambda client: client.put_object("bucket", "wanted-", b"n" * 2 * MiB)["key"] == "wanted-",
+    "list": lambda client: [each["key"] for each in client.list_objects("bucket", "wanted-")["objects"]] == ["wanted-"],
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_an_answer_about_another_object_is_not_taken_for_the_one_asked_for(relay, behind, asked, way):
+    relay.alter = once(replacing(way, b"wanted-", b"another"))
+
+    assert asked(behind)
+    assert len(relay.calls) >= 2
+
+
+def test_what_a_put_says_of_other_bytes_is_not_believed(relay, behind, direct):
+    sizes = iter([MiB, 2 * MiB])
+
+    def shortened(way, method, message):
+        answer = pb.PutObjectResponse.FromString(message) if way == "down" and method == "PutObject" else None
+        if answer is None or next(sizes, None) is None:
+            return message
+        answer.object.size += 1
+        return answer.SerializeToString()
+
+    relay.alter = shortened
+    behind.put_object("bucket", "key", b"data")
+
+    assert relay.calls == ["PutObject"] * 3
+    assert direct.get_object("bucket", "key") == b"data"
+
+
+def test_an_answer_that_stays_one_to_something_else_is_an_error(relay, behind):
+    relay.alter = replacing("up", b"wanted-", b"another")
+
+    with pytest.raises(DamagedMessageError, match="another name") as caught:
+        behind.head_object("bucket", "wanted-")
+    assert caught.value.retryable
+    assert relay.calls == ["HeadObject"] * 3
+
+
+CALLS = {
+    "get": lambda client: client.get_object("bucket", "wanted-"),
+    "stream": lambda client: b"".join(client.stream_object("bucket", "large/wanted-")),
+    "head": lambda client: client.head_object("bucket", "wanted-"),
+    "list": lambda client: client.list_objects("bucket"),
+    "put": lambda client: client.put_object("bucket", "key", b"data"),
+    "put a stream": lambda client: client.put_object("bucket", "key", b"d" * 2 * MiB),
+    "buckets": lambda client: client.list_buckets(),
+    "bucket": lambda client: client.bucket_exists("bucket"),
+    "make a bucket": lambda client: client.create_bucket("bucket", exist_ok=True),
+    "copy": lambda client: client.copy_object("bucket", "wanted-", "bucket", "copy"),
+    "upload": lambda client: upload(client, "key", b"data"),
+    "info": lambda client: client.server_info(),
+}
+DAMAGE = {"no message of this kind": b"\x0a\xff\xff", "not UTF-8": b"\x0a\x05\x0a\x03\xff\xfe\xfd", "nothing": None}
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_answer_is_an_error_of_ours_and_tried_again(relay, behind, call, damage):
+    relay.alter = lambda way, _method, message: damage if way == "down" else message
+
+    with pytest.raises(StorageError) as caught:
+        call(behind)
+    assert caught.value.retryable
+    assert len(relay.calls) >= 3
+
+    relay.alter = once(relay.alter)
+    call(behind)
+
+
+def test_the_asynchronous_client_tries_again_as_well(relay, full):
+    relay.alter = once(lambda way, _method, message: b"\x0a\xff\xff" if way == "down" else message)
+
+    async def asked():
+        async with AsyncStorageClient(relay.endpoint, retry=FEW) as client:
+            return await client.get_object("bucket", "wanted-")
+
+    assert asyncio.run(asked()) == b"wanted-"
+
+
+def test_that_something_is_not_there_is_believed_with_its_reason_only(relay, behind):
+    relay.alter = lambda way, _method, message: None if way == "status" else message
+
+    with pytest.raises(DamagedMessageError, match="NOT_FOUND and without the reason"):
+        behind.object_exists("bucket", "missing")
+    with pytest.raises(DamagedMessageError):
+        behind.get_object("bucket", "missing")
+    assert relay.calls == ["HeadObject"] * 3 + ["GetObject"] * 3
+
+    relay.alter = once(relay.alter)
+    assert not behind.object_exists("bucket", "missing")
+
+
+def test_a_reason_counts_only_for_its_own_status(relay, behind):
+    def other(way, _method, message):
+        if way != "status":
+            return message
+        status = pb.Status.FromString(message)
+        status.code = grpc.StatusCode.PERMISSION_DENIED.value[0]
+        return status.SerializeToString()
+
+    relay.alter = other
+    with pytest.raises(DamagedMessageError, match="that of another status"):
+        behind.object_exists("bucket", "missing")
+
+    relay.alter = once(other)
+    with pytest.raises(ObjectNotFoundError):
+        behind.get_object("bucket", "missing")
+
+
+def test_a_reason_that_cannot_be_read_is_no_reason(relay, behind):
+    relay.alter = lambda way, _method, message: b"\x0a\xff" if way == "status" else message
+
+    with pytest.raises(DamagedMessageError) as caught:
+        behind.head_object("bucket", "missing")
+    assert not isinstance(caught.value, NotFoundError)
+
+
+def test_a_listing_that_leads_back_ends(relay, behind):
+    endless = {
+        "ListObjects": pb.ListObjectsResponse(next_page_token=write_token("a", "bucket", "", "")),
+        "ListMultipartUploads": pb.ListMultipartUploadsResponse(
+            next_page_token=write_token("a\0b", "uploads", "bucket", "")
+        ),
+    }
+    relay.alter = lambda way, method, message: endless[method].SerializeToString() if way == "down" else message
+    for listing in (lambda: list(behind.iter_objects("bucket")), lambda: behind.list_multipart_uploads("bucket")):
+        with pytest.raises(DamagedMessageError, match="leads back"):
+            listing()
+
+
+def test_parts_that_are_promised_and_do_not_come_end_a_listing(relay, behind):
+    upload_id, _ = upload(behind, "key", b"data")
+    relay.alter = lambda way, _method, message: (
+        pb.ListPartsResponse(is_truncated=True).SerializeToString() if way == "down" else message
+    )
+
+    with pytest.raises(DamagedMessageError):
+        behind.list_parts("bucket", "key", upload_id)
