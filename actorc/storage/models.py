@@ -161,6 +161,9 @@ class ListQuery:
     """List only names strictly greater: a key, or a common prefix, which skips everything beneath it."""
     limit: int = 1000
     """Objects and common prefixes together."""
+    within: str = ""
+    """Go through keys only that begin with this, which begins with `prefix`, and roll them up behind `prefix` all the
+    same; empty: through all that begin with `prefix`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +173,7 @@ class ObjectPage:
     objects: tuple[ObjectInfo, ...] = ()
     common_prefixes: tuple[str, ...] = ()
     next_after: str = ""
-    """Where the next page continues (`ListQuery.after`); empty on the last page."""
+    """Where the next page continues (`ListQuery.after`): the last name of this one; empty on the last page."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

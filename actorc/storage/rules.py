@@ -22,6 +22,12 @@ MAX_KEY_CHARACTERS: Final = 1024
 MAX_METADATA_BYTES: Final = 8 * KiB
 MAX_PAGE: Final = 1000
 """Names in one page of a listing."""
+MAX_PAGE_BYTES: Final = 3 * MiB
+"""Of a page of a listing: gRPC receives 4 MiB by default, and a page holds at least one name."""
+MAX_BATCH: Final = 1000
+"""Keys in one batch delete, as in S3."""
+MAX_BATCH_BYTES: Final = 4 * MAX_KEY_CHARACTERS * MAX_BATCH
+"""Of the keys in one batch delete: what the longest keys take in UTF-8."""
 BLOCK_SIZE: Final = MiB
 """Bytes covered by one stored checksum."""
 MAX_CHUNK_SIZE: Final = MiB
@@ -37,8 +43,6 @@ PARALLEL_FROM: Final = 64 * MiB
 """Objects of at least this many bytes are moved in parts, in parallel, and go on after a killed process."""
 MAX_PARTS: Final = 10_000
 """Parts of one multipart upload, as in S3."""
-MAX_BATCH: Final = 1000
-"""Keys in one batch delete, as in S3."""
 MAX_TTL: Final = 100 * 365 * 24 * 3600
 """Seconds."""
 MAX_OBJECT_SIZE: Final = 5 << 40

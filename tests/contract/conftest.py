@@ -147,10 +147,10 @@ class StoreFace:
         self._store.delete_bucket(bucket)
 
     def list_buckets(self):
-        return [_results.bucket_result(info) for info in self._store.buckets()]
+        return [_results.bucket_result(info) for info in self._store.bucket_page()[0]]
 
     def bucket_exists(self, bucket):
-        return any(info.name == bucket for info in self._store.buckets())
+        return any(info.name == bucket for info in self._store.bucket_page()[0])
 
     def server_info(self):
         return _results.server_info_result(self._store.server_info())

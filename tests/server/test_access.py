@@ -114,7 +114,7 @@ def test_methods_of_the_caller_are_those_of_the_rules(as_):
     assert (info, info, b"abc") == (store.head("bucket-3", "key"), read, data)
     assert store.delete("bucket-3", "key")
     store.delete_bucket("bucket-3")
-    assert [info.name for info in store.buckets()] == ["bucket-1", "bucket-2"]
+    assert [info.name for info in store.bucket_page()[0]] == ["bucket-1", "bucket-2"]
 
 
 OUTSIDE = {
@@ -202,7 +202,7 @@ def test_admins_of_some_buckets_make_those(as_):
 def test_only_buckets_in_which_anything_is_allowed_are_seen(as_):
     store = as_("read:bucket-2/a/")
 
-    assert [info.name for info in store.buckets()] == ["bucket-2"]
+    assert [info.name for info in store.bucket_page()[0]] == ["bucket-2"]
     assert store.head_bucket("bucket-2").name == "bucket-2"
     for hidden in ("bucket-1", "no-bucket"):
         with pytest.raises(PermissionError):
@@ -235,7 +235,7 @@ def test_a_listing_goes_on_behind_what_is_hidden(as_):
         pages, token = pages + 1, page.next_after
 
     assert found == ["a/1", "a/2", "top"]
-    assert pages == len(KEYS)
+    assert pages == len(found)
 
 
 def test_a_listing_goes_straight_to_the_one_part_that_may_be_listed(as_):
@@ -288,4 +288,4 @@ def test_buckets_make_themselves_only_for_those_who_may_make_them(write):
         write(GuardedStore(store, principal("read,write:*")))
 
     write(GuardedStore(store, principal("read,write,admin:*")))
-    assert [info.name for info in store.buckets()] == ["new-bucket", "old-bucket"]
+    assert [info.name for info in store.bucket_page()[0]] == ["new-bucket", "old-bucket"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -102,6 +102,15 @@ NOBODY: Final = Principal()
 """Who a caller is before it is known better."""
 
 
-def overlap(prefix: str, allowed: Iterable[str]) -> bool:
-    """Return whether a key that begins with `prefix` can begin with one of the allowed prefixes."""
-    return any(prefix.startswith(each) or each.startswith(prefix) for each in allowed)
+def visible(prefix: str, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Return what those keys begin with that begin with `prefix` and with one of `allowed`.
+
+    They are in byte order, and no key begins with two of them.
+    """
+    if prefix.startswith(tuple(allowed)):
+        return (prefix,)
+    ranges: list[str] = []
+    for each in sorted({each for each in allowed if each.startswith(prefix)}, key=str.encode):
+        if not ranges or not each.startswith(ranges[-1]):
+            ranges.append(each)
+    return tuple(ranges)

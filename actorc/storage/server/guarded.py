@@ -5,9 +5,7 @@ A method that is not named here cannot be called by anybody, so a forgotten one 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import update_wrapper
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
@@ -23,7 +21,7 @@ from actorc.storage.models import (
     UploadInfo,
 )
 
-from .access import Principal, overlap
+from .access import Principal, visible
 from .engines.base import CopySource
 from .multipart import MultipartUploads
 from .store import ObjectStore
@@ -85,12 +83,9 @@ class GuardedUploads(_Guarded[MultipartUploads]):
     def page(
         self, bucket: str, *, prefix: str = "", page_size: int = 0, page_token: str = ""
     ) -> tuple[Sequence[UploadInfo], str]:
-        """Return one page of those uploads that the caller may write to; it may be shorter than there are more."""
-        allowed = _visible(self._principal, "write", bucket, prefix)
-        uploads, token = self._strict.page(
-            bucket, prefix=_narrowed(prefix, allowed), page_size=page_size, page_token=page_token
-        )
-        return [each for each in uploads if each.key.startswith(allowed)], token
+        """Return one page of those uploads that the caller may write to."""
+        ranges = _visible(self._principal, "write", bucket, prefix)
+        return self._strict.page(bucket, prefix=prefix, page_size=page_size, page_token=page_token, within=ranges)
 
 
 class GuardedStore(_Guarded[ObjectStore]):
@@ -128,33 +123,25 @@ class GuardedStore(_Guarded[ObjectStore]):
             raise self._principal.refusal("list", bucket)
         return self._full.head_bucket(bucket)
 
-    def buckets(self) -> list[BucketInfo]:
-        """Return the buckets in which the caller may do anything, in order of name."""
-        return [info for info in self._full.buckets() if self._principal.knows(info.name)]
+    def bucket_page(self, *, page_size: int = 0, page_token: str = "") -> tuple[list[BucketInfo], str]:
+        """Return one page of the buckets in which the caller may do anything, in order of name."""
+        return self._full.bucket_page(page_size=page_size, page_token=page_token, is_shown=self._principal.knows)
 
     def page(
         self, bucket: str, *, prefix: str = "", delimiter: str = "", page_size: int = 0, page_token: str = ""
     ) -> ObjectPage:
-        """Return those names of one page that the caller may list.
-
-        A common prefix is left out if nothing beneath it can be listed. A page may be empty though others follow.
+        """Return one page of what a bucket would list that held only the keys which the caller may list.
 
         Raises:
             PermissionError: Nothing that begins with `prefix` can be listed.
         """
-        allowed = _visible(self._principal, "list", bucket, prefix)
-        page = self._full.page(
+        return self._full.page(
             bucket,
-            prefix=prefix if delimiter else _narrowed(prefix, allowed),
+            prefix=prefix,
             delimiter=delimiter,
             page_size=page_size,
             page_token=page_token,
-        )
-        objects = tuple(info for info in page.objects if info.key.startswith(allowed))
-        return replace(
-            page,
-            objects=objects,
-            common_prefixes=tuple(each for each in page.common_prefixes if overlap(each, allowed)),
+            within=_visible(self._principal, "list", bucket, prefix),
         )
 
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
@@ -198,20 +185,12 @@ class GuardedStore(_Guarded[ObjectStore]):
 
 
 def _visible(principal: Principal, action: str, bucket: str, prefix: str) -> tuple[str, ...]:
-    """Return what the keys begin with that a listing below `prefix` may show.
+    """Return what the keys begin with that a listing below `prefix` may show; others are not even looked at.
 
     Raises:
         PermissionError: There can be none.
     """
-    allowed = principal.prefixes(action, bucket)
-    if not overlap(prefix, allowed):
+    ranges = visible(prefix, principal.prefixes(action, bucket))
+    if not ranges:
         raise principal.refusal(action, bucket, prefix)
-    return allowed
-
-
-def _narrowed(prefix: str, allowed: Sequence[str]) -> str:
-    """Return the longest prefix that all visible keys below `prefix` share, so that the others are not gone through."""
-    if prefix.startswith(tuple(allowed)):
-        return prefix
-    below = [each for each in allowed if each.startswith(prefix)]
-    return os.path.commonprefix(below)  # noqa: RUF071 - of texts, character by character, is what is meant
+    return ranges

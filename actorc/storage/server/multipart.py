@@ -13,6 +13,7 @@ from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, 
 from .buckets import WrittenBuckets
 from .checks import GUESSED, check_attributes, check_condition, check_idempotency_key, check_name, page_limit
 from .engines.base import Engine, PartChoice
+from .paging import joined_uploads
 from .tokens import read_token, write_token
 from .upload import Upload, about, check_size
 
@@ -143,9 +144,22 @@ class MultipartUploads:
         return parts[:limit], len(parts) > limit
 
     def page(
-        self, bucket: str, *, prefix: str = "", page_size: int = 0, page_token: str = ""
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        page_size: int = 0,
+        page_token: str = "",
+        within: Sequence[str] = (),
     ) -> tuple[Sequence[UploadInfo], str]:
         """Return one page of uploads under way, and the token of the next page, empty on the last one.
+
+        Args:
+            bucket: Whose uploads to list.
+            prefix: What their keys begin with.
+            page_size: Uploads in the page, at most `MAX_PAGE`; 0: that many.
+            page_token: What came with the page before, of the same listing; empty: the first page.
+            within: What those keys begin with whose uploads are listed, as in `ObjectStore.page`.
 
         Raises:
             InvalidParameterError: The token belongs to another listing.
@@ -155,8 +169,11 @@ class MultipartUploads:
         listed = ("uploads", bucket, prefix)
         key, _, upload_id = read_token(page_token, *listed).rpartition("\0") if page_token else ("", "", "")
         with about(bucket):
-            page = self._engine.list_uploads(
-                bucket, prefix=prefix, after=(key, upload_id) if page_token else None, limit=page_limit(page_size)
+            page = joined_uploads(
+                partial(self._engine.list_uploads, bucket),
+                within or (prefix,),
+                after=(key, upload_id) if page_token else None,
+                limit=page_limit(page_size),
             )
         return page.uploads, write_token("\0".join(page.next_after), *listed) if page.next_after else ""
 

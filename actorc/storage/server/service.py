@@ -17,7 +17,7 @@ from actorc.storage import _wire
 from actorc.storage._frames import READ_CHUNK_FIELD, WRITE_CHUNK_FIELD, decode_chunk, encode_chunk
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
-from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_CHUNK_SIZE
+from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_CHUNK_SIZE, MAX_PAGE_BYTES
 
 from .engines.base import CopySource, PartChoice
 from .guarded import GuardedStore
@@ -64,9 +64,10 @@ class StorageService:
         """Describe a bucket."""
         return pb.HeadBucketResponse(bucket=_wire.bucket_message(self._as(call).head_bucket(request.bucket)))
 
-    def list_buckets(self, _request: pb.ListBucketsRequest, call: Call) -> pb.ListBucketsResponse:
-        """Describe all buckets."""
-        return pb.ListBucketsResponse(buckets=map(_wire.bucket_message, self._as(call).buckets()))
+    def list_buckets(self, request: pb.ListBucketsRequest, call: Call) -> pb.ListBucketsResponse:
+        """Describe one page of buckets."""
+        buckets, token = self._as(call).bucket_page(page_size=request.page_size, page_token=request.page_token)
+        return pb.ListBucketsResponse(buckets=map(_wire.bucket_message, buckets), next_page_token=token)
 
     def put_object(self, request: pb.PutObjectRequest, call: Call) -> pb.PutObjectResponse:
         """Store a small object."""
@@ -162,7 +163,10 @@ class StorageService:
     def delete_objects(self, request: pb.DeleteObjectsRequest, call: Call) -> pb.DeleteObjectsResponse:
         """Remove many objects, each for itself."""
         results = self._as(call).delete_many(request.bucket, request.keys, idempotency_key=request.idempotency_key)
-        return pb.DeleteObjectsResponse(results=map(_wire.delete_message, results))
+        answer = pb.DeleteObjectsResponse(results=map(_wire.delete_message, results))
+        if answer.ByteSize() > MAX_PAGE_BYTES:  # what was done must be told, if not every reason at full length
+            answer = pb.DeleteObjectsResponse(results=map(_wire.brief_delete_message, results))
+        return answer
 
     def copy_object(self, request: pb.CopyObjectRequest, call: Call) -> pb.CopyObjectResponse:
         """Make an object of the bytes of another."""

@@ -7,12 +7,13 @@ authority, whatever a client has checked before. Engines are called with values 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, lru_cache, partial
 from importlib import metadata
 from itertools import chain
+from typing import Final
 
 from actorc.storage import rules
 from actorc.storage.errors import (
@@ -42,8 +43,12 @@ from .checks import GUESSED, check_attributes, check_condition, check_idempotenc
 from .engines.base import CopySource, Engine, ObjectReader
 from .engines.verdicts import Clock, judge, microseconds, utc
 from .multipart import MultipartUploads
+from .paging import fitting, joined_page
 from .tokens import read_token, write_token
 from .upload import Upload, about, check_size
+
+_BUCKETS: Final = "buckets"
+"""What a token of the listing of buckets is bound to."""
 
 
 class ObjectStore:
@@ -110,9 +115,27 @@ class ObjectStore:
         with about(bucket):
             return self._engine.head_bucket(bucket)
 
-    def buckets(self) -> list[BucketInfo]:
-        """Return all buckets in order of name."""
-        return self._engine.buckets()
+    def bucket_page(
+        self, *, page_size: int = 0, page_token: str = "", is_shown: Callable[[str], bool] = lambda _: True
+    ) -> tuple[list[BucketInfo], str]:
+        """Return one page of buckets in order of name, and the token of the next page, empty on the last one.
+
+        Args:
+            page_size: Buckets in the page, at most `MAX_PAGE`; 0: all of them, for clients that know no pages.
+            page_token: What came with the page before; empty: the first page.
+            is_shown: Tells whether the caller may know of the bucket of this name.
+
+        Raises:
+            InvalidParameterError: The token is none of this listing, or all buckets are too many for one message.
+        """
+        after = read_token(page_token, _BUCKETS) if page_token else ""
+        rest = [info for info in self._engine.buckets() if info.name > after and is_shown(info.name)]
+        page = rest[: fitting(rest, page_limit(page_size) if page_size else len(rest))]
+        if not page_size and len(page) < len(rest):
+            raise InvalidParameterError(
+                f"{len(rest)} buckets are too many for one answer; ask for them in pages, with page_size"
+            )
+        return page, write_token(page[-1].name, _BUCKETS) if len(page) < len(rest) else ""
 
     def put(
         self,
@@ -243,9 +266,18 @@ class ObjectStore:
             return self._engine.presigned_location(bucket, key, method, expires)
 
     def page(
-        self, bucket: str, *, prefix: str = "", delimiter: str = "", page_size: int = 0, page_token: str = ""
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str = "",
+        page_size: int = 0,
+        page_token: str = "",
+        within: Sequence[str] = (),
     ) -> ObjectPage:
         """Return one page of names; its `next_after` is the token of the next page.
+
+        A page may be shorter than asked for though others follow, so that it fits into a message.
 
         Args:
             bucket: Whose objects to list.
@@ -253,6 +285,8 @@ class ObjectStore:
             delimiter: Rolls up keys that contain it behind the prefix.
             page_size: Names in the page, at most `MAX_PAGE`; 0: that many.
             page_token: `next_after` of the page before, of the same listing; empty: the first page.
+            within: What those keys begin with that are listed: longer forms of `prefix`, in order, no key beginning
+                with two of them; none: all that begin with `prefix`. Nothing of other keys can be learnt.
 
         Raises:
             InvalidParameterError: The token belongs to another listing.
@@ -265,7 +299,7 @@ class ObjectStore:
         after = read_token(page_token, *listed) if page_token else ""
         with about(bucket):
             query = ListQuery(bucket=bucket, prefix=prefix, delimiter=delimiter, after=after, limit=limit)
-            page = self._engine.page(query)
+            page = joined_page(self._engine.page, query, within or (prefix,))
         return replace(page, next_after=write_token(page.next_after, *listed) if page.next_after else "")
 
     def delete(self, bucket: str, key: str, *, condition: Condition = ANY, idempotency_key: str = "") -> bool:
@@ -291,6 +325,12 @@ class ObjectStore:
         if len(keys) > rules.MAX_BATCH:
             raise InvalidParameterError(
                 f"{len(keys)} keys are too many for one batch; delete at most {rules.MAX_BATCH} at a time", bucket
+            )
+        size = sum(len(key.encode()) for key in keys)
+        if size > rules.MAX_BATCH_BYTES:
+            raise InvalidParameterError(
+                f"keys of {size} bytes are too many for one batch; delete at most {rules.MAX_BATCH_BYTES} at a time",
+                bucket,
             )
         refused = {key: error for key in keys if (error := _key_error(key, bucket))}
         wanted = [key for key in keys if key not in refused]

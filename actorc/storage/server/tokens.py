@@ -1,7 +1,7 @@
 """Page tokens: where a listing continues, bound to what is listed.
 
-A token holds no state of the server, so it survives restarts; it is no secret, and a forged one only starts a listing
-elsewhere in a bucket that the caller may list anyway.
+A token holds no state of the server, so it survives restarts. It is readable, so it names the last thing that was shown
+and nothing else; a forged one only starts a listing elsewhere, among what the caller may list anyway.
 """
 
 from __future__ import annotations

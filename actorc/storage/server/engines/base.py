@@ -370,6 +370,8 @@ class Engine(ABC):
     def page(self, query: ListQuery) -> ObjectPage:
         """Return the first `query.limit` names behind `query.after`, in time proportional to that page.
 
+        `next_after` is the last name of the page, or empty: a name that the page does not show is nobody's to know.
+
         A common prefix is ``prefix`` plus everything up to and including the first `query.delimiter` behind it.
         """
 

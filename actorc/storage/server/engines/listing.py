@@ -22,11 +22,12 @@ class Span:
     def of(cls, query: ListQuery) -> Span:
         """Return the keys that can still be on the page."""
         prefix, delimiter, after = query.prefix.encode(), query.delimiter.encode(), query.after.encode()
-        upper = successor(prefix) if prefix else _BEHIND_ALL
-        whole = cls(prefix, delimiter, prefix, upper)
+        lower = query.within.encode() or prefix
+        upper = successor(lower) if lower else _BEHIND_ALL
+        whole = cls(prefix, delimiter, lower, upper)
         if not after:
             return whole
-        return cls(prefix, delimiter, max(prefix, whole.next_after(after)), upper)
+        return cls(prefix, delimiter, max(lower, whole.next_after(after)), upper)
 
     def common_prefix(self, key: bytes) -> bytes | None:
         """Return what `key` is rolled up into, or None if it stands for itself."""

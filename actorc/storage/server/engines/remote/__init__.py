@@ -53,7 +53,7 @@ from .address import Address
 from .backend import Backend, Found
 from .commits import Commits
 from .judgement import Judgement, examine
-from .listing import listed
+from .listing import Listed, listed
 from .markers import Markers
 from .names import Names
 from .readers import RemoteReader
@@ -261,13 +261,17 @@ class RemoteEngine(Engine):
 
     def page(self, query: ListQuery) -> ObjectPage:
         self._markers.check(query.bucket)
-        found = list(islice(listed(self._backend, self._names, query), query.limit + 1))
-        page = found[: query.limit]
-        keys = [each.name for each in page if not each.is_prefix]
+        names = listed(self._backend, self._names, query)
+        shown: list[ObjectInfo | str] = []
+        # what is no object of ours is passed over, so that the page ends with a name that it shows
+        while len(shown) < query.limit and (some := list(islice(names, query.limit - len(shown)))):
+            shown += [each for each in self._threads.map(partial(self._shown, query.bucket), some) if each]
+        is_full = len(shown) == query.limit and next(names, None) is not None
+        last = shown[-1] if is_full else ""
         return ObjectPage(
-            objects=tuple(info for info in self._threads.map(partial(self._describe, query.bucket), keys) if info),
-            common_prefixes=tuple(each.name for each in page if each.is_prefix),
-            next_after=page[-1].name if len(found) > len(page) else "",
+            objects=tuple(each for each in shown if isinstance(each, ObjectInfo)),
+            common_prefixes=tuple(each for each in shown if isinstance(each, str)),
+            next_after=last.key if isinstance(last, ObjectInfo) else last,
         )
 
     def presigned_location(self, bucket: str, key: str, method: str, expires: float) -> str | None:
@@ -309,7 +313,11 @@ class RemoteEngine(Engine):
                 raise
             return found, None
 
-    def _describe(self, bucket: str, key: str) -> ObjectInfo | None:
+    def _shown(self, bucket: str, listed: Listed) -> ObjectInfo | str | None:
+        """Return what a page shows for a name; None if that is no object of ours, or is gone."""
+        if listed.is_prefix:
+            return listed.name
+        key = listed.name
         present = self._commits.find(bucket, key)
         return present.record.info(bucket, key, present.size) if present and present.record else None
 

@@ -24,11 +24,11 @@ class Listed(NamedTuple):
 
 def listed(backend: Backend, names: Names, query: ListQuery) -> Iterator[Listed]:
     """Yield what a query is about, in order, lazily; it is not limited."""
-    folder = names.folder(query.bucket, query.prefix)
+    folder = names.folder(query.bucket, query.within or query.prefix)
     span = Span.of(query)
     behind = _beginning(names, query, span)
     rolled: bytes | None = None
-    while folder is not None:
+    while folder is not None and span.lower < span.upper:
         passed = 0
         for name in backend.names(folder, behind):
             key = names.key(query.bucket, name.name)
@@ -51,8 +51,9 @@ def listed(backend: Backend, names: Names, query: ListQuery) -> Iterator[Listed]
 
 
 def _beginning(names: Names, query: ListQuery, span: Span) -> str | None:
-    if not query.after or query.after.encode() < span.prefix:
-        return names.behind(query.bucket, before(query.prefix))
+    begin = query.within or query.prefix
+    if not query.after or query.after.encode() < begin.encode():
+        return names.behind(query.bucket, before(begin))
     rolled = span.common_prefix(query.after.encode())
     if rolled is None:
         return names.behind(query.bucket, query.after)
