@@ -16,6 +16,7 @@ from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError
 from actorc.storage.models import PutResult
 from actorc.storage.rules import MAX_INLINE_SIZE, MiB
+from actorc.storage.unsized import refuse_irregular
 
 from .formats.base import Buffer, Encoded
 
@@ -132,8 +133,13 @@ class _Joined(io.RawIOBase):
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Return what changes when a file is written to."""
+    """Return what changes when a file is written to.
+
+    Raises:
+        InvalidParameterError: It is no regular file, which may never come to an end.
+    """
     status = path.stat()
+    refuse_irregular(status, path)
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 from actorc.storage.rules import MiB
+from actorc.storage.unsized import content_of_unsized
 
 from . import settings, signing
 from .bodies import EncodedBody, FileBody
@@ -149,6 +150,9 @@ def _path(path: Path, policy: Policy, requested: str | None, name: str | None) -
     if path.is_dir():
         return _folder(path, policy, requested, name)
     form = _declared(requested)
+    content = content_of_unsized(path)
+    if content is not None:
+        return _raw(iter((content,)), form, policy, name)
     size = path.stat().st_size
     if policy.is_inline(size):
         return inline_ref(form.id, path.read_bytes(), filename=name)

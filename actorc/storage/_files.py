@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from .errors import IntegrityError, InvalidParameterError
+from .unsized import content_of_unsized, refuse_irregular
 
 
 def checked_path(file_path: str | os.PathLike[str]) -> Path:
@@ -30,6 +30,8 @@ def checked_path(file_path: str | os.PathLike[str]) -> Path:
 class SteadyFile:
     """A regular file, open for reading, that must not change while it is read.
 
+    Of one that does not have the stated size, as in ``/proc``, what it held when it was opened is read.
+
     Args:
         path: The file.
 
@@ -39,9 +41,9 @@ class SteadyFile:
     """
 
     def __init__(self, path: Path) -> None:
-        _refuse_irregular(path.stat(), path)
+        content = content_of_unsized(path)
         self._path = path
-        self.file = path.open("rb", buffering=0)
+        self.file: IO[bytes] = path.open("rb", buffering=0) if content is None else _copy(content)
         self._before = self._state()
 
     @property
@@ -72,11 +74,13 @@ class SteadyFile:
         self.file.close()
 
 
-def _refuse_irregular(status: os.stat_result, path: Path) -> None:
-    if stat.S_ISDIR(status.st_mode):
-        raise InvalidParameterError(f"{path} is a directory; name a file")
-    if not stat.S_ISREG(status.st_mode):
-        raise InvalidParameterError(f"{path} is no regular file; use upload_from_stream or download_to_stream")
+def _copy(content: bytes) -> IO[bytes]:
+    from tempfile import TemporaryFile  # noqa: PLC0415  # few processes send such a file
+
+    file = TemporaryFile(buffering=0)  # noqa: SIM115  # it is closed with the source that it is part of
+    file.write(content)
+    file.seek(0)
+    return file
 
 
 def check_target(path: Path, overwrite: bool) -> None:
@@ -90,7 +94,7 @@ def check_target(path: Path, overwrite: bool) -> None:
         status = path.stat()
     except FileNotFoundError:
         return
-    _refuse_irregular(status, path)
+    refuse_irregular(status, path)
     if not overwrite:
         raise _exists(path)
 
