@@ -47,7 +47,8 @@ class Rounds:
         timeout: Seconds for all attempts together; None for no limit.
         reached: Whether a server was ever reached.
         may_repeat: Whether the call can be made again at all.
-        correct: Told of a refusal for the clock; whether signing again, by the server's time, may help. Asked once.
+        correct: Told of a refusal and the id of the call; whether signing again, by the server's time, may help.
+            Asked once.
 
     Raises:
         InvalidParameterError: `timeout` is not above 0.
@@ -62,7 +63,7 @@ class Rounds:
         *,
         reached: Callable[[], bool],
         may_repeat: Callable[[], bool],
-        correct: Callable[[StorageError], bool] = lambda _: False,
+        correct: Callable[[StorageError, str], bool] = lambda _error, _request_id: False,
     ) -> None:
         if timeout is not None and not timeout > 0:
             raise InvalidParameterError(f"timeout is a number of seconds above 0, not {timeout!r}")
@@ -113,7 +114,7 @@ class Rounds:
         """Return whether the next attempt may be made at once, because it will be signed with another time."""
         if self._corrected or not self._may_repeat():
             return False
-        self._corrected = self._correct(error)
+        self._corrected = self._correct(error, self._request_id)
         return self._corrected
 
     def _left_for_another(self, endpoint: str, error: StorageError) -> bool:

@@ -8,7 +8,6 @@ download.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 import grpc
@@ -21,7 +20,7 @@ from ._endpoints import Endpoints
 from ._idle import IdleWatch
 from ._retry import RetryPolicy
 from ._rounds import Rounds
-from ._signer import Signer
+from ._signer import CallSigner, Signer
 from ._upload import WriteCall
 from .config import ClientOptions
 from .errors import DeadlineExceededError
@@ -94,11 +93,12 @@ class Rpc:
             timeout: Seconds for all attempts together.
         """
         body = request.SerializeToString()
-        rounds = self._rounds(self._options.timeout if timeout is None else timeout)
+        proof = CallSigner(self._signer, _path(method))
+        rounds = self._rounds(proof, self._options.timeout if timeout is None else timeout)
         while True:
             with rounds.attempt() as attempt, self._channels[attempt.endpoint].one() as channel:
                 call: Any = channel.unary_unary(_path(method))
-                reply = _reply(call, body, attempt.left, attempt.metadata + self._proof(method, body))
+                reply = _reply(call, body, attempt.left, attempt.metadata + proof.sign(body))
                 self._reached = True
                 with _wire.damaged_answers():
                     return judge(_wire.parsed(answer, reply))
@@ -111,12 +111,13 @@ class Rpc:
             receiver: Makes the requests and judges the messages.
             timeout: Seconds for everything, the caller's own time between pieces included; None for no limit.
         """
-        rounds = self._rounds(timeout)
+        proof = CallSigner(self._signer, _path(method))
+        rounds = self._rounds(proof, timeout)
         while True:
             with rounds.attempt() as attempt, self._channels[attempt.endpoint].one(streams=True) as channel:
                 stream: Any = channel.unary_stream(_path(method))
                 body = receiver.request()
-                call = stream(body, timeout=attempt.left, metadata=attempt.metadata + self._proof(method, body))
+                call = stream(body, timeout=attempt.left, metadata=attempt.metadata + proof.sign(body))
                 for message in self._messages(call):
                     with _wire.damaged_answers():
                         payload = receiver.accept(message)
@@ -134,19 +135,21 @@ class Rpc:
             sender: Sends, and returns the answer.
             timeout: Seconds for everything; None for no limit.
         """
-        rounds = self._rounds(timeout, may_repeat=lambda: sender.replayable)
+        proof = CallSigner(self._signer, _path(method))
+        rounds = self._rounds(proof, timeout, may_repeat=lambda: sender.replayable)
         while True:
             with rounds.attempt() as attempt, self._channels[attempt.endpoint].one(streams=True) as channel:
                 stream: Any = channel.stream_stream(_path(method))
-                prove = partial(self._proof, method)
                 idle_timeout = self._options.idle_timeout
-                writing = WriteCall(stream, attempt.metadata, prove, attempt.left, idle_timeout)
+                writing = WriteCall(stream, attempt.metadata, proof.sign, attempt.left, idle_timeout)
                 with writing as call, _cancel.running(call.cancel):
                     reply = sender.send(call)
                 self._reached = True
                 return reply
 
-    def _rounds(self, timeout: float | None, may_repeat: Callable[[], bool] = lambda: True) -> Rounds:
+    def _rounds(
+        self, proof: CallSigner, timeout: float | None, may_repeat: Callable[[], bool] = lambda: True
+    ) -> Rounds:
         return Rounds(
             self._options,
             self._endpoints,
@@ -154,12 +157,8 @@ class Rpc:
             timeout,
             reached=lambda: self._reached,
             may_repeat=may_repeat,
-            correct=self._signer.correct if self._signer else lambda _: False,
+            correct=proof.correct,
         )
-
-    def _proof(self, method: str, body: bytes) -> Metadata:
-        """Return the metadata that proves who sends `body` first; nothing without keys."""
-        return self._signer.sign(_path(method), body) if self._signer else ()
 
     def _messages(self, call: Any) -> Iterator[bytes]:
         limit = self._options.idle_timeout

@@ -248,6 +248,8 @@ def status_message(error: StorageError) -> pb.Status:
     info.metadata["retryable"] = "true" if error.retryable else "false"
     if isinstance(error, ClockSkewError) and error.server_time_us is not None:
         info.metadata["server_time_us"] = str(error.server_time_us)
+        if error.server_time_signature:
+            info.metadata["server_time_signature"] = error.server_time_signature
     message = pb.Status(code=status_code(error).value[0], message=error.message)
     message.details.add(type_url=_ERROR_INFO_URL, value=info.SerializeToString())
     if error.retry_after is not None:
@@ -280,6 +282,7 @@ def error_from_status(message: pb.Status) -> StorageError:
     server_time = facts.get("server_time_us", "")
     if isinstance(error, ClockSkewError) and server_time.isdecimal() and len(server_time) <= _MAX_TIME_DIGITS:
         error.server_time_us = int(server_time)
+        error.server_time_signature = facts.get("server_time_signature", "")
     return error
 
 

@@ -142,9 +142,11 @@ class ClockSkewError(UnauthenticatedError, reason="CLOCK_SKEW", code="ClockSkew"
 
     Attributes:
         server_time_us: Microseconds since 1970-01-01 UTC by the server's clock, if it told.
+        server_time_signature: Proves that a server that knows the caller's key told it; empty if it did not prove that.
     """
 
     server_time_us: int | None = None
+    server_time_signature: str = ""
 
 
 class NetworkError(_NamedError, reason="NETWORK", status="UNAVAILABLE", code="NetworkError", retryable=True):

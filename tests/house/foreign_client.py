@@ -1,15 +1,21 @@
 """A client that knows nothing but the .proto: it imports what plain protoc made of it, and nothing of ours.
 
-Usage: foreign_client.py FOLDER ADDRESS, where FOLDER holds the generated modules.
+Usage: foreign_client.py FOLDER ADDRESS [ACCESS_KEY SECRET_KEY HASHED], where FOLDER holds the generated modules. With
+keys, calls are signed as the .proto says, and with a HASHED of 1 they carry the hash that it makes optional.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import itertools
 import sys
+import time
+from typing import NamedTuple
 
 import grpc
 
-FOLDER, ADDRESS = sys.argv[1:]
+FOLDER, ADDRESS, *KEYS = sys.argv[1:]
 sys.path.insert(0, FOLDER)
 
 from ignis.storage.v1 import storage_pb2 as pb  # noqa: E402
@@ -28,6 +34,41 @@ def crc32c(data):
     for byte in data:
         crc = crc >> 8 ^ TABLE[(crc ^ byte) & 0xFF]
     return crc ^ 0xFFFFFFFF
+
+
+class Details(NamedTuple):
+    method: str
+    timeout: float | None
+    metadata: list
+    credentials: None = None
+    wait_for_ready: None = None
+    compression: None = None
+
+
+class Signing(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor, grpc.StreamStreamClientInterceptor):
+    """Signs every call."""
+
+    def __init__(self, access_key, secret_key, hashed):
+        self.access_key = access_key
+        self.key = hmac.digest(secret_key.encode(), b"actorc-storage-v1", "sha256")
+        self.hashed = hashed == "1"
+
+    def signed(self, details, message):
+        date, digest = str(int(time.time() * 1000)), hashlib.sha256(message.SerializeToString()).hexdigest()
+        text = f"acs1-call\n{details.method}\n{date}\n{digest}"
+        signature = hmac.digest(self.key, text.encode(), "sha256").hex()
+        metadata = [("x-acs-key", self.access_key), ("x-acs-date", date), ("x-acs-sig", signature)]
+        metadata += [("x-acs-hash", digest)] if self.hashed else []
+        return Details(details.method, details.timeout, metadata)
+
+    def intercept_unary_unary(self, continuation, details, request):
+        return continuation(self.signed(details, request), request)
+
+    intercept_unary_stream = intercept_unary_unary
+
+    def intercept_stream_stream(self, continuation, details, requests):
+        first = next(requests)
+        return continuation(self.signed(details, first), itertools.chain((first,), requests))
 
 
 def write(storage, data, chunk_size, **opening):
@@ -54,7 +95,7 @@ def read(storage, key, *ranges):
 def main():
     small, large = b"small", bytes(range(256)) * 1500
     with grpc.insecure_channel(ADDRESS) as channel:
-        storage = rpc.StorageServiceStub(channel)
+        storage = rpc.StorageServiceStub(grpc.intercept_channel(channel, Signing(*KEYS)) if KEYS else channel)
         storage.CreateBucket(pb.CreateBucketRequest(bucket="bucket", idempotency_key="make"))
 
         put = storage.PutObject(pb.PutObjectRequest(bucket="bucket", key="a", data=small, crc32c=crc32c(small)))

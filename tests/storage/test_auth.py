@@ -28,9 +28,12 @@ def test_a_signature_is_what_the_documented_recipe_gives():
     key = hmac.new(b"planted-secret", b"actorc-storage-v1", "sha256").digest()
     expected = hmac.new(key, text.encode(), "sha256").hexdigest()
 
-    assert (("x-acs-key", "AKNAME"), ("x-acs-date", str(NOW)), ("x-acs-sig", expected)) == _auth.sign_request(
-        KEY, "AKNAME", METHOD, b"body", NOW
-    )
+    assert dict(_auth.sign_request(KEY, "AKNAME", METHOD, b"body", NOW)) == {
+        "x-acs-key": "AKNAME",
+        "x-acs-date": str(NOW),
+        "x-acs-sig": expected,
+        "x-acs-hash": hashlib.sha256(b"body").hexdigest(),
+    }
 
 
 def test_a_signature_never_changes_from_version_to_version():
@@ -40,7 +43,8 @@ def test_a_signature_never_changes_from_version_to_version():
 
 
 def test_what_was_signed_is_verified():
-    assert _auth.verify_request(KEY, claim(), METHOD, b"body")
+    assert _auth.verify_request(KEY, claim(), METHOD, _auth.body_hash(b"body"))
+    assert _auth.verify_request(KEY, claim(), METHOD, claim().body_hash)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,19 @@ def test_what_was_signed_is_verified():
     ],
 )
 def test_a_signature_is_for_one_key_time_method_and_body(key, changes, method, body):
-    assert not _auth.verify_request(key, claim(**changes), method, body)
+    assert not _auth.verify_request(key, claim(**changes), method, _auth.body_hash(body))
+
+
+@pytest.mark.parametrize("digest", ["", "x", "a\nb", "0" * 64, _auth.body_hash(b"body").upper()])
+def test_a_signature_is_for_one_hash_as_it_is_documented(digest):
+    assert not _auth.verify_request(KEY, claim(), METHOD, digest)
+
+
+def test_a_call_need_not_carry_the_hash_of_its_message():
+    metadata = dict(_auth.sign_request(KEY, "AKNAME", METHOD, b"body", NOW))
+    del metadata["x-acs-hash"]
+
+    assert _auth.read_claim(metadata).body_hash == ""
 
 
 def test_a_signature_for_one_purpose_proves_nothing_for_another():
@@ -88,31 +104,81 @@ def test_what_is_no_time_is_never_timely(date):
     assert not _auth.is_timely(claim(**{"x-acs-date": date}), NOW)
 
 
-def skewed(server_time_us):
+DAY = 24 * 60 * 60 * 1000
+REQUEST = "request-1"
+
+
+def skewed(server_time_ms, *, key=KEY, method=METHOD, request_id=REQUEST, date_ms=NOW, signed_us=None):
+    """Return the refusal of a server that has `key` and answers a call like this."""
     error = ClockSkewError("too far")
-    error.server_time_us = server_time_us
+    error.server_time_us = server_time_ms * 1000
+    error.server_time_signature = _auth.sign_clock(key, method, request_id, date_ms, signed_us or error.server_time_us)
     return error
 
 
-def test_a_signer_takes_over_the_clock_of_the_server_and_warns_once(caplog):
-    signer = Signer("AKNAME", SECRET, clock=lambda: NOW / 1000)
+@pytest.fixture
+def signer():
+    return Signer("AKNAME", SECRET, clock=lambda: NOW / 1000)
 
+
+def signed_at(signer):
+    metadata, date_ms = signer.sign(METHOD, b"body")
+    assert str(date_ms) == dict(metadata)["x-acs-date"]
+    return date_ms
+
+
+@pytest.mark.parametrize("ahead_ms", [3_600_000, -3_600_000, DAY, -DAY])
+def test_a_signer_takes_over_the_clock_of_the_server_and_warns_once(signer, caplog, ahead_ms):
     with caplog.at_level(logging.WARNING):
-        corrected = [signer.correct(skewed((NOW + 3_600_000) * 1000)) for _ in range(2)]
+        corrected = [signer.correct(skewed(NOW + ahead_ms), METHOD, REQUEST, NOW) for _ in range(2)]
 
     assert corrected == [True, True]
-    assert [record.getMessage() for record in caplog.records] == [
-        "this machine's clock is -3600 s off that of the storage server, whose time is used from now on; set it"
-    ]
-    assert str(NOW + 3_600_000) == dict(signer.sign(METHOD, b"body"))["x-acs-date"]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"this machine's clock is {ahead_ms / -1000:g} s off that of the storage server, whose time")
+    assert signed_at(signer) == NOW + ahead_ms
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"key": _auth.derived_key("another")},
+        {"method": METHOD.replace("Put", "Delete")},
+        {"request_id": "request-2"},
+        {"date_ms": NOW - 1},
+        {"signed_us": 1},
+    ],
+)
+def test_a_clock_is_believed_only_if_the_key_says_so_for_this_very_call(signer, forged):
+    error = skewed(NOW + 3_600_000, **forged)
+
+    assert not signer.correct(error, METHOD, REQUEST, NOW)
+    assert signed_at(signer) == NOW
+    assert "this machine's clock is 3600 s behind what the server says; that was not believed" in error.message
+
+
+@pytest.mark.parametrize("signature", ["", "0" * 64, "é"])
+def test_a_clock_without_a_signature_is_not_believed(signer, signature):
+    error = skewed(NOW - 3_600_000)
+    error.server_time_signature = signature
+
+    assert not signer.correct(error, METHOD, REQUEST, NOW)
+    assert signed_at(signer) == NOW
+    assert "3600 s ahead of what the server says" in error.message
+
+
+@pytest.mark.parametrize("ahead_ms", [DAY + 3_600_000, -DAY - 3_600_000])
+def test_a_clock_is_corrected_by_a_day_at_most(signer, ahead_ms):
+    error = skewed(NOW + ahead_ms)
+
+    assert not signer.correct(error, METHOD, REQUEST, NOW)
+    assert signed_at(signer) == NOW
+    assert "more than a day is not corrected" in error.message
 
 
 @pytest.mark.parametrize("error", [UnauthenticatedError("wrong"), ClockSkewError("too far"), OSError()])
-def test_other_refusals_correct_nothing(error):
-    signer = Signer("AKNAME", SECRET, clock=lambda: NOW / 1000)
-
-    assert not signer.correct(error)
-    assert str(NOW) == dict(signer.sign(METHOD, b"body"))["x-acs-date"]
+def test_other_refusals_correct_nothing(signer, error):
+    assert not signer.correct(error, METHOD, REQUEST, NOW)
+    assert signed_at(signer) == NOW
 
 
 def test_a_signer_does_not_keep_the_secret():

@@ -7,10 +7,11 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from actorc.storage._auth import Claim, is_timely, read_claim, verify_request
+from actorc.storage._auth import Claim, body_hash, is_timely, read_claim, sign_clock, verify_request
 from actorc.storage.errors import ClockSkewError, InvalidParameterError, StorageError, UnauthenticatedError
 
 from .access import ANYBODY, Principal
@@ -25,6 +26,9 @@ _WRONG: Final = (
 _UNSIGNED: Final = (
     "this server wants to know who is calling; set STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY, or pass access_key= and "
     "secret_key=, as 'lucas-storage keys add' printed them"
+)
+_NOT_SIGNED: Final = (
+    "the request is not the one that was signed, it was damaged or changed on its way; nothing was done, try again"
 )
 
 
@@ -63,8 +67,16 @@ class Keyring:
 
     def find(self, access_key: str) -> AccessKey | None:
         """Return the key of this id if there is one that is not disabled."""
-        found = (self._current() or {}).get(access_key)
-        return None if found is None or found.disabled else found
+        return _enabled(self._current(), access_key)
+
+    def last_read(self, access_key: str) -> AccessKey | None:
+        """Return the key of this id as the file was when it was last read; asks no disk, and may be late."""
+        return _enabled(self._keys, access_key)
+
+    @property
+    def was_open(self) -> bool:
+        """Whether no keys were configured when that was last looked at; asks no disk, and may be late."""
+        return self._keys is None
 
     def _current(self) -> Mapping[str, AccessKey] | None:
         if self._path and _stamp(self._path) != self._stamp:
@@ -93,8 +105,18 @@ class Keyring:
         return keys
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the headers of a call say of its caller."""
+
+    claim: Claim | None
+    """Whom it says it is from; None on an open server, where nobody is asked."""
+    proved: bool
+    """Whether the headers prove that; else the first message must."""
+
+
 class Authenticator:
-    """Finds out who makes a call.
+    """Finds out who makes a call, in two steps: by its headers, and by its first message.
 
     Args:
         keyring: The keys.
@@ -106,49 +128,83 @@ class Authenticator:
         self._clock = clock
         self._unknown = secrets.token_bytes(32)
 
-    def claim(self, metadata: Mapping[str, str | bytes]) -> Claim | None:
-        """Return whom a call says it is from, before anything is spent on it; None on an open server.
+    def standing(self, metadata: Mapping[str, str | bytes], method: str, request_id: str) -> Standing:
+        """Return what the headers of a call prove, before anything is spent on it.
+
+        A known key is judged by the keys as they were last read, so that whoever calls this waits for no disk;
+        that it was disabled meanwhile is noticed by `principal`. Before a refusal the file is looked at.
+
+        Args:
+            metadata: The headers.
+            method: The full name, ``/package.Service/Method``.
+            request_id: Of the call.
 
         Raises:
-            UnauthenticatedError: It says nothing.
+            UnauthenticatedError: They say nothing, or something wrong.
             ClockSkewError: It was signed too long ago, or too far ahead.
         """
-        if self._keyring.is_open:
-            return None
+        if self._keyring.was_open and self._keyring.is_open:
+            return Standing(None, proved=True)
         claim = read_claim(metadata)
         if claim is None:
             raise UnauthenticatedError(_UNSIGNED)
+        proved = bool(claim.body_hash) and (
+            self._is_signed(claim, method, self._keyring.last_read)
+            or self._is_signed(claim, method, self._keyring.find)
+        )
         now = self._clock()
         if not is_timely(claim, int(now * 1000)):
-            error = ClockSkewError(
-                "the request was signed at a time too far from the server's; set this machine's clock"
-            )
-            error.server_time_us = int(now * 1e6)
-            raise error
-        return claim
+            raise self._skew(claim, method, request_id, int(now * 1e6), proved=proved)
+        if claim.body_hash and not proved:
+            raise UnauthenticatedError(_WRONG)
+        return Standing(claim, proved)
 
-    def principal(self, claim: Claim | None, method: str, body: bytes) -> Principal:
-        """Return who makes the call, proved by its signature.
+    def principal(self, standing: Standing, method: str, body: bytes) -> Principal:
+        """Return who makes the call, proved by the signature over its first message.
 
         An unknown key takes the same work and gets the same answer as a wrong signature.
 
         Args:
-            claim: What `claim` returned.
+            standing: What `standing` returned.
             method: The full name, ``/package.Service/Method``.
             body: The first request message as it came.
 
         Raises:
-            UnauthenticatedError: The key is unknown or disabled, or the signature is not its own.
+            UnauthenticatedError: The key is unknown or disabled, the signature is not its own, or, which is retryable,
+                the message is not the one that was signed: sent again, it may arrive as it is.
         """
+        claim = standing.claim
         if claim is None:
             if self._keyring.is_open:
                 return ANYBODY
             raise UnauthenticatedError(_UNSIGNED)
         known = self._keyring.find(claim.access_key)
-        proved = verify_request(known.key if known else self._unknown, claim, method, body)
+        digest = body_hash(body)
+        proved = standing.proved or verify_request(known.key if known else self._unknown, claim, method, digest)
         if known is None or not proved:
             raise UnauthenticatedError(_WRONG)
+        if standing.proved and digest != claim.body_hash:
+            raise UnauthenticatedError(_NOT_SIGNED, retryable=True)
         return known.principal
+
+    def _is_signed(self, claim: Claim, method: str, find: Callable[[str], AccessKey | None]) -> bool:
+        known = find(claim.access_key)
+        signed = verify_request(known.key if known else self._unknown, claim, method, claim.body_hash)
+        return known is not None and signed
+
+    def _skew(self, claim: Claim, method: str, request_id: str, now_us: int, *, proved: bool) -> ClockSkewError:
+        """Return the refusal of a call for its time, signed if the caller has the key that it named."""
+        error = ClockSkewError("the request was signed at a time too far from the server's; set this machine's clock")
+        error.server_time_us = now_us
+        known = self._keyring.find(claim.access_key) if proved else None
+        if known is not None:
+            error.server_time_signature = sign_clock(known.key, method, request_id, claim.date_ms, now_us)
+        return error
+
+
+def _enabled(keys: Mapping[str, AccessKey] | None, access_key: str) -> AccessKey | None:
+    found = (keys or {}).get(access_key)
+    return None if found is None or found.disabled else found
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -13,6 +12,7 @@ from actorc.storage._tls import read_pem
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import MAX_MESSAGE_SIZE, KiB
 
+from .admission import CallPool
 from .config import DEFAULT_HTTP, Group, ServerOptions, numeric_address
 from .engines import Upkeep, open_engine
 from .engines.base import Engine
@@ -38,7 +38,14 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.keepalive_permit_without_calls", 1),
+    # gRPC's default lets whoever opens a connection and says nothing hold it for two minutes
+    ("grpc.server_handshake_timeout_ms", 10_000),
 )
+
+_STRANGERS: Final = 4
+"""Threads on which it is waited for the first message of those who prove by nothing else who they are."""
+_STRANGERS_WAITING: Final = 64
+"""Calls that may wait for one of them."""
 
 _LAST_WORDS: Final = 1.0
 """Seconds in which the answer to a call that is over must have been sent."""
@@ -55,6 +62,8 @@ class StorageServer:
     Attributes:
         address: Where it listens, ``HOST:PORT``; empty before the start.
         http_endpoint: Where presigned URLs lead; empty before the start, and if they lead nowhere.
+        calls: The threads on which calls run.
+        strangers: Those on which it is waited for the first message of callers whom nothing else can prove.
     """
 
     def __init__(self, options: ServerOptions, *, engine: Engine | None = None, group: Group | None = None) -> None:
@@ -71,25 +80,27 @@ class StorageServer:
         self._gate = Gate()
         self._urls = PresignedUrls(self._keyring, anybodys=None if group is None else group.url_key)
         self._http: HttpPlane | None = None
-        self._threads = ThreadPoolExecutor(options.threads, thread_name_prefix="storage-call")
+        self.calls = CallPool(options.threads, waiting=options.queue, name="storage-call")
+        self.strangers = CallPool(_STRANGERS, waiting=_STRANGERS_WAITING, name="storage-stranger")
         self._grpc = grpc.server(
-            self._threads,
+            self.calls,
             interceptors=[
                 Boundary(
                     Authenticator(self._keyring),
                     self._journal,
                     self._gate,
+                    calls=self.calls,
+                    strangers=self.strangers,
                     max_streams=options.max_streams,
                     idle_timeout=options.idle_timeout,
                 )
             ],
             # else a second server on the same port would share it silently
             options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(group is not None))),
-            maximum_concurrent_rpcs=options.threads + options.queue,
         )
         self._store = ObjectStore(self._engine, auto_create_buckets=options.auto_create_buckets)
         service = StorageService(self._store, self._urls)
-        self._grpc.add_generic_rpc_handlers((storage_handler(service), self._health.handler()))
+        self._grpc.add_generic_rpc_handlers((storage_handler(service), self._health))
 
     def start(self) -> str:
         """Bind and serve; return the address.
@@ -178,7 +189,9 @@ class StorageServer:
             self._http.stop(seconds)
         ended.wait()
         # gRPC forgets a cancelled call before its thread has left the engine
-        self._threads.shutdown()
+        self.strangers.shutdown()
+        self.calls.shutdown()
+        self._health.close()
         self._engine.close()
 
     def __enter__(self) -> Self:

@@ -19,9 +19,9 @@ from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_CHUNK_SIZE, MAX_PAGE_BYTES
 
+from .call import Call
 from .engines.base import CopySource, PartChoice
 from .guarded import GuardedStore
-from .interceptors import Call
 from .presigning import PresignedUrls
 from .store import ObjectStore
 from .upload import Upload
