@@ -37,9 +37,11 @@ def lock(folder: Path) -> None:
         binaries = Path(scratch, "bin")
         _run(str(binaries / "pip"), "install", "--quiet", "--disable-pip-version-check", RESOLVER)
         for name, options in LOCKS.items():
-            # into an empty file: versions in one that is there would be kept, whatever `UNTIL` says
+            # Into an empty file: versions in one that is there would be kept, whatever `UNTIL` says. Wheels only: what
+            # builds a source archive would come without a lock.
             _run(
                 *(str(binaries / "uv"), "pip", "compile", "--quiet", "--no-config", "--universal", "--generate-hashes"),
+                *("--only-binary", ":all:"),
                 *("--python-version", OLDEST, "--exclude-newer", UNTIL, *options),
                 *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make locks"),
                 *("--output-file", f"{scratch}/{name}.txt", "pyproject.toml", "requirements/build.in"),
