@@ -44,7 +44,7 @@ test-lowest: ## Run the tests that meet a dependency with the lowest versions th
 test-newest: ## Run these with the newest versions there are, whatever is locked
 	.ci/versions newest $(PARALLEL)
 
-test-pythons: ## Run a part of the tests on each Python that is stated and found here
+test-pythons: ## Run a part of the tests on every other Python that is stated and found here
 	.ci/versions pythons $(PARALLEL)
 
 setup: $(VENV)/.dev ## Install everything a contributor needs
