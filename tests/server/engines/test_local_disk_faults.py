@@ -13,6 +13,7 @@ from actorc.storage.errors import IntegrityError, ResourceExhaustedError, Storag
 from actorc.storage.models import ByteRange, ObjectAttributes
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server.engines.base import CopySource, PartChoice
+from actorc.storage.server.engines.local.row_checksums import register
 
 WRITES = ("create", "allocate", "write", "truncate", "sync", "sync_directory", "make_directory", "rename", "commit")
 SYNCS = ("sync", "sync_directory", "commit")
@@ -277,6 +278,7 @@ def test_a_lost_file_is_an_error_and_not_a_missing_object(local, put, get, tmp_p
 def test_damaged_inline_bytes_are_an_error(local, put, get, tmp_path, damaged):
     put(local, "key", b"other")
     with sqlite3.connect(tmp_path / "data" / "meta" / "meta.db") as connection:
+        register(connection)
         connection.execute("UPDATE content SET data = ?", (damaged,))
     connection.close()
 

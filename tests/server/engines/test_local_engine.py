@@ -55,7 +55,7 @@ def test_everything_is_in_the_database_file_after_close(open_local, put, files, 
     engine.close()
     engine.close()
 
-    assert files(tmp_path / "data" / "meta") == ["meta.db"]
+    assert files(tmp_path / "data" / "meta") == ["clean", "meta.db", "open.lock"]
     with pytest.raises(StorageError, match="closed"):
         engine.create_bucket("another")
 
@@ -76,16 +76,16 @@ def test_the_layout_is_what_the_documents_say(local, put, tmp_path, files):
 
     assert sorted(path.name for path in root.iterdir()) == ["FORMAT", "LOCK", "blobs", "meta", "staging"]
     assert bytes(LARGE) == (root / "blobs" / blob[:2] / blob[2:4] / blob).read_bytes()[:LARGE]
-    assert json.loads((root / "FORMAT").read_text())["format"] == 1
+    assert json.loads((root / "FORMAT").read_text())["format"] == 2
 
 
 def test_an_unknown_format_is_refused(open_local, local, tmp_path):
     local.close()
     label = tmp_path / "data" / "FORMAT"
     label.chmod(0o600)
-    label.write_text('{"format": 2, "store": "x"}')
+    label.write_text('{"format": 3, "store": "x"}')
 
-    with pytest.raises(StorageError, match="data format 2"):
+    with pytest.raises(StorageError, match="data format 3"):
         open_local()
 
     label.write_text("{}")
@@ -272,7 +272,7 @@ def test_an_interrupt_behind_the_commit_keeps_the_object(open_local, disk, put, 
 
 
 def test_the_log_of_the_database_is_carried_over_now_and_then(open_local, disk, put, monkeypatch):
-    monkeypatch.setattr("actorc.storage.server.engines.local.commits._CHECKPOINT_ROWS", 20)
+    monkeypatch.setattr("actorc.storage.server.engines.local.commits._CHECKPOINT_ROWS", 40)
 
     class Counting(type(disk)):
         modes = ()

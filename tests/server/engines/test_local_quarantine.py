@@ -6,7 +6,6 @@ import errno
 import os
 import random
 import shutil
-import sqlite3
 from contextlib import suppress
 
 import pytest
@@ -15,6 +14,7 @@ from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import ObjectAttributes
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server.engines.base import CopySource
+from actorc.storage.server.engines.local.schema import connect
 
 DAY = 24 * 60 * 60
 LARGE = 40 * KiB
@@ -31,7 +31,7 @@ def put_away(tmp_path):
 
 def forget(tmp_path, key):
     """Let the index lose an object without a word of it, as a damaged one may."""
-    with sqlite3.connect(tmp_path / "data" / "meta" / "meta.db") as connection:
+    with connect(tmp_path / "data" / "meta" / "meta.db") as connection:
         where = "(SELECT content_id FROM object WHERE key = ?)"
         connection.execute(f"DELETE FROM content WHERE id = {where}", (key.encode(),))
         connection.execute("DELETE FROM object WHERE key = ?", (key.encode(),))
@@ -94,7 +94,7 @@ def test_quarantine_is_not_emptied_while_the_index_contradicts_itself(local, put
     put(local, "other", bytes(LARGE))
     forget(tmp_path, "key")
     local.sweep()
-    with sqlite3.connect(tmp_path / "data" / "meta" / "meta.db") as connection:
+    with connect(tmp_path / "data" / "meta" / "meta.db") as connection:
         connection.execute("DELETE FROM content")
     connection.close()
     clock.now += 30 * DAY
@@ -173,7 +173,7 @@ def test_an_engine_that_may_not_write_reads_what_is_in_quarantine_where_it_is(op
 def test_a_row_of_garbage_that_names_a_blob_in_use_removes_nothing(local, put, get, tmp_path):
     put(local, "key", bytes(LARGE))
     (blob,) = blobs(tmp_path)
-    with sqlite3.connect(tmp_path / "data" / "meta" / "meta.db") as connection:
+    with connect(tmp_path / "data" / "meta" / "meta.db") as connection:
         connection.execute("INSERT INTO garbage VALUES (?, ?)", (blob.name, ORPHAN))
         connection.execute("INSERT INTO garbage VALUES (?, ?)", (blob.name, blob.name))
     connection.close()
@@ -244,7 +244,7 @@ def test_fsck_finds_a_blob_that_says_it_is_another_object(local, put, tmp_path):
     put(local, "one", bytes(LARGE))
     local.copy(CopySource(bucket="bucket", key="one"), "bucket", "copy")
     assert local.fsck() == []
-    with sqlite3.connect(tmp_path / "data" / "meta" / "meta.db") as connection:
+    with connect(tmp_path / "data" / "meta" / "meta.db") as connection:
         connection.execute("UPDATE object SET key = ? WHERE key = ?", (b"onf", b"one"))
     connection.close()
 

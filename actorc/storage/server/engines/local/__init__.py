@@ -40,7 +40,8 @@ from actorc.storage.server.engines.verdicts import UPLOAD_TTL, Clock
 from .blobs import Blobs, HeldBlobs
 from .directory import DataDirectory
 from .faults import Health, explained
-from .fsck import Finding, contradictions, fsck
+from .fsck import contradictions, fsck
+from .fsck_index import Finding, inspect
 from .fsops import FsOps
 from .index import Index
 from .leadership import Leadership
@@ -52,7 +53,7 @@ from .scrub import Progress, Scrubber
 from .streams import INLINE_MAX, LocalObjectWriter, LocalPartWriter, LocalReader
 from .sweep import Sweeper
 
-__all__ = ["INLINE_MAX", "Finding", "FsOps", "LocalEngine", "Retention"]
+__all__ = ["INLINE_MAX", "Finding", "FsOps", "LocalEngine", "Retention", "inspect"]
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ class LocalEngine(Engine):
         quarantine_days: How long blobs that the index does not know are kept at least.
         group: What `share` returned in a process that this one inherited it from; the engine's from now on.
         sweep_interval: Seconds between sweeps in a thread of the engine's own; None sweeps only when asked to.
-        repairing: Open it however many blobs the index does not know, for `fsck` and what mends that.
+        repairing: Open it however many blobs the index does not know, and if it is an older copy, for `fsck` and what
+            mends that.
 
     Raises:
         StorageError: The directory is in use, holds something else, or cannot be written.
@@ -105,7 +107,6 @@ class LocalEngine(Engine):
             undo.callback(self._directory.close)
             quarantine = Quarantine(self._directory.root / "quarantine", self._fsops, clock)
             self._blobs = Blobs(self._directory.blobs, self._directory.staging, quarantine, self._fsops, self._health)
-            was_clean = not self._directory.database.with_name("meta.db-wal").exists()
             self._index = Index(
                 self._directory.database,
                 self._directory.store_id,
@@ -114,10 +115,12 @@ class LocalEngine(Engine):
                 clock=clock,
                 kept=retention,
                 upload_ttl=upload_ttl,
+                repairing=repairing,
             )
+            undo.callback(self._index.close)
+            self._directory.relabel()
             self._orphans = Orphans(self._index, self._blobs)
-            if group is None and not (was_clean or repairing):
-                undo.callback(self._index.close)
+            if group is None and self._index.verified and not repairing:
                 self._put_leftovers_away()
             undo.pop_all()
         self._leadership = Leadership(self._directory.jobs, self._health)

@@ -16,11 +16,12 @@ from actorc.storage.errors import StorageError
 
 from .faults import Health, explain, is_busy, is_full
 from .fsops import FsOps
+from .row_checksums import is_refusal, refused
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], T]
 
-_CHECKPOINT_ROWS = 4000  # changed rows between checkpoints, some 10-30 MB of log
+_CHECKPOINT_ROWS = 8000  # changed rows between checkpoints, those of the tally included; some 10-30 MB of log
 
 
 class Commits:
@@ -78,14 +79,21 @@ class Commits:
             self._lead(batch)
         return job.outcome()
 
-    def close(self) -> None:
-        """Let what waits finish, accept nothing more, and leave everything in the database file itself."""
+    def stop(self) -> None:
+        """Let what waits finish, and accept nothing more."""
         with self._turn:
             self._closed = True
             while self._busy or self._waiting:
                 self._turn.wait()
+
+    def carry_over(self) -> sqlite3.Connection:
+        """Leave everything in the database file itself, once stopped; return the connection, to read what is there."""
         if self._health.good:
             self._checkpoint("TRUNCATE")
+        return self._connection
+
+    def release(self) -> None:
+        """Close the connection."""
         self._connection.close()
 
     def _check(self) -> None:
@@ -163,12 +171,17 @@ class _Job(Generic[T]):
         connection.execute("SAVEPOINT job")
         try:
             self._value = self._change(connection)
-        except sqlite3.Error:
-            raise
+        except sqlite3.Error as error:
+            if not is_refusal(error):
+                raise
+            self._undo(connection, refused(error))
         except Exception as error:  # noqa: BLE001 (raised again in the thread whose change it was)
-            self.error = error
-            connection.execute("ROLLBACK TO job")
+            self._undo(connection, error)
         connection.execute("RELEASE job")
+
+    def _undo(self, connection: sqlite3.Connection, error: Exception) -> None:
+        self.error = error
+        connection.execute("ROLLBACK TO job")
 
     def outcome(self) -> T:
         if self.error is not None:

@@ -14,7 +14,8 @@ from actorc.storage.errors import StorageError
 
 from .fsops import FsOps
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1 had an index without checksums; it is brought to 2 when it is opened, and servers that know only 1 refuse it."""
 _BESIDE_US = (
     "LOCK",
     "FORMAT.*",
@@ -45,6 +46,7 @@ class DataDirectory:
         self.database = self.root / "meta" / "meta.db"
         self.jobs = self.root / "meta" / "jobs.lock"
         self._fsops = fsops
+        self._is_current = True
         self._make(self.root)
         self._lock = _lock(self.root / "LOCK") if group is None else _inherited(self.root / "LOCK", group)
         try:
@@ -64,6 +66,12 @@ class DataDirectory:
         lock, self._lock = self._lock, -1
         return lock
 
+    def relabel(self) -> None:
+        """Note that all that is in the directory has the present format, now that it has."""
+        if not self._is_current:
+            self._label(self.root / "FORMAT", self.store_id)
+            self._is_current = True
+
     def close(self) -> None:
         """Let another engine have the directory, unless it is shared."""
         if self._lock >= 0:
@@ -80,17 +88,18 @@ class DataDirectory:
         path = self.root / "FORMAT"
         if not path.exists():
             self._refuse_foreign()
-            self._label(path)
+            self._label(path, str(uuid.uuid4()))
         try:
             label = json.loads(path.read_text())
             version, store_id = label["format"], str(label["store"])
         except (ValueError, KeyError, TypeError) as error:
             raise StorageError(f"{path} is damaged; restore it from a backup of the data directory") from error
-        if version != FORMAT_VERSION:
+        if version not in range(1, FORMAT_VERSION + 1):
             raise StorageError(
-                f"{self.root} has data format {version!r} and this server knows {FORMAT_VERSION} only; "
+                f"{self.root} has data format {version!r} and this server knows {FORMAT_VERSION} at most; "
                 "use the version of lucas-storage that wrote it"
             )
+        self._is_current = version == FORMAT_VERSION
         return store_id
 
     def _refuse_foreign(self) -> None:
@@ -101,8 +110,8 @@ class DataDirectory:
                 f"{self.root} is no data directory and holds other things, such as {foreign[0]!r}; choose an empty one"
             )
 
-    def _label(self, path: Path) -> None:
-        label = json.dumps({"format": FORMAT_VERSION, "store": str(uuid.uuid4())}) + "\n"
+    def _label(self, path: Path, store_id: str) -> None:
+        label = json.dumps({"format": FORMAT_VERSION, "store": store_id}) + "\n"
         draft = path.with_name("FORMAT.new")
         self._fsops.unlink(draft)
         descriptor = self._fsops.create(draft)

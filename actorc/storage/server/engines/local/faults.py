@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from actorc.storage.errors import ReadOnlyError, ResourceExhaustedError, StorageError
+from actorc.storage.errors import IntegrityError, ReadOnlyError, ResourceExhaustedError, StorageError
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +33,32 @@ def explain(error: Exception) -> StorageError:
         return ResourceExhaustedError("the disk of the server is full; free space there or delete objects, then retry")
     if is_busy(error):
         return ResourceExhaustedError("the index is held by another process; close whatever opened meta.db, then retry")
+    if is_damage(error):
+        return IntegrityError(
+            f"the index of the server is damaged ({error}); nothing was changed, so stop the server and run "
+            "'lucas-storage fsck' on its data directory"
+        )
     return StorageError(f"the disk of the server failed ({error}); look at its log and its disk, then try again")
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether the database contradicts itself."""
+    if isinstance(error, UnicodeDecodeError):  # what SQLite says of damage may quote it
+        return True
+    return isinstance(error, sqlite3.DatabaseError) and any(
+        told in str(error) for told in ("is malformed", "is not a database")
+    )
+
+
+@contextmanager
+def named(bucket: str, key: str) -> Iterator[None]:
+    """Let damage that is found meanwhile be that of an object."""
+    try:
+        yield
+    except IntegrityError as error:
+        if not error.bucket:
+            error.bucket, error.key = bucket, key
+        raise
 
 
 @contextmanager
@@ -41,7 +66,7 @@ def explained() -> Iterator[None]:
     """Turn errors of the disk and of the database into `StorageError`, the original one kept as cause."""
     try:
         yield
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
         if isinstance(error, StorageError):
             raise
         raise explain(error) from error

@@ -6,12 +6,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from actorc.storage._checksum import crc32c
 
 from .blobs import Blobs
+from .fsck_index import Finding, index_findings
 from .quarantine import Quarantine
 from .rows import unpack_sums
 from .trailer import OBJECT, DamagedTrailerError, Trailer
@@ -20,18 +20,6 @@ _OWNERS = """
 SELECT content_id, key, size FROM object UNION ALL SELECT content_id, key, size FROM retained
 UNION ALL SELECT content_id, key, part.size FROM part JOIN upload ON upload.id = upload_id
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something `fsck` found."""
-
-    kind: str
-    """``damaged``: bytes are lost. ``inconsistent``: the index contradicts itself or a blob. ``leftover``: space is
-    wasted. ``quarantined``: a blob that the index did not know is kept for a while."""
-    subject: str
-    """The object, blob or file concerned."""
-    detail: str
 
 
 def fsck(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> Iterator[Finding]:
@@ -49,16 +37,8 @@ def fsck(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> Iterato
 
 def contradictions(connection: sqlite3.Connection) -> Iterator[Finding]:
     """Yield what the index says against itself, without a look at any blob."""
-    yield from _database(connection)
+    yield from index_findings(connection)
     yield from _references(connection)
-
-
-def _database(connection: sqlite3.Connection) -> Iterator[Finding]:
-    for (line,) in connection.execute("PRAGMA integrity_check").fetchall():
-        if line != "ok":
-            yield Finding("damaged", "meta.db", str(line))
-    for table, row, *_ in connection.execute("PRAGMA foreign_key_check").fetchall():
-        yield Finding("inconsistent", str(table), f"row {row} names a bucket or an upload that is not there")
 
 
 def _references(connection: sqlite3.Connection) -> Iterator[Finding]:

@@ -1,14 +1,16 @@
-# ruff: noqa: D102 (what the methods promise is said in base.py)
+# ruff: noqa: D102, S608 (what the methods promise is said in base.py; statements are made of our own text)
 """Names, generations and outcomes in SQLite: the only truth about what exists."""
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import (
     BucketInfo,
     Condition,
@@ -21,19 +23,28 @@ from actorc.storage.models import (
 from actorc.storage.server.engines.base import CopySource
 from actorc.storage.server.engines.verdicts import Clock, bucket_missing, bucket_not_empty, bucket_taken, judge
 
-from . import contents, listing, objects, schema, uploads
+from . import closing_mark, contents, listing, objects, schema, startup, uploads
 from .commits import Change
-from .faults import Health, explained
+from .faults import Health, explained, named
 from .fsops import FsOps
 from .ledger import Ledger
 from .objects import Objects, bucket_id
+from .presence import Presence
 from .retention import Retention
+from .row_checksums import damaged_row, intact
 from .rows import ALIVE, Segment, bucket_info, call_id, object_info
 from .uploads import Uploads
 
 T = TypeVar("T")
 
+_log = logging.getLogger(__name__)
+
 _BATCH = 500
+_BUCKETS = f"SELECT {intact('bucket')}, name, created_us FROM bucket"
+_IS_GARBAGE = (
+    f"{intact('garbage')} AND NOT EXISTS (SELECT 1 FROM content WHERE content.file IN (garbage.file, garbage.guard))"
+)
+"""What is removed on the word of a row must be proven by it."""
 
 
 class Index:
@@ -47,9 +58,15 @@ class Index:
         clock: Tells the time.
         kept: Which replaced generations are retained.
         upload_ttl: Seconds that a multipart upload stays after its beginning or its last part.
+        repairing: Open it also if it is older than the one that was closed last.
 
     Attributes:
         uploads: The multipart uploads.
+        verified: Whether every row was read when it was opened, since it was not closed cleanly before.
+
+    Raises:
+        IntegrityError: The index is damaged, or a part of it is missing.
+        StorageError: It belongs to another data directory, or to a newer version.
     """
 
     def __init__(
@@ -62,27 +79,40 @@ class Index:
         clock: Clock,
         kept: Retention,
         upload_ttl: float,
+        repairing: bool = False,
     ) -> None:
         self._path = path
+        self._fsops = fsops
+        self._health = health
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
-        connection = schema.connect(path)
-        try:
-            schema.create(connection, store_id)
-            self._ledger = Ledger(connection, fsops, health, clock)
-            fsops.sync_directory(path.parent)
-        except BaseException:
-            connection.close()
-            raise
+        self._presence = Presence(path.parent, fsops)
+        with self._presence.entering() as is_first:
+            opening = startup.Opening()
+            if is_first:
+                was_open = self._presence.was_open()
+                opening = startup.prepare(path, store_id, fsops, was_open=was_open, may_be_older=repairing)
+            self._ledger = self._opened(clock, is_first=is_first)
+        self.verified = opening.verified
+        if opening.verified:
+            self._remember(opening)
         self._objects = Objects(self._ledger, kept, fsops, path)
         self.uploads = Uploads(self._ledger, self._objects, self.reading, upload_ttl)
 
     def close(self) -> None:
-        """Finish running changes and close every connection."""
+        """Finish running changes, close every connection, and leave the mark of a clean stop if nobody is left."""
         self._closed = True
-        self._ledger.commits.close()
-        while self._idle:
-            self._idle.pop().close()
+        commits = self._ledger.commits
+        commits.stop()
+        with self._presence.leaving() as is_last:
+            try:
+                while self._idle:
+                    self._idle.pop().close()
+                connection = commits.carry_over()
+                if is_last:
+                    self._mark_closed(connection)
+            finally:
+                commits.release()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -114,13 +144,14 @@ class Index:
 
     def create_bucket(self, bucket: str, *, exist_ok: bool, idempotency_key: str) -> BucketInfo:
         def change(connection: sqlite3.Connection) -> int:
-            row = connection.execute("SELECT created_us FROM bucket WHERE name = ?", (bucket,)).fetchone()
-            if row and not exist_ok:
+            found = _bucket(connection, bucket)
+            if found and not exist_ok:
                 raise bucket_taken(bucket)
-            if not row:
-                row = (self._ledger.now(),)
-                connection.execute("INSERT INTO bucket (name, created_us) VALUES (?, ?)", (bucket, *row))
-            return int(row[0])
+            if found:
+                return found[1]
+            now = self._ledger.now()
+            connection.execute("INSERT INTO bucket (name, created_us) VALUES (?, ?)", (bucket, now))
+            return now
 
         created_us, _ = self._ledger.once(call_id("create_bucket", bucket, idempotency_key), change)
         return bucket_info((bucket, created_us))
@@ -128,7 +159,7 @@ class Index:
     def delete_bucket(self, bucket: str, *, idempotency_key: str) -> None:
         def change(connection: sqlite3.Connection) -> bool:
             found = bucket_id(connection, bucket)
-            holds = f"SELECT 1 FROM object WHERE bucket_id = :bucket AND {ALIVE} LIMIT 1"  # noqa: S608 (our own text)
+            holds = f"SELECT 1 FROM object WHERE bucket_id = :bucket AND {ALIVE} LIMIT 1"
             if connection.execute(holds, {"bucket": found, "now": self._ledger.now()}).fetchone():
                 raise bucket_not_empty(bucket)
             objects.drop_all(connection, found)
@@ -140,15 +171,15 @@ class Index:
 
     def head_bucket(self, bucket: str) -> BucketInfo:
         with self.reading() as connection:
-            row = connection.execute("SELECT name, created_us FROM bucket WHERE name = ?", (bucket,)).fetchone()
-        if row is None:
+            found = _bucket(connection, bucket)
+        if found is None:
             raise bucket_missing(bucket)
-        return bucket_info(row)
+        return bucket_info(found)
 
     def buckets(self) -> list[BucketInfo]:
         with self.reading() as connection:
-            rows = connection.execute("SELECT name, created_us FROM bucket ORDER BY name").fetchall()
-        return [bucket_info(row) for row in rows]
+            rows = connection.execute(f"{_BUCKETS} ORDER BY name").fetchall()
+        return [bucket_info(_checked_bucket(row)) for row in rows]
 
     def put(
         self,
@@ -170,7 +201,8 @@ class Index:
                 connection, place, content_id, attributes, size=segment.size, crc32c=crc32c, order=segment.order
             )
 
-        fields, is_new = self._ledger.once(call_id("commit", bucket, key, idempotency_key), change, tuple)
+        with named(bucket, key):
+            fields, is_new = self._ledger.once(call_id("commit", bucket, key, idempotency_key), change, tuple)
         return object_info(bucket, key, fields), is_new
 
     def copy(
@@ -194,13 +226,15 @@ class Index:
             return self._objects.publish(connection, place, content_id, kept, size=info.size, crc32c=info.crc32c)
 
         call = call_id("copy", source.bucket, source.key, bucket, key, idempotency_key)
-        return object_info(bucket, key, self._ledger.once(call, change, tuple)[0])
+        with named(bucket, key):
+            return object_info(bucket, key, self._ledger.once(call, change, tuple)[0])
 
     def delete(self, bucket: str, key: str, condition: Condition, *, idempotency_key: str) -> bool:
         def change(connection: sqlite3.Connection) -> bool:
             return self._delete(connection, bucket, key, condition)
 
-        return self._ledger.once(call_id("delete", bucket, key, idempotency_key), change)[0]
+        with named(bucket, key):
+            return self._ledger.once(call_id("delete", bucket, key, idempotency_key), change)[0]
 
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str) -> list[DeleteResult]:
         def change(connection: sqlite3.Connection) -> list[bool]:
@@ -211,12 +245,12 @@ class Index:
         return [DeleteResult(key=key, deleted=existed) for key, existed in zip(keys, deleted, strict=True)]
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
-        with self.reading() as connection:
+        with named(bucket, key), self.reading() as connection:
             return self._objects.find(connection, bucket, key)[0]
 
     def find(self, bucket: str, key: str, generation: int | None) -> tuple[ObjectInfo, tuple[Segment, ...]]:
         """Return the present object, or a generation of it that is still there, and where its bytes are."""
-        with self.reading() as connection:
+        with named(bucket, key), self.reading() as connection:
             connection.execute("BEGIN")
             try:
                 info, content_id = self._objects.find(connection, bucket, key, generation)
@@ -235,8 +269,7 @@ class Index:
         """
         with self.reading() as connection:
             return connection.execute(
-                "SELECT guard, file FROM garbage WHERE (guard, file) > (?, ?)"
-                " AND NOT EXISTS (SELECT 1 FROM content WHERE content.file IN (garbage.file, garbage.guard))"
+                f"SELECT guard, file FROM garbage WHERE (guard, file) > (?, ?) AND {_IS_GARBAGE}"
                 " ORDER BY guard, file LIMIT ?",
                 (*after, _BATCH),
             ).fetchall()
@@ -262,6 +295,37 @@ class Index:
 
         return self._ledger.run(change)
 
+    def _opened(self, clock: Clock, *, is_first: bool) -> Ledger:
+        connection = schema.connect(self._path)
+        try:
+            ledger = Ledger(connection, self._fsops, self._health, clock)
+            if is_first:
+                # the log must be on the medium before the mark is not, or the next start would find neither
+                self._fsops.sync_directory(self._path.parent)
+                self._presence.expect_log()
+                closing_mark.remove(self._path, self._fsops)
+        except BaseException:
+            if is_first:
+                self._presence.expect_nothing()
+            connection.close()
+            raise
+        return ledger
+
+    def _remember(self, opening: startup.Opening) -> None:
+        try:
+            self.run(lambda connection: startup.remember(connection, opening, self._ledger.now()))
+        except StorageError as error:  # a full disk must not keep a server from starting
+            _log.warning("it could not be noted how the index was found: %s", error)
+
+    def _mark_closed(self, connection: sqlite3.Connection) -> None:
+        """Leave the mark of a clean stop, or else see to it that nobody misses the log, which ends with us."""
+        try:
+            if self._health.good and startup.mark_closed(connection, self._path, self._fsops):
+                return
+        except (OSError, sqlite3.Error, IntegrityError) as error:
+            _log.warning("the index is closed without a mark, so that the next start verifies all of it: %s", error)
+        self._presence.expect_nothing()
+
     def _delete(
         self, connection: sqlite3.Connection, bucket: str, key: str, condition: Condition | None = None
     ) -> bool:
@@ -269,3 +333,15 @@ class Index:
         if place.present:
             objects.remove(connection, place.bucket_id, place.name, place.present.content_id)
         return place.present is not None
+
+
+def _bucket(connection: sqlite3.Connection, name: str) -> tuple[str, int] | None:
+    row = connection.execute(f"{_BUCKETS} WHERE name = ?", (name,)).fetchone()
+    return _checked_bucket(row) if row else None
+
+
+def _checked_bucket(row: tuple[int, str, int]) -> tuple[str, int]:
+    is_intact, name, created_us = row
+    if not is_intact:
+        raise damaged_row("bucket", name)
+    return name, created_us

@@ -1,3 +1,4 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
 """Changes as they are told apart: each with a time and a generation, and done once however often it is asked for."""
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from . import schema
 from .commits import Change, Commits
 from .faults import Health
 from .fsops import FsOps
+from .row_checksums import damaged_row, intact
 from .rows import pack_json
 
 T = TypeVar("T")
@@ -94,7 +96,9 @@ class Ledger:
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         # another process may have numbered generations since
-        self._generation = max(self._generation, int(str(schema.read_meta(connection, "generation"))))
+        # (a damaged row is refused when it is changed, at the latest)
+        found = connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+        self._generation = max(self._generation, int(found[0]))
 
     def _seal(self, connection: sqlite3.Connection) -> None:
         connection.execute(
@@ -105,8 +109,10 @@ class Ledger:
         if not call:
             return None
         row = connection.execute(
-            "SELECT result FROM outcome WHERE call = ? AND at_us > ?", (call, self._oldest())
+            f"SELECT result, {intact('outcome')} FROM outcome WHERE call = ? AND at_us > ?", (call, self._oldest())
         ).fetchone()
+        if row and not row[1]:
+            raise damaged_row("outcome")
         return row[0] if row else None
 
     def _remember(self, connection: sqlite3.Connection, call: bytes, result: object) -> None:

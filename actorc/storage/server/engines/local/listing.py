@@ -9,15 +9,19 @@ has names, whatever lies beneath them. Objects whose time is over are stepped ov
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from operator import itemgetter
+from typing import Any
 
 from actorc.storage.models import ListQuery, ObjectInfo, ObjectPage
 from actorc.storage.server.engines.listing import Span, successor
 
+from .row_checksums import damaged_row, intact
 from .rows import ALIVE, FIELDS, object_info
 
 _FLAT = f"""
-SELECT key, {FIELDS} FROM object WHERE bucket_id = :bucket AND key >= :lower AND key < :upper AND {ALIVE}
+SELECT key, {intact("object")}, {FIELDS} FROM object
+WHERE bucket_id = :bucket AND key >= :lower AND key < :upper AND {ALIVE}
 ORDER BY key LIMIT :limit
 """
 
@@ -43,13 +47,17 @@ WITH RECURSIVE walk (key) AS (
 name (key, found) AS (
     SELECT key, instr(substr(key, :behind), :delimiter) FROM walk WHERE key IS NOT NULL
 )
-SELECT name.key, name.found, {FIELDS} FROM name
-LEFT JOIN object ON name.found = 0 AND object.bucket_id = :bucket AND object.key = name.key
+SELECT name.key, {intact("object")}, name.found, {FIELDS} FROM name
+JOIN object ON object.bucket_id = :bucket AND object.key = name.key
 """
 
 
 def page(connection: sqlite3.Connection, bucket_id: int, query: ListQuery, now_us: int) -> ObjectPage:
-    """Return the first `query.limit` names behind `query.after` of objects that are there at `now_us`."""
+    """Return the first `query.limit` names behind `query.after` of objects that are there at `now_us`.
+
+    Raises:
+        IntegrityError: The row of one of them is damaged.
+    """
     span = Span.of(query)
     values: dict[str, int | bytes] = {
         "now": now_us,
@@ -61,7 +69,8 @@ def page(connection: sqlite3.Connection, bucket_id: int, query: ListQuery, now_u
     if span.delimiter:
         return _rolled(connection, query, span, values)
     rows = connection.execute(_FLAT, values).fetchall()
-    objects = tuple(object_info(query.bucket, row[0].decode(), row[1:]) for row in rows[: query.limit])
+    _check(query.bucket, rows)
+    objects = tuple(object_info(query.bucket, row[0].decode(), row[2:]) for row in rows[: query.limit])
     return ObjectPage(objects=objects, next_after=objects[-1].key if len(rows) > query.limit else "")
 
 
@@ -75,7 +84,8 @@ def _rolled(connection: sqlite3.Connection, query: ListQuery, span: Span, values
     prefixes: list[str] = []
     last = ""
     rows = sorted(connection.execute(_ROLLED, values), key=itemgetter(0))  # as they come, but SQL does not promise it
-    for key, found, *fields in rows[: query.limit]:
+    _check(query.bucket, rows)
+    for key, _, found, *fields in rows[: query.limit]:
         if found:
             last = key[: len(span.prefix) + found - 1 + len(span.delimiter)].decode()
             prefixes.append(last)
@@ -87,3 +97,9 @@ def _rolled(connection: sqlite3.Connection, query: ListQuery, span: Span, values
         common_prefixes=tuple(prefixes),
         next_after=last if len(rows) > query.limit else "",
     )
+
+
+def _check(bucket: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    for key, is_intact, *_ in rows:
+        if not is_intact:
+            raise damaged_row("object", bucket, key.decode(errors="backslashreplace"))

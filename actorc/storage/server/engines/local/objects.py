@@ -15,9 +15,11 @@ from . import contents, retention
 from .fsops import FsOps
 from .ledger import Ledger
 from .retention import Retention
+from .row_checksums import damaged_row, intact
 from .rows import ALIVE, FIELDS, object_info, pack_metadata
 
 _FOREVER = 1 << 62
+_INTACT_PLACE = f"object.key IS NULL OR {intact('object')}"
 
 
 class Present(NamedTuple):
@@ -61,16 +63,19 @@ class Objects:
             BucketNotFoundError: There is no such bucket.
             AlreadyExistsError: A condition says `if_absent` and the key is taken.
             PreconditionFailedError: A condition demands another etag.
+            IntegrityError: The row of the object is damaged.
         """
         name = key.encode()
         row = connection.execute(
-            "SELECT bucket.id, expires_us, generation, size, crc32c, content_id"
+            f"SELECT {_INTACT_PLACE}, bucket.id, expires_us, generation, size, crc32c, content_id"
             " FROM bucket LEFT JOIN object ON bucket_id = bucket.id AND key = ? WHERE name = ?",
             (name, bucket),
         ).fetchone()
         if row is None:
             raise bucket_missing(bucket)
-        bucket_id, expires_us, *fields = row
+        is_intact, bucket_id, expires_us, *fields = row
+        if not is_intact:
+            raise damaged_row("object", bucket, key)
         present = None if fields[0] is None else Present(*fields)
         if present and expires_us is not None and expires_us <= self._ledger.now():
             remove(connection, bucket_id, name, present.content_id)
@@ -126,6 +131,7 @@ class Objects:
 
         Raises:
             ObjectNotFoundError: There is none.
+            IntegrityError: Its row is damaged.
         """
         row = self._row(connection, "object", bucket, key)
         if row and generation not in {None, row[1]}:
@@ -141,7 +147,8 @@ class Objects:
         until = self._ledger.now() if self._has_room() else _FOREVER
         more = retention.expire(connection, until)
         rows = connection.execute(
-            "SELECT bucket_id, key, content_id FROM object WHERE expires_us <= ? LIMIT ?", (self._ledger.now(), limit)
+            f"SELECT bucket_id, key, content_id FROM object WHERE expires_us <= ? AND {intact('object')} LIMIT ?",
+            (self._ledger.now(), limit),
         ).fetchall()
         for row in rows:
             remove(connection, *row)
@@ -152,11 +159,17 @@ class Objects:
     ) -> tuple[Any, ...] | None:
         pinned = "AND generation = :generation AND until_us > :now" if table == "retained" else ""
         row: tuple[Any, ...] | None = connection.execute(
-            f"SELECT content_id, {FIELDS} FROM bucket JOIN {table} ON bucket_id = bucket.id"
+            f"SELECT {intact(table)} AND {intact('bucket')}, content_id, {FIELDS}"
+            f" FROM bucket JOIN {table} ON bucket_id = bucket.id"
             f" WHERE name = :bucket AND key = :key AND {ALIVE} {pinned}",
             {"bucket": bucket, "key": key.encode(), "generation": generation, "now": self._ledger.now()},
         ).fetchone()
-        return row
+        if row is None:
+            return None
+        is_intact, *fields = row
+        if not is_intact:
+            raise damaged_row(table, bucket, key)
+        return tuple(fields)
 
     def _retire(self, connection: sqlite3.Connection, place: Place, present: Present) -> None:
         if present.size > self._kept.max_bytes or not self._has_room():
@@ -182,10 +195,13 @@ def bucket_id(connection: sqlite3.Connection, bucket: str) -> int:
 
     Raises:
         BucketNotFoundError: There is no such bucket.
+        IntegrityError: Its row is damaged.
     """
-    row = connection.execute("SELECT id FROM bucket WHERE name = ?", (bucket,)).fetchone()
+    row = connection.execute(f"SELECT id, {intact('bucket')} FROM bucket WHERE name = ?", (bucket,)).fetchone()
     if row is None:
         raise bucket_missing(bucket)
+    if not row[1]:
+        raise damaged_row("bucket", bucket)
     return int(row[0])
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from actorc.storage.rules import GiB, KiB
 
 from . import contents
+from .row_checksums import intact
 from .rows import FIELDS
 from .schema import read_meta
 
@@ -31,7 +32,8 @@ def replace(connection: sqlite3.Connection, bucket_id: int, key: bytes, size: in
     """Retain the present generation of an object, which is about to be replaced, and its reference to the content."""
     charge = max(size, _LEAST_CHARGE)
     connection.execute(
-        f"INSERT INTO retained SELECT bucket_id, key, {FIELDS}, content_id, ?, ?"
+        f"INSERT INTO retained (bucket_id, key, {FIELDS}, content_id, until_us, charge)"
+        f" SELECT bucket_id, key, {FIELDS}, content_id, ?, ?"
         " FROM object WHERE bucket_id = ? AND key = ?",
         (until_us, charge, bucket_id, key),
     )
@@ -50,7 +52,8 @@ def limit(connection: sqlite3.Connection, max_bytes: int) -> None:
 def expire(connection: sqlite3.Connection, until_us: int) -> bool:
     """Drop some of the generations retained until `until_us` at most; return whether there may be more."""
     rows = connection.execute(
-        "SELECT bucket_id, key, generation, content_id, charge FROM retained WHERE until_us <= ? LIMIT ?",
+        "SELECT bucket_id, key, generation, content_id, charge FROM retained"
+        f" WHERE until_us <= ? AND {intact('retained')} LIMIT ?",
         (until_us, _BATCH),
     ).fetchall()
     for row in rows:

@@ -1,76 +1,118 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
 """The tables of the index, and how a connection to it is opened.
 
 ``object`` is what listings scan and holds nothing long, so that a page of names is a few pages of the database. What
 its bytes are is a row of ``content``, counted by those that refer to it: a file, or bytes kept inline, or neither, and
-then ``segment`` lists the rows whose bytes it joins. Keys are blobs, since blobs compare byte by byte.
+then ``segment`` lists the rows whose bytes it joins. Keys are blobs, since blobs compare byte by byte. Every row has a
+checksum, and ``tally`` the number and the sum of those of each table (`row_checksums`).
 """
 
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
-from actorc.storage.errors import StorageError
+from .row_checksums import TABLES, column, damaged_row, intact, register, triggers
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS bucket (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_us INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS content (
+VERSION = 2
+"""Of the tables. 1, which has no row that says so: without checksums."""
+
+_TABLES = {
+    "meta": "name TEXT PRIMARY KEY, value, {checksum}) WITHOUT ROWID",
+    "bucket": "id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_us INTEGER NOT NULL, {checksum})",
+    "content": """
     id INTEGER PRIMARY KEY, refs INTEGER NOT NULL DEFAULT 1, size INTEGER NOT NULL,
-    sums BLOB NOT NULL, file TEXT, data BLOB, CHECK (file IS NULL OR data IS NULL)
-);
-CREATE UNIQUE INDEX IF NOT EXISTS content_by_file ON content (file) WHERE file IS NOT NULL;
-CREATE TABLE IF NOT EXISTS segment (
-    content_id INTEGER NOT NULL, position INTEGER NOT NULL, leaf_id INTEGER NOT NULL,
+    sums BLOB NOT NULL, file TEXT, data BLOB, {checksum}, CHECK (file IS NULL OR data IS NULL)
+)""",
+    "segment": """
+    content_id INTEGER NOT NULL, position INTEGER NOT NULL, leaf_id INTEGER NOT NULL, {checksum},
     PRIMARY KEY (content_id, position)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS object (
+) WITHOUT ROWID""",
+    "object": """
     bucket_id INTEGER NOT NULL REFERENCES bucket (id), key BLOB NOT NULL,
     generation INTEGER NOT NULL, size INTEGER NOT NULL, crc32c INTEGER NOT NULL, content_type TEXT NOT NULL,
-    metadata TEXT NOT NULL, modified_us INTEGER NOT NULL, expires_us INTEGER, content_id INTEGER NOT NULL,
+    metadata TEXT NOT NULL, modified_us INTEGER NOT NULL, expires_us INTEGER, content_id INTEGER NOT NULL, {checksum},
     PRIMARY KEY (bucket_id, key)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS object_by_expiry ON object (expires_us) WHERE expires_us IS NOT NULL;
-CREATE TABLE IF NOT EXISTS retained (
+) WITHOUT ROWID""",
+    "retained": """
     bucket_id INTEGER NOT NULL REFERENCES bucket (id), key BLOB NOT NULL,
     generation INTEGER NOT NULL, size INTEGER NOT NULL, crc32c INTEGER NOT NULL, content_type TEXT NOT NULL,
     metadata TEXT NOT NULL, modified_us INTEGER NOT NULL, expires_us INTEGER, content_id INTEGER NOT NULL,
-    until_us INTEGER NOT NULL, charge INTEGER NOT NULL,
+    until_us INTEGER NOT NULL, charge INTEGER NOT NULL, {checksum},
     PRIMARY KEY (bucket_id, key, generation)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS retained_by_end ON retained (until_us, generation);
-CREATE TABLE IF NOT EXISTS upload (
+) WITHOUT ROWID""",
+    "upload": """
     id INTEGER PRIMARY KEY, bucket_id INTEGER NOT NULL REFERENCES bucket (id), key BLOB NOT NULL, name TEXT NOT NULL,
     content_type TEXT NOT NULL, metadata TEXT NOT NULL, ttl INTEGER, if_absent INTEGER NOT NULL, if_match TEXT,
-    created_us INTEGER NOT NULL, touched_us INTEGER NOT NULL, UNIQUE (bucket_id, key, name)
-);
-CREATE INDEX IF NOT EXISTS upload_by_touch ON upload (touched_us);
-CREATE TABLE IF NOT EXISTS part (
+    created_us INTEGER NOT NULL, touched_us INTEGER NOT NULL, {checksum}, UNIQUE (bucket_id, key, name)
+)""",
+    "part": """
     upload_id INTEGER NOT NULL REFERENCES upload (id), number INTEGER NOT NULL, size INTEGER NOT NULL,
     generation INTEGER NOT NULL, crc32c INTEGER NOT NULL, modified_us INTEGER NOT NULL, content_id INTEGER NOT NULL,
-    PRIMARY KEY (upload_id, number)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outcome (
-    id INTEGER PRIMARY KEY, call BLOB NOT NULL UNIQUE, at_us INTEGER NOT NULL, result TEXT NOT NULL
-);
-CREATE TABLE IF NOT EXISTS garbage (
-    guard TEXT NOT NULL, file TEXT NOT NULL UNIQUE, PRIMARY KEY (guard, file)
+    {checksum}, PRIMARY KEY (upload_id, number)
+) WITHOUT ROWID""",
+    "outcome": """
+    id INTEGER PRIMARY KEY, call BLOB NOT NULL UNIQUE, request BLOB, at_us INTEGER NOT NULL, result TEXT NOT NULL,
+    {checksum}
+)""",
+    "garbage": "guard TEXT NOT NULL, file TEXT NOT NULL UNIQUE, {checksum}, PRIMARY KEY (guard, file)) WITHOUT ROWID",
+}
+_TALLY = """
+CREATE TABLE tally (
+    name TEXT PRIMARY KEY, entries INTEGER NOT NULL DEFAULT 0, checksums INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 """
+_INDEXES = """
+CREATE UNIQUE INDEX content_by_file ON content (file) WHERE file IS NOT NULL;
+CREATE INDEX object_by_expiry ON object (expires_us) WHERE expires_us IS NOT NULL;
+CREATE INDEX retained_by_end ON retained (until_us, generation);
+CREATE INDEX upload_by_touch ON upload (touched_us);
+"""
+
+
+def tables() -> str:
+    """Return the statements that make every table with its triggers, and count nothing in them yet."""
+    made = [f"CREATE TABLE {name} ({body.format(checksum=column(name))};" for name, body in _TABLES.items()]
+    rows = ", ".join(f"('{name}')" for name in TABLES)
+    counted = f"INSERT INTO tally (name) VALUES {rows};"
+    return "\n".join([_TALLY, *made, counted, *map(triggers, TABLES)])
+
+
+def indexes() -> str:
+    """Return the statements that make the indexes, which need the names that older ones may have."""
+    return _INDEXES
+
+
+@cache
+def expected() -> frozenset[tuple[str, str, str]]:
+    """Return what the database says of its own tables, indexes and triggers: kind, name and statement."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        register(connection)
+        connection.executescript(tables() + indexes())
+        return found(connection)
+
+
+def found(connection: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
+    """Return what a database says of itself, as `expected` does."""
+    return frozenset(connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 
 def connect(path: Path) -> sqlite3.Connection:
     """Open the database, for one thread at a time; the connection begins no transaction of its own accord."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
     try:
+        _prepare(connection)
         for pragma in (
             "busy_timeout = 10000",
             "journal_mode = WAL",
             "synchronous = FULL",
             "fullfsync = ON",
             "foreign_keys = ON",
+            # a row that is replaced must leave the tally like one that is deleted
+            "recursive_triggers = ON",
             "wal_autocheckpoint = 0",
             "cache_size = -8000",
         ):
@@ -81,21 +123,40 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def create(connection: sqlite3.Connection, store_id: str) -> None:
-    """Make the tables that are missing.
+def connect_to_look(path: Path) -> sqlite3.Connection:
+    """Open the database in such a way that nothing in it, and nothing of its log, is changed, not even by closing."""
+    # the last connection to close would carry the log over and remove it, were it not for the mode
+    address = f"file:{quote(str(path))}?mode=ro"
+    connection = sqlite3.connect(address, uri=True, isolation_level=None)
+    _prepare(connection)
+    return connection
 
-    Raises:
-        StorageError: The database belongs to another data directory.
-    """
-    connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+
+def fill(connection: sqlite3.Connection, store_id: str) -> None:
+    """Put the rows into new tables that are there from the beginning."""
     connection.execute(
-        "INSERT OR IGNORE INTO meta VALUES ('store', ?), ('generation', 0), ('retained_bytes', 0)", (store_id,)
+        "INSERT INTO meta (name, value) VALUES ('store', ?), ('schema', ?), ('generation', 0), ('retained_bytes', 0)",
+        (store_id, VERSION),
     )
-    found = read_meta(connection, "store")
-    if found != store_id:
-        raise StorageError("meta.db belongs to another data directory; restore the one that FORMAT names")
 
 
 def read_meta(connection: sqlite3.Connection, name: str) -> object:
-    """Return one value of the table ``meta``."""
-    return connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()[0]
+    """Return one value of the table ``meta``.
+
+    Raises:
+        IntegrityError: Its row is damaged or gone.
+    """
+    row = connection.execute(f"SELECT value, {intact('meta')} FROM meta WHERE name = ?", (name,)).fetchone()
+    if row is None or not row[1]:
+        raise damaged_row("meta")
+    return row[0]
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    register(connection)
+    # damage is found by checksums, not by text that cannot be decoded
+    connection.text_factory = _text
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode(errors="surrogateescape")

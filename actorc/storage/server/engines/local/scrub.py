@@ -173,7 +173,7 @@ class Scrubber:
         told = json.dumps(asdict(progress))
 
         def change(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO meta VALUES ('scrub', ?)", (told,))
+            connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('scrub', ?)", (told,))
 
         self._index.run(change)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
@@ -17,13 +17,14 @@ from actorc.storage.server.engines.verdicts import choose, upload_id_of, upload_
 from . import contents
 from .ledger import Ledger
 from .objects import Objects, bucket_id
+from .row_checksums import damaged_row, intact
 from .rows import Segment, call_id, object_info, pack_metadata, part_info, unpack_metadata
 
 _PART = "number, size, generation, crc32c, modified_us"
 _BEHIND_ALL = b"\xff"
 
-_PAGE = """
-SELECT key, name, created_us FROM upload
+_PAGE = f"""
+SELECT {intact("upload")}, key, name, created_us FROM upload
 WHERE bucket_id = :bucket AND key >= :lower AND key < :upper AND (key, name) > (:key, :name)
 ORDER BY key, name LIMIT :limit
 """
@@ -151,10 +152,11 @@ class Uploads:
         with self._reading() as connection:
             upload = _find(connection, bucket, key, upload_id)
             rows = connection.execute(
-                f"SELECT {_PART} FROM part WHERE upload_id = ? AND number > ? ORDER BY number LIMIT ?",
+                f"SELECT {intact('part')}, {_PART} FROM part WHERE upload_id = ? AND number > ?"
+                " ORDER BY number LIMIT ?",
                 (upload.id, after_number, limit),
             ).fetchall()
-        return [part_info(row) for row in rows]
+        return [part_info(fields) for fields in _checked("part", bucket, key, rows)]
 
     def page(self, bucket: str, *, prefix: str, after: tuple[str, str] | None, limit: int) -> UploadPage:
         """Return the first `limit` uploads behind `after`."""
@@ -171,14 +173,14 @@ class Uploads:
             rows = connection.execute(_PAGE, bounds).fetchall()
         found = tuple(
             UploadInfo(bucket=bucket, key=key.decode(), upload_id=name, created_at=utc(created_us))
-            for key, name, created_us in rows[:limit]
+            for key, name, created_us in _checked("upload", bucket, "", rows[:limit])
         )
         return UploadPage(uploads=found, next_after=(found[-1].key, found[-1].upload_id) if len(rows) > limit else None)
 
     def expire(self, connection: sqlite3.Connection, limit: int) -> bool:
         """Drop some of the uploads that were abandoned; return whether there may be more."""
         rows = connection.execute(
-            "SELECT id FROM upload WHERE touched_us <= ? ORDER BY touched_us LIMIT ?",
+            f"SELECT id FROM upload WHERE touched_us <= ? AND {intact('upload')} ORDER BY touched_us LIMIT ?",
             (self._ledger.now() - self._ttl_us, limit),
         ).fetchall()
         for (upload,) in rows:
@@ -194,22 +196,35 @@ def drop_all(connection: sqlite3.Connection, in_bucket: int) -> None:
 
 def _find(connection: sqlite3.Connection, bucket: str, key: str, upload_id: str) -> _Upload:
     row = connection.execute(
-        "SELECT id, content_type, metadata, ttl, if_absent, if_match FROM upload"
+        f"SELECT {intact('upload')}, id, content_type, metadata, ttl, if_absent, if_match FROM upload"
         " WHERE bucket_id = ? AND key = ? AND name = ?",
         (bucket_id(connection, bucket), key.encode(), upload_id),
     ).fetchone()
     if row is None:
         raise upload_missing(bucket, key)
-    number, content_type, metadata, ttl, if_absent, if_match = row
+    ((number, content_type, metadata, ttl, if_absent, if_match),) = _checked("upload", bucket, key, [row])
     attributes = ObjectAttributes(content_type=content_type, metadata=unpack_metadata(metadata), ttl=ttl)
     return _Upload(number, attributes, Condition(if_absent=bool(if_absent), if_match=if_match))
+
+
+def _checked(table: str, bucket: str, key: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Yield rows without their first column, which says whether they are intact.
+
+    Raises:
+        IntegrityError: One is not.
+    """
+    for is_intact, *fields in rows:
+        if not is_intact:
+            raise damaged_row(table, bucket, key)
+        yield tuple(fields)
 
 
 def _take_parts(
     connection: sqlite3.Connection, upload: int, parts: Sequence[PartChoice]
 ) -> tuple[list[PartInfo], list[int]]:
     """Return the parts named and their contents, which are the upload's no more."""
-    rows = connection.execute(f"SELECT content_id, {_PART} FROM part WHERE upload_id = ?", (upload,)).fetchall()
+    found = f"SELECT {intact('part')}, content_id, {_PART} FROM part WHERE upload_id = ?"
+    rows = list(_checked("part", "", "", connection.execute(found, (upload,)).fetchall()))
     present = {row[1]: part_info(row[1:]) for row in rows}
     ids = {row[1]: row[0] for row in rows}
     chosen = choose(parts, present)

@@ -1,0 +1,80 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+"""Whether the index is what was written, from its first row to its last."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from . import schema
+from .row_checksums import TABLES, intact
+
+_SHOWN = 20
+"""Damaged rows of a table that are named one by one."""
+
+DAMAGES: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What Python raises of a database that contradicts itself; what SQLite says of it may quote bytes that are no text."""
+
+_SUBJECTS = {
+    "meta": "SELECT CAST(name AS BLOB), NULL FROM meta",
+    "bucket": "SELECT CAST(name AS BLOB), NULL FROM bucket",
+    "content": (
+        "SELECT CAST(name AS BLOB), key FROM content LEFT JOIN object ON content_id = content.id LEFT JOIN bucket"
+        " ON bucket.id = bucket_id"
+    ),
+    **{
+        table: f"SELECT CAST(bucket.name AS BLOB), {table}.key FROM {table} LEFT JOIN bucket ON bucket.id = bucket_id"
+        for table in ("object", "retained", "upload")
+    },
+}
+
+
+class Damage(NamedTuple):
+    """Something in the index that is not what was written."""
+
+    subject: str
+    """The object, where one is known, or else the table."""
+    detail: str
+
+
+def damages(connection: sqlite3.Connection) -> Iterator[Damage]:
+    """Yield all damage, reading every row and every page."""
+    try:
+        yield from _structure(connection)
+        for table in TABLES:
+            yield from _rows(connection, table)
+    except DAMAGES as error:
+        yield Damage("meta.db", str(error))
+
+
+def _structure(connection: sqlite3.Connection) -> Iterator[Damage]:
+    for _, name, _ in sorted(schema.expected() ^ schema.found(connection)):
+        yield Damage(name, "its definition in meta.db is not that of this version")
+    for (line,) in connection.execute("PRAGMA integrity_check").fetchall():
+        if line != "ok":
+            yield Damage("meta.db", str(line).replace("\n", " "))
+
+
+def _rows(connection: sqlite3.Connection, table: str) -> Iterator[Damage]:
+    found = connection.execute(
+        f"SELECT count(*), coalesce(sum(checksum), 0), coalesce(sum(NOT {intact(table)}), 0) FROM {table}"
+    ).fetchone()
+    tally = connection.execute("SELECT entries, checksums FROM tally WHERE name = ?", (table,)).fetchone()
+    if found[2]:
+        yield from _named(connection, table)
+    if tally is None or found[0] != tally[0]:
+        yield Damage(table, f"{found[0]} rows are there and {tally[0] if tally else 'none'} are counted")
+    elif found[1] != tally[1]:
+        yield Damage(table, "its rows are not those that were written; their checksums have another sum")
+
+
+def _named(connection: sqlite3.Connection, table: str) -> Iterator[Damage]:
+    subjects = _SUBJECTS.get(table, f"SELECT NULL, NULL FROM {table}")
+    for bucket, key in connection.execute(f"{subjects} WHERE NOT {intact(table)} LIMIT {_SHOWN}").fetchall():
+        yield Damage(_subject(table, bucket, key), f"a row of the table {table} does not match its checksum")
+
+
+def _subject(table: str, *names: object) -> str:
+    shown = [name.decode(errors="backslashreplace") if isinstance(name, bytes) else str(name) for name in names if name]
+    return "/".join(shown) or table

@@ -1,0 +1,176 @@
+"""The write-ahead log of SQLite, judged before SQLite opens it.
+
+SQLite takes a log up to its first bad frame and drops what follows without a word. That is right behind a power cut,
+which can spoil the last transaction only, as that was acknowledged to nobody: each one is synced before the next one
+begins. A bad frame with a whole transaction behind it was good once, and so was what the log would lose with it.
+
+The format: https://www.sqlite.org/fileformat2.html, section 4.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+HEADER_SIZE: Final = 32
+FRAME_HEADER_SIZE: Final = 24
+
+_MAGIC: Final = 0x377F0682  # with the lowest bit set, checksums are of big-endian words
+_VERSION: Final = 3007000
+_MASK: Final = 0xFFFFFFFF
+
+Sums = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a log holds."""
+
+    transactions: int = 0
+    """Those that SQLite will take."""
+    dropped: int = 0
+    """Frames of a last transaction that is incomplete or spoilt; SQLite drops them."""
+    spoilt: bool = False
+    """Whether the log, up to where it was written last, is not what was written: a power cut, or damage."""
+    lost: str = ""
+    """Where it is damaged, if SQLite would drop a transaction that was acknowledged; else empty."""
+
+
+class Frame(NamedTuple):
+    """One page in the log."""
+
+    number: int
+    """Counted from 1."""
+    pages: int
+    """Size of the database in pages behind it, in the last frame of a transaction; else 0."""
+    salts: bytes
+    stored: Sums
+    body: bytes
+    """What its checksum covers, the frames before it aside."""
+
+
+class Header(NamedTuple):
+    """The beginning of the log."""
+
+    page_size: int
+    salts: bytes
+    order: str
+    """Of the bytes in the words that are summed, as `struct` names it."""
+    stored: Sums
+    computed: Sums
+    is_good: bool
+
+
+def inspect(path: Path, page_size: int) -> Report:
+    """Return what the log at `path`, of a database with pages of `page_size` bytes, holds; nothing is changed.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(HEADER_SIZE)
+        if len(start) < HEADER_SIZE:
+            return Report(spoilt=bool(start))
+        header = _header(start, page_size)
+        frames = _frames(file, header.page_size)
+        return _judge(header, frames, _tail(path, header.page_size))
+
+
+def checksum(data: bytes, order: str, sums: Sums = (0, 0)) -> Sums:
+    """Return the checksum of `data`, whose length is a multiple of 8, continuing from `sums`."""
+    first, second = sums
+    words = struct.unpack(f"{order}{len(data) // 4}I", data)
+    pairs = iter(words)
+    for even, odd in zip(pairs, pairs, strict=True):
+        first = (first + even + second) & _MASK
+        second = (second + odd + first) & _MASK
+    return first, second
+
+
+def _header(start: bytes, page_size: int) -> Header:
+    magic, version, own_size = struct.unpack(">III", start[:12])
+    order = ">" if magic & 1 else "<"
+    computed, stored = checksum(start[:24], order), _sums(start[24:])
+    is_good = magic | 1 == _MAGIC | 1 and version == _VERSION and own_size == page_size and computed == stored
+    return Header(page_size, start[16:24], order, stored, computed, is_good)
+
+
+def _sums(stored: bytes) -> Sums:
+    first, second = struct.unpack(">II", stored)
+    return first, second
+
+
+def _frames(file: BinaryIO, page_size: int) -> Iterator[Frame]:
+    number = 0
+    while len(data := file.read(FRAME_HEADER_SIZE + page_size)) == FRAME_HEADER_SIZE + page_size:
+        number += 1
+        (pages,) = struct.unpack(">I", data[4:8])
+        yield Frame(number, pages, data[8:16], _sums(data[16:24]), data[:8] + data[24:])
+
+
+def _tail(path: Path, page_size: int) -> int:
+    """Return how many bytes behind the last whole frame there are."""
+    return (path.stat().st_size - HEADER_SIZE) % (FRAME_HEADER_SIZE + page_size)
+
+
+def _judge(header: Header, frames: Iterator[Frame], tail: int) -> Report:
+    if not header.is_good:
+        return _without_header(header, frames)
+    transactions = pending = 0
+    sums = header.computed
+    for frame in frames:
+        found = checksum(frame.body, header.order, sums)
+        if found != frame.stored or frame.salts != header.salts:
+            is_ours = found == frame.stored or frame.salts == header.salts  # else it is of before the log began anew
+            ended = is_ours and _ends(frame, header.order, sums)
+            seen = Report(transactions=transactions, dropped=pending + is_ours, spoilt=is_ours)
+            return _behind(header, frame, frames, seen, seeds={frame.stored, found}, ended=ended)
+        sums, pending = found, pending + 1
+        if frame.pages:
+            transactions, pending = transactions + 1, 0
+    return Report(transactions=transactions, dropped=pending, spoilt=bool(tail))
+
+
+def _ends(frame: Frame, order: str, sums: Sums) -> bool:
+    """Return whether a bad frame was the last one of its transaction, also if the very bit that says so is flipped."""
+    if frame.pages:
+        return True
+    repaired = (frame.body[:4] + struct.pack(">I", 1 << bit) + frame.body[8:] for bit in range(32))
+    return any(checksum(body, order, sums) == frame.stored for body in repaired)
+
+
+def _behind(
+    header: Header, bad: Frame, frames: Iterator[Frame], seen: Report, *, seeds: set[Sums], ended: bool
+) -> Report:
+    """Judge a log by what stands behind the first frame that SQLite does not take.
+
+    A frame proves itself by the checksum that the one before it has stored, so one bad frame hides nothing.
+    """
+    for frame in frames:
+        if frame.salts == header.salts:
+            seen = replace(seen, dropped=seen.dropped + 1, spoilt=True)
+            if frame.pages and any(checksum(frame.body, header.order, seed) == frame.stored for seed in seeds):
+                if ended:
+                    return replace(seen, lost=_told(bad, frame))
+                ended = True
+        seeds = {frame.stored}
+    return seen
+
+
+def _told(bad: Frame, behind: Frame) -> str:
+    return f"frame {bad.number} is damaged, and frame {behind.number} ends a later transaction"
+
+
+def _without_header(header: Header, frames: Iterator[Frame]) -> Report:
+    """Judge a log whose first bytes are not what SQLite wrote there: it would drop all of it."""
+    orders, seeds = ("<", ">"), {header.stored, header.computed}
+    dropped = 0
+    for frame in frames:
+        dropped += 1
+        if frame.pages and any(checksum(frame.body, order, seed) == frame.stored for order in orders for seed in seeds):
+            return Report(dropped=dropped, spoilt=True, lost="its header is damaged, and transactions stand behind it")
+        seeds = {frame.stored}
+    return Report(dropped=dropped, spoilt=True)
