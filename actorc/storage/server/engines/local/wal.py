@@ -136,10 +136,10 @@ def _judge(header: Header, frames: Iterator[Frame], tail: int) -> Report:
 
 def _ends(frame: Frame, order: str, sums: Sums) -> bool:
     """Return whether a bad frame was the last one of its transaction, also if the very bit that says so is flipped."""
-    if frame.pages:
-        return True
-    repaired = (frame.body[:4] + struct.pack(">I", 1 << bit) + frame.body[8:] for bit in range(32))
-    return any(checksum(body, order, sums) == frame.stored for body in repaired)
+    sizes = [0] if frame.pages else [1 << bit for bit in range(32)]
+    repaired = (frame.body[:4] + struct.pack(">I", size) + frame.body[8:] for size in sizes)
+    was_otherwise = any(checksum(body, order, sums) == frame.stored for body in repaired)
+    return bool(frame.pages) != was_otherwise
 
 
 def _behind(
