@@ -1,0 +1,105 @@
+"""Data directories that earlier versions made are opened, and brought to the present format once."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import sqlite3
+import tarfile
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from actorc.storage.errors import IntegrityError, StorageError
+from actorc.storage.models import ListQuery
+from actorc.storage.server.engines.local import schema
+
+FORMAT_1 = Path(__file__).with_name("data") / "format-1.tar.xz"
+"""A directory of format 1, whose index has no checksums: closed at the time that the clock of the tests begins at."""
+
+
+@pytest.fixture
+def old(tmp_path):
+    with tarfile.open(FORMAT_1) as archive:
+        archive.extractall(tmp_path / "data", filter="data")
+    return tmp_path / "data"
+
+
+def test_a_directory_without_checksums_gets_them_and_loses_nothing(old, open_local, get, put):
+    engine = open_local()
+
+    assert json.loads((old / "FORMAT").read_text())["format"] == 2
+    assert get(engine, "small") == b"data"
+    assert engine.head("bucket", "small").metadata == {"colour": "grün"}
+    assert get(engine, "large") == get(engine, "copy") == b"x" * 20000
+    assert get(engine, "joined") == b"p" * 20000 + b"q" * 30
+    assert [info.key for info in engine.page(ListQuery(bucket="bucket", limit=10)).objects] == [
+        "brief",
+        "copy",
+        "joined",
+        "large",
+        "small",
+    ]
+    (upload,) = engine.list_uploads("bucket").uploads
+    assert [part.size for part in engine.list_parts("bucket", "later", upload.upload_id)] == [5]
+    assert [bucket.name for bucket in engine.buckets()] == ["bucket", "empty"]
+    engine.sweep()
+    assert engine.fsck() == []
+    assert put(engine, "after", b"data").generation > engine.head("bucket", "copy").generation
+    engine.close()
+    assert not open_local()._index.verified
+
+
+def test_an_answer_that_an_earlier_version_remembered_is_still_given(old, open_local, put):
+    assert old.is_dir()
+    engine = open_local()
+    before = engine.head("bucket", "small")
+
+    assert put(engine, "small", b"anything", idempotency_key="call") == before == engine.head("bucket", "small")
+
+
+def test_an_upgrade_that_fails_changes_nothing_and_is_made_by_the_next_start(old, open_local, disk, get):
+    class Failing(type(disk)):
+        left = 0
+
+        def commit(self, connection):
+            if self.left == 0:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().commit(connection)
+
+    with pytest.raises(StorageError, match="full"):
+        open_local(fsops=Failing())
+
+    assert json.loads((old / "FORMAT").read_text())["format"] == 1
+    assert get(open_local(), "small") == b"data"
+
+
+def test_an_upgraded_index_is_the_same_as_a_new_one(old, open_local, tmp_path):
+    open_local().close()
+    open_local("new").close()
+
+    found = []
+    for directory in (old, tmp_path / "new"):
+        with closing(sqlite3.connect(directory / "meta" / "meta.db")) as connection:
+            found.append(schema.found(connection))
+    assert found[0] == found[1] == schema.expected()
+
+
+def test_a_damaged_index_of_an_earlier_version_is_not_upgraded(old, open_local):
+    database = old / "meta" / "meta.db"
+    database.write_bytes(database.read_bytes()[: database.stat().st_size // 2])
+    before = database.read_bytes()
+
+    with pytest.raises(IntegrityError, match="damaged"):
+        open_local()
+
+    assert database.read_bytes() == before
+
+
+def test_an_index_that_was_lost_before_it_was_upgraded_is_missed(old, open_local):
+    shutil.rmtree(old / "meta")
+
+    with pytest.raises(StorageError, match="missing"):
+        open_local()
