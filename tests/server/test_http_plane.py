@@ -7,10 +7,13 @@ import shutil
 import subprocess
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from actorc.storage import NotFoundError
+from actorc.storage.server.access import EVERYTHING
+from actorc.storage.server.keyring import add_key
 from actorc.storage.testing import local_server
 
 MiB = 1 << 20
@@ -95,6 +98,23 @@ def test_any_key_is_reached_exactly(plane, ask, key):
 
     assert (written.status, read.body) == (201, b"over HTTP")
     assert plane.get_object("bucket", key) == b"over HTTP"
+
+
+@pytest.mark.parametrize("authority", ["elsewhere.example", "elsewhere.example:{port}", "user@127.0.0.1:{port}", ""])
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_whole_url_of_another_server_is_refused(tmp_path, line, authority, keyed):
+    file = tmp_path / "keys.json"
+    key, secret = add_key(file, [EVERYTHING])
+    keys = {"access_key": key.id, "secret_key": secret} if keyed else {}
+    with local_server(http=True, keys=file if keyed else None) as server, server.client(**keys) as client:
+        client.put_object("bucket", "key", b"value")
+        url = client.presign_url("bucket", "key")
+        own = urlsplit(url).netloc
+        foreign = url.replace(own, authority.format(port=own.rpartition(":")[2]))
+        refused = line(url.replace("/o/", "/x/"), f"GET {foreign} HTTP/1.1\r\nConnection: close\r\nX-Ignored:").rest()
+
+    assert refused.split()[1] in {b"400", b"421"}
+    assert b"value" not in refused
 
 
 def test_a_proxy_may_send_the_whole_url(put, signed, line):

@@ -9,6 +9,8 @@ import os
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import grpc
 import pytest
@@ -18,7 +20,7 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import NetworkError, ReadOnlyError, ResourceExhaustedError, RetryPolicy, StorageError
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server import ServerOptions, StorageServer
-from actorc.storage.server.engines.local import FsOps, LocalEngine
+from actorc.storage.server.engines.local import INLINE_MAX, FsOps, LocalEngine
 from actorc.storage.server.gate import Gate
 from actorc.storage.testing import local_server
 
@@ -169,13 +171,166 @@ def test_a_full_disk_is_told_and_the_server_goes_on(small_disk, size):
             client.delete_object("bucket", f"{number}")
         engine.sweep()
         client.put_object("bucket", "key", data)
+        ready_again = health(server.endpoint)
 
         assert type(full) is ResourceExhaustedError
         assert "the disk of the server is full" in full.message
         assert full.retryable
-        assert (staged, small, last, ready) == ([], b"data", data, SERVING)
+        assert (staged, small, last) == ([], b"data", data)
+        # the index does not give back what small objects took of the disk, but fills it anew
+        assert ready_again == (SERVING if size > INLINE_MAX else NOT_SERVING)
+        # of large ones there may be no room for one more, and yet for others
+        assert ready == NOT_SERVING or size > MiB
         assert client.get_object("bucket", "key") == data
         assert engine.fsck() == []
+
+
+def fill(path):
+    """Take everything that is left of a file system."""
+    with path.open("wb", buffering=0) as file:
+        for size in (MiB, 4 * KiB, 1):
+            try:
+                while True:
+                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
+            except OSError as error:
+                assert error.errno == errno.ENOSPC  # noqa: PT017
+
+
+def test_deleting_goes_through_when_something_else_has_filled_the_disk(small_disk, ask):
+    with local_server(LocalEngine(small_disk / "data"), http=True) as server, server.client(retry=ONCE) as client:
+        for number in range(200):
+            client.put_object("bucket", f"old-{number}", bytes(100))
+        fill(small_disk / "rest")
+        error, _ = put_until_it_fails(client, bytes(10 * KiB))
+        full = health(server.endpoint), [ask(server.http_endpoint + page).status for page in ("/readyz", "/healthz")]
+        for number in range(200):
+            client.delete_object("bucket", f"old-{number}")
+        read = client.list_objects("bucket")["objects"]
+        (small_disk / "rest").unlink()
+        client.put_object("bucket", "new", b"data")
+
+        assert (type(error), full) == (ResourceExhaustedError, (NOT_SERVING, [503, 200]))
+        assert not any(found["key"].startswith("old-") for found in read)
+        assert (health(server.endpoint), ask(server.http_endpoint + "/readyz").status) == (SERVING, 200)
+        assert client.get_object("bucket", "new") == b"data"
+
+
+class FullDisk(Disk):
+    """The real disk, until it is full: then nothing is committed while the reserve is held."""
+
+    full = False
+    taken = 0
+
+    def reserve(self, folder, size):
+        descriptor = super().reserve(folder, size)
+        self.taken = os.fstat(descriptor).st_ino
+        return descriptor
+
+    def room(self, path):
+        return -1 if self.full else super().room(path)
+
+    def commit(self, connection):
+        if self.full and self._is_held():
+            raise OSError(errno.ENOSPC, "No space left on device", "/secret/path")
+        super().commit(connection)
+
+    def _is_held(self):
+        held = set()
+        for descriptor in Path("/proc/self/fd").iterdir():
+            with suppress(OSError):
+                held.add(descriptor.stat().st_ino)
+        return self.taken in held
+
+
+def test_the_reserve_is_given_up_for_a_change_on_a_full_disk_and_taken_again(tmp_path):
+    disk = FullDisk()
+    engine = LocalEngine(tmp_path / "data", fsops=disk)
+    with local_server(engine) as server, server.client(retry=ONCE) as client:
+        client.put_object("bucket", "key", b"data")
+        first, disk.full = disk.taken, True
+        client.delete_object("bucket", "key")
+        ready = health(server.endpoint)
+        disk.full = False
+        client.put_object("bucket", "key", b"data")
+
+        assert (ready, health(server.endpoint)) == (NOT_SERVING, SERVING)
+        assert disk.taken != first or disk._is_held()
+        assert engine.healthy
+
+
+class NoDescriptors(Disk):
+    """The real disk, until nothing can be opened any more."""
+
+    out = None
+
+    def _open(self, method, *arguments):
+        if self.out is not None:
+            raise OSError(self.out, os.strerror(self.out), "/secret/path/of/the/server")
+        return method(*arguments)
+
+    def open(self, path):
+        return self._open(super().open, path)
+
+    def create(self, path):
+        return self._open(super().create, path)
+
+    def sync_directory(self, path):
+        return self._open(super().sync_directory, path)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_running_out_of_descriptors_is_told_as_that_and_passes(tmp_path, ask, number):
+    disk, data = NoDescriptors(), bytes(100 * KiB)
+    engine = LocalEngine(tmp_path / "data", fsops=disk)
+    with local_server(engine, http=True) as server, server.client(retry=ONCE) as client:
+        client.put_object("bucket", "key", data)
+        url = client.presign_url("bucket", "key")
+        disk.out = number
+        errors = []
+        for attempt in (
+            lambda: client.get_object("bucket", "key"),
+            lambda: b"".join(client.stream_object("bucket", "key")),
+            lambda: client.put_object("bucket", "other", data),
+            lambda: client.put_object("bucket", "large", bytes(3 * MiB)),
+        ):
+            with pytest.raises(ResourceExhaustedError, match="out of file descriptors; raise its limit") as caught:
+                attempt()
+            errors.append(caught.value)
+        over_http = ask(url)
+        disk.out = None
+
+        assert all(error.retryable and error.retry_after == 1.0 for error in errors)
+        assert "secret" not in "".join(map(str, errors)) + over_http.body.decode()
+        assert (over_http.status, over_http.error[0]) == (503, "ResourceExhausted")
+        assert engine.healthy
+        assert client.get_object("bucket", "key") == data
+        assert client.put_object("bucket", "other", data)["size"] == len(data)
+
+
+@pytest.mark.parametrize("broken", ["read", "sync"])
+def test_no_error_of_the_disk_names_a_path_of_the_server(tmp_path, broken):
+    class Broken(FsOps):
+        def __getattribute__(self, name):
+            if name == broken and fails:
+                raise OSError(errno.EIO, "Input/output error", "/secret/path/of/the/server")
+            return super().__getattribute__(name)
+
+    fails = False
+    data = bytes(100 * KiB)
+    with local_server(LocalEngine(tmp_path / "data", fsops=Broken())) as server, server.client(retry=ONCE) as client:
+        client.put_object("bucket", "key", data)
+        fails = True
+        said = []
+        for attempt in (lambda: client.get_object("bucket", "key"), lambda: client.put_object("bucket", "new", data)):
+            for _ in range(2):
+                try:
+                    attempt()
+                except StorageError as error:
+                    said.append(str(error))
+        fails = False
+
+    assert said
+    assert "secret" not in "".join(said)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from actorc.storage._idle import Guard, IdleWatch
 from actorc.storage.errors import StorageError
 
 from .access import NOBODY
+from .engines.shortage import is_out_of_descriptors, out_of_descriptors
 from .journal import Ended, Journal
 
 log = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ class Call:
         error = self._ended or error
         if isinstance(error, StorageError):
             known = _shortened(copy.copy(error))
+        elif is_out_of_descriptors(error):
+            known = out_of_descriptors()
         else:
             log.error("%s failed, request %s", self.method, self.request_id, exc_info=error)
             known = StorageError("internal error of the storage server; its log has the cause under this request id")

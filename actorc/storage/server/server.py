@@ -167,7 +167,7 @@ class StorageServer:
 
     def _is_healthy(self) -> bool:
         # engines that never stop accepting changes do not say so
-        return bool(getattr(self._engine, "healthy", True))
+        return bool(getattr(self._engine, "healthy", True)) and not getattr(self._engine, "full", False)
 
     def stop(self, grace: float | None = None) -> None:
         """Refuse new calls, let running ones finish, close the engine. A second time does nothing.

@@ -16,6 +16,7 @@ from aiohttp import web
 from actorc.storage._presign import METHODS, PresignedUrl, read_url
 from actorc.storage.errors import InvalidParameterError, ResourceExhaustedError, StorageError
 from actorc.storage.server.access import NOBODY, Principal
+from actorc.storage.server.engines.shortage import is_out_of_descriptors, out_of_descriptors
 from actorc.storage.server.gate import Gate
 from actorc.storage.server.guarded import GuardedStore
 from actorc.storage.server.journal import Ended, Journal
@@ -62,6 +63,7 @@ class Front:
         gate: Where requests enter.
         is_misdirected: Tells of a ``Host`` whether it is not one of this server, as when a page in a browser has its
             own name resolve to this machine.
+        is_foreign: Tells of the authority in a request for a whole URL whether it is another server's.
         threads: Requests that are carried out at the same time; one more is refused at once.
         idle_timeout: Seconds a peer may be waited for.
     """
@@ -75,6 +77,7 @@ class Front:
         gate: Gate,
         *,
         is_misdirected: Callable[[str], bool],
+        is_foreign: Callable[[str], bool],
         threads: int,
         idle_timeout: float,
     ) -> None:
@@ -84,6 +87,7 @@ class Front:
         self._journal = journal
         self._gate = gate
         self._is_misdirected = is_misdirected
+        self._is_foreign = is_foreign
         self._idle_timeout = idle_timeout
         self._most = threads
         self._places = threading.BoundedSemaphore(threads)
@@ -92,9 +96,17 @@ class Front:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
-        misdirected = self._is_misdirected(request.headers.get("Host", ""))
+        misdirected = self._is_misdirected(request.headers.get("Host", "")) or self._is_for_another(request)
         page = None if misdirected else self._pages.find(_target(request).partition("?")[0])
         return _shown(page) if page else await self._call(request, misdirected=misdirected)
+
+    def _is_for_another(self, request: web.BaseRequest) -> bool:
+        """Return whether the request is for a whole URL, as proxies get them, and for that of another server."""
+        if request.raw_path.startswith("/"):
+            return False
+        host, port, *_ = request.get_extra_info("sockname") or ("", 0)
+        authority = _authority(request)
+        return authority not in {f"{host}:{port}", f"[{host}]:{port}"} and self._is_foreign(authority)
 
     async def finish(self, grace: float) -> None:
         """Wait for the requests under way, and break off those that take longer than `grace` seconds."""
@@ -128,11 +140,9 @@ class Front:
             refusal = error
         except StorageError as error:
             refusal = Refusal.of(error)
-        except Exception:
+        except Exception as error:
             log.exception("%s failed, request %s", visit.method, visit.request_id)
-            refusal = Refusal(
-                500, "StorageError", "internal error of the storage server; its log has the cause under this request id"
-            )
+            refusal = Refusal.of(out_of_descriptors()) if is_out_of_descriptors(error) else _internal()
         else:
             visit.status = response.status
             return response
@@ -186,6 +196,16 @@ def _target(request: web.BaseRequest) -> str:
     """Return path and query as they came, not as aiohttp reads them; a proxy may send all of a URL."""
     target = request.raw_path
     return target if target.startswith("/") else "/" + target.partition("://")[2].partition("/")[2]
+
+
+def _authority(request: web.BaseRequest) -> str:
+    return request.raw_path.partition("://")[2].partition("/")[0].partition("?")[0]
+
+
+def _internal() -> Refusal:
+    return Refusal(
+        500, "StorageError", "internal error of the storage server; its log has the cause under this request id"
+    )
 
 
 def _shown(page: Page) -> web.Response:

@@ -63,6 +63,7 @@ def open_plane(address: str, options: ServerOptions, served: Served, *, shared: 
         served.journal,
         served.gate,
         is_misdirected=lambda name: served.keyring.is_open and name.lower() not in names,
+        is_foreign=lambda name: name.lower() not in names,
         threads=options.threads,
         idle_timeout=options.idle_timeout,
     )

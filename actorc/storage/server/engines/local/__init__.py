@@ -59,6 +59,8 @@ _log = logging.getLogger(__name__)
 
 _DEFAULT = Retention()
 _LEAST_SPARE = MiB
+_READY = MiB
+"""Bytes that there must be room for, else the engine is taken to be full, although what is smaller may still fit."""
 
 
 class LocalEngine(Engine):
@@ -152,6 +154,15 @@ class LocalEngine(Engine):
     def healthy(self) -> bool:
         """Whether changes are accepted; False for good once a failed commit left the state on disk unknown."""
         return self._health.good
+
+    @property
+    def full(self) -> bool:
+        """Whether the disk has no room for new objects at the moment; deleting and reading go on."""
+        try:
+            self._blobs.check_room(_READY)
+        except OSError:
+            return True
+        return False
 
     def create_bucket(self, bucket: str, *, exist_ok: bool = False, idempotency_key: str = "") -> BucketInfo:
         return self._index.create_bucket(bucket, exist_ok=exist_ok, idempotency_key=idempotency_key)

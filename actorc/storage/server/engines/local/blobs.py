@@ -16,7 +16,7 @@ from pathlib import Path
 from actorc.storage._checksum import crc32c
 from actorc.storage.server.engines.blocks import block_length
 
-from .faults import Health, is_full
+from .faults import Health, may_pass
 from .fsops import FsOps
 from .quarantine import Quarantine
 from .trailer import Trailer, read_trailer
@@ -202,7 +202,7 @@ class Blobs:
         try:
             self._fsops.sync_directory(path)
         except OSError as error:
-            if not is_full(error):
+            if not may_pass(error):
                 self._health.lose(error)
             raise
 

@@ -14,8 +14,9 @@ from typing import Any, Generic, TypeVar
 
 from actorc.storage.errors import StorageError
 
-from .faults import Health, explain, is_busy, is_full
+from .faults import Health, explain, is_full, may_pass
 from .fsops import FsOps
+from .reserve import Reserve
 from .row_checksums import is_refusal, refused
 
 T = TypeVar("T")
@@ -31,6 +32,7 @@ class Commits:
         connection: The writing connection; nothing else may use it.
         fsops: The disk.
         health: Asked before each change, and lost when a commit leaves the state on disk unknown.
+        reserve: Given up when the disk is full, so that a change that makes room still goes through.
         begin: The first change of every transaction.
         seal: The last one.
     """
@@ -40,6 +42,7 @@ class Commits:
         connection: sqlite3.Connection,
         fsops: FsOps,
         health: Health,
+        reserve: Reserve,
         *,
         begin: Change[None],
         seal: Change[None],
@@ -47,6 +50,7 @@ class Commits:
         self._connection = connection
         self._fsops = fsops
         self._health = health
+        self._reserve = reserve
         self._begin = begin
         self._seal = seal
         self._turn = Condition()
@@ -95,6 +99,7 @@ class Commits:
     def release(self) -> None:
         """Close the connection."""
         self._connection.close()
+        self._reserve.close()
 
     def _check(self) -> None:
         if self._closed:
@@ -103,7 +108,11 @@ class Commits:
 
     def _lead(self, batch: Sequence[_Job[Any]]) -> None:
         try:
-            self._transact(batch)
+            error = self._transact(batch)
+            if error is not None and is_full(error) and self._health.good and self._reserve.give_up():
+                error = self._transact(batch)
+            if error is None:
+                self._reserve.restore()
             self._finish(batch)
             if self._connection.total_changes - self._checkpointed > _CHECKPOINT_ROWS:
                 self._checkpoint("PASSIVE")
@@ -117,7 +126,8 @@ class Commits:
             self._busy = not idle
             self._turn.notify_all()
 
-    def _transact(self, batch: Sequence[_Job[Any]]) -> None:
+    def _transact(self, batch: Sequence[_Job[Any]]) -> Exception | None:
+        """Make the changes and return None, or undo them and return why; the changes know it then, too."""
         try:
             self._health.check()
             self._connection.execute("BEGIN IMMEDIATE")
@@ -132,9 +142,11 @@ class Commits:
                 self._abandon(batch, error)
             if not isinstance(error, Exception):
                 raise
+            return error
+        return None
 
     def _abandon(self, batch: Sequence[_Job[Any]], error: BaseException) -> None:
-        if isinstance(error, (sqlite3.Error, OSError)) and not (is_full(error) or is_busy(error)):
+        if isinstance(error, (sqlite3.Error, OSError)) and not may_pass(error):
             self._health.lose(error)
         for job in batch:
             job.error = _told(error)
@@ -152,7 +164,7 @@ class Commits:
             self._fsops.checkpoint(self._connection, mode)
             self._checkpointed = self._connection.total_changes
         except (sqlite3.Error, OSError) as error:
-            if not (is_full(error) or is_busy(error)):
+            if not may_pass(error):
                 self._health.lose(error)
 
 
@@ -168,6 +180,7 @@ class _Job(Generic[T]):
         self.done = False
 
     def attempt(self, connection: sqlite3.Connection) -> None:
+        self.error = None
         connection.execute("SAVEPOINT job")
         try:
             self._value = self._change(connection)

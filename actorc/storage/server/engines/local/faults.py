@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from actorc.storage.errors import IntegrityError, ReadOnlyError, ResourceExhaustedError, StorageError
+from actorc.storage.server.engines.shortage import is_out_of_descriptors, out_of_descriptors
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +28,18 @@ def is_busy(error: Exception) -> bool:
     return isinstance(error, sqlite3.OperationalError) and "is locked" in str(error)
 
 
+def may_pass(error: Exception) -> bool:
+    """Return whether `error` comes from a shortage: then nothing was written, and what is on the disk is known."""
+    return is_full(error) or is_busy(error) or is_out_of_descriptors(error)
+
+
+def cause(error: Exception) -> str:
+    """Return what went wrong without saying where: paths of the server are not its callers' business."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"[Errno {error.errno}] {error.strerror}"
+    return str(error) or type(error).__name__
+
+
 def explain(error: Exception) -> StorageError:
     """Return what a caller is told about an error of the disk or of the database."""
     if is_full(error):
@@ -38,7 +51,9 @@ def explain(error: Exception) -> StorageError:
             f"the index of the server is damaged ({error}); nothing was changed, so stop the server and run "
             "'lucas-storage fsck' on its data directory"
         )
-    return StorageError(f"the disk of the server failed ({error}); look at its log and its disk, then try again")
+    if is_out_of_descriptors(error):
+        return out_of_descriptors()
+    return StorageError(f"the disk of the server failed ({cause(error)}); look at its log and its disk, then try again")
 
 
 def is_damage(error: Exception) -> bool:
@@ -91,7 +106,7 @@ class Health:
         """Accept no further changes, because of `error`."""
         if self.good:
             _log.critical("storage is read-only from now on: %s", error)
-            self._failure = str(error) or type(error).__name__
+            self._failure = cause(error)
 
     def check(self) -> None:
         """Return if changes are accepted.

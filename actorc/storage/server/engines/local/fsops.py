@@ -11,6 +11,7 @@ import fcntl
 import os
 import sqlite3
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -68,6 +69,16 @@ class FsOps:
         except FileExistsError:
             if not path.is_dir():
                 raise
+
+    def reserve(self, folder: Path, size: int) -> int:
+        """Take `size` bytes of the file system with a file that has no name; return its descriptor, to be closed.
+
+        Raises:
+            OSError: There is no room, or the file system cannot reserve.
+        """
+        with tempfile.TemporaryFile(dir=folder) as file:
+            self.allocate(file.fileno(), size)
+            return os.dup(file.fileno())
 
     def rename(self, source: Path, target: Path) -> None:
         """Move a file within the file system, replacing what was at `target`."""

@@ -30,6 +30,7 @@ from .fsops import FsOps
 from .ledger import Ledger
 from .objects import Objects, bucket_id
 from .presence import Presence
+from .reserve import Reserve
 from .retention import Retention
 from .row_checksums import damaged_row, intact
 from .rows import ALIVE, Segment, bucket_info, call_id, object_info
@@ -297,8 +298,9 @@ class Index:
 
     def _opened(self, clock: Clock, *, is_first: bool) -> Ledger:
         connection = schema.connect(self._path)
+        reserve = Reserve(self._fsops, self._path.parent)
         try:
-            ledger = Ledger(connection, self._fsops, self._health, clock)
+            ledger = Ledger(connection, self._fsops, self._health, clock, reserve)
             if is_first:
                 # the log must be on the medium before the mark is not, or the next start would find neither
                 self._fsops.sync_directory(self._path.parent)
@@ -308,6 +310,7 @@ class Index:
             if is_first:
                 self._presence.expect_nothing()
             connection.close()
+            reserve.close()
             raise
         return ledger
 

@@ -15,6 +15,7 @@ from . import schema
 from .commits import Change, Commits
 from .faults import Health
 from .fsops import FsOps
+from .reserve import Reserve
 from .row_checksums import damaged_row, intact
 from .rows import pack_json
 
@@ -29,14 +30,17 @@ class Ledger:
         fsops: The disk.
         health: Shared with whatever else writes to the disk.
         clock: Tells the time.
+        reserve: Room for deleting on a full disk.
     """
 
-    def __init__(self, connection: sqlite3.Connection, fsops: FsOps, health: Health, clock: Clock) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, fsops: FsOps, health: Health, clock: Clock, reserve: Reserve
+    ) -> None:
         self._clock = clock
         self._generation = 0
         self._reserved = 0
         self._reserving = Lock()
-        self.commits = Commits(connection, fsops, health, begin=self._begin, seal=self._seal)
+        self.commits = Commits(connection, fsops, health, reserve, begin=self._begin, seal=self._seal)
 
     def now(self) -> int:
         """Return the time in microseconds."""

@@ -1,0 +1,38 @@
+"""What a process can run out of beside its disk: file descriptors."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from typing import Final
+
+from actorc.storage.errors import ResourceExhaustedError
+
+_NO_DESCRIPTOR: Final = {errno.EMFILE, errno.ENFILE}
+_RETRY_AFTER: Final = 1.0
+"""Seconds after which some may have been closed."""
+
+
+def is_out_of_descriptors(error: BaseException) -> bool:
+    """Return whether `error` was raised because the process, or the machine, may open no more files."""
+    if isinstance(error, sqlite3.OperationalError):
+        # SQLite does not say why it could not open a file
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN and not _can_open()
+    return isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR
+
+
+def out_of_descriptors() -> ResourceExhaustedError:
+    """Return what a caller is told of it."""
+    return ResourceExhaustedError(
+        "the server is out of file descriptors; raise its limit (LimitNOFILE of systemd, or 'ulimit -n'), or retry",
+        retry_after=_RETRY_AFTER,
+    )
+
+
+def _can_open() -> bool:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno not in _NO_DESCRIPTOR
+    return True
