@@ -110,6 +110,8 @@ class Commits:
         try:
             error = self._transact(batch)
             if error is not None and is_full(error) and self._health.good and self._reserve.give_up():
+                # first of all the log is carried over: the change then needs no more room than the log has had
+                self._checkpoint("PASSIVE")
                 error = self._transact(batch)
             if error is None:
                 self._reserve.restore()

@@ -37,15 +37,18 @@ class Reserve:
         self.restore()
 
     def give_up(self) -> bool:
-        """Give the room to whoever needs it; return whether there was some."""
+        """Give the room to whoever needs it; return whether what failed for want of room may be tried again.
+
+        It may, also when the room was given up before: since then, the log of the index may have been carried over.
+        """
         with self._lock:
-            descriptor, self._descriptor = self._descriptor, None
             # an error can say "full" while there is room, that of a quota for example: then this would be no help
-            if descriptor is None or self._fsops.room(self._folder) >= 0:
-                self._descriptor = descriptor
+            if self._closed or self._fsops.room(self._folder) >= 0:
                 return False
-            os.close(descriptor)
-        log.warning("the disk is full; the room that was kept for deleting is used now")
+            descriptor, self._descriptor = self._descriptor, None
+            if descriptor is not None:
+                os.close(descriptor)
+                log.warning("the disk is full; the room that was kept for deleting is used now")
         return True
 
     def restore(self) -> None:
