@@ -95,8 +95,7 @@ class Rounds:
         self._attempts += 1
         endpoint = self._endpoints.present
         try:
-            with _wire.rpc_errors(self._options.address(endpoint)):
-                yield Attempt(endpoint=endpoint, metadata=self._metadata(), left=self._left())
+            yield Attempt(endpoint=endpoint, metadata=self._metadata(), left=self._left())
         except StorageError as error:
             error.request_id = error.request_id or self._request_id
             if isinstance(error, NetworkError) and not self._reached():

@@ -8,6 +8,8 @@ download.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 import grpc
@@ -17,9 +19,10 @@ from . import _cancel, _wire
 from ._auth import Metadata
 from ._channels import Channels
 from ._endpoints import Endpoints
+from ._exchange import Exchange, Peer
 from ._idle import IdleWatch
 from ._retry import RetryPolicy
-from ._rounds import Rounds
+from ._rounds import Attempt, Rounds
 from ._signer import CallSigner, Signer
 from ._upload import WriteCall
 from .config import ClientOptions
@@ -38,8 +41,13 @@ class Receiver(Protocol):
     def request(self) -> bytes:
         """Return the serialized request for what is still missing."""
 
-    def accept(self, message: bytes) -> bytes | memoryview:
-        """Return the proven payload of one message; empty if it carries none."""
+    def accept(self, message: bytes, opened: Callable[[bytes], bytes | None]) -> bytes | memoryview:
+        """Return the proven payload of one message; empty if it carries none.
+
+        Args:
+            message: What came.
+            opened: Returns what can be believed of a message that does not prove itself.
+        """
 
     def finish(self) -> None:
         """Check that everything came."""
@@ -72,6 +80,7 @@ class Rpc:
         )
         self._endpoints = Endpoints(options.endpoints)
         self._channels = {endpoint: Channels(options, endpoint) for endpoint in options.endpoints}
+        self._peers = {endpoint: Peer() for endpoint in options.endpoints}
         self._reached = False
 
     def ask(
@@ -96,12 +105,16 @@ class Rpc:
         proof = CallSigner(self._signer, _path(method))
         rounds = self._rounds(proof, self._options.timeout if timeout is None else timeout)
         while True:
-            with rounds.attempt() as attempt, self._channels[attempt.endpoint].one() as channel:
+            with (
+                self._attempt(rounds, method) as (attempt, exchange),
+                self._channels[attempt.endpoint].one() as channel,
+            ):
                 call: Any = channel.unary_unary(_path(method))
-                reply = _reply(call, body, attempt.left, attempt.metadata + proof.sign(body))
+                sealed = exchange.seal(body)
+                reply, ended = _reply(call, sealed, attempt.left, exchange.metadata + proof.sign(sealed))
                 self._reached = True
                 with _wire.damaged_answers():
-                    return judge(_wire.parsed(answer, reply))
+                    return judge(_wire.parsed(answer, exchange.open(reply, ended.trailing_metadata)))
 
     def receive(self, method: str, receiver: Receiver, *, timeout: float | None = None) -> Iterator[bytes | memoryview]:
         """Yield the payload of a stream of answers; a broken stream is resumed, and progress renews the patience.
@@ -114,13 +127,17 @@ class Rpc:
         proof = CallSigner(self._signer, _path(method))
         rounds = self._rounds(proof, timeout)
         while True:
-            with rounds.attempt() as attempt, self._channels[attempt.endpoint].one(streams=True) as channel:
+            with (
+                self._attempt(rounds, method) as (attempt, exchange),
+                self._channels[attempt.endpoint].one(streams=True) as channel,
+            ):
                 stream: Any = channel.unary_stream(_path(method))
-                body = receiver.request()
-                call = stream(body, timeout=attempt.left, metadata=attempt.metadata + proof.sign(body))
+                body = exchange.seal(receiver.request())
+                call = stream(body, timeout=attempt.left, metadata=exchange.metadata + proof.sign(body))
+                opened = partial(exchange.open, announced=call.initial_metadata)
                 for message in self._messages(call):
                     with _wire.damaged_answers():
-                        payload = receiver.accept(message)
+                        payload = receiver.accept(message, opened)
                     rounds.progressed()
                     if payload:
                         yield payload
@@ -138,14 +155,26 @@ class Rpc:
         proof = CallSigner(self._signer, _path(method))
         rounds = self._rounds(proof, timeout, may_repeat=lambda: sender.replayable)
         while True:
-            with rounds.attempt() as attempt, self._channels[attempt.endpoint].one(streams=True) as channel:
+            with (
+                self._attempt(rounds, method) as (attempt, exchange),
+                self._channels[attempt.endpoint].one(streams=True) as channel,
+            ):
                 stream: Any = channel.stream_stream(_path(method))
                 idle_timeout = self._options.idle_timeout
-                writing = WriteCall(stream, attempt.metadata, proof.sign, attempt.left, idle_timeout)
+                writing = WriteCall(stream, exchange, proof.sign, attempt.left, idle_timeout)
                 with writing as call, _cancel.running(call.cancel):
                     reply = sender.send(call)
                 self._reached = True
                 return reply
+
+    @contextmanager
+    def _attempt(self, rounds: Rounds, method: str) -> Iterator[tuple[Attempt, Exchange]]:
+        """Offer one attempt, and what seals and opens its messages; errors of gRPC become ours."""
+        with rounds.attempt() as attempt:
+            peer, address = self._peers[attempt.endpoint], self._options.address(attempt.endpoint)
+            exchange = Exchange(_path(method), attempt.metadata, peer, address)
+            with exchange.errors():
+                yield attempt, exchange
 
     def _rounds(
         self, proof: CallSigner, timeout: float | None, may_repeat: Callable[[], bool] = lambda: True
@@ -186,13 +215,17 @@ def _path(method: str) -> str:
     return f"/{_wire.SERVICE.full_name}/{method}"
 
 
-def _reply(method: Any, body: bytes, timeout: float | None, metadata: Metadata) -> bytes:
-    """Make one unary call; as a future, which takes longer, only where it may be cancelled."""
+def _reply(method: Any, body: bytes, timeout: float | None, metadata: Metadata) -> tuple[bytes | None, grpc.Call]:
+    """Make one unary call; as a future, which takes longer, only where it may be cancelled.
+
+    Returns:
+        The answer, and the call, which is over.
+    """
     if not _cancel.is_possible():
-        return cast("bytes", method(body, timeout=timeout, metadata=metadata))
+        return cast("tuple[bytes | None, grpc.Call]", method.with_call(body, timeout=timeout, metadata=metadata))
     future = method.future(body, timeout=timeout, metadata=metadata)
     with _cancel.running(future.cancel):
         try:
-            return cast("bytes", future.result())
+            return future.result(), future
         except grpc.FutureCancelledError:
             raise _cancel.cancelled() from None

@@ -145,12 +145,17 @@ class Read:
             if_match=self._if_match,
         ).SerializeToString()
 
-    def accept(self, message: bytes) -> bytes | memoryview:
-        """Return the proven payload of one message; empty if it carries none."""
+    def accept(self, message: bytes, opened: Callable[[bytes], bytes | None]) -> bytes | memoryview:
+        """Return the proven payload of one message; empty if it carries none.
+
+        Args:
+            message: What came.
+            opened: Returns what can be believed of a message that does not prove itself, as the frames of bytes do.
+        """
         chunk = decode_chunk(READ_CHUNK_FIELD, message)
         if chunk is not None:
             return self._download.feed(chunk)
-        parsed = _wire.parsed(pb.ReadObjectResponse, message)
+        parsed = _wire.parsed(pb.ReadObjectResponse, opened(message))
         match parsed.WhichOneof("frame"):
             case "object":
                 self._download.describe(self._expected(_wire.object_info(parsed.object)))

@@ -12,6 +12,7 @@ import grpc
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
 from ._auth import Metadata
+from ._exchange import Exchange
 from ._frames import WRITE_CHUNK_FIELD, encode_chunk
 from ._pipe import FramePipe, PipeClosedError
 from ._wire import damaged_answers, error_from_status, parsed
@@ -27,7 +28,7 @@ class WriteCall:
 
     Args:
         method: The stream-stream multi-callable.
-        metadata: Sent with the call.
+        exchange: Seals what is sent and opens what comes, and knows what is sent with the call.
         prove: Returns what else is sent with it, given its first frame; so the call begins with that.
         timeout: Seconds for the whole call; None for no limit.
         idle_timeout: Seconds the server may let us wait at any point, unless `answer` is told of more.
@@ -36,11 +37,12 @@ class WriteCall:
     def __init__(
         self,
         method: Any,
-        metadata: Metadata,
+        exchange: Exchange,
         prove: Callable[[bytes], Metadata],
         timeout: float | None,
         idle_timeout: float,
     ) -> None:
+        self._exchange = exchange
         self._sent = 0
         self._idle_timeout = idle_timeout
         self._answers: list[pb.WriteObjectResponse] = []
@@ -50,7 +52,7 @@ class WriteCall:
         self._pipe = FramePipe(_FRAMES_WAITING, self._heartbeat)
         self._call: Any = None
         self._start: Callable[[bytes], Any] = lambda first: method(
-            iter(self._pipe), timeout=timeout, metadata=metadata + prove(first)
+            iter(self._pipe), timeout=timeout, metadata=exchange.metadata + prove(first)
         )
 
     def _heartbeat(self) -> bytes:
@@ -60,7 +62,7 @@ class WriteCall:
         error: grpc.RpcError | StorageError | None = None
         try:
             for message in self._call:
-                answer = parsed(pb.WriteObjectResponse, message)
+                answer = parsed(pb.WriteObjectResponse, self._exchange.open(message, self._call.initial_metadata))
                 with self._heard:
                     self._answers.append(answer)
                     self._heard.notify_all()
@@ -75,7 +77,7 @@ class WriteCall:
 
     def send(self, frame: pb.WriteObjectRequest) -> None:
         """Send a control frame."""
-        self._put(frame.SerializeToString())
+        self._put(self._exchange.seal(frame.SerializeToString()))
 
     def send_chunk(self, chunk: Chunk) -> None:
         """Send bytes."""

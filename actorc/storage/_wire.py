@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -37,7 +37,7 @@ _OF_THE_TRANSPORT = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.UNIMPLEMENTED,
 }
-"""What gRPC says of its own accord. Any other status comes from the service, and that never leaves out its details."""
+"""What gRPC says of its own accord. Any other status comes from the service, which adds details, or told them in band before."""
 
 
 def parsed(kind: type[AnyMessage], data: bytes | None) -> AnyMessage:
@@ -286,12 +286,20 @@ def error_from_status(message: pb.Status) -> StorageError:
     return error
 
 
-def error_from_rpc(rpc_error: grpc.RpcError, address: str) -> StorageError:
-    """Return the error that a failed call stands for; `address` says whom it was made to, and where that was set."""
+def error_from_rpc(
+    rpc_error: grpc.RpcError, address: str, opened: Callable[[bytes], bytes] = lambda details: details
+) -> StorageError:
+    """Return the error that a failed call stands for.
+
+    Args:
+        rpc_error: What gRPC raised.
+        address: Says whom the call was made to, and where that was set.
+        opened: Returns the serialized `Status` of what stands for it among the trailers, if that can be believed.
+    """
     code = rpc_error.code() if isinstance(rpc_error, grpc.Call) else grpc.StatusCode.UNKNOWN
     details = _details(rpc_error)
     if details is not None:
-        return _checked(details, code)
+        return _believed(details, code, opened)
     if code not in _OF_THE_TRANSPORT:
         return DamagedMessageError(_transport_message(code, rpc_error, address))
     if code is grpc.StatusCode.CANCELLED and not _cancelled_here(rpc_error):
@@ -301,11 +309,11 @@ def error_from_rpc(rpc_error: grpc.RpcError, address: str) -> StorageError:
     return error_class("", code.name)(_transport_message(code, rpc_error, address))
 
 
-def _checked(data: bytes, code: grpc.StatusCode) -> StorageError:
-    """Return the error in the details `data`, believed only if the status of the call says the same."""
+def _believed(data: bytes, code: grpc.StatusCode, opened: Callable[[bytes], bytes]) -> StorageError:
+    """Return the error in the details `data`, if they can be opened and the status of the call says the same."""
     try:
         with damaged_answers():
-            details = pb.Status.FromString(data)
+            details = pb.Status.FromString(opened(data))
             error = error_from_status(details)
     except DamagedMessageError as damage:
         return damage
@@ -369,12 +377,3 @@ def _tls_mistake(said: str, address: str) -> str:
     if "Hostname Verification" in said:
         return f"the TLS certificate of {address} is for another host; use a name that stands in it ({said})"
     return ""
-
-
-@contextmanager
-def rpc_errors(address: str) -> Iterator[None]:
-    """Turn gRPC errors raised inside into those of `actorc.storage.errors`, the original chained."""
-    try:
-        yield
-    except grpc.RpcError as error:
-        raise error_from_rpc(error, address) from error

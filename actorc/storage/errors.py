@@ -11,8 +11,8 @@
     │   └── UnauthenticatedError
     │       └── ClockSkewError
     ├── NetworkError
-    │   ├── DamagedMessageError
-    │   └── DeadlineExceededError
+    │   ├── DeadlineExceededError
+    │   └── DamagedMessageError
     ├── InvalidParameterError        also ValueError
     │   └── InvalidRangeError
     ├── AlreadyExistsError

@@ -97,13 +97,15 @@ class Proxy:
 class Relay(grpc.GenericRpcHandler):
     """Passes calls on to `target` message by message, each through `alter`, which stands for a bad network.
 
-    `alter` takes the direction, "up", "down" or "status", the name of the method, and a serialized message.
+    `alter` takes the direction, "up", "down" or "status", the name of the method, and a serialized message. `reroute`
+    names the methods that calls reach instead of theirs, and `headers` what becomes of some headers; None: they go.
     """
 
     def __init__(self, target):
         self.alter = lambda _direction, _method, message: message
         self.calls = []
-        self.headers_left_out = set()
+        self.reroute = {}
+        self.headers = {}
         self._channel = grpc.insecure_channel(target, [("grpc.max_receive_message_length", 1 << 23)])
         self._server = grpc.server(
             futures.ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 1 << 23)]
@@ -118,10 +120,11 @@ class Relay(grpc.GenericRpcHandler):
         )
 
     def _pass(self, path, bodies, context):
-        method = path.rpartition("/")[2]
+        service, _, method = path.rpartition("/")
+        path = f"{service}/{self.reroute.get(method, method)}"
         self.calls.append(method)
-        headers = [each for each in context.invocation_metadata() if each.key.startswith("x-")]
-        headers = [each for each in headers if each.key not in self.headers_left_out]
+        headers = {each.key: each.value for each in context.invocation_metadata() if each.key.startswith("x-")}
+        headers = [(name, value) for name, value in (headers | self.headers).items() if value is not None]
         up = (self.alter("up", method, body) for body in bodies)
         call = self._channel.stream_stream(path)(up, metadata=headers)
         try:

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from typing import Final, NoReturn
 
 import grpc
+from google.protobuf.message import Message
 
 from actorc.storage import _wire
+from actorc.storage._checked import ANSWER, HEADER, REQUEST, STATUS, YES, Checks
 from actorc.storage._idle import Guard, IdleWatch
 from actorc.storage.errors import StorageError
 
@@ -61,12 +63,46 @@ class Call:
         self.request_id = head.request_id
         self.first_attempt = head.metadata.get(_wire.ATTEMPT_KEY) == "1"
         """Whether the caller says that it has not sent this request before."""
+        self._checks = _checks(head)
         self._context = context
         self._peer = context.peer()
         self._ended: StorageError | None = None
         self._status = grpc.StatusCode.OK
         self._began = time.perf_counter()
-        context.set_trailing_metadata(((_wire.REQUEST_ID_KEY, self.request_id),))
+        context.set_trailing_metadata(self._trailers)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether all messages of the call carry checksums, frames of bytes their own."""
+        return self._checks is not None
+
+    @property
+    def _said(self) -> tuple[tuple[str, str], ...]:
+        return ((HEADER, YES),) if self.is_checked else ()
+
+    @property
+    def _trailers(self) -> tuple[tuple[str, str], ...]:
+        return ((_wire.REQUEST_ID_KEY, self.request_id), *self._said)
+
+    def announce(self) -> None:
+        """Say before the first message that checksums come; what is said at the end is too late for a stream."""
+        if self.is_checked:
+            self._context.send_initial_metadata(self._said)
+
+    def opened(self, message: bytes) -> bytes:
+        """Return a request without its checksum.
+
+        Raises:
+            DamagedMessageError: The caller says that it sends checksums, and this one is wrong or missing.
+        """
+        return self._checks.open(message, REQUEST) if self._checks else message
+
+    def packed(self, response: Message | bytes) -> bytes:
+        """Return a response as it is sent; bytes are a frame that is sent as it is."""
+        if isinstance(response, bytes):
+            return response
+        message = response.SerializeToString()
+        return self._checks.seal(message, ANSWER) if self._checks else message
 
     def failure(self, error: Exception) -> StorageError:
         """Return what the caller may know of `error`; anything but a `StorageError` is logged and stays here.
@@ -90,7 +126,9 @@ class Call:
         """End the call with the status that stands for `error`, on its own thread."""
         failure = self.failure(error)
         details = _wire.status_message(failure).SerializeToString()
-        self._context.set_trailing_metadata(((_wire.REQUEST_ID_KEY, self.request_id), (_wire.DETAILS_KEY, details)))
+        if self._checks:
+            details = self._checks.seal(details, STATUS)
+        self._context.set_trailing_metadata((*self._trailers, (_wire.DETAILS_KEY, details)))
         self._context.abort(_wire.status_code(failure), failure.message[:_MAX_STATUS_TEXT])
 
     def end(self, error: StorageError) -> None:
@@ -147,6 +185,14 @@ class Call:
             peer=self._peer,
             access_key=self.principal.access_key,
         )
+
+
+def _checks(head: Head) -> Checks | None:
+    """Return the checksums of a call whose caller says that it sends them."""
+    if head.metadata.get(HEADER) != YES:
+        return None
+    request_id, attempt = (str(head.metadata.get(name, "")) for name in (_wire.REQUEST_ID_KEY, _wire.ATTEMPT_KEY))
+    return Checks(f"/{_wire.SERVICE.full_name}/{head.method}", request_id, attempt)
 
 
 def _request_id(offered: str | bytes | None) -> str:

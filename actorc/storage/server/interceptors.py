@@ -30,7 +30,7 @@ from .gate import Gate
 from .identity import Authenticator, Standing
 from .journal import Journal
 
-Reader = Callable[[bytes], Any]
+Reader = Callable[..., Any]
 Answers = Callable[[Call, Standing, Iterator[bytes]], Generator[Any, None, None]]
 """What makes the answers to a call of the messages that come."""
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -127,8 +127,8 @@ class Boundary(grpc.ServerInterceptor):
                 return next(responses)
 
         if handler.response_streaming:
-            return grpc.stream_stream_rpc_method_handler(stream, response_serializer=handler.response_serializer)
-        return grpc.stream_unary_rpc_method_handler(one, response_serializer=handler.response_serializer)
+            return grpc.stream_stream_rpc_method_handler(stream)
+        return grpc.stream_unary_rpc_method_handler(one)
 
     def _unproved(self, head: Head, standing: Standing, handler: Handler) -> Handler:
         """Return a handler that waits for the message among strangers, and answers elsewhere once that proves a key."""
@@ -146,7 +146,7 @@ class Boundary(grpc.ServerInterceptor):
                     raise
 
         behavior = Behavior(begin, pool=self._strangers, blocking=False)
-        return grpc.stream_stream_rpc_method_handler(behavior, response_serializer=handler.response_serializer)
+        return grpc.stream_stream_rpc_method_handler(behavior)
 
     def _first_of_stranger(self, call: Call, head: Head, bodies: Iterator[bytes]) -> bytes:
         limit = min(_FIRST_MESSAGE, self._idle_timeout)
@@ -176,10 +176,10 @@ class Boundary(grpc.ServerInterceptor):
     def _answers(self, handler: Handler) -> Answers:
         read: Any = handler.request_deserializer
         if handler.stream_stream:
-            return self._upload(handler.stream_stream, read)
+            return _packed(self._upload(handler.stream_stream, read))
         if handler.unary_stream:
-            return self._download(handler.unary_stream, read)
-        return self._unary(handler.unary_unary, read)
+            return _packed(self._download(handler.unary_stream, read))
+        return _packed(self._unary(handler.unary_unary, read))
 
     def _unary(self, behavior: Any, read: Reader) -> Answers:
         def answers(call: Call, standing: Standing, bodies: Iterator[bytes]) -> Generator[Any, None, None]:
@@ -203,8 +203,9 @@ class Boundary(grpc.ServerInterceptor):
             with self._gate.passed(), self._stream(call) as guard:
                 watched = _watched_frames(bodies, guard)
                 first = next(watched, None)
-                self._identify(call, standing, first or b"")
-                frames = map(read, watched if first is None else chain((first,), watched))
+                message = self._identify(call, standing, first or b"")
+                later = (read(frame, call.opened) for frame in watched)
+                frames = later if first is None else chain((read(message),), later)
                 yield from _watched_responses(behavior(frames, call), guard)
 
         return answers
@@ -215,14 +216,17 @@ class Boundary(grpc.ServerInterceptor):
             body = next(bodies, None)
         if body is None:
             raise InvalidParameterError(_NO_MESSAGE)
-        self._identify(call, standing, body)
-        request = read(body)
+        request = read(self._identify(call, standing, body))
         call.bucket = getattr(request, "bucket", "")
         call.key = getattr(request, "key", "")
         return request
 
-    def _identify(self, call: Call, standing: Standing, body: bytes) -> None:
+    def _identify(self, call: Call, standing: Standing, body: bytes) -> bytes:
+        """Take note of who makes the call; return its first message without its checksum."""
+        # a damaged message is told as that: its signature is wrong as well, but no wrong key is the cause
+        message = call.opened(body)
         call.principal = self._authenticator.principal(standing, _PREFIX + call.method, body)
+        return message
 
     def _idle(self) -> StorageError:
         return DeadlineExceededError(f"nothing moved for {self._idle_timeout:g} s and the server gave up; try again")
@@ -237,9 +241,21 @@ class Boundary(grpc.ServerInterceptor):
         try:
             with self._journal.transfer(), call.at_most(self._idle_timeout, self._idle()) as guard:
                 guard.pause()
+                call.announce()
                 yield guard
         finally:
             self._places.release()
+
+
+def _packed(answers: Answers) -> Answers:
+    """Return what makes the same answers as they are sent."""
+
+    def packed(call: Call, standing: Standing, bodies: Iterator[bytes]) -> Generator[bytes, None, None]:
+        with closing(answers(call, standing, bodies)) as responses:
+            for response in responses:
+                yield call.packed(response)
+
+    return packed
 
 
 def _watched_frames(bodies: Iterator[bytes], guard: Guard) -> Iterator[bytes]:

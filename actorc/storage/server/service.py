@@ -15,7 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import _wire
 from actorc.storage._frames import READ_CHUNK_FIELD, WRITE_CHUNK_FIELD, decode_chunk, encode_chunk
-from actorc.storage.errors import InvalidParameterError
+from actorc.storage.errors import DamagedMessageError, InvalidParameterError
 from actorc.storage.models import ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_CHUNK_SIZE, MAX_PAGE_BYTES
 
@@ -291,10 +291,10 @@ def _method_handler(method: MethodDescriptor, service: StorageService) -> grpc.R
     behavior: Any = getattr(service, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
     read = _reader(GetMessageClass(method.input_type))
     if method.client_streaming:
-        return grpc.stream_stream_rpc_method_handler(behavior, _write_frame_reader(read), _serialized)
+        return grpc.stream_stream_rpc_method_handler(behavior, _write_frame_reader(read))
     if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(behavior, read, _serialized)
-    return grpc.unary_unary_rpc_method_handler(behavior, read, _serialized)
+        return grpc.unary_stream_rpc_method_handler(behavior, read)
+    return grpc.unary_unary_rpc_method_handler(behavior, read)
 
 
 def _reader(message_class: type[Message]) -> Callable[[bytes], Any]:
@@ -312,20 +312,17 @@ def _reader(message_class: type[Message]) -> Callable[[bytes], Any]:
 
 
 def _write_frame_reader(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    def read_frame(data: bytes) -> Any:
+    def read_frame(data: bytes, opened: Callable[[bytes], bytes] = lambda message: message) -> Any:
+        """Return a frame; `opened` returns what can be believed of one that does not prove itself, as bytes do."""
         chunk = decode_chunk(WRITE_CHUNK_FIELD, data)
         if chunk is not None:
             return chunk
-        message = read(data)
+        message = read(opened(data))
         if message.WhichOneof("frame") == "chunk":
             return Chunk(message.chunk.offset, message.chunk.data, message.chunk.crc32c)
         return message
 
     return read_frame
-
-
-def _serialized(response: Message | bytes) -> bytes:
-    return response if isinstance(response, bytes) else response.SerializeToString()
 
 
 def _attributes(
@@ -359,6 +356,8 @@ def _opening(frames: Iterator[WriteFrame]) -> pb.WriteOpen:
 def _fill(upload: Upload[Any], frames: Iterator[WriteFrame], call: Call) -> pb.WriteCommit:
     for frame in frames:
         if isinstance(frame, Chunk):
+            if call.is_checked and frame.offset != call.bytes:
+                raise DamagedMessageError("bytes arrived out of order and were not stored; send them again")
             upload.write(frame)
             call.bytes += len(frame.data)
         elif frame.WhichOneof("frame") == "commit":
