@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -12,12 +14,13 @@ from lucas_storage.commands.config import config
 from lucas_storage.commands.controller import controller
 from lucas_storage.commands.copying import cp
 from lucas_storage.commands.doctor import doctor
-from lucas_storage.commands.exits import EXPLANATION, reported
+from lucas_storage.commands.exits import EXPLANATION, for_programs, reported, runs_script
 from lucas_storage.commands.fsck import fsck
 from lucas_storage.commands.gc import gc
 from lucas_storage.commands.keys import keys
 from lucas_storage.commands.listing import du, ls
 from lucas_storage.commands.objects import cat
+from lucas_storage.commands.output import escape_what_cannot_be_written
 from lucas_storage.commands.presign import presign
 from lucas_storage.commands.removing import rm
 from lucas_storage.commands.run import run
@@ -29,6 +32,19 @@ from lucas_storage.commands.syncing import sync
 
 class Program(click.Group):
     """Commands whose errors become a line on standard error and an exit code."""
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
+        """Run the program with these arguments, or those of this process, and exit."""
+        given = sys.argv[1:] if args is None else list(args)
+        if not runs_script(given):
+            escape_what_cannot_be_written()
+        with for_programs(given):
+            return super().main(given, *rest, **options)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read what comes before the command."""
+        with reported(debug=False):
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

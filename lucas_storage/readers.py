@@ -148,7 +148,7 @@ def secrets_file(value: object) -> tuple[bytes, ...]:
     """Return the secrets in a file."""
     path = file_path(value)
     try:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError("a file that can be read as text") from error
     return secrets(text)

@@ -362,7 +362,7 @@ def _file_layer() -> _Layer:
 def _read_file(path: Path, _at: _Version) -> Mapping[str, Any]:
     tomllib = import_module("tomllib")  # most processes have no file, and start without its milliseconds
     try:
-        values: dict[str, Any] = tomllib.loads(path.read_text())
+        values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"the settings file {path} cannot be read as TOML; mend it or remove it") from error
     unknown = ", ".join(sorted(values.keys() - _NAMES))

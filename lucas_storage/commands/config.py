@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +12,8 @@ import click
 from actorc.storage.config import ClientOptions
 from lucas_storage import settings
 from lucas_storage.settings import BUILT_IN, Setting
+
+from .output import print_record
 
 _CLIENT: Final = ("use_ssl", "ca_file", "cert_file", "key_file", "http_endpoint")
 """What the client alone is told, each by a variable of its name."""
@@ -26,7 +27,7 @@ def config(*, as_json: bool) -> None:
     for name, setting in _settings():
         value = _shown(setting)
         if as_json:
-            click.echo(json.dumps({"name": name, "value": value, "origin": setting.origin}, ensure_ascii=False))
+            print_record({"name": name, "value": value, "origin": setting.origin})
         else:
             click.echo(f"{name:<20}  {'-' if value is None else value}  ({setting.origin})")
 

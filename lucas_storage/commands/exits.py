@@ -1,4 +1,4 @@
-"""How commands fail: one clear line on standard error, and an exit code that means something."""
+"""How commands fail: one clear line on standard error, an exit code that means something, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import builtins
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Final
+from contextvars import ContextVar
+from typing import Any, Final
 
 import click
 
@@ -20,6 +21,8 @@ from actorc.storage.errors import (
     PreconditionFailedError,
     StorageError,
 )
+
+from .output import print_record
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
@@ -44,15 +47,42 @@ MEANINGS: Final = {
 EXPLANATION: Final = "\n".join(["\b", "Exit codes", *(f"  {code:<3}  {meaning}" for code, meaning in MEANINGS.items())])
 
 
+_FOR_PROGRAMS: ContextVar[bool] = ContextVar("lucas_storage_for_programs", default=False)
+
+
+def runs_script(arguments: Sequence[str]) -> bool:
+    """Say whether these arguments of the program run a script, whose arguments and output are its own."""
+    return next((each for each in arguments if not each.startswith("-")), "") == "run"
+
+
+@contextmanager
+def for_programs(arguments: Sequence[str]) -> Iterator[None]:
+    """Within the body, `reported` prints failures as JSON, too, if these arguments of the program ask for JSON."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    token = _FOR_PROGRAMS.set("--json" in options and not runs_script(arguments))
+    try:
+        yield
+    finally:
+        _FOR_PROGRAMS.reset(token)
+
+
 @contextmanager
 def reported(*, debug: bool) -> Iterator[None]:
-    """Turn what the body raises into a line on standard error and an exit code; `debug` adds the traceback."""
+    """Turn what the body raises into a line on standard error and an exit code; `debug` adds the traceback.
+
+    For programs, standard output also gets one JSON object with ``error``, ``code``, ``message``, ``bucket`` and
+    ``key``. What a partial failure is has been told by then, each in an object of its own.
+    """
     try:
         yield
         sys.stdout.flush()
-    except (click.ClickException, click.exceptions.Exit, click.Abort):
+    except click.exceptions.Exit:
         raise
-    except KeyboardInterrupt:
+    except click.ClickException as error:
+        _tell_programs({"error": error.format_message(), "code": "Usage", "message": error.format_message()})
+        raise
+    except (KeyboardInterrupt, click.Abort):
+        _tell_programs({"error": "interrupted", "code": "Interrupted", "message": "interrupted"})
         raise click.exceptions.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         _forget_output()
@@ -60,8 +90,33 @@ def reported(*, debug: bool) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001  # a person at a terminal has no use for a traceback
         if debug:
             traceback.print_exc()
+        _tell_programs(failure(error))
         click.echo(f"lucas-storage: {line(error)}", err=True)
         raise click.exceptions.Exit(exit_code(error)) from None
+
+
+def _tell_programs(record: Mapping[str, Any]) -> None:
+    if _FOR_PROGRAMS.get():
+        try:
+            print_record({"bucket": None, "key": None, **record})
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _forget_output()
+
+
+def described(error: Exception, record: Mapping[str, Any]) -> Exception:
+    """Return an error that tells programs what was to be done, beside what went wrong."""
+    error.__dict__["record"] = dict(record)
+    return error
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    """Return what programs are told of an error: ``error``, as a person reads it, ``code``, ``message``, names."""
+    told: dict[str, Any] = dict(error.__dict__.get("record", {}))
+    for name in ("bucket", "key"):
+        told[name] = getattr(error, name, None) or told.get(name)
+    message = error.message if isinstance(error, StorageError) else line(error)
+    return {**told, "error": line(error), "code": getattr(error, "code", type(error).__name__), "message": message}
 
 
 def exit_code(error: Exception) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from actorc.storage.errors import IntegrityError, InvalidParameterError
 from lucas_storage.local_service import DEFAULT_DATA
 
 from .exits import FAILED
+from .output import print_record
 from .session import printable
 
 _HARMLESS = {"leftover", "dropped"}
@@ -44,7 +44,10 @@ def fsck(directory: Path, *, as_json: bool) -> None:
         findings = inspect(directory)
     for finding in findings:
         line = f"{finding.kind:<12}  {printable(finding.subject)}  {printable(finding.detail)}"
-        click.echo(json.dumps(asdict(finding), ensure_ascii=False) if as_json else line)
+        if as_json:
+            print_record(asdict(finding))
+        else:
+            click.echo(line)
     if any(finding.kind not in _HARMLESS for finding in findings):
         raise click.exceptions.Exit(FAILED)
     if not as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,6 +9,7 @@ import click
 
 from lucas_storage.local_service import DEFAULT_DATA
 
+from .output import print_record
 from .session import printable
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def add(
     statements = [EVERYTHING] if admin else [Statement.parse(text) for text in allowed]
     key, secret = add_key(_file(data, keys_file), statements, comment=comment)
     if as_json:
-        click.echo(json.dumps({"access_key": key.id, "secret_key": secret, **_described(key)}, ensure_ascii=False))
+        print_record({"access_key": key.id, "secret_key": secret, **_described(key)})
     else:
         click.echo(f"STORAGE_ACCESS_KEY={key.id}\nSTORAGE_SECRET_KEY={secret}")
         click.echo("Keep the secret key now, it cannot be shown again.", err=True)
@@ -89,7 +89,10 @@ def list_(*, data: Path, keys_file: Path | None, as_json: bool) -> None:
     file = _file(data, keys_file)
     for key in read_keys(file).values() if file.exists() else ():
         record = {"access_key": key.id, "disabled": key.disabled, **_described(key)}
-        click.echo(json.dumps(record, ensure_ascii=False) if as_json else _line(key))
+        if as_json:
+            print_record(record)
+        else:
+            click.echo(_line(key))
 
 
 @keys.command()
@@ -101,7 +104,7 @@ def disable(access_key: str, *, data: Path, keys_file: Path | None, as_json: boo
 
     key = disable_key(_file(data, keys_file), access_key)
     if as_json:
-        click.echo(json.dumps({"access_key": key.id, "disabled": key.disabled}))
+        print_record({"access_key": key.id, "disabled": key.disabled})
 
 
 def _file(data: Path, keys_file: Path | None) -> Path:

@@ -35,7 +35,8 @@ class Landing:
             InvalidParameterError: It would leave the folder, or no file can be called like this.
         """
         problem = _problem(name)
-        path = self._folder / name
+        # as the locale has it, which may know no name beyond ASCII, the bytes of the file's name are UTF-8
+        path = self._folder / os.fsdecode(name.encode("utf-8", "surrogatepass"))
         if not problem and len(os.fsencode(path.absolute())) > _MAX_PATH:
             problem = "makes a path that is too long"
         if problem:
@@ -90,7 +91,7 @@ def _problem(name: str) -> str:
         return "has an empty segment, or one that is '.' or '..'"
     if "\x00" in name:
         return "holds NUL"
-    if max(len(os.fsencode(segment)) for segment in segments) > _MAX_NAME:
+    if max(len(segment.encode("utf-8", "surrogatepass")) for segment in segments) > _MAX_NAME:
         return "has a segment that is too long for a file"
     if is_unfinished(segments[-1]):
         return "is one that unfinished downloads have here"

@@ -13,7 +13,7 @@ from typing import Final
 from actorc.storage.errors import InvalidParameterError
 from lucas_storage.local_service import DEFAULT_DATA
 
-from .targets import has_wildcards
+from .targets import as_text, has_wildcards
 
 _UNFINISHED: Final = re.compile(r"\.download-[0-9a-f]+\.(?:part|journal)")
 
@@ -117,13 +117,15 @@ def _itself(path: Path, own: str, *, recursive: bool) -> Iterator[LocalFile]:
 def _file(path: Path, own: str, rest: str | None = None) -> LocalFile:
     try:
         status = path.stat()
-    except OSError as error:
+        own, rest = as_text(own), None if rest is None else as_text(rest)
+    except (OSError, InvalidParameterError) as error:
         return LocalFile(path=path, own=own, rest=rest, size=-1, problem=error)
     return LocalFile(path=path, own=own, rest=rest, size=status.st_size, mtime_ns=status.st_mtime_ns)
 
 
-def _order(entry: os.DirEntry[str]) -> str:
-    return f"{entry.name}/" if entry.is_dir() else entry.name
+def _order(entry: os.DirEntry[str]) -> bytes:
+    # in the C locale, a name has its bytes beyond ASCII one by one
+    return (f"{entry.name}/" if entry.is_dir() else entry.name).encode("utf-8", "surrogateescape")
 
 
 def _own(text: str) -> str:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -16,6 +14,8 @@ import click
 from actorc.storage.client import StorageClient
 from lucas_storage import settings
 from lucas_storage.local_service import DEFAULT_DATA, LocalService
+
+from .output import print_record
 
 _FROM_CLIENT: Final = ("STORAGE_ENDPOINT", settings.BUILT_IN)
 """Origins that the client finds by itself, and names in its errors."""
@@ -58,8 +58,7 @@ class Session:
     def emit(self, record: Mapping[str, Any], text: str | None) -> None:
         """Print one result: `record` as a line of JSON, or else `text`, if there is any."""
         if self.as_json:
-            line = json.dumps(record, default=datetime.isoformat, ensure_ascii=False)
-            click.echo(line if _is_text(line) else json.dumps(record, default=datetime.isoformat))
+            print_record(record)
         elif text is not None:
             click.echo(text)
 
@@ -117,15 +116,6 @@ def _with_session(command: _Command, *, data_exists: bool) -> _Command:
             session.close()
 
     return connected
-
-
-def _is_text(line: str) -> bool:
-    """Return whether `line` can be written; names of files need not be valid Unicode."""
-    try:
-        line.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def printable(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from .exits import FAILED, exit_code, line
+from .exits import FAILED, described, exit_code, failure, line
 from .session import Session, printable
 
 log = logging.getLogger(__name__)
@@ -54,9 +54,10 @@ class Tally:
         Raises:
             Exception: `error`, if one thing alone was asked for.
         """
-        self._session.emit({**record, "error": line(error), "code": getattr(error, "code", type(error).__name__)}, None)
+        described(error, record)
         if not self._many:
             raise error
+        self._session.emit(failure(error), None)
         self._first = self._first or error
         self.count("failed")
         log.debug("%s failed", what, exc_info=error)

@@ -55,6 +55,7 @@ def parse(text: str) -> Target:
     Raises:
         InvalidParameterError: It names none.
     """
+    text = as_text(text)
     check_scheme(text)
     if text.startswith(SCHEME) and _REFERENCE.search(text):
         ref = ArtifactRef.parse(text)
@@ -73,6 +74,20 @@ def parse(text: str) -> Target:
         key=check_prefix(literal, "key"),
         pattern=pattern if has_wildcards(rest) else "",
     )
+
+
+def as_text(name: str) -> str:
+    """Return a name from the system as text: what Python could not decode there is UTF-8, whatever the locale says.
+
+    Raises:
+        InvalidParameterError: It is no UTF-8, and so cannot be a key.
+    """
+    try:
+        return name.encode("utf-8", "surrogateescape").decode()
+    except UnicodeError:
+        raise InvalidParameterError(
+            f"the name {name!a} is not UTF-8, and keys are; rename the file, or copy it alone to a key"
+        ) from None
 
 
 def check_scheme(text: str) -> None:

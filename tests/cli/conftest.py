@@ -27,7 +27,7 @@ class Program:
         self._environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
 
     def start(self, *arguments, env=(), program=MODULE, **options):
-        command = [*program, *map(str, arguments)]
+        command = [*program, *(each if isinstance(each, bytes) else str(each) for each in arguments)]
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
         process = subprocess.Popen(
             command, cwd=self.folder, env={**self._environment, **dict(env)}, text=True, **{**pipes, **options}

@@ -1,0 +1,36 @@
+"""What commands print: text that every terminal takes, and lines for programs."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import click
+
+
+def print_record(record: Mapping[str, Any]) -> None:
+    """Print one JSON object as a line of its own, in ASCII where standard output takes nothing else."""
+    line = json.dumps(record, default=datetime.isoformat, ensure_ascii=False)
+    click.echo(line if _is_writable(line) else json.dumps(record, default=datetime.isoformat))
+
+
+def escape_what_cannot_be_written() -> None:
+    """Let standard output and error escape what is not in their encoding, instead of raising.
+
+    So it is with names of files that are no Unicode, and in the C locale with everything beyond ASCII.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_writable(line: str) -> bool:
+    try:
+        line.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
