@@ -15,6 +15,9 @@
         ├── UnsafeFormatError        also PermissionError
         ├── DecodeError
         ├── EmptyUpstreamError
+        ├── CacheError
+        │   ├── CacheRefusedError    also PermissionError
+        │   └── CacheFullError       also ResourceExhaustedError
         ├── CacheKeyError            also InvalidParameterError
         ├── VersionTakenError        also AlreadyExistsError
         └── FunctionLoadError
@@ -33,6 +36,7 @@ from actorc.storage.errors import (
     InvalidParameterError,
     NotFoundError,
     PermissionError,
+    ResourceExhaustedError,
     StorageError,
     UnsupportedError,
 )
@@ -43,7 +47,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ArtifactError",
     "ArtifactNotFoundError",
+    "CacheError",
+    "CacheFullError",
     "CacheKeyError",
+    "CacheRefusedError",
     "DecodeError",
     "DigestMismatchError",
     "EmptyUpstreamError",
@@ -55,6 +62,7 @@ __all__ = [
     "NoFormatError",
     "NotFoundError",
     "PermissionError",
+    "ResourceExhaustedError",
     "SettingsError",
     "StorageError",
     "UnknownFormatError",
@@ -143,6 +151,18 @@ class DecodeError(ArtifactError, code="Decode"):
 
 class EmptyUpstreamError(ArtifactError, code="EmptyUpstream"):
     """A parameter arrived empty, which is what a failed upstream step leaves behind."""
+
+
+class CacheError(ArtifactError, code="Cache"):
+    """The directory of local copies cannot be used; nothing is wrong with the artifact."""
+
+
+class CacheRefusedError(PermissionError, CacheError, code="CacheRefused"):
+    """The directory of local copies is another user's, or may be written to by others, or is closed to this process."""
+
+
+class CacheFullError(ResourceExhaustedError, CacheError, code="CacheFull"):
+    """The disk of local copies is full; nothing partial was left there."""
 
 
 class CacheKeyError(InvalidParameterError, ArtifactError, code="CacheKey"):

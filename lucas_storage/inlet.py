@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePath
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from actorc.storage.rules import MiB
 
@@ -57,10 +57,14 @@ class _StoredSource(Source):
         self._ref = ref
 
     def read(self) -> Buffer:
-        return self._storage.local(self._ref).read_bytes()
+        with self.open() as file:
+            return file.read()
 
     def path(self) -> Path:
         return self._storage.local(self._ref)
+
+    def open(self) -> BinaryIO:
+        return self._storage.copy(self._ref)
 
 
 def load(ref: ArtifactRef, word: str) -> Any:

@@ -15,7 +15,7 @@ from actorc.storage.unsized import content_of_unsized
 
 from . import settings, signing
 from .bodies import EncodedBody, FileBody
-from .cache import CONTENT
+from .copies import CONTENT
 from .errors import NoFormatError, UnsafeFormatError
 from .formats import format_by_id, format_for
 from .formats.base import Encoded, Format, type_name

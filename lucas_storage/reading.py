@@ -18,8 +18,16 @@ from actorc.storage.rules import MiB
 from .assembly import assemble
 from .blobs import Blobs, key_of, prefix_of
 from .cache import Cache
-from .errors import ArtifactNotFoundError, DecodeError, DigestMismatchError, UnsupportedError
+from .errors import (
+    ArtifactNotFoundError,
+    CacheError,
+    CacheFullError,
+    DecodeError,
+    DigestMismatchError,
+    UnsupportedError,
+)
 from .formats.manifests import TREE
+from .leases import Holder
 from .manifest import WHOLE_MAX, Manifest, Part, TreeFile
 from .parts import ahead
 from .ranged import open_parts
@@ -28,6 +36,8 @@ from .streams import items_of, lines_of
 
 _SHOWN: Final = 5
 """Names in a message."""
+_TRIES: Final = 5
+"""Times that a copy is looked for anew when somebody removes it, or gives it a name, before it is opened."""
 
 
 class ArtifactReader:
@@ -64,17 +74,51 @@ class ArtifactReader:
         Raises:
             ArtifactNotFoundError: The store does not hold it any more.
             DigestMismatchError: The bytes do not match their digest; the next `put` of them replaces them.
+            CacheError: The cache cannot be used; nothing partial is left there.
         """
         if ref.digest is None and ref.kind != "manifest":
-            return self._cache().insert(None, self.pieces(ref))
+            return self._cache().insert(None, self.pieces(ref), ref.size)
         address = _address(ref)
         with self._cache().only_one(address):
-            return self.cached(ref) or self._fetched(ref, address)
+            return self.cached(ref) or self._fetched_with_room(ref, address)
+
+    def held(self, ref: ArtifactRef, holder: Holder) -> Path:
+        """Return what `local` does, kept from being evicted until the present step ends or `holder` lets go of it."""
+        for _ in range(_TRIES):
+            content = self.local(ref)
+            self._cache().hold(_address_of(ref, content), holder)
+            if content.exists():  # it was not evicted in between
+                return content
+        raise _contended()
+
+    def named(self, ref: ArtifactRef, name: str, holder: Holder) -> Path:
+        """Return what `held` does, under a name of the user's."""
+        return self._cache().named(self.held(ref, holder), name)
+
+    def copy(self, ref: ArtifactRef) -> BinaryIO:
+        """Return the copy that `local` returns, open: the very file that was verified."""
+        if ref.digest is not None:
+            file = self._cache().open(_address(ref), ref.size)
+            if file is not None:
+                return file
+        for _ in range(_TRIES):
+            content = self.local(ref)
+            file = self._cache().open(_address_of(ref, content), ref.size)
+            if file is not None:
+                return file
+        raise _contended()
+
+    def _fetched_with_room(self, ref: ArtifactRef, address: str) -> Path:
+        try:
+            return self._fetched(ref, address)
+        except CacheFullError:
+            if not self._cache().make_room(ref.size):
+                raise
+        return self._fetched(ref, address)
 
     def _fetched(self, ref: ArtifactRef, address: str) -> Path:
         if ref.kind == "manifest":
-            made = partial(assemble, self.manifest(ref), fetch=partial(self.part, ref))
-            return self._cache().make(address, made)
+            return self._assembled(ref, self.manifest(ref), address)
         try:
             return self._inserted(ref)
         except IntegrityError:
@@ -83,27 +127,35 @@ class ArtifactReader:
 
     def _inserted(self, ref: ArtifactRef) -> Path:
         try:
-            return self._cache().insert(ref.digest, self.pieces(ref))
+            return self._cache().insert(ref.digest, self.pieces(ref), ref.size)
         except DigestMismatchError as error:
             raise DigestMismatchError(error.message, ref=ref) from None
 
-    def one_file(self, ref: ArtifactRef, name: str) -> Path:
-        """Return a verified copy of one file of a directory, without the others.
+    def _assembled(self, ref: ArtifactRef, manifest: Manifest, address: str) -> Path:
+        build = partial(assemble, manifest, fetch=partial(self.part, ref))
+        return self._cache().make(address, build, manifest.encode(), manifest.size)
+
+    def one_file(self, ref: ArtifactRef, name: str, holder: Holder) -> Path:
+        """Return a verified copy of one file of a directory, without the others; kept as `held` keeps it.
 
         Raises:
             ArtifactNotFoundError: The directory has no such file.
         """
-        copy = self.cached(ref)
-        if copy is not None and all(map(is_filename, name.split("/"))) and (copy / name).is_file():
-            return copy / name
+        whole = self.cached(ref)
+        if whole is not None:
+            self._cache().hold(_address(ref), holder)
+        if whole is not None and all(map(is_filename, name.split("/"))) and (whole / name).is_file():
+            return whole / name
         file = _file_of(self.manifest(ref), name, ref)
         alone = Manifest(parts=file.parts)
-        digest = "sha256:" + hashlib.sha256(alone.encode()).hexdigest()
-        address = _manifest_address(digest)
+        address = _manifest_address("sha256:" + hashlib.sha256(alone.encode()).hexdigest())
         with self._cache().only_one(address):
-            found = self._cache().find(address, file.size)
-            content = found or self._cache().make(address, partial(assemble, alone, fetch=partial(self.part, ref)))
-            return self._cache().named(content, name.rpartition("/")[2])
+            for _ in range(_TRIES):
+                content = self._cache().find(address, file.size) or self._assembled(ref, alone, address)
+                self._cache().hold(address, holder)
+                if content.exists():
+                    return self._cache().named(content, name.rpartition("/")[2])
+        raise _contended()
 
     def manifest(self, ref: ArtifactRef) -> Manifest:
         """Return what an artifact of several parts consists of.
@@ -137,6 +189,9 @@ class ArtifactReader:
         if ref.kind == "manifest":
             manifest = self.manifest(ref)
             yield from self._bytes_of(ref, manifest.parts)
+            return
+        if ref.inline is not None:
+            yield ref.inline
             return
         received = 0
         with self._explained(ref):
@@ -172,8 +227,8 @@ class ArtifactReader:
         if ref.format == TREE:
             raise _no_bytes(ref)
         if ref.size <= WHOLE_MAX or self.cached(ref) is not None:
-            path = self.local(ref)
-            return lambda: path.open("rb")
+            self.local(ref)
+            return partial(self.copy, ref)
         if ref.kind == "manifest":
             return partial(open_parts, self.manifest(ref).parts, partial(self.part, ref))
         head = self._head(ref)
@@ -235,6 +290,15 @@ def _address(ref: ArtifactRef) -> str:
     if ref.digest is None:
         raise UnsupportedError("an artifact of several parts needs a reference with its digest; store the value again")
     return _manifest_address(ref.digest) if ref.kind == "manifest" else ref.digest
+
+
+def _address_of(ref: ArtifactRef, content: Path) -> str:
+    """Return the address of a copy that was just made; one without a digest in its reference has its own."""
+    return f"sha256:{content.parent.name}" if ref.digest is None else _address(ref)
+
+
+def _contended() -> CacheError:
+    return CacheError("a copy in the cache is changed or removed as often as it is made; look at who does that")
 
 
 def _manifest_address(digest: str) -> str:

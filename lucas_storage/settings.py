@@ -104,6 +104,12 @@ class Settings:
         metadata=_from(_Input("cache_max", "LUCAS_STORAGE_CACHE_MAX", readers.byte_count), default=lambda: 10 << 30)
     )
     """Bytes."""
+    cache_scrub: Setting[float] = field(
+        metadata=_from(
+            _Input("cache_scrub", "LUCAS_STORAGE_CACHE_SCRUB", readers.seconds), default=lambda: 7 * 86_400.0
+        )
+    )
+    """Seconds after which a local copy is read again, and compared with its digest, though nothing touched it."""
     pickle: Setting[str] = field(
         metadata=_from(_Input("pickle", "LUCAS_STORAGE_PICKLE", readers.pickle_policy), default=lambda: "signed")
     )
@@ -222,8 +228,8 @@ def storage_context(**overrides: Any) -> Iterator[None]:
 
     Args:
         overrides: ``endpoint``, ``endpoints``, ``access_key``, ``secret_key``, ``store``, ``bucket``, ``prefix``,
-            ``inline_max``, ``cache_dir``, ``cache_max``, ``pickle``, ``signing_key``, ``signing_key_file``,
-            ``resume``, ``ttl``, ``grace``, ``progress``.
+            ``inline_max``, ``cache_dir``, ``cache_max``, ``cache_scrub``, ``pickle``, ``signing_key``,
+            ``signing_key_file``, ``resume``, ``ttl``, ``grace``, ``progress``.
 
     Raises:
         TypeError: There is no such setting.

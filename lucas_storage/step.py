@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeAlias
 
-from . import _tracebacks, boundary, records, running, runs, scratch, settings
+from . import _tracebacks, boundary, leases, records, running, runs, scratch, settings
 from ._shim import Contract
 from .calling import Calling
 from .errors import CacheKeyError
@@ -61,7 +61,7 @@ class Step:
             key=cache(lambda: self._key(inputs())),
             is_nested=running.step_scope() is not None,
         )
-        with scratch.step(), running.step(scope), runs.step(self._name, inputs) as note:
+        with scratch.step(), leases.step(), running.step(scope), runs.step(self._name, inputs) as note:
             out, reused = self._recalled_or_made(scope, lambda: self._called(runtime, given))
             if note is not None:
                 note.outputs, note.reused = runs.mentioned(out), reused

@@ -23,6 +23,7 @@ from .errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
 from .formats import format_by_id
 from .formats.base import Format
 from .formats.manifests import TREE
+from .leases import Holder
 from .manifest import Manifest
 from .parts import Parted
 from .reading import ArtifactReader
@@ -41,6 +42,7 @@ _OF_A_HANDLE: Final = (
     "prefix",
     "cache_dir",
     "cache_max",
+    "cache_scrub",
     "pickle",
     "signing_key",
     "grace",
@@ -84,6 +86,7 @@ class Storage(StorageClient):
         self.store_name = store
         """Logical name of the store."""
         self._shared = False
+        self._holder = Holder()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return storage_for, (self.store_name,)
@@ -91,6 +94,7 @@ class Storage(StorageClient):
     def close(self) -> None:
         """Close the connection; does nothing to a handle that was injected, since other steps use it as well."""
         if not self._shared:
+            self._holder.release()
             super().close()
 
     @property
@@ -151,7 +155,8 @@ class Storage(StorageClient):
     def path(self, ref: object, only: str | None = None) -> Path:
         """Return a verified, read-only local file or directory, under the name it had.
 
-        It belongs to the cache; copy it to change it.
+        It belongs to the cache; copy it to change it. It stays until the present step ends; outside a step, until this
+        handle is closed, or the process ends if the handle was injected.
 
         Args:
             ref: An `ArtifactRef`, a URI, or a tagged dict.
@@ -165,13 +170,9 @@ class Storage(StorageClient):
         if only is not None:
             if parsed.format != TREE:
                 raise UnsupportedError(f"an artifact of format {parsed.format} holds no files; drop only={only!r}")
-            return self._reader_of(parsed).one_file(parsed, only)
-        if parsed.inline is not None:
-            content = self._cache.insert(parsed.digest, [parsed.inline])
-        else:
-            content = self._reader_of(parsed).local(parsed)
+            return self._reader_of(parsed).one_file(parsed, only, self._holder)
         name = parsed.filename or f"artifact{_extension(parsed.format)}"
-        return self._cache.named(content, name)
+        return self._reader_of(parsed).named(parsed, name, self._holder)
 
     def stat(self, ref: object) -> ArtifactStat:
         """Return what is known of an artifact without reading it.
@@ -282,13 +283,17 @@ class Storage(StorageClient):
         return self._reader_of(ref).manifest(ref)
 
     def local(self, ref: ArtifactRef) -> Path:
-        """Return a verified copy of the stored bytes in the cache, fetched at most once more if they are damaged.
+        """Return a verified copy of the stored bytes in the cache, kept there as what `path` returns is.
 
         Raises:
             ArtifactNotFoundError: The store does not hold it any more.
             DigestMismatchError: The bytes do not match their digest; the next `put` of them replaces them.
         """
-        return self._reader_of(ref).local(ref)
+        return self._reader_of(ref).held(ref, self._holder)
+
+    def copy(self, ref: ArtifactRef) -> BinaryIO:
+        """Return a verified copy of the stored bytes, open; what `local` raises."""
+        return self._reader_of(ref).copy(ref)
 
     def chunks(self, ref: ArtifactRef) -> Iterator[bytes]:
         """Return the stored bytes in verified pieces; what is large is fetched as they are asked for, and not kept."""
@@ -298,12 +303,12 @@ class Storage(StorageClient):
         """Return the items of a ``stream@1``, and whether they are bytes, rather than lines of ``json@1``."""
         return self._reader_of(ref).records(ref)
 
-    def _holder(self, ref: ArtifactRef) -> Storage:
+    def _handle_of(self, ref: ArtifactRef) -> Storage:
         """Return the handle for the store that a reference names; its address comes from settings alone."""
         return self if ref.inline is not None or ref.store == self.store_name else storage_for(ref.store)
 
     def _reader_of(self, ref: ArtifactRef) -> ArtifactReader:
-        return self._holder(ref)._artifact_reader  # noqa: SLF001  # of this very class
+        return self._handle_of(ref)._artifact_reader  # noqa: SLF001  # of this very class
 
     @cached_property
     def _blobs(self) -> Blobs:
@@ -319,7 +324,8 @@ class Storage(StorageClient):
 
     @property
     def _cache(self) -> Cache:
-        return _cache_at(os.getpid(), self._settings.cache_root, self._settings.cache_max.value)
+        present = self._settings
+        return _cache_at(os.getpid(), present.cache_root, present.cache_max.value, present.cache_scrub.value)
 
     def send(self, key: str, body: Body, content_type: str, **options: Any) -> None:
         """Put encoded bytes into the default bucket, which is made if it is missing and the server lets us.
@@ -373,8 +379,8 @@ def _handle(_process: int, store: str, _settings: tuple[object, ...]) -> Storage
 
 
 @lru_cache(maxsize=8)
-def _cache_at(_process: int, root: Path, cap: int) -> Cache:
-    return Cache(root, cap)
+def _cache_at(_process: int, root: Path, cap: int, scrub: float) -> Cache:
+    return Cache(root, cap, scrub)
 
 
 def _extension(format_id: str) -> str:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from lucas_storage.cache import ABANDONED, YOUNG, Cache, safe_name
-from lucas_storage.errors import DigestMismatchError
+from lucas_storage import leases
+from lucas_storage.cache import ABANDONED, Cache, safe_name
+from lucas_storage.errors import CacheRefusedError, DigestMismatchError
 
 
 def digest(data):
@@ -23,8 +28,10 @@ def cache(tmp_path):
 
 
 def age(path, seconds):
+    """Let a file of the cache, or the last use of the copy that it is the content of, lie in the past."""
     then = time.time() - seconds
-    os.utime(path, (then, then))
+    stamp = path.with_name(".stamp")
+    os.utime(stamp if stamp.exists() else path, (then, then))
 
 
 def test_a_copy_is_found_by_digest_and_size(cache):
@@ -100,8 +107,8 @@ def test_names_are_harmless(name, safe):
 def test_beyond_the_cap_the_copies_longest_unused_go(tmp_path):
     cache = Cache(tmp_path, 250)
     old, older, young = (cache.insert(None, [bytes([n]) * 80]) for n in range(3))
-    age(old, YOUNG + 10)
-    age(older, YOUNG + 20)
+    age(old, 10)
+    age(older, 20)
 
     newest = cache.insert(None, [b"n" * 80])
 
@@ -109,14 +116,39 @@ def test_beyond_the_cap_the_copies_longest_unused_go(tmp_path):
 
 
 def test_a_use_makes_a_copy_young_again(tmp_path):
-    cache = Cache(tmp_path, 150)
-    path = cache.insert(None, [b"x" * 100])
-    age(path, YOUNG + 10)
+    cache = Cache(tmp_path, 250)
+    used, unused = (cache.insert(None, [data * 100]) for data in (b"x", b"y"))
+    age(used, 20)
+    age(unused, 10)
     cache.find(digest(b"x" * 100), 100)
 
-    cache.insert(None, [b"y" * 100])
+    cache.insert(None, [b"z" * 100])
 
-    assert path.exists()
+    assert (used.exists(), unused.exists()) == (True, False)
+
+
+def test_what_other_processes_inserted_counts(tmp_path):
+    """Two caches of one directory do not know of each other, as two processes do not."""
+    one, other = Cache(tmp_path, 250), Cache(tmp_path, 250)
+    first = one.insert(None, [b"a" * 80])
+    age(first, 10)
+    for data in (b"b", b"c"):
+        other.insert(None, [data * 80])
+
+    one.insert(None, [b"d" * 80])
+
+    assert not first.exists()
+
+
+def test_a_copy_larger_than_the_cap_is_there_until_another_comes(tmp_path):
+    cache = Cache(tmp_path, 50)
+    large = cache.insert(None, [b"x" * 100])
+    age(large, 10)
+    there = large.read_bytes() == b"x" * 100
+
+    cache.insert(None, [b"y"])
+
+    assert (there, large.exists()) == (True, False)
 
 
 def test_what_a_killed_writer_left_is_swept(tmp_path):
@@ -246,7 +278,7 @@ def test_a_file_and_a_directory_in_one_place_replace_each_other(cache):
 def test_directories_count_in_full_and_are_evicted_whole(tmp_path):
     cache = Cache(tmp_path, 250)
     old = cache.make(TREE, filled({"a": b"x" * 100, "b/c": b"y" * 100}))
-    age(old, YOUNG + 10)
+    age(old, 10)
 
     cache.insert(None, [b"n" * 100])
 
@@ -260,7 +292,7 @@ def test_a_map_of_what_is_evicted_stays(tmp_path):
     path = cache.insert(None, [b"x" * 90])
     with path.open("rb") as file:
         held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-    age(path, YOUNG + 10)
+    age(path, 10)
     cache.insert(None, [b"y" * 90])
 
     assert (path.exists(), held[:]) == (False, b"x" * 90)
@@ -277,3 +309,425 @@ def test_makers_of_one_directory_do_not_disturb_each_other(cache):
 
     assert len(set(found)) == 1
     assert {name: (found[0] / name).read_bytes() for name in files} == files
+
+
+# What was verified once is believed while nothing touched it.
+
+
+def flip(path, at=0):
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(at)
+        byte = file.read(1)
+        file.seek(at)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def touched_by(change):
+    return pytest.param(change, id=change.__name__)
+
+
+def one_bit(path):
+    flip(path)
+
+
+def one_bit_with_its_times_put_back(path):
+    before = path.stat()
+    flip(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def cut(path):
+    path.chmod(0o644)
+    os.truncate(path, 1)
+
+
+def another_file_in_its_place(path):
+    path.unlink()
+    path.write_bytes(b"abd")
+
+
+def a_link_in_its_place(path):
+    path.unlink()
+    other = path.parent.parent / "other"
+    other.write_bytes(b"abc")
+    path.symlink_to(other)
+
+
+def a_pipe_in_its_place(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def nothing_in_its_place(path):
+    path.unlink()
+
+
+CHANGES = [
+    touched_by(one)
+    for one in (
+        one_bit,
+        one_bit_with_its_times_put_back,
+        cut,
+        another_file_in_its_place,
+        a_link_in_its_place,
+        a_pipe_in_its_place,
+        nothing_in_its_place,
+    )
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_copy_is_absent_in_every_process(cache, tmp_path, change):
+    path = cache.insert(None, [b"abc"])
+    cache.named(path, "a.txt")
+
+    change(path)
+
+    for one in (cache, Cache(tmp_path / "cache", 1 << 30)):
+        assert (one.find(digest(b"abc"), 3), one.open(digest(b"abc"), 3)) == (None, None)
+        assert one.address_of(path) is None
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_name_leads_to_the_verified_bytes_whatever_was_done_to_it(cache, change):
+    named = cache.named(cache.insert(None, [b"abc"]), "a.txt")
+
+    change(named)
+    again = cache.named(cache.find(digest(b"abc"), 3) or cache.insert(None, [b"abc"]), "a.txt")
+
+    assert (again, again.read_bytes(), again.is_symlink()) == (named, b"abc", False)
+
+
+def test_a_replaced_copy_keeps_the_names_it_had(cache):
+    content = cache.insert(None, [b"abc"])
+    names = [cache.named(content, name) for name in ("a.txt", "b.txt")]
+    flip(names[0])
+
+    cache.insert(None, [b"abc"])
+
+    assert [name.read_bytes() for name in names] == [b"abc", b"abc"]
+
+
+def reads(monkeypatch):
+    """Return what counts how often a copy is read to be verified."""
+    from lucas_storage import copies
+
+    found, right = [], copies.is_right
+    monkeypatch.setattr(copies, "is_right", lambda folder, *rest: found.append(folder) or right(folder, *rest))
+    return found
+
+
+def test_an_untouched_copy_is_read_once_by_all_processes_together(cache, tmp_path, monkeypatch):
+    path = cache.insert(None, [bytes(2 << 20)])
+    cache.named(path, "a.txt")
+    found = reads(monkeypatch)
+
+    for _ in range(3):
+        assert Cache(tmp_path / "cache", 1 << 30).find("sha256:" + path.parent.name, 2 << 20) == path
+        cache.open("sha256:" + path.parent.name, 2 << 20).close()
+
+    assert found == []
+
+
+def test_a_touched_copy_that_is_right_is_read_once_more_and_kept(cache, monkeypatch):
+    path = cache.insert(None, [bytes(2 << 20)])
+    address = "sha256:" + path.parent.name
+    inode = path.stat().st_ino
+    found = reads(monkeypatch)
+    path.chmod(0o644)
+
+    assert [cache.find(address, 2 << 20) for _ in range(3)] == [path] * 3
+    assert (len(found), path.stat().st_ino, path.stat().st_mode & 0o777) == (1, inode, 0o444)
+
+
+def test_readers_of_a_copy_that_has_to_be_verified_do_not_disturb_each_other(cache):
+    """A copy this young is verified at each hand-out: its clock has not left the time at which it was written."""
+    path = cache.insert(None, [b"abc"])
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(cache.open(digest(b"abc"), 3))) for _ in range(8)]
+    before = path.stat()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for file in found:
+        file.close()
+
+    assert path.stat() == before
+
+
+def test_an_untouched_copy_is_read_again_after_the_scrub_interval(tmp_path, monkeypatch):
+    path = Cache(tmp_path, 1 << 30).insert(None, [bytes(2 << 20)])
+    found = reads(monkeypatch)
+
+    Cache(tmp_path, 1 << 30, scrub=3600).find("sha256:" + path.parent.name)
+    before = len(found)
+    Cache(tmp_path, 1 << 30, scrub=0).find("sha256:" + path.parent.name)
+
+    assert (before, len(found)) == (0, 1)
+
+
+@pytest.mark.parametrize("stamp", [b"", b"{}", b"[]\n{}\n{}", b"\xff" * 100, b"[" * 100_000, b'{"address":1}\n1\n1'])
+def test_a_damaged_stamp_is_none(cache, stamp):
+    path = cache.insert(None, [b"abc"])
+    path.with_name(".stamp").write_bytes(stamp)
+
+    assert cache.find(digest(b"abc"), 3) == path
+    flip(path)
+    path.with_name(".stamp").write_bytes(stamp)
+    assert cache.find(digest(b"abc"), 3) is None
+
+
+def test_a_stamp_is_of_one_address(cache):
+    one, other = cache.insert(None, [b"abc"]).parent, cache.insert(None, [b"xyz"]).parent
+    one.rename(one.with_name("kept"))
+    other.rename(one)
+
+    assert cache.find(digest(b"abc"), 3) is None
+
+
+def manifest_of(files):
+    """Return address and text of the manifest of a directory."""
+    from lucas_storage.manifest import Manifest, Part, TreeFile
+
+    text = Manifest(
+        files=tuple(
+            TreeFile(path=name, executable=False, parts=(Part(digest=digest(data), size=len(data), crc32c="0" * 8),))
+            for name, data in sorted(files.items())
+        )
+    ).encode()
+    return "manifest:" + hashlib.sha256(text).hexdigest(), text
+
+
+FILES = {"a/b": b"12", "a/c": b"345", "d": b"6789"}
+
+
+def added(tree):
+    (tree / "a").chmod(0o755)
+    (tree / "a" / "more").write_bytes(b"")
+
+
+def removed(tree):
+    (tree / "a").chmod(0o755)
+    (tree / "a" / "c").unlink()
+
+
+def edited(tree):
+    flip(tree / "a" / "c")
+
+
+def truncated(tree):
+    (tree / "d").chmod(0o644)
+    os.truncate(tree / "d", 1)
+
+
+def made_executable(tree):
+    (tree / "d").chmod(0o555)
+
+
+def linked(tree):
+    (tree / "a").chmod(0o755)
+    (tree / "a" / "b").unlink()
+    (tree / "a" / "b").symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize(
+    "change", [touched_by(one) for one in (added, removed, edited, truncated, made_executable, linked)]
+)
+def test_a_change_anywhere_in_a_directory_is_found_and_mended(cache, change):
+    address, text = manifest_of(FILES)
+    tree = cache.make(address, filled(FILES), text)
+    named = cache.named(tree, "index")
+    cache.find(address, 9, is_folder=True)
+
+    change(tree)
+
+    assert (cache.find(address, 9, is_folder=True), cache.address_of(named)) == (None, None)
+    cache.make(address, filled(FILES), text)
+    assert {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*") if path.is_file()} == FILES
+    assert (named / "d").read_bytes() == b"6789"
+
+
+def test_a_touched_directory_that_is_right_is_kept(cache, monkeypatch):
+    address, text = manifest_of(FILES)
+    tree = cache.make(address, filled(FILES), text)
+    found = reads(monkeypatch)
+    os.utime(tree / "a" / "b")
+
+    assert [cache.find(address, 9, is_folder=True) for _ in range(3)] == [tree] * 3
+    assert len(found) == 1
+
+
+def test_a_damaged_manifest_proves_nothing(cache):
+    address, text = manifest_of(FILES)
+    tree = cache.make(address, filled(FILES), text)
+    os.utime(tree / "a" / "b")
+    tree.with_name(".manifest").write_bytes(text.replace(b"1", b"2", 1))
+
+    assert cache.find(address, 9, is_folder=True) is None
+
+
+# Whose the directory is.
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_directory_that_others_may_write_to_is_refused(tmp_path, mode):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(mode)
+    cache = Cache(tmp_path / "cache", 100)
+
+    for act in (lambda: cache.insert(None, [b"abc"]), lambda: cache.find(digest(b"abc"), 3)):
+        with pytest.raises(
+            CacheRefusedError, match=r"may be written to by other users.*chmod go-w.*LUCAS_STORAGE_CACHE"
+        ):
+            act()
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_directory_that_is_opened_to_others_later_is_refused_from_then_on(cache, tmp_path):
+    cache.insert(None, [b"abc"])
+    (tmp_path / "cache").chmod(0o777)
+
+    with pytest.raises(CacheRefusedError):
+        cache.find(digest(b"abc"), 3)
+
+
+def test_within_a_directory_for_everybody_there_is_one_of_ones_own(tmp_path):
+    (tmp_path / "everybody").mkdir()
+    (tmp_path / "everybody").chmod(0o1777)
+
+    path = Cache(tmp_path / "everybody", 100).insert(None, [b"abc"])
+
+    own = tmp_path / "everybody" / f"lucas-storage-{os.geteuid()}"
+    assert (path.is_relative_to(own), own.stat().st_mode & 0o777) == (True, 0o700)
+
+
+def test_a_link_in_a_directory_for_everybody_is_not_followed(tmp_path):
+    (tmp_path / "everybody").mkdir()
+    (tmp_path / "everybody").chmod(0o1777)
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "everybody" / f"lucas-storage-{os.geteuid()}").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(CacheRefusedError, match="is a link"):
+        Cache(tmp_path / "everybody", 100).insert(None, [b"abc"])
+
+
+def test_a_link_above_a_copy_is_not_followed(cache, tmp_path):
+    path = cache.insert(None, [b"abc"])
+    above = path.parent.parent
+    above.rename(tmp_path / "elsewhere")
+    above.symlink_to(tmp_path / "elsewhere")
+
+    assert cache.find(digest(b"abc"), 3) is None
+    with pytest.raises(CacheRefusedError, match="is not this user's; remove it"):
+        cache.insert(None, [b"abc"])
+
+
+def test_a_removed_directory_is_made_again(cache, tmp_path):
+    cache.insert(None, [b"abc"])
+    shutil.rmtree(tmp_path / "cache")
+
+    assert cache.find(digest(b"abc"), 3) is None
+    assert cache.insert(None, [b"abc"]).read_bytes() == b"abc"
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+
+
+# What is in use stays.
+
+
+@pytest.fixture
+def holder():
+    one = leases.Holder()
+    yield one
+    one.release()
+
+
+def test_what_is_held_is_not_evicted_whatever_its_age(tmp_path, holder):
+    cache = Cache(tmp_path, 150)
+    held = cache.insert(None, [b"x" * 100])
+    cache.hold(digest(b"x" * 100), holder)
+    for name in (held, held.with_name(".stamp")):
+        os.utime(name, (0, 0))
+
+    cache.insert(None, [b"y" * 100])
+    while_held = held.exists()
+    holder.release()
+    cache.insert(None, [b"z" * 100])
+
+    assert (while_held, held.exists()) == (True, False)
+
+
+def test_what_a_step_holds_stays_until_it_ends(tmp_path, holder):
+    cache = Cache(tmp_path, 150)
+    held = cache.insert(None, [b"x" * 100])
+    with leases.step():
+        cache.hold(digest(b"x" * 100), holder)
+        cache.insert(None, [b"y" * 100])
+        while_running = held.exists()
+    cache.insert(None, [b"z" * 100])
+
+    assert (while_running, held.exists()) == (True, False)
+
+
+HOLDS = """
+import sys
+from pathlib import Path
+from lucas_storage.cache import Cache
+from lucas_storage.leases import Holder
+cache = Cache(Path(sys.argv[1]), 150)
+cache.hold(sys.argv[2], Holder())
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_what_another_process_holds_stays_until_that_is_killed(tmp_path):
+    cache = Cache(tmp_path, 150)
+    held = cache.insert(None, [b"x" * 100])
+    age(held, 10)
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLDS, str(tmp_path), digest(b"x" * 100)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with other:
+        assert other.stdout.readline() == b"held\n"
+        cache.insert(None, [b"y" * 100])
+        while_held = held.exists()
+        other.kill()
+        other.wait()
+        other.stdin.close()
+    cache.insert(None, [b"z" * 100])
+
+    assert (while_held, held.exists()) == (True, False)
+
+
+def test_what_is_held_stays_though_somebody_removed_the_file_of_the_leases(tmp_path, holder):
+    cache = Cache(tmp_path, 150)
+    held, second = cache.insert(None, [b"x" * 100]), cache.insert(None, [b"s"])
+    cache.hold(digest(b"x" * 100), holder)
+    (tmp_path / ".leases").unlink()
+    cache.hold(digest(b"s"), holder)
+    found = subprocess.run(
+        [sys.executable, "-c", EVICTS, str(tmp_path)], capture_output=True, check=True, stdin=subprocess.DEVNULL
+    )
+
+    assert (found.stderr, held.exists(), second.exists()) == (b"", True, True)
+
+
+EVICTS = """
+import sys
+from pathlib import Path
+from lucas_storage.cache import Cache
+Cache(Path(sys.argv[1]), 50).insert(None, [b"e" * 100])
+"""
+
+
+def test_any_number_of_copies_is_held_by_one_descriptor(tmp_path, holder):
+    cache = Cache(tmp_path, 1 << 30)
+    cache.hold(digest(b"first"), holder)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    for n in range(200):
+        cache.hold(digest(str(n).encode()), holder)
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,200 @@
+"""What a verified copy looked like: a file beside it, so that later hand-outs cost a few calls of stat.
+
+::
+
+    {"address":…,"boot":…,"settled":…,"size":…,"verified":…}       one line; who evicts reads no more than this
+    {"content":[kind,inode,size,mtime,ctime],…}                    every file and directory, times in nanoseconds
+    {…}                                                            names that are no links, likewise
+
+A copy is as it was verified if all of these are what they were. That they are in a file of their own is because links
+and times that the cache itself gives to a copy change its ctime. The file's own mtime is when the copy was used last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from .cache_directory import is_ours
+
+NAME: Final = ".stamp"
+Signature: TypeAlias = tuple[int, int, int, int, int]
+"""Kind, inode, bytes, mtime and ctime in nanoseconds; a directory has 0 bytes."""
+
+_SECOND: Final = 1_000_000_000
+_COARSE: Final = 2 * _SECOND
+"""Nanoseconds that a file system may round times to which keeps whole seconds; FAT keeps every second one."""
+_TICK: Final = 0.001
+_PATIENCE: Final = 100_000_000
+"""Nanoseconds to wait for a tick of that clock, which comes every 10 ms or oftener where clocks agree."""
+_MARGIN: Final = 20_000_000
+"""Nanoseconds that file times may lie behind the clock where the kernel does not tell its coarse one."""
+_HEADER_MAX: Final = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """One look at a copy, when its bytes were right."""
+
+    address: str
+    """What the copy is of: a directory that was moved to another place is no copy of what belongs there."""
+    size: int
+    """Bytes of all files."""
+    verified: float
+    """When the bytes were read last, in seconds since 1970."""
+    boot: str
+    """Which start of the machine that was in: after a power cut a file may lack what its times promise."""
+    settled: bool
+    """Whether a change after it would have given another time."""
+    files: Mapping[str, Signature]
+    """The content, and all that is in it, by path within the directory of the copy."""
+    names: Mapping[str, Signature]
+    """Names that are files of their own, where the file system has no links."""
+
+    @classmethod
+    def of(cls, address: str, files: Mapping[str, Signature], size: int) -> Stamp:
+        """Return the stamp for files that were just verified and looked at."""
+        return cls(
+            address=address,
+            size=size,
+            verified=time.time(),
+            boot=_boot(),
+            settled=_is_over(_latest(files.values())),
+            files=files,
+            names={},
+        )
+
+    def is_current(self, address: str, scrub: float) -> bool:
+        """Say whether files that still look like this need not be read again.
+
+        Args:
+            address: What the copy has to be of.
+            scrub: Seconds after which bytes are read again although nothing touched them.
+        """
+        age = time.time() - self.verified
+        return self.settled and self.address == address and self.boot == _boot() and 0 <= age < scrub
+
+    def seen_again(self, files: Mapping[str, Signature], names: Mapping[str, Signature]) -> Stamp:
+        """Return the stamp for files that were looked at anew, but not read."""
+        return replace(self, files=files, names=names, settled=_is_over(_latest([*files.values(), *names.values()])))
+
+
+def signature(status: os.stat_result) -> Signature:
+    """Return what changes when a file is touched."""
+    size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
+    return stat.S_IFMT(status.st_mode), status.st_ino, size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def settle(files: Iterable[Signature]) -> None:
+    """Wait until any later change of these files gives another time: some milliseconds at most, after a write."""
+    latest = _latest(files)
+    while not _is_over(latest) and abs(_now() - latest) < _PATIENCE:
+        time.sleep(_TICK)  # the clock of the kernel's file times has no event to wait for
+
+
+def write(folder: Path, stamp: Stamp) -> None:
+    """Replace the stamp of the copy in a directory, all or nothing."""
+    header = {
+        "address": stamp.address,
+        "boot": stamp.boot,
+        "settled": stamp.settled,
+        "size": stamp.size,
+        "verified": stamp.verified,
+    }
+    text = "\n".join(json.dumps(one, separators=(",", ":")) for one in (header, stamp.files, stamp.names))
+    handle, name = tempfile.mkstemp(prefix=f"{NAME}-", dir=folder)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.replace(name, folder / NAME)  # noqa: PTH105 -- beside mkstemp, which gives names
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def read(folder: Path) -> Stamp | None:
+    """Return the stamp of the copy in a directory; None if there is none that this user wrote whole."""
+    text = _text(folder, -1)
+    try:
+        header, files, names = map(json.loads, text.split(b"\n"))
+        return Stamp(**_header(header), files=_signatures(files), names=_signatures(names))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
+
+
+def size_in(folder: Path) -> int | None:
+    """Return the bytes of the copy in a directory, by the head of its stamp; None without one."""
+    try:
+        return int(_header(json.loads(_text(folder, _HEADER_MAX).partition(b"\n")[0]))["size"])
+    except (ValueError, TypeError, LookupError):
+        return None
+
+
+def used(folder: Path) -> None:
+    """Take note that the copy in a directory is used now."""
+    os.utime(folder / NAME)
+
+
+def used_at(folder: Path) -> float:
+    """Return when the copy in a directory was used last, in seconds since 1970.
+
+    Raises:
+        OSError: It has no stamp.
+    """
+    return os.lstat(folder / NAME).st_mtime
+
+
+def _text(folder: Path, length: int) -> bytes:
+    try:
+        handle = os.open(folder / NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        return b""
+    except OSError:
+        if os.path.islink(folder / NAME):  # noqa: PTH114 -- beside os.open
+            return b""
+        raise
+    with os.fdopen(handle, "rb") as file:
+        status = os.fstat(handle)
+        return file.read(length) if stat.S_ISREG(status.st_mode) and is_ours(status) else b""
+
+
+def _header(found: Any) -> dict[str, Any]:
+    kinds = {"address": str, "boot": str, "settled": bool, "size": int, "verified": float}
+    if any(type(found[name]) is not kind for name, kind in kinds.items()):
+        raise TypeError("a field of a stamp is of another kind")
+    return {name: found[name] for name in kinds}
+
+
+def _signatures(found: dict[str, list[int]]) -> dict[str, Signature]:
+    return {name: (kind, inode, size, mtime, ctime) for name, (kind, inode, size, mtime, ctime) in found.items()}
+
+
+def _latest(files: Iterable[Signature]) -> int:
+    return max((one[-1] for one in files), default=0)  # ctime alone, which every change sets and nobody else can
+
+
+def _is_over(latest: int) -> bool:
+    """Say whether the clock that files get their times from has left a time behind, so that none gets it any more."""
+    return _now() > (latest + _COARSE if latest % _SECOND == 0 else latest)
+
+
+def _now() -> int:
+    if hasattr(time, "CLOCK_REALTIME_COARSE"):  # Linux: the very clock of its file times
+        return time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
+    return time.time_ns() - _MARGIN
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
