@@ -138,7 +138,14 @@ class RemoteStore(RemoteListings, RemoteUploads):
         patience = self._patience if left is None else min(self._patience, left)
         if self._gets and (read.fits or (read.may_fit and self._expects_small)):
             try:
-                return self._rpc.ask("GetObject", read.request, pb.GetObjectResponse, read.accept, timeout=patience)
+                return self._rpc.ask(
+                    "GetObject",
+                    read.request,
+                    pb.GetObjectResponse,
+                    read.accept,
+                    timeout=patience,
+                    patient=left is not None,
+                )
             except UnsupportedError:
                 self._gets = False  # an older server, and it answers every such call like this
             except DeadlineExceededError:
@@ -223,6 +230,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
             pb.CopyObjectResponse,
             lambda answer: _answers.of_object(_wire.object_info(answer.object), destination.bucket, destination.key),
             timeout=seconds,
+            patient=timeout is not None,
         )
 
     def presign_url(self, grant: Grant, expires: int, timeout: float | None = None) -> str:

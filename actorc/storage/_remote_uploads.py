@@ -80,6 +80,7 @@ class RemoteUploads:
             pb.CompleteMultipartUploadResponse,
             judge,
             timeout=MOVING_SECONDS + time_for(size) if timeout is None else timeout,
+            patient=timeout is not None,
         )
 
     def abort_upload(self, bucket: str, key: str, upload_id: str, timeout: float | None = None) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from .errors import StorageError
+
+_MOST_DOUBLINGS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,9 @@ class RetryPolicy:
     """Seconds; no wait is longer, unless the server asks for it."""
     max_asked: float = 10.0
     """Seconds; a server that asks for longer is not waited for."""
+    persistent: bool = False
+    """Whether attempts are not counted while connections fail, and go on for as long as the call has time: once
+    something has answered, or when a timeout was given. So it is for clients that are given no policy."""
 
     def pause(
         self,
@@ -31,6 +37,7 @@ class RetryPolicy:
         *,
         reached: bool,
         elsewhere: bool = False,
+        lasting: bool = False,
         jitter: Callable[[], float] = random.random,
     ) -> float | None:
         """Return the seconds to wait after the `failures`-th failure in a row, or None to give up.
@@ -41,14 +48,15 @@ class RetryPolicy:
             reached: Whether a server was ever reached.
             elsewhere: Whether the next attempt goes to a server that has not failed: what one asks for is not asked
                 of another.
+            lasting: Whether a persistent policy does not count this failure.
             jitter: Returns a number from 0 to 1.
         """
         limit = self.attempts if reached else min(self.attempts, self.unreached_attempts)
-        if not error.retryable or failures >= limit:
+        if not error.retryable or (failures >= limit and not (self.persistent and lasting)):
             return None
         if elsewhere:
             return 0.0
-        wait = min(self.cap, self.base * 2.0 ** (failures - 1)) * jitter()
+        wait = min(self.cap, self.base * 2.0 ** min(failures - 1, _MOST_DOUBLINGS)) * jitter()
         if error.retry_after is None:
             return wait
         return None if error.retry_after > self.max_asked else error.retry_after + wait

@@ -47,6 +47,7 @@ class Rounds:
         timeout: Seconds for all attempts together; None for no limit.
         reached: Whether a server was ever reached.
         may_repeat: Whether the call can be made again at all.
+        patient: Whether the caller said how long to wait, so that a server that is not there yet is waited for.
         correct: Told of a refusal and the id of the call; whether signing again, by the server's time, may help.
             Asked once.
 
@@ -63,6 +64,7 @@ class Rounds:
         *,
         reached: Callable[[], bool],
         may_repeat: Callable[[], bool],
+        patient: bool = False,
         correct: Callable[[StorageError, str], bool] = lambda _error, _request_id: False,
     ) -> None:
         if timeout is not None and not timeout > 0:
@@ -71,6 +73,8 @@ class Rounds:
         self._endpoints = endpoints
         self._policy = policy
         self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._patient = patient
+        self._renew()
         self._reached = reached
         self._may_repeat = may_repeat
         self._correct = correct
@@ -84,6 +88,16 @@ class Rounds:
         """Take note that the present attempt got somewhere: failures are counted anew."""
         self._failures = 0
         self._failed.clear()
+        self._renew()
+
+    def _renew(self) -> None:
+        """Let a call without a limit wait for a server as long as any other does, from now on."""
+        self._patience_ends = time.monotonic() + self._options.timeout if self._deadline is None else self._deadline
+
+    def _is_lasting(self, error: StorageError) -> bool:
+        """Return whether `error` is of the connection, which may come, and there is time to wait for it."""
+        awaited = self._patient or self._reached() or (isinstance(error, NetworkError) and error.broken)
+        return isinstance(error, NetworkError) and awaited and time.monotonic() < self._patience_ends
 
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
@@ -132,6 +146,7 @@ class Rounds:
             self._failures,
             reached=self._reached() or self._failures < len(self._endpoints),
             elsewhere=elsewhere,
+            lasting=self._is_lasting(error),
         )
         if seconds is None or (left is not None and seconds >= left):
             raise self._final(error)
@@ -145,6 +160,13 @@ class Rounds:
         """Return what to raise after `error`, the last failure."""
         if len(self._failed) == len(self._endpoints) > 1:
             error.message = f"none of the storage servers {self._endpoints} can be used now; {error.message}"
+        if (
+            self._policy.persistent
+            and isinstance(error, NetworkError)
+            and error.retryable
+            and not self._is_lasting(error)
+        ):
+            error.message += f"; given up after {self._attempts} attempts, pass timeout= to go on for longer"
         return error
 
 

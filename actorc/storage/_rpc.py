@@ -91,6 +91,7 @@ class Rpc:
         judge: Callable[[Response], T],
         *,
         timeout: float | None = None,
+        patient: bool | None = None,
     ) -> T:
         """Make a call with one request and one answer, which is judged before the call has succeeded.
 
@@ -100,10 +101,12 @@ class Rpc:
             answer: The message class of the answer.
             judge: Makes of the answer what is returned; if what it raises is retryable, the call is made again.
             timeout: Seconds for all attempts together.
+            patient: Whether a server that is not there yet is waited for as long; None: if there is a `timeout`.
         """
         body = request.SerializeToString()
         proof = CallSigner(self._signer, _path(method))
-        rounds = self._rounds(proof, self._options.timeout if timeout is None else timeout)
+        patient = timeout is not None if patient is None else patient
+        rounds = self._rounds(proof, self._options.timeout if timeout is None else timeout, patient=patient)
         while True:
             with (
                 self._attempt(rounds, method) as (attempt, exchange),
@@ -125,7 +128,7 @@ class Rpc:
             timeout: Seconds for everything, the caller's own time between pieces included; None for no limit.
         """
         proof = CallSigner(self._signer, _path(method))
-        rounds = self._rounds(proof, timeout)
+        rounds = self._rounds(proof, timeout, patient=timeout is not None)
         while True:
             with (
                 self._attempt(rounds, method) as (attempt, exchange),
@@ -153,7 +156,7 @@ class Rpc:
             timeout: Seconds for everything; None for no limit.
         """
         proof = CallSigner(self._signer, _path(method))
-        rounds = self._rounds(proof, timeout, may_repeat=lambda: sender.replayable)
+        rounds = self._rounds(proof, timeout, patient=timeout is not None, may_repeat=lambda: sender.replayable)
         while True:
             with (
                 self._attempt(rounds, method) as (attempt, exchange),
@@ -177,7 +180,12 @@ class Rpc:
                 yield attempt, exchange
 
     def _rounds(
-        self, proof: CallSigner, timeout: float | None, may_repeat: Callable[[], bool] = lambda: True
+        self,
+        proof: CallSigner,
+        timeout: float | None,
+        *,
+        patient: bool,
+        may_repeat: Callable[[], bool] = lambda: True,
     ) -> Rounds:
         return Rounds(
             self._options,
@@ -186,6 +194,7 @@ class Rpc:
             timeout,
             reached=lambda: self._reached,
             may_repeat=may_repeat,
+            patient=self._options.patient or patient,
             correct=proof.correct,
         )
 

@@ -26,6 +26,8 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 _ERROR_INFO_URL = "type.googleapis.com/google.rpc.ErrorInfo"
 _RETRY_INFO_URL = "type.googleapis.com/google.rpc.RetryInfo"
 _MAX_TIME_DIGITS = 17
+_BREAKS = ("Socket closed", "Connection reset by peer", "Broken pipe")
+"""What gRPC says last of a connection that was made and then broke."""
 _BRIEF = 160
 """Characters of a message among very many."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -306,7 +308,10 @@ def error_from_rpc(
         return NetworkError(f"the storage server at {address} broke off the call; retry")
     if code is grpc.StatusCode.UNAVAILABLE and (mistake := _tls_mistake(rpc_error.details() or "", address)):
         return NetworkError(mistake, retryable=False)
-    return error_class("", code.name)(_transport_message(code, rpc_error, address))
+    error = error_class("", code.name)(_transport_message(code, rpc_error, address))
+    if isinstance(error, NetworkError):
+        error.broken = (rpc_error.details() or "").endswith(_BREAKS) if isinstance(rpc_error, grpc.Call) else False
+    return error
 
 
 def _believed(data: bytes, code: grpc.StatusCode, opened: Callable[[bytes], bytes]) -> StorageError:
@@ -357,7 +362,7 @@ def _transport_message(code: grpc.StatusCode, rpc_error: grpc.RpcError, address:
 
 
 def _unavailable_advice(said: str) -> str:
-    if said.startswith("failed to connect") and said.endswith(("Socket closed", "Connection reset by peer")):
+    if said.startswith("failed to connect") and said.endswith(_BREAKS):
         return (
             "something closes the connection at once, a server with TLS wants use_ssl=True, "
             "and if it asks for a client certificate, cert_file= and key_file="

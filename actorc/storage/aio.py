@@ -47,7 +47,7 @@ class AsyncStorageClient(
         cert_file: Certificate to show.
         key_file: Its private key.
         http_endpoint: Where presigned URLs lead.
-        timeout: Seconds a call may take unless it says otherwise.
+        timeout: Seconds a call may take unless it says otherwise; as for `StorageClient`.
         idle_timeout: Seconds a transfer may stand still.
         retry: When to try again.
         max_threads: Calls that run at the same time, others wait; one that waits for its source is not counted.
@@ -67,7 +67,7 @@ class AsyncStorageClient(
         cert_file: str | os.PathLike[str] | None = None,
         key_file: str | os.PathLike[str] | None = None,
         http_endpoint: str | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = None,
         idle_timeout: float = 60.0,
         retry: RetryPolicy | None = None,
         max_threads: int = MAX_THREADS,

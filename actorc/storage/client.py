@@ -42,7 +42,9 @@ class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMeth
         key_file: Its private key, PEM; else ``STORAGE_KEY_FILE``.
         http_endpoint: Where presigned URLs lead, such as ``https://storage.example.org``; else
             ``STORAGE_HTTP_ENDPOINT``, else the server is asked.
-        timeout: Seconds a call may take unless it says otherwise; transfers of unbounded size have no such limit.
+        timeout: Seconds a call may take unless it says otherwise, 30 if not given; transfers of unbounded size have no
+            such limit. If it is given, here or with a call, a server that is not there yet is waited for as long;
+            otherwise an address where nothing answers is reported after three attempts.
         idle_timeout: Seconds a transfer may stand still.
         retry: When to try again.
 
@@ -61,7 +63,7 @@ class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMeth
         cert_file: str | os.PathLike[str] | None = None,
         key_file: str | os.PathLike[str] | None = None,
         http_endpoint: str | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = None,
         idle_timeout: float = 60.0,
         retry: RetryPolicy | None = None,
     ) -> None:
@@ -75,7 +77,7 @@ class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMeth
             "timeout": timeout,
             "idle_timeout": idle_timeout,
         }
-        self._retry = retry or RetryPolicy()
+        self._retry = retry or RetryPolicy(persistent=True)
         self._options = ClientOptions.resolve(access_key=access_key, secret_key=secret_key, **self._recipe)
         self._store: RemoteStore | None = None
 

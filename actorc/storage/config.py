@@ -15,6 +15,8 @@ from .errors import InvalidParameterError
 from .rules import check_http_endpoint
 
 DEFAULT_ENDPOINT: Final = "localhost:9000"
+DEFAULT_TIMEOUT: Final = 30.0
+"""Seconds that a call has if nobody says otherwise."""
 DEFAULT_PORT: Final = 9000
 
 _FLAGS: Final = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
@@ -40,6 +42,8 @@ class ClientOptions:
     """Where presigned URLs lead; None: the server knows."""
     timeout: float
     """Seconds a call without a body may take, all attempts together."""
+    patient: bool = False
+    """Whether that was given: then a server that is not there yet is waited for as long."""
     idle_timeout: float
     """Seconds a transfer may stand still; a transfer has no limit in total."""
 
@@ -64,7 +68,7 @@ class ClientOptions:
         cert_file: str | os.PathLike[str] | None = None,
         key_file: str | os.PathLike[str] | None = None,
         http_endpoint: str | None = None,
-        timeout: float = 30.0,
+        timeout: float | None = None,
         idle_timeout: float = 60.0,
     ) -> ClientOptions:
         """Fill in what is not given from the environment and the defaults.
@@ -94,7 +98,8 @@ class ClientOptions:
             use_ssl=ssl,
             **_tls_files(ca_file, cert_file, key_file),
             http_endpoint=_http_endpoint(http_endpoint),
-            timeout=timeout,
+            timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
+            patient=timeout is not None,
             idle_timeout=idle_timeout,
         )
 

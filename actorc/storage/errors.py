@@ -150,7 +150,13 @@ class ClockSkewError(UnauthenticatedError, reason="CLOCK_SKEW", code="ClockSkew"
 
 
 class NetworkError(_NamedError, reason="NETWORK", status="UNAVAILABLE", code="NetworkError", retryable=True):
-    """The service could not be reached, or the connection broke and could not be resumed."""
+    """The service could not be reached, or the connection broke and could not be resumed.
+
+    Attributes:
+        broken: Whether something took the connection and broke it, rather than there being nothing.
+    """
+
+    broken: bool = False
 
 
 class DeadlineExceededError(
