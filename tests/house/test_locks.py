@@ -157,6 +157,7 @@ def test_the_document_has_the_versions_that_are_locked():
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(600)  # an index may be far away
 def test_the_locks_are_what_the_declarations_give(tmp_path):
     runpy.run_path(str(REQUIREMENTS / "lock.py"))["lock"](tmp_path)
 
