@@ -5,19 +5,15 @@ ends, so nothing here trusts a process id or a file that a killed process left b
 
 * ``.users.lock`` is shared by all that use the server; the server ends once nobody holds it;
 * ``.start.lock`` is held by the one that finds out whether a server must be started, and waits until it answers;
-* ``.server.lock`` is held by the server, which inherits it from the one that started it.
+* ``.server.lock`` is held by the server.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
-import secrets
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,9 +22,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from actorc.storage import local_endpoint
+from actorc.storage.client import StorageClient
 from actorc.storage.errors import StorageError
+from actorc.storage.local_directory import (
+    DIRECTORY,
+    ENDPOINT_FILE,
+    SERVER_LOCK,
+    make_private,
+    signing_key,
+    try_lock,
+)
+from actorc.storage.local_endpoint import LocalEndpoint
 
-DEFAULT_DATA: Final = Path(".lucas-storage")
+DEFAULT_DATA: Final = Path(DIRECTORY)
 PATIENCE: Final = 30.0
 """Seconds that a server has to start, and another one to end; longer than a server waits for running calls."""
 
@@ -39,32 +46,48 @@ _LOG_LINES: Final = 8
 class LocalService:
     """A running storage server on this machine, kept alive until `close` or the end of this process.
 
-    Any number of processes may use one data directory at the same time; they share one server. It listens on loopback
-    and makes buckets as they are written to. It outlives neither all its users nor their being killed.
+    Any number of processes of one user may use one data directory at the same time; they share one server. The one
+    that is started here listens on loopback, lets in nobody but this user, makes buckets as they are written to, and
+    outlives neither all its users nor their being killed.
 
     Args:
-        data: The data directory, made if it does not exist.
+        data: The data directory, made if it does not exist, and closed to other users if it is open to them. None: the
+            nearest ``.lucas-storage``, in the working directory or above it, else a new one there.
 
     Attributes:
+        data: The data directory.
         endpoint: The server's ``host:port``.
+        access_key: Of this user alone; None if the server has no keys, because 'lucas-storage serve' started it so.
+        secret_key: It proves the access key.
         signing_key_file: Holds the signing key of this data directory, made the first time, for this user's eyes only.
 
     Raises:
+        InvalidParameterError: The directory is another user's, or others can have put something there.
         StorageError: The server did not start; the message ends with the last lines of its log.
         OSError: The directory cannot be made or written to.
     """
 
-    def __init__(self, data: Path = DEFAULT_DATA) -> None:
-        home = _Home(data.absolute())
-        home.make()
+    def __init__(self, data: Path | None = None) -> None:
+        if data is None:
+            data = local_endpoint.find_directory() or DEFAULT_DATA
+        # who names a link means the directory that it leads to
+        self.data = data.resolve()
+        home = _Home(self.data)
+        make_private(home.data)
         self._users = _lock(home.users_lock, fcntl.LOCK_SH)
         try:
             with _held(home.start_lock):
-                self.signing_key_file = home.signing_key()
-                self.endpoint = _joined_or_started(home)
+                self.signing_key_file = signing_key(home.data)
+                found = _joined_or_started(home)
         except BaseException:
             self.close()
             raise
+        self.endpoint = found.endpoint
+        self.access_key, self.secret_key = found.access_key, found.secret_key
+
+    def client(self) -> StorageClient:
+        """Return a new client of the server, with its keys."""
+        return StorageClient(self.endpoint, self.access_key, self.secret_key)
 
     def close(self) -> None:
         """Need the server no longer; it ends if nobody else does. Calling it again does nothing."""
@@ -97,46 +120,23 @@ class _Home:
 
     @property
     def server_lock(self) -> Path:
-        return self.data / ".server.lock"
+        return self.data / SERVER_LOCK
 
     @property
     def endpoint_file(self) -> Path:
-        return self.data / "endpoint.json"
+        return self.data / ENDPOINT_FILE
 
     @property
     def log(self) -> Path:
         return self.data / "server.log"
 
-    def make(self) -> None:
-        """Make the directory; a new one is private, and ignored by git."""
-        if self.data.is_dir():
-            return
-        self.data.parent.mkdir(parents=True, exist_ok=True)
-        self.data.mkdir(mode=0o700, exist_ok=True)
-        (self.data / ".gitignore").write_text("*\n")
-
-    def signing_key(self) -> Path:
-        """Return the file with this directory's signing key, made the first time; call it with the start lock held."""
-        path = self.data / ".signing.key"
-        if not path.exists():
-            # mkstemp makes files of mode 0600
-            descriptor, draft = tempfile.mkstemp(dir=self.data, prefix=".signing.key.")
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(32) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            Path(draft).replace(path)
-        return path
-
-    def endpoint(self) -> str | None:
-        """Return the address that the server wrote down, if something answers there."""
-        try:
-            endpoint = str(json.loads(self.endpoint_file.read_text())["endpoint"])
-            host, _, port = endpoint.rpartition(":")
-            socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return endpoint
+    def has_server(self) -> bool:
+        """Return whether a server holds its lock, ready or not."""
+        # shared, so that whoever looks at the same time does not take us for the server
+        lock = try_lock(self.server_lock, fcntl.LOCK_SH)
+        if lock is not None:
+            os.close(lock)
+        return lock is None
 
     def log_tail(self) -> str:
         """Return the last lines of the server's log, indented."""
@@ -147,22 +147,23 @@ class _Home:
         return "".join(f"\n  {line}" for line in lines)
 
 
-def _joined_or_started(home: _Home) -> str:
+def _joined_or_started(home: _Home) -> LocalEndpoint:
     deadline = time.monotonic() + PATIENCE
     child: subprocess.Popen[bytes] | None = None
     while time.monotonic() < deadline:
-        # Free after the server was killed, and after one that was ending has ended.
-        lock = None if child else _try_lock(home.server_lock, fcntl.LOCK_EX)
-        if lock is not None:
-            child = _start(home, lock)
-        endpoint = home.endpoint()
-        if endpoint is not None:
-            return endpoint
+        # None has it after the server was killed, and after one that was ending has ended.
+        if child is None and not home.has_server():
+            child = _start(home)
+        found = local_endpoint.read(home.data)
+        if found is not None:
+            return found
         if child is not None and child.poll() is not None:
-            raise StorageError(
-                f"the storage server for {home.data} ended with exit code {child.returncode} before it was ready; "
-                f"its log {home.log} ends with{home.log_tail()}"
-            )
+            if not home.has_server():
+                raise StorageError(
+                    f"the storage server for {home.data} ended with exit code {child.returncode} before it was ready; "
+                    f"its log {home.log} ends with{home.log_tail()}"
+                )
+            child = None  # 'lucas-storage serve' was quicker, and has the directory
         time.sleep(_POLL)
     raise StorageError(
         f"the storage server for {home.data} did not answer within {PATIENCE:g} s; its log {home.log} ends "
@@ -170,30 +171,17 @@ def _joined_or_started(home: _Home) -> str:
     )
 
 
-def _start(home: _Home, lock: int) -> subprocess.Popen[bytes]:
-    """Start a server that inherits `lock`, which is closed here."""
+def _start(home: _Home) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "actorc.storage.server", "--data", str(home.data), "--listen", "127.0.0.1:0"]
-    # no URL outlives this server, which ends with its last user
-    command += ["--http", "off", "--auto-create-buckets", "--endpoint-file", str(home.endpoint_file)]
-    command += ["--linger-lock", str(home.users_lock)]
-    try:
-        home.endpoint_file.unlink(missing_ok=True)
-        with suppress(FileNotFoundError):
-            # What the last server said is worth keeping if it crashed.
-            home.log.replace(home.log.with_name("server.previous.log"))
-        with open(home.log, "wb", opener=_private) as log:
-            # Elsewhere, "-m" would import modules of the user's directory; in its group, Ctrl-C would end the server.
-            return _Server(
-                command,
-                cwd=home.data,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=[lock],
-                start_new_session=True,
-            )
-    finally:
-        os.close(lock)
+    # no URL outlives this server, which ends with its last user; no secret stands on a command line, which all can see
+    command += ["--http", "off", "--auto-create-buckets", "--private", "--linger-lock", str(home.users_lock)]
+    home.endpoint_file.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        # What the last server said is worth keeping if it crashed.
+        home.log.replace(home.log.with_name("server.previous.log"))
+    with open(home.log, "wb", opener=_private) as log:
+        # Elsewhere, "-m" would import modules of the user's directory; in its group, Ctrl-C would end the server.
+        return _Server(command, cwd=home.data, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
 class _Server(subprocess.Popen[bytes]):
@@ -218,25 +206,11 @@ def _held(path: Path) -> Iterator[None]:
 
 def _lock(path: Path, kind: int) -> int:
     deadline = time.monotonic() + PATIENCE
-    while (descriptor := _try_lock(path, kind)) is None:
+    while (descriptor := try_lock(path, kind)) is None:
         if time.monotonic() > deadline:
             raise StorageError(
                 f"{path} stays locked by another process that starts or ends the storage server; end that process, "
                 "or choose another data directory with --data"
             )
         time.sleep(_POLL)
-    return descriptor
-
-
-def _try_lock(path: Path, kind: int) -> int | None:
-    """Return the open descriptor that holds the lock, or None if another process has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
     return descriptor

@@ -1,5 +1,7 @@
 """Where settings come from: argument, `storage_context`, environment, file, default; each field on its own.
 
+Who names no endpoint gets that of the server of the nearest ``.lucas-storage``, if one runs there, with its keys.
+
 This is the only module of the plugin that reads the environment. What it returns is for the process that does the
 I/O; it refuses to be pickled.
 """
@@ -16,7 +18,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 
+from actorc.storage import local_endpoint
+from actorc.storage.config import local_server
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.local_endpoint import LocalEndpoint
 
 from . import readers
 from .errors import SettingsError, UnknownStoreError
@@ -34,8 +39,8 @@ class Setting(Generic[T]):
 
     value: T
     origin: str
-    """``argument``, ``storage_context``, the name of an environment variable, the path of the file, or
-    ``built-in default``."""
+    """``argument``, ``storage_context``, the name of an environment variable, the path of the file, also of the one in
+    which a server of this user told it, or ``built-in default``."""
     secret: bool = False
 
     def __repr__(self) -> str:
@@ -138,6 +143,8 @@ class Settings:
         metadata=_from(_Input("progress", "LUCAS_STORAGE_PROGRESS", readers.switch), default=lambda: True)
     )
     """Whether `run` shows on a terminal how far the steps are."""
+    local: LocalEndpoint | None = None
+    """The server of this directory, if that is where the store ``default`` is."""
 
     @property
     def cache_root(self) -> Path:
@@ -166,6 +173,22 @@ class Settings:
             raise UnknownStoreError(
                 f"this process has no endpoint for store {store!r} (it knows {known}); set LUCAS_STORAGE_ENDPOINTS"
             ) from None
+
+    def keys(self, store: str = DEFAULT_STORE) -> tuple[str | None, str | None]:
+        """Return the access key and the secret key to give to a client of a store; None: it finds its own.
+
+        Those of a local server are for that server alone.
+
+        Raises:
+            UnknownStoreError: This process was told no address for it.
+        """
+        origins = {self.access_key.origin, self.secret_key.origin}
+        is_told = self.local is not None and origins == {self.local.origin}
+        is_here = self.local is not None and self.endpoint(store).value == self.local.endpoint
+        if origins <= {BUILT_IN, "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY"} or (is_told and not is_here):
+            # the client finds these by itself, and knows what they are for
+            return None, None
+        return self.access_key.value, self.secret_key.value
 
     @property
     def signing_keys(self) -> SigningKeys:
@@ -279,8 +302,23 @@ def resuming() -> bool | None:
 
 def _resolved(*first: _Layer) -> Settings:
     layers = (*first, *_outer_layers())
+    named = _all_endpoints(layers)[DEFAULT_STORE]
+    is_named = named.origin != BUILT_IN
+    local = local_server(tuple(named.value.split(",")) if is_named else ())
+    if local is not None:
+        layers = _with_local(layers, local, is_named=is_named)
     found = {item.name: _first(item.metadata, layers) for item in fields(Settings) if item.metadata}
-    return Settings(endpoints=_all_endpoints(layers), **found)
+    return Settings(endpoints=_all_endpoints(layers), local=local, **found)
+
+
+def _with_local(layers: tuple[_Layer, ...], local: LocalEndpoint, *, is_named: bool) -> tuple[_Layer, ...]:
+    """Add what a local server told; who names no endpoint means its keys, whatever the environment has for others."""
+    keys = {"access_key": local.access_key, "secret_key": local.secret_key}
+    last = _Layer(local.origin, {"signing_key": local.signing_key})
+    if is_named:
+        return (*layers, _Layer(local.origin, keys), last)
+    at = next(number for number, layer in enumerate(layers) if layer.by_variable)
+    return (*layers[:at], _Layer(local.origin, {"endpoint": local.endpoint, **keys}), *layers[at:], last)
 
 
 def _outer_layers() -> tuple[_Layer, ...]:
@@ -294,7 +332,13 @@ _known: tuple[tuple[Any, ...], _Version, Path | None, Settings] | None = None
 
 def _state() -> tuple[Any, ...]:
     variables = tuple(map(os.environ.get, _VARIABLES))
-    return _CONTEXT.get(), variables, _version(_file_of(variables))
+    return _CONTEXT.get(), variables, _version(_file_of(variables)), _local_stamp()
+
+
+def _local_stamp() -> tuple[object, ...] | None:
+    """Return what changes with what a local server tells; None where everything that it could tell is said already."""
+    is_told = all(map(os.environ.get, ("STORAGE_ENDPOINT", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY")))
+    return None if is_told and any(map(os.environ.get, _SIGNING)) else local_endpoint.stamp()
 
 
 @lru_cache(maxsize=4)
@@ -396,4 +440,5 @@ _INPUTS: Final = (_ENDPOINT, _ENDPOINTS, *(way for item in fields(Settings) for 
 _NAMES: Final = frozenset(way.name for way in _INPUTS)
 _KNOWN: Final = ", ".join(sorted(_NAMES))
 _BASES: Final = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+_SIGNING: Final = ("LUCAS_STORAGE_SIGNING_KEY", "LUCAS_STORAGE_SIGNING_KEY_FILE")
 _VARIABLES: Final = (*(way.variable for way in _INPUTS), *_BASES)

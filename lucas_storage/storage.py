@@ -82,7 +82,7 @@ class Storage(StorageClient):
         self._settings = settings.resolve(store=store)
         store = self._settings.store.value
         self._origin = self._settings.endpoint(store)
-        super().__init__(self._origin.value, self._settings.access_key.value, self._settings.secret_key.value)
+        super().__init__(self._origin.value, *self._settings.keys(store))
         self.store_name = store
         """Logical name of the store."""
         self._shared = False

@@ -1,5 +1,8 @@
 """Where a client gets its settings: argument, then environment, then default; each value remembers which.
 
+Who names no endpoint gets that of the server of the nearest ``.lucas-storage``, if one runs there, with its keys. These
+are used for no other endpoint.
+
 The only module of the client that reads the environment.
 """
 
@@ -7,17 +10,23 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from . import local_endpoint
 from .errors import InvalidParameterError
+from .local_endpoint import LocalEndpoint
 from .rules import check_http_endpoint
 
 DEFAULT_ENDPOINT: Final = "localhost:9000"
 DEFAULT_TIMEOUT: Final = 30.0
 """Seconds that a call has if nobody says otherwise."""
 DEFAULT_PORT: Final = 9000
+NO_KEYS: Final = "nowhere"
+KEY_ENDPOINT: Final = "STORAGE_KEY_ENDPOINT"
+"""Variable that names the one endpoint that the keys in the environment are for; not set: they are for every one."""
 
 _FLAGS: Final = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
@@ -32,6 +41,8 @@ class ClientOptions:
     """Where `endpoints` came from, for error messages."""
     access_key: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
+    key_origin: str = NO_KEYS
+    """Where both keys came from, for error messages."""
     use_ssl: bool
     ca_file: Path | None = None
     """Authorities to trust instead of the usual ones."""
@@ -75,19 +86,18 @@ class ClientOptions:
 
         Raises:
             InvalidParameterError: The endpoint is no ``host:port`` nor several with commas between them, or one is
-                named twice, `http_endpoint` is no URL, only one of the keys is given, or files of TLS are given
-                without TLS or without each other.
+                named twice, `http_endpoint` is no URL, only one of the keys is given, files of TLS are given
+                without TLS or without each other, or the ``.lucas-storage`` here is not this user's alone.
         """
-        chosen, origin = _endpoint(endpoint)
-        access = access_key or os.environ.get("STORAGE_ACCESS_KEY") or None
-        secret = secret_key or os.environ.get("STORAGE_SECRET_KEY") or None
-        if (access is None) != (secret is None):
-            raise InvalidParameterError(
-                "an access key and a secret key go together; "
-                "pass both, or set STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY"
-            )
-        endpoints = _checked_endpoints(chosen, origin)
-        ssl = bool(use_ssl) or _flag("STORAGE_USE_SSL")
+        named, origin = _endpoint(endpoint)
+        endpoints = () if named is None else _checked_endpoints(named, origin)
+        local = local_server(endpoints)
+        if local is not None and not endpoints:
+            endpoints, origin = (local.endpoint,), local.origin
+        elif not endpoints:
+            endpoints, origin = (DEFAULT_ENDPOINT,), _default_origin()
+        access, secret, key_origin = _keys(access_key, secret_key, endpoints, local, named=named is not None)
+        ssl = bool(use_ssl) or _flag("STORAGE_USE_SSL") or (local is not None and local.use_ssl)
         if not ssl and (ca_file or cert_file or key_file):
             raise InvalidParameterError("files of TLS are given, but TLS is not asked for; pass use_ssl=True as well")
         return cls(
@@ -95,6 +105,7 @@ class ClientOptions:
             endpoint_origin=origin,
             access_key=access,
             secret_key=secret,
+            key_origin=key_origin,
             use_ssl=ssl,
             **_tls_files(ca_file, cert_file, key_file),
             http_endpoint=_http_endpoint(http_endpoint),
@@ -119,13 +130,68 @@ def _state_home() -> str:
     return os.path.expanduser("~/.local/state")  # noqa: PTH111  # never raises
 
 
-def _endpoint(argument: str | None) -> tuple[str, str]:
+def environment_keys(endpoint: str) -> tuple[str | None, str | None]:
+    """Return the access key and the secret key of the environment, if they are for an endpoint."""
+    meant = os.environ.get(KEY_ENDPOINT)
+    if meant and meant != endpoint:
+        return None, None
+    return os.environ.get("STORAGE_ACCESS_KEY") or None, os.environ.get("STORAGE_SECRET_KEY") or None
+
+
+def _endpoint(argument: str | None) -> tuple[str | None, str]:
     if argument is not None:
         return argument, "the endpoint argument"
-    from_environment = os.environ.get("STORAGE_ENDPOINT")
-    if from_environment:
-        return from_environment, "STORAGE_ENDPOINT"
-    return DEFAULT_ENDPOINT, "the built-in default"
+    return os.environ.get("STORAGE_ENDPOINT") or None, "STORAGE_ENDPOINT"
+
+
+def local_server(named: Sequence[str]) -> LocalEndpoint | None:
+    """Return the server of this directory if it is the one that is named, or none is named; None: there is none.
+
+    Raises:
+        InvalidParameterError: The ``.lucas-storage`` here is not this user's alone.
+    """
+    if named and not (len(named) == 1 and _may_be_local(named[0])):
+        return None
+    found = local_endpoint.find()
+    return None if found is None or (named and found.endpoint != named[0]) else found
+
+
+def _may_be_local(endpoint: str) -> bool:
+    """Return whether a server can have told this endpoint: it tells numbers, and others are not worth a look."""
+    try:
+        ipaddress.ip_address(_split(endpoint)[0].strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _default_origin() -> str:
+    directory = local_endpoint.find_directory()
+    return "the built-in default" if directory is None else f"the built-in default, as no server runs for {directory}"
+
+
+def _keys(
+    access_key: str | None,
+    secret_key: str | None,
+    endpoints: tuple[str, ...],
+    local: LocalEndpoint | None,
+    *,
+    named: bool,
+) -> tuple[str | None, str | None, str]:
+    """Return the keys for some endpoints and where they came from.
+
+    Who leaves the endpoint to be found leaves the keys to it, too, whatever the environment has for other servers.
+    """
+    from_environment = environment_keys(",".join(endpoints))
+    is_given = bool(access_key or secret_key)
+    if local and local.access_key and not (is_given or (named and any(from_environment))):
+        return local.access_key, local.secret_key, local.origin
+    access, secret = access_key or from_environment[0], secret_key or from_environment[1]
+    if (access is None) != (secret is None):
+        raise InvalidParameterError(
+            "an access key and a secret key go together; pass both, or set STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY"
+        )
+    return access, secret, "the arguments" if is_given else "STORAGE_ACCESS_KEY" if access else NO_KEYS
 
 
 def _http_endpoint(argument: str | None) -> str | None:

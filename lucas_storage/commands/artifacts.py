@@ -14,9 +14,8 @@ from .session import Session
 
 @contextmanager
 def artifacts(session: Session, store: str = settings.DEFAULT_STORE) -> Iterator[Storage]:
-    """Give the handle for a store, at the address that the session found for it, which counts throughout the body."""
-    endpoints = {store: session.client(store).endpoint}
-    with settings.storage_context(endpoints=endpoints), Storage(store) as storage:
+    """Give the handle for a store, where and with the keys that the session found, which count throughout the body."""
+    with settings.storage_context(**session.overrides(store)), Storage(store) as storage:
         yield storage
 
 

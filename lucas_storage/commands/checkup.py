@@ -53,12 +53,13 @@ def check_machine(settings: Settings) -> Iterator[Answer]:
     yield _signing(settings)
 
 
-def check_server(client: StorageClient, origin: str, bucket: str) -> Iterator[Answer]:
+def check_server(client: StorageClient, origin: str, key_origin: str, bucket: str) -> Iterator[Answer]:
     """Yield what a server says of itself, and what it does with a small object, which is removed again.
 
     Args:
         client: Its client.
         origin: Where its address came from.
+        key_origin: Where its keys came from.
         bucket: Where the object goes.
     """
     where = f"{client.endpoint} (from {origin})"
@@ -75,6 +76,7 @@ def check_server(client: StorageClient, origin: str, bucket: str) -> Iterator[An
         return
     now = (before + time.time()) / 2
     yield Answer(about="endpoint", status=OK, found=where)
+    yield _keys(client, key_origin)
     yield _server(info)
     yield _clock(info, now)
     yield _scratch(client, bucket, info)
@@ -148,6 +150,12 @@ def _signing(settings: Settings) -> Answer:
         found="none, so objects that only pickle can store are refused",
         advice="set LUCAS_STORAGE_SIGNING_KEY to the same secret everywhere; 'lucas-storage run' makes one",
     )
+
+
+def _keys(client: StorageClient, origin: str) -> Answer:
+    if client.access_key is None:
+        return Answer(about="keys", status=OK, found="none, which this server does not mind")
+    return Answer(about="keys", status=OK, found=f"{client.access_key} (from {origin})")
 
 
 def _server(info: ServerInfoResult) -> Answer:

@@ -37,7 +37,7 @@ def _settings() -> Iterator[tuple[str, Setting[Any]]]:
     for store, address in found.endpoints.items():
         yield ("endpoint" if store == settings.DEFAULT_STORE else f"endpoints.{store}"), address
     for each in fields(found):
-        if each.name != "endpoints":
+        if each.name not in {"endpoints", "local"}:
             yield each.name, getattr(found, each.name)
     client = ClientOptions.resolve()
     for name in _CLIENT:

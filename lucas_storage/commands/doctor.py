@@ -37,4 +37,4 @@ def _server(session: Session) -> Iterator[Answer]:
         client = session.client()
     except StorageError as error:
         return iter([Answer(about="endpoint", status=FAIL, found=str(error), advice="mend what it names")])
-    return check_server(client, session.origin(), session.settings.bucket.value)
+    return check_server(client, session.origin(), session.key_origin(), session.settings.bucket.value)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from actorc.storage.config import KEY_ENDPOINT
 from lucas_storage import settings
 from lucas_storage.local_service import DEFAULT_DATA, LocalService
 
@@ -22,15 +23,16 @@ from .script import place_path, run_as_main
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help=f"Directory of the storage server that is started. Without an endpoint, ./{DEFAULT_DATA}.",
+    help=f"Directory of the storage server that is started. Without an endpoint, the nearest {DEFAULT_DATA} here or "
+    "above, else a new one here.",
 )
 def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
     """Run a Python script that uses Lucas and storage.
 
-    Without STORAGE_ENDPOINT a storage server is started for it, or joined; it keeps its data. Where Lucas is not
-    installed, the embedded engine takes its place. If it uses the actor platform, and neither IGNIS_ADDR nor a
-    MASTER_ADDR with a port is set, a controller is started for it. Everything else is as with 'python SCRIPT', the exit
-    code too.
+    Without STORAGE_ENDPOINT a storage server is started for it, or joined; it keeps its data, lets in nobody but this
+    user, and the script finds its keys. Where Lucas is not installed, the embedded engine takes its place. If it uses
+    the actor platform, and neither IGNIS_ADDR nor a MASTER_ADDR with a port is set, a controller is started for it.
+    Everything else is as with 'python SCRIPT', the exit code too.
     """
     _provide_storage(data)
     _provide_controller()
@@ -42,15 +44,32 @@ def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
 def _provide_storage(data: Path | None) -> None:
     """Set the environment so that this process and its children find a server and, if we started it, a signing key."""
     present = settings.resolve()
-    endpoint = present.endpoint()
-    if data is None and endpoint.origin != settings.BUILT_IN:
+    endpoint, local = present.endpoint(), present.local
+    is_found = local is not None and endpoint.origin == local.origin
+    if data is None and endpoint.origin != settings.BUILT_IN and not is_found:
         os.environ["STORAGE_ENDPOINT"] = endpoint.value
         return
     # Never closed: threads and exit handlers of the script need it to the end of the process.
-    service = LocalService(data or DEFAULT_DATA)
+    service = LocalService(data)
     os.environ["STORAGE_ENDPOINT"] = service.endpoint
-    if not present.signing_key.value:
+    _provide_keys(service)
+    if not present.signing_key.value or (local is not None and present.signing_key.origin == local.origin):
         os.environ["LUCAS_STORAGE_SIGNING_KEY_FILE"] = str(service.signing_key_file)
+
+
+def _provide_keys(service: LocalService) -> None:
+    """Set the keys of a server in the environment, which is this user's alone, for no endpoint but that server's."""
+    if service.access_key is None or service.secret_key is None:
+        return
+    if os.environ.get("STORAGE_ACCESS_KEY"):
+        click.echo(
+            f"lucas-storage: STORAGE_ACCESS_KEY is the key of the server in {service.data} for this script; pass keys "
+            "for other servers as arguments",
+            err=True,
+        )
+    os.environ["STORAGE_ACCESS_KEY"] = service.access_key
+    os.environ["STORAGE_SECRET_KEY"] = service.secret_key
+    os.environ[KEY_ENDPOINT] = service.endpoint
 
 
 def _provide_controller() -> None:

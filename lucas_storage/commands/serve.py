@@ -38,17 +38,21 @@ class ServerCommand(click.Command):
 @click.option(
     "--linger-lock", type=_FILE, metavar="FILE", help="Stop when no process holds a shared flock on this file."
 )
-def serve(*, config: Path | None, endpoint_file: Path | None, linger_lock: Path | None, **given: Any) -> None:
+@click.option("--private", is_flag=True, help="Let nobody in but this user's programs, which find a key by themselves.")
+def serve(
+    *, config: Path | None, endpoint_file: Path | None, linger_lock: Path | None, private: bool, **given: Any
+) -> None:
     """Run a storage server until it is told to stop.
 
-    Without access keys (see 'lucas-storage keys') it listens on loopback only and is open to everybody there. On the
-    first Ctrl-C or SIGTERM running calls get time to finish, a second one ends it.
+    Programs of this user in the directory above its data, or below that, find it by themselves. Without access keys
+    (see 'lucas-storage keys') it listens on loopback only, is open to every user of this machine, and makes buckets as
+    they are written to. On the first Ctrl-C or SIGTERM running calls get time to finish, a second one ends it.
     """
     from actorc.storage import server  # noqa: PLC0415  # loads gRPC
     from actorc.storage.server.options import options_from  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
-    server.serve(options_from(given, config), endpoint_file=endpoint_file, linger_lock=linger_lock)
+    server.serve(options_from(given, config), endpoint_file=endpoint_file, linger_lock=linger_lock, private=private)
 
 
 def _parameter(option: Option) -> click.Option:

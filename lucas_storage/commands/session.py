@@ -12,6 +12,9 @@ from typing import Any, Final, TypeAlias
 import click
 
 from actorc.storage.client import StorageClient
+from actorc.storage.config import NO_KEYS, ClientOptions
+from actorc.storage.local_directory import ENDPOINT_FILE
+from actorc.storage.local_endpoint import find_directory
 from lucas_storage import settings
 from lucas_storage.local_service import DEFAULT_DATA, LocalService
 
@@ -42,6 +45,7 @@ class Session:
         self.as_json = as_json
         """Whether results are printed for programs."""
         self._clients: dict[str, StorageClient] = {}
+        self._own: LocalService | None = None
         self._stack = ExitStack()
 
     def client(self, store: str = settings.DEFAULT_STORE) -> StorageClient:
@@ -51,9 +55,21 @@ class Session:
             UnknownStoreError: There is no endpoint for it.
         """
         if store not in self._clients:
-            keys = self.settings.access_key.value, self.settings.secret_key.value
-            self._clients[store] = self._stack.enter_context(StorageClient(self._endpoint(store), *keys))
+            service = self._service(store)
+            client = service.client() if service else StorageClient(self._endpoint(store), *self.settings.keys(store))
+            self._clients[store] = self._stack.enter_context(client)
         return self._clients[store]
+
+    def overrides(self, store: str) -> dict[str, Any]:
+        """Return settings with which the plugin talks to the same server as `client`.
+
+        Raises:
+            UnknownStoreError: There is no endpoint for it.
+        """
+        client, service = self.client(store), self._service(store)
+        keys = {"access_key": client.access_key, "secret_key": client.secret_key}
+        file = service and not self.settings.signing_key.value and service.signing_key_file
+        return {"endpoints": {store: client.endpoint}, **keys, "signing_key_file": file or None}
 
     def emit(self, record: Mapping[str, Any], text: str | None) -> None:
         """Print one result: `record` as a line of JSON, or else `text`, if there is any."""
@@ -68,17 +84,35 @@ class Session:
 
     def origin(self, store: str = settings.DEFAULT_STORE) -> str:
         """Return where the address of a store comes from."""
-        data = self._own_data(store)
-        return f"the server of {data}" if data else self.settings.endpoint(store).origin
+        service = self._service(store)
+        return f"the server of {service.data}" if service else self.settings.endpoint(store).origin
 
-    def _own_data(self, store: str) -> Path | None:
-        untold = self.settings.endpoint(store).origin == settings.BUILT_IN and DEFAULT_DATA.is_dir()
-        return (self._data or (DEFAULT_DATA if untold else None)) if store == settings.DEFAULT_STORE else None
+    def key_origin(self, store: str = settings.DEFAULT_STORE) -> str:
+        """Return where the access key for a store comes from."""
+        service = self._service(store)
+        if service is not None:
+            return str(service.data / ENDPOINT_FILE) if service.access_key else NO_KEYS
+        if any(self.settings.keys(store)):
+            return self.settings.access_key.origin
+        return ClientOptions.resolve(self._endpoint(store)).key_origin
+
+    def _service(self, store: str) -> LocalService | None:
+        """Return the server of a data directory, if it is the one that is meant."""
+        if store != settings.DEFAULT_STORE:
+            return None
+        if self._own is None and (data := self._own_data()) is not None:
+            self._own = self._stack.enter_context(LocalService(data))
+        return self._own
+
+    def _own_data(self) -> Path | None:
+        local = self.settings.local
+        untold = (settings.BUILT_IN, local.origin if local else settings.BUILT_IN)
+        if self._data or self.settings.endpoint().origin not in untold:
+            return self._data
+        return find_directory()
 
     def _endpoint(self, store: str) -> str | None:
-        address, data = self.settings.endpoint(store), self._own_data(store)
-        if data:
-            return self._stack.enter_context(LocalService(data)).endpoint
+        address = self.settings.endpoint(store)
         return None if address.origin in _FROM_CLIENT else address.value
 
 
@@ -102,7 +136,7 @@ def _with_session(command: _Command, *, data_exists: bool) -> _Command:
         type=click.Path(exists=data_exists, file_okay=False, path_type=Path),
         metavar="DIR",
         help="Use the server of this data directory, started if it does not run. Without an endpoint, "
-        f"./{DEFAULT_DATA} if it is there.",
+        f"the nearest {DEFAULT_DATA} here or above, if there is one.",
     )
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
     @functools.wraps(command)

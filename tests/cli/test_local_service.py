@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from actorc.storage import StorageClient, StorageError
+from actorc.storage import StorageError
 from actorc.storage.server.engines import open_engine
 from actorc.storage.testing import local_server
 from lucas_storage.local_service import LocalService
@@ -57,9 +57,9 @@ def mode(path):
 
 def test_two_users_share_one_server(data):
     with LocalService(data) as one, LocalService(data) as other:
-        with StorageClient(one.endpoint) as client:
+        with one.client() as client:
             client.put_object("my-bucket", "key", b"value")
-        with StorageClient(other.endpoint) as client:
+        with other.client() as client:
             value = client.get_object("my-bucket", "key")
 
         assert one.endpoint == other.endpoint
@@ -70,7 +70,7 @@ def test_two_users_share_one_server(data):
 def test_the_server_lives_as_long_as_one_user_does(data, wait_for_the_end):
     one, other = LocalService(data), LocalService(data)
     one.close()
-    with StorageClient(other.endpoint) as client:
+    with other.client() as client:
         client.create_bucket("my-bucket")
     other.close()
     wait_for_the_end(data)
@@ -79,9 +79,9 @@ def test_the_server_lives_as_long_as_one_user_does(data, wait_for_the_end):
 
 
 def test_what_was_stored_is_there_the_next_time(data):
-    with LocalService(data) as service, StorageClient(service.endpoint) as client:
+    with LocalService(data) as service, service.client() as client:
         client.put_object("my-bucket", "key", b"value")
-    with LocalService(data) as service, StorageClient(service.endpoint) as client:
+    with LocalService(data) as service, service.client() as client:
         value = client.get_object("my-bucket", "key")
 
     assert value == b"value"
@@ -108,12 +108,12 @@ def test_the_server_does_not_outlive_a_killed_user(data, another_user, wait_for_
 
 
 def test_a_killed_server_is_replaced(data, wait_for_the_end):
-    with LocalService(data) as service, StorageClient(service.endpoint) as client:
+    with LocalService(data) as service, service.client() as client:
         client.put_object("my-bucket", "key", b"value")
         os.kill(json.loads((data / "endpoint.json").read_text())["pid"], signal.SIGKILL)
         wait_for_the_end(data)
         stale = (data / "endpoint.json").exists()
-        with LocalService(data) as next_service, StorageClient(next_service.endpoint) as next_client:
+        with LocalService(data) as next_service, next_service.client() as next_client:
             value = next_client.get_object("my-bucket", "key")
 
     assert stale

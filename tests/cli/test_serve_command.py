@@ -16,7 +16,7 @@ def serve(lucas_storage):
     """Start a server and return it with a client, once it answers."""
 
     def start(*arguments):
-        file = lucas_storage.folder / "endpoint.json"
+        file = lucas_storage.folder / "address.json"
         process = lucas_storage.start("serve", "--listen", "127.0.0.1:0", "--endpoint-file", file, *arguments)
         while "serving" not in (line := process.stderr.readline()):
             assert line, process.wait()
@@ -61,7 +61,7 @@ def test_a_server_can_end_with_its_last_user(serve, lucas_storage):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "needs either a data directory or the URL of an engine"),
+        (["--engine", "memory://", "--private"], "a private server tells its key in its data directory"),
         (["--engine", "memory://", "--data", "data"], "needs either a data directory or the URL of an engine"),
         (["--engine", "memory://", "--listen", "0.0.0.0:0"], "reachable from other machines"),
         (["--engine", "memory://", "--listen", "here"], "no address to listen on"),

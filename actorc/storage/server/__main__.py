@@ -18,9 +18,10 @@ def main() -> int:
     parser = _parser()
     arguments = vars(parser.parse_args())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    endpoint_file, linger_lock, config = map(arguments.pop, ("endpoint_file", "linger_lock", "config"))
+    config = arguments.pop("config")
+    ways = {name: arguments.pop(name) for name in ("endpoint_file", "linger_lock", "private")}
     try:
-        serve(options_from(arguments, config), endpoint_file=endpoint_file, linger_lock=linger_lock)
+        serve(options_from(arguments, config), **ways)
     except StorageError as error:
         sys.stderr.write(f"{parser.prog}: {error.message}\n")
         return 2
@@ -35,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--endpoint-file", type=Path, metavar="FILE", help="write the address here as JSON")
     parser.add_argument(
         "--linger-lock", type=Path, metavar="FILE", help="stop when no process holds a shared flock on this file"
+    )
+    parser.add_argument(
+        "--private", action="store_true", help="let nobody in but this user's programs, which find a key by themselves"
     )
     return parser
 

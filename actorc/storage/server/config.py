@@ -11,6 +11,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.local_directory import DIRECTORY
 from actorc.storage.rules import check_http_endpoint
 
 DEFAULT_HTTP: Final = "127.0.0.1:9001"
@@ -18,7 +19,11 @@ KEYS_FILE: Final = "keys.json"
 """Name of the file of access keys in a data directory."""
 
 
-def told(section: str, metavar: str, meaning: str, *, served: Any = None) -> Mapping[str, Any]:
+AS_MADE: Final = object()
+"""The command that serves has the default of `ServerOptions`."""
+
+
+def told(section: str, metavar: str, meaning: str, *, served: Any = AS_MADE) -> Mapping[str, Any]:
     """Return what the command line, the configuration file and the documents tell about an option.
 
     Args:
@@ -39,12 +44,21 @@ class ServerOptions:
             access keys.
     """
 
-    data: Path | None = field(default=None, metadata=told("storage", "DIR", "Directory of the embedded engine."))
+    data: Path | None = field(
+        default=None,
+        metadata=told("storage", "DIR", "Directory of the embedded engine.", served=Path(DIRECTORY)),
+    )
     engine: str = field(
         default="", metadata=told("storage", "URL", "Another engine instead, such as s3://BUCKET or memory://.")
     )
-    auto_create_buckets: bool = field(
-        default=False, metadata=told("storage", "", "Whether a write to a bucket that does not exist makes it.")
+    auto_create_buckets: bool | None = field(
+        default=False,
+        metadata=told(
+            "storage",
+            "",
+            "Whether a write to a bucket that does not exist makes it; if not given, while there are no access keys.",
+            served=None,
+        ),
     )
     upload_ttl: float = field(
         default=7 * 24 * 60 * 60.0,
@@ -155,8 +169,12 @@ class ServerOptions:
     @property
     def keys_file(self) -> Path | None:
         """Where access keys are, or may come to be; None: nowhere."""
-        directory = self.data or _directory(self.engine)
-        return self.keys or (directory and directory / KEYS_FILE)
+        return self.keys or (self.directory and self.directory / KEYS_FILE)
+
+    @property
+    def directory(self) -> Path | None:
+        """The data directory; None: the engine has none."""
+        return self.data or _directory(self.engine)
 
     @property
     def max_streams(self) -> int:

@@ -41,14 +41,16 @@ class Keyring:
     Args:
         path: The file; None for a server that never has keys.
         required: Whether it must be there.
+        own: A key that is in no file; with it the server is closed from the start.
 
     Raises:
         InvalidParameterError: It is required and missing.
         StorageError: It cannot be read, or is damaged.
     """
 
-    def __init__(self, path: Path | None, *, required: bool = False) -> None:
+    def __init__(self, path: Path | None, *, required: bool = False, own: AccessKey | None = None) -> None:
         self._path = path
+        self._own = own
         self._lock = threading.Lock()
         self._stamp = _stamp(path) if path else None
         self._keys: Mapping[str, AccessKey] | None = None
@@ -63,20 +65,23 @@ class Keyring:
     @property
     def is_open(self) -> bool:
         """Whether no keys are configured, so that everybody may do everything."""
-        return self._current() is None
+        return self._own is None and self._current() is None
 
     def find(self, access_key: str) -> AccessKey | None:
         """Return the key of this id if there is one that is not disabled."""
-        return _enabled(self._current(), access_key)
+        return self._own_of(access_key) or _enabled(self._current(), access_key)
 
     def last_read(self, access_key: str) -> AccessKey | None:
         """Return the key of this id as the file was when it was last read; asks no disk, and may be late."""
-        return _enabled(self._keys, access_key)
+        return self._own_of(access_key) or _enabled(self._keys, access_key)
 
     @property
     def was_open(self) -> bool:
         """Whether no keys were configured when that was last looked at; asks no disk, and may be late."""
-        return self._keys is None
+        return self._own is None and self._keys is None
+
+    def _own_of(self, access_key: str) -> AccessKey | None:
+        return self._own if self._own is not None and self._own.id == access_key else None
 
     def _current(self) -> Mapping[str, AccessKey] | None:
         if self._path and _stamp(self._path) != self._stamp:

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorc.storage._auth import derived_key
+from actorc.storage._ownership import check_writers
 from actorc.storage.errors import InvalidParameterError, NotFoundError, StorageError
 
-from .access import Principal, Statement
+from .access import EVERYTHING, Principal, Statement
 
 _FORMAT: Final = 1
 _BASE32: Final = string.ascii_uppercase + "234567"
@@ -54,19 +55,21 @@ def read_keys(path: Path) -> dict[str, AccessKey]:
     """Return the keys of the file by their ids, oldest first.
 
     Raises:
-        StorageError: It cannot be read, is damaged, or of an unknown format.
+        StorageError: It cannot be read, is damaged, or of an unknown format, or another user can have written it.
     """
     try:
-        content = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            status, content = os.fstat(file.fileno()), json.loads(file.read())
         if content["format"] != _FORMAT:
             raise StorageError(
                 f"{path} has format {content['format']!r}, which this version of lucas-storage does not know; update it"
             )
-        keys = [_loaded(record) for record in content["keys"]]
+        keys = [from_record(record) for record in content["keys"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StorageError(f"the file of access keys {path} is damaged; restore it from a backup") from error
     except OSError as error:
         raise StorageError(f"the file of access keys {path} cannot be read ({error.strerror}); allow it") from error
+    check_writers(path, status)
     return {key.id: key for key in keys}
 
 
@@ -77,6 +80,18 @@ def add_key(path: Path, statements: Sequence[Statement], *, comment: str = "") -
         StorageError: The file is damaged.
         OSError: It cannot be written.
     """
+    key, secret = _made(statements, comment)
+    with _edited(path) as keys:
+        keys[key.id] = key
+    return key, secret
+
+
+def own_key() -> tuple[AccessKey, str]:
+    """Return a key for everything, in no file, and its secret: what a server tells its own user alone."""
+    return _made([EVERYTHING], "")
+
+
+def _made(statements: Sequence[Statement], comment: str) -> tuple[AccessKey, str]:
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     key = AccessKey(
         id="AK" + "".join(secrets.choice(_BASE32) for _ in range(_ID_CHARACTERS)),
@@ -85,8 +100,6 @@ def add_key(path: Path, statements: Sequence[Statement], *, comment: str = "") -
         comment=comment,
         statements=tuple(statements),
     )
-    with _edited(path) as keys:
-        keys[key.id] = key
     return key, secret
 
 
@@ -120,7 +133,7 @@ def _edited(path: Path) -> Iterator[dict[str, AccessKey]]:
 
 
 def _write(path: Path, keys: Mapping[str, AccessKey]) -> None:
-    content = {"format": _FORMAT, "keys": [_record(key) for key in keys.values()]}
+    content = {"format": _FORMAT, "keys": [as_record(key) for key in keys.values()]}
     # mkstemp makes files of mode 0600
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -140,7 +153,8 @@ def _write(path: Path, keys: Mapping[str, AccessKey]) -> None:
         os.close(folder)
 
 
-def _record(key: AccessKey) -> dict[str, Any]:
+def as_record(key: AccessKey) -> dict[str, Any]:
+    """Return a key as JSON can hold it; it can sign, so it is a secret."""
     return {
         "id": key.id,
         "key": key.key.hex(),
@@ -151,7 +165,12 @@ def _record(key: AccessKey) -> dict[str, Any]:
     }
 
 
-def _loaded(record: Mapping[str, Any]) -> AccessKey:
+def from_record(record: Mapping[str, Any]) -> AccessKey:
+    """Return the key that `as_record` described.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: It describes none.
+    """
     if not isinstance(record["disabled"], bool):
         raise InvalidParameterError("'disabled' is true or false")
     return AccessKey(

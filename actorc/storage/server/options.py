@@ -10,9 +10,16 @@ from typing import Any, Final
 
 from actorc.storage.errors import InvalidParameterError
 
-from .config import ServerOptions
+from .config import AS_MADE, ServerOptions
 
-_KINDS: Final[dict[str, type]] = {"str": str, "int": int, "float": float, "bool": bool, "Path | None": Path}
+_KINDS: Final[dict[str, type]] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "bool | None": bool,
+    "Path | None": Path,
+}
 _CALLED: Final = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path as text"}
 
 
@@ -53,7 +60,7 @@ OPTIONS: Final = tuple(
         section=each.metadata["section"],
         metavar=each.metadata["metavar"],
         meaning=each.metadata["meaning"],
-        default=each.default if each.metadata["served"] is None else each.metadata["served"],
+        default=each.default if each.metadata["served"] is AS_MADE else each.metadata["served"],
     )
     for each in fields(ServerOptions)
 )
@@ -75,6 +82,8 @@ def options_from(given: Mapping[str, Any], config: Path | None = None) -> Server
     if said.keys() & {"data", "engine"}:
         filed = {name: value for name, value in filed.items() if name not in {"data", "engine"}}
     unsaid: dict[str, Any] = {option.name: option.default for option in OPTIONS}
+    if said.get("engine") or filed.get("engine"):
+        unsaid["data"] = None
     return ServerOptions(**{**unsaid, **filed, **said})
 
 

@@ -1,7 +1,8 @@
-"""Ports that several processes of one server share."""
+"""Ports that several sockets of one user share."""
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from actorc.storage.errors import InvalidParameterError
@@ -10,8 +11,8 @@ from actorc.storage.errors import InvalidParameterError
 def reserve(address: str) -> tuple[socket.socket, str]:
     """Return a socket that keeps a port for whoever else shares it, and the address with the port found.
 
-    Nothing arrives at the socket. As long as it is open, only sockets of this user that ask to share the port get it,
-    which a server does for its own workers alone.
+    Nothing arrives at the socket. As long as it is open, only sockets of this user that ask to share the port get it:
+    those of the server's own processes, and those with which clients keep it from other users.
 
     Args:
         address: A numeric ``HOST:PORT``; port 0 finds one.
@@ -22,15 +23,37 @@ def reserve(address: str) -> tuple[socket.socket, str]:
     host, _, port = address.rpartition(":")
     if not hasattr(socket, "SO_REUSEPORT"):
         raise InvalidParameterError("processes cannot share a port on this system; leave out --workers")
-    held = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET)
+    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     try:
-        _bind_alone(held, (host.strip("[]"), int(port)))
+        held = _bound(family, (host.strip("[]"), int(port)))
     except OSError as error:
-        held.close()
         raise InvalidParameterError(
             f"the server cannot listen on {address}, the port is taken or not allowed; choose another, 0 finds one"
         ) from error
     return held, f"{host}:{held.getsockname()[1]}"
+
+
+def _bound(family: socket.AddressFamily, place: tuple[str, int]) -> socket.socket:
+    held = socket.socket(family)
+    try:
+        try:
+            _bind_alone(held, place)
+        except OSError:
+            _bind_among_clients(held, place)
+    except BaseException:
+        held.close()
+        raise
+    return held
+
+
+def _bind_among_clients(held: socket.socket, place: tuple[str, int]) -> None:
+    """Bind to a port that only clients of this user hold, who wait for its server to come back."""
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(place)
+    with socket.socket(held.family) as probe:
+        if probe.connect_ex(place) == 0:
+            raise OSError(errno.EADDRINUSE, "a server of this user listens there")
 
 
 def _bind_alone(held: socket.socket, place: tuple[str, int]) -> None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import os
 import signal
-import tempfile
+import socket
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
-from .config import ServerOptions, is_loopback
+from actorc.storage.errors import InvalidParameterError
+from actorc.storage.local_directory import ENDPOINT_FILE, published
+
+from .announcement import announced, occupied
+from .config import ServerOptions, is_loopback, numeric_address
+from .keyring import AccessKey, own_key
+from .ports import reserve
 from .server import StorageServer
 from .stopping import Stopping
 from .workers import Workers
@@ -22,32 +28,43 @@ from .workers import Workers
 log = logging.getLogger(__name__)
 
 
-def serve(options: ServerOptions, *, endpoint_file: Path | None = None, linger_lock: Path | None = None) -> None:
+def serve(
+    options: ServerOptions,
+    *,
+    endpoint_file: Path | None = None,
+    linger_lock: Path | None = None,
+    private: bool = False,
+) -> None:
     """Run a server until SIGINT or SIGTERM; on the main thread.
 
     The first signal lets running calls finish for `options.grace` seconds, a second one ends the process at once.
+    While it runs, ``endpoint.json`` in its data directory tells this user's programs where it is. If it has access
+    keys, they find one there that was made for them alone.
 
     Args:
         options: How it runs.
         endpoint_file: Holds the server's address while it runs, as JSON with ``endpoint``, ``pid`` and ``data``; for
             this user's eyes only, and never seen half-written.
+        private: Whether that key is made even if there are no others, so that nobody but this user gets in.
         linger_lock: Also stop once no process holds a shared lock (``flock``) on this file, however it ended. Take it
             before the server is started. The server keeps the file locked exclusively until its own end, so whoever
             gets the shared lock again knows that this server is gone.
 
     Raises:
-        InvalidParameterError: The port is taken or not allowed.
-        StorageError: The engine cannot be opened.
+        InvalidParameterError: The port is taken or not allowed, or a private server has no data directory.
+        StorageError: The engine cannot be opened, or another server has the data directory.
     """
+    # whatever is stored is for the clients of this server, not for the users of this machine
+    os.umask(0o077)
     stopping = Stopping()
-    workers = Workers(options) if options.workers > 1 else None
-    _stop_on_signals(stopping, workers)
     with ExitStack() as stack:
-        server = workers or StorageServer(options)
+        place = _taken(options, stack, private=private)
+        workers = Workers(place.options, own=place.own) if options.workers > 1 else None
+        _stop_on_signals(stopping, workers)
+        server = workers or StorageServer(place.options, own=place.own, shares_port=place.shares_port)
         stack.callback(server.stop)
         endpoint = server.start()
-        if endpoint_file:
-            stack.enter_context(_published(endpoint_file, endpoint, options))
+        _publish(stack, options, endpoint, place.told, endpoint_file)
         if linger_lock:
             _stop_when_unlocked(linger_lock, stopping)
         log.info("serving %s on %s", options.engine_url, endpoint)
@@ -58,9 +75,59 @@ def serve(options: ServerOptions, *, endpoint_file: Path | None = None, linger_l
         log.info("stopping, running calls have %g s to finish", options.grace)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """What a server has before it is made: its options, with a port that nobody else has, and its own key."""
+
+    options: ServerOptions
+    own: AccessKey | None = None
+    shares_port: bool = False
+    told: dict[str, Any] = field(default_factory=dict, repr=False)
+    """What its user's programs are told beside the address."""
+
+
+def _taken(options: ServerOptions, stack: ExitStack, *, private: bool) -> _Place:
+    directory = options.directory
+    if directory is None:
+        if private:
+            raise InvalidParameterError("a private server tells its key in its data directory; give --data as well")
+        return _Place(options=options)
+    stack.enter_context(occupied(directory))
+    own, secret = own_key() if private or _has_keys(options) else (None, None)
+    shares_port = hasattr(socket, "SO_REUSEPORT")
+    if shares_port and options.workers == 1:
+        held, listen = reserve(numeric_address(options.listen, loopback_only=not _has_keys(options)))
+        options = replace(options, listen=listen)
+        stack.enter_context(held)
+    told: dict[str, Any] = {"use_ssl": options.tls_cert is not None, "shares_port": shares_port}
+    if own is not None:
+        told |= {"access_key": own.id, "secret_key": secret}
+    return _Place(options=options, own=own, shares_port=shares_port, told=told)
+
+
+def _has_keys(options: ServerOptions) -> bool:
+    return options.keys_file is not None and options.keys_file.exists()
+
+
+def _publish(
+    stack: ExitStack, options: ServerOptions, endpoint: str, told: dict[str, Any], elsewhere: Path | None
+) -> None:
+    directory = options.directory
+    if directory is not None:
+        stack.enter_context(announced(directory, endpoint, **told))
+    if elsewhere is not None and (directory is None or elsewhere.absolute() != directory.absolute() / ENDPOINT_FILE):
+        data = str(options.data.absolute()) if options.data else None
+        stack.enter_context(published(elsewhere, {"endpoint": endpoint, "pid": os.getpid(), "data": data}))
+
+
 def _warn_of_exposure(server: StorageServer | Workers, options: ServerOptions) -> None:
     if server.is_open:
-        log.warning("no access keys are configured, so the server is open to every process on this machine")
+        where = f"--data {options.directory}" if options.directory else "--keys FILE"
+        log.warning(
+            "no access keys are configured, so the server is open to every process on this machine, and each of its "
+            "users may read and change everything; 'lucas-storage keys add --admin %s' adds a key and closes it",
+            where,
+        )
     elif options.tls_cert is None and not is_loopback(options.listen):
         log.warning(
             "the server is reachable from other machines without TLS; nobody learns a secret key, but whoever is on "
@@ -78,22 +145,6 @@ def _stop_on_signals(stopping: Stopping, workers: Workers | None) -> None:
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
-
-
-@contextmanager
-def _published(path: Path, endpoint: str, options: ServerOptions) -> Iterator[None]:
-    data = str(options.data.absolute()) if options.data else None
-    content = json.dumps({"endpoint": endpoint, "pid": os.getpid(), "data": data})
-    # mkstemp makes files of mode 0600
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(content)
-    Path(temporary).replace(path)
-    try:
-        yield
-    finally:
-        if path.exists() and path.read_text(encoding="utf-8") == content:
-            path.unlink()
 
 
 def _stop_when_unlocked(path: Path, stopping: Stopping) -> None:

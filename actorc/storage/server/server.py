@@ -21,6 +21,7 @@ from .health import Health
 from .identity import Authenticator, Keyring
 from .interceptors import Boundary
 from .journal import Journal
+from .keyring import AccessKey
 from .presigning import PresignedUrls
 from .service import StorageService, storage_handler
 from .store import ObjectStore
@@ -58,6 +59,8 @@ class StorageServer:
         options: How it runs.
         engine: Serves this one instead of opening the one of `options`; closed with the server all the same.
         group: What this process has in common with others that serve the same.
+        own: A key that is in no file.
+        shares_port: Whether other sockets of this user may have the port, too; `ports.reserve` keeps it from servers.
 
     Attributes:
         address: Where it listens, ``HOST:PORT``; empty before the start.
@@ -66,10 +69,18 @@ class StorageServer:
         strangers: Those on which it is waited for the first message of callers whom nothing else can prove.
     """
 
-    def __init__(self, options: ServerOptions, *, engine: Engine | None = None, group: Group | None = None) -> None:
+    def __init__(
+        self,
+        options: ServerOptions,
+        *,
+        engine: Engine | None = None,
+        group: Group | None = None,
+        own: AccessKey | None = None,
+        shares_port: bool = False,
+    ) -> None:
         self._options = options
         self._group = group
-        self._keyring = Keyring(options.keys_file, required=options.keys is not None)
+        self._keyring = Keyring(options.keys_file, required=options.keys is not None, own=own)
         self._credentials = _credentials(options)
         self._engine = engine or _engine(options, group)
         self.address = ""
@@ -96,9 +107,12 @@ class StorageServer:
                 )
             ],
             # else a second server on the same port would share it silently
-            options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(group is not None))),
+            options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port or group is not None))),
         )
-        self._store = ObjectStore(self._engine, auto_create_buckets=options.auto_create_buckets)
+        makes_buckets = options.auto_create_buckets
+        if makes_buckets is None:
+            makes_buckets = self._keyring.is_open
+        self._store = ObjectStore(self._engine, auto_create_buckets=makes_buckets)
         service = StorageService(self._store, self._urls)
         self._grpc.add_generic_rpc_handlers((storage_handler(service), self._health))
 

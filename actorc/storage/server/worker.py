@@ -19,6 +19,7 @@ from typing import Any, Final
 from actorc.storage.errors import StorageError
 
 from .config import Group
+from .keyring import from_record
 from .options import from_plain
 from .server import StorageServer
 from .stopping import Stopping
@@ -42,8 +43,9 @@ def main() -> int:
 
 def _serve(order: dict[str, Any], channel: socket.socket, stopping: Stopping, left: threading.Event) -> int:
     group = Group(lock=order["lock"], url_key=bytes.fromhex(order["url_key"]))
+    own = from_record(order["own"]) if order["own"] else None
     try:
-        server = StorageServer(from_plain(order["options"]), group=group)
+        server = StorageServer(from_plain(order["options"]), group=group, own=own)
         server.start()
     except StorageError as error:
         _tell(channel, {"reason": error.reason, "status": error.status, "message": error.message})

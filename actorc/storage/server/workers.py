@@ -28,6 +28,7 @@ from actorc.storage.errors import InvalidParameterError, StorageError, error_cla
 from .config import DEFAULT_HTTP, ServerOptions, numeric_address
 from .engines import share_engine
 from .identity import Keyring
+from .keyring import AccessKey, as_record
 from .options import to_plain
 from .ports import reserve
 
@@ -46,13 +47,15 @@ class Workers:
 
     Args:
         options: How each of them runs.
+        own: A key that is in no file.
 
     Attributes:
         http_endpoint: Where presigned URLs lead; empty before the start, and if they lead nowhere.
     """
 
-    def __init__(self, options: ServerOptions) -> None:
+    def __init__(self, options: ServerOptions, *, own: AccessKey | None = None) -> None:
         self._options = options
+        self._own = own
         self.http_endpoint = ""
         self._held = ExitStack()
         self._keepers: list[_Keeper] = []
@@ -70,13 +73,13 @@ class Workers:
             InvalidParameterError: A port is taken or not allowed, or the engine lives in one process.
             StorageError: The engine cannot be opened.
         """
-        keyring = Keyring(self._options.keys_file, required=self._options.keys is not None)
+        keyring = Keyring(self._options.keys_file, required=self._options.keys is not None, own=self._own)
         self._is_open = keyring.is_open
         listen = self._reserved(self._options.listen)
         http = self._reserved_http()
         lock = share_engine(self._options.engine_url)
         self._held.callback(os.close, lock)
-        order = _order(replace(self._options, listen=listen, http=http), lock)
+        order = _order(replace(self._options, listen=listen, http=http), lock, self._own)
         self._keepers = [_Keeper(number, lambda: _Worker(order, lock)) for number in range(self._options.workers)]
         for keeper in self._keepers:
             keeper.begin()
@@ -238,6 +241,7 @@ class _Keeper:
             log.info("worker %d serves again", self._number)
 
 
-def _order(options: ServerOptions, lock: int) -> bytes:
+def _order(options: ServerOptions, lock: int, own: AccessKey | None) -> bytes:
     order = {"options": to_plain(options), "lock": lock, "url_key": secrets.token_hex(32), "level": log.root.level}
+    order["own"] = own and as_record(own)
     return json.dumps(order).encode() + b"\n"

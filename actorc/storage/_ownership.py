@@ -1,0 +1,119 @@
+"""Whether a directory or a file is this user's alone, so that nobody else has put there what is read from it.
+
+What is opened is what was checked: links are not followed, and owner and mode are those of the open descriptor.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from .errors import InvalidParameterError
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_LARGEST: Final = 64 << 10
+"""Bytes of a file with secrets; more is no such file."""
+
+
+def open_directory(path: Path) -> int:
+    """Return a descriptor of a directory that this user owns and nobody else may write to.
+
+    Raises:
+        InvalidParameterError: It is not; the message says why, and what to do.
+        OSError: It is not there, or cannot be opened.
+    """
+    _check_directory(path, path.lstat())
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        # another one may have taken its place meanwhile
+        _check_directory(path, os.fstat(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def read_secret(path: Path, directory: int) -> bytes:
+    """Return the content of a file that this user owns and nobody else may read or write.
+
+    Args:
+        path: The file, for messages; its name is looked up in `directory`.
+        directory: What `open_directory` returned.
+
+    Raises:
+        InvalidParameterError: It is not; the message says why, and what to do.
+        OSError: It is not there, or cannot be read.
+    """
+    _check_secret(path, os.stat(path.name, dir_fd=directory, follow_symlinks=False))
+    # a pipe in its place would keep whoever opens it waiting
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path.name, flags, dir_fd=directory)
+    try:
+        _check_secret(path, os.fstat(descriptor))
+        return os.read(descriptor, _LARGEST)
+    finally:
+        os.close(descriptor)
+
+
+def check_writers(path: Path, status: os.stat_result) -> None:
+    """Return if nobody but this user and root can have written a file.
+
+    Raises:
+        InvalidParameterError: Others can; the message says who, and what to do.
+    """
+    if status.st_uid not in {os.geteuid(), 0}:
+        raise InvalidParameterError(
+            f"{path} belongs to {owner(status.st_uid)}, who can write to it; use a file of yours"
+        )
+    if status.st_mode & _OTHERS_WRITE:
+        raise InvalidParameterError(f"other users may write to {path} ({_mode(status)}); run 'chmod go-w' on it")
+
+
+def is_readable_by_others(status: os.stat_result) -> bool:
+    """Return whether anybody but the owner may read a file, or look into a directory."""
+    return bool(status.st_mode & _OTHERS)
+
+
+def _check_directory(path: Path, status: os.stat_result) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise InvalidParameterError(f"{path} is a symbolic link; name the directory that it leads to with --data")
+    if not stat.S_ISDIR(status.st_mode):
+        raise InvalidParameterError(f"{path} is no directory; remove it, or name another place with --data")
+    if status.st_uid != os.geteuid():
+        raise InvalidParameterError(foreign(path, status))
+    if status.st_mode & _OTHERS_WRITE:
+        raise InvalidParameterError(
+            f"other users may write to {path} ({_mode(status)}), so it may be a trap; if all in it is yours, run "
+            "'chmod 700' on it"
+        )
+
+
+def _check_secret(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidParameterError(f"{path} is no regular file, so it may be a trap; remove it")
+    if status.st_uid != os.geteuid():
+        raise InvalidParameterError(f"{path} belongs to {owner(status.st_uid)}, so it may be a trap; remove it")
+    if status.st_mode & _OTHERS:
+        raise InvalidParameterError(
+            f"other users may use the secrets in {path} ({_mode(status)}); remove it and start the server again"
+        )
+
+
+def foreign(path: Path, status: os.stat_result) -> str:
+    """Return why a directory of another user is not used."""
+    return (
+        f"{path} belongs to {owner(status.st_uid)}, so it may be a trap; name a directory of yours with --data, or a "
+        "server with STORAGE_ENDPOINT, or work elsewhere"
+    )
+
+
+def owner(uid: int) -> str:
+    """Return a user in words."""
+    return "root" if uid == 0 else f"the user with id {uid}"
+
+
+def _mode(status: os.stat_result) -> str:
+    return f"mode {stat.S_IMODE(status.st_mode):04o}"

@@ -1,0 +1,194 @@
+"""How programs of one user on one machine find the server of a data directory, with its keys.
+
+A server writes ``endpoint.json`` into its data directory. That file is believed only if
+
+* directory and file are this user's, nobody else may write to the one or read the other, and neither is a link;
+* the server lives: it holds ``.server.lock`` (``flock``), which the kernel drops however its holder ends;
+* its port is this user's: the process binds it as well, as one that shares it (``SO_REUSEPORT``). The kernel allows
+  that only if all who have the port are of the same user. The socket stays open, so that nobody else gets the port
+  when the server dies while this process goes on.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ._held_ports import hold
+from ._ownership import open_directory, read_secret
+from .errors import InvalidParameterError
+from .local_directory import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK
+
+
+class UntrustedDirectoryWarning(UserWarning):
+    """A data directory above the working directory was passed over, since others could have put it there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalEndpoint:
+    """What a server tells the programs of its user; refuses to show or pickle secrets."""
+
+    directory: Path
+    """Its data directory."""
+    endpoint: str
+    """``host:port``, numeric."""
+    use_ssl: bool = False
+    access_key: str | None = field(default=None, repr=False)
+    """None: the server has no keys, or tells none."""
+    secret_key: str | None = field(default=None, repr=False)
+    signing_key: str | None = field(default=None, repr=False)
+    """Signs what only pickle can store."""
+
+    @property
+    def origin(self) -> str:
+        """The file that told it, for messages."""
+        return str(self.directory / ENDPOINT_FILE)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("the keys of a server are not pickled; they are found again where they are needed")
+
+
+def find() -> LocalEndpoint | None:
+    """Return the server of the nearest data directory, None if there is no directory or no server runs for it.
+
+    Raises:
+        InvalidParameterError: It is in the working directory and not this user's alone, or is not to be believed.
+    """
+    directory = find_directory()
+    return None if directory is None else read(directory)
+
+
+def find_directory() -> Path | None:
+    """Return the nearest ``.lucas-storage`` of this user, in the working directory or above it.
+
+    One above it that is not this user's alone is passed over with a warning, once. The search ends below a directory
+    that everybody may write to, such as ``/tmp``: what lies there belongs to no project of this user.
+
+    Raises:
+        InvalidParameterError: It is in the working directory and not this user's alone.
+    """
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:  # the working directory was removed
+        return None
+    for directory in map(Path, _candidates(str(here))):
+        try:
+            os.close(open_directory(directory))
+        except OSError:
+            continue
+        except InvalidParameterError as error:
+            if directory.parent == here:
+                raise
+            _pass_over(error.message)
+        else:
+            return directory if directory.parent == here or not _is_everybodys(directory.parent) else None
+    return None
+
+
+def _candidates(folder: str) -> Iterator[str]:
+    """Yield where a data directory may be, the nearest first."""
+    folder = folder.rstrip("/")
+    yield f"{folder}/{DIRECTORY}"
+    while folder:
+        folder = folder.rpartition("/")[0]
+        yield f"{folder}/{DIRECTORY}"
+
+
+def _is_everybodys(folder: Path) -> bool:
+    return bool(folder.stat().st_mode & stat.S_IWOTH)
+
+
+def stamp() -> tuple[object, ...]:
+    """Return what changes when `find` may have another result, though not when a server dies.
+
+    It costs a few calls of the system, and is asked for at every call of every function.
+    """
+    try:
+        here = os.getcwd()  # noqa: PTH109  # without the price of a Path
+    except FileNotFoundError:
+        return ()
+    return (here, *filter(None, map(_stamp, _candidates(here))))
+
+
+def _stamp(directory: str) -> tuple[object, ...] | None:
+    try:
+        found = os.lstat(directory)
+    except OSError:
+        return None
+    try:
+        told = os.lstat(f"{directory}/{ENDPOINT_FILE}")
+    except OSError:
+        told = found
+    # mode and owner change with the time of the last change of the inode
+    return directory, found.st_ino, found.st_ctime_ns, told.st_ino, told.st_ctime_ns
+
+
+def read(directory: Path) -> LocalEndpoint | None:
+    """Return what the server of a data directory tells, None if none runs, or it is not ready yet.
+
+    From then on nobody but this user gets its port, for as long as this process lives.
+
+    Raises:
+        InvalidParameterError: Directory or file are not this user's alone, or the port is another user's.
+    """
+    directory = directory.absolute()
+    descriptor = open_directory(directory)
+    try:
+        told = _parsed(read_secret(directory / ENDPOINT_FILE, descriptor))
+        if told is None or not _is_held(descriptor):
+            return None
+    except FileNotFoundError:
+        return None
+    finally:
+        os.close(descriptor)
+    # a server of an earlier version does not share its port, and says nothing of it
+    if not hold(directory, told["endpoint"]) and told.get("shares_port"):
+        raise InvalidParameterError(
+            f"the port of {told['endpoint']}, which {directory / ENDPOINT_FILE} names, is in the hands of another "
+            "user; start the server of that directory again"
+        )
+    fields = {name: told.get(name) for name in ("access_key", "secret_key", "signing_key")}
+    return LocalEndpoint(
+        directory=directory, endpoint=told["endpoint"], use_ssl=bool(told.get("use_ssl", False)), **fields
+    )
+
+
+def _is_held(directory: int) -> bool:
+    """Return whether a server holds the lock in a directory."""
+    lock = os.open(SERVER_LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        # shared, so that two who look at once do not take each other for the server
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _parsed(content: bytes) -> dict[str, Any] | None:
+    """Return what a file tells; None if it is damaged."""
+    try:
+        told = json.loads(content)
+        _, _, port = told["endpoint"].rpartition(":")
+        texts = [told.get(name) for name in ("access_key", "secret_key", "signing_key")]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    sound = port.isascii() and port.isdigit() and all(text is None or isinstance(text, str) for text in texts)
+    return told if sound else None
+
+
+_passed_over: Final[set[str]] = set()
+
+
+def _pass_over(reason: str) -> None:
+    if reason not in _passed_over:
+        _passed_over.add(reason)
+        warnings.warn(f"{reason}; it is not used", UntrustedDirectoryWarning, stacklevel=2)
