@@ -62,7 +62,8 @@ class Program(click.Group):
 def program(*, debug: bool) -> None:
     """Object storage for Lucas workflows.
 
-    Commands talk to STORAGE_ENDPOINT. Where that is not set and ./.lucas-storage exists, they use its own server.
+    Commands talk to STORAGE_ENDPOINT. Where that is not set, they use the server of the nearest .lucas-storage, here or
+    above.
     """
     if debug:
         logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s %(message)s")

@@ -32,9 +32,11 @@ class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMeth
     no keys: the process that unpickles it takes them from its own environment.
 
     Args:
-        endpoint: ``host:port``; else ``STORAGE_ENDPOINT``, else ``localhost:9000``. Several servers of one store, as
+        endpoint: ``host:port``; else ``STORAGE_ENDPOINT``, else the server that runs for the nearest
+            ``.lucas-storage``, here or above, else ``localhost:9000``. Several servers of one store, as
             ``a:9000,b:9000``: calls go to the first until it cannot be reached, then to the next.
-        access_key: Names the caller; else ``STORAGE_ACCESS_KEY``.
+        access_key: Names the caller; else ``STORAGE_ACCESS_KEY``, or what the server of this directory has for this
+            user, if it is that one.
         secret_key: Proves the caller, and never leaves this process; else ``STORAGE_SECRET_KEY``.
         use_ssl: Whether to use TLS; else ``STORAGE_USE_SSL``.
         ca_file: Authorities to trust instead of the usual ones, PEM; else ``STORAGE_CA_FILE``.
@@ -49,7 +51,8 @@ class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMeth
         retry: When to try again.
 
     Raises:
-        InvalidParameterError: The endpoint is no ``host:port`` nor several, or one key comes without the other.
+        InvalidParameterError: The endpoint is no ``host:port`` nor several, one key comes without the other, or the
+            ``.lucas-storage`` here is not this user's alone.
     """
 
     def __init__(

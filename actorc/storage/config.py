@@ -148,11 +148,11 @@ def local_server(named: Sequence[str]) -> LocalEndpoint | None:
     """Return the server of this directory if it is the one that is named, or none is named; None: there is none.
 
     Raises:
-        InvalidParameterError: The ``.lucas-storage`` here is not this user's alone.
+        InvalidParameterError: None is named, and the ``.lucas-storage`` here is not this user's alone.
     """
     if named and not (len(named) == 1 and _may_be_local(named[0])):
         return None
-    found = local_endpoint.find()
+    found = local_endpoint.find(is_needed=not named)
     return None if found is None or (named and found.endpoint != named[0]) else found
 
 

@@ -55,14 +55,23 @@ class LocalEndpoint:
         raise TypeError("the keys of a server are not pickled; they are found again where they are needed")
 
 
-def find() -> LocalEndpoint | None:
+def find(*, is_needed: bool = True) -> LocalEndpoint | None:
     """Return the server of the nearest data directory, None if there is no directory or no server runs for it.
+
+    Args:
+        is_needed: False passes over, with a warning, what is an error otherwise: who knows an endpoint can do without.
 
     Raises:
         InvalidParameterError: It is in the working directory and not this user's alone, or is not to be believed.
     """
-    directory = find_directory()
-    return None if directory is None else read(directory)
+    try:
+        directory = find_directory()
+        return None if directory is None else read(directory)
+    except InvalidParameterError as error:
+        if is_needed:
+            raise
+        _pass_over(error.message)
+        return None
 
 
 def find_directory() -> Path | None:

@@ -43,18 +43,25 @@ def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
 
 def _provide_storage(data: Path | None) -> None:
     """Set the environment so that this process and its children find a server and, if we started it, a signing key."""
-    present = settings.resolve()
-    endpoint, local = present.endpoint(), present.local
-    is_found = local is not None and endpoint.origin == local.origin
-    if data is None and endpoint.origin != settings.BUILT_IN and not is_found:
-        os.environ["STORAGE_ENDPOINT"] = endpoint.value
+    named = _named() if data is None else None
+    if named is not None:
+        os.environ["STORAGE_ENDPOINT"] = named
         return
     # Never closed: threads and exit handlers of the script need it to the end of the process.
     service = LocalService(data)
     os.environ["STORAGE_ENDPOINT"] = service.endpoint
     _provide_keys(service)
-    if not present.signing_key.value or (local is not None and present.signing_key.origin == local.origin):
+    present = settings.resolve()
+    if not present.signing_key.value or (present.local and present.signing_key.origin == present.local.origin):
         os.environ["LUCAS_STORAGE_SIGNING_KEY_FILE"] = str(service.signing_key_file)
+
+
+def _named() -> str | None:
+    """Return the endpoint that the user chose; None: one is to be found or started."""
+    present = settings.resolve()
+    endpoint = present.endpoint()
+    is_found = present.local is not None and endpoint.origin == present.local.origin
+    return None if is_found or endpoint.origin == settings.BUILT_IN else endpoint.value
 
 
 def _provide_keys(service: LocalService) -> None:

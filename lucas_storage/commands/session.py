@@ -20,6 +20,7 @@ from lucas_storage.local_service import DEFAULT_DATA, LocalService
 
 from .output import print_record
 
+_OF_DATA: Final = "the server of --data"
 _FROM_CLIENT: Final = ("STORAGE_ENDPOINT", settings.BUILT_IN)
 """Origins that the client finds by itself, and names in its errors."""
 
@@ -39,7 +40,8 @@ class Session:
     def __init__(self, endpoint: str | None, data: Path | None, *, as_json: bool) -> None:
         if endpoint and data:
             raise click.UsageError("--endpoint and --data exclude each other; a data directory has its own server")
-        self.settings = settings.resolve(endpoint=endpoint)
+        # with a data directory, what lies in the working directory does not matter
+        self.settings = settings.resolve(endpoint=_OF_DATA if data else endpoint)
         """What this command was told."""
         self._data = data
         self.as_json = as_json
