@@ -95,7 +95,7 @@ class ClientOptions:
         if local is not None and not endpoints:
             endpoints, origin = (local.endpoint,), local.origin
         elif not endpoints:
-            endpoints, origin = (DEFAULT_ENDPOINT,), _default_origin()
+            endpoints, origin = (DEFAULT_ENDPOINT,), "the built-in default"
         access, secret, key_origin = _keys(access_key, secret_key, endpoints, local, named=named is not None)
         ssl = bool(use_ssl) or _flag("STORAGE_USE_SSL") or (local is not None and local.use_ssl)
         if not ssl and (ca_file or cert_file or key_file):
@@ -163,11 +163,6 @@ def _may_be_local(endpoint: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _default_origin() -> str:
-    directory = local_endpoint.find_directory()
-    return "the built-in default" if directory is None else f"the built-in default, as no server runs for {directory}"
 
 
 def _keys(

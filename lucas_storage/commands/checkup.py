@@ -62,7 +62,8 @@ def check_server(client: StorageClient, origin: str, key_origin: str, bucket: st
         key_origin: Where its keys came from.
         bucket: Where the object goes.
     """
-    where = f"{client.endpoint} (from {origin})"
+    keys = "" if client.access_key is None else f" with keys of {key_origin}"
+    where = f"{client.endpoint}{keys} (from {origin})"
     before = time.time()
     try:
         info = client.server_info()
@@ -76,7 +77,6 @@ def check_server(client: StorageClient, origin: str, key_origin: str, bucket: st
         return
     now = (before + time.time()) / 2
     yield Answer(about="endpoint", status=OK, found=where)
-    yield _keys(client, key_origin)
     yield _server(info)
     yield _clock(info, now)
     yield _scratch(client, bucket, info)
@@ -150,12 +150,6 @@ def _signing(settings: Settings) -> Answer:
         found="none, so objects that only pickle can store are refused",
         advice="set LUCAS_STORAGE_SIGNING_KEY to the same secret everywhere; 'lucas-storage run' makes one",
     )
-
-
-def _keys(client: StorageClient, origin: str) -> Answer:
-    if client.access_key is None:
-        return Answer(about="keys", status=OK, found="none, which this server does not mind")
-    return Answer(about="keys", status=OK, found=f"{client.access_key} (from {origin})")
 
 
 def _server(info: ServerInfoResult) -> Answer:

@@ -87,13 +87,13 @@ class Session:
     def origin(self, store: str = settings.DEFAULT_STORE) -> str:
         """Return where the address of a store comes from."""
         service = self._service(store)
-        return f"the server of {service.data}" if service else self.settings.endpoint(store).origin
+        return f"the server of {self._data or service.data}" if service else self.settings.endpoint(store).origin
 
     def key_origin(self, store: str = settings.DEFAULT_STORE) -> str:
         """Return where the access key for a store comes from."""
         service = self._service(store)
         if service is not None:
-            return str(service.data / ENDPOINT_FILE) if service.access_key else NO_KEYS
+            return f"its {ENDPOINT_FILE}" if service.access_key else NO_KEYS
         if any(self.settings.keys(store)):
             return self.settings.access_key.origin
         return ClientOptions.resolve(self._endpoint(store)).key_origin
