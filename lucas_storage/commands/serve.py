@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lucas_storage.local_service import DEFAULT_DATA
+
 if TYPE_CHECKING:
     from actorc.storage.server.options import Option
 
@@ -44,15 +46,21 @@ def serve(
 ) -> None:
     """Run a storage server until it is told to stop.
 
-    Programs of this user in the directory above its data, or below that, find it by themselves. Without access keys
-    (see 'lucas-storage keys') it listens on loopback only, is open to every user of this machine, and makes buckets as
-    they are written to. On the first Ctrl-C or SIGTERM running calls get time to finish, a second one ends it.
+    Without --data, data lie in ./.lucas-storage, where this user's programs find the server by themselves. Without
+    access keys (see 'lucas-storage keys') it listens on loopback only, is open to every user of this machine, and makes
+    buckets as they are written to. On the first Ctrl-C or SIGTERM running calls get time to finish, a second one ends
+    it.
     """
     from actorc.storage import server  # noqa: PLC0415  # loads gRPC
     from actorc.storage.server.options import options_from  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
-    server.serve(options_from(given, config), endpoint_file=endpoint_file, linger_lock=linger_lock, private=private)
+    server.serve(
+        options_from(given, config, data=DEFAULT_DATA),
+        endpoint_file=endpoint_file,
+        linger_lock=linger_lock,
+        private=private,
+    )
 
 
 def _parameter(option: Option) -> click.Option:

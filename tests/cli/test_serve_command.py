@@ -5,10 +5,11 @@ import json
 import signal
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 
-from actorc.storage import StorageClient
+from actorc.storage import StorageClient, UnauthenticatedError
 
 
 @pytest.fixture
@@ -81,3 +82,42 @@ def test_the_program_is_told_about_without_loading_what_it_runs():
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert loaded == "[]\n"
+
+
+@pytest.mark.slow
+def test_without_options_data_lie_here_and_every_command_finds_the_server(lucas_storage):
+    process = lucas_storage.start("serve", "--listen", "127.0.0.1:0", "--http", "off")
+    while "no access keys" not in (line := process.stderr.readline()):
+        assert line, process.wait()
+    told = json.loads((lucas_storage.folder / ".lucas-storage" / "endpoint.json").read_text())
+    lucas_storage.script(
+        """
+        from actorc.storage import StorageClient
+        client = StorageClient()
+        client.put_object("made-on-first-write", "key", b"")
+        print(client.endpoint, client.access_key)
+        """
+    )
+    ran = lucas_storage.run("run", "script.py")
+
+    assert "keys add --admin --data .lucas-storage'" in line
+    assert ran.stdout == f"{told['endpoint']} None\n", ran.stderr
+    assert lucas_storage.run("ls").stdout == "made-on-first-write\n"
+    assert "access_key" not in told
+
+
+@pytest.mark.slow
+def test_a_private_server_lets_in_whoever_finds_its_key(lucas_storage, monkeypatch):
+    process = lucas_storage.start("serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--private")
+    while "presigned URLs" not in (line := process.stderr.readline()):
+        assert line, process.wait()
+    endpoint = json.loads((lucas_storage.folder / ".lucas-storage" / "endpoint.json").read_text())["endpoint"]
+    with StorageClient(endpoint) as stranger, pytest.raises(UnauthenticatedError):
+        stranger.list_buckets()
+    monkeypatch.chdir(lucas_storage.folder)
+    with StorageClient(endpoint) as client:
+        client.create_bucket("my-bucket")
+        client.put_object("my-bucket", "key", b"value")
+        url = client.presign_url("my-bucket", "key")
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == b"value"

@@ -11,7 +11,6 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.local_directory import DIRECTORY
 from actorc.storage.rules import check_http_endpoint
 
 DEFAULT_HTTP: Final = "127.0.0.1:9001"
@@ -44,10 +43,7 @@ class ServerOptions:
             access keys.
     """
 
-    data: Path | None = field(
-        default=None,
-        metadata=told("storage", "DIR", "Directory of the embedded engine.", served=Path(DIRECTORY)),
-    )
+    data: Path | None = field(default=None, metadata=told("storage", "DIR", "Directory of the embedded engine."))
     engine: str = field(
         default="", metadata=told("storage", "URL", "Another engine instead, such as s3://BUCKET or memory://.")
     )

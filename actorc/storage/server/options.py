@@ -67,12 +67,13 @@ OPTIONS: Final = tuple(
 _SECTIONS: Final = tuple(dict.fromkeys(option.section for option in OPTIONS))
 
 
-def options_from(given: Mapping[str, Any], config: Path | None = None) -> ServerOptions:
+def options_from(given: Mapping[str, Any], config: Path | None = None, *, data: Path | None = None) -> ServerOptions:
     """Return options of the command line before those of a configuration file before the defaults.
 
     Args:
         given: By name, what the command line says; None is not said.
         config: The configuration file.
+        data: The data directory if neither says one, nor an engine.
 
     Raises:
         InvalidParameterError: A value makes no sense, or the file cannot be read, or has unknown names or wrong types.
@@ -82,8 +83,8 @@ def options_from(given: Mapping[str, Any], config: Path | None = None) -> Server
     if said.keys() & {"data", "engine"}:
         filed = {name: value for name, value in filed.items() if name not in {"data", "engine"}}
     unsaid: dict[str, Any] = {option.name: option.default for option in OPTIONS}
-    if said.get("engine") or filed.get("engine"):
-        unsaid["data"] = None
+    if not (said.get("engine") or filed.get("engine")):
+        unsaid["data"] = data
     return ServerOptions(**{**unsaid, **filed, **said})
 
 
