@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -81,6 +82,41 @@ def test_leftovers_are_told_and_are_no_damage(alone, data):
     result = alone("fsck", data, "--json")
 
     assert (result.exit_code, [each["kind"] for each in lines(result)]) == (0, ["leftover"])
+
+
+def test_a_lost_index_is_rebuilt_when_told_twice(alone, data):
+    (data / "meta" / "meta.db").write_bytes(b"")
+
+    planned, done = alone("fsck", data, "--rebuild"), alone("fsck", data, "--rebuild", "--yes", "--json")
+
+    assert (planned.exit_code, done.exit_code) == (1, 1)  # the small object is lost
+    assert planned.stdout.endswith("1 lost, 1 restored; nothing was changed; add --yes to put this index in place\n")
+    assert {(each["kind"], each["subject"]) for each in lines(done)} == {
+        ("lost", "meta.db"),
+        ("restored", "bucket/large"),
+    }
+    assert alone("fsck", data).stdout == "nothing is damaged\n"
+    with local_server(str(data)) as server, server.client() as client:
+        assert client.get_object("bucket", "large") == bytes(2 * MiB)
+
+
+def test_files_without_an_object_are_put_away_adopted_and_removed_when_told(alone, data):
+    (data / "meta").rename(data / "kept")
+    alone("fsck", data, "--rebuild", "--yes")
+    with local_server(str(data)) as server, server.client() as client:
+        client.put_object("bucket", "later", bytes(MiB))
+    for name in ("meta", *(path.name for path in data.glob("meta.damaged-*"))):
+        shutil.rmtree(data / name)
+    (data / "kept").rename(data / "meta")
+
+    assert alone("fsck", data, "--accept").stdout == "1 files put into quarantine\n"
+    told = alone("fsck", data)
+    assert (told.exit_code, "written as bucket/later" in told.stdout) == (0, True)
+    adopted = alone("fsck", data, "--adopt")
+    assert (adopted.exit_code, adopted.stdout.splitlines()[-1]) == (0, "1 restored")
+    assert alone("fsck", data, "--adopt").stdout == "nothing to give back\n"
+    (emptied,) = lines(alone("fsck", data, "--empty-quarantine", "--json"))
+    assert emptied == {"kind": "empty", "detail": "0 files removed from quarantine"}
 
 
 def test_a_directory_that_is_in_use_is_refused(alone, tmp_path):

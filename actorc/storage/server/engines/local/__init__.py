@@ -38,6 +38,7 @@ from actorc.storage.server.engines.base import (
 from actorc.storage.server.engines.verdicts import UPLOAD_TTL, Clock
 
 from .blobs import Blobs, HeldBlobs
+from .completion import LocalCompletion
 from .directory import DataDirectory
 from .faults import Health, explained
 from .fsck import contradictions, fsck
@@ -47,13 +48,15 @@ from .index import Index
 from .leadership import Leadership
 from .orphans import Orphans
 from .quarantine import DAYS, Quarantine
+from .rebuild import Rebuild
+from .restoration import Restoration
 from .retention import Retention
 from .rows import Segment
 from .scrub import Progress, Scrubber
 from .streams import INLINE_MAX, LocalObjectWriter, LocalPartWriter, LocalReader
 from .sweep import Sweeper
 
-__all__ = ["INLINE_MAX", "Finding", "FsOps", "LocalEngine", "Retention", "inspect"]
+__all__ = ["INLINE_MAX", "Finding", "FsOps", "LocalEngine", "Rebuild", "Retention", "inspect"]
 
 _log = logging.getLogger(__name__)
 
@@ -122,8 +125,8 @@ class LocalEngine(Engine):
             undo.callback(self._index.close)
             self._directory.relabel()
             self._orphans = Orphans(self._index, self._blobs)
-            if group is None and self._index.verified and not repairing:
-                self._put_leftovers_away()
+            if group is None and (self._index.verified or self._orphans.due):
+                self._put_leftovers_away(repairing=repairing)
             undo.pop_all()
         self._leadership = Leadership(self._directory.jobs, self._health)
         self._sweeper = Sweeper(
@@ -264,7 +267,8 @@ class LocalEngine(Engine):
         *,
         idempotency_key: str = "",
     ) -> ObjectInfo:
-        return self._index.uploads.complete(bucket, key, upload_id, parts, condition, idempotency_key=idempotency_key)
+        with LocalCompletion(bucket, key, index=self._index, blobs=self._blobs, health=self._health) as completion:
+            return completion.commit(upload_id, parts, condition, idempotency_key=idempotency_key)
 
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
         self._index.uploads.abort(bucket, key, upload_id)
@@ -297,6 +301,35 @@ class LocalEngine(Engine):
         with self._index.reading() as connection:
             return list(fsck(connection, self._blobs, self._directory.staging))
 
+    def adopt(self) -> list[Finding]:
+        """Give objects back whose blobs the index does not know; return what became of each of these blobs.
+
+        What could not be given back is in quarantine afterwards. Run it while nothing is written.
+        """
+        with explained():
+            names = [*self._orphans.names(), *(entry.name for entry in self._blobs.quarantine.entries())]
+            unknown = self._index.unknown(dict.fromkeys(names))
+            findings = list(Restoration(self._index, self._blobs, rebuilding=False).give_back(unknown))
+            self._orphans.reclaim()
+            self.accept()
+            return findings
+
+    def accept(self) -> int:
+        """Put all blobs that the index does not know into quarantine, whatever their number; return that."""
+        with explained():
+            moved = self._orphans.accept(list(self._orphans.names()))
+            self._orphans.due = False
+            return moved
+
+    def empty_quarantine(self) -> int:
+        """Remove for good what is in quarantine and the index does not know, however young; return how many blobs."""
+        with explained():
+            self._orphans.reclaim()
+            entries = list(self._blobs.quarantine.entries())
+            for entry in entries:
+                self._blobs.quarantine.remove(entry)
+            return len(entries)
+
     @property
     def damaged(self) -> int:
         """How often content turned out to be damaged when it was verified in passing."""
@@ -315,9 +348,14 @@ class LocalEngine(Engine):
             self._close_index()
             self._directory.close()
 
-    def _put_leftovers_away(self) -> None:
+    def _put_leftovers_away(self, *, repairing: bool) -> None:
+        # noted first: this engine may be closed cleanly, and the next one must look all the same
+        self._orphans.due = True
+        if repairing:
+            return
         try:
             self._orphans.put_away()
+            self._orphans.due = False
         except OSError as error:  # a full disk must not keep a server from starting; the sweeper tries again
             _log.warning("what a crash left behind stays where it is for now: %s", error)
 

@@ -16,6 +16,8 @@ from .fsops import FsOps
 
 FORMAT_VERSION = 2
 """1 had an index without checksums; it is brought to 2 when it is opened, and servers that know only 1 refuse it."""
+ASIDE = "meta.damaged-"
+"""What the directory of an index is renamed to that was rebuilt; the time follows."""
 _BESIDE_US = (
     "LOCK",
     "FORMAT.*",
@@ -34,12 +36,13 @@ class DataDirectory:
         root: Made if it does not exist.
         fsops: The disk.
         group: What `share` returned in a process that this one inherited it from; ours from now on.
+        rebuilding: Take it also without the index that belongs to it.
 
     Raises:
         StorageError: Another engine has it, its format is unknown, or it holds something else.
     """
 
-    def __init__(self, root: Path, fsops: FsOps, group: int | None = None) -> None:
+    def __init__(self, root: Path, fsops: FsOps, group: int | None = None, *, rebuilding: bool = False) -> None:
         self.root = root.absolute()
         self.blobs = self.root / "blobs"
         self.staging = self.root / "staging"
@@ -51,7 +54,7 @@ class DataDirectory:
         self._lock = _lock(self.root / "LOCK") if group is None else _inherited(self.root / "LOCK", group)
         try:
             self.store_id = self._identify()
-            self._lay_out()
+            self._lay_out(rebuilding=rebuilding)
             if group is None:
                 self._clear_staging()
         except BaseException:
@@ -123,12 +126,24 @@ class DataDirectory:
         self._fsops.rename(draft, path)
         self._fsops.sync_directory(self.root)
 
-    def _lay_out(self) -> None:
-        if not self.database.exists() and self.blobs.is_dir() and any(self.blobs.iterdir()):
-            raise StorageError(f"{self.database} is missing though there are blobs; restore it from a backup")
+    def _lay_out(self, *, rebuilding: bool) -> None:
+        if not rebuilding:
+            self._refuse_unfinished()
+        if not (rebuilding or self.database.exists()) and self.blobs.is_dir() and any(self.blobs.iterdir()):
+            raise StorageError(
+                f"{self.database} is missing though there are blobs; restore it from a backup, or "
+                "rebuild it with 'lucas-storage fsck --rebuild'"
+            )
         for path in (self.blobs, self.staging, self.database.parent):
             self._fsops.make_directory(path)
         self._fsops.sync_directory(self.root)
+
+    def _refuse_unfinished(self) -> None:
+        """Refuse a directory whose rebuild was killed between putting the old index aside and the new one in place."""
+        if not self.database.exists() and any(self.root.glob(f"{ASIDE}*")):
+            raise StorageError(
+                f"the index of {self.root} was being rebuilt; run 'lucas-storage fsck {self.root} --rebuild' again"
+            )
 
     def _clear_staging(self) -> None:
         for leftover in self.staging.iterdir():

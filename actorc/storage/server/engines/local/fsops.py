@@ -80,6 +80,10 @@ class FsOps:
             self.allocate(file.fileno(), size)
             return os.dup(file.fileno())
 
+    def remove_directory(self, path: Path) -> None:
+        """Remove an empty directory."""
+        path.rmdir()
+
     def rename(self, source: Path, target: Path) -> None:
         """Move a file within the file system, replacing what was at `target`."""
         source.replace(target)

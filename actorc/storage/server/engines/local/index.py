@@ -132,6 +132,15 @@ class Index:
         """Return what a change of the caller's own returned, once it is on the medium."""
         return self._ledger.run(change)
 
+    @property
+    def objects(self) -> Objects:
+        """The objects, for changes of the caller's own."""
+        return self._objects
+
+    def now(self) -> int:
+        """Return the time in microseconds."""
+        return self._ledger.now()
+
     def reserve(self) -> tuple[int, int]:
         """Return a generation greater than all that are committed by now, and the time in microseconds."""
         with self.reading() as connection:

@@ -55,6 +55,10 @@ class Ledger:
         self._generation = reserved if self._generation < reserved else fresh
         return self._generation
 
+    def advance(self, generation: int) -> None:
+        """Let every generation from now on be greater than this one, of an object that comes back."""
+        self._generation = max(self._generation, generation)
+
     def reserve(self, connection: sqlite3.Connection) -> int:
         """Return a number greater than every generation that is committed by now, in whatever process.
 

@@ -124,6 +124,14 @@ class Objects:
         )
         return fields
 
+    def restore(self, connection: sqlite3.Connection, place: Place, fields: tuple[Any, ...], content_id: int) -> None:
+        """Make an object as it was once, where there is none; `fields` is its row of `FIELDS`."""
+        self._ledger.advance(fields[0])
+        connection.execute(
+            f"INSERT INTO object (bucket_id, key, {FIELDS}, content_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (place.bucket_id, place.name, *fields, content_id),
+        )
+
     def find(
         self, connection: sqlite3.Connection, bucket: str, key: str, generation: int | None = None
     ) -> tuple[ObjectInfo, int]:
@@ -188,6 +196,11 @@ def remove(connection: sqlite3.Connection, bucket_id: int, name: bytes, content_
     connection.execute("DELETE FROM object WHERE bucket_id = ? AND key = ?", (bucket_id, name))
     contents.drop(connection, content_id)
     retention.forget(connection, bucket_id, name)
+
+
+def ensure_bucket(connection: sqlite3.Connection, bucket: str, created_us: int) -> None:
+    """Make a bucket unless it is there."""
+    connection.execute("INSERT OR IGNORE INTO bucket (name, created_us) VALUES (?, ?)", (bucket, created_us))
 
 
 def bucket_id(connection: sqlite3.Connection, bucket: str) -> int:

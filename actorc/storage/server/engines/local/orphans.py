@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from actorc.storage.errors import StorageError
+from actorc.storage.errors import IntegrityError
 
 from .blobs import Blobs
 from .index import Index
@@ -29,6 +30,23 @@ class Orphans:
         self._index = index
         self._blobs = blobs
 
+    @property
+    def due(self) -> bool:
+        """Whether nobody has looked for orphans since the index was not closed cleanly; kept in the index."""
+        with self._index.reading() as connection:
+            return connection.execute("SELECT 1 FROM meta WHERE name = 'orphans'").fetchone() is not None
+
+    @due.setter
+    def due(self, value: bool) -> None:
+        def change(connection: sqlite3.Connection) -> None:
+            if value:
+                connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('orphans', 'due')")
+            else:
+                connection.execute("DELETE FROM meta WHERE name = 'orphans'")
+
+        if value != self.due:
+            self._index.run(change)
+
     def names(self) -> Iterator[str]:
         """Yield the names of all, those on their way into the index among them."""
         for shard in self._blobs.shards():
@@ -39,7 +57,7 @@ class Orphans:
         """Move all into quarantine, if they are few enough; not when told to stop before all are known.
 
         Raises:
-            StorageError: They are more than a crash explains; nothing was moved.
+            IntegrityError: They are more than a crash explains; nothing was moved.
         """
         found = []
         for name in self.names():
@@ -47,7 +65,7 @@ class Orphans:
                 return
             found.append(name)
         if len(found) > CRASH_LEFTOVERS:
-            raise StorageError(
+            raise IntegrityError(
                 f"meta.db does not know {len(found)} blobs, more than a crash leaves behind, so it is an older copy or "
                 "has lost something; restore the newer one, or let 'lucas-storage fsck DIR --adopt' take the blobs in, "
                 "or put them into quarantine with 'lucas-storage fsck DIR --accept'"
@@ -57,6 +75,12 @@ class Orphans:
     def accept(self, names: list[str]) -> int:
         """Move these into quarantine, whatever their number, if they are still unknown; return how many were moved."""
         return self._blobs.put_away(names, self.is_known)
+
+    def reclaim(self) -> None:
+        """Move what the index knows by now from quarantine to its place."""
+        for entry in list(self._blobs.quarantine.entries()):
+            if self.is_known(entry.name) and not self._blobs.path(entry.name).exists():
+                self._blobs.recover(entry.name, entry.path)
 
     def is_known(self, name: str) -> bool:
         """Return whether the index knows a blob."""

@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import sqlite3
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from actorc.storage.errors import StorageError
 from actorc.storage.models import Condition, ObjectAttributes, ObjectInfo, PartInfo, UploadInfo, UploadPage
+from actorc.storage.rules import MiB
 from actorc.storage.server.engines.base import PartChoice
 from actorc.storage.server.engines.blocks import joined_checksum
 from actorc.storage.server.engines.listing import successor
@@ -19,9 +23,12 @@ from .ledger import Ledger
 from .objects import Objects, bucket_id
 from .row_checksums import damaged_row, intact
 from .rows import Segment, call_id, object_info, pack_metadata, part_info, unpack_metadata
+from .trailer import MANIFEST, Piece, Trailer
 
 _PART = "number, size, generation, crc32c, modified_us"
 _BEHIND_ALL = b"\xff"
+_SMALL_PARTS = MiB
+"""Bytes of parts kept inline that a manifest repeats; an object of more of them cannot be rebuilt from blobs."""
 
 _PAGE = f"""
 SELECT {intact("upload")}, key, name, created_us FROM upload
@@ -117,22 +124,51 @@ class Uploads:
         parts: Sequence[PartChoice],
         condition: Condition,
         *,
+        manifest: Segment,
         idempotency_key: str,
-    ) -> ObjectInfo:
-        """Make the object of the parts named and end the upload."""
+    ) -> tuple[ObjectInfo, bool]:
+        """Make the object of the parts named and end the upload; return it, and False if an earlier call had.
+
+        Args:
+            bucket: That of the upload.
+            key: That of the upload.
+            upload_id: The upload.
+            parts: In order.
+            condition: In addition to that of the beginning.
+            manifest: Says on the disk what `manifest` returned; without a file if that named no parts.
+            idempotency_key: Unique per logical completion.
+        """
 
         def change(connection: sqlite3.Connection) -> tuple[Any, ...]:
             upload = _find(connection, bucket, key, upload_id)
             chosen, ids = _take_parts(connection, upload.id, parts)
             place = self._objects.place(connection, bucket, key, upload.condition, condition)
+            if manifest.file is None:
+                raise StorageError("the parts of the upload changed meanwhile; complete it again", retryable=True)
             _remove(connection, upload.id)
             size = sum(part.size for part in chosen)
-            content_id = contents.join(connection, ids, size)
+            content_id = contents.join(connection, [*ids, contents.add(connection, manifest)], size)
             crc = joined_checksum((part.crc32c, part.size) for part in chosen)
-            return self._objects.publish(connection, place, content_id, upload.attributes, size=size, crc32c=crc)
+            return self._objects.publish(
+                connection, place, content_id, upload.attributes, size=size, crc32c=crc, order=manifest.order
+            )
 
         call = call_id("complete_upload", bucket, key, upload_id, idempotency_key)
-        return object_info(bucket, key, self._ledger.once(call, change, tuple)[0])
+        fields, is_new = self._ledger.once(call, change, tuple)
+        return object_info(bucket, key, fields), is_new
+
+    def manifest(self, bucket: str, key: str, upload_id: str, parts: Sequence[PartChoice]) -> Trailer:
+        """Return what says of which parts the object would consist; without any if it cannot be completed now."""
+        empty = Trailer(kind=MANIFEST, bucket=bucket, key=key, upload_id=upload_id)
+        with self._reading() as connection:
+            try:
+                upload = _find(connection, bucket, key, upload_id)
+                chosen, ids = _choose_parts(connection, upload.id, parts)
+            except StorageError:
+                return empty
+            pieces = _pieces(chosen, [contents.load(connection, content_id)[0] for content_id in ids])
+        size, crc = sum(part.size for part in chosen), joined_checksum((part.crc32c, part.size) for part in chosen)
+        return replace(empty.described(upload.attributes), size=size, crc32c=crc, pieces=pieces)
 
     def abort(self, bucket: str, key: str, upload_id: str) -> None:
         """Drop an upload and its parts, if it is there."""
@@ -223,15 +259,33 @@ def _take_parts(
     connection: sqlite3.Connection, upload: int, parts: Sequence[PartChoice]
 ) -> tuple[list[PartInfo], list[int]]:
     """Return the parts named and their contents, which are the upload's no more."""
+    chosen, ids = _choose_parts(connection, upload, parts)
+    connection.executemany(
+        "DELETE FROM part WHERE upload_id = ? AND number = ?", ((upload, part.number) for part in chosen)
+    )
+    return chosen, ids
+
+
+def _choose_parts(
+    connection: sqlite3.Connection, upload: int, parts: Sequence[PartChoice]
+) -> tuple[list[PartInfo], list[int]]:
     found = f"SELECT {intact('part')}, content_id, {_PART} FROM part WHERE upload_id = ?"
     rows = list(_checked("part", "", "", connection.execute(found, (upload,)).fetchall()))
     present = {row[1]: part_info(row[1:]) for row in rows}
     ids = {row[1]: row[0] for row in rows}
     chosen = choose(parts, present)
-    connection.executemany(
-        "DELETE FROM part WHERE upload_id = ? AND number = ?", ((upload, part.number) for part in chosen)
-    )
     return chosen, [ids[part.number] for part in chosen]
+
+
+def _pieces(parts: Sequence[PartInfo], segments: Sequence[Segment]) -> tuple[Piece, ...]:
+    pieces, room = [], _SMALL_PARTS
+    for part, segment in zip(parts, segments, strict=True):
+        data = None
+        if segment.data is not None and len(segment.data) <= room:
+            room -= len(segment.data)
+            data = b64encode(segment.data).decode()
+        pieces.append(Piece(size=part.size, crc32c=part.crc32c, file=segment.file or "", data=data))
+    return tuple(pieces)
 
 
 def _drop_parts(connection: sqlite3.Connection, upload: int, number: int | None = None) -> None:
