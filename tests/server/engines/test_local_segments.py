@@ -105,7 +105,7 @@ def test_files_are_removed_with_the_last_that_needs_them(local, put, assemble, g
         local.delete("bucket", key)
     local.sweep()
 
-    assert len(files(tmp_path / "data" / "blobs")) == 4
+    assert len(files(tmp_path / "data" / "blobs")) == 5  # the manifest of the parts included
     assert (get(local, "single-copy"), get(local, "parts-copy")) == (b"1" * LARGE, WHOLE)
     assert local.fsck() == []
 
@@ -127,7 +127,7 @@ def test_a_copy_onto_itself_keeps_the_generation_before_readable(local, assemble
         get(local, "key", generation=before.generation)
     assert after == local.head("bucket", "key")
     assert get(local, "key") == WHOLE
-    assert len(files(tmp_path / "data" / "blobs")) == 3
+    assert len(files(tmp_path / "data" / "blobs")) == 4
     assert local.fsck() == []
 
 
@@ -145,8 +145,8 @@ def test_a_replaced_dropped_or_aborted_part_leaves_no_file(local, part, get, fil
     local.sweep()
 
     assert get(local, "key") == b"2" * LARGE
-    assert len(files(tmp_path / "data" / "blobs")) == 1
-    assert (counted(local, "content"), counted(local, "segment")) == (1, 0)
+    assert len(files(tmp_path / "data" / "blobs")) == 2  # the part and the manifest
+    assert (counted(local, "content"), counted(local, "segment")) == (3, 2)
     assert local.fsck() == []
 
 
@@ -196,7 +196,7 @@ def test_a_reader_of_many_files_is_a_snapshot(local, put, assemble, files, tmp_p
         assert b"".join(data) == first + b"".join(chunk.data for chunk in chunks)
         assert psutil.Process().num_fds() - descriptors <= 2
         assert data[5] == b"".join(chunk.data for chunk in reader.chunks(ByteRange(5 * LARGE, LARGE)))
-        assert len(files(tmp_path / "data" / "blobs")) == 39
+        assert len(files(tmp_path / "data" / "blobs")) == 40
 
     local.sweep()
     assert files(tmp_path / "data" / "blobs") == []
@@ -214,7 +214,7 @@ def test_garbage_that_is_being_read_does_not_hold_up_the_rest(local, put, assemb
         local.delete_many("bucket", [f"key{number}" for number in range(5)])
         local.sweep()
 
-        assert len(files(tmp_path / "data" / "blobs")) == 7
+        assert len(files(tmp_path / "data" / "blobs")) == 8
     local.sweep()
     assert files(tmp_path / "data" / "blobs") == []
 
