@@ -6,7 +6,6 @@ import errno
 import os
 import random
 import shutil
-import sqlite3
 from contextlib import closing, suppress
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from actorc.storage.models import ListQuery, ObjectAttributes
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import Rebuild
+from actorc.storage.server.engines.local.schema import connect
 
 LARGE = 40 * KiB
 
@@ -117,10 +117,7 @@ def test_a_row_that_contradicts_its_blob_or_its_bytes_is_not_believed(open_local
     put(local, "name", bytes(LARGE))
     put(local, "inline", b"data")
     local.close()
-    shutil.copytree(tmp_path / "data" / "meta", tmp_path / "kept")
-    with sqlite3.connect(tmp_path / "data" / "meta" / "meta.db") as connection:
-        for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            connection.execute(f"DROP TRIGGER {trigger}")
+    with connect(tmp_path / "data" / "meta" / "meta.db") as connection:
         connection.execute("UPDATE content SET data = ? WHERE data IS NOT NULL", (b"dbta",))
     connection.close()
 
@@ -132,6 +129,31 @@ def test_a_row_that_contradicts_its_blob_or_its_bytes_is_not_believed(open_local
     with pytest.raises(ObjectNotFoundError):
         engine.head("bucket", "inline")
     assert [path.name[:13] for path in (tmp_path / "data").glob("meta.*")] == ["meta.damaged-"]
+
+
+def test_a_flipped_bit_in_the_file_of_an_index_costs_no_more_than_its_row(
+    open_local, local, put, get, rebuild, tmp_path
+):
+    for number in range(5):
+        put(local, f"small {number}", b"small", metadata={"name": f"value {number}"})
+    put(local, "large", bytes(LARGE), metadata={"name": "value of the large one"})
+    local.close()
+    file = tmp_path / "data" / "meta" / "meta.db"
+    file.write_bytes(file.read_bytes().replace(b"value 3", b"value 7").replace(b"the large", b"ths large"))
+    with pytest.raises(IntegrityError, match="--rebuild"):
+        open_local()
+
+    findings = rebuild()
+
+    engine = open_local()
+    assert [finding.subject for finding in findings if finding.kind == "lost"] == ["bucket/large", "bucket/small 3"]
+    assert [finding.subject for finding in findings if finding.kind == "restored"] == ["bucket/large"]
+    assert [one.key for one in engine.page(ListQuery(bucket="bucket")).objects] == [
+        "large",
+        *(f"small {number}" for number in (0, 1, 2, 4)),
+    ]
+    assert engine.head("bucket", "large").metadata == {"name": "value of the large one"}
+    assert engine.fsck() == []
 
 
 def test_of_two_generations_the_later_one_is_restored_and_the_other_one_kept(
@@ -265,9 +287,7 @@ def test_a_directory_that_is_in_use_is_not_rebuilt(local, rebuild):
 
 
 def forget(tmp_path, key):
-    with sqlite3.connect(tmp_path / "data" / "meta" / "meta.db") as connection:
-        for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
-            connection.execute(f"DROP TRIGGER {trigger}")
+    with connect(tmp_path / "data" / "meta" / "meta.db") as connection:
         where = "(SELECT content_id FROM object WHERE key = ?)"
         connection.execute(f"DELETE FROM content WHERE id = {where}", (key.encode(),))
         connection.execute("DELETE FROM object WHERE key = ?", (key.encode(),))
@@ -361,7 +381,7 @@ def test_adopting_that_stops_anywhere_can_be_done_again(open_local, disk, put, g
     assemble(engine, "parts", [b"2" * LARGE, b"small"])
     for key in ("key", "parts"):
         forget(tmp_path, key)
-    with sqlite3.connect(tmp_path / "data" / "meta" / "meta.db") as connection:
+    with connect(tmp_path / "data" / "meta" / "meta.db") as connection:
         connection.execute("DELETE FROM segment")
         connection.execute("DELETE FROM content")
     connection.close()

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 
-from actorc.storage.errors import IntegrityError, StorageError
+from actorc.storage.errors import IntegrityError, ResourceExhaustedError, StorageError
 from actorc.storage.models import (
     ANY,
     WHOLE,
@@ -349,14 +349,14 @@ class LocalEngine(Engine):
             self._directory.close()
 
     def _put_leftovers_away(self, *, repairing: bool) -> None:
-        # noted first: this engine may be closed cleanly, and the next one must look all the same
-        self._orphans.due = True
-        if repairing:
-            return
         try:
-            self._orphans.put_away()
-            self._orphans.due = False
-        except OSError as error:  # a full disk must not keep a server from starting; the sweeper tries again
+            # noted first: this engine may be closed cleanly, and the next one must look all the same
+            self._orphans.due = True
+            if not repairing:
+                self._orphans.put_away()
+                self._orphans.due = False
+        except (OSError, ResourceExhaustedError) as error:
+            # a full disk must not keep a server from starting; the sweeper tries again
             _log.warning("what a crash left behind stays where it is for now: %s", error)
 
     def _is_sound(self) -> bool:

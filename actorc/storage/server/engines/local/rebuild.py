@@ -20,7 +20,7 @@ from actorc.storage.server.engines.verdicts import UPLOAD_TTL, Clock
 from .blobs import Blobs
 from .directory import ASIDE, DataDirectory
 from .faults import Health, explained
-from .fsck import Finding
+from .fsck_index import Finding
 from .fsops import FsOps
 from .index import Index
 from .orphans import Orphans

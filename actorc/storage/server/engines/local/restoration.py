@@ -14,7 +14,7 @@ from actorc.storage.rules import MAX_KEY_CHARACTERS
 
 from . import contents, objects
 from .blobs import Blobs
-from .fsck import Finding
+from .fsck_index import Finding
 from .index import Index
 from .objects import Place
 from .rows import Segment, pack_metadata

@@ -16,7 +16,7 @@ from actorc.storage.server.engines.blocks import block_length, joined_checksum
 
 from . import contents, objects
 from .blobs import Blobs
-from .fsck import Finding
+from .fsck_index import Finding
 from .index import Index
 from .row_checksums import intact, register
 from .rows import FIELDS, Segment, unpack_metadata, unpack_sums
