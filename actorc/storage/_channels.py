@@ -55,8 +55,11 @@ class Channels:
     def __init__(self, options: ClientOptions, endpoint: str) -> None:
         self._options = options
         self._endpoint = endpoint
-        # who returns to a server after others is not to wait for gRPC's own next try
-        self._useless = {"DEADLINE_EXCEEDED", "UNAVAILABLE"} if len(options.endpoints) > 1 else {"DEADLINE_EXCEEDED"}
+        # where headers were damaged, those that later calls refer to may be, for as long as the connection lives
+        self._useless = {"DEADLINE_EXCEEDED", "DATA_LOSS"}
+        if len(options.endpoints) > 1:
+            # who returns to a server after others is not to wait for gRPC's own next try
+            self._useless.add("UNAVAILABLE")
         self._closed = False
         self._forget()
         _living.add(self)
@@ -67,7 +70,7 @@ class Channels:
 
     @contextmanager
     def one(self, *, streams: bool = False) -> Iterator[grpc.Channel]:
-        """Offer the channel with the fewest streams; one on which something waited in vain is not offered again.
+        """Offer the channel with the fewest streams; one that damaged something, or let it wait, is not offered again.
 
         With several servers, neither is one that led nowhere.
 

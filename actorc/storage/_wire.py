@@ -39,7 +39,7 @@ _OF_THE_TRANSPORT = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.UNIMPLEMENTED,
 }
-"""What gRPC says of its own accord. Any other status comes from the service, which adds details, or told them in band before."""
+"""What gRPC says of its own accord. Others come from the service, which adds details or told them in band before."""
 
 
 def parsed(kind: type[AnyMessage], data: bytes | None) -> AnyMessage:
