@@ -25,7 +25,8 @@ from actorc.controller.local import LocalController  # noqa: E402
 
 METHOD = "/controller.Service/Session"
 SIZES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
-PATIENCE = 30
+PATIENCE = 100
+"""Seconds that a session may last with all its calls, a thousand in one test, before whoever waits for ever is told."""
 
 
 @pytest.fixture(autouse=True)
