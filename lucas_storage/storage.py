@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from actorc.storage.client import StorageClient
+from actorc.storage.config import OriginatedEndpoint
 from actorc.storage.errors import NetworkError, NotFoundError
 
 from . import scratch, settings
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ArtifactStat", "Storage", "storage_for"]
 
+_TOLD: Final = {"argument": "the endpoint argument", settings.BUILT_IN: "the built-in default"}
+"""How the client's errors name an origin, where it is not by its own name."""
 _OF_A_HANDLE: Final = (
     "access_key",
     "secret_key",
@@ -82,7 +85,8 @@ class Storage(StorageClient):
         self._settings = settings.resolve(store=store)
         store = self._settings.store.value
         self._origin = self._settings.endpoint(store)
-        super().__init__(self._origin.value, *self._settings.keys(store))
+        endpoint = OriginatedEndpoint(self._origin.value, _TOLD.get(self._origin.origin, self._origin.origin))
+        super().__init__(endpoint, *self._settings.keys(store))
         self.store_name = store
         """Logical name of the store."""
         self._shared = False

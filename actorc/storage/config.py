@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from . import local_endpoint
 from .errors import InvalidParameterError
@@ -29,6 +29,25 @@ KEY_ENDPOINT: Final = "STORAGE_KEY_ENDPOINT"
 """Variable that names the one endpoint that the keys in the environment are for; not set: they are for every one."""
 
 _FLAGS: Final = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
+
+
+class OriginatedEndpoint(str):
+    """An endpoint that somebody else than the caller chose, and where; error messages say so.
+
+    Args:
+        endpoint: As `ClientOptions.resolve` takes it.
+        origin: What it came from, such as the path of a file.
+    """
+
+    __slots__ = ("origin",)
+
+    origin: str
+
+    def __new__(cls, endpoint: str, origin: str) -> Self:
+        """Return `endpoint`, with `origin` beside it."""
+        made = super().__new__(cls, endpoint)
+        made.origin = origin
+        return made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,18 +149,30 @@ def _state_home() -> str:
     return os.path.expanduser("~/.local/state")  # noqa: PTH111  # never raises
 
 
+def origin_of(name: str) -> str | None:
+    """Return the variable of the environment that gives a client the setting `name`; None if none does."""
+    variable = f"STORAGE_{name.upper()}"
+    return variable if _variable(variable) else None
+
+
+def _variable(name: str) -> str | None:
+    """Return what a variable says; one that is empty, or blank, says nothing."""
+    text = os.environ.get(name, "")
+    return text if text.strip() else None
+
+
 def environment_keys(endpoint: str) -> tuple[str | None, str | None]:
     """Return the access key and the secret key of the environment, if they are for an endpoint."""
-    meant = os.environ.get(KEY_ENDPOINT)
+    meant = _variable(KEY_ENDPOINT)
     if meant and meant != endpoint:
         return None, None
-    return os.environ.get("STORAGE_ACCESS_KEY") or None, os.environ.get("STORAGE_SECRET_KEY") or None
+    return _variable("STORAGE_ACCESS_KEY"), _variable("STORAGE_SECRET_KEY")
 
 
 def _endpoint(argument: str | None) -> tuple[str | None, str]:
     if argument is not None:
-        return argument, "the endpoint argument"
-    return os.environ.get("STORAGE_ENDPOINT") or None, "STORAGE_ENDPOINT"
+        return argument, argument.origin if isinstance(argument, OriginatedEndpoint) else "the endpoint argument"
+    return _variable("STORAGE_ENDPOINT"), "STORAGE_ENDPOINT"
 
 
 def local_server(named: Sequence[str]) -> LocalEndpoint | None:
@@ -192,7 +223,7 @@ def _keys(
 def _http_endpoint(argument: str | None) -> str | None:
     if argument is not None:
         return check_http_endpoint(argument, "the http_endpoint argument")
-    from_environment = os.environ.get("STORAGE_HTTP_ENDPOINT")
+    from_environment = _variable("STORAGE_HTTP_ENDPOINT")
     return check_http_endpoint(from_environment, "STORAGE_HTTP_ENDPOINT") if from_environment else None
 
 
@@ -202,7 +233,7 @@ def _tls_files(
     key_file: str | os.PathLike[str] | None,
 ) -> dict[str, Path | None]:
     given = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
-    paths = {name: path or os.environ.get(f"STORAGE_{name.upper()}") for name, path in given.items()}
+    paths = {name: path or _variable(f"STORAGE_{name.upper()}") for name, path in given.items()}
     if bool(paths["cert_file"]) != bool(paths["key_file"]):
         raise InvalidParameterError(
             "a client certificate and its key go together; "
@@ -212,7 +243,7 @@ def _tls_files(
 
 
 def _flag(name: str) -> bool:
-    text = os.environ.get(name, "").lower()
+    text = (_variable(name) or "").strip().lower()
     if text not in _FLAGS:
         raise InvalidParameterError(f"{name} is {text!r}; set it to 1 or 0")
     return _FLAGS[text]

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from actorc.storage.config import ClientOptions
+from actorc.storage.config import ClientOptions, origin_of
 from lucas_storage import settings
 from lucas_storage.settings import BUILT_IN, Setting
 
@@ -41,8 +41,7 @@ def _settings() -> Iterator[tuple[str, Setting[Any]]]:
             yield each.name, getattr(found, each.name)
     client = ClientOptions.resolve()
     for name in _CLIENT:
-        value = getattr(client, name)
-        yield name, Setting(value, f"STORAGE_{name.upper()}" if value else BUILT_IN)
+        yield name, Setting(getattr(client, name), origin_of(name) or BUILT_IN)
 
 
 def _shown(setting: Setting[Any]) -> str | int | bool | None:

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import click
 
 from actorc.storage.client import StorageClient
-from actorc.storage.config import NO_KEYS, ClientOptions
+from actorc.storage.config import NO_KEYS, ClientOptions, OriginatedEndpoint
 from actorc.storage.local_directory import ENDPOINT_FILE
 from actorc.storage.local_endpoint import find_directory
 from lucas_storage import settings
@@ -23,6 +23,7 @@ from .output import print_record
 _OF_DATA: Final = "the server of --data"
 _FROM_CLIENT: Final = ("STORAGE_ENDPOINT", settings.BUILT_IN)
 """Origins that the client finds by itself, and names in its errors."""
+_OPTION: Final = "--endpoint"
 
 
 class Session:
@@ -115,7 +116,9 @@ class Session:
 
     def _endpoint(self, store: str) -> str | None:
         address = self.settings.endpoint(store)
-        return None if address.origin in _FROM_CLIENT else address.value
+        if address.origin in _FROM_CLIENT:
+            return None
+        return OriginatedEndpoint(address.value, _OPTION if address.origin == "argument" else address.origin)
 
 
 _Command: TypeAlias = Callable[..., None]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from actorc.storage.config import ClientOptions, upload_journals
+from actorc.storage.config import ClientOptions, OriginatedEndpoint, origin_of, upload_journals
 from actorc.storage.errors import InvalidParameterError
 
 
@@ -133,3 +133,31 @@ def test_an_empty_home_is_no_place_for_journals(monkeypatch):
     monkeypatch.setenv("HOME", "")
 
     assert upload_journals() is None
+
+
+def test_an_endpoint_that_somebody_else_chose_is_told_by_its_origin():
+    given = OriginatedEndpoint("given:2", "/etc/settings.toml")
+
+    assert shown(ClientOptions.resolve(given)) == "given:2 (from /etc/settings.toml)"
+    with pytest.raises(InvalidParameterError, match=r"from /etc/settings\.toml"):
+        ClientOptions.resolve(OriginatedEndpoint("no endpoint", "/etc/settings.toml"))
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t"])
+def test_a_variable_that_is_blank_says_nothing(monkeypatch, blank):
+    for name in (
+        "ENDPOINT",
+        "ACCESS_KEY",
+        "SECRET_KEY",
+        "USE_SSL",
+        "CA_FILE",
+        "CERT_FILE",
+        "KEY_FILE",
+        "HTTP_ENDPOINT",
+    ):
+        monkeypatch.setenv(f"STORAGE_{name}", blank)
+    options = ClientOptions.resolve()
+
+    assert shown(options) == "localhost:9000 (from the built-in default)"
+    assert (options.access_key, options.use_ssl, options.ca_file, options.http_endpoint) == (None, False, None, None)
+    assert origin_of("use_ssl") is None

@@ -1,0 +1,108 @@
+"""Where a setting comes from is told right, by ``config`` and by errors, whatever it comes from."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from actorc.storage import NetworkError
+from lucas_storage import Storage, storage_context
+from lucas_storage.cli import program
+
+VARIABLES = {
+    "STORAGE_ENDPOINT": ("endpoint", "env:1"),
+    "STORAGE_ACCESS_KEY": ("access_key", "a"),
+    "STORAGE_SECRET_KEY": ("secret_key", "b"),
+    "LUCAS_STORAGE_STORE": ("store", "default"),
+    "LUCAS_STORAGE_BUCKET": ("bucket", "my-bucket"),
+    "LUCAS_STORAGE_PREFIX": ("prefix", "p"),
+    "LUCAS_STORAGE_INLINE_MAX": ("inline_max", "1"),
+    "LUCAS_STORAGE_CACHE": ("cache_dir", "/cache"),
+    "LUCAS_STORAGE_CACHE_MAX": ("cache_max", "1"),
+    "LUCAS_STORAGE_PICKLE": ("pickle", "signed"),
+    "LUCAS_STORAGE_SIGNING_KEY": ("signing_key", "a-key-for-tests-that-is-long-enough"),
+    "LUCAS_STORAGE_RESUME": ("resume", "0"),
+    "LUCAS_STORAGE_TTL": ("ttl", "1d"),
+    "LUCAS_STORAGE_GRACE": ("grace", "1d"),
+    "LUCAS_STORAGE_PROGRESS": ("progress", "0"),
+    "STORAGE_USE_SSL": ("use_ssl", "0"),
+    "STORAGE_CA_FILE": ("ca_file", "/ca"),
+    "STORAGE_HTTP_ENDPOINT": ("http_endpoint", "http://x:1"),
+}
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """Nothing is told to this process, and its configuration is a file of this test's."""
+    for name in (*VARIABLES, "LUCAS_STORAGE_ENDPOINTS", "LUCAS_STORAGE_SIGNING_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(program, arguments, prog_name="lucas-storage")
+
+
+def origins():
+    lines = [json.loads(line) for line in invoke("config", "--json").stdout.splitlines()]
+    return {each["name"]: each["origin"] for each in lines}
+
+
+def test_what_nobody_said_is_a_default(told):
+    assert set(origins().values()) == {"built-in default"}
+
+
+def test_every_variable_is_named_even_if_it_says_what_is_so_anyway(told):
+    for variable, (_, value) in VARIABLES.items():
+        told.setenv(variable, value)
+    found = origins()
+
+    assert {name: found[name] for name, _ in VARIABLES.values()} == {
+        name: variable for variable, (name, _) in VARIABLES.items()
+    }
+
+
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_blank_variables_say_nothing(told, blank):
+    for variable in VARIABLES:
+        told.setenv(variable, blank)
+
+    assert set(origins().values()) == {"built-in default"}
+
+
+def test_the_file_is_named_behind_blank_variables(told, tmp_path):
+    (tmp_path / "lucas-storage.toml").write_text('bucket = "of-the-file"\nendpoint = "127.0.0.1:1"\n')
+    told.setenv("STORAGE_ENDPOINT", "")
+    file = str(tmp_path / "lucas-storage.toml")
+    found = origins()
+
+    assert (found["bucket"], found["endpoint"]) == (file, file)
+    assert f"127.0.0.1:1 (from {file})" in invoke("ls").stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "origin"),
+    [
+        (("--endpoint", "127.0.0.1:1"), {}, "--endpoint"),
+        ((), {"STORAGE_ENDPOINT": "127.0.0.1:1"}, "STORAGE_ENDPOINT"),
+        ((), {"LUCAS_STORAGE_ENDPOINTS": "default=127.0.0.1:1"}, "LUCAS_STORAGE_ENDPOINTS"),
+    ],
+)
+def test_an_error_names_where_the_endpoint_came_from(told, arguments, variables, origin):
+    for name, value in variables.items():
+        told.setenv(name, value)
+
+    assert f"127.0.0.1:1 (from {origin})" in invoke("ls", *arguments).stderr
+
+
+def test_an_error_of_a_workflow_names_where_the_endpoint_came_from(told, tmp_path):
+    with (
+        storage_context(endpoint="127.0.0.1:1", cache_dir=tmp_path / "cache"),
+        Storage() as storage,
+        pytest.raises(NetworkError, match=r"127\.0\.0\.1:1 \(from storage_context\)"),
+    ):
+        storage.put(b"x" * 100_000)
