@@ -41,7 +41,10 @@ def _settings() -> Iterator[tuple[str, Setting[Any]]]:
             yield each.name, getattr(found, each.name)
     client = ClientOptions.resolve()
     for name in _CLIENT:
-        yield name, Setting(getattr(client, name), origin_of(name) or BUILT_IN)
+        value = getattr(client, name)
+        # a server of this directory says by itself whether it speaks TLS
+        otherwise = client.endpoint_origin if name == "use_ssl" and value else BUILT_IN
+        yield name, Setting(value, origin_of(name) or otherwise)
 
 
 def _shown(setting: Setting[Any]) -> str | int | bool | None:
