@@ -5,15 +5,20 @@ The value itself is in no message: some are secrets.
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from actorc.storage.ownership import check_writers, is_readable_by_others
 from actorc.storage.rules import check_bucket, check_key
+
+log = logging.getLogger(__name__)
 
 _SHORTEST_KEY: Final = 16
 _STORE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
@@ -145,13 +150,23 @@ def secrets(value: object) -> tuple[bytes, ...]:
 
 
 def secrets_file(value: object) -> tuple[bytes, ...]:
-    """Return the secrets in a file."""
+    """Return the secrets in a file that nobody but this user and root can have written."""
     path = file_path(value)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            status, text = os.fstat(file.fileno()), file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError("a file that can be read as text") from error
+    check_writers(path, status)
+    if is_readable_by_others(status):
+        _warn_of_readers(path)
     return secrets(text)
+
+
+@lru_cache(maxsize=8)
+def _warn_of_readers(path: Path) -> None:
+    """Say it once."""
+    log.warning("other users may read the signing keys in %s and sign with them; run 'chmod 600' on it", path)
 
 
 def endpoints(value: object) -> dict[str, str]:

@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from ._ownership import foreign, is_readable_by_others, owner
 from .errors import InvalidParameterError, StorageError
+from .ownership import foreign, is_readable_by_others, owner
 
 DIRECTORY: Final = ".lucas-storage"
 """Name of the data directory that is looked for in the working directory and those above it."""

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ._held_ports import hold
-from ._ownership import open_directory, read_secret
 from .errors import InvalidParameterError
 from .local_directory import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK
+from .ownership import open_directory, read_secret
 
 
 class UntrustedDirectoryWarning(UserWarning):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -47,6 +48,12 @@ WAITING = """
 import os, sys
 print(os.environ["STORAGE_ENDPOINT"], flush=True)
 sys.stdin.read()
+"""
+FINDING = """
+from actorc.storage import StorageClient
+from lucas_storage import Storage
+print(StorageClient().endpoint)
+print(Storage().put(1 + 2j).load())
 """
 
 
@@ -229,3 +236,40 @@ def test_a_script_that_does_not_exist_is_a_usage_error(lucas_storage):
 
     assert ran.returncode == 2
     assert "'nothing.py' does not exist" in ran.stderr
+
+
+def test_a_script_and_what_it_starts_have_the_keys_for_this_server_and_for_no_other(lucas_storage):
+    lucas_storage.script(
+        """
+        import os, subprocess, sys
+        from actorc.storage import StorageClient
+        from lucas_storage import Storage
+
+        def known(client):
+            return client.access_key == os.environ["STORAGE_ACCESS_KEY"]
+
+        if len(sys.argv) == 1:
+            os.chdir("/")
+            subprocess.run([sys.executable, __file__, "child"], check=True)
+        endpoint = os.environ["STORAGE_ENDPOINT"]
+        print(known(StorageClient()), known(StorageClient(endpoint=endpoint)), known(Storage()), flush=True)
+        print(StorageClient("127.0.0.1:1").access_key, flush=True)
+        StorageClient().put_object("my-bucket", "key", b"")
+        """
+    )
+    ran = lucas_storage.run("run", "script.py")
+
+    assert ran.stdout == "True True True\nNone\n" * 2, ran.stderr
+
+
+def test_a_plain_script_below_the_directory_finds_the_server_of_a_run(lucas_storage):
+    lucas_storage.script(WAITING)
+    running = lucas_storage.start("run", "script.py")
+    endpoint = running.stdout.readline()
+    (lucas_storage.folder / "below").mkdir()
+    plain = subprocess.run(
+        [sys.executable, "-c", FINDING], cwd=lucas_storage.folder / "below", capture_output=True, text=True, check=False
+    )
+    running.communicate("")
+
+    assert plain.stdout == endpoint + "(1+2j)\n", plain.stderr

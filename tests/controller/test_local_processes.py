@@ -6,6 +6,7 @@ import asyncio
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -240,3 +241,14 @@ def test_every_name_of_loopback_will_do(connect):
     for listen in ("localhost:0", "127.0.0.2:0"):
         with LocalController(["app"], listen=listen) as controller:
             assert connect(controller.address).register("app") == ""
+
+
+def test_nobody_takes_the_port_of_a_controller_that_died():
+    with LocalController(["app"]) as controller:
+        place = ("127.0.0.1", int(controller.address.rpartition(":")[2]))
+        os.kill(controller.pid, signal.SIGKILL)
+        psutil.wait_procs([psutil.Process(controller.pid)] if psutil.pid_exists(controller.pid) else [], PATIENCE)
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(place)
+
+    socket.create_server(place).close()

@@ -216,6 +216,21 @@ def test_signing_keys_come_as_a_list_in_text_or_in_a_file(tmp_path, monkeypatch)
     assert (b"new-" + SECRET.encode(), SECRET.encode()) == from_text.value
 
 
+def test_a_signing_key_that_others_may_write_is_refused_and_one_they_may_read_is_told(tmp_path, monkeypatch, caplog):
+    file = tmp_path / "keys"
+    file.write_text(SECRET)
+    monkeypatch.setenv("LUCAS_STORAGE_SIGNING_KEY_FILE", str(file))
+    file.chmod(0o644)
+    readable = resolve().signing_key.value
+    file.chmod(0o666)
+    file.write_text(SECRET + "-and-more")
+
+    assert readable == (SECRET.encode(),)
+    assert "other users may read the signing keys" in caplog.text
+    with pytest.raises(SettingsError, match=r"may write to .*mode 0666.*'chmod go-w'"):
+        resolve()
+
+
 def test_a_signing_key_file_given_nearer_wins_over_a_key_given_farther(tmp_path, monkeypatch):
     file = tmp_path / "keys"
     file.write_text(SECRET)

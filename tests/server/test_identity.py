@@ -614,3 +614,12 @@ def test_files_that_cannot_be_used_are_named(tls, tmp_path, wrong):
 def test_a_server_needs_certificate_and_key_together(given):
     with pytest.raises(InvalidParameterError, match="give both files"):
         ServerOptions(engine="memory://", **{name: Path(value) for name, value in given.items()})
+
+
+def test_a_file_of_keys_that_others_may_write_is_refused(tmp_path):
+    path = tmp_path / "keys.json"
+    add_key(path, [EVERYTHING])
+    path.chmod(0o620)
+
+    with pytest.raises(InvalidParameterError, match=r"may write to .*'chmod go-w'"):
+        Keyring(path)

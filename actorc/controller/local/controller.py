@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from actorc.controller.errors import ControllerError
 
-from .options import DEFAULT_MAX_WORKERS, ControllerOptions, new_app_id
+from .options import DEFAULT_MAX_WORKERS, ControllerOptions, new_app_id, reserved
 
 _LAST: Final = 10.0
 """Seconds that the controller has to end before it is killed."""
@@ -59,14 +59,15 @@ class LocalController:
         cwd: str | os.PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
     ) -> None:
-        options = ControllerOptions(
+        wanted = ControllerOptions(
             app_ids=tuple(app_ids) or (new_app_id(),),
             listen=listen,
             max_workers=max_workers,
             path=tuple(sys.path if path is None else path),
             cwd=str(Path(cwd or ".").absolute()),
         )
-        self.app_id = options.app_ids[0]
+        self.app_id = wanted.app_ids[0]
+        options, self._port = reserved(wanted)
         self._channel, theirs = socket.socketpair()
         _running.add(self)
         with theirs:
@@ -96,6 +97,8 @@ class LocalController:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._port is not None:
+            self._port.close()
 
     def _started(self, options: ControllerOptions) -> str:
         with suppress(OSError):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import socket
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,8 @@ class ControllerOptions:
     """Applications it serves: each id itself, and the id with a dot and more behind it."""
     listen: str = DEFAULT_LISTEN
     """Numeric ``HOST:PORT`` on loopback, or ``localhost:PORT``; port 0 finds one."""
+    shares_port: bool = False
+    """Whether who started it holds the port as well, see `reserved`."""
     max_workers: int = DEFAULT_MAX_WORKERS
     """How many worker processes there may be at a time."""
     path: tuple[str, ...] = field(default_factory=lambda: tuple(sys.path))
@@ -49,6 +52,25 @@ class ControllerOptions:
         """Return the options that `to_json` wrote."""
         given: dict[str, Any] = json.loads(line)
         return cls(**given | {name: tuple(given[name]) for name in ("app_ids", "path")})
+
+
+def reserved(options: ControllerOptions) -> tuple[ControllerOptions, socket.socket | None]:
+    """Return options with a free port in the place of port 0, and a socket that holds it.
+
+    Clients load what a controller sends them. As long as the socket is open, only this user can listen on that port,
+    also when the controller has died: the system lets sockets share a port only if all of them are of one user.
+    """
+    host, _, port = address_of(options.listen).rpartition(":")
+    if int(port) or not hasattr(socket, "SO_REUSEPORT"):
+        return options, None
+    held = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((host.strip("[]"), 0))
+    except BaseException:
+        held.close()
+        raise
+    return replace(options, listen=f"{host}:{held.getsockname()[1]}", shares_port=True), held
 
 
 def new_app_id() -> str:

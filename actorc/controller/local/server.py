@@ -31,8 +31,6 @@ Requests: TypeAlias = AsyncIterator[list[Received[pb.Message]]]
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", messages.MAX_MESSAGE_SIZE),
     ("grpc.max_send_message_length", messages.MAX_MESSAGE_SIZE),
-    # else a second controller on the same port would share it silently
-    ("grpc.so_reuseport", 0),
     # clients ping while calls run; gRPC's default takes a ping within five minutes for an attack
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
@@ -61,7 +59,9 @@ class ControllerServer:
         self._registered: set[str] = set()
         self._sessions: set[asyncio.Task[None]] = set()
         self._is_stopping = False
-        self._grpc = grpc.aio.server(options=_OPTIONS)
+        # else a second controller on the same port would share it silently
+        sharing = ("grpc.so_reuseport", int(options.shares_port))
+        self._grpc = grpc.aio.server(options=(*_OPTIONS, sharing))
         handler = grpc.stream_stream_rpc_method_handler(self._session, messages.from_client, b"".join)
         self._grpc.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler("controller.Service", {"Session": handler}),)

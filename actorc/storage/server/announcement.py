@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from actorc.storage._ownership import is_readable_by_others
 from actorc.storage.local_directory import (
     DIRECTORY,
     ENDPOINT_FILE,
@@ -20,6 +19,7 @@ from actorc.storage.local_directory import (
     serving,
     signing_key,
 )
+from actorc.storage.ownership import is_readable_by_others
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorc.storage._auth import derived_key
-from actorc.storage._ownership import check_writers
 from actorc.storage.errors import InvalidParameterError, NotFoundError, StorageError
+from actorc.storage.ownership import check_writers
 
 from .access import EVERYTHING, Principal, Statement
 
