@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import queue
 import re
 import signal
 import socket
@@ -266,6 +268,46 @@ def test_workers_leave_nothing_open_behind(tmp_path):
     assert set(process.children()) <= children
     assert process.num_fds() <= files
     assert threading.active_count() <= threads
+
+
+@pytest.fixture
+def group(tmp_path):
+    """Two workers that hang after three seconds of silence, their processes, and what is said of them."""
+    said = queue.Queue()
+
+    class Lines(logging.Handler):
+        def emit(self, record):
+            said.put(record.getMessage())
+
+    handler, logger = Lines(), logging.getLogger("actorc.storage.server.workers")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    before = set(psutil.Process().children())
+    options = ServerOptions(
+        data=tmp_path / "data", listen="127.0.0.1:0", workers=2, auto_create_buckets=True, grace=0.0
+    )
+    running = Workers(options, silence=3)
+    address = running.start()
+    yield address, lambda: set(psutil.Process().children()) - before, said
+    running.stop()
+    logger.removeHandler(handler)
+    logger.setLevel(logging.NOTSET)
+
+
+def test_a_worker_that_hangs_is_killed_and_replaced_and_the_others_are_not(group):
+    address, processes, said = group
+    stuck, other = processes()
+    stuck.suspend()
+    heard = [said.get(timeout=PATIENCE) for _ in range(3)]
+
+    assert re.fullmatch(r"worker \d says nothing for 3 s and is killed", heard[0])
+    assert "(SIGKILL), another one is started" in heard[1]
+    assert heard[2].endswith("serves again")
+    assert not stuck.is_running()
+    assert other in processes()
+    assert len(processes()) == 2
+    with StorageClient(address) as client:
+        client.put_object("bucket", "key", b"data")
 
 
 def test_a_stopped_worker_group_refuses_calls(serve, connect, refused):

@@ -1,7 +1,7 @@
 """``python -m actorc.storage.server.worker``: one of several processes of a server, started by `workers` alone.
 
-Standard input is a socket. It brings the orders, takes the news that this process serves, and stays open for as long as
-the one that started it lives.
+Standard input is a socket. It brings the orders, takes the news that this process serves and, from then on, a sign of
+life every second, and stays open for as long as the one that started it lives.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from .options import from_plain
 from .server import StorageServer
 from .stopping import Stopping
 
+_EVERY: Final = 1.0
+"""Seconds between two signs of life."""
 _LAST: Final = 5.0
 """Seconds to end in, once nobody is there to be a worker for."""
 
@@ -51,6 +53,7 @@ def _serve(order: dict[str, Any], channel: socket.socket, stopping: Stopping, le
         _tell(channel, {"reason": error.reason, "status": error.status, "message": error.message})
         return 2
     _tell(channel, {"http_endpoint": server.http_endpoint})
+    threading.Thread(target=_live, args=(channel,), name="sign-of-life", daemon=True).start()
     stopping.wait()
     server.stop(0 if left.is_set() else None)
     return 0
@@ -65,6 +68,14 @@ def _watch(channel: socket.socket, stopping: Stopping, left: threading.Event) ->
     stopping.begin()
     threading.Event().wait(_LAST)
     os._exit(1)
+
+
+def _live(channel: socket.socket) -> None:
+    """Say that this process runs, whatever its other threads do, until nobody listens."""
+    pause = threading.Event()
+    with suppress(OSError):
+        while not pause.wait(_EVERY):
+            channel.sendall(b"\n")
 
 
 def _line(channel: socket.socket) -> bytes:

@@ -2,7 +2,8 @@
 
 The process that the user started serves nothing. It holds the ports and the directory, starts workers, puts another
 one in the place of one that dies, and ends after the last of them. Each worker hangs on a socket: it gets its orders
-there, tells that it serves, and ends when the other end is gone, however that came about.
+there, tells that it serves and, every second, that it runs, and ends when the other end is gone, however that came
+about. One that is not heard for half a minute, stopped or stuck, is killed, and replaced like one that died.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ _MARGIN: Final = 5.0
 """Seconds beyond the grace that a worker has to end."""
 _STEADY: Final = 60.0
 """Seconds after which a worker is taken to have started well."""
+SILENCE: Final = 30
+"""Turns of `_TURN` without a sign of life after which a worker hangs. A busy one speaks, on a thread of its own."""
+_TURN: Final = 1.0
+"""Seconds. Silence is counted in turns and not by a clock, so that it does not pass while the machine sleeps, or while
+nobody listens: what was said meanwhile is heard in the next turn."""
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 10.0
 
@@ -48,14 +54,16 @@ class Workers:
     Args:
         options: How each of them runs.
         own: A key that is in no file.
+        silence: Seconds after which a worker that is not heard hangs, more or less.
 
     Attributes:
         http_endpoint: Where presigned URLs lead; empty before the start, and if they lead nowhere.
     """
 
-    def __init__(self, options: ServerOptions, *, own: AccessKey | None = None) -> None:
+    def __init__(self, options: ServerOptions, *, own: AccessKey | None = None, silence: int = SILENCE) -> None:
         self._options = options
         self._own = own
+        self._silence = silence
         self.http_endpoint = ""
         self._held = ExitStack()
         self._keepers: list[_Keeper] = []
@@ -80,7 +88,9 @@ class Workers:
         lock = share_engine(self._options.engine_url)
         self._held.callback(os.close, lock)
         order = _order(replace(self._options, listen=listen, http=http), lock, self._own)
-        self._keepers = [_Keeper(number, lambda: _Worker(order, lock)) for number in range(self._options.workers)]
+        self._keepers = [
+            _Keeper(number, lambda: _Worker(order, lock), self._silence) for number in range(self._options.workers)
+        ]
         for keeper in self._keepers:
             keeper.begin()
         for keeper in self._keepers:
@@ -152,6 +162,21 @@ class _Worker:
                 raise error_class(told["reason"], told["status"])(told["message"])
         raise StorageError("a worker ended before it served; the lines above it in the log say why")
 
+    def listen(self, silence: int) -> bool:
+        """Return False as soon as it is over, and True once it was not heard for so many turns."""
+        silent = 0
+        with suppress(OSError):
+            self._channel.settimeout(_TURN)
+            while silent < silence:
+                try:
+                    if not self._channel.recv(4096):
+                        return False
+                    silent = 0
+                except TimeoutError:
+                    silent += 1
+            return True
+        return False
+
     def wait(self) -> str:
         """Wait for its end; return how it ended, in words."""
         code = self.process.wait()
@@ -165,10 +190,12 @@ class _Keeper:
     Args:
         number: Tells it apart in the log.
         started: Returns a new worker.
+        silence: Turns without a sign of life after which a worker hangs.
     """
 
-    def __init__(self, number: int, started: Callable[[], _Worker]) -> None:
+    def __init__(self, number: int, started: Callable[[], _Worker], silence: int) -> None:
         self._number = number
+        self._silence = silence
         self._started = started
         self._ending = threading.Event()
         self._killed = False
@@ -220,6 +247,9 @@ class _Keeper:
         pause = _FIRST_PAUSE
         while (worker := self._worker) is not None:
             began = time.monotonic()
+            if worker.listen(self._silence) and not self._ending.is_set():
+                log.error("worker %d says nothing for %g s and is killed", self._number, self._silence * _TURN)
+                worker.process.kill()
             how = worker.wait()
             if self._killed or self._ending.is_set():
                 return
