@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from .errors import DecodeError
 from .manifest import Manifest, Part
 from .parts import ahead
 
@@ -42,7 +43,13 @@ def assemble(manifest: Manifest, target: Path, fetch: Fetch) -> None:
 
 def _make_files(files: dict[Path, tuple[Part, ...]], fetch: Fetch) -> None:
     for place in files:
-        place.open("xb").close()
+        try:
+            place.open("xb").close()
+        except FileExistsError as error:  # the file system takes two names that differ for one
+            raise DecodeError(
+                f"a directory holds {place.name!r} under two names that are one on this file system; set "
+                "LUCAS_STORAGE_CACHE to a directory on one that tells upper case from lower"
+            ) from error
     for _ in ahead(_writes(files, fetch)):
         pass
 

@@ -14,6 +14,7 @@
         ├── MissingDependencyError   also UnsupportedError
         ├── UnsafeFormatError        also PermissionError
         ├── DecodeError
+        │   └── LimitError
         ├── EmptyUpstreamError
         ├── CacheError
         │   ├── CacheRefusedError    also PermissionError
@@ -58,6 +59,7 @@ __all__ = [
     "IntegrityError",
     "InvalidParameterError",
     "InvalidRefError",
+    "LimitError",
     "MissingDependencyError",
     "NoFormatError",
     "NotFoundError",
@@ -147,6 +149,10 @@ class UnsafeFormatError(PermissionError, ArtifactError, code="UnsafeFormat"):
 
 class DecodeError(ArtifactError, code="Decode"):
     """Verified bytes could not be turned back into a value here."""
+
+
+class LimitError(DecodeError, code="Limit"):
+    """Verified bytes would take more memory, files or levels than is accepted of what anybody may have written."""
 
 
 class EmptyUpstreamError(ArtifactError, code="EmptyUpstream"):

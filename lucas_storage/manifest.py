@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from actorc.storage.rules import MiB
 
+from . import limits
 from .errors import DecodeError, UnsupportedError
 from .refs import is_filename
 
@@ -122,12 +123,12 @@ class Manifest:
             raise UnsupportedError(
                 f"a manifest of version {version!r:.20} needs a newer lucas-storage; upgrade it here"
             )
-        items = fields.get("items")
         try:
+            items = fields.get("items")
             if "files" in fields:
                 return cls(**_read_tree(fields["files"], fields["folders"]))
             return cls(parts=_read_parts(fields["parts"]), items=None if items is None else _read_parts(items))
-        except (ValueError, TypeError, LookupError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
             raise _refused(str(error)) from error
 
 
@@ -136,7 +137,13 @@ def _parts_text(parts: tuple[Part, ...]) -> list[list[str | int]]:
 
 
 def _read_parts(found: Any) -> tuple[Part, ...]:
-    return tuple(_read_part(*one) for one in found)
+    return tuple(_read_part(*one) for one in _a_list(found))
+
+
+def _a_list(found: Any) -> list[Any]:
+    if type(found) is not list:
+        raise ValueError("what holds several is no list")
+    return found
 
 
 def _read_part(sha256: Any, size: Any, crc32c: Any) -> Part:
@@ -150,9 +157,9 @@ def _read_part(sha256: Any, size: Any, crc32c: Any) -> Part:
 def _read_tree(found: Any, folders: Any) -> dict[str, Any]:
     files = tuple(
         TreeFile(path=one["path"], executable=one["executable"] is True, parts=_read_parts(one["parts"]))
-        for one in found
+        for one in _a_list(found)
     )
-    check_paths([file.path for file in files], list(folders))
+    check_paths([file.path for file in files], _a_list(folders))
     return {"files": files, "folders": tuple(folders)}
 
 
@@ -160,10 +167,19 @@ def check_paths(files: list[str], folders: list[str]) -> None:
     """Make sure that paths stay within their directory and do not get in each other's way.
 
     Raises:
-        ValueError: One is absolute, leads out, is no path, is there twice, or lies within a file.
+        ValueError: One is absolute, leads out, is no path, is there twice, lies within a file, is too long or too deep,
+            or there are too many.
     """
     every = [*files, *folders]
+    if len(every) > limits.FILES:
+        raise ValueError(f"a directory has at most {limits.FILES} files, not {len(every)}")
     for path in every:
+        if type(path) is str and (
+            path.count("/") >= limits.DEPTH or len(path.encode(errors="replace")) > limits.PATH_BYTES
+        ):
+            raise ValueError(
+                f"a path has at most {limits.DEPTH} names and {limits.PATH_BYTES} bytes, and {path!r:.80} has more"
+            )
         if type(path) is not str or not all(map(is_filename, path.split("/"))):
             raise ValueError(f"the path {path!r:.80} is not one within a directory")
     known = set(every)

@@ -69,6 +69,14 @@ def byte_count(value: object) -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
+def ratio(value: object) -> int:
+    """Return how many times as large something may be."""
+    found = int(value) if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", value) else value
+    if type(found) is not int or found < 1:
+        raise ValueError("a whole number of 1 or more")
+    return found
+
+
 def seconds(value: object) -> float:
     """Return a length of time, from a timedelta, a number of seconds, or a text with a unit."""
     if isinstance(value, timedelta):

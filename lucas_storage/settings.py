@@ -23,7 +23,7 @@ from actorc.storage.config import local_server
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.local_endpoint import LocalEndpoint
 
-from . import readers
+from . import limits, readers
 from .errors import SettingsError, UnknownStoreError
 from .signing import SigningKeys
 
@@ -115,6 +115,12 @@ class Settings:
         )
     )
     """Seconds after which a local copy is read again, and compared with its digest, though nothing touched it."""
+    max_expansion: Setting[int] = field(
+        metadata=_from(
+            _Input("max_expansion", "LUCAS_STORAGE_MAX_EXPANSION", readers.ratio), default=lambda: limits.EXPANSION
+        )
+    )
+    """How many times as large as its stored bytes a decoded table may be; the first GiB is free."""
     pickle: Setting[str] = field(
         metadata=_from(_Input("pickle", "LUCAS_STORAGE_PICKLE", readers.pickle_policy), default=lambda: "signed")
     )
@@ -251,8 +257,8 @@ def storage_context(**overrides: Any) -> Iterator[None]:
 
     Args:
         overrides: ``endpoint``, ``endpoints``, ``access_key``, ``secret_key``, ``store``, ``bucket``, ``prefix``,
-            ``inline_max``, ``cache_dir``, ``cache_max``, ``cache_scrub``, ``pickle``, ``signing_key``,
-            ``signing_key_file``, ``resume``, ``ttl``, ``grace``, ``progress``.
+            ``inline_max``, ``cache_dir``, ``cache_max``, ``cache_scrub``, ``max_expansion``, ``pickle``,
+            ``signing_key``, ``signing_key_file``, ``resume``, ``ttl``, ``grace``, ``progress``.
 
     Raises:
         TypeError: There is no such setting.

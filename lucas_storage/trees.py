@@ -11,7 +11,7 @@ from typing import Final
 
 from .bodies import check_steady, fingerprint
 from .errors import NoFormatError
-from .manifest import Manifest, Part, TreeFile
+from .manifest import Manifest, Part, TreeFile, check_paths
 from .parts import PartSender, stored
 from .refs import is_filename
 
@@ -56,6 +56,7 @@ class Directory:
             IntegrityError: A file was written to meanwhile.
         """
         found = sorted(_scan(self._root, ""), key=lambda one: one.path.encode())
+        _check_readable(found)
         sent = [(one, _sent(self._root / one.path, parts)) for one in found if not one.is_folder]
         return Manifest(
             files=tuple(
@@ -84,6 +85,14 @@ def _scan(root: Path, above: str) -> Iterator[_Found]:
                 continue
             inside = list(_scan(root, path))
             yield from inside or [_Found(path, executable=False, is_folder=True)]
+
+
+def _check_readable(found: list[_Found]) -> None:
+    """Refuse at once what every reader would refuse."""
+    try:
+        check_paths([one.path for one in found if not one.is_folder], [one.path for one in found if one.is_folder])
+    except ValueError as error:
+        raise NoFormatError(f"the directory cannot be stored; {error}") from error
 
 
 def _check(entry: os.DirEntry[str], path: str) -> None:

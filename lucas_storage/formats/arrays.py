@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import io
 from typing import TYPE_CHECKING, Any, Final
 
 from lucas_storage.errors import DecodeError
+from lucas_storage.limits import NPY_HEADER
 
 from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_mine, package, private, stored
 
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
 
-_LONGEST_HEADER: Final = 256 << 10
-"""Bytes; a structured dtype of some thousand fields."""
+_UNICODE: Final = (3, 0)
+"""Version of files whose header is UTF-8 and not Latin-1; numpy reads it by no public function."""
 
 
 class NpyFormat(Format):
@@ -51,7 +53,7 @@ class NpyFormat(Format):
         memory = private(source)
         try:
             return _restore(memory)
-        except (ValueError, TypeError, SyntaxError, EOFError) as error:
+        except Exception as error:  # of numpy, which has no list of what it raises for a damaged header
             raise DecodeError("an artifact of format npy@1 is not one array without Python objects") from error
 
 
@@ -64,7 +66,7 @@ def _is_spelled(dtype: Any) -> bool:
     npy = package("numpy.lib.format", "numpy")
     try:
         text = repr(dtype.descr).encode("latin-1")
-        return len(text) < _LONGEST_HEADER // 2 and bool(npy.descr_to_dtype(dtype.descr) == dtype)
+        return len(text) < NPY_HEADER // 2 and bool(npy.descr_to_dtype(dtype.descr) == dtype)
     except ValueError:
         return False
 
@@ -100,15 +102,27 @@ def _data(array: Any) -> bytes | memoryview:
 
 def _restore(memory: memoryview) -> Any:
     numpy, npy = package("numpy", "numpy"), package("numpy.lib.format", "numpy")
-    file = io.BytesIO(memory[: _LONGEST_HEADER + 1024])
+    file = io.BytesIO(memory[: NPY_HEADER + 1024])
     version = npy.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        return npy.read_array(io.BytesIO(memory), allow_pickle=False)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, in_columns, dtype = read(file, max_header_size=_LONGEST_HEADER)
-    if dtype.hasobject:
-        raise ValueError("the header names Python objects")
+    if version == _UNICODE:
+        shape, in_columns, dtype = _unicode_header(file)
+    else:
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, in_columns, dtype = read(file, max_header_size=NPY_HEADER)
+    if dtype.hasobject or any(length < 0 for length in shape):
+        raise ValueError("the header names Python objects, or less than nothing")
     array = numpy.ndarray(shape, dtype, memory, file.tell(), order="F" if in_columns else "C")
     if array.nbytes != len(memory) - file.tell():
         raise ValueError("the file is longer than its array")
     return array
+
+
+def _unicode_header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, Any]:
+    size = int.from_bytes(file.read(4), "little")
+    if size > NPY_HEADER:
+        raise ValueError("the header is too long")
+    fields = ast.literal_eval(file.read(size).decode())
+    shape = fields["shape"]
+    if type(shape) is not tuple or not all(type(length) is int for length in shape):
+        raise ValueError("the shape is no tuple of numbers")
+    return shape, fields["fortran_order"] is True, package("numpy.lib.format", "numpy").descr_to_dtype(fields["descr"])

@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, TypeAlias
 
+from lucas_storage import limits
 from lucas_storage.errors import DecodeError, MissingDependencyError, NoFormatError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ class Source(ABC):
 
     in_memory: ClassVar[bool] = False
     """Whether `read` costs nothing, so that a format gains nothing from mapping `path`."""
+
+    max_expansion: int = limits.EXPANSION
+    """How many times as large as the stored bytes a decoded value may be."""
 
     @abstractmethod
     def read(self) -> Buffer:

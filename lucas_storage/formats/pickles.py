@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from lucas_storage.errors import DecodeError, NoFormatError
+from lucas_storage.limits import PICKLE_HEADER
 from lucas_storage.signing import demand
 
 from .base import Encoded, Format, Source, package, private, stored, type_name
@@ -63,10 +64,15 @@ class _Header:
         """Return the header and where it ends; raises ValueError or TypeError if it is none."""
         if bytes(memory[:8]) != _MAGIC:
             raise ValueError("the magic is missing")
-        end = 16 + int.from_bytes(memory[8:16], "big")
+        length = int.from_bytes(memory[8:16], "big")
+        if length > PICKLE_HEADER:
+            raise ValueError("the header is too long")
+        end = 16 + length
         fields = json.loads(bytes(memory[16:end]))
         header = cls(**{name: fields[name] for name in cls.__slots__})
-        if type(header.size) is not int or any(type(size) is not int or size < 0 for size in header.buffers):
+        if type(header.buffers) is not list or any(
+            type(size) is not int or size < 0 for size in (header.size, *header.buffers)
+        ):
             raise ValueError("a size is no number")
         return header, end
 
@@ -135,7 +141,7 @@ def header_of(head: bytes) -> dict[str, str]:
     """
     try:
         header, _ = _Header.decode(memoryview(head))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DecodeError("an artifact of format pickle5@1 does not begin with the header of one") from error
     return {
         "type": str(header.type),
@@ -191,7 +197,7 @@ def _aligned(head: bytes, buffers: list[memoryview]) -> Iterator[bytes | memoryv
 def _take_apart(memory: memoryview) -> tuple[_Header, memoryview, list[memoryview]]:
     try:
         header, start = _Header.decode(memory)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise DecodeError("an artifact of format pickle5@1 does not begin with the header of one") from error
     end = start + header.size
     buffers: list[memoryview] = []

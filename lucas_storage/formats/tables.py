@@ -5,11 +5,13 @@ Which class went in is a word in the schema's metadata; it is taken out again on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from lucas_storage.errors import DecodeError, NoFormatError
+from lucas_storage.errors import DecodeError, NoFormatError, StorageError
+from lucas_storage.limits import allowed, check_expansion
 
+from . import expansion
 from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_mine, package, shared, stored, type_name
 
 if TYPE_CHECKING:
@@ -47,15 +49,27 @@ class _TableFormat(Format):
         # Outside of what is caught below: that the bytes cannot be had says nothing of what is in them.
         stored_bytes = arrow.py_buffer(shared(source))
         try:
-            table = self._read(arrow, stored_bytes)
-        except (arrow.ArrowException, OSError) as error:
+            table = self._read(arrow, stored_bytes, source.max_expansion)
+            for column in table.columns:
+                # Offsets that lead out of the file would be followed. Numbers have none, and stay unread till used.
+                column.validate(full=not arrow.types.is_primitive(column.type))
+        except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
             raise DecodeError(f"an artifact of format {self.id} is not a table that pyarrow reads here") from error
-        return _from_table(table, want)
+        check_expansion(expansion.of_rows(arrow, table), len(stored_bytes), source.max_expansion)
+        try:
+            return _from_table(table, want)
+        except StorageError:
+            raise
+        except Exception as error:  # what pandas and polars raise for what a stranger wrote, nobody has written down
+            raise DecodeError(
+                f"an artifact of format {self.id} is a table that does not become a {want or 'DataFrame'} here, "
+                f"{type(error).__name__}; annotate pa.Table"
+            ) from error
 
     def _write(self, arrow: Any, table: Any) -> list[bytes | memoryview]:
         raise NotImplementedError
 
-    def _read(self, arrow: Any, stored_bytes: Any) -> Any:
+    def _read(self, arrow: Any, stored_bytes: Any, ratio: int) -> Any:
         raise NotImplementedError
 
 
@@ -87,7 +101,8 @@ class ArrowFormat(_TableFormat):
             writer.write_table(table)
         return pieces.held
 
-    def _read(self, arrow: Any, stored_bytes: Any) -> Any:
+    def _read(self, arrow: Any, stored_bytes: Any, ratio: int) -> Any:
+        check_expansion(expansion.of_messages(arrow, stored_bytes), len(stored_bytes), ratio)
         with arrow.ipc.open_stream(stored_bytes) as reader:
             return reader.read_all()
 
@@ -108,9 +123,24 @@ class ParquetFormat(_TableFormat):
         package("pyarrow.parquet", "arrow").write_table(table, sink)
         return [flat(sink.getvalue())]
 
-    def _read(self, arrow: Any, stored_bytes: Any) -> Any:
+    def _read(self, arrow: Any, stored_bytes: Any, ratio: int) -> Any:
+        size = len(stored_bytes)
+        found = expansion.of_parquet(memoryview(stored_bytes).cast("B"))
+        check_expansion(found.decoded, size, ratio)
         with arrow.BufferReader(stored_bytes) as file, package("pyarrow.parquet", "arrow").ParquetFile(file) as parquet:
-            return parquet.read()
+            if found.repeated <= allowed(size, ratio):
+                return parquet.read()
+            rows = expansion.rows_at_a_time(allowed(size, ratio), found.longest)
+            return arrow.Table.from_batches(_counted(parquet.iter_batches(rows), size, ratio), parquet.schema_arrow)
+
+
+def _counted(batches: Iterable[Any], size: int, ratio: int) -> Iterator[Any]:
+    """Yield batches of rows for as long as all together are not too large."""
+    total = 0
+    for batch in batches:
+        total += batch.nbytes
+        check_expansion(total, size, ratio)
+        yield batch
 
 
 class _Pieces:

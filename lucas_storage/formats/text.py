@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from lucas_storage.errors import DecodeError, NoFormatError
+from lucas_storage.limits import JSON_DEPTH
 from lucas_storage.refs import TAG, ArtifactRef, is_tagged
 
 from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_mine, package, stored
@@ -26,8 +27,6 @@ from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_m
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
 
-_DEEPEST: Final = 100
-"""Levels of nesting; json recurses in C, and a reader's stack may be shorter than the writer's."""
 _LONGEST_INT: Final = 2000
 """Bits; Python refuses decimal text of very long ints, how long is a setting of the interpreter."""
 _OBJECTS: Final = ("ndarray", "table", "dataframe", "polars")
@@ -40,7 +39,7 @@ def is_json(value: object) -> bool:
     not nested deeper than 100 levels.
     """
     try:
-        return _is_plain(value, _DEEPEST)
+        return _is_plain(value, JSON_DEPTH)
     except RecursionError:
         return False
 
@@ -89,7 +88,7 @@ class JsonFormat(Format):
         if type(value) not in _WRITERS and not is_loaded(value, "numpy"):
             return False
         try:
-            _write(value, _DEEPEST)
+            _write(value, JSON_DEPTH)
         except (NoFormatError, RecursionError):
             return False
         return True
@@ -112,13 +111,13 @@ class JsonFormat(Format):
             text = str(data, "utf-8")
             hook = _read if '"$' in text else None
             return json.loads(text, object_hook=hook, parse_constant=_refuse_constant)
-        except (ValueError, TypeError, LookupError, RecursionError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError) as error:
             raise DecodeError("an artifact of format json@1 is not JSON as this version writes it") from error
 
 
 def _with_tags(value: Any) -> str:
     try:
-        return _dumps(_write(value, _DEEPEST))
+        return _dumps(_write(value, JSON_DEPTH))
     except RecursionError as error:
         raise _too_deep() from error
 

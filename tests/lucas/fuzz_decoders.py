@@ -1,0 +1,134 @@
+"""Decodes damaged artifacts in a process of bounded memory: ``fuzz_decoders.py FORMAT ROUNDS``.
+
+Ends with 0 if each was decoded, or refused by an error of the plugin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import random
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lucas_storage.errors import StorageError
+from lucas_storage.formats import format_by_id
+from lucas_storage.formats.base import MemorySource
+from lucas_storage.formats.pickles import header_of
+from lucas_storage.manifest import Manifest, Part, TreeFile
+
+MEMORY = 2 << 30
+"""Bytes of address space beyond what the imports take."""
+SECONDS = 120
+
+
+def table():
+    return pa.table(
+        {
+            "n": np.arange(50.0),
+            "s": [str(n) * 3 for n in range(50)],
+            "d": pa.array([f"k{n % 3}" for n in range(50)]).dictionary_encode(),
+            "l": [[n, n + 1] for n in range(50)],
+            "x": pa.nulls(50),
+        }
+    )
+
+
+def arrow_streams():
+    for compression in (None, "zstd", "lz4"):
+        sink = io.BytesIO()
+        options = pa.ipc.IpcWriteOptions(compression=compression)
+        with pa.ipc.new_stream(sink, table().schema, options=options) as writer:
+            writer.write_table(table())
+        yield sink.getvalue()
+    yield bytes(format_by_id("arrow@1").encode(pd.DataFrame({"a": [1.5, 2], "b": ["x", None]})))
+
+
+def parquet_files():
+    for compression in ("snappy", "zstd"):
+        sink = io.BytesIO()
+        pq.write_table(table(), sink, compression=compression)
+        yield sink.getvalue()
+
+
+def arrays():
+    for array in (np.arange(20.0), np.zeros((3, 4), "<i2", order="F"), np.zeros(3, [("a", "<f4"), ("b", "S3", (2,))])):
+        yield bytes(format_by_id("npy@1").encode(array))
+
+
+def manifests():
+    part = Part(digest="sha256:" + "0" * 64, size=10, crc32c="0" * 8)
+    yield Manifest(parts=(part, part), items=(part,)).encode()
+    yield Manifest(files=(TreeFile(path="a/b", executable=True, parts=(part,)),), folders=("c/d",)).encode()
+
+
+SEEDS = {
+    "npy@1": arrays,
+    "arrow@1": arrow_streams,
+    "parquet@1": parquet_files,
+    "json@1": lambda: [b'{"a":[1,{"$tuple":[1,"x"]},{"$numpy":["<f8","AAAAAAAA8D8="]},{"$dict":[[1,2]]}],"b":1e5}'],
+    "manifest": manifests,
+    "pickle5@1": lambda: [bytes(format_by_id("pickle5@1").encode({1, "a"}))],
+}
+NUMBERS = (b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\xff" * 7 + b"\x7f", b"\0" * 8)
+
+
+def damaged(data, rng):
+    """Return data with a few bytes changed, cut, doubled, or replaced by an extreme number; mostly near its ends."""
+    found = bytearray(data)
+    for _ in range(rng.randint(1, 4)):
+        span = min(len(found), 300)
+        at = rng.choice([rng.randrange(len(found)), rng.randrange(span), len(found) - 1 - rng.randrange(span)])
+        how = rng.randrange(4)
+        if how == 0:
+            found[at] ^= 1 << rng.randrange(8)
+        elif how == 1:
+            found[at] = rng.randrange(256)
+        elif how == 2:
+            number = rng.choice(NUMBERS)
+            found[at : at + len(number)] = number
+        elif rng.random() < 0.3:
+            del found[at : at + rng.randint(1, 8)]
+        if not found:
+            return b""
+    return bytes(found)
+
+
+def decode(form, data):
+    if form == "manifest":
+        Manifest.decode(data)
+    elif form == "pickle5@1":
+        header_of(data)
+    else:
+        for want in (None, "dataframe") if form in ("arrow@1", "parquet@1") else (None,):
+            value = format_by_id(form).decode(MemorySource(data), want)
+            if isinstance(value, pa.Table):
+                with contextlib.suppress(UnicodeDecodeError):  # of a text that only looking at it decodes
+                    value.slice(0, 100).to_pylist()
+
+
+def main():
+    form, rounds = sys.argv[1], int(sys.argv[2])
+    logging.disable()
+    seeds = list(SEEDS[form]())
+    for seed in seeds:
+        decode(form, seed)
+    present = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (present + MEMORY, present + MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    rng = random.Random(form)
+    for _ in range(rounds):
+        with contextlib.suppress(StorageError):
+            decode(form, damaged(rng.choice(seeds), rng))
+    print(f"{rounds} rounds")
+
+
+if __name__ == "__main__":
+    main()
