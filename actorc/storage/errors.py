@@ -171,6 +171,10 @@ class InvalidParameterError(
     """An argument breaks a rule; nothing was sent or changed."""
 
 
+class IdempotencyKeyReusedError(InvalidParameterError, reason="IDEMPOTENCY_KEY_REUSED", code="IdempotencyKeyReused"):
+    """The idempotency key is that of an earlier call that asked for something else; nothing was changed."""
+
+
 class InvalidRangeError(InvalidParameterError, reason="INVALID_RANGE", status="OUT_OF_RANGE", code="InvalidRange"):
     """The range begins behind the end of the object."""
 

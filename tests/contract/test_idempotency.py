@@ -8,7 +8,8 @@ import pytest
 
 from actorc.storage import AlreadyExistsError, UploadNotFoundError
 from actorc.storage._checksum import crc32c
-from actorc.storage.models import Chunk, Condition
+from actorc.storage.errors import IdempotencyKeyReusedError
+from actorc.storage.models import Chunk, Condition, ObjectAttributes
 from actorc.storage.server.engines import open_engine
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.store import ObjectStore
@@ -168,3 +169,110 @@ def test_a_completion_whose_answer_was_lost_gets_it_and_another_one_fails(store)
     for idempotency_key in ("", "another"):
         with pytest.raises(UploadNotFoundError):
             store.multipart.complete("bucket", "key", upload_id, parts, idempotency_key=idempotency_key)
+
+
+OTHER = ObjectAttributes(content_type="text/x-other")
+PUTS = {
+    "other bytes": {"data": b"atad"},
+    "another size": {"data": b"data and more"},
+    "other attributes": {"attributes": OTHER},
+    "another condition": {"condition": Condition(if_absent=True)},
+}
+
+
+def refused(call, bucket="bucket", key="key"):
+    with pytest.raises(IdempotencyKeyReusedError, match="asked for something else") as raised:
+        call()
+    assert (raised.value.bucket, raised.value.key or "") == (bucket, key)
+    assert not raised.value.retryable
+
+
+@pytest.mark.needs("answers")
+@pytest.mark.parametrize("other", PUTS)
+def test_an_idempotency_key_that_comes_with_another_put_is_an_error(store, other):
+    first = put(store, "key", idempotency_key="call")
+
+    refused(lambda: put(store, "key", idempotency_key="call", **PUTS[other]))
+
+    assert store.head("bucket", "key") == first
+    assert get(store, "key") == b"data"
+
+
+@pytest.mark.needs("if-absent")
+def test_an_idempotency_key_that_comes_with_other_bytes_is_an_error_wherever_it_is_known(store):
+    put(store, "key", condition=ABSENT, idempotency_key="call")
+
+    refused(lambda: put(store, "key", b"atad", condition=ABSENT, idempotency_key="call"))
+    refused(lambda: put(store, "key", attributes=OTHER, condition=ABSENT, idempotency_key="call"))
+
+    assert get(store, "key") == b"data"
+
+
+@pytest.mark.needs("answers")
+def test_an_idempotency_key_that_comes_with_another_write_of_a_large_object_is_an_error(store):
+    write(store.begin_write("bucket", "key", idempotency_key="call"), LARGE)
+
+    refused(lambda: write(store.begin_write("bucket", "key", idempotency_key="call"), LARGE + b"x"))
+
+    assert get(store, "key") == LARGE
+
+
+@pytest.mark.needs("answers")
+def test_an_idempotency_key_that_comes_with_another_copy_is_an_error(store):
+    generation = put(store, "source").generation
+    put(store, "other")
+    source = CopySource(bucket="bucket", key="source")
+    store.copy(source, "bucket", "key", idempotency_key="call")
+
+    for another, options in (
+        (CopySource(bucket="bucket", key="other"), {}),
+        (CopySource(bucket="bucket", key="source", generation=generation), {}),
+        (source, {"attributes": OTHER}),
+        (source, {"condition": ABSENT}),
+        (source, {"ttl": 60}),
+    ):
+        refused(lambda: store.copy(another, "bucket", "key", idempotency_key="call", **options))  # noqa: B023
+
+
+@pytest.mark.needs("answers")
+def test_an_idempotency_key_that_comes_with_another_multipart_call_is_an_error(store):
+    upload_id = store.multipart.create("bucket", "key", idempotency_key="call")
+    refused(lambda: store.multipart.create("bucket", "key", attributes=OTHER, idempotency_key="call"))
+
+    def part(data):
+        return write(store.multipart.begin_part("bucket", "key", upload_id, 1, idempotency_key="call"), data)
+
+    etag = part(LARGE).etag
+    refused(lambda: part(b"other"))
+
+    def complete(*parts, **options):
+        return store.multipart.complete("bucket", "key", upload_id, parts, idempotency_key="call", **options)
+
+    complete(PartChoice(1, etag))
+    refused(lambda: complete(PartChoice(2, etag)))
+    refused(lambda: complete(PartChoice(1, etag), condition=ABSENT))
+    assert get(store, "key") == LARGE
+
+
+@pytest.mark.needs("answers")
+def test_an_idempotency_key_that_comes_with_another_delete_or_bucket_is_an_error(store):
+    info = put(store, "key")
+    store.delete("bucket", "key", condition=Condition(if_match=info.etag), idempotency_key="call")
+    put(store, "key")
+
+    refused(lambda: store.delete("bucket", "key", idempotency_key="call"))
+
+    assert get(store, "key") == b"data"
+    store.create_bucket("other", idempotency_key="call")
+    refused(lambda: store.create_bucket("other", exist_ok=True, idempotency_key="call"), "other", "")
+
+
+def test_a_completion_of_other_parts_with_the_same_idempotency_key_is_an_error(store):
+    upload_id = store.multipart.create("bucket", "key")
+    parts = [
+        PartChoice(number, write(store.multipart.begin_part("bucket", "key", upload_id, number), LARGE).etag)
+        for number in (1, 2)
+    ]
+    store.multipart.complete("bucket", "key", upload_id, parts, idempotency_key="call")
+
+    refused(lambda: store.multipart.complete("bucket", "key", upload_id, parts[:1], idempotency_key="call"))

@@ -170,7 +170,8 @@ class Engine(ABC):
     * any method may be called from any thread, and a `Writer` or `ObjectReader` from one thread at a time;
     * generations grow strictly over all objects, also across a restart;
     * an object whose `ttl` has passed is gone for every method, whenever its bytes are removed;
-    * a mutating call repeated with its `idempotency_key` within a day changes nothing and gets the first answer;
+    * a mutating call repeated with its `idempotency_key` within a day changes nothing and gets the first answer; one
+      that asks for something else with the key of an earlier one raises `IdempotencyKeyReusedError`;
     * multipart uploads that receive no part for long enough are removed in time.
 
     Some of it an engine may lack: what is in `CAPABILITIES` and not in its own. A caller who asks for that gets

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 
 from actorc.storage.errors import (
     AlreadyExistsError,
     BucketNotEmptyError,
     BucketNotFoundError,
+    IdempotencyKeyReusedError,
     InvalidParameterError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -98,6 +102,36 @@ def choose(parts: Sequence[PartChoice], present: Mapping[int, PartInfo]) -> list
     return chosen
 
 
+def fingerprint(*asked: object) -> bytes:
+    """Return what tells one request from another with the same idempotency key: a digest of all that it asks for.
+
+    Args:
+        asked: Numbers, text, None, and dataclasses, mappings and sequences of them.
+    """
+    return hashlib.sha256(_CANONICAL.encode(asked).encode()).digest()[:16]
+
+
+def check_request(earlier: bytes | None, request: bytes, bucket: str | None = None, key: str | None = None) -> None:
+    """Return if a call that was made before with the same idempotency key asked for the same.
+
+    Args:
+        earlier: Its `fingerprint`; None: not known.
+        request: That of the present call.
+        bucket: What the call is about, if known.
+        key: What the call is about, if known.
+
+    Raises:
+        IdempotencyKeyReusedError: It did not.
+    """
+    if earlier is not None and earlier != request:
+        raise IdempotencyKeyReusedError(
+            "the idempotency key was used before, for a call that asked for something else; use a new key for each "
+            "call and the same one only to repeat it",
+            bucket,
+            key,
+        )
+
+
 def bucket_missing(bucket: str) -> BucketNotFoundError:
     """Return the error for a bucket that is not there."""
     return BucketNotFoundError(
@@ -134,3 +168,14 @@ def upload_missing(bucket: str, key: str) -> UploadNotFoundError:
         bucket,
         key,
     )
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{value!r} is not part of a request")
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, default=_plain)

@@ -8,7 +8,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from actorc.storage.errors import IntegrityError, ReadOnlyError, ResourceExhaustedError, StorageError
+from actorc.storage.errors import (
+    IdempotencyKeyReusedError,
+    IntegrityError,
+    ReadOnlyError,
+    ResourceExhaustedError,
+    StorageError,
+)
 from actorc.storage.server.engines.shortage import is_out_of_descriptors, out_of_descriptors
 
 _log = logging.getLogger(__name__)
@@ -67,10 +73,10 @@ def is_damage(error: Exception) -> bool:
 
 @contextmanager
 def named(bucket: str, key: str) -> Iterator[None]:
-    """Let damage that is found meanwhile be that of an object."""
+    """Let what is wrong with a row be told of the object it is about."""
     try:
         yield
-    except IntegrityError as error:
+    except (IntegrityError, IdempotencyKeyReusedError) as error:
         if not error.bucket:
             error.bucket, error.key = bucket, key
         raise

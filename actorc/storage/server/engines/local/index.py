@@ -163,7 +163,8 @@ class Index:
             connection.execute("INSERT INTO bucket (name, created_us) VALUES (?, ?)", (bucket, now))
             return now
 
-        created_us, _ = self._ledger.once(call_id("create_bucket", bucket, idempotency_key), change)
+        with named(bucket, ""):
+            created_us, _ = self._ledger.once(call_id("create_bucket", bucket, idempotency_key), (exist_ok,), change)
         return bucket_info((bucket, created_us))
 
     def delete_bucket(self, bucket: str, *, idempotency_key: str) -> None:
@@ -177,7 +178,7 @@ class Index:
             connection.execute("DELETE FROM bucket WHERE id = ?", (found,))
             return True
 
-        self._ledger.once(call_id("delete_bucket", bucket, idempotency_key), change)
+        self._ledger.once(call_id("delete_bucket", bucket, idempotency_key), (), change)
 
     def head_bucket(self, bucket: str) -> BucketInfo:
         with self.reading() as connection:
@@ -211,8 +212,9 @@ class Index:
                 connection, place, content_id, attributes, size=segment.size, crc32c=crc32c, order=segment.order
             )
 
+        asked = segment.size, crc32c, attributes, condition
         with named(bucket, key):
-            fields, is_new = self._ledger.once(call_id("commit", bucket, key, idempotency_key), change, tuple)
+            fields, is_new = self._ledger.once(call_id("commit", bucket, key, idempotency_key), asked, change, tuple)
         return object_info(bucket, key, fields), is_new
 
     def copy(
@@ -235,23 +237,25 @@ class Index:
             kept = ObjectAttributes(content_type=described.content_type, metadata=described.metadata, ttl=ttl)
             return self._objects.publish(connection, place, content_id, kept, size=info.size, crc32c=info.crc32c)
 
-        call = call_id("copy", source.bucket, source.key, bucket, key, idempotency_key)
+        call = call_id("copy", bucket, key, idempotency_key)
+        asked = source, attributes, condition, ttl
+        formerly = call_id("copy", source.bucket, source.key, bucket, key, idempotency_key)
         with named(bucket, key):
-            return object_info(bucket, key, self._ledger.once(call, change, tuple)[0])
+            return object_info(bucket, key, self._ledger.once(call, asked, change, tuple, formerly=formerly)[0])
 
     def delete(self, bucket: str, key: str, condition: Condition, *, idempotency_key: str) -> bool:
         def change(connection: sqlite3.Connection) -> bool:
             return self._delete(connection, bucket, key, condition)
 
         with named(bucket, key):
-            return self._ledger.once(call_id("delete", bucket, key, idempotency_key), change)[0]
+            return self._ledger.once(call_id("delete", bucket, key, idempotency_key), (condition,), change)[0]
 
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str) -> list[DeleteResult]:
         def change(connection: sqlite3.Connection) -> list[bool]:
             bucket_id(connection, bucket)
             return [self._delete(connection, bucket, key) for key in keys]
 
-        deleted, _ = self._ledger.once(call_id("delete_many", bucket, *keys, idempotency_key), change)
+        deleted, _ = self._ledger.once(call_id("delete_many", bucket, *keys, idempotency_key), (), change)
         return [DeleteResult(key=key, deleted=existed) for key, existed in zip(keys, deleted, strict=True)]
 
     def head(self, bucket: str, key: str) -> ObjectInfo:

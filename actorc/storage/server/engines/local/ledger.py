@@ -9,7 +9,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, TypeVar, cast
 
-from actorc.storage.server.engines.verdicts import REMEMBERED_SECONDS, Clock, microseconds
+from actorc.storage.server.engines.verdicts import REMEMBERED_SECONDS, Clock, check_request, fingerprint, microseconds
 
 from . import schema
 from .commits import Change, Commits
@@ -74,22 +74,37 @@ class Ledger:
         """Return what `change` returned, once it is on the medium."""
         return self.commits.run(change)
 
-    def once(self, call: bytes, change: Change[T], read: Callable[[Any], T] | None = None) -> tuple[T, bool]:
+    def once(
+        self,
+        call: bytes,
+        asked: tuple[object, ...],
+        change: Change[T],
+        read: Callable[[Any], T] | None = None,
+        *,
+        formerly: bytes = b"",
+    ) -> tuple[T, bool]:
         """Return what `change` returned and True, or what it returned earlier for the same call and False.
 
         Args:
             call: As `rows.call_id` makes it; empty: the change is made and not remembered.
+            asked: What else the call asks for, as `fingerprint` takes it.
             change: Returns something of which JSON can be made.
             read: Makes of that JSON what `change` returned; None: it is that already.
+            formerly: What earlier versions remembered the call under, if that is something else.
+
+        Raises:
+            IdempotencyKeyReusedError: The earlier call asked for something else.
         """
+        request = fingerprint(*asked) if call else b""
 
         def attempt(connection: sqlite3.Connection) -> tuple[T, bool]:
-            earlier = self._recall(connection, call)
+            earlier = self._recall(connection, call) or self._recall(connection, formerly)
             if earlier is not None:
-                answer = json.loads(earlier)
+                check_request(earlier[0], request)
+                answer = json.loads(earlier[1])
                 return (read(answer) if read else cast("T", answer)), False
             result = change(connection)
-            self._remember(connection, call, result)
+            self._remember(connection, call, request, result)
             return result, True
 
         return self.run(attempt)
@@ -113,21 +128,24 @@ class Ledger:
             "UPDATE meta SET value = :last WHERE name = 'generation' AND value < :last", {"last": self._generation}
         )
 
-    def _recall(self, connection: sqlite3.Connection, call: bytes) -> str | None:
+    def _recall(self, connection: sqlite3.Connection, call: bytes) -> tuple[bytes | None, str] | None:
         if not call:
             return None
         row = connection.execute(
-            f"SELECT result, {intact('outcome')} FROM outcome WHERE call = ? AND at_us > ?", (call, self._oldest())
+            f"SELECT {intact('outcome')}, request, result FROM outcome WHERE call = ? AND at_us > ?",
+            (call, self._oldest()),
         ).fetchone()
-        if row and not row[1]:
+        if row is None:
+            return None
+        if not row[0]:
             raise damaged_row("outcome")
-        return row[0] if row else None
+        return row[1], row[2]
 
-    def _remember(self, connection: sqlite3.Connection, call: bytes, result: object) -> None:
+    def _remember(self, connection: sqlite3.Connection, call: bytes, request: bytes, result: object) -> None:
         if call:
             connection.execute(
-                "INSERT OR REPLACE INTO outcome (call, at_us, result) VALUES (?, ?, ?)",
-                (call, self.now(), pack_json(result)),
+                "INSERT OR REPLACE INTO outcome (call, request, at_us, result) VALUES (?, ?, ?, ?)",
+                (call, request, self.now(), pack_json(result)),
             )
 
     def _oldest(self) -> int:

@@ -19,6 +19,7 @@ from actorc.storage.server.engines.listing import successor
 from actorc.storage.server.engines.verdicts import choose, upload_id_of, upload_missing, utc
 
 from . import contents
+from .faults import named
 from .ledger import Ledger
 from .objects import Objects, bucket_id
 from .row_checksums import damaged_row, intact
@@ -84,7 +85,9 @@ class Uploads:
             )
             return upload_id
 
-        return self._ledger.once(call_id("create_upload", bucket, key, idempotency_key), change)[0]
+        call = call_id("create_upload", bucket, key, idempotency_key)
+        with named(bucket, key):
+            return self._ledger.once(call, (attributes, condition), change)[0]
 
     def check(self, bucket: str, key: str, upload_id: str) -> None:
         """Return if there is such an upload.
@@ -113,7 +116,8 @@ class Uploads:
             return fields
 
         call = call_id("part", bucket, key, upload_id, str(number), idempotency_key)
-        answer: tuple[tuple[int, ...], bool] = self._ledger.once(call, change, tuple)
+        with named(bucket, key):
+            answer: tuple[tuple[int, ...], bool] = self._ledger.once(call, (segment.size, crc32c), change, tuple)
         return part_info(answer[0]), answer[1]
 
     def complete(
@@ -154,7 +158,8 @@ class Uploads:
             )
 
         call = call_id("complete_upload", bucket, key, upload_id, idempotency_key)
-        fields, is_new = self._ledger.once(call, change, tuple)
+        with named(bucket, key):
+            fields, is_new = self._ledger.once(call, (list(parts), condition), change, tuple)
         return object_info(bucket, key, fields), is_new
 
     def manifest(self, bucket: str, key: str, upload_id: str, parts: Sequence[PartChoice]) -> Trailer:

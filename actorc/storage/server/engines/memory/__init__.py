@@ -42,9 +42,11 @@ from actorc.storage.server.engines.verdicts import (
     bucket_missing,
     bucket_not_empty,
     bucket_taken,
+    check_request,
     choose,
     etag_of,
     expiry,
+    fingerprint,
     judge,
     microseconds,
     object_missing,
@@ -77,7 +79,7 @@ class MemoryEngine(Engine):
         self._lock = Lock()
         self._buckets: dict[str, Bucket] = {}
         self._generation = 0
-        self._answers: dict[tuple[str, ...], tuple[float, Any]] = {}  # oldest first
+        self._answers: dict[tuple[str, ...], tuple[float, bytes, Any]] = {}  # oldest first
 
     def create_bucket(self, bucket: str, *, exist_ok: bool = False, idempotency_key: str = "") -> BucketInfo:
         def change() -> BucketInfo:
@@ -86,7 +88,7 @@ class MemoryEngine(Engine):
             made = Bucket(BucketInfo(name=bucket, created_at=utc(self._now())))
             return self._buckets.setdefault(bucket, made).info
 
-        return self._once(("create_bucket", bucket, idempotency_key), change)
+        return self._once(("create_bucket", bucket, idempotency_key), (exist_ok,), change)
 
     def delete_bucket(self, bucket: str, *, idempotency_key: str = "") -> None:
         def change() -> None:
@@ -94,7 +96,7 @@ class MemoryEngine(Engine):
                 raise bucket_not_empty(bucket)
             del self._buckets[bucket]
 
-        self._once(("delete_bucket", bucket, idempotency_key), change)
+        self._once(("delete_bucket", bucket, idempotency_key), (), change)
 
     def head_bucket(self, bucket: str) -> BucketInfo:
         with self._lock:
@@ -129,14 +131,14 @@ class MemoryEngine(Engine):
             _judge(condition, held, key)
             return held.remove(key.encode())
 
-        return self._once(("delete", bucket, key, idempotency_key), change)
+        return self._once(("delete", bucket, key, idempotency_key), (condition,), change)
 
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
         def change() -> list[DeleteResult]:
             held = self._bucket(bucket)
             return [DeleteResult(key=key, deleted=held.remove(key.encode())) for key in keys]
 
-        return self._once(("delete_many", bucket, *keys, idempotency_key), change)
+        return self._once(("delete_many", bucket, *keys, idempotency_key), (), change)
 
     def copy(
         self,
@@ -158,8 +160,8 @@ class MemoryEngine(Engine):
             kept = ObjectAttributes(content_type=described.content_type, metadata=described.metadata, ttl=ttl)
             return self._publish(held, key, found.segments, found.info.crc32c, kept)
 
-        call = ("copy", source.bucket, source.key, bucket, key, idempotency_key)
-        return self._once(call, change)
+        asked = source, attributes, condition, ttl
+        return self._once(("copy", bucket, key, idempotency_key), asked, change)
 
     def create_upload(
         self,
@@ -178,7 +180,7 @@ class MemoryEngine(Engine):
             held.uploads[upload_id] = Upload(info, attributes, condition, touched=now)
             return upload_id
 
-        return self._once(("create_upload", bucket, key, idempotency_key), change)
+        return self._once(("create_upload", bucket, key, idempotency_key), (attributes, condition), change)
 
     def part_writer(
         self,
@@ -213,7 +215,8 @@ class MemoryEngine(Engine):
             segments = tuple(upload.parts[part.number][1] for part in chosen)
             return self._publish(held, key, segments, crc, upload.attributes)
 
-        return self._once(("complete_upload", bucket, key, upload_id, idempotency_key), change)
+        call = ("complete_upload", bucket, key, upload_id, idempotency_key)
+        return self._once(call, (list(parts), condition), change)
 
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
         with self._lock:
@@ -259,7 +262,8 @@ class MemoryEngine(Engine):
             _judge(condition, held, key)
             return self._publish(held, key, (segment,), crc, attributes)
 
-        return self._once(("commit", bucket, key, idempotency_key), change)
+        asked = segment.size, crc, attributes, condition
+        return self._once(("commit", bucket, key, idempotency_key), asked, change)
 
     def _put_part(
         self, bucket: str, key: str, upload_id: str, number: int, segment: Segment, crc: int, idempotency_key: str
@@ -271,7 +275,8 @@ class MemoryEngine(Engine):
             held.add_part(upload, info, segment)
             return info
 
-        return self._once(("part", bucket, key, upload_id, str(number), idempotency_key), change)
+        call = ("part", bucket, key, upload_id, str(number), idempotency_key)
+        return self._once(call, (segment.size, crc), change)
 
     def _publish(
         self, held: Bucket, key: str, segments: tuple[Segment, ...], crc: int, attributes: ObjectAttributes
@@ -321,17 +326,24 @@ class MemoryEngine(Engine):
     def _now(self) -> int:
         return microseconds(self._clock)
 
-    def _once(self, call: tuple[str, ...], change: Callable[[], T]) -> T:
-        """Return what `change` returns, or what an earlier call with the same idempotency key, its last part, did."""
+    def _once(self, call: tuple[str, ...], asked: tuple[object, ...], change: Callable[[], T]) -> T:
+        """Return what `change` returns, or what an earlier call with the same idempotency key, its last part, did.
+
+        Raises:
+            IdempotencyKeyReusedError: The earlier one asked for something else.
+        """
+        request = fingerprint(*asked) if call[-1] else b""
         with self._lock:
             now = self._clock()
             while self._answers and next(iter(self._answers.values()))[0] < now - REMEMBERED_SECONDS:
                 del self._answers[next(iter(self._answers))]
             if call in self._answers:
-                return cast("T", self._answers[call][1])
+                _, earlier, given = self._answers[call]
+                check_request(earlier, request, *call[1:-1][:2])
+                return cast("T", given)
             answer = change()
             if call[-1]:
-                self._answers[call] = now, answer
+                self._answers[call] = now, request, answer
             return answer
 
 

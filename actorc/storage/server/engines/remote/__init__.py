@@ -194,6 +194,8 @@ class RemoteEngine(Engine):
             kept = ObjectAttributes(content_type=described.content_type, metadata=described.metadata, ttl=ttl)
             operation = f"copy {source.bucket}/{source.key}"
             target = self._commits.target(operation, bucket, key, kept, condition, idempotency_key)
+            # what is asked for is a source, whatever is there by the time that the call is repeated
+            target = target._replace(asked=(source, attributes, condition, ttl), names_bytes=True)
             if self._commits.is_streamed(target, reader.info.size):
                 body = (bytes(chunk.data) for chunk in reader.chunks())
                 return self._commits.stream(target, body, reader.info.size, reader.info.crc32c)

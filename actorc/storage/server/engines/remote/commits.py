@@ -10,7 +10,14 @@ from typing import Final, NamedTuple
 from actorc.storage.errors import ResourceExhaustedError, StorageError, UnsupportedError
 from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo
 from actorc.storage.rules import MiB
-from actorc.storage.server.engines.verdicts import Clock, judge, microseconds, object_missing
+from actorc.storage.server.engines.verdicts import (
+    Clock,
+    check_request,
+    fingerprint,
+    judge,
+    microseconds,
+    object_missing,
+)
 
 from .ahead import ahead
 from .backend import MAX_SINGLE, Backend
@@ -47,6 +54,16 @@ class Target(NamedTuple):
     condition: Condition
     call: str
     """Tells which call makes it, so that a repetition is known; empty: none can be."""
+    asked: tuple[object, ...]
+    """What the call asks for beside bytes, by which it is told from another one with its idempotency key."""
+    names_bytes: bool = False
+    """Whether that says which bytes, too, so that their checksum is no part of what is asked for."""
+
+    def request(self, crc32c: int) -> bytes | None:
+        """Return the `fingerprint` of the call that makes it of bytes with this checksum; None: none can repeat it."""
+        if not self.call:
+            return None
+        return fingerprint(*self.asked) if self.names_bytes else fingerprint(crc32c, *self.asked)
 
 
 class Commits:
@@ -105,7 +122,7 @@ class Commits:
         if attributes.ttl is not None:
             raise UnsupportedError("this server's storage engine removes nothing by itself; leave ttl out")
         self._judgement.check(condition)
-        return Target(bucket, key, attributes, condition, call_id(operation, idempotency_key))
+        return Target(bucket, key, attributes, condition, call_id(operation, idempotency_key), (attributes, condition))
 
     def publish(self, target: Target, spool: Spool) -> ObjectInfo:
         """Make an object of staged bytes; all or nothing.
@@ -166,11 +183,16 @@ class Commits:
             raise object_missing(bucket, key)
         return present.record.info(bucket, key, present.size)
 
-    def made_by(self, bucket: str, key: str, call: str) -> ObjectInfo | None:
-        """Return the present object if this call made it."""
+    def made_by(self, bucket: str, key: str, call: str, request: bytes) -> ObjectInfo | None:
+        """Return the present object if this call made it.
+
+        Raises:
+            IdempotencyKeyReusedError: It did, and had asked for something else than `request`.
+        """
         present = self.find(bucket, key) if call else None
         if present is None or present.record is None or present.record.call != call:
             return None
+        check_request(present.record.request, request, bucket, key)
         return present.record.info(bucket, key, present.size)
 
     def _record(self, target: Target, crc32c: int) -> Record:
@@ -181,6 +203,7 @@ class Commits:
             content_type=target.attributes.content_type,
             metadata=dict(target.attributes.metadata),
             call=target.call or secrets.token_hex(16),
+            request=target.request(crc32c),
         )
 
     def _demanding(self, target: Target, body: memoryview, record: Record) -> ObjectInfo:
@@ -195,6 +218,7 @@ class Commits:
             if attempt or not target.condition.if_absent:
                 present = self.find(target.bucket, target.key)
             if present and present.record and present.record.call == record.call:
+                check_request(present.record.request, record.request or b"", target.bucket, target.key)
                 return present.record.info(target.bucket, target.key, present.size)
             judge(target.condition, present_etag(present), target.bucket, target.key)
             if failure is not None:

@@ -10,7 +10,14 @@ from typing import Final
 from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import BucketInfo
 from actorc.storage.rules import DEFAULT_CONTENT_TYPE
-from actorc.storage.server.engines.verdicts import bucket_missing, bucket_not_empty, bucket_taken, utc
+from actorc.storage.server.engines.verdicts import (
+    bucket_missing,
+    bucket_not_empty,
+    bucket_taken,
+    check_request,
+    fingerprint,
+    utc,
+)
 
 from .backend import Backend
 from .commits import Commits
@@ -50,6 +57,7 @@ class Markers:
             crc32c=0,
             content_type=DEFAULT_CONTENT_TYPE,
             call=call,
+            request=fingerprint(exist_ok) if call else None,
         )
         present = self._load(bucket)
         if present is None:
@@ -59,6 +67,8 @@ class Markers:
                 present = self._load(bucket)
         if present and not exist_ok and (not call or present.call != call):
             raise bucket_taken(bucket)
+        if present and made.request is not None and present.call == call:
+            check_request(present.request, made.request, bucket)
         self._seen[bucket] = time.monotonic()
         return _info(bucket, present or made)
 

@@ -18,6 +18,7 @@ _GENERATION: Final = "acsgeneration"
 _WRITTEN: Final = "acswritten"
 _CRC32C: Final = "acscrc32c"
 _CALL: Final = "acscall"
+_REQUEST: Final = "acsrequest"
 _METADATA: Final = "acsmetadata"
 _CONTENT_TYPE: Final = "Content-Type"
 
@@ -38,6 +39,8 @@ class Record:
     metadata: Mapping[str, str] = field(default_factory=dict)
     call: str = ""
     """Tells which call made the object; see `call_id`."""
+    request: bytes | None = None
+    """The `fingerprint` of what that call asked for; None: made by a version that did not note it."""
 
     def attributes(self) -> dict[str, str]:
         """Return it as the store takes it."""
@@ -48,6 +51,8 @@ class Record:
             _CRC32C: f"{self.crc32c:08x}",
             _CALL: self.call,
         }
+        if self.request is not None:
+            kept[_REQUEST] = self.request.hex()
         return {**kept, _METADATA: _encoded(self.metadata)} if self.metadata else kept
 
     @classmethod
@@ -61,6 +66,7 @@ class Record:
                 content_type=attributes[_CONTENT_TYPE],
                 metadata=json.loads(attributes.get(_METADATA, "{}")),
                 call=attributes.get(_CALL, ""),
+                request=bytes.fromhex(attributes[_REQUEST]) if _REQUEST in attributes else None,
             )
         except (KeyError, ValueError):
             return None

@@ -17,7 +17,15 @@ from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, 
 from actorc.storage.rules import MAX_CHUNK_SIZE
 from actorc.storage.server.engines.base import PartChoice
 from actorc.storage.server.engines.blocks import joined_checksum
-from actorc.storage.server.engines.verdicts import choose, etag_of, judge, upload_id_of, upload_missing, utc
+from actorc.storage.server.engines.verdicts import (
+    choose,
+    etag_of,
+    fingerprint,
+    judge,
+    upload_id_of,
+    upload_missing,
+    utc,
+)
 
 from .backend import Backend
 from .commits import Commits, Target, present_etag
@@ -148,15 +156,16 @@ class Uploads:
         """
         bucket, key = target.bucket, target.key
         call = call_id(f"complete {upload_id}", idempotency_key)
+        asked = list(choices), target.condition
         begun = self._load(bucket, upload_id)
         if begun is None or begun.key != key:
-            if made := self._commits.made_by(bucket, key, call):
+            if made := self._commits.made_by(bucket, key, call, fingerprint(*asked)):
                 return made
             raise upload_missing(bucket, key)
         present = self.parts(bucket, upload_id)
         choose(choices, {number: part.info for number, part in present.items()})
-        condition = self._joined(target, begun, call)
-        wanted = target._replace(attributes=begun.attributes, condition=condition, call=call)
+        target = target._replace(call=call, asked=asked, names_bytes=True)
+        wanted = target._replace(attributes=begun.attributes, condition=self._joined(target, begun))
         made = self._make(wanted, [present[choice.number] for choice in choices])
         self.drop(bucket, upload_id)
         return made
@@ -225,7 +234,7 @@ class Uploads:
             if sent != part.info.crc32c:
                 raise IntegrityError(f"the store sent part {part.info.number} damaged; upload it again")
 
-    def _joined(self, target: Target, begun: Begun, call: str) -> Condition:
+    def _joined(self, target: Target, begun: Begun) -> Condition:
         """Return one condition for two; what one request to the store can judge is the narrower one.
 
         Raises:
@@ -234,7 +243,7 @@ class Uploads:
         """
         if ANY in {target.condition, begun.condition}:
             return begun.condition if target.condition == ANY else target.condition
-        if self._commits.made_by(target.bucket, target.key, call) is None:
+        if self._commits.made_by(target.bucket, target.key, target.call, fingerprint(*target.asked)) is None:
             for condition in (begun.condition, target.condition):
                 self._judge(target.bucket, target.key, condition)
         return target.condition
