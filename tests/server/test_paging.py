@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
@@ -60,7 +60,6 @@ def pages_of(list_page):
             return
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     keys=st.sets(NAMES, max_size=10),
     allowed=st.lists(PREFIXES, min_size=1, max_size=4),
@@ -94,7 +93,7 @@ def test_a_listing_tells_of_the_keys_that_may_be_listed_each_once_and_of_no_othe
     assert [said for _, said in pages[:-1]] == [names[-1] for names, _ in pages[:-1]]
 
 
-@settings(deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10)
 @given(
     keys=st.lists(NAMES, max_size=8),
     allowed=st.lists(PREFIXES, min_size=1, max_size=3),
