@@ -215,6 +215,27 @@ def test_deleting_goes_through_when_something_else_has_filled_the_disk(small_dis
         assert client.get_object("bucket", "new") == b"data"
 
 
+def test_uploads_that_only_say_how_large_they_are_take_no_room(small_disk, connect, frames):
+    with local_server(LocalEngine(small_disk / "data")) as server, server.client(retry=ONCE) as client:
+        raw, over = connect(server.endpoint), threading.Event()
+        client.create_bucket("bucket")
+        before = os.statvfs(small_disk).f_bfree
+
+        def opening(number):
+            yield frames.opening(key=f"{number}", declared_size=10 * MiB)
+            over.wait(20)
+
+        calls = [raw("WriteObject", opening(number)) for number in range(20)]
+        accepted = [next(call).HasField("accepted") for call in calls]
+        taken = (before - os.statvfs(small_disk).f_bfree) * os.statvfs(small_disk).f_frsize
+        stored = client.put_object("bucket", "honest", bytes(10 * MiB))["size"]
+        over.set()
+
+    assert accepted == [True] * 20
+    assert taken < MiB
+    assert stored == 10 * MiB
+
+
 class FullDisk(Disk):
     """The real disk, until it is full: then nothing is committed while the reserve is held."""
 

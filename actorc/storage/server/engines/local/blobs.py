@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from actorc.storage._checksum import crc32c
+from actorc.storage.rules import MiB
 from actorc.storage.server.engines.blocks import block_length
 
 from .faults import Health, may_pass
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
 _NAME = re.compile(r"[0-9a-f]{32}")
+_AHEAD = 16 * MiB  # so much of an upload lies in one piece on the disk
 _FRESH = 60.0  # seconds in which a new staging file may not be locked yet by the one that made it
 
 
@@ -48,21 +50,16 @@ class Blobs:
         self._durable: set[Path] = set()  # directories whose own names are known to be on the medium
 
     def stage(self, declared_size: int | None = None) -> StagedBlob:
-        """Begin a file, with room for `declared_size` bytes reserved if that is known.
+        """Begin a file for which there is room now, if `declared_size` bytes are known to come.
+
+        They are reserved only as they come: what is merely said would else keep everybody out, and cost nothing.
 
         Raises:
             OSError: There is no room.
         """
         self.check_room(declared_size or 0)
         name = secrets.token_hex(16)
-        staged = StagedBlob(self, name, self._staging / name, self._fsops)
-        if declared_size is not None:
-            try:
-                staged.reserve(declared_size)
-            except BaseException:
-                staged.drop()
-                raise
-        return staged
+        return StagedBlob(self, name, self._staging / name, self._fsops, declared_size or 0)
 
     def check_room(self, size: int) -> None:
         """Return if there is room for `size` more bytes.
@@ -70,8 +67,12 @@ class Blobs:
         Raises:
             OSError: There is none.
         """
-        if self._fsops.room(self.root) < size:
+        if self.room() < size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def room(self) -> int:
+        """Return how many more bytes there is room for."""
+        return self._fsops.room(self.root)
 
     def path(self, name: str) -> Path:
         """Return where the blob of this name rests."""
@@ -233,34 +234,40 @@ class StagedBlob:
     Until then its file is held, wherever it is by then, so that no process takes it for one that nobody needs.
     """
 
-    def __init__(self, blobs: Blobs, name: str, path: Path, fsops: FsOps) -> None:
+    def __init__(self, blobs: Blobs, name: str, path: Path, fsops: FsOps, declared_size: int) -> None:
         self.name = name
         self._blobs = blobs
         self._path: Path | None = path
         self._fsops = fsops
         self._size = 0
+        self._declared = declared_size
         self._reserved = 0
         self._published = False
         self._descriptor: int | None = fsops.create(path)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
-
-    def reserve(self, size: int) -> None:
-        """Reserve room on the disk, if its file system can."""
-        assert self._descriptor is not None
-        try:
-            self._fsops.allocate(self._descriptor, size)
-            self._reserved = size
-        except OSError as error:
-            if error.errno not in _CANNOT_RESERVE:
-                raise
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
         """Write `data` behind what is there."""
         assert self._descriptor is not None
         if self._size + len(data) > self._reserved:
             self._blobs.check_room(len(data))
+            self._reserve(self._size + len(data))
         self._fsops.write(self._descriptor, data, self._size)
         self._size += len(data)
+
+    def _reserve(self, end: int) -> None:
+        """Reserve room up to `end` and some more of what is to come, if the file system can."""
+        assert self._descriptor is not None
+        if end > self._declared:
+            return
+        size = min(self._declared, end + _AHEAD, self._size + self._blobs.room())
+        try:
+            self._fsops.allocate(self._descriptor, size)
+            self._reserved = size
+        except OSError as error:
+            if error.errno not in _CANNOT_RESERVE:
+                raise
+            self._declared = 0
 
     def publish(self, trailer: bytes) -> str:
         """Return the name of the blob once its bytes, its trailer and its place are on the medium."""
