@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from actorc.storage.models import Condition, ObjectInfo
 from actorc.storage.server.engines.base import PartChoice
@@ -49,7 +48,6 @@ class LocalCompletion(LocalWriter):
     def _segment(self, trailer: Trailer) -> Segment:
         if not trailer.pieces:  # the upload is not there, or has other parts; the transaction tells what to answer
             return Segment(size=0, sums=())
-        order, now = self._index.reserve()
+        trailer.order, trailer.written_us = self._index.reserve()
         self._staged = self._blobs.stage()
-        packed = pack_trailer(replace(trailer, order=order, written_us=now))
-        return Segment(size=0, sums=(), file=self._staged.publish(packed), order=order)
+        return Segment(size=0, sums=(), file=self._staged.publish(pack_trailer(trailer)), order=trailer.order)

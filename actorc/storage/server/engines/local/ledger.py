@@ -11,7 +11,6 @@ from typing import Any, TypeVar, cast
 
 from actorc.storage.server.engines.verdicts import REMEMBERED_SECONDS, Clock, check_request, fingerprint, microseconds
 
-from . import schema
 from .commits import Change, Commits
 from .faults import Health
 from .fsops import FsOps
@@ -65,9 +64,10 @@ class Ledger:
         Args:
             connection: One for reading.
         """
-        committed = int(str(schema.read_meta(connection, "generation")))
+        # not proven here: a commit proves it, and refuses to go on from a damaged one
+        (committed,) = connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
         with self._reserving:
-            self._reserved = max(self.now(), committed + 1, self._reserved + 1)
+            self._reserved = max(self.now(), int(committed) + 1, self._reserved + 1)
             return self._reserved
 
     def run(self, change: Change[T]) -> T:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from actorc.storage._checksum import BlockSums, crc32c
@@ -105,9 +104,9 @@ class LocalWriter(Writer):
         size, sums = self._sums.size, tuple(self._sums.blocks())
         if self._staged is None:
             return Segment(size=size, sums=sums, data=bytes(self._small))
-        order, now = self._index.reserve()
-        whole = replace(trailer, order=order, written_us=now, size=size, crc32c=self.checksum(), sums=sums)
-        return Segment(size=size, sums=sums, file=self._staged.publish(pack_trailer(whole)), order=order)
+        trailer.order, trailer.written_us = self._index.reserve()
+        trailer.size, trailer.crc32c, trailer.sums = size, self.checksum(), sums
+        return Segment(size=size, sums=sums, file=self._staged.publish(pack_trailer(trailer)), order=trailer.order)
 
     def _keep(self) -> None:
         if self._staged is not None:
@@ -141,7 +140,14 @@ class LocalObjectWriter(LocalWriter, ObjectWriter):
     ) -> ObjectInfo:
         bucket, key = self._name
         return self._commit(
-            Trailer(kind=OBJECT, bucket=bucket, key=key).described(attributes),
+            Trailer(
+                kind=OBJECT,
+                bucket=bucket,
+                key=key,
+                content_type=attributes.content_type,
+                metadata=attributes.metadata,
+                ttl=attributes.ttl,
+            ),
             lambda segment: self._index.put(
                 bucket,
                 key,

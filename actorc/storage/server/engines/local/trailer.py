@@ -50,9 +50,12 @@ class Piece:
     """Its bytes in base64; None though there is no blob: they were too many for the manifest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Trailer:
-    """What a blob is, or was."""
+    """What a blob is, or was.
+
+    Not frozen: each write makes one, and frozen ones take four times as long to make.
+    """
 
     kind: str
     """`OBJECT`, `PART` or `MANIFEST`."""
@@ -104,7 +107,9 @@ class Trailer:
 def pack_trailer(trailer: Trailer) -> bytes:
     """Return what goes behind the payload."""
     # not all of asdict(), which copies and takes ten times as long
-    fields = {name: value for name in _DEFAULTS if (value := getattr(trailer, name)) != _DEFAULTS[name]}
+    fields = {name: value for name, empty in _DEFAULTS.items() if (value := getattr(trailer, name)) != empty}
+    if trailer.metadata:
+        fields["metadata"] = dict(trailer.metadata)
     if trailer.pieces:
         fields["pieces"] = [asdict(piece) for piece in trailer.pieces]
     body = pack_json(fields).encode()
