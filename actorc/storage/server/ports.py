@@ -8,7 +8,7 @@ import socket
 from actorc.storage.errors import InvalidParameterError
 
 
-def reserve(address: str) -> tuple[socket.socket, str]:
+def reserve(address: str, *, among_clients: bool = False) -> tuple[socket.socket, str]:
     """Return a socket that keeps a port for whoever else shares it, and the address with the port found.
 
     Nothing arrives at the socket. As long as it is open, only sockets of this user that ask to share the port get it:
@@ -16,6 +16,7 @@ def reserve(address: str) -> tuple[socket.socket, str]:
 
     Args:
         address: A numeric ``HOST:PORT``; port 0 finds one.
+        among_clients: Whether it may be held already by clients of this user that wait for their server to come back.
 
     Raises:
         InvalidParameterError: The port is taken or not allowed, or ports cannot be shared here.
@@ -25,7 +26,7 @@ def reserve(address: str) -> tuple[socket.socket, str]:
         raise InvalidParameterError("processes cannot share a port on this system; leave out --workers")
     family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     try:
-        held = _bound(family, (host.strip("[]"), int(port)))
+        held = _bound(family, (host.strip("[]"), int(port)), among_clients=among_clients)
     except OSError as error:
         raise InvalidParameterError(
             f"the server cannot listen on {address}, the port is taken or not allowed; choose another, 0 finds one"
@@ -33,12 +34,14 @@ def reserve(address: str) -> tuple[socket.socket, str]:
     return held, f"{host}:{held.getsockname()[1]}"
 
 
-def _bound(family: socket.AddressFamily, place: tuple[str, int]) -> socket.socket:
+def _bound(family: socket.AddressFamily, place: tuple[str, int], *, among_clients: bool) -> socket.socket:
     held = socket.socket(family)
     try:
         try:
             _bind_alone(held, place)
         except OSError:
+            if not among_clients:
+                raise
             _bind_among_clients(held, place)
     except BaseException:
         held.close()

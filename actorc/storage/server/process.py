@@ -96,7 +96,9 @@ def _taken(options: ServerOptions, stack: ExitStack, *, private: bool) -> _Place
     own, secret = own_key() if private or _has_keys(options) else (None, None)
     shares_port = hasattr(socket, "SO_REUSEPORT")
     if shares_port and options.workers == 1:
-        held, listen = reserve(numeric_address(options.listen, loopback_only=not _has_keys(options)))
+        held, listen = reserve(
+            numeric_address(options.listen, loopback_only=not _has_keys(options)), among_clients=True
+        )
         options = replace(options, listen=listen)
         stack.enter_context(held)
     told: dict[str, Any] = {"use_ssl": options.tls_cert is not None, "shares_port": shares_port}
