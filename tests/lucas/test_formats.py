@@ -123,7 +123,7 @@ SAMPLES = {
         np.bool_(True),  # noqa: FBT003
         np.complex128(1 + 2j),
         np.datetime64("2026-11-23T01:02:03.000000004"),
-        np.datetime64("NaT"),
+        np.datetime64("NaT", "s"),
         np.timedelta64(5, "25s"),
         np.str_("ä"),
         np.bytes_(b"ab"),
