@@ -102,7 +102,8 @@ def recording(disk):  # noqa: C901 (one short method per call of the disk)
 
         def allocate(self, descriptor, size):
             super().allocate(descriptor, size)
-            self.log.append(("truncate", self.open_files[descriptor], size))
+            if descriptor in self.open_files:  # room kept for the index has no name, and no content to lose
+                self.log.append(("truncate", self.open_files[descriptor], size))
 
         def write(self, descriptor, data, offset):
             super().write(descriptor, data, offset)
