@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .errors import InvalidParameterError, StorageError
-from .ownership import foreign, is_readable_by_others, owner
+from .ownership import foreign, is_readable_by_others, open_directory, owner, read_secret
 
 DIRECTORY: Final = ".lucas-storage"
 """Name of the data directory that is looked for in the working directory and those above it."""
@@ -116,7 +116,8 @@ def serving(directory: Path, patience: float) -> Iterator[None]:
     while (lock := try_lock(directory / SERVER_LOCK, fcntl.LOCK_EX)) is None:
         if time.monotonic() > deadline:
             raise StorageError(
-                f"{directory} has a server already; use that one, stop it, or choose another data directory"
+                f"{directory} has a server already{_told_of(directory)}; use that one, stop it, or choose another data "
+                "directory"
             )
         time.sleep(_POLL)
     try:
@@ -125,6 +126,19 @@ def serving(directory: Path, patience: float) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _told_of(directory: Path) -> str:
+    """Return in words what the server of a directory says of itself, if it does; for messages alone."""
+    try:
+        descriptor = open_directory(directory)
+        try:
+            told = json.loads(read_secret(directory / ENDPOINT_FILE, descriptor))
+        finally:
+            os.close(descriptor)
+        return f", process {int(told['pid'])} on {told['endpoint']}"
+    except (InvalidParameterError, OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def try_lock(path: Path, kind: int) -> int | None:

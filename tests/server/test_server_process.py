@@ -208,6 +208,78 @@ def test_a_server_that_cannot_start_says_why_and_what_to_do(run, arguments, reas
     assert "Traceback" not in said
 
 
+CLIENT = """
+import sys
+from actorc.storage import StorageClient
+with StorageClient() as client:
+    client.put_object("bucket", "key", b"value")
+    print(client.endpoint, flush=True)
+    sys.stdin.readline()
+    print(client.get_object("bucket", "key", timeout=20), flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def client_of(tmp_path):
+    """Start a client that finds the server of ``.lucas-storage`` by itself, and reads when it is told to."""
+    started = []
+
+    def start():
+        process = subprocess.Popen(
+            [sys.executable, "-c", CLIENT], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_server_comes_back_on_the_port_that_its_clients_hold(run, client_of, tmp_path, workers):
+    serve = ["-m", "actorc.storage.server", "--http", "off", "--workers", str(workers)]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    first = run(*serve, "--data", tmp_path / ".lucas-storage", "--listen", address)
+    first.address()
+    client = client_of()
+    found = client.stdout.readline().strip()
+    first.kill(signal.SIGKILL)
+    first.wait()
+    second = run(*serve, "--data", tmp_path / ".lucas-storage", "--listen", address)
+    again = second.address()
+    client.stdin.write("\n")
+    client.stdin.flush()
+    value = client.stdout.readline()
+    code, said = run(*serve, "--data", tmp_path / "other", "--listen", address).wait()
+
+    assert (found, again) == (address, address)
+    assert value == "b'value'\n"
+    assert (code, "the port is taken" in said) == (2, True)
+
+
+UNSHARED = """
+import runpy, socket, sys
+socket.SO_REUSEPORT = socket.SO_KEEPALIVE  # is set without complaint, and lets nobody share anything
+runpy.run_module("actorc.storage.server", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_a_server_where_ports_cannot_be_shared_serves_and_is_found(run, client_of, tmp_path):
+    data = tmp_path / ".lucas-storage"
+    process = run("-c", UNSHARED, "--data", data, "--listen", "127.0.0.1:0", "--http", "off")
+    address = process.address()
+    client = client_of()
+
+    assert client.stdout.readline().strip() == address
+    assert json.loads((data / "endpoint.json").read_text())["shares_port"] is False
+
+
 @pytest.fixture
 def taken():
     """The address of a listener that is there already."""

@@ -191,13 +191,13 @@ def test_a_worker_may_be_replaced_gracefully(serve, connect, frames):
 
 def test_the_directory_of_a_group_is_refused_to_another_server(serve, run, tmp_path):
     first = serve()
-    first.address()
+    address = first.address()
 
     second = serve()
     code, said = second.wait()
 
     assert code == 2
-    assert f"in use by process {first.process.pid}" in said
+    assert f"has a server already, process {first.process.pid} on {address}; use that one" in said
 
 
 def test_an_url_of_one_worker_is_good_at_the_others(serve, clients, ask):

@@ -6,6 +6,8 @@ import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -247,6 +249,33 @@ def test_nobody_else_gets_the_port_of_a_server_that_died_while_a_client_lives(da
     os.waitpid(child, 0)
     with os.fdopen(reader) as answers:
         assert answers.read().split() == ["refused"] * 8
+
+
+def test_a_port_that_clients_hold_gives_every_connection_to_the_server(data):
+    with server(data) as endpoint:
+        host, _, port = endpoint.rpartition(":")
+        find()
+        for _ in range(100):
+            socket.create_connection((host, int(port)), timeout=10).close()
+    with pytest.raises(ConnectionRefusedError):  # what is held does not listen
+        socket.create_connection((host, int(port)))
+
+
+CLIENT = """
+import subprocess
+from actorc.storage.local_endpoint import find
+assert find()
+subprocess.Popen(["cat"], close_fds=False)
+"""
+
+
+def test_a_program_that_a_client_started_does_not_hold_the_port(data):
+    reader, writer = os.pipe()
+    with os.fdopen(reader) as quiet, os.fdopen(writer, "w"):  # the program ends when nobody writes any more
+        with server(data) as endpoint:
+            subprocess.run([sys.executable, "-c", CLIENT], stdin=quiet, check=True)
+
+        socket.create_server(("127.0.0.1", int(endpoint.rpartition(":")[2]))).close()
 
 
 def test_a_directory_is_made_for_its_user_alone_and_an_older_one_is_closed(tmp_path):

@@ -4,8 +4,42 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
+from typing import Final
 
 from actorc.storage.errors import InvalidParameterError
+
+_PATIENCE: Final = 2.0
+"""Seconds that the workers of a killed server have to end, which notice its end by themselves."""
+_POLL: Final = 0.02
+
+
+def can_be_shared(host: str) -> bool:
+    """Return whether sockets of this user may share a port of an address, which some sandboxes say and do not keep.
+
+    Args:
+        host: A numeric address, IPv6 in brackets, as in ``HOST:PORT``.
+    """
+    try:
+        with _shared(host, 0) as one, _shared(host, one.getsockname()[1]):
+            return True
+    except (OSError, AttributeError):
+        return False
+
+
+def _shared(host: str, port: int) -> socket.socket:
+    shared = socket.socket(_family(host))
+    try:
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        shared.bind((host.strip("[]"), port))
+    except BaseException:
+        shared.close()
+        raise
+    return shared
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if host.startswith("[") else socket.AF_INET
 
 
 def reserve(address: str, *, among_clients: bool = False) -> tuple[socket.socket, str]:
@@ -24,9 +58,8 @@ def reserve(address: str, *, among_clients: bool = False) -> tuple[socket.socket
     host, _, port = address.rpartition(":")
     if not hasattr(socket, "SO_REUSEPORT"):
         raise InvalidParameterError("processes cannot share a port on this system; leave out --workers")
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     try:
-        held = _bound(family, (host.strip("[]"), int(port)), among_clients=among_clients)
+        held = _bound(host, int(port), among_clients=among_clients)
     except OSError as error:
         raise InvalidParameterError(
             f"the server cannot listen on {address}, the port is taken or not allowed; choose another, 0 finds one"
@@ -34,29 +67,36 @@ def reserve(address: str, *, among_clients: bool = False) -> tuple[socket.socket
     return held, f"{host}:{held.getsockname()[1]}"
 
 
-def _bound(family: socket.AddressFamily, place: tuple[str, int], *, among_clients: bool) -> socket.socket:
-    held = socket.socket(family)
+def _bound(host: str, port: int, *, among_clients: bool) -> socket.socket:
+    held = socket.socket(_family(host))
     try:
-        try:
-            _bind_alone(held, place)
-        except OSError:
-            if not among_clients:
-                raise
-            _bind_among_clients(held, place)
+        _bind_alone(held, (host.strip("[]"), port))
+    except OSError:
+        held.close()
+        if not among_clients:
+            raise
+        return _bound_among_clients(host, port)
     except BaseException:
         held.close()
         raise
     return held
 
 
-def _bind_among_clients(held: socket.socket, place: tuple[str, int]) -> None:
-    """Bind to a port that only clients of this user hold, who wait for its server to come back."""
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    held.bind(place)
-    with socket.socket(held.family) as probe:
-        if probe.connect_ex(place) == 0:
+def _bound_among_clients(host: str, port: int) -> socket.socket:
+    """Return a socket at a port that only clients of this user hold, who wait for its server to come back."""
+    held = _shared(host, port)
+    deadline = time.monotonic() + _PATIENCE
+    while _is_served(held):
+        if time.monotonic() > deadline:
+            held.close()
             raise OSError(errno.EADDRINUSE, "a server of this user listens there")
+        time.sleep(_POLL)
+    return held
+
+
+def _is_served(held: socket.socket) -> bool:
+    with socket.socket(held.family) as probe:
+        return probe.connect_ex(held.getsockname()) == 0
 
 
 def _bind_alone(held: socket.socket, place: tuple[str, int]) -> None:

@@ -6,7 +6,6 @@ import fcntl
 import logging
 import os
 import signal
-import socket
 import threading
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,7 @@ from actorc.storage.local_directory import ENDPOINT_FILE, published
 from .announcement import announced, occupied
 from .config import ServerOptions, is_loopback, numeric_address
 from .keyring import AccessKey, own_key
-from .ports import reserve
+from .ports import can_be_shared, reserve
 from .server import StorageServer
 from .stopping import Stopping
 from .workers import Workers
@@ -94,11 +93,10 @@ def _taken(options: ServerOptions, stack: ExitStack, *, private: bool) -> _Place
         return _Place(options=options)
     stack.enter_context(occupied(directory))
     own, secret = own_key() if private or _has_keys(options) else (None, None)
-    shares_port = hasattr(socket, "SO_REUSEPORT")
+    address = numeric_address(options.listen, loopback_only=not _has_keys(options))
+    shares_port = can_be_shared(address.rpartition(":")[0])
     if shares_port and options.workers == 1:
-        held, listen = reserve(
-            numeric_address(options.listen, loopback_only=not _has_keys(options)), among_clients=True
-        )
+        held, listen = reserve(address, among_clients=True)
         options = replace(options, listen=listen)
         stack.enter_context(held)
     told: dict[str, Any] = {"use_ssl": options.tls_cert is not None, "shares_port": shares_port}

@@ -83,7 +83,8 @@ class Workers:
         """
         keyring = Keyring(self._options.keys_file, required=self._options.keys is not None, own=self._own)
         self._is_open = keyring.is_open
-        listen = self._reserved(self._options.listen)
+        # clients of a killed server wait for this one, on its port
+        listen = self._reserved(self._options.listen, among_clients=True)
         http = self._reserved_http()
         lock = share_engine(self._options.engine_url)
         self._held.callback(os.close, lock)
@@ -111,8 +112,8 @@ class Workers:
         for keeper in self._keepers:
             keeper.kill()
 
-    def _reserved(self, address: str) -> str:
-        held, found = reserve(numeric_address(address, loopback_only=self._is_open))
+    def _reserved(self, address: str, *, among_clients: bool = False) -> str:
+        held, found = reserve(numeric_address(address, loopback_only=self._is_open), among_clients=among_clients)
         self._held.enter_context(held)
         return found
 
