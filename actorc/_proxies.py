@@ -1,6 +1,7 @@
 """HTTP proxies that the environment names: never on the way to this machine, and told of where one is in the way.
 
-gRPC reads the variables by itself; this says what it reads, and when it must not.
+gRPC and the library of object stores read the variables by themselves; this says what gRPC reads, and when neither
+must.
 """
 
 from __future__ import annotations
@@ -21,6 +22,12 @@ _Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 def channel_options(address: str) -> tuple[tuple[str, int], ...]:
     """Return the options of gRPC for a channel to ``host:port``: past every proxy if that is this machine."""
     return (("grpc.enable_http_proxy", 0),) if _is_here(_host(address)) else ()
+
+
+def leads_here(host: str) -> bool:
+    """Return whether a name or a number, which may be IPv6 in brackets, means this machine alone."""
+    host = host.strip("[]")
+    return _is_here(host) or (_ip(host) is None and _leads_here(host))
 
 
 def advice(address: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 import pytest
@@ -150,6 +151,8 @@ def names(engine):
         ("s3://bucket?secret_access_key=planted", "knows endpoint, region, timeout, staging, redirect"),
         ("s3://bucket?endpoint=http://key:planted@host", "no credentials"),
         ("s3://bucket?endpoint=host", "begins with http"),
+        ("s3://bucket?endpoint=http://[::1", "begins with http"),
+        ("s3://bucket?endpoint=http://:9000", "begins with http"),
         ("s3://bucket?timeout=0", "1 to 3600 seconds"),
         ("s3://bucket?redirect=1", "yes or no"),
         ("s3://bucket/a//b", "two in a row"),
@@ -181,6 +184,52 @@ def test_a_store_that_is_nowhere_is_named(nowhere, free_port):
         open_engine(nowhere)
 
     assert caught.value.message.startswith(f"s3://bucket at http://127.0.0.1:{free_port} cannot be used, the store")
+
+
+@pytest.fixture
+def asked():
+    """A server that refuses everything, its port, and what it was asked for."""
+    paths = []
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            paths.append(self.path)
+            self.send_error(403)
+
+        def do_PUT(self):
+            self.do_GET()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port, paths
+        server.shutdown()
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST"])
+def test_a_store_on_this_machine_is_asked_whatever_proxy_is_named(asked, monkeypatch, nowhere, host, variable):
+    port, paths = asked
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(StorageError):
+        open_engine(f"s3://bucket?endpoint=http://{host}:{port}&timeout=1")
+
+    assert paths[0].startswith("/bucket")
+
+
+def test_a_store_elsewhere_is_asked_through_the_proxy(asked, monkeypatch, nowhere):
+    port, paths = asked
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with pytest.raises(StorageError):
+        open_engine("s3://bucket?endpoint=http://store.example.invalid&timeout=1")
+
+    assert paths[0].startswith("http://store.example.invalid/bucket")
 
 
 def test_without_obstore_the_error_names_the_extra(monkeypatch):

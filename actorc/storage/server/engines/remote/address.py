@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import SplitResult, parse_qsl, unquote
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
+from actorc import _proxies
 from actorc.storage.errors import InvalidParameterError, StorageError
 
 from .backend import Backend, Patience
@@ -115,6 +116,11 @@ class Address:
             "connect_timeout": timedelta(seconds=min(_CONNECT_TIMEOUT, self.timeout)),
             "timeout": timedelta(seconds=patience.whole),
         }
+        host = _host(self.endpoint)
+        if host and _proxies.leads_here(host):
+            # whoever names a proxy means other machines; the library takes none from the environment if one is given,
+            # and this one is never asked, since the only host that is called is excluded
+            client |= {"proxy_url": self.endpoint, "proxy_excludes": host}
         if patience.silence is not None:
             client["read_timeout"] = timedelta(seconds=patience.silence)
         # whoever called the server tries again as well: the store's library must not take longer than one such attempt
@@ -154,11 +160,19 @@ def _endpoint(text: str) -> str:
     if not text:
         return ""
     scheme, found, place = text.partition("://")
-    if scheme not in {"http", "https"} or not found or not place or "@" in place:
+    if scheme not in {"http", "https"} or not found or "@" in place or not _host(text):
         raise InvalidParameterError(
             "the endpoint of a store begins with http:// or https:// and holds no credentials; correct it"
         )
     return text.rstrip("/")
+
+
+def _host(url: str) -> str:
+    """Return the host that a URL names, an IPv6 address without brackets; nothing if it names none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _seconds(text: str) -> float:
