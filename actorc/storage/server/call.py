@@ -184,6 +184,7 @@ class Call:
             request_id=self.request_id,
             peer=self._peer,
             access_key=self.principal.access_key,
+            proved=self.principal is not NOBODY,
         )
 
 

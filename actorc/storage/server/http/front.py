@@ -96,7 +96,8 @@ class Front:
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
-        misdirected = self._is_misdirected(request.headers.get("Host", "")) or self._is_for_another(request)
+        names = request.headers.getall("Host", [""])
+        misdirected = len(names) > 1 or self._is_misdirected(names[0]) or self._is_for_another(request)
         page = None if misdirected else self._pages.find(_target(request).partition("?")[0])
         return _shown(page) if page else await self._call(request, misdirected=misdirected)
 
@@ -239,6 +240,7 @@ def _ended(visit: _Visit) -> Ended:
         request_id=visit.request_id,
         peer=visit.peer,
         access_key=visit.principal.access_key,
+        proved=visit.principal is not NOBODY,
     )
 
 
