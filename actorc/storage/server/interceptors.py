@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
 from typing import Any, Final, TypeAlias
@@ -22,7 +22,13 @@ import grpc
 
 from actorc.storage import _wire
 from actorc.storage._idle import Guard
-from actorc.storage.errors import DeadlineExceededError, InvalidParameterError, ResourceExhaustedError, StorageError
+from actorc.storage.errors import (
+    DeadlineExceededError,
+    InvalidParameterError,
+    ResourceExhaustedError,
+    StorageError,
+    UnauthenticatedError,
+)
 
 from .admission import AT_ONCE, Behavior, CallPool
 from .call import Call, Head
@@ -36,6 +42,8 @@ Answers = Callable[[Call, Standing, Iterator[bytes]], Generator[Any, None, None]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _PREFIX: Final = f"/{_wire.SERVICE.full_name}/"
+_OURS: Final = "x-acs-"
+"""Begins the names of the headers that this service knows."""
 _RETRY_AFTER: Final = 0.2
 """Seconds after which a refused transfer may find a place."""
 _FIRST_MESSAGE: Final = 1.0
@@ -96,6 +104,7 @@ class Boundary(grpc.ServerInterceptor):
             return handler
         head = Head(path.removeprefix(_PREFIX), dict(handler_call_details.invocation_metadata))
         try:
+            _demand_once(handler_call_details.invocation_metadata)
             standing = self._authenticator.standing(head.metadata, path, head.request_id)
             (self._calls if standing.proved else self._strangers).demand_room()
         except Exception as error:  # noqa: BLE001 - it is told to the caller
@@ -245,6 +254,17 @@ class Boundary(grpc.ServerInterceptor):
                 yield guard
         finally:
             self._places.release()
+
+
+def _demand_once(metadata: Sequence[tuple[str, str | bytes]]) -> None:
+    """Refuse a call that says something of ours twice: who stands between could have judged the other one.
+
+    Raises:
+        UnauthenticatedError: So it is.
+    """
+    ours = [name for name, _ in metadata if name.startswith(_OURS)]
+    if len(ours) != len(set(ours)):
+        raise UnauthenticatedError(f"a header that begins with {_OURS} is there twice; send each once")
 
 
 def _packed(answers: Answers) -> Answers:

@@ -18,6 +18,7 @@ from actorc.storage.local_directory import ENDPOINT_FILE, published
 
 from .announcement import announced, occupied
 from .config import ServerOptions, is_loopback, numeric_address
+from .descriptors import allow_all
 from .keyring import AccessKey, own_key
 from .ports import can_be_shared, reserve
 from .server import StorageServer
@@ -55,6 +56,7 @@ def serve(
     """
     # whatever is stored is for the clients of this server, not for the users of this machine
     os.umask(0o077)
+    allow_all()
     stopping = Stopping()
     with ExitStack() as stack:
         place = _taken(options, stack, private=private)

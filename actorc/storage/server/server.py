@@ -14,6 +14,7 @@ from actorc.storage.rules import MAX_MESSAGE_SIZE, KiB
 
 from .admission import CallPool
 from .config import DEFAULT_HTTP, Group, ServerOptions, numeric_address
+from .descriptors import DescriptorWatch
 from .engines import Upkeep, open_engine
 from .engines.base import Engine
 from .gate import Gate
@@ -41,6 +42,8 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.keepalive_permit_without_calls", 1),
     # gRPC's default lets whoever opens a connection and says nothing hold it for two minutes
     ("grpc.server_handshake_timeout_ms", 10_000),
+    # else who opens connections and calls nothing holds a descriptor each for ever; clients connect again by themselves
+    ("grpc.max_connection_idle_ms", 5 * 60_000),
 )
 
 _STRANGERS: Final = 4
@@ -48,8 +51,20 @@ _STRANGERS: Final = 4
 _STRANGERS_WAITING: Final = 64
 """Calls that may wait for one of them."""
 
+
 _LAST_WORDS: Final = 1.0
 """Seconds in which the answer to a call that is over must have been sent."""
+
+
+class _UnreadableHeaders(logging.Filter):
+    """Drops what gRPC writes of a header that is no text: the header, and a traceback, for anybody who sends one."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether it is something else."""
+        return record.msg != "Invalid encoding on %s"
+
+
+_unreadable_headers = _UnreadableHeaders()
 
 
 class StorageServer:
@@ -80,6 +95,9 @@ class StorageServer:
     ) -> None:
         self._options = options
         self._group = group
+        self._descriptors = DescriptorWatch()
+        # the same filter twice is one
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_unreadable_headers)
         self._keyring = Keyring(options.keys_file, required=options.keys is not None, own=own)
         self._credentials = _credentials(options)
         self._engine = engine or _engine(options, group)
@@ -132,6 +150,7 @@ class StorageServer:
             ) from error
         self._start_http()
         self._grpc.start()
+        self._descriptors.start()
         self._health.set_serving(True)
         self.address = f"{address.rpartition(':')[0]}:{port}"
         return self.address
@@ -206,6 +225,8 @@ class StorageServer:
         self.strangers.shutdown()
         self.calls.shutdown()
         self._health.close()
+        self._descriptors.close()
+        self._journal.close()
         self._engine.close()
 
     def __enter__(self) -> Self:

@@ -18,7 +18,7 @@ def is_out_of_descriptors(error: BaseException) -> bool:
     """Return whether `error` was raised because the process, or the machine, may open no more files."""
     if isinstance(error, sqlite3.OperationalError):
         # SQLite does not say why it could not open a file
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN and not _can_open()
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CANTOPEN and not can_open()
     return isinstance(error, OSError) and error.errno in _NO_DESCRIPTOR
 
 
@@ -30,7 +30,8 @@ def out_of_descriptors() -> ResourceExhaustedError:
     )
 
 
-def _can_open() -> bool:
+def can_open() -> bool:
+    """Return whether the process may open one more file now."""
     try:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:

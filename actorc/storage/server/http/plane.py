@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import resource
 import socket
 import ssl
 import threading
@@ -16,13 +17,15 @@ from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import KiB, MiB
 
 from .front import Front
+from .listener import Listener
 
 _protocol_log = logging.getLogger(f"{__name__}.protocol")
 # what strangers send that is no HTTP is no error of this server
 _protocol_log.setLevel(logging.CRITICAL)
 
 _HEADER_TIMEOUT: Final = 30.0
-"""Seconds that a new connection has to send a request, and one that was used may stay without another."""
+"""Seconds that a connection has to send a request, or the next one, and to take an answer that is not the bytes of an
+object."""
 _LINGER: Final = 2.0
 """Seconds for which a refused body is read on, so that its sender comes to hear the reason."""
 _LIMITS: Final = {
@@ -36,8 +39,12 @@ _LIMITS: Final = {
     "max_field_size": 8 * KiB,
     "read_bufsize": MiB,
 }
-_TURNS: Final = 3
-"""Turns of the loop after which the last socket that was accepted is a connection that can be closed."""
+_MOST: Final = 1024
+"""Connections that may be open."""
+_SHARE: Final = 4
+"""They take at most one of so many file descriptors that the process may have, if that is less."""
+_LEAST: Final = 8
+"""Connections that may be open however few descriptors there are."""
 _SHUTDOWN: Final = 1.0
 """Seconds for connections to close on which nothing is under way any more."""
 
@@ -89,27 +96,35 @@ class HttpPlane:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        server = _Server(self._front, **_LIMITS)
-        loop = asyncio.get_running_loop()
-        listener = await loop.create_server(server, sock=self._listening, ssl=self._tls)
+        most = _most_connections()
+        server = _Server(self._front, most, **_LIMITS)
+        listener = Listener(self._listening, self._tls, server, most)
+        listener.start()
         grace = await asyncio.wrap_future(self._stopping)
-        # a listener that is closed while it makes a connection of what it accepted leaks the socket
-        loop.remove_reader(self._listening)
-        for _ in range(_TURNS):
-            await asyncio.sleep(0)
-        listener.close()
+        await listener.close()
         server.close_idle()
         await self._front.finish(grace)
         await server.end()
 
 
 class _Server(web.Server):
-    """Makes connections, and closes those that are made and say nothing; aiohttp does so only later in their life."""
+    """Makes connections, and closes those on which nothing is under way for too long.
 
-    def __init__(self, front: Front, **limits: Any) -> None:
+    aiohttp gives no time limit to a peer that takes no answer, and no bound to the number of connections. Here the one
+    that was idle for longest gives way to a new one: whoever opens many of them keeps out nobody but itself.
+
+    Args:
+        front: Answers the requests.
+        most: Connections that may be open.
+        limits: Those of aiohttp.
+    """
+
+    def __init__(self, front: Front, most: int, **limits: Any) -> None:
         super().__init__(self._handle, **limits)
         self._front = front
-        self._silent: set[web.RequestHandler] = set()
+        self._most = most
+        # in the order in which they became idle, each with what ends it
+        self._idle: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._busy: set[web.RequestHandler] = set()
         self._open: dict[web.RequestHandler, asyncio.Transport] = {}
         self._alone = asyncio.Event()
@@ -121,10 +136,14 @@ class _Server(web.Server):
         super().connection_made(handler, transport)
         self._open[handler] = transport
         self._alone.clear()
+        self._rest(handler)
+        # aiohttp is not done with it yet, and cannot bear to lose it before
+        asyncio.get_running_loop().call_soon(self._make_room)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """Forget a connection."""
         super().connection_lost(handler, exc)
+        self._wake(handler)
         self._open.pop(handler, None)
         if not self._open:
             self._alone.set()
@@ -151,25 +170,51 @@ class _Server(web.Server):
         # a loop that is closed before closed connections have left it leaks their sockets
         await asyncio.sleep(0)
 
-    def __call__(self) -> web.RequestHandler:
-        connection = super().__call__()
-        self._silent.add(connection)
-        asyncio.get_running_loop().call_later(_HEADER_TIMEOUT, self._hang_up, connection)
-        return connection
-
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
-        self._silent.discard(connection)
+        self._wake(connection)
         self._busy.add(connection)
         try:
             response = await self._front.handle(request)
         finally:
             self._busy.discard(connection)
+            # unless it was lost meanwhile
+            if connection in self._open:
+                self._rest(connection)
         if self._ending:
             response.force_close()
         return response
 
-    def _hang_up(self, connection: web.RequestHandler) -> None:
-        if connection in self._silent:
-            self._silent.discard(connection)
-            connection.force_close()
+    def _rest(self, connection: web.RequestHandler, unsent: int | None = None) -> None:
+        """Begin to count the time for which nothing is under way."""
+        loop = asyncio.get_running_loop()
+        self._idle[connection] = loop.call_later(_HEADER_TIMEOUT, self._hang_up, connection, unsent)
+
+    def _wake(self, connection: web.RequestHandler) -> None:
+        timer = self._idle.pop(connection, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _hang_up(self, connection: web.RequestHandler, before: int | None) -> None:
+        """Break a connection that was idle, unless its peer is still taking the end of an answer."""
+        unsent = self._open[connection].get_write_buffer_size()
+        if unsent and (before is None or unsent < before):
+            del self._idle[connection]
+            self._rest(connection, unsent)
+        else:
+            self._break(connection)
+
+    def _make_room(self) -> None:
+        if len(self._open) > self._most and self._idle:
+            self._break(next(iter(self._idle)))
+
+    def _break(self, connection: web.RequestHandler) -> None:
+        """Close at once: what the peer has not taken by now would keep the connection open."""
+        self._wake(connection)
+        self._open[connection].abort()
+
+
+def _most_connections() -> int:
+    """Return how many connections there may be: no more than leave descriptors for gRPC and for files."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST if allowed == resource.RLIM_INFINITY else max(_LEAST, min(_MOST, allowed // _SHARE))
