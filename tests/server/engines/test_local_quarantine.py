@@ -89,6 +89,65 @@ def test_quarantine_is_emptied_after_its_days_and_not_before(open_local, put, tm
     assert put_away(tmp_path) == []
 
 
+def test_days_of_which_nothing_is_left_leave_no_directories(open_local, put, tmp_path, clock):
+    engine = open_local(quarantine_days=2)
+    engine.create_bucket("bucket")
+    put(engine, "key", bytes(LARGE))
+    forget(tmp_path, "key")
+    engine.sweep()
+    today = tmp_path / "data" / "quarantine" / "2023-11-14"
+    put_away(tmp_path)[0].unlink()
+    engine.sweep()
+    assert today.is_dir()  # a blob may be on its way there
+
+    clock.now += DAY
+    engine.sweep()
+
+    assert list((tmp_path / "data" / "quarantine").iterdir()) == []
+
+
+def test_what_others_put_into_quarantine_is_left_alone(open_local, put, get, tmp_path, clock):
+    engine = open_local()
+    engine.create_bucket("bucket")
+    put(engine, "key", bytes(LARGE))
+    day = tmp_path / "data" / "quarantine" / "2020-01-01"
+    (day / "sub").mkdir(parents=True)
+    (day / "notes.txt").write_text("mine")
+    shutil.copyfile(blobs(tmp_path)[0], day / f"{blobs(tmp_path)[0].name}.bak")
+    expected = put_away(tmp_path)
+
+    assert engine.adopt() == []
+    assert engine.empty_quarantine() == 0
+    engine.sweep()
+
+    assert put_away(tmp_path) == expected
+    assert engine.fsck() == []
+
+
+def test_a_file_in_the_place_of_the_quarantine_hides_nothing(local, put, get, tmp_path):
+    put(local, "key", bytes(LARGE))
+    put(local, "lost", bytes(LARGE))
+    (tmp_path / "data" / "quarantine").write_text("")
+    blobs(tmp_path)[0].unlink()
+    blobs(tmp_path)[0].unlink()
+
+    with pytest.raises(IntegrityError, match="missing on the disk"):
+        get(local, "key")
+    assert {finding.kind for finding in local.fsck()} == {"damaged"}
+
+
+def test_a_server_says_what_it_puts_into_quarantine_and_how_it_comes_back(local, put, tmp_path, caplog):
+    put(local, "key", bytes(LARGE))
+    forget(tmp_path, "key")
+
+    local.sweep()
+
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert said.startswith("blobs that the index does not know were put into quarantine (1)")
+    assert "--adopt" in said
+    assert [finding.kind for finding in local.adopt()] == ["restored"]
+
+
 def test_quarantine_is_not_emptied_while_the_index_contradicts_itself(local, put, tmp_path, clock):
     put(local, "key", bytes(LARGE))
     put(local, "other", bytes(LARGE))

@@ -37,13 +37,14 @@ from actorc.storage.server.engines.base import (
 )
 from actorc.storage.server.engines.verdicts import UPLOAD_TTL, Clock
 
-from .blobs import Blobs, HeldBlobs
+from .blobs import Blobs
 from .completion import LocalCompletion
 from .directory import DataDirectory
 from .faults import Health, explained
 from .fsck import contradictions, fsck
 from .fsck_index import Finding, inspect
 from .fsops import FsOps
+from .held_blobs import HeldBlobs
 from .index import Index
 from .leadership import Leadership
 from .orphans import Orphans
@@ -328,6 +329,7 @@ class LocalEngine(Engine):
             entries = list(self._blobs.quarantine.entries())
             for entry in entries:
                 self._blobs.quarantine.remove(entry)
+            self._blobs.quarantine.tidy()
             return len(entries)
 
     @property

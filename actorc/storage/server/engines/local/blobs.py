@@ -6,7 +6,6 @@ import errno
 import fcntl
 import logging
 import os
-import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +18,12 @@ from actorc.storage.server.engines.blocks import block_length
 
 from .faults import Health, may_pass
 from .fsops import FsOps
-from .quarantine import Quarantine
+from .quarantine import Quarantine, is_blob_name
 from .trailer import Trailer, read_trailer
 
 _log = logging.getLogger(__name__)
 
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
-_NAME = re.compile(r"[0-9a-f]{32}")
 _AHEAD = 16 * MiB  # so much of an upload lies in one piece on the disk
 _FRESH = 60.0  # seconds in which a new staging file may not be locked yet by the one that made it
 
@@ -122,9 +120,14 @@ class Blobs:
         try:
             found: list[int] = []
             length = 0
-            while length < size and (block := self.read(descriptor, block_length(size, len(found)), length)):
-                found.append(crc32c(block))
+            while length < size:
+                expected = block_length(size, len(found))
+                block = self.read(descriptor, expected, length)
                 length += len(block)
+                if block:
+                    found.append(crc32c(block))
+                if len(block) < expected:  # it ends too early
+                    break
             return tuple(found), length
         finally:
             os.close(descriptor)
@@ -188,7 +191,7 @@ class Blobs:
 
     def is_ours(self, path: Path) -> bool:
         """Return whether `path` is the place of a blob."""
-        return bool(_NAME.fullmatch(path.name)) and path == self.path(path.name)
+        return is_blob_name(path.name) and path == self.path(path.name)
 
     def accept(self, staged: Path, name: str) -> Path:
         """Move a synced file to its place and return that; its name there is not on the medium yet."""
@@ -216,7 +219,7 @@ class Blobs:
             yield True
             return
         try:
-            yield _locked(descriptor, fcntl.LOCK_EX)
+            yield locked(descriptor, fcntl.LOCK_EX)
         finally:
             os.close(descriptor)
 
@@ -301,62 +304,8 @@ class StagedBlob:
                 os.close(descriptor)
 
 
-class HeldBlobs:
-    """The blobs of one object, open for reading, of which none is removed meanwhile.
-
-    An open descriptor keeps a removed file readable. For an object of many files, one descriptor each would be too
-    many, so its readers share a lock on the first of them, and `Blobs.remove` leaves the group alone until they are
-    gone; the lock ends with the process that holds it.
-
-    Args:
-        blobs: Where they are.
-        names: Which, in order.
-
-    Raises:
-        FileNotFoundError: They have been removed already, or are lost.
-    """
-
-    def __init__(self, blobs: Blobs, names: Sequence[str]) -> None:
-        self._blobs = blobs
-        self._guard = names[0] if names else ""
-        self._open: dict[str, int] = {}
-        if names:
-            self._open[self._guard] = blobs.open(self._guard)
-        if len(names) > 1 and not self._hold(self._open[self._guard]):
-            self.close()
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._guard)
-
-    def read(self, name: str, length: int, offset: int, *, anew: bool = False) -> bytes:
-        """Return `length` bytes from `offset` of one of the blobs; fewer only if it ends before.
-
-        Args:
-            name: Which.
-            length: Bytes.
-            offset: Of the first byte.
-            anew: Open the file again, unless it was removed meanwhile: the descriptor is all there is of it then.
-        """
-        if anew:
-            with suppress(FileNotFoundError):
-                return self._blobs.read_anew(name, length, offset)
-        if name not in self._open:
-            self._close_all_but_guard()
-            self._open[name] = self._blobs.open(name)
-        return self._blobs.read(self._open[name], length, offset)
-
-    def close(self) -> None:
-        """Let go of them. Never raises."""
-        while self._open:
-            os.close(self._open.popitem()[1])
-
-    def _hold(self, guard: int) -> bool:
-        return _locked(guard, fcntl.LOCK_SH) and os.fstat(guard).st_nlink > 0
-
-    def _close_all_but_guard(self) -> None:
-        for name in self._open.keys() - {self._guard}:
-            os.close(self._open.pop(name))
-
-
-def _locked(descriptor: int, kind: int) -> bool:
+def locked(descriptor: int, kind: int) -> bool:
+    """Take a lock of a kind on an open file and return True; or return False because somebody else's forbids it."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -10,6 +11,8 @@ from actorc.storage.errors import IntegrityError
 
 from .blobs import Blobs
 from .index import Index
+
+_log = logging.getLogger(__name__)
 
 CRASH_LEFTOVERS: Final = 1024
 """Orphans that a crash explains: one for each upload under way, in 16 workers of 64 threads each."""
@@ -74,7 +77,14 @@ class Orphans:
 
     def accept(self, names: list[str]) -> int:
         """Move these into quarantine, whatever their number, if they are still unknown; return how many were moved."""
-        return self._blobs.put_away(names, self.is_known)
+        moved = self._blobs.put_away(names, self.is_known)
+        if moved:
+            _log.warning(
+                "blobs that the index does not know were put into quarantine (%d), where they stay for some days; "
+                "'lucas-storage fsck DIR' says what they are, and with --adopt it gives them back",
+                moved,
+            )
+        return moved
 
     def reclaim(self) -> None:
         """Move what the index knows by now from quarantine to its place."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from pathlib import Path
 from actorc.storage.server.engines.verdicts import Clock
 
 from .fsops import FsOps
+
+_NAME = re.compile(r"[0-9a-f]{32}")
 
 DAYS = 7.0
 """How long a blob stays unless told otherwise; as long as an upload that nobody goes on with."""
@@ -59,7 +62,9 @@ class Quarantine:
     def entries(self) -> Iterator[Quarantined]:
         """Yield what is there, that which came first first."""
         for since, day in self._days():
-            yield from (Quarantined(path.name, path, since) for path in sorted(day.iterdir()))
+            # what somebody else put there is no blob, and is left alone
+            paths = sorted(path for path in day.iterdir() if is_blob_name(path.name) and path.is_file())
+            yield from (Quarantined(path.name, path, since) for path in paths)
 
     def due(self, days: float) -> Iterator[Quarantined]:
         """Yield what came more than so many days ago, the whole of its day counted."""
@@ -73,15 +78,27 @@ class Quarantine:
         """Remove a blob for good."""
         self._fsops.unlink(entry.path)
 
+    def tidy(self) -> None:
+        """Remove the directories of days of which nothing is left, except today's: blobs may be on their way there."""
+        today = self._now().date()
+        for since, day in self._days():
+            if since != today and not any(day.iterdir()):
+                self._fsops.remove_directory(day)
+
     def _days(self) -> list[tuple[date, Path]]:
         try:
             found = sorted(self._root.iterdir())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
         return [(since, path) for path in found if (since := _day(path.name)) is not None and path.is_dir()]
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def is_blob_name(name: str) -> bool:
+    """Return whether a file of this name may be a blob."""
+    return bool(_NAME.fullmatch(name))
 
 
 def _day(name: str) -> date | None:

@@ -13,8 +13,9 @@ from actorc.storage.rules import BLOCK_SIZE, KiB
 from actorc.storage.server.engines.base import ObjectReader, ObjectWriter, PartWriter, Writer
 from actorc.storage.server.engines.blocks import block_length, cut
 
-from .blobs import Blobs, HeldBlobs, StagedBlob
+from .blobs import Blobs, StagedBlob
 from .faults import Health, explained
+from .held_blobs import HeldBlobs
 from .index import Index
 from .rows import Segment
 from .trailer import OBJECT, PART, Trailer, pack_trailer

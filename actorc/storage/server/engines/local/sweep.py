@@ -96,6 +96,7 @@ class Sweeper:
             self._orphans.put_away(self._idle)
             self._blobs.clear_staging()
             self._empty_quarantine()
+            self._blobs.quarantine.tidy()
 
     def _empty_quarantine(self) -> None:
         due = list(self._blobs.quarantine.due(self._quarantine_days))
