@@ -52,7 +52,9 @@ def fsck(directory: Path, *, action: str | None, yes: bool, as_json: bool) -> No
     --adopt never replaces an object that is whole: a later one goes beside it, under a key that ends in .adopted and a
     number. Objects that were deleted shortly before may come back.
     """
-    if not (directory / "FORMAT").is_file():
+    # a rebuild writes a lost label anew
+    marks = ("FORMAT", "blobs", "meta") if action == "rebuild" else ("FORMAT",)
+    if not any((directory / name).exists() for name in marks):
         raise InvalidParameterError(f"{directory} is no data directory; name the one that 'serve --data' was given")
     if yes and action != "rebuild":
         raise InvalidParameterError("--yes goes with --rebuild; leave it out")

@@ -5,19 +5,25 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sqlite3
 import uuid
-from contextlib import suppress
+from contextlib import closing, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
-from actorc.storage.errors import StorageError
+from actorc.storage.errors import IntegrityError, StorageError
 
+from . import schema
 from .fsops import FsOps
 
 FORMAT_VERSION = 2
 """1 had an index without checksums; it is brought to 2 when it is opened, and servers that know only 1 refuse it."""
 ASIDE = "meta.damaged-"
 """What the directory of an index is renamed to that was rebuilt; the time follows."""
+_RELABEL = (
+    "restore it from a backup of the data directory, or let 'lucas-storage fsck {} --rebuild' write it anew, which "
+    "loses nothing as long as the index is whole"
+)
 _BESIDE_US = (
     "LOCK",
     "FORMAT.*",
@@ -49,11 +55,11 @@ class DataDirectory:
         self.database = self.root / "meta" / "meta.db"
         self.jobs = self.root / "meta" / "jobs.lock"
         self._fsops = fsops
-        self._is_current = True
+        self._label: dict[str, object] = {}
         self._make(self.root)
         self._lock = _lock(self.root / "LOCK") if group is None else _inherited(self.root / "LOCK", group)
         try:
-            self.store_id = self._identify()
+            self.store_id = self._identify(rebuilding=rebuilding)
             self._lay_out(rebuilding=rebuilding)
             if group is None:
                 self._clear_staging()
@@ -70,10 +76,14 @@ class DataDirectory:
         return lock
 
     def relabel(self) -> None:
-        """Note that all that is in the directory has the present format, now that it has."""
-        if not self._is_current:
-            self._label(self.root / "FORMAT", self.store_id)
-            self._is_current = True
+        """Note that the directory has an index, and all in it the present format, now that this is so."""
+        is_current = self._label.get("format") == FORMAT_VERSION
+        try:
+            self._write_label({"format": FORMAT_VERSION, "store": self.store_id, "index": True})
+        except OSError:
+            if not is_current:
+                raise
+            # a full disk must not keep a server from starting; the next start notes it
 
     def close(self) -> None:
         """Let another engine have the directory, unless it is shared."""
@@ -87,25 +97,32 @@ class DataDirectory:
         self._fsops.make_directory(path)
         self._fsops.sync_directory(path.parent)
 
-    def _identify(self) -> str:
+    def _identify(self, *, rebuilding: bool) -> str:
         path = self.root / "FORMAT"
-        if not path.exists():
+        if not path.exists() and not (rebuilding and self._is_ours()):
             self._refuse_foreign()
-            self._label(path, str(uuid.uuid4()))
+            self._write_label({"format": FORMAT_VERSION, "store": str(uuid.uuid4())})
         try:
-            label = json.loads(path.read_text())
-            version, store_id = label["format"], str(label["store"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise StorageError(f"{path} is damaged; restore it from a backup of the data directory") from error
+            self._label = json.loads(path.read_text())
+            version, store_id = self._label["format"], str(self._label["store"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+            if rebuilding:  # the label is written anew once the new index is in place
+                self._label = {}
+                return _store_of(self.database) or str(uuid.uuid4())
+            raise StorageError(f"{path} is damaged; {_RELABEL.format(self.root)}") from error
         if version not in range(1, FORMAT_VERSION + 1):
             raise StorageError(
                 f"{self.root} has data format {version!r} and this server knows {FORMAT_VERSION} at most; "
                 "use the version of lucas-storage that wrote it"
             )
-        self._is_current = version == FORMAT_VERSION
         return store_id
 
+    def _is_ours(self) -> bool:
+        return self.database.exists() or (self.blobs.is_dir() and self.staging.is_dir())
+
     def _refuse_foreign(self) -> None:
+        if self._is_ours():
+            raise StorageError(f"{self.root / 'FORMAT'} is missing; {_RELABEL.format(self.root)}")
         names = sorted(path.name for path in self.root.iterdir())
         foreign = [name for name in names if not any(fnmatch(name, ours) for ours in _BESIDE_US)]
         if foreign:
@@ -113,30 +130,36 @@ class DataDirectory:
                 f"{self.root} is no data directory and holds other things, such as {foreign[0]!r}; choose an empty one"
             )
 
-    def _label(self, path: Path, store_id: str) -> None:
-        label = json.dumps({"format": FORMAT_VERSION, "store": store_id}) + "\n"
-        draft = path.with_name("FORMAT.new")
+    def _write_label(self, label: dict[str, object]) -> None:
+        if label == self._label:
+            return
+        path, draft = self.root / "FORMAT", self.root / "FORMAT.new"
         self._fsops.unlink(draft)
         descriptor = self._fsops.create(draft)
         try:
-            self._fsops.write(descriptor, label.encode(), 0)
+            self._fsops.write(descriptor, (json.dumps(label) + "\n").encode(), 0)
             self._fsops.sync(descriptor)
         finally:
             os.close(descriptor)
         self._fsops.rename(draft, path)
         self._fsops.sync_directory(self.root)
+        self._label = label
 
     def _lay_out(self, *, rebuilding: bool) -> None:
         if not rebuilding:
             self._refuse_unfinished()
-        if not (rebuilding or self.database.exists()) and self.blobs.is_dir() and any(self.blobs.iterdir()):
+        if not (rebuilding or self.database.exists()) and self._had_index():
             raise StorageError(
-                f"{self.database} is missing though there are blobs; restore it from a backup, or "
-                "rebuild it with 'lucas-storage fsck --rebuild'"
+                f"{self.database} is missing though the directory was in use; restore it from a backup, or "
+                f"rebuild it with 'lucas-storage fsck {self.root} --rebuild'"
             )
         for path in (self.blobs, self.staging, self.database.parent):
             self._fsops.make_directory(path)
         self._fsops.sync_directory(self.root)
+
+    def _had_index(self) -> bool:
+        """Return whether an index was made before: small objects are nowhere else, so blobs alone do not tell."""
+        return bool(self._label.get("index")) or (self.blobs.is_dir() and any(self.blobs.iterdir()))
 
     def _refuse_unfinished(self) -> None:
         """Refuse a directory whose rebuild was killed between putting the old index aside and the new one in place."""
@@ -148,6 +171,15 @@ class DataDirectory:
     def _clear_staging(self) -> None:
         for leftover in self.staging.iterdir():
             self._fsops.unlink(leftover)
+
+
+def _store_of(database: Path) -> str | None:
+    """Return the identity that an index gives its directory, if it can be read."""
+    try:
+        with closing(schema.connect_to_look(database)) as connection:
+            return str(schema.read_meta(connection, "store"))
+    except (sqlite3.Error, IntegrityError):
+        return None
 
 
 def _inherited(path: Path, lock: int) -> int:

@@ -95,7 +95,7 @@ class Rebuild:
         for name in ("meta.db", "meta.db-wal"):
             with suppress(FileNotFoundError):
                 self._copy(old / name, copy.with_name(name.replace("meta.db", "old")))
-        return list(salvage.take(copy))
+        return list(salvage.take(copy, self._directory.store_id))
 
     def _copy(self, source: Path, target: Path) -> None:
         with source.open("rb") as file:
@@ -140,6 +140,7 @@ class Rebuild:
         self._fsops.sync_directory(root)
         self._fsops.rename(self._draft, present)
         self._fsops.sync_directory(root)
+        self._directory.relabel()
 
     def _aside(self) -> Path:
         now = datetime.fromtimestamp(self._clock(), UTC)

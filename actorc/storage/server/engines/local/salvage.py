@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from actorc.storage._checksum import crc32c
+from actorc.storage.errors import StorageError
 from actorc.storage.server.engines.blocks import block_length, joined_checksum
 
 from . import contents, objects
@@ -49,8 +50,12 @@ class Salvage:
         self.readable = False
         self.garbage: set[str] = set()
 
-    def take(self, old: Path) -> Iterator[Finding]:
-        """Take over what an old database has; yield what could not be, and how much was."""
+    def take(self, old: Path, store_id: str) -> Iterator[Finding]:
+        """Take over what an old database has; yield what could not be, and how much was.
+
+        Raises:
+            StorageError: It is that of another store: what it proves would be given out as what was stored here.
+        """
         if not old.exists():
             return
         with closing(sqlite3.connect(old)) as connection:
@@ -60,6 +65,7 @@ class Salvage:
                 proves = _Proof(connection)
             except sqlite3.DatabaseError:
                 return
+            self._check_store(connection, proves, store_id)
             for is_intact, created_us, name in self._rows(
                 connection, f"SELECT {proves('bucket')}, created_us, name FROM bucket"
             ):
@@ -70,6 +76,15 @@ class Salvage:
                 if is_intact
             }
             yield from self._objects(connection, proves)
+
+    def _check_store(self, connection: sqlite3.Connection, proves: _Proof, store_id: str) -> None:
+        query = f"SELECT {proves('meta')}, value FROM meta WHERE name = 'store'"
+        for is_intact, value in self._rows(connection, query):
+            if is_intact and value != store_id.encode():
+                raise StorageError(
+                    "meta.db belongs to another data directory than FORMAT; put back the one of the two that is wrong, "
+                    "or move the directory meta away to rebuild the index from the blobs alone"
+                )
 
     def _objects(self, connection: sqlite3.Connection, proves: _Proof) -> Iterator[Finding]:
         query = (

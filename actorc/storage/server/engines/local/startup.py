@@ -146,8 +146,8 @@ def _check(database: Path, store_id: str, *, was_open: bool, may_be_older: bool 
             _check_identity(connection, store_id)
             if not is_as_closed:
                 _verify(connection, database)
-                if mark is not None and not may_be_older:
-                    _refuse_older(connection, database, mark)
+                if mark is not None:
+                    _check_generation(connection, database, mark, may_be_older=may_be_older)
     except DAMAGES as error:
         raise IntegrityError(f"{database} is damaged, {error}; {REMEDY}") from error
     return Opening(dropped=dropped, verified=not is_as_closed)
@@ -208,9 +208,15 @@ def _verify(connection: sqlite3.Connection, database: Path) -> None:
         raise IntegrityError(f"{database} is damaged, {told}{more}; {REMEDY}")
 
 
-def _refuse_older(connection: sqlite3.Connection, database: Path, mark: ClosingMark) -> None:
+def _check_generation(connection: sqlite3.Connection, database: Path, mark: ClosingMark, *, may_be_older: bool) -> None:
     _log.warning("%s is not the file that was closed; all of it was verified", database)
-    if int(str(schema.read_meta(connection, "generation"))) < mark.generation:
+    generation = int(str(schema.read_meta(connection, "generation")))
+    log, _ = _beside(database)
+    has_log = log.exists() and log.stat().st_size  # looking makes an empty one
+    if generation > mark.generation and not has_log:
+        # whoever opens an index removes its mark, so this one is a copy, and is no proof that the log was carried over
+        raise IntegrityError(f"{log} is missing, and the mark of a clean stop is of an earlier one; {REMEDY}")
+    if generation < mark.generation and not may_be_older:
         raise IntegrityError(
             f"{database} is an older copy of the index, which lacks what was written since; restore the newer one, or "
             "let 'lucas-storage fsck --adopt' take in the blobs that it does not know"
