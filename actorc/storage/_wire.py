@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -26,8 +27,8 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 _ERROR_INFO_URL = "type.googleapis.com/google.rpc.ErrorInfo"
 _RETRY_INFO_URL = "type.googleapis.com/google.rpc.RetryInfo"
 _MAX_TIME_DIGITS = 17
-_BREAKS = ("Socket closed", "Connection reset by peer", "Broken pipe")
-"""What gRPC says last of a connection that was made and then broke."""
+_BREAKS = re.compile(r"(Socket closed|Connection reset by peer|Broken pipe)( \(\d+\))?$")
+"""What gRPC says last of a connection that was made and then broke, with or without the number of the error."""
 _BRIEF = 160
 """Characters of a message among very many."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -310,7 +311,7 @@ def error_from_rpc(
         return NetworkError(mistake, retryable=False)
     error = error_class("", code.name)(_transport_message(code, rpc_error, address))
     if isinstance(error, NetworkError):
-        error.broken = (rpc_error.details() or "").endswith(_BREAKS) if isinstance(rpc_error, grpc.Call) else False
+        error.broken = isinstance(rpc_error, grpc.Call) and bool(_BREAKS.search(rpc_error.details() or ""))
     return error
 
 
@@ -362,7 +363,7 @@ def _transport_message(code: grpc.StatusCode, rpc_error: grpc.RpcError, address:
 
 
 def _unavailable_advice(said: str) -> str:
-    if said.startswith("failed to connect") and said.endswith(_BREAKS):
+    if said.startswith("failed to connect") and _BREAKS.search(said):
         return (
             "something closes the connection at once, a server with TLS wants use_ssl=True, "
             "and if it asks for a client certificate, cert_file= and key_file="

@@ -340,7 +340,10 @@ class Index:
                 return
         except (OSError, sqlite3.Error, IntegrityError) as error:
             _log.warning("the index is closed without a mark, so that the next start verifies all of it: %s", error)
-        self._presence.expect_nothing()
+        try:
+            self._presence.expect_nothing()
+        except OSError as error:  # a broken disk must not keep a server from ending
+            _log.warning("it could not be noted that the index has no log any more; a start may miss it: %s", error)
 
     def _delete(
         self, connection: sqlite3.Connection, bucket: str, key: str, condition: Condition | None = None
