@@ -13,7 +13,7 @@ import secrets
 import stat
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -81,12 +81,22 @@ def signing_key(directory: Path) -> Path:
 
 
 @contextmanager
-def published(path: Path, told: Mapping[str, Any]) -> Iterator[None]:
-    """Let a file say this while the block runs, for this user's eyes only, and never seen half-written."""
-    _replace(path, json.dumps(told))
-    ours = _identity(path)
+def published(path: Path, told: Mapping[str, Any]) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Let a file say this while the block runs, for this user's eyes only, and never seen half-written.
+
+    Yields:
+        What lets it say something else from then on.
+    """
+    ours = (0, 0)
+
+    def tell(news: Mapping[str, Any]) -> None:
+        nonlocal ours
+        _replace(path, json.dumps(news))
+        ours = _identity(path)
+
+    tell(told)
     try:
-        yield
+        yield tell
     finally:
         with suppress(OSError):
             # somebody else's may have taken its place

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from actorc.storage import local_endpoint
+from actorc.storage.errors import StorageError
 from lucas_storage.local_service import DEFAULT_DATA
 
 from .output import print_record
@@ -15,6 +18,9 @@ from .session import printable
 if TYPE_CHECKING:
     from actorc.storage.server.keyring import AccessKey
 
+_PATIENCE: Final = 3.0
+"""Seconds; a server looks for keys twice a second."""
+_POLL: Final = 0.05
 _WHERE: Final = (
     click.option(
         "--data",
@@ -78,6 +84,12 @@ def add(
     else:
         click.echo(f"STORAGE_ACCESS_KEY={key.id}\nSTORAGE_SECRET_KEY={secret}")
         click.echo("Keep the secret key now, it cannot be shown again.", err=True)
+    if keys_file is None and not _is_found(data):
+        click.echo(
+            f"A server runs for {data} and tells your own commands no key; set both variables for them, or start it "
+            "again.",
+            err=True,
+        )
 
 
 @keys.command("list")
@@ -105,6 +117,23 @@ def disable(access_key: str, *, data: Path, keys_file: Path | None, as_json: boo
     key = disable_key(_file(data, keys_file), access_key)
     if as_json:
         print_record({"access_key": key.id, "disabled": key.disabled})
+
+
+def _is_found(data: Path) -> bool:
+    """Return whether this user's commands get on with a server of a directory, which the first key closes.
+
+    It has a key of its own for them, and tells it within a second.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    try:
+        while (server := local_endpoint.read(data)) is not None and server.access_key is None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL)
+    except StorageError:
+        # no command takes anything from such a directory, and each says why
+        return True
+    return True
 
 
 def _file(data: Path, keys_file: Path | None) -> Path:

@@ -5,7 +5,9 @@ import re
 
 import pytest
 
+from actorc.storage import StorageClient, UnauthenticatedError
 from actorc.storage._auth import derived_key
+from actorc.storage.local_directory import make_private, published, serving
 from actorc.storage.server.keyring import read_keys
 from actorc.storage.testing import local_server
 
@@ -132,3 +134,38 @@ def test_a_server_with_keys_says_when_others_can_listen_in(lucas_storage, listen
 
     assert [text for text in expected if text not in "".join(warnings)] == []
     assert len(expected) == len(warnings)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_first_key_closes_a_running_server_and_its_owners_commands_go_on(lucas_storage, workers):
+    process = lucas_storage.start("serve", "--listen", "127.0.0.1:0", "--http", "off", "--workers", workers)
+    while "no access keys" not in (line := process.stderr.readline()):
+        assert line, process.wait()
+    file = lucas_storage.folder / ".lucas-storage" / "endpoint.json"
+    before = json.loads(file.read_text())
+    open_to_all = lucas_storage.run("mb", "my-bucket")
+    added = lucas_storage.run("keys", "add", "--allow", "read:nothing")
+    listed = lucas_storage.run("ls")
+    after = json.loads(file.read_text())
+    with StorageClient(before["endpoint"]) as stranger, pytest.raises(UnauthenticatedError):
+        stranger.list_buckets()
+    process.terminate()
+    process.communicate()
+
+    assert (open_to_all.returncode, added.returncode) == (0, 0)
+    assert "A server runs" not in added.stderr
+    assert (listed.stdout, listed.stderr) == ("my-bucket\n", "")
+    assert "access_key" not in before
+    assert {name: after[name] for name in before} == before
+    assert not file.exists()
+
+
+@pytest.mark.slow
+def test_who_adds_a_key_is_told_what_to_set_for_a_server_of_an_earlier_version(lucas_storage):
+    data = lucas_storage.folder / ".lucas-storage"
+    make_private(data)
+    with local_server() as earlier, serving(data, 1), published(data / "endpoint.json", {"endpoint": earlier.endpoint}):
+        added = lucas_storage.run("keys", "add", "--admin")
+
+    assert "tells your own commands no key; set both variables for them, or start it again" in added.stderr

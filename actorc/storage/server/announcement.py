@@ -6,7 +6,7 @@ import ipaddress
 import logging
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -44,13 +44,16 @@ def occupied(directory: Path) -> Iterator[None]:
 
 
 @contextmanager
-def announced(directory: Path, endpoint: str, **more: Any) -> Iterator[None]:
+def announced(directory: Path, endpoint: str, **more: Any) -> Iterator[Callable[..., None]]:
     """Tell the programs of this user where the server of a data directory is while the block runs, and with which keys.
 
     Args:
         directory: What is `occupied`.
         endpoint: Where the server listens.
         more: What else clients must know, see `LocalEndpoint`.
+
+    Yields:
+        A function that takes what else clients must know from then on, by the same names.
     """
     told = {
         "endpoint": _reachable(endpoint),
@@ -59,8 +62,8 @@ def announced(directory: Path, endpoint: str, **more: Any) -> Iterator[None]:
         "signing_key": signing_key(directory).read_text(encoding="utf-8").strip(),
         **more,
     }
-    with published(directory / ENDPOINT_FILE, told):
-        yield
+    with published(directory / ENDPOINT_FILE, told) as tell:
+        yield lambda **news: tell(told | news)
 
 
 def _reachable(endpoint: str) -> str:

@@ -15,7 +15,7 @@ from actorc.storage._auth import Claim, body_hash, is_timely, read_claim, sign_c
 from actorc.storage.errors import ClockSkewError, InvalidParameterError, StorageError, UnauthenticatedError
 
 from .access import ANYBODY, Principal
-from .keyring import AccessKey, read_keys
+from .keyring import AccessKey, OwnKey, read_keys
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +41,17 @@ class Keyring:
     Args:
         path: The file; None for a server that never has keys.
         required: Whether it must be there.
-        own: A key that is in no file; with it the server is closed from the start.
+        own: A key that is in no file.
 
     Raises:
         InvalidParameterError: It is required and missing.
         StorageError: It cannot be read, or is damaged.
     """
 
-    def __init__(self, path: Path | None, *, required: bool = False, own: AccessKey | None = None) -> None:
+    def __init__(self, path: Path | None, *, required: bool = False, own: OwnKey | None = None) -> None:
         self._path = path
-        self._own = own
+        self._own = own.key if own else None
+        self._is_private = own is not None and own.closes
         self._lock = threading.Lock()
         self._stamp = _stamp(path) if path else None
         self._keys: Mapping[str, AccessKey] | None = None
@@ -65,7 +66,7 @@ class Keyring:
     @property
     def is_open(self) -> bool:
         """Whether no keys are configured, so that everybody may do everything."""
-        return self._own is None and self._current() is None
+        return not self._is_private and self._current() is None
 
     def find(self, access_key: str) -> AccessKey | None:
         """Return the key of this id if there is one that is not disabled."""
@@ -78,7 +79,7 @@ class Keyring:
     @property
     def was_open(self) -> bool:
         """Whether no keys were configured when that was last looked at; asks no disk, and may be late."""
-        return self._own is None and self._keys is None
+        return not self._is_private and self._keys is None
 
     def _own_of(self, access_key: str) -> AccessKey | None:
         return self._own if self._own is not None and self._own.id == access_key else None

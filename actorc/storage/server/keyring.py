@@ -51,6 +51,15 @@ class AccessKey:
         return Principal(access_key=self.id, statements=self.statements)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """What `own_key` made."""
+
+    key: AccessKey
+    closes: bool
+    """Whether a server with it is closed to everybody else from the start; if not, keys in the file close it."""
+
+
 def read_keys(path: Path) -> dict[str, AccessKey]:
     """Return the keys of the file by their ids, oldest first.
 
@@ -86,9 +95,14 @@ def add_key(path: Path, statements: Sequence[Statement], *, comment: str = "") -
     return key, secret
 
 
-def own_key() -> tuple[AccessKey, str]:
-    """Return a key for everything, in no file, and its secret: what a server tells its own user alone."""
-    return _made([EVERYTHING], "")
+def own_key(*, closes: bool) -> tuple[OwnKey, str]:
+    """Return a key for everything, in no file, and its secret: what a server tells its own user alone.
+
+    Args:
+        closes: Whether nobody else gets in, even if there are no other keys.
+    """
+    key, secret = _made([EVERYTHING], "")
+    return OwnKey(key, closes=closes), secret
 
 
 def _made(statements: Sequence[Statement], comment: str) -> tuple[AccessKey, str]:

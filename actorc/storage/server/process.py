@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from actorc.storage.local_directory import ENDPOINT_FILE, published
 from .announcement import announced, occupied
 from .config import ServerOptions, is_loopback, numeric_address
 from .descriptors import allow_all
-from .keyring import AccessKey, own_key
+from .keyring import OwnKey, own_key
 from .ports import can_be_shared, reserve
 from .server import StorageServer
 from .stopping import Stopping
@@ -39,7 +40,7 @@ def serve(
 
     The first signal lets running calls finish for `options.grace` seconds, a second one ends the process at once.
     While it runs, ``endpoint.json`` in its data directory tells this user's programs where it is. If it has access
-    keys, they find one there that was made for them alone.
+    keys, or as soon as it gets some, they find one there that was made for them alone.
 
     Args:
         options: How it runs.
@@ -65,14 +66,14 @@ def serve(
         server = workers or StorageServer(place.options, own=place.own, shares_port=place.shares_port)
         stack.callback(server.stop)
         endpoint = server.start()
-        _publish(stack, options, endpoint, place.told, endpoint_file)
+        telling = _publish(stack, options, endpoint, place, endpoint_file)
         if linger_lock:
             _stop_when_unlocked(linger_lock, stopping)
         log.info("serving %s on %s", options.engine_url, endpoint)
         if server.http_endpoint:
             log.info("serving presigned URLs at %s", server.http_endpoint)
         _warn_of_exposure(server, options)
-        stopping.wait()
+        stopping.wait(telling.look)
         log.info("stopping, running calls have %g s to finish", options.grace)
 
 
@@ -81,10 +82,22 @@ class _Place:
     """What a server has before it is made: its options, with a port that nobody else has, and its own key."""
 
     options: ServerOptions
-    own: AccessKey | None = None
+    own: OwnKey | None = None
+    secret: str | None = field(default=None, repr=False)
+    """Of its own key."""
     shares_port: bool = False
-    told: dict[str, Any] = field(default_factory=dict, repr=False)
-    """What its user's programs are told beside the address."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether whoever calls must have a key, those that its user's programs are told included."""
+        return self.own is not None and (self.own.closes or _has_keys(self.options))
+
+    def told(self) -> dict[str, Any]:
+        """Return what its user's programs are told beside the address."""
+        told: dict[str, Any] = {"use_ssl": self.options.tls_cert is not None, "shares_port": self.shares_port}
+        if self.own is not None and self.is_closed:
+            told |= {"access_key": self.own.key.id, "secret_key": self.secret}
+        return told
 
 
 def _taken(options: ServerOptions, stack: ExitStack, *, private: bool) -> _Place:
@@ -94,17 +107,14 @@ def _taken(options: ServerOptions, stack: ExitStack, *, private: bool) -> _Place
             raise InvalidParameterError("a private server tells its key in its data directory; give --data as well")
         return _Place(options=options)
     stack.enter_context(occupied(directory))
-    own, secret = own_key() if private or _has_keys(options) else (None, None)
+    own, secret = own_key(closes=private)
     address = numeric_address(options.listen, loopback_only=not _has_keys(options))
     shares_port = can_be_shared(address.rpartition(":")[0])
     if shares_port and options.workers == 1:
         held, listen = reserve(address, among_clients=True)
         options = replace(options, listen=listen)
         stack.enter_context(held)
-    told: dict[str, Any] = {"use_ssl": options.tls_cert is not None, "shares_port": shares_port}
-    if own is not None:
-        told |= {"access_key": own.id, "secret_key": secret}
-    return _Place(options=options, own=own, shares_port=shares_port, told=told)
+    return _Place(options=options, own=own, secret=secret, shares_port=shares_port)
 
 
 def _has_keys(options: ServerOptions) -> bool:
@@ -112,14 +122,41 @@ def _has_keys(options: ServerOptions) -> bool:
 
 
 def _publish(
-    stack: ExitStack, options: ServerOptions, endpoint: str, told: dict[str, Any], elsewhere: Path | None
-) -> None:
+    stack: ExitStack, options: ServerOptions, endpoint: str, place: _Place, elsewhere: Path | None
+) -> _Telling:
     directory = options.directory
+    tell: Callable[..., None] | None = None
     if directory is not None:
-        stack.enter_context(announced(directory, endpoint, **told))
+        tell = stack.enter_context(announced(directory, endpoint, **place.told()))
     if elsewhere is not None and (directory is None or elsewhere.absolute() != directory.absolute() / ENDPOINT_FILE):
         data = str(options.data.absolute()) if options.data else None
         stack.enter_context(published(elsewhere, {"endpoint": endpoint, "pid": os.getpid(), "data": data}))
+    return _Telling(place, tell)
+
+
+class _Telling:
+    """Tells this user's programs of a server's own key as soon as they need it, which `keys add` brings about.
+
+    Args:
+        place: The server.
+        tell: Takes what else they must know; None if there is no place to tell it.
+    """
+
+    def __init__(self, place: _Place, tell: Callable[..., None] | None) -> None:
+        self._place = place
+        self._tell = tell
+        self._is_told = place.is_closed
+
+    def look(self) -> None:
+        """Tell it if it is time to, and was not done."""
+        if self._tell is None or self._is_told or not self._place.is_closed:
+            return
+        try:
+            self._tell(**self._place.told())
+        except OSError as error:
+            log.warning("programs of this user are not told their key yet, %s", error)
+        else:
+            self._is_told = True
 
 
 def _warn_of_exposure(server: StorageServer | Workers, options: ServerOptions) -> None:

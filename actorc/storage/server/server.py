@@ -22,7 +22,7 @@ from .health import Health
 from .identity import Authenticator, Keyring
 from .interceptors import Boundary
 from .journal import Journal
-from .keyring import AccessKey
+from .keyring import OwnKey
 from .presigning import PresignedUrls
 from .service import StorageService, storage_handler
 from .store import ObjectStore
@@ -90,7 +90,7 @@ class StorageServer:
         *,
         engine: Engine | None = None,
         group: Group | None = None,
-        own: AccessKey | None = None,
+        own: OwnKey | None = None,
         shares_port: bool = False,
     ) -> None:
         self._options = options

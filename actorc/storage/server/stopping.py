@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -27,8 +28,13 @@ class Stopping:
         self.begun = True
         self._wishes.put(None)
 
-    def wait(self) -> None:
-        """Return once `begin` was called."""
+    def wait(self, look: Callable[[], None] = lambda: None) -> None:
+        """Return once `begin` was called.
+
+        Args:
+            look: Called twice a second meanwhile; it must be quick and raise nothing.
+        """
         while not self.begun:
             with suppress(Empty):
                 self._wishes.get(timeout=_LOOK)
+            look()

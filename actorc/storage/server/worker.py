@@ -19,7 +19,7 @@ from typing import Any, Final
 from actorc.storage.errors import StorageError
 
 from .config import Group
-from .keyring import from_record
+from .keyring import OwnKey, from_record
 from .options import from_plain
 from .server import StorageServer
 from .stopping import Stopping
@@ -45,7 +45,7 @@ def main() -> int:
 
 def _serve(order: dict[str, Any], channel: socket.socket, stopping: Stopping, left: threading.Event) -> int:
     group = Group(lock=order["lock"], url_key=bytes.fromhex(order["url_key"]))
-    own = from_record(order["own"]) if order["own"] else None
+    own = order["own"] and OwnKey(from_record(order["own"]["key"]), closes=order["own"]["closes"])
     try:
         server = StorageServer(from_plain(order["options"]), group=group, own=own)
         server.start()

@@ -29,7 +29,7 @@ from actorc.storage.errors import InvalidParameterError, StorageError, error_cla
 from .config import DEFAULT_HTTP, ServerOptions, numeric_address
 from .engines import share_engine
 from .identity import Keyring
-from .keyring import AccessKey, as_record
+from .keyring import OwnKey, as_record
 from .options import to_plain
 from .ports import reserve
 
@@ -60,7 +60,7 @@ class Workers:
         http_endpoint: Where presigned URLs lead; empty before the start, and if they lead nowhere.
     """
 
-    def __init__(self, options: ServerOptions, *, own: AccessKey | None = None, silence: int = SILENCE) -> None:
+    def __init__(self, options: ServerOptions, *, own: OwnKey | None = None, silence: int = SILENCE) -> None:
         self._options = options
         self._own = own
         self._silence = silence
@@ -272,7 +272,7 @@ class _Keeper:
             log.info("worker %d serves again", self._number)
 
 
-def _order(options: ServerOptions, lock: int, own: AccessKey | None) -> bytes:
+def _order(options: ServerOptions, lock: int, own: OwnKey | None) -> bytes:
     order = {"options": to_plain(options), "lock": lock, "url_key": secrets.token_hex(32), "level": log.root.level}
-    order["own"] = own and as_record(own)
+    order["own"] = own and {"key": as_record(own.key), "closes": own.closes}
     return json.dumps(order).encode() + b"\n"
