@@ -60,6 +60,7 @@ class LocalService:
         access_key: Of this user alone; None if the server has no keys, because 'lucas-storage serve' started it so.
         secret_key: It proves the access key.
         signing_key_file: Holds the signing key of this data directory, made the first time, for this user's eyes only.
+        caution: What its user should know before anything is stored there; empty if there is nothing.
 
     Raises:
         InvalidParameterError: The directory is another user's, or others can have put something there.
@@ -84,6 +85,12 @@ class LocalService:
             raise
         self.endpoint = found.endpoint
         self.access_key, self.secret_key = found.access_key, found.secret_key
+        self.caution = ""
+        if found.is_of_earlier_version:
+            self.caution = (
+                f"the server that runs for {self.data} is of an earlier version and lets in every user of this "
+                "machine; end it, or what uses it, and start it again"
+            )
 
     def client(self) -> StorageClient:
         """Return a new client of the server, with its keys."""

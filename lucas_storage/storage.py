@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ArtifactStat", "Storage", "storage_for"]
 
-_TOLD: Final = {"argument": "the endpoint argument", settings.BUILT_IN: "the built-in default"}
-"""How the client's errors name an origin, where it is not by its own name."""
 _OF_A_HANDLE: Final = (
     "access_key",
     "secret_key",
@@ -51,6 +49,15 @@ _OF_A_HANDLE: Final = (
     "grace",
 )
 """Settings that a handle keeps; with others it is another one."""
+
+
+def _told(endpoint: settings.Setting[str]) -> OriginatedEndpoint | None:
+    """Return an endpoint with what errors call its origin; None if nobody chose one, which the client deals with."""
+    if endpoint.origin == settings.BUILT_IN:
+        return None
+    return OriginatedEndpoint(
+        endpoint.value, "the endpoint argument" if endpoint.origin == "argument" else endpoint.origin
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +92,7 @@ class Storage(StorageClient):
         self._settings = settings.resolve(store=store)
         store = self._settings.store.value
         self._origin = self._settings.endpoint(store)
-        endpoint = OriginatedEndpoint(self._origin.value, _TOLD.get(self._origin.origin, self._origin.origin))
-        super().__init__(endpoint, *self._settings.keys(store))
+        super().__init__(_told(self._origin), *self._settings.keys(store))
         self.store_name = store
         """Logical name of the store."""
         self._shared = False

@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
 from pathlib import Path
 from typing import Final
 
+_LOOPBACK: Final = ("127.0.0.1", "[::1]")
+
 
 class _Ports:
-    """Sockets that keep the ports of servers in this user's hands, one for each data directory."""
+    """Sockets that keep the ports of servers in this user's hands, one for each data directory or address."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: dict[Path, tuple[str, socket.socket]] = {}
+        self._held: dict[Path | str, tuple[str, socket.socket]] = {}
 
     def hold(self, directory: Path, endpoint: str) -> bool:
         """Keep a port, instead of another one of that directory; return whether this user alone has it."""
         with self._lock:
-            present = self._held.get(directory)
-            if present and present[0] == endpoint:
-                return True
-            held = _shared(endpoint)
-            if held is None:
+            try:
+                self._keep(directory, endpoint)
+            except (OSError, AttributeError):
                 return False
-            if present:
-                present[1].close()
-            self._held[directory] = endpoint, held
             return True
+
+    def hold_loopback(self, port: int) -> bool:
+        """Keep a port of both loopback addresses, though nobody may listen yet; return whether this user alone has it.
+
+        Where sockets cannot share a port, nothing is kept: this user's server could not listen there any more.
+        """
+        if not can_be_shared(_LOOPBACK[0]):
+            return True
+        with self._lock:
+            return all(self._is_ours(f"{host}:{port}") for host in _LOOPBACK)
+
+    def _is_ours(self, endpoint: str) -> bool:
+        try:
+            self._keep(endpoint, endpoint)
+        except OSError as error:
+            # without IPv6, for one, nobody can listen there
+            return error.errno not in {errno.EADDRINUSE, errno.EACCES}
+        return True
+
+    def _keep(self, name: Path | str, endpoint: str) -> None:
+        present = self._held.get(name)
+        if present and present[0] == endpoint:
+            return
+        host, _, port = endpoint.rpartition(":")
+        held = shared_socket(host, int(port))
+        if present:
+            present[1].close()
+        self._held[name] = endpoint, held
 
     def unlock(self) -> None:
         """Start with a lock that is free, in a forked child; what is held stays held."""
@@ -37,17 +63,41 @@ class _Ports:
 
 _ports: Final = _Ports()
 hold: Final = _ports.hold
+hold_loopback: Final = _ports.hold_loopback
 os.register_at_fork(after_in_child=_ports.unlock)
 
 
-def _shared(endpoint: str) -> socket.socket | None:
-    host, _, port = endpoint.rpartition(":")
-    held = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET)
+def can_be_shared(host: str) -> bool:
+    """Return whether sockets of this user may share a port of an address, which some sandboxes say and do not keep.
+
+    Args:
+        host: A numeric address, IPv6 in brackets, as in ``HOST:PORT``.
+    """
+    try:
+        with shared_socket(host, 0) as one, shared_socket(host, one.getsockname()[1]):
+            return True
+    except (OSError, AttributeError):
+        return False
+
+
+def shared_socket(host: str, port: int) -> socket.socket:
+    """Return a socket at a port that no other user can have meanwhile, and this one can with others like it.
+
+    Raises:
+        OSError: Another user has it, or this one without sharing it.
+        AttributeError: The system does not know what sharing is.
+    """
+    shared = socket.socket(address_family(host))
     try:
         # never with SO_REUSEADDR: beside a socket that has it and does not listen, any user's may listen
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind((host.strip("[]"), int(port)))
-    except (OSError, AttributeError):
-        held.close()
-        return None
-    return held
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        shared.bind((host.strip("[]"), port))
+    except BaseException:
+        shared.close()
+        raise
+    return shared
+
+
+def address_family(host: str) -> socket.AddressFamily:
+    """Return the family of a numeric address, IPv6 in brackets."""
+    return socket.AF_INET6 if host.startswith("[") else socket.AF_INET

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from . import local_endpoint
+from ._held_ports import hold_loopback
 from .errors import InvalidParameterError
 from .local_endpoint import LocalEndpoint
 from .rules import check_http_endpoint
@@ -106,7 +107,8 @@ class ClientOptions:
         Raises:
             InvalidParameterError: The endpoint is no ``host:port`` nor several with commas between them, or one is
                 named twice, `http_endpoint` is no URL, only one of the keys is given, files of TLS are given
-                without TLS or without each other, or the ``.lucas-storage`` here is not this user's alone.
+                without TLS or without each other, the ``.lucas-storage`` here is not this user's alone, or it has no
+                server and the port of the default endpoint may be another user's.
         """
         named, origin = _endpoint(endpoint)
         endpoints = () if named is None else _checked_endpoints(named, origin)
@@ -114,7 +116,7 @@ class ClientOptions:
         if local is not None and not endpoints:
             endpoints, origin = (local.endpoint,), local.origin
         elif not endpoints:
-            endpoints, origin = (DEFAULT_ENDPOINT,), "the built-in default"
+            endpoints, origin = (DEFAULT_ENDPOINT,), _default_origin()
         access, secret, key_origin = _keys(access_key, secret_key, endpoints, local, named=named is not None)
         ssl = bool(use_ssl) or _flag("STORAGE_USE_SSL") or (local is not None and local.use_ssl)
         if not ssl and (ca_file or cert_file or key_file):
@@ -173,6 +175,27 @@ def _endpoint(argument: str | None) -> tuple[str | None, str]:
     if argument is not None:
         return argument, argument.origin if isinstance(argument, OriginatedEndpoint) else "the endpoint argument"
     return _variable("STORAGE_ENDPOINT"), "STORAGE_ENDPOINT"
+
+
+def _default_origin() -> str:
+    """Return where the default endpoint comes from, for error messages.
+
+    Whoever has a ``.lucas-storage`` means a server of their own. Until this process ends, nobody else gets the port
+    where it is taken to be.
+
+    Raises:
+        InvalidParameterError: That port may be another user's already.
+    """
+    directory = local_endpoint.find_directory()
+    if directory is None:
+        return "the built-in default"
+    if not hold_loopback(DEFAULT_PORT):
+        raise InvalidParameterError(
+            f"no server runs for {directory}, and whoever listens on {DEFAULT_ENDPOINT} may be another user; start "
+            f"'lucas-storage serve' or 'lucas-storage run', or set STORAGE_ENDPOINT, to {DEFAULT_ENDPOINT} if that is "
+            "what you mean"
+        )
+    return f"the built-in default, since no server runs for {directory}"
 
 
 def local_server(named: Sequence[str]) -> LocalEndpoint | None:

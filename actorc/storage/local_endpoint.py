@@ -45,6 +45,8 @@ class LocalEndpoint:
     secret_key: str | None = field(default=None, repr=False)
     signing_key: str | None = field(default=None, repr=False)
     """Signs what only pickle can store."""
+    is_of_earlier_version: bool = False
+    """Whether it is of a version that lets in every user of the machine, and whose port cannot be proved."""
 
     @property
     def origin(self) -> str:
@@ -165,7 +167,11 @@ def read(directory: Path) -> LocalEndpoint | None:
         )
     fields = {name: told.get(name) for name in ("access_key", "secret_key", "signing_key")}
     return LocalEndpoint(
-        directory=directory, endpoint=told["endpoint"], use_ssl=bool(told.get("use_ssl", False)), **fields
+        directory=directory,
+        endpoint=told["endpoint"],
+        use_ssl=bool(told.get("use_ssl", False)),
+        is_of_earlier_version="shares_port" not in told,
+        **fields,
     )
 
 

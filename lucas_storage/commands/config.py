@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from actorc.storage.config import ClientOptions, origin_of
+from actorc.storage.config import ClientOptions, OriginatedEndpoint, origin_of
 from lucas_storage import settings
 from lucas_storage.settings import BUILT_IN, Setting
 
@@ -39,7 +39,8 @@ def _settings() -> Iterator[tuple[str, Setting[Any]]]:
     for each in fields(found):
         if each.name not in {"endpoints", "local"}:
             yield each.name, getattr(found, each.name)
-    client = ClientOptions.resolve()
+    # as it was found, so that it is printed even if no client would use it
+    client = ClientOptions.resolve(OriginatedEndpoint(found.endpoint().value, found.endpoint().origin))
     for name in _CLIENT:
         value = getattr(client, name)
         # a server of this directory says by itself whether it speaks TLS

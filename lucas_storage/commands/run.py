@@ -49,6 +49,8 @@ def _provide_storage(data: Path | None) -> None:
         return
     # Never closed: threads and exit handlers of the script need it to the end of the process.
     service = LocalService(data)
+    if service.caution:
+        click.echo(f"lucas-storage: {service.caution}", err=True)
     os.environ["STORAGE_ENDPOINT"] = service.endpoint
     _provide_keys(service)
     present = settings.resolve()

@@ -105,6 +105,8 @@ class Session:
             return None
         if self._own is None and (data := self._own_data()) is not None:
             self._own = self._stack.enter_context(LocalService(data))
+            if self._own.caution:
+                click.echo(f"lucas-storage: {self._own.caution}", err=True)
         return self._own
 
     def _own_data(self) -> Path | None:

@@ -167,5 +167,8 @@ def test_who_adds_a_key_is_told_what_to_set_for_a_server_of_an_earlier_version(l
     make_private(data)
     with local_server() as earlier, serving(data, 1), published(data / "endpoint.json", {"endpoint": earlier.endpoint}):
         added = lucas_storage.run("keys", "add", "--admin")
+        ls, run = lucas_storage.run("ls"), lucas_storage.run("run", lucas_storage.script("print('ran')"))
 
     assert "tells your own commands no key; set both variables for them, or start it again" in added.stderr
+    assert "of an earlier version and lets in every user of this machine; end it" in ls.stderr
+    assert (run.stdout, run.stderr) == ("ran\n", ls.stderr)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from actorc.storage import StorageClient
+from actorc.storage import StorageClient, config
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import InvalidParameterError, StorageError
 from actorc.storage.local_directory import (
@@ -26,6 +26,8 @@ from actorc.storage.local_directory import (
     try_lock,
 )
 from actorc.storage.local_endpoint import UntrustedDirectoryWarning, find, find_directory, read, stamp
+from actorc.storage.server.ports import reserve
+from lucas_storage import Storage
 
 KEYS = {"access_key": "AKMINE", "secret_key": "sesame"}
 NOBODY = 65534
@@ -53,6 +55,15 @@ def server(directory, **told):
             published(directory / ENDPOINT_FILE, {"endpoint": endpoint, "shares_port": True, **KEYS, **told})
         )
         yield endpoint
+
+
+@pytest.fixture(autouse=True)
+def default_port(monkeypatch):
+    """A port that nobody has in the place of 9000, which somebody may."""
+    with listening() as sock:
+        port = sock.getsockname()[1]
+    monkeypatch.setattr(config, "DEFAULT_PORT", port)
+    return port
 
 
 @pytest.fixture
@@ -113,6 +124,8 @@ def test_a_server_that_has_no_keys_is_found_without(data):
     with server(data, access_key=None, secret_key=None) as endpoint:
         client = StorageClient()
 
+        assert not find().is_of_earlier_version
+
     assert (client.endpoint, client.access_key) == (endpoint, None)
 
 
@@ -124,6 +137,51 @@ def test_the_address_of_a_dead_server_is_not_used(data):
 
     assert find() is None
     assert StorageClient().endpoint == "localhost:9000"
+
+
+def test_where_a_server_is_missing_the_default_is_for_servers_of_this_user_alone(data, default_port):
+    data.mkdir(mode=0o700)
+    options = ClientOptions.resolve()
+
+    assert options.address(options.endpoint) == (
+        f"localhost:9000 (from the built-in default, since no server runs for {data})"
+    )
+    for host in ("127.0.0.1", ""):
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server((host, default_port))
+    held, _ = reserve(f"127.0.0.1:{default_port}", among_clients=True)
+    held.close()
+
+
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+with_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", pytest.param("::1", marks=with_ipv6), pytest.param("::", marks=with_ipv6)]
+)
+def test_where_a_server_is_missing_a_default_that_may_be_anothers_is_an_error(data, default_port, host):
+    data.mkdir(mode=0o700)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with (
+        socket.create_server((host, default_port), family=family),
+        pytest.raises(InvalidParameterError, match=r"no server runs for .* may be another user; .*STORAGE_ENDPOINT"),
+    ):
+        StorageClient()
+    with socket.create_server((host, default_port), family=family), pytest.raises(InvalidParameterError):
+        Storage()
+
+
+def test_where_nothing_is_known_the_default_is_nobodys(folder, default_port):
+    with socket.create_server(("127.0.0.1", default_port)):
+        assert ClientOptions.resolve().endpoint_origin == "the built-in default"
 
 
 def test_a_port_that_is_not_in_our_hands_is_not_used(data):
@@ -140,7 +198,7 @@ def test_a_server_of_an_earlier_version_is_joined(data):
     with server(data), listening(shared=False) as earlier:
         told = {"endpoint": f"127.0.0.1:{earlier.getsockname()[1]}", "pid": 1, "data": str(data)}
         with published(data / ENDPOINT_FILE, told):
-            assert find().endpoint == told["endpoint"]
+            assert (find().endpoint, find().is_of_earlier_version) == (told["endpoint"], True)
 
 
 @pytest.mark.parametrize(

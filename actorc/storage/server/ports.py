@@ -7,39 +7,12 @@ import socket
 import time
 from typing import Final
 
+from actorc.storage._held_ports import address_family, shared_socket
 from actorc.storage.errors import InvalidParameterError
 
 _PATIENCE: Final = 2.0
 """Seconds that the workers of a killed server have to end, which notice its end by themselves."""
 _POLL: Final = 0.02
-
-
-def can_be_shared(host: str) -> bool:
-    """Return whether sockets of this user may share a port of an address, which some sandboxes say and do not keep.
-
-    Args:
-        host: A numeric address, IPv6 in brackets, as in ``HOST:PORT``.
-    """
-    try:
-        with _shared(host, 0) as one, _shared(host, one.getsockname()[1]):
-            return True
-    except (OSError, AttributeError):
-        return False
-
-
-def _shared(host: str, port: int) -> socket.socket:
-    shared = socket.socket(_family(host))
-    try:
-        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        shared.bind((host.strip("[]"), port))
-    except BaseException:
-        shared.close()
-        raise
-    return shared
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if host.startswith("[") else socket.AF_INET
 
 
 def reserve(address: str, *, among_clients: bool = False) -> tuple[socket.socket, str]:
@@ -68,7 +41,7 @@ def reserve(address: str, *, among_clients: bool = False) -> tuple[socket.socket
 
 
 def _bound(host: str, port: int, *, among_clients: bool) -> socket.socket:
-    held = socket.socket(_family(host))
+    held = socket.socket(address_family(host))
     try:
         _bind_alone(held, (host.strip("[]"), port))
     except OSError:
@@ -84,7 +57,7 @@ def _bound(host: str, port: int, *, among_clients: bool) -> socket.socket:
 
 def _bound_among_clients(host: str, port: int) -> socket.socket:
     """Return a socket at a port that only clients of this user hold, who wait for its server to come back."""
-    held = _shared(host, port)
+    held = shared_socket(host, port)
     deadline = time.monotonic() + _PATIENCE
     while _is_served(held):
         if time.monotonic() > deadline:

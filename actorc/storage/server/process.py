@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from actorc.storage._held_ports import can_be_shared
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.local_directory import ENDPOINT_FILE, published
 
@@ -21,7 +22,7 @@ from .announcement import announced, occupied
 from .config import ServerOptions, is_loopback, numeric_address
 from .descriptors import allow_all
 from .keyring import OwnKey, own_key
-from .ports import can_be_shared, reserve
+from .ports import reserve
 from .server import StorageServer
 from .stopping import Stopping
 from .workers import Workers
