@@ -43,6 +43,9 @@ def commands(group, path=()):
 
 KIB = 1024
 """Bytes; a smaller number is no size."""
+HOUR, DAY = 3600, 24 * 3600
+OF_THE_SERVER_HERE = {"STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY"}
+"""Settings that a server which runs for this directory gives, and else nothing does."""
 
 
 def classes(cls=StorageError):
@@ -63,7 +66,7 @@ def shown(default):
         case int():
             return human(default) if default >= KIB else f"{default}"
         case float():
-            return f"{default / 3600:g} hours"
+            return f"{default / DAY:g} days" if default > 2 * DAY else f"{default / HOUR:g} hours"
         case Path():
             return "the user's cache directory"
     return f"`{default}`"
@@ -158,4 +161,5 @@ def test_the_settings_have_these_defaults(documented, tmp_path, monkeypatch):
     }
 
     assert documented["STORAGE_ENDPOINT"].endswith(f", else {shown(present.endpoint().value)}")
+    assert {defaults.pop(name) for name in OF_THE_SERVER_HERE} == {"none"}
     assert defaults == {name: documented[name] for name in defaults}
