@@ -29,6 +29,7 @@ from actorc.storage.errors import (
     StorageError,
     UnauthenticatedError,
 )
+from actorc.storage.rules import KiB
 
 from .admission import AT_ONCE, Behavior, CallPool
 from .call import Call, Head
@@ -42,6 +43,8 @@ Answers = Callable[[Call, Standing, Iterator[bytes]], Generator[Any, None, None]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _PREFIX: Final = f"/{_wire.SERVICE.full_name}/"
+MAX_HEADERS: Final = 32 * KiB
+"""Bytes of headers that a call may have."""
 _OURS: Final = "x-acs-"
 """Begins the names of the headers that this service knows."""
 _RETRY_AFTER: Final = 0.2
@@ -104,7 +107,7 @@ class Boundary(grpc.ServerInterceptor):
             return handler
         head = Head(path.removeprefix(_PREFIX), dict(handler_call_details.invocation_metadata))
         try:
-            _demand_once(handler_call_details.invocation_metadata)
+            _demand_sane(handler_call_details.invocation_metadata)
             standing = self._authenticator.standing(head.metadata, path, head.request_id)
             (self._calls if standing.proved else self._strangers).demand_room()
         except Exception as error:  # noqa: BLE001 - it is told to the caller
@@ -256,12 +259,19 @@ class Boundary(grpc.ServerInterceptor):
             self._places.release()
 
 
-def _demand_once(metadata: Sequence[tuple[str, str | bytes]]) -> None:
-    """Refuse a call that says something of ours twice: who stands between could have judged the other one.
+def _demand_sane(metadata: Sequence[tuple[str, str | bytes]]) -> None:
+    """Refuse a call with too many bytes of headers, or that says something of ours twice.
+
+    gRPC counts what a single frame brings, so it passes on 16 MiB whatever it is told, and a call that waits holds
+    them. Of what is said twice, who stands between could have judged the other one.
 
     Raises:
-        UnauthenticatedError: So it is.
+        InvalidParameterError: They are too many.
+        UnauthenticatedError: Something is there twice.
     """
+    size = sum(len(name) + len(value) for name, value in metadata)
+    if size > MAX_HEADERS:
+        raise InvalidParameterError(f"the headers of a call take at most {MAX_HEADERS} bytes, these {size}; send fewer")
     ours = [name for name, _ in metadata if name.startswith(_OURS)]
     if len(ours) != len(set(ours)):
         raise UnauthenticatedError(f"a header that begins with {_OURS} is there twice; send each once")

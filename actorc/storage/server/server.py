@@ -10,7 +10,7 @@ import grpc
 
 from actorc.storage._tls import read_pem
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.rules import MAX_MESSAGE_SIZE, KiB
+from actorc.storage.rules import MAX_MESSAGE_SIZE
 
 from .admission import CallPool
 from .config import DEFAULT_HTTP, Group, ServerOptions, numeric_address
@@ -20,7 +20,7 @@ from .engines.base import Engine
 from .gate import Gate
 from .health import Health
 from .identity import Authenticator, Keyring
-from .interceptors import Boundary
+from .interceptors import MAX_HEADERS, Boundary
 from .journal import Journal
 from .keyring import OwnKey
 from .presigning import PresignedUrls
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
     ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
-    ("grpc.max_metadata_size", 32 * KiB),
+    ("grpc.max_metadata_size", MAX_HEADERS),
     # clients ping during idle transfers; gRPC's default takes a ping within five minutes for an attack
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),

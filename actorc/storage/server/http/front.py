@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 _RETRY_AFTER = 1.0
 """Seconds after which a refused request may find a place."""
+_FAILED = 500
 _GONE = 499
 """How an access line tells that the peer went away before it had the answer."""
 
@@ -207,6 +208,14 @@ def _internal() -> Refusal:
     return Refusal(
         500, "StorageError", "internal error of the storage server; its log has the cause under this request id"
     )
+
+
+def unread(request: web.BaseRequest, status: int) -> web.Response:
+    """Return the answer to a request that could not be read, or failed where nothing is known of it."""
+    refusal = _internal() if status == _FAILED else Refusal(status, "InvalidParameter", "this is no request of HTTP")
+    response = _refused(refusal, uuid.uuid4().hex, request)
+    response.force_close()
+    return response
 
 
 def _shown(page: Page) -> web.Response:

@@ -16,13 +16,15 @@ from aiohttp import web
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import KiB, MiB
 
-from .front import Front
+from .front import Front, unread
 from .listener import Listener
 
+log = logging.getLogger(__name__)
 _protocol_log = logging.getLogger(f"{__name__}.protocol")
 # what strangers send that is no HTTP is no error of this server
 _protocol_log.setLevel(logging.CRITICAL)
 
+_FAILED: Final = 500
 _HEADER_TIMEOUT: Final = 30.0
 """Seconds that a connection has to send a request, or the next one, and to take an answer that is not the bytes of an
 object."""
@@ -107,6 +109,28 @@ class HttpPlane:
         await server.end()
 
 
+class _Connection(web.RequestHandler):
+    """Refuses what is no HTTP; the words of aiohttp would repeat what came, and say which version of it runs here."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - it is of aiohttp
+    ) -> web.StreamResponse:
+        """Return the answer.
+
+        Raises:
+            ConnectionError: Another one has begun, so that the connection can only be closed.
+        """
+        if status == _FAILED:
+            log.error("a request failed", exc_info=exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun")
+        return unread(request, status)
+
+
 class _Server(web.Server):
     """Makes connections, and closes those on which nothing is under way for too long.
 
@@ -123,6 +147,7 @@ class _Server(web.Server):
         super().__init__(self._handle, **limits)
         self._front = front
         self._most = most
+        self._limits = limits
         # in the order in which they became idle, each with what ends it
         self._idle: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._busy: set[web.RequestHandler] = set()
@@ -130,6 +155,10 @@ class _Server(web.Server):
         self._alone = asyncio.Event()
         self._alone.set()
         self._ending = False
+
+    def __call__(self) -> web.RequestHandler:
+        """Return what handles a new connection."""
+        return _Connection(self, loop=asyncio.get_running_loop(), **self._limits)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Note a connection."""
