@@ -16,11 +16,16 @@ from typing import Any
 from actorc.storage.models import ListQuery, ObjectInfo, ObjectPage
 from actorc.storage.server.engines.listing import Span, successor
 
-from .row_checksums import damaged_row, intact
+from .row_checksums import COLUMNS, damaged_row, is_intact_object
 from .rows import ALIVE, FIELDS, object_info
 
+# what proves a row, and FIELDS among it from the third on
+_PROVEN = ", ".join(f"object.{name}" for name in ("checksum", *COLUMNS["object"]))
+_KEY = 2
+_FIELDS = slice(3, 3 + len(FIELDS.split(",")))
+
 _FLAT = f"""
-SELECT key, {intact("object")}, {FIELDS} FROM object
+SELECT {_PROVEN} FROM object
 WHERE bucket_id = :bucket AND key >= :lower AND key < :upper AND {ALIVE}
 ORDER BY key LIMIT :limit
 """
@@ -47,7 +52,7 @@ WITH RECURSIVE walk (key) AS (
 name (key, found) AS (
     SELECT key, instr(substr(key, :behind), :delimiter) FROM walk WHERE key IS NOT NULL
 )
-SELECT name.key, {intact("object")}, name.found, {FIELDS} FROM name
+SELECT {_PROVEN}, name.found FROM name
 JOIN object ON object.bucket_id = :bucket AND object.key = name.key
 """
 
@@ -70,7 +75,7 @@ def page(connection: sqlite3.Connection, bucket_id: int, query: ListQuery, now_u
         return _rolled(connection, query, span, values)
     rows = connection.execute(_FLAT, values).fetchall()
     _check(query.bucket, rows)
-    objects = tuple(object_info(query.bucket, row[0].decode(), row[2:]) for row in rows[: query.limit])
+    objects = tuple(object_info(query.bucket, row[_KEY].decode(), row[_FIELDS]) for row in rows[: query.limit])
     return ObjectPage(objects=objects, next_after=objects[-1].key if len(rows) > query.limit else "")
 
 
@@ -83,15 +88,17 @@ def _rolled(connection: sqlite3.Connection, query: ListQuery, span: Span, values
     objects: list[ObjectInfo] = []
     prefixes: list[str] = []
     last = ""
-    rows = sorted(connection.execute(_ROLLED, values), key=itemgetter(0))  # as they come, but SQL does not promise it
+    # as they come, but SQL does not promise it
+    rows = sorted(connection.execute(_ROLLED, values), key=itemgetter(_KEY))
     _check(query.bucket, rows)
-    for key, _, found, *fields in rows[: query.limit]:
+    for row in rows[: query.limit]:
+        key, found = row[_KEY], row[-1]
         if found:
             last = key[: len(span.prefix) + found - 1 + len(span.delimiter)].decode()
             prefixes.append(last)
         else:
             last = key.decode()
-            objects.append(object_info(query.bucket, last, tuple(fields)))
+            objects.append(object_info(query.bucket, last, row[_FIELDS]))
     return ObjectPage(
         objects=tuple(objects),
         common_prefixes=tuple(prefixes),
@@ -100,6 +107,9 @@ def _rolled(connection: sqlite3.Connection, query: ListQuery, span: Span, values
 
 
 def _check(bucket: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    for key, is_intact, *_ in rows:
-        if not is_intact:
-            raise damaged_row("object", bucket, key.decode(errors="backslashreplace"))
+    end = 1 + len(COLUMNS["object"])
+    for row in rows:
+        if not is_intact_object(row[0], row[1:end]):
+            key = row[_KEY]
+            shown = key.decode(errors="backslashreplace") if isinstance(key, bytes) else None
+            raise damaged_row("object", bucket, shown)

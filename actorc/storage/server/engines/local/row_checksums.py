@@ -10,7 +10,8 @@ of it is part of the transaction that it belongs to.
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from actorc.storage._checksum import crc32c
 from actorc.storage.errors import IntegrityError
@@ -79,6 +80,22 @@ def register(connection: sqlite3.Connection) -> None:
 def row_checksum(*fields: bytes | None) -> int:
     """Return the CRC-32C of the fields of a row, with a byte FF between them and FE for none; UTF-8 has neither."""
     return crc32c(b"\xff".join([b"\xfe" if field is None else field for field in fields]))
+
+
+def is_intact_object(stored: object, fields: Sequence[Any]) -> bool:
+    """Return whether the row of an object, of the fields that `COLUMNS` names, matches the checksum stored in it.
+
+    The same as `intact` in SQL, at two thirds of its price: a listing reads all fields anyway, and calls no function
+    from within SQLite for each row.
+    """
+    try:
+        bucket_id, key, generation, size, crc, content_type, metadata, modified_us, expires_us, content_id = fields
+        expires = b"\xfe" if expires_us is None else b"%d" % expires_us
+        leading = (bucket_id, key, generation, size, crc, content_type.encode(), metadata.encode(), modified_us)
+        packed = b"%d\xff%b\xff%d\xff%d\xff%d\xff%b\xff%b\xff%d\xff%b\xff%d" % (*leading, expires, content_id)
+    except (AttributeError, TypeError, ValueError, OverflowError):  # of another type than what was written
+        return False
+    return crc32c(packed) == stored
 
 
 def column(table: str) -> str:
