@@ -8,8 +8,10 @@ killed process and needs no interpreter start.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -17,7 +19,8 @@ from actorc.storage._checksum import crc32c
 from actorc.storage.models import ObjectAttributes
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.base import CopySource, PartChoice
-from actorc.storage.server.engines.local import FsOps, LocalEngine
+from actorc.storage.server.engines.local import FsOps, LocalEngine, Rebuild
+from actorc.storage.server.engines.local.schema import connect
 
 CHANGES = (
     "create",
@@ -27,6 +30,7 @@ CHANGES = (
     "sync",
     "sync_directory",
     "make_directory",
+    "remove_directory",
     "rename",
     "unlink",
     "commit",
@@ -213,6 +217,38 @@ def batch_delete(run):
     run.engine.sweep()
 
 
+def forgotten(run):
+    """Put the object, and let the index forget it without a word, as a damaged one may."""
+    run.open()
+    run.put(MiB + 10)
+    with closing(connect(run.directory / "meta" / "meta.db")) as connection:
+        for table in ("object", "content"):
+            connection.execute(f"DELETE FROM {table}")
+
+
+def quarantine(run):
+    forgotten(run)
+    run.fsops.armed = True
+    run.engine.sweep()
+    run.engine.adopt()
+
+
+def adopt(run):
+    forgotten(run)
+    run.engine.accept()
+    run.fsops.armed = True
+    run.engine.adopt()
+
+
+def rebuild(run):
+    run.open()
+    run.multipart(MiB + 20, 30, MiB + 5)
+    run.engine.close()
+    run.fsops.armed = True
+    with closing(Rebuild(run.directory, fsops=run.fsops)) as rebuilding:
+        rebuilding.run(commit=True)
+
+
 SCENARIOS = (
     first_start,
     second_start,
@@ -225,6 +261,9 @@ SCENARIOS = (
     multipart,
     copy,
     batch_delete,
+    quarantine,
+    adopt,
+    rebuild,
 )
 
 
@@ -241,6 +280,7 @@ def attempt(scenario, directory, call, moment):
 
 
 def main(root, name, step):
+    logging.disable(logging.WARNING)  # of blobs that are put away and come back; errors are told
     scenario = {one.__name__: one for one in SCENARIOS}[name]
     for number, call in enumerate(count(1, int(step)), 1):
         codes = [attempt(scenario, Path(root, f"{call:03}-{moment}"), call, moment) for moment in ("before", "after")]

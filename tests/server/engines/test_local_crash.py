@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.rules import MiB
+from actorc.storage.server.engines.local import Rebuild
 
 CHILD = Path(__file__).with_name("crash_child.py")
 
@@ -45,6 +47,7 @@ SCENARIOS = [
     "copy",
     "batch_delete",
 ]
+MENDING = ["quarantine", "adopt", "rebuild"]
 
 
 @pytest.mark.slow
@@ -66,6 +69,33 @@ def test_a_kill_at_any_disk_call_loses_nothing(tmp_path, open_local, put, get, p
         engine.sweep()
         assert problems(engine) == []
         assert put(engine, "key", b"after") == engine.head("bucket", "key")
+        engine.close()
+        deaths += 1
+    assert deaths == 2 * int(done.stdout)
+    assert deaths > 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", MENDING)
+def test_a_kill_while_an_index_is_mended_loses_nothing(
+    tmp_path, open_local, get, problems, disk, clock, scenario, thorough
+):
+    command = [sys.executable, CHILD, tmp_path, scenario, "1" if thorough else "6"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    deaths = 0
+    for journal in sorted(tmp_path.glob("*.journal")):
+        directory = tmp_path / journal.stem
+        if not (directory / "meta" / "meta.db").exists():  # killed between taking the old index away and the swap
+            with closing(Rebuild(directory, fsops=disk, clock=clock)) as rebuilding:
+                rebuilding.run(commit=True)
+        engine = open_local(journal.stem)
+        engine.adopt()
+        engine.sweep()
+        assert present(engine, get) in outcomes(journal), journal.stem
+        assert present(engine, get) is not None
+        assert problems(engine) == []
         engine.close()
         deaths += 1
     assert deaths == 2 * int(done.stdout)
