@@ -161,9 +161,12 @@ def _text(folder: Path, length: int) -> bytes:
         if os.path.islink(folder / NAME):  # noqa: PTH114 -- beside os.open
             return b""
         raise
+    status = os.fstat(handle)
+    if not (stat.S_ISREG(status.st_mode) and is_ours(status)):  # a directory cannot even be made a file of
+        os.close(handle)
+        return b""
     with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        return file.read(length) if stat.S_ISREG(status.st_mode) and is_ours(status) else b""
+        return file.read(length)
 
 
 def _header(found: Any) -> dict[str, Any]:

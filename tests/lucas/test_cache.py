@@ -479,6 +479,17 @@ def test_a_damaged_stamp_is_none(cache, stamp):
     assert cache.find(digest(b"abc"), 3) is None
 
 
+@pytest.mark.parametrize("put_there", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("content")])
+def test_what_is_no_file_in_the_place_of_a_stamp_proves_nothing_and_hides_nothing(cache, put_there):
+    path = cache.insert(None, [b"abc"])
+    path.with_name(".stamp").unlink()
+    put_there(path.with_name(".stamp"))
+
+    assert cache.find(digest(b"abc"), 3) == path
+    flip(path)
+    assert cache.find(digest(b"abc"), 3) is None
+
+
 def test_a_stamp_is_of_one_address(cache):
     one, other = cache.insert(None, [b"abc"]).parent, cache.insert(None, [b"xyz"]).parent
     one.rename(one.with_name("kept"))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import pickle
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -257,6 +260,61 @@ def test_a_directory_of_another_user_is_refused(storage, tmp_path, mode):
 
     with storage_context(cache_dir=planted), pytest.raises(CacheRefusedError, match="belongs to user 65534"):
         Storage().get(ref)
+
+
+class Harmless:
+    """An object that has no format but a pickle, with room for another pickle in its bytes."""
+
+    def __init__(self):
+        self.text = "x" * 600
+
+
+class Planted:
+    """An object whose pickle makes a file when it is loaded."""
+
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return Path.touch, (self.marker,)
+
+
+def planted_pickle(marker, size):
+    """Return an artifact of `size` bytes that a decoder takes for a pickle, and that makes a file."""
+    text = pickle.dumps(Planted(marker))
+    fields = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}", "code": False, "size": len(text), "buffers": []}
+    head = json.dumps(fields | {"type": ""}).encode()
+    room = size - len(head) - len(text) - 16
+    head = json.dumps(fields | {"type": "x" * room}).encode()
+    return b"LUCASPK5" + len(head).to_bytes(8, "big") + head + text
+
+
+@as_root
+@pytest.mark.parametrize("owner", [65534, 0], ids=["of another user", "of this user"])
+def test_a_pickle_that_was_planted_in_the_cache_is_never_loaded(storage, settings, tmp_path, owner):
+    """Its reference is signed, and right: it is the copy that is not what was signed."""
+    ref = storage.put(Harmless())
+    marker = tmp_path / "loaded"
+    evil = planted_pickle(marker, ref.size)
+    planted = tmp_path / "planted"
+    folder = planted / "sha256" / ref.digest[7:9] / ref.digest[7:]
+    folder.mkdir(parents=True)
+    planted.chmod(0o700)
+    (folder / "content").write_bytes(evil)
+    for path in (planted, *planted.rglob("*")):
+        os.chown(path, owner, owner)
+    assert len(evil) == ref.size
+
+    with storage_context(**{**settings, "cache_dir": planted}), Storage() as other:
+        if owner:
+            with pytest.raises(CacheRefusedError, match="belongs to user 65534"):
+                other.get(ref)
+        else:
+            assert isinstance(other.get(ref), Harmless)
+
+    assert not marker.exists()
+    pickle.loads(pickle.dumps(Planted(marker)))
+    assert marker.exists()
 
 
 @as_root
