@@ -97,7 +97,7 @@ def test_what_is_no_message_ends_its_session_with_a_line_in_the_log(logged):
     assert log.read_text().count("a client sent what is no message and was disconnected") == 2 * len(garbage)
 
 
-def test_flipped_bytes_of_messages_leave_no_traceback(logged):
+def test_flipped_bytes_of_messages_leave_no_traceback(logged, thorough):
     address, _ = logged
     function = pb.AppendPyFunc(name="f", params=["x"], venv="v", pickled_object=b"x" * 40, language=pb.LANGUAGE_PYTHON)
     value = pb.Data(type=pb.Data.OBJECT_ENCODED, encoded=pb.EncodedObject(id="i", data=b"x", language=3))
@@ -107,7 +107,7 @@ def test_flipped_bytes_of_messages_leave_no_traceback(logged):
         pb.Message(type=pb.FR_APPEND_ARG, append_arg=argument),
         pb.Message(type=pb.FR_REQUEST_OBJECT, request_object=pb.RequestObject(id="i")),
     ]
-    for _ in range(10):
+    for _ in range(100 if thorough else 3):
         damaged = [bytearray(each.SerializeToString()) for each in orders]
         for each in damaged:
             each[RANDOM.randrange(len(each))] = RANDOM.randrange(256)

@@ -199,7 +199,7 @@ def test_a_flipped_bit_never_makes_a_wrong_answer_nor_a_wrong_object(wire, store
     stored.reset()
     begin = stored.snapshot()
     # a bad header may end a connection, or let it wait for what never comes, and that takes its time
-    count = 300 if thorough else {DATA: 34, HEADERS: 8}[at_risk]
+    count = 300 if thorough else {DATA: 20, HEADERS: 8}[at_risk]
     recovered = 0
     for name in random.choices(list(right), k=count):
         answer, after, size = right[name]

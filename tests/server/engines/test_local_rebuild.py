@@ -277,7 +277,7 @@ def test_a_rebuild_that_stops_anywhere_can_be_done_again(open_local, disk, put, 
         assert len(blobs(tmp_path)) + len(put_away(tmp_path)) == 2
         assert [finding for finding in engine.fsck() if finding.kind != "quarantined"] == []
         engine.close()
-        calls += 1 if thorough else 3
+        calls += 1 if thorough else 7
     assert calls > 10
 
 
@@ -406,7 +406,7 @@ def test_adopting_that_stops_anywhere_can_be_done_again(open_local, disk, put, g
         assert len(blobs(tmp_path)) + len(put_away(tmp_path)) == 3
         assert engine.fsck() == []
         engine.close()
-        calls += 1 if thorough else 2
+        calls += 1 if thorough else 5
     assert calls > 4
 
 
