@@ -20,7 +20,8 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import AlreadyExistsError, StorageClient
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import MiB
-from actorc.storage.server import ServerOptions
+from actorc.storage.server import ServerOptions, worker
+from actorc.storage.server.admission import CallPool
 from actorc.storage.server.engines.local import LocalEngine
 from actorc.storage.server.ports import reserve
 from actorc.storage.server.workers import Workers
@@ -319,3 +320,79 @@ def test_a_stopped_worker_group_refuses_calls(serve, connect, refused):
     status, _ = refused(raw, "ListBuckets", pb.ListBucketsRequest())
 
     assert status.code().name == "UNAVAILABLE"
+
+
+@pytest.fixture
+def pool():
+    """A pool of two threads whose clock stands where it is told, and what lets its calls end."""
+    now, go_on = [0.0], threading.Semaphore(0)
+    calls = CallPool(2, waiting=8, name="call", clock=lambda: now[0])
+
+    def begin():
+        calls.submit(go_on.acquire)
+
+    yield calls, begin, now, go_on
+    go_on.release(16)
+    calls.shutdown()
+
+
+def test_a_pool_stands_still_when_all_threads_are_taken_and_none_ends_its_call(pool):
+    calls, begin, now, _ = pool
+    seen = []
+    begin()
+    now[0] = 10.0
+    seen.append(calls.stands_still())
+    begin()
+    now[0] = 25.0
+    seen.append(calls.stands_still())
+    begin()
+    now[0] = 40.0
+    seen.append(calls.stands_still())
+
+    assert seen == [0.0, 15.0, 30.0]
+
+
+def test_a_pool_moves_when_a_call_ends_and_another_takes_its_thread(pool):
+    calls, begin, now, go_on = pool
+    for _ in range(3):
+        begin()
+    ended = threading.Event()
+    now[0] = 100.0
+    calls.submit(ended.set)
+    go_on.release(3)
+
+    assert ended.wait(PATIENCE)
+    assert calls.stands_still() == 0.0
+
+
+@pytest.mark.parametrize(("stuck", "lives"), [(worker._STUCK - 1, True), (worker._STUCK + 60, False)])
+def test_a_worker_whose_calls_are_stuck_says_nothing_more(monkeypatch, pool, stuck, lives):
+    calls, begin, now, _ = pool
+    looks = threading.Semaphore(0)
+
+    class Watched:
+        def stands_still(self):
+            looks.release()
+            return calls.stands_still()
+
+    monkeypatch.setattr(worker, "_EVERY", 0.01)
+    begin()
+    begin()
+    now[0] = stuck
+    ours, theirs = socket.socketpair()
+    with ours:
+        thread = threading.Thread(target=worker._live, args=(theirs, Watched()))
+        thread.start()
+        for _ in range(3):
+            assert looks.acquire(timeout=PATIENCE)
+        ours.settimeout(PATIENCE if lives else 0)
+        try:
+            said = ours.recv(1)
+        except BlockingIOError:
+            said = b""
+        now[0] = 0.0
+    thread.join(PATIENCE)
+    theirs.close()
+
+    assert said == (b"\n" if lives else b"")
+    assert not thread.is_alive()

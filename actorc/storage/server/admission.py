@@ -7,6 +7,7 @@ by its headers, and there a call is given to a pool, or refused without any thre
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, TypeVar
@@ -29,12 +30,15 @@ class CallPool(ThreadPoolExecutor):
         threads: Calls that run at the same time.
         waiting: Calls that may wait for a thread.
         name: Begins the names of the threads.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, threads: int, *, waiting: int, name: str) -> None:
+    def __init__(self, threads: int, *, waiting: int, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(threads, thread_name_prefix=name)
         self._size = threads
         self._room = threads + waiting
+        self._clock = clock
+        self._moved = clock()
         self._lock = threading.Lock()
         self.present = 0
         """Calls that run or wait."""
@@ -45,6 +49,14 @@ class CallPool(ThreadPoolExecutor):
     def is_busy(self) -> bool:
         """Whether a further call would have to wait for a thread."""
         return self.present >= self._size
+
+    def stands_still(self) -> float:
+        """Return for how many seconds all threads have been taken without the end of a single call; 0 if one is free.
+
+        More calls that come and wait do not count as movement.
+        """
+        with self._lock:
+            return self._clock() - self._moved if self.is_busy else 0.0
 
     def demand_room(self) -> None:
         """Refuse a further call if there is no room for it.
@@ -63,6 +75,8 @@ class CallPool(ThreadPoolExecutor):
         with self._lock:
             self.present += 1
             self.taken += 1
+            if self.present <= self._size:
+                self._moved = self._clock()
         try:
             future = super().submit(work, *args, **kwargs)
         except BaseException:
@@ -74,6 +88,7 @@ class CallPool(ThreadPoolExecutor):
     def _leave(self) -> None:
         with self._lock:
             self.present -= 1
+            self._moved = self._clock()
 
 
 class _AtOnce(ThreadPoolExecutor):

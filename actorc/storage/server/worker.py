@@ -1,7 +1,8 @@
 """``python -m actorc.storage.server.worker``: one of several processes of a server, started by `workers` alone.
 
 Standard input is a socket. It brings the orders, takes the news that this process serves and, from then on, a sign of
-life every second, and stays open for as long as the one that started it lives.
+life every second, and stays open for as long as the one that started it lives. There is none while all threads of calls
+are stuck: then the process only seems to live.
 """
 
 from __future__ import annotations
@@ -18,14 +19,20 @@ from typing import Any, Final
 
 from actorc.storage.errors import StorageError
 
+from .admission import CallPool
 from .config import Group
 from .keyring import OwnKey, from_record
 from .options import from_plain
 from .server import StorageServer
 from .stopping import Stopping
 
+log = logging.getLogger(__name__)
+
 _EVERY: Final = 1.0
 """Seconds between two signs of life."""
+_STUCK: Final = 1800.0
+"""Seconds without the end of a call, all threads being taken, after which they are stuck. Nothing but a transfer takes
+that long, and transfers never have all threads; the longest wait for a store is ten minutes."""
 _LAST: Final = 5.0
 """Seconds to end in, once nobody is there to be a worker for."""
 
@@ -53,7 +60,7 @@ def _serve(order: dict[str, Any], channel: socket.socket, stopping: Stopping, le
         _tell(channel, {"reason": error.reason, "status": error.status, "message": error.message})
         return 2
     _tell(channel, {"http_endpoint": server.http_endpoint})
-    threading.Thread(target=_live, args=(channel,), name="sign-of-life", daemon=True).start()
+    threading.Thread(target=_live, args=(channel, server.calls), name="sign-of-life", daemon=True).start()
     stopping.wait()
     server.stop(0 if left.is_set() else None)
     return 0
@@ -70,12 +77,15 @@ def _watch(channel: socket.socket, stopping: Stopping, left: threading.Event) ->
     os._exit(1)
 
 
-def _live(channel: socket.socket) -> None:
-    """Say that this process runs, whatever its other threads do, until nobody listens."""
+def _live(channel: socket.socket, calls: CallPool) -> None:
+    """Say that this process runs, until nobody listens or its calls are stuck."""
     pause = threading.Event()
     with suppress(OSError):
         while not pause.wait(_EVERY):
-            channel.sendall(b"\n")
+            if (stuck := calls.stands_still()) < _STUCK:
+                channel.sendall(b"\n")
+            elif stuck < _STUCK + 2 * _EVERY:
+                log.error("all threads are taken and no call has ended for %.0f s; a new worker is wanted", stuck)
 
 
 def _line(channel: socket.socket) -> bytes:
