@@ -37,7 +37,8 @@ def where():
 def in_child(code, controller, app_id, *arguments):
     """Run a script that uses the controller; return what it printed, and assert that it complained of nothing."""
     done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code, *arguments],
+        # Python warns of each fork beside threads since 3.12; that it works here is what is tested
+        [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", PRELUDE + code, *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT), "IGNIS_ADDR": controller.address, "APP_ID": app_id},
         capture_output=True,
         text=True,
