@@ -17,13 +17,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from actorc.storage.ownership import is_ours, is_writable_by_others, owner
+
 from . import scratch
 from .errors import CacheError, CacheFullError, CacheRefusedError, ResourceExhaustedError, StorageError
 
 logger = logging.getLogger(__name__)
 
 MODE: Final = 0o700
-_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _SHARED: Final = stat.S_ISVTX | stat.S_IWOTH
 """What a directory for everybody has, such as ``/tmp``: nobody may remove what others made."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
@@ -120,11 +121,6 @@ def _explained(error: OSError, directory: Path) -> StorageError:
     )
 
 
-def is_ours(status: os.stat_result) -> bool:
-    """Say whether a file belongs to this user, or to root, who can do everything anyway."""
-    return status.st_uid in (os.geteuid(), 0)
-
-
 def within(root: Path, *names: str, make: bool = False) -> Path | None:
     """Return a directory below the root, or None if it, or one on the way, is not there, a link, or another user's.
 
@@ -156,7 +152,7 @@ def _is_folder_of_ours(path: str) -> bool:
         return False
     if not stat.S_ISDIR(status.st_mode) or not is_ours(status):
         return False
-    if status.st_mode & _OTHERS_WRITE and status.st_uid == os.geteuid():
+    if is_writable_by_others(status) and status.st_uid == os.geteuid():
         # As an earlier version made them under a wide umask; nobody could come this far through a private root.
         os.chmod(path, MODE)  # noqa: PTH101 -- likewise
     return True
@@ -180,14 +176,14 @@ def _is_private(path: Path) -> bool:
         status = os.stat(path)  # noqa: PTH116 -- at every hand-out
     except (FileNotFoundError, NotADirectoryError):
         return False
-    return stat.S_ISDIR(status.st_mode) and is_ours(status) and not status.st_mode & _OTHERS_WRITE
+    return stat.S_ISDIR(status.st_mode) and is_ours(status) and not is_writable_by_others(status)
 
 
 def _check_private(path: Path) -> None:
     status = path.stat()
     if not is_ours(status):
-        raise _refused(path, f"belongs to user {status.st_uid}; remove it")
-    if status.st_mode & _OTHERS_WRITE:
+        raise _refused(path, f"belongs to {owner(status.st_uid)}; remove it")
+    if is_writable_by_others(status):
         raise _refused(
             path, f"may be written to by other users; run 'chmod go-w {path}' if you know what is in it, or remove it"
         )

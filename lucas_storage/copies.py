@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from actorc.storage.ownership import is_ours
 from actorc.storage.rules import MiB
 
-from .cache_directory import is_ours
 from .errors import StorageError
 from .manifest import WHOLE_MAX, Manifest, Part
 from .stamps import Signature, signature

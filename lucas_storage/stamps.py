@@ -23,7 +23,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from .cache_directory import is_ours
+from actorc.storage.ownership import is_ours
 
 NAME: Final = ".stamp"
 Signature: TypeAlias = tuple[int, int, int, int, int]

@@ -19,7 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from .errors import StorageError
+from .errors import InvalidParameterError, StorageError
+from .ownership import open_directory
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,8 @@ class UploadJournal:
 
     A context manager. What was saved is there again for the next process if this one is killed, or the block ends with
     a failure of the network; otherwise it is forgotten. Two processes never go on with the same upload: who comes
-    second, and who cannot write to the user's state directory, has a journal that remembers nothing.
+    second, and whose state directory cannot be written to or is not that user's alone, has a journal that remembers
+    nothing.
 
     Args:
         folder: Where journals are kept, made if need be; None if there is no such place.
@@ -122,10 +124,14 @@ class UploadJournal:
             return
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # what others write there says what becomes of this user's uploads
+            os.close(open_directory(folder))
             self._lock = locked(self._held)
             sweep(folder, "*.lock", ".json")
         except OSError as error:
             _warn(str(folder), str(error))
+        except InvalidParameterError:
+            _warn(str(folder), "it is not this user's alone, set XDG_STATE_HOME to a directory that is")
 
     def load(self) -> dict[str, Any]:
         """Return what was saved; nothing if that is not there or damaged."""
@@ -165,4 +171,4 @@ class UploadJournal:
 @lru_cache
 def _warn(folder: str, why: str) -> None:
     """Say it once."""
-    log.warning("uploads begin anew after the end of the process, %s cannot be written to: %s", folder, why)
+    log.warning("uploads begin anew after the end of the process, %s cannot be used: %s", folder, why)

@@ -58,17 +58,27 @@ def read_secret(path: Path, directory: int) -> bytes:
         os.close(descriptor)
 
 
+def is_ours(status: os.stat_result) -> bool:
+    """Return whether a file belongs to this user, or to root, who can do everything anyway."""
+    return status.st_uid in (os.geteuid(), 0)
+
+
+def is_writable_by_others(status: os.stat_result) -> bool:
+    """Return whether anybody but the owner may write to a file or directory."""
+    return bool(status.st_mode & _OTHERS_WRITE)
+
+
 def check_writers(path: Path, status: os.stat_result) -> None:
     """Return if nobody but this user and root can have written a file.
 
     Raises:
         InvalidParameterError: Others can; the message says who, and what to do.
     """
-    if status.st_uid not in {os.geteuid(), 0}:
+    if not is_ours(status):
         raise InvalidParameterError(
             f"{path} belongs to {owner(status.st_uid)}, who can write to it; use a file of yours"
         )
-    if status.st_mode & _OTHERS_WRITE:
+    if is_writable_by_others(status):
         raise InvalidParameterError(f"other users may write to {path} ({_mode(status)}); run 'chmod go-w' on it")
 
 
@@ -84,7 +94,7 @@ def _check_directory(path: Path, status: os.stat_result) -> None:
         raise InvalidParameterError(f"{path} is no directory; remove it, or name another place with --data")
     if status.st_uid != os.geteuid():
         raise InvalidParameterError(foreign(path, status))
-    if status.st_mode & _OTHERS_WRITE:
+    if is_writable_by_others(status):
         raise InvalidParameterError(
             f"other users may write to {path} ({_mode(status)}), so it may be a trap; if all in it is yours, run "
             "'chmod 700' on it"

@@ -64,6 +64,37 @@ def test_a_folder_that_cannot_be_written_to_is_said_once_and_done_without(tmp_pa
     assert caplog.text.count("begin anew") == 1
 
 
+def spoilt_by_mode(folder):
+    folder.chmod(0o770)
+
+
+def spoilt_by_owner(folder):
+    os.chown(folder, 65534, 65534)
+
+
+def spoilt_by_link(folder):
+    folder.symlink_to(folder.rename(folder.with_name("elsewhere")))
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
+
+
+@pytest.mark.parametrize("spoil", [spoilt_by_mode, spoilt_by_link, pytest.param(spoilt_by_owner, marks=as_root)])
+def test_a_folder_that_is_not_this_users_alone_is_neither_read_nor_written(tmp_path, spoil, caplog):
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "name.json").write_text('{"upload_id": "planted"}')
+    spoil(folder)
+    with UploadJournal(folder, "name") as journal:
+        found = journal.load()
+        journal.save({"upload_id": "mine"})
+
+    assert found == {}
+    assert names(folder) == ["name.json"]
+    assert "planted" in (folder / "name.json").read_text()
+    assert "is not this user's alone, set XDG_STATE_HOME" in caplog.text
+
+
 def test_a_lock_is_held_once_and_let_go_with_its_descriptor(tmp_path):
     first = locked(tmp_path / "file")
     second = locked(tmp_path / "file")

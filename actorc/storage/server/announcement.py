@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from actorc.storage.local_directory import (
     serving,
     signing_key,
 )
-from actorc.storage.ownership import is_readable_by_others
+from actorc.storage.ownership import is_readable_by_others, is_writable_by_others
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +76,7 @@ def _reachable(endpoint: str) -> str:
 
 def _warn_of_others(directory: Path) -> None:
     status = directory.stat()
-    if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+    if status.st_uid != os.geteuid() or is_writable_by_others(status):
         log.warning(
             "other users may write to %s, so they can change what is stored, and no program takes the address of the "
             "server from there; give it to the user of the server and run 'chmod 700' on it",
