@@ -27,7 +27,7 @@ from lucas_storage import Storage
 with StorageClient() as client, LocalController() as controller:
     client.put_object("my-bucket", "key", b"mine" * 10_000)
     told = {name: os.environ[name] for name in ("STORAGE_ENDPOINT", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY")}
-    told["app_id"] = controller.app_id
+    told |= {"app_id": controller.app_id, "controller": controller.address, "controller_pid": controller.pid}
     print(json.dumps(told), flush=True)
     sys.stdin.readline()
     print(StorageClient(told["STORAGE_ENDPOINT"]).get_object("my-bucket", "key", length=4), flush=True)
@@ -38,11 +38,23 @@ STRANGER = """
 import json, os, socket, sys
 from contextlib import suppress
 from pathlib import Path
+from actorc.controller.address import Choice
+from actorc.controller.connection import Connection
+from actorc.controller.errors import ControllerError
 from actorc.storage import StorageClient, StorageError
 from actorc.storage.local_endpoint import find
 
-data, endpoint = Path(sys.argv[1]), sys.argv[2]
-if sys.argv[3] == "alive":
+data, endpoint, controller, controller_pid = Path(sys.argv[1]), *sys.argv[2:5]
+is_alive = sys.argv[5] == "alive"
+
+
+def session(app_id):
+    Connection(Choice(controller, app_id)).session()
+
+
+if is_alive:
+    with suppress(ControllerError):
+        session("app")  # likewise
     with StorageClient(endpoint) as client, suppress(StorageError):
         client.put_object("my-bucket", "key", b"")  # Python's own files may be out of the reach of others
 os.setgroups([])
@@ -58,22 +70,23 @@ def tried(action):
         return type(error).__name__
 
 
-def listened():
+def listened(address):
     with socket.socket() as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        sock.bind(("127.0.0.1", int(endpoint.rpartition(":")[2])))
+        sock.bind(("127.0.0.1", int(address.rpartition(":")[2])))
         sock.listen()
 
 
-client = StorageClient(endpoint, timeout=20.0) if sys.argv[3] == "alive" else None
+client = StorageClient(endpoint, timeout=20.0) if is_alive else None
 seen = {
     "read endpoint.json": tried((data / "endpoint.json").read_text),
     "look around": tried(lambda: os.listdir(data)),
     "read the index": tried((data / "meta" / "meta.db").read_bytes),
     "write": tried(lambda: (data / "planted").write_text("")),
     "find": tried(find),
-    "listen": tried(listened),
+    "listen": tried(lambda: listened(endpoint)),
+    "listen as the controller": tried(lambda: listened(controller)),
 }
 if client is not None:
     seen |= {
@@ -81,6 +94,9 @@ if client is not None:
         "put": tried(lambda: client.put_object("my-bucket", "key", b"forged")),
         "list": tried(client.list_buckets),
         "delete": tried(lambda: client.delete_object("my-bucket", "key")),
+        "open a session": [tried(lambda: session(each)) for each in ("", "app", "app-", "app-" + "A" * 32)],
+        "read what the controller was told": tried(lambda: os.listdir(f"/proc/{controller_pid}/fd")),
+        "read its memory": tried(lambda: open(f"/proc/{controller_pid}/mem", "rb")),
     }
 lines = []
 for process in Path("/proc").glob("[0-9]*"):
@@ -115,8 +131,10 @@ def running(folder, lucas_storage, wait_for_the_end):
     wait_for_the_end(folder / ".lucas-storage")
 
 
-def stranger(folder, endpoint, server):
-    command = [sys.executable, "-c", STRANGER, str(folder / ".lucas-storage"), endpoint, server]
+def stranger(folder, told, servers):
+    """Return what another user gets, while both servers live or after both were killed."""
+    places = (folder / ".lucas-storage", told["STORAGE_ENDPOINT"], told["controller"], told["controller_pid"])
+    command = [sys.executable, "-c", STRANGER, *map(str, places), servers]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
@@ -124,12 +142,13 @@ def stranger(folder, endpoint, server):
 
 def test_another_user_neither_reads_nor_writes_nor_takes_the_place_of_a_server_that_died(running, folder):
     process, told = running
-    alive = stranger(folder, told["STORAGE_ENDPOINT"], "alive")
+    alive = stranger(folder, told, "alive")
     process.stdin.write("\n")
     process.stdin.flush()
     value = process.stdout.readline()
     os.kill(json.loads((folder / ".lucas-storage" / "endpoint.json").read_text())["pid"], signal.SIGKILL)
-    dead = stranger(folder, told["STORAGE_ENDPOINT"], "dead")
+    os.kill(told["controller_pid"], signal.SIGKILL)
+    dead = stranger(folder, told, "dead")
     secrets = [
         told["STORAGE_SECRET_KEY"],
         told["app_id"],
@@ -143,9 +162,13 @@ def test_another_user_neither_reads_nor_writes_nor_takes_the_place_of_a_server_t
         "write": "PermissionError",
         "find": "InvalidParameterError",
         "listen": "OSError",
+        "listen as the controller": "OSError",
+        "open a session": ["ControllerUnavailableError"] * 4,
+        "read what the controller was told": "PermissionError",
+        "read its memory": "PermissionError",
         **dict.fromkeys(["get", "put", "list", "delete"], "UnauthenticatedError"),
     }
     assert value == "b'mine'\n"
-    assert dead["seen"]["listen"] == "OSError"
+    assert (dead["seen"]["listen"], dead["seen"]["listen as the controller"]) == ("OSError", "OSError")
     assert "actorc.storage.server" in alive["told to all"]
     assert not [secret for secret in secrets if secret in alive["told to all"]]
