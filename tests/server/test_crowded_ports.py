@@ -5,13 +5,16 @@ from __future__ import annotations
 import signal
 import socket
 import ssl
+import threading
 from contextlib import ExitStack
 from urllib.parse import urlsplit
 
+import grpc
 import pytest
 import trustme
 
 from actorc.storage import NetworkError, ResourceExhaustedError, RetryPolicy, StorageClient
+from actorc.storage.server import server
 from actorc.storage.server.http import listener as listener_module
 from actorc.storage.server.http import plane as plane_module
 from actorc.storage.testing import local_server
@@ -190,6 +193,28 @@ def test_a_handshake_is_not_waited_for_for_ever(monkeypatch, tls, ask, opened):
     assert ask(endpoint + "/healthz", context=context).status == 200
 
 
+@pytest.mark.slow
+def test_a_connection_on_which_nobody_calls_is_closed_and_a_client_connects_again(monkeypatch):
+    options = dict(server._CHANNEL_OPTIONS) | {"grpc.max_connection_idle_ms": 300}
+    monkeypatch.setattr(server, "_CHANNEL_OPTIONS", tuple(options.items()))
+    was_ready, was_closed_then = threading.Event(), threading.Event()
+
+    def follow(state):
+        if state is grpc.ChannelConnectivity.READY:
+            was_ready.set()
+        elif was_ready.is_set():
+            was_closed_then.set()
+
+    with local_server() as running, running.client(retry=RetryPolicy(attempts=1)) as client:
+        client.put_object("bucket", "key", b"value")
+        with grpc.insecure_channel(running.endpoint, [("grpc.use_local_subchannel_pool", 1)]) as idle:
+            idle.subscribe(follow, try_to_connect=True)
+            seen = was_ready.wait(20), was_closed_then.wait(20)
+
+        assert seen == (True, True)
+        assert client.get_object("bucket", "key") == b"value"
+
+
 @pytest.fixture
 def narrow(run, tmp_path):
     """A server that may open few files; return it, its address, and its port of HTTP."""
@@ -218,10 +243,10 @@ def test_a_process_out_of_descriptors_says_so_once_and_goes_on_when_it_has_some(
     with pytest.raises(ResourceExhaustedError, match="out of file descriptors") as full:
         client.put_object("bucket", "large", bytes(3 * MiB))
     with (
-        StorageClient(address, retry=RetryPolicy(attempts=1), timeout=2) as late,
+        StorageClient(address) as late,
         pytest.raises(NetworkError) as unheard,
     ):
-        late.get_object("bucket", "small")
+        late.get_object("bucket", "small", timeout=1)
     during = client.get_object("bucket", "small")
     for each in crowd:
         each.close()
