@@ -74,10 +74,11 @@ class LocalService:
         # who names a link means the directory that it leads to
         self.data = data.resolve()
         home = _Home(self.data)
-        make_private(home.data)
+        with _named(home.data):
+            make_private(home.data)
         self._users = _lock(home.users_lock, fcntl.LOCK_SH)
         try:
-            with _held(home.start_lock):
+            with _named(home.data), _held(home.start_lock):
                 self.signing_key_file = signing_key(home.data)
                 found = _joined_or_started(home)
         except BaseException:
@@ -200,6 +201,17 @@ class _Server(subprocess.Popen[bytes]):
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+@contextmanager
+def _named(directory: Path) -> Iterator[None]:
+    """Let errors of the file system name a directory if they name no file, as those of a full disk do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(directory)
+        raise
 
 
 @contextmanager

@@ -105,6 +105,22 @@ def test_data_lie_where_the_command_line_says(lucas_storage):
     assert not (lucas_storage.folder / ".lucas-storage").exists()
 
 
+FULL = """
+import resource, runpy, sys
+sys.dont_write_bytecode = True
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # as on a full disk, nothing can be written
+runpy.run_module("lucas_storage.cli", run_name="__main__")
+"""
+
+
+def test_an_error_of_a_disk_names_the_directory(lucas_storage):
+    lucas_storage.script("print('ran')")
+    ran = lucas_storage.run("run", "script.py", program=(sys.executable, "-c", FULL))
+
+    assert ran.returncode != 0
+    assert ran.stderr == f"lucas-storage: {lucas_storage.folder / '.lucas-storage'}: File too large\n"
+
+
 def test_a_script_is_the_main_module(lucas_storage):
     (lucas_storage.folder / "scripts").mkdir()
     lucas_storage.script("def shout(text): return text.upper()", "scripts/neighbour.py")
