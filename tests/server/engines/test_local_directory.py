@@ -134,6 +134,27 @@ def test_an_earlier_mark_does_not_stand_in_for_a_log_that_is_gone(data, open_loc
         open_local()
 
 
+@pytest.mark.parametrize("carried_over", [False, True])
+def test_a_rebuild_without_the_log_tells_that_what_was_written_last_is_lost(
+    open_local, put, rebuild, tmp_path, carried_over
+):
+    engine = open_local()
+    engine.create_bucket("bucket")
+    if carried_over:  # so that some rows can be read
+        put(engine, "small", b"small")
+        engine.close()
+        engine = open_local()
+    put(engine, "later", b"later")
+    killed = tmp_path / "killed"
+    shutil.copytree(tmp_path / "data", killed)
+    (killed / "meta" / "meta.db-wal").unlink()
+
+    findings = rebuild(killed)
+
+    assert ("lost", "meta.db-wal") in {(finding.kind, finding.subject) for finding in findings}
+    assert (("lost", "meta.db") in {(finding.kind, finding.subject) for finding in findings}) is not carried_over
+
+
 def test_a_copy_of_a_directory_at_rest_is_as_good_as_the_directory(data, open_local, get):
     shutil.copytree(data, data.parent / "copy", copy_function=shutil.copyfile)  # without modes, times and attributes
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.verdicts import UPLOAD_TTL, Clock
 
+from . import closing_mark, presence
 from .blobs import Blobs
 from .directory import ASIDE, DataDirectory
 from .faults import Health, explained
@@ -81,6 +82,8 @@ class Rebuild:
             findings = [] if old is None else self._salvage(salvage, old)
             if old is None or not salvage.readable:
                 findings.append(Finding("lost", "meta.db", "small objects and copies, of which no row could be read"))
+            if old is not None and _lacks_log(old):
+                findings.append(Finding("lost", "meta.db-wal", "small objects and copies that were written last"))
             orphans = Orphans(index, self._blobs)
             names = [name for name in orphans.names() if name not in salvage.garbage]
             findings += Restoration(index, self._blobs, rebuilding=True).give_back(names)
@@ -153,3 +156,10 @@ class Rebuild:
             for leftover in self._draft.iterdir():
                 self._fsops.unlink(leftover)
             self._fsops.remove_directory(self._draft)
+
+
+def _lacks_log(old: Path) -> bool:
+    """Return whether an index was open and neither its log is there nor the mark that it was carried over."""
+    lock = old / presence.NAME
+    was_open = lock.exists() and lock.stat().st_size > 0
+    return was_open and not (old / "meta.db-wal").exists() and not (old / closing_mark.NAME).exists()
