@@ -73,18 +73,17 @@ class Orphans:
                 "has lost something; restore the newer one, or let 'lucas-storage fsck DIR --adopt' take the blobs in, "
                 "or put them into quarantine with 'lucas-storage fsck DIR --accept'"
             )
-        self.accept(found)
-
-    def accept(self, names: list[str]) -> int:
-        """Move these into quarantine, whatever their number, if they are still unknown; return how many were moved."""
-        moved = self._blobs.put_away(names, self.is_known)
+        moved = self.accept(found)
         if moved:
             _log.warning(
                 "blobs that the index does not know were put into quarantine (%d), where they stay for some days; "
                 "'lucas-storage fsck DIR' says what they are, and with --adopt it gives them back",
                 moved,
             )
-        return moved
+
+    def accept(self, names: list[str]) -> int:
+        """Move these into quarantine, whatever their number, if they are still unknown; return how many were moved."""
+        return self._blobs.put_away(names, self.is_known)
 
     def reclaim(self) -> None:
         """Move what the index knows by now from quarantine to its place."""

@@ -26,8 +26,8 @@ from .verification import DAMAGES, Damage, damages
 _log = logging.getLogger(__name__)
 
 REMEDY: Final = (
-    "nothing was changed; see what 'lucas-storage fsck' says of the data directory, then restore its directory meta "
-    "from a backup or rebuild the index with 'lucas-storage fsck --rebuild'"
+    "nothing was changed; see what 'lucas-storage fsck DIR' says of the data directory, then restore its directory "
+    "meta from a backup or rebuild the index with 'lucas-storage fsck DIR --rebuild'"
 )
 _TOLD: Final = 3
 """Findings in the message of an error; `fsck` shows all of them."""
@@ -219,7 +219,7 @@ def _check_generation(connection: sqlite3.Connection, database: Path, mark: Clos
     if generation < mark.generation and not may_be_older:
         raise IntegrityError(
             f"{database} is an older copy of the index, which lacks what was written since; restore the newer one, or "
-            "let 'lucas-storage fsck --adopt' take in the blobs that it does not know"
+            "let 'lucas-storage fsck DIR --adopt' take in the blobs that it does not know"
         )
 
 
