@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -320,10 +320,9 @@ class Index:
                 self._presence.expect_log()
                 closing_mark.remove(self._path, self._fsops)
         except BaseException:
-            if is_first:
-                self._presence.expect_nothing()
-            connection.close()
-            reserve.close()
+            with closing(connection), closing(reserve):
+                if is_first:
+                    self._presence.expect_nothing()
             raise
         return ledger
 

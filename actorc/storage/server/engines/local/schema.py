@@ -128,7 +128,11 @@ def connect_to_look(path: Path) -> sqlite3.Connection:
     # the last connection to close would carry the log over and remove it, were it not for the mode
     address = f"file:{quote(str(path))}?mode=ro"
     connection = sqlite3.connect(address, uri=True, isolation_level=None)
-    _prepare(connection)
+    try:
+        _prepare(connection)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
