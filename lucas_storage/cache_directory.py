@@ -43,7 +43,8 @@ class CacheDirectory:
     """
 
     def __init__(self, wanted: Path) -> None:
-        self._wanted = wanted
+        self.wanted = wanted
+        """Where it was asked to lie, which is what users know it by."""
         self._lock = threading.Lock()
         self._path: Path | None = None
 
@@ -55,7 +56,7 @@ class CacheDirectory:
             CacheError: It cannot be made.
         """
         # Asked at every hand-out: a stat costs a microsecond, and a cleaner or another user may have come by.
-        with told(self._wanted):
+        with told(self.wanted):
             if self._path is not None and _is_private(self._path):
                 return self._path
             with self._lock:
@@ -65,7 +66,7 @@ class CacheDirectory:
 
     def _prepare(self) -> Path:
         try:
-            return _made(self._wanted)
+            return _made(self.wanted)
         except OSError as error:
             if isinstance(error, StorageError) or error.errno not in _UNUSABLE:
                 raise
@@ -73,7 +74,7 @@ class CacheDirectory:
             logger.warning(
                 "the cache directory %s cannot be written (%s); copies live in %s until this process ends. "
                 "Set LUCAS_STORAGE_CACHE to a directory of yours",
-                self._wanted,
+                self.wanted,
                 error.strerror,
                 instead,
             )

@@ -22,6 +22,8 @@ from .stamps import Signature, signature
 
 CONTENT: Final = "content"
 MANIFEST: Final = ".manifest"
+READ_ONLY: Final = 0o444
+"""Mode of a content that is one file."""
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """Not to wait for whoever writes into a pipe that somebody put there."""
 _EXECUTES: Final = 0o100
@@ -51,6 +53,14 @@ def signatures(folder: Path) -> dict[str, Signature] | None:
 def bytes_in(files: Mapping[str, Signature]) -> int:
     """Return the bytes of all files together."""
     return sum(size for _, _, size, _, _ in files.values())
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a directory."""
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        return status.st_size
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names)  # noqa: PTH118 -- ten thousand files
 
 
 def is_folder(files: Mapping[str, Signature]) -> bool:

@@ -10,7 +10,8 @@ from typing import Final
 from . import running, signing
 from .blobs import Blobs, key_of
 from .bodies import Body, EncodedBody
-from .cache import Cache, size_of
+from .cache import Cache
+from .copies import size_of
 from .errors import NoFormatError
 from .formats.base import Encoded, Format
 from .manifest import WHOLE_MAX

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from lucas_storage import leases
-from lucas_storage.cache import ABANDONED, Cache, safe_name
+from lucas_storage.cache import Cache
+from lucas_storage.copy_names import safe_name
 from lucas_storage.errors import CacheRefusedError, DigestMismatchError
+from lucas_storage.removal import ABANDONED
 
 
 def digest(data):
