@@ -28,6 +28,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
+from weakref import WeakValueDictionary
 
 from . import copies, copy_names, leases, removal, stamps
 from .cache_directory import CacheDirectory, told
@@ -36,7 +37,7 @@ from .errors import CacheFullError, DigestMismatchError
 from .eviction import Eviction
 from .publishing import new_place, publish, write
 from .stamps import Stamp
-from .verification import verified
+from .verification import LOOKS, verified
 
 SCRUB: Final = 7 * 86_400.0
 """Seconds after which a copy is read again though nothing touched it."""
@@ -62,7 +63,8 @@ class Cache:
         self._eviction = Eviction(cap)
         self._scrub = scrub
         self._lock = threading.Lock()
-        self._flights: dict[str, threading.Lock] = {}
+        # Weak: a lock is forgotten when no thread has it or waits for it, and not before.
+        self._flights: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
     def find(self, address: str, size: int | None = None, *, is_folder: bool = False) -> Path | None:
         """Return the copy at `address`, as verified, and mark it as used now.
@@ -80,17 +82,18 @@ class Cache:
         None if `find` would find none.
         """
         with self._told():
-            found = self._verified(address, size, is_folder=False)
-            if found is None:
-                return None
-            folder, stamp = found
-            try:
-                file = copies.opened(folder / CONTENT)
-            except FileNotFoundError:  # evicted in between
-                return None
-            if stamps.signature(os.fstat(file.fileno())) == stamp.files[CONTENT]:
-                return file
-            file.close()
+            for _ in range(LOOKS):  # a name that it gets in between changes its ctime
+                found = self._verified(address, size, is_folder=False)
+                if found is None:
+                    return None
+                folder, stamp = found
+                try:
+                    file = copies.opened(folder / CONTENT)
+                except FileNotFoundError:  # evicted in between
+                    return None
+                if stamps.signature(os.fstat(file.fileno())) == stamp.files[CONTENT]:
+                    return file
+                file.close()
             return None
 
     def hold(self, address: str, holder: leases.Holder) -> None:
@@ -153,7 +156,8 @@ class Cache:
             with self._told():
                 if manifest is not None:
                     (place / MANIFEST).write_bytes(manifest)
-            return self._publish(place, address, size_of(place / CONTENT))
+                made = size_of(place / CONTENT)
+            return self._publish(place, address, made)
 
     def named(self, content: Path, name: str) -> Path:
         """Return the copy `content`, just handed out, under a name of the user's, in the directory of its digest.
@@ -178,12 +182,8 @@ class Cache:
         """Let one thread of this process at a time fetch `address`; the others find the copy it made."""
         with self._lock:
             lock = self._flights.setdefault(address, threading.Lock())
-        try:
-            with lock:
-                yield
-        finally:
-            with self._lock:
-                self._flights.pop(address, None)
+        with lock:
+            yield
 
     def _told(self) -> contextlib.AbstractContextManager[None]:
         return told(self._directory.wanted)

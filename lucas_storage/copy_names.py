@@ -12,7 +12,7 @@ from typing import Final
 
 from . import copies, stamps, verification
 from .copies import CONTENT, READ_ONLY
-from .removal import NEW, delete
+from .removal import NEW, delete, listed
 from .stamps import Stamp
 
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
@@ -24,8 +24,9 @@ def named(content: Path, name: str) -> Path:
     path = content.with_name(safe_name(name))
     stamp = stamps.read(content.parent)  # none if there was no room for one
     if not _is_name_of(path, content, stamp):
+        before = stamps.signature(os.lstat(content))
         _name(content, path)
-        if stamp is not None:
+        if stamp is not None and before == stamp.files[CONTENT]:  # else it has to be read again
             _look_again(content, path, stamp)
     return path
 
@@ -38,7 +39,7 @@ def safe_name(name: str) -> str:
 
 def take_names(folder: Path, content: Path) -> None:
     """Give a new content the names that the one in its way had: somebody may be about to open one."""
-    for path in folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ():
+    for path in () if folder.is_symlink() else listed(folder):  # another process may be replacing it, too
         if path.name != CONTENT and not path.name.startswith("."):
             _name(content, content.with_name(path.name))
 

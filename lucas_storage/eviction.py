@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import threading
 import time
@@ -19,6 +20,7 @@ _LOW_WATER: Final = 0.9
 """Share of the cap that eviction leaves filled, so that not every insertion evicts."""
 _COUNTED_ANEW: Final = 0.1
 """Share of the cap after whose insertion the directory is looked through, since other processes insert as well."""
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 class Eviction:
@@ -91,4 +93,4 @@ def _copies(root: Path) -> Iterator[tuple[float, int, Path]]:
 def _folders(root: Path) -> Iterator[Path]:
     for algorithm in ("sha256", "manifest"):
         for above in removal.listed(root / algorithm):
-            yield from removal.listed(above)
+            yield from (one for one in removal.listed(above) if _DIGEST.fullmatch(one.name))  # the rest is not ours

@@ -87,8 +87,10 @@ def _moved(place: Path, folder: Path) -> bool:
     """Move a complete copy to its place; False if something there has to be judged or removed first."""
     try:
         place.replace(folder)
-    except FileNotFoundError:  # somebody removed the directories above in between
-        return False
+    except FileNotFoundError:
+        if not place.exists():  # somebody removed the whole cache, and the copy with it
+            raise
+        return False  # the directories above alone
     except OSError as error:
         if error.errno in _IN_THE_WAY:
             return False

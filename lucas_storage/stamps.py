@@ -84,7 +84,9 @@ class Stamp:
 
     def seen_again(self, files: Mapping[str, Signature], names: Mapping[str, Signature]) -> Stamp:
         """Return the stamp for files that were looked at anew, but not read."""
-        return replace(self, files=files, names=names, settled=_is_over(_latest([*files.values(), *names.values()])))
+        # An unsettled one stays so: the change that it may have missed would be believed from now on.
+        settled = self.settled and _is_over(_latest([*files.values(), *names.values()]))
+        return replace(self, files=files, names=names, settled=settled)
 
 
 def signature(status: os.stat_result) -> Signature:

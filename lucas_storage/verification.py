@@ -13,6 +13,8 @@ from .cache_directory import within
 from .copies import CONTENT, READ_ONLY
 from .stamps import Signature, Stamp
 
+LOOKS: Final = 3
+"""How often a copy is looked at before it counts as changed while it was handed out."""
 _WAITED_FOR: Final = 1 << 20
 """Bytes from which on it is cheaper to wait for a tick of the clock than to verify once more at the next hand-out."""
 
@@ -62,15 +64,30 @@ def keep(folder: Path, stamp: Stamp) -> None:
         stamps.write(folder, stamp)
 
 
-def _read_again(folder: Path, address: str, files: dict[str, Signature]) -> Stamp | None:
-    """Read a copy that was touched, or not read for long; return its new stamp, or None if it is wrong."""
-    if not copies.is_right(folder, address, files):
-        return None
-    if copies.signatures(folder) != files:  # written to while it was read
-        return None
-    content = folder / CONTENT
-    # Only where it changes something: it gives the file another ctime, under the hands of other readers.
-    if not copies.is_folder(files) and stat.S_IMODE(content.lstat().st_mode) != READ_ONLY:
-        with contextlib.suppress(OSError):
+def _read_again(folder: Path, address: str, files: Mapping[str, Signature]) -> Stamp | None:
+    """Read a copy that was touched, or not read for long; return its new stamp, or None if it is wrong.
+
+    A name that another process gives it meanwhile changes its ctime, so it is looked at more than once.
+    """
+    if not copies.is_folder(files):
+        _make_read_only(folder / CONTENT)
+    for _ in range(LOOKS):
+        now = copies.signatures(folder)
+        if now is None:
+            return None
+        # Before it is read, not after: whoever writes between, in one tick of the clock, leaves no trace but this.
+        settle(now, copies.bytes_in(now), address)
+        found = Stamp.of(address, now, copies.bytes_in(now))
+        if not copies.is_right(folder, address, now):
+            return None
+        if copies.signatures(folder) == now:
+            keep(folder, found)
+            return found
+    return None
+
+
+def _make_read_only(content: Path) -> None:
+    with contextlib.suppress(OSError):  # evicted, or another user's
+        # Only where it changes something: it gives the file another ctime, under the hands of other readers.
+        if stat.S_IMODE(content.lstat().st_mode) != READ_ONLY:
             content.chmod(READ_ONLY)
-    return stamp(folder, address, copies.bytes_in(files))

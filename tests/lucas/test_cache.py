@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -13,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from lucas_storage import leases
+from lucas_storage import copies, leases, stamps
 from lucas_storage.cache import Cache
 from lucas_storage.copy_names import safe_name
-from lucas_storage.errors import CacheRefusedError, DigestMismatchError
+from lucas_storage.errors import CacheError, CacheRefusedError, DigestMismatchError
 from lucas_storage.removal import ABANDONED
 
 
@@ -193,10 +194,12 @@ def test_one_thread_at_a_time_fetches_a_digest(cache):
     inside, most = [0], [0]
 
     def fetch():
-        with cache.only_one("sha256:x"):
-            inside[0] += 1
-            most[0] = max(most[0], inside[0])
-            inside[0] -= 1
+        for _ in range(50):
+            with cache.only_one("sha256:x"):
+                inside[0] += 1
+                os.sched_yield()
+                most[0] = max(most[0], inside[0])
+                inside[0] -= 1
 
     threads = [threading.Thread(target=fetch) for _ in range(20)]
     for thread in threads:
@@ -413,8 +416,6 @@ def test_a_replaced_copy_keeps_the_names_it_had(cache):
 
 def reads(monkeypatch):
     """Return what counts how often a copy is read to be verified."""
-    from lucas_storage import copies
-
     found, right = [], copies.is_right
     monkeypatch.setattr(copies, "is_right", lambda folder, *rest: found.append(folder) or right(folder, *rest))
     return found
@@ -579,6 +580,87 @@ def test_a_damaged_manifest_proves_nothing(cache):
     tree.with_name(".manifest").write_bytes(text.replace(b"1", b"2", 1))
 
     assert cache.find(address, 9, is_folder=True) is None
+
+
+# What happens while a copy is looked at.
+
+
+def meanwhile(monkeypatch, module, name, act, *, nth=1, before=False):
+    """Let `act` happen once, before or after the nth call of a function of a module."""
+    function, calls = getattr(module, name), itertools.count(1)
+
+    def called(*args):
+        is_now = next(calls) == nth
+        if is_now and before:
+            act()
+        result = function(*args)
+        if is_now and not before:
+            act()
+        return result
+
+    monkeypatch.setattr(module, name, called)
+
+
+def test_a_name_given_while_a_copy_is_read_does_not_make_it_wrong(cache, monkeypatch):
+    path = cache.insert(None, [b"abc"])
+    path.chmod(0o644)
+    meanwhile(monkeypatch, copies, "is_right", lambda: os.link(path, path.with_name("a.txt")))
+
+    assert cache.find(digest(b"abc"), 3) == path
+
+
+def test_a_name_given_while_a_copy_is_opened_does_not_make_it_wrong(cache, monkeypatch):
+    path = cache.insert(None, [bytes(2 << 20)])
+    meanwhile(monkeypatch, copies, "opened", lambda: os.link(path, path.with_name("a.txt")), before=True)
+
+    with cache.open("sha256:" + path.parent.name, 2 << 20) as file:
+        assert file.read() == bytes(2 << 20)
+
+
+def within_one_tick(path):
+    """Change a file and let its mtime be as before; on a coarse clock its ctime may be as well."""
+    before = path.stat()
+    flip(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("look", [1, 2, 3])
+def test_a_change_right_after_a_look_is_found_at_the_next_hand_out(cache, monkeypatch, look):
+    path = cache.insert(None, [bytes(2 << 20)])
+    address = "sha256:" + path.parent.name
+    path.chmod(0o644)
+    meanwhile(monkeypatch, copies, "signatures", lambda: within_one_tick(path), nth=look)
+
+    cache.find(address, 2 << 20)
+
+    assert [cache.find(address, 2 << 20) for _ in range(2)] == [None, None]
+
+
+def test_a_change_between_hand_out_and_naming_is_not_stamped(cache):
+    path = cache.insert(None, [bytes(2 << 20)])
+    within_one_tick(path)
+
+    cache.named(path, "a.txt")
+
+    assert cache.find("sha256:" + path.parent.name, 2 << 20) is None
+
+
+def test_a_cache_that_is_removed_while_a_copy_is_published_is_an_error(cache, tmp_path, monkeypatch):
+    meanwhile(monkeypatch, stamps, "write", lambda: shutil.rmtree(tmp_path / "cache"))
+
+    with pytest.raises(CacheError, match="No such file"):
+        cache.insert(None, [b"abc"])
+    assert cache.insert(None, [b"abc"]).read_bytes() == b"abc"
+
+
+def test_what_is_no_copy_is_neither_counted_nor_evicted(tmp_path):
+    cache = Cache(tmp_path, 150)
+    path = cache.insert(None, [b"x" * 100])
+    shutil.copytree(path.parent, path.parent.with_name("kept by hand"))
+
+    cache.insert(None, [b"y" * 100])
+
+    assert (path.exists(), path.parent.with_name("kept by hand").exists()) == (False, True)
 
 
 # Whose the directory is.
