@@ -75,12 +75,21 @@ def publish(directory: CacheDirectory, place: Path, address: str, size: int, scr
         if _moved(place, folder):
             return folder, True
         # A directory cannot replace another: what is there is right, or in the way.
+        judged = _inode(folder)
         found = verification.verified(directory.path(), address, size, is_folder=is_folder, scrub=scrub)
         if found is not None:
             return found[0], False
         take_names(folder, content)
         verification.stamp(place, address, size)
-        removal.remove(folder, directory.path())
+        if _inode(folder) == judged:  # else another process has replaced it, and somebody may use that one already
+            removal.remove(folder, directory.path())
+
+
+def _inode(folder: Path) -> int | None:
+    try:
+        return folder.lstat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _moved(place: Path, folder: Path) -> bool:

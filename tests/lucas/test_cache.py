@@ -653,6 +653,21 @@ def test_a_cache_that_is_removed_while_a_copy_is_published_is_an_error(cache, tm
     assert cache.insert(None, [b"abc"]).read_bytes() == b"abc"
 
 
+def test_a_right_copy_that_another_process_put_in_place_of_a_wrong_one_stays(cache, tmp_path, monkeypatch):
+    flip(cache.insert(None, [b"abc"]))
+    others = []
+    meanwhile(
+        monkeypatch,
+        copies,
+        "is_right",
+        lambda: others.append(Cache(tmp_path / "cache", 1 << 30).insert(None, [b"abc"]).stat().st_ino),
+    )
+
+    path = cache.insert(None, [b"abc"])
+
+    assert (path.read_bytes(), [path.stat().st_ino]) == (b"abc", others)
+
+
 def test_what_is_no_copy_is_neither_counted_nor_evicted(tmp_path):
     cache = Cache(tmp_path, 150)
     path = cache.insert(None, [b"x" * 100])
