@@ -5,8 +5,12 @@ from __future__ import annotations
 import contextlib
 import http.server
 import socket
+import struct
+import subprocess
+import sys
 import threading
 from concurrent import futures
+from typing import NamedTuple
 
 import grpc
 import pytest
@@ -20,18 +24,24 @@ QUICK = RetryPolicy(attempts=200, unreached_attempts=200, base=0.001, cap=0.02)
 class Fault:
     """What happens to the bytes of one direction of one connection: nothing, unless told."""
 
-    def __init__(self, *, cut_after=None, stall_after=None, flip_at=None):
+    def __init__(self, *, cut_after=None, stall_after=None, flip_at=None, reset_after=None, twice_at=None):
         self.cut_after = cut_after
+        self.reset_after = reset_after
+        self.twice_at = twice_at
         self.stall_after = stall_after
         self.flip_at = flip_at
         self._seen = 0
 
     def apply(self, data):
-        """Return the bytes to pass on; raises ConnectionError to cut."""
+        """Return the bytes to pass on; raises ConnectionError to cut, ConnectionResetError to do so without a word."""
         start, self._seen = self._seen, self._seen + len(data)
         if self.flip_at is not None and start <= self.flip_at < self._seen:
             at = self.flip_at - start
             data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        if self.twice_at is not None and start <= self.twice_at < self._seen:
+            data *= 2
+        if self.reset_after is not None and self._seen > self.reset_after:
+            raise ConnectionResetError
         if self.cut_after is not None and self._seen > self.cut_after:
             raise ConnectionError
         if self.stall_after is not None and self._seen > self.stall_after:
@@ -67,13 +77,20 @@ class Proxy:
                     threading.Thread(target=self._pump, args=direction, daemon=True).start()
 
     def _pump(self, source, sink, fault, counter):
-        with contextlib.suppress(OSError):
+        try:
             while data := source.recv(1 << 16):
                 passed = fault.apply(data)
                 if passed:
                     sink.sendall(passed)
                 with self._counting:
                     setattr(self, counter, getattr(self, counter) + len(passed))
+        except ConnectionResetError:
+            for end in (source, sink):
+                with contextlib.suppress(OSError):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    end.close()
+        except OSError:
+            pass
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -154,6 +171,13 @@ def relay(server):
     running.close()
 
 
+class Served(NamedTuple):
+    """A server in a process of its own."""
+
+    endpoint: str
+    process: subprocess.Popen
+
+
 @pytest.fixture(autouse=True)
 def _own_state(monkeypatch, tmp_path):
     """Journals that no other test has written."""
@@ -164,6 +188,31 @@ def _own_state(monkeypatch, tmp_path):
 def server(tmp_path):
     with local_server((tmp_path / "data").as_uri()) as running:
         yield running
+
+
+@pytest.fixture
+def serve_process(tmp_path):
+    """Start a durable server in a process of its own, with further options."""
+    with contextlib.ExitStack() as stack:
+
+        def started(*options):
+            command = ["--data", str(tmp_path / "data"), "--listen", "127.0.0.1:0", "--http", "off", *options]
+            process = subprocess.Popen(
+                [sys.executable, "-m", "actorc.storage.server", "--auto-create-buckets", *command],
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.terminate)
+            address = next(line.split()[-1] for line in process.stderr if " serving " in line)
+            # its log, a line for each call, must go somewhere
+            drain = threading.Thread(target=process.stderr.read)
+            drain.start()
+            stack.callback(drain.join)
+            stack.callback(process.terminate)
+            return Served(address, process)
+
+        yield started
 
 
 @pytest.fixture

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import signal
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
 
 from actorc.storage import DeadlineExceededError, NetworkError, RetryPolicy, StorageClient
 
+QUICK = RetryPolicy(attempts=200, unreached_attempts=200, base=0.001, cap=0.02)
 MiB = 1 << 20
 BIG = bytes(range(256)) * (8 * MiB // 256)
 
@@ -74,6 +78,41 @@ def test_a_flipped_bit_is_never_stored(proxy, client, direct, fault, at):
     client.put_object("bucket", "key", BIG)
 
     assert direct.get_object("bucket", "key") == BIG
+
+
+@pytest.mark.parametrize("after", [MiB, 6 * MiB])
+def test_connections_that_are_reset_cost_a_transfer_nothing(proxy, client, direct, fault, after):
+    proxy.plan = [(fault(reset_after=after), fault()), (fault(), fault(reset_after=after))]
+    client.put_object("bucket", "key", BIG)
+
+    assert client.get_object("bucket", "key") == BIG == direct.get_object("bucket", "key")
+
+
+@pytest.mark.parametrize("at", [1, MiB, 6 * MiB])
+def test_bytes_that_come_twice_reach_nobody(proxy, client, direct, fault, at):
+    proxy.plan = [(fault(twice_at=at), fault()), (fault(), fault(twice_at=at))]
+    client.put_object("bucket", "key", BIG)
+
+    assert client.get_object("bucket", "key") == BIG == direct.get_object("bucket", "key")
+
+
+def test_a_server_that_stands_still_for_a_while_is_waited_for_and_nothing_happens_twice(serve_process, thorough):
+    served = serve_process()
+    with StorageClient(served.endpoint, idle_timeout=0.3, timeout=60, retry=QUICK) as client:
+        client.put_object("bucket", "key", BIG)
+        for _ in range(10 if thorough else 1):
+            served.process.send_signal(signal.SIGSTOP)
+            with ThreadPoolExecutor() as threads:
+                put = threads.submit(client.put_object, "bucket", "once", b"once", if_absent=True)
+                got = threads.submit(client.get_object, "bucket", "key")
+                uploaded = threads.submit(client.upload_from_stream, "bucket", "stream", iter([BIG]))
+                # longer than the client is patient with a connection
+                assert wait([put, got, uploaded], timeout=1).done == set()
+                served.process.send_signal(signal.SIGCONT)
+
+            assert client.head_object("bucket", "once")["generation"] == put.result()["generation"]
+            assert (got.result(), uploaded.result()["size"]) == (BIG, len(BIG))
+            client.delete_object("bucket", "once")
 
 
 def test_a_connection_that_stalls_is_left_and_a_new_one_resumes(proxy, client, direct, fault):
