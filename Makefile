@@ -5,7 +5,7 @@ LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-remote test-all test-lowest test-newest test-pythons check locks compatibility protos bench setup lucas chosen
+.PHONY: help demo test test-remote test-all test-lowest test-newest test-pythons check locks compatibility protos bench soak setup lucas chosen
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,6 +66,9 @@ protos: ## Regenerate actorc/_generated from protos/
 
 bench: $(VENV)/.test ## Measure against the baselines, one table
 	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.test ## Run everything at once for twenty minutes, with kills, strangers and a bad network
+	$(BIN)/python -m benchmarks.soak --report docs/soak.md
 
 lucas: $(VENV)/.test ## Clone genuine Lucas at the pinned commit and put it on the path of .venv
 	test -d .lucas || git clone --quiet https://github.com/Xdydy/Lucas .lucas
