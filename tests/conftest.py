@@ -14,6 +14,9 @@ from hypothesis import HealthCheck
 REAL_STORE = "LUCAS_STORAGE_TEST_S3"
 """Names a bucket of a real S3 store, whose credentials are in the environment as the store's own programs take them."""
 
+FULL_SIZE_SECONDS = 900
+"""A test of the full size may take longer than the quick ones, which pyproject.toml limits."""
+
 for _name in [name for name in os.environ if name.startswith(("STORAGE_", "LUCAS_STORAGE_")) and name != REAL_STORE]:
     del os.environ[_name]
 
@@ -36,6 +39,9 @@ def pytest_itemcollected(item):
 
 
 def pytest_collection_modifyitems(config, items):
+    for item in items if config.getoption("--thorough") else ():
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(FULL_SIZE_SECONDS))
     if not config.getoption("--thorough"):
         left_out = [item for item in items if item.get_closest_marker("thorough")]
         config.hook.pytest_deselected(items=left_out)
