@@ -12,6 +12,7 @@ import grpc
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
 from ._auth import Metadata
+from ._cancel import cancelled
 from ._exchange import Exchange
 from ._frames import WRITE_CHUNK_FIELD, encode_chunk
 from ._pipe import FramePipe, PipeClosedError
@@ -50,6 +51,8 @@ class WriteCall:
         self._ended = False
         self._heard = threading.Condition()
         self._pipe = FramePipe(_FRAMES_WAITING, self._heartbeat)
+        self._beginning = threading.Lock()
+        self._cancelled = False
         self._call: Any = None
         self._start: Callable[[bytes], Any] = lambda first: method(
             iter(self._pipe), timeout=timeout, metadata=exchange.metadata + prove(first)
@@ -89,10 +92,13 @@ class WriteCall:
         self._pipe.finish()
 
     def cancel(self) -> None:
-        """End the call; whoever sends or waits for an answer is told by an error."""
-        self._pipe.break_off()
+        """End the call, and keep it from beginning; whoever sends or waits for an answer is told by an error."""
+        with self._beginning:
+            self._cancelled = True
+        # before the pipe ends: else the server may hear a stream that is over before its first message
         if self._call is not None:
             self._call.cancel()
+        self._pipe.break_off()
 
     def answer(self, extra: float = 0.0) -> pb.WriteObjectResponse:
         """Wait for the next answer.
@@ -118,14 +124,21 @@ class WriteCall:
 
     def _put(self, frame: bytes) -> None:
         if self._call is None:
-            self._call = self._start(frame)
-            threading.Thread(target=self._listen, name="storage-upload", daemon=True).start()
+            self._begin(frame)
         try:
             self._pipe.put(frame, self._idle_timeout)
         except TimeoutError:
             raise self._silence(self._idle_timeout) from None
         except PipeClosedError:
             self._raise_refusal()
+
+    def _begin(self, first: bytes) -> None:
+        # held until the call is known, or a cancellation in between would find nothing to end
+        with self._beginning:
+            if self._cancelled:
+                raise cancelled()
+            self._call = self._start(first)
+        threading.Thread(target=self._listen, name="storage-upload", daemon=True).start()
 
     def _raise_refusal(self) -> None:
         while True:
@@ -140,6 +153,7 @@ class WriteCall:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._pipe.break_off()
-        if kind is not None and self._call is not None:
-            self._call.cancel()
+        if kind is None:
+            self._pipe.break_off()
+        else:
+            self.cancel()

@@ -155,3 +155,14 @@ def test_cancelled_calls_leave_no_thread_no_descriptor_and_no_object(server, tho
     assert stored == []
     assert opened <= 4
     assert ours() == []
+
+
+def test_a_cancelled_upload_is_no_damaged_one(server, caplog):
+    async def main():
+        async with AsyncStorageClient(server.endpoint) as client:
+            for _ in range(3):
+                await cancel_transfers(client, 20)
+
+    asyncio.run(main())
+
+    assert [record.getMessage() for record in caplog.records if "trying again" in record.getMessage()] == []
