@@ -386,6 +386,74 @@ class AppendPyFunc(_message.Message):
 Global___AppendPyFunc: _TypeAlias = AppendPyFunc  # noqa: Y015
 
 @_typing.final
+class AppendPyClass(_message.Message):
+    """An object whose methods are called: an instance of a class, which keeps its state between calls."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ClassMethod(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        NAME_FIELD_NUMBER: _builtins.int
+        PARAMS_FIELD_NUMBER: _builtins.int
+        name: _builtins.str
+        """with the name of the class before it: "Class.method" """
+        @_builtins.property
+        def params(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+        def __init__(
+            self,
+            *,
+            name: _builtins.str = ...,
+            params: _abc.Iterable[_builtins.str] | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "params", b"params"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    NAME_FIELD_NUMBER: _builtins.int
+    METHODS_FIELD_NUMBER: _builtins.int
+    VENV_FIELD_NUMBER: _builtins.int
+    REQUIREMENTS_FIELD_NUMBER: _builtins.int
+    PICKLED_OBJECT_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    RESOURCES_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """of the object, not of its class: what `instance_id` is in its calls"""
+    venv: _builtins.str
+    pickled_object: _builtins.bytes
+    language: Global___Language.ValueType
+    replicas: _builtins.int
+    @_builtins.property
+    def methods(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppendPyClass.ClassMethod]: ...
+    @_builtins.property
+    def requirements(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def resources(self) -> Global___Resources: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        methods: _abc.Iterable[Global___AppendPyClass.ClassMethod] | None = ...,
+        venv: _builtins.str = ...,
+        requirements: _abc.Iterable[_builtins.str] | None = ...,
+        pickled_object: _builtins.bytes = ...,
+        language: Global___Language.ValueType = ...,
+        resources: Global___Resources | None = ...,
+        replicas: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "methods", b"methods", "name", b"name", "pickled_object", b"pickled_object", "replicas", b"replicas", "requirements", b"requirements", "resources", b"resources", "venv", b"venv"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppendPyClass: _TypeAlias = AppendPyClass  # noqa: Y015
+
+@_typing.final
 class AppendArg(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -418,6 +486,42 @@ class AppendArg(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AppendArg: _TypeAlias = AppendArg  # noqa: Y015
+
+@_typing.final
+class AppendClassMethodArg(_message.Message):
+    """Its call is started by an Invoke with the same three names."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    METHOD_NAME_FIELD_NUMBER: _builtins.int
+    PARAM_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    instance_id: _builtins.str
+    """the name of the object"""
+    method_name: _builtins.str
+    """"Class.method" """
+    param: _builtins.str
+    @_builtins.property
+    def value(self) -> Global___Data: ...
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        instance_id: _builtins.str = ...,
+        method_name: _builtins.str = ...,
+        param: _builtins.str = ...,
+        value: Global___Data | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "method_name", b"method_name", "param", b"param", "session_id", b"session_id", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppendClassMethodArg: _TypeAlias = AppendClassMethodArg  # noqa: Y015
 
 @_typing.final
 class Invoke(_message.Message):
@@ -551,14 +655,16 @@ Global___ResponseObject: _TypeAlias = ResponseObject  # noqa: Y015
 
 @_typing.final
 class Message(_message.Message):
-    """The commands that are not declared here (ready, data, go, classes, unikernels, the graph) travel as unknown fields."""
+    """The commands that are not declared here (ready, data, go, unikernels, the graph) travel as unknown fields."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TYPE_FIELD_NUMBER: _builtins.int
     ACK_FIELD_NUMBER: _builtins.int
     APPEND_PY_FUNC_FIELD_NUMBER: _builtins.int
+    APPEND_PY_CLASS_FIELD_NUMBER: _builtins.int
     APPEND_ARG_FIELD_NUMBER: _builtins.int
+    APPEND_CLASS_METHOD_ARG_FIELD_NUMBER: _builtins.int
     INVOKE_FIELD_NUMBER: _builtins.int
     RETURN_RESULT_FIELD_NUMBER: _builtins.int
     REGISTER_REQUEST_FIELD_NUMBER: _builtins.int
@@ -572,7 +678,11 @@ class Message(_message.Message):
     @_builtins.property
     def append_py_func(self) -> Global___AppendPyFunc: ...
     @_builtins.property
+    def append_py_class(self) -> Global___AppendPyClass: ...
+    @_builtins.property
     def append_arg(self) -> Global___AppendArg: ...
+    @_builtins.property
+    def append_class_method_arg(self) -> Global___AppendClassMethodArg: ...
     @_builtins.property
     def invoke(self) -> Global___Invoke: ...
     @_builtins.property
@@ -597,7 +707,9 @@ class Message(_message.Message):
         type: Global___CommandType.ValueType = ...,
         ack: Global___Ack | None = ...,
         append_py_func: Global___AppendPyFunc | None = ...,
+        append_py_class: Global___AppendPyClass | None = ...,
         append_arg: Global___AppendArg | None = ...,
+        append_class_method_arg: Global___AppendClassMethodArg | None = ...,
         invoke: Global___Invoke | None = ...,
         return_result: Global___ReturnResult | None = ...,
         register_request: Global___RegisterRequest | None = ...,
@@ -606,11 +718,11 @@ class Message(_message.Message):
         response_object: Global___ResponseObject | None = ...,
         batch: _abc.Iterable[Global___Message] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_py_func", b"append_py_func", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_class_method_arg", b"append_class_method_arg", "append_py_class", b"append_py_class", "append_py_func", b"append_py_func", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_py_func", b"append_py_func", "batch", b"batch", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_class_method_arg", b"append_class_method_arg", "append_py_class", b"append_py_class", "append_py_func", b"append_py_func", "batch", b"batch", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["ack", "append_py_func", "append_arg", "invoke", "return_result", "register_request", "mark_dag_node_done", "request_object", "response_object"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["ack", "append_py_func", "append_py_class", "append_arg", "append_class_method_arg", "invoke", "return_result", "register_request", "mark_dag_node_done", "request_object", "response_object"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 
