@@ -63,7 +63,6 @@ __all__ = [
     "MissingDependencyError",
     "NoFormatError",
     "NotFoundError",
-    "PermissionError",
     "ResourceExhaustedError",
     "SettingsError",
     "StorageError",
@@ -73,6 +72,7 @@ __all__ = [
     "UnsupportedError",
     "VersionTakenError",
 ]
+# `PermissionError` is not among what an asterisk imports, as it hides the builtin one
 
 
 class ArtifactError(StorageError):

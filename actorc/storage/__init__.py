@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ._results import to_json
 from ._retry import RetryPolicy
 from .client import StorageClient
 from .errors import (
@@ -24,7 +25,6 @@ from .errors import (
     NetworkError,
     NotFoundError,
     ObjectNotFoundError,
-    PermissionError,
     PreconditionFailedError,
     ReadOnlyError,
     ResourceExhaustedError,
@@ -33,6 +33,7 @@ from .errors import (
     UnsupportedError,
     UploadNotFoundError,
 )
+from .errors import PermissionError as PermissionError
 from .errors import PermissionError as StoragePermissionError
 from .models import (
     BucketResult,
@@ -75,7 +76,6 @@ __all__ = [
     "ObjectHead",
     "ObjectNotFoundError",
     "PartResult",
-    "PermissionError",
     "PreconditionFailedError",
     "PutResult",
     "ReadOnlyError",
@@ -90,7 +90,9 @@ __all__ = [
     "UploadList",
     "UploadNotFoundError",
     "UploadResult",
+    "to_json",
 ]
+# `PermissionError` has its name here, too, and is not among those that an asterisk imports: it hides the builtin one
 
 
 def __getattr__(name: str) -> Any:

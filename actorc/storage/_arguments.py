@@ -82,9 +82,9 @@ def checked_generation(generation: int | None) -> int | None:
     return None if generation is None else rules.check_positive(generation, "generation")
 
 
-def part_size(chunk_size: int | None) -> int:
-    """Return the bytes of a part."""
-    return rules.DEFAULT_PART_SIZE if chunk_size is None else rules.check_positive(chunk_size, "chunk_size")
+def chunk_size(given: int | None, default: int) -> int:
+    """Return the bytes of a part, or to read at once; None, 0 and all else that is false mean the default."""
+    return rules.check_positive(given or default, "chunk_size")
 
 
 def upload_id(value: object) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
+from . import rules
 from ._async_call import ThreadCall, iterated
 from ._threads import Threads
 
@@ -17,6 +18,9 @@ Result = TypeVar("Result")
 
 class AsyncSession:
     """A blocking client and its threads."""
+
+    DEFAULT_CHUNK_SIZE: int = rules.DEFAULT_CHUNK_SIZE
+    """As `StorageClient.DEFAULT_CHUNK_SIZE`."""
 
     _client: StorageClient
     _threads: Threads

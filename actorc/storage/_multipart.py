@@ -146,7 +146,7 @@ class MultipartMethods(Session):
         Args:
             bucket: Bucket name.
             prefix: List only uploads whose key begins with it.
-            max_uploads: Uploads at most; they are fetched in as many pages as it takes.
+            max_uploads: Uploads at most, fetched in as many pages as it takes; 0 lists nothing, and is not truncated.
             page_token: ``next_page_token`` of a listing with the same bucket and prefix.
             timeout: Seconds for each page.
 
@@ -155,6 +155,9 @@ class MultipartMethods(Session):
         """
         rules.check_bucket(bucket)
         rules.check_prefix(prefix)
-        most = rules.check_positive(max_uploads, "max_uploads")
-        uploads, token = self._remote.uploads(bucket, prefix, most=most, token=page_token or "", timeout=timeout)
+        most = rules.check_count(max_uploads, "max_uploads")
+        # of nothing, too, a page is asked for: whether there is such a bucket must come out
+        uploads, token = self._remote.uploads(bucket, prefix, most=most or 1, token=page_token or "", timeout=timeout)
+        if not most:
+            return _results.upload_list(bucket, prefix, [], "")
         return _results.upload_list(bucket, prefix, uploads, token)

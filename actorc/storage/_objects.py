@@ -233,7 +233,7 @@ class ObjectMethods(Session):
         Args:
             bucket: Bucket name.
             prefix: List only keys that begin with it.
-            max_keys: Names at most; they are fetched in as many pages as it takes.
+            max_keys: Names at most, fetched in as many pages as it takes; 0 lists nothing, and is not truncated.
             delimiter: Roll keys that contain it behind the prefix up into ``common_prefixes``.
             page_token: ``next_page_token`` of a listing with the same bucket, prefix and delimiter.
             timeout: Seconds for each page.
@@ -242,13 +242,16 @@ class ObjectMethods(Session):
             NotFoundError: The bucket does not exist.
         """
         query = _arguments.list_query(bucket, prefix, delimiter)
-        most, token = rules.check_positive(max_keys, "max_keys"), page_token or ""
+        most, token = rules.check_count(max_keys, "max_keys"), page_token or ""
         objects: list[ObjectInfo] = []
         prefixes: list[str] = []
-        for page in self._remote.pages(query, most=most, token=token, timeout=timeout):
+        # of nothing, too, a page is asked for: whether there is such a bucket must come out
+        for page in self._remote.pages(query, most=most or 1, token=token, timeout=timeout):
             objects += page.objects
             prefixes += page.prefixes
             token = page.token
+        if not most:
+            return _results.list_result(bucket, prefix, [], [], "")
         return _results.list_result(bucket, prefix, objects, prefixes, token)
 
     def iter_objects(self, bucket: str, prefix: str = "", *, timeout: float | None = None) -> Iterator[ObjectHead]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
 
+from .errors import StorageError
 from .models import (
     BucketInfo,
     BucketResult,
@@ -22,6 +25,8 @@ from .models import (
     UploadList,
     UploadResult,
 )
+
+_OF_AN_ERROR: Final = ("code", "message", "bucket", "key", "request_id", "retryable")
 
 
 def put_result(info: ObjectInfo) -> PutResult:
@@ -126,3 +131,20 @@ def server_info_result(info: ServerInfo) -> ServerInfoResult:
         time=info.time,
         http_endpoint=info.http_endpoint or None,
     )
+
+
+def to_json(value: object) -> Any:
+    """Return what JSON can hold in the place of a value in a result, as ``json.dumps(result, default=to_json)`` asks.
+
+    A `datetime` becomes its ISO 8601 text, which `datetime.fromisoformat` reads, and a `StorageError` a dict of
+    ``code``, ``message``, ``bucket``, ``key``, ``request_id`` and ``retryable``. Every dict and list that a client
+    returns can be written so.
+
+    Raises:
+        TypeError: No result holds such a value.
+    """
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, StorageError):
+        return {name: getattr(value, name) for name in _OF_AN_ERROR}
+    raise TypeError(f"an object of type {type(value).__name__} is in no result of a client, and not JSON serializable")

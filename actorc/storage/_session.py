@@ -7,7 +7,7 @@ import threading
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
-from . import _arguments, _results
+from . import _arguments, _results, rules
 from ._retry import RetryPolicy
 from .config import ClientOptions
 from .models import Destination, ObjectInfo, PutResult
@@ -31,6 +31,9 @@ os.register_at_fork(after_in_child=_unlock_in_child)
 
 class Session:
     """Settings of a client, and its connection."""
+
+    DEFAULT_CHUNK_SIZE: int = rules.DEFAULT_CHUNK_SIZE
+    """Bytes of a part of what is uploaded, where a call does not say otherwise; a subclass may have another."""
 
     _options: ClientOptions
     _retry: RetryPolicy
@@ -56,7 +59,7 @@ class Session:
     ) -> PutResult:
         from . import _stream_upload  # noqa: PLC0415  # loads the checksum library
 
-        size = _arguments.part_size(chunk_size)
+        size = _arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE)
         info = _stream_upload.store(self._remote, destination, source, size, progress=progress, timeout=timeout)
         return _results.put_result(info)
 

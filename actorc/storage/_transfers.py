@@ -47,7 +47,8 @@ class TransferMethods(Session):
             file_path: The file.
             content_type: MIME type; guessed from the file's name if not given.
             metadata: Names and values kept with the object.
-            chunk_size: Bytes of a part, 8 MiB if not given; grows with the file, so that 10000 parts suffice.
+            chunk_size: Bytes of a part, `DEFAULT_CHUNK_SIZE` if it is None or 0; grows with the file, so that 10000
+                parts suffice.
             if_absent: Refuse to replace.
             if_match: Replace only the object with this etag.
             ttl: Seconds after which the object is gone; it stays if not given.
@@ -63,7 +64,7 @@ class TransferMethods(Session):
         destination = _arguments.destination(
             bucket, key, content_type, metadata, if_absent=if_absent, if_match=if_match, ttl=ttl, file_name=path.name
         )
-        part_size = _arguments.part_size(chunk_size)
+        part_size = _arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE)
         with _files.SteadyFile(path) as source:
             if source.size < rules.PARALLEL_FROM:
                 info = self._put_file(destination, source, part_size, progress, timeout)
@@ -102,7 +103,7 @@ class TransferMethods(Session):
             stream: An open binary file, or an iterable of bytes.
             content_type: MIME type; guessed from the key if not given.
             metadata: Names and values kept with the object.
-            chunk_size: Bytes of a part, 8 MiB if not given; 1 MiB at least and 32 MiB at most.
+            chunk_size: Bytes of a part, `DEFAULT_CHUNK_SIZE` if it is None or 0; 1 MiB at least and 32 MiB at most.
             if_absent: Refuse to replace.
             if_match: Replace only the object with this etag.
             ttl: Seconds after which the object is gone; it stays if not given.
@@ -220,7 +221,8 @@ class TransferMethods(Session):
             if_match: Read or replace only the object with this etag.
             ttl: Writing: seconds after which the object is gone.
             generation: Reading: read this generation or fail.
-            chunk_size: Reading: bytes to read ahead at least, 1 MiB if not given. Writing: bytes of a part, 8 MiB.
+            chunk_size: Reading: bytes to read ahead at least, 1 MiB if it is None or 0. Writing: bytes of a part,
+                `DEFAULT_CHUNK_SIZE` if it is.
             encoding: Of text; UTF-8 if not given.
             newline: Of text, as `open` takes it.
 
@@ -238,14 +240,14 @@ class TransferMethods(Session):
             destination = _arguments.destination(
                 bucket, key, content_type, metadata, if_absent=if_absent, if_match=if_match, ttl=ttl
             )
-            upload = StreamUpload(self._remote, destination, _arguments.part_size(chunk_size))
+            upload = StreamUpload(self._remote, destination, _arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE))
             opened = _open.ObjectWriter(upload, key)
         return _open.as_mode(opened, mode, encoding, newline)
 
     def _reader(
         self, bucket: str, key: str, if_match: str | None, generation: int | None, chunk_size: int | None
     ) -> io.BufferedReader:
-        ahead = rules.MiB if chunk_size is None else rules.check_positive(chunk_size, "chunk_size")
+        ahead = _arguments.chunk_size(chunk_size, rules.MiB)
         nothing = _arguments.download(bucket, key, length=0, generation=generation)
         for _ in self._pieces(bucket, key, nothing, if_match, self._options.timeout):
             pass

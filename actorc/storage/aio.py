@@ -85,6 +85,7 @@ class AsyncStorageClient(
         }
         self._recipe = {**options, "max_threads": rules.check_positive(max_threads, "max_threads")}
         self._client = StorageClient(access_key=access_key, secret_key=secret_key, **options)
+        self._client.DEFAULT_CHUNK_SIZE = self.DEFAULT_CHUNK_SIZE  # which a subclass may have changed
         self._threads = Threads(max_threads, "storage-async")
 
     @property

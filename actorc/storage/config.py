@@ -172,7 +172,7 @@ def environment_keys(endpoint: str) -> tuple[str | None, str | None]:
 
 
 def _endpoint(argument: str | None) -> tuple[str | None, str]:
-    if argument is not None:
+    if argument:
         return argument, argument.origin if isinstance(argument, OriginatedEndpoint) else "the endpoint argument"
     return _variable("STORAGE_ENDPOINT"), "STORAGE_ENDPOINT"
 
@@ -244,7 +244,7 @@ def _keys(
 
 
 def _http_endpoint(argument: str | None) -> str | None:
-    if argument is not None:
+    if argument:
         return check_http_endpoint(argument, "the http_endpoint argument")
     from_environment = _variable("STORAGE_HTTP_ENDPOINT")
     return check_http_endpoint(from_environment, "STORAGE_HTTP_ENDPOINT") if from_environment else None

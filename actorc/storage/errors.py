@@ -33,6 +33,30 @@ from __future__ import annotations
 import builtins
 from typing import Any, ClassVar
 
+__all__ = [
+    "AlreadyExistsError",
+    "BucketNotEmptyError",
+    "BucketNotFoundError",
+    "ClockSkewError",
+    "DamagedMessageError",
+    "DeadlineExceededError",
+    "IdempotencyKeyReusedError",
+    "IntegrityError",
+    "InvalidParameterError",
+    "InvalidRangeError",
+    "NetworkError",
+    "NotFoundError",
+    "ObjectNotFoundError",
+    "PreconditionFailedError",
+    "ReadOnlyError",
+    "ResourceExhaustedError",
+    "StorageError",
+    "UnauthenticatedError",
+    "UnsupportedError",
+    "UploadNotFoundError",
+]
+# without `PermissionError`, which hides the builtin one from whoever imports an asterisk
+
 _BY_REASON: dict[str, type[StorageError]] = {}
 _BY_STATUS: dict[str, type[StorageError]] = {}
 

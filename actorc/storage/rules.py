@@ -37,8 +37,8 @@ MAX_INLINE_SIZE: Final = MiB
 MAX_ANSWER_SIZE: Final = 128 * KiB
 """Bytes of an object in a single answer: more take longer in it than in a stream."""
 MAX_MESSAGE_SIZE: Final = 8 * MiB
-DEFAULT_PART_SIZE: Final = 8 * MiB
-"""Bytes of a part where nobody says otherwise; wire frames stay at `MAX_CHUNK_SIZE`."""
+DEFAULT_CHUNK_SIZE: Final = 5 * MiB
+"""Bytes of a part where nobody says otherwise, as the specification has it; wire frames stay at `MAX_CHUNK_SIZE`."""
 PARALLEL_FROM: Final = 64 * MiB
 """Objects of at least this many bytes are moved in parts, in parallel, and go on after a killed process."""
 MAX_PARTS: Final = 10_000
@@ -166,6 +166,18 @@ def check_positive(value: object, what: str) -> int:
     """
     if not _is_count(value) or value == 0:
         raise InvalidParameterError(f"{what} is an int of 1 or more, not {value!r}")
+    assert isinstance(value, int)
+    return value
+
+
+def check_count(value: object, what: str) -> int:
+    """Return `value` if it is an int that is not negative.
+
+    Raises:
+        InvalidParameterError: It is not.
+    """
+    if not _is_count(value):
+        raise InvalidParameterError(f"{what} is an int of 0 or more, not {value!r}")
     assert isinstance(value, int)
     return value
 

@@ -6,16 +6,17 @@ import io
 import json
 import sys
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import click
 
+from actorc.storage import to_json
+
 
 def print_record(record: Mapping[str, Any]) -> None:
     """Print one JSON object as a line of its own, in ASCII where standard output takes nothing else."""
-    line = json.dumps(record, default=datetime.isoformat, ensure_ascii=False)
-    click.echo(line if _is_writable(line) else json.dumps(record, default=datetime.isoformat))
+    line = json.dumps(record, default=to_json, ensure_ascii=False)
+    click.echo(line if _is_writable(line) else json.dumps(record, default=to_json))
 
 
 def escape_what_cannot_be_written() -> None:

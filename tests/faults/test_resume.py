@@ -98,7 +98,7 @@ def test_a_file_that_changed_since_is_sent_anew(proxy, client, direct, source):
 def test_a_part_that_was_harmed_on_the_way_there_is_sent_anew(proxy, client, direct, source):
     kill_in("upload_file", proxy, source)
     [upload] = direct.list_multipart_uploads("bucket")["uploads"]
-    direct.upload_part("bucket", "key", upload["upload_id"], 1, bytes(8 * MiB))
+    direct.upload_part("bucket", "key", upload["upload_id"], 1, bytes(StorageClient.DEFAULT_CHUNK_SIZE))
     client.upload_file("bucket", "key", source)
 
     assert direct.get_object("bucket", "key") == source.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from pathlib import Path
 
@@ -10,12 +11,16 @@ import pytest
 
 from actorc.storage import StorageError, errors
 from actorc.storage.config import ClientOptions
+from lucas_storage import errors as plugin_errors
 from lucas_storage import settings
 from lucas_storage.cli import program
 from lucas_storage.commands.exits import EXPLANATION, MEANINGS
 from lucas_storage.commands.sizes import human
+from lucas_storage.errors import ArtifactError
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PACKAGES = (ROOT / "actorc", ROOT / "lucas_storage")
 
 
 def table(document, header):
@@ -48,13 +53,29 @@ OF_THE_SERVER_HERE = {"STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY"}
 """Settings that a server which runs for this directory gives, and else nothing does."""
 
 
-def classes(cls=StorageError):
-    """Yield the error classes of the client, each before those beneath it, as they are written down."""
+def classes(cls=StorageError, module=errors):
+    """Yield the error classes of a module, each before those beneath it, as they are written down."""
     if not cls.__name__.startswith("_"):
         yield cls
     for each in cls.__subclasses__():
-        if each.__module__ == errors.__name__:
-            yield from classes(each)
+        if each.__module__ == module.__name__:
+            yield from classes(each, module)
+
+
+def first_line(cls):
+    return cls.__doc__.splitlines()[0].rstrip(".").replace("``", "`")
+
+
+def codes():
+    """Return every code that is written anywhere in the packages, of a class, of one error or of a record."""
+    trees = [ast.parse(path.read_text()) for package in PACKAGES for path in package.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    keywords = [node.value for node in nodes if isinstance(node, ast.keyword) and node.arg == "code"]
+    records = [
+        pair for node in nodes if isinstance(node, ast.Dict) for pair in zip(node.keys, node.values, strict=True)
+    ]
+    values = keywords + [value for key, value in records if isinstance(key, ast.Constant) and key.value == "code"]
+    return {value.value for value in values if isinstance(value, ast.Constant) and isinstance(value.value, str)} - {""}
 
 
 def shown(default):
@@ -126,12 +147,34 @@ def test_the_errors():
             f"`{cls.reason}`",
             f"`{cls.status}`",
             "yes" if cls.default_retryable else "no",
-            cls.__doc__.splitlines()[0].rstrip(".").replace("``", "`"),
+            first_line(cls),
         )
         for cls in classes()
     ]
 
     assert expected == table("errors.md", "| class | code | reason | gRPC status | retryable | |")
+
+
+def test_the_errors_of_the_plugin():
+    expected = [
+        row(
+            f"`{cls.__name__}`",
+            ", ".join(f"`{base.__name__}`" for base in cls.__bases__),
+            f"`{cls.default_code}`",
+            "yes" if cls.default_retryable else "no",
+            first_line(cls),
+        )
+        for cls in dict.fromkeys(classes(ArtifactError, plugin_errors))
+    ]
+
+    assert sorted(expected) == sorted(table("errors.md", "| class | is a | code | retryable | |"))
+
+
+def test_every_code_is_explained():
+    explained = (DOCS / "errors.md").read_text()
+
+    assert {code for code in codes() if f"`{code}`" not in explained} == set()
+    assert {"NotFound", "Settings", "Closed", "Usage"} <= codes()
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ async def test_a_refusal_in_the_middle_of_an_upload_arrives_as_it_is(client, pie
     once = RetryPolicy(attempts=1)
     async with AsyncStorageClient(client.endpoint, retry=once) as impatient:
         for number in range(20):
-            source = bytes(16 * MiB) if number % 2 else pieces(*[bytes(MiB)] * 7)
+            source = bytes(16 * MiB) if number % 2 else pieces(*[bytes(MiB)] * 4)
             with pytest.raises(ResourceExhaustedError, match="the disk is full; free some space"):
                 await impatient.put_object("bucket", f"full-{number}", source)
 
