@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from actorc.storage import StorageClient, UnauthenticatedError
+from actorc.storage import BucketNotFoundError, StorageClient, UnauthenticatedError
 
 
 @pytest.fixture
@@ -121,3 +121,33 @@ def test_a_private_server_lets_in_whoever_finds_its_key(lucas_storage, monkeypat
         url = client.presign_url("my-bucket", "key")
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == b"value"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--auto-create-buckets",)], ids=["as it is", "told to make buckets"])
+def test_the_first_key_ends_that_any_write_makes_a_bucket(serve, lucas_storage, options):
+    _, anybody = serve("--data", "data", "--http", "off", *options)
+    with anybody:
+        anybody.put_object("my-bucket", "key", b"made by the first write")
+    added = lucas_storage.run("keys", "add", "--data", "data", "--allow", "read,write:*", "--json")
+    key = json.loads(added.stdout)
+    with StorageClient(anybody.endpoint, key["access_key"], key["secret_key"]) as writer:
+        writer.put_object("my-bucket", "key", b"written with a key")
+        if options:
+            writer.put_object("another-bucket", "key", b"made by whoever may write there")
+        else:
+            with pytest.raises(BucketNotFoundError, match=r"may not make it; use one made with --allow 'admin:another"):
+                writer.put_object("another-bucket", "key", b"")
+
+
+@pytest.mark.slow
+def test_a_server_as_a_module_needs_no_options_either(lucas_storage):
+    module = (sys.executable, "-m", "actorc.storage.server")
+    process = lucas_storage.start("--listen", "127.0.0.1:0", program=module)
+    while "no access keys" not in (line := process.stderr.readline()):
+        assert line, process.wait()
+    told = json.loads((lucas_storage.folder / ".lucas-storage" / "endpoint.json").read_text())
+    with StorageClient(told["endpoint"]) as client:
+        client.put_object("my-bucket", "data/content.txt", b"Hello, Storage!", metadata={"author": "ignis"})
+
+        assert client.get_object("my-bucket", "data/content.txt") == b"Hello, Storage!"

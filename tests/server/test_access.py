@@ -44,6 +44,11 @@ def put(store, bucket, key, data=b"data", **options):
     return store.put(bucket, key, data, crc32c(data), **options)
 
 
+def begin(store, bucket, key):
+    with store.begin_write(bucket, key):
+        pass
+
+
 def names(page):
     return [info.key for info in page.objects], list(page.common_prefixes)
 
@@ -276,16 +281,47 @@ def test_a_batch_in_a_foreign_bucket_is_refused_as_a_whole(as_):
     "write",
     [
         lambda store: put(store, "new-bucket", "key"),
+        lambda store: begin(store, "new-bucket", "key"),
         lambda store: store.multipart.create("new-bucket", "key"),
         lambda store: store.copy(CopySource(bucket="old-bucket", key="key"), "new-bucket", "key"),
     ],
 )
-def test_buckets_make_themselves_only_for_those_who_may_make_them(write):
-    store = ObjectStore(MemoryEngine(), auto_create_buckets=True)
-    put(store, "old-bucket", "key")
+class TestBucketsThatMakeThemselves:
+    @pytest.fixture
+    def making(self):
+        """Whether buckets make themselves, as the server says at each write, and a store of that server."""
+        state = {"makes": True}
+        store = ObjectStore(MemoryEngine(), auto_create_buckets=lambda: state["makes"])
+        put(store, "old-bucket", "key")
+        return state, store
 
-    with pytest.raises(BucketNotFoundError):
+    def test_they_do_for_whoever_may_write_there(self, write, making):
+        _, store = making
         write(GuardedStore(store, principal("read,write:*")))
 
-    write(GuardedStore(store, principal("read,write,admin:*")))
-    assert [info.name for info in store.bucket_page()[0]] == ["new-bucket", "old-bucket"]
+        assert [info.name for info in store.bucket_page()[0]] == ["new-bucket", "old-bucket"]
+
+    def test_they_do_for_nobody_else(self, write, making):
+        _, store = making
+        with pytest.raises(PermissionError):
+            write(GuardedStore(store, principal("read:*", "write:another-*")))
+
+        assert [info.name for info in store.bucket_page()[0]] == ["old-bucket"]
+
+    def test_they_do_no_longer_once_the_server_says_so(self, write, making):
+        state, store = making
+        state["makes"] = False
+        with pytest.raises(BucketNotFoundError) as caught:
+            write(GuardedStore(store, principal("read,write:*")))
+
+        assert caught.value.bucket == "new-bucket"
+        assert "the access key AKTEST may not make it" in caught.value.message
+        assert "--allow 'admin:new-bucket'" in caught.value.message
+        assert "--auto-create-buckets" in caught.value.message
+        assert store.server_info().auto_create_buckets is False
+
+    def test_who_may_make_them_is_told_how(self, write, making):
+        state, store = making
+        state["makes"] = False
+        with pytest.raises(BucketNotFoundError, match="make it with `lucas-storage mb`"):
+            write(GuardedStore(store, principal("read,write,admin:*")))

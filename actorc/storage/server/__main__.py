@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from actorc.storage.errors import StorageError
+from actorc.storage.local_directory import DIRECTORY
 
 from . import serve
 from .options import OPTIONS, Option, options_from
@@ -21,7 +22,7 @@ def main() -> int:
     config = arguments.pop("config")
     ways = {name: arguments.pop(name) for name in ("endpoint_file", "linger_lock", "private")}
     try:
-        serve(options_from(arguments, config), **ways)
+        serve(options_from(arguments, config, data=Path(DIRECTORY)), **ways)
     except StorageError as error:
         sys.stderr.write(f"{parser.prog}: {error.message}\n")
         return 2

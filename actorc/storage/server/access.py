@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
-from actorc.storage.errors import InvalidParameterError, PermissionError
+from actorc.storage.errors import BucketNotFoundError, InvalidParameterError, PermissionError
 
 ACTIONS: Final = ("read", "list", "write", "delete", "presign", "admin")
 """``write`` includes the multipart family; ``admin`` makes and removes buckets, and nothing else."""
@@ -93,6 +93,16 @@ class Principal:
             f"use one made with --allow '{action}:{bucket or '*'}', or with a prefix of the key",
             bucket or None,
             key or None,
+        )
+
+    def unmade(self, bucket: str, key: str | None) -> BucketNotFoundError:
+        """Return the error for a write to a bucket that is not there, which this caller may not make."""
+        return BucketNotFoundError(
+            f"the bucket does not exist, and the access key {self.access_key or '(none)'} may not make it; use one "
+            f"made with --allow 'admin:{bucket}' for `lucas-storage mb`, or start the server with "
+            "--auto-create-buckets, then whoever may write there makes it",
+            bucket,
+            key,
         )
 
 

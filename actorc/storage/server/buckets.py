@@ -17,12 +17,17 @@ class WrittenBuckets:
 
     Args:
         engine: Where they are.
-        auto_create: Whether a write to a bucket that does not exist makes it.
+        auto_create: Whether a write to a bucket that does not exist makes it; a function is asked at each write.
     """
 
-    def __init__(self, engine: Engine, *, auto_create: bool) -> None:
+    def __init__(self, engine: Engine, *, auto_create: bool | Callable[[], bool]) -> None:
         self._engine = engine
-        self.auto_create = auto_create
+        self._auto_create = auto_create
+
+    @property
+    def auto_create(self) -> bool:
+        """Whether a write to a bucket that does not exist makes it, as things are now."""
+        return self._auto_create if isinstance(self._auto_create, bool) else self._auto_create()
 
     def write(self, bucket: str, change: Callable[[], T]) -> T:
         """Return what `change` returns, which writes to `bucket`.

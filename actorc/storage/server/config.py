@@ -52,7 +52,8 @@ class ServerOptions:
         metadata=told(
             "storage",
             "",
-            "Whether a write to a bucket that does not exist makes it; if not given, while there are no access keys.",
+            "Whether a write to a bucket that does not exist makes it, for whoever may write there; if not given, "
+            "while there are no access keys.",
             served=None,
         ),
     )

@@ -5,10 +5,12 @@ A method that is not named here cannot be called by anybody, so a forgotten one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import update_wrapper
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
+from actorc.storage.errors import BucketNotFoundError
 from actorc.storage.models import (
     ANY,
     BucketInfo,
@@ -32,30 +34,40 @@ R = TypeVar("R")
 
 
 class _Guarded(Generic[T]):
-    """Something with rules, and who calls it; a bucket makes itself only for those who may make it.
+    """Something with rules, and who calls it.
 
     Args:
         principal: Who calls.
         full: What is called.
-        strict: The same, except that a write to a missing bucket fails.
     """
 
-    def __init__(self, principal: Principal, full: T, strict: T) -> None:
+    def __init__(self, principal: Principal, full: T) -> None:
         self._principal = principal
         self._full = full
-        self._strict = strict
 
-    def demanded(self, action: str, bucket: str, key: str = "") -> T:
-        """Return what to call once the action is known to be allowed."""
+    @contextmanager
+    def demanded(self, action: str, bucket: str, key: str = "") -> Iterator[T]:
+        """Yield what to call once the action is known to be allowed.
+
+        Raises:
+            PermissionError: It is not.
+            BucketNotFoundError: What is called raised it; a writer who may not make the bucket is told who may.
+        """
         self._principal.demand(action, bucket, key)
-        return self._full if self._principal.may("admin", bucket) else self._strict
+        try:
+            yield self._full
+        except BucketNotFoundError as error:
+            if action != "write" or error.bucket != bucket or self._principal.may("admin", bucket):
+                raise
+            raise self._principal.unmade(bucket, error.key) from None
 
 
 def _on_object(
     action: str, method: Callable[Concatenate[T, str, str, P], R]
 ) -> Callable[Concatenate[_Guarded[T], str, str, P], R]:
     def guarded(self: _Guarded[T], bucket: str, key: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(self.demanded(action, bucket, key), bucket, key, *args, **kwargs)
+        with self.demanded(action, bucket, key) as it:
+            return method(it, bucket, key, *args, **kwargs)
 
     update_wrapper(guarded, method)
     return guarded
@@ -65,7 +77,8 @@ def _on_bucket(
     action: str, method: Callable[Concatenate[T, str, P], R]
 ) -> Callable[Concatenate[_Guarded[T], str, P], R]:
     def guarded(self: _Guarded[T], bucket: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return method(self.demanded(action, bucket), bucket, *args, **kwargs)
+        with self.demanded(action, bucket) as it:
+            return method(it, bucket, *args, **kwargs)
 
     update_wrapper(guarded, method)
     return guarded
@@ -85,7 +98,7 @@ class GuardedUploads(_Guarded[MultipartUploads]):
     ) -> tuple[Sequence[UploadInfo], str]:
         """Return one page of those uploads that the caller may write to."""
         ranges = _visible(self._principal, "write", bucket, prefix)
-        return self._strict.page(bucket, prefix=prefix, page_size=page_size, page_token=page_token, within=ranges)
+        return self._full.page(bucket, prefix=prefix, page_size=page_size, page_token=page_token, within=ranges)
 
 
 class GuardedStore(_Guarded[ObjectStore]):
@@ -97,7 +110,7 @@ class GuardedStore(_Guarded[ObjectStore]):
     """
 
     def __init__(self, store: ObjectStore, principal: Principal) -> None:
-        super().__init__(principal, store, store.strict)
+        super().__init__(principal, store)
 
     create_bucket = _on_bucket("admin", ObjectStore.create_bucket)
     delete_bucket = _on_bucket("admin", ObjectStore.delete_bucket)
@@ -111,7 +124,7 @@ class GuardedStore(_Guarded[ObjectStore]):
     @property
     def multipart(self) -> GuardedUploads:
         """Objects that come in parts."""
-        return GuardedUploads(self._principal, self._full.multipart, self._strict.multipart)
+        return GuardedUploads(self._principal, self._full.multipart)
 
     def server_info(self) -> ServerInfo:
         """Describe limits and capabilities, to everybody."""
@@ -170,15 +183,16 @@ class GuardedStore(_Guarded[ObjectStore]):
     ) -> ObjectInfo:
         """Make a new object of the bytes of one that the caller may read."""
         self._principal.demand("read", source.bucket, source.key)
-        return self.demanded("write", bucket, key).copy(
-            source,
-            bucket,
-            key,
-            attributes=attributes,
-            condition=condition,
-            ttl=ttl,
-            idempotency_key=idempotency_key,
-        )
+        with self.demanded("write", bucket, key) as store:
+            return store.copy(
+                source,
+                bucket,
+                key,
+                attributes=attributes,
+                condition=condition,
+                ttl=ttl,
+                idempotency_key=idempotency_key,
+            )
 
     def _undeletable(self, bucket: str, key: str) -> DeleteResult:
         return DeleteResult(key=key, deleted=False, error=self._principal.refusal("delete", bucket, key))

@@ -127,10 +127,11 @@ class StorageServer:
             # else a second server on the same port would share it silently
             options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port or group is not None))),
         )
-        makes_buckets = options.auto_create_buckets
-        if makes_buckets is None:
-            makes_buckets = self._keyring.is_open
-        self._store = ObjectStore(self._engine, auto_create_buckets=makes_buckets)
+        told = options.auto_create_buckets
+        # keys may come while it runs: from then on, buckets are made by those who may
+        self._store = ObjectStore(
+            self._engine, auto_create_buckets=(lambda: self._keyring.is_open) if told is None else told
+        )
         service = StorageService(self._store, self._urls)
         self._grpc.add_generic_rpc_handlers((storage_handler(service), self._health))
 

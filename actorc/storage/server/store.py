@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from importlib import metadata
 from itertools import chain
 from typing import Final
@@ -56,23 +56,20 @@ class ObjectStore:
 
     Args:
         engine: Where bytes rest; whoever opened it closes it.
-        auto_create_buckets: Whether a write to a bucket that does not exist makes it.
+        auto_create_buckets: Whether a write to a bucket that does not exist makes it; a function is asked at each one.
         clock: Tells the time.
 
     Attributes:
         multipart: The rules of objects that come in parts.
     """
 
-    def __init__(self, engine: Engine, *, auto_create_buckets: bool = False, clock: Clock = time.time) -> None:
+    def __init__(
+        self, engine: Engine, *, auto_create_buckets: bool | Callable[[], bool] = False, clock: Clock = time.time
+    ) -> None:
         self._engine = engine
         self._buckets = WrittenBuckets(engine, auto_create=auto_create_buckets)
         self._clock = clock
         self.multipart = MultipartUploads(engine, self._buckets)
-
-    @cached_property
-    def strict(self) -> ObjectStore:
-        """The same store, except that a write to a missing bucket fails."""
-        return ObjectStore(self._engine, clock=self._clock)
 
     def server_info(self) -> ServerInfo:
         """Describe limits and capabilities."""

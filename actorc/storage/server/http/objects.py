@@ -129,7 +129,8 @@ def _check_size(size: int, most: int) -> None:
 def _is_free(store: GuardedStore, grant: Grant) -> bool:
     """Return whether there is no object yet; who may write may know that, even if not read."""
     try:
-        store.demanded("write", grant.bucket, grant.key).head(grant.bucket, grant.key)
+        with store.demanded("write", grant.bucket, grant.key) as it:
+            it.head(grant.bucket, grant.key)
     except NotFoundError:
         return True
     return False
