@@ -15,6 +15,8 @@ A session:
   client: RegisterRequest                       controller: Ack
   client: AppendPyFunc ...                      (no answer)
   client: AppendArg ..., then Invoke            controller: ReturnResult, a reference or an error
+  client: AppendPyClass ...                     (no answer)
+  client: AppendClassMethodArg ..., then Invoke controller: ReturnResult
   client: RequestObject                         controller: ResponseObject
   client: MarkDagNodeDone                       (no answer; the result of that call may go)
 """
@@ -319,7 +321,7 @@ class Resources(_message.Message):
     MEMORY_FIELD_NUMBER: _builtins.int
     GPU_FIELD_NUMBER: _builtins.int
     cpu: _builtins.int
-    """cores"""
+    """thousandths of a core"""
     memory: _builtins.int
     """bytes"""
     gpu: _builtins.int
@@ -452,6 +454,27 @@ class AppendPyClass(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AppendPyClass: _TypeAlias = AppendPyClass  # noqa: Y015
+
+@_typing.final
+class AppendForeignFunc(_message.Message):
+    """A function in Go, or a unikernel: as much of either as tells that its calls cannot be carried out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppendForeignFunc: _TypeAlias = AppendForeignFunc  # noqa: Y015
 
 @_typing.final
 class AppendArg(_message.Message):
@@ -655,14 +678,16 @@ Global___ResponseObject: _TypeAlias = ResponseObject  # noqa: Y015
 
 @_typing.final
 class Message(_message.Message):
-    """The commands that are not declared here (ready, data, go, unikernels, the graph) travel as unknown fields."""
+    """The commands that are not declared here (ready, data, the graph) travel as unknown fields."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TYPE_FIELD_NUMBER: _builtins.int
     ACK_FIELD_NUMBER: _builtins.int
+    APPEND_GO_FIELD_NUMBER: _builtins.int
     APPEND_PY_FUNC_FIELD_NUMBER: _builtins.int
     APPEND_PY_CLASS_FIELD_NUMBER: _builtins.int
+    APPEND_UNIKERNEL_FIELD_NUMBER: _builtins.int
     APPEND_ARG_FIELD_NUMBER: _builtins.int
     APPEND_CLASS_METHOD_ARG_FIELD_NUMBER: _builtins.int
     INVOKE_FIELD_NUMBER: _builtins.int
@@ -676,9 +701,13 @@ class Message(_message.Message):
     @_builtins.property
     def ack(self) -> Global___Ack: ...
     @_builtins.property
+    def append_go(self) -> Global___AppendForeignFunc: ...
+    @_builtins.property
     def append_py_func(self) -> Global___AppendPyFunc: ...
     @_builtins.property
     def append_py_class(self) -> Global___AppendPyClass: ...
+    @_builtins.property
+    def append_unikernel(self) -> Global___AppendForeignFunc: ...
     @_builtins.property
     def append_arg(self) -> Global___AppendArg: ...
     @_builtins.property
@@ -706,8 +735,10 @@ class Message(_message.Message):
         *,
         type: Global___CommandType.ValueType = ...,
         ack: Global___Ack | None = ...,
+        append_go: Global___AppendForeignFunc | None = ...,
         append_py_func: Global___AppendPyFunc | None = ...,
         append_py_class: Global___AppendPyClass | None = ...,
+        append_unikernel: Global___AppendForeignFunc | None = ...,
         append_arg: Global___AppendArg | None = ...,
         append_class_method_arg: Global___AppendClassMethodArg | None = ...,
         invoke: Global___Invoke | None = ...,
@@ -718,11 +749,11 @@ class Message(_message.Message):
         response_object: Global___ResponseObject | None = ...,
         batch: _abc.Iterable[Global___Message] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_class_method_arg", b"append_class_method_arg", "append_py_class", b"append_py_class", "append_py_func", b"append_py_func", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_class_method_arg", b"append_class_method_arg", "append_go", b"append_go", "append_py_class", b"append_py_class", "append_py_func", b"append_py_func", "append_unikernel", b"append_unikernel", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_class_method_arg", b"append_class_method_arg", "append_py_class", b"append_py_class", "append_py_func", b"append_py_func", "batch", b"batch", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_class_method_arg", b"append_class_method_arg", "append_go", b"append_go", "append_py_class", b"append_py_class", "append_py_func", b"append_py_func", "append_unikernel", b"append_unikernel", "batch", b"batch", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["ack", "append_py_func", "append_py_class", "append_arg", "append_class_method_arg", "invoke", "return_result", "register_request", "mark_dag_node_done", "request_object", "response_object"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["ack", "append_go", "append_py_func", "append_py_class", "append_unikernel", "append_arg", "append_class_method_arg", "invoke", "return_result", "register_request", "mark_dag_node_done", "request_object", "response_object"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 
