@@ -81,7 +81,7 @@ class RawSession:
         self.send(pb.FR_REGISTER_REQUEST, register_request=pb.RegisterRequest(application_id=app_id))
         return self.receive().ack.error
 
-    def add(self, function, *, name=None, venv="venv", replicas=1, language=pb.LANGUAGE_PYTHON, pickled=None):
+    def add(self, function, *, name=None, venv="venv", replicas=1, language=pb.LANGUAGE_PYTHON, pickled=None, **fields):
         command = pb.AppendPyFunc(
             name=name or function.__name__,
             params=list(inspect.signature(function).parameters),
@@ -89,8 +89,36 @@ class RawSession:
             pickled_object=cloudpickle.dumps(function) if pickled is None else pickled,
             language=language,
             replicas=replicas,
+            **fields,
         )
         self.send(pb.FR_APPEND_PY_FUNC, append_py_func=command)
+
+    def add_object(self, thing, name, *, venv="venv", pickled=None, **fields):
+        """Register an object as Lucas does, whose class gives its methods their names."""
+        methods = [
+            pb.AppendPyClass.ClassMethod(
+                name=f"{type(thing).__name__}.{method}", params=list(inspect.signature(bound).parameters)
+            )
+            for method, bound in inspect.getmembers(thing, inspect.ismethod)
+        ]
+        pickled = cloudpickle.dumps(thing) if pickled is None else pickled
+        fields = {"language": pb.LANGUAGE_PYTHON, **fields}
+        command = pb.AppendPyClass(name=name, methods=methods, venv=venv, pickled_object=pickled, **fields)
+        self.send(pb.FR_APPEND_PY_CLASS, append_py_class=command)
+
+    def start_method(self, name, method, session="run", **args):
+        """Call a method of an object; `method` comes with the name of the class."""
+        of = {"session_id": session, "instance_id": name}
+        for param, value in args.items():
+            command = pb.AppendClassMethodArg(**of, method_name=method, param=param, value=self.data(value))
+            self.send(pb.FR_APPEND_CLASS_METHOD_ARG, append_class_method_arg=command)
+        self.send(pb.FR_INVOKE, invoke=pb.Invoke(**of, name=method))
+
+    def call_method(self, name, method, **args):
+        """Call a method and return its value, or the error as it travels."""
+        self.start_method(name, method, **args)
+        result = self.result()
+        return result.error or self.value(result)
 
     def append(self, name, param, value, instance):
         command = pb.AppendArg(session_id="run", instance_id=instance, name=name, param=param, value=value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import deque
 
 import pytest
@@ -31,7 +32,7 @@ class Process:
 
     remove = add
 
-    def execute(self, call_id, function, args):
+    def execute(self, call_id, function, args, method):
         self.calls.append((call_id, function, {name: bytes(value.data) for name, value in args.items()}))
 
     def end(self):
@@ -99,8 +100,9 @@ def encoded(data=b"1", object_id="arg", **fields):
     return pb.Data(type=pb.Data.OBJECT_ENCODED, encoded=value)
 
 
-def reference(object_id):
-    return pb.Data(type=pb.Data.OBJECT_REF, ref=pb.Flow(id=object_id))
+def reference(object_id, store=None):
+    source = pb.StoreRef(id=store) if store else None
+    return pb.Data(type=pb.Data.OBJECT_REF, ref=pb.Flow(id=object_id, source=source))
 
 
 def appended(instance, value, param):
@@ -163,9 +165,11 @@ def test_a_call_gets_its_arguments_and_its_result_is_held_until_it_is_done(clien
     gone = client.request("result")
 
     assert (function.name, args) == ("f", {"x": b"1"})
-    assert answer == pb.ReturnResult(session_id="run", instance_id="1", name="f", value=reference("result"))
+    answered = reference("result", store=answer.value.ref.source.id)
+    assert answer == pb.ReturnResult(session_id="run", instance_id="1", name="f", value=answered)
+    assert answer.value.ref.source.id
     assert (found.value.data, found.error) == (b"42", "")
-    assert gone == pb.ResponseObject(id="result", error=f"the object {GONE}")
+    assert (gone.id, gone.error) == ("result", f"the object {GONE}")
     assert (len(client.application.objects), client.application.call_count) == (0, 0)
 
 
@@ -251,7 +255,7 @@ def test_after_a_call_that_failed_the_same_one_can_be_made_again(client):
     client.invoke()
     client.returns()
 
-    assert client.last().return_result.value == reference("result")
+    assert client.last().return_result.value.ref.id == "result"
 
 
 def test_a_function_in_another_language_is_refused_when_it_is_called(client):
@@ -297,7 +301,7 @@ def test_a_call_that_is_done_while_it_runs_leaves_nothing(client):
     client.done()
     client.returns()
 
-    assert client.last().return_result.value == reference("result")
+    assert client.last().return_result.value.ref.id == "result"
     assert (client.application.call_count, len(client.application.objects)) == (0, 0)
 
 
@@ -309,10 +313,74 @@ def test_what_belongs_to_the_platforms_display_is_taken_without_a_word(client):
     assert client.answers == []
 
 
-@pytest.mark.parametrize("number", [pb.FR_APPEND_GO, pb.FR_APPEND_PY_CLASS, pb.FR_APPEND_UNIKERNEL, pb.FR_APPEND_DATA])
+@pytest.mark.parametrize("number", [pb.FR_APPEND_DATA, pb.BK_RESPONSE_OBJECT])
 def test_what_cannot_be_done_here_is_refused_by_name(client, number):
     with pytest.raises(UnsupportedError, match=pb.CommandType.Name(number)):
         client.send(number)
+
+
+def test_calls_of_what_is_not_in_python_are_refused_and_the_session_goes_on(client):
+    client.send(pb.FR_APPEND_GO, append_go=pb.AppendForeignFunc(name="g"))
+    client.send(pb.FR_APPEND_UNIKERNEL, append_unikernel=pb.AppendForeignFunc(name="u"))
+    client.invoke("g")
+    client.append(encoded(), "add", "u")
+    client.invoke("u")
+    remedy = "and this controller runs functions in Python only; use ignis for it"
+
+    assert client.errors() == [f"'g' is written in Go, {remedy}", f"'u' is a unikernel, {remedy}"]
+
+
+def test_every_result_of_a_session_is_in_one_store_of_its_own(client):
+    other = Client()
+    other.add()
+    sources = []
+    for each in (client, client, other):
+        each.append(encoded())
+        each.invoke()
+        each.returns()
+        sources.append(each.last().return_result.value.ref.source.id)
+
+    assert sources[0] == sources[1] != sources[2]
+
+
+def test_a_result_is_found_by_the_name_of_its_call_until_that_is_done(client):
+    client.append(encoded())
+    client.invoke()
+    client.returns("result", b"42")
+    found = client.request("run-1-f")
+    client.done()
+
+    assert (found.id, found.value.data) == ("run-1-f", b"42")
+    assert client.request("run-1-f").error == f"the object {GONE}"
+
+
+def test_who_asks_for_what_is_not_there_gets_a_value_that_says_so_beside_the_error(client):
+    answer = client.request("?")
+    value = pickle.loads(answer.value.data)
+
+    assert (type(value), str(value)) == (RuntimeError, answer.error)
+    assert answer.value.language == pb.LANGUAGE_PYTHON
+
+
+def test_who_takes_no_notice_of_an_error_finds_it_where_the_result_would_be(client):
+    client.append(encoded())
+    client.invoke()
+    client.processes[0].on_return(client.processes[0].calls.pop()[0], "ValueError: no")
+    client.append(pb.Data(), instance="2")
+
+    assert client.request("run-1-f").error == "the call failed; ValueError: no"
+    follows = "the argument 'x' of 'f' has no value, as an earlier call failed; ValueError: no"
+    assert client.request("run-2-f").error == f"the call failed; {follows}"
+    assert client.request("").error == f"the call failed; {follows}"
+
+
+def test_failures_of_a_client_that_never_lets_go_are_remembered_up_to_a_number(client):
+    for number in range(1000):
+        client.append(encoded(), "y", instance=str(number))
+        client.invoke(instance=str(number))
+
+    assert "'f' has no parameter 'y'" in client.request("run-999-f").error
+    assert client.request("run-0-f").error == f"the object {GONE}"
 
 
 def test_when_the_session_is_over_nothing_is_kept_and_nobody_is_told(client):

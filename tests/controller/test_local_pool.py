@@ -6,7 +6,8 @@ import pytest
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.local.functions import Function
-from actorc.controller.local.pool import Crew, Pool, Task
+from actorc.controller.local.pool import Pool
+from actorc.controller.local.tasks import Crew, Task
 
 
 class Process:
@@ -22,7 +23,7 @@ class Process:
     def remove(self, function):
         self.added.remove(function)
 
-    def execute(self, call_id, function, args):
+    def execute(self, call_id, function, args, method):
         self.calls[call_id] = function.name
 
     def end(self):

@@ -315,12 +315,12 @@ def test_a_session_that_does_not_begin_with_a_registration_is_refused(connect, c
 
 
 def test_a_command_that_cannot_be_carried_out_ends_the_session_with_the_reason(raw):
-    raw.send(pb.FR_APPEND_UNIKERNEL)
+    raw.send(pb.FR_APPEND_DATA)
     with pytest.raises(grpc.RpcError) as caught:
         raw.receive()
 
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-    assert "cannot carry out FR_APPEND_UNIKERNEL" in caught.value.details()
+    assert "cannot carry out FR_APPEND_DATA" in caught.value.details()
 
 
 def children(pid):

@@ -26,7 +26,7 @@ def joined(parts):
 def test_an_answer_with_a_value_is_what_generated_code_reads(object_id, call_id, name, data):
     value = Value(object_id, pb.LANGUAGE_PYTHON, data)
     encoded = pb.EncodedObject(id=object_id, language=pb.LANGUAGE_PYTHON, data=data)
-    found = pb.Message.FromString(joined(messages.found(value)))
+    found = pb.Message.FromString(joined(messages.found(value.id, value)))
     returned = pb.WorkerMessage.FromString(joined(messages.result(name, call_id, value)))
     called = pb.WorkerMessage.FromString(joined(messages.execute(name, call_id, "f", {"a": value, name: value})))
 

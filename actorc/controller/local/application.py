@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.wire import Parts
 
-from . import messages
+from . import checks, messages, refusals
 from .calls import Call, CallKey
-from .functions import Function
+from .functions import Callee, Function, class_of, foreign
 from .messages import Received, Value
 from .objects import Objects
-from .pool import Crew, Pool, Task
+from .outcomes import Outcomes
+from .pool import Pool
+from .tasks import Crew, Task
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +36,22 @@ class Application:
     Args:
         pool: Runs its calls, among those of others.
         answer: Sends a message to the client.
+        path: Where workers find modules, after those of this Python.
     """
 
-    def __init__(self, pool: Pool, answer: Callable[[Parts], None]) -> None:
+    def __init__(self, pool: Pool, answer: Callable[[Parts], None], path: Sequence[str] = ()) -> None:
         self._pool = pool
         self._answer = answer
+        self._path = path
         self._functions: dict[str, Function] = {}
-        self._crews: dict[str, Crew] = {}
+        self._objects_with_methods: dict[str, Function] = {}
+        self._crews: dict[tuple[str, bool], Crew] = {}
         self._calls: dict[CallKey, Call] = {}
         self._of_node: dict[tuple[str, str], list[Call]] = {}
+        self._outcomes = Outcomes()
         self._is_closed = False
+        # the platform says in which store a result is; the application's id would do, but is a secret
+        self._store = f"store-{uuid.uuid4()}"
         self.objects = Objects()
 
     @property
@@ -60,104 +68,137 @@ class Application:
         message = received.message
         match message.type:
             case pb.FR_APPEND_ARG:
-                self._append_arg(message.append_arg, received)
+                arg = message.append_arg
+                self._append(CallKey(arg.session_id, arg.instance_id, arg.name), arg.param, arg.value, received)
+            case pb.FR_APPEND_CLASS_METHOD_ARG:
+                of = message.append_class_method_arg
+                self._append(CallKey(of.session_id, of.instance_id, of.method_name), of.param, of.value, received)
             case pb.FR_INVOKE:
-                self._invoke(message.invoke)
+                command = message.invoke
+                self._invoke(CallKey(command.session_id, command.instance_id, command.name))
             case pb.FR_REQUEST_OBJECT:
                 self._request(message.request_object.id)
             case pb.FR_MARK_DAG_NODE_DONE:
-                command = message.mark_dag_node_done
-                self._done((command.session_id, command.node_id))
-            case pb.FR_APPEND_PY_FUNC:
-                self._append_function(message.append_py_func)
+                self._done((message.mark_dag_node_done.session_id, message.mark_dag_node_done.node_id))
             case pb.FR_DAG | pb.FR_READY:
                 pass  # for display elsewhere
             case _:
-                raise UnsupportedError(_unsupported(message.type))
+                self._define(message)
 
     def close(self) -> None:
         """Forget everything; what calls that still run return is dropped."""
         self._is_closed = True
         for crew in self._crews.values():
             self._pool.close(crew)
-        self._functions.clear()
-        self._crews.clear()
-        self._calls.clear()
-        self._of_node.clear()
+        for each in (self._functions, self._objects_with_methods, self._crews, self._calls, self._of_node):
+            each.clear()
+        self._outcomes.clear()
         self.objects.clear()
 
-    def _append_function(self, command: pb.AppendPyFunc) -> None:
-        function = Function.of(command)
-        if command.requirements:
-            log.info("%r runs with what is installed here, its dependencies are not installed", function.name)
-        before = self._functions.get(function.name)
-        self._functions[function.name] = function
+    def _define(self, message: pb.Message) -> None:
+        match message.type:
+            case pb.FR_APPEND_PY_FUNC:
+                command = message.append_py_func
+                self._register(self._functions, Function.of(command, self._refusal(command, command.name)))
+            case pb.FR_APPEND_PY_CLASS:
+                of = message.append_py_class
+                shown = class_of([method.name for method in of.methods]) or of.name
+                self._register(self._objects_with_methods, Function.of_object(of, self._refusal(of, shown)))
+            case pb.FR_APPEND_GO:
+                self._register(self._functions, foreign(message.append_go.name, "written in Go"))
+            case pb.FR_APPEND_UNIKERNEL:
+                self._register(self._functions, foreign(message.append_unikernel.name, "a unikernel"))
+            case _:
+                raise UnsupportedError(refusals.unsupported(message.type))
+
+    def _refusal(self, command: checks.Definition, shown: str) -> str:
+        """Return why something cannot be called; there is no answer to a definition, so its calls are told."""
+        reason = checks.refusal(command, shown, self._path)
+        for each in filter(None, (reason, checks.excess(command, shown))):
+            log.warning("%s", each)
+        return reason
+
+    def _register(self, registry: dict[str, Function], function: Function) -> None:
+        before = registry.get(function.name)
+        registry[function.name] = function
         if before is not None:
             self._pool.forget(self._crew(before), before)
 
     def _crew(self, function: Function) -> Crew:
-        return self._crews.setdefault(function.venv, Crew(function.venv))
+        kind = (function.venv, function.keeps_state)
+        return self._crews.setdefault(kind, Crew(function.venv))
 
     def _call(self, key: CallKey) -> Call:
         """Return the call that arguments are being collected for."""
         call = self._calls.get(key)
         if call is None:
-            call = self._calls[key] = Call(key=key, function=self._functions.get(key.name))
+            found = self._callee(key)
+            callee = None if isinstance(found, str) else found
+            call = self._calls[key] = Call(key=key, callee=callee)
             self._of_node.setdefault(key[:2], []).append(call)
-            if call.function is None:
-                self._refuse(call, _unknown(key.name, self._functions))
-            elif call.function.refusal:
-                self._refuse(call, call.function.refusal)
+            if isinstance(found, str):
+                self._refuse(call, found)
+            elif found.function.refusal:
+                self._refuse(call, found.function.refusal)
         return call
 
-    def _append_arg(self, command: pb.AppendArg, received: Received[pb.Message]) -> None:
-        call = self._call(CallKey(command.session_id, command.instance_id, command.name))
+    def _callee(self, key: CallKey) -> Callee | str:
+        """Return what a call calls, or why there is nothing of that name."""
+        # the calls of an object carry its name where those of functions have the name of the call
+        known = self._objects_with_methods.get(key.instance_id) or self._functions.get(key.name)
+        if known is None:
+            return refusals.unknown(key.name, self._functions)
+        return known.callee(key.name) or refusals.unknown_method(key.name, known)
+
+    def _append(self, key: CallKey, param: str, data: pb.Data, received: Received[pb.Message]) -> None:
+        call = self._call(key)
         if call.is_refused:
             return
-        assert call.function is not None
-        if command.param not in call.function.params:
-            self._refuse(call, _surplus(call.function, command.param))
+        assert call.callee is not None
+        if param not in call.callee.params:
+            self._refuse(call, refusals.surplus(key.name, call.callee, param))
             return
-        value = self._value(call, command, received)
+        value = self._value(call, param, data, received)
         if value is not None:
-            call.args[command.param] = value
+            call.args[param] = value
 
-    def _value(self, call: Call, command: pb.AppendArg, received: Received[pb.Message]) -> Value | None:
-        match command.value.WhichOneof("object"):
+    def _value(self, call: Call, param: str, data: pb.Data, received: Received[pb.Message]) -> Value | None:
+        name = call.key.name
+        match data.WhichOneof("object"):
             case "ref":
-                found = self.objects.get(command.value.ref.id)
+                found = self.objects.get(data.ref.id)
                 if found is None:
-                    self._refuse(call, f"the argument {command.param!r} of {command.name!r} {_GONE}")
+                    self._refuse(call, f"the argument {param!r} of {name!r} {refusals.GONE}")
                 return found
             case "encoded":
-                encoded = command.value.encoded
-                if encoded.stream or encoded.language not in _READABLE:
-                    self._refuse(call, f"the argument {command.param!r} of {command.name!r} {_UNREADABLE}")
+                if data.encoded.stream or data.encoded.language not in _READABLE:
+                    self._refuse(call, f"the argument {param!r} of {name!r} {refusals.UNREADABLE}")
                     return None
-                value = received.value(encoded)
+                value = received.value(data.encoded)
                 call.owned.append(self.objects.own(value))
                 return value
             case _:
-                self._refuse(call, f"the argument {command.param!r} of {command.name!r} has no value; send one")
+                self._refuse(call, refusals.no_value(name, param, self._outcomes.failure()))
                 return None
 
-    def _invoke(self, command: pb.Invoke) -> None:
-        call = self._call(CallKey(command.session_id, command.instance_id, command.name))
-        del self._calls[call.key]
+    def _invoke(self, key: CallKey) -> None:
+        call = self._call(key)
+        del self._calls[key]
         if not call.is_refused and (absent := call.missing()):
-            self._refuse(call, _missing(command.name, absent))
+            self._refuse(call, refusals.missing(key.name, absent))
         if call.is_refused:
             self._forget(call)
             return
-        assert call.function is not None
+        assert call.callee is not None
         call.task = Task(
-            function=call.function,
+            function=call.callee.function,
+            method=call.callee.method,
             args=call.args,
             on_return=lambda result: self._returned(call, result),
             on_loss=lambda reason: self._lost(call, reason),
         )
         call.args = {}
-        self._pool.submit(self._crew(call.function), call.task)
+        self._pool.submit(self._crew(call.callee.function), call.task)
 
     def _returned(self, call: Call, result: Value | str) -> None:
         if isinstance(result, str):
@@ -170,29 +211,40 @@ class Application:
             self._forget(call)
         else:
             call.owned.append(self.objects.own(result))
-        self._answer(messages.returned(*call.key, result.id))
+            self._outcomes.returned(call.key, result.id)
+        self._answer(messages.returned(*call.key, result.id, self._store))
 
     def _lost(self, call: Call, reason: str) -> None:
         if self._is_closed:
             return
         self._forget(call)
-        self._answer(messages.failed(*call.key, reason))
+        self._fail(call, reason)
 
     def _refuse(self, call: Call, reason: str) -> None:
         call.is_refused = True
         call.args = {}
         self._release(call)
+        self._fail(call, reason)
+
+    def _fail(self, call: Call, reason: str) -> None:
+        self._outcomes.failed(call.key, reason)
         self._answer(messages.failed(*call.key, reason))
 
     def _request(self, object_id: str) -> None:
-        value = self.objects.get(object_id)
-        self._answer(messages.found(value) if value else messages.missing(object_id, f"the object {_GONE}"))
+        value = self.objects.get(self._outcomes.object_id(object_id))
+        if value is not None:
+            self._answer(messages.found(object_id, value))
+            return
+        failure = self._outcomes.failure(object_id)
+        reason = f"the call failed; {failure}" if failure else f"the object {refusals.GONE}"
+        self._answer(messages.missing(object_id, reason))
 
     def _done(self, node: tuple[str, str]) -> None:
         """Let go of the calls of a node: of results, of arguments that wait for more, and of calls not yet begun."""
         for call in self._of_node.pop(node, ()):
             self._calls.pop(call.key, None)
             self._release(call)
+            self._outcomes.forget(call.key)
             call.is_done = True
             if call.task is not None and not call.task.has_begun:
                 call.task.is_given_up = True
@@ -210,28 +262,3 @@ class Application:
         for object_id in call.owned:
             self.objects.release(object_id)
         call.owned.clear()
-
-
-_GONE: Final = "is not held here any more, or never was; use results within the session that made them"
-_UNREADABLE: Final = "is a stream or in a language that is not read here; send a pickled value or JSON"
-
-
-def _unknown(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), 1)
-    hint = f"did you mean {close[0]!r}?" if close else "register it first, as a function in Python"
-    return f"the function {name!r} is not registered in this session; {hint}"
-
-
-def _surplus(function: Function, param: str) -> str:
-    takes = f"it takes {', '.join(map(repr, function.params))}" if function.params else "it takes none"
-    return f"{function.name!r} has no parameter {param!r}; {takes}"
-
-
-def _missing(name: str, absent: list[str]) -> str:
-    return f"{name!r} was called without {', '.join(map(repr, absent))}; send every argument before the call"
-
-
-def _unsupported(number: int) -> str:
-    known = number in pb.CommandType.values()
-    what = pb.CommandType.Name(pb.CommandType.ValueType(number)) if known else f"the command {number}"
-    return f"this controller runs functions in Python only and cannot carry out {what}; use ignis for it"

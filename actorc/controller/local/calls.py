@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .functions import Function
+from .functions import Callee
 from .messages import Value
-from .pool import Task
+from .tasks import Task
 
 
 class CallKey(NamedTuple):
-    """What makes a call one of its own."""
+    """What makes a call one of its own, among those under way."""
 
     session_id: str
     instance_id: str
+    """Of a method: the name of the object."""
     name: str
 
 
@@ -23,7 +24,7 @@ class Call:
     """A call and what it owns."""
 
     key: CallKey
-    function: Function | None
+    callee: Callee | None
     args: dict[str, Value] = field(default_factory=dict)
     owned: list[str] = field(default_factory=list)
     """Ids of values that came with it, and of its result."""
@@ -36,5 +37,5 @@ class Call:
 
     def missing(self) -> list[str]:
         """Return the parameters that have no argument."""
-        assert self.function is not None
-        return [param for param in self.function.params if param not in self.args]
+        assert self.callee is not None
+        return [param for param in self.callee.params if param not in self.args]

@@ -5,7 +5,8 @@ All are written as parts, so that a value is never copied into one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import pickle
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -28,6 +29,12 @@ _DATA: Final = pb.EncodedObject.DATA_FIELD_NUMBER
 _IN_ARGUMENT: Final = (
     pb.Message.APPEND_ARG_FIELD_NUMBER,
     pb.AppendArg.VALUE_FIELD_NUMBER,
+    pb.Data.ENCODED_FIELD_NUMBER,
+    _DATA,
+)
+_IN_METHOD_ARGUMENT: Final = (
+    pb.Message.APPEND_CLASS_METHOD_ARG_FIELD_NUMBER,
+    pb.AppendClassMethodArg.VALUE_FIELD_NUMBER,
     pb.Data.ENCODED_FIELD_NUMBER,
     _DATA,
 )
@@ -79,10 +86,15 @@ def from_client(data: bytes) -> list[Received[pb.Message]]:
         DamagedMessageError: It is no message.
     """
     with _understood():
-        rest, fields = (data, None) if len(data) < _LARGE else cut(data, *_IN_ARGUMENT)
+        rest, fields = (data, None) if len(data) < _LARGE else _cut(data)
         message = pb.Message.FromString(rest)
     # what is large is never in a batch, so nothing was cut out of one
     return [Received(each) for each in message.batch] or [Received(message, fields)]
+
+
+def _cut(data: bytes) -> tuple[bytes, list[memoryview]]:
+    rest, fields = cut(data, *_IN_ARGUMENT)
+    return (rest, fields) if fields else cut(data, *_IN_METHOD_ARGUMENT)
 
 
 def from_worker(frame: Buffer) -> Received[pb.WorkerMessage]:
@@ -120,9 +132,9 @@ def ack(error: str = "", *, batches: bool = False) -> Parts:
     return _to_client(pb.Message(type=pb.ACK, ack=pb.Ack(error=error, batches=batches)))
 
 
-def returned(session_id: str, instance_id: str, name: str, result: str) -> Parts:
-    """Say that a call is over, and under which id its result is held."""
-    value = pb.Data(type=pb.Data.OBJECT_REF, ref=pb.Flow(id=result))
+def returned(session_id: str, instance_id: str, name: str, result: str, store: str) -> Parts:
+    """Say that a call is over, under which id its result is held, and in which store, as the platform says both."""
+    value = pb.Data(type=pb.Data.OBJECT_REF, ref=pb.Flow(id=result, source=pb.StoreRef(id=store)))
     command = pb.ReturnResult(session_id=session_id, instance_id=instance_id, name=name, value=value)
     return _to_client(pb.Message(type=pb.BK_RETURN_RESULT, return_result=command))
 
@@ -133,23 +145,30 @@ def failed(session_id: str, instance_id: str, name: str, error: str) -> Parts:
     return _to_client(pb.Message(type=pb.BK_RETURN_RESULT, return_result=command))
 
 
-def found(value: Value) -> Parts:
+def found(object_id: str, value: Value) -> Parts:
     """Answer a request for an object."""
-    answer = pb.Message(type=pb.BK_RESPONSE_OBJECT, response_object=pb.ResponseObject(id=value.id))
+    answer = pb.Message(type=pb.BK_RESPONSE_OBJECT, response_object=pb.ResponseObject(id=object_id))
     within = (pb.Message.RESPONSE_OBJECT_FIELD_NUMBER, pb.ResponseObject.VALUE_FIELD_NUMBER)
     # a reader merges the two occurrences of the answer
     return answer.SerializeToString(), *nested(value.parts, *within)
 
 
 def missing(object_id: str, error: str) -> Parts:
-    """Answer a request for an object that is not there."""
-    answer = pb.ResponseObject(id=object_id, error=error)
+    """Answer a request for an object that is not there.
+
+    There is a value beside the error, an exception that says the same: Lucas's own client does not look at the error,
+    and what it cannot decode ends the thread on which all its answers arrive.
+    """
+    value = pb.EncodedObject(id=object_id, data=pickle.dumps(RuntimeError(error)), language=pb.LANGUAGE_PYTHON)
+    answer = pb.ResponseObject(id=object_id, value=value, error=error)
     return _to_client(pb.Message(type=pb.BK_RESPONSE_OBJECT, response_object=answer))
 
 
-def add_handler(venv: str, name: str, handler: bytes, language: pb.Language.ValueType) -> Parts:
-    """Give a worker a function."""
-    command = pb.AddHandler(name=name, handler=handler, language=language)
+def add_handler(
+    venv: str, name: str, handler: bytes, language: pb.Language.ValueType, methods: Iterable[str] = ()
+) -> Parts:
+    """Give a worker a function, or an object with methods."""
+    command = pb.AddHandler(name=name, handler=handler, language=language, methods=methods)
     return _to_worker(pb.WorkerMessage(conn=venv, type=pb.R_ADD_HANDLER, add_handler=command))
 
 
@@ -159,9 +178,10 @@ def remove_handler(venv: str, name: str) -> Parts:
     return _to_worker(pb.WorkerMessage(conn=venv, type=pb.R_REMOVE_HANDLER, remove_handler=command))
 
 
-def execute(venv: str, call_id: str, name: str, args: Mapping[str, Value]) -> Parts:
-    """Let a worker call a function."""
-    order = pb.WorkerMessage(conn=venv, type=pb.R_EXECUTE, execute=pb.Execute(corr_id=call_id, name=name))
+def execute(venv: str, call_id: str, name: str, args: Mapping[str, Value], method: str = "") -> Parts:
+    """Let a worker call a function, or a method of an object."""
+    command = pb.Execute(corr_id=call_id, name=name, method=method)
+    order = pb.WorkerMessage(conn=venv, type=pb.R_EXECUTE, execute=command)
     parts: Parts = (order.SerializeToString(),)
     for param, value in args.items():
         key = nested((param.encode(),), pb.Execute.ArgsEntry.KEY_FIELD_NUMBER)

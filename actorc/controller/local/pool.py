@@ -3,86 +3,27 @@
 Replica 0 of every function of a venv lives in the venv's first process, replica 1 in its second one, and so on. A
 process is started when a call finds no free replica in those that run. Once there are as many as there may be, an idle
 one makes room for a venv that has none; when none is idle, one does after its turn.
+
+An object lives in one process from its first call on, apart from functions: what it knows would be lost if that made
+room for others, or ended with a function that does not return.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from .functions import Function
+from .tasks import Crew, Lane, Place, Process, Task
 
 _TURN: Final = 1.0
 """Seconds that a process is safe from making room while there is work for it."""
 
 
-class Process(Protocol):
-    """What a pool needs of a worker."""
-
-    def add(self, function: Function) -> None: ...  # noqa: D102
-    def remove(self, function: Function) -> None: ...  # noqa: D102
-    def execute(self, call_id: str, function: Function, args: Mapping[str, Any]) -> None: ...  # noqa: D102
-    def end(self) -> None: ...  # noqa: D102
-    def kill(self) -> None: ...  # noqa: D102
-    def wait(self) -> None: ...  # noqa: D102
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Task:
-    """A call that is ready to run."""
-
-    function: Function
-    args: Mapping[str, Any]
-    on_return: Callable[[Any], None]
-    """Gets what the worker returned."""
-    on_loss: Callable[[str], None]
-    """Gets the reason why no worker will return anything."""
-    has_begun: bool = False
-    is_given_up: bool = False
-    """Nobody waits for it; it is not begun any more."""
-
-
-@dataclass(slots=True, eq=False)
-class _Lane:
-    """A function, and its calls that wait."""
-
-    crew: Crew
-    function: Function
-    waiting: deque[Task] = field(default_factory=deque)
-
-
-@dataclass(slots=True, eq=False)
-class _Place:
-    """One of the processes."""
-
-    crew: Crew
-    index: int
-    since: float
-    process: Process = field(init=False)
-    tasks: dict[str, Task] = field(default_factory=dict)
-    handlers: dict[str, Function] = field(default_factory=dict)
-    last_used: int = 0
-    is_leaving: bool = False
-    """It gets no more calls."""
-    is_ending: bool = False
-    """It was told to end."""
-
-    def runs(self, function: Function) -> bool:
-        return any(task.function is function for task in self.tasks.values())
-
-
-@dataclass(slots=True, eq=False)
-class Crew:
-    """The processes of one venv of one application."""
-
-    venv: str
-    places: dict[int, _Place] = field(default_factory=dict)
-    lanes: dict[Function, _Lane] = field(default_factory=dict)
-    is_closed: bool = False
+class NoProcessError(Exception):
+    """A call finds no process, and never will."""
 
 
 class Pool:
@@ -103,18 +44,19 @@ class Pool:
         self._size = size
         self._start = start
         self._clock = clock
-        self._places: list[_Place] = []
-        self._wanting: dict[_Lane, None] = {}
+        self._places: list[Place] = []
+        self._wanting: dict[Lane, None] = {}
         self._numbers = itertools.count(1)
 
     def submit(self, crew: Crew, task: Task) -> None:
         """Run a task as soon as a replica of its function is free."""
-        lane = crew.lanes.setdefault(task.function, _Lane(crew, task.function))
+        lane = crew.lanes.setdefault(task.function, Lane(crew, task.function))
         lane.waiting.append(task)
         self._serve(lane)
 
     def forget(self, crew: Crew, function: Function) -> None:
-        """Have workers drop a function; calls that were submitted are still run."""
+        """Have workers drop a function; calls that were submitted are still run, but not those of an object."""
+        crew.homes.pop(function, None)
         for place in crew.places.values():
             if place.handlers.get(function.name) is function:
                 del place.handlers[function.name]
@@ -137,17 +79,20 @@ class Pool:
         for place in self._places:
             place.process.wait()
 
-    def _serve(self, lane: _Lane) -> None:
+    def _serve(self, lane: Lane) -> None:
         """Begin as many of a function's tasks as there is room for."""
         while lane.waiting:
             if lane.waiting[0].is_given_up:
                 lane.waiting.popleft()
                 continue
             try:
-                place = self._place_for(lane)
+                place = self._home_of(lane) if lane.function.keeps_state else self._place_for(lane)
             except OSError as error:
                 reason = f"the worker of venv {lane.crew.venv!r} could not be started because of {error}"
                 lane.waiting.popleft().on_loss(reason)
+                continue
+            except NoProcessError as error:
+                lane.waiting.popleft().on_loss(str(error))
                 continue
             if place is None:
                 return
@@ -156,7 +101,7 @@ class Pool:
         if not lane.crew.lanes[lane.function].waiting:
             del lane.crew.lanes[lane.function]
 
-    def _place_for(self, lane: _Lane) -> _Place | None:
+    def _place_for(self, lane: Lane) -> Place | None:
         free = [place for place in self._replicas(lane) if not place.is_leaving and not place.runs(lane.function)]
         best = min(free, key=lambda place: len(place.tasks), default=None)
         if best is not None and not best.tasks:
@@ -165,20 +110,58 @@ class Pool:
         if index is not None and len(self._places) < self._size:
             return self._open(lane.crew, index)
         if best is None and index is not None:
-            self._wanting[lane] = None
-            self._make_room()
+            self._want_room(lane)
         return best
 
-    def _replicas(self, lane: _Lane) -> Iterator[_Place]:
+    def _home_of(self, lane: Lane) -> Place | None:
+        """Return the process that an object lives in, from its first call on; None while another call of it runs."""
+        home = lane.crew.homes.get(lane.function) or self._new_home(lane)
+        if isinstance(home, str):
+            raise NoProcessError(f"the object of class {lane.function.shown!r} is gone with what it knew; {home}")
+        return home if home is not None and not home.runs(lane.function) else None
+
+    def _new_home(self, lane: Lane) -> Place | None:
+        """Give an object a process of its own while there are some to spare, then one with the fewest others."""
+        crew = lane.crew
+        shared = min(
+            (place for place in crew.places.values() if not place.is_leaving), key=self._residents, default=None
+        )
+        if len(self._places) < self._size and (shared is None or self._is_spared()):
+            home = self._open(crew, next(index for index in itertools.count() if index not in crew.places))
+        elif shared is not None:
+            home = shared
+        else:
+            self._want_room(lane)
+            return None
+        crew.homes[lane.function] = home
+        return home
+
+    def _residents(self, place: Place) -> int:
+        return sum(home is place for home in place.crew.homes.values())
+
+    def _is_spared(self) -> bool:
+        """Say whether half of the processes there may be are left to functions."""
+        return 2 * sum(place.keeps_state for place in self._places) < self._size
+
+    def _want_room(self, lane: Lane) -> None:
+        if all(place.keeps_state for place in self._places):
+            raise NoProcessError(
+                f"{lane.function.shown!r} finds no worker process, as objects live in all {self._size} that there may "
+                "be; allow more with --max-workers, or end sessions that made objects"
+            )
+        self._wanting[lane] = None
+        self._make_room()
+
+    def _replicas(self, lane: Lane) -> Iterator[Place]:
         places = lane.crew.places
         return (places[index] for index in range(min(lane.function.replicas, self._size)) if index in places)
 
-    def _vacancy(self, lane: _Lane) -> int | None:
+    def _vacancy(self, lane: Lane) -> int | None:
         indices = range(min(lane.function.replicas, self._size))
         return next((index for index in indices if index not in lane.crew.places), None)
 
-    def _open(self, crew: Crew, index: int) -> _Place:
-        place = _Place(crew, index, self._clock())
+    def _open(self, crew: Crew, index: int) -> Place:
+        place = Place(crew, index, self._clock())
         place.process = self._start(
             crew.venv,
             lambda call_id, returned: self._returned(place, call_id, returned),
@@ -188,7 +171,7 @@ class Pool:
         self._places.append(place)
         return place
 
-    def _begin(self, place: _Place, task: Task) -> None:
+    def _begin(self, place: Place, task: Task) -> None:
         function = task.function
         if place.handlers.get(function.name) is not function:
             place.handlers[function.name] = function
@@ -198,9 +181,9 @@ class Pool:
         place.last_used = number
         task.has_begun = True
         args, task.args = task.args, {}
-        place.process.execute(str(number), function, args)
+        place.process.execute(str(number), function, args, task.method)
 
-    def _returned(self, place: _Place, call_id: str, returned: Any) -> None:
+    def _returned(self, place: Place, call_id: str, returned: Any) -> None:
         task = place.tasks.pop(call_id, None)
         if task is None:
             return
@@ -214,26 +197,29 @@ class Pool:
         if not place.tasks:
             self._serve_wanting()
 
-    def _has_had_its_turn(self, place: _Place) -> bool:
+    def _has_had_its_turn(self, place: Place) -> bool:
         starving = sum(self._is_starving(lane) for lane in self._wanting)
         leaving = sum(each.is_leaving for each in self._places)
-        return starving > leaving and self._clock() - place.since >= _TURN
+        return not place.keeps_state and starving > leaving and self._clock() - place.since >= _TURN
 
-    def _is_starving(self, lane: _Lane) -> bool:
-        return next(self._replicas(lane), None) is None
+    def _is_starving(self, lane: Lane) -> bool:
+        return lane.function not in lane.crew.homes and next(self._replicas(lane), None) is None
 
-    def _end_if_idle(self, place: _Place) -> None:
+    def _end_if_idle(self, place: Place) -> None:
         if place.is_leaving and not place.tasks and not place.is_ending:
             place.is_ending = True
             place.process.end()
 
-    def _ended(self, place: _Place, ending: str) -> None:
+    def _ended(self, place: Place, ending: str) -> None:
+        crew, end = place.crew, f"the worker of venv {place.crew.venv!r} {ending}"
         self._places.remove(place)
-        del place.crew.places[place.index]
+        del crew.places[place.index]
+        for function, home in crew.homes.items():
+            if home is place:
+                crew.homes[function] = end
         for task in place.tasks.values():
-            name = task.function.name
-            task.on_loss(f"the worker of venv {place.crew.venv!r} {ending} while it ran {name!r}")
-        for lane in place.crew.lanes.values():
+            task.on_loss(f"{end} while it ran {task.name!r}")
+        for lane in crew.lanes.values():
             self._wanting.setdefault(lane)
         self._serve_wanting()
 
@@ -246,7 +232,7 @@ class Pool:
         """End the process that was idle for longest, or one that works for nobody."""
         if any(place.is_ending for place in self._places):
             return
-        idle = [place for place in self._places if not place.tasks]
+        idle = [place for place in self._places if not place.tasks and not place.keeps_state]
         if idle:
             chosen = min(idle, key=lambda place: place.last_used)
             chosen.is_leaving = True

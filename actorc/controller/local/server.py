@@ -115,7 +115,7 @@ class ControllerServer:
     async def _serve(self, requests: Requests, context: Any) -> None:
         client = await self._register(requests, context)
         answers: asyncio.Queue[Parts] = asyncio.Queue()
-        application = Application(self._pool, answers.put_nowait)
+        application = Application(self._pool, answers.put_nowait, self._options.path)
         writing = asyncio.create_task(_write(answers, context, batches=client.batches))
         reading = asyncio.create_task(_read(requests, application))
         try:

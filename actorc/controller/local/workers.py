@@ -83,15 +83,19 @@ class WorkerProcess:
 
     def add(self, function: Function) -> None:
         """Give it a function, in place of another one of that name."""
-        self._line.send(messages.add_handler(self._venv, function.name, function.handler, function.language))
+        self._line.send(
+            messages.add_handler(
+                self._venv, function.name, function.handler, function.language, methods=function.methods
+            )
+        )
 
     def remove(self, function: Function) -> None:
         """Take a function from it; calls that run finish."""
         self._line.send(messages.remove_handler(self._venv, function.name))
 
-    def execute(self, call_id: str, function: Function, args: Mapping[str, Value]) -> None:
-        """Let it call a function."""
-        self._line.send(messages.execute(self._venv, call_id, function.name, args))
+    def execute(self, call_id: str, function: Function, args: Mapping[str, Value], method: str) -> None:
+        """Let it call a function, or a method of an object."""
+        self._line.send(messages.execute(self._venv, call_id, function.name, args, method))
 
     def end(self) -> None:
         """Let it end; it is ended if it does not."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller import encoding
 from actorc.controller.local import messages
+from actorc.controller.local.functions import class_of
 from actorc.controller.local.messages import Received, Value
 from actorc.controller.wire import Parts
 from lucas_storage._tracebacks import seam, shorten
@@ -28,29 +29,34 @@ _numbers = itertools.count(1)
 
 
 class Handler:
-    """A function that came as a pickle, which is opened at the first call; a call that cannot open it fails."""
+    """A function or an object that came as a pickle, which is opened at the first call; it fails if that does."""
 
     def __init__(self, command: pb.AddHandler) -> None:
-        self.name = command.name
         self.language = command.language
-        self._pickled = command.handler
-        self._function: Callable[..., Any] | None = None
+        self._shown = class_of(command.methods) or command.name
+        self._pickled: bytes | None = command.handler
+        self._opened: Any = None
         self._lock = threading.Lock()
 
-    def function(self) -> Callable[..., Any]:
-        """Return the function."""
-        with self._lock:
-            if self._function is None:
-                self._function = encoding.decoded(encoding.Encoded(data=self._pickled))
-                self._pickled = b""
-            return self._function
+    def shown(self, method: str) -> str:
+        """Return the name of the function, or of a method with that of its class, as messages show it."""
+        return f"{self._shown}.{method}" if method else self._shown
 
-    def encoded(self, value: Any) -> bytes:
+    def callable(self, method: str) -> Callable[..., Any]:
+        """Return the function, or a method of the object."""
+        with self._lock:
+            if self._pickled is not None:
+                self._opened = encoding.decoded(encoding.Encoded(data=self._pickled))
+                self._pickled = None
+        found: Callable[..., Any] = getattr(self._opened, method) if method else self._opened
+        return found
+
+    def encoded(self, value: Any, shown: str) -> bytes:
         """Return a result as it travels."""
         data = json.dumps(value).encode() if self.language == pb.LANGUAGE_JSON else encoding.dumps(value)
         if len(data) > messages.MAX_MESSAGE_SIZE - _ENVELOPE:
             raise OverflowError(
-                f"{self.name!r} returned {len(data):,} bytes, and a message carries {messages.MAX_MESSAGE_SIZE:,}; "
+                f"{shown!r} returned {len(data):,} bytes, and a message carries {messages.MAX_MESSAGE_SIZE:,}; "
                 "decorate it with @with_storage, which returns a reference to the value"
             )
         return data
@@ -91,15 +97,17 @@ class Functions:
         return messages.result(self.venv, call_id, Value(f"{_OBJECTS}.{next(_numbers)}", handler.language, data))
 
     def _called(self, handler: Handler, received: Received[pb.WorkerMessage]) -> bytes:
-        with _explained(f"the worker of venv {self.venv!r} could not load {handler.name!r}, {_IMPORTS}"):
-            function = handler.function()
-        with _explained(f"the worker of venv {self.venv!r} could not read an argument of {handler.name!r}, {_IMPORTS}"):
-            args = {name: _decoded(received.value(arg)) for name, arg in received.message.execute.args.items()}
+        command = received.message.execute
+        shown = handler.shown(command.method)
+        with _explained(f"the worker of venv {self.venv!r} could not load {shown!r}, {_IMPORTS}"):
+            function = handler.callable(command.method)
+        with _explained(f"the worker of venv {self.venv!r} could not read an argument of {shown!r}, {_IMPORTS}"):
+            args = {name: _decoded(received.value(arg)) for name, arg in command.args.items()}
         value = _called(function, args)
         if inspect.isgenerator(value):
             value = list(value)
-        with _explained(f"the worker of venv {self.venv!r} could not send what {handler.name!r} returned"):
-            return handler.encoded(value)
+        with _explained(f"the worker of venv {self.venv!r} could not send what {shown!r} returned"):
+            return handler.encoded(value, shown)
 
 
 @seam

@@ -1,0 +1,91 @@
+"""Whether what a client registers can be called here: what it asks for, and what this Python has."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import invalidate_caches
+from importlib.machinery import PathFinder
+from importlib.metadata import Distribution
+from importlib.util import find_spec
+from typing import Final, TypeAlias
+
+from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
+
+Definition: TypeAlias = pb.AppendPyFunc | pb.AppendPyClass
+
+_LANGUAGES: Final = (pb.LANGUAGE_JSON, pb.LANGUAGE_PYTHON)
+_REQUIREMENT: Final = re.compile(
+    r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(?:[<>=!~@(].*)?"
+)
+"""A name as packages have it, with what may follow; the rest of PEP 508 is a condition, which is not judged."""
+_OURS: Final = frozenset({"actorc", "lucas", "lucas-storage"})
+"""What a worker has in any case, wherever it came from."""
+
+
+def refusal(command: Definition, shown: str, path: Sequence[str]) -> str:
+    """Say why it cannot be called here, and what to do; nothing if it can.
+
+    Args:
+        command: What a client registers.
+        shown: Its name.
+        path: Where workers find modules, after those of this Python.
+    """
+    if command.language not in _LANGUAGES:
+        return f"{shown!r} returns values in a language that is not written here; register it for Python"
+    if negative := _negative(command):
+        return f"{shown!r} asks for {negative}, which is less than nothing; give a number from 0 up"
+    if absent := [each for each in command.requirements if not _is_there(each, path)]:
+        return (
+            f"{shown!r} depends on {', '.join(map(repr, absent))}, which the Python of this controller does not have, "
+            f"and a dependency is never installed here; install it for {sys.executable}, or take it out of 'dependency'"
+        )
+    return ""
+
+
+def excess(command: Definition, shown: str) -> str:
+    """Say that it asks for more processors than there are, which does not keep it from running; nothing if not.
+
+    The platform counts thousandths of a core.
+    """
+    asked, there = command.resources.cpu, 1000 * (os.cpu_count() or 1)
+    if asked <= there:
+        return ""
+    return f"{shown!r} asks for {asked:,} thousandths of a core and this machine has {there:,}; it runs all the same"
+
+
+def _negative(command: Definition) -> str:
+    resources = command.resources
+    amounts = {
+        "thousandths of a core": resources.cpu,
+        "bytes of memory": resources.memory,
+        "GPUs": resources.gpu,
+        "replicas": command.replicas,
+    }
+    return ", ".join(f"{amount} {unit}" for unit, amount in amounts.items() if amount < 0)
+
+
+def _is_there(requirement: str, path: Sequence[str]) -> bool:
+    """Say whether a requirement is met, by its name alone; one that is no name, such as a file's, counts as met."""
+    match = _REQUIREMENT.fullmatch(requirement)
+    if match is None or match[1].endswith((".py", ".txt", ".whl")):
+        return True
+    name = match[1]
+    if name.lower().replace("_", "-") in _OURS:
+        return True
+    invalidate_caches()  # who was told to install something did so since
+    if next(iter(Distribution.discover(name=name, path=[*sys.path, *path])), None) is not None:
+        return True
+    return "." not in name and _is_module(name.replace("-", "_"), path)
+
+
+def _is_module(name: str, path: Sequence[str]) -> bool:
+    """Say whether a module of this name could be imported; a mere folder is none."""
+    with suppress(ValueError):  # one that is loaded in an unusual way
+        for spec in (find_spec(name), PathFinder.find_spec(name, path)):
+            if spec is not None and spec.origin is not None:
+                return True
+    return False
