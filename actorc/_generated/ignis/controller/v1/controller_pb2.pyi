@@ -353,12 +353,15 @@ class AppendPyFunc(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
     REPLICAS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     venv: _builtins.str
     pickled_object: _builtins.bytes
     language: Global___Language.ValueType
     """what results are encoded in"""
     replicas: _builtins.int
+    timeout: _builtins.float
+    """seconds that a call may take; not the platform's, which skips it"""
     @_builtins.property
     def params(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """the call starts once each of them has its argument and Invoke has come"""
@@ -378,10 +381,11 @@ class AppendPyFunc(_message.Message):
         language: Global___Language.ValueType = ...,
         resources: Global___Resources | None = ...,
         replicas: _builtins.int = ...,
+        timeout: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "name", b"name", "params", b"params", "pickled_object", b"pickled_object", "replicas", b"replicas", "requirements", b"requirements", "resources", b"resources", "venv", b"venv"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "name", b"name", "params", b"params", "pickled_object", b"pickled_object", "replicas", b"replicas", "requirements", b"requirements", "resources", b"resources", "timeout", b"timeout", "venv", b"venv"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -423,12 +427,15 @@ class AppendPyClass(_message.Message):
     LANGUAGE_FIELD_NUMBER: _builtins.int
     RESOURCES_FIELD_NUMBER: _builtins.int
     REPLICAS_FIELD_NUMBER: _builtins.int
+    TIMEOUT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """of the object, not of its class: what `instance_id` is in its calls"""
     venv: _builtins.str
     pickled_object: _builtins.bytes
     language: Global___Language.ValueType
     replicas: _builtins.int
+    timeout: _builtins.float
+    """as that of a function"""
     @_builtins.property
     def methods(self) -> _containers.RepeatedCompositeFieldContainer[Global___AppendPyClass.ClassMethod]: ...
     @_builtins.property
@@ -446,10 +453,11 @@ class AppendPyClass(_message.Message):
         language: Global___Language.ValueType = ...,
         resources: Global___Resources | None = ...,
         replicas: _builtins.int = ...,
+        timeout: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "methods", b"methods", "name", b"name", "pickled_object", b"pickled_object", "replicas", b"replicas", "requirements", b"requirements", "resources", b"resources", "venv", b"venv"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["language", b"language", "methods", b"methods", "name", b"name", "pickled_object", b"pickled_object", "replicas", b"replicas", "requirements", b"requirements", "resources", b"resources", "timeout", b"timeout", "venv", b"venv"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
