@@ -5,12 +5,24 @@ from __future__ import annotations
 import importlib.util
 import sys
 import warnings
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lucas_storage.embedded.errors import needs_genuine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import ModuleType
 
 EMBEDDED = __package__
 IMPORTABLE = Path(__file__).with_name("importable")
 """Where a package called lucas lies that stands for the engine."""
+ONLY_GENUINE = frozenset(
+    {"build", "clean", "cluster", "deploy", "durable", "inference", "invoke", "storage", "worker", "_private"}
+)
+"""Modules of Lucas that serve its own platforms, none of which runs here."""
 
 
 def install() -> bool:
@@ -49,9 +61,52 @@ def alias() -> None:
     """Let `lucas` name the engine here, and in children that take over the module path."""
     if str(IMPORTABLE) not in sys.path:
         sys.path.append(str(IMPORTABLE))
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        # Before all others, which would find the engine's files and make modules of their own of them.
+        sys.meta_path.insert(0, _Finder())
     for name, module in list(sys.modules.items()):
         if name == EMBEDDED or name.startswith(f"{EMBEDDED}."):
             sys.modules["lucas" + name[len(EMBEDDED) :]] = module
+
+
+class _Finder(MetaPathFinder):
+    """Finds the engine's modules under the name `lucas`, those too that are imported later."""
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,  # noqa: ARG002 -- the import system's signature
+        target: ModuleType | None = None,  # noqa: ARG002 -- the import system's signature
+    ) -> ModuleSpec | None:
+        """Return how to import a module, or None for whatever is not the engine's.
+
+        Raises:
+            ModuleNotFoundError: Only genuine Lucas has it; the message says how to get that.
+        """
+        if not fullname.startswith("lucas.") or sys.modules.get("lucas") is not sys.modules[EMBEDDED]:
+            return None
+        ours = EMBEDDED + fullname.removeprefix("lucas")
+        if fullname.split(".")[1] in ONLY_GENUINE:
+            raise ModuleNotFoundError(needs_genuine(f"The module {fullname}"), name=fullname)
+        return ModuleSpec(fullname, _Loader(ours)) if importlib.util.find_spec(ours) is not None else None
+
+
+class _Loader(Loader):
+    """Loads a module by giving it that is there under another name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._spec: ModuleSpec | None = None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:  # noqa: ARG002 -- the import system's signature
+        """Return the module."""
+        module = importlib.import_module(self._name)
+        self._spec = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Give the module back its own spec, in whose place the import system has put the one it was found by."""
+        module.__spec__ = self._spec
 
 
 def _find_spec() -> ModuleSpec | None:

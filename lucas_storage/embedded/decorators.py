@@ -1,4 +1,4 @@
-"""`@function`, `@workflow` and `create_handler`."""
+"""`@function`, `@actor`, `@workflow` and `create_handler`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any, overload
 
 from lucas_storage._tracebacks import shortened
+from lucas_storage.embedded.classes import ActorClass, ActorConfig
+from lucas_storage.embedded.errors import needs_genuine
 from lucas_storage.embedded.functions import Function, FunctionConfig
-from lucas_storage.embedded.providers import function_class
+from lucas_storage.embedded.providers import actor_class, function_class
+from lucas_storage.embedded.utils.config import PROVIDER_VARIABLE, get_function_container_config
 from lucas_storage.embedded.workflow.context import WorkflowContext
 from lucas_storage.embedded.workflow.route import routeBuilder
 
@@ -16,9 +19,6 @@ if TYPE_CHECKING:
 
     from lucas_storage.embedded.workflow.dag import DAG
     from lucas_storage.embedded.workflow.workflow import Workflow
-
-PROVIDER_VARIABLE = "provider"
-DEFAULT_PROVIDER = "local-once"
 
 
 @overload
@@ -58,6 +58,70 @@ def _register(fn: Callable[..., Any], given: dict[str, Any]) -> Function:
     config.setdefault("provider", _provider())
     made = function_class(config["provider"], config.get("wrapper"))(fn, config)
     routeBuilder.func(config["name"]).set_handler(made.export()).set_function(made)
+    return made
+
+
+@overload
+def actor(cls: type, /) -> ActorClass: ...
+@overload
+def actor(**config: Any) -> Callable[[type], ActorClass]: ...
+def actor(cls: type | None = None, /, **config: Any) -> ActorClass | Callable[[type], ActorClass]:
+    """Let a class make objects whose methods are steps of workflows: `@actor` or `@actor(name=…, …)`.
+
+    The decorated name becomes an `ActorClass`; `export()` makes an object for `wf.call_method`.
+
+    Args:
+        cls: The class.
+        config: All keywords reach the `ActorClass`. Read here are `name`, `provider` (else the environment's
+            `provider`, else `local-once`) and `wrapper`, a subclass of `ActorClass` that wins over every provider's.
+
+    Raises:
+        TypeError: What is decorated is no class, or `wrapper` is no subclass of `ActorClass`.
+        RuntimeError: The provider needs genuine Lucas or a wrapper.
+        ValueError: The provider is unknown and there is no wrapper.
+    """
+
+    def decorate(decorated: type) -> ActorClass:
+        if not isinstance(decorated, type):
+            message = f"@actor decorates a class, not {type(decorated).__name__}"
+            raise TypeError(message)
+        given = ActorConfig({"name": decorated.__name__, "dependency": []} | config)
+        given.setdefault("provider", _provider())
+        return actor_class(given["provider"], given.get("wrapper"))(decorated, given)
+
+    return decorate if cls is None else decorate(cls)
+
+
+@overload
+def durable(fn: Callable[..., Any], /) -> Function: ...
+@overload
+def durable(**config: Any) -> Callable[[Callable[..., Any]], Function]: ...
+def durable(
+    fn: Callable[..., Any] | None = None, /, **config: Any
+) -> Function | Callable[[Callable[..., Any]], Function]:
+    """Register a function that goes on after each of its calls, as `@function` does.
+
+    On `local-once` every call is made in this process and returns to where it was made, so nothing is written down: a
+    process that ends in the middle begins such a function anew.
+
+    Raises:
+        RuntimeError: The provider is another one, which needs genuine Lucas.
+    """
+    provider = config.get("provider") or _provider()
+    if provider != "local-once":
+        raise RuntimeError(needs_genuine(f"@durable with the provider {provider!r}"))
+    if fn is None:
+        return lambda decorated: _register(decorated, config)
+    return _register(fn, config)
+
+
+def recursive(fn: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
+    """Return the function that `fn` makes when it is given that very function."""
+
+    def itself(*args: Any, **kwargs: Any) -> Any:
+        return made(*args, **kwargs)
+
+    made = fn(itself)
     return made
 
 
@@ -114,4 +178,4 @@ def create_handler(fn_or_workflow: Function | WorkflowContext) -> Callable[..., 
 
 
 def _provider() -> str:
-    return os.environ.get(PROVIDER_VARIABLE, DEFAULT_PROVIDER)
+    return get_function_container_config()["provider"]

@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+HOW_TO_GET_LUCAS = (
+    "clone https://github.com/Xdydy/Lucas and 'pip install -e' the clone, and scripts run on it from then on"
+)
+
+
 class MissingInputError(KeyError):
     """A workflow reads an input by `[name]` that the run was not given."""
 
@@ -19,6 +24,11 @@ class MissingInputError(KeyError):
 
 class UnknownFunctionError(ValueError):
     """A call names a function that nobody has registered."""
+
+
+def needs_genuine(what: str) -> str:
+    """Return the message for something that the embedded engine does not do, and Lucas does."""
+    return f"{what} needs genuine Lucas, and this is the engine that lucas-storage brings; {HOW_TO_GET_LUCAS}"
 
 
 def missing_input(workflow: str, name: str, given: Iterable[object]) -> MissingInputError:

@@ -16,7 +16,7 @@ class FunctionConfig(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            message = f"The function was decorated without {name!r}"
+            message = f"This was decorated without {name!r}"
             raise AttributeError(message, name=name, obj=self) from None
 
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from lucas_storage.embedded.workflow.context import WorkflowContext
 from lucas_storage.embedded.workflow.ld import Lambda
-from lucas_storage.embedded.workflow.route import Route, RouteBuilder, RouteFunc
+from lucas_storage.embedded.workflow.route import Route, RouteBuilder, RouteClass, RouteFunc, RouteRunner
 from lucas_storage.embedded.workflow.workflow import Workflow
 
-__all__ = ["Lambda", "Route", "RouteBuilder", "RouteFunc", "Workflow", "WorkflowContext"]
+__all__ = [
+    "Lambda",
+    "Route",
+    "RouteBuilder",
+    "RouteClass",
+    "RouteFunc",
+    "RouteRunner",
+    "Workflow",
+    "WorkflowContext",
+]

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from lucas_storage._tracebacks import seam, shortened
+from lucas_storage.embedded.errors import needs_genuine
 from lucas_storage.embedded.runtime.local_once_runtime import LocalOnceRuntime
 from lucas_storage.embedded.workflow.workflow import Workflow
 
@@ -101,8 +102,7 @@ class WorkflowContext:
             message = "A workflow on the actor platform needs an executor, as in @workflow(executor=ActorExecutor)"
             raise RuntimeError(message)
         if provider in {"aliyun", "cluster", "local"}:
-            message = f"The provider {provider!r} needs genuine Lucas, which is not installed; 'local-once' runs here"
-            raise RuntimeError(message)
+            raise RuntimeError(needs_genuine(f"A workflow of the provider {provider!r}"))
         message = f"The provider {provider!r} has no handler of its own, so give one, as in workflow.export(handler)"
         raise NotImplementedError(message)
 

@@ -1,9 +1,10 @@
-"""The executor a workflow has when it names none."""
+"""The executor a workflow has when it names none, and one that runs steps at the same time."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lucas_storage._schedule import GraphExecutor
 from lucas_storage.embedded.errors import listed
 from lucas_storage.embedded.workflow.dag import ControlNode, DataNode
 
@@ -52,3 +53,11 @@ class Executor:
     def _waiting(self) -> str:
         steps = [node._fn_name for node in self.dag.get_nodes() if isinstance(node, ControlNode) and not node._done]
         return f"The workflow waits for values that no step makes. Steps not started are {listed(steps)}."
+
+
+class MulThreadExecutor(GraphExecutor):
+    """Runs every step once, as soon as its arguments are there, on threads: `@workflow(executor=MulThreadExecutor)`.
+
+    Args:
+        dag: The graph of this run.
+    """

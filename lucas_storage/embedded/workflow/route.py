@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lucas_storage.embedded.errors import unknown_function
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from lucas_storage.embedded.functions import Function
     from lucas_storage.embedded.workflow.context import WorkflowContext
@@ -48,19 +50,57 @@ class RouteWorkflow:
         return self.workflow.run if self.workflow is not None else None
 
 
+class RouteClass:
+    """The latest object of a decorated class."""
+
+    def __init__(self, name: str, cls: Any = None) -> None:
+        self.name = name
+        self._cls = cls
+
+    def set_actor(self, cls: Any) -> RouteClass:
+        """Set the object; the contract calls it a class."""
+        self._cls = cls
+        return self
+
+
+class RouteGroupFunc:
+    """A name that stands for one of several functions, chosen anew for each call that a workflow describes."""
+
+    def __init__(self, name: str, group_func: Callable[[], Function] | None = None) -> None:
+        self.name = name
+        self.group_func = group_func
+
+    def set_group_func(self, group_func: Callable[[], Function]) -> RouteGroupFunc:
+        """Set what chooses."""
+        self.group_func = group_func
+        return self
+
+
+Entry: TypeAlias = RouteFunc | RouteWorkflow | RouteClass | RouteGroupFunc
+
+
 class Route:
     """A view of what is registered, which sees later registrations too."""
 
-    def __init__(self, functions: list[RouteFunc], workflows: list[RouteWorkflow]) -> None:
+    def __init__(
+        self,
+        functions: list[RouteFunc],
+        workflows: list[RouteWorkflow],
+        actors: list[RouteClass] | None = None,
+        groups: list[RouteGroupFunc] | None = None,
+    ) -> None:
         self.functions = functions
         self.workflows = workflows
-        self.actors: list[Any] = []
-        self.groups: list[Any] = []
+        self.actors: list[RouteClass] = [] if actors is None else actors
+        self.groups: list[RouteGroupFunc] = [] if groups is None else groups
 
-    def find(self, name: str) -> RouteFunc | RouteWorkflow | None:
-        """Return what is registered under `name`, functions before workflows and the latest first, or None."""
-        entries: list[RouteFunc | RouteWorkflow] = [*reversed(self.functions), *reversed(self.workflows)]
-        return next((entry for entry in entries if entry.name == name), None)
+    def find(self, name: str) -> Entry | None:
+        """Return what is registered under `name`, or None.
+
+        Functions go before workflows, these before objects and these before groups, and later ones before earlier.
+        """
+        kinds: tuple[Sequence[Entry], ...] = (self.functions, self.workflows, self.actors, self.groups)
+        return next((entry for kind in kinds for entry in reversed(kind) if entry.name == name), None)
 
     def handlers(self) -> dict[str, Callable[..., Any]]:
         """Return a router: from each name to the handler of what `find` gives."""
@@ -74,6 +114,8 @@ class RouteBuilder:
     def __init__(self) -> None:
         self.funcs: list[RouteFunc] = []
         self.works: list[RouteWorkflow] = []
+        self.actors: list[RouteClass] = []
+        self.groups: list[RouteGroupFunc] = []
 
     def func(self, funcName: str) -> RouteFunc:
         """Register a function; one of the same name from before is hidden."""
@@ -85,6 +127,18 @@ class RouteBuilder:
         self.works.append(RouteWorkflow(workflowName))
         return self.works[-1]
 
+    def actor(self, actorName: str) -> RouteClass:
+        """Register the objects of a class, of which the latest is kept."""
+        known = next((entry for entry in self.actors if entry.name == actorName), None)
+        if known is None:
+            self.actors.append(known := RouteClass(actorName))
+        return known
+
+    def group(self, groupName: str) -> RouteGroupFunc:
+        """Register a name for several functions; one of the same name from before is hidden."""
+        self.groups.append(RouteGroupFunc(groupName))
+        return self.groups[-1]
+
     def get_funcs(self) -> list[RouteFunc]:
         """Return all functions."""
         return self.funcs
@@ -95,7 +149,29 @@ class RouteBuilder:
 
     def build(self) -> Route:
         """Return a view of what is registered."""
-        return Route(self.funcs, self.works)
+        return Route(self.funcs, self.works, self.actors, self.groups)
+
+
+class RouteRunner:
+    """Finds the handlers of what is registered.
+
+    Args:
+        route: What is registered.
+    """
+
+    def __init__(self, route: Route) -> None:
+        self._route = route
+
+    def route(self, name: str) -> Callable[..., Any]:
+        """Return the handler of a function or a workflow.
+
+        Raises:
+            UnknownFunctionError: There is none of that name.
+        """
+        handlers = self._route.handlers()
+        if name not in handlers:
+            raise unknown_function(name, handlers)
+        return handlers[name]
 
 
 routeBuilder = RouteBuilder()  # noqa: N816 -- the contract's name

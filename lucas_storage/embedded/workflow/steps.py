@@ -11,6 +11,7 @@ from lucas_storage.embedded.workflow.nested import filled
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+    from lucas_storage.embedded.instances import ActorInstance
     from lucas_storage.embedded.workflow.ld import Lambda
     from lucas_storage.embedded.workflow.workflow import Workflow
 
@@ -25,6 +26,18 @@ class RemoteStep:
     def __call__(self, event: Mapping[Any, Any]) -> Any:
         """Call the function with a dict of its own."""
         return drained(self._workflow.getRuntime().call(self._name, dict(event)))
+
+
+class MethodStep:
+    """A method of an object, called where the object is."""
+
+    def __init__(self, obj: ActorInstance, name: str) -> None:
+        self._obj = obj
+        self._name = name
+
+    def __call__(self, event: Mapping[Any, Any]) -> Any:
+        """Call the method with a dict of its own."""
+        return drained(self._obj.remote(self._name, dict(event)))
 
 
 class LocalStep:

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from lucas_storage._tracebacks import shortened
 from lucas_storage.embedded.errors import missing_input
 from lucas_storage.embedded.functions import Function
-from lucas_storage.embedded.workflow.dag import DAG, ControlNode, DataNode
+from lucas_storage.embedded.instances import ActorInstance
+from lucas_storage.embedded.workflow.dag import DAG, ActorNode, ControlNode, DataNode
 from lucas_storage.embedded.workflow.executor import Executor
 from lucas_storage.embedded.workflow.ld import UNKNOWN, Lambda
 from lucas_storage.embedded.workflow.nested import lambdas_in
-from lucas_storage.embedded.workflow.steps import GatherStep, LocalStep, RemoteStep, same
+from lucas_storage.embedded.workflow.route import RouteGroupFunc
+from lucas_storage.embedded.workflow.steps import GatherStep, LocalStep, MethodStep, RemoteStep, same
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +96,7 @@ class Workflow:
         The function may be registered later, but before the step runs.
 
         Args:
-            fn_name: The function's name.
+            fn_name: The function's name, or that of a group, which chooses one of its functions now.
             fn_params: Its input: constants, Lambdas, or lists, tuples and dicts that hold Lambdas.
 
         Raises:
@@ -106,6 +108,29 @@ class Workflow:
     def map(self, fn_name: str, fn_params: Mapping[str, Any]) -> Lambda:
         """Do as `call`; a platform that distributes may split lists, this engine passes them whole."""
         return self._remote(fn_name, fn_params, "remote_map")
+
+    def call_method(self, obj: ActorInstance, method_name: str, fn_params: Mapping[str, Any]) -> Lambda:
+        """Add a step that calls a method of an object, and return the place of its result.
+
+        Calls of one object run one at a time, in the order in which their arguments come; a call that another one has
+        to follow gives it an argument.
+
+        Args:
+            obj: What `export()` of a class decorated with `@actor` made.
+            method_name: The method's name.
+            fn_params: Its arguments, as `call` takes them.
+
+        Raises:
+            TypeError: `obj` is no such object, `fn_params` is no dict, or the attribute is no method.
+            AttributeError: The object has no such method.
+            ValueError: A Lambda belongs to another run or workflow.
+        """
+        if not isinstance(obj, ActorInstance):
+            message = f"wf.call_method takes what export() of a class with @actor makes, not {type(obj).__name__}"
+            raise TypeError(message)
+        obj.method(method_name)
+        name = f"{obj.get_class_name()}.{method_name}"
+        return self._step(ActorNode(obj, MethodStep(obj, method_name), name, "remote"), _by_parameter(name, fn_params))
 
     def func(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Lambda:
         """Add a step that calls `fn` where the executor runs, and return the place of its result.
@@ -183,10 +208,16 @@ class Workflow:
         if not isinstance(name, str):
             message = f"wf.call takes the name of a function as text, not {type(name).__name__}"
             raise TypeError(message)
-        if not isinstance(params, Mapping):
-            message = f"wf.call takes the input of {name!r} as a dict by parameter, not {type(params).__name__}"
-            raise TypeError(message)
+        params = _by_parameter(name, params)
+        name = self._chosen(name)
         return self._step(ControlNode(RemoteStep(self, name), name, kind), params)
+
+    def _chosen(self, name: str) -> str:
+        """Return the function that a call goes to, which is another one than is named if a group is."""
+        entry = self.route.find(name) if self.route is not None else None
+        if not isinstance(entry, RouteGroupFunc) or entry.group_func is None:
+            return name
+        return str(entry.group_func()._config["name"])
 
     def _step(self, step: ControlNode, arguments: Mapping[Any, Any]) -> Lambda:
         for key, value in arguments.items():
@@ -234,3 +265,10 @@ class Workflow:
 
     def _owns(self, node: DataNode) -> bool:
         return node.belong_dag is None or node.belong_dag is self.dag
+
+
+def _by_parameter(name: str, params: object) -> Mapping[str, Any]:
+    if isinstance(params, Mapping):
+        return params
+    message = f"A call takes the input of {name!r} as a dict by parameter, not {type(params).__name__}"
+    raise TypeError(message)

@@ -24,6 +24,8 @@ def _nothing_registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     """Give every test a registry, a platform and a storage directory of its own."""
     monkeypatch.setattr(routeBuilder, "funcs", [])
     monkeypatch.setattr(routeBuilder, "works", [])
+    monkeypatch.setattr(routeBuilder, "actors", [])
+    monkeypatch.setattr(routeBuilder, "groups", [])
     monkeypatch.delenv("provider", raising=False)
     monkeypatch.setenv("LOCAL_STORAGE_DIR", str(tmp_path / "values"))
 

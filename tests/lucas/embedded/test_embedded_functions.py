@@ -100,7 +100,7 @@ def test_an_unknown_provider_needs_a_wrapper() -> None:
         function(provider="mine")(lambda rt: rt)
 
 
-@pytest.mark.parametrize("provider", ["knative", "aliyun", "cluster", "actor", "local"])
+@pytest.mark.parametrize("provider", ["knative", "aliyun", "cluster", "local"])
 def test_the_provider_of_the_environment_is_read_at_each_decoration(
     provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +110,12 @@ def test_the_provider_of_the_environment_is_read_at_each_decoration(
 
     monkeypatch.setenv("provider", "local-once")
     function(lambda rt: rt)
+
+
+@pytest.mark.parametrize("provider", ["knative", "cluster"])
+def test_who_asks_for_a_platform_of_genuine_lucas_alone_is_told_how_to_get_it(provider: str) -> None:
+    with pytest.raises(RuntimeError, match=r"clone https://github\.com/Xdydy/Lucas and 'pip install -e' the clone"):
+        function(provider=provider)(lambda rt: rt)
 
 
 def test_a_wrapper_that_is_no_function_class_is_refused() -> None:

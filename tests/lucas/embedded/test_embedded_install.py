@@ -42,9 +42,11 @@ def test_every_module_has_both_names_and_is_one_object(fresh_python: Callable[..
     names = {".".join(path.with_suffix("").parts) for path in files}
     names = {name.removesuffix("__init__").rstrip(".") for name in names} - {""}
     code = f"""
-import sys, lucas
+import importlib, lucas
 for name in {sorted(names)!r}:
-    assert sys.modules["lucas." + name] is sys.modules["lucas_storage.embedded." + name], name
+    module = importlib.import_module("lucas." + name)
+    assert module is importlib.import_module("lucas_storage.embedded." + name), name
+    assert module.__spec__.name == module.__name__ == "lucas_storage.embedded." + name, name
 print(lucas.__name__)
 """
     assert fresh_python(INSTALL + code) == "lucas_storage.embedded"
@@ -87,9 +89,60 @@ def test_pickles_name_the_embedded_engine(fresh_python: Callable[..., str]) -> N
 
 
 def test_what_lucas_does_not_have_is_missing(fresh_python: Callable[..., str]) -> None:
-    code = "try:\n    import lucas.actorc\nexcept ModuleNotFoundError as error:\n    print(error.name)"
+    code = "try:\n    import lucas.unheard\nexcept ModuleNotFoundError as error:\n    print(error.name)"
 
-    assert fresh_python(INSTALL + code) == "lucas.actorc"
+    assert fresh_python(INSTALL + code) == "lucas.unheard"
+
+
+@pytest.mark.parametrize("name", ["cluster", "cluster.client", "worker", "storage"])
+def test_a_module_that_only_genuine_lucas_has_says_so_and_where_that_is(
+    fresh_python: Callable[..., str], name: str
+) -> None:
+    code = f"try:\n    import lucas.{name}\nexcept ModuleNotFoundError as error:\n    print(error.name, error)"
+    said = fresh_python(INSTALL + code)
+
+    assert said.startswith(f"lucas.{name.partition('.')[0]} The module lucas.")
+    assert "needs genuine Lucas" in said
+    assert "clone https://github.com/Xdydy/Lucas and 'pip install -e' the clone" in said
+
+
+def test_a_class_that_only_genuine_lucas_has_says_so(fresh_python: Callable[..., str]) -> None:
+    code = "try:\n    from lucas.train.trainer import ParameterServer\nexcept ImportError as error:\n    print(error)"
+
+    assert fresh_python(INSTALL + code).startswith("lucas.train.trainer.ParameterServer needs genuine Lucas")
+
+
+def test_modules_that_are_named_later_are_the_engines_own_as_well(fresh_python: Callable[..., str]) -> None:
+    code = """
+import sys, importlib.util
+assert not any(name.endswith("train.trainer") for name in sys.modules)
+from lucas.train.trainer import TrainerConfig
+import lucas.train.trainer, lucas_storage.embedded.train.trainer as ours
+print(lucas.train.trainer is ours, TrainerConfig.__module__, importlib.util.find_spec("lucas.nothing"))
+"""
+    assert fresh_python(INSTALL + code) == "True lucas_storage.embedded.train.trainer None"
+
+
+def test_the_engine_does_not_import_the_actor_platform_before_it_is_named(fresh_python: Callable[..., str]) -> None:
+    code = """
+import sys, lucas.actorc.actor
+before = "actorc.controller" in sys.modules
+from lucas.actorc.actor import ActorContext
+import actorc.controller
+print(before, ActorContext is actorc.controller.ActorContext)
+"""
+    assert fresh_python(INSTALL + code) == "False True"
+
+
+def test_a_platform_that_no_package_brings_is_named(fresh_python: Callable[..., str]) -> None:
+    code = """
+from lucas_storage.embedded.platforms import platform
+try:
+    platform("elsewhere")
+except ImportError as error:
+    print(error)
+"""
+    assert fresh_python(code).startswith("no package that is installed here brings the platform 'elsewhere'")
 
 
 def test_genuine_lucas_is_left_alone(fresh_python: Callable[..., str], tmp_path: Path) -> None:

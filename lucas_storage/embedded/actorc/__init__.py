@@ -1,0 +1,1 @@
+"""The actor platform, under the name that it has in Lucas."""

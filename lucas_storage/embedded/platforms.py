@@ -1,0 +1,31 @@
+"""Platforms that other packages bring, found by the entry points they register.
+
+The engine imports no platform. A package that has one registers, in the group `lucas_storage.platforms` and under the
+name of the provider, the module where it is found:
+
+    actor    ActorContext, ActorExecutor, ActorFunction, ActorRuntime, ActorRuntimeClass
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+GROUP = "lucas_storage.platforms"
+
+
+@cache
+def platform(provider: str) -> Any:
+    """Return the module that was registered for `provider`.
+
+    Raises:
+        ImportError: No installed package has one.
+    """
+    for found in entry_points(group=GROUP, name=provider):
+        return found.load()
+    message = (
+        f"no package that is installed here brings the platform {provider!r}; lucas-storage itself brings 'actor', so "
+        "install it anew if that one is missing"
+    )
+    raise ImportError(message)

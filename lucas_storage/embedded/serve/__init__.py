@@ -1,0 +1,1 @@
+"""Workflows behind HTTP."""

@@ -1,0 +1,1 @@
+"""Pipelines of functions that train a model."""

@@ -1,0 +1,13 @@
+"""What the environment says of the platform."""
+
+from __future__ import annotations
+
+import os
+
+PROVIDER_VARIABLE = "provider"
+DEFAULT_PROVIDER = "local-once"
+
+
+def get_function_container_config() -> dict[str, str]:
+    """Return `{"provider": …}`: the environment's `provider`, else `local-once`."""
+    return {"provider": os.environ.get(PROVIDER_VARIABLE, DEFAULT_PROVIDER)}
