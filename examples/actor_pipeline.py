@@ -23,7 +23,7 @@ context = ActorContext.createContext()
 
 @function(
     wrapper=ActorFunction,
-    dependency=["actorc"],
+    dependency=["actorc", "lucas-storage[pandas]"],  # what ignis installs: its own package, then this one
     provider="actor",
     name="process_file",
     venv="myenv",
