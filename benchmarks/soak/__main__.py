@@ -26,7 +26,8 @@ ODDS = 400
 """Pieces of 64 KiB or less that the bad network passes on for each fault."""
 PAUSE = 8.0
 """Seconds between two events, on average."""
-SIEGE = 45.0
+SIEGE = 150.0
+"""Seconds of each; an idle limit of the server, which is a minute, passes twice meanwhile."""
 STANDSTILL = 4.0
 WORKERS = 2
 
@@ -58,9 +59,12 @@ class Soak:
         while time.monotonic() < end:
             time.sleep(self._random.expovariate(1 / PAUSE))
             self._event()
-        for process in self._loads.values():
-            process.kill()
-            process.wait()
+        self._end_loads()
+
+    def end(self) -> None:
+        """End every process that this one started and that runs yet."""
+        self._end_loads()
+        self.service.end()
 
     def judged(self) -> Verdict:
         """Kill the server once more, and return what is found of all that was written."""
@@ -78,6 +82,7 @@ class Soak:
             seed=seed,
             events=self.events,
             faults=self.network.faults,
+            siege=SIEGE,
             fsck=self.service.fsck(),
             stored=self.service.size(),
             errors=self.service.errors(),
@@ -120,6 +125,11 @@ class Soak:
             strangers.wait()
             self.sieges.append((begin, time.monotonic() - 1))
 
+    def _end_loads(self) -> None:
+        for process in self._loads.values():
+            process.kill()
+            process.wait()
+
     def _replace_loads(self) -> None:
         for name, process in list(self._loads.items()):
             if process.poll() is not None:
@@ -152,9 +162,12 @@ def main() -> int:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         soak = Soak(Path(folder), chosen.seed)
-        soak.run(chosen.minutes * 60)
-        verdict = soak.judged()
-        text = written(soak.facts(chosen.minutes, chosen.seed), verdict)
+        try:
+            soak.run(chosen.minutes * 60)
+            verdict = soak.judged()
+            text = written(soak.facts(chosen.minutes, chosen.seed), verdict)
+        finally:
+            soak.end()
     sys.stdout.write(text)
     if chosen.report:
         chosen.report.write_text(text, encoding="utf-8")

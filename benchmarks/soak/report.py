@@ -19,6 +19,7 @@ class Facts:
     seed: int
     events: Counter[str]
     faults: Counter[str]
+    siege: float
     fsck: str
     stored: tuple[int, int]
     errors: list[str]
@@ -48,7 +49,7 @@ def written(facts: Facts, verdict: Verdict) -> str:
         f"| errors in the log of the server | {len(facts.errors)} |",
         "",
         "Seconds that a call took, of clients that reach the server directly; while 500 calls of strangers were held",
-        "open nothing else happened, outside of that time the server was killed and stopped:",
+        f"open, {facts.siege:g} s at a time, nothing else happened; at other times the server was killed and stopped:",
         "",
         "| | calls | median | p99 | longest | errors |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -79,6 +79,11 @@ class Service:
         self.signal(signal.SIGKILL)
         self._process.wait()
 
+    def end(self) -> None:
+        """End it if it runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
     def terminate(self) -> None:
         """Ask it to end, and wait for that."""
         assert self._process is not None
