@@ -3,6 +3,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
+# Twice as many processes as processors: a test waits for servers, disks and time for as long as it computes.
+export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-remote test-all test-lowest test-newest test-pythons check locks compatibility protos bench soak setup lucas chosen
