@@ -36,6 +36,11 @@ class Destination:
     """Where `app_id` came from, for error messages."""
 
     @property
+    def is_started(self) -> bool:
+        """Whether it was started for this process, and serves `app_id` with a dot and more behind it alone."""
+        return self.origin == _STARTED
+
+    @property
     def shown(self) -> str:
         """The address and where it came from, as error messages show it."""
         return f"{self.address} (from {self.origin})"
@@ -130,11 +135,13 @@ def _destination(address: tuple[str, str], app_id: tuple[str, str]) -> Destinati
 def _chosen_address(argument: str | None) -> tuple[str, str] | None:
     if argument is not None:
         return _checked(argument, "the address argument"), "the address argument"
-    if given := os.environ.get("IGNIS_ADDR"):
+    # What was started here may be named there for others; it is still no choice, and started again if it is gone.
+    started = _running and _running[0]
+    if (given := os.environ.get("IGNIS_ADDR")) and given != started:
         return _checked(given, "IGNIS_ADDR"), "IGNIS_ADDR"
     given = os.environ.get("MASTER_ADDR", "")
     # Other frameworks put a host without a port there, which says nothing about a controller.
-    return (given, "MASTER_ADDR") if _is_address(given) else None
+    return (given, "MASTER_ADDR") if given != started and is_address(given) else None
 
 
 def _chosen_app_id(argument: str | None) -> tuple[str, str]:
@@ -146,7 +153,7 @@ def _chosen_app_id(argument: str | None) -> tuple[str, str]:
 
 
 def _checked(address: object, origin: str) -> str:
-    if not isinstance(address, str) or not _is_address(address):
+    if not isinstance(address, str) or not is_address(address):
         raise AddressError(
             f"{address!r} (from {origin}) is not the address of a controller; "
             f"give 'host:port' such as {DEFAULT_ADDRESS!r}"
@@ -154,7 +161,8 @@ def _checked(address: object, origin: str) -> str:
     return address
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Say whether `text` is a ``host:port``."""
     host, _, port = text.rpartition(":")
     if not host or any(c.isspace() or c == "/" for c in text) or (":" in host and not _is_bracketed(host)):
         return False

@@ -12,6 +12,8 @@ import click
 
 from actorc.storage.errors import InvalidParameterError
 
+from .platform import variables
+
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -34,12 +36,12 @@ def controller(*, listen: str, app_id_file: Path | None, max_workers: int, as_js
     from actorc.controller.local.serving import serve  # noqa: PLC0415  # loads gRPC
 
     given = _given(app_id_file)
-    made = "" if given else new_app_id()
+    told = "" if app_id_file else (given[0] if given else new_app_id())
     path = (str(Path.cwd()), *sys.path)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     try:
-        options = ControllerOptions(app_ids=given or (made,), listen=listen, max_workers=max_workers, path=path)
-        serve(options, on_address=lambda address: _tell(address, made, as_json=as_json))
+        options = ControllerOptions(app_ids=given or (told,), listen=listen, max_workers=max_workers, path=path)
+        serve(options, on_address=lambda address: _tell(address, told, as_json=as_json))
     except ValueError as error:
         raise InvalidParameterError(str(error)) from error
 
@@ -53,9 +55,17 @@ def _given(file: Path | None) -> tuple[str, ...]:
     return ids
 
 
-def _tell(address: str, made: str, *, as_json: bool) -> None:
-    """Say what clients must know, in the form in which a shell takes it; an id that was given is not repeated."""
-    known = {"IGNIS_ADDR": address, **({"APP_ID": made} if made else {})}
+def _tell(address: str, told: str, *, as_json: bool) -> None:
+    """Say what clients must know, in the form in which a shell takes it; ids of a file are known to those they are for.
+
+    Args:
+        address: ``host:port``.
+        told: The id to tell; empty if there is none to tell.
+        as_json: Whether a program takes it.
+    """
+    known = variables(address, told)
+    if not told:
+        del known["APP_ID"]
     if as_json:
         click.echo(json.dumps(known))
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import os
 import warnings
 from pathlib import Path
@@ -13,6 +12,7 @@ from actorc.storage.config import KEY_ENDPOINT
 from lucas_storage import settings
 from lucas_storage.local_service import DEFAULT_DATA, LocalService
 
+from .platform import provide_controller, provide_to_lucas
 from .script import place_path, run_as_main
 
 
@@ -35,7 +35,7 @@ def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
     Everything else is as with 'python SCRIPT', the exit code too.
     """
     _provide_storage(data)
-    _provide_controller()
+    provide_controller()
     place_path(script)
     _provide_lucas()
     run_as_main(script, arguments)
@@ -81,26 +81,13 @@ def _provide_keys(service: LocalService) -> None:
     os.environ[KEY_ENDPOINT] = service.endpoint
 
 
-def _provide_controller() -> None:
-    """Have a controller started when the script first calls a function on the actor platform, if it ever does."""
-    from actorc.controller import address  # noqa: PLC0415  # of no use to other commands
-
-    address.start_when_needed(_start_controller)
-
-
-def _start_controller() -> tuple[str, str]:
-    from actorc.controller.local import LocalController  # noqa: PLC0415  # few scripts need it
-
-    controller = LocalController()
-    atexit.register(controller.close)
-    return controller.address, controller.app_id
-
-
 def _provide_lucas() -> None:
     from lucas_storage import embedded  # noqa: PLC0415  # the engine is of no use to other commands
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        embedded.install()
+        is_embedded = embedded.install()
+    if not is_embedded:
+        provide_to_lucas()
     for warning in caught:
         click.echo(f"lucas-storage: {warning.message}", err=True)

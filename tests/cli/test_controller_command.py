@@ -114,12 +114,22 @@ def test_a_script_with_an_id_that_is_not_served_is_told_so(lucas_storage, contro
 @pytest.mark.slow
 def test_without_json_a_shell_can_take_what_is_told(lucas_storage):
     process = lucas_storage.start("controller", "--listen", "127.0.0.1:0", env=without("APP_ID"))
-    lines = [process.stdout.readline() for _ in range(2)]
+    lines = [process.stdout.readline() for _ in range(3)]
     process.terminate()
     rest, said = process.communicate()
 
-    assert [line.partition("=")[0] for line in lines] == ["export IGNIS_ADDR", "export APP_ID"]
+    names, values = zip(*(line.removeprefix("export ").strip().split("=") for line in lines), strict=True)
+    assert names == ("IGNIS_ADDR", "MASTER_ADDR", "APP_ID")
+    assert values[0] == values[1]
     assert (process.returncode, rest, said) == (0, "", "")
+
+
+@pytest.mark.slow
+def test_an_id_in_the_environment_is_told_with_the_rest(controller):
+    _, told = controller(env={"APP_ID": "mine"})
+
+    assert told["APP_ID"] == "mine"
+    assert told["MASTER_ADDR"] == told["IGNIS_ADDR"]
 
 
 @pytest.mark.parametrize(
