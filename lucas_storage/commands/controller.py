@@ -12,6 +12,7 @@ import click
 
 from actorc.storage.errors import InvalidParameterError
 
+from .call_timeout import seconds
 from .platform import variables
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -25,12 +26,21 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--max-workers", default=16, show_default=True, metavar="N", help="How many worker processes there may be."
 )
+@click.option(
+    "--call-timeout",
+    type=float,
+    metavar="SECONDS",
+    help="How long a call may take whose function says nothing else. Else IGNIS_CALL_TIMEOUT, or an hour.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the address and the id as JSON.")
-def controller(*, listen: str, app_id_file: Path | None, max_workers: int, as_json: bool) -> None:
+def controller(
+    *, listen: str, app_id_file: Path | None, max_workers: int, call_timeout: float | None, as_json: bool
+) -> None:
     """Run an ignis controller on this machine until it is told to stop.
 
-    Functions run in processes that it starts, with what is installed here; 'dependency' is not installed. It listens on
-    loopback only and serves the given applications only. Ctrl-C or SIGTERM ends it with everything it runs.
+    Functions run in processes that it starts, with what is installed here; a 'dependency' is not installed, and one
+    that is missing is an error of the calls. A call that takes too long fails, and its process is replaced. It listens
+    on loopback only and serves the given applications only. Ctrl-C or SIGTERM ends it with everything it runs.
     """
     from actorc.controller.local.options import ControllerOptions, new_app_id  # noqa: PLC0415  # slow to load
     from actorc.controller.local.serving import serve  # noqa: PLC0415  # loads gRPC
@@ -40,7 +50,13 @@ def controller(*, listen: str, app_id_file: Path | None, max_workers: int, as_js
     path = (str(Path.cwd()), *sys.path)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     try:
-        options = ControllerOptions(app_ids=given or (told,), listen=listen, max_workers=max_workers, path=path)
+        options = ControllerOptions(
+            app_ids=given or (told,),
+            listen=listen,
+            max_workers=max_workers,
+            call_timeout=seconds() if call_timeout is None else call_timeout,
+            path=path,
+        )
         serve(options, on_address=lambda address: _tell(address, told, as_json=as_json))
     except ValueError as error:
         raise InvalidParameterError(str(error)) from error

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from .call_timeout import seconds
+
 if TYPE_CHECKING:
     from actorc.controller.local import LocalController
 
@@ -47,7 +49,7 @@ def variables(address: str, app_id: str) -> dict[str, str]:
 def _start() -> tuple[str, str]:
     from actorc.controller.local import LocalController  # noqa: PLC0415  # few scripts need it
 
-    controller = LocalController()
+    controller = LocalController(call_timeout=seconds())
     _started.append(controller)
     atexit.register(controller.close)
     return controller.address, controller.app_id

@@ -132,12 +132,24 @@ def test_an_id_in_the_environment_is_told_with_the_rest(controller):
     assert told["MASTER_ADDR"] == told["IGNIS_ADDR"]
 
 
+@pytest.mark.parametrize(("told", "said"), [("soon", "'soon' (from IGNIS_CALL_TIMEOUT)"), ("-1", "-1 is no time for")])
+def test_an_environment_that_makes_no_sense_is_refused_in_one_line(invoke, monkeypatch, told, said):
+    monkeypatch.setenv("IGNIS_CALL_TIMEOUT", told)
+    result = invoke("controller")
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--listen", "0.0.0.0:0"], "is reachable from other machines"),
         (["--listen", "here"], "is no address to listen on"),
         (["--max-workers", "0"], "0 workers are too few"),
+        (["--call-timeout", "0"], "0 is no time for a call"),
+        (["--call-timeout", "inf"], "inf is no time for a call"),
         (["--app-id-file", "empty"], "empty names no application"),
     ],
 )

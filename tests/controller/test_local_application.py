@@ -49,7 +49,7 @@ class Client:
         self.answers, self.processes = [], []
         self.application = Application(Pool(4, self.start), self.answers.append)
 
-    def start(self, _venv, on_return, on_end):
+    def start(self, _venv, on_return, on_end, _on_ready):
         self.processes.append(Process(on_return, on_end))
         return self.processes[-1]
 

@@ -9,6 +9,11 @@ from actorc.controller.local.functions import Function
 from actorc.controller.local.pool import Pool
 from actorc.controller.local.tasks import Crew, Task
 
+GIVEN_UP = (
+    "and was given up with the worker process it ran in; look at what it waits for, or give it more with 'timeout' at "
+    "its decorator or 'lucas-storage controller --call-timeout'"
+)
+
 
 class Process:
     """Remembers its orders; returns from calls and ends when the test says so."""
@@ -29,7 +34,9 @@ class Process:
     def end(self):
         self.floor.ending.append(self)
 
-    kill = end
+    def kill(self):
+        self.floor.killed.append(self)
+        self.end()
 
     def wait(self):
         pass
@@ -40,16 +47,21 @@ class Floor:
 
     def __init__(self, size):
         self.now = 0.0
+        self.killed = []
+        self.on_ready, self.are_ready_at_once = [], True
         self.processes, self.ending, self.returned, self.lost = [], [], [], []
-        self.pool = Pool(size, self.start, lambda: self.now)
+        self.pool = Pool(size, self.start, lambda: self.now, timeout=10)
         self.crews = {}
 
-    def start(self, venv, on_return, on_end):
+    def start(self, venv, on_return, on_end, on_ready):
         self.processes.append(Process(self, venv, on_return, on_end))
+        self.on_ready.append(on_ready)
+        if self.are_ready_at_once:
+            on_ready()
         return self.processes[-1]
 
     def submit(self, function, count=1):
-        crew = self.crews.setdefault(function.venv, Crew(function.venv))
+        crew = self.crews.setdefault((function.venv, function.keeps_state), Crew(function.venv))
         tasks = [self.task(function) for _ in range(count)]
         for task in tasks:
             self.pool.submit(crew, task)
@@ -77,8 +89,12 @@ def floor():
     return Floor(2)
 
 
-def function(name="f", venv="a", replicas=1):
-    return Function(name=name, params=(), venv=venv, handler=b"", language=pb.LANGUAGE_PYTHON, replicas=replicas)
+def function(name="f", venv="a", replicas=1, **fields):
+    return Function(name=name, venv=venv, handler=b"", language=pb.LANGUAGE_PYTHON, replicas=replicas, **fields)
+
+
+def an_object(name="o", venv="a"):
+    return function(name, venv, methods={"C.m": ()}, keeps_state=True)
 
 
 def test_each_replica_has_a_process_and_one_call_at_a_time(floor):
@@ -193,7 +209,7 @@ def test_a_call_that_was_given_up_is_not_begun(floor):
 def test_a_function_that_was_replaced_is_taken_from_workers(floor):
     old, new = function(), function()
     floor.submit(old)
-    floor.pool.forget(floor.crews["a"], old)
+    floor.pool.forget(floor.crews["a", False], old)
     floor.submit(new)
 
     assert floor.processes[0].added == [new]
@@ -203,7 +219,7 @@ def test_a_function_that_was_replaced_is_taken_from_workers(floor):
 def test_the_processes_of_a_venv_that_is_closed_end_when_they_are_idle(floor):
     floor.submit(function(replicas=2), 2)
     floor.finish(floor.processes[0])
-    floor.pool.close(floor.crews["a"])
+    floor.pool.close(floor.crews["a", False])
     idle = list(floor.ending)
     floor.finish(floor.processes[1])
 
@@ -214,7 +230,7 @@ def test_the_processes_of_a_venv_that_is_closed_end_when_they_are_idle(floor):
 def test_a_process_that_works_for_nobody_any_more_makes_room_for_one_that_does():
     floor = Floor(1)
     floor.submit(function(venv="a"))
-    floor.pool.close(floor.crews["a"])
+    floor.pool.close(floor.crews["a", False])
     floor.submit(function(venv="b"))
     floor.end(floor.ending[0])
 
@@ -238,3 +254,127 @@ def test_many_venvs_on_one_process_all_get_their_calls_done():
 
     assert len(floor.returned) == 15
     assert floor.lost == []
+
+
+def test_a_call_that_does_not_return_in_time_fails_by_name_and_its_process_is_replaced(floor):
+    floor.submit(function("f"), 2)
+    before = floor.pool.expire()
+    floor.now = 10.0
+    floor.pool.expire()
+    stuck = floor.processes[0]
+    floor.end(stuck)
+
+    assert before == 10
+    assert floor.lost == [f"'f' did not return within 10 seconds {GIVEN_UP}"]
+    assert floor.killed == [stuck]
+    assert floor.running == [["f"]]
+
+
+def test_a_function_may_say_itself_how_long_it_takes(floor):
+    floor.submit(function("slow", timeout=60))
+    floor.submit(function("quick", timeout=1))
+    floor.now = 30.0
+    next_one = floor.pool.expire()
+
+    assert [told.partition(" seconds")[0] for told in floor.lost] == ["'quick' did not return within 1"]
+    assert next_one == 30
+
+
+def test_calls_beside_one_that_is_stuck_finish_first_while_another_process_takes_over(floor):
+    stuck, beside = function("stuck", timeout=1), function("beside")
+    floor.submit(stuck)
+    floor.submit(beside)
+    floor.now = 1.0
+    floor.pool.expire()
+    floor.submit(function("next"))
+    meanwhile = floor.running, list(floor.killed)
+    old = floor.processes[0]
+    del old.calls["1"]
+    floor.finish(old)
+
+    assert meanwhile == ([["beside", "stuck"], ["next"]], [])
+    assert len(floor.lost) == len(floor.returned) == 1
+    assert floor.killed == [old]
+
+
+def test_what_a_call_returns_after_it_was_given_up_is_dropped(floor):
+    floor.submit(function())
+    floor.now = 10.0
+    floor.pool.expire()
+    floor.finish(floor.processes[0])
+
+    assert (len(floor.lost), floor.returned) == (1, [])
+
+
+def test_calls_that_returned_are_not_looked_at_again(floor):
+    for _ in range(1000):
+        floor.submit(function())
+        floor.finish(floor.processes[0])
+        floor.pool.expire()
+
+    assert floor.pool.expire() is None
+    floor.now = 100.0
+    floor.pool.expire()
+    assert floor.lost == []
+
+
+def test_the_time_that_a_process_takes_to_start_is_not_the_calls(floor):
+    floor.are_ready_at_once = False
+    floor.submit(function())
+    floor.now = 30.0
+    floor.pool.expire()
+    floor.on_ready[0]()
+    floor.now = 39.0
+    floor.pool.expire()
+    in_time = list(floor.lost)
+    floor.now = 40.0
+    floor.pool.expire()
+
+    assert (in_time, floor.lost) == ([], [f"'f' did not return within 10 seconds {GIVEN_UP}"])
+
+
+def test_a_process_that_never_gets_ready_is_given_up_too(floor):
+    floor.are_ready_at_once = False
+    floor.submit(function())
+    floor.now = 70.0
+    floor.pool.expire()
+
+    assert len(floor.lost) == 1
+    assert floor.killed == floor.processes
+
+
+def test_a_call_that_waits_is_not_under_way(floor):
+    slow = function(timeout=10)
+    floor.submit(slow, 2)
+    floor.now = 9.0
+    floor.finish(floor.processes[0])
+    floor.now = 18.0
+    floor.pool.expire()
+
+    assert floor.lost == []
+
+
+def test_objects_beside_one_that_is_stuck_keep_their_process():
+    floor = Floor(1)
+    one, two = an_object("one"), an_object("two")
+    floor.submit(two)
+    floor.finish(floor.processes[0])
+    floor.submit(one, 2)
+    floor.now = 10.0
+    floor.pool.expire()
+    floor.submit(two)
+
+    assert floor.killed == []
+    assert floor.lost[0].startswith("'C' did not return within 10 seconds and was given up")
+    assert floor.lost[1:] == ["the object of class 'C' is gone with what it knew; 'C' did not return within 10 seconds"]
+    assert floor.running == [["one", "two"]]
+
+
+def test_an_object_is_never_idle_enough_to_make_room():
+    floor = Floor(1)
+    floor.submit(an_object(venv="a"))
+    floor.finish(floor.processes[0])
+    floor.submit(function(venv="b"))
+
+    assert floor.ending == []
+    assert floor.lost[0].startswith("'f' finds no worker process, as objects live in all 1 that there may be")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -38,6 +39,8 @@ def refusal(command: Definition, shown: str, path: Sequence[str]) -> str:
         return f"{shown!r} returns values in a language that is not written here; register it for Python"
     if negative := _negative(command):
         return f"{shown!r} asks for {negative}, which is less than nothing; give a number from 0 up"
+    if not 0 <= command.timeout < math.inf:
+        return f"{shown!r} gives a call {command.timeout:g} seconds; give a number above 0, such as 600"
     if absent := [each for each in command.requirements if not _is_there(each, path)]:
         return (
             f"{shown!r} depends on {', '.join(map(repr, absent))}, which the Python of this controller does not have, "

@@ -16,7 +16,7 @@ from weakref import WeakSet
 
 from actorc.controller.errors import ControllerError
 
-from .options import DEFAULT_MAX_WORKERS, ControllerOptions, new_app_id, reserved
+from .options import DEFAULT_CALL_TIMEOUT, DEFAULT_MAX_WORKERS, ControllerOptions, new_app_id, reserved
 
 _LAST: Final = 10.0
 """Seconds that the controller has to end before it is killed."""
@@ -35,6 +35,8 @@ class LocalController:
         app_ids: Applications it serves, each also with a dot and more behind it. None given: one that nobody guesses.
         listen: ``HOST:PORT`` on loopback; port 0 finds one.
         max_workers: How many worker processes there may be at a time.
+        call_timeout: Seconds that a call may take, where its function says nothing else; then it fails, and the process
+            it runs in is replaced.
         path: What workers append to ``sys.path``; None: this process's.
         cwd: The working directory of workers; None: this process's.
         env: Variables for the controller and its workers, beside those of this process.
@@ -55,6 +57,7 @@ class LocalController:
         *,
         listen: str = "127.0.0.1:0",
         max_workers: int = DEFAULT_MAX_WORKERS,
+        call_timeout: float = DEFAULT_CALL_TIMEOUT,
         path: Sequence[str] | None = None,
         cwd: str | os.PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
@@ -63,6 +66,7 @@ class LocalController:
             app_ids=tuple(app_ids) or (new_app_id(),),
             listen=listen,
             max_workers=max_workers,
+            call_timeout=call_timeout,
             path=tuple(sys.path if path is None else path),
             cwd=str(Path(cwd or ".").absolute()),
         )

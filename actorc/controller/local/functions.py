@@ -27,6 +27,8 @@ class Function:
     """Of an object: the parameters of each method, by its name with that of the class before it."""
     keeps_state: bool = False
     """Whether it is an object."""
+    timeout: float | None = None
+    """Seconds that a call may take; None for the controller's own."""
     refusal: str = ""
     """Why it cannot be called here."""
 
@@ -40,6 +42,7 @@ class Function:
             handler=command.pickled_object,
             language=command.language,
             replicas=max(1, command.replicas),
+            timeout=command.timeout or None,
             refusal=refusal,
         )
 
@@ -54,6 +57,7 @@ class Function:
             replicas=1,
             methods={method.name: tuple(method.params) for method in command.methods},
             keeps_state=True,
+            timeout=command.timeout or None,
             refusal=refusal,
         )
 

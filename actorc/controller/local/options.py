@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import secrets
 import socket
@@ -14,6 +15,8 @@ from typing import Any, Final
 
 DEFAULT_LISTEN: Final = "127.0.0.1:50051"
 DEFAULT_MAX_WORKERS: Final = 16
+DEFAULT_CALL_TIMEOUT: Final = 3600.0
+"""Seconds. Ignis ends every call after 300; on a machine of one's own a step may well train for longer."""
 
 _ADDRESS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})")
 
@@ -30,6 +33,8 @@ class ControllerOptions:
     """Whether who started it holds the port as well, see `reserved`."""
     max_workers: int = DEFAULT_MAX_WORKERS
     """How many worker processes there may be at a time."""
+    call_timeout: float = DEFAULT_CALL_TIMEOUT
+    """Seconds that a call may take, from when a worker begins with it, where its function says nothing else."""
     path: tuple[str, ...] = field(default_factory=lambda: tuple(sys.path))
     """What workers append to their ``sys.path``."""
     cwd: str = field(default_factory=lambda: str(Path.cwd()))
@@ -41,6 +46,8 @@ class ControllerOptions:
             raise ValueError("the controller has no application to serve; give it an id, which must not be empty")
         if self.max_workers < 1:
             raise ValueError(f"{self.max_workers} workers are too few; at least one is needed")
+        if not 0 < self.call_timeout < math.inf:
+            raise ValueError(f"{self.call_timeout:g} is no time for a call; give seconds above 0, such as 600")
         address_of(self.listen)
 
     def to_json(self) -> str:

@@ -6,6 +6,9 @@ one makes room for a venv that has none; when none is idle, one does after its t
 
 An object lives in one process from its first call on, apart from functions: what it knows would be lost if that made
 room for others, or ended with a function that does not return.
+
+A call that does not return in time has lost its process: another one takes that one's place, which is ended as soon as
+nothing else in it is worth anything, neither a call that runs nor an object.
 """
 
 from __future__ import annotations
@@ -15,9 +18,13 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from .due import Due
 from .functions import Function
-from .tasks import Crew, Lane, Place, Process, Task
+from .options import DEFAULT_CALL_TIMEOUT
+from .tasks import Crew, Lane, Place, Start, Task
 
+_START: Final = 60.0
+"""Seconds that a process may take until it is ready, on a machine that is busy."""
 _TURN: Final = 1.0
 """Seconds that a process is safe from making room while there is work for it."""
 
@@ -31,19 +38,24 @@ class Pool:
 
     Args:
         size: How many there may be.
-        start: Starts one, for a venv; gets what to call with each return, and when it has ended.
+        start: Starts one.
         clock: Tells the time in seconds.
+        timeout: Seconds that a call may take where its function says nothing else.
     """
 
     def __init__(
         self,
         size: int,
-        start: Callable[[str, Callable[[str, Any], None], Callable[[str], None]], Process],
+        start: Start,
         clock: Callable[[], float] = time.monotonic,
+        timeout: float = DEFAULT_CALL_TIMEOUT,
     ) -> None:
         self._size = size
         self._start = start
         self._clock = clock
+        self._timeout = timeout
+        self._due = Due()
+        self._running: dict[str, Place] = {}
         self._places: list[Place] = []
         self._wanting: dict[Lane, None] = {}
         self._numbers = itertools.count(1)
@@ -71,6 +83,14 @@ class Pool:
         for place in list(crew.places.values()):
             place.is_leaving = True
             self._end_if_idle(place)
+
+    def expire(self) -> float | None:
+        """Give up calls that should have returned by now; return in how many seconds the next one should have."""
+        now = self._clock()
+        while (call_id := self._due.pop(now)) is not None:
+            self._give_up(self._running.pop(call_id), call_id)
+        until = self._due.next()
+        return None if until is None else until - now
 
     def stop(self) -> None:
         """End every process at once; return when all of them are gone."""
@@ -166,6 +186,7 @@ class Pool:
             crew.venv,
             lambda call_id, returned: self._returned(place, call_id, returned),
             lambda ending: self._ended(place, ending),
+            lambda: self._is_ready(place),
         )
         crew.places[index] = place
         self._places.append(place)
@@ -181,10 +202,22 @@ class Pool:
         place.last_used = number
         task.has_begun = True
         args, task.args = task.args, {}
+        self._running[str(number)] = place
+        self._set_due(place, str(number))
         place.process.execute(str(number), function, args, task.method)
 
+    def _set_due(self, place: Place, call_id: str) -> None:
+        """Say until when a call should have returned; a process that is starting has time for that."""
+        seconds = (place.tasks[call_id].function.timeout or self._timeout) + (0.0 if place.is_ready else _START)
+        self._due.put(call_id, self._clock() + seconds)
+
+    def _is_ready(self, place: Place) -> None:
+        place.is_ready = True
+        for call_id in place.tasks:
+            self._set_due(place, call_id)
+
     def _returned(self, place: Place, call_id: str, returned: Any) -> None:
-        task = place.tasks.pop(call_id, None)
+        task = self._over(place, call_id)
         if task is None:
             return
         task.on_return(returned)
@@ -197,6 +230,35 @@ class Pool:
         if not place.tasks:
             self._serve_wanting()
 
+    def _over(self, place: Place, call_id: str) -> Task | None:
+        """Return the task of a call that is over; None if it was given up before."""
+        self._due.remove(call_id)
+        self._running.pop(call_id, None)
+        return place.tasks.pop(call_id, None)
+
+    def _give_up(self, place: Place, call_id: str) -> None:
+        task, crew = place.tasks.pop(call_id), place.crew
+        seconds = task.function.timeout or self._timeout
+        reason = f"{task.name!r} did not return within {seconds:g} seconds"
+        if task.function in crew.homes:
+            crew.homes[task.function] = reason
+        task.on_loss(
+            f"{reason} and was given up with the worker process it ran in; look at what it waits for, or give it more "
+            "with 'timeout' at its decorator or 'lucas-storage controller --call-timeout'"
+        )
+        if not place.keeps_state:
+            self._replace(place)
+        for lane in list(crew.lanes.values()):
+            self._serve(lane)
+        self._serve_wanting()
+
+    def _replace(self, place: Place) -> None:
+        """Let another process have the place of one that is stuck."""
+        place.is_stuck = place.is_leaving = True
+        if place.crew.places.get(place.index) is place:
+            del place.crew.places[place.index]
+        self._end_if_idle(place)
+
     def _has_had_its_turn(self, place: Place) -> bool:
         starving = sum(self._is_starving(lane) for lane in self._wanting)
         leaving = sum(each.is_leaving for each in self._places)
@@ -208,17 +270,20 @@ class Pool:
     def _end_if_idle(self, place: Place) -> None:
         if place.is_leaving and not place.tasks and not place.is_ending:
             place.is_ending = True
-            place.process.end()
+            # a stuck one may not hear what it is told
+            (place.process.kill if place.is_stuck else place.process.end)()
 
     def _ended(self, place: Place, ending: str) -> None:
         crew, end = place.crew, f"the worker of venv {place.crew.venv!r} {ending}"
         self._places.remove(place)
-        del crew.places[place.index]
+        if crew.places.get(place.index) is place:
+            del crew.places[place.index]
         for function, home in crew.homes.items():
             if home is place:
                 crew.homes[function] = end
-        for task in place.tasks.values():
-            task.on_loss(f"{end} while it ran {task.name!r}")
+        for call_id in list(place.tasks):
+            if (task := self._over(place, call_id)) is not None:
+                task.on_loss(f"{end} while it ran {task.name!r}")
         for lane in crew.lanes.values():
             self._wanting.setdefault(lane)
         self._serve_wanting()

@@ -39,6 +39,8 @@ _OPTIONS: Final = (
 
 _PATIENCE: Final = 10.0
 """Seconds in which a stream must have been registered; anybody on this machine can open one."""
+_LOOK: Final = 1.0
+"""Seconds between two looks for calls that should have returned."""
 _LAST_WORDS: Final = 1.0
 """Seconds in which clients must have been told that the controller ends."""
 
@@ -54,8 +56,11 @@ class ControllerServer:
         self._options = options
         surroundings = Surroundings(path=options.path, cwd=options.cwd)
         self._pool = Pool(
-            options.max_workers, lambda venv, on_return, on_end: WorkerProcess(venv, surroundings, on_return, on_end)
+            options.max_workers,
+            lambda venv, *calls: WorkerProcess(venv, surroundings, *calls),
+            timeout=options.call_timeout,
         )
+        self._looking: asyncio.TimerHandle | None = None
         self._registered: set[str] = set()
         self._sessions: set[asyncio.Task[None]] = set()
         self._is_stopping = False
@@ -82,15 +87,24 @@ class ControllerServer:
                 "choose another, 0 finds one"
             ) from error
         await self._grpc.start()
+        self._look()
         return f"{address.rpartition(':')[0]}:{port}"
 
     async def stop(self) -> None:
         """End all sessions and all workers, at once."""
         self._is_stopping = True
+        if self._looking is not None:
+            self._looking.cancel()
         for session in self._sessions:
             session.cancel()
         await self._grpc.stop(_LAST_WORDS)
         self._pool.stop()
+
+    def _look(self) -> None:
+        """Give up calls that should have returned, now and again."""
+        # a call that begins meanwhile may be due before the one that is now the first
+        wait = min(self._pool.expire() or _LOOK, _LOOK)
+        self._looking = asyncio.get_running_loop().call_later(wait, self._look)
 
     async def _session(self, requests: Requests, context: Any) -> None:
         task = asyncio.current_task()

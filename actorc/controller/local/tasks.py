@@ -10,6 +10,20 @@ from typing import Any, Protocol
 from .functions import Function
 
 
+class Start(Protocol):
+    """Starts a worker for a venv."""
+
+    def __call__(
+        self,
+        venv: str,
+        on_return: Callable[[str, Any], None],
+        on_end: Callable[[str], None],
+        on_ready: Callable[[], None],
+        /,
+    ) -> Process:
+        """Call these with each return, when it has ended, and when it is ready; return it."""
+
+
 class Process(Protocol):
     """What a pool needs of a worker."""
 
@@ -63,8 +77,12 @@ class Place:
     tasks: dict[str, Task] = field(default_factory=dict)
     handlers: dict[str, Function] = field(default_factory=dict)
     last_used: int = 0
+    is_ready: bool = False
+    """It carries out orders; those that came before wait for that."""
     is_leaving: bool = False
     """It gets no more calls."""
+    is_stuck: bool = False
+    """A call in it did not return in time."""
     is_ending: bool = False
     """It was told to end."""
 

@@ -46,6 +46,7 @@ class WorkerProcess:
         surroundings: What its functions find.
         on_return: Called with the id of a call, and its result or an error.
         on_end: Called once with the way it ended, after the last `on_return`.
+        on_ready: Called once when it begins to carry out orders.
 
     Raises:
         OSError: The system has no room for another process.
@@ -57,8 +58,10 @@ class WorkerProcess:
         surroundings: Surroundings,
         on_return: Callable[[str, Value | str], None],
         on_end: Callable[[str], None],
+        on_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self._venv = venv
+        self._on_ready = on_ready
         self._on_return = on_return
         self._on_end = on_end
         self._is_ready = False
@@ -117,6 +120,7 @@ class WorkerProcess:
         message = received.message
         if message.type == pb.D_READY:
             self._is_ready = True
+            self._on_ready()
         elif message.type == pb.D_RETURN:
             answer = message.returned
             is_value = answer.WhichOneof("result") == "value"
