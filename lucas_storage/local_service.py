@@ -53,6 +53,8 @@ class LocalService:
     Args:
         data: The data directory, made if it does not exist, and closed to other users if it is open to them. None: the
             nearest ``.lucas-storage``, in the working directory or above it, else a new one there.
+        port: The port that a server takes which is started here, if nobody has it on either loopback address; any other
+            one if somebody has, and 0 is any.
 
     Attributes:
         data: The data directory.
@@ -68,7 +70,7 @@ class LocalService:
         OSError: The directory cannot be made or written to.
     """
 
-    def __init__(self, data: Path | None = None) -> None:
+    def __init__(self, data: Path | None = None, *, port: int = 0) -> None:
         if data is None:
             data = local_endpoint.find_directory() or DEFAULT_DATA
         # who names a link means the directory that it leads to
@@ -80,7 +82,7 @@ class LocalService:
         try:
             with _named(home.data), _held(home.start_lock):
                 self.signing_key_file = signing_key(home.data)
-                found = _joined_or_started(home)
+                found = _joined_or_started(home, port)
         except BaseException:
             self.close()
             raise
@@ -155,23 +157,24 @@ class _Home:
         return "".join(f"\n  {line}" for line in lines)
 
 
-def _joined_or_started(home: _Home) -> LocalEndpoint:
+def _joined_or_started(home: _Home, port: int) -> LocalEndpoint:
     deadline = time.monotonic() + PATIENCE
     child: subprocess.Popen[bytes] | None = None
     while time.monotonic() < deadline:
         # None has it after the server was killed, and after one that was ending has ended.
         if child is None and not home.has_server():
-            child = _start(home)
+            port = port if port and local_endpoint.is_free(port) else 0
+            child = _start(home, port)
         found = local_endpoint.read(home.data)
         if found is not None:
             return found
         if child is not None and child.poll() is not None:
-            if not home.has_server():
+            if not home.has_server() and not port:
                 raise StorageError(
                     f"the storage server for {home.data} ended with exit code {child.returncode} before it was ready; "
                     f"its log {home.log} ends with{home.log_tail()}"
                 )
-            child = None  # 'lucas-storage serve' was quicker, and has the directory
+            child, port = None, 0  # 'lucas-storage serve' was quicker, and has the directory, or somebody the port
         time.sleep(_POLL)
     raise StorageError(
         f"the storage server for {home.data} did not answer within {PATIENCE:g} s; its log {home.log} ends "
@@ -179,8 +182,8 @@ def _joined_or_started(home: _Home) -> LocalEndpoint:
     )
 
 
-def _start(home: _Home) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "actorc.storage.server", "--data", str(home.data), "--listen", "127.0.0.1:0"]
+def _start(home: _Home, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "actorc.storage.server", "--data", str(home.data), "--listen", f"127.0.0.1:{port}"]
     # no URL outlives this server, which ends with its last user; no secret stands on a command line, which all can see
     command += ["--http", "off", "--auto-create-buckets", "--private", "--linger-lock", str(home.users_lock)]
     home.endpoint_file.unlink(missing_ok=True)

@@ -77,6 +77,14 @@ def ratio(value: object) -> int:
     return found
 
 
+def port(value: object) -> int:
+    """Return a port, or 0 for any."""
+    found = int(value) if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,5}\s*", value) else value
+    if type(found) is not int or not 0 <= found < 1 << 16:
+        raise ValueError("the number of a port, or 0 for any")
+    return found
+
+
 def seconds(value: object) -> float:
     """Return a length of time, from a timedelta, a number of seconds, or a text with a unit."""
     if isinstance(value, timedelta):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 
 from actorc.storage import local_endpoint
-from actorc.storage.config import local_server
+from actorc.storage.config import DEFAULT_PORT, local_server
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.local_endpoint import LocalEndpoint
 
@@ -149,6 +149,10 @@ class Settings:
         metadata=_from(_Input("progress", "LUCAS_STORAGE_PROGRESS", readers.switch), default=lambda: True)
     )
     """Whether `run` shows on a terminal how far the steps are."""
+    port: Setting[int] = field(
+        metadata=_from(_Input("port", "LUCAS_STORAGE_PORT", readers.port), default=lambda: DEFAULT_PORT)
+    )
+    """Of loopback; what the server of ``lucas-storage run`` takes if nobody has it. 0: any."""
     local: LocalEndpoint | None = None
     """The server of this directory, if that is where the store ``default`` is."""
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 _LOOPBACK: Final = ("127.0.0.1", "[::1]")
+_PROBING: Final = 1.0
+"""Seconds; loopback answers at once, unless whoever listens there is overrun."""
 
 
 class _Ports:
@@ -65,6 +67,20 @@ _ports: Final = _Ports()
 hold: Final = _ports.hold
 hold_loopback: Final = _ports.hold_loopback
 os.register_at_fork(after_in_child=_ports.unlock)
+
+
+def is_served(port: int) -> bool:
+    """Return whether anybody listens on a port of loopback, so that ``localhost:PORT`` leads to them."""
+    return any(_accepts(host, port) for host in _LOOPBACK)
+
+
+def _accepts(host: str, port: int) -> bool:
+    try:
+        with socket.socket(address_family(host)) as probe:
+            probe.settimeout(_PROBING)
+            return probe.connect_ex((host.strip("[]"), port)) == 0
+    except OSError:  # no IPv6 here
+        return False
 
 
 def can_be_shared(host: str) -> bool:

@@ -27,7 +27,8 @@ DEFAULT_TIMEOUT: Final = 30.0
 DEFAULT_PORT: Final = 9000
 NO_KEYS: Final = "nowhere"
 KEY_ENDPOINT: Final = "STORAGE_KEY_ENDPOINT"
-"""Variable that names the one endpoint that the keys in the environment are for; not set: they are for every one."""
+"""Variable that names the endpoint that the keys in the environment are for, in each way it may be written, with spaces
+between them; not set: they are for every one."""
 
 _FLAGS: Final = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
@@ -166,7 +167,7 @@ def _variable(name: str) -> str | None:
 def environment_keys(endpoint: str) -> tuple[str | None, str | None]:
     """Return the access key and the secret key of the environment, if they are for an endpoint."""
     meant = _variable(KEY_ENDPOINT)
-    if meant and meant != endpoint:
+    if meant and endpoint not in meant.split():
         return None, None
     return _variable("STORAGE_ACCESS_KEY"), _variable("STORAGE_SECRET_KEY")
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ._held_ports import hold
+from ._held_ports import hold, hold_loopback, is_served
 from .errors import InvalidParameterError
 from .local_directory import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK
 from .ownership import open_directory, read_secret
@@ -173,6 +173,21 @@ def read(directory: Path) -> LocalEndpoint | None:
         is_of_earlier_version="shares_port" not in told,
         **fields,
     )
+
+
+def is_taken(port: int) -> bool:
+    """Return whether ``localhost:PORT`` leads to somebody."""
+    return is_served(port)
+
+
+def is_free(port: int) -> bool:
+    """Return whether this user's server can have a port of loopback; then nobody else can while this process lives."""
+    return not is_served(port) and hold_loopback(port)
+
+
+def is_localhost(endpoint: str, port: int) -> bool:
+    """Return whether ``localhost:PORT`` leads to an endpoint of this user, as long as this process lives."""
+    return endpoint == f"127.0.0.1:{port}" and hold_loopback(port)
 
 
 def _is_held(directory: int) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from actorc.storage import local_endpoint
 from actorc.storage.config import KEY_ENDPOINT
 from lucas_storage import settings
 from lucas_storage.local_service import DEFAULT_DATA, LocalService
@@ -30,8 +31,9 @@ def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
     """Run a Python script that uses Lucas and storage.
 
     Without STORAGE_ENDPOINT a storage server is started for it, or joined; it keeps its data, lets in nobody but this
-    user, and the script finds its keys. Where Lucas is not installed, the embedded engine takes its place. If it uses
-    the actor platform, and neither IGNIS_ADDR nor a MASTER_ADDR with a port is set, a controller is started for it.
+    user, and the script finds its keys. It is localhost:9000 if nobody has that port, else a line says so. Where Lucas
+    is not installed, the embedded engine takes its place. If it uses the actor platform, and neither IGNIS_ADDR nor a
+    MASTER_ADDR with a port is set, a controller is started for it.
     Everything else is as with 'python SCRIPT', the exit code too.
     """
     _provide_storage(data)
@@ -48,11 +50,12 @@ def _provide_storage(data: Path | None) -> None:
         os.environ["STORAGE_ENDPOINT"] = named
         return
     # Never closed: threads and exit handlers of the script need it to the end of the process.
-    service = LocalService(data)
+    port = settings.resolve().port.value
+    service = LocalService(data, port=port)
     if service.caution:
         click.echo(f"lucas-storage: {service.caution}", err=True)
     os.environ["STORAGE_ENDPOINT"] = service.endpoint
-    _provide_keys(service)
+    _provide_keys(service, _names(service, port))
     present = settings.resolve()
     if not present.signing_key.value or (present.local and present.signing_key.origin == present.local.origin):
         os.environ["LUCAS_STORAGE_SIGNING_KEY_FILE"] = str(service.signing_key_file)
@@ -66,7 +69,21 @@ def _named() -> str | None:
     return None if is_found or endpoint.origin == settings.BUILT_IN else endpoint.value
 
 
-def _provide_keys(service: LocalService) -> None:
+def _names(service: LocalService, port: int) -> tuple[str, ...]:
+    """Return each way in which a script may write the endpoint; say so if it means another server by its name."""
+    name = f"localhost:{port}"
+    if port and local_endpoint.is_localhost(service.endpoint, port):
+        return service.endpoint, name
+    if port and local_endpoint.is_taken(port):
+        click.echo(
+            f"lucas-storage: {name} is taken, so what names it reaches another server than that of {service.data}, "
+            f"which is {service.endpoint}; leave the endpoint out, or end that server",
+            err=True,
+        )
+    return (service.endpoint,)
+
+
+def _provide_keys(service: LocalService, names: tuple[str, ...]) -> None:
     """Set the keys of a server in the environment, which is this user's alone, for no endpoint but that server's."""
     if service.access_key is None or service.secret_key is None:
         return
@@ -78,7 +95,7 @@ def _provide_keys(service: LocalService) -> None:
         )
     os.environ["STORAGE_ACCESS_KEY"] = service.access_key
     os.environ["STORAGE_SECRET_KEY"] = service.secret_key
-    os.environ[KEY_ENDPOINT] = service.endpoint
+    os.environ[KEY_ENDPOINT] = " ".join(names)
 
 
 def _provide_lucas() -> None:

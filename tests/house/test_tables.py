@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from actorc.storage import StorageError, errors
+from actorc.storage import StorageError, config, errors
 from actorc.storage.config import ClientOptions
 from lucas_storage import errors as plugin_errors
 from lucas_storage import settings
@@ -85,7 +85,7 @@ def shown(default):
         case bool():
             return f"`{default:d}`"
         case int():
-            return human(default) if default >= KIB else f"{default}"
+            return human(default) if default >= KIB and default != config.DEFAULT_PORT else f"{default}"
         case float():
             return f"{default / DAY:g} days" if default > 2 * DAY else f"{default / HOUR:g} hours"
         case Path():
