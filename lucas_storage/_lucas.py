@@ -43,6 +43,12 @@ def is_runtime(value: object) -> bool:
     return callable(getattr(value, "input", None)) and callable(getattr(value, "call", None))
 
 
+def is_sent_on(dag: Any) -> bool:
+    """Say whether the value of a graph leaves this process, as its platform called the workflow from elsewhere."""
+    runtime = getattr(getattr(dag, "workflow_", None), "frt", None)
+    return getattr(runtime, "name", "") in _ELSEWHERE
+
+
 def is_workflow(value: object) -> bool:
     """Say whether `value` is what ``@workflow`` makes."""
     return type(value).__name__ == "WorkflowContext" and _is_ours(type(value))
@@ -71,13 +77,20 @@ def inputs_of(context: Any) -> dict[str, Any]:
         return _defaults[graph]
 
 
-def execute(context: Any, inputs: Mapping[str, Any], executor: Callable[[Any], Any]) -> Any:
+def execute(
+    context: Any,
+    inputs: Mapping[str, Any],
+    executor: Callable[[Any], Any],
+    *,
+    prepared: Callable[[Any], Any] = lambda executor: executor,
+) -> Any:
     """Run a workflow on a graph as good as new and return its value.
 
     Args:
         context: What ``@workflow`` made.
         inputs: Every input it needs.
         executor: Takes the place of the engine's stock executor; one that the workflow names itself is kept.
+        prepared: Is given the one or the other, and returns what makes the executor.
 
     Raises:
         ValueError: The workflow is for a platform that calls it from outside.
@@ -94,6 +107,7 @@ def execute(context: Any, inputs: Mapping[str, Any], executor: Callable[[Any], A
     token = _running.set((*_running.get(), graph))
     try:
         chosen = executor if _is_stock(graph, context) else graph._executor_cls
+        chosen = chosen and prepared(chosen)
         if not _is_embedded(context):
             with _alone(graph), _executor(graph, chosen):
                 return context.export()(dict(inputs))

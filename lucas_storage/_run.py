@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import logging
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,9 +58,21 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
         with scratch.step():
             travelling = boundary.offload_each(given, lambda: policy)
         log.begin(travelling)
-        value = _lucas.execute(workflow, travelling, StorageExecutor)
+        value = _lucas.execute(workflow, travelling, StorageExecutor, prepared=_keeping)
         log.end(value)
     return boundary.value_of(value) if materialize else boundary.refs_in(value)
+
+
+def _keeping(executor: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return what makes the same executors, but that leave references to `run`, which records them."""
+
+    def made(dag: Any) -> Any:
+        one = executor(dag)
+        if isinstance(one, StorageExecutor):
+            one.keeps_references = True
+        return one
+
+    return made
 
 
 @contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from . import boundary
+from . import _lucas, boundary
 from ._schedule import GraphExecutor
+from ._tracebacks import shortened
 from .outlet import NO_OPTIONS, policy_of
 from .plan import ANY
 
@@ -19,11 +20,30 @@ class StorageExecutor(GraphExecutor):
     succeeded or not. When a step raises, no other is started, and the error is raised at once with a note that names
     the step. Plain code, in ``wf.func``, ``[k]``, ``+`` and ``map``, sees the values of references.
 
-    Use it as ``@workflow(executor=StorageExecutor)``, on the embedded engine and on genuine Lucas.
+    Use it as ``@workflow(executor=StorageExecutor)``, on the embedded engine and on genuine Lucas. What ``export()``
+    gives then returns the workflow's value with every reference in it replaced, as `run` does. Where a platform sends
+    that value on to somebody else, as knative does, references stay what they are.
 
     Args:
         dag: The graph of a Lucas workflow, its inputs set.
+
+    Attributes:
+        keeps_references: Whether `execute` leaves references in the value, whoever gets it.
     """
+
+    keeps_references = False
+
+    def execute(self) -> Any:
+        """Run the graph and return the workflow's value; raises as `GraphExecutor.execute` does.
+
+        Raises:
+            ArtifactError: A reference in the value cannot be resolved.
+        """
+        value = super().execute()
+        if self.keeps_references or _lucas.is_sent_on(self.dag):
+            return value
+        with shortened:
+            return boundary.value_of(value)
 
     def _local_value(self, value: Any) -> Any:
         return boundary.value_of(value)

@@ -122,7 +122,7 @@ def workflows(kind, wrapper):
 
 
 def main(endpoint, cache):
-    results = {}
+    results, exported = {}, []
     with storage_context(endpoint=endpoint, cache_dir=Path(cache)):
         for kind, wrapper in (("dict", OneDict), ("json", OverJson), ("shipped", Shipped)):
             part, array, none, changed = workflows(kind, wrapper)
@@ -132,7 +132,9 @@ def main(endpoint, cache):
                 run(none, {"n": 0}),
                 run(changed, {"n": 1}) == np.full(BIG // 2, 2).tobytes(),
             ]
-    print(json.dumps({"embedded": lucas.__name__ != "lucas", "results": results, "largest": max(crossed)}))
+            exported += [int(array.export()({"n": n}).sum()) for n in (1, 2)]
+    said = {"embedded": lucas.__name__ != "lucas", "results": results, "exported": exported, "largest": max(crossed)}
+    print(json.dumps(said))
 
 
 if __name__ == "__main__":

@@ -72,6 +72,10 @@ def test_a_platform_of_ones_own_gives_the_right_results(custom, kind):
     assert custom["results"][kind] == [HALF, [50_000, 100_000], True, True]
 
 
+def test_what_is_exported_on_the_storage_executor_returns_values(custom):
+    assert custom["exported"] == [50_000, 100_000] * 3
+
+
 def test_only_references_cross_the_edges_of_a_platform(custom):
     assert custom["largest"] < 1_000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from lucas_storage import ArtifactRef, StorageExecutor, run, with_storage
-from lucas_storage.embedded import Executor, function, routeBuilder, workflow
+from lucas_storage.embedded import Executor, Metadata, function, routeBuilder, workflow
 from lucas_storage.errors import NoFormatError
 
 pytestmark = pytest.mark.usefixtures("settings")
@@ -195,3 +196,50 @@ def test_a_file_returned_by_plain_code_reaches_the_next_step(tmp_path):
         return wf.call("read", {"raw": wf.func(lambda: path)})
 
     assert run(flow) == "hello"
+
+
+class TestExported:
+    """What `export()` gives of a workflow on `StorageExecutor`."""
+
+    @pytest.fixture
+    def flow(self):
+        @step
+        def make(n):
+            return {"array": np.arange(n), "n": n, "nothing": None, "pair": (1, 2)}
+
+        return flow_of("make", "n", executor=StorageExecutor)
+
+    def test_it_returns_what_run_returns(self, flow):
+        exported, ran = flow.export()({"n": 100_000}), run(flow, {"n": 100_000})
+
+        assert type(exported["array"]) is np.ndarray
+        assert (exported.pop("array") == ran.pop("array")).all()
+        assert exported == ran == {"n": 100_000, "nothing": None, "pair": (1, 2)}
+
+    def test_none_is_a_value(self):
+        @step
+        def nothing(x):
+            return None
+
+        assert flow_of("nothing", "x", executor=StorageExecutor).export()({"x": 1}) is None
+
+    def test_run_leaves_references_if_it_is_told_to(self, flow):
+        assert isinstance(run(flow, {"n": 100_000}, materialize=False)["array"], ArtifactRef)
+
+    def test_a_platform_is_answered_with_references(self, flow):
+        answer = flow.handler("knative")(Metadata("1", {"n": 100_000}, None, {}, "invoke", None, None))
+
+        assert list(answer["array"]) == ["$artifact"]
+        assert len(ArtifactRef.parse(answer["array"]).load()) == 100_000
+        assert json.loads(json.dumps(answer))["array"] == answer["array"]
+
+    def test_a_step_that_calls_it_gets_values_in_a_run_that_keeps_references(self, flow):
+        @step
+        def outer(n):
+            seen.append(flow.export()({"n": n})["array"])
+            return seen[0]
+
+        out = run(flow_of("outer", "n", executor=StorageExecutor), {"n": 100_000}, materialize=False)
+
+        assert type(seen[0]) is np.ndarray
+        assert isinstance(out, ArtifactRef)

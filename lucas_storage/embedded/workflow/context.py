@@ -65,12 +65,15 @@ class WorkflowContext:
     def _described(self, workflow: Workflow) -> Any:
         return self._body(workflow)
 
-    def run(self, data: Any = None, executor: Callable[[DAG], Any] | None = None) -> Any:
+    def run(
+        self, data: Any = None, executor: Callable[[DAG], Any] | None = None, *, platform: str = "local-once"
+    ) -> Any:
         """Run the workflow once in this process and return its value.
 
         Args:
             data: A dict of the inputs.
             executor: Runs the graph instead of the workflow's own.
+            platform: Who called it, which the runtime has as its name.
 
         Raises:
             MissingInputError: `data` lacks an input. No step was started.
@@ -78,7 +81,9 @@ class WorkflowContext:
         """
         with shortened:
             workflow = self.generate()
-            workflow.setRuntime(LocalOnceRuntime.serving(data, self._route.handlers()))
+            runtime = LocalOnceRuntime.serving(data, self._route.handlers())
+            runtime.name = platform
+            workflow.setRuntime(runtime)
             if executor is not None:
                 workflow.setExecutor(executor)
             return workflow.execute()
@@ -107,4 +112,4 @@ class WorkflowContext:
         raise NotImplementedError(message)
 
     def _run_request(self, metadata: Metadata) -> Any:
-        return self.run(metadata._params)
+        return self.run(metadata._params, platform="knative")
