@@ -9,7 +9,7 @@ import os
 import threading
 from typing import NoReturn
 
-from . import _adoption, connection
+from . import _adoption, _lucas, connection
 from .connection import Connection
 from .executor import ActorExecutor
 from .functions import ActorFunction
@@ -76,3 +76,7 @@ def _after_fork_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
+
+# Who imports this module means this client, also with the Lucas whose decorator looks at no `wrapper` and makes a
+# context of its own, for which it demands APP_ID.
+_lucas.when_own_client_is_imported(ActorContext.createContext)

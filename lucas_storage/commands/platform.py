@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _LUCAS_CLIENT: Final = "lucas.actorc"
 """The package of Lucas's own client; whatever loads it, the decorator ``@function(provider="actor")`` too, uses it."""
+_OUR_CLIENT: Final = "actorc.controller.context"
+"""Takes the place of Lucas's own client once that is imported."""
 
 
 _started: Final[list[LocalController]] = []
@@ -65,7 +67,8 @@ class _Watch:
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
         """Return None, so that Python goes on looking; before it does, once, Lucas's client is told what it reads."""
-        if name == _LUCAS_CLIENT and self in sys.meta_path:
+        # where our client takes its place, a controller is started at the first call, if there is one
+        if name == _LUCAS_CLIENT and self in sys.meta_path and _OUR_CLIENT not in sys.modules:
             sys.meta_path.remove(self)
             _tell_lucas()
         return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -91,13 +93,13 @@ def test_an_address_without_a_port_is_of_no_use_to_the_client(reading):
 
 
 @needs_lucas
-@pytest.mark.parametrize("script", ["tests/task/call.py", "tests/task/mulcall.py"])
+@pytest.mark.parametrize("script", ["tests/task/call.py", "tests/actor/mulcall.py"])
 def test_scripts_of_lucas_run_unmodified(lucas_storage, script):
     ran = lucas_storage.run("run", Path(LUCAS_SRC, script), env={**NOWHERE, "PYTHONPATH": LUCAS_SRC})
 
     assert ran.returncode == 0, ran.stderr
     assert "Traceback" not in ran.stderr
-    assert ran.stdout.splitlines()[-1].isdecimal(), ran.stdout
+    assert ran.stdout.splitlines()[-1].rpartition(" ")[2].isdecimal(), ran.stdout
 
 
 @needs_lucas
@@ -134,3 +136,38 @@ def test_our_client_and_lucas_own_share_a_controller(lucas_storage):
     ran = lucas_storage.run("run", "script.py", env={**NOWHERE, "PYTHONPATH": LUCAS_SRC})
 
     assert ran.stdout.splitlines()[-1:] == ["True True"], ran.stderr
+
+
+DECORATING = """
+from lucas import workflow, function, Workflow
+from actorc.controller.context import ActorFunction, ActorExecutor
+
+@function(wrapper=ActorFunction, dependency=["actorc"], provider="actor", name="add", venv="myenv")
+def add(params):
+    return params["a"] + params["b"]
+
+@workflow(executor=ActorExecutor)
+def adding(wf: Workflow):
+    return wf.call("add", {"a": wf.input()["a"], "b": 2})
+
+import os
+print("decorated", adding.export()({"a": 1}) if "APP_ID" in os.environ else "")
+"""
+
+
+@needs_lucas
+def test_who_imports_our_client_needs_no_context_for_decorating(lucas_storage):
+    lucas_storage.script(DECORATING)
+    bare = {name: value for name, value in os.environ.items() if name not in NOWHERE}
+    command = (sys.executable, str(lucas_storage.folder / "script.py"))
+    ran = subprocess.run(command, env={**bare, "PYTHONPATH": LUCAS_SRC}, capture_output=True, text=True, check=False)
+
+    assert ran.stdout.split() == ["decorated"], ran.stderr
+
+
+@needs_lucas
+def test_and_calls_go_through_our_client(lucas_storage):
+    lucas_storage.script(DECORATING)
+    ran = lucas_storage.run("run", "script.py", env={**NOWHERE, "PYTHONPATH": LUCAS_SRC})
+
+    assert ran.stdout.splitlines()[-1:] == ["decorated 3"], ran.stderr
