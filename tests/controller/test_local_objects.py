@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 
+import psutil
 import pytest
 
 from actorc.controller.local import LocalController
@@ -121,6 +122,20 @@ def test_where_objects_have_taken_all_processes_a_function_is_told_so(connect):
 
         assert "'whoami' finds no worker process, as objects live in all 1 that there may be" in error
         assert session.call_method("one", "Counter.add", n=1) == 1
+
+
+def test_the_processes_of_objects_end_with_their_session(connect):
+    with LocalController(["app"], max_workers=1) as controller:
+        first, second = connect(controller.address), connect(controller.address)
+        first.register("app.first")
+        second.register("app.second")
+        first.add_object(Counter(), "one")
+        process = psutil.Process(first.call_method("one", "Counter.where"))
+        first.close()
+        second.add(whoami)
+
+        assert process.wait(60) is None
+        assert second.call("whoami") != process.pid
 
 
 def test_an_object_whose_process_died_is_gone_and_says_so(raw):

@@ -378,3 +378,17 @@ def test_an_object_is_never_idle_enough_to_make_room():
 
     assert floor.ending == []
     assert floor.lost[0].startswith("'f' finds no worker process, as objects live in all 1 that there may be")
+
+
+def test_calls_that_wait_for_an_object_do_not_go_to_another_one_of_its_name(floor):
+    old, new = an_object(), an_object()
+    floor.submit(old, 2)
+    floor.pool.forget(floor.crews["a", True], old)
+    floor.finish(floor.processes[0])
+    floor.submit(new)
+
+    assert floor.lost == [
+        "the object of class 'C' is gone with what it knew; another one was registered under its name"
+    ]
+    assert [function for process in floor.processes for function in process.added] == [new]
+    assert len(floor.returned) == 1

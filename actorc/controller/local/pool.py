@@ -54,8 +54,7 @@ class Pool:
         self._start = start
         self._clock = clock
         self._timeout = timeout
-        self._due = Due()
-        self._running: dict[str, Place] = {}
+        self._due: Due[Place] = Due()
         self._places: list[Place] = []
         self._wanting: dict[Lane, None] = {}
         self._numbers = itertools.count(1)
@@ -68,7 +67,8 @@ class Pool:
 
     def forget(self, crew: Crew, function: Function) -> None:
         """Have workers drop a function; calls that were submitted are still run, but not those of an object."""
-        crew.homes.pop(function, None)
+        if function.keeps_state:
+            crew.homes[function] = "another one was registered under its name"
         for place in crew.places.values():
             if place.handlers.get(function.name) is function:
                 del place.handlers[function.name]
@@ -87,8 +87,8 @@ class Pool:
     def expire(self) -> float | None:
         """Give up calls that should have returned by now; return in how many seconds the next one should have."""
         now = self._clock()
-        while (call_id := self._due.pop(now)) is not None:
-            self._give_up(self._running.pop(call_id), call_id)
+        while (overdue := self._due.pop(now)) is not None:
+            self._give_up(*overdue)
         until = self._due.next()
         return None if until is None else until - now
 
@@ -202,14 +202,13 @@ class Pool:
         place.last_used = number
         task.has_begun = True
         args, task.args = task.args, {}
-        self._running[str(number)] = place
         self._set_due(place, str(number))
         place.process.execute(str(number), function, args, task.method)
 
     def _set_due(self, place: Place, call_id: str) -> None:
         """Say until when a call should have returned; a process that is starting has time for that."""
         seconds = (place.tasks[call_id].function.timeout or self._timeout) + (0.0 if place.is_ready else _START)
-        self._due.put(call_id, self._clock() + seconds)
+        self._due.put(call_id, place, self._clock() + seconds)
 
     def _is_ready(self, place: Place) -> None:
         place.is_ready = True
@@ -233,10 +232,9 @@ class Pool:
     def _over(self, place: Place, call_id: str) -> Task | None:
         """Return the task of a call that is over; None if it was given up before."""
         self._due.remove(call_id)
-        self._running.pop(call_id, None)
         return place.tasks.pop(call_id, None)
 
-    def _give_up(self, place: Place, call_id: str) -> None:
+    def _give_up(self, call_id: str, place: Place) -> None:
         task, crew = place.tasks.pop(call_id), place.crew
         seconds = task.function.timeout or self._timeout
         reason = f"{task.name!r} did not return within {seconds:g} seconds"
