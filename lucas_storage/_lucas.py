@@ -94,7 +94,8 @@ def execute(
 
     Raises:
         ValueError: The workflow is for a platform that calls it from outside.
-        RuntimeError: A step runs the workflow it belongs to, where all runs share one graph.
+        RuntimeError: A step runs the workflow it belongs to, where all runs share one graph; or a cluster has no
+            value for the result.
     """
     if context._provider in _ELSEWHERE:
         raise ValueError(
@@ -109,11 +110,28 @@ def execute(
         chosen = executor if _is_stock(graph, context) else graph._executor_cls
         chosen = chosen and prepared(chosen)
         if not _is_embedded(context):
-            with _alone(graph), _executor(graph, chosen):
-                return context.export()(dict(inputs))
+            return _on_genuine(context, graph, chosen, inputs)
         return context.export()(dict(inputs)) if chosen is None else context.run(dict(inputs), chosen)
     finally:
         _running.reset(token)
+
+
+def _on_genuine(context: Any, graph: Any, executor: Any, inputs: Mapping[str, Any]) -> Any:
+    with _alone(graph), _executor(graph, executor):
+        value = context.export()(dict(inputs))
+    if value is None and _is_lost(context, graph):
+        raise RuntimeError(
+            f"the cluster has no value for the result of the workflow {graph.name!r}, since its master was asked "
+            "before it knew which node has it, or since its last step returned None without @with_storage; run it again"
+        )
+    return value
+
+
+def _is_lost(context: Any, graph: Any) -> bool:
+    """Say whether None is no value: genuine Lucas's cluster returns it, too, for what its master does not find."""
+    ends = (node for node in graph.dag.nodes if getattr(node, "_is_end_node", False))
+    steps = (end.get_pre_control_node() for end in ends)
+    return context._provider == "cluster" and any(step is not None and step._fn_type == "remote" for step in steps)
 
 
 @contextmanager

@@ -13,6 +13,32 @@ import pytest
 LUCAS = os.environ.get("LUCAS_SRC")
 HERE = Path(__file__).parent
 
+LOST = """
+from lucas import function, workflow
+from lucas.workflow.executor import Executor
+from lucas_storage import run
+
+class Losing(Executor):
+    def execute(self):
+        return None
+
+@function(provider="local-once")
+def answer(rt):
+    return 42
+
+@workflow(executor=Losing, provider="cluster")
+def lost(wf):
+    return wf.call("answer", {"x": 1})
+
+@workflow(executor=Losing, provider="cluster")
+def local(wf):
+    return wf.func(lambda x: None, 1)
+
+print(run(local, {}))
+run(lost, {})
+"""
+"""An executor that returns what that of the cluster does when the master was asked too early."""
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),  # each of four processes imports much
@@ -51,3 +77,11 @@ def test_the_nodes_of_a_cluster_pass_references_and_objects_signed_by_each_other
     assert len(set(answer["pids"])) == 2
     said = "".join(node.said for node in nodes)
     assert [name for name, value in store.variables.items() if value in said] == []
+
+
+def test_a_result_that_a_cluster_has_lost_is_an_error_and_none_of_plain_code_a_value(platform, store):
+    path = os.pathsep.join([LUCAS, str(HERE.parents[1])])
+    done = platform.run(sys.executable, "-c", LOST, **store.variables, PYTHONPATH=path)
+
+    assert done.stdout.splitlines() == ["None"]
+    assert "RuntimeError: the cluster has no value for the result of the workflow 'lost'" in done.stderr
