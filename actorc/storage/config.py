@@ -208,16 +208,22 @@ def local_server(named: Sequence[str]) -> LocalEndpoint | None:
     if named and not (len(named) == 1 and _may_be_local(named[0])):
         return None
     found = local_endpoint.find(is_needed=not named)
-    return None if found is None or (named and found.endpoint != named[0]) else found
+    return None if found is None or (named and not _is_the_same(named[0], found)) else found
 
 
 def _may_be_local(endpoint: str) -> bool:
     """Return whether a server can have told this endpoint: it tells numbers, and others are not worth a look."""
+    host = _split(endpoint)[0]
     try:
-        ipaddress.ip_address(_split(endpoint)[0].strip("[]"))
+        ipaddress.ip_address(host.strip("[]"))
     except ValueError:
-        return False
+        return host == "localhost"
     return True
+
+
+def _is_the_same(named: str, found: LocalEndpoint) -> bool:
+    host, port = _split(named)
+    return named == found.endpoint or (host == "localhost" and local_endpoint.is_localhost(found.endpoint, int(port)))
 
 
 def _keys(

@@ -95,11 +95,36 @@ def test_endpoint_and_keys_are_found_here_and_below(folder, data, monkeypatch):
 def test_a_client_that_names_the_address_of_the_server_has_its_keys_and_others_do_not(data, monkeypatch):
     with server(data) as endpoint:
         port = endpoint.rpartition(":")[2]
-        others = [f"localhost:{port}", f"127.0.0.2:{port}", "127.0.0.1:1", f"{endpoint},127.0.0.1:1", "example.org"]
+        others = [f"127.0.0.2:{port}", "127.0.0.1:1", f"{endpoint},127.0.0.1:1", "example.org"]
         monkeypatch.setenv("STORAGE_ENDPOINT", endpoint)
 
         assert StorageClient().access_key == StorageClient(endpoint).access_key == "AKMINE"
         assert [StorageClient(other).access_key for other in others] == [None] * len(others)
+
+
+def test_the_name_of_this_machine_is_the_address_of_the_server_while_nobody_has_its_other_one(data):
+    with server(data) as endpoint:
+        port = endpoint.rpartition(":")[2]
+        assert ClientOptions.resolve(f"localhost:{port}").access_key == "AKMINE"
+        assert ClientOptions.resolve("localhost:1").access_key is None
+        assert ClientOptions.resolve(f"example.org:{port}").access_key is None
+
+
+@as_root
+def test_the_name_of_this_machine_is_not_that_server_where_another_user_has_its_other_address(data):
+    with server(data) as endpoint:
+        port = int(endpoint.rpartition(":")[2])
+        code = (
+            "import os, socket, sys; os.setuid(65534); sock = socket.socket(socket.AF_INET6);"
+            f"sock.bind(('::1', {port})); sock.listen(); print('there', flush=True); sys.stdin.read()"
+        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        with subprocess.Popen([sys.executable, "-c", code], **pipes) as stranger:
+            assert stranger.stdout.readline() == b"there\n"
+
+            assert ClientOptions.resolve(f"localhost:{port}").access_key is None
+            assert ClientOptions.resolve(endpoint).access_key == "AKMINE"
+            stranger.communicate()
 
 
 def test_keys_in_the_environment_may_be_for_one_endpoint_only(folder, monkeypatch):
