@@ -191,12 +191,12 @@ def test_a_new_user_waits_until_the_old_server_is_gone(run, holder, connect, fra
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--listen", "127.0.0.1:0"], "--data"),
+        (["--engine", "memory://", "--data", "data"], "--data"),
         (["--engine", "tape://"], "tape"),
         (["--engine", "memory://", "--listen", "0.0.0.0:0"], "access keys"),
         (["--engine", "memory://", "--listen", "{taken}"], "taken"),
     ],
-    ids=["no engine", "unknown engine", "reachable", "taken"],
+    ids=["two engines", "unknown engine", "reachable", "taken"],
 )
 def test_a_server_that_cannot_start_says_why_and_what_to_do(run, arguments, reason, taken):
     process = run("-m", "actorc.storage.server", *(each.format(taken=taken) for each in arguments))
