@@ -112,10 +112,8 @@ class LucasContext:
         if error is not None:
             result.set_exception(error)
             return
-        from .messages import reference  # noqa: PLC0415  # loads protobuf
-
         run.by_id[made.result().id] = made.result()
-        result.set_result(self._data(reference(made.result())))
+        result.set_result(self._data(made.result().reference))
 
 
 class _Run:

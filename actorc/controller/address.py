@@ -1,6 +1,6 @@
 """Where the controller is, and as whom to register: argument, then environment, then a starter, then the default.
 
-The only module of the client that reads the environment.
+With `timeouts`, the only module of the client that reads the environment.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from .errors import AddressError
+from .timeouts import Timeouts
 
 DEFAULT_ADDRESS: Final = "localhost:50051"
 
+_GENERATED: Final = "a generated id"
 _STARTED: Final = "the controller that was started for this process"
 
 Start: TypeAlias = Callable[[], tuple[str, str]]
@@ -41,6 +43,11 @@ class Destination:
         return self.origin == _STARTED
 
     @property
+    def has_generated_id(self) -> bool:
+        """Whether nobody else can have used `app_id`."""
+        return self.app_id_origin == _GENERATED
+
+    @property
     def shown(self) -> str:
         """The address and where it came from, as error messages show it."""
         return f"{self.address} (from {self.origin})"
@@ -55,9 +62,14 @@ class Choice:
 
     Raises:
         AddressError: The address, wherever it came from, is no ``host:port``.
+        ControllerError: A timeout in the environment is no number of seconds.
+
+    Attributes:
+        timeouts: How long to wait there for what.
     """
 
     def __init__(self, address: str | None = None, app_id: str | None = None) -> None:
+        self.timeouts = Timeouts.from_environment()
         self._given = (address, app_id)
         self._address = _chosen_address(address)
         self._app_id = _chosen_app_id(app_id)
@@ -149,7 +161,7 @@ def _chosen_app_id(argument: str | None) -> tuple[str, str]:
         return argument, "the app_id argument"
     if given := os.environ.get("APP_ID"):
         return given, "APP_ID"
-    return f"app-{uuid.uuid4()}", "a generated id"
+    return f"app-{uuid.uuid4()}", _GENERATED
 
 
 def _checked(address: object, origin: str) -> str:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from . import connection
-from .definition import Definition
+from .definition import HIDDEN_PARAMETER, Definition
 from .encoding import Encoded, decoded, dumps
 from .errors import ControllerError, ParameterError, PicklingError
 from .values import CallKey, NotHereError, RemoteValue, filled, remote_values_in
@@ -56,6 +56,7 @@ class Calls:
             PicklingError: The function or an argument cannot be pickled.
             MessageTooLargeError: The function or an argument cannot be sent.
             ControllerUnavailableError: There is no controller, or the connection was lost.
+            ControllerTimeoutError: The function was not dealt with, or did not return, in its time.
             RemoteFunctionError: The function raised, or its worker ended.
         """
         try:
@@ -67,14 +68,13 @@ class Calls:
         """Start what `call` does, and return the result to come; `instance_id` names the call in the run."""
         arguments = self._arguments(definition, given)
         session = self._connection.session()
-        session.define(definition)
         instance_id = instance_id or str(next(self._numbers))
         call = CallKey(session_id=self._session_id, instance_id=instance_id, function=definition.name)
         with self._lock:
             if self._is_closed:
                 raise self._over(definition.name)
             self._made[call] = session
-        return session.start(call, arguments)
+        return session.start(definition, call, arguments)
 
     @staticmethod
     def must_fetch(definition: Definition, given: Mapping[str, Any]) -> bool:
@@ -88,6 +88,7 @@ class Calls:
 
         Raises:
             ControllerUnavailableError: The connection was lost.
+            ControllerTimeoutError: The controller did not hand out a value in its time.
             PicklingError: A result cannot be unpickled here.
         """
         asked = {one: one.connection.fetch(one) for one in remote_values_in(value)}
@@ -105,7 +106,8 @@ class Calls:
         if definition.signature.bundles(given):
             given = {"params": {name: _plain(value) for name, value in given.items()}}
         completed = definition.signature.completed(given)
-        return {name: self._encoded(definition.name, name, value) for name, value in completed.items()}
+        encoded = {name: self._encoded(definition.name, name, value) for name, value in completed.items()}
+        return encoded or {HIDDEN_PARAMETER: Encoded(data=dumps(None))}
 
     def _encoded(self, function: str, parameter: str, value: Any) -> Encoded | RemoteValue:
         if isinstance(value, (Encoded, RemoteValue)):

@@ -7,9 +7,9 @@ import os
 import threading
 import uuid
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from .address import Choice
+from .address import Choice, Destination
 from .errors import ControllerError, ControllerUnavailableError
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 # Forks, and controllers that end, are no news for the user's terminal; gRPC's errors are still shown.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+_SILENCE_SECONDS: Final = 2.0
+"""How long an application of a given id may take to say its first word."""
 
 
 class Connection:
@@ -90,14 +93,23 @@ class Connection:
         destination = self.choice.destination()
         is_first, self._is_first = self._is_first, False
         # A platform may hold an id for a while after its session has ended, so it is not used twice.
-        app_id = destination.app_id if is_first else f"{destination.app_id}.{uuid.uuid4().hex[:8]}"
+        app_id = destination.app_id if is_first else _fresh(destination)
         try:
-            return Session(destination, app_id)
+            session = Session(destination, app_id, self.choice.timeouts)
         except ControllerUnavailableError:
             again = self.choice.restarted(destination)
             if again is None:
                 raise
-        return Session(again, again.app_id)
+            return Session(again, again.app_id, self.choice.timeouts)
+        if is_first and not destination.has_generated_id and not session.is_heard(_SILENCE_SECONDS):
+            # Ignis takes an id again and leaves it with what served the session before, which answers nobody any more.
+            session.close()
+            return Session(destination, _fresh(destination), self.choice.timeouts)
+        return session
+
+
+def _fresh(destination: Destination) -> str:
+    return f"{destination.app_id}.{uuid.uuid4().hex[:8]}"
 
 
 def _is_over(latest: Future[Session]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from typing import Any, Final
 from .encoding import dumps
 from .errors import ControllerError, PicklingError
 from .signature import Signature
+from .timeouts import is_duration
+
+HIDDEN_PARAMETER: Final = "_"
+"""What a function without parameters has on the platform: ignis takes a replica for a call with its first argument."""
 
 _DEFAULT_VENV: Final = "default"
 _MEMORY: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgtpe])(i?))?b?", re.IGNORECASE)
@@ -25,12 +30,14 @@ class Definition:
     venv: str
     requirements: tuple[str, ...]
     cpu: int
-    """Cores."""
+    """Thousandths of a core, which is what the platform counts in."""
     memory: int
     """Bytes."""
     gpu: int
     """Devices."""
     replicas: int
+    timeout: float | None
+    """Seconds that a call may take; None for the setting."""
 
     @classmethod
     def of(cls, function: Callable[..., Any], config: Any) -> Definition:
@@ -49,18 +56,24 @@ class Definition:
         return cls(
             function=function,
             signature=Signature.of(function, name),
-            venv=str(given.get("venv") or _DEFAULT_VENV),
+            venv=_venv(name, str(given.get("venv") or _DEFAULT_VENV)),
             requirements=(dependency,) if isinstance(dependency, str) else tuple(map(str, dependency)),
-            cpu=_count(name, "cpu", resources["cpu"], 1),
+            cpu=_count(name, "cpu", resources["cpu"], 1, each=1000),
             memory=memory_bytes(name, resources["memory"]),
             gpu=_count(name, "gpu", resources["gpu"], 0),
             replicas=max(1, _count(name, "replicas", given.get("replicas"), 1)),
+            timeout=_timeout(name, given.get("timeout")),
         )
 
     @property
     def name(self) -> str:
         """The name calls use."""
         return self.signature.function
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """What the platform passes to it, at least one."""
+        return self.signature.names or (HIDDEN_PARAMETER,)
 
     def pickled(self) -> bytes:
         """Pickle the function as it is now, with the helpers it uses.
@@ -69,7 +82,7 @@ class Definition:
             PicklingError: Something it uses cannot be pickled; the message names it.
         """
         try:
-            return dumps(self.function)
+            return dumps(self.function if self.signature.names else _with_hidden(self.function))
         except Exception as error:
             raise PicklingError(
                 f"the function {self.name!r} cannot be sent to a worker because {_reason(self.function, error)}; "
@@ -100,12 +113,38 @@ def memory_bytes(function: str, given: object) -> int:
     return int(float(number) * (1024 if binary else 1000) ** power)
 
 
-def _count(function: str, keyword: str, given: Any, default: int) -> int:
-    """Return a whole number from 0 up; a part of a core counts as one."""
+def _with_hidden(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that takes the hidden parameter; its pickle needs nothing of this package on the worker."""
+
+    def call(_: Any = None) -> Any:
+        return function()
+
+    return call
+
+
+def _venv(function: str, given: str) -> str:
+    if given in (".", "..") or not given.isprintable() or set(given) & set("/\\"):
+        raise ControllerError(
+            f"{given!r} is no venv for {function!r}, because ignis makes a folder of that name; give a plain name",
+            function=function,
+        )
+    return given
+
+
+def _timeout(function: str, given: object) -> float | None:
+    if given is None or is_duration(given):
+        return given
+    raise ControllerError(
+        f"{given!r} is no timeout for {function!r}; give seconds above 0, or leave it out", function=function
+    )
+
+
+def _count(function: str, keyword: str, given: Any, default: int, each: int = 1) -> int:
+    """Return a whole number from 0 up, `each` for one of what is given; a part of one counts as one."""
     if given is None:
-        return default
-    if isinstance(given, (int, float)) and given >= 0:
-        return int(-(-given // 1))
+        return default * each
+    if isinstance(given, (int, float)) and 0 <= given < math.inf:
+        return math.ceil(given * each)
     raise ControllerError(f"{given!r} is no {keyword} for {function!r}; give a number from 0 up", function=function)
 
 

@@ -9,6 +9,7 @@
     ├── UnknownFunctionError         also LookupError
     ├── PicklingError                also pickle.PickleError
     ├── MessageTooLargeError         adds size
+    ├── ControllerTimeoutError       also TimeoutError; adds waited_for, seconds
     └── RemoteFunctionError          adds error_type, error_message, traceback
 
 Lucas shows an error to its caller as the text up to the next colon, so every message begins with a complete clause
@@ -84,6 +85,22 @@ class MessageTooLargeError(ControllerError):
     def __init__(self, message: str, *, size: int = 0, function: str | None = None) -> None:
         super().__init__(message, function=function)
         self.size = size
+
+
+class ControllerTimeoutError(ControllerError, TimeoutError):
+    """What a call waits for on the platform did not come in its time; what the function does by then is unknown.
+
+    Attributes:
+        waited_for: ``definition``, ``call`` or ``value``.
+        seconds: How long that was waited for.
+    """
+
+    def __init__(
+        self, message: str, *, waited_for: str = "", seconds: float = 0.0, function: str | None = None
+    ) -> None:
+        super().__init__(message, function=function)
+        self.waited_for = waited_for
+        self.seconds = seconds
 
 
 class RemoteFunctionError(ControllerError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
@@ -9,6 +10,7 @@ from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from .definition import Definition
 from .encoding import Encoded
 from .values import CallKey, RemoteValue
+from .wire import Parts, nested
 
 METHOD: Final = "/controller.Service/Session"
 MAX_MESSAGE_SIZE: Final = 512 << 20
@@ -16,65 +18,93 @@ MAX_MESSAGE_SIZE: Final = 512 << 20
 
 Argument: TypeAlias = Encoded | RemoteValue
 
+_MARK: Final = "lucas-storage.mark"
 
-def register(app_id: str) -> bytes:
+
+def register(app_id: str) -> Parts:
     """Open the session of an application."""
     command = pb.RegisterRequest(application_id=app_id, batches=True)
-    return pb.Message(type=pb.FR_REGISTER_REQUEST, register_request=command).SerializeToString()
+    return (pb.Message(type=pb.FR_REGISTER_REQUEST, register_request=command).SerializeToString(),)
 
 
-def append_function(definition: Definition, pickled: bytes) -> bytes:
-    """Register a function; there is no answer."""
+def append_function(definition: Definition, name: str, replicas: int, timeout: float | None, pickled: bytes) -> Parts:
+    """Register a function under `name`; there is no answer.
+
+    `timeout` is how many seconds a call may take, if anybody said so; the embedded controller keeps to it.
+    """
     command = pb.AppendPyFunc(
-        name=definition.name,
-        params=definition.signature.names,
+        name=name,
+        params=definition.parameters,
         venv=definition.venv,
         requirements=definition.requirements,
-        pickled_object=pickled,
         language=pb.LANGUAGE_PYTHON,
         resources=pb.Resources(cpu=definition.cpu, memory=definition.memory, gpu=definition.gpu),
-        replicas=definition.replicas,
+        replicas=replicas,
+        timeout=timeout or 0.0,
     )
-    return pb.Message(type=pb.FR_APPEND_PY_FUNC, append_py_func=command).SerializeToString()
+    function = (pickled,)
+    parts = (command.SerializeToString(), *nested(function, pb.AppendPyFunc.PICKLED_OBJECT_FIELD_NUMBER))
+    return _message(pb.FR_APPEND_PY_FUNC, parts, pb.Message.APPEND_PY_FUNC_FIELD_NUMBER)
 
 
-def append_argument(call: CallKey, parameter: str, argument: Argument) -> bytes:
+def append_data() -> Parts:
+    """Store a value that nobody needs; the answer is a result that `is_mark`.
+
+    It has one id, because the platform never forgets a value.
+    """
+    command = pb.AppendData(object=pb.EncodedObject(id=_MARK, data=b"null", language=pb.LANGUAGE_JSON))
+    return (pb.Message(type=pb.FR_APPEND_DATA, append_data=command).SerializeToString(),)
+
+
+def is_mark(result: pb.ReturnResult) -> bool:
+    """Say whether a result is the answer to `append_data`."""
+    return result.name == _MARK and not result.instance_id
+
+
+def call(key: CallKey, name: str, arguments: Mapping[str, Argument]) -> list[Parts]:
+    """Give a call of the function called `name` all its arguments, and start it.
+
+    References go first. Ignis takes a replica for a call when its first argument arrives, and has two actors that look
+    whether it has one already: for a reference at once, for a value after that was stored. In this order the first of
+    them is done before the other one begins.
+    """
+    in_order = sorted(arguments.items(), key=lambda item: isinstance(item[1], Encoded))
+    begin = pb.Invoke(session_id=key.session_id, instance_id=key.instance_id, name=name)
+    return [
+        *(append_argument(key, name, parameter, argument) for parameter, argument in in_order),
+        (pb.Message(type=pb.FR_INVOKE, invoke=begin).SerializeToString(),),
+    ]
+
+
+def append_argument(key: CallKey, name: str, parameter: str, argument: Argument) -> Parts:
     """Give a call one of its arguments."""
-    command = pb.AppendArg(
-        session_id=call.session_id,
-        instance_id=call.instance_id,
-        name=call.function,
-        param=parameter,
-        value=_data(argument, f"obj.{call.session_id}.{call.instance_id}.{parameter}"),
-    )
-    return pb.Message(type=pb.FR_APPEND_ARG, append_arg=command).SerializeToString()
+    command = pb.AppendArg(session_id=key.session_id, instance_id=key.instance_id, name=name, param=parameter)
+    value = _data(argument, f"obj.{key.session_id}.{key.instance_id}.{parameter}")
+    parts = (command.SerializeToString(), *nested(value, pb.AppendArg.VALUE_FIELD_NUMBER))
+    return _message(pb.FR_APPEND_ARG, parts, pb.Message.APPEND_ARG_FIELD_NUMBER)
 
 
-def invoke(call: CallKey) -> bytes:
-    """Start a call whose arguments have been given."""
-    command = pb.Invoke(session_id=call.session_id, instance_id=call.instance_id, name=call.function)
-    return pb.Message(type=pb.FR_INVOKE, invoke=command).SerializeToString()
-
-
-def request(value: RemoteValue) -> bytes:
+def request(value: RemoteValue) -> Parts:
     """Ask for what is behind a reference."""
-    return pb.Message(type=pb.FR_REQUEST_OBJECT, request_object=pb.RequestObject(id=value.id)).SerializeToString()
+    command = pb.RequestObject(id=value.id)
+    return (pb.Message(type=pb.FR_REQUEST_OBJECT, request_object=command).SerializeToString(),)
 
 
-def done(call: CallKey) -> bytes:
+def done(key: CallKey) -> Parts:
     """Say that nobody needs the result of a call any more; there is no answer."""
-    command = pb.MarkDagNodeDone(node_id=call.instance_id, session_id=call.session_id)
-    return pb.Message(type=pb.FR_MARK_DAG_NODE_DONE, mark_dag_node_done=command).SerializeToString()
+    command = pb.MarkDagNodeDone(node_id=key.instance_id, session_id=key.session_id)
+    return (pb.Message(type=pb.FR_MARK_DAG_NODE_DONE, mark_dag_node_done=command).SerializeToString(),)
 
 
-def reference(value: RemoteValue) -> bytes:
-    """Return the serialised data that names a result."""
-    return _data(value, "").SerializeToString()
-
-
-def _data(argument: Argument, object_id: str) -> pb.Data:
+def _data(argument: Argument, object_id: str) -> Parts:
     if isinstance(argument, RemoteValue):
-        return pb.Data(type=pb.Data.OBJECT_REF, ref=pb.Flow(id=argument.id))
-    language = pb.Language.ValueType(argument.language)
-    encoded = pb.EncodedObject(id=object_id, data=argument.data, language=language)
-    return pb.Data(type=pb.Data.OBJECT_ENCODED, encoded=encoded)
+        return (argument.reference,)
+    head = pb.EncodedObject(id=object_id, language=pb.Language.ValueType(argument.language)).SerializeToString()
+    value = (head, *nested((argument.data,), pb.EncodedObject.DATA_FIELD_NUMBER))
+    kind = pb.Data(type=pb.Data.OBJECT_ENCODED).SerializeToString()
+    return kind, *nested(value, pb.Data.ENCODED_FIELD_NUMBER)
+
+
+def _message(kind: pb.CommandType.ValueType, command: Parts, number: int) -> Parts:
+    """Return a message around a command whose large field is not copied."""
+    return pb.Message(type=kind).SerializeToString(), *nested(command, number)

@@ -19,11 +19,11 @@ class Outbox:
 
     def __init__(self) -> None:
         self.batches = False
-        self._put: SimpleQueue[tuple[bytes, ...]] = SimpleQueue()
+        self._put: SimpleQueue[tuple[Parts, ...]] = SimpleQueue()
         self._waiting: deque[Parts] = deque()
         self._is_closed = False
 
-    def put(self, *messages: bytes) -> None:
+    def put(self, *messages: Parts) -> None:
         """Send messages, which nobody else's come between."""
         self._put.put(messages)
 
@@ -46,4 +46,4 @@ class Outbox:
     def _take(self) -> None:
         messages = self._put.get()
         self._is_closed = self._is_closed or not messages
-        self._waiting.extend((message,) for message in messages)
+        self._waiting.extend(messages)

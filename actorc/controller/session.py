@@ -3,68 +3,61 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Final
-
-import grpc
 
 from actorc import _proxies
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 
 from . import messages
 from .address import Destination
+from .alarm import Alarm
+from .deadlines import Deadlines
 from .definition import Definition
+from .dispatch import Call, Dispatch, Function, new_function
 from .encoding import Encoded
-from .errors import ControllerError, ControllerUnavailableError, MessageTooLargeError, RemoteFunctionError
-from .messages import MAX_MESSAGE_SIZE, METHOD, Argument
+from .errors import ControllerError, ControllerUnavailableError, MessageTooLargeError
+from .failures import failure, late_call, late_definition, late_value, stream_for
+from .fetches import Fetch, Fetches
+from .messages import MAX_MESSAGE_SIZE, Argument
 from .outbox import Outbox
+from .stream import Stream
+from .timeouts import Timeouts
 from .values import CallKey, RemoteValue
-
-_ACK_SECONDS: Final = 10.0
-_END_SECONDS: Final = 1.0
-_CHANNEL_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
-    ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
-    ("grpc.enable_retries", 0),
-    # a dead peer is noticed; a controller written in Go takes more frequent pings for an attack
-    ("grpc.keepalive_time_ms", 310_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    # equal channels would otherwise share one connection, also one that is already broken
-    ("grpc.use_local_subchannel_pool", 1),
-)
 
 
 class Session:
     """A registered application on one stream. Safe to use from many threads; when the stream ends, it is over.
 
+    No call is sent that the platform has no replica for, and nothing is waited for longer than `timeouts` say.
+
     Args:
         destination: Where the controller is.
         app_id: What to register as; no other session may have it.
+        timeouts: How long to wait for what.
 
     Raises:
         ControllerUnavailableError: There is no controller, or it does not take the session.
     """
 
-    def __init__(self, destination: Destination, app_id: str) -> None:
+    def __init__(self, destination: Destination, app_id: str, timeouts: Timeouts) -> None:
         self._destination = destination
+        self._timeouts = timeouts
         self._lock = threading.Lock()
         self._defining = threading.Lock()
-        self._defined: dict[str, Definition] = {}
-        self._results: dict[CallKey, Future[RemoteValue]] = {}
-        self._objects: dict[str, Future[Encoded]] = {}
+        self._defined: dict[str, Function] = {}
+        self._outbox = Outbox()
+        self._limits: Deadlines[object] = Deadlines()
+        self._dispatch = Dispatch(self._outbox.put, timeouts, self._limits)
+        self._fetches = Fetches(self._outbox.put, timeouts.fetch, self._limits)
+        self._alarm = Alarm(self._ring, "controller deadlines")
         self._end: str | None = None
         self._acknowledged: Future[str] = Future()
-        self._outbox = Outbox()
-        options = (*_CHANNEL_OPTIONS, *_proxies.channel_options(destination.address))
-        self._channel = grpc.insecure_channel(destination.address, options)
-        method = self._channel.stream_stream(
-            METHOD, request_serializer=b"".join, response_deserializer=pb.Message.FromString
-        )
+        self._is_heard = threading.Event()
         self._outbox.put(messages.register(app_id))
-        self._stream = method(self._outbox)
-        self._reader = threading.Thread(target=self._read, name="controller session", daemon=True)
-        self._reader.start()
+        self._stream = Stream(destination.address, self._outbox, self._receive, self._finish)
         self._await_acknowledgement()
 
     @property
@@ -72,42 +65,29 @@ class Session:
         """Whether the stream has ended."""
         return self._end is not None
 
-    def define(self, definition: Definition) -> None:
-        """Register a function, unless it is registered here already.
+    def is_heard(self, seconds: float) -> bool:
+        """Wait until the application behind the session has answered; False if it has not within `seconds`."""
+        return self._is_heard.wait(seconds)
 
-        Raises:
-            PicklingError: It cannot be pickled.
-            MessageTooLargeError: Its pickle cannot be sent.
-            ControllerUnavailableError: The stream has ended.
-        """
-        # Calls of several threads begin with the same function, which is pickled once.
-        with self._defining:
-            if self._defined.get(definition.name) is definition:
-                return
-            message = messages.append_function(definition, definition.pickled())
-            _check_size(message, f"the function {definition.name!r}", definition.name)
-            with self._lock:
-                self._check_open(definition.name)
-                self._outbox.put(message)
-            self._defined[definition.name] = definition
-
-    def start(self, call: CallKey, arguments: dict[str, Argument]) -> Future[RemoteValue]:
-        """Start a call of a registered function; all its parameters are given.
+    def start(self, definition: Definition, call: CallKey, arguments: dict[str, Argument]) -> Future[RemoteValue]:
+        """Start a call of a function, all of whose parameters are given; it is sent once there is a replica for it.
 
         Returns:
             The result to come; it is cancelled when the call is released before it has ended.
 
         Raises:
-            MessageTooLargeError: An argument cannot be sent; nothing was.
+            PicklingError: The function cannot be pickled.
+            MessageTooLargeError: The function or an argument cannot be sent; nothing was.
             ControllerUnavailableError: The stream has ended, or an argument belongs to one that has.
         """
-        outgoing = [self._argument(call, name, argument) for name, argument in arguments.items()]
-        future: Future[RemoteValue] = Future()
+        for name, argument in arguments.items():
+            self._check_argument(call, name, argument)
+        function = self._function(definition)
         with self._lock:
             self._check_open(call.function)
-            self._results[call] = future
-            self._outbox.put(*outgoing, messages.invoke(call))
-        return future
+            started = self._dispatch.add(call, function, arguments, time.monotonic())
+            self._set_alarm()
+        return started.result
 
     def fetch(self, value: RemoteValue) -> Future[Encoded]:
         """Ask for the value of a result of this session.
@@ -117,46 +97,48 @@ class Session:
         """
         with self._lock:
             self._check_open(value.call.function)
-            future = self._objects.get(value.id)
-            if future is None:
-                future = self._objects[value.id] = Future()
-                self._outbox.put(messages.request(value))
-        return future
+            asked = self._fetches.ask(value, time.monotonic())
+            self._set_alarm()
+        return asked
 
-    def release(self, call: CallKey) -> None:
+    def release(self, key: CallKey) -> None:
         """Say that nobody needs the result of a call any more, whether it has ended or not."""
         with self._lock:
-            future = self._results.pop(call, None)
-        if future is not None:
-            future.cancel()
-        if not self.is_over:
-            self._outbox.put(messages.done(call))
+            call = None if self.is_over else self._dispatch.release(key)
+        if call is not None:
+            call.result.cancel()
 
     def abandon(self) -> None:
         """End the stream at the end of the process; threads that still wait never hear of it, and print nothing."""
         with self._lock:
-            self._results.clear()
-            self._objects.clear()
+            self._dispatch.close()
+            self._fetches.close()
         self.close()
 
     def close(self) -> None:
         """End the stream; whatever waits for an answer fails."""
         self._finish("this process has closed it")
-        self._stream.cancel()
-        self._channel.close()
-        if self._reader is not threading.current_thread():
-            self._reader.join(_END_SECONDS)
+        self._stream.close()
 
-    def _argument(self, call: CallKey, name: str, argument: Argument) -> bytes:
-        if isinstance(argument, RemoteValue) and argument.connection is not self:
+    def _function(self, definition: Definition) -> Function:
+        """Return the function of this session, pickled once though calls of several threads begin with it."""
+        with self._defining:
+            function = self._defined.get(definition.name)
+            if function is None or function.definition is not definition:
+                pickled = definition.pickled()
+                _check_size(pickled, f"the function {definition.name!r}", definition.name)
+                function = self._defined[definition.name] = new_function(definition, pickled)
+            return function
+
+    def _check_argument(self, call: CallKey, name: str, argument: Argument) -> None:
+        if isinstance(argument, Encoded):
+            _check_size(argument.data, f"the argument {name!r} of {call.function!r}", call.function)
+        elif argument.connection is not self:
             raise self._error(
                 f"the result of {argument.call.function!r} is gone with the connection it came over; run the workflow "
                 "again",
                 call.function,
             )
-        message = messages.append_argument(call, name, argument)
-        _check_size(message, f"the argument {name!r} of {call.function!r}", call.function)
-        return message
 
     def _check_open(self, function: str) -> None:
         if self._end is not None:
@@ -164,13 +146,13 @@ class Session:
 
     def _await_acknowledgement(self) -> None:
         try:
-            refusal = self._acknowledged.result(_ACK_SECONDS)
+            refusal = self._acknowledged.result(self._timeouts.session)
         except FutureTimeoutError:
             self.close()
             raise self._error(
-                f"the controller did not answer the registration within {_ACK_SECONDS:g} seconds; another process may "
-                f"have the application id from {self._destination.app_id_origin}, so give this one an id of its own. "
-                f"The controller is at {self._destination.shown}"
+                f"the controller did not answer the registration within {self._timeouts.session:g} seconds; another "
+                f"process may have the application id from {self._destination.app_id_origin}, so give this one an id "
+                f"of its own. The controller is at {self._destination.shown}"
             ) from None
         except BaseException:
             self.close()
@@ -182,16 +164,43 @@ class Session:
                 f"{self._destination.app_id_origin}, and the controller is at {self._destination.shown}"
             )
 
-    def _read(self) -> None:
-        try:
-            for received in self._stream:
-                for message in received.batch or (received,):
-                    self._receive(message)
-            reason = "the controller ended it"
-        except grpc.RpcError as error:
-            reason = _reason(error)
-        self._finish(reason)
-        self._channel.close()
+    def _set_alarm(self) -> None:
+        oldest = self._dispatch.marks.oldest()
+        self._alarm.set(self._limits.next() if oldest is None else oldest[1])
+
+    def _ring(self, now: float) -> float | None:
+        """End what should have ended by `now`, and return when there is more to end."""
+        with self._lock:
+            oldest = self._dispatch.marks.oldest()
+            late = [each for each in self._limits.due(now) if self._is_expected(each, now)]
+            following = self._limits.next() if oldest is None else oldest[1]
+        for each in late:
+            self._tell_late(each)
+        if oldest is not None and oldest[1] <= now:
+            self._give_up(oldest[0])
+            return None
+        return following
+
+    def _is_expected(self, late: object, now: float) -> bool:
+        """Take note that the time of a call or of a fetch is over, and say whether anybody waits for it."""
+        if isinstance(late, Call):
+            return self._dispatch.expire(late, now)
+        return isinstance(late, Fetch) and self._fetches.take(late.of.id) is not None
+
+    def _tell_late(self, late: object) -> None:
+        if isinstance(late, Call):
+            late.result.set_exception(late_call(late, self._dispatch.seconds(late.function)))
+        elif isinstance(late, Fetch):
+            late.value.set_exception(late_value(late, self._fetches.seconds))
+
+    def _give_up(self, function: Function) -> None:
+        """End the session, because nothing that is sent behind a definition is dealt with before it."""
+        seconds, name = self._timeouts.definition, function.definition.name
+        self._finish(
+            f"this process ended it, as {name!r} was not made ready there within {seconds:g} seconds",
+            lambda call: late_definition(call, seconds) if call.function is function else self._lost(call.key.function),
+        )
+        self._stream.close()
 
     def _receive(self, message: pb.Message) -> None:
         if message.type == pb.BK_RETURN_RESULT:
@@ -199,40 +208,63 @@ class Session:
         elif message.type == pb.BK_RESPONSE_OBJECT:
             self._take_object(message.response_object)
         elif message.type == pb.ACK and not self._acknowledged.done():
-            self._outbox.batches = message.ack.batches
-            self._acknowledged.set_result(message.ack.error)
+            self._take_acknowledgement(message.ack)
+
+    def _take_acknowledgement(self, ack: pb.Ack) -> None:
+        self._outbox.batches = self._dispatch.is_ours = ack.batches
+        if ack.batches or ack.error:
+            self._is_heard.set()
+        else:
+            with self._lock:
+                self._dispatch.mark(None, time.monotonic())
+        self._acknowledged.set_result(ack.error)
 
     def _take_result(self, result: pb.ReturnResult) -> None:
-        call = CallKey(session_id=result.session_id, instance_id=result.instance_id, function=result.name)
-        with self._lock:
-            future = self._results.pop(call, None)
-        if future is None:
+        self._is_heard.set()
+        if messages.is_mark(result):
+            with self._lock:
+                self._dispatch.take_mark(time.monotonic())
+                self._set_alarm()
             return
-        if result.WhichOneof("result") == "value" and result.value.WhichOneof("object") == "ref":
-            future.set_result(RemoteValue(id=result.value.ref.id, call=call, connection=self))
+        key = CallKey(session_id=result.session_id, instance_id=result.instance_id, function=result.name)
+        is_value = result.WhichOneof("result") == "value" and result.value.WhichOneof("object") == "ref"
+        with self._lock:
+            call = self._dispatch.finish(key, has_failed=not is_value, now=time.monotonic())
+            self._set_alarm()
+        if call is None:
+            return
+        if is_value:
+            reference = result.value.SerializeToString()
+            value = RemoteValue(id=result.value.ref.id, reference=reference, call=call.key, connection=self)
+            call.result.set_result(value)
         else:
-            future.set_exception(RemoteFunctionError.of(call.function, result.error or "it answered without a result"))
+            call.result.set_exception(failure(call, result.error))
 
     def _take_object(self, response: pb.ResponseObject) -> None:
         with self._lock:
-            future = self._objects.pop(response.id, None)
-        if future is None:
+            fetch = self._fetches.take(response.id)
+        if fetch is None:
             return
         if response.error:
-            future.set_exception(ControllerError(f"the controller did not hand out a result; it says {response.error}"))
+            fetch.value.set_exception(
+                ControllerError(f"the controller did not hand out a result; it says {response.error}")
+            )
+        elif response.value.stream:
+            fetch.value.set_exception(stream_for(fetch))
         else:
-            future.set_result(Encoded(data=response.value.data, language=response.value.language))
+            fetch.value.set_result(Encoded(data=response.value.data, language=response.value.language))
 
-    def _finish(self, reason: str) -> None:
+    def _finish(self, reason: str, error: Callable[[Call], ControllerError] | None = None) -> None:
         with self._lock:
             self._end = self._end or reason
             self._outbox.close()
-            results, self._results = self._results, {}
-            objects, self._objects = self._objects, {}
-        for call, result in results.items():
-            result.set_exception(self._lost(call.function))
-        for value in objects.values():
-            value.set_exception(self._lost())
+            self._alarm.stop()
+            calls, fetches = self._dispatch.close(), self._fetches.close()
+        for call in calls:
+            call.result.set_exception(error(call) if error else self._lost(call.key.function))
+        for fetch in fetches:
+            fetch.value.set_exception(self._lost(fetch.of.call.function))
+        self._is_heard.set()
         if not self._acknowledged.done():
             self._acknowledged.set_exception(self._unreachable(reason))
 
@@ -266,9 +298,3 @@ def _check_size(message: bytes, what: str, function: str) -> None:
             size=size,
             function=function,
         )
-
-
-def _reason(error: grpc.RpcError) -> str:
-    if isinstance(error, grpc.Call):
-        return f"gRPC says {error.code().name}, {error.details()}"
-    return f"gRPC says {error}"

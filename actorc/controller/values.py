@@ -30,6 +30,8 @@ class RemoteValue:
 
     id: str
     """The controller's name for it."""
+    reference: bytes
+    """How the controller refers to it, serialized and with whatever it put there; it goes back as it came."""
     call: CallKey
     connection: Session
     """The session it is known in; no other can ask for it."""

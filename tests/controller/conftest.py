@@ -31,9 +31,11 @@ PATIENCE = 100
 
 @pytest.fixture(autouse=True)
 def _nobody_chose_a_controller(monkeypatch):
-    for name in ("IGNIS_ADDR", "MASTER_ADDR", "APP_ID"):
+    timeouts = [f"IGNIS_{what}_TIMEOUT" for what in ("SESSION", "DEFINITION", "CALL", "FETCH")]
+    for name in ("IGNIS_ADDR", "MASTER_ADDR", "APP_ID", *timeouts):
         monkeypatch.delenv(name, raising=False)
     yield
+    monkeypatch.undo()
     establish("localhost:1").close()
 
 

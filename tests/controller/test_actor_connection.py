@@ -215,7 +215,7 @@ def test_a_started_controller_that_is_killed_is_started_again(echo):
         assert echo({"x": 1}) == 1
         psutil.Process(started[0].pid).kill()
         session = context._connection.session()
-        session._reader.join(SECONDS)
+        session._stream.reader.join(SECONDS)
 
         assert echo({"x": 2}) == 2
         assert len(started) == 2

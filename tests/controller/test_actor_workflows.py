@@ -195,8 +195,8 @@ def test_the_results_of_a_run_are_given_up_at_its_end(functions, context):
         workflow(lambda wf: wf.call("fail", {"a": wf.call("add", {"a": 1})})).export()({})
 
     assert [call.function for call in released] == ["add", "add", "add", "fail"]
-    assert session._results == {}
-    assert session._objects == {}
+    assert (session._dispatch.close(), session._fetches.close()) == ([], [])
+    assert session._limits.next() is None
 
 
 def test_a_run_that_is_over_starts_nothing(functions):

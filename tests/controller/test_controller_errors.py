@@ -17,6 +17,7 @@ BUILTIN = {
     errors.ParameterError: TypeError,
     errors.UnknownFunctionError: LookupError,
     errors.PicklingError: pickle.PickleError,
+    errors.ControllerTimeoutError: TimeoutError,
 }
 TRACEBACK = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\nValueError: no: such key\n'
 WIRE = f"ValueError: no: such key\n\n{TRACEBACK}"
@@ -55,6 +56,7 @@ def test_the_type_is_told_from_the_message(wire, kind, message):
         RemoteFunctionError.of("f", WIRE),
         ControllerUnavailableError("gone", address="a:1", origin="IGNIS_ADDR", function="f"),
         MessageTooLargeError("large", size=3, function="f"),
+        errors.ControllerTimeoutError("late", waited_for="call", seconds=1.5, function="f"),
         errors.PicklingError("no"),
         errors.ParameterError("no", function="f"),
     ],

@@ -23,20 +23,20 @@ def test_the_keywords_of_the_decorator_arrive_as_a_dict_or_as_attributes(config)
     made = Definition.of(f, config)
 
     assert (made.name, made.venv, made.requirements, made.replicas) == ("g", "v", ("numpy",), 3)
-    assert (made.cpu, made.memory, made.gpu) == (2, 1 << 30, 0)
+    assert (made.cpu, made.memory, made.gpu) == (2000, 1 << 30, 0)
 
 
 def test_what_is_not_given_has_a_default():
     made = Definition.of(f, {})
 
     assert (made.name, made.venv, made.requirements) == ("f", "default", ())
-    assert (made.cpu, made.memory, made.gpu, made.replicas) == (1, 0, 0, 1)
+    assert (made.cpu, made.memory, made.gpu, made.replicas) == (1000, 0, 0, 1)
 
 
 def test_resources_may_come_together():
     made = Definition.of(f, {"cpu": 1, "resources": {"cpu": 0.5, "memory": "128MB", "gpu": 1}})
 
-    assert (made.cpu, made.memory, made.gpu) == (1, 128_000_000, 1)
+    assert (made.cpu, made.memory, made.gpu) == (500, 128_000_000, 1)
 
 
 @pytest.mark.parametrize(

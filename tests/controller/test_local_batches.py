@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller import batches
 from actorc.controller.address import Choice
+from actorc.controller.definition import Definition
+from actorc.controller.encoding import Encoded
 from actorc.controller.local import messages
 from actorc.controller.outbox import Outbox
 from actorc.controller.session import Session
@@ -54,12 +56,12 @@ def test_a_batch_has_no_more_messages_than_are_good():
 
 def test_an_outbox_sends_one_by_one_until_the_other_end_takes_batches():
     outbox = Outbox()
-    outbox.put(b"1", b"2")
-    outbox.put(b"3")
+    outbox.put((b"1",), (b"2",))
+    outbox.put((b"3",))
     one_by_one = [b"".join(next(outbox)) for _ in range(3)]
     outbox.batches = True
-    outbox.put(message(1), message(2))
-    outbox.put(message(3))
+    outbox.put((message(1),), (message(2),))
+    outbox.put((message(3),))
     outbox.close()
     (together,) = [b"".join(each) for each in outbox]
 
@@ -95,13 +97,17 @@ def platform():
 
 def test_a_platform_without_batches_gets_none(platform):
     address, received = platform
-    session = Session(Choice(address, "app").destination(), "app")
+    choice = Choice(address, "app")
+    session = Session(choice.destination(), "app", choice.timeouts)
+    definition = Definition.of(lambda a: a, {"name": "f", "replicas": 200})
     calls = [CallKey(session_id="run", instance_id=str(number), function="f") for number in range(200)]
-    errors = [future.exception(SECONDS) for future in [session.start(call, {}) for call in calls]]
+    started = [session.start(definition, call, {"a": Encoded(data=b"")}) for call in calls]
+    errors = [future.exception(SECONDS) for future in started]
     session.close()
 
-    assert [len(each.batch) for each in received] == [0] * 201
-    assert [each.invoke.instance_id for each in received[1:]] == [call.instance_id for call in calls]
+    assert [each for each in received if each.batch] == []
+    invoked = [each.invoke.instance_id for each in received if each.type == pb.FR_INVOKE]
+    assert invoked == [call.instance_id for call in calls]
     assert len(errors) == 200
 
 

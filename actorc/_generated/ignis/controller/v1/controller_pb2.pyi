@@ -19,6 +19,7 @@ A session:
   client: AppendClassMethodArg ..., then Invoke controller: ReturnResult
   client: RequestObject                         controller: ResponseObject
   client: MarkDagNodeDone                       (no answer; the result of that call may go)
+  client: AppendData                            controller: ReturnResult, named after the data
 """
 
 from collections import abc as _abc
@@ -312,6 +313,29 @@ class RegisterRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterRequest: _TypeAlias = RegisterRequest  # noqa: Y015
+
+@_typing.final
+class AppendData(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    @_builtins.property
+    def object(self) -> Global___EncodedObject: ...
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        object: Global___EncodedObject | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["object", b"object", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AppendData: _TypeAlias = AppendData  # noqa: Y015
 
 @_typing.final
 class Resources(_message.Message):
@@ -686,12 +710,13 @@ Global___ResponseObject: _TypeAlias = ResponseObject  # noqa: Y015
 
 @_typing.final
 class Message(_message.Message):
-    """The commands that are not declared here (ready, data, the graph) travel as unknown fields."""
+    """The commands that are not declared here (ready, the graph) travel as unknown fields."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TYPE_FIELD_NUMBER: _builtins.int
     ACK_FIELD_NUMBER: _builtins.int
+    APPEND_DATA_FIELD_NUMBER: _builtins.int
     APPEND_GO_FIELD_NUMBER: _builtins.int
     APPEND_PY_FUNC_FIELD_NUMBER: _builtins.int
     APPEND_PY_CLASS_FIELD_NUMBER: _builtins.int
@@ -708,6 +733,8 @@ class Message(_message.Message):
     type: Global___CommandType.ValueType
     @_builtins.property
     def ack(self) -> Global___Ack: ...
+    @_builtins.property
+    def append_data(self) -> Global___AppendData: ...
     @_builtins.property
     def append_go(self) -> Global___AppendForeignFunc: ...
     @_builtins.property
@@ -743,6 +770,7 @@ class Message(_message.Message):
         *,
         type: Global___CommandType.ValueType = ...,
         ack: Global___Ack | None = ...,
+        append_data: Global___AppendData | None = ...,
         append_go: Global___AppendForeignFunc | None = ...,
         append_py_func: Global___AppendPyFunc | None = ...,
         append_py_class: Global___AppendPyClass | None = ...,
@@ -757,11 +785,11 @@ class Message(_message.Message):
         response_object: Global___ResponseObject | None = ...,
         batch: _abc.Iterable[Global___Message] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_class_method_arg", b"append_class_method_arg", "append_go", b"append_go", "append_py_class", b"append_py_class", "append_py_func", b"append_py_func", "append_unikernel", b"append_unikernel", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_class_method_arg", b"append_class_method_arg", "append_data", b"append_data", "append_go", b"append_go", "append_py_class", b"append_py_class", "append_py_func", b"append_py_func", "append_unikernel", b"append_unikernel", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_class_method_arg", b"append_class_method_arg", "append_go", b"append_go", "append_py_class", b"append_py_class", "append_py_func", b"append_py_func", "append_unikernel", b"append_unikernel", "batch", b"batch", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "append_arg", b"append_arg", "append_class_method_arg", b"append_class_method_arg", "append_data", b"append_data", "append_go", b"append_go", "append_py_class", b"append_py_class", "append_py_func", b"append_py_func", "append_unikernel", b"append_unikernel", "batch", b"batch", "command", b"command", "invoke", b"invoke", "mark_dag_node_done", b"mark_dag_node_done", "register_request", b"register_request", "request_object", b"request_object", "response_object", b"response_object", "return_result", b"return_result", "type", b"type"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["ack", "append_go", "append_py_func", "append_py_class", "append_unikernel", "append_arg", "append_class_method_arg", "invoke", "return_result", "register_request", "mark_dag_node_done", "request_object", "response_object"]  # noqa: Y015
+    _WhichOneofReturnType_command: _TypeAlias = _typing.Literal["ack", "append_data", "append_go", "append_py_func", "append_py_class", "append_unikernel", "append_arg", "append_class_method_arg", "invoke", "return_result", "register_request", "mark_dag_node_done", "request_object", "response_object"]  # noqa: Y015
     _WhichOneofArgType_command: _TypeAlias = _typing.Literal["command", b"command"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_command) -> _WhichOneofReturnType_command | None: ...
 

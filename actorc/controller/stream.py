@@ -1,0 +1,76 @@
+"""A gRPC stream of messages both ways, with a thread that reads it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import grpc
+
+from actorc import _proxies
+from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
+
+from .messages import MAX_MESSAGE_SIZE, METHOD
+from .outbox import Outbox
+
+_END_SECONDS: Final = 1.0
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
+    ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
+    ("grpc.enable_retries", 0),
+    # a dead peer is noticed; a controller written in Go takes more frequent pings for an attack
+    ("grpc.keepalive_time_ms", 310_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # equal channels would otherwise share one connection, also one that is already broken
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class Stream:
+    """Sends what is in an outbox, and hands over what comes until the end of the stream.
+
+    Args:
+        address: ``host:port`` of the controller.
+        outbox: What is sent; whoever ends the stream closes it.
+        receive: Gets every message, on the thread of the stream.
+        end: Gets the reason why no more messages come, on that thread.
+    """
+
+    def __init__(
+        self, address: str, outbox: Outbox, receive: Callable[[pb.Message], None], end: Callable[[str], None]
+    ) -> None:
+        self._receive = receive
+        self._end = end
+        self._channel = grpc.insecure_channel(address, (*_OPTIONS, *_proxies.channel_options(address)))
+        method = self._channel.stream_stream(
+            METHOD, request_serializer=b"".join, response_deserializer=pb.Message.FromString
+        )
+        self._call = method(outbox)
+        self.reader = threading.Thread(target=self._read, name="controller session", daemon=True)
+        """The thread; it ends with the stream."""
+        self.reader.start()
+
+    def close(self) -> None:
+        """End the stream at once."""
+        self._call.cancel()
+        self._channel.close()
+        if self.reader is not threading.current_thread():
+            self.reader.join(_END_SECONDS)
+
+    def _read(self) -> None:
+        try:
+            for received in self._call:
+                for message in received.batch or (received,):
+                    self._receive(message)
+            reason = "the controller ended it"
+        except grpc.RpcError as error:
+            reason = _reason(error)
+        self._end(reason)
+        self._channel.close()
+
+
+def _reason(error: grpc.RpcError) -> str:
+    if isinstance(error, grpc.Call):
+        return f"gRPC says {error.code().name}, {error.details()}"
+    return f"gRPC says {error}"
