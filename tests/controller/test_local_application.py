@@ -313,7 +313,28 @@ def test_what_belongs_to_the_platforms_display_is_taken_without_a_word(client):
     assert client.answers == []
 
 
-@pytest.mark.parametrize("number", [pb.FR_APPEND_DATA, pb.BK_RESPONSE_OBJECT])
+def test_data_is_held_until_the_session_ends_and_goes_to_calls_as_a_result_does(client):
+    for data in (b"old", b"1"):
+        kept = pb.EncodedObject(id="data", data=data, language=pb.LANGUAGE_PYTHON)
+        client.send(pb.FR_APPEND_DATA, append_data=pb.AppendData(session_id="run", object=kept))
+    answer = client.last().return_result
+    client.append(answer.value)
+    client.invoke()
+    client.done()
+
+    assert (answer.session_id, answer.instance_id, answer.name, answer.value.ref.id) == ("run", "", "data", "data")
+    assert client.processes[0].calls[0][2] == {"x": b"1"}
+    assert client.request("data").value.data == b"1"
+    assert len(client.application.objects) == 1
+
+
+def test_data_that_cannot_be_read_is_refused(client):
+    client.send(pb.FR_APPEND_DATA, append_data=pb.AppendData(object=pb.EncodedObject(id="data", stream=True)))
+
+    assert client.last().return_result.error.startswith("the data 'data' is a stream or in a language that is not read")
+
+
+@pytest.mark.parametrize("number", [pb.BK_RETURN_RESULT, pb.BK_RESPONSE_OBJECT])
 def test_what_cannot_be_done_here_is_refused_by_name(client, number):
     with pytest.raises(UnsupportedError, match=pb.CommandType.Name(number)):
         client.send(number)

@@ -70,6 +70,14 @@ def test_a_large_value_goes_there_and_back(raw):
     assert raw.call("double", x=bytes(9 * MiB)) == bytes(18 * MiB)
 
 
+def test_large_data_is_held_and_given_to_a_call(raw):
+    raw.add(double)
+    encoded = raw.data(bytes(MiB)).encoded
+    raw.send(pb.FR_APPEND_DATA, append_data=pb.AppendData(object=encoded))
+
+    assert raw.call("double", x=raw.result()) == bytes(2 * MiB)
+
+
 def test_a_venv_has_one_process_and_another_venv_another(raw):
     for name, venv in (("a", "first"), ("b", "first"), ("c", "second")):
         raw.add(whoami, name=name, venv=venv)
@@ -315,12 +323,12 @@ def test_a_session_that_does_not_begin_with_a_registration_is_refused(connect, c
 
 
 def test_a_command_that_cannot_be_carried_out_ends_the_session_with_the_reason(raw):
-    raw.send(pb.FR_APPEND_DATA)
+    raw.send(pb.BK_RETURN_RESULT)
     with pytest.raises(grpc.RpcError) as caught:
         raw.receive()
 
     assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
-    assert "cannot carry out FR_APPEND_DATA" in caught.value.details()
+    assert "cannot carry out BK_RETURN_RESULT" in caught.value.details()
 
 
 def children(pid):

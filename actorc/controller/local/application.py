@@ -49,6 +49,7 @@ class Application:
         self._calls: dict[CallKey, Call] = {}
         self._of_node: dict[tuple[str, str], list[Call]] = {}
         self._outcomes = Outcomes()
+        self._kept: set[str] = set()
         self._is_closed = False
         # the platform says in which store a result is; the application's id would do, but is a secret
         self._store = f"store-{uuid.uuid4()}"
@@ -78,6 +79,8 @@ class Application:
                 self._invoke(CallKey(command.session_id, command.instance_id, command.name))
             case pb.FR_REQUEST_OBJECT:
                 self._request(message.request_object.id)
+            case pb.FR_APPEND_DATA:
+                self._keep(message.append_data, received)
             case pb.FR_MARK_DAG_NODE_DONE:
                 self._done((message.mark_dag_node_done.session_id, message.mark_dag_node_done.node_id))
             case pb.FR_DAG | pb.FR_READY:
@@ -93,6 +96,7 @@ class Application:
         for each in (self._functions, self._objects_with_methods, self._crews, self._calls, self._of_node):
             each.clear()
         self._outcomes.clear()
+        self._kept.clear()
         self.objects.clear()
 
     def _define(self, message: pb.Message) -> None:
@@ -171,7 +175,7 @@ class Application:
                     self._refuse(call, f"the argument {param!r} of {name!r} {refusals.GONE}")
                 return found
             case "encoded":
-                if data.encoded.stream or data.encoded.language not in _READABLE:
+                if not _is_readable(data.encoded):
                     self._refuse(call, f"the argument {param!r} of {name!r} {refusals.UNREADABLE}")
                     return None
                 value = received.value(data.encoded)
@@ -239,6 +243,19 @@ class Application:
         reason = f"the call failed; {failure}" if failure else f"the object {refusals.GONE}"
         self._answer(messages.missing(object_id, reason))
 
+    def _keep(self, command: pb.AppendData, received: Received[pb.Message]) -> None:
+        """Hold a value until the session ends, in place of another one of its id; it is answered like a result."""
+        if not _is_readable(command.object):
+            reason = f"the data {command.object.id!r} {refusals.UNREADABLE}"
+            self._answer(messages.failed(command.session_id, "", command.object.id, reason))
+            return
+        value = received.value(command.object)
+        self.objects.own(value)
+        if value.id in self._kept:
+            self.objects.release(value.id)
+        self._kept.add(value.id)
+        self._answer(messages.returned(command.session_id, "", value.id, value.id, self._store))
+
     def _done(self, node: tuple[str, str]) -> None:
         """Let go of the calls of a node: of results, of arguments that wait for more, and of calls not yet begun."""
         for call in self._of_node.pop(node, ()):
@@ -262,3 +279,7 @@ class Application:
         for object_id in call.owned:
             self.objects.release(object_id)
         call.owned.clear()
+
+
+def _is_readable(encoded: pb.EncodedObject) -> bool:
+    return not encoded.stream and encoded.language in _READABLE

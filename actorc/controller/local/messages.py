@@ -38,6 +38,7 @@ _IN_METHOD_ARGUMENT: Final = (
     pb.Data.ENCODED_FIELD_NUMBER,
     _DATA,
 )
+_IN_DATA: Final = (pb.Message.APPEND_DATA_FIELD_NUMBER, pb.AppendData.OBJECT_FIELD_NUMBER, _DATA)
 _IN_RESULT: Final = (pb.WorkerMessage.RETURNED_FIELD_NUMBER, pb.Return.VALUE_FIELD_NUMBER, _DATA)
 _IN_CALL: Final = (
     pb.WorkerMessage.EXECUTE_FIELD_NUMBER,
@@ -93,8 +94,11 @@ def from_client(data: bytes) -> list[Received[pb.Message]]:
 
 
 def _cut(data: bytes) -> tuple[bytes, list[memoryview]]:
-    rest, fields = cut(data, *_IN_ARGUMENT)
-    return (rest, fields) if fields else cut(data, *_IN_METHOD_ARGUMENT)
+    for path in (_IN_ARGUMENT, _IN_METHOD_ARGUMENT, _IN_DATA):
+        rest, fields = cut(data, *path)
+        if fields:
+            break
+    return rest, fields
 
 
 def from_worker(frame: Buffer) -> Received[pb.WorkerMessage]:
