@@ -19,8 +19,10 @@ from lucas_storage import run, with_storage
 
 context = ActorContext.createContext()
 
+ON_IGNIS = ["actorc", "lucas-storage[pandas]"]  # what ignis installs: its own package, then this one
 
-@function(wrapper=ActorFunction, provider="actor", venv="statistics", replicas=4)
+
+@function(wrapper=ActorFunction, provider="actor", venv="statistics", dependency=ON_IGNIS, replicas=4)
 @with_storage
 def resample(days: pd.DataFrame, seed: int) -> dict:  # the table arrives as a reference, and is read from the store
     rain = days.precipitation[days.precipitation > 0].to_numpy()
@@ -28,7 +30,7 @@ def resample(days: pd.DataFrame, seed: int) -> dict:  # the table arrives as a r
     return {"means": draws.mean(axis=1), "process": os.getpid()}
 
 
-@function(wrapper=ActorFunction, provider="actor", venv="statistics")
+@function(wrapper=ActorFunction, provider="actor", venv="statistics", dependency=ON_IGNIS)
 @with_storage
 def interval(samples: list[dict]) -> dict:
     means = np.concatenate([sample["means"] for sample in samples])
