@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Final
 
 from actorc import _proxies
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
@@ -26,6 +27,9 @@ from .outbox import Outbox
 from .stream import Stream
 from .timeouts import Timeouts
 from .values import CallKey, RemoteValue
+
+_AROUND: Final = 4 << 10
+"""Bytes that a message has beside its one large field: names, ids and their lengths."""
 
 
 class Session:
@@ -291,7 +295,7 @@ class Session:
 
 def _check_size(message: bytes, what: str, function: str) -> None:
     size = len(message)
-    if size > MAX_MESSAGE_SIZE:
+    if size > MAX_MESSAGE_SIZE - _AROUND:
         raise MessageTooLargeError(
             f"{what} has {size / (1 << 20):,.0f} MiB, and a message carries {MAX_MESSAGE_SIZE >> 20}; with "
             "@with_storage on the functions, references are passed instead",
