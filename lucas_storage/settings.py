@@ -149,8 +149,9 @@ class Settings:
         metadata=_from(_Input("progress", "LUCAS_STORAGE_PROGRESS", readers.switch), default=lambda: True)
     )
     """Whether `run` shows on a terminal how far the steps are."""
-    port: Setting[int] = field(
-        metadata=_from(_Input("port", "LUCAS_STORAGE_PORT", readers.port), default=lambda: DEFAULT_PORT)
+    # not LUCAS_STORAGE_PORT, in which Kubernetes tells pods of a service that is called lucas-storage, as a URL
+    run_port: Setting[int] = field(
+        metadata=_from(_Input("run_port", "LUCAS_STORAGE_RUN_PORT", readers.port), default=lambda: DEFAULT_PORT)
     )
     """Of loopback; what the server of ``lucas-storage run`` takes if nobody has it. 0: any."""
     local: LocalEndpoint | None = None

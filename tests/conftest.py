@@ -20,7 +20,7 @@ FULL_SIZE_SECONDS = 900
 for _name in [name for name in os.environ if name.startswith(("STORAGE_", "LUCAS_STORAGE_")) and name != REAL_STORE]:
     del os.environ[_name]
 # servers of tests that run at the same time would have port 9000 by turns, and say so
-os.environ["LUCAS_STORAGE_PORT"] = "0"
+os.environ["LUCAS_STORAGE_RUN_PORT"] = "0"
 
 
 def pytest_addoption(parser):

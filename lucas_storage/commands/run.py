@@ -50,7 +50,7 @@ def _provide_storage(data: Path | None) -> None:
         os.environ["STORAGE_ENDPOINT"] = named
         return
     # Never closed: threads and exit handlers of the script need it to the end of the process.
-    port = settings.resolve().port.value
+    port = settings.resolve().run_port.value
     service = LocalService(data, port=port)
     if service.caution:
         click.echo(f"lucas-storage: {service.caution}", err=True)

@@ -27,7 +27,7 @@ VARIABLES = {
     "LUCAS_STORAGE_TTL": ("ttl", "1d"),
     "LUCAS_STORAGE_GRACE": ("grace", "1d"),
     "LUCAS_STORAGE_PROGRESS": ("progress", "0"),
-    "LUCAS_STORAGE_PORT": ("port", "9009"),
+    "LUCAS_STORAGE_RUN_PORT": ("run_port", "9009"),
     "STORAGE_USE_SSL": ("use_ssl", "0"),
     "STORAGE_CA_FILE": ("ca_file", "/ca"),
     "STORAGE_HTTP_ENDPOINT": ("http_endpoint", "http://x:1"),

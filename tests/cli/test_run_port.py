@@ -30,7 +30,7 @@ def run(lucas_storage, free_port):
     lucas_storage.script(HOLDING, "holding.py")
 
     def start(*arguments, port=free_port, how=lucas_storage.run):
-        return how("run", *arguments, env={"LUCAS_STORAGE_PORT": str(port)})
+        return how("run", *arguments, env={"LUCAS_STORAGE_RUN_PORT": str(port)})
 
     return start
 
@@ -86,4 +86,4 @@ def test_any_port_will_do_where_none_is_wanted(run, lucas_storage):
 
 
 def test_a_port_that_is_none_is_refused_by_name(run):
-    assert "LUCAS_STORAGE_PORT" in run("script.py", port="http").stderr
+    assert "LUCAS_STORAGE_RUN_PORT" in run("script.py", port="http").stderr

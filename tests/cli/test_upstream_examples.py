@@ -22,7 +22,7 @@ def environment(request, free_port):
     if LUCAS[request.param] is None:
         pytest.skip("LUCAS_SRC or LUCAS_OLD names no checkout of Lucas")
     nowhere = dict.fromkeys(("IGNIS_ADDR", "MASTER_ADDR", "APP_ID"), "")
-    return {**nowhere, "PYTHONPATH": LUCAS[request.param], "LUCAS_STORAGE_PORT": str(free_port)}
+    return {**nowhere, "PYTHONPATH": LUCAS[request.param], "LUCAS_STORAGE_RUN_PORT": str(free_port)}
 
 
 def test_every_example_of_upstream_succeeds(lucas_storage, environment, free_port):
