@@ -1,4 +1,4 @@
-"""The actor platform: `ActorContext`, `ActorFunction`, `ActorExecutor` and `ActorRuntime`.
+"""The actor platform: `ActorContext`, `ActorFunction`, `ActorRuntimeClass`, `ActorExecutor` and `ActorRuntime`.
 
 They are loaded when they are named, because they need Lucas; the modules beneath do not.
 """
@@ -8,9 +8,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .context import ActorContext, ActorExecutor, ActorFunction, ActorRuntime
+    from .context import (
+        ActorContext,
+        ActorExecutor,
+        ActorFunction,
+        ActorRuntime,
+        ActorRuntimeClass,
+        ActorRuntimeInstance,
+    )
 
-__all__ = ["ActorContext", "ActorExecutor", "ActorFunction", "ActorRuntime"]
+__all__ = [
+    "ActorContext",
+    "ActorExecutor",
+    "ActorFunction",
+    "ActorRuntime",
+    "ActorRuntimeClass",
+    "ActorRuntimeInstance",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ from .calls import Calls
 from .encoding import Encoded
 from .errors import ControllerError
 from .functions import named
+from .objects import Method, ObjectDefinition, adopted
 from .values import RemoteValue
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 
     from .connection import Connection
+    from .definition import Definition
 
 _KEPT_RUNS: Final = 64
 """Lucas never says that a run is over, so the latest are kept, and those in which a call is under way."""
@@ -56,6 +58,7 @@ class LucasContext:
         self._data = data
         self._lock = threading.Lock()
         self._runs: OrderedDict[str, _Run] = OrderedDict()
+        self._objects: dict[str, ObjectDefinition] = {}
 
     def send(self, message: Any) -> None:
         """Do what a message of Lucas's asks for.
@@ -67,10 +70,15 @@ class LucasContext:
 
         ours = pb.Message.FromString(message.SerializeToString())
         if ours.type == pb.FR_APPEND_ARG:
-            argument = ours.append_arg
-            self._run(argument.session_id).give(argument)
+            of = ours.append_arg
+            self._run(of.session_id).give((of.instance_id, of.name), of.param, of.value)
+        elif ours.type == pb.FR_APPEND_CLASS_METHOD_ARG:
+            to = ours.append_class_method_arg
+            self._run(to.session_id).give((to.instance_id, to.method_name), to.param, to.value)
+        elif ours.type == pb.FR_APPEND_PY_CLASS:
+            self._objects[ours.append_py_class.name] = _object(ours.append_py_class)
         elif ours.type == pb.FR_INVOKE:
-            self._run(ours.invoke.session_id).start(ours.invoke)
+            self._run(ours.invoke.session_id).start(ours.invoke, self._callee(ours.invoke))
         elif ours.type not in (pb.FR_APPEND_PY_FUNC, pb.FR_REQUEST_OBJECT, pb.FR_DAG, pb.FR_MARK_DAG_NODE_DONE):
             raise ControllerError(
                 f"the actor platform is not asked for {pb.CommandType.Name(ours.type)} here; "
@@ -94,6 +102,10 @@ class LucasContext:
         except Exception as error:  # noqa: BLE001  # raised where Lucas asks for the value
             value.set_exception(error)
         return value
+
+    def _callee(self, invoke: pb.Invoke) -> Definition | Method:
+        known = self._objects.get(invoke.instance_id)
+        return named(invoke.name) if known is None else known.method(invoke.name.rpartition(".")[2])
 
     def _run(self, name: str) -> _Run:
         with self._lock:
@@ -130,21 +142,20 @@ class _Run:
         """Whether every call that was started has ended."""
         return all(call.done() for call in list(self._started.values()))
 
-    def give(self, argument: pb.AppendArg) -> None:
-        """Keep an argument until its call is started."""
-        data = argument.value
+    def give(self, call: tuple[str, str], parameter: str, data: pb.Data) -> None:
+        """Keep an argument until its call, of that instance and function, is started."""
         value = (
             self.result(data.ref.id)
             if data.WhichOneof("object") == "ref"
             else Encoded(data=data.encoded.data, language=data.encoded.language)
         )
-        self._given[argument.instance_id, argument.name][argument.param] = value
+        self._given[call][parameter] = value
 
-    def start(self, invoke: pb.Invoke) -> None:
+    def start(self, invoke: pb.Invoke, callee: Definition | Method) -> None:
         """Start a call with the arguments that were given."""
         given = self._given.pop((invoke.instance_id, invoke.name), {})
         key = f"{invoke.session_id}-{invoke.instance_id}-{invoke.name}"
-        self._started[key] = self.calls.start(named(invoke.name), given, invoke.instance_id)
+        self._started[key] = self.calls.start(callee, given, invoke.instance_id)
 
     def started(self, key: str) -> Future[RemoteValue]:
         """Return the result to come of the call named `key`."""
@@ -166,3 +177,16 @@ def _value(runs: list[_Run], name: str) -> Any:
     if run is None:
         raise ControllerError("no result of this name is known; it may be of a connection that was lost")
     return run.calls.fetched(run.result(name))
+
+
+def _object(command: pb.AppendPyClass) -> ObjectDefinition:
+    """Return the object that Lucas's client registers, which has its class's name before those of its methods."""
+    methods = {method.name: tuple(method.params) for method in command.methods}
+    name = next(iter(methods), command.name).rpartition(".")[0] or command.name
+    wishes = {
+        "venv": command.venv,
+        "dependency": list(command.requirements),
+        "cpu": command.resources.cpu or None,
+        "memory": command.resources.memory,
+    }
+    return adopted(name, command.name, methods, command.pickled_object, wishes)

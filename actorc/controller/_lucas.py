@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Final
 
 try:
-    from lucas import Function, Runtime, routeBuilder
+    from lucas import ActorClass, ActorInstance, Function, Runtime, routeBuilder
 except ImportError as error:
     message = (
         "actorc.controller needs Lucas, which is not importable here; clone its repository and 'pip install -e' the "
@@ -20,7 +20,7 @@ except ImportError as error:
     )
     raise ImportError(message, name=error.name, path=error.path) from error
 
-__all__ = ["Function", "Runtime", "registered", "takes_provider_actor"]
+__all__ = ["ActorClass", "ActorInstance", "Function", "Runtime", "registered", "takes_provider_actor"]
 
 _CLIENT: Final = "lucas.actorc.actor"
 

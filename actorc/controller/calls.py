@@ -14,6 +14,7 @@ from . import connection
 from .definition import HIDDEN_PARAMETER, Definition
 from .encoding import Encoded, decoded, dumps
 from .errors import ControllerError, ParameterError, PicklingError
+from .objects import Method
 from .values import CallKey, NotHereError, RemoteValue, filled, remote_values_in
 
 if TYPE_CHECKING:
@@ -44,40 +45,43 @@ class Calls:
     ) -> None:
         self.close()
 
-    def call(self, definition: Definition, given: Mapping[str, Any]) -> RemoteValue:
-        """Call a function and return its result, which stays where it is.
+    def call(self, callee: Definition | Method, given: Mapping[str, Any]) -> RemoteValue:
+        """Call a function or a method and return its result, which stays where it is.
 
         Args:
-            definition: The function.
+            callee: The function, or the method of an object.
             given: Values by parameter name; a `RemoteValue` of this connection is passed on as a reference.
 
         Raises:
             ParameterError: Parameters are missing or surplus.
             PicklingError: The function or an argument cannot be pickled.
             MessageTooLargeError: The function or an argument cannot be sent.
-            ControllerUnavailableError: There is no controller, or the connection was lost.
+            ControllerUnavailableError: There is no controller, or the connection was lost, with it every object.
             ControllerTimeoutError: The function was not dealt with, or did not return, in its time.
             RemoteFunctionError: The function raised, or its worker ended.
         """
         try:
-            return self.start(definition, given).result()
+            return self.start(callee, given).result()
         except CancelledError:
-            raise self._over(definition.name) from None
+            raise self._over(callee.name) from None
 
-    def start(self, definition: Definition, given: Mapping[str, Any], instance_id: str = "") -> Future[RemoteValue]:
+    def start(
+        self, callee: Definition | Method, given: Mapping[str, Any], instance_id: str = ""
+    ) -> Future[RemoteValue]:
         """Start what `call` does, and return the result to come; `instance_id` names the call in the run."""
-        arguments = self._arguments(definition, given)
+        arguments = self._arguments(callee, given)
         session = self._connection.session()
-        instance_id = instance_id or str(next(self._numbers))
-        call = CallKey(session_id=self._session_id, instance_id=instance_id, function=definition.name)
+        call = self._key(callee, instance_id)
+        if isinstance(callee, Method):
+            callee.of.home.enter(session, callee.of.name)
         with self._lock:
             if self._is_closed:
-                raise self._over(definition.name)
+                raise self._over(callee.name)
             self._made[call] = session
-        return session.start(definition, call, arguments)
+        return session.start(callee.of if isinstance(callee, Method) else callee, call, arguments)
 
     @staticmethod
-    def must_fetch(definition: Definition, given: Mapping[str, Any]) -> bool:
+    def must_fetch(definition: Definition | Method, given: Mapping[str, Any]) -> bool:
         """Say whether `start` waits for results that are to travel within other values."""
         values = list(given.values())
         within = values if definition.signature.bundles(given) else [v for v in values if type(v) is not RemoteValue]
@@ -102,12 +106,20 @@ class Calls:
         for call, session in made.items():
             session.release(call)
 
-    def _arguments(self, definition: Definition, given: Mapping[str, Any]) -> dict[str, Encoded | RemoteValue]:
+    def _key(self, callee: Definition | Method, instance_id: str) -> CallKey:
+        if isinstance(callee, Method):
+            # Where other calls have a name of their own these have that of the object, so each is a run of its own.
+            return CallKey(session_id=str(uuid.uuid4()), instance_id=callee.of.key, function=callee.name)
+        number = instance_id or str(next(self._numbers))
+        return CallKey(session_id=self._session_id, instance_id=number, function=callee.name)
+
+    def _arguments(self, definition: Definition | Method, given: Mapping[str, Any]) -> dict[str, Encoded | RemoteValue]:
         if definition.signature.bundles(given):
             given = {"params": {name: _plain(value) for name, value in given.items()}}
         completed = definition.signature.completed(given)
         encoded = {name: self._encoded(definition.name, name, value) for name, value in completed.items()}
-        return encoded or {HIDDEN_PARAMETER: Encoded(data=dumps(None))}
+        is_bare = not encoded and isinstance(definition, Definition)
+        return {HIDDEN_PARAMETER: Encoded(data=dumps(None))} if is_bare else encoded
 
     def _encoded(self, function: str, parameter: str, value: Any) -> Encoded | RemoteValue:
         if isinstance(value, (Encoded, RemoteValue)):
@@ -128,8 +140,8 @@ class Calls:
         return ControllerError(f"the run that called {function!r} is over", function=function)
 
 
-def value_of_call(definition: Definition, given: Mapping[str, Any]) -> Any:
-    """Call a function outside of any run and return the value of its result; raises as `Calls.call` does."""
+def value_of_call(definition: Definition | Method, given: Mapping[str, Any]) -> Any:
+    """Call a function or a method outside of any run and return its value; raises as `Calls.call` does."""
     if not isinstance(given, Mapping):
         raise ParameterError(
             f"{definition.name!r} is called with a dict of its parameters, not with {type(given).__name__}",

@@ -10,12 +10,20 @@ import threading
 from typing import NoReturn
 
 from . import _adoption, _lucas, connection
+from .classes import ActorRuntimeClass, ActorRuntimeInstance
 from .connection import Connection
 from .executor import ActorExecutor
 from .functions import ActorFunction
 from .runtime import ActorRuntime
 
-__all__ = ["ActorContext", "ActorExecutor", "ActorFunction", "ActorRuntime"]
+__all__ = [
+    "ActorContext",
+    "ActorExecutor",
+    "ActorFunction",
+    "ActorRuntime",
+    "ActorRuntimeClass",
+    "ActorRuntimeInstance",
+]
 
 
 class ActorContext:

@@ -38,6 +38,8 @@ class Definition:
     replicas: int
     timeout: float | None
     """Seconds that a call may take; None for the setting."""
+    backend: str | None = None
+    """What is to run it, if not Python."""
 
     @classmethod
     def of(cls, function: Callable[..., Any], config: Any) -> Definition:
@@ -47,23 +49,27 @@ class Definition:
             ParameterError: A parameter of the function cannot be passed by name.
             ControllerError: A keyword of the decorator has an impossible value.
         """
+        name, wishes = cls.wishes(function.__name__, config)
+        return cls(function=function, signature=Signature.of(function, name), **wishes)
+
+    @staticmethod
+    def wishes(name: str, config: Any) -> tuple[str, dict[str, Any]]:
+        """Return the name a decorator gives, else `name`, and its other keywords as fields; raises as `of` does."""
         given = dict(config) if isinstance(config, Mapping) else vars(config)
-        name = str(given.get("name") or function.__name__)
-        _check_backend(name, given.get("backend"))
+        name = str(given.get("name") or name)
         resources = {"cpu": given.get("cpu"), "memory": given.get("memory"), "gpu": given.get("gpu")}
         resources |= given.get("resources") or {}
         dependency = given.get("dependency") or ()
-        return cls(
-            function=function,
-            signature=Signature.of(function, name),
-            venv=_venv(name, str(given.get("venv") or _DEFAULT_VENV)),
-            requirements=(dependency,) if isinstance(dependency, str) else tuple(map(str, dependency)),
-            cpu=_count(name, "cpu", resources["cpu"], 1, each=1000),
-            memory=memory_bytes(name, resources["memory"]),
-            gpu=_count(name, "gpu", resources["gpu"], 0),
-            replicas=max(1, _count(name, "replicas", given.get("replicas"), 1)),
-            timeout=_timeout(name, given.get("timeout")),
-        )
+        return name, {
+            "venv": _venv(name, str(given.get("venv") or _DEFAULT_VENV)),
+            "requirements": (dependency,) if isinstance(dependency, str) else tuple(map(str, dependency)),
+            "cpu": _count(name, "cpu", resources["cpu"], 1, each=1000),
+            "memory": memory_bytes(name, resources["memory"]),
+            "gpu": _count(name, "gpu", resources["gpu"], 0),
+            "replicas": max(1, _count(name, "replicas", given.get("replicas"), 1)),
+            "timeout": _timeout(name, given.get("timeout")),
+            "backend": given.get("backend"),
+        }
 
     @property
     def name(self) -> str:
@@ -80,23 +86,24 @@ class Definition:
 
         Raises:
             PicklingError: Something it uses cannot be pickled; the message names it.
+            ControllerError: Its decorator asks for another backend than Python.
         """
+        if self.backend not in (None, "python"):
+            raise ControllerError(
+                f"{self.name!r} asks for the backend {self.backend!r}, and only Python can be called; leave it out",
+                function=self.name,
+            )
+        return self._pickled("function", self.function if self.signature.names else _with_hidden(self.function))
+
+    def _pickled(self, what: str, value: object) -> bytes:
         try:
-            return dumps(self.function if self.signature.names else _with_hidden(self.function))
+            return dumps(value)
         except Exception as error:
             raise PicklingError(
-                f"the function {self.name!r} cannot be sent to a worker because {_reason(self.function, error)}; "
-                "make such things within the function",
+                f"the {what} {self.name!r} cannot be sent to a worker because {_reason(self.function, error)}; make "
+                f"such things within {'its methods' if what == 'object' else 'the function'}",
                 function=self.name,
             ) from error
-
-
-def _check_backend(function: str, backend: object) -> None:
-    if backend not in (None, "python"):
-        raise ControllerError(
-            f"{function!r} asks for the backend {backend!r}, and only Python functions are sent; leave it out",
-            function=function,
-        )
 
 
 def memory_bytes(function: str, given: object) -> int:

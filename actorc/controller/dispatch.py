@@ -17,6 +17,7 @@ from .deadlines import Deadlines
 from .definition import Definition
 from .marks import Marks
 from .messages import Argument
+from .objects import ObjectDefinition
 from .replicas import Generation, Replicas
 from .timeouts import Timeouts
 from .values import CallKey, RemoteValue
@@ -145,17 +146,23 @@ class Dispatch:
     def _transmit(self, call: Call, generation: Generation, now: float) -> None:
         if not generation.name:
             self._define(call.function, generation, now)
-        call.name, call.marks = generation.name, self.marks.sent
+        of_object = isinstance(call.function.definition, ObjectDefinition)
+        call.name, call.marks = call.key.function if of_object else generation.name, self.marks.sent
         self._sent[_wire_key(call)] = call
-        self._send(*messages.call(call.key, call.name, call.arguments))
+        self._send(*messages.call(call.key, call.name, call.arguments, of_object=of_object))
         call.arguments = {}
 
     def _define(self, function: Function, generation: Generation, now: float) -> None:
-        name = function.definition.name
-        generation.name = name if self.is_ours else wire_name(name, f"{self._tag}-{next(self._numbers)}")
-        timeout = function.definition.timeout or self._timeouts.call
-        replicas, pickled = generation.replicas, function.pickled
-        self._send(messages.append_function(function.definition, generation.name, replicas, timeout, pickled))
+        definition = function.definition
+        timeout = definition.timeout or self._timeouts.call
+        if isinstance(definition, ObjectDefinition):
+            generation.name = definition.key
+            self._send(messages.append_object(definition, timeout, function.pickled))
+        else:
+            name = definition.name
+            generation.name = name if self.is_ours else wire_name(name, f"{self._tag}-{next(self._numbers)}")
+            replicas, pickled = generation.replicas, function.pickled
+            self._send(messages.append_function(definition, generation.name, replicas, timeout, pickled))
         if not self.is_ours and self.marks.are_answered:
             self.mark(function, now)
 

@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 from lucas_storage import StorageExecutor
 
 from .calls import Calls
+from .classes import method_of
 from .definition import Definition
-from .errors import ControllerError
 from .functions import named
+from .objects import Method
 from .values import RemoteValue
 
 
 class ActorExecutor(StorageExecutor):
-    """Runs the functions of a workflow on the platform, and plain code here: ``@workflow(executor=ActorExecutor)``.
+    """Runs functions and methods on the platform, and plain code here: ``@workflow(executor=ActorExecutor)``.
 
     Results stay on the platform and are passed on as references; plain code, in ``wf.func``, ``[k]``, ``+`` and
     ``map``, and the workflow's caller get values. Every step runs once, as soon as its arguments are there. A step that
@@ -41,21 +42,18 @@ class ActorExecutor(StorageExecutor):
             return super().execute()
 
     def _called(self, step: Any, arguments: Mapping[Any, Any]) -> Any:
-        return self._calls.call(self._definition(step), arguments)
+        return self._calls.call(self._callee(step), arguments)
 
     def _begun(self, step: Any, arguments: Mapping[Any, Any]) -> Future[RemoteValue] | None:
-        definition = self._definition(step)
-        return None if self._calls.must_fetch(definition, arguments) else self._calls.start(definition, arguments)
+        callee = self._callee(step)
+        return None if self._calls.must_fetch(callee, arguments) else self._calls.start(callee, arguments)
 
     def _fetched(self, value: Any) -> Any:
         return self._calls.fetched(value)
 
-    def _definition(self, step: Any) -> Definition:
-        """Return the function of a step, which is the same one throughout a run."""
+    def _callee(self, step: Any) -> Definition | Method:
+        """Return what a step calls; a function is the same one throughout a run."""
         name = step._fn_name  # noqa: SLF001  # Lucas's contract
         if hasattr(step, "_obj"):
-            raise ControllerError(
-                "the actor platform calls functions, not methods of classes; write the method as a function",
-                function=name,
-            )
+            return method_of(step)
         return self._definitions.get(name) or self._definitions.setdefault(name, named(name))

@@ -9,6 +9,7 @@ from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 
 from .definition import Definition
 from .encoding import Encoded
+from .objects import ObjectDefinition
 from .values import CallKey, RemoteValue
 from .wire import Parts, nested
 
@@ -47,6 +48,22 @@ def append_function(definition: Definition, name: str, replicas: int, timeout: f
     return _message(pb.FR_APPEND_PY_FUNC, parts, pb.Message.APPEND_PY_FUNC_FIELD_NUMBER)
 
 
+def append_object(definition: ObjectDefinition, timeout: float | None, pickled: bytes) -> Parts:
+    """Register an object, each of whose calls may take `timeout` seconds; there is no answer."""
+    command = pb.AppendPyClass(
+        name=definition.key,
+        methods=[pb.AppendPyClass.ClassMethod(name=name, params=params) for name, params in definition.methods],
+        venv=definition.venv,
+        requirements=definition.requirements,
+        language=pb.LANGUAGE_PYTHON,
+        resources=pb.Resources(cpu=definition.cpu, memory=definition.memory, gpu=definition.gpu),
+        replicas=definition.replicas,
+        timeout=timeout or 0,
+    )
+    parts = (command.SerializeToString(), *nested((pickled,), pb.AppendPyClass.PICKLED_OBJECT_FIELD_NUMBER))
+    return _message(pb.FR_APPEND_PY_CLASS, parts, pb.Message.APPEND_PY_CLASS_FIELD_NUMBER)
+
+
 def append_data() -> Parts:
     """Store a value that nobody needs; the answer is a result that `is_mark`.
 
@@ -61,8 +78,8 @@ def is_mark(result: pb.ReturnResult) -> bool:
     return result.name == _MARK and not result.instance_id
 
 
-def call(key: CallKey, name: str, arguments: Mapping[str, Argument]) -> list[Parts]:
-    """Give a call of the function called `name` all its arguments, and start it.
+def call(key: CallKey, name: str, arguments: Mapping[str, Argument], *, of_object: bool) -> list[Parts]:
+    """Give a call of the function called `name` all its arguments, and start it; `of_object` says it is a method.
 
     References go first. Ignis takes a replica for a call when its first argument arrives, and has two actors that look
     whether it has one already: for a reference at once, for a value after that was stored. In this order the first of
@@ -71,7 +88,7 @@ def call(key: CallKey, name: str, arguments: Mapping[str, Argument]) -> list[Par
     in_order = sorted(arguments.items(), key=lambda item: isinstance(item[1], Encoded))
     begin = pb.Invoke(session_id=key.session_id, instance_id=key.instance_id, name=name)
     return [
-        *(append_argument(key, name, parameter, argument) for parameter, argument in in_order),
+        *((append_method_argument if of_object else append_argument)(key, name, *each) for each in in_order),
         (pb.Message(type=pb.FR_INVOKE, invoke=begin).SerializeToString(),),
     ]
 
@@ -82,6 +99,16 @@ def append_argument(key: CallKey, name: str, parameter: str, argument: Argument)
     value = _data(argument, f"obj.{key.session_id}.{key.instance_id}.{parameter}")
     parts = (command.SerializeToString(), *nested(value, pb.AppendArg.VALUE_FIELD_NUMBER))
     return _message(pb.FR_APPEND_ARG, parts, pb.Message.APPEND_ARG_FIELD_NUMBER)
+
+
+def append_method_argument(key: CallKey, name: str, parameter: str, argument: Argument) -> Parts:
+    """Give a call of a method one of its arguments."""
+    command = pb.AppendClassMethodArg(
+        session_id=key.session_id, instance_id=key.instance_id, method_name=name, param=parameter
+    )
+    value = _data(argument, f"obj.{key.session_id}.{key.instance_id}.{parameter}")
+    parts = (command.SerializeToString(), *nested(value, pb.AppendClassMethodArg.VALUE_FIELD_NUMBER))
+    return _message(pb.FR_APPEND_CLASS_METHOD_ARG, parts, pb.Message.APPEND_CLASS_METHOD_ARG_FIELD_NUMBER)
 
 
 def request(value: RemoteValue) -> Parts:

@@ -23,6 +23,7 @@ from .errors import ControllerError, ControllerUnavailableError, MessageTooLarge
 from .failures import failure, late_call, late_definition, late_value, stream_for
 from .fetches import Fetch, Fetches
 from .messages import MAX_MESSAGE_SIZE, Argument
+from .objects import ObjectDefinition
 from .outbox import Outbox
 from .stream import Stream
 from .timeouts import Timeouts
@@ -127,11 +128,12 @@ class Session:
     def _function(self, definition: Definition) -> Function:
         """Return the function of this session, pickled once though calls of several threads begin with it."""
         with self._defining:
-            function = self._defined.get(definition.name)
+            key = definition.key if isinstance(definition, ObjectDefinition) else definition.name
+            function = self._defined.get(key)
             if function is None or function.definition is not definition:
                 pickled = definition.pickled()
                 _check_size(pickled, f"the function {definition.name!r}", definition.name)
-                function = self._defined[definition.name] = new_function(definition, pickled)
+                function = self._defined[key] = new_function(definition, pickled)
             return function
 
     def _check_argument(self, call: CallKey, name: str, argument: Argument) -> None:

@@ -53,9 +53,11 @@ def test_a_keyword_that_cannot_be_names_the_function(config):
         Definition.of(f, config)
 
 
-def test_a_platform_backend_that_is_not_python_is_refused():
+def test_a_function_for_another_backend_than_python_is_refused_when_it_is_called():
+    definition = Definition.of(f, {"backend": "go"})
+
     with pytest.raises(ControllerError, match="'f' asks for the backend 'go'"):
-        Definition.of(f, {"backend": "go"})
+        definition.pickled()
 
 
 def test_what_cannot_be_pickled_is_named():
