@@ -127,9 +127,11 @@ def test_our_client_and_lucas_own_share_a_controller(lucas_storage):
         from lucas.actorc.actor import ActorContext as LucasContext
         LucasContext.createContext()
         from actorc.controller import address
-        from actorc.controller.session import Session
+        from actorc.controller.connection import Connection
         ours = address.Choice().destination()
-        Session(ours, ours.app_id).close()
+        through = Connection(address.Choice())
+        through.session()
+        through.close()
         print(ours.is_started, ours.address == os.environ["MASTER_ADDR"])
         """
     )
