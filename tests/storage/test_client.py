@@ -178,17 +178,14 @@ def test_more_keys_than_a_page_are_fetched_in_pages(client):
     assert [found["key"] for found in client.iter_objects("many")] == [f"{number:04}" for number in range(1003)]
 
 
-@pytest.mark.parametrize("wrong", [0, -1, "5", None])
+@pytest.mark.parametrize("wrong", [-1, "5", None])
 def test_a_page_size_that_makes_no_sense_is_refused(client, wrong):
     with pytest.raises(InvalidParameterError, match="max_keys"):
         client.list_objects("files", max_keys=wrong)
 
 
 @pytest.mark.parametrize("wrong", [0, -5])
-def test_a_chunk_size_or_timeout_that_makes_no_sense_is_refused(client, tmp_path, wrong):
-    (tmp_path / "file").write_bytes(b"x")
-    with pytest.raises(InvalidParameterError, match="chunk_size"):
-        client.upload_file("files", "key", tmp_path / "file", chunk_size=wrong)
+def test_a_timeout_that_makes_no_sense_is_refused(client, wrong):
     with pytest.raises(InvalidParameterError, match="timeout"):
         client.head_object("files", "key", timeout=wrong)
 

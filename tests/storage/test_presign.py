@@ -164,7 +164,7 @@ def test_a_client_with_keys_that_knows_the_endpoint_needs_no_server(monkeypatch)
 
 @pytest.mark.parametrize(
     "wrong",
-    ["", "storage:9001", "ftp://storage", "http://", "http://a b", "http://u:p@host", "http://h/?q", "http://h:x"],
+    ["storage:9001", "ftp://storage", "http://", "http://a b", "http://u:p@host", "http://h/?q", "http://h:x"],
 )
 def test_an_endpoint_that_is_none_is_refused(wrong):
     with pytest.raises(InvalidParameterError, match="http_endpoint argument"):
