@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import pickle
 import queue
 import uuid
@@ -22,6 +23,7 @@ import lucas  # noqa: E402  # there only now, if it is the embedded engine
 from actorc.controller import ActorContext, ActorFunction  # noqa: E402  # need Lucas
 from actorc.controller.connection import establish  # noqa: E402
 from actorc.controller.local import LocalController  # noqa: E402
+from tests.controller.ignis_double import Ignis  # noqa: E402
 
 METHOD = "/controller.Service/Session"
 SIZES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
@@ -68,6 +70,7 @@ class RawSession:
     """A client made of messages alone, with nothing of ours but these."""
 
     def __init__(self, address):
+        self.address = address
         self.channel = grpc.insecure_channel(address, SIZES)
         self.outgoing = queue.SimpleQueue()
         method = self.channel.stream_stream(METHOD, pb.Message.SerializeToString, pb.Message.FromString)
@@ -176,3 +179,15 @@ def raw(controller, connect):
     session = connect(controller.address)
     assert session.register(f"tests.{uuid.uuid4().hex[:8]}") == ""
     return session
+
+
+@pytest.fixture(scope="session", params=["a double of ignis", "the genuine ignis"])
+def ignis(request):
+    """The address of a controller that behaves as ignis's does: a stand-in, or the genuine one where it was started."""
+    if request.param == "a double of ignis":
+        with Ignis() as double:
+            yield double.address
+        return
+    if "IGNIS_GENUINE" not in os.environ:
+        pytest.skip("the genuine ignis was not met: IGNIS_GENUINE does not name its address")
+    yield os.environ["IGNIS_GENUINE"]
