@@ -19,6 +19,7 @@ from __future__ import annotations
 import importlib.metadata
 import itertools
 import logging
+import os
 import re
 import socket
 import subprocess
@@ -128,11 +129,13 @@ class Call:
 class Venv:
     """The process in which all functions of a venv run, whichever applications they belong to."""
 
-    def __init__(self):
+    def __init__(self, environment):
         ours, theirs = socket.socketpair()
         with theirs:
             command = [sys.executable, str(WORKER), str(theirs.fileno())]
-            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={**os.environ, **environment}
+            )
         self._line = Connection(ours.detach())
         self._sending = threading.Lock()
         self._numbers = itertools.count()
@@ -175,16 +178,19 @@ class Venv:
 class Venvs:
     """The venvs by name, made one after the other; they have what the tests have, and nothing can be installed."""
 
-    def __init__(self):
+    def __init__(self, environment):
+        self._environment = environment
         self._making = threading.Lock()
         self._venvs = {}
 
     def get(self, name, requirements):
         for requirement in requirements:
-            importlib.metadata.distribution(re.match(r"[\w.-]*", requirement)[0])
+            package = re.match(r"[\w.-]*", requirement)[0]
+            if package != "actorc":  # ignis's own, for which the worker here stands
+                importlib.metadata.distribution(package)
         with self._making:
             if name not in self._venvs:
-                self._venvs[name] = Venv()
+                self._venvs[name] = Venv(self._environment)
             return self._venvs[name]
 
     def close(self):
@@ -238,6 +244,8 @@ class Application:
         match message.WhichOneof("command"):
             case "append_py_func":
                 self._define(message.append_py_func)
+            case "append_data":
+                self._store.tell(self._save, message.append_data.object, lambda ref: self._saved(message, ref))
             case "append_arg":
                 self._append(message.append_arg)
             case "invoke":
@@ -300,6 +308,16 @@ class Application:
         self._objects[encoded.id] = encoded
         then(pb.Flow(id=encoded.id, source=self._source()))
 
+    def _saved(self, message, ref):
+        """Answer data as the result of a call that nobody made."""
+        name, session = ref.id, message.append_data.session_id
+        value = pb.Data(type=pb.Data.OBJECT_REF, ref=ref)
+        self._answer(
+            pb.Message(
+                type=pb.BK_RETURN_RESULT, return_result=pb.ReturnResult(name=name, session_id=session, value=value)
+            )
+        )
+
     def _source(self):
         """Return what says where an object is; the second field is one that the client's own messages lack."""
         address = b"\n\x07nonhost\x12" + bytes([len(self._store_id)]) + self._store_id.encode()
@@ -357,15 +375,16 @@ class Ignis:
     Args:
         port: Where to listen.
         limit: Seconds that a call may take, 300 with ignis.
+        environment: What its workers have in their environment beside the rest.
 
     Attributes:
         address: Where clients reach it.
         received: What clients sent, in the order it came.
     """
 
-    def __init__(self, port=0, limit=LIMIT):
+    def __init__(self, port=0, limit=LIMIT, **environment):
         self._limit = limit
-        self._venvs = Venvs()
+        self._venvs = Venvs(environment)
         self._applications = {}
         self._registered = set()
         self._registering = threading.Lock()

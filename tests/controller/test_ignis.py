@@ -237,6 +237,17 @@ def test_what_an_argument_was_sent_as_can_be_fetched(client):
     assert client.answers.get(timeout=30).response_object.value.data == sent.encoded.data
 
 
+def test_data_is_answered_in_its_turn_as_the_result_of_no_call(client):
+    client.session.send(
+        pb.FR_APPEND_DATA,
+        append_data=pb.AppendData(session_id="run", object=client.session.data(41).encoded),
+    )
+    kept = client.result()
+
+    assert (kept.name, kept.session_id, kept.instance_id) == (kept.value.ref.id, "run", "")
+    assert client.call("inc", x=kept) == 42
+
+
 def test_a_definition_that_fails_is_told_to_nobody(client, works):
     command = pb.AppendPyFunc(name="absent", params=["x"], venv="lacks something", requirements=["no-such-thing-0123"])
     client.session.send(pb.FR_APPEND_PY_FUNC, append_py_func=command)
