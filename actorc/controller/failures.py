@@ -9,12 +9,17 @@ from .definition import Definition
 from .dispatch import Call
 from .errors import ControllerError, ControllerTimeoutError, RemoteFunctionError
 from .fetches import Fetch
+from .objects import ObjectDefinition
 from .timeouts import PLATFORM_LIMIT
 
 _LOG: Final = "Look at the log of the controller, where workers write too"
 _NEEDS: Final = (
     "a venv has nothing but what dependency names, which must bring 'actorc', and 'lucas-storage' for functions with "
     "@with_storage"
+)
+_NO_OBJECTS: Final = (
+    "ignis drops the definitions of their classes (`platform/control/control.go` of 0bcdbd2); "
+    "use functions there, or the controller of 'lucas-storage run'"
 )
 _ENDED: Final = "future: timeout"
 """What ignis says of a call whose time is over (`utils/future.go` of ignis b843106)."""
@@ -51,8 +56,7 @@ def late_definition(call: Call, seconds: float) -> ControllerTimeoutError:
 def late_call(call: Call, seconds: float) -> ControllerTimeoutError:
     """Return the error for a call to ignis that did not return."""
     definition = call.function.definition
-    doubt = f"No call of it has ever ended, so its {_venv(definition)} may not have come about; {_NEEDS}. "
-    known = "" if call.function.has_answered else doubt
+    known = "" if call.function.has_answered else _doubt(definition)
     return ControllerTimeoutError(
         f"{definition.name!r} did not return within {seconds:g} seconds of its call, and whether it still runs is "
         f"unknown. Its replica counts as lost and is replaced. {known}{_LOG}, for {call.name!r}; allow more time with "
@@ -95,6 +99,13 @@ def _ended_by_platform(definition: Definition) -> ControllerTimeoutError:
         seconds=PLATFORM_LIMIT,
         function=definition.name,
     )
+
+
+def _doubt(definition: Definition) -> str:
+    """Return what may be behind it that no call of a function has ever ended."""
+    if isinstance(definition, ObjectDefinition):
+        return f"It is an object, and {_NO_OBJECTS}. "
+    return f"No call of it has ever ended, so its {_venv(definition)} may not have come about; {_NEEDS}. "
 
 
 def _venv(definition: Definition) -> str:

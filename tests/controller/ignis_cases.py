@@ -66,6 +66,16 @@ def with_colons(a):
     return a
 
 
+@function(name="lacking", **{**OPTIONS, "venv": f"lacking-{os.getpid()}", "dependency": ["no-such-thing-0123"]})
+def lacking(a):
+    return a
+
+
+@function(name="ending", **{**OPTIONS, "venv": f"ending-{os.getpid()}"})
+def ending(a):
+    os._exit(1)
+
+
 def made(body):
     return workflow(executor=ActorExecutor, provider="actor")(body)
 
@@ -110,6 +120,16 @@ def names(wf):
     return wf.call("with.dots", {"a": wf.call("with::colons", {"a": wf.input()["x"]})})
 
 
+@made
+def undeployed(wf):
+    return wf.call("lacking", {"a": wf.input()["x"]})
+
+
+@made
+def ended(wf):
+    return wf.call("ending", {"a": wf.input()["x"]})
+
+
 def refusal(call, *arguments):
     try:
         return call(*arguments)
@@ -129,6 +149,19 @@ def failures():
     return [refusal(exported, {"x": x}) for x in (-1, 1, -2, -3, 2, 3)]
 
 
+def object_of_a_class():
+    from lucas import actor
+
+    from actorc.controller import ActorRuntimeClass
+
+    class Counter:
+        def add(self, by):
+            return by
+
+    counter = actor(wrapper=ActorRuntimeClass, provider="actor", name="counter", venv="cases")(Counter)
+    return refusal(counter.export().remote, "add", {"by": 1})
+
+
 CASES = {
     "step": lambda: step.export()({"x": 1}),
     "chain": lambda: chain.export()({"x": 1}),
@@ -138,6 +171,9 @@ CASES = {
     "failing": failures,
     "names": lambda: names.export()({"x": 1}),
     "at once": at_once,
+    "undeployed": lambda: refusal(undeployed.export(), {"x": 1}),
+    "object": object_of_a_class,
+    "ended": lambda: refusal(ended.export(), {"x": 1}),
 }
 
 if __name__ == "__main__":

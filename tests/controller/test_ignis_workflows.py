@@ -76,6 +76,18 @@ def test_a_workflow_gives_its_answer_or_an_error(found, case):
     assert found[case] == EXPECTED[case]
 
 
+def test_what_ignis_tells_nobody_is_an_error_that_names_the_function_and_the_other_calls_work(ignis, tmp_path):
+    cases = ["undeployed", "ended", "object", "step"]
+    found = json.loads(run(tmp_path, CASES, "ours", *cases, address=ignis, IGNIS_CALL_TIMEOUT="2").splitlines()[-1])
+
+    assert found["undeployed"].startswith("ControllerTimeoutError, 'lacking' did not return within 2 seconds")
+    assert "'no-such-thing-0123' may not have come about" in found["undeployed"]
+    assert found["ended"].startswith("ControllerTimeoutError, 'ending' did not return within 2 seconds")
+    assert found["object"].startswith("ControllerTimeoutError, 'counter' did not return within 2 seconds")
+    assert "It is an object, and ignis drops the definitions of their classes" in found["object"]
+    assert found["step"] == EXPECTED["step"]
+
+
 @pytest.mark.skipif(not LUCAS, reason="LUCAS_SRC names no checkout of Lucas")
 def test_genuine_lucas_with_its_own_client_gives_the_same(ignis, tmp_path):
     own = ["step", "chain"]  # what that client can do on ignis; it waits for ever in the others
