@@ -249,7 +249,7 @@ def test_64_threads_share_a_client_and_every_reply_reaches_its_caller(client):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", [pytest.param("fork", marks=pytest.mark.forks), "spawn", "forkserver"])
 def test_a_client_in_use_goes_on_in_child_processes_and_in_the_parent(client, method):
     client.put_object("files", "shared", b"both")
     exchange_in_threads(client, 8)

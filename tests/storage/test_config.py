@@ -10,7 +10,9 @@ from actorc.storage.errors import InvalidParameterError
 
 
 @pytest.fixture(autouse=True)
-def _no_settings(monkeypatch):
+def _no_settings(monkeypatch, tmp_path):
+    # whoever has run something in this checkout has a data directory in it
+    monkeypatch.chdir(tmp_path)
     for name in ("STORAGE_ENDPOINT", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY", "STORAGE_USE_SSL", "STORAGE_CA_FILE"):
         monkeypatch.delenv(name, raising=False)
 

@@ -130,6 +130,7 @@ def test_one_thread_watches_any_number_of_guards():
     assert before + 1 == threading.active_count()
 
 
+@pytest.mark.forks
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_is_watched_too():

@@ -308,6 +308,7 @@ def test_a_file_of_another_user_in_a_directory_of_ours_is_an_error(data):
 
 
 @as_root
+@pytest.mark.forks
 def test_nobody_else_gets_the_port_of_a_server_that_died_while_a_client_lives(data):
     with server(data) as endpoint:
         find()

@@ -126,7 +126,7 @@ def use_in_child(client, answers):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", [pytest.param("fork", marks=pytest.mark.forks), "spawn", "forkserver"])
 def test_a_client_in_use_goes_on_in_a_child_process_and_in_the_parent(server, method):
     client = AsyncStorageClient(server.endpoint)
     asyncio.run(client.put_object("bucket", "shared", b"both"))
