@@ -8,14 +8,11 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .definition import Definition
 from .errors import ControllerUnavailableError, ParameterError
 from .signature import Signature
-
-if TYPE_CHECKING:
-    from .session import Session
 
 
 class Home:
@@ -23,9 +20,9 @@ class Home:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._session: weakref.ref[Session] | None = None
+        self._session: weakref.ref[object] | None = None
 
-    def enter(self, session: Session, name: str) -> None:
+    def enter(self, session: object, name: str) -> None:
         """Let an object live in a session.
 
         Raises:

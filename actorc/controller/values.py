@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from .errors import PicklingError
-
-if TYPE_CHECKING:
-    from .session import Session
 
 _CONTAINERS = (list, tuple, dict)
 
@@ -33,7 +31,7 @@ class RemoteValue:
     reference: bytes
     """How the controller refers to it, serialized and with whatever it put there; it goes back as it came."""
     call: CallKey
-    connection: Session
+    connection: Keeper
     """The session it is known in; no other can ask for it."""
 
     def __reduce__(self) -> NoReturn:
@@ -42,6 +40,13 @@ class RemoteValue:
             "tuple or dict; take its value in wf.func first",
             function=self.call.function,
         )
+
+
+class Keeper(Protocol):
+    """The session that a result is known in, as far as its holder needs that."""
+
+    def fetch(self, value: RemoteValue) -> Future[Any]:
+        """Ask for the value."""
 
 
 class NotHereError(PicklingError):
