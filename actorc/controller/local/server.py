@@ -7,6 +7,7 @@ import hmac
 import logging
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
@@ -130,7 +131,8 @@ class ControllerServer:
         client = await self._register(requests, context)
         answers: asyncio.Queue[Parts] = asyncio.Queue()
         application = Application(self._pool, answers.put_nowait, self._options.path)
-        writing = asyncio.create_task(_write(answers, context, batches=client.batches))
+        sending = asyncio.Lock()
+        writing = asyncio.create_task(_write(answers, sending, context, batches=client.batches))
         reading = asyncio.create_task(_read(requests, application))
         try:
             done, _ = await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
@@ -138,9 +140,12 @@ class ControllerServer:
                 each.result()
         finally:
             application.close()
-            reading.cancel()
-            writing.cancel()
             self._registered.discard(client.application_id)
+            reading.cancel()
+            # gRPC takes no status while it sends a message, not even one that nobody waits for any more
+            with suppress(TimeoutError):
+                await asyncio.wait_for(sending.acquire(), _LAST_WORDS)
+            writing.cancel()
 
     async def _register(self, requests: Requests, context: Any) -> pb.RegisterRequest:
         """Return the registration of an application that may open a session now, or end the stream."""
@@ -181,15 +186,18 @@ async def _read(requests: Requests, application: Application) -> None:
             application.handle(received)
 
 
-async def _write(answers: asyncio.Queue[Parts], context: Any, *, batches: bool) -> None:
-    await context.write(messages.ack(batches=batches))
+async def _write(answers: asyncio.Queue[Parts], sending: asyncio.Lock, context: Any, *, batches: bool) -> None:
+    """Send answers as they come; whoever holds `sending` knows that none is on its way."""
+    async with sending:
+        await context.write(messages.ack(batches=batches))
     waiting: deque[Parts] = deque()
     while True:
         if not waiting:
             waiting.append(await answers.get())
         while not answers.empty():
             waiting.append(answers.get_nowait())
-        await context.write(next_message(waiting) if batches else waiting.popleft())
+        async with sending:
+            await context.write(next_message(waiting) if batches else waiting.popleft())
 
 
 async def _refuse(context: Any, code: grpc.StatusCode, reason: str) -> NoReturn:
