@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from .content import check_file, stream
 from .landing import Landing
 from .local_files import LocalFile
 from .progress import Moved
+from .standard_input import standard_input
 from .targets import Target
 
 MTIME: Final = "mtime_ns"
@@ -65,9 +65,10 @@ def upload_input(
     """Return the upload of standard input."""
 
     def run(moved: Moved) -> Mapping[str, Any]:
-        send, data = client.upload_from_stream, sys.stdin.buffer
+        send = client.upload_from_stream
         try:
-            return send(target.bucket, target.key, data, content_type, if_absent=no_clobber, progress=moved)
+            with standard_input() as data:
+                return send(target.bucket, target.key, data, content_type, if_absent=no_clobber, progress=moved)
         except AlreadyExistsError as error:
             raise taken(target) from error
 
