@@ -3,8 +3,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
-# Twice as many processes as processors: a test waits for servers, disks and time for as long as it computes.
-export PYTEST_XDIST_AUTO_NUM_WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+# Twice as many processes as processors for tests of the full size, which wait for disks and for time as long as they
+# compute; those that talk to servers within their process are left the processors to themselves.
+TWICE = PYTEST_XDIST_AUTO_NUM_WORKERS=$$($(BIN)/python -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-remote test-all test-lowest test-newest test-pythons check locks compatibility protos bench soak setup lucas chosen
@@ -35,7 +36,7 @@ test: $(VENV)/.test ## Run the quick tests, which is all but a few
 	$(BIN)/pytest $(PARALLEL)
 
 test-all: test ## Run these, then those that take longer at their full size
-	$(BIN)/pytest --thorough -m "thorough or sized" $(PARALLEL)
+	$(TWICE) $(BIN)/pytest --thorough -m "thorough or sized" $(PARALLEL)
 
 test-remote: $(VENV)/.test ## Run the tests that need a real S3 store, over a Ceph of their own
 	tests/remote/ceph-rgw.sh run $(BIN)/pytest -k "ceph and not async or remote and not contract" tests/contract tests/remote
