@@ -5,10 +5,13 @@ import os
 import signal
 import socket
 import threading
+import time
+from datetime import timedelta
 
 import pytest
 
 from actorc.storage import StorageClient
+from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
 from lucas_storage.commands import session
 
@@ -97,12 +100,28 @@ def test_a_directory_that_is_copied_again_goes_to_the_same_place(invoke, shelf, 
 
 def test_objects_are_copied_inside_the_server(invoke, client):
     client.create_bucket("another")
-    client.put_object("my-bucket", "data/x", b"x", "text/x-x", {"author": "ignis"}, ttl=3600)
+    client.put_object("my-bucket", "data/x", b"x", "text/x-x", {"author": "ignis"})
     done(invoke("cp", "-r", "--json", f"{HERE}/data", "lucas://default/another/copy"))
     copy = client.head_object("another", "copy/x")
 
     assert (copy["content_type"], copy["metadata"]) == ("text/x-x", {"author": "ignis"})
-    assert copy["expires_at"] <= client.head_object("my-bucket", "data/x")["expires_at"].replace(microsecond=999_999)
+    assert copy["expires_at"] is None
+
+
+@pytest.mark.parametrize("target", ["lucas://old/another/x", f"{HERE}/x"])
+def test_a_copy_lives_for_the_seconds_that_its_source_had_left(invoke, client, monkeypatch, target):
+    behind = [3000]
+    with local_server(MemoryEngine(clock=lambda: time.time() - behind[0])) as old, old.client() as there:
+        there.put_object("my-bucket", "x", b"x", ttl=3600)
+        behind[0] = 0
+        monkeypatch.setenv("LUCAS_STORAGE_ENDPOINTS", f"old={old.endpoint}")
+        done(invoke("cp", "--json", "lucas://old/my-bucket/x", target))
+        copy = there.head_object("another", "x") if "another" in target else client.head_object("my-bucket", "x")
+
+    # whole seconds, rounded up, from when it is made: so it may outlive its source by as long as making it took
+    left = (copy["expires_at"] - copy["last_modified"]) / timedelta(seconds=1)
+    assert left == int(left)
+    assert 0 < left <= 600
 
 
 def test_objects_are_copied_through_here_between_two_servers(invoke, client, monkeypatch):

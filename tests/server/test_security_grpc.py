@@ -113,14 +113,18 @@ def under_the_key_of_another(place, method, body):
 
 
 def at_another_time_than_signed(place, method, body):
-    return place.admin.sign(method, body) | {DATE_HEADER: str(int(time.time() * 1000) + 1)}
+    headers = place.admin.sign(method, body)
+    return headers | {DATE_HEADER: str(int(headers[DATE_HEADER]) + 1)}
 
 
 ATTEMPTS = {
     "unsigned": (lambda _place, _method, _body: {}, UnauthenticatedError),
     "wrong signature": (wrong_signature, UnauthenticatedError),
-    "stale": (lambda place, method, body: place.admin.sign(method, body, at=time.time() - 301), ClockSkewError),
-    "of the future": (lambda place, method, body: place.admin.sign(method, body, at=time.time() + 310), ClockSkewError),
+    "stale": (lambda place, method, body: place.admin.sign(method, body, at=time.time() - 3600), ClockSkewError),
+    "of the future": (
+        lambda place, method, body: place.admin.sign(method, body, at=time.time() + 3600),
+        ClockSkewError,
+    ),
     "another method": (of_another_method, UnauthenticatedError),
     "another message": (lambda place, method, body: place.admin.sign(method, body + b"x"), UnauthenticatedError),
     "another key": (under_the_key_of_another, UnauthenticatedError),
