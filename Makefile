@@ -8,7 +8,7 @@ PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 TWICE = PYTEST_XDIST_AUTO_NUM_WORKERS=$$($(BIN)/python -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-remote test-all test-lowest test-newest test-pythons check locks compatibility protos bench soak setup lucas chosen
+.PHONY: help demo test test-ecosystem test-remote test-all test-lowest test-newest test-pythons check locks compatibility protos bench soak setup lucas chosen
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ test: $(VENV)/.test ## Run the quick tests, which is all but a few
 
 test-all: test ## Run these, then those that take longer at their full size
 	$(TWICE) $(BIN)/pytest --thorough -m "thorough or sized" $(PARALLEL)
+
+test-ecosystem: $(VENV)/.test ## Run every example and every block of the documents, and what else needs heavy libraries
+	$(BIN)/pytest --ecosystem -m ecosystem $(PARALLEL)
 
 test-remote: $(VENV)/.test ## Run the tests that need a real S3 store, over a Ceph of their own
 	tests/remote/ceph-rgw.sh run $(BIN)/pytest -k "ceph and not async or remote and not contract" tests/contract tests/remote

@@ -24,14 +24,15 @@ os.environ["LUCAS_STORAGE_RUN_PORT"] = "0"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--thorough", action="store_true", help="run all tests, each at its full size")
+    parser.addoption("--thorough", action="store_true", help="run all tests but the ecosystem's, each at its full size")
+    parser.addoption("--ecosystem", action="store_true", help="run the tests that need heavy libraries, too")
 
 
 def pytest_configure(config):
     # Slowness is no fault of a property. A test over a store asks for one, and starts each example in a fresh bucket.
     patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]}
     hypothesis.settings.register_profile("thorough", max_examples=100, **patient)
-    hypothesis.settings.register_profile("quick", max_examples=25, **patient)
+    hypothesis.settings.register_profile("quick", max_examples=10, **patient)
     hypothesis.settings.load_profile("thorough" if config.getoption("--thorough") else "quick")
 
 
@@ -41,13 +42,13 @@ def pytest_itemcollected(item):
 
 
 def pytest_collection_modifyitems(config, items):
-    for item in items if config.getoption("--thorough") else ():
+    for item in items if config.getoption("--thorough") or config.getoption("--ecosystem") else ():
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(FULL_SIZE_SECONDS))
-    if not config.getoption("--thorough"):
-        left_out = [item for item in items if item.get_closest_marker("thorough")]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    unasked = [marker for marker in ("thorough", "ecosystem") if not config.getoption(f"--{marker}")]
+    left_out = [item for item in items if any(map(item.get_closest_marker, unasked))]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not any(map(item.get_closest_marker, unasked))]
 
 
 @pytest.fixture(scope="session")

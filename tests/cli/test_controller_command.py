@@ -57,6 +57,7 @@ def test_a_script_on_the_actor_platform_gets_a_controller_that_ends_with_it(luca
     assert (running.returncode, said) == (0, "")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_killed_script_takes_its_controller_along(lucas_storage):
     lucas_storage.script(PIPELINE)
@@ -82,6 +83,7 @@ def test_a_script_without_the_actor_platform_gets_no_controller(lucas_storage):
     assert ran.stdout == "False False\n", ran.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_scripts_use_the_controller_that_the_environment_names(lucas_storage, controller):
     process, told = controller(env=without("APP_ID"))
@@ -96,6 +98,7 @@ def test_scripts_use_the_controller_that_the_environment_names(lucas_storage, co
     assert process.returncode == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_script_with_an_id_that_is_not_served_is_told_so(lucas_storage, controller):
     ids = lucas_storage.folder / "ids"
@@ -111,6 +114,7 @@ def test_a_script_with_an_id_that_is_not_served_is_told_so(lucas_storage, contro
     assert accepted.returncode == 0, accepted.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_without_json_a_shell_can_take_what_is_told(lucas_storage):
     process = lucas_storage.start("controller", "--listen", "127.0.0.1:0", env=without("APP_ID"))

@@ -318,6 +318,7 @@ def sparse(path, size):
     return path
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_an_upload_that_was_killed_is_continued_by_the_same_command(lucas_storage, client, tmp_path):
     sparse(tmp_path / "big", 128 * MiB)
@@ -339,6 +340,7 @@ def test_an_upload_that_was_killed_is_continued_by_the_same_command(lucas_storag
     assert client.get_object("my-bucket", "big", offset=64 * MiB, length=6) == b"middle"
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_download_that_was_killed_is_continued_by_the_same_command(lucas_storage, client, tmp_path):
     client.upload_file("my-bucket", "big", sparse(tmp_path / "big", 128 * MiB))
@@ -358,6 +360,7 @@ def test_a_download_that_was_killed_is_continued_by_the_same_command(lucas_stora
     assert (tmp_path / "out" / "big").read_bytes() == (tmp_path / "big").read_bytes()
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_ctrl_c_ends_all_transfers_and_leaves_nothing_behind(lucas_storage, client, tmp_path):
     source = sparse(tmp_path / "big", 96 * MiB)

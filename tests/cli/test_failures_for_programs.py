@@ -90,6 +90,7 @@ def test_an_argument_that_is_a_scripts_own_changes_nothing(lucas_storage):
     assert (ran.returncode, ran.stdout) == (3, "")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_an_interrupted_command_says_so(lucas_storage):
     reading, writing = os.pipe()
@@ -117,6 +118,7 @@ def _unread(descriptor):
     return struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)))[0]
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_names_beyond_ascii_work_in_the_c_locale(lucas_storage, tmp_path):
     (tmp_path / "folder").mkdir()
@@ -136,6 +138,7 @@ def test_names_beyond_ascii_work_in_the_c_locale(lucas_storage, tmp_path):
     assert [each.name for each in (tmp_path / "copied").rglob("*") if each.is_file()] == ["ключ"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("locale", [{}, C_LOCALE], ids=["of the machine", "C"])
 def test_a_file_name_that_is_no_text_is_refused_in_words(lucas_storage, tmp_path, locale):
     (tmp_path / "folder").mkdir()

@@ -117,6 +117,7 @@ def test_a_damaged_file_of_keys_is_not_overwritten(invoke, tmp_path):
     assert (tmp_path / "keys.json").read_text() == "{"
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("listen", "expected"), [("127.0.0.1:0", []), ("0.0.0.0:0", ["the server is reachable from other machines"])]
@@ -136,6 +137,7 @@ def test_a_server_with_keys_says_when_others_can_listen_in(lucas_storage, listen
     assert len(expected) == len(warnings)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_first_key_closes_a_running_server_and_its_owners_commands_go_on(lucas_storage, workers):
@@ -161,6 +163,7 @@ def test_the_first_key_closes_a_running_server_and_its_owners_commands_go_on(luc
     assert not file.exists()
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_who_adds_a_key_is_told_what_to_set_for_a_server_of_an_earlier_version(lucas_storage):
     data = lucas_storage.folder / ".lucas-storage"

@@ -79,6 +79,7 @@ def test_ls_prints_one_json_object_per_line(invoke, shelf):
     assert (found[0]["size"], found[0]["content_type"], len(found[0]["crc32c"])) == (5, "text/plain", 8)
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_ls_goes_on_behind_the_first_page(invoke, client):
     for number in range(1001):
@@ -224,6 +225,7 @@ def test_every_kind_of_error_has_its_code(error, code):
     assert exit_code(error) == code
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_data_directory_is_made_by_commands_that_write(lucas_storage):
     missing = lucas_storage.run("ls", "--data", "data")

@@ -60,6 +60,7 @@ def test_a_controller_is_started_and_named_when_the_client_is_imported(reading):
     assert app_id.startswith("app-")
 
 
+@pytest.mark.thorough
 def test_an_id_of_the_user_is_none_of_the_controller_that_is_started(reading):
     assert reading(APP_ID="guessable")[3].startswith("app-")
 
@@ -68,6 +69,7 @@ def test_without_the_client_nothing_is_started(reading):
     assert reading(quiet="1")[:1] == ("--",)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -80,10 +82,12 @@ def test_what_the_user_chose_stays_and_the_rest_is_filled_in(reading, given, exp
     assert reading(**given)[1:4] == expected
 
 
+@pytest.mark.thorough
 def test_a_chosen_controller_gets_an_id_if_none_was_chosen(reading):
     assert reading(IGNIS_ADDR="here:1")[3].startswith("app-")
 
 
+@pytest.mark.thorough
 def test_an_address_without_a_port_is_of_no_use_to_the_client(reading):
     _, ignis, master, _, said = reading(MASTER_ADDR="node-0")
 

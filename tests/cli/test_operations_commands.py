@@ -240,6 +240,7 @@ def test_a_key_that_may_not_write_is_no_failure(alone, tmp_path, monkeypatch):
     assert (result.exit_code, status(result)["bucket"]) == (0, "warn")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_server_of_a_data_directory_is_looked_at(lucas_storage):
     lucas_storage.run("mb", "bucket", "--data", "store")

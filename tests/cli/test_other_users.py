@@ -140,6 +140,7 @@ def stranger(folder, told, servers):
     return json.loads(ran.stdout)
 
 
+@pytest.mark.thorough
 def test_another_user_neither_reads_nor_writes_nor_takes_the_place_of_a_server_that_died(running, folder):
     process, told = running
     alive = stranger(folder, told, "alive")

@@ -83,6 +83,7 @@ def test_a_transfer_has_a_line(start, terminal, client):
     assert client.head_object("my-bucket", "from-a-pipe")["size"] == 2_000_000
 
 
+@pytest.mark.thorough
 def test_running_transfers_have_lines_and_so_has_the_total(start, terminal, tmp_path):
     for name in ("one", "two"):
         sparse(tmp_path / "data" / name, 96 << 20)
@@ -105,6 +106,7 @@ def test_a_failure_is_a_line_of_its_own_above_the_bars(start, terminal):
     assert "lucas-storage: missing: missing: No such file or directory\r\n" in terminal.seen
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("option", ["--quiet", "--json"])
 def test_who_does_not_want_bars_gets_none(start, terminal, tmp_path, option):
     sparse(tmp_path / "data" / "one", 1 << 20)
@@ -128,6 +130,7 @@ def test_a_bucket_that_is_removed_by_force_is_counted(start, terminal, client):
     assert "10/?" in terminal.seen
 
 
+@pytest.mark.thorough
 def test_a_pipe_gets_no_bars(lucas_storage, client, tmp_path):
     sparse(tmp_path / "data" / "one", 96 << 20)
     ran = lucas_storage.run("cp", "-r", "data", HERE, "--endpoint", client.endpoint, env={"TERM": "xterm"})

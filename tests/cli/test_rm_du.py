@@ -76,6 +76,7 @@ def test_a_dry_run_of_rm_names_what_would_go(invoke, shelf):
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_many_objects_are_removed_in_batches(invoke, client):
     for number in range(1001):

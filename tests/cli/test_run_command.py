@@ -57,6 +57,7 @@ print(Storage().put(1 + 2j).load())
 """
 
 
+@pytest.mark.thorough
 def test_a_script_without_a_guard_runs_twice_and_then_ls_works(lucas_storage):
     lucas_storage.script(WORKFLOW)
     first, second = lucas_storage.run("run", "script.py"), lucas_storage.run("run", "script.py")
@@ -97,6 +98,7 @@ def test_with_an_endpoint_in_the_environment_nothing_is_started(lucas_storage):
     assert not (lucas_storage.folder / ".lucas-storage").exists()
 
 
+@pytest.mark.thorough
 def test_data_lie_where_the_command_line_says(lucas_storage):
     lucas_storage.script(WORKFLOW)
     lucas_storage.run("run", "--data", "elsewhere", "script.py")
@@ -197,6 +199,7 @@ def test_an_interrupted_script_ends_quietly(lucas_storage):
     assert (running.returncode, said) == (130, "")
 
 
+@pytest.mark.thorough
 def test_pickles_of_one_run_are_read_by_the_next(lucas_storage):
     lucas_storage.script(
         """
@@ -223,6 +226,7 @@ def test_a_signing_key_of_the_user_is_left_alone(lucas_storage):
     assert ran.stdout == "None\n", ran.stderr
 
 
+@pytest.mark.thorough
 def test_a_stranger_called_lucas_is_passed_over_and_named(lucas_storage):
     stranger = lucas_storage.folder / "installed"
     (stranger / "lucas").mkdir(parents=True)
@@ -254,6 +258,7 @@ def test_a_script_that_does_not_exist_is_a_usage_error(lucas_storage):
     assert "'nothing.py' does not exist" in ran.stderr
 
 
+@pytest.mark.thorough
 def test_a_script_and_what_it_starts_have_the_keys_for_this_server_and_for_no_other(lucas_storage):
     lucas_storage.script(
         """
@@ -278,6 +283,7 @@ def test_a_script_and_what_it_starts_have_the_keys_for_this_server_and_for_no_ot
     assert ran.stdout == "True True True\nNone\n" * 2, ran.stderr
 
 
+@pytest.mark.thorough
 def test_a_plain_script_below_the_directory_finds_the_server_of_a_run(lucas_storage):
     lucas_storage.script(WAITING)
     running = lucas_storage.start("run", "script.py")

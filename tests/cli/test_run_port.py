@@ -35,6 +35,7 @@ def run(lucas_storage, free_port):
     return start
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_a_script_that_names_the_port_reaches_its_server(run, free_port, host):
     ran = run("script.py", f"{host}:{free_port}")
@@ -43,6 +44,7 @@ def test_a_script_that_names_the_port_reaches_its_server(run, free_port, host):
     assert ran.stderr == ""
 
 
+@pytest.mark.thorough
 def test_whoever_joins_that_server_names_it_as_well(run, free_port, lucas_storage):
     first = run("holding.py", how=lucas_storage.start)
     endpoint = first.stdout.readline().strip()
@@ -66,6 +68,7 @@ def test_if_somebody_has_the_port_one_line_says_so_and_the_server_is_elsewhere(r
     assert ran.stdout.strip() in ran.stderr
 
 
+@pytest.mark.thorough
 def test_a_second_directory_is_told_of_the_first(run, lucas_storage, free_port):
     first = run("holding.py", how=lucas_storage.start)
     first.stdout.readline()

@@ -236,6 +236,7 @@ def test_a_time_that_is_none_is_refused(storage, invoke, text):
     assert "is not a length of time, such as 90s, 15m, 48h or 30d" in done.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_program_knows_the_server_of_its_folder(lucas_storage):
     lucas_storage.script(

@@ -40,6 +40,7 @@ def test_a_server_serves_until_it_is_interrupted(serve):
     assert process.returncode == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_server_can_make_buckets_as_they_are_written_to(serve):
     _, client = serve("--engine", "memory://", "--auto-create-buckets")
@@ -49,6 +50,7 @@ def test_a_server_can_make_buckets_as_they_are_written_to(serve):
         assert client.bucket_exists("my-bucket")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_server_can_end_with_its_last_user(serve, lucas_storage):
     with (lucas_storage.folder / "users").open("w") as users:
@@ -123,6 +125,7 @@ def test_a_private_server_lets_in_whoever_finds_its_key(lucas_storage, monkeypat
         assert answer.read() == b"value"
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [(), ("--auto-create-buckets",)], ids=["as it is", "told to make buckets"])
 def test_the_first_key_ends_that_any_write_makes_a_bucket(serve, lucas_storage, options):
@@ -140,6 +143,7 @@ def test_the_first_key_ends_that_any_write_makes_a_bucket(serve, lucas_storage, 
                 writer.put_object("another-bucket", "key", b"")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_server_as_a_module_needs_no_options_either(lucas_storage):
     module = (sys.executable, "-m", "actorc.storage.server")

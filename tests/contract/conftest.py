@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from functools import cache
 
 import pytest
 
@@ -207,6 +208,19 @@ def asynchronous(source):
     return items()
 
 
+def pytest_collection_modifyitems(config, items):
+    """Meet a rule of the store, whose cases are many, where it stands, over every engine; and once through a face."""
+
+    def repeats(item):
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        place = (params.get("face"), params.get("engine_name"))
+        return item.get_closest_marker("rule") and place[0] != "store" and place != ("client", "memory")
+
+    left_out = [item for item in items if repeats(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if not repeats(item)]
+
+
 def attributes_of(content_type, metadata, ttl=None):
     return ObjectAttributes(content_type=content_type or "", metadata=rules.check_metadata(metadata), ttl=ttl)
 
@@ -225,9 +239,9 @@ def fill(write, source):
 
 @contextmanager
 def subject(face, engine_url, **options):
-    """One face over one fresh engine."""
+    """One face over one engine, given open or as an URL, and closed at the end."""
     if face == "store":
-        engine = open_engine(engine_url)
+        engine = open_engine(engine_url) if isinstance(engine_url, str) else engine_url
         try:
             yield StoreFace(ObjectStore(engine, **options))
         finally:
@@ -241,12 +255,17 @@ def subject(face, engine_url, **options):
 
 
 @pytest.fixture(params=ENGINES)
-def engine_url(request, tmp_path):
-    if request.param == "ceph":
-        return request.getfixturevalue("store_url")
+def engine_name(request):
     if request.param == "remote":
         pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
-    return {"memory": "memory://", "local": (tmp_path / "data").as_uri(), "remote": "remote+memory://"}[request.param]
+    return request.param
+
+
+@pytest.fixture
+def engine_url(request, engine_name, tmp_path):
+    if engine_name == "ceph":
+        return request.getfixturevalue("store_url")
+    return {"memory": "memory://", "local": (tmp_path / "data").as_uri(), "remote": "remote+memory://"}[engine_name]
 
 
 @pytest.fixture
@@ -266,9 +285,43 @@ def face(request):
     return request.param
 
 
+def emptied(storage):
+    """Remove every bucket with all that is in it, and every upload under way."""
+    for bucket in [each["name"] for each in storage.list_buckets()]:
+        for upload in storage.list_multipart_uploads(bucket)["uploads"]:
+            storage.abort_multipart_upload(bucket, upload["key"], upload["upload_id"])
+        while keys := [each["key"] for each in storage.list_objects(bucket)["objects"]]:
+            storage.delete_objects(bucket, keys)
+        storage.delete_bucket(bucket)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """Return a subject of each kind that all tests of a process share: starting one takes longer than most tests."""
+    with ExitStack() as stack:
+
+        @cache
+        def started(face, engine):
+            url = {"memory": "memory://", "remote": "remote+memory://"}.get(engine)
+            url = url or (tmp_path_factory.mktemp("shared") / "data").as_uri()
+            # the rules under the subject, which empty it whatever a test has broken off
+            opened = open_engine(url)
+            it = stack.enter_context(subject(face, opened, auto_create_buckets=False))
+            return it, StoreFace(ObjectStore(opened, auto_create_buckets=False))
+
+        yield started
+
+
 @pytest.fixture
-def storage(face, engine_url, skip_unless_able):
-    with subject(face, engine_url, auto_create_buckets=False) as it:
-        skip_unless_able(it.server_info()["capabilities"])
-        it.create_bucket("bucket")
-        yield it
+def storage(request, face, engine_name, shared, skip_unless_able):
+    if engine_name == "ceph":
+        with subject(face, request.getfixturevalue("store_url"), auto_create_buckets=False) as it:
+            skip_unless_able(it.server_info()["capabilities"])
+            it.create_bucket("bucket")
+            yield it
+        return
+    it, beneath = shared(face, engine_name)
+    skip_unless_able(it.server_info()["capabilities"])
+    it.create_bucket("bucket")
+    yield it
+    emptied(beneath)

@@ -54,6 +54,7 @@ def test_the_same_key_in_two_buckets_is_two_objects(storage):
     assert [storage.get_object(name, "key") for name in ("bucket", "other")] == [b"one", b"two"]
 
 
+@pytest.mark.rule
 @pytest.mark.parametrize("name", ["ab", "Upper", "-edge", "a_b"])
 def test_bucket_names_that_break_a_rule_are_refused(storage, name):
     with pytest.raises(InvalidParameterError):

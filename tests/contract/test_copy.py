@@ -145,6 +145,7 @@ def test_what_is_missing_is_named(storage):
         assert caught.value.bucket == missing
 
 
+@pytest.mark.rule
 @pytest.mark.parametrize(
     "names", [("B", "key", "bucket", "k"), ("bucket", "", "bucket", "k"), ("bucket", "key", "bucket", "/k")]
 )

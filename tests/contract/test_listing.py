@@ -35,6 +35,7 @@ def test_a_listed_object_is_described_as_by_head(listed):
         assert found == listed.head_object("bucket", found["key"])
 
 
+@pytest.mark.rule
 @pytest.mark.parametrize("prefix", ["", "a", "a/", "a/2", "b/1", "nothing", "é", "/", "a//", ".", "a/2/../", "a\n"])
 def test_a_prefix_is_text_and_not_a_path_segment(listed, keys, prefix):
     expected = sorted((key for key in keys if key.startswith(prefix)), key=str.encode)
@@ -65,6 +66,7 @@ def test_any_text_delimits(listed):
     assert page["common_prefixes"] == ["a/2/"]
 
 
+@pytest.mark.rule
 @pytest.mark.parametrize("delimiter", ["", "/", "//"])
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_pages_join_to_the_whole_listing(listed, delimiter, size):
@@ -98,6 +100,7 @@ def test_a_page_token_survives_the_object_it_names(listed, keys):
     assert names(rest) == sorted(keys, key=str.encode)[3:]
 
 
+@pytest.mark.rule
 @pytest.mark.parametrize("forged", ["nonsense", "AAAA", "é"])
 def test_a_forged_page_token_is_refused(listed, forged):
     with pytest.raises(InvalidParameterError):

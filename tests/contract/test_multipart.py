@@ -138,6 +138,7 @@ def test_parts_that_make_no_object_are_refused_and_the_upload_goes_on(storage, n
     complete(storage, upload_id, [parts[1], parts[2]])
 
 
+@pytest.mark.rule
 @pytest.mark.parametrize("number", [0, -1, 10_001])
 def test_part_numbers_have_bounds(storage, number):
     upload_id = begin(storage)

@@ -109,6 +109,7 @@ def test_a_deleted_object_is_gone_and_deleting_it_again_is_no_error(storage):
     assert not storage.object_exists("bucket", "key")
 
 
+@pytest.mark.rule
 @pytest.mark.parametrize(
     "key", ["a", "a/b", "日本語/ø", "%2e", "a b+c", " ", "..a", "x" * 900, "é" * 400, "<&>'\"", *ODD]
 )
@@ -135,6 +136,7 @@ def test_names_that_share_a_beginning_do_not_disturb_each_other(storage, keys):
     assert [storage.get_object("bucket", key) for key in left] == [key.encode() for key in left]
 
 
+@pytest.mark.rule
 @pytest.mark.parametrize(
     ("bucket", "key"), [("Bad", "key"), ("bucket", ""), ("bucket", "/key"), ("bucket", "k" * 1025)]
 )

@@ -16,6 +16,7 @@ def whole(request, storage):
     return data
 
 
+@pytest.mark.rule
 @pytest.mark.parametrize(
     ("offset", "length"),
     [(0, None), (3, None), (0, 4), (3, 4), (9, 1), (0, 0), (10, None), (10, 5), (3, 1 << 40), (7, 3)],
@@ -54,6 +55,7 @@ def test_a_range_that_begins_behind_the_end_is_an_error(storage, whole):
     assert str(len(whole)) in caught.value.message
 
 
+@pytest.mark.rule
 @pytest.mark.parametrize("wrong", [{"offset": -1}, {"length": -1}, {"offset": "0"}])
 def test_negative_ranges_are_refused(storage, wrong):
     storage.put_object("bucket", "key", b"abc")

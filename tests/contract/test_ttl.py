@@ -49,6 +49,7 @@ def test_an_object_written_without_a_ttl_stays(storage, write):
     assert storage.head_object("bucket", "key")["expires_at"] is None
 
 
+@pytest.mark.rule
 @pytest.mark.parametrize("ttl", [0, -1, 1.5, "60", 1 << 40])
 def test_a_ttl_is_a_number_of_seconds_up_to_a_century(storage, ttl):
     with pytest.raises(InvalidParameterError):

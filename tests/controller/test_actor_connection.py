@@ -297,6 +297,7 @@ def test_sessions_leave_nothing_behind(controller, made, echo):
     assert process.num_fds() < files + 10  # gRPC closes some of them a little later
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_thousand_calls_leave_nothing_behind(context, echo):
     echo({"x": 0})

@@ -161,6 +161,7 @@ def seen(request, key, tmp_path_factory):
     return Seen(found["results"], recorder, secrets, growth)
 
 
+@pytest.mark.ecosystem
 def test_tables_arrays_and_files_go_from_step_to_step(seen):
     assert seen.results["pipeline"] == "499500"
 

@@ -95,6 +95,7 @@ def test_an_object_lives_apart_from_functions_and_from_other_objects(raw):
     assert len(pids) == 3
 
 
+@pytest.mark.thorough
 def test_where_there_is_no_room_objects_share_a_process_and_functions_keep_theirs(connect):
     with LocalController(["app"], max_workers=2) as controller:
         session = connect(controller.address)

@@ -99,6 +99,7 @@ time.sleep(60)
     assert (ended, survived) == (True, True)
 
 
+@pytest.mark.thorough
 def test_a_controller_that_is_closed_says_nothing_of_open_streams():
     code = f"""
 import sys
@@ -175,6 +176,7 @@ def test_a_session_that_ends_takes_its_idle_workers_along(connect):
         assert all_gone([worker])
 
 
+@pytest.mark.thorough
 def test_a_thousand_calls_leave_no_process_no_thread_and_no_descriptor(connect):
     with LocalController(["app"]) as controller:
         process = psutil.Process(controller.pid)
@@ -237,6 +239,7 @@ def test_a_port_that_is_taken_is_named():
         LocalController(listen=first.address)
 
 
+@pytest.mark.thorough
 def test_every_name_of_loopback_will_do(connect):
     for listen in ("localhost:0", "127.0.0.2:0"):
         with LocalController(["app"], listen=listen) as controller:

@@ -124,6 +124,7 @@ def test_one_replica_runs_one_call_after_the_other(raw):
     assert {raw.value(each) for each in results} == {1}
 
 
+@pytest.mark.thorough
 def test_there_are_never_more_processes_than_allowed(connect, tmp_path):
     with LocalController(["app"], max_workers=2) as controller:
         session = connect(controller.address)

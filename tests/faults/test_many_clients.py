@@ -100,6 +100,7 @@ def connections(pid):
     return sum(found.status == psutil.CONN_ESTABLISHED for found in psutil.Process(pid).net_connections("tcp"))
 
 
+@pytest.mark.thorough
 def test_a_thousand_clients_and_a_slow_reader_leave_the_server_usable(server, client, connect):
     reader = begin_to_read(connect())
     crowd = [connect() for _ in range(CROWD)]
@@ -135,6 +136,7 @@ def test_one_transfer_too_many_is_refused_with_a_hint_and_small_calls_are_not(cl
     assert all(reader.is_active() for reader in readers)
 
 
+@pytest.mark.thorough
 def test_a_crowd_that_calls_all_at_once_is_answered_or_refused_and_none_waits_in_vain(client, connect):
     method = "HeadObject"
     request = pb.HeadObjectRequest(bucket="bucket", key="small").SerializeToString()
@@ -147,6 +149,7 @@ def test_a_crowd_that_calls_all_at_once_is_answered_or_refused_and_none_waits_in
     assert client.head_object("bucket", "small")["size"] == 5
 
 
+@pytest.mark.thorough
 def test_clients_that_are_refused_get_their_turn(endpoint, client, connect):
     readers = [begin_to_read(connect()) for _ in range(STREAMS)]
     with StorageClient(endpoint, timeout=TIMEOUT) as patient, ThreadPoolExecutor(8) as threads:

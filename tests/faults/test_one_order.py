@@ -43,6 +43,7 @@ def read(value, start, finish):
     return Operation(value=value, is_write=False, start=start, finish=finish)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("workers", [1, 2])
 def test_processes_agree_on_one_order_of_what_happened_to_an_object(serve_process, thorough, workers):
     endpoint = serve_process("--workers", str(workers)).endpoint

@@ -85,6 +85,7 @@ def test_an_upload_goes_on_after_its_process_was_killed(proxy, patient, direct, 
     assert direct.list_multipart_uploads("bucket")["uploads"] == []
 
 
+@pytest.mark.thorough
 def test_a_file_that_changed_since_is_sent_anew(proxy, client, direct, source):
     kill_in("upload_file", proxy, source)
     with source.open("r+b") as file:
@@ -104,6 +105,7 @@ def test_a_part_that_was_harmed_on_the_way_there_is_sent_anew(proxy, client, dir
     assert direct.get_object("bucket", "key") == source.read_bytes()
 
 
+@pytest.mark.thorough
 def test_an_upload_the_server_forgot_begins_anew(proxy, client, direct, source):
     kill_in("upload_file", proxy, source)
     [upload] = direct.list_multipart_uploads("bucket")["uploads"]
@@ -128,6 +130,7 @@ def test_a_download_goes_on_after_its_process_was_killed(proxy, patient, direct,
     assert names(folder) == ["out"]
 
 
+@pytest.mark.thorough
 def test_a_download_of_what_was_replaced_since_begins_anew(proxy, client, direct, source, folder):
     direct.upload_file("bucket", "key", source)
     kill_in("download_file", proxy, folder / "out")
@@ -139,6 +142,7 @@ def test_a_download_of_what_was_replaced_since_begins_anew(proxy, client, direct
     assert names(folder) == ["out"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("after", [MiB, 5 * MiB, 30 * MiB])
 def test_parallel_parts_survive_broken_connections(proxy, client, direct, fault, source, folder, after):
     proxy.plan = [(fault(cut_after=after), fault()) for _ in range(6)]
@@ -158,6 +162,7 @@ def test_parts_use_connections_of_their_own(proxy, patient, source):
     assert 2 <= proxy.connections <= 4
 
 
+@pytest.mark.thorough
 def test_a_flipped_bit_among_parallel_parts_is_mended(proxy, client, direct, fault, source, folder):
     proxy.plan = [(fault(flip_at=9 * MiB), fault(flip_at=9 * MiB)) for _ in range(2)]
     client.upload_file("bucket", "key", source)
@@ -167,6 +172,7 @@ def test_a_flipped_bit_among_parallel_parts_is_mended(proxy, client, direct, fau
     assert (folder / "out").read_bytes() == source.read_bytes()
 
 
+@pytest.mark.thorough
 def test_a_network_that_stays_away_keeps_both_journals_for_the_next_call(proxy, patient, direct, fault, source, folder):
     hasty = {"idle_timeout": 0.5, "retry": RetryPolicy(attempts=1)}
     proxy.plan = [(fault(cut_after=20 * MiB), fault()) for _ in range(4)]
@@ -208,6 +214,7 @@ def test_ctrl_c_ends_a_transfer_that_stands_still(proxy, direct, fault, source, 
     assert names(folder) == []
 
 
+@pytest.mark.thorough
 def test_two_processes_download_to_one_file(direct, source, folder):
     direct.upload_file("bucket", "key", source)
     code = "import sys; from actorc.storage import StorageClient as S; S(sys.argv[1]).download_file(*sys.argv[2:], 1)"

@@ -135,6 +135,7 @@ def test_many_transfers_survive_ways_that_take_turns_in_breaking(ways, direct, f
     assert min(connections(ways)) >= 1
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_parts_of_a_large_file_and_their_journal_serve_by_either_way(ways, direct, tmp_path):
     source, target = tmp_path / "big.bin", tmp_path / "copy.bin"

@@ -42,6 +42,7 @@ def test_every_block_says_what_it_is():
     assert {kind for _, kind in kinds} <= {"python", "console", "text", "toml", "proto"}, kinds
 
 
+@pytest.mark.ecosystem
 @pytest.mark.slow
 @pytest.mark.parametrize("document", documents_with("python"))
 def test_the_python_blocks_of_a_document_run(document, tmp_path):
@@ -64,6 +65,7 @@ def test_the_python_blocks_of_a_document_run(document, tmp_path):
         assert ran.returncode == 0, f"block {number} of {document.name}\n{code}\n{ran.stderr}"
 
 
+@pytest.mark.ecosystem
 @pytest.mark.slow
 @pytest.mark.parametrize("document", documents_with("console"))
 def test_the_command_lines_of_a_document_run(document, tmp_path):

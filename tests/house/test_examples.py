@@ -32,7 +32,8 @@ SAYS = {
 }
 NOTES = {"resume.py": "lucas-storage: 3 of 5 steps reused (highs, smooth), 2 executed\n"}
 """What is said on standard error."""
-LONG = ["larger_than_memory.py"]
+QUICK = ["calling_conventions.py", "checkpoints.py", "put_and_get.py"]
+"""One of each kind: steps, a script that is killed and goes on, the client alone; others need heavy libraries or time."""
 WITHOUT_LUCAS = ["big_files.py", "put_and_get.py"]
 
 pytestmark = pytest.mark.slow
@@ -60,7 +61,7 @@ def test_every_example_is_known_here():
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.thorough] if name in LONG else []) for name in SAYS]
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.ecosystem]) for name in SAYS]
 )
 def test_an_example_runs_on_a_machine_with_nothing_on_it(folder, name):
     ran = run(folder, "-m", "lucas_storage.cli", "run", f"examples/{name}")
@@ -78,6 +79,7 @@ def test_an_example_runs_as_plain_python_where_there_is_a_server(folder, name):
     assert [text for text in SAYS[name] if text not in ran.stdout] == []
 
 
+@pytest.mark.ecosystem
 def test_the_chart_of_the_weather_is_a_picture_where_it_says(folder):
     ran = run(folder, "-m", "lucas_storage.cli", "run", "examples/weather.py", "charts/seattle.png")
     chart = folder.parent / "charts" / "seattle.png"
@@ -87,7 +89,7 @@ def test_the_chart_of_the_weather_is_a_picture_where_it_says(folder):
     assert chart.stat().st_size > 50_000
 
 
-@pytest.mark.thorough
+@pytest.mark.ecosystem
 def test_the_weather_is_the_same_the_second_time(folder):
     first = run(folder, "-m", "lucas_storage.cli", "run", "examples/weather.py")
     second = run(folder, "-m", "lucas_storage.cli", "run", "examples/weather.py")

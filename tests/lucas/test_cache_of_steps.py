@@ -58,6 +58,7 @@ def test_no_changed_bit_reaches_a_decoder(storage):
         assert np.array_equal(other.get(ref), value)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("size", [1000, 70 << 20], ids=["one object", "parts"])
 def test_every_way_in_finds_a_change(storage, size):
     data = os.urandom(1000) * (size // 1000)

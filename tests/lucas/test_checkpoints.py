@@ -179,6 +179,7 @@ print(train(epochs=6))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_step_that_was_killed_goes_on_where_it_was(settings, tmp_path):
     script = tmp_path / "train.py"

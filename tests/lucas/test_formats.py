@@ -798,6 +798,7 @@ def test_formats_of_installed_packages_are_found_when_they_are_needed(tmp_path, 
     sys.modules.pop("acme_formats")
 
 
+@pytest.mark.ecosystem
 @pytest.mark.slow
 def test_without_pyarrow_a_dataframe_names_the_extra():
     script = (

@@ -404,6 +404,7 @@ def test_many_threads_that_want_one_artifact_fetch_it_once(watched):
     assert WatchedStorage.calls["get"] == 1 + 11
 
 
+@pytest.mark.thorough
 def test_processes_that_assemble_one_artifact_at_once_are_both_right(storage, settings, tmp_path):
     (tmp_path / "tree" / "inner").mkdir(parents=True)
     for n in range(30):

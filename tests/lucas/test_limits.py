@@ -222,7 +222,7 @@ FUZZ = Path(__file__).with_name("fuzz_decoders.py")
 @pytest.mark.parametrize("form", ["npy@1", "arrow@1", "parquet@1", "json@1", "manifest", "pickle5@1"])
 def test_damaged_headers_neither_crash_nor_hang_nor_take_memory(form, thorough):
     """In a process that has little memory and little time."""
-    rounds = "2000" if thorough else "100"
+    rounds = "2000" if thorough else "10"
     found = subprocess.run(
         [sys.executable, str(FUZZ), form, rounds], capture_output=True, text=True, timeout=800, check=False
     )

@@ -548,6 +548,7 @@ def environment(given, **more):
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_two_processes_that_compute_the_same_return_the_same_reference(settings, tmp_path):
     script = tmp_path / "twin.py"

@@ -308,6 +308,7 @@ def test_a_terminal_shows_how_far_the_steps_are(settings, tmp_path):
     assert "3/3" in screen
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_terminal_shows_nothing_where_that_is_wished(settings, tmp_path):
     printed, screen = shown(settings, tmp_path, LUCAS_STORAGE_PROGRESS="0")

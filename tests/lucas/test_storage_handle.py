@@ -310,6 +310,7 @@ def test_a_very_large_object_of_another_program_is_read_range_by_range(storage, 
     assert not list(settings["cache_dir"].rglob("content"))
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_long_stream_passes_in_bounded_memory(settings):
     code = (

@@ -232,6 +232,7 @@ def crowd_at(port):
     return [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(CROWD)]
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_process_out_of_descriptors_says_so_once_and_goes_on_when_it_has_some(narrow):
     process, client, address, http = narrow

@@ -276,6 +276,7 @@ def test_a_port_that_is_taken_and_not_asked_for_is_done_without(taken, monkeypat
     assert "cannot serve HTTP" in caplog.text
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "said"), [("127.0.0.1:0", "InvalidParameterError: "), ("auto", "there is no HTTP")]

@@ -72,6 +72,7 @@ def test_a_killed_server_keeps_what_it_acknowledged_and_nothing_else(server, con
     assert (b"data", large_data) == (second.get("bucket", "small"), second.get("bucket", "large"))
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_server_whose_streams_never_end(run, connect, frames, refused, number):
@@ -87,6 +88,7 @@ def test_a_signal_ends_a_server_whose_streams_never_end(run, connect, frames, re
     assert status.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_second_signal_ends_the_server_at_once(run, connect, frames):
     process = run("-c", SERVE, "1000")
@@ -238,6 +240,7 @@ def client_of(tmp_path):
         process.communicate()
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_server_comes_back_on_the_port_that_its_clients_hold(run, client_of, tmp_path, workers):
@@ -269,6 +272,7 @@ runpy.run_module("actorc.storage.server", run_name="__main__")
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_server_where_ports_cannot_be_shared_serves_and_is_found(run, client_of, tmp_path):
     data = tmp_path / ".lucas-storage"
@@ -293,6 +297,7 @@ def peak(pid):
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc")
 def test_memory_does_not_grow_with_the_object(server, connect, frames, tmp_path):

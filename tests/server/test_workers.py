@@ -128,6 +128,7 @@ def upload(raw, frames, stopping):
     return call
 
 
+@pytest.mark.thorough
 def test_calls_under_way_are_finished_before_the_workers_end(serve, connect, frames):
     # an interrupt from the keyboard reaches every process of the group
     process = serve(start_new_session=True)
@@ -145,6 +146,7 @@ def test_calls_under_way_are_finished_before_the_workers_end(serve, connect, fra
     assert all_gone(both)
 
 
+@pytest.mark.thorough
 def test_a_second_signal_ends_all_workers_at_once(serve, connect, frames):
     process = serve("--grace", "1000")
     never = threading.Event()
@@ -162,6 +164,7 @@ def test_a_second_signal_ends_all_workers_at_once(serve, connect, frames):
     assert alive == []
 
 
+@pytest.mark.thorough
 def test_workers_end_with_the_one_that_started_them_however_that_ends(serve, connect, frames, tmp_path):
     process = serve("--grace", "1000")
     never = threading.Event()
@@ -175,6 +178,7 @@ def test_workers_end_with_the_one_that_started_them_however_that_ends(serve, con
     LocalEngine(tmp_path / "data").close()
 
 
+@pytest.mark.thorough
 def test_a_worker_may_be_replaced_gracefully(serve, connect, frames):
     process = serve()
     raw = connect(process.address())
@@ -190,6 +194,7 @@ def test_a_worker_may_be_replaced_gracefully(serve, connect, frames):
     process.said("serves again")
 
 
+@pytest.mark.thorough
 def test_the_directory_of_a_group_is_refused_to_another_server(serve, run, tmp_path):
     first = serve()
     address = first.address()
@@ -201,6 +206,7 @@ def test_the_directory_of_a_group_is_refused_to_another_server(serve, run, tmp_p
     assert f"has a server already, process {first.process.pid} on {address}; use that one" in said
 
 
+@pytest.mark.thorough
 def test_an_url_of_one_worker_is_good_at_the_others(serve, clients, ask):
     process = serve("--http", "127.0.0.1:0")
     address = process.address()
@@ -218,6 +224,7 @@ def taken():
         yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
@@ -256,6 +263,7 @@ def test_a_reserved_port_is_nobody_elses():
             assert ours.getsockname() == held.getsockname()
 
 
+@pytest.mark.thorough
 def test_workers_leave_nothing_open_behind(tmp_path):
     process = psutil.Process()
     children, files, threads = set(process.children()), process.num_fds(), threading.active_count()
@@ -295,6 +303,7 @@ def group(tmp_path):
     logger.setLevel(logging.NOTSET)
 
 
+@pytest.mark.thorough
 def test_a_worker_that_hangs_is_killed_and_replaced_and_the_others_are_not(group):
     address, processes, said = group
     stuck, other = processes()
@@ -311,6 +320,7 @@ def test_a_worker_that_hangs_is_killed_and_replaced_and_the_others_are_not(group
         client.put_object("bucket", "key", b"data")
 
 
+@pytest.mark.thorough
 def test_a_stopped_worker_group_refuses_calls(serve, connect, refused):
     process = serve()
     raw = connect(process.address())

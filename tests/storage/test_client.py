@@ -167,6 +167,7 @@ def test_a_download_goes_to_any_stream(client):
     assert head["metadata"] == {"a": "b"}
 
 
+@pytest.mark.thorough
 def test_more_keys_than_a_page_are_fetched_in_pages(client):
     for number in range(1003):
         client.put_object("many", f"{number:04}", b"")
@@ -242,6 +243,7 @@ def use_in_child(client, answers):
     answers.put((exchange_in_threads(client, 8), client.get_object("files", "shared")))
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_64_threads_share_a_client_and_every_reply_reaches_its_caller(client):
     assert exchange_in_threads(client, 64)

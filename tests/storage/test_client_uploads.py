@@ -24,6 +24,7 @@ def client(server):
         it.delete_bucket("bucket", force=True)
 
 
+@pytest.mark.thorough
 def test_more_keys_than_a_batch_are_deleted_in_batches(client):
     for number in range(1003):
         client.put_object("bucket", f"{number:04}", b"")
@@ -47,6 +48,7 @@ def test_a_wrong_key_among_many_is_found_before_any_is_deleted(client):
     assert client.object_exists("bucket", "key")
 
 
+@pytest.mark.thorough
 def test_a_bucket_goes_with_all_that_is_in_it_if_told_so(client):
     for number in range(1001):
         client.put_object("doomed", f"{number:04}", b"")

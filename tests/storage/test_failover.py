@@ -448,6 +448,7 @@ def test_a_server_that_drains_finishes_what_runs_and_new_calls_go_elsewhere(gate
     assert second.lent.calls["read"] == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_server_that_goes_away_under_load_costs_no_call(gateways, client):
     first, second = gateways

@@ -211,6 +211,7 @@ print(peak() - before)
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("what", ["file", "stream", "iterable", "down"])
 def test_memory_is_bounded_whatever_the_size_and_the_chunk_size(tmp_path, what):
     path = tmp_path / "sparse"

@@ -53,7 +53,7 @@ MENDING = ["quarantine", "adopt", "rebuild"]
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_a_kill_at_any_disk_call_loses_nothing(tmp_path, open_local, put, get, problems, scenario, thorough):
-    command = [sys.executable, CHILD, tmp_path, scenario, "1" if thorough else "3"]
+    command = [sys.executable, CHILD, tmp_path, scenario, "1" if thorough else "13"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -80,7 +80,7 @@ def test_a_kill_at_any_disk_call_loses_nothing(tmp_path, open_local, put, get, p
 def test_a_kill_while_an_index_is_mended_loses_nothing(
     tmp_path, open_local, get, problems, disk, clock, scenario, thorough
 ):
-    command = [sys.executable, CHILD, tmp_path, scenario, "1" if thorough else "6"]
+    command = [sys.executable, CHILD, tmp_path, scenario, "1" if thorough else "23"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -322,6 +322,7 @@ def test_closing_waits_for_a_commit_under_way(open_local, disk, put):
     assert writing.result() == open_local().head("bucket", "key")
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_a_page_costs_what_it_shows_whatever_lies_beneath(local, put):
     count = 200_000

@@ -62,6 +62,7 @@ def test_neither_completing_nor_copying_touches_a_byte(watched, part, get):
     assert engine.fsck() == []
 
 
+@pytest.mark.thorough
 def test_a_ten_thousand_part_object_costs_its_parts(local, part, get):
     upload_id = local.create_upload("bucket", "key", ObjectAttributes())
     stored = part(local, upload_id, 1, b"x")
@@ -238,7 +239,7 @@ def test_readers_and_a_sweep_that_race_never_meet_half_an_object(open_local, ass
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
-    for _ in range(25 if thorough else 5):
+    for _ in range(25 if thorough else 2):
         for data in versions:
             assemble(engine, "key", [data[:LARGE], data[LARGE : 2 * LARGE], data[2 * LARGE :]])
         engine.delete("bucket", "key")

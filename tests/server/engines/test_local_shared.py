@@ -279,6 +279,7 @@ def writers(group, tmp_path):
     return run
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_processes_number_generations_without_a_double(writers, group):
     said = writers("apart", 60)
