@@ -33,7 +33,7 @@ SAYS = {
 NOTES = {"resume.py": "lucas-storage: 3 of 5 steps reused (highs, smooth), 2 executed\n"}
 """What is said on standard error."""
 QUICK = ["calling_conventions.py", "checkpoints.py", "put_and_get.py"]
-"""One of each kind: steps, a script that is killed and goes on, the client alone; others need heavy libraries or time."""
+"""Steps, a script that stops and goes on, the client alone; the others need heavy libraries or time."""
 WITHOUT_LUCAS = ["big_files.py", "put_and_get.py"]
 
 pytestmark = pytest.mark.slow

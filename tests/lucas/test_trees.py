@@ -289,7 +289,7 @@ def test_a_damaged_tree_in_the_cache_is_made_again(storage, tree):
 
 @pytest.mark.slow
 def test_a_tree_of_very_many_files(storage, tmp_path, thorough):
-    count = 10_000 if thorough else 300
+    count = 10_000 if thorough else 1_000
     root = planted(tmp_path / "t", {f"{n // 100}/{n}": b"%d" % n for n in range(count)})
 
     back = storage.path(storage.put(root))
