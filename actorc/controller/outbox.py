@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from queue import SimpleQueue
 from typing import Self
@@ -15,10 +16,12 @@ class Outbox:
 
     Attributes:
         batches: Whether the other end takes several messages as one.
+        taker: The thread that iterates, once it has begun.
     """
 
     def __init__(self) -> None:
         self.batches = False
+        self.taker: threading.Thread | None = None
         self._put: SimpleQueue[tuple[Parts, ...]] = SimpleQueue()
         self._waiting: deque[Parts] = deque()
         self._is_closed = False
@@ -35,6 +38,7 @@ class Outbox:
         return self
 
     def __next__(self) -> Parts:
+        self.taker = threading.current_thread()
         if not self._waiting and not self._is_closed:
             self._take()
         while len(self._waiting) < MAX_COUNT and not self._put.empty():

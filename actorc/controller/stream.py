@@ -14,7 +14,8 @@ from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from .messages import MAX_MESSAGE_SIZE, METHOD
 from .outbox import Outbox
 
-_END_SECONDS: Final = 1.0
+_END_SECONDS: Final = 10.0
+"""How long each thread of a stream that was ended may take to notice it, on a machine that is busy."""
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
     ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
@@ -44,19 +45,28 @@ class Stream:
         self._end = end
         self._channel = grpc.insecure_channel(address, (*_OPTIONS, *_proxies.channel_options(address)))
         method = self._channel.stream_stream(
-            METHOD, request_serializer=b"".join, response_deserializer=pb.Message.FromString
+            METHOD, request_serializer=b"".join, response_deserializer=self._deserialized
         )
+        self._outbox = outbox
+        self._receiver: threading.Thread | None = None
         self._call = method(outbox)
         self.reader = threading.Thread(target=self._read, name="controller session", daemon=True)
         """The thread; it ends with the stream."""
         self.reader.start()
 
     def close(self) -> None:
-        """End the stream at once."""
+        """End the stream, whose outbox is closed, at once; its threads have ended when this returns."""
         self._call.cancel()
         self._channel.close()
-        if self.reader is not threading.current_thread():
-            self.reader.join(_END_SECONDS)
+        # Those of gRPC are daemons: one that the end of the process stops while it holds a lock of the call would let
+        # the process wait for ever, as the call takes that lock when it is collected.
+        for thread in (self.reader, self._outbox.taker, self._receiver):
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(_END_SECONDS)
+
+    def _deserialized(self, data: bytes) -> pb.Message:
+        self._receiver = threading.current_thread()
+        return pb.Message.FromString(data)
 
     def _read(self) -> None:
         try:
