@@ -25,6 +25,8 @@ class Outbox:
         self._put: SimpleQueue[tuple[Parts, ...]] = SimpleQueue()
         self._waiting: deque[Parts] = deque()
         self._is_closed = False
+        self._sending = threading.Lock()
+        self._is_sending = False
 
     def put(self, *messages: Parts) -> None:
         """Send messages, which nobody else's come between."""
@@ -34,11 +36,33 @@ class Outbox:
         """Send no more than what was put already."""
         self._put.put(())
 
+    def pause(self, seconds: float) -> bool:
+        """Hand nothing out until `resume`; return whether what was handed out has been sent by then.
+
+        Args:
+            seconds: How long to wait for that.
+        """
+        return not self._is_closed and self._sending.acquire(timeout=seconds)
+
+    def resume(self) -> None:
+        """Go on after a successful `pause`."""
+        self._sending.release()
+
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Parts:
         self.taker = threading.current_thread()
+        # Whoever comes for the next one has sent the one before.
+        if self._is_sending:
+            self._is_sending = False
+            self._sending.release()
+        message = self._next()
+        self._sending.acquire()
+        self._is_sending = True
+        return message
+
+    def _next(self) -> Parts:
         if not self._waiting and not self._is_closed:
             self._take()
         while len(self._waiting) < MAX_COUNT and not self._put.empty():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Final
 
@@ -16,6 +18,8 @@ from .outbox import Outbox
 
 _END_SECONDS: Final = 10.0
 """How long each thread of a stream that was ended may take to notice it, on a machine that is busy."""
+_PAUSE_SECONDS: Final = 1.0
+"""How long a fork waits for what is being sent; a controller that does not read may let it never be."""
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
     ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
@@ -44,6 +48,7 @@ class Stream:
         self._receive = receive
         self._end = end
         self._channel = grpc.insecure_channel(address, (*_OPTIONS, *_proxies.channel_options(address)))
+        _pausing.watch(outbox)
         method = self._channel.stream_stream(
             METHOD, request_serializer=b"".join, response_deserializer=self._deserialized
         )
@@ -78,6 +83,48 @@ class Stream:
             reason = _reason(error)
         self._end(reason)
         self._channel.close()
+
+
+class _Pausing:
+    """Lets a fork begin while nothing is being sent.
+
+    A thread of gRPC's that waits until a message has been sent holds the lock of the call, also when it waits for a
+    fork, and gRPC's other thread may need that lock before it can wait for the fork, too: then gRPC gives up after 5
+    seconds, and what becomes of the child is undefined.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._is_registered = False
+        self._outboxes: weakref.WeakSet[Outbox] = weakref.WeakSet()
+        self._paused: list[Outbox] = []
+
+    def watch(self, outbox: Outbox) -> None:
+        """Pause an outbox at every fork from now on."""
+        with self._lock:
+            self._outboxes.add(outbox)
+            if not self._is_registered:
+                # The last hook registered is the first that is called: gRPC's own came with the first channel.
+                os.register_at_fork(before=self._pause, after_in_parent=self._resume, after_in_child=self._forget)
+                self._is_registered = True
+
+    def _pause(self) -> None:
+        self._lock.acquire()
+        self._paused = [each for each in list(self._outboxes) if each.pause(_PAUSE_SECONDS)]
+
+    def _resume(self) -> None:
+        for each in self._paused:
+            each.resume()
+        self._lock.release()
+
+    def _forget(self) -> None:
+        # the streams are the parent's
+        self._outboxes.clear()
+        self._paused = []
+        self._lock = threading.Lock()
+
+
+_pausing: Final = _Pausing()
 
 
 def _reason(error: grpc.RpcError) -> str:

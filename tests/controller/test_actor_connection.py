@@ -19,6 +19,7 @@ from actorc.controller.calls import Calls
 from actorc.controller.errors import AddressError, ControllerError, ControllerUnavailableError
 from actorc.controller.functions import named
 from actorc.controller.local import LocalController
+from actorc.controller.outbox import Outbox
 
 ROOT = Path(lucas_storage.__file__).parents[1]
 SECONDS = 30
@@ -255,6 +256,22 @@ _, status = os.waitpid(child, 0)
 print(status, where.export()() == first)
 """
     assert in_child(code, controller, "tests.forking") == ["True", "0", "True"]
+
+
+def test_a_fork_waits_for_what_is_being_sent_and_nothing_more_is_before_it_is_over():
+    outbox, taken = Outbox(), []
+    outbox.put((b"first",))
+    next(outbox)
+    assert not outbox.pause(0)
+
+    sender = threading.Thread(target=lambda: taken.append(next(outbox)))
+    sender.start()
+    assert outbox.pause(SECONDS)
+    outbox.put((b"second",))
+    assert taken == []
+    outbox.resume()
+    sender.join(SECONDS)
+    assert taken == [(b"second",)]
 
 
 def test_a_process_ends_silently_with_an_open_session(controller):
