@@ -29,7 +29,6 @@ print(actorc.utils.NAME)
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.thorough
 def test_a_wheel_alone_is_whole(site):
     site.install_ours()
 
