@@ -61,8 +61,8 @@ def _actor(controller):
     from lucas import function
 
     from actorc.controller import ActorContext, ActorExecutor, ActorFunction
-    from actorc.controller.calls import Calls
-    from actorc.controller.functions import named
+    from actorc.controller.client.calls import Calls
+    from actorc.controller.lucas.functions import named
 
     ActorContext.createContext(controller.address, controller.app_id)
     function(wrapper=ActorFunction, provider="actor", replicas=REPLICAS, name="increased")(increased)

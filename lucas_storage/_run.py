@@ -9,10 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from . import _lucas, boundary, progress, runs, scratch, settings
+from . import settings
 from ._tracebacks import shortened
+from .artifacts import scratch
+from .engine import adapter, progress
 from .executor import StorageExecutor
-from .outlet import NO_OPTIONS, policy_of
+from .records import run_log
+from .values import materialization
+from .values.store_value import NO_OPTIONS, policy_of
 
 __all__ = ["run"]
 
@@ -41,26 +45,26 @@ def run(workflow: Any, inputs: Mapping[str, Any] | None = None, *, materialize: 
 
 
 def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) -> Any:
-    if not _lucas.is_workflow(workflow):
+    if not adapter.is_workflow(workflow):
         raise TypeError(
             f"run takes what @workflow made, not a {type(workflow).__name__}; functions are called by a workflow, "
             "with wf.call"
         )
-    given = _completed(inputs or {}, _lucas.inputs_of(workflow))
+    given = _completed(inputs or {}, adapter.inputs_of(workflow))
     policy = policy_of(NO_OPTIONS)
     present = settings.resolve()
     with (
         _summed_up(resume=present.resume.value) as summing,
         progress.shown(wanted=present.progress.value) as watcher,
-        runs.logged(_lucas.name_of(workflow), policy.store, watcher) as log,
+        run_log.logged(adapter.name_of(workflow), policy.store, watcher) as log,
     ):
         summing.append(log)
         with scratch.step():
-            travelling = boundary.offload_each(given, lambda: policy)
+            travelling = materialization.offload_each(given, lambda: policy)
         log.begin(travelling)
-        value = _lucas.execute(workflow, travelling, StorageExecutor, prepared=_keeping)
+        value = adapter.execute(workflow, travelling, StorageExecutor, prepared=_keeping)
         log.end(value)
-    return boundary.value_of(value) if materialize else boundary.refs_in(value)
+    return materialization.value_of(value) if materialize else materialization.refs_in(value)
 
 
 def _keeping(executor: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -76,9 +80,9 @@ def _keeping(executor: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 @contextmanager
-def _summed_up(*, resume: bool) -> Iterator[list[runs.RunLog]]:
+def _summed_up(*, resume: bool) -> Iterator[list[run_log.RunLog]]:
     """Say at the end, whether it is a good one or not, how much of the run was there from an earlier one."""
-    logs: list[runs.RunLog] = []
+    logs: list[run_log.RunLog] = []
     try:
         yield logs
     finally:
@@ -90,10 +94,10 @@ def _summed_up(*, resume: bool) -> Iterator[list[runs.RunLog]]:
 
 def _completed(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs with defaults filled in."""
-    missing = [name for name, default in known.items() if default is _lucas.REQUIRED and name not in given]
+    missing = [name for name, default in known.items() if default is adapter.REQUIRED and name not in given]
     if missing:
         raise TypeError(_missing(missing, given))
-    defaults = {name: default for name, default in known.items() if default is not _lucas.REQUIRED}
+    defaults = {name: default for name, default in known.items() if default is not adapter.REQUIRED}
     return {**defaults, **given}
 
 

@@ -93,7 +93,7 @@ class Shim:
     def _open(self) -> Callable[..., Any]:
         with self._lock:
             if self._step is None:
-                from .step import Step  # noqa: PLC0415  # brings the rest of the package, at the first call
+                from .steps.step import Step  # noqa: PLC0415  # brings the rest of the package, at the first call
 
                 self._step = Step(self.__wrapped__, self._contract)
             return self._step

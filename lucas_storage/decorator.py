@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar, overload
 
 from ._shim import Contract, Shim
-from .identity import function_id, function_version
-from .objects import remember_classes
-from .plan import ANY, RUNTIME, STORAGE, Plan, parameter_plans, result_plan
+from .steps.function_id import function_id, function_version
+from .values.annotations import ANY, RUNTIME, STORAGE, Plan, parameter_plans, result_plan
+from .values.dataclass_fields import remember_classes
 
 __all__ = ["with_storage"]
 

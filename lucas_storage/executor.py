@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from . import _lucas, boundary
-from ._schedule import GraphExecutor
 from ._tracebacks import shortened
-from .outlet import NO_OPTIONS, policy_of
-from .plan import ANY
+from .engine import adapter
+from .engine.scheduler import GraphExecutor
+from .values import materialization
+from .values.annotations import ANY
+from .values.store_value import NO_OPTIONS, policy_of
 
 
 class StorageExecutor(GraphExecutor):
@@ -40,13 +41,13 @@ class StorageExecutor(GraphExecutor):
             ArtifactError: A reference in the value cannot be resolved.
         """
         value = super().execute()
-        if self.keeps_references or _lucas.is_sent_on(self.dag):
+        if self.keeps_references or adapter.is_sent_on(self.dag):
             return value
         with shortened:
-            return boundary.value_of(value)
+            return materialization.value_of(value)
 
     def _local_value(self, value: Any) -> Any:
-        return boundary.value_of(value)
+        return materialization.value_of(value)
 
     def _passed_value(self, value: Any) -> Any:
-        return boundary.offload(value, ANY, partial(policy_of, NO_OPTIONS))
+        return materialization.offload(value, ANY, partial(policy_of, NO_OPTIONS))

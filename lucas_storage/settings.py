@@ -23,7 +23,7 @@ from actorc.storage.config import DEFAULT_PORT, local_server
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.local_endpoint import LocalEndpoint
 
-from . import limits, readers
+from . import limits, setting_types
 from .errors import SettingsError, UnknownStoreError
 from .signing import SigningKeys
 
@@ -66,9 +66,9 @@ def _from(*inputs: _Input, default: Callable[[], Any], secret: bool = False) -> 
     return {"inputs": inputs, "default": default, "secret": secret}
 
 
-_ENDPOINT: Final = _Input("endpoint", "STORAGE_ENDPOINT", readers.text)
-_ENDPOINTS: Final = _Input("endpoints", "LUCAS_STORAGE_ENDPOINTS", readers.endpoints)
-_RESUME: Final = _Input("resume", "LUCAS_STORAGE_RESUME", readers.switch)
+_ENDPOINT: Final = _Input("endpoint", "STORAGE_ENDPOINT", setting_types.text)
+_ENDPOINTS: Final = _Input("endpoints", "LUCAS_STORAGE_ENDPOINTS", setting_types.endpoints)
+_RESUME: Final = _Input("resume", "LUCAS_STORAGE_RESUME", setting_types.switch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,57 +78,68 @@ class Settings:
     endpoints: Mapping[str, Setting[str]]
     """Store name to address. The store ``default`` is always there."""
     access_key: Setting[str | None] = field(
-        metadata=_from(_Input("access_key", "STORAGE_ACCESS_KEY", readers.text), default=lambda: None, secret=True)
+        metadata=_from(
+            _Input("access_key", "STORAGE_ACCESS_KEY", setting_types.text), default=lambda: None, secret=True
+        )
     )
     secret_key: Setting[str | None] = field(
-        metadata=_from(_Input("secret_key", "STORAGE_SECRET_KEY", readers.text), default=lambda: None, secret=True)
+        metadata=_from(
+            _Input("secret_key", "STORAGE_SECRET_KEY", setting_types.text), default=lambda: None, secret=True
+        )
     )
     store: Setting[str] = field(
-        metadata=_from(_Input("store", "LUCAS_STORAGE_STORE", readers.store_name), default=lambda: DEFAULT_STORE)
+        metadata=_from(_Input("store", "LUCAS_STORAGE_STORE", setting_types.store_name), default=lambda: DEFAULT_STORE)
     )
     """Where results go unless a function says otherwise."""
     bucket: Setting[str] = field(
-        metadata=_from(_Input("bucket", "LUCAS_STORAGE_BUCKET", readers.bucket_name), default=lambda: "lucas-artifacts")
+        metadata=_from(
+            _Input("bucket", "LUCAS_STORAGE_BUCKET", setting_types.bucket_name), default=lambda: "lucas-artifacts"
+        )
     )
     prefix: Setting[str] = field(
-        metadata=_from(_Input("prefix", "LUCAS_STORAGE_PREFIX", readers.key_prefix), default=lambda: "a")
+        metadata=_from(_Input("prefix", "LUCAS_STORAGE_PREFIX", setting_types.key_prefix), default=lambda: "a")
     )
     """What every artifact's key begins with; a slash follows it."""
     inline_max: Setting[int] = field(
-        metadata=_from(_Input("inline_max", "LUCAS_STORAGE_INLINE_MAX", readers.byte_count), default=lambda: 64 << 10)
+        metadata=_from(
+            _Input("inline_max", "LUCAS_STORAGE_INLINE_MAX", setting_types.byte_count), default=lambda: 64 << 10
+        )
     )
     """Bytes of encoded JSON up to which data travels with the call."""
     cache_dir: Setting[Path | None] = field(
         metadata=_from(
-            _Input("cache_dir", "LUCAS_STORAGE_CACHE", readers.file_path, is_path=True),
+            _Input("cache_dir", "LUCAS_STORAGE_CACHE", setting_types.file_path, is_path=True),
             default=lambda: _base("XDG_CACHE_HOME", ".cache"),
         )
     )
     """Absolute; None if nothing was said and the user has no home directory."""
     cache_max: Setting[int] = field(
-        metadata=_from(_Input("cache_max", "LUCAS_STORAGE_CACHE_MAX", readers.byte_count), default=lambda: 10 << 30)
+        metadata=_from(
+            _Input("cache_max", "LUCAS_STORAGE_CACHE_MAX", setting_types.byte_count), default=lambda: 10 << 30
+        )
     )
     """Bytes."""
     cache_scrub: Setting[float] = field(
         metadata=_from(
-            _Input("cache_scrub", "LUCAS_STORAGE_CACHE_SCRUB", readers.seconds), default=lambda: 7 * 86_400.0
+            _Input("cache_scrub", "LUCAS_STORAGE_CACHE_SCRUB", setting_types.seconds), default=lambda: 7 * 86_400.0
         )
     )
     """Seconds after which a local copy is read again, and compared with its digest, though nothing touched it."""
     max_expansion: Setting[int] = field(
         metadata=_from(
-            _Input("max_expansion", "LUCAS_STORAGE_MAX_EXPANSION", readers.ratio), default=lambda: limits.EXPANSION
+            _Input("max_expansion", "LUCAS_STORAGE_MAX_EXPANSION", setting_types.ratio),
+            default=lambda: limits.EXPANSION,
         )
     )
     """How many times as large as its stored bytes a decoded table may be; the first GiB is free."""
     pickle: Setting[str] = field(
-        metadata=_from(_Input("pickle", "LUCAS_STORAGE_PICKLE", readers.pickle_policy), default=lambda: "signed")
+        metadata=_from(_Input("pickle", "LUCAS_STORAGE_PICKLE", setting_types.pickle_policy), default=lambda: "signed")
     )
     """``signed`` or ``deny``."""
     signing_key: Setting[tuple[bytes, ...]] = field(
         metadata=_from(
-            _Input("signing_key", "LUCAS_STORAGE_SIGNING_KEY", readers.secrets),
-            _Input("signing_key_file", "LUCAS_STORAGE_SIGNING_KEY_FILE", readers.secrets_file, is_path=True),
+            _Input("signing_key", "LUCAS_STORAGE_SIGNING_KEY", setting_types.secrets),
+            _Input("signing_key_file", "LUCAS_STORAGE_SIGNING_KEY_FILE", setting_types.secrets_file, is_path=True),
             default=tuple,
             secret=True,
         )
@@ -138,20 +149,20 @@ class Settings:
     """Whether every decorated step uses what was kept for its function version and inputs. Within `run` results are
     kept for it anyway, unless this is said to be off."""
     ttl: Setting[float] = field(
-        metadata=_from(_Input("ttl", "LUCAS_STORAGE_TTL", readers.seconds), default=lambda: 30 * 86_400.0)
+        metadata=_from(_Input("ttl", "LUCAS_STORAGE_TTL", setting_types.seconds), default=lambda: 30 * 86_400.0)
     )
     """Seconds for which records of runs, checkpoints and cached results keep their artifacts from being collected."""
     grace: Setting[float] = field(
-        metadata=_from(_Input("grace", "LUCAS_STORAGE_GRACE", readers.seconds), default=lambda: 48 * 3600.0)
+        metadata=_from(_Input("grace", "LUCAS_STORAGE_GRACE", setting_types.seconds), default=lambda: 48 * 3600.0)
     )
     """Seconds an artifact that nothing reaches is spared; longer than the longest step."""
     progress: Setting[bool] = field(
-        metadata=_from(_Input("progress", "LUCAS_STORAGE_PROGRESS", readers.switch), default=lambda: True)
+        metadata=_from(_Input("progress", "LUCAS_STORAGE_PROGRESS", setting_types.switch), default=lambda: True)
     )
     """Whether `run` shows on a terminal how far the steps are."""
     # not LUCAS_STORAGE_PORT, in which Kubernetes tells pods of a service that is called lucas-storage, as a URL
     run_port: Setting[int] = field(
-        metadata=_from(_Input("run_port", "LUCAS_STORAGE_RUN_PORT", readers.port), default=lambda: DEFAULT_PORT)
+        metadata=_from(_Input("run_port", "LUCAS_STORAGE_RUN_PORT", setting_types.port), default=lambda: DEFAULT_PORT)
     )
     """Of loopback; what the server of ``lucas-storage run`` takes if nobody has it. 0: any."""
     local: LocalEndpoint | None = None
@@ -243,9 +254,9 @@ class _Layer:
         """Return a path that means the same wherever this process goes: many tools change the present directory."""
         if not self.by_variable:
             # A file is found from anywhere, so what is written in it is relative to where it lies.
-            return readers.file_path(raw, Path(self.origin).parent if os.path.isabs(self.origin) else None)  # noqa: PTH117
+            return setting_types.file_path(raw, Path(self.origin).parent if os.path.isabs(self.origin) else None)  # noqa: PTH117
         if _anchors.get(way.variable, (None,))[0] != raw:
-            _anchors[way.variable] = raw, readers.file_path(raw)
+            _anchors[way.variable] = raw, setting_types.file_path(raw)
         return _anchors[way.variable][1]
 
 
@@ -274,7 +285,7 @@ def storage_context(**overrides: Any) -> Iterator[None]:
     for way in _INPUTS:
         layer.find(way)
         if way.is_path and overrides.get(way.name) is not None:
-            overrides[way.name] = readers.file_path(overrides[way.name])
+            overrides[way.name] = setting_types.file_path(overrides[way.name])
     token = _CONTEXT.set((layer, *_CONTEXT.get()))
     try:
         yield
@@ -443,7 +454,7 @@ def _base(variable: str, default: str) -> Path | None:
     base = Path(os.environ.get(variable, ""))  # one that is not absolute counts as unset, the specification says
     if base.is_absolute():
         return base / "lucas-storage"
-    home = readers.home()
+    home = setting_types.home()
     return home and home / default / "lucas-storage"
 
 

@@ -16,23 +16,24 @@ from actorc.storage.client import StorageClient
 from actorc.storage.config import OriginatedEndpoint
 from actorc.storage.errors import NetworkError, NotFoundError
 
-from . import scratch, settings
-from .blobs import Blobs
-from .bodies import Body
-from .cache import Cache
+from . import settings
+from .artifacts import scratch
+from .artifacts.blobs import Blobs
+from .artifacts.body import Body
+from .artifacts.cache.cache import Cache
+from .artifacts.cache.leases import Holder
+from .artifacts.manifest import Manifest
+from .artifacts.part_transfer import Parted
+from .artifacts.reader import ArtifactReader
+from .artifacts.writer import ArtifactWriter
 from .errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
 from .formats import format_by_id
 from .formats.base import Format
-from .formats.manifests import TREE
-from .leases import Holder
-from .manifest import Manifest
-from .parts import Parted
-from .reading import ArtifactReader
+from .formats.composite import TREE
 from .refs import ArtifactRef
-from .writing import ArtifactWriter
 
 if TYPE_CHECKING:
-    from .checkpoints import Checkpoint
+    from .records.checkpoints import Checkpoint
 
 __all__ = ["ArtifactStat", "Storage", "storage_for"]
 
@@ -129,7 +130,7 @@ class Storage(StorageClient):
             NoFormatError: No format holds the value, or not the one asked for.
             UnsafeFormatError: It could only be pickled, and that is denied or cannot be signed.
         """
-        from .boundary import store  # noqa: PLC0415  # walks nested data, and stores by this class
+        from .values.materialization import store  # noqa: PLC0415  # walks nested data, and stores by this class
 
         return store(value, format, self.store_name)
 
@@ -145,7 +146,7 @@ class Storage(StorageClient):
             DigestMismatchError: The bytes are damaged; they were not decoded.
             UnsafeFormatError: It is a pickle without a valid signature.
         """
-        from .boundary import value_of  # noqa: PLC0415  # walks nested data, and fetches by this class
+        from .values.materialization import value_of  # noqa: PLC0415  # walks nested data, and fetches by this class
 
         return value_of(ArtifactRef.parse(ref), as_)
 
@@ -232,7 +233,7 @@ class Storage(StorageClient):
             ArtifactNotFoundError: The store does not hold the artifact any more.
             InvalidParameterError: A name breaks the rule, or the artifact is elsewhere.
         """
-        from .names import publish  # noqa: PLC0415  # reads and writes records by this class
+        from .records.published_names import publish  # noqa: PLC0415  # reads and writes records by this class
 
         return publish(self, ArtifactRef.parse(ref), name, version=version, alias=alias, tags=tags)
 
@@ -244,7 +245,7 @@ class Storage(StorageClient):
         Raises:
             ArtifactNotFoundError: Nothing is published so.
         """
-        from .names import lookup  # noqa: PLC0415  # reads and writes records by this class
+        from .records.published_names import lookup  # noqa: PLC0415  # reads and writes records by this class
 
         return lookup(self, name)
 
@@ -255,7 +256,7 @@ class Storage(StorageClient):
             RuntimeError: No step is running here.
             CacheKeyError: An input of the step has no digest to know it by.
         """
-        from .checkpoints import Checkpoint  # noqa: PLC0415  # reads and writes records by this class
+        from .records.checkpoints import Checkpoint  # noqa: PLC0415  # reads and writes records by this class
 
         return Checkpoint(self)
 

@@ -9,12 +9,13 @@ import os
 import threading
 from typing import NoReturn
 
-from . import _adoption, _lucas, connection
-from .classes import ActorRuntimeClass, ActorRuntimeInstance
-from .connection import Connection
-from .executor import ActorExecutor
-from .functions import ActorFunction
-from .runtime import ActorRuntime
+from .client import connection, lucas_types
+from .client.connection import Connection
+from .lucas import client_bridge
+from .lucas.executor import ActorExecutor
+from .lucas.functions import ActorFunction
+from .lucas.runtime import ActorRuntime
+from .lucas.runtime_classes import ActorRuntimeClass, ActorRuntimeInstance
 
 __all__ = [
     "ActorContext",
@@ -56,7 +57,7 @@ class ActorContext:
         """
         through = connection.establish(address or ignis_address, app_id)
         with _making:
-            _adoption.adopt(through)
+            client_bridge.adopt(through)
             return _context_of(through)
 
     def close(self) -> None:
@@ -87,4 +88,4 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 
 # Who imports this module means this client, also with the Lucas whose decorator looks at no `wrapper` and makes a
 # context of its own, for which it demands APP_ID.
-_lucas.when_own_client_is_imported(ActorContext.createContext)
+lucas_types.when_own_client_is_imported(ActorContext.createContext)

@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from . import rules
-from ._async_buckets import AsyncBucketMethods
-from ._async_multipart import AsyncMultipartMethods
-from ._async_objects import AsyncObjectMethods
-from ._async_presigning import AsyncPresigningMethods
-from ._async_transfers import AsyncTransferMethods
-from ._retry import RetryPolicy
-from ._threads import Threads
+from ._async.buckets import AsyncBucketMethods
+from ._async.multipart import AsyncMultipartMethods
+from ._async.objects import AsyncObjectMethods
+from ._async.presigning import AsyncPresigningMethods
+from ._async.threads import Threads
+from ._async.transfers import AsyncTransferMethods
+from ._rpc.retry import RetryPolicy
 from .client import StorageClient
 from .models import ServerInfoResult
 

@@ -10,18 +10,18 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from . import _results
-from ._buckets import BucketMethods
-from ._multipart import MultipartMethods
-from ._objects import ObjectMethods
-from ._presigning import PresigningMethods
-from ._retry import RetryPolicy
-from ._transfers import TransferMethods
+from ._client.buckets import BucketMethods
+from ._client.multipart import MultipartMethods
+from ._client.objects import ObjectMethods
+from ._client.presigning import PresigningMethods
+from ._client.transfers import TransferMethods
+from ._rpc import result_dicts
+from ._rpc.retry import RetryPolicy
 from .config import ClientOptions
 from .models import ServerInfoResult
 
 if TYPE_CHECKING:
-    from ._remote import RemoteStore
+    from ._rpc.operations import RemoteStore
 
 
 class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMethods, PresigningMethods):
@@ -106,7 +106,7 @@ class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMeth
 
     def server_info(self, *, timeout: float | None = None) -> ServerInfoResult:
         """Return the server's version, engine, limits and capabilities."""
-        return _results.server_info_result(self._remote.server_info(timeout))
+        return result_dicts.server_info_result(self._remote.server_info(timeout))
 
     def close(self) -> None:
         """Close the connection; calling it again does nothing."""

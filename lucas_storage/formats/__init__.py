@@ -19,7 +19,7 @@ from lucas_storage.signing import demand
 
 from .arrays import NpyFormat
 from .base import Encoded, Format, MemorySource, Source, not_mine, stored
-from .manifests import StreamFormat, TreeFormat
+from .composite import StreamFormat, TreeFormat
 from .pickles import PickleFormat
 from .tables import ArrowFormat, ParquetFormat
 from .text import BytesFormat, JsonFormat, TextFormat, is_json

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lucas_storage.errors import DecodeError, NoFormatError, StorageError
 from lucas_storage.limits import allowed, check_expansion
 
-from . import expansion
+from . import decoded_size
 from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_mine, package, shared, stored, type_name
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _TableFormat(Format):
                 column.validate(full=not arrow.types.is_primitive(column.type))
         except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
             raise DecodeError(f"an artifact of format {self.id} is not a table that pyarrow reads here") from error
-        check_expansion(expansion.of_rows(arrow, table), len(stored_bytes), source.max_expansion)
+        check_expansion(decoded_size.of_rows(arrow, table), len(stored_bytes), source.max_expansion)
         try:
             return _from_table(table, want)
         except StorageError:
@@ -102,7 +102,7 @@ class ArrowFormat(_TableFormat):
         return pieces.held
 
     def _read(self, arrow: Any, stored_bytes: Any, ratio: int) -> Any:
-        check_expansion(expansion.of_messages(arrow, stored_bytes), len(stored_bytes), ratio)
+        check_expansion(decoded_size.of_messages(arrow, stored_bytes), len(stored_bytes), ratio)
         with arrow.ipc.open_stream(stored_bytes) as reader:
             return reader.read_all()
 
@@ -125,12 +125,12 @@ class ParquetFormat(_TableFormat):
 
     def _read(self, arrow: Any, stored_bytes: Any, ratio: int) -> Any:
         size = len(stored_bytes)
-        found = expansion.of_parquet(memoryview(stored_bytes).cast("B"))
+        found = decoded_size.of_parquet(memoryview(stored_bytes).cast("B"))
         check_expansion(found.decoded, size, ratio)
         with arrow.BufferReader(stored_bytes) as file, package("pyarrow.parquet", "arrow").ParquetFile(file) as parquet:
             if found.repeated <= allowed(size, ratio):
                 return parquet.read()
-            rows = expansion.rows_at_a_time(allowed(size, ratio), found.longest)
+            rows = decoded_size.rows_at_a_time(allowed(size, ratio), found.longest)
             return arrow.Table.from_batches(_counted(parquet.iter_batches(rows), size, ratio), parquet.schema_arrow)
 
 

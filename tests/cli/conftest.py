@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from actorc.storage.testing import local_server
-from lucas_storage.cli import program
+from lucas_storage.cli.main import program
 
 MODULE = (sys.executable, "-m", "lucas_storage.cli")
 

@@ -13,7 +13,7 @@ import pytest
 from actorc.storage import StorageClient
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
-from lucas_storage.commands import session
+from lucas_storage.cli import session
 
 HERE = "lucas://default/my-bucket"
 MiB = 1 << 20

@@ -6,9 +6,9 @@ import re
 import pytest
 
 from actorc.storage import StorageClient, UnauthenticatedError
-from actorc.storage._auth import derived_key
+from actorc.storage._wire.call_signing import derived_key
 from actorc.storage.local_directory import make_private, published, serving
-from actorc.storage.server.keyring import read_keys
+from actorc.storage.server.auth.key_file import read_keys
 from actorc.storage.testing import local_server
 
 

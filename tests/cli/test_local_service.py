@@ -13,14 +13,14 @@ import pytest
 from actorc.storage import StorageError
 from actorc.storage.server.engines import open_engine
 from actorc.storage.testing import local_server
-from lucas_storage.local_service import LocalService
+from lucas_storage.local_service.service import LocalService
 
 pytestmark = pytest.mark.slow
 
 USER = """
 import sys
 from pathlib import Path
-from lucas_storage.local_service import LocalService
+from lucas_storage.local_service.service import LocalService
 service = LocalService(Path(sys.argv[1]))
 print(service.endpoint, flush=True)
 sys.stdin.read()

@@ -17,7 +17,7 @@ from actorc.storage import (
     StoragePermissionError,
 )
 from lucas_storage import ArtifactRef
-from lucas_storage.commands.exits import exit_code
+from lucas_storage.cli.output.exit_codes import exit_code
 
 
 def lines(result):

@@ -131,7 +131,7 @@ def test_our_client_and_lucas_own_share_a_controller(lucas_storage):
         from lucas.actorc.actor import ActorContext as LucasContext
         LucasContext.createContext()
         from actorc.controller import address
-        from actorc.controller.connection import Connection
+        from actorc.controller.client.connection import Connection
         ours = address.Choice().destination()
         through = Connection(address.Choice())
         through.session()

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from actorc.storage import NetworkError
 from lucas_storage import Storage, storage_context
-from lucas_storage.cli import program
+from lucas_storage.cli.main import program
 
 VARIABLES = {
     "STORAGE_ENDPOINT": ("endpoint", "env:1"),

@@ -38,8 +38,8 @@ STRANGER = """
 import json, os, socket, sys
 from contextlib import suppress
 from pathlib import Path
-from actorc.controller.address import Choice
-from actorc.controller.connection import Connection
+from actorc.controller.client.address import Choice
+from actorc.controller.client.connection import Connection
 from actorc.controller.errors import ControllerError
 from actorc.storage import StorageClient, StorageError
 from actorc.storage.local_endpoint import find

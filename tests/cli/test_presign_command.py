@@ -94,7 +94,7 @@ def test_a_server_that_is_not_reached_over_http_is_no_help(invoke, monkeypatch):
     ("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("1h", 3600), ("2 H", 7200), ("7d", 604_800)]
 )
 def test_times_are_written_as_people_write_them(text, seconds):
-    from lucas_storage.commands import quantities
+    from lucas_storage.cli.output import quantities
 
     assert quantities.seconds(text) == seconds
 
@@ -104,6 +104,6 @@ def test_times_are_written_as_people_write_them(text, seconds):
     [("0", 0), ("4096", 4096), ("5 b", 5), ("10MiB", 10 << 20), ("5GB", 5_000_000_000), ("1kib", 1024)],
 )
 def test_sizes_are_written_as_people_write_them(text, size):
-    from lucas_storage.commands import quantities
+    from lucas_storage.cli.output import quantities
 
     assert quantities.size(text) == size

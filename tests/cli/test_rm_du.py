@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from actorc.storage.server.access import Statement
-from actorc.storage.server.keyring import add_key
+from actorc.storage.server.auth.access import Statement
+from actorc.storage.server.auth.key_file import add_key
 from actorc.storage.testing import local_server
 
 

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from lucas_storage.commands.standard_input import Interruptible
+from lucas_storage.cli.transfers.standard_input import Interruptible
 
 
 @pytest.fixture

@@ -10,13 +10,14 @@ from functools import cache
 
 import pytest
 
-from actorc.storage import AsyncStorageClient, NotFoundError, StorageClient, _results, rules
-from actorc.storage._checksum import crc32c
-from actorc.storage._transfer import SourceFailedError, Upload
+from actorc.storage import AsyncStorageClient, NotFoundError, StorageClient, rules
+from actorc.storage._rpc import result_dicts
+from actorc.storage._rpc.payload import SourceFailedError, Upload
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.models import Condition, ObjectAttributes
 from actorc.storage.server.engines import open_engine
 from actorc.storage.server.engines.base import CopySource, PartChoice
-from actorc.storage.server.store import ObjectStore
+from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.testing import local_server
 
 ENGINES = ["memory", "local", "remote", *(["ceph"] if os.environ.get("LUCAS_STORAGE_TEST_S3") else [])]
@@ -37,13 +38,13 @@ class StoreFace:
             "condition": rules.check_condition(if_absent=if_absent, if_match=if_match),
         }
         if len(data) > rules.MAX_INLINE_SIZE:
-            return _results.put_result(fill(self._store.begin_write(bucket, key, **options), data))
-        return _results.put_result(self._store.put(bucket, key, bytes(data), crc32c(bytes(data)), **options))
+            return result_dicts.put_result(fill(self._store.begin_write(bucket, key, **options), data))
+        return result_dicts.put_result(self._store.put(bucket, key, bytes(data), crc32c(bytes(data)), **options))
 
     def upload_from_stream(self, bucket, key, stream, *, if_absent=False, if_match=None, ttl=None):
         condition = rules.check_condition(if_absent=if_absent, if_match=if_match)
         attributes = attributes_of(None, None, ttl)
-        return _results.put_result(
+        return result_dicts.put_result(
             fill(self._store.begin_write(bucket, key, attributes=attributes, condition=condition), stream)
         )
 
@@ -58,7 +59,7 @@ class StoreFace:
         return b"".join(self.stream_object(bucket, key, **options))
 
     def head_object(self, bucket, key):
-        return _results.object_head(self._store.head(bucket, key))
+        return result_dicts.object_head(self._store.head(bucket, key))
 
     def object_exists(self, bucket, key):
         try:
@@ -71,7 +72,7 @@ class StoreFace:
         self._store.delete(bucket, key, condition=Condition(if_match=if_match))
 
     def delete_objects(self, bucket, keys):
-        return _results.delete_objects_result(self._store.delete_many(bucket, list(keys)))
+        return result_dicts.delete_objects_result(self._store.delete_many(bucket, list(keys)))
 
     def copy_object(
         self,
@@ -97,7 +98,7 @@ class StoreFace:
             condition=rules.check_condition(if_absent=if_absent, if_match=if_match),
             ttl=ttl,
         )
-        return _results.put_result(info)
+        return result_dicts.put_result(info)
 
     def create_multipart_upload(
         self, bucket, key, content_type=None, metadata=None, *, if_absent=False, if_match=None, ttl=None
@@ -111,12 +112,16 @@ class StoreFace:
         return {"bucket": bucket, "key": key, "upload_id": upload_id}
 
     def upload_part(self, bucket, key, upload_id, part_number, data):
-        return _results.part_result(fill(self._store.multipart.begin_part(bucket, key, upload_id, part_number), data))
+        return result_dicts.part_result(
+            fill(self._store.multipart.begin_part(bucket, key, upload_id, part_number), data)
+        )
 
     def complete_multipart_upload(self, bucket, key, upload_id, parts, *, if_absent=False, if_match=None):
         choices = [PartChoice(part["part_number"], part["etag"]) for part in parts]
         condition = rules.check_condition(if_absent=if_absent, if_match=if_match)
-        return _results.put_result(self._store.multipart.complete(bucket, key, upload_id, choices, condition=condition))
+        return result_dicts.put_result(
+            self._store.multipart.complete(bucket, key, upload_id, choices, condition=condition)
+        )
 
     def abort_multipart_upload(self, bucket, key, upload_id):
         self._store.multipart.abort(bucket, key, upload_id)
@@ -125,7 +130,7 @@ class StoreFace:
         found, after, more = [], 0, True
         while more:
             parts, more = self._store.multipart.parts(bucket, key, upload_id, after_number=after)
-            found += map(_results.part_result, parts)
+            found += map(result_dicts.part_result, parts)
             after = parts[-1].number if parts else 0
         return found
 
@@ -133,28 +138,28 @@ class StoreFace:
         uploads, token = self._store.multipart.page(
             bucket, prefix=prefix, page_size=max_uploads, page_token=page_token or ""
         )
-        return _results.upload_list(bucket, prefix, uploads, token)
+        return result_dicts.upload_list(bucket, prefix, uploads, token)
 
     def list_objects(self, bucket, prefix="", max_keys=1000, *, delimiter="", page_token=None):
         page = self._store.page(
             bucket, prefix=prefix, delimiter=delimiter, page_size=max_keys, page_token=page_token or ""
         )
-        return _results.list_result(bucket, prefix, page.objects, page.common_prefixes, page.next_after)
+        return result_dicts.list_result(bucket, prefix, page.objects, page.common_prefixes, page.next_after)
 
     def create_bucket(self, bucket, *, exist_ok=False):
-        return _results.bucket_result(self._store.create_bucket(bucket, exist_ok=exist_ok))
+        return result_dicts.bucket_result(self._store.create_bucket(bucket, exist_ok=exist_ok))
 
     def delete_bucket(self, bucket):
         self._store.delete_bucket(bucket)
 
     def list_buckets(self):
-        return [_results.bucket_result(info) for info in self._store.bucket_page()[0]]
+        return [result_dicts.bucket_result(info) for info in self._store.bucket_page()[0]]
 
     def bucket_exists(self, bucket):
         return any(info.name == bucket for info in self._store.bucket_page()[0])
 
     def server_info(self):
-        return _results.server_info_result(self._store.server_info())
+        return result_dicts.server_info_result(self._store.server_info())
 
 
 class AsyncFace:

@@ -7,12 +7,12 @@ from contextlib import closing
 import pytest
 
 from actorc.storage import AlreadyExistsError, UploadNotFoundError
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IdempotencyKeyReusedError
 from actorc.storage.models import Chunk, Condition, ObjectAttributes
 from actorc.storage.server.engines import open_engine
 from actorc.storage.server.engines.base import CopySource, PartChoice
-from actorc.storage.server.store import ObjectStore
+from actorc.storage.server.store.store import ObjectStore
 
 ABSENT = Condition(if_absent=True)
 LARGE = b"x" * (20 << 10)

@@ -13,7 +13,7 @@ from actorc.storage import (
     PreconditionFailedError,
     UploadNotFoundError,
 )
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 
 KiB, MiB = 1 << 10, 1 << 20
 

@@ -2,12 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorc.storage import (
-    BucketNotFoundError,
-    InvalidParameterError,
-    ObjectNotFoundError,
-    PreconditionFailedError,
-)
+from actorc.storage import BucketNotFoundError, InvalidParameterError, ObjectNotFoundError, PreconditionFailedError
 
 MiB = 1 << 20
 SIZES = [0, 1, 16 * 1024, 16 * 1024 + 1, MiB - 1, MiB, MiB + 1, 3 * MiB + 12345]

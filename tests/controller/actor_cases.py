@@ -102,7 +102,7 @@ def by_hand(workflow, inputs):
 
 def lucas_own():
     """Return what genuine Lucas's own executor, runtime and functions make of our context, where there are any."""
-    from actorc.controller._lucas import own_client, takes_provider_actor
+    from actorc.controller.client.lucas_types import own_client, takes_provider_actor
 
     if not takes_provider_actor():
         return None

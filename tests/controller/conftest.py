@@ -21,7 +21,7 @@ install()
 import lucas  # noqa: E402  # there only now, if it is the embedded engine
 
 from actorc.controller import ActorContext, ActorFunction  # noqa: E402  # need Lucas
-from actorc.controller.connection import establish  # noqa: E402
+from actorc.controller.client.connection import establish  # noqa: E402
 from actorc.controller.local import LocalController  # noqa: E402
 from tests.controller.ignis_double import Ignis  # noqa: E402
 

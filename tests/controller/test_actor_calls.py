@@ -10,8 +10,8 @@ import traceback
 import cloudpickle
 import pytest
 
-from actorc.controller import session
-from actorc.controller.calls import Calls
+from actorc.controller.client import session
+from actorc.controller.client.calls import Calls
 from actorc.controller.errors import (
     MessageTooLargeError,
     ParameterError,
@@ -19,7 +19,7 @@ from actorc.controller.errors import (
     RemoteFunctionError,
     UnknownFunctionError,
 )
-from actorc.controller.functions import named
+from actorc.controller.lucas.functions import named
 
 SECONDS = 30
 

@@ -14,12 +14,12 @@ import pytest
 
 import lucas_storage
 from actorc.controller import ActorContext, ActorExecutor
-from actorc.controller.address import start_when_needed
-from actorc.controller.calls import Calls
+from actorc.controller.client.address import start_when_needed
+from actorc.controller.client.calls import Calls
+from actorc.controller.client.outbox import Outbox
 from actorc.controller.errors import AddressError, ControllerError, ControllerUnavailableError
-from actorc.controller.functions import named
 from actorc.controller.local import LocalController
-from actorc.controller.outbox import Outbox
+from actorc.controller.lucas.functions import named
 
 ROOT = Path(lucas_storage.__file__).parents[1]
 SECONDS = 30
@@ -86,7 +86,7 @@ def test_importing_the_context_loads_no_grpc():
 
 
 def test_without_lucas_the_error_says_what_to_do():
-    code = "import actorc.controller.address, actorc.controller.local\nimport actorc.controller.context"
+    code = "import actorc.controller.client.address, actorc.controller.local\nimport actorc.controller.context"
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=False
     )

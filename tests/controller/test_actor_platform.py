@@ -16,10 +16,10 @@ import grpc
 import pytest
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller.address import Choice
-from actorc.controller.calls import Calls
-from actorc.controller.connection import Connection
-from actorc.controller.definition import Definition
+from actorc.controller.client.address import Choice
+from actorc.controller.client.calls import Calls
+from actorc.controller.client.connection import Connection
+from actorc.controller.client.definition import Definition
 from actorc.controller.errors import (
     ControllerError,
     ControllerTimeoutError,
@@ -430,7 +430,7 @@ def test_a_registration_that_is_not_answered_is_an_error(platform, connect, monk
 
 
 def test_an_id_whose_application_says_nothing_is_left_for_a_fresh_one(platform, connect, monkeypatch):
-    monkeypatch.setattr("actorc.controller.connection._SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr("actorc.controller.client.connection._SILENCE_SECONDS", 0.2)
     platform.silent_ids.add("mine")
     with Calls(connect("mine")) as calls:
         started = calls.start(define(), {"a": 1})

@@ -12,8 +12,9 @@ from pathlib import Path
 import lucas
 import pytest
 
-from actorc.controller import ActorContext, ActorExecutor, ActorFunction, ActorRuntime, session
-from actorc.controller.calls import Calls
+from actorc.controller import ActorContext, ActorExecutor, ActorFunction, ActorRuntime
+from actorc.controller.client import session
+from actorc.controller.client.calls import Calls
 from actorc.controller.errors import ControllerError, ParameterError, RemoteFunctionError, UnknownFunctionError
 from actorc.controller.local import LocalController
 from actorc.storage.testing import local_server
@@ -62,14 +63,16 @@ def test_results_pass_from_step_to_step(functions):
 
 def test_a_result_that_only_steps_see_never_comes_here(functions, monkeypatch):
     fetched = []
-    monkeypatch.setattr("actorc.controller.calls.decoded", lambda encoded: fetched.append(encoded) or real(encoded))
+    monkeypatch.setattr(
+        "actorc.controller.client.calls.decoded", lambda encoded: fetched.append(encoded) or real(encoded)
+    )
 
     assert chain.export()({"a": 1}) == 12
     assert len(fetched) == 1
 
 
 def real(encoded):
-    from actorc.controller.encoding import decoded
+    from actorc.controller.protocol.value_codec import decoded
 
     return decoded(encoded)
 
@@ -200,7 +203,7 @@ def test_the_results_of_a_run_are_given_up_at_its_end(functions, context):
 
 
 def test_a_run_that_is_over_starts_nothing(functions):
-    from actorc.controller.functions import named
+    from actorc.controller.lucas.functions import named
 
     with Calls() as calls:
         calls.call(named("add"), {"a": 1})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from actorc.controller.client.signature import Signature
 from actorc.controller.errors import ParameterError
-from actorc.controller.signature import Signature
 
 
 def of(function):

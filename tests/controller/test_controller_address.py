@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorc.controller.address import Choice, start_when_needed
+from actorc.controller.client.address import Choice, start_when_needed
 from actorc.controller.errors import AddressError, ControllerError
 
 

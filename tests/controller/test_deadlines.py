@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorc.controller.alarm import Alarm
-from actorc.controller.deadlines import Deadlines
-from actorc.controller.marks import Marks
-from actorc.controller.timeouts import Timeouts
+from actorc.controller.client.barriers import Marks
+from actorc.controller.client.call_deadlines import Deadlines
+from actorc.controller.client.timeouts import Timeouts
+from actorc.controller.client.timer import Alarm
 
 SECONDS = 30
 EVENTS = st.lists(
@@ -141,7 +141,7 @@ def test_timeouts_come_from_the_environment_and_a_function_s_own_goes_first(monk
 
 @pytest.mark.parametrize("given", ["soon", "0", "-1", "inf", "nan"])
 def test_what_is_no_time_is_refused_at_once(monkeypatch, given):
-    from actorc.controller.address import Choice
+    from actorc.controller.client.address import Choice
     from actorc.controller.errors import ControllerError
 
     monkeypatch.setenv("IGNIS_CALL_TIMEOUT", given)

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller.batches import next_message
 from actorc.controller.local import messages
 from actorc.controller.local.application import Application, UnsupportedError
 from actorc.controller.local.messages import Received, Value
-from actorc.controller.local.objects import Objects
-from actorc.controller.local.pool import Pool
+from actorc.controller.local.value_store import Objects
+from actorc.controller.local.worker_pool import Pool
+from actorc.controller.protocol.batching import next_message
 
 GONE = "is not held here any more, or never was; use results within the session that made them"
 

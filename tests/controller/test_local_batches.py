@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller import batches
-from actorc.controller.address import Choice
-from actorc.controller.definition import Definition
-from actorc.controller.encoding import Encoded
+from actorc.controller.client.address import Choice
+from actorc.controller.client.definition import Definition
+from actorc.controller.client.outbox import Outbox
+from actorc.controller.client.remote_values import CallKey
+from actorc.controller.client.session import Session
 from actorc.controller.local import messages
-from actorc.controller.outbox import Outbox
-from actorc.controller.session import Session
-from actorc.controller.values import CallKey
+from actorc.controller.protocol import batching as batches
+from actorc.controller.protocol.value_codec import Encoded
 
 SECONDS = 30
 SIZES = st.sampled_from([0, 1, 300, 20_000, batches.SMALL - 100, batches.SMALL, 3 * batches.SMALL])

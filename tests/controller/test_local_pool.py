@@ -6,8 +6,8 @@ import pytest
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.local.functions import Function
-from actorc.controller.local.pool import Pool
-from actorc.controller.local.tasks import Crew, Task
+from actorc.controller.local.pool_tasks import Crew, Task
+from actorc.controller.local.worker_pool import Pool
 
 GIVEN_UP = (
     "and was given up with the worker process it ran in; look at what it waits for, or give it more with 'timeout' at "

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from actorc.controller.local import LocalController
-from actorc.controller.local.workers import Surroundings, WorkerProcess
+from actorc.controller.local.worker_process import Surroundings, WorkerProcess
 
 pytestmark = pytest.mark.slow
 

@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller import encoding
 from actorc.controller.local import LocalController
+from actorc.controller.protocol import value_codec
 
 MiB = 1 << 20
 
@@ -143,7 +143,7 @@ def test_the_traceback_of_an_error_shows_the_function_and_nothing_of_the_worker(
     def fail(x):
         raise ValueError(f"no {x}")
 
-    raw.add(fail, pickled=encoding.dumps(fail))
+    raw.add(fail, pickled=value_codec.dumps(fail))
     error = raw.call("fail", x=1)
     head, _, frames = error.partition("\n\n")
 

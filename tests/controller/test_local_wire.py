@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller import wire
 from actorc.controller.local import messages
-from actorc.controller.local.frames import FrameReader, header
+from actorc.controller.local.framing import FrameReader, header
 from actorc.controller.local.messages import Value
+from actorc.controller.protocol import protobuf_fields
 
 LARGE = bytes(range(256)) * 1024
 texts = st.text(max_size=300)
@@ -73,7 +73,7 @@ def test_a_large_message_of_another_kind_is_read_whole():
 def test_a_damaged_message_is_an_error_and_nothing_else(noise, cut):
     whole = pb.Message(type=pb.FR_APPEND_ARG, append_arg=pb.AppendArg(name="f")).SerializeToString()
     with suppress(ValueError):
-        wire.cut(whole[:cut] + noise, 9, 5, 3, 2)
+        protobuf_fields.cut(whole[:cut] + noise, 9, 5, 3, 2)
 
 
 @given(

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from actorc.controller.wire_names import wire_name
+from actorc.controller.client.platform_names import wire_name
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import grpc
 import pytest
 
-from actorc.storage import RetryPolicy, StorageClient, _wire
+from actorc.storage import RetryPolicy, StorageClient
+from actorc.storage._wire import messages
 from actorc.storage.testing import local_server
 
 QUICK = RetryPolicy(attempts=200, unreached_attempts=200, base=0.001, cap=0.02)
@@ -153,7 +154,7 @@ class Relay(grpc.GenericRpcHandler):
             context.set_trailing_metadata(call.trailing_metadata())
         except grpc.RpcError:
             trailers = [
-                (name, self.alter("status", method, value) if name == _wire.DETAILS_KEY else value)
+                (name, self.alter("status", method, value) if name == messages.DETAILS_KEY else value)
                 for name, value in call.trailing_metadata()
             ]
             context.set_trailing_metadata([each for each in trailers if each[1] is not None])

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.server.engines.local import LocalEngine
 from actorc.storage.testing import local_server
 

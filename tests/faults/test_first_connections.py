@@ -34,7 +34,7 @@ def failures():
         def emit(self, _record):
             counted.release()
 
-    handler, logger = Counting(), logging.getLogger("actorc.storage._rounds")
+    handler, logger = Counting(), logging.getLogger("actorc.storage._rpc.attempts")
     logger.addHandler(handler)
     yield counted
     logger.removeHandler(handler)

@@ -15,10 +15,10 @@ from random import Random
 import pytest
 
 from actorc.storage import RetryPolicy, StorageClient, StorageError
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.models import ObjectAttributes
 from actorc.storage.server.engines.memory import MemoryEngine
-from actorc.storage.server.store import ObjectStore
+from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.testing import local_server
 
 PREFACE = 24

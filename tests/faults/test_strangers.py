@@ -16,9 +16,9 @@ import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import RetryPolicy, StorageClient
-from actorc.storage._auth import HASH_HEADER, derived_key, sign_request
-from actorc.storage.server.access import EVERYTHING
-from actorc.storage.server.keyring import add_key
+from actorc.storage._wire.call_signing import HASH_HEADER, derived_key, sign_request
+from actorc.storage.server.auth.access import EVERYTHING
+from actorc.storage.server.auth.key_file import add_key
 
 pytestmark = pytest.mark.slow
 

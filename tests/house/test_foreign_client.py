@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from actorc.storage.server.access import EVERYTHING
-from actorc.storage.server.keyring import add_key
+from actorc.storage.server.auth.access import EVERYTHING
+from actorc.storage.server.auth.key_file import add_key
 
 ROOT = Path(__file__).parents[2]
 CLIENT = Path(__file__).with_name("foreign_client.py")

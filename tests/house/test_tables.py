@@ -14,9 +14,9 @@ from actorc.storage import StorageError, config, errors
 from actorc.storage.config import ClientOptions
 from lucas_storage import errors as plugin_errors
 from lucas_storage import settings
-from lucas_storage.cli import program
-from lucas_storage.commands.exits import EXPLANATION, MEANINGS
-from lucas_storage.commands.sizes import human
+from lucas_storage.cli.main import program
+from lucas_storage.cli.output.exit_codes import EXPLANATION, MEANINGS
+from lucas_storage.cli.output.units import human
 from lucas_storage.errors import ArtifactError
 
 ROOT = Path(__file__).parents[2]

@@ -18,11 +18,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lucas_storage.artifacts.manifest import Manifest, Part, TreeFile
 from lucas_storage.errors import StorageError
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.formats.pickles import header_of
-from lucas_storage.manifest import Manifest, Part, TreeFile
 
 MEMORY = 2 << 30
 """Bytes of address space beyond what the imports take."""

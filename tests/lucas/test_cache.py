@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from lucas_storage import copies, leases, stamps
-from lucas_storage.cache import Cache
-from lucas_storage.copy_names import safe_name
+from lucas_storage.artifacts.cache import copies, leases, stamps
+from lucas_storage.artifacts.cache.cache import Cache
+from lucas_storage.artifacts.cache.copy_names import safe_name
+from lucas_storage.artifacts.cache.removal import ABANDONED
 from lucas_storage.errors import CacheError, CacheRefusedError, DigestMismatchError
-from lucas_storage.removal import ABANDONED
 
 
 def digest(data):
@@ -503,7 +503,7 @@ def test_a_stamp_is_of_one_address(cache):
 
 def manifest_of(files):
     """Return address and text of the manifest of a directory."""
-    from lucas_storage.manifest import Manifest, Part, TreeFile
+    from lucas_storage.artifacts.manifest import Manifest, Part, TreeFile
 
     text = Manifest(
         files=tuple(
@@ -783,8 +783,8 @@ def test_what_a_step_holds_stays_until_it_ends(tmp_path, holder):
 HOLDS = """
 import sys
 from pathlib import Path
-from lucas_storage.cache import Cache
-from lucas_storage.leases import Holder
+from lucas_storage.artifacts.cache.cache import Cache
+from lucas_storage.artifacts.cache.leases import Holder
 cache = Cache(Path(sys.argv[1]), 150)
 cache.hold(sys.argv[2], Holder())
 print("held", flush=True)
@@ -827,7 +827,7 @@ def test_what_is_held_stays_though_somebody_removed_the_file_of_the_leases(tmp_p
 EVICTS = """
 import sys
 from pathlib import Path
-from lucas_storage.cache import Cache
+from lucas_storage.artifacts.cache.cache import Cache
 Cache(Path(sys.argv[1]), 50).insert(None, [b"e" * 100])
 """
 

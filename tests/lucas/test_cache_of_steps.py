@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lucas_storage import Storage, cache_directory, storage_context, with_storage
+from lucas_storage import Storage, storage_context, with_storage
+from lucas_storage.artifacts.cache import directory
 from lucas_storage.errors import CacheError, CacheFullError, CacheRefusedError, ResourceExhaustedError
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="plays another user, or mounts a disk, which only root may")
@@ -179,7 +180,7 @@ def test_a_cache_that_was_removed_is_filled_again(storage, settings, ref):
     ],
 )
 def test_what_the_file_system_says_is_told_with_the_setting(tmp_path, number, error):
-    with pytest.raises(error) as raised, cache_directory.told(tmp_path):
+    with pytest.raises(error) as raised, directory.told(tmp_path):
         raise OSError(number, os.strerror(number))
 
     assert os.strerror(number) in raised.value.message

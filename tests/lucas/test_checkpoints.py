@@ -11,8 +11,9 @@ import sys
 import numpy as np
 import pytest
 
-from lucas_storage import Storage, records, storage_context, with_storage
+from lucas_storage import Storage, storage_context, with_storage
 from lucas_storage.errors import CacheKeyError
+from lucas_storage.records import record_store
 
 
 class Model:
@@ -24,7 +25,7 @@ class Model:
 
 def only_record(storage):
     (head,) = storage.iter_objects(storage.bucket, "checkpoints/")
-    return records.read(storage, head["key"])
+    return record_store.read(storage, head["key"])
 
 
 @with_storage
@@ -120,7 +121,7 @@ def test_an_object_comes_back_if_it_was_signed(storage, caplog):
 
     before = [step(), step()]
     record = only_record(storage)
-    records.write(storage, record.key, {**record.content, "value": record.content["value"].signed(None)})
+    record_store.write(storage, record.key, {**record.content, "value": record.content["value"].signed(None)})
 
     with caplog.at_level(logging.WARNING):
         after = step()

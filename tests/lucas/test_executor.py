@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import lucas_storage.executor
-from lucas_storage._schedule import GraphExecutor
 from lucas_storage.embedded import Metadata, Runtime, Workflow, function, routeBuilder, workflow
 from lucas_storage.embedded.runtime import LocalOnceRuntime
 from lucas_storage.embedded.workflow.dag import DAG, ControlNode, DataNode
 from lucas_storage.embedded.workflow.ld import Lambda
+from lucas_storage.engine.scheduler import GraphExecutor
 from lucas_storage.executor import StorageExecutor
 
 if TYPE_CHECKING:

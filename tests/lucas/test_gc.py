@@ -12,9 +12,10 @@ import pytest
 from actorc.storage import UnsupportedError
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
-from lucas_storage import ArtifactRef, Storage, records, run, storage_context, with_storage
-from lucas_storage.collection import collect
+from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.gc.collect import collect
+from lucas_storage.records import record_store
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -55,7 +56,7 @@ def gateway(clock, tmp_path):
     """A store that removes without a condition only."""
     pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
     from actorc.storage.server.engines.remote import RemoteEngine
-    from actorc.storage.server.engines.remote.address import Address
+    from actorc.storage.server.engines.remote.store_url import Address
 
     with serving(RemoteEngine(Address(scheme="remote+memory", bucket=""), clock=clock), tmp_path) as storage:
         yield storage
@@ -107,7 +108,7 @@ def test_nothing_changes_until_it_is_told_to_delete(store, clock, gc):
 
     assert [look.marked.objects for look in looks] == [1, 1, 1]
     assert exists(store, garbage) == [True]
-    assert records.read(store, records.MARKED) is None
+    assert record_store.read(store, record_store.MARKED) is None
 
 
 def test_what_is_young_is_spared(store, clock, gc):
@@ -261,7 +262,7 @@ def test_a_certain_age_counts_from_when_it_was_kept(store, clock, gc):
     now = clock.now
     for age, key in ((DAY, "aa"), (90 * DAY, "bb")):
         content = {"memo": 1, "at": now, "age": age, "result": store.put(key.encode())}
-        records.write(store, records.place(records.MEMO, key), content)
+        record_store.write(store, record_store.place(record_store.MEMO, key), content)
     clock.now += 60 * DAY
 
     assert (gc().expired, gc().removed.objects) == (1, 1)
@@ -294,7 +295,7 @@ def test_runs_and_checkpoints_count_for_a_while(store, clock, gc):
 
 def test_a_reference_by_another_name_of_the_store_counts(store, clock, gc):
     ref = store.put(b"x" * 100)
-    records.write(store, "names/planted/one.json", {"ref": replace(ref, store="prod")})
+    record_store.write(store, "names/planted/one.json", {"ref": replace(ref, store="prod")})
     clock.now += GRACE + 1
 
     gc(), gc()
@@ -330,7 +331,7 @@ def test_while_a_record_cannot_be_read_nothing_is_removed(store, clock, gc, text
 
 def test_a_manifest_that_cannot_be_read_stops_the_removal(store, clock, gc):
     ref = replace(store.put(b"no manifest"), kind="manifest")
-    records.write(store, "names/planted/one.json", {"ref": ref})
+    record_store.write(store, "names/planted/one.json", {"ref": ref})
     store.put(b"garbage")
     clock.now += GRACE + 1
 
@@ -372,7 +373,7 @@ def test_while_nobody_stores_garbage_and_old_records_go_without_a_condition(gate
     gc = collector(gateway, clock)
     garbage, named = gateway.put(b"garbage"), gateway.put(b"named")
     gateway.publish(named, "name")
-    records.write(gateway, "runs/old/run.json", {"run": 1})
+    record_store.write(gateway, "runs/old/run.json", {"run": 1})
     clock.now += TTL + 1
 
     first, second, third = (gc(quiescent=True) for _ in range(3))

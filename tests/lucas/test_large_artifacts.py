@@ -20,7 +20,7 @@ import pyarrow as pa
 import pytest
 
 from lucas_storage import ArtifactRef, Out, Storage, storage_context, with_storage
-from lucas_storage.blobs import key_of, prefix_of
+from lucas_storage.artifacts.blobs import key_of, prefix_of
 from lucas_storage.errors import (
     ArtifactNotFoundError,
     DecodeError,
@@ -41,9 +41,9 @@ DATA = bytes(n * 7 % 251 for n in range(SIZE))
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Parts of 4 KiB, so that small data has many."""
-    for module in ("parts", "outlet"):
+    for module in ("artifacts.part_transfer", "values.store_value"):
         monkeypatch.setattr(f"lucas_storage.{module}.PART", PART)
-    for module in ("outlet", "reading"):
+    for module in ("values.store_value", "artifacts.reader"):
         monkeypatch.setattr(f"lucas_storage.{module}.WHOLE_MAX", WHOLE)
 
 

@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from lucas_storage import limits, settings, storage_context
-from lucas_storage.cache import Cache
+from lucas_storage.artifacts.cache.cache import Cache
+from lucas_storage.artifacts.directories import Directory
+from lucas_storage.artifacts.manifest import Manifest
 from lucas_storage.errors import CacheFullError, DecodeError, LimitError, NoFormatError, SettingsError
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import MemorySource
-from lucas_storage.manifest import Manifest
-from lucas_storage.trees import Directory
 
 GIB = 1 << 30
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lucas_storage.artifacts.manifest import WHOLE_MAX, Manifest, Part, TreeFile
 from lucas_storage.errors import DecodeError, UnsupportedError
-from lucas_storage.manifest import WHOLE_MAX, Manifest, Part, TreeFile
 
 ONE = Part(digest="sha256:" + "a" * 64, size=5, crc32c="0a1b2c3d")
 TWO = Part(digest="sha256:" + "b" * 64, size=7, crc32c="00000000")

@@ -22,12 +22,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lucas_storage import ArtifactRef, Storage, records, run, settings, storage_context, with_storage
+from lucas_storage import ArtifactRef, Storage, run, settings, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import CacheKeyError, UnsafeFormatError
-from lucas_storage.keys import call_key
-from lucas_storage.plan import parameter_plans
+from lucas_storage.records import record_store
 from lucas_storage.refs import inline_ref
+from lucas_storage.steps.call_key import call_key
+from lucas_storage.values.annotations import parameter_plans
 
 SIGNING_KEY = "a signing key for tests alone"
 DIGEST = "sha256:" + "ab" * 32
@@ -212,7 +213,7 @@ def test_a_default_counts_as_what_it_stands_for(settings):
 
 
 def test_functions_of_two_scripts_are_two():
-    from lucas_storage.identity import function_id
+    from lucas_storage.steps.function_id import function_id
 
     def one(x):
         return x
@@ -301,8 +302,8 @@ def test_a_key_is_the_same_in_every_process(tmp_path):
             """
             import numpy as np
             from lucas_storage import ArtifactRef
-            from lucas_storage.identity import function_id, function_version
-            from lucas_storage.keys import call_key
+            from lucas_storage.steps.function_id import function_id, function_version
+            from lucas_storage.steps.call_key import call_key
 
             def f(x, y={"b", "a", "c"}, *, z=frozenset("xyz")):
                 return {"p", "q"} | x
@@ -426,8 +427,8 @@ def test_an_option_that_makes_no_sense_is_refused_at_decoration(options, error, 
 def planted(storage, in_bucket, **changes):
     """Change the only record of a cached result there is."""
     (key,) = in_bucket()
-    record = records.read(storage, key)
-    records.write(storage, key, {**record.content, **changes})
+    record = record_store.read(storage, key)
+    record_store.write(storage, key, {**record.content, **changes})
 
 
 def test_an_unsigned_pickle_in_a_record_is_a_miss(storage, in_bucket, caplog):

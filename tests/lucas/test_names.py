@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from actorc.storage import InvalidParameterError
-from lucas_storage import ArtifactRef, records, with_storage
+from lucas_storage import ArtifactRef, with_storage
 from lucas_storage.errors import ArtifactNotFoundError, UnsafeFormatError, VersionTakenError
-from lucas_storage.ulids import is_ulid, moment_of, ulid
+from lucas_storage.records import record_store
+from lucas_storage.records.ulid import is_ulid, moment_of, ulid
 
 
 class Model:
@@ -86,7 +87,7 @@ def test_a_name_lasts_longer_than_its_handle(storage, refs):
     out = release(model=refs[0].to_json(), score=0.95)
 
     assert refs[0] == ArtifactRef.parse(out) == storage.lookup("ranker@prod")
-    record = records.read(storage, f"names/ranker/{keys(storage, 'ranker')[0]}")
+    record = record_store.read(storage, f"names/ranker/{keys(storage, 'ranker')[0]}")
     assert record.content["tags"] == {"score": 0.95}
 
 
@@ -97,7 +98,7 @@ def test_a_reference_can_be_published_as_it_travels(storage, refs):
 def test_an_alias_knows_what_it_stood_for_before(storage, refs):
     for ref in refs:
         storage.publish(ref, "ranker", alias="prod")
-    record = records.read(storage, "names/ranker/aliases/prod.json")
+    record = record_store.read(storage, "names/ranker/aliases/prod.json")
 
     published = [key.removesuffix(".json") for key in keys(storage, "ranker") if is_ulid(key.removesuffix(".json"))]
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lucas_storage.artifacts.chunks import ByteStream, items_of, lines_of
+from lucas_storage.artifacts.manifest import PART
+from lucas_storage.artifacts.part_transfer import IN_FLIGHT, Cutter, PartSender, ahead, cut, stored
 from lucas_storage.errors import DecodeError
 from lucas_storage.formats.base import Encoded
-from lucas_storage.manifest import PART
-from lucas_storage.parts import IN_FLIGHT, Cutter, PartSender, ahead, cut, stored
-from lucas_storage.streams import ByteStream, items_of, lines_of
 
 
 class Memory:

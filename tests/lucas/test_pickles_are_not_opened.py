@@ -15,13 +15,13 @@ import pandas as pd
 import pytest
 
 from lucas_storage import ArtifactRef, Out, storage_context, with_storage
-from lucas_storage.blobs import key_of, prefix_of
-from lucas_storage.bodies import EncodedBody
+from lucas_storage.artifacts.blobs import key_of, prefix_of
+from lucas_storage.artifacts.body import EncodedBody
+from lucas_storage.artifacts.manifest import Manifest, Part
 from lucas_storage.errors import ArtifactError, UnsafeFormatError
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import Encoded
 from lucas_storage.formats.pickles import PickleFormat
-from lucas_storage.manifest import Manifest, Part
 from lucas_storage.refs import TAG, inline_ref
 from lucas_storage.signing import SigningKeys, sign
 from lucas_storage.storage import storage_for
@@ -99,7 +99,7 @@ def test_no_forged_reference_opens_a_pickle(storage, planted, canary, changed):
 
 
 def test_what_was_signed_is_not_opened_once_it_was_replaced(storage, canary, tmp_path):
-    from lucas_storage.outlet import kept, policy_of
+    from lucas_storage.values.store_value import kept, policy_of
 
     honest = PickleFormat().encode({"a": np.arange(5000)})
     malicious = bytes(PickleFormat().encode(Canary(canary)))
@@ -107,7 +107,7 @@ def test_what_was_signed_is_not_opened_once_it_was_replaced(storage, canary, tmp
     for large in (False, True):
         with pytest.MonkeyPatch.context() as patch:
             if large:
-                patch.setattr("lucas_storage.outlet.WHOLE_MAX", 1000)
+                patch.setattr("lucas_storage.values.store_value.WHOLE_MAX", 1000)
             ref = kept(honest, PickleFormat(), policy)
         assert (ref.kind, ref.signature is not None) == ("manifest" if large else "blob", True)
         keys = [ref.key]

@@ -19,7 +19,7 @@ import pytest
 from actorc.storage import StorageClient
 from lucas_storage import ArtifactRef, Out, Storage
 from lucas_storage.embedded import Runtime
-from lucas_storage.plan import parameter_plans, read, result_plan
+from lucas_storage.values.annotations import parameter_plans, read, result_plan
 
 TYPES = [
     (Any, "any"),
@@ -182,7 +182,7 @@ def test_annotations_are_found_in_globals_and_closures():
 
 def test_reading_text_imports_nothing():
     code = (
-        "import sys; from lucas_storage.plan import read; read('dict[str, np.ndarray | pd.DataFrame]'); "
+        "import sys; from lucas_storage.values.annotations import read; read('dict[str, np.ndarray | pd.DataFrame]'); "
         "print({'numpy', 'pandas', 'pyarrow', 'polars', 'grpc'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

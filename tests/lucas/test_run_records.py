@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from actorc.storage.testing import local_server
-from lucas_storage import ArtifactRef, history, run, storage_context, with_storage
+from lucas_storage import ArtifactRef, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import InvalidParameterError, NotFoundError
+from lucas_storage.records import run_history
+from lucas_storage.records.run_log import mentioned
 from lucas_storage.refs import inline_ref
-from lucas_storage.runs import mentioned
 
 SECRET = "hunter2-hunter2"
 
@@ -56,7 +57,7 @@ def study():
 
 
 def last(storage):
-    return history.find(storage, "last")
+    return run_history.find(storage, "last")
 
 
 def test_a_run_is_recorded_with_its_steps(storage, study):
@@ -173,7 +174,7 @@ def test_a_run_that_never_ended_is_read_from_its_steps(storage, study):
 def test_runs_are_listed_with_the_latest_first(storage, study):
     for n in (1, 2, 3):
         run(study, {"n": n, "note": ""})
-    found = history.recent(storage, 2)
+    found = run_history.recent(storage, 2)
 
     assert [past.key for past in found] == sorted((past.key for past in found), reverse=True)
     assert (len(found), found[0]) == (2, last(storage))
@@ -184,17 +185,17 @@ def test_a_run_is_found_by_the_beginning_of_its_id(storage, study):
     run(study, {"n": 1, "note": ""})
     key = last(storage).key
 
-    assert history.find(storage, key.lower()) == last(storage)
+    assert run_history.find(storage, key.lower()) == last(storage)
     with pytest.raises(InvalidParameterError, match="2 runs begin with '0'"):
-        history.find(storage, "0")
+        run_history.find(storage, "0")
     with pytest.raises(NotFoundError, match="there is no run 'Z'"):
-        history.find(storage, "Z")
+        run_history.find(storage, "Z")
 
 
 def test_there_may_be_no_runs_at_all(storage):
-    assert history.recent(storage, 10) == []
+    assert run_history.recent(storage, 10) == []
     with pytest.raises(NotFoundError):
-        history.find(storage, "last")
+        run_history.find(storage, "last")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from lucas_storage import run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.embedded.runtime.local_once_runtime import LocalOnceRuntime
 from lucas_storage.errors import UnsafeFormatError
-from lucas_storage.runtime import RuntimeStorage
+from lucas_storage.steps.runtime import RuntimeStorage
 
 
 class Model:

@@ -17,9 +17,9 @@ import pytest
 import lucas_storage
 from lucas_storage import storage_context, with_storage
 from lucas_storage._shim import VERSION, restore
-from lucas_storage.boundary import offload
 from lucas_storage.errors import FunctionLoadError
-from lucas_storage.outlet import Policy
+from lucas_storage.values.materialization import offload
+from lucas_storage.values.store_value import Policy
 
 ROOT = Path(lucas_storage.__file__).parents[1]
 SECRET = "planted-secret-1f2e3d4c"

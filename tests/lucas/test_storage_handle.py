@@ -17,8 +17,8 @@ import pytest
 from actorc.storage import NetworkError, NotFoundError, StorageClient
 from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, storage_context, with_storage
+from lucas_storage.artifacts.manifest import WHOLE_MAX
 from lucas_storage.errors import ArtifactNotFoundError, DecodeError, DigestMismatchError, UnknownStoreError
-from lucas_storage.manifest import WHOLE_MAX
 from lucas_storage.storage import storage_for
 
 DATA = b"0123456789" * 10_000
@@ -116,7 +116,7 @@ def test_big_values_of_many_parts_arrive_whole(storage):
 
 def test_a_file_that_changes_while_it_is_uploaded_is_refused(storage, tmp_path):
     from actorc.storage import IntegrityError
-    from lucas_storage.bodies import FileBody
+    from lucas_storage.artifacts.body import FileBody
     from lucas_storage.formats import format_by_id
 
     path = tmp_path / "log"

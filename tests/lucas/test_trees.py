@@ -16,8 +16,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lucas_storage import ArtifactRef, Out, Storage, with_storage
-from lucas_storage.blobs import key_of, prefix_of
-from lucas_storage.bodies import EncodedBody
+from lucas_storage.artifacts.blobs import key_of, prefix_of
+from lucas_storage.artifacts.body import EncodedBody
 from lucas_storage.errors import ArtifactNotFoundError, DecodeError, NoFormatError, UnsupportedError
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import Encoded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.rules import MiB
 
 SIZE = 160

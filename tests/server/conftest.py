@@ -18,8 +18,8 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
-from actorc.storage import _wire
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire import messages
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.testing import local_server
 
 TIMEOUT = 20.0
@@ -36,13 +36,13 @@ class Raw:
         return self.stub(method)(request, metadata=metadata, timeout=timeout)
 
     def stub(self, method):
-        described = _wire.SERVICE.methods_by_name[method]
+        described = messages.SERVICE.methods_by_name[method]
         kind = (
             "stream" if described.client_streaming else "unary",
             "stream" if described.server_streaming else "unary",
         )
         return getattr(self.channel, "_".join(kind))(
-            f"/{_wire.SERVICE.full_name}/{method}",
+            f"/{messages.SERVICE.full_name}/{method}",
             GetMessageClass(described.input_type).SerializeToString,
             GetMessageClass(described.output_type).FromString,
         )
@@ -158,7 +158,7 @@ def refused():
 
         with pytest.raises(grpc.RpcError) as caught:
             whole()
-        return caught.value, _wire.error_from_rpc(caught.value, "the server under test")
+        return caught.value, messages.error_from_rpc(caught.value, "the server under test")
 
     return run
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from actorc.storage._checksum import crc32c
-from actorc.storage.errors import (
-    BucketNotFoundError,
-    InvalidParameterError,
-    PermissionError,
-)
+from actorc.storage._wire.checksum import crc32c
+from actorc.storage.errors import BucketNotFoundError, InvalidParameterError, PermissionError
 from actorc.storage.models import Chunk
-from actorc.storage.server.access import ANYBODY, EVERYTHING, NOBODY, Principal, Statement
+from actorc.storage.server.auth.access import ANYBODY, EVERYTHING, NOBODY, Principal, Statement
+from actorc.storage.server.auth.authorized_store import GuardedStore, GuardedUploads
 from actorc.storage.server.engines.base import CopySource
 from actorc.storage.server.engines.memory import MemoryEngine
-from actorc.storage.server.guarded import GuardedStore, GuardedUploads
-from actorc.storage.server.multipart import MultipartUploads
-from actorc.storage.server.store import ObjectStore
+from actorc.storage.server.store.multipart import MultipartUploads
+from actorc.storage.server.store.store import ObjectStore
 
 KEYS = ["a/1", "a/2", "b/1", "b/c/1", "b/c/2", "top"]
 

@@ -16,7 +16,7 @@ import trustme
 from actorc.storage import NetworkError, ResourceExhaustedError, RetryPolicy, StorageClient
 from actorc.storage.server import server
 from actorc.storage.server.http import listener as listener_module
-from actorc.storage.server.http import plane as plane_module
+from actorc.storage.server.http import server as plane_module
 from actorc.storage.testing import local_server
 
 MiB = 1 << 20

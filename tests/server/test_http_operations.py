@@ -19,13 +19,13 @@ import trustme
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from actorc.storage import InvalidParameterError, PermissionError, StorageClient, UnsupportedError
-from actorc.storage._auth import derived_key
-from actorc.storage._presign import Grant, sign_url
+from actorc.storage._wire.call_signing import derived_key
+from actorc.storage._wire.url_signing import Grant, sign_url
 from actorc.storage.server import ServerOptions, StorageServer, server
-from actorc.storage.server.access import EVERYTHING, Statement
+from actorc.storage.server.auth.access import EVERYTHING, Statement
+from actorc.storage.server.auth.key_file import add_key, disable_key
 from actorc.storage.server.engines.memory import MemoryEngine
-from actorc.storage.server.http import plane as plane_module
-from actorc.storage.server.keyring import add_key, disable_key
+from actorc.storage.server.http import server as plane_module
 from actorc.storage.testing import local_server
 
 MiB = 1 << 20

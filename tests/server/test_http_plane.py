@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from actorc.storage import NotFoundError
-from actorc.storage.server.access import EVERYTHING
-from actorc.storage.server.keyring import add_key
+from actorc.storage.server.auth.access import EVERYTHING
+from actorc.storage.server.auth.key_file import add_key
 from actorc.storage.testing import local_server
 
 MiB = 1 << 20

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from actorc.storage.server.journal import Ended, Journal
+from actorc.storage.server.telemetry.access_log import Ended, Journal
 
 
 class Clock:

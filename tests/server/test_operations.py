@@ -21,7 +21,7 @@ from actorc.storage import NetworkError, ReadOnlyError, ResourceExhaustedError, 
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server import ServerOptions, StorageServer
 from actorc.storage.server.engines.local import INLINE_MAX, FsOps, LocalEngine
-from actorc.storage.server.gate import Gate
+from actorc.storage.server.telemetry.calls_in_flight import Gate
 from actorc.storage.testing import local_server
 
 SERVING, NOT_SERVING = 1, 2

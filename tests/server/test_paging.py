@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import InvalidParameterError
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.models import BucketInfo, ObjectAttributes
 from actorc.storage.rules import MAX_BATCH, MAX_KEY_CHARACTERS, MAX_PAGE_BYTES
-from actorc.storage.server.access import Principal, Statement
+from actorc.storage.server.auth.access import Principal, Statement
+from actorc.storage.server.auth.authorized_store import GuardedStore
 from actorc.storage.server.engines import open_engine
 from actorc.storage.server.engines.memory import MemoryEngine
-from actorc.storage.server.engines.verdicts import utc
-from actorc.storage.server.guarded import GuardedStore
-from actorc.storage.server.store import ObjectStore
-from actorc.storage.server.tokens import read_token, write_token
+from actorc.storage.server.engines.preconditions import utc
+from actorc.storage.server.store.page_tokens import read_token, write_token
+from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.testing import local_server
 
 NAMES = st.text(alphabet="ab/é", min_size=1, max_size=5).filter(

@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import pytest
 
 from actorc.storage import PermissionError
-from actorc.storage._auth import derived_key
-from actorc.storage._presign import Grant, sign_url
-from actorc.storage.server.access import EVERYTHING, Statement
-from actorc.storage.server.keyring import add_key, disable_key
+from actorc.storage._wire.call_signing import derived_key
+from actorc.storage._wire.url_signing import Grant, sign_url
+from actorc.storage.server.auth.access import EVERYTHING, Statement
+from actorc.storage.server.auth.key_file import add_key, disable_key
 from actorc.storage.testing import local_server
 
 METHODS = ["GET", "HEAD", "PUT", "DELETE"]

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import (
     AlreadyExistsError,
     BucketNotFoundError,

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
-from actorc.storage import _wire
+from actorc.storage._wire import messages
 from actorc.storage.errors import (
     AlreadyExistsError,
     BucketNotFoundError,
@@ -50,9 +50,9 @@ def refusal(raw, frames, **options):
     failed = None
     try:
         for answer in call:
-            failed = _wire.error_from_status(answer.failed) if answer.WhichOneof("frame") == "failed" else failed
+            failed = messages.error_from_status(answer.failed) if answer.WhichOneof("frame") == "failed" else failed
     except grpc.RpcError as error:
-        return failed, _wire.error_from_rpc(error, "the server under test")
+        return failed, messages.error_from_rpc(error, "the server under test")
     raise AssertionError("the upload was not refused")
 
 
@@ -82,7 +82,7 @@ def test_any_legal_encoding_of_a_chunk_is_understood(raw, frames):
     reordered = b"\x1a\x03abc" + pb.Chunk(crc32c=chunk.crc32c).SerializeToString() + b"\x08\x00"
     request = b"\x1a" + bytes([len(reordered)]) + reordered
     opening, commit = frames.opening(), frames.commit(b"abc")
-    method = raw.channel.stream_stream(f"/{_wire.SERVICE.full_name}/WriteObject")
+    method = raw.channel.stream_stream(f"/{messages.SERVICE.full_name}/WriteObject")
 
     list(method(iter([opening.SerializeToString(), request, commit.SerializeToString()]), timeout=20))
 
@@ -90,7 +90,7 @@ def test_any_legal_encoding_of_a_chunk_is_understood(raw, frames):
 
 
 def test_bytes_that_are_no_frame_are_refused_with_a_reason(raw, frames, refused):
-    method = raw.channel.stream_stream(f"/{_wire.SERVICE.full_name}/WriteObject")
+    method = raw.channel.stream_stream(f"/{messages.SERVICE.full_name}/WriteObject")
 
     _, error = refused(method, iter([frames.opening().SerializeToString(), b"\xff\xff"]), timeout=20)
 
@@ -158,16 +158,18 @@ def test_a_first_attempt_is_refused_before_its_bytes_are_sent(raw, frames):
     raw.put("bucket", "key", b"there")
     taken = pb.Condition(if_absent=True)
 
-    told, _ = answers(raw, [frames.opening(condition=taken, idempotency_key="k")], metadata=[(_wire.ATTEMPT_KEY, "1")])
+    told, _ = answers(
+        raw, [frames.opening(condition=taken, idempotency_key="k")], metadata=[(messages.ATTEMPT_KEY, "1")]
+    )
 
     assert [answer.WhichOneof("frame") for answer in told] == ["failed"]
-    assert AlreadyExistsError is type(_wire.error_from_status(told[0].failed))
+    assert AlreadyExistsError is type(messages.error_from_status(told[0].failed))
 
 
-@pytest.mark.parametrize("metadata", [[(_wire.ATTEMPT_KEY, "2")], []])
+@pytest.mark.parametrize("metadata", [[(messages.ATTEMPT_KEY, "2")], []])
 def test_an_upload_repeated_after_a_lost_answer_gets_that_answer(raw, frames, metadata):
     fields = {"condition": pb.Condition(if_absent=True), "idempotency_key": "once"}
-    first = raw.write(frames.upload(b"abc", **fields), metadata=[(_wire.ATTEMPT_KEY, "1")])
+    first = raw.write(frames.upload(b"abc", **fields), metadata=[(messages.ATTEMPT_KEY, "1")])
 
     second = raw.write(frames.upload(b"abc", **fields), metadata=metadata)
 
@@ -179,7 +181,7 @@ def test_a_missing_bucket_is_told_before_bytes_are_sent(frames, connect):
         told, _ = answers(connect(server.endpoint), [frames.opening()])
 
     assert [answer.WhichOneof("frame") for answer in told] == ["failed"]
-    assert BucketNotFoundError is type(_wire.error_from_status(told[0].failed))
+    assert BucketNotFoundError is type(messages.error_from_status(told[0].failed))
 
 
 @pytest.mark.slow
@@ -198,7 +200,7 @@ def test_a_refusal_always_arrives_with_its_reason(raw, frames):
 
 
 def test_a_refused_sender_that_falls_silent_is_not_waited_for(raw, frames, monkeypatch):
-    monkeypatch.setattr("actorc.storage.server.service._DRAIN", 0.05)
+    monkeypatch.setattr("actorc.storage.server.grpc.service._DRAIN", 0.05)
     silence = threading.Event()
 
     def sender():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actorc.storage import rules
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import (
     AlreadyExistsError,
     BucketNotFoundError,
@@ -17,10 +17,10 @@ from actorc.storage.errors import (
     PreconditionFailedError,
 )
 from actorc.storage.models import ByteRange, Chunk, Condition, ObjectAttributes
-from actorc.storage.server.checks import MAX_IDEMPOTENCY_KEY
 from actorc.storage.server.engines import open_engine
 from actorc.storage.server.engines.base import CopySource, PartChoice
-from actorc.storage.server.store import ObjectStore
+from actorc.storage.server.store.checks import MAX_IDEMPOTENCY_KEY
+from actorc.storage.server.store.store import ObjectStore
 
 MiB = rules.MiB
 

@@ -20,11 +20,12 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import AlreadyExistsError, StorageClient
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import MiB
-from actorc.storage.server import ServerOptions, worker
-from actorc.storage.server.admission import CallPool
+from actorc.storage.server import ServerOptions
 from actorc.storage.server.engines.local import LocalEngine
-from actorc.storage.server.ports import reserve
-from actorc.storage.server.workers import Workers
+from actorc.storage.server.grpc.admission import CallPool
+from actorc.storage.server.process import worker
+from actorc.storage.server.process.ports import reserve
+from actorc.storage.server.process.supervisor import Workers
 
 pytestmark = pytest.mark.slow
 
@@ -71,7 +72,7 @@ def test_workers_serve_one_port_and_one_directory(serve, clients):
     code, said = process.wait()
 
     assert [data[15 - number :] for number in range(16)] == got
-    assert len(set(re.findall(r"\[(\d+)\] actorc.storage.server.access PutObject OK", said))) == 2
+    assert len(set(re.findall(r"\[(\d+)\] actorc.storage.server.auth.access PutObject OK", said))) == 2
     assert code == 0
 
 
@@ -288,7 +289,7 @@ def group(tmp_path):
         def emit(self, record):
             said.put(record.getMessage())
 
-    handler, logger = Lines(), logging.getLogger("actorc.storage.server.workers")
+    handler, logger = Lines(), logging.getLogger("actorc.storage.server.process.supervisor")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     before = set(psutil.Process().children())

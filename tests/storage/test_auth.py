@@ -8,19 +8,19 @@ import logging
 
 import pytest
 
-from actorc.storage import _auth
-from actorc.storage._signer import Signer
+from actorc.storage._rpc.signer import Signer
+from actorc.storage._wire import call_signing
 from actorc.storage.errors import ClockSkewError, UnauthenticatedError
 
 METHOD = "/ignis.storage.v1.StorageService/PutObject"
 NOW = 1_767_225_600_000
 SECRET = "planted-secret"
-KEY = _auth.derived_key(SECRET)
+KEY = call_signing.derived_key(SECRET)
 
 
 def claim(**changes):
-    metadata = dict(_auth.sign_request(KEY, "AKNAME", METHOD, b"body", NOW))
-    return _auth.read_claim(metadata | changes)
+    metadata = dict(call_signing.sign_request(KEY, "AKNAME", METHOD, b"body", NOW))
+    return call_signing.read_claim(metadata | changes)
 
 
 def test_a_signature_is_what_the_documented_recipe_gives():
@@ -28,7 +28,7 @@ def test_a_signature_is_what_the_documented_recipe_gives():
     key = hmac.new(b"planted-secret", b"actorc-storage-v1", "sha256").digest()
     expected = hmac.new(key, text.encode(), "sha256").hexdigest()
 
-    assert dict(_auth.sign_request(KEY, "AKNAME", METHOD, b"body", NOW)) == {
+    assert dict(call_signing.sign_request(KEY, "AKNAME", METHOD, b"body", NOW)) == {
         "x-acs-key": "AKNAME",
         "x-acs-date": str(NOW),
         "x-acs-sig": expected,
@@ -43,14 +43,14 @@ def test_a_signature_never_changes_from_version_to_version():
 
 
 def test_what_was_signed_is_verified():
-    assert _auth.verify_request(KEY, claim(), METHOD, _auth.body_hash(b"body"))
-    assert _auth.verify_request(KEY, claim(), METHOD, claim().body_hash)
+    assert call_signing.verify_request(KEY, claim(), METHOD, call_signing.body_hash(b"body"))
+    assert call_signing.verify_request(KEY, claim(), METHOD, claim().body_hash)
 
 
 @pytest.mark.parametrize(
     ("key", "changes", "method", "body"),
     [
-        (_auth.derived_key("another"), {}, METHOD, b"body"),
+        (call_signing.derived_key("another"), {}, METHOD, b"body"),
         (KEY, {"x-acs-date": str(NOW + 1)}, METHOD, b"body"),
         (KEY, {"x-acs-sig": "0" * 64}, METHOD, b"body"),
         (KEY, {"x-acs-sig": ""}, METHOD, b"body"),
@@ -61,47 +61,47 @@ def test_what_was_signed_is_verified():
     ],
 )
 def test_a_signature_is_for_one_key_time_method_and_body(key, changes, method, body):
-    assert not _auth.verify_request(key, claim(**changes), method, _auth.body_hash(body))
+    assert not call_signing.verify_request(key, claim(**changes), method, call_signing.body_hash(body))
 
 
-@pytest.mark.parametrize("digest", ["", "x", "a\nb", "0" * 64, _auth.body_hash(b"body").upper()])
+@pytest.mark.parametrize("digest", ["", "x", "a\nb", "0" * 64, call_signing.body_hash(b"body").upper()])
 def test_a_signature_is_for_one_hash_as_it_is_documented(digest):
-    assert not _auth.verify_request(KEY, claim(), METHOD, digest)
+    assert not call_signing.verify_request(KEY, claim(), METHOD, digest)
 
 
 def test_a_call_need_not_carry_the_hash_of_its_message():
-    metadata = dict(_auth.sign_request(KEY, "AKNAME", METHOD, b"body", NOW))
+    metadata = dict(call_signing.sign_request(KEY, "AKNAME", METHOD, b"body", NOW))
     del metadata["x-acs-hash"]
 
-    assert _auth.read_claim(metadata).body_hash == ""
+    assert call_signing.read_claim(metadata).body_hash == ""
 
 
 def test_a_signature_for_one_purpose_proves_nothing_for_another():
-    assert _auth.signature(KEY, "acs1-call", "a", "b") != _auth.signature(KEY, "acs1-url", "a", "b")
+    assert call_signing.signature(KEY, "acs1-call", "a", "b") != call_signing.signature(KEY, "acs1-url", "a", "b")
 
 
 def test_lines_cannot_be_moved_into_each_other():
     with pytest.raises(ValueError, match="line break"):
-        _auth.signature(KEY, "acs1-url", "a\nb")
+        call_signing.signature(KEY, "acs1-url", "a\nb")
 
 
 @pytest.mark.parametrize("missing", ["x-acs-key", "x-acs-date", "x-acs-sig"])
 def test_a_call_that_lacks_a_part_is_not_signed(missing):
-    metadata = dict(_auth.sign_request(KEY, "AKNAME", METHOD, b"body", NOW))
+    metadata = dict(call_signing.sign_request(KEY, "AKNAME", METHOD, b"body", NOW))
     del metadata[missing]
 
-    assert _auth.read_claim(metadata) is None
+    assert call_signing.read_claim(metadata) is None
 
 
 @pytest.mark.parametrize(("distance", "expected"), [(0, True), (300_000, True), (300_001, False)])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_clocks_may_be_five_minutes_apart(distance, expected, sign):
-    assert expected is _auth.is_timely(claim(), NOW + sign * distance)
+    assert expected is call_signing.is_timely(claim(), NOW + sign * distance)
 
 
 @pytest.mark.parametrize("date", ["", "x", "-1", "1.5", "٣", "9" * 5000])
 def test_what_is_no_time_is_never_timely(date):
-    assert not _auth.is_timely(claim(**{"x-acs-date": date}), NOW)
+    assert not call_signing.is_timely(claim(**{"x-acs-date": date}), NOW)
 
 
 DAY = 24 * 60 * 60 * 1000
@@ -112,7 +112,9 @@ def skewed(server_time_ms, *, key=KEY, method=METHOD, request_id=REQUEST, date_m
     """Return the refusal of a server that has `key` and answers a call like this."""
     error = ClockSkewError("too far")
     error.server_time_us = server_time_ms * 1000
-    error.server_time_signature = _auth.sign_clock(key, method, request_id, date_ms, signed_us or error.server_time_us)
+    error.server_time_signature = call_signing.sign_clock(
+        key, method, request_id, date_ms, signed_us or error.server_time_us
+    )
     return error
 
 
@@ -141,7 +143,7 @@ def test_a_signer_takes_over_the_clock_of_the_server_and_warns_once(signer, capl
 @pytest.mark.parametrize(
     "forged",
     [
-        {"key": _auth.derived_key("another")},
+        {"key": call_signing.derived_key("another")},
         {"method": METHOD.replace("Put", "Delete")},
         {"request_id": "request-2"},
         {"date_ms": NOW - 1},

@@ -4,11 +4,12 @@ import threading
 
 import pytest
 
-from actorc.storage import StorageError, _cancel
+from actorc.storage import StorageError
+from actorc.storage._rpc import cancellation
 
 
 def test_cancelling_ends_what_runs_and_nothing_else():
-    scope, ended = _cancel.CancelScope(), []
+    scope, ended = cancellation.CancelScope(), []
     with scope.running(lambda: ended.append("over")):
         pass
     with scope.running(lambda: ended.append("first")), scope.running(lambda: ended.append("second")):
@@ -19,7 +20,7 @@ def test_cancelling_ends_what_runs_and_nothing_else():
 
 
 def test_what_begins_after_the_cancellation_is_ended_and_refused():
-    scope, ended = _cancel.CancelScope(), []
+    scope, ended = cancellation.CancelScope(), []
     scope.cancel()
     with pytest.raises(StorageError, match="cancelled"), scope.running(lambda: ended.append(1)):
         raise AssertionError
@@ -28,18 +29,18 @@ def test_what_begins_after_the_cancellation_is_ended_and_refused():
 
 
 def test_a_pause_ends_with_the_scope():
-    scope = _cancel.CancelScope()
-    with _cancel.entered(scope):
+    scope = cancellation.CancelScope()
+    with cancellation.entered(scope):
         threading.Thread(target=scope.cancel).start()
         with pytest.raises(StorageError, match="cancelled"):
-            _cancel.sleep(1000)
+            cancellation.sleep(1000)
 
 
 def test_what_cleans_up_is_shielded():
-    scope, done = _cancel.CancelScope(), []
+    scope, done = cancellation.CancelScope(), []
     scope.cancel()
-    with _cancel.entered(scope), _cancel.entered(None), _cancel.running(lambda: done.append("ended")):
+    with cancellation.entered(scope), cancellation.entered(None), cancellation.running(lambda: done.append("ended")):
         done.append("ran")
 
     assert done == ["ran"]
-    assert not _cancel.is_possible()
+    assert not cancellation.is_possible()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
-from actorc.storage import DamagedMessageError, _wire
-from actorc.storage._checked import ANSWER, REQUEST, STATUS, Checks
+from actorc.storage import DamagedMessageError
+from actorc.storage._wire import messages
+from actorc.storage._wire.message_checksum import ANSWER, REQUEST, STATUS, Checks
 
 METHOD = "/ignis.storage.v1.StorageService/HeadObject"
 CALL = Checks(METHOD, "id", "1")
@@ -62,4 +63,4 @@ def test_a_parser_that_does_not_know_the_field_skips_it():
 def test_no_message_has_a_field_of_the_number():
     for message in pb.DESCRIPTOR.message_types_by_name.values():
         assert 2047 not in message.fields_by_number
-    assert _wire.SERVICE.methods
+    assert messages.SERVICE.methods

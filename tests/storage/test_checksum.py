@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorc.storage._checksum import BlockSums, combine, crc32c
+from actorc.storage._wire.checksum import BlockSums, combine, crc32c
 
 
 def test_the_checksum_is_the_published_one():

@@ -14,13 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from actorc.storage import (
-    InvalidParameterError,
-    NotFoundError,
-    PermissionError,
-    StorageClient,
-    StorageError,
-)
+from actorc.storage import InvalidParameterError, NotFoundError, PermissionError, StorageClient, StorageError
 from actorc.storage.testing import local_server
 
 MiB = 1 << 20

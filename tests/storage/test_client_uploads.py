@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from actorc.storage import BucketNotEmptyError, InvalidParameterError, NotFoundError, StorageClient, _stream_upload
+from actorc.storage import BucketNotEmptyError, InvalidParameterError, NotFoundError, StorageClient
+from actorc.storage._transfer import stream_upload
 from actorc.storage.testing import local_server
 
 MiB = 1 << 20
@@ -130,7 +131,7 @@ def test_a_ttl_that_makes_no_sense_is_refused(client, ttl):
 
 @pytest.mark.parametrize("size", [7, 8, 9])
 def test_the_last_part_takes_what_is_left_of_a_stream(client, monkeypatch, size):
-    monkeypatch.setattr(_stream_upload, "MAX_PARTS", 3)
+    monkeypatch.setattr(stream_upload, "MAX_PARTS", 3)
     content = bytes(range(256)) * (size * MiB // 256)
     pieces = (content[start : start + 300_000] for start in range(0, len(content), 300_000))
     put = client.upload_from_stream("bucket", "long", pieces, chunk_size=MiB)
@@ -140,7 +141,7 @@ def test_the_last_part_takes_what_is_left_of_a_stream(client, monkeypatch, size)
 
 
 def test_a_file_object_that_has_no_last_part_to_grow_in_says_so(client, monkeypatch):
-    monkeypatch.setattr(_stream_upload, "MAX_PARTS", 3)
+    monkeypatch.setattr(stream_upload, "MAX_PARTS", 3)
     file = client.open_object("bucket", "long", "wb", chunk_size=MiB)
     with file, pytest.raises(InvalidParameterError, match="piece by piece"):
         file.write(bytes(5 * MiB))

@@ -21,9 +21,9 @@ from actorc.storage import (
     RetryPolicy,
     StorageClient,
     StorageError,
-    _cancel,
 )
-from actorc.storage._endpoints import Endpoints
+from actorc.storage._rpc import cancellation
+from actorc.storage._rpc.endpoints import Endpoints
 from actorc.storage.server import ServerOptions, StorageServer
 from actorc.storage.server.engines import open_engine
 from actorc.storage.testing import local_server
@@ -293,10 +293,10 @@ def test_a_call_that_the_server_cancels_goes_elsewhere(cancelling, server):
 
 
 def test_a_call_that_the_caller_cancels_does_not_and_its_server_is_not_left(server, closing):
-    scope = _cancel.CancelScope()
+    scope = cancellation.CancelScope()
     with StorageClient(f"{server.endpoint},{closing.address}", retry=HASTY) as client:
         client.put_object("bucket", "key", BIG * 8)
-        with _cancel.entered(scope):
+        with cancellation.entered(scope):
             pieces = client.stream_object("bucket", "key")
             next(pieces)
             scope.cancel()

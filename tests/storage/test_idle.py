@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from actorc.storage._idle import IdleWatch
+from actorc.storage._wire.idle import IdleWatch
 
 
 class Clock:

@@ -26,7 +26,7 @@ from actorc.storage.local_directory import (
     try_lock,
 )
 from actorc.storage.local_endpoint import UntrustedDirectoryWarning, find, find_directory, read, stamp
-from actorc.storage.server.ports import reserve
+from actorc.storage.server.process.ports import reserve
 from lucas_storage import Storage
 
 KEYS = {"access_key": "AKMINE", "secret_key": "sesame"}

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from actorc.storage import DeadlineExceededError, RetryPolicy, _deadline, _remote, _remote_uploads
+from actorc.storage import DeadlineExceededError, RetryPolicy
+from actorc.storage._rpc import deadline, multipart_operations, operations
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
 
@@ -91,21 +92,21 @@ def test_a_commit_is_given_the_time_that_its_bytes_may_take(client, outlasting):
 
 
 def test_a_commit_that_does_not_end_is_given_up(client, monkeypatch):
-    monkeypatch.setattr(_deadline, "_SLOW", 1 << 60)
+    monkeypatch.setattr(deadline, "_SLOW", 1 << 60)
 
     with pytest.raises(DeadlineExceededError, match="said nothing for 1 s"):
         client.put_object("bucket", "slow", bytes(2 * MiB))
 
 
 def test_a_completion_is_given_the_time_that_its_parts_may_take(client, outlasting, monkeypatch):
-    monkeypatch.setattr(_remote_uploads, "MOVING_SECONDS", PATIENCE)
+    monkeypatch.setattr(multipart_operations, "MOVING_SECONDS", PATIENCE)
     upload, part = begun(client, len(BIG))
 
     assert outlasting(client.complete_multipart_upload, "bucket", "key", upload, [part])["size"] == len(BIG)
 
 
 def test_a_completion_that_does_not_end_is_given_up(client, monkeypatch):
-    monkeypatch.setattr(_remote_uploads, "MOVING_SECONDS", PATIENCE)
+    monkeypatch.setattr(multipart_operations, "MOVING_SECONDS", PATIENCE)
     upload, part = begun(client, MiB)
     told = {"part_number": part["part_number"], "etag": part["etag"]}
 
@@ -114,7 +115,7 @@ def test_a_completion_that_does_not_end_is_given_up(client, monkeypatch):
 
 
 def test_parts_that_a_stream_became_are_joined_in_the_time_they_may_take(client, outlasting, monkeypatch):
-    monkeypatch.setattr(_remote_uploads, "MOVING_SECONDS", PATIENCE)
+    monkeypatch.setattr(multipart_operations, "MOVING_SECONDS", PATIENCE)
     pieces = (BIG[:MiB] for _ in range(32))
 
     assert outlasting(client.upload_from_stream, "bucket", "key", pieces)["size"] == len(BIG)
@@ -127,7 +128,7 @@ def test_a_copy_is_given_time_to_be_made_byte_by_byte(client, outlasting):
 
 
 def test_a_copy_that_does_not_end_is_given_up(client, monkeypatch):
-    monkeypatch.setattr(_remote, "MOVING_SECONDS", PATIENCE)
+    monkeypatch.setattr(operations, "MOVING_SECONDS", PATIENCE)
     client.put_object("bucket", "source", b"source")
 
     with pytest.raises(DeadlineExceededError):

@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from actorc.storage import StorageError, _cancel
-from actorc.storage._parallel import TaskGroup
+from actorc.storage import StorageError
+from actorc.storage._rpc import cancellation
+from actorc.storage._transfer.task_group import TaskGroup
 
 
 def ours():
@@ -61,7 +62,7 @@ def run(*tasks, moved=lambda _: None):
 
 
 def waits_for_cancellation(_):
-    _cancel.sleep(1000)
+    cancellation.sleep(1000)
 
 
 def fails(_):
@@ -97,8 +98,8 @@ def test_an_exception_of_the_callback_ends_the_tasks():
 
 
 def test_a_group_ends_with_the_scope_it_is_in():
-    scope = _cancel.CancelScope()
-    with _cancel.entered(scope), TaskGroup(lambda _: None) as group:
+    scope = cancellation.CancelScope()
+    with cancellation.entered(scope), TaskGroup(lambda _: None) as group:
         group.start(waits_for_cancellation, ahead=1)
         scope.cancel()
         with pytest.raises(StorageError, match="cancelled"):

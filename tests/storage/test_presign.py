@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorc.storage import InvalidParameterError, StorageClient
-from actorc.storage._auth import derived_key
-from actorc.storage._presign import MAX_EXPIRES, Grant, check_grant, is_signed_with, read_url, sign_url
+from actorc.storage._wire.call_signing import derived_key
+from actorc.storage._wire.url_signing import MAX_EXPIRES, Grant, check_grant, is_signed_with, read_url, sign_url
 
 KEY = derived_key("secret")
 ENDPOINT = "http://127.0.0.1:9001"

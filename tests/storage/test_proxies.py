@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from actorc import _proxies
-from actorc.controller.address import Choice
-from actorc.controller.connection import Connection
+from actorc.controller.client.address import Choice
+from actorc.controller.client.connection import Connection
 from actorc.controller.errors import ControllerUnavailableError
 from actorc.storage import NetworkError, StorageClient
 from actorc.storage.testing import local_server

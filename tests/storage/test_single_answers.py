@@ -6,12 +6,12 @@ import grpc
 import pytest
 
 from actorc.storage import ObjectNotFoundError, StorageClient
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.models import Chunk
 from actorc.storage.server import server as server_module
 from actorc.storage.server.config import ServerOptions
 from actorc.storage.server.engines import open_engine
-from actorc.storage.server.store import ObjectStore
+from actorc.storage.server.store.store import ObjectStore
 
 MiB = 1 << 20
 ANSWER = MiB // 8

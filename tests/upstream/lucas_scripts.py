@@ -114,7 +114,7 @@ def run(script: Script, checkout: Path, *, genuine: bool) -> Outcome:
             env |= {"MASTER_ADDR": address, "IGNIS_ADDR": address, "APP_ID": APP_ID}
         elif script.platform == "cluster" and genuine:
             stack.enter_context(master(script.port, scratch, env))
-        command = ["-c", "from lucas_storage.cli import main; main()", "run", file.name]
+        command = ["-c", "from lucas_storage.cli.main import main; main()", "run", file.name]
         return ended([sys.executable, *([file.name] if genuine else command)], file.parent, env)
 
 

@@ -18,7 +18,7 @@ embedded.install()
 from actorc.controller.context import ActorContext
 import actorc.storage, actorc.storage.client, actorc.storage.errors
 from actorc.storage import AsyncStorageClient, StorageClient
-from actorc.storage._rpc import Rpc
+from actorc.storage._rpc.rpc import Rpc
 print(actorc.storage.client.StorageClient is StorageClient, hasattr(ActorContext, "createContext"))
 """
 THEIRS = """

@@ -10,8 +10,8 @@ import socket
 import sys
 from contextlib import suppress
 
+from .main import serve
 from .options import ControllerOptions
-from .serving import serve
 
 
 def main() -> int:

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller.wire import Parts
+from actorc.controller.protocol.protobuf_fields import Parts
 
-from . import checks, messages, refusals
+from . import messages, registration_checks, rejections
+from .call_results import Outcomes
 from .calls import Call, CallKey
 from .functions import Callee, Function, class_of, foreign
 from .messages import Received, Value
-from .objects import Objects
-from .outcomes import Outcomes
-from .pool import Pool
-from .tasks import Crew, Task
+from .pool_tasks import Crew, Task
+from .value_store import Objects
+from .worker_pool import Pool
 
 log = logging.getLogger(__name__)
 
@@ -113,12 +113,12 @@ class Application:
             case pb.FR_APPEND_UNIKERNEL:
                 self._register(self._functions, foreign(message.append_unikernel.name, "a unikernel"))
             case _:
-                raise UnsupportedError(refusals.unsupported(message.type))
+                raise UnsupportedError(rejections.unsupported(message.type))
 
-    def _refusal(self, command: checks.Definition, shown: str) -> str:
+    def _refusal(self, command: registration_checks.Definition, shown: str) -> str:
         """Return why something cannot be called; there is no answer to a definition, so its calls are told."""
-        reason = checks.refusal(command, shown, self._path)
-        for each in filter(None, (reason, checks.excess(command, shown))):
+        reason = registration_checks.refusal(command, shown, self._path)
+        for each in filter(None, (reason, registration_checks.excess(command, shown))):
             log.warning("%s", each)
         return reason
 
@@ -151,8 +151,8 @@ class Application:
         # the calls of an object carry its name where those of functions have the name of the call
         known = self._objects_with_methods.get(key.instance_id) or self._functions.get(key.name)
         if known is None:
-            return refusals.unknown(key.name, self._functions)
-        return known.callee(key.name) or refusals.unknown_method(key.name, known)
+            return rejections.unknown(key.name, self._functions)
+        return known.callee(key.name) or rejections.unknown_method(key.name, known)
 
     def _append(self, key: CallKey, param: str, data: pb.Data, received: Received[pb.Message]) -> None:
         call = self._call(key)
@@ -160,7 +160,7 @@ class Application:
             return
         assert call.callee is not None
         if param not in call.callee.params:
-            self._refuse(call, refusals.surplus(key.name, call.callee, param))
+            self._refuse(call, rejections.surplus(key.name, call.callee, param))
             return
         value = self._value(call, param, data, received)
         if value is not None:
@@ -172,24 +172,24 @@ class Application:
             case "ref":
                 found = self.objects.get(data.ref.id)
                 if found is None:
-                    self._refuse(call, f"the argument {param!r} of {name!r} {refusals.GONE}")
+                    self._refuse(call, f"the argument {param!r} of {name!r} {rejections.GONE}")
                 return found
             case "encoded":
                 if not _is_readable(data.encoded):
-                    self._refuse(call, f"the argument {param!r} of {name!r} {refusals.UNREADABLE}")
+                    self._refuse(call, f"the argument {param!r} of {name!r} {rejections.UNREADABLE}")
                     return None
                 value = received.value(data.encoded)
                 call.owned.append(self.objects.own(value))
                 return value
             case _:
-                self._refuse(call, refusals.no_value(name, param, self._outcomes.failure()))
+                self._refuse(call, rejections.no_value(name, param, self._outcomes.failure()))
                 return None
 
     def _invoke(self, key: CallKey) -> None:
         call = self._call(key)
         del self._calls[key]
         if not call.is_refused and (absent := call.missing()):
-            self._refuse(call, refusals.missing(key.name, absent))
+            self._refuse(call, rejections.missing(key.name, absent))
         if call.is_refused:
             self._forget(call)
             return
@@ -240,13 +240,13 @@ class Application:
             self._answer(messages.found(object_id, value))
             return
         failure = self._outcomes.failure(object_id)
-        reason = f"the call failed; {failure}" if failure else f"the object {refusals.GONE}"
+        reason = f"the call failed; {failure}" if failure else f"the object {rejections.GONE}"
         self._answer(messages.missing(object_id, reason))
 
     def _keep(self, command: pb.AppendData, received: Received[pb.Message]) -> None:
         """Hold a value until the session ends, in place of another one of its id; it is answered like a result."""
         if not _is_readable(command.object):
-            reason = f"the data {command.object.id!r} {refusals.UNREADABLE}"
+            reason = f"the data {command.object.id!r} {rejections.UNREADABLE}"
             self._answer(messages.failed(command.session_id, "", command.object.id, reason))
             return
         value = received.value(command.object)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .functions import Callee
 from .messages import Value
-from .tasks import Task
+from .pool_tasks import Task
 
 
 class CallKey(NamedTuple):

@@ -14,9 +14,9 @@ from typing import Final, Generic, TypeVar
 from google.protobuf.message import DecodeError
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller.wire import Buffer, Parts, cut, nested, number_in, opening
+from actorc.controller.protocol.protobuf_fields import Buffer, Parts, cut, nested, number_in, opening
 
-from .frames import DamagedMessageError
+from .framing import DamagedMessageError
 
 M = TypeVar("M", pb.Message, pb.WorkerMessage)
 

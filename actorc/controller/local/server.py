@@ -13,16 +13,16 @@ from typing import Any, Final, NoReturn, TypeAlias
 import grpc
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller.batches import next_message
-from actorc.controller.wire import Parts
+from actorc.controller.protocol.batching import next_message
+from actorc.controller.protocol.protobuf_fields import Parts
 
 from . import messages
 from .application import Application, UnsupportedError
-from .frames import DamagedMessageError
+from .framing import DamagedMessageError
 from .messages import Received
 from .options import ControllerOptions, address_of
-from .pool import Pool
-from .workers import Surroundings, WorkerProcess
+from .worker_pool import Pool
+from .worker_process import Surroundings, WorkerProcess
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .config import ServerOptions
-from .process import serve
+from .process.main import serve
 from .server import StorageServer
 
 __all__ = ["ServerOptions", "StorageServer", "serve"]

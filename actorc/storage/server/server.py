@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING, Final, Self
 
 import grpc
 
-from actorc.storage._tls import read_pem
+from actorc.storage._wire.tls import read_pem
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import MAX_MESSAGE_SIZE
 
-from .admission import CallPool
+from .auth.authentication import Authenticator, Keyring
+from .auth.key_file import OwnKey
+from .auth.presigning import PresignedUrls
 from .config import DEFAULT_HTTP, Group, ServerOptions, numeric_address
-from .descriptors import DescriptorWatch
 from .engines import Upkeep, open_engine
 from .engines.base import Engine
-from .gate import Gate
-from .health import Health
-from .identity import Authenticator, Keyring
-from .interceptors import MAX_HEADERS, Boundary
-from .journal import Journal
-from .keyring import OwnKey
-from .presigning import PresignedUrls
-from .service import StorageService, storage_handler
-from .store import ObjectStore
+from .grpc.admission import CallPool
+from .grpc.health import Health
+from .grpc.interceptors import MAX_HEADERS, Boundary
+from .grpc.service import StorageService, storage_handler
+from .store.store import ObjectStore
+from .telemetry.access_log import Journal
+from .telemetry.calls_in_flight import Gate
+from .telemetry.descriptor_log import DescriptorWatch
 
 if TYPE_CHECKING:
-    from .http.plane import HttpPlane
+    from .http.server import HttpPlane
 
 log = logging.getLogger(__name__)
 
@@ -180,7 +180,7 @@ class StorageServer:
 
     def _open_http(self, address: str) -> None:
         try:
-            from .http.opening import Served, open_plane  # noqa: PLC0415 - aiohttp may be missing
+            from .http.assembly import Served, open_plane  # noqa: PLC0415 - aiohttp may be missing
         except ModuleNotFoundError as error:
             raise InvalidParameterError(
                 "aiohttp is not installed, and HTTP needs it; pip install 'lucas-storage[http]'"

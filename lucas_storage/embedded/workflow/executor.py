@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lucas_storage._schedule import GraphExecutor
 from lucas_storage.embedded.errors import listed
 from lucas_storage.embedded.workflow.dag import ControlNode, DataNode
+from lucas_storage.engine.scheduler import GraphExecutor
 
 if TYPE_CHECKING:
     from lucas_storage.embedded.workflow.dag import DAG, DAGNode

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.models import ANY, WHOLE, ObjectAttributes
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.base import PartChoice
@@ -71,7 +71,7 @@ def open_remote(clock):
     """Open a remote engine over a store in memory, the same one each time; all are closed at the end."""
     pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
     from actorc.storage.server.engines.remote import RemoteEngine
-    from actorc.storage.server.engines.remote.address import Address
+    from actorc.storage.server.engines.remote.store_url import Address
 
     address = Address.of(urlsplit("remote+memory://"))
     backend = address.connect()

@@ -15,12 +15,12 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.models import ObjectAttributes
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import FsOps, LocalEngine, Rebuild
-from actorc.storage.server.engines.local.schema import connect
+from actorc.storage.server.engines.local.index.schema import connect
 
 CHANGES = (
     "create",

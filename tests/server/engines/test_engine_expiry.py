@@ -6,12 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from actorc.storage.errors import (
-    BucketNotEmptyError,
-    ObjectNotFoundError,
-    PreconditionFailedError,
-    UploadNotFoundError,
-)
+from actorc.storage.errors import BucketNotEmptyError, ObjectNotFoundError, PreconditionFailedError, UploadNotFoundError
 from actorc.storage.models import Condition, ListQuery, ObjectAttributes
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import INLINE_MAX
@@ -210,7 +205,7 @@ def test_the_sweep_removes_what_is_gone(local, put, assemble, clock, files, tmp_
 
 
 def test_much_that_is_gone_is_swept_in_one_go(local, put, clock, monkeypatch):
-    monkeypatch.setattr("actorc.storage.server.engines.local.index._BATCH", 3)
+    monkeypatch.setattr("actorc.storage.server.engines.local.index.index._BATCH", 3)
     for number in range(8):
         put(local, f"key{number}", ttl=60)
         local.create_upload("bucket", "key", ObjectAttributes())

@@ -8,12 +8,12 @@ import sqlite3
 
 import pytest
 
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IntegrityError, ResourceExhaustedError, StorageError
 from actorc.storage.models import ByteRange, ObjectAttributes
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server.engines.base import CopySource, PartChoice
-from actorc.storage.server.engines.local.row_checksums import register
+from actorc.storage.server.engines.local.index.row_checksums import register
 
 WRITES = ("create", "allocate", "write", "truncate", "sync", "sync_directory", "make_directory", "rename", "commit")
 SYNCS = ("sync", "sync_directory", "commit")

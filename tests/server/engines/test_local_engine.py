@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import AlreadyExistsError, StorageError
 from actorc.storage.models import Condition, ListQuery
 from actorc.storage.rules import MiB
@@ -272,7 +272,7 @@ def test_an_interrupt_behind_the_commit_keeps_the_object(open_local, disk, put, 
 
 
 def test_the_log_of_the_database_is_carried_over_now_and_then(open_local, disk, put, monkeypatch):
-    monkeypatch.setattr("actorc.storage.server.engines.local.commits._CHECKPOINT_ROWS", 40)
+    monkeypatch.setattr("actorc.storage.server.engines.local.index.group_commit._CHECKPOINT_ROWS", 40)
 
     class Counting(type(disk)):
         modes = ()

@@ -15,8 +15,8 @@ from actorc.storage.models import ListQuery, ObjectAttributes
 from actorc.storage.rules import KiB
 from actorc.storage.server.engines.base import CopySource
 from actorc.storage.server.engines.local import LocalEngine, inspect
-from actorc.storage.server.engines.local.schema import connect
-from actorc.storage.server.engines.local.startup import REMEDY
+from actorc.storage.server.engines.local.index.schema import connect
+from actorc.storage.server.engines.local.index.startup import REMEDY
 
 LARGE = 100_000
 

@@ -14,7 +14,7 @@ from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import ObjectAttributes
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server.engines.base import CopySource
-from actorc.storage.server.engines.local.schema import connect
+from actorc.storage.server.engines.local.index.schema import connect
 
 DAY = 24 * 60 * 60
 LARGE = 40 * KiB
@@ -246,7 +246,7 @@ def test_a_row_of_garbage_that_names_a_blob_in_use_removes_nothing(local, put, g
 @pytest.fixture
 def few(monkeypatch):
     """Let a crash explain no more than eight blobs."""
-    monkeypatch.setattr("actorc.storage.server.engines.local.orphans.CRASH_LEFTOVERS", 8)
+    monkeypatch.setattr("actorc.storage.server.engines.local.maintenance.orphans.CRASH_LEFTOVERS", 8)
 
 
 def crash(tmp_path, engine):

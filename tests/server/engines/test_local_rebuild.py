@@ -16,7 +16,7 @@ from actorc.storage.models import ListQuery, ObjectAttributes
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import Rebuild
-from actorc.storage.server.engines.local.schema import connect
+from actorc.storage.server.engines.local.index.schema import connect
 
 LARGE = 40 * KiB
 
@@ -334,8 +334,8 @@ def test_a_later_object_is_adopted_beside_the_one_that_is_there(local, put, get,
 
 def rename(blob, before, after):
     """Let a blob say that it has another key."""
-    from actorc.storage.server.engines.local.fsops import FsOps
-    from actorc.storage.server.engines.local.trailer import pack_trailer, read_trailer
+    from actorc.storage.server.engines.local.disk.fsops import FsOps
+    from actorc.storage.server.engines.local.disk.trailer import pack_trailer, read_trailer
 
     descriptor = os.open(blob, os.O_RDONLY)
     trailer = read_trailer(FsOps(), descriptor)

@@ -98,7 +98,7 @@ def test_nothing_is_retained_on_a_nearly_full_disk(local, disk, put, get, files,
 
 
 def test_many_expired_generations_are_swept_in_one_go(local, put, clock, monkeypatch):
-    monkeypatch.setattr("actorc.storage.server.engines.local.retention._BATCH", 3)
+    monkeypatch.setattr("actorc.storage.server.engines.local.index.retention._BATCH", 3)
     for _ in range(8):
         put(local, "key", b"data", idempotency_key="")
     clock.now += 3600

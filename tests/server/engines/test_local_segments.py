@@ -9,7 +9,7 @@ import threading
 import psutil
 import pytest
 
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IntegrityError, InvalidParameterError, ObjectNotFoundError, UploadNotFoundError
 from actorc.storage.models import ByteRange, ObjectAttributes
 from actorc.storage.rules import MAX_OBJECT_SIZE, MiB
@@ -206,7 +206,7 @@ def test_a_reader_of_many_files_is_a_snapshot(local, put, assemble, files, tmp_p
 
 
 def test_garbage_that_is_being_read_does_not_hold_up_the_rest(local, put, assemble, files, tmp_path, monkeypatch):
-    monkeypatch.setattr("actorc.storage.server.engines.local.index._BATCH", 2)
+    monkeypatch.setattr("actorc.storage.server.engines.local.index.index._BATCH", 2)
     assemble(local, "key", [bytes([number]) * LARGE for number in range(7)])
     for number in range(5):
         put(local, f"key{number}", bytes(LARGE))

@@ -11,7 +11,7 @@ from threading import Barrier
 
 import pytest
 
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import AlreadyExistsError, InvalidParameterError, ReadOnlyError, StorageError
 from actorc.storage.models import ANY, Condition, ObjectAttributes
 from actorc.storage.rules import MiB
@@ -24,7 +24,7 @@ OLD = 1_600_000_000
 
 WRITER = """
 import os, sys
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import AlreadyExistsError
 from actorc.storage.models import Condition, ObjectAttributes
 from actorc.storage.server.engines.local import LocalEngine

@@ -14,7 +14,7 @@ import pytest
 
 from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import ListQuery
-from actorc.storage.server.engines.local import schema
+from actorc.storage.server.engines.local.index import schema
 
 FORMAT_1 = Path(__file__).with_name("data") / "format-1.tar.xz"
 """A directory of format 1, whose index has no checksums: closed at the time that the clock of the tests begins at."""

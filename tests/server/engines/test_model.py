@@ -26,7 +26,7 @@ from actorc.storage.errors import (
 from actorc.storage.models import ANY, ByteRange, Chunk, Condition, ObjectAttributes
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import FsOps, LocalEngine
-from actorc.storage.server.store import ObjectStore
+from actorc.storage.server.store.store import ObjectStore
 
 MiB = 1 << 20
 RETAINED = 15 * 60

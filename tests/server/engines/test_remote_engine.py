@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import (
     AlreadyExistsError,
     BucketNotEmptyError,
@@ -33,11 +33,11 @@ pytest.importorskip("obstore", reason="remote engines need obstore, which is not
 
 from obstore.store import MemoryStore
 
-from actorc.storage.server.engines.remote import RemoteEngine, commits
-from actorc.storage.server.engines.remote.address import Address
-from actorc.storage.server.engines.remote.backend import Backend
-from actorc.storage.server.engines.remote.reach import Reach
-from actorc.storage.server.engines.remote.refusals import Conflict
+from actorc.storage.server.engines.remote import RemoteEngine, publish
+from actorc.storage.server.engines.remote.availability import Reach
+from actorc.storage.server.engines.remote.errors import Conflict
+from actorc.storage.server.engines.remote.object_store import Backend
+from actorc.storage.server.engines.remote.store_url import Address
 
 ABSENT = Condition(if_absent=True)
 
@@ -434,7 +434,7 @@ def test_a_page_takes_no_more_names_than_it_needs(over, put):
 
 @pytest.fixture
 def small_requests(monkeypatch):
-    monkeypatch.setattr(commits, "_ONE_REQUEST", MiB)
+    monkeypatch.setattr(publish, "_ONE_REQUEST", MiB)
 
 
 def test_large_objects_go_in_many_requests(remote, small_requests, put, get, assemble):

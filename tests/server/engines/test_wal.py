@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from actorc.storage.server.engines.local.wal import FRAME_HEADER_SIZE, HEADER_SIZE, Report, inspect
+from actorc.storage.server.engines.local.index.wal import FRAME_HEADER_SIZE, HEADER_SIZE, Report, inspect
 
 PAGE = 4096
 FRAME = FRAME_HEADER_SIZE + PAGE

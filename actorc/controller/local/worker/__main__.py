@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 
-from .orders import serve
+from .loop import serve
 
 
 def main() -> None:

@@ -14,16 +14,16 @@ from types import TracebackType
 from typing import Any, Final
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller import encoding
 from actorc.controller.local import messages
 from actorc.controller.local.functions import class_of
 from actorc.controller.local.messages import Received, Value
-from actorc.controller.wire import Parts
+from actorc.controller.protocol import value_codec
+from actorc.controller.protocol.protobuf_fields import Parts
 from lucas_storage._tracebacks import seam, shorten
 
 _ENVELOPE: Final = 1 << 10
 """Bytes around a value in a message, at most."""
-_OURS: Final = (__file__, encoding.__file__)
+_OURS: Final = (__file__, value_codec.__file__)
 _OBJECTS: Final = f"obj.{uuid.uuid4()}"
 _numbers = itertools.count(1)
 
@@ -46,14 +46,14 @@ class Handler:
         """Return the function, or a method of the object."""
         with self._lock:
             if self._pickled is not None:
-                self._opened = encoding.decoded(encoding.Encoded(data=self._pickled))
+                self._opened = value_codec.decoded(value_codec.Encoded(data=self._pickled))
                 self._pickled = None
         found: Callable[..., Any] = getattr(self._opened, method) if method else self._opened
         return found
 
     def encoded(self, value: Any, shown: str) -> bytes:
         """Return a result as it travels."""
-        data = json.dumps(value).encode() if self.language == pb.LANGUAGE_JSON else encoding.dumps(value)
+        data = json.dumps(value).encode() if self.language == pb.LANGUAGE_JSON else value_codec.dumps(value)
         if len(data) > messages.MAX_MESSAGE_SIZE - _ENVELOPE:
             raise OverflowError(
                 f"{shown!r} returned {len(data):,} bytes, and a message carries {messages.MAX_MESSAGE_SIZE:,}; "
@@ -135,8 +135,8 @@ def _explained(explanation: str) -> Iterator[None]:
 
 
 def _decoded(value: Value) -> Any:
-    data = value.data if value.language == encoding.PYTHON else bytes(value.data)
-    return encoding.decoded(encoding.Encoded(data=data, language=value.language))  # type: ignore[arg-type]
+    data = value.data if value.language == value_codec.PYTHON else bytes(value.data)
+    return value_codec.decoded(value_codec.Encoded(data=data, language=value.language))  # type: ignore[arg-type]
 
 
 def _told(error: BaseException) -> str:

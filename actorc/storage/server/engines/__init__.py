@@ -11,9 +11,9 @@ from actorc.storage.errors import InvalidParameterError
 
 from .base import Engine
 from .local import LocalEngine
-from .local.quarantine import DAYS
+from .local.disk.quarantine import DAYS
 from .memory import MemoryEngine
-from .verdicts import UPLOAD_TTL
+from .preconditions import UPLOAD_TTL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def _open_directory(path: str, upkeep: Upkeep, group: int | None) -> Engine:
 def _open_remote(parts: SplitResult, upkeep: Upkeep, group: int | None) -> Engine:
     try:
         from .remote import RemoteEngine  # noqa: PLC0415 - obstore may be missing
-        from .remote.address import Address  # noqa: PLC0415 - as above
+        from .remote.store_url import Address  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         raise InvalidParameterError(
             f"obstore is not installed, and {parts.scheme}:// needs it; pip install 'lucas-storage[s3]', with Python "

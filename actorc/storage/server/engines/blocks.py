@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from actorc.storage._checksum import combine, crc32c
+from actorc.storage._wire.checksum import combine, crc32c
 from actorc.storage.models import ByteRange, Chunk
 from actorc.storage.rules import BLOCK_SIZE
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from actorc.storage.models import ANY, ByteRange, Condition, ObjectInfo
 
-from .describing import identity_headers
-from .refusals import Refusal
+from .errors import Refusal
+from .headers import identity_headers
 
 Headers = Mapping[str, str]
 """Names compare in any case."""

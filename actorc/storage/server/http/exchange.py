@@ -11,7 +11,7 @@ from aiohttp import HttpVersion11, web
 from actorc.storage.errors import DeadlineExceededError
 from actorc.storage.rules import MAX_CHUNK_SIZE
 
-from .refusals import Refusal
+from .errors import Refusal
 
 T = TypeVar("T")
 

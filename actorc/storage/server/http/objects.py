@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 
-from actorc.storage._checksum import BlockSums, crc32c
-from actorc.storage._presign import Grant
+from actorc.storage._wire.checksum import BlockSums, crc32c
+from actorc.storage._wire.url_signing import Grant
 from actorc.storage.errors import NotFoundError, PreconditionFailedError
 from actorc.storage.models import WHOLE, Chunk, ObjectAttributes, ObjectInfo
 from actorc.storage.rules import MAX_OBJECT_SIZE
-from actorc.storage.server.guarded import GuardedStore
+from actorc.storage.server.auth.authorized_store import GuardedStore
 
 from .conditions import change_condition, judge_read, names_no_etag, wanted_range
-from .describing import identity_headers, is_active, object_headers
+from .errors import Refusal
 from .exchange import Exchange
-from .refusals import Refusal
+from .headers import identity_headers, is_active, object_headers
 
 _ATTEMPTS = 5
 """How often an object may be replaced between a look at it and its being opened."""

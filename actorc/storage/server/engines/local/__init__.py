@@ -35,27 +35,27 @@ from actorc.storage.server.engines.base import (
     PartChoice,
     PartWriter,
 )
-from actorc.storage.server.engines.verdicts import UPLOAD_TTL, Clock
+from actorc.storage.server.engines.preconditions import UPLOAD_TTL, Clock
 
-from .blobs import Blobs
 from .completion import LocalCompletion
-from .directory import DataDirectory
-from .faults import Health, explained
-from .fsck import contradictions, fsck
-from .fsck_index import Finding, inspect
-from .fsops import FsOps
-from .held_blobs import HeldBlobs
-from .index import Index
-from .leadership import Leadership
-from .orphans import Orphans
-from .quarantine import DAYS, Quarantine
-from .rebuild import Rebuild
-from .restoration import Restoration
-from .retention import Retention
+from .data_dir import DataDirectory
+from .disk.blobs import Blobs
+from .disk.errors import Health, explained
+from .disk.fsops import FsOps
+from .disk.held_blobs import HeldBlobs
+from .disk.quarantine import DAYS, Quarantine
+from .index.index import Index
+from .index.retention import Retention
+from .maintenance.fsck import contradictions, fsck
+from .maintenance.fsck_index import Finding, inspect
+from .maintenance.garbage import Sweeper
+from .maintenance.lock import Leadership
+from .maintenance.orphans import Orphans
+from .maintenance.rebuild import Rebuild
+from .maintenance.restoration import Restoration
+from .maintenance.scrub import Progress, Scrubber
+from .readers_writers import INLINE_MAX, LocalObjectWriter, LocalPartWriter, LocalReader
 from .rows import Segment
-from .scrub import Progress, Scrubber
-from .streams import INLINE_MAX, LocalObjectWriter, LocalPartWriter, LocalReader
-from .sweep import Sweeper
 
 __all__ = ["INLINE_MAX", "Finding", "FsOps", "LocalEngine", "Rebuild", "Retention", "inspect"]
 

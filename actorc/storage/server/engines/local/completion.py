@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from actorc.storage.models import Condition, ObjectInfo
 from actorc.storage.server.engines.base import PartChoice
 
-from .blobs import Blobs
-from .faults import Health
-from .index import Index
+from .disk.blobs import Blobs
+from .disk.errors import Health
+from .disk.trailer import Trailer, pack_trailer
+from .index.index import Index
+from .readers_writers import LocalWriter
 from .rows import Segment
-from .streams import LocalWriter
-from .trailer import Trailer, pack_trailer
 
 
 class LocalCompletion(LocalWriter):

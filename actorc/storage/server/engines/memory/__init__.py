@@ -35,7 +35,7 @@ from actorc.storage.server.engines.base import (
     PartWriter,
 )
 from actorc.storage.server.engines.blocks import joined_checksum
-from actorc.storage.server.engines.verdicts import (
+from actorc.storage.server.engines.preconditions import (
     REMEMBERED_SECONDS,
     UPLOAD_TTL,
     Clock,
@@ -56,7 +56,7 @@ from actorc.storage.server.engines.verdicts import (
 )
 
 from .bucket import Bucket, Segment, Stored, Upload
-from .streams import MemoryObjectWriter, MemoryPartWriter, MemoryReader
+from .readers_writers import MemoryObjectWriter, MemoryPartWriter, MemoryReader
 
 T = TypeVar("T")
 

@@ -39,26 +39,19 @@ from actorc.storage.models import (
     PartInfo,
     UploadPage,
 )
-from actorc.storage.server.engines.base import (
-    CopySource,
-    Engine,
-    ObjectReader,
-    ObjectWriter,
-    PartChoice,
-    PartWriter,
-)
-from actorc.storage.server.engines.verdicts import UPLOAD_TTL, Clock, judge, microseconds, object_missing, utc
+from actorc.storage.server.engines.base import CopySource, Engine, ObjectReader, ObjectWriter, PartChoice, PartWriter
+from actorc.storage.server.engines.preconditions import UPLOAD_TTL, Clock, judge, microseconds, object_missing, utc
 
-from .address import Address
-from .backend import Backend, Found
-from .commits import Commits
-from .judgement import Judgement, examine
+from .buckets import Markers
+from .conditional_writes import Judgement, examine
+from .key_layout import Names
 from .listing import Listed, listed
-from .markers import Markers
-from .names import Names
+from .object_metadata import Record
+from .object_store import Backend, Found
+from .publish import Commits
 from .readers import RemoteReader
-from .records import Record
-from .staging import Spool
+from .spool import Spool
+from .store_url import Address
 from .uploads import Uploads
 from .writers import RemoteObjectWriter, RemotePartWriter
 

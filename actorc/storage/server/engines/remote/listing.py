@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from actorc.storage.models import ListQuery
 from actorc.storage.server.engines.listing import Span
 
-from .backend import Backend
-from .names import Names, before
+from .key_layout import Names, before
+from .object_store import Backend
 
 _STRIDE: Final = 1000
 """Keys below one common prefix that are passed by, before the store is asked for those behind it: a page of its own."""

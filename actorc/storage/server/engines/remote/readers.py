@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from actorc.storage._checksum import BlockSums, crc32c
+from actorc.storage._wire.checksum import BlockSums, crc32c
 from actorc.storage.errors import IntegrityError, NetworkError
 from actorc.storage.models import WHOLE, ByteRange, Chunk, ObjectInfo
 from actorc.storage.rules import MAX_CHUNK_SIZE
 from actorc.storage.server.engines.base import ObjectReader
-from actorc.storage.server.engines.verdicts import object_missing
+from actorc.storage.server.engines.preconditions import object_missing
 
-from .backend import Backend, Found
+from .object_store import Backend, Found
 
 
 class RemoteReader(ObjectReader):

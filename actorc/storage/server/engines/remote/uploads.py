@@ -11,13 +11,13 @@ from functools import partial
 from heapq import nsmallest
 from typing import Any, Final, NamedTuple
 
-from actorc.storage._checksum import crc32c
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IntegrityError
 from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, PartInfo, UploadInfo, UploadPage
 from actorc.storage.rules import MAX_CHUNK_SIZE
 from actorc.storage.server.engines.base import PartChoice
 from actorc.storage.server.engines.blocks import joined_checksum
-from actorc.storage.server.engines.verdicts import (
+from actorc.storage.server.engines.preconditions import (
     choose,
     etag_of,
     fingerprint,
@@ -27,11 +27,11 @@ from actorc.storage.server.engines.verdicts import (
     utc,
 )
 
-from .backend import Backend
-from .commits import Commits, Target, present_etag
-from .names import Names
-from .records import call_id
-from .staging import Spool
+from .key_layout import Names
+from .object_metadata import call_id
+from .object_store import Backend
+from .publish import Commits, Target, present_etag
+from .spool import Spool
 
 _ID: Final = re.compile(r"[0-9a-f]{48}")
 _PART: Final = re.compile(r"(\d{5})-([0-9a-f]{16})-([0-9a-f]{8})")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, PartInfo
 from actorc.storage.server.engines.base import ObjectWriter, PartWriter, Writer
 
-from .staging import Spool
+from .spool import Spool
 
 
 class StagedWriter(Writer):

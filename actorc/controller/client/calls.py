@@ -1,0 +1,175 @@
+"""Calls of functions on the platform: checked before anything is sent, their results passed on as references."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import CancelledError, Future
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from actorc.controller.errors import ControllerError, ParameterError, PicklingError
+from actorc.controller.protocol.value_codec import Encoded, decoded, dumps
+
+from . import connection
+from .definition import HIDDEN_PARAMETER, Definition
+from .remote_objects import Method
+from .remote_values import CallKey, NotHereError, RemoteValue, filled, remote_values_in
+
+if TYPE_CHECKING:
+    from .connection import Connection
+    from .session import Session
+
+
+class Calls:
+    """The calls of one run. Their results stay on the platform until it is closed. Usable from many threads.
+
+    Args:
+        through: The connection to the controller; left out, that of this process.
+    """
+
+    def __init__(self, through: Connection | None = None) -> None:
+        self._connection = through or connection.establish()
+        self._session_id = str(uuid.uuid4())
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._made: dict[CallKey, Session] = {}
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def call(self, callee: Definition | Method, given: Mapping[str, Any]) -> RemoteValue:
+        """Call a function or a method and return its result, which stays where it is.
+
+        Args:
+            callee: The function, or the method of an object.
+            given: Values by parameter name; a `RemoteValue` of this connection is passed on as a reference.
+
+        Raises:
+            ParameterError: Parameters are missing or surplus.
+            PicklingError: The function or an argument cannot be pickled.
+            MessageTooLargeError: The function or an argument cannot be sent.
+            ControllerUnavailableError: There is no controller, or the connection was lost, with it every object.
+            ControllerTimeoutError: The function was not dealt with, or did not return, in its time.
+            RemoteFunctionError: The function raised, or its worker ended.
+        """
+        try:
+            return self.start(callee, given).result()
+        except CancelledError:
+            raise self._over(callee.name) from None
+
+    def start(
+        self, callee: Definition | Method, given: Mapping[str, Any], instance_id: str = ""
+    ) -> Future[RemoteValue]:
+        """Start what `call` does, and return the result to come; `instance_id` names the call in the run."""
+        arguments = self._arguments(callee, given)
+        session = self._connection.session()
+        call = self._key(callee, instance_id)
+        if isinstance(callee, Method):
+            callee.of.home.enter(session, callee.of.name)
+        with self._lock:
+            if self._is_closed:
+                raise self._over(callee.name)
+            self._made[call] = session
+        return session.start(callee.of if isinstance(callee, Method) else callee, call, arguments)
+
+    @staticmethod
+    def must_fetch(definition: Definition | Method, given: Mapping[str, Any]) -> bool:
+        """Say whether `start` waits for results that are to travel within other values."""
+        values = list(given.values())
+        within = values if definition.signature.bundles(given) else [v for v in values if type(v) is not RemoteValue]
+        return bool(remote_values_in(within))
+
+    def fetched(self, value: Any) -> Any:
+        """Return `value` with what is behind each `RemoteValue` in it, which are fetched together.
+
+        Raises:
+            ControllerUnavailableError: The connection was lost.
+            ControllerTimeoutError: The controller did not hand out a value in its time.
+            PicklingError: A result cannot be unpickled here.
+        """
+        asked = {one: one.connection.fetch(one) for one in remote_values_in(value)}
+        return filled(value, lambda one: _decoded(one, asked[one].result())) if asked else value
+
+    def close(self) -> None:
+        """Give up all results; calls that are under way go on, and nobody sees what they return."""
+        with self._lock:
+            self._is_closed = True
+            made, self._made = self._made, {}
+        for call, session in made.items():
+            session.release(call)
+
+    def _key(self, callee: Definition | Method, instance_id: str) -> CallKey:
+        if isinstance(callee, Method):
+            # Where other calls have a name of their own these have that of the object, so each is a run of its own.
+            return CallKey(session_id=str(uuid.uuid4()), instance_id=callee.of.key, function=callee.name)
+        number = instance_id or str(next(self._numbers))
+        return CallKey(session_id=self._session_id, instance_id=number, function=callee.name)
+
+    def _arguments(self, definition: Definition | Method, given: Mapping[str, Any]) -> dict[str, Encoded | RemoteValue]:
+        if definition.signature.bundles(given):
+            given = {"params": {name: _plain(value) for name, value in given.items()}}
+        completed = definition.signature.completed(given)
+        encoded = {name: self._encoded(definition.name, name, value) for name, value in completed.items()}
+        is_bare = not encoded and isinstance(definition, Definition)
+        return {HIDDEN_PARAMETER: Encoded(data=dumps(None))} if is_bare else encoded
+
+    def _encoded(self, function: str, parameter: str, value: Any) -> Encoded | RemoteValue:
+        if isinstance(value, (Encoded, RemoteValue)):
+            return value
+        try:
+            return Encoded(data=dumps(value))
+        except NotHereError:
+            # Hardly any argument holds a result of another call, so none is searched before it is pickled.
+            inner = self.fetched(value)
+        except Exception as error:
+            raise _not_pickled(function, parameter, error) from error
+        try:
+            return Encoded(data=dumps(inner))
+        except Exception as error:
+            raise _not_pickled(function, parameter, error) from error
+
+    def _over(self, function: str) -> ControllerError:
+        return ControllerError(f"the run that called {function!r} is over", function=function)
+
+
+def value_of_call(definition: Definition | Method, given: Mapping[str, Any]) -> Any:
+    """Call a function or a method outside of any run and return its value; raises as `Calls.call` does."""
+    if not isinstance(given, Mapping):
+        raise ParameterError(
+            f"{definition.name!r} is called with a dict of its parameters, not with {type(given).__name__}",
+            function=definition.name,
+        )
+    with Calls() as calls:
+        return calls.fetched(calls.call(definition, given))
+
+
+def _plain(value: Any) -> Any:
+    return decoded(value) if isinstance(value, Encoded) else value
+
+
+def _decoded(value: RemoteValue, encoded: Encoded) -> Any:
+    try:
+        return decoded(encoded)
+    except Exception as error:
+        raise PicklingError(
+            f"the result of {value.call.function!r} cannot be read here because of {type(error).__name__} ({error}); "
+            "install here what the worker has, or return plain data",
+            function=value.call.function,
+        ) from error
+
+
+def _not_pickled(function: str, parameter: str, error: Exception) -> PicklingError:
+    return PicklingError(
+        f"the argument {parameter!r} of {function!r} cannot be sent because it cannot be pickled ({error}); "
+        "pass plain data, and make such things within the function",
+        function=function,
+    )

@@ -1,0 +1,72 @@
+"""How long the client waits for what, so that it never waits for ever."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Final, Self, TypeGuard
+
+from actorc.controller.errors import ControllerError
+
+PLATFORM_LIMIT: Final = 300.0
+"""Seconds after which ignis ends a call and a fetch, whatever a client says (`configs/constants.go` of b843106)."""
+
+_SESSION: Final = 10.0
+_DEFINITION: Final = 600.0
+"""Ignis gives the making of a venv, and the installation of each package, 300 seconds."""
+_BEYOND_PLATFORM: Final = 330.0
+"""Ignis's own limit and what its answer may take, so that its error is seen where it sends one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds from a message to its answer."""
+
+    session: float = _SESSION
+    """For the registration."""
+    definition: float = _DEFINITION
+    """For a function to be dealt with, which may make a venv."""
+    call: float | None = None
+    """For a call to return, from when a replica is there for it; a function's own `timeout` goes first.
+
+    None if nobody chose one; the embedded controller has a default of its own.
+    """
+    fetch: float = _BEYOND_PLATFORM
+    """For a value to come."""
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Read what the environment says.
+
+        Raises:
+            ControllerError: A variable is set to what is no number of seconds.
+        """
+        return cls(
+            session=_seconds("IGNIS_SESSION_TIMEOUT") or _SESSION,
+            definition=_seconds("IGNIS_DEFINITION_TIMEOUT") or _DEFINITION,
+            call=_seconds("IGNIS_CALL_TIMEOUT"),
+            fetch=_seconds("IGNIS_FETCH_TIMEOUT") or _BEYOND_PLATFORM,
+        )
+
+    def of_call(self, given: float | None) -> float:
+        """Return the seconds for a call to ignis of a function whose decorator says `given`."""
+        return given or self.call or _BEYOND_PLATFORM
+
+
+def is_duration(given: object) -> TypeGuard[float]:
+    """Say whether something is a number of seconds that end."""
+    return isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given < math.inf
+
+
+def _seconds(name: str) -> float | None:
+    given = os.environ.get(name)
+    if not given:
+        return None
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not is_duration(seconds):
+        raise ControllerError(f"{given!r} (from {name}) is no number of seconds; give one above 0, such as 600")
+    return seconds

@@ -1,0 +1,1 @@
+"""What binds the platform to Lucas: its functions, classes, executor and runtime."""

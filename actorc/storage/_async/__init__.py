@@ -1,0 +1,1 @@
+"""The methods of `AsyncStorageClient`, a family of verbs in each module."""

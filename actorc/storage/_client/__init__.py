@@ -1,0 +1,1 @@
+"""The methods of `StorageClient`, a family of verbs in each module."""

@@ -1,0 +1,111 @@
+"""Arguments as users give them, checked and turned into models; nothing is sent while one of them is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from actorc.storage import rules
+from actorc.storage.errors import InvalidParameterError
+from actorc.storage.models import CompletedPart, Condition, Destination, ListQuery, ObjectAttributes
+
+if TYPE_CHECKING:
+    from actorc.storage._rpc.payload import Download
+
+
+def object_name(bucket: str, key: str) -> tuple[str, str]:
+    """Return both names if they can name an object."""
+    return rules.check_bucket(bucket), rules.check_key(key, bucket)
+
+
+def keys(bucket: str, keys: Iterable[str]) -> list[str]:
+    """Return the keys if all of them can name objects of this bucket."""
+    rules.check_bucket(bucket)
+    if isinstance(keys, (str, bytes)):
+        raise InvalidParameterError("keys are a list of object keys, not one; put it in brackets", bucket)
+    return [rules.check_key(key, bucket) for key in keys]
+
+
+def destination(
+    bucket: str,
+    key: str,
+    content_type: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+    *,
+    if_absent: bool = False,
+    if_match: str | None = None,
+    ttl: int | None = None,
+    file_name: str | None = None,
+) -> Destination:
+    """Return where a write goes; the content type is guessed from `file_name`, else from the key, if not given."""
+    object_name(bucket, key)
+    guessed_from = key if file_name is None else file_name
+    return Destination(
+        bucket=bucket,
+        key=key,
+        attributes=ObjectAttributes(
+            content_type=rules.check_content_type(content_type or rules.guess_content_type(guessed_from)),
+            metadata=rules.check_metadata(metadata),
+            ttl=rules.check_ttl(ttl),
+        ),
+        condition=rules.check_condition(if_absent=if_absent, if_match=if_match),
+    )
+
+
+def etag_condition(if_match: str | None) -> Condition:
+    """Return the condition that the object has this etag, if one is given."""
+    return rules.check_condition(if_absent=False, if_match=if_match)
+
+
+def list_query(bucket: str, prefix: str, delimiter: str = "") -> ListQuery:
+    """Return the query for full pages."""
+    return ListQuery(
+        bucket=rules.check_bucket(bucket),
+        prefix=rules.check_prefix(prefix),
+        delimiter=rules.check_prefix(delimiter, "delimiter"),
+        limit=rules.MAX_PAGE,
+    )
+
+
+def download(
+    bucket: str, key: str, offset: int = 0, length: int | None = None, generation: int | None = None
+) -> Download:
+    """Return a download of this part of this generation."""
+    from actorc.storage._rpc.payload import Download  # noqa: PLC0415  # loads the checksum library
+
+    object_name(bucket, key)
+    return Download(rules.check_range(offset, length), checked_generation(generation))
+
+
+def checked_generation(generation: int | None) -> int | None:
+    """Return `generation` if it is None or can be one."""
+    return None if generation is None else rules.check_positive(generation, "generation")
+
+
+def chunk_size(given: int | None, default: int) -> int:
+    """Return the bytes of a part, or to read at once; None, 0 and all else that is false mean the default."""
+    return rules.check_positive(given or default, "chunk_size")
+
+
+def upload_id(value: object) -> str:
+    """Return `value` if it can be the id of an upload."""
+    if not isinstance(value, str) or not value:
+        raise InvalidParameterError("upload_id is the str that create_multipart_upload returned")
+    return value
+
+
+def completed_parts(parts: Iterable[CompletedPart]) -> tuple[list[tuple[int, str]], int]:
+    """Return number and etag of each part, and the bytes of those that tell their size."""
+    numbers, size = [], 0
+    try:
+        for part in parts:
+            told: Mapping[str, Any] = part
+            numbers.append((rules.check_part_number(told["part_number"]), told["etag"]))
+            size += told.get("size") or 0
+    except (TypeError, KeyError) as error:
+        raise InvalidParameterError(
+            'parts are dicts such as {"part_number": 1, "etag": "..."}; pass what upload_part returned'
+        ) from error
+    if not all(isinstance(etag, str) for _, etag in numbers):
+        raise InvalidParameterError("the etag of a part is the str that upload_part returned")
+    return numbers, size

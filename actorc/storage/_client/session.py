@@ -1,0 +1,88 @@
+"""What all parts of the client share: settings, and the connection that the first call makes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+from actorc.storage import rules
+from actorc.storage._rpc import result_dicts
+from actorc.storage._rpc.retry import RetryPolicy
+from actorc.storage.config import ClientOptions
+from actorc.storage.models import Destination, ObjectInfo, PutResult
+
+from . import arguments
+
+if TYPE_CHECKING:
+    from actorc.storage._rpc.operations import RemoteStore
+    from actorc.storage._rpc.payload import ByteSource, Download, Progress
+
+
+_opening = threading.Lock()
+"""Held while a client opens its store, so that many first calls share one."""
+
+
+def _unlock_in_child() -> None:
+    global _opening  # noqa: PLW0603  # a thread of the parent may have held it
+    _opening = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlock_in_child)
+
+
+class Session:
+    """Settings of a client, and its connection."""
+
+    DEFAULT_CHUNK_SIZE: int = rules.DEFAULT_CHUNK_SIZE
+    """Bytes of a part of what is uploaded, where a call does not say otherwise; a subclass may have another."""
+
+    _options: ClientOptions
+    _retry: RetryPolicy
+    _store: RemoteStore | None
+
+    @property
+    def _remote(self) -> RemoteStore:
+        if self._store is None:
+            from actorc.storage._rpc.operations import RemoteStore  # noqa: PLC0415  # loads gRPC, which importing this module must not
+
+            with _opening:
+                self._store = self._store or RemoteStore(self._options, self._retry)
+        return self._store
+
+    def _put(
+        self,
+        destination: Destination,
+        source: ByteSource,
+        *,
+        chunk_size: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> PutResult:
+        from actorc.storage._transfer import stream_upload  # noqa: PLC0415  # loads the checksum library
+
+        size = arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE)
+        info = stream_upload.store(self._remote, destination, source, size, progress=progress, timeout=timeout)
+        return result_dicts.put_result(info)
+
+    def _pieces(
+        self,
+        bucket: str,
+        key: str,
+        download: Download,
+        if_match: str | None = None,
+        timeout: float | None = None,
+        progress: Progress | None = None,
+    ) -> Generator[bytes, None, None]:
+        arguments.etag_condition(if_match)
+        for piece in self._remote.read(bucket, key, download, if_match=if_match, timeout=timeout):
+            if progress is not None:
+                progress(download.received, described(download).size)
+            yield piece if isinstance(piece, bytes) else bytes(piece)
+
+
+def described(download: Download) -> ObjectInfo:
+    """Return the object that a download which has begun is of."""
+    assert download.info is not None
+    return download.info

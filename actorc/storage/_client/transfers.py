@@ -1,0 +1,276 @@
+"""Transfers between the service and files: from and to the disk, streams, and objects opened as files."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Generator, Mapping
+from itertools import chain
+from typing import IO, TYPE_CHECKING, Any
+
+from actorc.storage import rules
+from actorc.storage._rpc import result_dicts
+from actorc.storage._rpc.deadline import Deadline
+from actorc.storage._transfer import local_files
+from actorc.storage.models import Destination, DownloadResult, ObjectHead, ObjectInfo, PutResult
+
+from . import arguments, object_file
+from .session import Session, described
+
+if TYPE_CHECKING:
+    from actorc.storage._rpc.payload import ByteSource, Progress
+
+
+class TransferMethods(Session):
+    """The methods of `StorageClient` about files and streams."""
+
+    def upload_file(
+        self,
+        bucket: str,
+        key: str,
+        file_path: str | os.PathLike[str],
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        chunk_size: int | None = None,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        ttl: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> PutResult:
+        """Store a local file of any size.
+
+        A file of 64 MiB or more is sent in parts, several at once over connections of their own. After a network
+        error or a killed process, the same call goes on where it ended: parts that are stored are not sent again,
+        as long as the file did not change.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            file_path: The file.
+            content_type: MIME type; guessed from the file's name if not given.
+            metadata: Names and values kept with the object.
+            chunk_size: Bytes of a part, `DEFAULT_CHUNK_SIZE` if it is None or 0; grows with the file, so that 10000
+                parts suffice.
+            if_absent: Refuse to replace.
+            if_match: Replace only the object with this etag.
+            ttl: Seconds after which the object is gone; it stays if not given.
+            progress: Called with bytes done and total; the numbers only grow.
+            timeout: Seconds for the whole call; no limit if not given.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            InvalidParameterError: It is a directory or no regular file, or an argument breaks a rule.
+            IntegrityError: The file was written to meanwhile; nothing was stored.
+        """
+        path = local_files.checked_path(file_path)
+        destination = arguments.destination(
+            bucket, key, content_type, metadata, if_absent=if_absent, if_match=if_match, ttl=ttl, file_name=path.name
+        )
+        part_size = arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE)
+        with local_files.SteadyFile(path) as source:
+            if source.size < rules.PARALLEL_FROM:
+                info = self._put_file(destination, source, part_size, progress, timeout)
+            else:
+                from actorc.storage._transfer import file_upload  # noqa: PLC0415  # loads the checksum library
+
+                info = file_upload.upload(
+                    self._remote, destination, source, part_size, progress=progress, timeout=timeout
+                )
+        return result_dicts.put_result(info)
+
+    def upload_from_stream(
+        self,
+        bucket: str,
+        key: str,
+        stream: ByteSource,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        chunk_size: int | None = None,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        ttl: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> PutResult:
+        """Store what a stream gives, without holding it in memory whole.
+
+        Nothing is stored unless the stream ends by itself; what it raises is raised here unchanged. A stream longer
+        than a part is sent in parts, each from a buffer of its own, so that a broken connection costs a part and not
+        the stream.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            stream: An open binary file, or an iterable of bytes.
+            content_type: MIME type; guessed from the key if not given.
+            metadata: Names and values kept with the object.
+            chunk_size: Bytes of a part, `DEFAULT_CHUNK_SIZE` if it is None or 0; 1 MiB at least and 32 MiB at most.
+            if_absent: Refuse to replace.
+            if_match: Replace only the object with this etag.
+            ttl: Seconds after which the object is gone; it stays if not given.
+            progress: Called with bytes done, which only grow, and the total, None if unknown.
+            timeout: Seconds for the whole call; no limit if not given.
+        """
+        destination = arguments.destination(
+            bucket, key, content_type, metadata, if_absent=if_absent, if_match=if_match, ttl=ttl
+        )
+        return self._put(destination, stream, chunk_size=chunk_size, progress=progress, timeout=timeout)
+
+    def download_file(
+        self,
+        bucket: str,
+        key: str,
+        file_path: str | os.PathLike[str],
+        overwrite: bool = False,
+        *,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> DownloadResult:
+        """Write an object to a local file, which is there complete or not at all.
+
+        Missing parent directories are made. An object of 64 MiB or more is fetched in parts, several at once over
+        connections of their own, into a hidden file beside the target. It survives network errors and a killed process
+        for seven days, and the same call goes on with it.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            file_path: The file.
+            overwrite: Replace a file that is there.
+            progress: Called with bytes done and total; the numbers only grow.
+            timeout: Seconds for the whole call; no limit if not given.
+
+        Raises:
+            FileExistsError: The file exists and `overwrite` is false.
+            InvalidParameterError: It is a directory or no regular file.
+            NotFoundError: The bucket or the object does not exist; no directory was made.
+        """
+        path = local_files.checked_path(file_path)
+        download = arguments.download(bucket, key)
+        local_files.check_target(path, overwrite)
+        deadline = Deadline(timeout)
+        pieces = self._pieces(bucket, key, download, timeout=timeout)
+        first = next(pieces, b"")
+        info = described(download)
+        if info.size < rules.PARALLEL_FROM:
+            with local_files.whole_target(path, overwrite) as file:
+                for piece in chain((first,), pieces):
+                    file.write(piece)
+                    if progress is not None:
+                        progress(file.tell(), info.size)
+        else:
+            from actorc.storage._transfer import file_download  # noqa: PLC0415  # loads the checksum library
+
+            pieces.close()
+            file_download.download(
+                self._remote, info, path, overwrite=overwrite, progress=progress, timeout=deadline.left()
+            )
+        return result_dicts.download_result(info, str(path))
+
+    def download_to_stream(
+        self,
+        bucket: str,
+        key: str,
+        stream: IO[bytes],
+        *,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> ObjectHead:
+        """Write an object to an open binary file, verified piece by piece.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            stream: What to write to; it is neither truncated nor closed.
+            progress: Called with bytes done and total; the numbers only grow.
+            timeout: Seconds for the whole call; no limit if not given.
+        """
+        download = arguments.download(bucket, key)
+        for piece in self._pieces(bucket, key, download, None, timeout, progress):
+            stream.write(piece)
+        return result_dicts.object_head(described(download))
+
+    def open_object(
+        self,
+        bucket: str,
+        key: str,
+        mode: str = "rb",
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        ttl: int | None = None,
+        generation: int | None = None,
+        chunk_size: int | None = None,
+        encoding: str | None = None,
+        newline: str | None = None,
+    ) -> IO[Any]:
+        """Open an object as a file, for whatever takes one: `csv`, `zipfile`, numpy, pandas.
+
+        A file that is read can be sought in; all of it is of one generation, and what is handed out is verified. A
+        file that is written is published when it is closed, all or nothing; a ``with`` body that raises, and a file
+        that is never closed, publish nothing.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            mode: ``"rb"`` or ``"wb"``; ``"r"`` or ``"w"`` for text.
+            content_type: Writing: MIME type; guessed from the key if not given.
+            metadata: Writing: names and values kept with the object.
+            if_absent: Writing: refuse to replace.
+            if_match: Read or replace only the object with this etag.
+            ttl: Writing: seconds after which the object is gone.
+            generation: Reading: read this generation or fail.
+            chunk_size: Reading: bytes to read ahead at least, 1 MiB if it is None or 0. Writing: bytes of a part,
+                `DEFAULT_CHUNK_SIZE` if it is.
+            encoding: Of text; UTF-8 if not given.
+            newline: Of text, as `open` takes it.
+
+        Raises:
+            NotFoundError: The bucket, the object or the generation does not exist; raised at the first bytes stored
+                when writing.
+            InvalidParameterError: `mode` is no such mode, or a name breaks a rule.
+        """
+        opened: io.BufferedReader | object_file.ObjectWriter
+        if object_file.check_mode(mode).startswith("r"):
+            opened = self._reader(bucket, key, if_match, generation, chunk_size)
+        else:
+            from actorc.storage._transfer.stream_upload import StreamUpload  # noqa: PLC0415  # loads the checksum library
+
+            destination = arguments.destination(
+                bucket, key, content_type, metadata, if_absent=if_absent, if_match=if_match, ttl=ttl
+            )
+            upload = StreamUpload(self._remote, destination, arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE))
+            opened = object_file.ObjectWriter(upload, key)
+        return object_file.as_mode(opened, mode, encoding, newline)
+
+    def _reader(
+        self, bucket: str, key: str, if_match: str | None, generation: int | None, chunk_size: int | None
+    ) -> io.BufferedReader:
+        ahead = arguments.chunk_size(chunk_size, rules.MiB)
+        nothing = arguments.download(bucket, key, length=0, generation=generation)
+        for _ in self._pieces(bucket, key, nothing, if_match, self._options.timeout):
+            pass
+        info = described(nothing)
+
+        def fetch(offset: int, length: int) -> Generator[bytes, None, None]:
+            return self._pieces(bucket, key, arguments.download(bucket, key, offset, length, info.generation))
+
+        return object_file.reader(fetch, info.size, ahead, key)
+
+    def _put_file(
+        self,
+        destination: Destination,
+        source: local_files.SteadyFile,
+        read_size: int,
+        progress: Progress | None,
+        timeout: float | None,
+    ) -> ObjectInfo:
+        from actorc.storage._rpc.payload import Upload  # noqa: PLC0415  # loads the checksum library
+
+        upload = Upload(source.file, read_size, progress, source.check)
+        return self._remote.put(destination, upload, timeout=timeout)

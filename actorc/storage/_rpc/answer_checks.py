@@ -1,0 +1,210 @@
+"""Whether an answer is one to what was asked. Pure: models in, the same models out, or an error.
+
+The wire may damage a request so that it is still a good one, about something else; then everything about the answer is
+right but what it speaks of. So whatever an answer names is compared with what was asked, for every server, also one
+that sends no checksums of its messages. What differs is a `DamagedMessageError`, which is tried again: a change with
+the same idempotency key, so that the next answer tells what became of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from actorc.storage._wire.url_signing import Grant, is_url_of
+from actorc.storage.errors import DamagedMessageError
+from actorc.storage.models import BucketInfo, DeleteResult, ListQuery, ObjectInfo, PartInfo, UploadInfo
+
+
+def of_object(info: ObjectInfo, bucket: str, key: str) -> ObjectInfo:
+    """Return `info` if it describes the object of this name.
+
+    Raises:
+        DamagedMessageError: It does not.
+    """
+    if (info.bucket, info.key) != (bucket, key):
+        raise _other("an object of another name", bucket, key)
+    return info
+
+
+def of_write(info: ObjectInfo, bucket: str, key: str, size: int, crc32c: int) -> ObjectInfo:
+    """Return `info` if it describes an object of this name with the bytes that were sent.
+
+    Raises:
+        DamagedMessageError: It does not.
+    """
+    of_object(info, bucket, key)
+    if (info.size, info.crc32c) != (size, crc32c):
+        raise _other("other bytes than were sent", bucket, key)
+    return info
+
+
+def of_read(info: ObjectInfo, bucket: str, key: str, generation: int | None, if_match: str | None) -> ObjectInfo:
+    """Return `info` if it describes the object that was to be read.
+
+    Args:
+        info: What came.
+        bucket: That of the request.
+        key: That of the request.
+        generation: The one that was pinned; None: any.
+        if_match: The etag that was demanded; None or empty: any.
+
+    Raises:
+        DamagedMessageError: It describes another object, or another generation.
+    """
+    of_object(info, bucket, key)
+    if generation not in {None, info.generation} or (if_match and if_match != info.etag):
+        raise _other("another generation of the object", bucket, key)
+    return info
+
+
+def of_part(info: PartInfo, number: int, size: int, crc32c: int) -> PartInfo:
+    """Return `info` if it describes the part that was sent.
+
+    Raises:
+        DamagedMessageError: It does not.
+    """
+    if (info.number, info.size, info.crc32c) != (number, size, crc32c):
+        raise _other(f"another part than number {number}, which was sent")
+    return info
+
+
+def of_upload(upload_id: str) -> str:
+    """Return the id of a new upload if it is one.
+
+    Raises:
+        DamagedMessageError: It is empty.
+    """
+    if not upload_id:
+        raise _other("an upload without an id")
+    return upload_id
+
+
+def of_bucket(info: BucketInfo, bucket: str) -> BucketInfo:
+    """Return `info` if it describes the bucket of this name.
+
+    Raises:
+        DamagedMessageError: It does not.
+    """
+    if info.name != bucket:
+        raise _other("another bucket", bucket)
+    return info
+
+
+def of_buckets(found: list[BucketInfo], after: str) -> list[BucketInfo]:
+    """Return the buckets of one page if they are in order and behind `after`.
+
+    Raises:
+        DamagedMessageError: They are not.
+    """
+    _check_ascending([after, *(info.name for info in found)])
+    return found
+
+
+def of_batch(results: list[DeleteResult], bucket: str, keys: Sequence[str]) -> list[DeleteResult]:
+    """Return `results` if they are one for each key, in order.
+
+    Raises:
+        DamagedMessageError: They are not.
+    """
+    if [result.key for result in results] != list(keys):
+        raise _other("other keys than were to be deleted", bucket)
+    return results
+
+
+def of_parts(parts: list[PartInfo], after: int, *, is_truncated: bool) -> list[PartInfo]:
+    """Return one page of parts if their numbers are in order and behind `after`.
+
+    Raises:
+        DamagedMessageError: They are not, or more is promised though nothing came.
+    """
+    numbers = [after, *(part.number for part in parts)]
+    if numbers != sorted(set(numbers)) or (is_truncated and not parts):
+        raise _other("parts that are out of order")
+    return parts
+
+
+def of_uploads(found: list[UploadInfo], bucket: str, prefix: str, limit: int) -> list[UploadInfo]:
+    """Return one page of uploads if it holds what was asked for.
+
+    Raises:
+        DamagedMessageError: It is too long, out of order, or holds others.
+    """
+    _check_length(len(found), limit)
+    for info in found:
+        if info.bucket != bucket or not info.key.startswith(prefix) or not info.upload_id:
+            raise _other("uploads that were not asked for", bucket)
+    keys = [info.key.encode() for info in found]
+    if keys != sorted(keys) or len({(info.key, info.upload_id) for info in found}) != len(found):
+        raise _other("uploads that are out of order", bucket)
+    return found
+
+
+def of_page(query: ListQuery, objects: Sequence[ObjectInfo], prefixes: Sequence[str], after: str) -> str:
+    """Return the last name of one page of objects and common prefixes, `after` if it is empty.
+
+    Args:
+        query: What was asked for.
+        objects: What came.
+        prefixes: What came.
+        after: The last name of the pages before, if it is known.
+
+    Raises:
+        DamagedMessageError: The page is too long, out of order, does not go on, or holds other names.
+    """
+    _check_length(len(objects) + len(prefixes), query.limit)
+    begin = len(query.prefix)
+    for info in objects:
+        rolled = bool(query.delimiter) and query.delimiter in info.key[begin:]
+        if info.bucket != query.bucket or not info.key.startswith(query.prefix) or rolled:
+            raise _other("objects that were not asked for", query.bucket)
+    for name in prefixes:
+        at = name.find(query.delimiter, begin) if query.delimiter else -1
+        if not name.startswith(query.prefix) or at < 0 or at + len(query.delimiter) != len(name):
+            raise _other("common prefixes that were not asked for", query.bucket)
+    return max((_last([info.key for info in objects], after), _last(prefixes, after)), key=str.encode)
+
+
+def of_token(token: str, seen: set[str]) -> str:
+    """Return the token of the next page if it is none of those that were asked for; empty: there is none.
+
+    Raises:
+        DamagedMessageError: It led to a page before, so the listing would never end.
+    """
+    if token and token in seen:
+        raise _other("a page that leads back to one before")
+    return token
+
+
+def of_url(url: str, grant: Grant) -> str:
+    """Return a presigned URL if it is for what was asked; its expiry is the server's to say.
+
+    Raises:
+        DamagedMessageError: It is not.
+    """
+    if not is_url_of(url, grant):
+        raise _other("a URL for something else", grant.bucket, grant.key)
+    return url
+
+
+def _last(names: Sequence[str], after: str) -> str:
+    _check_ascending([after, *names])
+    return names[-1] if names else after
+
+
+def _check_ascending(names: Sequence[str]) -> None:
+    encoded = [name.encode() for name in names]
+    if encoded != sorted(set(encoded)):
+        raise _other("names that are out of order")
+
+
+def _check_length(count: int, limit: int) -> None:
+    if count > limit:
+        raise _other(f"{count} names where {limit} were asked for")
+
+
+def _other(what: str, bucket: str | None = None, key: str | None = None) -> DamagedMessageError:
+    return DamagedMessageError(
+        f"the server answered with {what}; request or answer was damaged on its way, and the answer is not believed",
+        bucket,
+        key,
+    )

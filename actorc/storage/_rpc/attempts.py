@@ -1,0 +1,177 @@
+"""The attempts of one logical call: where they go, their deadline, their metadata, and the pauses between them."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from actorc import _proxies
+from actorc.storage._wire import messages
+from actorc.storage._wire.call_signing import Metadata
+from actorc.storage.config import ClientOptions
+from actorc.storage.errors import InvalidParameterError, NetworkError, StorageError
+
+from . import cancellation
+from .endpoints import Endpoints
+from .retry import RetryPolicy
+
+log = logging.getLogger(__name__)
+log.addHandler(logging.NullHandler())  # a library prints nothing of its own accord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt."""
+
+    endpoint: str
+    """Where it goes."""
+    metadata: Metadata
+    """What is sent with it."""
+    left: float | None
+    """Seconds left for it; None for no limit."""
+
+
+class Rounds:
+    """Offers attempts until one succeeds, the policy gives up, or the time is over.
+
+    A server that cannot be reached, or takes no more calls, is left for the next one, at once if that has not failed
+    this call already; other calls then go there, too.
+
+    Args:
+        options: What messages say of endpoints.
+        endpoints: Where to go.
+        policy: When to try again.
+        timeout: Seconds for all attempts together; None for no limit.
+        reached: Whether a server was ever reached.
+        may_repeat: Whether the call can be made again at all.
+        patient: Whether the caller said how long to wait, so that a server that is not there yet is waited for.
+        correct: Told of a refusal and the id of the call; whether signing again, by the server's time, may help.
+            Asked once.
+
+    Raises:
+        InvalidParameterError: `timeout` is not above 0.
+    """
+
+    def __init__(
+        self,
+        options: ClientOptions,
+        endpoints: Endpoints,
+        policy: RetryPolicy,
+        timeout: float | None,
+        *,
+        reached: Callable[[], bool],
+        may_repeat: Callable[[], bool],
+        patient: bool = False,
+        correct: Callable[[StorageError, str], bool] = lambda _error, _request_id: False,
+    ) -> None:
+        if timeout is not None and not timeout > 0:
+            raise InvalidParameterError(f"timeout is a number of seconds above 0, not {timeout!r}")
+        self._options = options
+        self._endpoints = endpoints
+        self._policy = policy
+        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._patient = patient
+        self._renew()
+        self._reached = reached
+        self._may_repeat = may_repeat
+        self._correct = correct
+        self._corrected = False
+        self._request_id = uuid.uuid4().hex
+        self._attempts = 0
+        self._failures = 0
+        self._failed: set[str] = set()
+
+    def progressed(self) -> None:
+        """Take note that the present attempt got somewhere: failures are counted anew."""
+        self._failures = 0
+        self._failed.clear()
+        self._renew()
+
+    def _renew(self) -> None:
+        """Let a call without a limit wait for a server as long as any other does, from now on."""
+        self._patience_ends = time.monotonic() + self._options.timeout if self._deadline is None else self._deadline
+
+    def _is_lasting(self, error: StorageError) -> bool:
+        """Return whether `error` is of the connection, which may come, and there is time to wait for it."""
+        awaited = self._patient or self._reached() or (isinstance(error, NetworkError) and error.broken)
+        return isinstance(error, NetworkError) and awaited and time.monotonic() < self._patience_ends
+
+    @contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """Offer one attempt.
+
+        A failure that may pass is swallowed after a pause, and the caller asks for the next attempt; any other is
+        raised as a `StorageError` that names the call.
+        """
+        self._attempts += 1
+        endpoint = self._endpoints.present
+        try:
+            yield Attempt(endpoint=endpoint, metadata=self._metadata(), left=self._left())
+        except StorageError as error:
+            error.request_id = error.request_id or self._request_id
+            if isinstance(error, NetworkError) and not self._reached():
+                _name_proxy(error, endpoint)
+            if not self._clock_corrected(error):
+                self._pause(error, elsewhere=self._left_for_another(endpoint, error))
+
+    def _metadata(self) -> Metadata:
+        return ((messages.REQUEST_ID_KEY, self._request_id), (messages.ATTEMPT_KEY, str(self._attempts)))
+
+    def _left(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def _clock_corrected(self, error: StorageError) -> bool:
+        """Return whether the next attempt may be made at once, because it will be signed with another time."""
+        if self._corrected or not self._may_repeat():
+            return False
+        self._corrected = self._correct(error, self._request_id)
+        return self._corrected
+
+    def _left_for_another(self, endpoint: str, error: StorageError) -> bool:
+        """Leave the server if `error` calls for it; return whether the next one has not failed this call yet."""
+        if not isinstance(error, NetworkError) or not error.retryable:
+            return False
+        self._failed.add(endpoint)
+        self._endpoints.leave(endpoint)
+        return self._endpoints.present not in self._failed
+
+    def _pause(self, error: StorageError, *, elsewhere: bool) -> None:
+        self._failures += 1
+        left = self._left()
+        seconds = self._policy.pause(
+            error,
+            self._failures,
+            reached=self._reached() or self._failures < len(self._endpoints),
+            elsewhere=elsewhere,
+            lasting=self._is_lasting(error),
+        )
+        if seconds is None or (left is not None and seconds >= left):
+            raise self._final(error)
+        if not self._may_repeat():
+            error.message += "; the source was not sent again, it can be read once only, pass bytes or a seekable file"
+            raise error
+        log.warning("attempt %d of call %s failed, trying again: %s", self._attempts, self._request_id, error)
+        cancellation.sleep(seconds)
+
+    def _final(self, error: StorageError) -> StorageError:
+        """Return what to raise after `error`, the last failure."""
+        if len(self._failed) == len(self._endpoints) > 1:
+            error.message = f"none of the storage servers {self._endpoints} can be used now; {error.message}"
+        if (
+            self._policy.persistent
+            and isinstance(error, NetworkError)
+            and error.retryable
+            and not self._is_lasting(error)
+        ):
+            error.message += f"; given up after {self._attempts} attempts, pass timeout= to go on for longer"
+        return error
+
+
+def _name_proxy(error: NetworkError, endpoint: str) -> None:
+    advice = _proxies.advice(endpoint)
+    if advice:
+        error.message += f"; {advice}"

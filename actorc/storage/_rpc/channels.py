@@ -1,0 +1,159 @@
+"""The connections to one server: few of them, each used where the least is under way."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import grpc
+
+from actorc import _proxies
+from actorc.storage._wire.tls import read_pem
+from actorc.storage.config import ClientOptions
+from actorc.storage.errors import NetworkError, StorageError
+from actorc.storage.rules import MAX_MESSAGE_SIZE
+
+_MAX_CONNECTIONS: Final = 4
+"""One HTTP/2 connection is served by one core at most."""
+
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
+    ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
+    ("grpc.enable_retries", 0),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # a restarted server is found again within a retry, not after gRPC's default of up to two minutes
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    # equal channels would otherwise share one connection, and one flow control
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+# a dead peer is noticed during an idle transfer; the server permits pings this often
+_THE_ONLY_ONE: Final = (("grpc.keepalive_time_ms", 30_000),)
+_ONE_OF_SEVERAL: Final = (
+    # it is left after 24 seconds, while a call still has time for the next one
+    ("grpc.keepalive_time_ms", 12_000),
+    ("grpc.http2.ping_timeout_ms", 12_000),
+    ("grpc.http2.max_pings_without_data", 0),
+)
+
+
+class Channels:
+    """A pool of channels to one server. Safe to use from many threads and after a fork.
+
+    Args:
+        options: How servers are reached.
+        endpoint: Where this one is, ``host:port``.
+    """
+
+    def __init__(self, options: ClientOptions, endpoint: str) -> None:
+        self._options = options
+        self._endpoint = endpoint
+        # where headers were damaged, those that later calls refer to may be, for as long as the connection lives
+        self._useless = {"DEADLINE_EXCEEDED", "DATA_LOSS"}
+        if len(options.endpoints) > 1:
+            # who returns to a server after others is not to wait for gRPC's own next try
+            self._useless.add("UNAVAILABLE")
+        self._closed = False
+        self._forget()
+        _living.add(self)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()
+        self._streams: dict[grpc.Channel, int] = {}
+
+    @contextmanager
+    def one(self, *, streams: bool = False) -> Iterator[grpc.Channel]:
+        """Offer the channel with the fewest streams; one that damaged something, or let it wait, is not offered again.
+
+        With several servers, neither is one that led nowhere.
+
+        Args:
+            streams: Whether a stream is to run on it: a new connection is opened while all others have one.
+        """
+        channel = self._take(streams)
+        try:
+            yield channel
+        except (grpc.RpcError, NetworkError) as error:
+            if self._closed:
+                raise _closed() from error
+            if _status(error) in self._useless:
+                self._abandon(channel)
+            raise
+        finally:
+            self._give_back(channel, streams)
+
+    def _take(self, streams: bool) -> grpc.Channel:
+        with self._lock:
+            if self._closed:
+                raise _closed()
+            channel = min(self._streams, key=self._streams.__getitem__, default=None)
+            if channel is None or (streams and self._streams[channel] and len(self._streams) < _MAX_CONNECTIONS):
+                channel = _connect(self._options, self._endpoint)
+                self._streams[channel] = 0
+            self._streams[channel] += streams
+            return channel
+
+    def _give_back(self, channel: grpc.Channel, streams: bool) -> None:
+        with self._lock:
+            if channel in self._streams:
+                self._streams[channel] -= streams
+
+    def _abandon(self, channel: grpc.Channel) -> None:
+        """Let later calls open a new connection; calls under way go on over the old one, which may have stalled."""
+        with self._lock:
+            self._streams.pop(channel, None)
+
+    def close(self) -> None:
+        """Close all connections; calls under way fail, later ones are refused."""
+        with self._lock:
+            self._closed = True
+            channels, self._streams = list(self._streams), {}
+        for channel in channels:
+            channel.close()
+
+    def after_fork(self) -> None:
+        """Start anew in a forked child: the connections, and perhaps a held lock, belong to the parent."""
+        _inherited.extend(self._streams)
+        self._forget()
+
+
+def _closed() -> StorageError:
+    return StorageError("this client is closed; make a new one", code="Closed")
+
+
+def _status(error: grpc.RpcError | NetworkError) -> str:
+    if isinstance(error, NetworkError):
+        return error.status
+    return error.code().name if isinstance(error, grpc.Call) else ""
+
+
+def _connect(options: ClientOptions, endpoint: str) -> grpc.Channel:
+    settings = (
+        *_CHANNEL_OPTIONS,
+        *_proxies.channel_options(endpoint),
+        *(_THE_ONLY_ONE if len(options.endpoints) == 1 else _ONE_OF_SEVERAL),
+    )
+    if options.use_ssl:
+        pem = read_pem(ca=options.ca_file, certificate=options.cert_file, key=options.key_file)
+        credentials = grpc.ssl_channel_credentials(pem.ca, pem.key, pem.certificate)
+        return grpc.secure_channel(endpoint, credentials, settings)
+    return grpc.insecure_channel(endpoint, settings)
+
+
+_living: weakref.WeakSet[Channels] = weakref.WeakSet()
+_inherited: list[grpc.Channel] = []
+"""Channels of a parent process, kept for ever: closing one in the child would disturb the parent's connection."""
+
+
+def _after_fork_in_child() -> None:
+    for channels in list(_living):
+        channels.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

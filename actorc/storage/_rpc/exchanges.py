@@ -1,0 +1,176 @@
+"""One upload and one download as `Rpc` drives them, attempt by attempt."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.storage._wire import messages
+from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, decode_chunk
+from actorc.storage.errors import DamagedMessageError
+from actorc.storage.models import ByteRange, Destination, ObjectInfo, PartInfo
+from actorc.storage.rules import MAX_ANSWER_SIZE
+
+from . import answer_checks
+from .deadline import time_for
+from .payload import Download, Upload
+from .write_call import WriteCall
+
+T = TypeVar("T")
+
+
+def fresh_key() -> str:
+    """Return an idempotency key no other call has."""
+    return uuid.uuid4().hex
+
+
+class Write(Generic[T]):
+    """An upload; all attempts carry one idempotency key, so at most one is stored.
+
+    Args:
+        upload: What is sent.
+        opening: What becomes of it.
+        judge: Makes of the last answer what is returned.
+    """
+
+    def __init__(self, upload: Upload, opening: pb.WriteOpen, judge: Callable[[pb.WriteObjectResponse], T]) -> None:
+        self._upload = upload
+        self._judge = judge
+        self._open = opening
+        self._open.idempotency_key = fresh_key()
+        self._open.declared_size = upload.size or 0
+
+    @staticmethod
+    def of_object(upload: Upload, destination: Destination) -> Write[ObjectInfo]:
+        """Return the upload of an object."""
+        bucket, key = destination.bucket, destination.key
+        opening = pb.WriteOpen(
+            bucket=bucket,
+            key=key,
+            content_type=destination.attributes.content_type,
+            metadata=dict(destination.attributes.metadata),
+            condition=messages.condition_message(destination.condition),
+            ttl_seconds=destination.attributes.ttl or 0,
+        )
+
+        def judge(answer: pb.WriteObjectResponse) -> ObjectInfo:
+            return answer_checks.of_write(
+                messages.object_info(answer.done), bucket, key, upload.sent, upload.checksum()
+            )
+
+        return Write(upload, opening, judge)
+
+    @staticmethod
+    def of_part(upload: Upload, bucket: str, key: str, upload_id: str, number: int) -> Write[PartInfo]:
+        """Return the upload of a part."""
+        opening = pb.WriteOpen(bucket=bucket, key=key, part=pb.Part(upload_id=upload_id, number=number))
+
+        def judge(answer: pb.WriteObjectResponse) -> PartInfo:
+            return answer_checks.of_part(messages.part_info(answer.part_done), number, upload.sent, upload.checksum())
+
+        return Write(upload, opening, judge)
+
+    @property
+    def replayable(self) -> bool:
+        """Whether `send` can be called again."""
+        return self._upload.replayable
+
+    def send(self, call: WriteCall) -> T:
+        """Send everything and return what was stored."""
+        call.send(pb.WriteObjectRequest(open=self._open))
+        if not call.answer().HasField("accepted"):
+            raise DamagedMessageError("the server answered the beginning of an upload with something else")
+        for chunk in self._upload.chunks():
+            call.send_chunk(chunk)
+        commit = pb.WriteCommit(size=self._upload.sent, crc32c=self._upload.checksum())
+        call.send(pb.WriteObjectRequest(commit=commit))
+        call.finish()
+        answer = call.answer(time_for(self._upload.sent))
+        with messages.damaged_answers():
+            return self._judge(answer)
+
+
+class SmallRead:
+    """A download that fits into one answer, if the server finds that it does."""
+
+    def __init__(self, bucket: str, key: str, part: ByteRange, generation: int | None, if_match: str | None) -> None:
+        self._part = part
+        self._generation = generation
+        self.request = pb.GetObjectRequest(
+            bucket=bucket,
+            key=key,
+            range=messages.range_message(part),
+            generation=generation or 0,
+            if_match=if_match or "",
+        )
+
+    @property
+    def fits(self) -> bool:
+        """Whether no more bytes are asked for than an answer holds."""
+        return self._part.length is not None and self._part.length <= MAX_ANSWER_SIZE
+
+    @property
+    def may_fit(self) -> bool:
+        """Whether that may be so."""
+        return self.fits or self._part.length is None
+
+    def accept(self, answer: pb.GetObjectResponse) -> bytes | None:
+        """Return the proven bytes in an answer, None if they are too many for one."""
+        if answer.too_large:
+            return None
+        asked = self.request
+        download = Download(self._part, self._generation)
+        info = messages.object_info(answer.object)
+        download.describe(answer_checks.of_read(info, asked.bucket, asked.key, self._generation, asked.if_match))
+        data = b"".join([download.feed(messages.chunk(chunk)) for chunk in answer.chunks])
+        download.finish()
+        return data
+
+
+class Read:
+    """A download; every attempt asks for what is still missing."""
+
+    def __init__(self, bucket: str, key: str, download: Download, if_match: str | None) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._download = download
+        self._if_match = if_match or ""
+
+    def request(self) -> bytes:
+        """Return the serialized request for what is missing."""
+        return pb.ReadObjectRequest(
+            bucket=self._bucket,
+            key=self._key,
+            ranges=[messages.range_message(self._download.remaining())],
+            generation=self._download.generation or 0,
+            if_match=self._if_match,
+        ).SerializeToString()
+
+    def accept(self, message: bytes, opened: Callable[[bytes], bytes | None]) -> bytes | memoryview:
+        """Return the proven payload of one message; empty if it carries none.
+
+        Args:
+            message: What came.
+            opened: Returns what can be believed of a message that does not prove itself, as the frames of bytes do.
+        """
+        chunk = decode_chunk(READ_CHUNK_FIELD, message)
+        if chunk is not None:
+            return self._download.feed(chunk)
+        parsed = messages.parsed(pb.ReadObjectResponse, opened(message))
+        match parsed.WhichOneof("frame"):
+            case "object":
+                self._download.describe(self._expected(messages.object_info(parsed.object)))
+                return b""
+            case "chunk":
+                return self._download.feed(messages.chunk(parsed.chunk))
+            case _:
+                raise DamagedMessageError("a part of the answer is neither a description nor bytes")
+
+    def _expected(self, info: ObjectInfo) -> ObjectInfo:
+        return answer_checks.of_read(info, self._bucket, self._key, self._download.generation, self._if_match)
+
+    def finish(self) -> None:
+        """Check that everything came."""
+        self._download.finish()

@@ -1,0 +1,148 @@
+"""The server's listings, page by page, as typed calls. Every page is judged, and that the next one leads on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.storage._wire import messages
+from actorc.storage.models import BucketInfo, ListQuery, ObjectInfo, PartInfo, UploadInfo
+from actorc.storage.rules import MAX_PAGE
+
+from . import answer_checks
+from .rpc import Rpc
+
+_FIRST: Final = ""
+"""The token of the first page, and what is told where there is no page behind the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some names of a listing."""
+
+    objects: list[ObjectInfo]
+    prefixes: list[str]
+    token: str
+    """Where the next page begins; empty on the last."""
+
+    def __len__(self) -> int:
+        return len(self.objects) + len(self.prefixes)
+
+
+class RemoteListings:
+    """Listings of a storage server."""
+
+    _rpc: Rpc
+
+    def pages(
+        self, query: ListQuery, *, most: int | None = None, token: str = _FIRST, timeout: float | None = None
+    ) -> Iterator[Page]:
+        """Yield the pages of a listing in order, until `most` names came.
+
+        Pages may be shorter than `query.limit` though others follow.
+
+        Args:
+            query: What to list.
+            most: Names at most; None: all.
+            token: Where to begin.
+            timeout: Seconds for each page.
+        """
+        last, seen, left = _FIRST, {token}, most
+        while left is None or left > 0:
+            part = query if left is None else replace(query, limit=min(left, query.limit))
+            page, last = self._page(part, token, last, seen, timeout)
+            yield page
+            token = page.token
+            if not token:
+                return
+            seen.add(token)
+            left = None if left is None else left - len(page)
+
+    def _page(self, query: ListQuery, token: str, last: str, seen: set[str], timeout: float | None) -> tuple[Page, str]:
+        def judge(answer: pb.ListObjectsResponse) -> tuple[Page, str]:
+            objects = [messages.object_info(message) for message in answer.objects]
+            page = Page(objects, list(answer.common_prefixes), answer_checks.of_token(answer.next_page_token, seen))
+            return page, answer_checks.of_page(query, page.objects, page.prefixes, last)
+
+        request = pb.ListObjectsRequest(
+            bucket=query.bucket,
+            prefix=query.prefix,
+            delimiter=query.delimiter,
+            page_size=query.limit,
+            page_token=token,
+        )
+        return self._rpc.ask("ListObjects", request, pb.ListObjectsResponse, judge, timeout=timeout)
+
+    def buckets(self, timeout: float | None = None) -> list[BucketInfo]:
+        """Return all buckets in order of name; `timeout` is for each page."""
+        found: list[BucketInfo] = []
+        token, seen = _FIRST, {_FIRST}
+        while True:
+            page, token = self._buckets(token, found[-1].name if found else "", seen, timeout)
+            found += page
+            if not token:
+                return found
+            seen.add(token)
+
+    def _buckets(self, token: str, last: str, seen: set[str], timeout: float | None) -> tuple[list[BucketInfo], str]:
+        def judge(answer: pb.ListBucketsResponse) -> tuple[list[BucketInfo], str]:
+            page = answer_checks.of_buckets([messages.bucket_info(message) for message in answer.buckets], last)
+            return page, answer_checks.of_token(answer.next_page_token, seen)
+
+        request = pb.ListBucketsRequest(page_size=MAX_PAGE, page_token=token)
+        return self._rpc.ask("ListBuckets", request, pb.ListBucketsResponse, judge, timeout=timeout)
+
+    def uploads(
+        self, bucket: str, prefix: str, *, most: int, token: str = _FIRST, timeout: float | None = None
+    ) -> tuple[list[UploadInfo], str]:
+        """Return the first `most` uploads under way from `token` on, and the token of the next one, empty at the end.
+
+        Args:
+            bucket: Whose uploads.
+            prefix: What their keys begin with.
+            most: Uploads at most.
+            token: Where to begin.
+            timeout: Seconds for each page.
+        """
+        found: list[UploadInfo] = []
+        seen = {token}
+        while True:
+            page, token = self._uploads(bucket, prefix, min(most - len(found), MAX_PAGE), token, seen, timeout)
+            found += page
+            if not token or len(found) >= most:
+                return found, token
+            seen.add(token)
+
+    def _uploads(
+        self, bucket: str, prefix: str, limit: int, token: str, seen: set[str], timeout: float | None
+    ) -> tuple[list[UploadInfo], str]:
+        def judge(answer: pb.ListMultipartUploadsResponse) -> tuple[list[UploadInfo], str]:
+            page = [messages.upload_info(message) for message in answer.uploads]
+            return answer_checks.of_uploads(page, bucket, prefix, limit), answer_checks.of_token(
+                answer.next_page_token, seen
+            )
+
+        request = pb.ListMultipartUploadsRequest(bucket=bucket, prefix=prefix, page_size=limit, page_token=token)
+        return self._rpc.ask("ListMultipartUploads", request, pb.ListMultipartUploadsResponse, judge, timeout=timeout)
+
+    def parts(self, bucket: str, key: str, upload_id: str, timeout: float | None = None) -> list[PartInfo]:
+        """Return all parts in order of their numbers; `timeout` is for each page."""
+        found: list[PartInfo] = []
+        while True:
+            after = found[-1].number if found else 0
+            page, is_truncated = self._parts(bucket, key, upload_id, after, timeout)
+            found += page
+            if not is_truncated:
+                return found
+
+    def _parts(
+        self, bucket: str, key: str, upload_id: str, after: int, timeout: float | None
+    ) -> tuple[list[PartInfo], bool]:
+        def judge(answer: pb.ListPartsResponse) -> tuple[list[PartInfo], bool]:
+            page = [messages.part_info(message) for message in answer.parts]
+            return answer_checks.of_parts(page, after, is_truncated=answer.is_truncated), answer.is_truncated
+
+        request = pb.ListPartsRequest(bucket=bucket, key=key, upload_id=upload_id, after_number=after)
+        return self._rpc.ask("ListParts", request, pb.ListPartsResponse, judge, timeout=timeout)

@@ -1,0 +1,283 @@
+"""The server's operations as typed calls: models in, models out; messages are built and read here, never kept."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.storage._wire import messages
+from actorc.storage._wire.checksum import crc32c
+from actorc.storage._wire.url_signing import Grant
+from actorc.storage.config import ClientOptions
+from actorc.storage.errors import DeadlineExceededError, UnsupportedError
+from actorc.storage.models import (
+    ANY,
+    BucketInfo,
+    ByteRange,
+    Condition,
+    DeleteResult,
+    Destination,
+    ObjectInfo,
+    ServerInfo,
+)
+from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_BATCH, MAX_INLINE_SIZE, MiB
+
+from . import answer_checks
+from .deadline import MOVING_SECONDS, Deadline
+from .exchanges import Read, SmallRead, Write, fresh_key
+from .listing_operations import RemoteListings
+from .multipart_operations import RemoteUploads
+from .payload import Download, Upload, source_errors
+from .retry import RetryPolicy
+from .rpc import Rpc
+
+_MAX_BATCH_BYTES: Final = MiB
+"""Of keys in one batch delete: the answer names each, and why it could not be deleted."""
+
+
+class RemoteStore(RemoteListings, RemoteUploads):
+    """A storage server, seen from here.
+
+    Args:
+        options: Where the server is and how long to wait.
+        retry: When to try again.
+    """
+
+    def __init__(self, options: ClientOptions, retry: RetryPolicy) -> None:
+        self._rpc = Rpc(options, retry)
+        self.endpoint = options.endpoint
+        """``host:port``, or several with commas between them."""
+        self._gets = True
+        self._expects_small = True
+        self._patience = min(options.timeout, options.idle_timeout)
+
+    def server_info(self, timeout: float | None = None) -> ServerInfo:
+        """Ask for limits and capabilities."""
+        return self._rpc.ask(
+            "GetServerInfo", pb.GetServerInfoRequest(), pb.GetServerInfoResponse, messages.server_info, timeout=timeout
+        )
+
+    def create_bucket(self, bucket: str, *, exist_ok: bool, timeout: float | None = None) -> BucketInfo:
+        """Make a bucket."""
+        request = pb.CreateBucketRequest(bucket=bucket, exist_ok=exist_ok, idempotency_key=fresh_key())
+        return self._rpc.ask(
+            "CreateBucket",
+            request,
+            pb.CreateBucketResponse,
+            lambda answer: answer_checks.of_bucket(messages.bucket_info(answer.bucket), bucket),
+            timeout=timeout,
+        )
+
+    def delete_bucket(self, bucket: str, timeout: float | None = None) -> None:
+        """Remove an empty bucket."""
+        request = pb.DeleteBucketRequest(bucket=bucket, idempotency_key=fresh_key())
+        self._rpc.ask("DeleteBucket", request, pb.DeleteBucketResponse, bool, timeout=timeout)
+
+    def head_bucket(self, bucket: str, timeout: float | None = None) -> BucketInfo:
+        """Describe a bucket."""
+        return self._rpc.ask(
+            "HeadBucket",
+            pb.HeadBucketRequest(bucket=bucket),
+            pb.HeadBucketResponse,
+            lambda answer: answer_checks.of_bucket(messages.bucket_info(answer.bucket), bucket),
+            timeout=timeout,
+        )
+
+    def put(self, destination: Destination, upload: Upload, *, timeout: float | None = None) -> ObjectInfo:
+        """Store an object: in one call if it is known to be small, else as a stream.
+
+        Whatever the caller's own source raises comes out as it is.
+        """
+        with source_errors():
+            if upload.size is not None and upload.size <= MAX_INLINE_SIZE:
+                return self._put_inline(destination, upload, timeout)
+            write = Write.of_object(upload, destination)
+            return self._rpc.send("WriteObject", write, timeout=timeout)
+
+    def _put_inline(self, destination: Destination, upload: Upload, timeout: float | None) -> ObjectInfo:
+        data = b"".join(chunk.data for chunk in upload.chunks())
+        request = pb.PutObjectRequest(
+            bucket=destination.bucket,
+            key=destination.key,
+            content_type=destination.attributes.content_type,
+            metadata=dict(destination.attributes.metadata),
+            condition=messages.condition_message(destination.condition),
+            ttl_seconds=destination.attributes.ttl or 0,
+            idempotency_key=fresh_key(),
+            crc32c=crc32c(data),
+            data=data,
+        )
+
+        def judge(answer: pb.PutObjectResponse) -> ObjectInfo:
+            info = messages.object_info(answer.object)
+            return answer_checks.of_write(info, request.bucket, request.key, len(data), request.crc32c)
+
+        return self._rpc.ask("PutObject", request, pb.PutObjectResponse, judge, timeout=timeout)
+
+    def get(
+        self,
+        bucket: str,
+        key: str,
+        part: ByteRange,
+        generation: int | None,
+        *,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> bytes:
+        """Return a part of an object: what is small in one call, what is not by a stream.
+
+        What size the object has is not known before, so it is taken for one like the last. A single answer that does
+        not come in time is no failure: a stream notices a connection that stands still, and goes on over another one,
+        for as long as `timeout` allows.
+        """
+        deadline = Deadline(timeout)
+        data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline)
+        if data is not None:
+            return data
+        buffer, download = io.BytesIO(), Download(part, generation)
+        for piece in self.read(bucket, key, download, if_match=if_match, timeout=deadline.left()):
+            buffer.write(piece)
+        if part.length is None:
+            self._expects_small = buffer.tell() <= MAX_ANSWER_SIZE
+        return buffer.getvalue()
+
+    def _get_small(self, read: SmallRead, deadline: Deadline) -> bytes | None:
+        left = deadline.left()
+        patience = self._patience if left is None else min(self._patience, left)
+        if self._gets and (read.fits or (read.may_fit and self._expects_small)):
+            try:
+                return self._rpc.ask(
+                    "GetObject",
+                    read.request,
+                    pb.GetObjectResponse,
+                    read.accept,
+                    timeout=patience,
+                    patient=left is not None,
+                )
+            except UnsupportedError:
+                self._gets = False  # an older server, and it answers every such call like this
+            except DeadlineExceededError:
+                pass
+        return None
+
+    def read(
+        self,
+        bucket: str,
+        key: str,
+        download: Download,
+        *,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[bytes | memoryview]:
+        """Yield the bytes of an object; `download` says which and knows the object after the first of them."""
+        return self._rpc.receive("ReadObject", Read(bucket, key, download, if_match), timeout=timeout)
+
+    def head(self, bucket: str, key: str, timeout: float | None = None) -> ObjectInfo:
+        """Describe the present object."""
+        request = pb.HeadObjectRequest(bucket=bucket, key=key)
+        return self._rpc.ask(
+            "HeadObject",
+            request,
+            pb.HeadObjectResponse,
+            lambda answer: answer_checks.of_object(messages.object_info(answer.object), bucket, key),
+            timeout=timeout,
+        )
+
+    def delete(self, bucket: str, key: str, condition: Condition = ANY, timeout: float | None = None) -> bool:
+        """Remove an object; return whether there was one."""
+        request = pb.DeleteObjectRequest(
+            bucket=bucket, key=key, if_match=condition.if_match or "", idempotency_key=fresh_key()
+        )
+        return self._rpc.ask(
+            "DeleteObject", request, pb.DeleteObjectResponse, lambda answer: answer.deleted, timeout=timeout
+        )
+
+    def delete_many(self, bucket: str, keys: Sequence[str], timeout: float | None = None) -> list[DeleteResult]:
+        """Remove any number of objects in batches; return what became of each. `timeout` is for each batch."""
+        return [result for batch in _batches(keys) for result in self._delete_batch(bucket, batch, timeout)]
+
+    def _delete_batch(self, bucket: str, keys: Sequence[str], timeout: float | None) -> list[DeleteResult]:
+        request = pb.DeleteObjectsRequest(bucket=bucket, keys=keys, idempotency_key=fresh_key())
+        return self._rpc.ask(
+            "DeleteObjects",
+            request,
+            pb.DeleteObjectsResponse,
+            lambda answer: answer_checks.of_batch(list(map(messages.delete_result, answer.results)), bucket, keys),
+            timeout=timeout,
+        )
+
+    def copy(
+        self,
+        source: tuple[str, str],
+        destination: Destination,
+        *,
+        keep_attributes: bool,
+        generation: int | None = None,
+        source_condition: Condition = ANY,
+        timeout: float | None = None,
+    ) -> ObjectInfo:
+        """Make an object of the bytes of another, with that one's attributes or those of `destination`."""
+        attributes = destination.attributes
+        replaced = pb.Attributes(content_type=attributes.content_type, metadata=dict(attributes.metadata))
+        request = pb.CopyObjectRequest(
+            source_bucket=source[0],
+            source_key=source[1],
+            source_generation=generation or 0,
+            source_if_match=source_condition.if_match or "",
+            bucket=destination.bucket,
+            key=destination.key,
+            attributes=None if keep_attributes else replaced,
+            condition=messages.condition_message(destination.condition),
+            ttl_seconds=attributes.ttl or 0,
+            idempotency_key=fresh_key(),
+        )
+        seconds = MOVING_SECONDS if timeout is None else timeout
+        return self._rpc.ask(
+            "CopyObject",
+            request,
+            pb.CopyObjectResponse,
+            lambda answer: answer_checks.of_object(
+                messages.object_info(answer.object), destination.bucket, destination.key
+            ),
+            timeout=seconds,
+            patient=timeout is not None,
+        )
+
+    def presign_url(self, grant: Grant, expires: int, timeout: float | None = None) -> str:
+        """Have a URL made that allows `grant`, for `expires` seconds by the server's clock."""
+        request = pb.PresignUrlRequest(
+            method=grant.method,
+            bucket=grant.bucket,
+            key=grant.key,
+            expires_seconds=expires,
+            max_size=grant.max_size or 0,
+            content_type=grant.content_type or "",
+        )
+        return self._rpc.ask(
+            "PresignUrl",
+            request,
+            pb.PresignUrlResponse,
+            lambda answer: answer_checks.of_url(answer.url, grant),
+            timeout=timeout,
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._rpc.close()
+
+
+def _batches(keys: Sequence[str]) -> Iterator[list[str]]:
+    """Cut `keys` into batches, each small enough for one message in both directions."""
+    batch: list[str] = []
+    size = 0
+    for key in keys:
+        length = len(key.encode())
+        if batch and (len(batch) == MAX_BATCH or size + length > _MAX_BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(key)
+        size += length
+    if batch:
+        yield batch

@@ -1,0 +1,150 @@
+"""Models to the plain dicts that users index; the one edge where this happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from actorc.storage.errors import StorageError
+from actorc.storage.models import (
+    BucketInfo,
+    BucketResult,
+    DeleteObjectsResult,
+    DeleteResult,
+    DownloadResult,
+    ListResult,
+    ObjectHead,
+    ObjectInfo,
+    PartInfo,
+    PartResult,
+    PutResult,
+    ServerInfo,
+    ServerInfoResult,
+    UploadInfo,
+    UploadList,
+    UploadResult,
+)
+
+_OF_AN_ERROR: Final = ("code", "message", "bucket", "key", "request_id", "retryable")
+
+
+def put_result(info: ObjectInfo) -> PutResult:
+    """Return what a write tells."""
+    return PutResult(
+        bucket=info.bucket,
+        key=info.key,
+        size=info.size,
+        etag=info.etag,
+        content_type=info.content_type,
+        generation=info.generation,
+    )
+
+
+def object_head(info: ObjectInfo) -> ObjectHead:
+    """Return everything known of an object but its bytes."""
+    return ObjectHead(
+        **put_result(info),
+        last_modified=info.last_modified,
+        metadata=dict(info.metadata),
+        crc32c=f"{info.crc32c:08x}",
+        expires_at=info.expires_at,
+    )
+
+
+def list_result(
+    bucket: str, prefix: str, objects: Sequence[ObjectInfo], prefixes: Sequence[str], token: str
+) -> ListResult:
+    """Return a listing."""
+    return ListResult(
+        bucket=bucket,
+        prefix=prefix,
+        objects=[object_head(info) for info in objects],
+        common_prefixes=list(prefixes),
+        is_truncated=bool(token),
+        next_page_token=token or None,
+    )
+
+
+def download_result(info: ObjectInfo, file_path: str) -> DownloadResult:
+    """Return what a download to a file tells."""
+    return DownloadResult(
+        bucket=info.bucket,
+        key=info.key,
+        file_path=file_path,
+        size=info.size,
+        etag=info.etag,
+        generation=info.generation,
+    )
+
+
+def part_result(info: PartInfo) -> PartResult:
+    """Return a stored part."""
+    return PartResult(
+        part_number=info.number,
+        size=info.size,
+        etag=info.etag,
+        crc32c=f"{info.crc32c:08x}",
+        last_modified=info.last_modified,
+    )
+
+
+def upload_result(info: UploadInfo) -> UploadResult:
+    """Return an upload under way."""
+    return UploadResult(bucket=info.bucket, key=info.key, upload_id=info.upload_id, created_at=info.created_at)
+
+
+def upload_list(bucket: str, prefix: str, uploads: Sequence[UploadInfo], token: str) -> UploadList:
+    """Return a listing of uploads under way."""
+    return UploadList(
+        bucket=bucket,
+        prefix=prefix,
+        uploads=[upload_result(info) for info in uploads],
+        is_truncated=bool(token),
+        next_page_token=token or None,
+    )
+
+
+def delete_objects_result(results: Sequence[DeleteResult]) -> DeleteObjectsResult:
+    """Return what became of a batch."""
+    return DeleteObjectsResult(
+        deleted=[result.key for result in results if result.error is None],
+        errors={result.key: result.error for result in results if result.error is not None},
+    )
+
+
+def bucket_result(info: BucketInfo) -> BucketResult:
+    """Return a bucket."""
+    return BucketResult(name=info.name, created_at=info.created_at)
+
+
+def server_info_result(info: ServerInfo) -> ServerInfoResult:
+    """Return what a server is and can do."""
+    return ServerInfoResult(
+        version=info.version,
+        engine=info.engine,
+        durable=info.durable,
+        max_chunk_size=info.max_chunk_size,
+        max_inline_size=info.max_inline_size,
+        auto_create_buckets=info.auto_create_buckets,
+        capabilities=list(info.capabilities),
+        time=info.time,
+        http_endpoint=info.http_endpoint or None,
+    )
+
+
+def to_json(value: object) -> Any:
+    """Return what JSON can hold in the place of a value in a result, as ``json.dumps(result, default=to_json)`` asks.
+
+    A `datetime` becomes its ISO 8601 text, which `datetime.fromisoformat` reads, and a `StorageError` a dict of
+    ``code``, ``message``, ``bucket``, ``key``, ``request_id`` and ``retryable``. Every dict and list that a client
+    returns can be written so.
+
+    Raises:
+        TypeError: No result holds such a value.
+    """
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, StorageError):
+        return {name: getattr(value, name) for name in _OF_AN_ERROR}
+    raise TypeError(f"an object of type {type(value).__name__} is in no result of a client, and not JSON serializable")

@@ -1,0 +1,242 @@
+"""The choke point: every call leaves through here.
+
+Deadlines, retries, identity, cancellation and the mapping of errors are here and nowhere else. gRPC's own retries
+stay off: they end once headers arrived or a request outgrew the buffer, which is every large upload and every broken
+download.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
+
+import grpc
+from google.protobuf.message import Message
+
+from actorc.storage._wire import messages
+from actorc.storage._wire.call_signing import Metadata
+from actorc.storage._wire.idle import IdleWatch
+from actorc.storage.config import ClientOptions
+from actorc.storage.errors import DeadlineExceededError
+
+from . import cancellation
+from .attempt_messages import Exchange, Peer
+from .attempts import Attempt, Rounds
+from .channels import Channels
+from .endpoints import Endpoints
+from .retry import RetryPolicy
+from .signer import CallSigner, Signer
+from .write_call import WriteCall
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Response = TypeVar("Response", bound=Message)
+
+_idle = IdleWatch()
+
+
+class Receiver(Protocol):
+    """What a download does with the messages of one attempt; a new attempt asks for a new request."""
+
+    def request(self) -> bytes:
+        """Return the serialized request for what is still missing."""
+
+    def accept(self, message: bytes, opened: Callable[[bytes], bytes | None]) -> bytes | memoryview:
+        """Return the proven payload of one message; empty if it carries none.
+
+        Args:
+            message: What came.
+            opened: Returns what can be believed of a message that does not prove itself.
+        """
+
+    def finish(self) -> None:
+        """Check that everything came."""
+
+
+class Sender(Protocol[T_co]):
+    """What an upload does in one attempt."""
+
+    @property
+    def replayable(self) -> bool:
+        """Whether `send` can be called again."""
+
+    def send(self, call: WriteCall) -> T_co:
+        """Send everything through `call` and return what the answer says."""
+
+
+class Rpc:
+    """Makes calls to one server, or to one of several. Safe to use from many threads and after a fork.
+
+    Args:
+        options: Where the servers are and how long to wait.
+        retry: When to try again.
+    """
+
+    def __init__(self, options: ClientOptions, retry: RetryPolicy) -> None:
+        self._options = options
+        self._retry = retry
+        self._signer = (
+            Signer(options.access_key, options.secret_key) if options.access_key and options.secret_key else None
+        )
+        self._endpoints = Endpoints(options.endpoints)
+        self._channels = {endpoint: Channels(options, endpoint) for endpoint in options.endpoints}
+        self._peers = {endpoint: Peer() for endpoint in options.endpoints}
+        self._reached = False
+
+    def ask(
+        self,
+        method: str,
+        request: Message,
+        answer: type[Response],
+        judge: Callable[[Response], T],
+        *,
+        timeout: float | None = None,
+        patient: bool | None = None,
+    ) -> T:
+        """Make a call with one request and one answer, which is judged before the call has succeeded.
+
+        Args:
+            method: Name of the method in the service.
+            request: What to send.
+            answer: The message class of the answer.
+            judge: Makes of the answer what is returned; if what it raises is retryable, the call is made again.
+            timeout: Seconds for all attempts together.
+            patient: Whether a server that is not there yet is waited for as long; None: if there is a `timeout`.
+        """
+        body = request.SerializeToString()
+        proof = CallSigner(self._signer, _path(method))
+        patient = timeout is not None if patient is None else patient
+        rounds = self._rounds(proof, self._options.timeout if timeout is None else timeout, patient=patient)
+        while True:
+            with (
+                self._attempt(rounds, method) as (attempt, exchange),
+                self._channels[attempt.endpoint].one() as channel,
+            ):
+                call: Any = channel.unary_unary(_path(method))
+                sealed = exchange.seal(body)
+                reply, ended = _reply(call, sealed, attempt.left, exchange.metadata + proof.sign(sealed))
+                self._reached = True
+                with messages.damaged_answers():
+                    return judge(messages.parsed(answer, exchange.open(reply, ended.trailing_metadata)))
+
+    def receive(self, method: str, receiver: Receiver, *, timeout: float | None = None) -> Iterator[bytes | memoryview]:
+        """Yield the payload of a stream of answers; a broken stream is resumed, and progress renews the patience.
+
+        Args:
+            method: Name of the method in the service.
+            receiver: Makes the requests and judges the messages.
+            timeout: Seconds for everything, the caller's own time between pieces included; None for no limit.
+        """
+        proof = CallSigner(self._signer, _path(method))
+        rounds = self._rounds(proof, timeout, patient=timeout is not None)
+        while True:
+            with (
+                self._attempt(rounds, method) as (attempt, exchange),
+                self._channels[attempt.endpoint].one(streams=True) as channel,
+            ):
+                stream: Any = channel.unary_stream(_path(method))
+                body = exchange.seal(receiver.request())
+                call = stream(body, timeout=attempt.left, metadata=exchange.metadata + proof.sign(body))
+                opened = partial(exchange.open, announced=call.initial_metadata)
+                for message in self._messages(call):
+                    with messages.damaged_answers():
+                        payload = receiver.accept(message, opened)
+                    rounds.progressed()
+                    if payload:
+                        yield payload
+                receiver.finish()
+                return
+
+    def send(self, method: str, sender: Sender[T], *, timeout: float | None = None) -> T:
+        """Make a call that sends a stream; what cannot be read again is not sent again.
+
+        Args:
+            method: Name of the method in the service.
+            sender: Sends, and returns the answer.
+            timeout: Seconds for everything; None for no limit.
+        """
+        proof = CallSigner(self._signer, _path(method))
+        rounds = self._rounds(proof, timeout, patient=timeout is not None, may_repeat=lambda: sender.replayable)
+        while True:
+            with (
+                self._attempt(rounds, method) as (attempt, exchange),
+                self._channels[attempt.endpoint].one(streams=True) as channel,
+            ):
+                stream: Any = channel.stream_stream(_path(method))
+                idle_timeout = self._options.idle_timeout
+                writing = WriteCall(stream, exchange, proof.sign, attempt.left, idle_timeout)
+                with writing as call, cancellation.running(call.cancel):
+                    reply = sender.send(call)
+                self._reached = True
+                return reply
+
+    @contextmanager
+    def _attempt(self, rounds: Rounds, method: str) -> Iterator[tuple[Attempt, Exchange]]:
+        """Offer one attempt, and what seals and opens its messages; errors of gRPC become ours."""
+        with rounds.attempt() as attempt:
+            peer, address = self._peers[attempt.endpoint], self._options.address(attempt.endpoint)
+            exchange = Exchange(_path(method), attempt.metadata, peer, address)
+            with exchange.errors():
+                yield attempt, exchange
+
+    def _rounds(
+        self,
+        proof: CallSigner,
+        timeout: float | None,
+        *,
+        patient: bool,
+        may_repeat: Callable[[], bool] = lambda: True,
+    ) -> Rounds:
+        return Rounds(
+            self._options,
+            self._endpoints,
+            self._retry,
+            timeout,
+            reached=lambda: self._reached,
+            may_repeat=may_repeat,
+            patient=self._options.patient or patient,
+            correct=proof.correct,
+        )
+
+    def _messages(self, call: Any) -> Iterator[bytes]:
+        limit = self._options.idle_timeout
+        try:
+            with cancellation.running(call.cancel), _idle.guard(limit, call.cancel) as guard:
+                while (message := next(call, None)) is not None:
+                    guard.pause()
+                    self._reached = True
+                    yield message
+                    guard.progress()
+        except grpc.RpcError as error:
+            if guard.expired:
+                raise DeadlineExceededError(f"the server sent nothing for {limit:g} s") from error
+            raise
+        finally:
+            call.cancel()
+
+    def close(self) -> None:
+        """Close the connections; calls under way fail, later ones are refused."""
+        for channels in self._channels.values():
+            channels.close()
+
+
+def _path(method: str) -> str:
+    return f"/{messages.SERVICE.full_name}/{method}"
+
+
+def _reply(method: Any, body: bytes, timeout: float | None, metadata: Metadata) -> tuple[bytes | None, grpc.Call]:
+    """Make one unary call; as a future, which takes longer, only where it may be cancelled.
+
+    Returns:
+        The answer, and the call, which is over.
+    """
+    if not cancellation.is_possible():
+        return cast("tuple[bytes | None, grpc.Call]", method.with_call(body, timeout=timeout, metadata=metadata))
+    future = method.future(body, timeout=timeout, metadata=metadata)
+    with cancellation.running(future.cancel):
+        try:
+            return future.result(), future
+        except grpc.FutureCancelledError:
+            raise cancellation.cancelled() from None

@@ -1,0 +1,159 @@
+"""One attempt at a call that sends a stream and hears back meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.storage._wire.call_signing import Metadata
+from actorc.storage._wire.chunk_codec import WRITE_CHUNK_FIELD, encode_chunk
+from actorc.storage._wire.messages import damaged_answers, error_from_status, parsed
+from actorc.storage.errors import DeadlineExceededError, NetworkError, StorageError
+from actorc.storage.models import Chunk
+
+from .attempt_messages import Exchange
+from .cancellation import cancelled
+from .frame_queue import FramePipe, PipeClosedError
+
+_FRAMES_WAITING = 4
+"""Bounds the memory of an upload to this many frames beside those in gRPC's own buffers."""
+
+
+class WriteCall:
+    """A running `WriteObject`. The source is read in the caller's thread, so its errors and Ctrl-C are the caller's.
+
+    Args:
+        method: The stream-stream multi-callable.
+        exchange: Seals what is sent and opens what comes, and knows what is sent with the call.
+        prove: Returns what else is sent with it, given its first frame; so the call begins with that.
+        timeout: Seconds for the whole call; None for no limit.
+        idle_timeout: Seconds the server may let us wait at any point, unless `answer` is told of more.
+    """
+
+    def __init__(
+        self,
+        method: Any,
+        exchange: Exchange,
+        prove: Callable[[bytes], Metadata],
+        timeout: float | None,
+        idle_timeout: float,
+    ) -> None:
+        self._exchange = exchange
+        self._sent = 0
+        self._idle_timeout = idle_timeout
+        self._answers: list[pb.WriteObjectResponse] = []
+        self._error: grpc.RpcError | StorageError | None = None
+        self._ended = False
+        self._heard = threading.Condition()
+        self._pipe = FramePipe(_FRAMES_WAITING, self._heartbeat)
+        self._beginning = threading.Lock()
+        self._cancelled = False
+        self._call: Any = None
+        self._start: Callable[[bytes], Any] = lambda first: method(
+            iter(self._pipe), timeout=timeout, metadata=exchange.metadata + prove(first)
+        )
+
+    def _heartbeat(self) -> bytes:
+        return encode_chunk(WRITE_CHUNK_FIELD, Chunk(self._sent, b"", 0))
+
+    def _listen(self) -> None:
+        error: grpc.RpcError | StorageError | None = None
+        try:
+            for message in self._call:
+                answer = parsed(pb.WriteObjectResponse, self._exchange.open(message, self._call.initial_metadata))
+                with self._heard:
+                    self._answers.append(answer)
+                    self._heard.notify_all()
+                if answer.HasField("failed"):
+                    self._pipe.break_off()
+        except (grpc.RpcError, StorageError) as caught:
+            error = caught
+        with self._heard:
+            self._error, self._ended = error, True
+            self._heard.notify_all()
+        self._pipe.break_off()
+
+    def send(self, frame: pb.WriteObjectRequest) -> None:
+        """Send a control frame."""
+        self._put(self._exchange.seal(frame.SerializeToString()))
+
+    def send_chunk(self, chunk: Chunk) -> None:
+        """Send bytes."""
+        self._put(encode_chunk(WRITE_CHUNK_FIELD, chunk))
+        self._sent = chunk.offset + len(chunk.data)
+
+    def finish(self) -> None:
+        """Say that no more frames come."""
+        self._pipe.finish()
+
+    def cancel(self) -> None:
+        """End the call, and keep it from beginning; whoever sends or waits for an answer is told by an error."""
+        with self._beginning:
+            self._cancelled = True
+        # before the pipe ends: else the server may hear a stream that is over before its first message
+        if self._call is not None:
+            self._call.cancel()
+        self._pipe.break_off()
+
+    def answer(self, extra: float = 0.0) -> pb.WriteObjectResponse:
+        """Wait for the next answer.
+
+        Args:
+            extra: Seconds beyond the idle timeout for which the server may be at work without a word.
+
+        Raises:
+            StorageError: The server refused, in band or by status.
+            DeadlineExceededError: It said nothing for that long.
+        """
+        patience = self._idle_timeout + extra
+        with self._heard:
+            if not self._heard.wait_for(lambda: self._answers or self._ended, patience):
+                raise self._silence(patience)
+            answer = self._answers.pop(0) if self._answers else None
+        if answer is None:
+            raise self._error or NetworkError("the server ended an upload without an answer")
+        if answer.HasField("failed"):
+            with damaged_answers():
+                raise error_from_status(answer.failed)
+        return answer
+
+    def _put(self, frame: bytes) -> None:
+        if self._call is None:
+            self._begin(frame)
+        try:
+            self._pipe.put(frame, self._idle_timeout)
+        except TimeoutError:
+            raise self._silence(self._idle_timeout) from None
+        except PipeClosedError:
+            self._raise_refusal()
+
+    def _begin(self, first: bytes) -> None:
+        # held until the call is known, or a cancellation in between would find nothing to end
+        with self._beginning:
+            if self._cancelled:
+                raise cancelled()
+            self._call = self._start(first)
+        threading.Thread(target=self._listen, name="storage-upload", daemon=True).start()
+
+    def _raise_refusal(self) -> None:
+        while True:
+            self.answer()
+
+    def _silence(self, seconds: float) -> DeadlineExceededError:
+        return DeadlineExceededError(f"the server took and said nothing for {seconds:g} s")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._pipe.break_off()
+        else:
+            self.cancel()

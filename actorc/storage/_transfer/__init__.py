@@ -1,0 +1,1 @@
+"""Transfers of files and streams, in parts and resumable."""

@@ -1,0 +1,147 @@
+"""Uploads of large files: parts in parallel, and a journal by which the next process goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from actorc.storage import config
+from actorc.storage._rpc.deadline import Deadline
+from actorc.storage._rpc.payload import Progress, Upload
+from actorc.storage._wire.checksum import crc32c
+from actorc.storage.errors import UploadNotFoundError
+from actorc.storage.models import Destination, ObjectInfo, PartInfo
+from actorc.storage.rules import MAX_PARTS, MiB
+
+from .local_files import FileSlice, SteadyFile
+from .part_upload import Parts
+from .resume_journal import UploadJournal, fingerprint, is_passing
+from .task_group import Moved, TaskGroup
+
+if TYPE_CHECKING:
+    from actorc.storage._rpc.operations import RemoteStore
+
+_AHEAD: Final = 3
+"""Parts under way while the next one is started."""
+
+
+def upload(
+    remote: RemoteStore,
+    destination: Destination,
+    source: SteadyFile,
+    part_size: int,
+    *,
+    progress: Progress | None = None,
+    timeout: float | None = None,
+) -> ObjectInfo:
+    """Store a file in parts; goes on with those that another process has stored, if it was killed over it.
+
+    Args:
+        remote: Where it goes.
+        destination: What it becomes.
+        source: The file.
+        part_size: Bytes of a part; grows with the file so that their number suffices.
+        progress: Called with the bytes that are stored, and all.
+        timeout: Seconds for everything; None for no limit.
+
+    Raises:
+        IntegrityError: The file was written to meanwhile; nothing was stored.
+    """
+    deadline = Deadline(timeout)
+    name = fingerprint(remote.endpoint, destination, *source.identity())
+    with UploadJournal(config.upload_journals(), name) as journal:
+        transfer = _FileUpload(remote, destination, source, journal, deadline, progress)
+        try:
+            return transfer.run(_fitting(part_size, source.size))
+        except BaseException as error:
+            if not is_passing(error):
+                transfer.drop()
+            raise
+
+
+class _FileUpload:
+    def __init__(
+        self,
+        remote: RemoteStore,
+        destination: Destination,
+        source: SteadyFile,
+        journal: UploadJournal,
+        deadline: Deadline,
+        progress: Progress | None,
+    ) -> None:
+        self._remote = remote
+        self._destination = destination
+        self._source = source
+        self._journal = journal
+        self._deadline = deadline
+        self._progress = progress
+        self._done = 0
+        self._parts: Parts | None = None
+
+    def run(self, part_size: int) -> ObjectInfo:
+        """Send what is missing and publish the object."""
+        parts, size, stored = self._resumed() or self._begun(part_size)
+        self._parts = parts
+        with TaskGroup[PartInfo](self._moved) as group:
+            for number, start in enumerate(range(0, self._source.size, size), start=1):
+                piece = FileSlice(self._source.file.fileno(), start, min(size, self._source.size - start))
+                put = parts.task(number, partial(_sending, piece), self._deadline)
+                group.start(partial(_keep_or_put, piece, stored.get(number), put), ahead=_AHEAD)
+            infos = group.results()
+        self._source.check()
+        return parts.complete(infos, self._deadline)
+
+    def drop(self) -> None:
+        """Leave nothing on the server."""
+        if self._parts is not None:
+            self._parts.abort()
+
+    def _resumed(self) -> tuple[Parts, int, dict[int, PartInfo]] | None:
+        """Return the upload of an earlier run, bytes of its parts and those that are stored, if it is still there."""
+        entry = self._journal.load()
+        upload_id, part_size = entry.get("upload_id"), entry.get("part_size")
+        if not isinstance(upload_id, str) or not isinstance(part_size, int) or part_size < MiB:
+            return None
+        parts = Parts(self._remote, self._destination, upload_id)
+        try:
+            return parts, part_size, parts.stored(self._deadline)
+        except UploadNotFoundError:
+            return None
+
+    def _begun(self, part_size: int) -> tuple[Parts, int, dict[int, PartInfo]]:
+        parts = Parts.begin(self._remote, self._destination, self._deadline)
+        self._journal.save({"upload_id": parts.upload_id, "part_size": part_size})
+        return parts, part_size, {}
+
+    def _moved(self, count: int) -> None:
+        self._done += count
+        if self._progress is not None:
+            self._progress(self._done, self._source.size)
+
+
+def _fitting(part_size: int, size: int) -> int:
+    """Return a part size, in whole MiB, with which no more parts are needed than there can be."""
+    least = max(part_size, -(-size // MAX_PARTS))
+    return -(-least // MiB) * MiB
+
+
+def _sending(piece: FileSlice, progress: Progress) -> Upload:
+    return Upload(piece, progress=progress)
+
+
+def _keep_or_put(piece: FileSlice, stored: PartInfo | None, put: Callable[[Moved], PartInfo], moved: Moved) -> PartInfo:
+    """Return the part that is stored if it holds the same bytes, else store it."""
+    if stored is None or (stored.size, stored.crc32c) != _summed(piece):
+        return put(moved)
+    moved(stored.size)
+    return stored
+
+
+def _summed(piece: FileSlice) -> tuple[int, int]:
+    """Return size and CRC-32C of a slice, and go back to its beginning."""
+    size = crc = 0
+    while data := piece.read(MiB):
+        size, crc = size + len(data), crc32c(data, crc)
+    piece.seek(0)
+    return size, crc

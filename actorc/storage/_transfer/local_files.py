@@ -1,0 +1,180 @@
+"""Local files at the two ends of a transfer: a source that does not change, a target that is never partial."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from actorc.storage.errors import IntegrityError, InvalidParameterError
+from actorc.storage.unsized_files import content_of_unsized, refuse_irregular
+
+
+def checked_path(file_path: str | os.PathLike[str]) -> Path:
+    """Return `file_path` as a path.
+
+    Raises:
+        InvalidParameterError: It is no path.
+    """
+    try:
+        return Path(os.fsdecode(file_path))
+    except TypeError as error:
+        raise InvalidParameterError(f"a file path is a str or a Path, not {type(file_path).__name__}") from error
+
+
+class SteadyFile:
+    """A regular file, open for reading, that must not change while it is read.
+
+    Of one that does not have the stated size, as in ``/proc``, what it held when it was opened is read.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        InvalidParameterError: It is a directory or another thing that is no regular file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        content = content_of_unsized(path)
+        self._path = path
+        self.file: IO[bytes] = path.open("rb", buffering=0) if content is None else _copy(content)
+        self._before = self._state()
+
+    @property
+    def size(self) -> int:
+        """Bytes the file held when it was opened."""
+        return self._before[0]
+
+    def _state(self) -> tuple[int, int]:
+        now = os.fstat(self.file.fileno())
+        return now.st_size, now.st_mtime_ns
+
+    def identity(self) -> tuple[object, ...]:
+        """Return what tells this content from any other: real path, size, time of the last write, inode."""
+        status = os.fstat(self.file.fileno())
+        return os.path.realpath(self._path), status.st_size, status.st_mtime_ns, status.st_ino
+
+    def check(self) -> None:
+        """Raise `IntegrityError` if the file was written to since it was opened."""
+        if self._state() != self._before:
+            raise IntegrityError(f"{self._path} was written to while it was uploaded; nothing was stored, try again")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.file.close()
+
+
+def _copy(content: bytes) -> IO[bytes]:
+    from tempfile import TemporaryFile  # noqa: PLC0415  # few processes send such a file
+
+    file = TemporaryFile(buffering=0)  # noqa: SIM115  # it is closed with the source that it is part of
+    file.write(content)
+    file.seek(0)
+    return file
+
+
+def check_target(path: Path, overwrite: bool) -> None:
+    """Check that a download may be written to `path`.
+
+    Raises:
+        FileExistsError: The file exists and `overwrite` is false.
+        InvalidParameterError: It is a directory or another thing that is no regular file.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return
+    refuse_irregular(status, path)
+    if not overwrite:
+        raise _exists(path)
+
+
+def _exists(path: Path) -> FileExistsError:
+    return FileExistsError(f"{path} exists already; pass overwrite=True to replace it")
+
+
+@contextmanager
+def whole_target(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
+    """Open a file that appears under `path`, complete, when the body ends, and not at all if it raises.
+
+    Missing parent directories are made. A symbolic link is followed; a replaced file keeps its mode.
+
+    Raises:
+        FileExistsError: Somebody else made the file meanwhile and `overwrite` is false.
+    """
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".download-{os.urandom(8).hex()}.part")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+        publish(temporary, target, overwrite)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def publish(temporary: Path, target: Path, overwrite: bool) -> None:
+    """Rename a complete file to `target`, whose mode it takes over if there is one.
+
+    Raises:
+        FileExistsError: There is a target and `overwrite` is false; it is kept.
+    """
+    if overwrite:
+        if target.exists():
+            shutil.copymode(target, temporary)
+        temporary.replace(target)
+        return
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise _exists(target) from None
+    except OSError:
+        # a file system without hard links; only the window between check and rename is unguarded there
+        check_target(target, overwrite)
+        temporary.replace(target)
+
+
+class FileSlice(io.RawIOBase):
+    """Consecutive bytes of an open file, as a file of their own; many can be read at once.
+
+    Args:
+        descriptor: The open file.
+        start: Position of the first byte.
+        size: Bytes of the slice.
+    """
+
+    def __init__(self, descriptor: int, start: int, size: int) -> None:
+        self._descriptor = descriptor
+        self._start = start
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a byte of the slice."""
+        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        return self._position
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes, empty at the end of the slice."""
+        left = self._size - self._position
+        data = os.pread(self._descriptor, left if size < 0 else min(size, left), self._start + self._position)
+        self._position += len(data)
+        return data

@@ -1,0 +1,150 @@
+"""The hidden file that a large download grows in, and its journal: which steps of it are there, and of what object.
+
+The journal is believed no further than the file agrees: after a power cut one may be on the disk without the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from actorc.storage._wire.checksum import combine, crc32c
+from actorc.storage.errors import IntegrityError
+from actorc.storage.models import ObjectInfo
+from actorc.storage.rules import MiB
+
+from .local_files import publish
+from .resume_journal import fingerprint, is_passing, locked, sweep
+
+_LEAST_STEP: Final = 4 * MiB
+"""Bytes that one line of the journal stands for: each stream that breaks off loses less than this."""
+_MOST_STEPS: Final = 1 << 16
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+class PartFile:
+    """A file beside the target in which the bytes of one object gather, in any order, from many threads.
+
+    A context manager. What was gathered is there again for the next process if this one is killed, or the block ends
+    with a failure of the network; after any other exception nothing is left. Only one process at a time works with it:
+    another one gets a file of its own, which is always removed.
+
+    Args:
+        target: Where the file goes in the end; its folder exists.
+        info: The object, and the generation of it.
+    """
+
+    def __init__(self, target: Path, info: ObjectInfo) -> None:
+        self._target = target
+        self._info = info
+        self.step = -(-max(_LEAST_STEP, info.size // _MOST_STEPS) // MiB) * MiB
+        """Bytes of a step, the unit that is proven and remembered; the last one is shorter."""
+        self._sums: dict[int, int] = {}
+        self._claims: dict[int, int] = {}
+        self._lock = threading.Lock()
+        sweep(target.parent, ".download-*.part", ".journal")
+        self._path, self._file, self._shared = _opened(target, fingerprint(target, info.bucket, info.key))
+        self._log = os.open(self._path.with_suffix(".journal"), _FLAGS | os.O_APPEND, 0o600)
+        self._recall()
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return -(-self._info.size // self.step)
+
+    def span(self, index: int) -> tuple[int, int]:
+        """Return first byte and size of a step."""
+        start = index * self.step
+        return start, min(self.step, self._info.size - start)
+
+    def _recall(self) -> None:
+        """Take over what the journal says, if it speaks of this object; else begin anew."""
+        header = json.dumps([self._info.generation, self._info.etag, self._info.size, self._info.crc32c, self.step])
+        with os.fdopen(os.dup(self._log), "rb") as log:
+            lines = log.read().decode(errors="replace").splitlines()
+        if lines[:1] == [header]:
+            self._claims = dict(filter(None, map(_claim, lines[1:])))
+            return
+        os.ftruncate(self._log, 0)
+        os.ftruncate(self._file, 0)
+        os.write(self._log, f"{header}\n".encode())
+
+    def proven(self, index: int) -> bool:
+        """Return whether an earlier process has left this step here, unharmed."""
+        start, size = self.span(index)
+        crc = length = 0
+        while index in self._claims and length < size:
+            data = os.pread(self._file, min(MiB, size - length), start + length)
+            if not data:
+                return False
+            crc, length = crc32c(data, crc), length + len(data)
+        if self._claims.get(index) != crc or length != size:
+            return False
+        with self._lock:
+            self._sums[index] = crc
+        return True
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        """Write bytes where they belong."""
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._file, view, offset)
+            view, offset = view[written:], offset + written
+
+    def prove(self, index: int, crc: int) -> None:
+        """Take note that a step was written, and of its CRC-32C."""
+        with self._lock:
+            self._sums[index] = crc
+            os.write(self._log, f"{index} {crc:08x}\n".encode())
+
+    def publish(self, *, overwrite: bool) -> None:
+        """Let the file appear under its own name.
+
+        Raises:
+            IntegrityError: It does not match the checksum of the object.
+            FileExistsError: Somebody else made the target meanwhile and `overwrite` is false.
+        """
+        whole = 0
+        for index in range(self.steps):
+            whole = combine(whole, self._sums[index], self.span(index)[1])
+        if whole != self._info.crc32c:
+            raise IntegrityError("the object does not match its checksum", self._info.bucket, self._info.key)
+        publish(self._path, self._target, overwrite)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if not self._shared or error is None or not is_passing(error):
+            self._path.with_suffix(".journal").unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
+        os.close(self._log)
+        os.close(self._file)
+
+
+def _opened(target: Path, name: str) -> tuple[Path, int, bool]:
+    """Return path and descriptor of the file, and whether a later process may go on with it."""
+    path = target.with_name(f".download-{name}.part")
+    # a file system without locks, or a file of another user, is no reason not to download
+    with contextlib.suppress(OSError):
+        descriptor = locked(path)
+        if descriptor is not None:
+            return path, descriptor, True
+    path = target.with_name(f".download-{os.urandom(8).hex()}.part")
+    return path, os.open(path, _FLAGS | os.O_EXCL, 0o666), False
+
+
+def _claim(line: str) -> tuple[int, int] | None:
+    """Return index and checksum of a step, or None for a line that was not written whole."""
+    index, _, crc = line.partition(" ")
+    try:
+        return int(index), int(crc, 16)
+    except ValueError:
+        return None

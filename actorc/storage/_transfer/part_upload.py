@@ -1,0 +1,109 @@
+"""A multipart upload under way, as uploads of files and of streams drive it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from actorc.storage._rpc import cancellation
+from actorc.storage._rpc.payload import Progress, Upload
+from actorc.storage._wire.checksum import combine
+from actorc.storage.errors import StorageError
+from actorc.storage.models import Destination, ObjectInfo, PartInfo
+
+if TYPE_CHECKING:
+    from actorc.storage._rpc.deadline import Deadline
+    from actorc.storage._rpc.operations import RemoteStore
+
+    from .task_group import Moved
+
+log = logging.getLogger(__name__)
+
+_ABORT_SECONDS: Final = 1.0
+
+
+class Parts:
+    """An object that arrives in parts.
+
+    Args:
+        remote: Where it goes.
+        destination: What it becomes.
+        upload_id: The upload on the server.
+    """
+
+    def __init__(self, remote: RemoteStore, destination: Destination, upload_id: str) -> None:
+        self._remote = remote
+        self._destination = destination
+        self.upload_id = upload_id
+        """Names the upload on the server."""
+
+    @classmethod
+    def begin(cls, remote: RemoteStore, destination: Destination, deadline: Deadline) -> Parts:
+        """Begin an upload; its conditions are judged now, and again when it is completed."""
+        return cls(remote, destination, remote.create_upload(destination, deadline.left()))
+
+    @property
+    def _name(self) -> tuple[str, str, str]:
+        return self._destination.bucket, self._destination.key, self.upload_id
+
+    def task(self, number: int, make: Callable[[Progress], Upload], deadline: Deadline) -> Callable[[Moved], PartInfo]:
+        """Return what stores a part, for another thread.
+
+        Args:
+            number: Number of the part.
+            make: Returns its bytes, which tell their progress.
+            deadline: When it must be stored.
+        """
+        return partial(_put, self._remote, self._name, number, make, deadline)
+
+    def stored(self, deadline: Deadline) -> dict[int, PartInfo]:
+        """Return the parts that are there, by number.
+
+        Raises:
+            UploadNotFoundError: The upload is not there any more.
+        """
+        return {part.number: part for part in self._remote.parts(*self._name, deadline.left())}
+
+    def complete(self, parts: Iterable[PartInfo], deadline: Deadline) -> ObjectInfo:
+        """Publish the object."""
+        ordered = sorted(parts, key=lambda part: part.number)
+        named = [(part.number, part.etag) for part in ordered]
+        place = Destination(bucket=self._destination.bucket, key=self._destination.key)
+        crc = 0
+        for part in ordered:
+            crc = combine(crc, part.crc32c, part.size)
+        size = sum(part.size for part in ordered)
+        return self._remote.complete_upload(place, self.upload_id, named, deadline.left(), size=size, crc32c=crc)
+
+    def abort(self) -> None:
+        """Drop the upload; if that fails, the server does it some days later."""
+        try:
+            with cancellation.entered(None):
+                self._remote.abort_upload(*self._name, _ABORT_SECONDS)
+        except StorageError as error:
+            log.debug("an upload was left to the server's cleaning: %s", error)
+
+
+def _put(
+    remote: RemoteStore,
+    name: tuple[str, str, str],
+    number: int,
+    make: Callable[[Progress], Upload],
+    deadline: Deadline,
+    moved: Moved,
+) -> PartInfo:
+    return remote.put_part(*name, number, make(_steps(moved)), timeout=deadline.left())
+
+
+def _steps(moved: Moved) -> Progress:
+    """Return a progress callback that tells `moved` each growth."""
+    told = 0
+
+    def progress(done: int, _: int | None) -> None:
+        nonlocal told
+        told, step = done, done - told
+        moved(step)
+
+    return progress

@@ -1,0 +1,206 @@
+"""Uploads of streams whose length nobody knows: in parts, each sent from a buffer and so sent again if need be."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable
+from functools import partial
+from itertools import chain
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from actorc.storage._rpc.deadline import Deadline
+from actorc.storage._rpc.payload import ByteSource, Progress, Upload
+from actorc.storage.errors import IntegrityError, InvalidParameterError
+from actorc.storage.models import Destination, ObjectInfo, PartInfo
+from actorc.storage.rules import MAX_PARTS, PARALLEL_FROM, MiB
+
+from .part_upload import Parts
+from .task_group import TaskGroup
+
+if TYPE_CHECKING:
+    from actorc.storage._rpc.operations import RemoteStore
+
+_MIN_PART: Final = MiB
+_MAX_PART: Final = 32 * MiB
+_BUFFERED: Final = 32 * MiB
+"""Bytes of all parts that are sent or filled; the frames on their way come on top."""
+_MAX_AHEAD: Final = 3
+_GROWS_EVERY: Final = 1000
+"""Parts after which their size doubles, so that their number suffices for longer streams."""
+
+
+def store(
+    remote: RemoteStore,
+    destination: Destination,
+    source: ByteSource,
+    part_size: int,
+    *,
+    progress: Progress | None = None,
+    timeout: float | None = None,
+) -> ObjectInfo:
+    """Store what `source` gives; what it raises is raised unchanged, and nothing is stored.
+
+    A buffer, or a small file that can be read again, is sent as one stream, everything else in parts.
+    """
+    whole = Upload(source, part_size, progress)
+    buffered = isinstance(source, (bytes, bytearray, memoryview))
+    if whole.size is not None and (buffered or whole.size < PARALLEL_FROM):
+        return remote.put(destination, whole, timeout=timeout)
+    with StreamUpload(remote, destination, part_size, size=whole.size, progress=progress, timeout=timeout) as stream:
+        pieces = whole.pieces()
+        for piece in pieces:
+            if stream.at_last_part:
+                return stream.finish(chain((piece,), pieces))
+            stream.write(piece)
+        return stream.finish()
+
+
+class StreamUpload:
+    """An object that is written piece by piece. A context manager that drops it unless `finish` returned.
+
+    Not to be used from several threads at once.
+
+    Args:
+        remote: Where it goes.
+        destination: What it becomes.
+        part_size: Bytes of the first parts; 1 to 32 MiB are used.
+        size: Bytes that must come, if that is known.
+        progress: Called with the bytes stored so far and `size`.
+        timeout: Seconds until it must be stored; None for no limit.
+    """
+
+    def __init__(
+        self,
+        remote: RemoteStore,
+        destination: Destination,
+        part_size: int,
+        *,
+        size: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        self._remote = remote
+        self._destination = destination
+        self._first_size = min(max(part_size, _MIN_PART), _MAX_PART)
+        self._size = size
+        self._progress = progress
+        self._deadline = Deadline(timeout)
+        self._buffer = memoryview(b"")
+        self._filled = 0
+        self._parts: Parts | None = None
+        self._sent = 0
+        self._done = 0
+        self._group: TaskGroup[PartInfo] = TaskGroup(self._moved)
+        self.written = 0
+        """Bytes taken so far."""
+
+    @property
+    def at_last_part(self) -> bool:
+        """Whether only one part is left, which `finish` must be given all the rest for."""
+        return self._sent == MAX_PARTS - 1
+
+    @property
+    def _part_size(self) -> int:
+        return min(self._first_size << self._sent // _GROWS_EVERY, _MAX_PART)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append `data`, which is copied; what makes a whole part is sent.
+
+        Raises:
+            StorageError: A part could not be stored.
+            InvalidParameterError: The stream is longer than all parts together can be.
+        """
+        view = memoryview(data).cast("B")
+        while view:
+            if self._filled == len(self._buffer):
+                self._next_buffer()
+            piece = view[: len(self._buffer) - self._filled]
+            self._buffer[self._filled : self._filled + len(piece)] = piece
+            self._filled += len(piece)
+            self.written += len(piece)
+            view = view[len(piece) :]
+
+    def _next_buffer(self) -> None:
+        if self._filled:
+            self._send()
+        # mapped, because what malloc is given back by other threads it rarely gives back to the system
+        self._buffer, self._filled = memoryview(mmap.mmap(-1, self._part_size, flags=mmap.MAP_PRIVATE)), 0
+
+    def finish(self, rest: Iterable[bytes | memoryview] | None = None) -> ObjectInfo:
+        """Publish the object.
+
+        Args:
+            rest: More of it; it becomes the last part, and cannot be sent again after a broken connection.
+
+        Raises:
+            StorageError: A part could not be stored, or a condition does not hold; nothing was published.
+        """
+        if self._parts is None and rest is None:
+            self._check(self.written)
+            whole = Upload(self._content, progress=self._progress)
+            return self._remote.put(self._destination, whole, timeout=self._deadline.left())
+        parts = [*self._last_part(rest), *self._group.results()]
+        self._check(sum(part.size for part in parts))
+        info = self._open().complete(parts, self._deadline)
+        self._parts = None
+        return info
+
+    def _last_part(self, rest: Iterable[bytes | memoryview] | None) -> list[PartInfo]:
+        if rest is not None:
+            source = chain((self._content,), rest)
+            task = self._open().task(self._sent + 1, partial(_upload, source), self._deadline)
+            return [task(self._moved)]
+        if self._filled:
+            self._send()
+        return []
+
+    @property
+    def _content(self) -> memoryview:
+        return self._buffer[: self._filled]
+
+    def _send(self) -> None:
+        if self._sent == MAX_PARTS:
+            raise InvalidParameterError(
+                f"what is written piece by piece ends at {self.written} bytes; write a file and upload that"
+            )
+        ahead = min(_MAX_AHEAD, _BUFFERED // self._part_size - 1)
+        self._sent += 1
+        task = self._open().task(self._sent, partial(_upload, self._content), self._deadline)
+        self._buffer, self._filled = memoryview(b""), 0
+        self._group.start(task, ahead=ahead)
+
+    def _open(self) -> Parts:
+        if self._parts is None:
+            self._parts = Parts.begin(self._remote, self._destination, self._deadline)
+        return self._parts
+
+    def _moved(self, count: int) -> None:
+        self._done += count
+        if self._progress is not None:
+            self._progress(self._done, self._size)
+
+    def _check(self, size: int) -> None:
+        if self._size is not None and self._size != size:
+            raise IntegrityError(
+                f"the source changed while it was uploaded; it held {self._size} bytes and gave {size}; "
+                "nothing was stored"
+            )
+
+    def cancel(self) -> None:
+        """Stop sending, at once and without a word to the server, which drops the parts some days later."""
+        self._group.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._group.__exit__(kind, error, traceback)
+        if self._parts is not None:
+            self._parts.abort()
+
+
+def _upload(source: memoryview | Iterable[bytes | memoryview], progress: Progress) -> Upload:
+    return Upload(source, progress=progress)

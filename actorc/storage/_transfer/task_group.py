@@ -1,0 +1,100 @@
+"""Several things at once, on threads that end with the block: the first failure, or Ctrl-C, cancels the rest."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextvars import copy_context
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar
+
+from actorc.storage._rpc import cancellation
+
+Result = TypeVar("Result")
+Moved: TypeAlias = "Callable[[int], None]"
+"""Told of each number of bytes that got where it was to go."""
+
+
+class _Ended(NamedTuple):
+    thread: threading.Thread
+    result: object = None
+    error: BaseException | None = None
+
+
+class TaskGroup(Generic[Result]):
+    """Runs tasks, each on a thread of its own.
+
+    Whatever the tasks tell is taken note of on the thread that starts them and waits for them, and nowhere else.
+
+    Args:
+        moved: Called with the bytes a task says it has moved; what it raises ends the group.
+    """
+
+    def __init__(self, moved: Moved) -> None:
+        self._moved = moved
+        self._events: SimpleQueue[_Ended | int] = SimpleQueue()
+        self._threads: set[threading.Thread] = set()
+        self._results: list[Result] = []
+        self._scope = cancellation.CancelScope()
+
+    def start(self, task: Callable[[Moved], Result], *, ahead: int = 0) -> None:
+        """Start `task`, then wait until at most `ahead` tasks run.
+
+        Args:
+            task: Called with what it tells its progress to.
+            ahead: Tasks that may go on running when this returns.
+
+        Raises:
+            BaseException: What the first task to fail has raised.
+        """
+        context = copy_context()
+        thread = threading.Thread(target=context.run, args=(self._run, task), name="storage-part", daemon=True)
+        thread.start()
+        self._threads.add(thread)
+        self._wait(ahead)
+
+    def results(self) -> list[Result]:
+        """Wait for all tasks and return what they returned, in no particular order.
+
+        Raises:
+            BaseException: What the first task to fail has raised.
+        """
+        self._wait(0)
+        return self._results
+
+    def _run(self, task: Callable[[Moved], Result]) -> None:
+        this = threading.current_thread()
+        try:
+            with cancellation.entered(self._scope):
+                self._events.put(_Ended(this, task(self._events.put)))
+        except BaseException as error:  # noqa: BLE001  # raised again on the thread that waits
+            self._events.put(_Ended(this, error=error))
+
+    def _wait(self, ahead: int) -> None:
+        with cancellation.running(self._scope.cancel):
+            while len(self._threads) > ahead or not self._events.empty():
+                self._take(self._events.get())
+
+    def _take(self, event: _Ended | int) -> None:
+        if isinstance(event, int):
+            self._moved(event)
+            return
+        self._threads.discard(event.thread)
+        if event.error is not None:
+            raise event.error
+        self._results.append(event.result)  # type: ignore[arg-type]
+
+    def cancel(self) -> None:
+        """End what runs, without waiting for it; more is not started."""
+        self._scope.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._scope.cancel()
+        for thread in self._threads:
+            thread.join()

@@ -1,0 +1,1 @@
+"""The wire format that client and server share: messages, checksums, signatures."""

@@ -1,0 +1,116 @@
+"""CRC-32C: running, per block, and combined.
+
+The checksum of a whole object is combined from those of its blocks, so every byte is summed once, and a block's
+checksum goes from the wire to the disk and back to the wire as it is.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import google_crc32c
+
+from actorc.storage.rules import BLOCK_SIZE
+
+_POLYNOMIAL = 0x82F63B78  # CRC-32C (Castagnoli), reflected; RFC 3720, appendix B.4
+
+
+def crc32c(data: bytes | memoryview, start: int = 0) -> int:
+    """Return the CRC-32C of `data`, continuing from `start`."""
+    return int(google_crc32c.extend(start, data if isinstance(data, bytes) else bytes(data)))
+
+
+def combine(first: int, second: int, second_length: int) -> int:
+    """Return the CRC-32C of two byte strings joined, given that of each and the length of the second.
+
+    The method is zlib's ``crc32_combine``: appending zero bytes is linear over GF(2), so it is a matrix.
+    """
+    if not first or not second_length:
+        return first ^ second
+    return _apply(_zeros(second_length), first) ^ second
+
+
+class BlockSums:
+    """Collects the CRC-32C of every block of a byte stream, and of the whole.
+
+    Args:
+        block_size: Bytes in every block but the last.
+    """
+
+    def __init__(self, block_size: int = BLOCK_SIZE) -> None:
+        self._block_size = block_size
+        self._done: list[int] = []
+        self._open = 0
+        self._filled = 0
+        self.size = 0
+        """Bytes added so far."""
+
+    def add(self, data: bytes | memoryview, crc: int) -> None:
+        """Append `data`, whose checksum is `crc`."""
+        view = memoryview(data)
+        self.size += len(view)
+        if self._filled + len(view) <= self._block_size:
+            self._extend(len(view), crc)
+            return
+        while view:
+            piece = view[: self._block_size - self._filled]
+            self._extend(len(piece), crc32c(piece))
+            view = view[len(piece) :]
+
+    def _extend(self, length: int, crc: int) -> None:
+        self._open = combine(self._open, crc, length) if self._filled else crc
+        self._filled += length
+        if self._filled == self._block_size:
+            self._done.append(self._open)
+            self._open = self._filled = 0
+
+    def blocks(self) -> list[int]:
+        """Return the checksum of every block, the unfinished last one included."""
+        return [*self._done, self._open] if self._filled else list(self._done)
+
+    def whole(self) -> int:
+        """Return the checksum of everything added."""
+        total = 0
+        for crc in self._done:
+            total = combine(total, crc, self._block_size)
+        return combine(total, self._open, self._filled)
+
+
+_Matrix = tuple[int, ...]
+
+
+def _apply(matrix: _Matrix, vector: int) -> int:
+    total = 0
+    for row in matrix:
+        if vector & 1:
+            total ^= row
+        vector >>= 1
+        if not vector:
+            break
+    return total
+
+
+def _square(matrix: _Matrix) -> _Matrix:
+    return tuple(_apply(matrix, row) for row in matrix)
+
+
+@lru_cache(maxsize=64)
+def _power_of_two_zeros(exponent: int) -> _Matrix:
+    """Return the matrix that appends ``2 ** exponent`` zero bits."""
+    if exponent == 0:
+        return (_POLYNOMIAL, *(1 << bit for bit in range(31)))
+    return _square(_power_of_two_zeros(exponent - 1))
+
+
+@lru_cache(maxsize=1024)
+def _zeros(length: int) -> _Matrix:
+    """Return the matrix that appends `length` zero bytes."""
+    matrix: _Matrix = tuple(1 << bit for bit in range(32))
+    bits, exponent = length, 3
+    while bits:
+        if bits & 1:
+            step = _power_of_two_zeros(exponent)
+            matrix = tuple(_apply(step, row) for row in matrix)
+        bits >>= 1
+        exponent += 1
+    return matrix

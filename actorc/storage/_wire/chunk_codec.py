@@ -1,0 +1,84 @@
+"""The codec for the messages that carry bytes.
+
+Generated protobuf code copies a payload on every access and refuses memoryviews; framing `Chunk` by hand, with the
+payload last, takes one join to write and one slice to read (the idea is Arrow Flight's). What is written is plain
+proto3. What is read is either exactly that layout, or left to the generated parser: any legal encoding is understood.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from actorc.storage.models import Chunk
+
+WRITE_CHUNK_FIELD: Final = 3
+"""Number of `chunk` in WriteObjectRequest."""
+READ_CHUNK_FIELD: Final = 2
+"""Number of `chunk` in ReadObjectResponse."""
+
+_LENGTH_DELIMITED = 2
+_OFFSET_TAG = 1 << 3
+_CRC_TAG = 2 << 3 | 5
+_DATA_TAG = 3 << 3 | _LENGTH_DELIMITED
+_CRC = struct.Struct("<BI")
+
+
+def encode_chunk(field: int, chunk: Chunk) -> bytes:
+    """Return the message whose oneof field number `field` (below 16) holds `chunk`."""
+    inner = b"".join(
+        (
+            bytes((_OFFSET_TAG,)),
+            _varint(chunk.offset),
+            _CRC.pack(_CRC_TAG, chunk.crc32c),
+            bytes((_DATA_TAG,)),
+            _varint(len(chunk.data)),
+        )
+    )
+    outer = bytes((field << 3 | _LENGTH_DELIMITED,)) + _varint(len(inner) + len(chunk.data))
+    return b"".join((outer, inner, chunk.data))
+
+
+def decode_chunk(field: int, message: bytes) -> Chunk | None:
+    """Return the chunk in `message` if it has the layout `encode_chunk` writes, else None."""
+    try:
+        return _decode(field, message)
+    except (IndexError, struct.error):
+        return None
+
+
+def _decode(field: int, message: bytes) -> Chunk | None:
+    if message[0] != field << 3 | _LENGTH_DELIMITED:
+        return None
+    length, at = _read_varint(message, 1)
+    if at + length != len(message) or message[at] != _OFFSET_TAG:
+        return None
+    offset, at = _read_varint(message, at + 1)
+    tag, crc = _CRC.unpack_from(message, at)
+    at += _CRC.size
+    if tag != _CRC_TAG or message[at] != _DATA_TAG or offset >= 1 << 63:
+        return None
+    size, at = _read_varint(message, at + 1)
+    return Chunk(offset, message[at:], crc) if at + size == len(message) else None
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise IndexError

@@ -1,0 +1,207 @@
+"""The data directory: who holds it, what it says it is, and where everything in it lies."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+import uuid
+from contextlib import closing, suppress
+from fnmatch import fnmatch
+from pathlib import Path
+
+from actorc.storage.errors import IntegrityError, StorageError
+
+from .disk.fsops import FsOps
+from .index import schema
+
+FORMAT_VERSION = 2
+"""1 had an index without checksums; it is brought to 2 when it is opened, and servers that know only 1 refuse it."""
+ASIDE = "meta.damaged-"
+"""What the directory of an index is renamed to that was rebuilt; the time follows."""
+_RELABEL = (
+    "restore it from a backup of the data directory, or let 'lucas-storage fsck {} --rebuild' write it anew, which "
+    "loses nothing as long as the index is whole"
+)
+_BESIDE_US = (
+    "LOCK",
+    "FORMAT.*",
+    "keys.json",
+    "endpoint.json*",
+    "*.log",
+    "lost+found",
+    ".*",
+)  # may be there before the first start
+
+
+class DataDirectory:
+    """A data directory, locked for this engine, or the group it belongs to, from construction to `close`.
+
+    Args:
+        root: Made if it does not exist.
+        fsops: The disk.
+        group: What `share` returned in a process that this one inherited it from; ours from now on.
+        rebuilding: Take it also without the index that belongs to it.
+
+    Raises:
+        StorageError: Another engine has it, its format is unknown, or it holds something else.
+    """
+
+    def __init__(self, root: Path, fsops: FsOps, group: int | None = None, *, rebuilding: bool = False) -> None:
+        self.root = root.absolute()
+        self.blobs = self.root / "blobs"
+        self.staging = self.root / "staging"
+        self.database = self.root / "meta" / "meta.db"
+        self.jobs = self.root / "meta" / "jobs.lock"
+        self._fsops = fsops
+        self._label: dict[str, object] = {}
+        self._make(self.root)
+        self._lock = _lock(self.root / "LOCK") if group is None else _inherited(self.root / "LOCK", group)
+        try:
+            self.store_id = self._identify(rebuilding=rebuilding)
+            self._lay_out(rebuilding=rebuilding)
+            if group is None:
+                self._clear_staging()
+        except BaseException:
+            self.close()
+            raise
+
+    def share(self) -> int:
+        """Return the lock instead of letting go of it: every process that inherits this descriptor has the directory.
+
+        It is free again when all of them have ended, or closed it.
+        """
+        lock, self._lock = self._lock, -1
+        return lock
+
+    def relabel(self) -> None:
+        """Note that the directory has an index, and all in it the present format, now that this is so."""
+        is_current = self._label.get("format") == FORMAT_VERSION
+        try:
+            self._write_label({"format": FORMAT_VERSION, "store": self.store_id, "index": True})
+        except OSError:
+            if not is_current:
+                raise
+            # a full disk must not keep a server from starting; the next start notes it
+
+    def close(self) -> None:
+        """Let another engine have the directory, unless it is shared."""
+        if self._lock >= 0:
+            os.close(self._lock)
+
+    def _make(self, path: Path) -> None:
+        if path.is_dir():
+            return
+        self._make(path.parent)
+        self._fsops.make_directory(path)
+        self._fsops.sync_directory(path.parent)
+
+    def _identify(self, *, rebuilding: bool) -> str:
+        path = self.root / "FORMAT"
+        if not path.exists() and not (rebuilding and self._is_ours()):
+            self._refuse_foreign()
+            self._write_label({"format": FORMAT_VERSION, "store": str(uuid.uuid4())})
+        try:
+            self._label = json.loads(path.read_text())
+            version, store_id = self._label["format"], str(self._label["store"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+            if rebuilding:  # the label is written anew once the new index is in place
+                self._label = {}
+                return _store_of(self.database) or str(uuid.uuid4())
+            raise StorageError(f"{path} is damaged; {_RELABEL.format(self.root)}") from error
+        if version not in range(1, FORMAT_VERSION + 1):
+            raise StorageError(
+                f"{self.root} has data format {version!r} and this server knows {FORMAT_VERSION} at most; "
+                "use the version of lucas-storage that wrote it"
+            )
+        return store_id
+
+    def _is_ours(self) -> bool:
+        return self.database.exists() or (self.blobs.is_dir() and self.staging.is_dir())
+
+    def _refuse_foreign(self) -> None:
+        if self._is_ours():
+            raise StorageError(f"{self.root / 'FORMAT'} is missing; {_RELABEL.format(self.root)}")
+        names = sorted(path.name for path in self.root.iterdir())
+        foreign = [name for name in names if not any(fnmatch(name, ours) for ours in _BESIDE_US)]
+        if foreign:
+            raise StorageError(
+                f"{self.root} is no data directory and holds other things, such as {foreign[0]!r}; choose an empty one"
+            )
+
+    def _write_label(self, label: dict[str, object]) -> None:
+        if label == self._label:
+            return
+        path, draft = self.root / "FORMAT", self.root / "FORMAT.new"
+        self._fsops.unlink(draft)
+        descriptor = self._fsops.create(draft)
+        try:
+            self._fsops.write(descriptor, (json.dumps(label) + "\n").encode(), 0)
+            self._fsops.sync(descriptor)
+        finally:
+            os.close(descriptor)
+        self._fsops.rename(draft, path)
+        self._fsops.sync_directory(self.root)
+        self._label = label
+
+    def _lay_out(self, *, rebuilding: bool) -> None:
+        if not rebuilding:
+            self._refuse_unfinished()
+        if not (rebuilding or self.database.exists()) and self._had_index():
+            raise StorageError(
+                f"{self.database} is missing though the directory was in use; restore it from a backup, or "
+                f"rebuild it with 'lucas-storage fsck {self.root} --rebuild'"
+            )
+        for path in (self.blobs, self.staging, self.database.parent):
+            self._fsops.make_directory(path)
+        self._fsops.sync_directory(self.root)
+
+    def _had_index(self) -> bool:
+        """Return whether an index was made before: small objects are nowhere else, so blobs alone do not tell."""
+        return bool(self._label.get("index")) or (self.blobs.is_dir() and any(self.blobs.iterdir()))
+
+    def _refuse_unfinished(self) -> None:
+        """Refuse a directory whose rebuild was killed between putting the old index aside and the new one in place."""
+        if not self.database.exists() and any(self.root.glob(f"{ASIDE}*")):
+            raise StorageError(
+                f"the index of {self.root} was being rebuilt; run 'lucas-storage fsck {self.root} --rebuild' again"
+            )
+
+    def _clear_staging(self) -> None:
+        for leftover in self.staging.iterdir():
+            self._fsops.unlink(leftover)
+
+
+def _store_of(database: Path) -> str | None:
+    """Return the identity that an index gives its directory, if it can be read."""
+    try:
+        with closing(schema.connect_to_look(database)) as connection:
+            return str(schema.read_meta(connection, "store"))
+    except (sqlite3.Error, IntegrityError):
+        return None
+
+
+def _inherited(path: Path, lock: int) -> int:
+    if not os.path.samestat(path.stat(), os.fstat(lock)):
+        raise StorageError(f"{path.parent} is not the directory that was shared; start the server anew")
+    return lock
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StorageError(
+            f"{path.parent} is in use by process {holder}; stop that one or choose another data directory"
+        ) from error
+    except BaseException:
+        os.close(descriptor)
+        raise
+    with suppress(OSError):  # for the message above only; a full disk must not keep a server from starting
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor

@@ -1,0 +1,1 @@
+"""Files of the durable engine: blobs, their trailers, the data directory."""

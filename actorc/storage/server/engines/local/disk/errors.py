@@ -1,0 +1,127 @@
+"""What a failing disk means for a caller, and for the engine as a whole."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from actorc.storage.errors import (
+    IdempotencyKeyReusedError,
+    IntegrityError,
+    ReadOnlyError,
+    ResourceExhaustedError,
+    StorageError,
+)
+from actorc.storage.server.engines.descriptor_shortage import is_out_of_descriptors, out_of_descriptors
+
+_log = logging.getLogger(__name__)
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def is_full(error: Exception) -> bool:
+    """Return whether the disk, or the quota on it, has no room left."""
+    if isinstance(error, sqlite3.Error):
+        return "is full" in str(error)  # SQLITE_FULL; error codes are attributes from Python 3.11 on only
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def is_busy(error: Exception) -> bool:
+    """Return whether another process holds the database."""
+    return isinstance(error, sqlite3.OperationalError) and "is locked" in str(error)
+
+
+def may_pass(error: Exception) -> bool:
+    """Return whether `error` comes from a shortage: then nothing was written, and what is on the disk is known."""
+    return is_full(error) or is_busy(error) or is_out_of_descriptors(error)
+
+
+def cause(error: Exception) -> str:
+    """Return what went wrong without saying where: paths of the server are not its callers' business."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"[Errno {error.errno}] {error.strerror}"
+    return str(error) or type(error).__name__
+
+
+def explain(error: Exception) -> StorageError:
+    """Return what a caller is told about an error of the disk or of the database."""
+    if is_full(error):
+        return ResourceExhaustedError("the disk of the server is full; free space there or delete objects, then retry")
+    if is_busy(error):
+        return ResourceExhaustedError("the index is held by another process; close whatever opened meta.db, then retry")
+    if is_damage(error):
+        return IntegrityError(
+            f"the index of the server is damaged ({error}); nothing was changed, so stop the server and run "
+            "'lucas-storage fsck' on its data directory"
+        )
+    if is_out_of_descriptors(error):
+        return out_of_descriptors()
+    return StorageError(f"the disk of the server failed ({cause(error)}); look at its log and its disk, then try again")
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether the database contradicts itself."""
+    if isinstance(error, UnicodeDecodeError):  # what SQLite says of damage may quote it
+        return True
+    return isinstance(error, sqlite3.DatabaseError) and any(
+        told in str(error) for told in ("is malformed", "is not a database")
+    )
+
+
+@contextmanager
+def named(bucket: str, key: str) -> Iterator[None]:
+    """Let what is wrong with a row be told of the object it is about."""
+    try:
+        yield
+    except (IntegrityError, IdempotencyKeyReusedError) as error:
+        if not error.bucket:
+            error.bucket, error.key = bucket, key
+        raise
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn errors of the disk and of the database into `StorageError`, the original one kept as cause."""
+    try:
+        yield
+    except (OSError, sqlite3.Error, UnicodeDecodeError) as error:
+        if isinstance(error, StorageError):
+            raise
+        raise explain(error) from error
+
+
+class Health:
+    """Whether the engine still knows its state on disk.
+
+    Once it does not, it stays so until the engine is opened anew: after a failed sync the kernel forgets which pages
+    were not written, so a second sync that succeeds proves nothing.
+    """
+
+    def __init__(self) -> None:
+        self._failure = ""
+
+    @property
+    def good(self) -> bool:
+        """Whether changes are still accepted."""
+        return not self._failure
+
+    def lose(self, error: Exception) -> None:
+        """Accept no further changes, because of `error`."""
+        if self.good:
+            _log.critical("storage is read-only from now on: %s", error)
+            self._failure = cause(error)
+
+    def check(self) -> None:
+        """Return if changes are accepted.
+
+        Raises:
+            ReadOnlyError: They are not.
+        """
+        if self._failure:
+            raise ReadOnlyError(
+                f"the storage is read-only because a write to its disk failed ({self._failure}); "
+                "check the disk, then restart the server"
+            )

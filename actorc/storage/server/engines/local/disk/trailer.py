@@ -1,0 +1,156 @@
+"""What a blob says of itself, behind its bytes: enough to give it back to an index that has lost it.
+
+A file is the payload, which begins at offset 0, then the fields as JSON, the CRC-32C of each block of the payload with
+4 bytes each, and a footer of fixed size that says how long each of them is. The footer's own checksum covers all that
+is not payload. Files of earlier versions have a payload only, so the size in the index says where a payload ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from dataclasses import fields as dataclass_fields
+from typing import Any, Final
+
+from actorc.storage._wire.checksum import crc32c
+from actorc.storage.models import ObjectAttributes
+from actorc.storage.rules import DEFAULT_CONTENT_TYPE, MiB
+from actorc.storage.server.engines.local.rows import pack_json, pack_sums, unpack_sums
+
+from .fsops import FsOps
+
+OBJECT: Final = "object"
+PART: Final = "part"
+MANIFEST: Final = "manifest"
+"""Without a payload; names the parts of an object that came in parts."""
+
+_MAGIC = b"LUCASBLB"
+_VERSION = 1
+_FOOTER = struct.Struct("<QIIIHxx8s")  # payload, fields, sums; checksum; version, magic
+_LARGEST = 64 * MiB  # fields of 10 000 parts take a twentieth of it; a damaged footer must not fill the memory
+
+
+class DamagedTrailerError(ValueError):
+    """A blob has a trailer, and it is damaged or of a later version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """One part as a manifest names it."""
+
+    size: int
+    """Bytes."""
+    crc32c: int
+    file: str = ""
+    """Name of its blob; empty: it is small, and `data` has it."""
+    data: str | None = None
+    """Its bytes in base64; None though there is no blob: they were too many for the manifest."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Trailer:
+    """What a blob is, or was.
+
+    Not frozen: each write makes one, and frozen ones take four times as long to make.
+    """
+
+    kind: str
+    """`OBJECT`, `PART` or `MANIFEST`."""
+    bucket: str
+    key: str
+    content_type: str = DEFAULT_CONTENT_TYPE
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    ttl: int | None = None
+    """Seconds from `written_us` on that the object lives; None: for ever."""
+    upload_id: str = ""
+    number: int = 0
+    """Of the part."""
+    pieces: tuple[Piece, ...] = ()
+    """Of a manifest, in order."""
+    order: int = 0
+    """Greater than the generation of everything that was committed before the blob was put in its place."""
+    written_us: int = 0
+    """When, in microseconds since 1970-01-01 UTC."""
+    size: int = 0
+    """Bytes of the payload; of a manifest, of the whole object."""
+    crc32c: int = 0
+    """Of the same bytes."""
+    sums: tuple[int, ...] = ()
+    """CRC-32C of every block of the payload."""
+
+    @property
+    def payload(self) -> int:
+        """Bytes of the payload in this file."""
+        return 0 if self.kind == MANIFEST else self.size
+
+    @property
+    def expires_us(self) -> int | None:
+        """When the object is gone, in microseconds; None: never."""
+        return None if self.ttl is None else self.written_us + self.ttl * 1_000_000
+
+    @property
+    def place(self) -> str:
+        """Where the bytes belong, for people."""
+        part = f", part {self.number} of an upload" if self.kind == PART else ""
+        return f"{self.bucket}/{self.key}{part}"
+
+    def described(self, attributes: ObjectAttributes) -> Trailer:
+        """Return the same with what a caller says of the object."""
+        return replace(
+            self, content_type=attributes.content_type, metadata=dict(attributes.metadata), ttl=attributes.ttl
+        )
+
+
+def pack_trailer(trailer: Trailer) -> bytes:
+    """Return what goes behind the payload."""
+    # not all of asdict(), which copies and takes ten times as long
+    fields = {name: value for name, empty in _DEFAULTS.items() if (value := getattr(trailer, name)) != empty}
+    if trailer.metadata:
+        fields["metadata"] = dict(trailer.metadata)
+    if trailer.pieces:
+        fields["pieces"] = [asdict(piece) for piece in trailer.pieces]
+    body = pack_json(fields).encode()
+    sums = pack_sums(trailer.sums)
+    return body + sums + _footer(trailer.payload, body, sums)
+
+
+def read_trailer(fsops: FsOps, descriptor: int) -> Trailer | None:
+    """Return the trailer of an open blob; None if it has none.
+
+    Raises:
+        DamagedTrailerError: It has one that is damaged, or written by a later version.
+        OSError: The file cannot be read.
+    """
+    length = os.fstat(descriptor).st_size
+    tail = fsops.read(descriptor, _FOOTER.size, max(length - _FOOTER.size, 0))
+    if len(tail) < _FOOTER.size or not tail.endswith(_MAGIC):
+        return None
+    payload, fields, sums, _, version, _ = _FOOTER.unpack(tail)
+    if version != _VERSION:
+        raise DamagedTrailerError(f"its trailer has version {version} and this server knows {_VERSION} only")
+    if payload + fields + sums + _FOOTER.size != length or fields + sums > _LARGEST:
+        raise DamagedTrailerError("its trailer does not fit the length of the file")
+    body = fsops.read(descriptor, fields + sums, payload)
+    packed, rest = body[:fields], body[fields:]
+    if _footer(payload, packed, rest) != tail:
+        raise DamagedTrailerError("its trailer does not match its checksum")
+    return _unpacked(json.loads(packed), unpack_sums(rest))
+
+
+def _unpacked(fields: dict[str, Any], sums: tuple[int, ...]) -> Trailer:
+    pieces = tuple(Piece(**piece) for piece in fields.pop("pieces", ()))
+    known = {name: value for name, value in fields.items() if name in _DEFAULTS}
+    return Trailer(**known, pieces=pieces, sums=sums)
+
+
+def _footer(payload: int, fields: bytes, sums: bytes) -> bytes:
+    head = struct.pack("<QIIH", payload, len(fields), len(sums), _VERSION)
+    checksum = crc32c(head, crc32c(sums, crc32c(fields)))
+    return _FOOTER.pack(payload, len(fields), len(sums), checksum, _VERSION, _MAGIC)
+
+
+_EMPTY: Final = Trailer(kind="", bucket="", key="")
+_DEFAULTS: Final = {each.name: getattr(_EMPTY, each.name) for each in dataclass_fields(Trailer) if each.name != "sums"}

@@ -1,0 +1,105 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+"""What the bytes of objects are: files, bytes kept inline, or several of those joined.
+
+Content is counted by the objects, retained generations and parts that refer to it. Files that nothing refers to any
+more become garbage, those of joined content as a group: while somebody reads it, none of them is removed.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from actorc.storage.server.engines.local.rows import Segment, pack_sums, unpack_sums
+
+from .row_checksums import damaged_row, intact
+
+_LEAVES = "FROM segment JOIN content ON content.id = leaf_id WHERE content_id = ?"
+
+
+def add(connection: sqlite3.Connection, segment: Segment) -> int:
+    """Store a segment as content with one reference; return its id."""
+    return _insert(connection, (segment.size, pack_sums(segment.sums), segment.file, segment.data))
+
+
+def join(connection: sqlite3.Connection, ids: Sequence[int], size: int) -> int:
+    """Return content of `size` bytes that consists of others, in order, whose only references it takes over."""
+    if len(ids) == 1:
+        return ids[0]
+    joined = _insert(connection, (size, b"", None, None))
+    connection.executemany(
+        "INSERT INTO segment (content_id, position, leaf_id) VALUES (?, ?, ?)",
+        ((joined, at, leaf) for at, leaf in enumerate(ids)),
+    )
+    return joined
+
+
+def share(connection: sqlite3.Connection, content_id: int) -> None:
+    """Count one reference more."""
+    connection.execute("UPDATE content SET refs = refs + 1 WHERE id = ?", (content_id,))
+
+
+def drop(connection: sqlite3.Connection, content_id: int) -> None:
+    """Count one reference less; without any, remove the content, its files becoming garbage."""
+    row = connection.execute("SELECT refs, file, data IS NOT NULL FROM content WHERE id = ?", (content_id,)).fetchone()
+    if row is None:
+        raise damaged_row("content")
+    refs, file, data = row
+    if refs > 1:
+        connection.execute("UPDATE content SET refs = refs - 1 WHERE id = ?", (content_id,))
+        return
+    if file is not None:
+        connection.execute("INSERT INTO garbage (guard, file) VALUES (?, ?)", (file, file))
+    elif not data:
+        _drop_segments(connection, content_id)
+    connection.execute("DELETE FROM content WHERE id = ?", (content_id,))
+
+
+def load(connection: sqlite3.Connection, content_id: int) -> tuple[Segment, ...]:
+    """Return the segments of content, in order.
+
+    Raises:
+        IntegrityError: A row of it is damaged or gone.
+    """
+    fields = "content.size, sums, file, data"
+    row = connection.execute(
+        f"SELECT {intact('content')}, {fields} FROM content WHERE id = ?", (content_id,)
+    ).fetchone()
+    if row is None or not row[0]:
+        raise damaged_row("content")
+    if row[3] is not None or row[4] is not None:
+        return (_segment(row),)
+    rows = connection.execute(
+        f"SELECT {intact('content')} AND {intact('segment')}, {fields} {_LEAVES} ORDER BY position", (content_id,)
+    ).fetchall()
+    segments = tuple(map(_segment, rows))
+    if sum(segment.size for segment in segments) != row[1]:
+        raise damaged_row("segment")
+    return segments
+
+
+def _insert(connection: sqlite3.Connection, row: tuple[int, bytes, str | None, bytes | None]) -> int:
+    content_id = connection.execute("INSERT INTO content (size, sums, file, data) VALUES (?, ?, ?, ?)", row).lastrowid
+    assert content_id is not None
+    return content_id
+
+
+def _drop_segments(connection: sqlite3.Connection, content_id: int) -> None:
+    guard = connection.execute(
+        f"SELECT file {_LEAVES} AND file IS NOT NULL ORDER BY position LIMIT 1", (content_id,)
+    ).fetchone()
+    if guard:
+        connection.execute(
+            f"INSERT INTO garbage (guard, file) SELECT ?, file {_LEAVES} AND file IS NOT NULL", (guard[0], content_id)
+        )
+    connection.execute(
+        "DELETE FROM content WHERE id IN (SELECT leaf_id FROM segment WHERE content_id = ?)", (content_id,)
+    )
+    connection.execute("DELETE FROM segment WHERE content_id = ?", (content_id,))
+
+
+def _segment(row: tuple[int, int, bytes, str | None, bytes | None]) -> Segment:
+    is_intact, size, sums, file, data = row
+    if not is_intact:
+        raise damaged_row("content")
+    return Segment(size=size, sums=unpack_sums(sums), file=file, data=data)

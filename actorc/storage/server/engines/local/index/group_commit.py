@@ -1,0 +1,216 @@
+"""Changes of the index, one transaction for all that wait.
+
+A sync costs the same for one change as for twenty. The thread that finds nobody committing leads: it takes every
+change that waits into one transaction, each in a savepoint of its own, and commits; those that arrive meanwhile form
+the next one. A single thread always leads at once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from threading import Condition
+from typing import Any, Generic, TypeVar
+
+from actorc.storage.errors import StorageError
+from actorc.storage.server.engines.local.disk.errors import Health, explain, is_full, may_pass
+from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.reserve import Reserve
+
+from .row_checksums import is_refusal, refused
+
+T = TypeVar("T")
+Change = Callable[[sqlite3.Connection], T]
+
+_CHECKPOINT_ROWS = 8000  # changed rows between checkpoints, those of the tally included; some 10-30 MB of log
+
+
+class Commits:
+    """The only way to change the index.
+
+    Args:
+        connection: The writing connection; nothing else may use it.
+        fsops: The disk.
+        health: Asked before each change, and lost when a commit leaves the state on disk unknown.
+        reserve: Given up when the disk is full, so that a change that makes room still goes through.
+        begin: The first change of every transaction.
+        seal: The last one.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        fsops: FsOps,
+        health: Health,
+        reserve: Reserve,
+        *,
+        begin: Change[None],
+        seal: Change[None],
+    ) -> None:
+        self._connection = connection
+        self._fsops = fsops
+        self._health = health
+        self._reserve = reserve
+        self._begin = begin
+        self._seal = seal
+        self._turn = Condition()
+        self._waiting: list[_Job[Any]] = []
+        self._busy = False
+        self._closed = False
+        self._checkpointed = connection.total_changes
+
+    def run(self, change: Change[T]) -> T:
+        """Return what `change` returned, once it is on the medium.
+
+        `change` runs inside a transaction, perhaps in another thread, with others before and behind it. If it raises,
+        what it did is undone and the error comes back from here.
+
+        Raises:
+            ResourceExhaustedError: The disk is full; nothing was changed.
+            ReadOnlyError: An earlier write failed and left the state on disk unknown.
+            StorageError: The engine is closed, or the disk failed.
+        """
+        job = _Job(change)
+        batch: Sequence[_Job[Any]] = ()
+        with self._turn:
+            self._check()
+            self._waiting.append(job)
+            while self._busy and not job.done:
+                self._turn.wait()
+            if not job.done:
+                batch, self._waiting, self._busy = self._waiting, [], True
+        if batch:
+            self._lead(batch)
+        return job.outcome()
+
+    def stop(self) -> None:
+        """Let what waits finish, and accept nothing more."""
+        with self._turn:
+            self._closed = True
+            while self._busy or self._waiting:
+                self._turn.wait()
+
+    def carry_over(self) -> sqlite3.Connection:
+        """Leave everything in the database file itself, once stopped; return the connection, to read what is there."""
+        if self._health.good:
+            self._checkpoint("TRUNCATE")
+        return self._connection
+
+    def release(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+        self._reserve.close()
+
+    def _check(self) -> None:
+        if self._closed:
+            raise StorageError("the storage engine is closed; open it anew")
+        self._health.check()
+
+    def _lead(self, batch: Sequence[_Job[Any]]) -> None:
+        try:
+            error = self._transact(batch)
+            if error is not None and is_full(error) and self._health.good and self._reserve.give_up():
+                # first of all the log is carried over: the change then needs no more room than the log has had
+                self._checkpoint("PASSIVE")
+                error = self._transact(batch)
+            if error is None:
+                self._reserve.restore()
+            self._finish(batch)
+            if self._connection.total_changes - self._checkpointed > _CHECKPOINT_ROWS:
+                self._checkpoint("PASSIVE")
+        finally:
+            self._finish(batch, idle=True)
+
+    def _finish(self, batch: Sequence[_Job[Any]], *, idle: bool = False) -> None:
+        with self._turn:
+            for job in batch:
+                job.done = True
+            self._busy = not idle
+            self._turn.notify_all()
+
+    def _transact(self, batch: Sequence[_Job[Any]]) -> Exception | None:
+        """Make the changes and return None, or undo them and return why; the changes know it then, too."""
+        try:
+            self._health.check()
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin(self._connection)
+            for job in batch:
+                job.attempt(self._connection)
+            self._seal(self._connection)
+            self._fsops.commit(self._connection)
+        except BaseException as error:
+            committed = not (isinstance(error, Exception) or self._connection.in_transaction)
+            if not committed:
+                self._abandon(batch, error)
+            if not isinstance(error, Exception):
+                raise
+            return error
+        return None
+
+    def _abandon(self, batch: Sequence[_Job[Any]], error: BaseException) -> None:
+        if isinstance(error, (sqlite3.Error, OSError)) and not may_pass(error):
+            self._health.lose(error)
+        for job in batch:
+            job.error = _told(error)
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error as second:
+            self._health.lose(second)
+        if isinstance(error, Exception) and is_full(error) and self._health.good:
+            # what the log then has room for again may be the delete that makes room for more
+            self._checkpoint("PASSIVE")
+
+    def _checkpoint(self, mode: str) -> None:
+        try:
+            self._fsops.checkpoint(self._connection, mode)
+            self._checkpointed = self._connection.total_changes
+        except (sqlite3.Error, OSError) as error:
+            if not may_pass(error):
+                self._health.lose(error)
+
+
+class _Job(Generic[T]):
+    """One change, and how it went."""
+
+    __slots__ = ("_change", "_value", "done", "error")
+
+    def __init__(self, change: Change[T]) -> None:
+        self._change = change
+        self._value: T | None = None
+        self.error: BaseException | None = None
+        self.done = False
+
+    def attempt(self, connection: sqlite3.Connection) -> None:
+        self.error = None
+        connection.execute("SAVEPOINT job")
+        try:
+            self._value = self._change(connection)
+        except sqlite3.Error as error:
+            if not is_refusal(error):
+                raise
+            self._undo(connection, refused(error))
+        except Exception as error:  # noqa: BLE001 (raised again in the thread whose change it was)
+            self._undo(connection, error)
+        connection.execute("RELEASE job")
+
+    def _undo(self, connection: sqlite3.Connection, error: Exception) -> None:
+        self.error = error
+        connection.execute("ROLLBACK TO job")
+
+    def outcome(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self._value  # type: ignore[return-value]
+
+
+def _told(error: BaseException) -> StorageError:
+    if isinstance(error, StorageError):
+        return type(error)(error.message)
+    told = (
+        explain(error)
+        if isinstance(error, Exception)
+        else StorageError("the change was interrupted; try again", retryable=True)
+    )
+    told.__cause__ = error
+    return told

@@ -1,0 +1,158 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+"""Changes as they are told apart: each with a time and a generation, and done once however often it is asked for."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from threading import Lock
+from typing import Any, TypeVar, cast
+
+from actorc.storage.server.engines.local.disk.errors import Health
+from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.reserve import Reserve
+from actorc.storage.server.engines.local.rows import pack_json
+from actorc.storage.server.engines.preconditions import (
+    REMEMBERED_SECONDS,
+    Clock,
+    check_request,
+    fingerprint,
+    microseconds,
+)
+
+from .group_commit import Change, Commits
+from .row_checksums import damaged_row, intact
+
+T = TypeVar("T")
+
+
+class Ledger:
+    """Everything that changes the index goes through here.
+
+    Args:
+        connection: The writing connection; nothing else may use it.
+        fsops: The disk.
+        health: Shared with whatever else writes to the disk.
+        clock: Tells the time.
+        reserve: Room for deleting on a full disk.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, fsops: FsOps, health: Health, clock: Clock, reserve: Reserve
+    ) -> None:
+        self._clock = clock
+        self._generation = 0
+        self._reserved = 0
+        self._reserving = Lock()
+        self.commits = Commits(connection, fsops, health, reserve, begin=self._begin, seal=self._seal)
+
+    def now(self) -> int:
+        """Return the time in microseconds."""
+        return microseconds(self._clock)
+
+    def next_generation(self, reserved: int = 0) -> int:
+        """Return a number greater than all before, also those before a restart once a change with it is committed.
+
+        It is the one `reserve` returned if nothing was committed since with a greater one.
+        """
+        fresh = max(self.now(), self._generation + 1)
+        self._generation = reserved if self._generation < reserved else fresh
+        return self._generation
+
+    def advance(self, generation: int) -> None:
+        """Let every generation from now on be greater than this one, of an object that comes back."""
+        self._generation = max(self._generation, generation)
+
+    def reserve(self, connection: sqlite3.Connection) -> int:
+        """Return a number greater than every generation that is committed by now, in whatever process.
+
+        Args:
+            connection: One for reading.
+        """
+        # not proven here: a commit proves it, and refuses to go on from a damaged one
+        (committed,) = connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+        with self._reserving:
+            self._reserved = max(self.now(), int(committed) + 1, self._reserved + 1)
+            return self._reserved
+
+    def run(self, change: Change[T]) -> T:
+        """Return what `change` returned, once it is on the medium."""
+        return self.commits.run(change)
+
+    def once(
+        self,
+        call: bytes,
+        asked: tuple[object, ...],
+        change: Change[T],
+        read: Callable[[Any], T] | None = None,
+        *,
+        formerly: bytes = b"",
+    ) -> tuple[T, bool]:
+        """Return what `change` returned and True, or what it returned earlier for the same call and False.
+
+        Args:
+            call: As `rows.call_id` makes it; empty: the change is made and not remembered.
+            asked: What else the call asks for, as `fingerprint` takes it.
+            change: Returns something of which JSON can be made.
+            read: Makes of that JSON what `change` returned; None: it is that already.
+            formerly: What earlier versions remembered the call under, if that is something else.
+
+        Raises:
+            IdempotencyKeyReusedError: The earlier call asked for something else.
+        """
+        request = fingerprint(*asked) if call else b""
+
+        def attempt(connection: sqlite3.Connection) -> tuple[T, bool]:
+            earlier = self._recall(connection, call) or self._recall(connection, formerly)
+            if earlier is not None:
+                check_request(earlier[0], request)
+                answer = json.loads(earlier[1])
+                return (read(answer) if read else cast("T", answer)), False
+            result = change(connection)
+            self._remember(connection, call, request, result)
+            return result, True
+
+        return self.run(attempt)
+
+    def forget(self, connection: sqlite3.Connection, limit: int) -> bool:
+        """Drop up to `limit` of the answers whose time is over; return whether there may be more."""
+        forgotten = connection.execute(
+            "DELETE FROM outcome WHERE id IN (SELECT id FROM outcome ORDER BY id LIMIT ?) AND at_us <= ?",
+            (limit, self._oldest()),
+        ).rowcount
+        return forgotten == limit
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        # another process may have numbered generations since
+        # (a damaged row is refused when it is changed, at the latest)
+        found = connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+        self._generation = max(self._generation, int(found[0]))
+
+    def _seal(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "UPDATE meta SET value = :last WHERE name = 'generation' AND value < :last", {"last": self._generation}
+        )
+
+    def _recall(self, connection: sqlite3.Connection, call: bytes) -> tuple[bytes | None, str] | None:
+        if not call:
+            return None
+        row = connection.execute(
+            f"SELECT {intact('outcome')}, request, result FROM outcome WHERE call = ? AND at_us > ?",
+            (call, self._oldest()),
+        ).fetchone()
+        if row is None:
+            return None
+        if not row[0]:
+            raise damaged_row("outcome")
+        return row[1], row[2]
+
+    def _remember(self, connection: sqlite3.Connection, call: bytes, request: bytes, result: object) -> None:
+        if call:
+            connection.execute(
+                "INSERT OR REPLACE INTO outcome (call, request, at_us, result) VALUES (?, ?, ?, ?)",
+                (call, request, self.now(), pack_json(result)),
+            )
+
+    def _oldest(self) -> int:
+        return self.now() - REMEMBERED_SECONDS * 1_000_000

@@ -1,0 +1,365 @@
+# ruff: noqa: D102, S608 (what the methods promise is said in base.py; statements are made of our own text)
+"""Names, generations and outcomes in SQLite: the only truth about what exists."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from actorc.storage.errors import IntegrityError, StorageError
+from actorc.storage.models import (
+    BucketInfo,
+    Condition,
+    DeleteResult,
+    ListQuery,
+    ObjectAttributes,
+    ObjectInfo,
+    ObjectPage,
+)
+from actorc.storage.server.engines.base import CopySource
+from actorc.storage.server.engines.local.disk.errors import Health, explained, named
+from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.reserve import Reserve
+from actorc.storage.server.engines.local.rows import ALIVE, Segment, bucket_info, call_id, object_info
+from actorc.storage.server.engines.preconditions import Clock, bucket_missing, bucket_not_empty, bucket_taken, judge
+
+from . import closing_mark, content_refs, listing, objects, schema, startup, uploads
+from .group_commit import Change
+from .idempotency import Ledger
+from .objects import Objects, bucket_id
+from .presence import Presence
+from .retention import Retention
+from .row_checksums import damaged_row, intact
+from .uploads import Uploads
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 500
+_BUCKETS = f"SELECT {intact('bucket')}, name, created_us FROM bucket"
+_IS_GARBAGE = (
+    f"{intact('garbage')} AND NOT EXISTS (SELECT 1 FROM content WHERE content.file IN (garbage.file, garbage.guard))"
+)
+"""What is removed on the word of a row must be proven by it."""
+
+
+class Index:
+    """The database of one data directory.
+
+    Args:
+        path: The database file.
+        store_id: Identity of the data directory.
+        fsops: The disk.
+        health: Shared with whatever else writes to the disk.
+        clock: Tells the time.
+        kept: Which replaced generations are retained.
+        upload_ttl: Seconds that a multipart upload stays after its beginning or its last part.
+        repairing: Open it also if it is older than the one that was closed last.
+
+    Attributes:
+        uploads: The multipart uploads.
+        verified: Whether every row was read when it was opened, since it was not closed cleanly before.
+
+    Raises:
+        IntegrityError: The index is damaged, or a part of it is missing.
+        StorageError: It belongs to another data directory, or to a newer version.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        store_id: str,
+        *,
+        fsops: FsOps,
+        health: Health,
+        clock: Clock,
+        kept: Retention,
+        upload_ttl: float,
+        repairing: bool = False,
+    ) -> None:
+        self._path = path
+        self._fsops = fsops
+        self._health = health
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        self._presence = Presence(path.parent, fsops)
+        with self._presence.entering() as is_first:
+            opening = startup.Opening()
+            if is_first:
+                was_open = self._presence.was_open()
+                opening = startup.prepare(path, store_id, fsops, was_open=was_open, may_be_older=repairing)
+            self._ledger = self._opened(clock, is_first=is_first)
+        self.verified = opening.verified
+        if opening.verified:
+            self._remember(opening)
+        self._objects = Objects(self._ledger, kept, fsops, path)
+        self.uploads = Uploads(self._ledger, self._objects, self.reading, upload_ttl)
+
+    def close(self) -> None:
+        """Finish running changes, close every connection, and leave the mark of a clean stop if nobody is left."""
+        self._closed = True
+        commits = self._ledger.commits
+        commits.stop()
+        with self._presence.leaving() as is_last:
+            try:
+                while self._idle:
+                    self._idle.pop().close()
+                connection = commits.carry_over()
+                if is_last:
+                    self._mark_closed(connection)
+            finally:
+                commits.release()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for reading; it sees what was committed before each of its statements."""
+        with explained():
+            connection = self._idle.pop() if self._idle else schema.connect(self._path)
+            try:
+                yield connection
+            finally:
+                if self._closed:
+                    connection.close()
+                else:
+                    self._idle.append(connection)
+
+    def run(self, change: Change[T]) -> T:
+        """Return what a change of the caller's own returned, once it is on the medium."""
+        return self._ledger.run(change)
+
+    @property
+    def objects(self) -> Objects:
+        """The objects, for changes of the caller's own."""
+        return self._objects
+
+    def now(self) -> int:
+        """Return the time in microseconds."""
+        return self._ledger.now()
+
+    def reserve(self) -> tuple[int, int]:
+        """Return a generation greater than all that are committed by now, and the time in microseconds."""
+        with self.reading() as connection:
+            return self._ledger.reserve(connection), self._ledger.now()
+
+    def spare(self) -> int:
+        """Return the bytes of the database file that nothing uses any more, and that the next rows will."""
+        with self.reading() as connection:
+            pages = connection.execute("PRAGMA freelist_count").fetchone()[0]
+            return int(pages) * int(connection.execute("PRAGMA page_size").fetchone()[0])
+
+    def create_bucket(self, bucket: str, *, exist_ok: bool, idempotency_key: str) -> BucketInfo:
+        def change(connection: sqlite3.Connection) -> int:
+            found = _bucket(connection, bucket)
+            if found and not exist_ok:
+                raise bucket_taken(bucket)
+            if found:
+                return found[1]
+            now = self._ledger.now()
+            connection.execute("INSERT INTO bucket (name, created_us) VALUES (?, ?)", (bucket, now))
+            return now
+
+        with named(bucket, ""):
+            created_us, _ = self._ledger.once(call_id("create_bucket", bucket, idempotency_key), (exist_ok,), change)
+        return bucket_info((bucket, created_us))
+
+    def delete_bucket(self, bucket: str, *, idempotency_key: str) -> None:
+        def change(connection: sqlite3.Connection) -> bool:
+            found = bucket_id(connection, bucket)
+            holds = f"SELECT 1 FROM object WHERE bucket_id = :bucket AND {ALIVE} LIMIT 1"
+            if connection.execute(holds, {"bucket": found, "now": self._ledger.now()}).fetchone():
+                raise bucket_not_empty(bucket)
+            objects.drop_all(connection, found)
+            uploads.drop_all(connection, found)
+            connection.execute("DELETE FROM bucket WHERE id = ?", (found,))
+            return True
+
+        self._ledger.once(call_id("delete_bucket", bucket, idempotency_key), (), change)
+
+    def head_bucket(self, bucket: str) -> BucketInfo:
+        with self.reading() as connection:
+            found = _bucket(connection, bucket)
+        if found is None:
+            raise bucket_missing(bucket)
+        return bucket_info(found)
+
+    def buckets(self) -> list[BucketInfo]:
+        with self.reading() as connection:
+            rows = connection.execute(f"{_BUCKETS} ORDER BY name").fetchall()
+        return [bucket_info(_checked_bucket(row)) for row in rows]
+
+    def put(
+        self,
+        bucket: str,
+        key: str,
+        segment: Segment,
+        *,
+        crc32c: int,
+        attributes: ObjectAttributes,
+        condition: Condition,
+        idempotency_key: str,
+    ) -> tuple[ObjectInfo, bool]:
+        """Publish `segment`; return the object, and False instead of True if an earlier call had done so."""
+
+        def change(connection: sqlite3.Connection) -> tuple[Any, ...]:
+            place = self._objects.place(connection, bucket, key, condition)
+            content_id = content_refs.add(connection, segment)
+            return self._objects.publish(
+                connection, place, content_id, attributes, size=segment.size, crc32c=crc32c, order=segment.order
+            )
+
+        asked = segment.size, crc32c, attributes, condition
+        with named(bucket, key):
+            fields, is_new = self._ledger.once(call_id("commit", bucket, key, idempotency_key), asked, change, tuple)
+        return object_info(bucket, key, fields), is_new
+
+    def copy(
+        self,
+        source: CopySource,
+        bucket: str,
+        key: str,
+        attributes: ObjectAttributes | None,
+        condition: Condition,
+        *,
+        ttl: int | None,
+        idempotency_key: str,
+    ) -> ObjectInfo:
+        def change(connection: sqlite3.Connection) -> tuple[Any, ...]:
+            info, content_id = self._objects.find(connection, source.bucket, source.key, source.generation)
+            judge(Condition(if_match=source.if_match), info.etag, source.bucket, source.key)
+            place = self._objects.place(connection, bucket, key, condition)
+            content_refs.share(connection, content_id)
+            described = attributes or info
+            kept = ObjectAttributes(content_type=described.content_type, metadata=described.metadata, ttl=ttl)
+            return self._objects.publish(connection, place, content_id, kept, size=info.size, crc32c=info.crc32c)
+
+        call = call_id("copy", bucket, key, idempotency_key)
+        asked = source, attributes, condition, ttl
+        formerly = call_id("copy", source.bucket, source.key, bucket, key, idempotency_key)
+        with named(bucket, key):
+            return object_info(bucket, key, self._ledger.once(call, asked, change, tuple, formerly=formerly)[0])
+
+    def delete(self, bucket: str, key: str, condition: Condition, *, idempotency_key: str) -> bool:
+        def change(connection: sqlite3.Connection) -> bool:
+            return self._delete(connection, bucket, key, condition)
+
+        with named(bucket, key):
+            return self._ledger.once(call_id("delete", bucket, key, idempotency_key), (condition,), change)[0]
+
+    def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str) -> list[DeleteResult]:
+        def change(connection: sqlite3.Connection) -> list[bool]:
+            bucket_id(connection, bucket)
+            return [self._delete(connection, bucket, key) for key in keys]
+
+        deleted, _ = self._ledger.once(call_id("delete_many", bucket, *keys, idempotency_key), (), change)
+        return [DeleteResult(key=key, deleted=existed) for key, existed in zip(keys, deleted, strict=True)]
+
+    def head(self, bucket: str, key: str) -> ObjectInfo:
+        with named(bucket, key), self.reading() as connection:
+            return self._objects.find(connection, bucket, key)[0]
+
+    def find(self, bucket: str, key: str, generation: int | None) -> tuple[ObjectInfo, tuple[Segment, ...]]:
+        """Return the present object, or a generation of it that is still there, and where its bytes are."""
+        with named(bucket, key), self.reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                info, content_id = self._objects.find(connection, bucket, key, generation)
+                return info, content_refs.load(connection, content_id)
+            finally:
+                connection.execute("COMMIT")
+
+    def page(self, query: ListQuery) -> ObjectPage:
+        with self.reading() as connection:
+            return listing.page(connection, bucket_id(connection, query.bucket), query, self._ledger.now())
+
+    def garbage(self, after: tuple[str, str]) -> list[tuple[str, str]]:
+        """Return blobs behind `after` that nothing refers to any more, each with the one whose readers hold it.
+
+        One that is content all the same, since a row is damaged, is not among them.
+        """
+        with self.reading() as connection:
+            return connection.execute(
+                f"SELECT guard, file FROM garbage WHERE (guard, file) > (?, ?) AND {_IS_GARBAGE}"
+                " ORDER BY guard, file LIMIT ?",
+                (*after, _BATCH),
+            ).fetchall()
+
+    def forget_garbage(self, names: Iterable[str]) -> None:
+        """Note that these blobs are gone."""
+        rows = [(name,) for name in names]
+        self._ledger.run(lambda connection: connection.executemany("DELETE FROM garbage WHERE file = ?", rows))
+
+    def unknown(self, names: Iterable[str]) -> list[str]:
+        """Return those of `names` that are no blob of any content, nor garbage on record."""
+        with self.reading() as connection:
+            find = "SELECT 1 FROM content WHERE file = :name UNION ALL SELECT 1 FROM garbage WHERE file = :name"
+            return [name for name in names if not connection.execute(find, {"name": name}).fetchone()]
+
+    def expire(self) -> bool:
+        """Drop some of what was kept for a while; return whether there may be more."""
+
+        def change(connection: sqlite3.Connection) -> bool:
+            tasks = self._objects.expire, self.uploads.expire, self._ledger.forget
+            more = [task(connection, _BATCH) for task in tasks]
+            return any(more)
+
+        return self._ledger.run(change)
+
+    def _opened(self, clock: Clock, *, is_first: bool) -> Ledger:
+        connection = schema.connect(self._path)
+        reserve = Reserve(self._fsops, self._path.parent)
+        try:
+            ledger = Ledger(connection, self._fsops, self._health, clock, reserve)
+            if is_first:
+                # the log must be on the medium before the mark is not, or the next start would find neither
+                self._fsops.sync_directory(self._path.parent)
+                self._presence.expect_log()
+                closing_mark.remove(self._path, self._fsops)
+        except BaseException:
+            with closing(connection), closing(reserve):
+                if is_first:
+                    self._presence.expect_nothing()
+            raise
+        return ledger
+
+    def _remember(self, opening: startup.Opening) -> None:
+        try:
+            self.run(lambda connection: startup.remember(connection, opening, self._ledger.now()))
+        except StorageError as error:  # a full disk must not keep a server from starting
+            _log.warning("it could not be noted how the index was found: %s", error)
+
+    def _mark_closed(self, connection: sqlite3.Connection) -> None:
+        """Leave the mark of a clean stop, or else see to it that nobody misses the log, which ends with us."""
+        try:
+            if self._health.good and startup.mark_closed(connection, self._path, self._fsops):
+                return
+        except (OSError, sqlite3.Error, IntegrityError) as error:
+            _log.warning("the index is closed without a mark, so that the next start verifies all of it: %s", error)
+        try:
+            self._presence.expect_nothing()
+        except OSError as error:  # a broken disk must not keep a server from ending
+            _log.warning("it could not be noted that the index has no log any more; a start may miss it: %s", error)
+
+    def _delete(
+        self, connection: sqlite3.Connection, bucket: str, key: str, condition: Condition | None = None
+    ) -> bool:
+        place = self._objects.place(connection, bucket, key, *([condition] if condition else ()))
+        if place.present:
+            objects.remove(connection, place.bucket_id, place.name, place.present.content_id)
+        return place.present is not None
+
+
+def _bucket(connection: sqlite3.Connection, name: str) -> tuple[str, int] | None:
+    row = connection.execute(f"{_BUCKETS} WHERE name = ?", (name,)).fetchone()
+    return _checked_bucket(row) if row else None
+
+
+def _checked_bucket(row: tuple[int, str, int]) -> tuple[str, int]:
+    is_intact, name, created_us = row
+    if not is_intact:
+        raise damaged_row("bucket", name)
+    return name, created_us

@@ -1,0 +1,115 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+"""One page of names by skip-scan, in one statement.
+
+Each step of the recursion asks the primary key for the least key at or behind a bound. The next bound is right behind
+that key, or, if the key is rolled up, behind everything its common prefix covers: a page costs as many seeks as it
+has names, whatever lies beneath them. Objects whose time is over are stepped over until they are swept.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
+
+from actorc.storage.models import ListQuery, ObjectInfo, ObjectPage
+from actorc.storage.server.engines.listing import Span, successor
+from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, object_info
+
+from .row_checksums import COLUMNS, damaged_row, is_intact_object
+
+# what proves a row, and FIELDS among it from the third on
+_PROVEN = ", ".join(f"object.{name}" for name in ("checksum", *COLUMNS["object"]))
+_KEY = 2
+_FIELDS = slice(3, 3 + len(FIELDS.split(",")))
+
+_FLAT = f"""
+SELECT {_PROVEN} FROM object
+WHERE bucket_id = :bucket AND key >= :lower AND key < :upper AND {ALIVE}
+ORDER BY key LIMIT :limit
+"""
+
+# found: position of the delimiter behind the prefix, counted from 1; 0 if the key stands for itself
+_ROLLED = f"""
+WITH RECURSIVE walk (key) AS (
+    SELECT (
+        SELECT key FROM object WHERE bucket_id = :bucket AND key >= :lower AND key < :upper AND {ALIVE}
+        ORDER BY key LIMIT 1
+    )
+    UNION ALL
+    SELECT (
+        SELECT object.key FROM object
+        WHERE bucket_id = :bucket AND {ALIVE} AND object.key < :upper AND object.key >= CAST(
+            CASE instr(substr(walk.key, :behind), :delimiter)
+                WHEN 0 THEN walk.key || x'00'
+                ELSE substr(walk.key, 1, :behind - 2 + instr(substr(walk.key, :behind), :delimiter)) || :successor
+            END AS BLOB)
+        ORDER BY object.key LIMIT 1
+    ) FROM walk WHERE walk.key IS NOT NULL
+    LIMIT :limit
+),
+name (key, found) AS (
+    SELECT key, instr(substr(key, :behind), :delimiter) FROM walk WHERE key IS NOT NULL
+)
+SELECT {_PROVEN}, name.found FROM name
+JOIN object ON object.bucket_id = :bucket AND object.key = name.key
+"""
+
+
+def page(connection: sqlite3.Connection, bucket_id: int, query: ListQuery, now_us: int) -> ObjectPage:
+    """Return the first `query.limit` names behind `query.after` of objects that are there at `now_us`.
+
+    Raises:
+        IntegrityError: The row of one of them is damaged.
+    """
+    span = Span.of(query)
+    values: dict[str, int | bytes] = {
+        "now": now_us,
+        "bucket": bucket_id,
+        "lower": span.lower,
+        "upper": span.upper,
+        "limit": query.limit + 1,
+    }
+    if span.delimiter:
+        return _rolled(connection, query, span, values)
+    rows = connection.execute(_FLAT, values).fetchall()
+    _check(query.bucket, rows)
+    objects = tuple(object_info(query.bucket, row[_KEY].decode(), row[_FIELDS]) for row in rows[: query.limit])
+    return ObjectPage(objects=objects, next_after=objects[-1].key if len(rows) > query.limit else "")
+
+
+def _rolled(connection: sqlite3.Connection, query: ListQuery, span: Span, values: dict[str, int | bytes]) -> ObjectPage:
+    values |= {
+        "delimiter": span.delimiter,
+        "successor": successor(span.delimiter),
+        "behind": len(span.prefix) + 1,
+    }
+    objects: list[ObjectInfo] = []
+    prefixes: list[str] = []
+    last = ""
+    # as they come, but SQL does not promise it
+    rows = sorted(connection.execute(_ROLLED, values), key=itemgetter(_KEY))
+    _check(query.bucket, rows)
+    for row in rows[: query.limit]:
+        key, found = row[_KEY], row[-1]
+        if found:
+            last = key[: len(span.prefix) + found - 1 + len(span.delimiter)].decode()
+            prefixes.append(last)
+        else:
+            last = key.decode()
+            objects.append(object_info(query.bucket, last, row[_FIELDS]))
+    return ObjectPage(
+        objects=tuple(objects),
+        common_prefixes=tuple(prefixes),
+        next_after=last if len(rows) > query.limit else "",
+    )
+
+
+def _check(bucket: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    end = 1 + len(COLUMNS["object"])
+    for row in rows:
+        if not is_intact_object(row[0], row[1:end]):
+            key = row[_KEY]
+            shown = key.decode(errors="backslashreplace") if isinstance(key, bytes) else None
+            raise damaged_row("object", bucket, shown)

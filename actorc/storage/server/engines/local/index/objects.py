@@ -1,0 +1,225 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+"""The present generation of every key: judged, replaced, removed and expired inside a transaction of the caller."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from actorc.storage.models import Condition, ObjectAttributes, ObjectInfo
+from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, object_info, pack_metadata
+from actorc.storage.server.engines.preconditions import bucket_missing, etag_of, expiry, judge, object_missing
+
+from . import content_refs, retention
+from .idempotency import Ledger
+from .retention import Retention
+from .row_checksums import damaged_row, intact
+
+_FOREVER = 1 << 62
+_INTACT_PLACE = f"object.key IS NULL OR {intact('object')}"
+
+
+class Present(NamedTuple):
+    """The generation of an object that is there."""
+
+    generation: int
+    size: int
+    crc32c: int
+    content_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an object of a key goes, and what is there."""
+
+    bucket_id: int
+    name: bytes
+    present: Present | None
+
+
+class Objects:
+    """Changes the objects of the index.
+
+    Args:
+        ledger: Tells the time and numbers generations.
+        kept: Which replaced generations are retained.
+        fsops: The disk.
+        path: Something on it.
+    """
+
+    def __init__(self, ledger: Ledger, kept: Retention, fsops: FsOps, path: Path) -> None:
+        self._ledger = ledger
+        self._kept = kept
+        self._fsops = fsops
+        self._path = path
+
+    def place(self, connection: sqlite3.Connection, bucket: str, key: str, *conditions: Condition) -> Place:
+        """Return where an object goes, if the one that is there meets the conditions.
+
+        Raises:
+            BucketNotFoundError: There is no such bucket.
+            AlreadyExistsError: A condition says `if_absent` and the key is taken.
+            PreconditionFailedError: A condition demands another etag.
+            IntegrityError: The row of the object is damaged.
+        """
+        name = key.encode()
+        row = connection.execute(
+            f"SELECT {_INTACT_PLACE}, bucket.id, expires_us, generation, size, crc32c, content_id"
+            " FROM bucket LEFT JOIN object ON bucket_id = bucket.id AND key = ? WHERE name = ?",
+            (name, bucket),
+        ).fetchone()
+        if row is None:
+            raise bucket_missing(bucket)
+        is_intact, bucket_id, expires_us, *fields = row
+        if not is_intact:
+            raise damaged_row("object", bucket, key)
+        present = None if fields[0] is None else Present(*fields)
+        if present and expires_us is not None and expires_us <= self._ledger.now():
+            remove(connection, bucket_id, name, present.content_id)
+            present = None
+        for condition in conditions:
+            judge(condition, etag_of(present.generation, present.crc32c) if present else None, bucket, key)
+        return Place(bucket_id, name, present)
+
+    def publish(
+        self,
+        connection: sqlite3.Connection,
+        place: Place,
+        content_id: int,
+        attributes: ObjectAttributes,
+        *,
+        size: int,
+        crc32c: int,
+        order: int = 0,
+    ) -> tuple[Any, ...]:
+        """Make an object of content, which it takes a reference of; return its row of `FIELDS`.
+
+        Args:
+            connection: In the transaction.
+            place: Where it goes.
+            content_id: Its bytes.
+            attributes: What goes with them.
+            size: Of them.
+            crc32c: Of them.
+            order: The generation that was reserved for it; 0: none was.
+        """
+        if place.present:
+            self._retire(connection, place, place.present)
+        now = self._ledger.now()
+        fields = (
+            self._ledger.next_generation(order),
+            size,
+            crc32c,
+            attributes.content_type,
+            pack_metadata(attributes.metadata),
+            now,
+            expiry(attributes.ttl, now),
+        )
+        connection.execute(
+            "INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (place.bucket_id, place.name, *fields, content_id),
+        )
+        return fields
+
+    def restore(self, connection: sqlite3.Connection, place: Place, fields: tuple[Any, ...], content_id: int) -> None:
+        """Make an object as it was once, where there is none; `fields` is its row of `FIELDS`."""
+        self._ledger.advance(fields[0])
+        connection.execute(
+            f"INSERT INTO object (bucket_id, key, {FIELDS}, content_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (place.bucket_id, place.name, *fields, content_id),
+        )
+
+    def find(
+        self, connection: sqlite3.Connection, bucket: str, key: str, generation: int | None = None
+    ) -> tuple[ObjectInfo, int]:
+        """Return the present object, or a generation of it that is still there, and its content.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+            IntegrityError: Its row is damaged.
+        """
+        row = self._row(connection, "object", bucket, key)
+        if row and generation not in {None, row[1]}:
+            row = self._row(connection, "retained", bucket, key, generation)
+        if row is None:
+            bucket_id(connection, bucket)
+            raise object_missing(bucket, key, generation)
+        content_id, *fields = row
+        return object_info(bucket, key, tuple(fields)), content_id
+
+    def expire(self, connection: sqlite3.Connection, limit: int) -> bool:
+        """Remove some of the objects and retained generations whose time is over; return whether there may be more."""
+        until = self._ledger.now() if self._has_room() else _FOREVER
+        more = retention.expire(connection, until)
+        rows = connection.execute(
+            f"SELECT bucket_id, key, content_id FROM object WHERE expires_us <= ? AND {intact('object')} LIMIT ?",
+            (self._ledger.now(), limit),
+        ).fetchall()
+        for row in rows:
+            remove(connection, *row)
+        return more or len(rows) == limit
+
+    def _row(
+        self, connection: sqlite3.Connection, table: str, bucket: str, key: str, generation: int | None = None
+    ) -> tuple[Any, ...] | None:
+        pinned = "AND generation = :generation AND until_us > :now" if table == "retained" else ""
+        row: tuple[Any, ...] | None = connection.execute(
+            f"SELECT {intact(table)} AND {intact('bucket')}, content_id, {FIELDS}"
+            f" FROM bucket JOIN {table} ON bucket_id = bucket.id"
+            f" WHERE name = :bucket AND key = :key AND {ALIVE} {pinned}",
+            {"bucket": bucket, "key": key.encode(), "generation": generation, "now": self._ledger.now()},
+        ).fetchone()
+        if row is None:
+            return None
+        is_intact, *fields = row
+        if not is_intact:
+            raise damaged_row(table, bucket, key)
+        return tuple(fields)
+
+    def _retire(self, connection: sqlite3.Connection, place: Place, present: Present) -> None:
+        if present.size > self._kept.max_bytes or not self._has_room():
+            content_refs.drop(connection, present.content_id)
+            return
+        until_us = self._ledger.now() + int(self._kept.seconds * 1_000_000)
+        retention.replace(connection, place.bucket_id, place.name, present.size, until_us)
+        retention.limit(connection, self._kept.max_bytes)
+
+    def _has_room(self) -> bool:
+        return self._fsops.free_fraction(self._path) >= self._kept.min_free
+
+
+def remove(connection: sqlite3.Connection, bucket_id: int, name: bytes, content_id: int) -> None:
+    """Remove an object and every retained generation of it."""
+    connection.execute("DELETE FROM object WHERE bucket_id = ? AND key = ?", (bucket_id, name))
+    content_refs.drop(connection, content_id)
+    retention.forget(connection, bucket_id, name)
+
+
+def ensure_bucket(connection: sqlite3.Connection, bucket: str, created_us: int) -> None:
+    """Make a bucket unless it is there."""
+    connection.execute("INSERT OR IGNORE INTO bucket (name, created_us) VALUES (?, ?)", (bucket, created_us))
+
+
+def bucket_id(connection: sqlite3.Connection, bucket: str) -> int:
+    """Return the id of a bucket.
+
+    Raises:
+        BucketNotFoundError: There is no such bucket.
+        IntegrityError: Its row is damaged.
+    """
+    row = connection.execute(f"SELECT id, {intact('bucket')} FROM bucket WHERE name = ?", (bucket,)).fetchone()
+    if row is None:
+        raise bucket_missing(bucket)
+    if not row[1]:
+        raise damaged_row("bucket", bucket)
+    return int(row[0])
+
+
+def drop_all(connection: sqlite3.Connection, bucket: int) -> None:
+    """Remove every object of a bucket."""
+    rows = connection.execute("SELECT key, content_id FROM object WHERE bucket_id = ?", (bucket,)).fetchall()
+    for name, content_id in rows:
+        remove(connection, bucket, name, content_id)

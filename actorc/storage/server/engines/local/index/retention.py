@@ -1,0 +1,84 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+"""Replaced generations kept for readers that are pinned to them: for a while, up to a total, never on a full disk."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from actorc.storage.rules import GiB, KiB
+from actorc.storage.server.engines.local.rows import FIELDS
+
+from . import content_refs
+from .row_checksums import intact
+from .schema import read_meta
+
+_LEAST_CHARGE = 4 * KiB  # so that the number of rows is bounded as well
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long, and how much."""
+
+    seconds: float = 15 * 60
+    max_bytes: int = GiB
+    """Bytes of all retained generations together; the oldest go first."""
+    min_free: float = 0.10
+    """Fraction of the disk that must be free; below, nothing is retained."""
+
+
+def replace(connection: sqlite3.Connection, bucket_id: int, key: bytes, size: int, until_us: int) -> None:
+    """Retain the present generation of an object, which is about to be replaced, and its reference to the content."""
+    charge = max(size, _LEAST_CHARGE)
+    connection.execute(
+        f"INSERT INTO retained (bucket_id, key, {FIELDS}, content_id, until_us, charge)"
+        f" SELECT bucket_id, key, {FIELDS}, content_id, ?, ?"
+        " FROM object WHERE bucket_id = ? AND key = ?",
+        (until_us, charge, bucket_id, key),
+    )
+    _account(connection, charge)
+
+
+def limit(connection: sqlite3.Connection, max_bytes: int) -> None:
+    """Drop the oldest retained generations until no more than `max_bytes` are left."""
+    while int(str(read_meta(connection, "retained_bytes"))) > max_bytes:
+        row = connection.execute(
+            "SELECT bucket_id, key, generation, content_id, charge FROM retained ORDER BY until_us, generation LIMIT 1"
+        ).fetchone()
+        _drop(connection, row)
+
+
+def expire(connection: sqlite3.Connection, until_us: int) -> bool:
+    """Drop some of the generations retained until `until_us` at most; return whether there may be more."""
+    rows = connection.execute(
+        "SELECT bucket_id, key, generation, content_id, charge FROM retained"
+        f" WHERE until_us <= ? AND {intact('retained')} LIMIT ?",
+        (until_us, _BATCH),
+    ).fetchall()
+    for row in rows:
+        _drop(connection, row)
+    return len(rows) == _BATCH
+
+
+def forget(connection: sqlite3.Connection, bucket_id: int, key: bytes) -> None:
+    """Drop every retained generation of an object."""
+    rows = connection.execute(
+        "SELECT bucket_id, key, generation, content_id, charge FROM retained WHERE bucket_id = ? AND key = ?",
+        (bucket_id, key),
+    ).fetchall()
+    for row in rows:
+        _drop(connection, row)
+
+
+def _drop(connection: sqlite3.Connection, row: tuple[int, bytes, int, int, int]) -> None:
+    bucket_id, key, generation, content_id, charge = row
+    connection.execute(
+        "DELETE FROM retained WHERE bucket_id = ? AND key = ? AND generation = ?", (bucket_id, key, generation)
+    )
+    content_refs.drop(connection, content_id)
+    _account(connection, -charge)
+
+
+def _account(connection: sqlite3.Connection, change: int) -> None:
+    connection.execute("UPDATE meta SET value = value + ? WHERE name = 'retained_bytes'", (change,))

@@ -1,0 +1,153 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+"""A checksum in every row of the index, and the number and the sum of them for every table.
+
+SQLite proves nothing of what it reads, so a flipped bit changes a name without a word. Here the database itself does
+the sums: each table has a generated column with the checksum of its row, and triggers count it in the table ``tally``
+and refuse to change or remove a row that does not match. A statement that forgot any of that cannot be written, and all
+of it is part of the transaction that it belongs to.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+from actorc.storage._wire.checksum import crc32c
+from actorc.storage.errors import IntegrityError
+
+_REFUSAL: Final = "a damaged row of the table "
+
+COLUMNS: Final = {
+    "meta": ("name", "typeof(value)", "value"),
+    "bucket": ("id", "name", "created_us"),
+    # inline bytes are proven by `sums`, like those of a file
+    "content": ("id", "refs", "size", "sums", "file", "length(data)"),
+    "segment": ("content_id", "position", "leaf_id"),
+    "object": (
+        "bucket_id",
+        "key",
+        "generation",
+        "size",
+        "crc32c",
+        "content_type",
+        "metadata",
+        "modified_us",
+        "expires_us",
+        "content_id",
+    ),
+    "retained": (
+        "bucket_id",
+        "key",
+        "generation",
+        "size",
+        "crc32c",
+        "content_type",
+        "metadata",
+        "modified_us",
+        "expires_us",
+        "content_id",
+        "until_us",
+        "charge",
+    ),
+    "upload": (
+        "id",
+        "bucket_id",
+        "key",
+        "name",
+        "content_type",
+        "metadata",
+        "ttl",
+        "if_absent",
+        "if_match",
+        "created_us",
+        "touched_us",
+    ),
+    "part": ("upload_id", "number", "size", "generation", "crc32c", "modified_us", "content_id"),
+    "outcome": ("id", "call", "request", "at_us", "result"),
+    "garbage": ("guard", "file"),
+}
+"""What the checksum of a row covers, by table, in order. For ever: a stored checksum depends on it."""
+
+TABLES: Final = tuple(COLUMNS)
+
+
+def register(connection: sqlite3.Connection) -> None:
+    """Give the connection the function that the tables call."""
+    connection.create_function("row_checksum", -1, row_checksum, deterministic=True)
+
+
+def row_checksum(*fields: bytes | None) -> int:
+    """Return the CRC-32C of the fields of a row, with a byte FF between them and FE for none; UTF-8 has neither."""
+    return crc32c(b"\xff".join([b"\xfe" if field is None else field for field in fields]))
+
+
+def is_intact_object(stored: object, fields: Sequence[Any]) -> bool:
+    """Return whether the row of an object, of the fields that `COLUMNS` names, matches the checksum stored in it.
+
+    The same as `intact` in SQL, at two thirds of its price: a listing reads all fields anyway, and calls no function
+    from within SQLite for each row.
+    """
+    try:
+        bucket_id, key, generation, size, crc, content_type, metadata, modified_us, expires_us, content_id = fields
+        expires = b"\xfe" if expires_us is None else b"%d" % expires_us
+        leading = (bucket_id, key, generation, size, crc, content_type.encode(), metadata.encode(), modified_us)
+        packed = b"%d\xff%b\xff%d\xff%d\xff%d\xff%b\xff%b\xff%d\xff%b\xff%d" % (*leading, expires, content_id)
+    except (AttributeError, TypeError, ValueError, OverflowError):  # of another type than what was written
+        return False
+    return crc32c(packed) == stored
+
+
+def column(table: str) -> str:
+    """Return the definition of the column that holds the checksum."""
+    return f"checksum INTEGER GENERATED ALWAYS AS ({_computed(table)}) STORED"
+
+
+def intact(table: str, alias: str | None = None) -> str:
+    """Return the SQL expression that is 1 if a row of `table`, known as `alias`, matches its checksum, and else 0."""
+    name = alias or table
+    return f"({name}.checksum IS {_computed(table, f'{name}.')})"
+
+
+def triggers(table: str) -> str:
+    """Return the statements that keep the tally of a table, and its damaged rows from being changed."""
+    guard = f"NOT {intact(table, 'old')} BEGIN SELECT RAISE(ABORT, '{_REFUSAL}{table}'); END;"
+    count = f"UPDATE tally SET entries = entries {{}}, checksums = checksums {{}} WHERE name = '{table}'; END;"
+    return (
+        f"CREATE TRIGGER {table}_guard_update BEFORE UPDATE ON {table} WHEN {guard}\n"
+        f"CREATE TRIGGER {table}_guard_delete BEFORE DELETE ON {table} WHEN {guard}\n"
+        f"CREATE TRIGGER {table}_count_insert AFTER INSERT ON {table} BEGIN {count.format('+ 1', '+ new.checksum')}\n"
+        f"CREATE TRIGGER {table}_count_delete AFTER DELETE ON {table} BEGIN {count.format('- 1', '- old.checksum')}\n"
+        f"CREATE TRIGGER {table}_count_update AFTER UPDATE ON {table}"
+        f" BEGIN {count.format('', '- old.checksum + new.checksum')}\n"
+    )
+
+
+def damaged_row(table: str, bucket: str | None = None, key: str | None = None) -> IntegrityError:
+    """Return the error for a row that does not match its checksum."""
+    return IntegrityError(
+        f"the index of the server is damaged, in a row of its table {table}; nothing was changed, so stop the server "
+        "and run 'lucas-storage fsck' on its data directory",
+        bucket,
+        key,
+    )
+
+
+def is_refusal(error: sqlite3.Error) -> bool:
+    """Return whether a statement failed because it was about to change or remove a damaged row."""
+    return str(error).startswith(_REFUSAL)
+
+
+def refused(error: sqlite3.Error) -> IntegrityError:
+    """Return what a caller is told of such an error."""
+    return damaged_row(str(error).removeprefix(_REFUSAL))
+
+
+def _computed(table: str, prefix: str = "") -> str:
+    # as blobs, since damage makes text of numbers, and text that is no UTF-8
+    return f"row_checksum({', '.join(f'CAST({_qualified(one, prefix)} AS BLOB)' for one in COLUMNS[table])})"
+
+
+def _qualified(expression: str, prefix: str) -> str:
+    function, parenthesis, argument = expression.partition("(")
+    return f"{function}({prefix}{argument}" if parenthesis else f"{prefix}{expression}"

@@ -1,0 +1,227 @@
+"""What is made sure of before an index is used, by the first process that opens it.
+
+Nothing is changed, nor anything believed, before it is known that all that was acknowledged is there: byte by byte
+against the mark of a clean stop, or row by row.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from actorc.storage.errors import IntegrityError, StorageError
+from actorc.storage.server.engines.local.disk.fsops import FsOps
+
+from . import closing_mark, schema, upgrade, wal
+from .closing_mark import ClosingMark
+from .verification import DAMAGES, Damage, damages
+
+_log = logging.getLogger(__name__)
+
+REMEDY: Final = (
+    "nothing was changed; see what 'lucas-storage fsck DIR' says of the data directory, then restore its directory "
+    "meta from a backup or rebuild the index with 'lucas-storage fsck DIR --rebuild'"
+)
+_TOLD: Final = 3
+"""Findings in the message of an error; `fsck` shows all of them."""
+_REMEMBERED_US: Final = 30 * 24 * 60 * 60 * 1_000_000
+_DATABASE_HEADER: Final = 100
+_WAL_MODE: Final = b"\x02\x02"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """How an index was found.
+
+    Args:
+        dropped: Frames at the end of its log that a power cut, or damage, has spoilt.
+        verified: Whether every row was read.
+    """
+
+    dropped: int = 0
+    verified: bool = False
+
+
+def prepare(database: Path, store_id: str, fsops: FsOps, *, was_open: bool, may_be_older: bool = False) -> Opening:
+    """Make an index that is not there, check one that is, and bring it to the present version.
+
+    Args:
+        database: The database file.
+        store_id: Identity of the data directory.
+        fsops: The disk.
+        was_open: Whether the index was open before, in this version.
+        may_be_older: Take it also if it is an older copy of the one that was closed last.
+
+    Raises:
+        IntegrityError: It is damaged, or a part of it is missing.
+        StorageError: It belongs to another data directory, or to a newer version.
+    """
+    if not database.exists():
+        _refuse_lost(database, was_open=was_open)
+        create(database, store_id, fsops)
+    opening = _check(database, store_id, was_open=was_open, may_be_older=may_be_older)
+    with closing(schema.connect_to_look(database)) as connection:
+        found = upgrade.version(connection)
+    if found != schema.VERSION:
+        upgrade.upgrade(database, fsops)
+        _mark(database, fsops)
+    return opening
+
+
+def create(database: Path, store_id: str, fsops: FsOps) -> None:
+    """Make an empty index, whole or not at all."""
+    draft = database.with_name(f"{database.name}.new")
+    for leftover in (draft, *_beside(draft)):
+        fsops.unlink(leftover)
+    with closing(schema.connect(draft)) as connection:
+        connection.executescript(f"BEGIN IMMEDIATE; {schema.tables()} {schema.indexes()}")
+        schema.fill(connection, store_id)
+        fsops.commit(connection)
+        fsops.checkpoint(connection, "TRUNCATE")
+    fsops.rename(draft, database)
+    fsops.sync_directory(database.parent)
+    _mark(database, fsops)
+
+
+def look(database: Path, store_id: str, *, was_open: bool) -> Iterator[Damage]:
+    """Yield what is wrong with an index that `prepare` refuses; nothing is changed."""
+    try:
+        _check(database, store_id, was_open=was_open)
+    except (StorageError, OSError) as error:
+        yield Damage(database.name, error.message if isinstance(error, StorageError) else str(error))
+    try:
+        with closing(schema.connect_to_look(database)) as connection:
+            yield from damages(connection)
+    except DAMAGES as error:
+        yield Damage(database.name, str(error))
+
+
+def mark_closed(connection: sqlite3.Connection, database: Path, fsops: FsOps) -> bool:
+    """Leave the mark of a clean stop and return True, unless something is left in the log."""
+    log, _ = _beside(database)
+    if log.exists() and log.stat().st_size:
+        return False
+    generation = int(str(schema.read_meta(connection, "generation")))
+    counted = connection.execute("SELECT sum(entries) FROM tally").fetchone()[0]
+    beginning = connection.execute("SELECT entries FROM tally WHERE name = 'meta'").fetchone()[0]
+    closing_mark.write(database, fsops, generation=generation, entries=counted - beginning)
+    return True
+
+
+def remember(connection: sqlite3.Connection, opening: Opening, now_us: int) -> None:
+    """Note for `fsck` what was dropped from the log, and forget what was long ago."""
+    if opening.dropped:
+        told = json.dumps({"frames": opening.dropped, "at_us": now_us})
+        connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('dropped', ?)", (told,))
+    else:
+        oldest = now_us - _REMEMBERED_US
+        connection.execute("DELETE FROM meta WHERE name = 'dropped' AND json_extract(value, '$.at_us') < ?", (oldest,))
+
+
+def _mark(database: Path, fsops: FsOps) -> None:
+    with closing(schema.connect_to_look(database)) as connection:
+        mark_closed(connection, database, fsops)
+
+
+def _refuse_lost(database: Path, *, was_open: bool) -> None:
+    mark = closing_mark.read(database)
+    if was_open or any(path.exists() for path in _beside(database)) or (mark is not None and mark.entries):
+        raise IntegrityError(f"{database} is missing; {REMEDY}")
+
+
+def _check(database: Path, store_id: str, *, was_open: bool, may_be_older: bool = False) -> Opening:
+    page_size = _page_size(database)
+    mark = closing_mark.read(database)
+    is_as_closed = mark is not None and mark.matches(database)
+    dropped = _check_log(database, page_size, is_as_closed=is_as_closed, was_open=was_open)
+    try:
+        with closing(schema.connect_to_look(database)) as connection:
+            _check_identity(connection, store_id)
+            if not is_as_closed:
+                _verify(connection, database)
+                if mark is not None:
+                    _check_generation(connection, database, mark, may_be_older=may_be_older)
+    except DAMAGES as error:
+        raise IntegrityError(f"{database} is damaged, {error}; {REMEDY}") from error
+    return Opening(dropped=dropped, verified=not is_as_closed)
+
+
+def _page_size(database: Path) -> int:
+    with database.open("rb") as file:
+        header = file.read(_DATABASE_HEADER)
+    if not header:
+        raise IntegrityError(f"{database} is empty; {REMEDY}")
+    if len(header) < _DATABASE_HEADER or not header.startswith(b"SQLite format 3\0") or header[18:20] != _WAL_MODE:
+        raise IntegrityError(f"{database} is damaged, its first bytes are not those of an index; {REMEDY}")
+    (size,) = struct.unpack(">H", header[16:18])
+    if size & (size - 1) or not size:
+        raise IntegrityError(f"{database} is damaged, it has no size of pages; {REMEDY}")
+    return 65536 if size == 1 else int(size)
+
+
+def _check_log(database: Path, page_size: int, *, is_as_closed: bool, was_open: bool) -> int:
+    log, _ = _beside(database)
+    if not log.exists():
+        if was_open and not closing_mark.path_of(database).exists():
+            raise IntegrityError(f"{log} is missing, and with it what was written last; {REMEDY}")
+        return 0
+    if is_as_closed and log.stat().st_size:
+        raise IntegrityError(f"{log} does not belong to {database.name}, which was closed without one; {REMEDY}")
+    report = wal.inspect(log, page_size)
+    if report.lost:
+        raise IntegrityError(f"{log} is damaged, {report.lost}; {REMEDY}")
+    if report.spoilt:
+        _log.warning(
+            "%s ends in %d damaged frames; they are dropped, and with them a last change that a power cut interrupted",
+            log,
+            report.dropped,
+        )
+    return max(report.dropped, 1) if report.spoilt else 0
+
+
+def _check_identity(connection: sqlite3.Connection, store_id: str) -> None:
+    if connection.execute("SELECT value FROM meta WHERE name = 'store'").fetchone() != (store_id,):
+        raise StorageError("meta.db belongs to another data directory; restore the one that FORMAT names")
+    found = upgrade.version(connection)
+    if isinstance(found, int) and found > schema.VERSION:
+        raise StorageError(
+            f"meta.db has version {found} and this server knows {schema.VERSION} at most; "
+            "use the version of lucas-storage that wrote it"
+        )
+
+
+def _verify(connection: sqlite3.Connection, database: Path) -> None:
+    if upgrade.version(connection) != schema.VERSION:
+        found = [Damage("meta.db", line) for (line,) in connection.execute("PRAGMA integrity_check") if line != "ok"]
+    else:
+        found = list(damages(connection))
+    if found:
+        told = "; ".join(f"{one.subject}: {one.detail}" for one in found[:_TOLD])
+        more = f", and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+        raise IntegrityError(f"{database} is damaged, {told}{more}; {REMEDY}")
+
+
+def _check_generation(connection: sqlite3.Connection, database: Path, mark: ClosingMark, *, may_be_older: bool) -> None:
+    _log.warning("%s is not the file that was closed; all of it was verified", database)
+    generation = int(str(schema.read_meta(connection, "generation")))
+    log, _ = _beside(database)
+    has_log = log.exists() and log.stat().st_size  # looking makes an empty one
+    if generation > mark.generation and not has_log:
+        # whoever opens an index removes its mark, so this one is a copy, and is no proof that the log was carried over
+        raise IntegrityError(f"{log} is missing, and the mark of a clean stop is of an earlier one; {REMEDY}")
+    if generation < mark.generation and not may_be_older:
+        raise IntegrityError(
+            f"{database} is an older copy of the index, which lacks what was written since; restore the newer one, or "
+            "let 'lucas-storage fsck DIR --adopt' take in the blobs that it does not know"
+        )
+
+
+def _beside(database: Path) -> tuple[Path, Path]:
+    return database.with_name(f"{database.name}-wal"), database.with_name(f"{database.name}-shm")

@@ -1,0 +1,59 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+"""Indexes of earlier versions, brought to the present one in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from actorc.storage.server.engines.local.disk.fsops import FsOps
+
+from . import schema
+from .row_checksums import TABLES
+
+_BEGINNING = 1
+
+
+def version(connection: sqlite3.Connection) -> object:
+    """Return the version of an index: 1 is that of indexes without checksums, which do not tell it."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone():
+        return _BEGINNING
+    return schema.read_meta(connection, "schema")
+
+
+def upgrade(path: Path, fsops: FsOps) -> None:
+    """Bring an index of version 1 to the present one; all or nothing.
+
+    Its rows are taken for what they are: there is nothing yet by which they could be proven.
+    """
+    connection = schema.connect(path)
+    try:
+        connection.execute("PRAGMA foreign_keys = OFF")  # or dropping a table would be deleting its rows
+        connection.execute("BEGIN IMMEDIATE")
+        for table in TABLES:
+            connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+        _run(connection, schema.tables())
+        for table in TABLES:
+            _move(connection, table)
+        _run(connection, schema.indexes())
+        connection.execute("INSERT INTO meta (name, value) VALUES ('schema', ?)", (schema.VERSION,))
+        fsops.commit(connection)
+        fsops.checkpoint(connection, "TRUNCATE")
+    finally:
+        connection.close()
+
+
+def _move(connection: sqlite3.Connection, table: str) -> None:
+    names = ", ".join(row[1] for row in connection.execute(f"PRAGMA table_info(old_{table})"))
+    connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM old_{table}")
+    connection.execute(f"DROP TABLE old_{table}")
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    """Run statements one by one; `executescript` would end the transaction first."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""

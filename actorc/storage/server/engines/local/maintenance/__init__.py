@@ -1,0 +1,1 @@
+"""Scrub, garbage collection, check and repair of a data directory."""

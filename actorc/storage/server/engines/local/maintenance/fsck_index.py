@@ -1,0 +1,65 @@
+"""Whether the index is what was written, as `fsck` tells it: also of one that no server opens."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from actorc.storage.server.engines.local.data_dir import DataDirectory
+from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.index import startup
+from actorc.storage.server.engines.local.index.presence import Presence
+from actorc.storage.server.engines.local.index.verification import damages
+from actorc.storage.server.engines.preconditions import utc
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something `fsck` found."""
+
+    kind: str
+    """``damaged``: bytes are lost. ``inconsistent``: the index contradicts itself or a blob. ``leftover``: space is
+    wasted. ``quarantined``: a blob that the index did not know is kept for a while. ``dropped``: after a crash, the end
+    of the log of the index was not what was written and was not taken over."""
+    subject: str
+    """The object, blob or file concerned."""
+    detail: str
+
+
+def index_findings(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Yield what is wrong with the index itself, reading every row."""
+    for damage in damages(connection):
+        yield Finding("damaged", *damage)
+    for table, row, *_ in connection.execute("PRAGMA foreign_key_check").fetchall():
+        yield Finding("inconsistent", str(table), f"row {row} names a bucket or an upload that is not there")
+    yield from _dropped(connection)
+
+
+def inspect(path: Path) -> list[Finding]:
+    """Return what is wrong with the index of a data directory that `LocalEngine` refuses to open; nothing is changed.
+
+    Raises:
+        StorageError: The directory is in use, or is none.
+    """
+    with closing(DataDirectory(path, FsOps())) as directory:
+        presence = Presence(directory.database.parent, FsOps())
+        with presence.entering():
+            was_open = presence.was_open()
+        with presence.leaving():
+            found = startup.look(directory.database, directory.store_id, was_open=was_open)
+            return [Finding("damaged", *damage) for damage in found]
+
+
+def _dropped(connection: sqlite3.Connection) -> Iterator[Finding]:
+    for (told,) in connection.execute("SELECT value FROM meta WHERE name = 'dropped'"):
+        dropped = json.loads(told)
+        yield Finding(
+            "dropped",
+            "meta.db-wal",
+            f"its end of {dropped['frames']} pages was damaged at the start of {utc(dropped['at_us']):%Y-%m-%d %H:%M} "
+            "UTC; it held the last change before, which a power cut had interrupted, or which is lost",
+        )

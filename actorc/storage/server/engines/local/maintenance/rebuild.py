@@ -1,0 +1,165 @@
+"""A new index in place of one that is lost or damaged: of what is left of that one, and of what the blobs say.
+
+The new one is made whole beside the old one before the two change places, and the old one is kept. Small objects, which
+live in the index, are there again if their rows could still be read; copies, too, since a blob names only the object
+that it was written for.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from os import PathLike
+from pathlib import Path
+
+from actorc.storage.rules import MiB
+from actorc.storage.server.engines.local.data_dir import ASIDE, DataDirectory
+from actorc.storage.server.engines.local.disk.blobs import Blobs
+from actorc.storage.server.engines.local.disk.errors import Health, explained
+from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.quarantine import Quarantine
+from actorc.storage.server.engines.local.index import closing_mark, presence
+from actorc.storage.server.engines.local.index.index import Index
+from actorc.storage.server.engines.local.index.retention import Retention
+from actorc.storage.server.engines.preconditions import UPLOAD_TTL, Clock
+
+from .fsck_index import Finding
+from .orphans import Orphans
+from .restoration import Restoration
+from .salvage import Salvage
+
+_DRAFT = "meta.rebuilt"
+
+
+class Rebuild:
+    """The rebuilding of the index of one data directory, which it holds alone from construction to `close`.
+
+    Args:
+        path: The data directory.
+        fsops: The disk.
+        clock: Tells the time.
+
+    Raises:
+        StorageError: The directory is in use, or none.
+    """
+
+    def __init__(self, path: str | PathLike[str], *, fsops: FsOps | None = None, clock: Clock = time.time) -> None:
+        self._fsops = fsops or FsOps()
+        self._clock = clock
+        self._health = Health()
+        with explained():
+            self._directory = DataDirectory(Path(path), self._fsops, rebuilding=True)
+        self._draft = self._directory.root / _DRAFT
+        quarantine = Quarantine(self._directory.root / "quarantine", self._fsops, clock)
+        self._blobs = Blobs(self._directory.blobs, self._directory.staging, quarantine, self._fsops, self._health)
+
+    def run(self, *, commit: bool) -> list[Finding]:
+        """Make the new index and return what came of everything; put it in place if `commit`.
+
+        Blobs that are no part of it go to quarantine then. Without `commit` nothing is changed.
+        """
+        with explained():
+            self._discard_draft()
+            try:
+                findings = self._build(commit=commit)
+                if commit:
+                    self._swap()
+            finally:
+                self._discard_draft()
+            return findings
+
+    def close(self) -> None:
+        """Let another engine have the directory."""
+        self._directory.close()
+
+    def _build(self, *, commit: bool) -> list[Finding]:
+        self._fsops.make_directory(self._draft)
+        old = self._old()
+        with closing(self._open(self._draft / "meta.db")) as index:
+            salvage = Salvage(index, self._blobs)
+            findings = [] if old is None else self._salvage(salvage, old)
+            if old is None or not salvage.readable:
+                findings.append(Finding("lost", "meta.db", "small objects and copies, of which no row could be read"))
+            if old is not None and _lacks_log(old):
+                findings.append(Finding("lost", "meta.db-wal", "small objects and copies that were written last"))
+            orphans = Orphans(index, self._blobs)
+            names = [name for name in orphans.names() if name not in salvage.garbage]
+            findings += Restoration(index, self._blobs, rebuilding=True).give_back(names)
+            if commit:
+                orphans.reclaim()
+                orphans.accept(list(orphans.names()))
+        return findings
+
+    def _salvage(self, salvage: Salvage, old: Path) -> list[Finding]:
+        # a copy is read, since SQLite changes what it opens
+        copy = self._draft / "old"
+        for name in ("meta.db", "meta.db-wal"):
+            with suppress(FileNotFoundError):
+                self._copy(old / name, copy.with_name(name.replace("meta.db", "old")))
+        return list(salvage.take(copy, self._directory.store_id))
+
+    def _copy(self, source: Path, target: Path) -> None:
+        with source.open("rb") as file:
+            target.touch(0o600)  # SQLite writes to it
+            descriptor, offset = os.open(target, os.O_WRONLY | os.O_CLOEXEC), 0
+            try:
+                while block := file.read(MiB):
+                    self._fsops.write(descriptor, block, offset)
+                    offset += len(block)
+            finally:
+                os.close(descriptor)
+
+    def _open(self, path: Path) -> Index:
+        return Index(
+            path,
+            self._directory.store_id,
+            fsops=self._fsops,
+            health=self._health,
+            clock=self._clock,
+            kept=Retention(),
+            upload_ttl=UPLOAD_TTL,
+        )
+
+    def _old(self) -> Path | None:
+        """Return the directory of the old index: the one in use, or one put aside by a rebuild that was killed."""
+        present = self._directory.database.parent
+        if (present / "meta.db").exists():
+            return present
+        aside = [path for path in sorted(self._directory.root.glob(f"{ASIDE}*")) if (path / "meta.db").exists()]
+        return aside[-1] if aside else None
+
+    def _swap(self) -> None:
+        for leftover in self._draft.glob("old*"):
+            self._fsops.unlink(leftover)
+        self._fsops.sync_directory(self._draft)
+        present, root = self._directory.database.parent, self._directory.root
+        # killed in between, the directory has no index, which every start refuses
+        if any(present.iterdir()):
+            self._fsops.rename(present, self._aside())
+        else:
+            self._fsops.remove_directory(present)
+        self._fsops.sync_directory(root)
+        self._fsops.rename(self._draft, present)
+        self._fsops.sync_directory(root)
+        self._directory.relabel()
+
+    def _aside(self) -> Path:
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        name = f"{ASIDE}{now:%Y%m%dT%H%M%S}"
+        others = len(list(self._directory.root.glob(f"{name}*")))
+        return self._directory.root / (f"{name}-{others}" if others else name)
+
+    def _discard_draft(self) -> None:
+        if self._draft.exists():
+            for leftover in self._draft.iterdir():
+                self._fsops.unlink(leftover)
+            self._fsops.remove_directory(self._draft)
+
+
+def _lacks_log(old: Path) -> bool:
+    """Return whether an index was open and neither its log is there nor the mark that it was carried over."""
+    lock = old / presence.NAME
+    was_open = lock.exists() and lock.stat().st_size > 0
+    return was_open and not (old / "meta.db-wal").exists() and not (old / closing_mark.NAME).exists()

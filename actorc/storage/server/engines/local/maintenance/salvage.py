@@ -1,0 +1,227 @@
+# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+"""What a damaged index still proves, carried over into a new one."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from actorc.storage._wire.checksum import crc32c
+from actorc.storage.errors import StorageError
+from actorc.storage.server.engines.blocks import block_length, joined_checksum
+from actorc.storage.server.engines.local.disk.blobs import Blobs
+from actorc.storage.server.engines.local.disk.trailer import DamagedTrailerError
+from actorc.storage.server.engines.local.index import content_refs, objects
+from actorc.storage.server.engines.local.index.index import Index
+from actorc.storage.server.engines.local.index.row_checksums import intact, register
+from actorc.storage.server.engines.local.rows import FIELDS, Segment, unpack_metadata, unpack_sums
+
+from .fsck_index import Finding
+
+_BATCH = 200
+_Row = tuple[Any, ...]
+
+
+class Salvage:
+    """Takes over objects whose rows can be read and prove themselves.
+
+    A row is believed if it matches its own checksum, where the version that wrote it knew any, if the checksum of the
+    object is that of its segments, and if its blob does not say that it is another object.
+
+    Args:
+        index: The new one.
+        blobs: Where the bytes are.
+
+    Attributes:
+        readable: Whether any row was.
+        garbage: Names of the blobs that the old index was about to remove.
+    """
+
+    def __init__(self, index: Index, blobs: Blobs) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._ids: dict[int, int] = {}
+        self._is_whole = False
+        self.readable = False
+        self.garbage: set[str] = set()
+
+    def take(self, old: Path, store_id: str) -> Iterator[Finding]:
+        """Take over what an old database has; yield what could not be, and how much was.
+
+        Raises:
+            StorageError: It is that of another store: what it proves would be given out as what was stored here.
+        """
+        if not old.exists():
+            return
+        with closing(sqlite3.connect(old)) as connection:
+            register(connection)
+            connection.text_factory = bytes
+            try:
+                proves = _Proof(connection)
+            except sqlite3.DatabaseError:
+                return
+            self._check_store(connection, proves, store_id)
+            for is_intact, created_us, name in self._rows(
+                connection, f"SELECT {proves('bucket')}, created_us, name FROM bucket"
+            ):
+                self._bucket(created_us, name if is_intact else None)
+            self.garbage = {
+                _text(file)
+                for is_intact, file in self._rows(connection, f"SELECT {proves('garbage')}, file FROM garbage")
+                if is_intact
+            }
+            yield from self._objects(connection, proves)
+
+    def _check_store(self, connection: sqlite3.Connection, proves: _Proof, store_id: str) -> None:
+        query = f"SELECT {proves('meta')}, value FROM meta WHERE name = 'store'"
+        # not by `_rows`: every index has this row, so that it can be read says nothing of the others
+        with suppress(sqlite3.DatabaseError):
+            is_intact, value = connection.execute(query).fetchone() or (False, None)
+            if is_intact and value != store_id.encode():
+                raise StorageError(
+                    "meta.db belongs to another data directory than FORMAT; put back the one of the two that is wrong, "
+                    "or move the directory meta away to rebuild the index from the blobs alone"
+                )
+
+    def _objects(self, connection: sqlite3.Connection, proves: _Proof) -> Iterator[Finding]:
+        query = (
+            f"SELECT {proves('object')} AND {proves('bucket')}, bucket.name, key, {FIELDS}, content_id"
+            " FROM object JOIN bucket ON bucket.id = bucket_id ORDER BY bucket_id {0}, key {0}"
+        )
+        taken = 0
+        for direction in ("ASC", "DESC"):  # from both ends, as a page in between may be damaged
+            rows = self._rows(connection, query.format(direction))
+            while batch := list(islice(rows, _BATCH)):
+                findings = self._take(connection, proves, batch)
+                taken += len(batch) - len(findings)
+                yield from findings
+            if self._is_whole:
+                break
+        if self.readable:
+            yield Finding("salvaged", "meta.db", f"{taken} objects of which the old index still had all")
+
+    def _rows(self, connection: sqlite3.Connection, query: str) -> Iterator[_Row]:
+        """Yield rows up to the first that cannot be read."""
+        self._is_whole = False
+        try:
+            for row in connection.execute(query):
+                self.readable = True
+                yield row
+            self._is_whole = True
+        except sqlite3.DatabaseError:
+            return
+
+    def _bucket(self, created_us: Any, name: Any) -> None:
+        if isinstance(created_us, int) and isinstance(name, bytes):
+            self._index.run(lambda connection: objects.ensure_bucket(connection, _text(name), created_us))
+
+    def _take(self, old: sqlite3.Connection, proves: _Proof, rows: list[_Row]) -> list[Finding]:
+        loaded = [(row[1:], self._believed(old, proves, row[1:]) if row[0] else None) for row in rows]
+
+        def change(connection: sqlite3.Connection) -> None:
+            for row, segments in loaded:
+                if segments is not None:
+                    self._put(connection, row, segments)
+
+        self._index.run(change)
+        return [
+            Finding("lost", _shown(row), "its row in the old index is damaged")
+            for row, segments in loaded
+            if segments is None
+        ]
+
+    def _put(self, connection: sqlite3.Connection, row: _Row, segments: tuple[Segment, ...]) -> None:
+        bucket, key, *fields, old_id = row
+        fields[3], fields[4] = _text(fields[3]), _text(fields[4])
+        objects.ensure_bucket(connection, _text(bucket), self._index.now())
+        place = self._index.objects.place(connection, _text(bucket), _text(key))
+        if place.present is not None:  # it was read from the other end before
+            return
+        content_id = self._ids.get(old_id)
+        if content_id is None:
+            ids = [content_refs.add(connection, segment) for segment in segments]
+            content_id = self._ids[old_id] = content_refs.join(connection, ids, fields[1])
+        else:
+            content_refs.share(connection, content_id)
+        self._index.objects.restore(connection, place, tuple(fields), content_id)
+
+    def _believed(self, old: sqlite3.Connection, proves: _Proof, row: _Row) -> tuple[Segment, ...] | None:
+        bucket, key, generation, size, crc, _, metadata, *_, content_id = row
+        try:
+            segments = tuple(_segment(row) for row in _content(old, proves, content_id))
+            unpack_metadata(metadata)
+            proven = _checksum(segments) == crc and sum(segment.size for segment in segments) == size
+            name = (_text(bucket), _text(key))
+        except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError, struct.error):
+            return None
+        return segments if proven and self._is_named(segments, generation, name) else None
+
+    def _is_named(self, segments: tuple[Segment, ...], generation: int, name: tuple[str, str]) -> bool:
+        """Return whether no blob that was written for this generation has another name."""
+        file = segments[-1].file if segments else None
+        if file is None:
+            return True
+        try:
+            trailer = self._blobs.trailer(self._blobs.path(file))
+        except (DamagedTrailerError, OSError):
+            return True
+        is_original = trailer is not None and trailer.order == generation
+        return not is_original or trailer is None or (trailer.bucket, trailer.key) == name
+
+
+class _Proof:
+    """Says how a row of the old index is proven; in one of a version without checksums, every row is."""
+
+    def __init__(self, old: sqlite3.Connection) -> None:
+        found = old.execute("SELECT 1 FROM pragma_table_xinfo('object') WHERE name = 'checksum'").fetchone()
+        self._has_checksums = found is not None
+
+    def __call__(self, table: str) -> str:
+        return intact(table) if self._has_checksums else "1"
+
+
+def _content(old: sqlite3.Connection, proves: _Proof, content_id: int) -> list[_Row]:
+    fields = "content.size, sums, file, data"
+    (row,) = old.execute(f"SELECT {proves('content')}, {fields} FROM content WHERE id = ?", (content_id,)).fetchall()
+    if row[3] is not None or row[4] is not None:
+        return [row]
+    return old.execute(
+        f"SELECT {proves('content')} AND {proves('segment')}, {fields}"
+        " FROM segment JOIN content ON content.id = leaf_id WHERE content_id = ? ORDER BY position",
+        (content_id,),
+    ).fetchall()
+
+
+def _segment(row: _Row) -> Segment:
+    is_intact, size, packed, file, data = row
+    sums = unpack_sums(packed)
+    if not is_intact or (data is not None and _sums(data) != sums):
+        raise ValueError("it does not match its checksum")
+    return Segment(size=size, sums=sums, file=None if file is None else _text(file), data=data)
+
+
+def _checksum(segments: tuple[Segment, ...]) -> int:
+    return joined_checksum(
+        (crc, block_length(segment.size, at)) for segment in segments for at, crc in enumerate(segment.sums)
+    )
+
+
+def _sums(data: bytes) -> tuple[int, ...]:
+    return (crc32c(data),) if data else ()
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, bytes):
+        raise TypeError("text is stored as something else")
+    return value.decode()
+
+
+def _shown(row: _Row) -> str:
+    return "/".join(
+        part.decode(errors="backslashreplace") if isinstance(part, bytes) else str(part) for part in row[:2]
+    )

@@ -1,0 +1,210 @@
+"""Reads again, little by little, what is stored, so that damage is known before somebody needs the bytes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from threading import Event, Thread
+
+from actorc.storage._wire.checksum import crc32c
+from actorc.storage.rules import BLOCK_SIZE, MiB
+from actorc.storage.server.engines.blocks import block_length
+from actorc.storage.server.engines.local.disk.blobs import Blobs
+from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.index.index import Index
+from actorc.storage.server.engines.local.rows import Segment, unpack_sums
+from actorc.storage.server.engines.preconditions import Clock, microseconds
+
+from .lock import Leadership
+
+_log = logging.getLogger(__name__)
+
+_DAY = 24 * 60 * 60
+_REMEMBER_EVERY = 64 * MiB
+_AGAIN = 60.0
+"""Seconds until one looks again who is to read, or tries again after an error."""
+_LONGEST = 3600.0
+
+_NEXT = """
+SELECT id, size, sums, file, data FROM content
+WHERE id >= ? AND (file IS NOT NULL OR data IS NOT NULL) ORDER BY id LIMIT 1
+"""
+_OWNER = """
+SELECT bucket.name, key FROM object JOIN bucket ON bucket.id = bucket_id
+WHERE content_id IN (SELECT :id UNION ALL SELECT content_id FROM segment WHERE leaf_id = :id) LIMIT 1
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far reading has come; kept in the index, so it goes on where it was after a restart."""
+
+    began_us: int = 0
+    """When the present pass began, or else the last one, in microseconds since 1970-01-01 UTC."""
+    content: int = 0
+    """Content to read next, older content having a lower number; 0: no pass is under way."""
+    block: int = 0
+    """Its block to read next."""
+    passes: int = 0
+    """How often everything was read."""
+    damaged: int = 0
+    """How often content turned out to be damaged, over all passes."""
+
+
+class Scrubber:
+    """Verifies blocks, those that were not verified for longest first. It tells of damage and never removes anything.
+
+    Args:
+        index: What is stored.
+        blobs: Where the bytes are.
+        fsops: The disk.
+        leadership: Who has it reads.
+        clock: Tells the time.
+        days: In which everything is read once.
+    """
+
+    def __init__(
+        self, index: Index, blobs: Blobs, fsops: FsOps, leadership: Leadership, *, clock: Clock, days: float
+    ) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._fsops = fsops
+        self._leadership = leadership
+        self._clock = clock
+        self._seconds = days * _DAY
+        self._stopping = Event()
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Read in a thread, at the rate that takes all the days."""
+        self._thread = Thread(target=self._run, name="storage-scrub", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Return when nothing is read any more and it is remembered how far that has come."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def progress(self) -> Progress:
+        """Return how far reading has come."""
+        with self._index.reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE name = 'scrub'").fetchone()
+        return Progress(**json.loads(row[0])) if row else Progress()
+
+    def blocks(self) -> Generator[int, None, None]:
+        """Verify what is left of a pass; yield the bytes of each block once that is done."""
+        progress, unsaved = self.progress(), 0
+        if not progress.content:
+            progress.began_us = microseconds(self._clock)
+        try:
+            while found := self._next(progress.content):
+                content, segment = found
+                if content != progress.content:
+                    progress.content, progress.block = content, 0
+                for size in self._segment(progress, segment):
+                    unsaved += size
+                    if unsaved >= _REMEMBER_EVERY:
+                        self._remember(progress)
+                        unsaved = 0
+                    yield size
+                progress.content, progress.block = content + 1, 0
+            progress.content, progress.block, progress.passes = 0, 0, progress.passes + 1
+        finally:
+            self._remember(progress)
+
+    def _segment(self, progress: Progress, segment: Segment) -> Iterator[int]:
+        while progress.block < len(segment.sums):
+            if not self._is_good(segment, progress.block):
+                if self._is_still(progress.content, segment):
+                    self._tell(progress, segment)
+                return
+            size = block_length(segment.size, progress.block)
+            progress.block += 1
+            yield size
+
+    def _is_good(self, segment: Segment, block: int) -> bool:
+        length = block_length(segment.size, block)
+        for _ in range(2):
+            data = segment.data if segment.file is None else self._read(segment.file, length, block)
+            if data is not None and len(data) == length and crc32c(data) == segment.sums[block]:
+                return True
+        return False
+
+    def _read(self, file: str, length: int, block: int) -> bytes | None:
+        try:
+            return self._blobs.read_anew(file, length, block * BLOCK_SIZE)
+        except OSError:  # a damaged disk may give nothing at all
+            return None
+
+    def _tell(self, progress: Progress, segment: Segment) -> None:
+        with self._index.reading() as connection:
+            owner = connection.execute(_OWNER, {"id": progress.content}).fetchone()
+        bucket, key = (owner[0], owner[1].decode()) if owner else ("", "")
+        progress.damaged += 1
+        _log.error(
+            "block %d is damaged on the disk, bucket=%s key=%s blob=%s; write the object again",
+            progress.block,
+            ascii(bucket),
+            ascii(key),
+            segment.file,
+        )
+
+    def _next(self, content: int) -> tuple[int, Segment] | None:
+        with self._index.reading() as connection:
+            row = connection.execute(_NEXT, (content,)).fetchone()
+        if row is None:
+            return None
+        number, size, sums, file, data = row
+        return number, Segment(size=size, sums=unpack_sums(sums), file=file, data=data)
+
+    def _is_still(self, content: int, segment: Segment) -> bool:
+        """Return whether it is content at all, or was removed since it was looked up."""
+        found = self._next(content)
+        return found is not None and found[0] == content and found[1].file == segment.file
+
+    def _remember(self, progress: Progress) -> None:
+        if not self._leadership.held():
+            return
+        told = json.dumps(asdict(progress))
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('scrub', ?)", (told,))
+
+        self._index.run(change)
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._stopping.wait(pause):
+            pause = self._guarded_pass()
+
+    def _guarded_pass(self) -> float:
+        try:
+            return self._pass() if self._leadership.held() else _AGAIN
+        except Exception:  # noqa: BLE001 (the thread must outlive a full disk)
+            _log.exception("verifying what is stored failed; it is tried again later")
+            return _AGAIN
+
+    def _pass(self) -> float:
+        """Read what is left of a pass, if one is due; return the seconds until to ask again."""
+        progress = self.progress()
+        due = progress.began_us / 1e6 + self._seconds
+        if not progress.content and self._clock() < due:
+            return min(due - self._clock(), _LONGEST)
+        owed = 0
+        with closing(self.blocks()) as blocks:
+            for size in blocks:
+                owed += size
+                if owed >= MiB:
+                    if self._stopping.wait(owed / self._rate()) or not self._leadership.held():
+                        break
+                    owed = 0
+        return _AGAIN
+
+    def _rate(self) -> float:
+        """Return bytes a second; whatever else is on the disk lets a pass take less than its days."""
+        return max(self._fsops.used(self._blobs.root), 1) / self._seconds

@@ -1,0 +1,247 @@
+# ruff: noqa: D102 (what the methods promise is said in base.py)
+"""Objects and parts on their way in, and objects open for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from actorc.storage._wire.checksum import BlockSums, crc32c
+from actorc.storage.errors import IntegrityError, StorageError
+from actorc.storage.models import ANY, WHOLE, ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
+from actorc.storage.rules import BLOCK_SIZE, KiB
+from actorc.storage.server.engines.base import ObjectReader, ObjectWriter, PartWriter, Writer
+from actorc.storage.server.engines.blocks import block_length, cut
+
+from .disk.blobs import Blobs, StagedBlob
+from .disk.errors import Health, explained
+from .disk.held_blobs import HeldBlobs
+from .disk.trailer import OBJECT, PART, Trailer, pack_trailer
+from .index.index import Index
+from .rows import Segment
+
+T = TypeVar("T")
+
+INLINE_MAX = 16 * KiB
+"""Bytes; objects and parts up to this size live in the index, so that storing one costs a single sync."""
+
+
+class LocalWriter(Writer):
+    """Holds few bytes in memory and more in a staging file.
+
+    Args:
+        index: Where they are published.
+        declared_size: Room to reserve on the disk, in bytes.
+        blobs: Where the bytes go if they are many.
+        health: Says after a failed commit whether it can still be told what is on the disk.
+    """
+
+    def __init__(self, *, index: Index, declared_size: int | None, blobs: Blobs, health: Health) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._health = health
+        self._sums = BlockSums()
+        self._small = bytearray()
+        self._staged: StagedBlob | None = None
+        self._open = True
+        if declared_size is not None and declared_size > INLINE_MAX:
+            with explained():
+                self._staged = blobs.stage(declared_size)
+
+    def write(self, data: bytes | memoryview, crc32c: int) -> None:
+        self._check_open()
+        try:
+            with explained():
+                self._append(data)
+        except BaseException:
+            self.abort()
+            raise
+        self._sums.add(data, crc32c)
+
+    @property
+    def size(self) -> int:
+        return self._sums.size
+
+    def checksum(self) -> int:
+        return self._sums.whole()
+
+    def abort(self) -> None:
+        self._open = False
+        self._small = bytearray()
+        staged, self._staged = self._staged, None
+        if staged is not None:
+            staged.drop()
+
+    def _append(self, data: bytes | memoryview) -> None:
+        if self._staged is None:
+            if len(self._small) + len(data) <= INLINE_MAX:
+                self._small += data
+                return
+            self._staged = self._blobs.stage()
+            self._staged.append(self._small)
+        self._staged.append(data)
+
+    def _commit(self, trailer: Trailer, publish: Callable[[Segment], tuple[T, bool]]) -> T:
+        """Return what `publish` returns, keeping the bytes if it says that they are in the index from now on."""
+        self._check_open()
+        try:
+            with explained():
+                answer, is_new = publish(self._segment(trailer))
+        except Exception:
+            if not self._health.good:
+                self._keep()  # the failed commit may be on the disk all the same
+            self.abort()
+            raise
+        except BaseException:
+            self._keep()  # interrupted, perhaps behind the commit
+            self.abort()
+            raise
+        if is_new:
+            self._keep()
+        self.abort()
+        return answer
+
+    def _segment(self, trailer: Trailer) -> Segment:
+        size, sums = self._sums.size, tuple(self._sums.blocks())
+        if self._staged is None:
+            return Segment(size=size, sums=sums, data=bytes(self._small))
+        trailer.order, trailer.written_us = self._index.reserve()
+        trailer.size, trailer.crc32c, trailer.sums = size, self.checksum(), sums
+        return Segment(size=size, sums=sums, file=self._staged.publish(pack_trailer(trailer)), order=trailer.order)
+
+    def _keep(self) -> None:
+        if self._staged is not None:
+            self._staged.keep()
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise StorageError("the writer was committed or aborted before; begin a new one")
+
+
+class LocalObjectWriter(LocalWriter, ObjectWriter):
+    """One object on its way in.
+
+    Args:
+        bucket: Where it goes.
+        key: Where it goes.
+        index: Where it is published.
+        declared_size: Room to reserve on the disk, in bytes.
+        blobs: Where the bytes go if they are many.
+        health: Says after a failed commit whether it can still be told what is on the disk.
+    """
+
+    def __init__(
+        self, bucket: str, key: str, *, index: Index, declared_size: int | None, blobs: Blobs, health: Health
+    ) -> None:
+        super().__init__(index=index, declared_size=declared_size, blobs=blobs, health=health)
+        self._name = (bucket, key)
+
+    def commit(
+        self, attributes: ObjectAttributes, condition: Condition = ANY, *, idempotency_key: str = ""
+    ) -> ObjectInfo:
+        bucket, key = self._name
+        return self._commit(
+            Trailer(
+                kind=OBJECT,
+                bucket=bucket,
+                key=key,
+                content_type=attributes.content_type,
+                metadata=attributes.metadata,
+                ttl=attributes.ttl,
+            ),
+            lambda segment: self._index.put(
+                bucket,
+                key,
+                segment,
+                crc32c=self.checksum(),
+                attributes=attributes,
+                condition=condition,
+                idempotency_key=idempotency_key,
+            ),
+        )
+
+
+class LocalPartWriter(LocalWriter, PartWriter):
+    """One part on its way in.
+
+    Args:
+        bucket: Where the object goes.
+        key: Where the object goes.
+        upload_id: The upload it belongs to.
+        number: Its number there.
+        index: Where it is published.
+        declared_size: Room to reserve on the disk, in bytes.
+        blobs: Where the bytes go if they are many.
+        health: Says after a failed commit whether it can still be told what is on the disk.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        number: int,
+        *,
+        index: Index,
+        declared_size: int | None,
+        blobs: Blobs,
+        health: Health,
+    ) -> None:
+        super().__init__(index=index, declared_size=declared_size, blobs=blobs, health=health)
+        self._part = (bucket, key, upload_id, number)
+
+    def commit(self, *, idempotency_key: str = "") -> PartInfo:
+        bucket, key, upload_id, number = self._part
+        return self._commit(
+            Trailer(kind=PART, bucket=bucket, key=key, upload_id=upload_id, number=number),
+            lambda segment: self._index.uploads.add_part(
+                bucket, key, upload_id, number, segment, crc32c=self.checksum(), idempotency_key=idempotency_key
+            ),
+        )
+
+
+class LocalReader(ObjectReader):
+    """Reads blocks and proves each before it is handed out.
+
+    Args:
+        info: The generation.
+        segments: Where its bytes are.
+        blobs: The files among them, owned by this reader from now on.
+    """
+
+    def __init__(self, info: ObjectInfo, segments: Sequence[Segment], blobs: HeldBlobs) -> None:
+        self.info = info
+        self._segments = segments
+        self._blobs = blobs
+        self._open = True
+
+    def chunks(self, part: ByteRange = WHOLE) -> Iterator[Chunk]:
+        return cut(part, self._segments, self._block)
+
+    def close(self) -> None:
+        self._open = False
+        self._blobs.close()
+
+    def _block(self, segment: Segment, index: int) -> bytes:
+        if not self._open:
+            raise StorageError("the reader is closed; open the object anew", None, self.info.bucket, self.info.key)
+        with explained():
+            for anew in (False, True):
+                data = self._load(segment, index, anew=anew)
+                if len(data) == block_length(segment.size, index) and crc32c(data) == segment.sums[index]:
+                    return data
+        raise IntegrityError(
+            f"block {index} of the object is damaged on the disk of the server; write the object again",
+            self.info.bucket,
+            self.info.key,
+        )
+
+    def _load(self, segment: Segment, index: int, *, anew: bool) -> bytes:
+        if segment.file is None:
+            assert segment.data is not None
+            return segment.data
+        length = block_length(segment.size, index)
+        try:
+            return self._blobs.read(segment.file, length, index * BLOCK_SIZE, anew=anew)
+        except FileNotFoundError:  # lost, as nobody removes a blob that is held
+            return b""

@@ -1,0 +1,197 @@
+"""Which store, and how it is reached: what a URL says, and nothing that must stay secret."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
+
+from actorc import _proxies
+from actorc.storage.errors import InvalidParameterError, StorageError
+
+from .key_layout import Names
+from .object_store import Backend, Patience
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+_DEFAULT_TIMEOUT: Final = 15.0
+_CONNECT_TIMEOUT: Final = 5.0
+_ALWAYS: Final = ("timeout", "staging", "redirect")
+_KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
+    "s3": ("endpoint", "region", *_ALWAYS),
+    "gs": _ALWAYS,
+    "az": ("endpoint", *_ALWAYS),
+    "remote+memory": ("staging",),
+}
+_CREDENTIALS: Final[Mapping[str, str]] = {
+    "s3": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY",
+    "remote+memory": "",
+}
+_WORDS: Final = {"yes": True, "no": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """What the URL of a store says.
+
+    Raises:
+        InvalidParameterError: By `of`, it says something else.
+    """
+
+    scheme: str
+    bucket: str
+    root: str = ""
+    """Begins the name of everything; with a slash at the end, if it is not empty."""
+    endpoint: str = ""
+    region: str = ""
+    timeout: float = _DEFAULT_TIMEOUT
+    """Seconds."""
+    staging: str | None = None
+    redirect: bool = True
+    """Whether whoever has a presigned URL is sent on to the store."""
+
+    @classmethod
+    def of(cls, url: SplitResult) -> Address:
+        """Return what the URL says."""
+        said = _query(url)
+        root = unquote(url.path).strip("/")
+        if url.scheme == "remote+memory":
+            if url.netloc or root:
+                raise InvalidParameterError("remote+memory:// has no address; write it with nothing behind it")
+        elif not url.netloc or "@" in url.netloc or ":" in url.netloc:
+            raise InvalidParameterError(
+                f"a {url.scheme} URL names a bucket and no credentials, which would be logged; write "
+                f"{url.scheme}://BUCKET and give credentials in {_CREDENTIALS[url.scheme]}"
+            )
+        Names().object("bucket", root or "root")
+        return cls(
+            scheme=url.scheme,
+            bucket=url.netloc,
+            root=root and f"{root}/",
+            endpoint=_endpoint(said.get("endpoint", "")),
+            region=said.get("region", ""),
+            timeout=_seconds(said.get("timeout", str(_DEFAULT_TIMEOUT))),
+            staging=_directory(said.get("staging")),
+            redirect=_flag(said.get("redirect", "yes")),
+        )
+
+    @property
+    def place(self) -> str:
+        """What it is called in a message."""
+        return f"{self.scheme}://{self.bucket}" + (f" at {self.endpoint}" if self.endpoint else "")
+
+    @property
+    def credentials(self) -> str:
+        """The usual variables that hold the credentials."""
+        return _CREDENTIALS[self.scheme]
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether what is stored there stays."""
+        return self.scheme != "remote+memory"
+
+    def connect(self) -> Backend:
+        """Return the store, which has not been asked for anything yet.
+
+        Raises:
+            InvalidParameterError: The store's library does not take this address.
+        """
+        probed = Names(self.root).markers
+        if self.scheme == "remote+memory":
+            memory = MemoryStore()
+            return Backend(lambda _patience: memory, self.timeout, probed=probed)
+        return Backend(self._connected, self.timeout, probed=probed)
+
+    def _connected(self, patience: Patience) -> ObjectStore:
+        client: ClientConfig = {
+            "allow_http": self.endpoint.startswith("http://"),
+            "connect_timeout": timedelta(seconds=min(_CONNECT_TIMEOUT, self.timeout)),
+            "timeout": timedelta(seconds=patience.whole),
+        }
+        host = _host(self.endpoint)
+        if host and _proxies.leads_here(host):
+            # whoever names a proxy means other machines; the library takes none from the environment if one is given,
+            # and this one is never asked, since the only host that is called is excluded
+            client |= {"proxy_url": self.endpoint, "proxy_excludes": host}
+        if patience.silence is not None:
+            client["read_timeout"] = timedelta(seconds=patience.silence)
+        # whoever called the server tries again as well: the store's library must not take longer than one such attempt
+        retry: RetryConfig = {
+            "max_retries": 3,
+            "retry_timeout": timedelta(seconds=self.timeout),
+            "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=2), "base": 2},
+        }
+        config = {name: value for name, value in (("endpoint", self.endpoint), ("region", self.region)) if value}
+        try:
+            store: ObjectStore = _STORES[self.scheme](
+                self.bucket, config=config, client_options=client, retry_config=retry
+            )
+        except Exception as error:  # obstore has no common base of what it raises here
+            raise StorageError(
+                f"the {self.scheme} store cannot be set up; look at its URL and the variables of the environment"
+            ) from error
+        return store
+
+
+_STORES: Final[Mapping[str, Callable[..., Any]]] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
+
+
+def _query(url: SplitResult) -> dict[str, str]:
+    known = _KNOWN[url.scheme]
+    said = dict(parse_qsl(url.query, keep_blank_values=True))
+    unknown = sorted(said.keys() - set(known))
+    if unknown or url.fragment:
+        raise InvalidParameterError(
+            f"a {url.scheme} URL has no {unknown[0] if unknown else 'fragment'!r}; behind the question mark it knows "
+            f"{', '.join(known)}"
+        )
+    return said
+
+
+def _endpoint(text: str) -> str:
+    if not text:
+        return ""
+    scheme, found, place = text.partition("://")
+    if scheme not in {"http", "https"} or not found or "@" in place or not _host(text):
+        raise InvalidParameterError(
+            "the endpoint of a store begins with http:// or https:// and holds no credentials; correct it"
+        )
+    return text.rstrip("/")
+
+
+def _host(url: str) -> str:
+    """Return the host that a URL names, an IPv6 address without brackets; nothing if it names none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 3600:
+        raise InvalidParameterError(f"the timeout of a store is 1 to 3600 seconds, not {text!r}; correct it")
+    return seconds
+
+
+def _flag(text: str) -> bool:
+    if text not in _WORDS:
+        raise InvalidParameterError(f"redirect is yes or no, not {text!r}; correct it")
+    return _WORDS[text]
+
+
+def _directory(text: str | None) -> str | None:
+    if text is not None and not Path(text).is_dir():
+        raise InvalidParameterError(f"the staging directory {text} is not there; make it, or leave it out")
+    return text

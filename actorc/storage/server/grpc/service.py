@@ -1,0 +1,366 @@
+"""The gRPC face: unpack, call the store, pack. Every method of the descriptor has one here, in snake case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.storage._wire import messages
+from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, WRITE_CHUNK_FIELD, decode_chunk, encode_chunk
+from actorc.storage.errors import DamagedMessageError, InvalidParameterError
+from actorc.storage.models import ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
+from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_CHUNK_SIZE, MAX_PAGE_BYTES
+from actorc.storage.server.auth.authorized_store import GuardedStore
+from actorc.storage.server.auth.presigning import PresignedUrls
+from actorc.storage.server.engines.base import CopySource, PartChoice
+from actorc.storage.server.store.store import ObjectStore
+from actorc.storage.server.store.upload import Upload
+from actorc.storage.server.telemetry.call import Call
+
+WriteFrame = Chunk | pb.WriteObjectRequest
+
+_DRAIN: Final = 2.0
+"""Seconds for which a refused upload is read on, so that its sender comes to hear the reason."""
+
+
+class StorageService:
+    """What each method does.
+
+    Args:
+        store: The rules.
+        urls: Makes presigned URLs.
+    """
+
+    def __init__(self, store: ObjectStore, urls: PresignedUrls) -> None:
+        self._store = store
+        self._urls = urls
+
+    def get_server_info(self, _request: pb.GetServerInfoRequest, call: Call) -> pb.GetServerInfoResponse:
+        """Tell limits and capabilities."""
+        return messages.server_message(replace(self._as(call).server_info(), http_endpoint=self._urls.endpoint))
+
+    def create_bucket(self, request: pb.CreateBucketRequest, call: Call) -> pb.CreateBucketResponse:
+        """Make a bucket."""
+        info = self._as(call).create_bucket(
+            request.bucket, exist_ok=request.exist_ok, idempotency_key=request.idempotency_key
+        )
+        return pb.CreateBucketResponse(bucket=messages.bucket_message(info))
+
+    def delete_bucket(self, request: pb.DeleteBucketRequest, call: Call) -> pb.DeleteBucketResponse:
+        """Remove an empty bucket."""
+        self._as(call).delete_bucket(request.bucket, idempotency_key=request.idempotency_key)
+        return pb.DeleteBucketResponse()
+
+    def head_bucket(self, request: pb.HeadBucketRequest, call: Call) -> pb.HeadBucketResponse:
+        """Describe a bucket."""
+        return pb.HeadBucketResponse(bucket=messages.bucket_message(self._as(call).head_bucket(request.bucket)))
+
+    def list_buckets(self, request: pb.ListBucketsRequest, call: Call) -> pb.ListBucketsResponse:
+        """Describe one page of buckets."""
+        buckets, token = self._as(call).bucket_page(page_size=request.page_size, page_token=request.page_token)
+        return pb.ListBucketsResponse(buckets=map(messages.bucket_message, buckets), next_page_token=token)
+
+    def put_object(self, request: pb.PutObjectRequest, call: Call) -> pb.PutObjectResponse:
+        """Store a small object."""
+        data = request.data
+        call.bytes = len(data)
+        info = self._as(call).put(
+            request.bucket,
+            request.key,
+            data,
+            request.crc32c,
+            attributes=_attributes(request, request.ttl_seconds),
+            condition=messages.condition(request.condition),
+            idempotency_key=request.idempotency_key,
+        )
+        return pb.PutObjectResponse(object=messages.object_message(info))
+
+    def write_object(self, frames: Iterator[WriteFrame], call: Call) -> Iterator[pb.WriteObjectResponse]:
+        """Store an object of any size; a failure is told in band, then as the status."""
+        try:
+            yield from self._receive(frames, call)
+        except grpc.RpcError:
+            raise
+        except Exception as error:
+            failure = call.failure(error)
+            yield pb.WriteObjectResponse(failed=messages.status_message(failure))
+            with call.at_most(_DRAIN, failure):
+                for _ in frames:
+                    pass
+            raise failure from error
+
+    def get_object(self, request: pb.GetObjectRequest, call: Call) -> pb.GetObjectResponse:
+        """Send a small object, or a small part of one, in one message."""
+        wanted = messages.byte_range(request.range)
+        most = MAX_ANSWER_SIZE if wanted.length is None else min(wanted.length, MAX_ANSWER_SIZE)
+        sent = ByteRange(wanted.offset, most)
+        with self._as(call).read(
+            request.bucket,
+            request.key,
+            [sent],
+            generation=request.generation or None,
+            if_match=request.if_match or None,
+        ) as (info, chunks):
+            answer = pb.GetObjectResponse(object=messages.object_message(info))
+            answer.too_large = sent.clamp(info.size) != wanted.clamp(info.size)
+            if not answer.too_large:
+                answer.chunks.extend(map(messages.chunk_message, chunks))
+                call.bytes = sum(len(chunk.data) for chunk in answer.chunks)
+            return answer
+
+    def read_object(self, request: pb.ReadObjectRequest, call: Call) -> Iterator[pb.ReadObjectResponse | bytes]:
+        """Send an object's description, then its bytes."""
+        with self._as(call).read(
+            request.bucket,
+            request.key,
+            [messages.byte_range(part) for part in request.ranges],
+            generation=request.generation or None,
+            if_match=request.if_match or None,
+        ) as (info, chunks):
+            yield pb.ReadObjectResponse(object=messages.object_message(info))
+            for chunk in chunks:
+                call.bytes += len(chunk.data)
+                yield encode_chunk(READ_CHUNK_FIELD, chunk)
+
+    def head_object(self, request: pb.HeadObjectRequest, call: Call) -> pb.HeadObjectResponse:
+        """Describe an object."""
+        return pb.HeadObjectResponse(object=messages.object_message(self._as(call).head(request.bucket, request.key)))
+
+    def list_objects(self, request: pb.ListObjectsRequest, call: Call) -> pb.ListObjectsResponse:
+        """Describe one page of objects."""
+        page = self._as(call).page(
+            request.bucket,
+            prefix=request.prefix,
+            delimiter=request.delimiter,
+            page_size=request.page_size,
+            page_token=request.page_token,
+        )
+        return pb.ListObjectsResponse(
+            objects=map(messages.object_message, page.objects),
+            common_prefixes=page.common_prefixes,
+            next_page_token=page.next_after,
+        )
+
+    def delete_object(self, request: pb.DeleteObjectRequest, call: Call) -> pb.DeleteObjectResponse:
+        """Remove an object."""
+        deleted = self._as(call).delete(
+            request.bucket,
+            request.key,
+            condition=Condition(if_match=request.if_match or None),
+            idempotency_key=request.idempotency_key,
+        )
+        return pb.DeleteObjectResponse(deleted=deleted)
+
+    def delete_objects(self, request: pb.DeleteObjectsRequest, call: Call) -> pb.DeleteObjectsResponse:
+        """Remove many objects, each for itself."""
+        results = self._as(call).delete_many(request.bucket, request.keys, idempotency_key=request.idempotency_key)
+        answer = pb.DeleteObjectsResponse(results=map(messages.delete_message, results))
+        if answer.ByteSize() > MAX_PAGE_BYTES:  # what was done must be told, if not every reason at full length
+            answer = pb.DeleteObjectsResponse(results=map(messages.brief_delete_message, results))
+        return answer
+
+    def copy_object(self, request: pb.CopyObjectRequest, call: Call) -> pb.CopyObjectResponse:
+        """Make an object of the bytes of another."""
+        info = self._as(call).copy(
+            _copy_source(request),
+            request.bucket,
+            request.key,
+            attributes=_attributes(request.attributes) if request.HasField("attributes") else None,
+            condition=messages.condition(request.condition),
+            ttl=request.ttl_seconds or None,
+            idempotency_key=request.idempotency_key,
+        )
+        return pb.CopyObjectResponse(object=messages.object_message(info))
+
+    def create_multipart_upload(
+        self, request: pb.CreateMultipartUploadRequest, call: Call
+    ) -> pb.CreateMultipartUploadResponse:
+        """Begin an object that comes in parts."""
+        upload_id = self._as(call).multipart.create(
+            request.bucket,
+            request.key,
+            attributes=_attributes(request, request.ttl_seconds),
+            condition=messages.condition(request.condition),
+            idempotency_key=request.idempotency_key,
+        )
+        return pb.CreateMultipartUploadResponse(upload_id=upload_id)
+
+    def complete_multipart_upload(
+        self, request: pb.CompleteMultipartUploadRequest, call: Call
+    ) -> pb.CompleteMultipartUploadResponse:
+        """Make the object of its parts."""
+        info = self._as(call).multipart.complete(
+            request.bucket,
+            request.key,
+            request.upload_id,
+            [PartChoice(part.number, part.etag) for part in request.parts],
+            condition=messages.condition(request.condition),
+            idempotency_key=request.idempotency_key,
+        )
+        return pb.CompleteMultipartUploadResponse(object=messages.object_message(info))
+
+    def abort_multipart_upload(
+        self, request: pb.AbortMultipartUploadRequest, call: Call
+    ) -> pb.AbortMultipartUploadResponse:
+        """Drop an upload and its parts."""
+        self._as(call).multipart.abort(request.bucket, request.key, request.upload_id)
+        return pb.AbortMultipartUploadResponse()
+
+    def list_parts(self, request: pb.ListPartsRequest, call: Call) -> pb.ListPartsResponse:
+        """Describe one page of parts."""
+        parts, is_truncated = self._as(call).multipart.parts(
+            request.bucket,
+            request.key,
+            request.upload_id,
+            page_size=request.page_size,
+            after_number=request.after_number,
+        )
+        return pb.ListPartsResponse(parts=map(messages.part_message, parts), is_truncated=is_truncated)
+
+    def list_multipart_uploads(
+        self, request: pb.ListMultipartUploadsRequest, call: Call
+    ) -> pb.ListMultipartUploadsResponse:
+        """Describe one page of uploads under way."""
+        uploads, token = self._as(call).multipart.page(
+            request.bucket, prefix=request.prefix, page_size=request.page_size, page_token=request.page_token
+        )
+        return pb.ListMultipartUploadsResponse(uploads=map(messages.upload_message, uploads), next_page_token=token)
+
+    def presign_url(self, request: pb.PresignUrlRequest, call: Call) -> pb.PresignUrlResponse:
+        """Make a URL for one thing to be done to one object."""
+        url = self._urls.issue(
+            call.principal,
+            request.method,
+            request.bucket,
+            request.key,
+            expires=request.expires_seconds,
+            max_size=request.max_size or None,
+            content_type=request.content_type or None,
+        )
+        return pb.PresignUrlResponse(url=url)
+
+    def _as(self, call: Call) -> GuardedStore:
+        return GuardedStore(self._store, call.principal)
+
+    def _receive(self, frames: Iterator[WriteFrame], call: Call) -> Iterator[pb.WriteObjectResponse]:
+        opening = _opening(frames)
+        call.bucket, call.key = opening.bucket, opening.key
+        with self._begin(opening, call) as upload:
+            yield pb.WriteObjectResponse(accepted=pb.WriteAccepted(max_chunk_size=MAX_CHUNK_SIZE))
+            commit = _fill(upload, frames, call)
+            info = upload.commit(size=commit.size, crc32c=commit.crc32c)
+        yield _written(info)
+
+    def _begin(self, opening: pb.WriteOpen, call: Call) -> Upload[ObjectInfo] | Upload[PartInfo]:
+        if opening.HasField("part"):
+            return self._as(call).multipart.begin_part(
+                opening.bucket,
+                opening.key,
+                opening.part.upload_id,
+                opening.part.number,
+                idempotency_key=opening.idempotency_key,
+                declared_size=opening.declared_size or None,
+            )
+        return self._as(call).begin_write(
+            opening.bucket,
+            opening.key,
+            attributes=_attributes(opening, opening.ttl_seconds),
+            condition=messages.condition(opening.condition),
+            idempotency_key=opening.idempotency_key,
+            declared_size=opening.declared_size or None,
+            judge_early=call.first_attempt or not opening.idempotency_key,
+        )
+
+
+def storage_handler(service: StorageService) -> grpc.GenericRpcHandler:
+    """Return `service` as gRPC takes it, every method as the descriptor describes it."""
+    handlers = {method.name: _method_handler(method, service) for method in messages.SERVICE.methods}
+    return grpc.method_handlers_generic_handler(messages.SERVICE.full_name, handlers)
+
+
+def _method_handler(method: MethodDescriptor, service: StorageService) -> grpc.RpcMethodHandler[Any, Any]:
+    behavior: Any = getattr(service, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
+    read = _reader(GetMessageClass(method.input_type))
+    if method.client_streaming:
+        return grpc.stream_stream_rpc_method_handler(behavior, _write_frame_reader(read))
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(behavior, read)
+    return grpc.unary_unary_rpc_method_handler(behavior, read)
+
+
+def _reader(message_class: type[Message]) -> Callable[[bytes], Any]:
+    """Return a deserializer; it is called around the method, where what it raises becomes an answer with details."""
+
+    def read(data: bytes) -> Message:
+        try:
+            return message_class.FromString(data)
+        except DecodeError as error:
+            raise InvalidParameterError(
+                f"the request is no {message_class.DESCRIPTOR.name}; compare your .proto"
+            ) from error
+
+    return read
+
+
+def _write_frame_reader(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    def read_frame(data: bytes, opened: Callable[[bytes], bytes] = lambda message: message) -> Any:
+        """Return a frame; `opened` returns what can be believed of one that does not prove itself, as bytes do."""
+        chunk = decode_chunk(WRITE_CHUNK_FIELD, data)
+        if chunk is not None:
+            return chunk
+        message = read(opened(data))
+        if message.WhichOneof("frame") == "chunk":
+            return Chunk(message.chunk.offset, message.chunk.data, message.chunk.crc32c)
+        return message
+
+    return read_frame
+
+
+def _attributes(
+    message: pb.PutObjectRequest | pb.WriteOpen | pb.CreateMultipartUploadRequest | pb.Attributes, ttl_seconds: int = 0
+) -> ObjectAttributes:
+    return ObjectAttributes(content_type=message.content_type, metadata=dict(message.metadata), ttl=ttl_seconds or None)
+
+
+def _copy_source(request: pb.CopyObjectRequest) -> CopySource:
+    return CopySource(
+        bucket=request.source_bucket,
+        key=request.source_key,
+        generation=request.source_generation or None,
+        if_match=request.source_if_match or None,
+    )
+
+
+def _written(info: ObjectInfo | PartInfo) -> pb.WriteObjectResponse:
+    if isinstance(info, PartInfo):
+        return pb.WriteObjectResponse(part_done=messages.part_message(info))
+    return pb.WriteObjectResponse(done=messages.object_message(info))
+
+
+def _opening(frames: Iterator[WriteFrame]) -> pb.WriteOpen:
+    first = next(frames, None)
+    if not isinstance(first, pb.WriteObjectRequest) or first.WhichOneof("frame") != "open":
+        raise InvalidParameterError("an upload begins with an open message; send bucket and key first")
+    return first.open
+
+
+def _fill(upload: Upload[Any], frames: Iterator[WriteFrame], call: Call) -> pb.WriteCommit:
+    for frame in frames:
+        if isinstance(frame, Chunk):
+            if call.is_checked and frame.offset != call.bytes:
+                raise DamagedMessageError("bytes arrived out of order and were not stored; send them again")
+            upload.write(frame)
+            call.bytes += len(frame.data)
+        elif frame.WhichOneof("frame") == "commit":
+            return frame.commit
+        else:
+            raise InvalidParameterError("an upload is opened once; send chunks, then commit")
+    raise InvalidParameterError("the stream ended without a commit message and nothing was stored; send one last")

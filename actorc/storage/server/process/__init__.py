@@ -1,0 +1,1 @@
+"""Processes of a server: start, workers, ports, shutdown."""

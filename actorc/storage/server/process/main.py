@@ -1,0 +1,199 @@
+"""A server as a process: signals, the file that tells its address, and its end when nobody needs it any more."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from actorc.storage._held_ports import can_be_shared
+from actorc.storage.errors import InvalidParameterError
+from actorc.storage.local_directory import ENDPOINT_FILE, published
+from actorc.storage.server.auth.key_file import OwnKey, own_key
+from actorc.storage.server.config import ServerOptions, is_loopback, numeric_address
+from actorc.storage.server.server import StorageServer
+from actorc.storage.server.telemetry.descriptor_log import allow_all
+
+from .announcement import announced, occupied
+from .ports import reserve
+from .shutdown import Stopping
+from .supervisor import Workers
+
+log = logging.getLogger(__name__)
+
+
+def serve(
+    options: ServerOptions,
+    *,
+    endpoint_file: Path | None = None,
+    linger_lock: Path | None = None,
+    private: bool = False,
+) -> None:
+    """Run a server until SIGINT or SIGTERM; on the main thread.
+
+    The first signal lets running calls finish for `options.grace` seconds, a second one ends the process at once.
+    While it runs, ``endpoint.json`` in its data directory tells this user's programs where it is. If it has access
+    keys, or as soon as it gets some, they find one there that was made for them alone.
+
+    Args:
+        options: How it runs.
+        endpoint_file: Holds the server's address while it runs, as JSON with ``endpoint``, ``pid`` and ``data``; for
+            this user's eyes only, and never seen half-written.
+        private: Whether that key is made even if there are no others, so that nobody but this user gets in.
+        linger_lock: Also stop once no process holds a shared lock (``flock``) on this file, however it ended. Take it
+            before the server is started. The server keeps the file locked exclusively until its own end, so whoever
+            gets the shared lock again knows that this server is gone.
+
+    Raises:
+        InvalidParameterError: The port is taken or not allowed, or a private server has no data directory.
+        StorageError: The engine cannot be opened, or another server has the data directory.
+    """
+    # whatever is stored is for the clients of this server, not for the users of this machine
+    os.umask(0o077)
+    allow_all()
+    stopping = Stopping()
+    with ExitStack() as stack:
+        place = _taken(options, stack, private=private)
+        workers = Workers(place.options, own=place.own) if options.workers > 1 else None
+        _stop_on_signals(stopping, workers)
+        server = workers or StorageServer(place.options, own=place.own, shares_port=place.shares_port)
+        stack.callback(server.stop)
+        endpoint = server.start()
+        telling = _publish(stack, options, endpoint, place, endpoint_file)
+        if linger_lock:
+            _stop_when_unlocked(linger_lock, stopping)
+        log.info("serving %s on %s", options.engine_url, endpoint)
+        if server.http_endpoint:
+            log.info("serving presigned URLs at %s", server.http_endpoint)
+        _warn_of_exposure(server, options)
+        stopping.wait(telling.look)
+        log.info("stopping, running calls have %g s to finish", options.grace)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """What a server has before it is made: its options, with a port that nobody else has, and its own key."""
+
+    options: ServerOptions
+    own: OwnKey | None = None
+    secret: str | None = field(default=None, repr=False)
+    """Of its own key."""
+    shares_port: bool = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether whoever calls must have a key, those that its user's programs are told included."""
+        return self.own is not None and (self.own.closes or _has_keys(self.options))
+
+    def told(self) -> dict[str, Any]:
+        """Return what its user's programs are told beside the address."""
+        told: dict[str, Any] = {"use_ssl": self.options.tls_cert is not None, "shares_port": self.shares_port}
+        if self.own is not None and self.is_closed:
+            told |= {"access_key": self.own.key.id, "secret_key": self.secret}
+        return told
+
+
+def _taken(options: ServerOptions, stack: ExitStack, *, private: bool) -> _Place:
+    directory = options.directory
+    if directory is None:
+        if private:
+            raise InvalidParameterError("a private server tells its key in its data directory; give --data as well")
+        return _Place(options=options)
+    stack.enter_context(occupied(directory))
+    own, secret = own_key(closes=private)
+    address = numeric_address(options.listen, loopback_only=not _has_keys(options))
+    shares_port = can_be_shared(address.rpartition(":")[0])
+    if shares_port and options.workers == 1:
+        held, listen = reserve(address, among_clients=True)
+        options = replace(options, listen=listen)
+        stack.enter_context(held)
+    return _Place(options=options, own=own, secret=secret, shares_port=shares_port)
+
+
+def _has_keys(options: ServerOptions) -> bool:
+    return options.keys_file is not None and options.keys_file.exists()
+
+
+def _publish(
+    stack: ExitStack, options: ServerOptions, endpoint: str, place: _Place, elsewhere: Path | None
+) -> _Telling:
+    directory = options.directory
+    tell: Callable[..., None] | None = None
+    if directory is not None:
+        tell = stack.enter_context(announced(directory, endpoint, **place.told()))
+    if elsewhere is not None and (directory is None or elsewhere.absolute() != directory.absolute() / ENDPOINT_FILE):
+        data = str(options.data.absolute()) if options.data else None
+        stack.enter_context(published(elsewhere, {"endpoint": endpoint, "pid": os.getpid(), "data": data}))
+    return _Telling(place, tell)
+
+
+class _Telling:
+    """Tells this user's programs of a server's own key as soon as they need it, which `keys add` brings about.
+
+    Args:
+        place: The server.
+        tell: Takes what else they must know; None if there is no place to tell it.
+    """
+
+    def __init__(self, place: _Place, tell: Callable[..., None] | None) -> None:
+        self._place = place
+        self._tell = tell
+        self._is_told = place.is_closed
+
+    def look(self) -> None:
+        """Tell it if it is time to, and was not done."""
+        if self._tell is None or self._is_told or not self._place.is_closed:
+            return
+        try:
+            self._tell(**self._place.told())
+        except OSError as error:
+            log.warning("programs of this user are not told their key yet, %s", error)
+        else:
+            self._is_told = True
+
+
+def _warn_of_exposure(server: StorageServer | Workers, options: ServerOptions) -> None:
+    if server.is_open:
+        where = f"--data {options.directory}" if options.directory else "--keys FILE"
+        log.warning(
+            "no access keys are configured, so the server is open to every process on this machine, and each of its "
+            "users may read and change everything; 'lucas-storage keys add --admin %s' adds a key and closes it",
+            where,
+        )
+    elif options.tls_cert is None and not is_loopback(options.listen):
+        log.warning(
+            "the server is reachable from other machines without TLS; nobody learns a secret key, but whoever is on "
+            "the way can read and change what is sent"
+        )
+
+
+def _stop_on_signals(stopping: Stopping, workers: Workers | None) -> None:
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if stopping.begun:
+            if workers is not None:
+                workers.kill()
+            os._exit(128 + number)
+        stopping.begin()
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+
+
+def _stop_when_unlocked(path: Path, stopping: Stopping) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def wait() -> None:
+        # held until the process is gone: the descriptor is never closed
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        log.info("nobody needs the server any more")
+        stopping.begin()
+
+    threading.Thread(target=wait, name="linger-lock", daemon=True).start()

@@ -1,0 +1,281 @@
+"""One server as several processes, on the same ports and the same data directory.
+
+The process that the user started serves nothing. It holds the ports and the directory, starts workers, puts another
+one in the place of one that dies, and ends after the last of them. Each worker hangs on a socket: it gets its orders
+there, tells that it serves and, every second, that it runs, and ends when the other end is gone, however that came
+about. One that is not heard for half a minute, stopped or stuck, is killed, and replaced like one that died.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any, Final
+
+from actorc.storage.errors import InvalidParameterError, StorageError, error_class
+from actorc.storage.server.auth.authentication import Keyring
+from actorc.storage.server.auth.key_file import OwnKey, as_record
+from actorc.storage.server.config import DEFAULT_HTTP, ServerOptions, numeric_address
+from actorc.storage.server.engines import share_engine
+from actorc.storage.server.options import to_plain
+
+from .ports import reserve
+
+log = logging.getLogger(__name__)
+
+_MARGIN: Final = 5.0
+"""Seconds beyond the grace that a worker has to end."""
+_STEADY: Final = 60.0
+"""Seconds after which a worker is taken to have started well."""
+SILENCE: Final = 30
+"""Turns of `_TURN` without a sign of life after which a worker hangs. A busy one speaks, on a thread of its own."""
+_TURN: Final = 1.0
+"""Seconds. Silence is counted in turns and not by a clock, so that it does not pass while the machine sleeps, or while
+nobody listens: what was said meanwhile is heard in the next turn."""
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 10.0
+
+
+class Workers:
+    """A server of several processes, used like a `StorageServer`.
+
+    Args:
+        options: How each of them runs.
+        own: A key that is in no file.
+        silence: Seconds after which a worker that is not heard hangs, more or less.
+
+    Attributes:
+        http_endpoint: Where presigned URLs lead; empty before the start, and if they lead nowhere.
+    """
+
+    def __init__(self, options: ServerOptions, *, own: OwnKey | None = None, silence: int = SILENCE) -> None:
+        self._options = options
+        self._own = own
+        self._silence = silence
+        self.http_endpoint = ""
+        self._held = ExitStack()
+        self._keepers: list[_Keeper] = []
+        self._is_open = True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everybody who reached the server when it started might do everything."""
+        return self._is_open
+
+    def start(self) -> str:
+        """Return the address once every worker serves.
+
+        Raises:
+            InvalidParameterError: A port is taken or not allowed, or the engine lives in one process.
+            StorageError: The engine cannot be opened.
+        """
+        keyring = Keyring(self._options.keys_file, required=self._options.keys is not None, own=self._own)
+        self._is_open = keyring.is_open
+        # clients of a killed server wait for this one, on its port
+        listen = self._reserved(self._options.listen, among_clients=True)
+        http = self._reserved_http()
+        lock = share_engine(self._options.engine_url)
+        self._held.callback(os.close, lock)
+        order = _order(replace(self._options, listen=listen, http=http), lock, self._own)
+        self._keepers = [
+            _Keeper(number, lambda: _Worker(order, lock), self._silence) for number in range(self._options.workers)
+        ]
+        for keeper in self._keepers:
+            keeper.begin()
+        for keeper in self._keepers:
+            self.http_endpoint = keeper.keep()
+        return listen
+
+    def stop(self) -> None:
+        """Let every worker refuse new calls and finish running ones; return when all of them are gone."""
+        for keeper in self._keepers:
+            keeper.end()
+        patience = time.monotonic() + self._options.grace + _MARGIN
+        for keeper in self._keepers:
+            keeper.wait(patience - time.monotonic())
+        self._held.close()
+
+    def kill(self) -> None:
+        """End every worker at once, from a signal handler if need be."""
+        for keeper in self._keepers:
+            keeper.kill()
+
+    def _reserved(self, address: str, *, among_clients: bool = False) -> str:
+        held, found = reserve(numeric_address(address, loopback_only=self._is_open), among_clients=among_clients)
+        self._held.enter_context(held)
+        return found
+
+    def _reserved_http(self) -> str:
+        wanted = self._options.http
+        if wanted != "auto":
+            return wanted if wanted == "off" else self._reserved(wanted)
+        try:
+            if find_spec("aiohttp"):
+                return self._reserved(DEFAULT_HTTP)
+            reason = "aiohttp is not installed; pip install 'lucas-storage[http]'"
+        except InvalidParameterError as error:
+            reason = error.message
+        log.warning("there is no HTTP and there are no presigned URLs, %s", reason)
+        return "off"
+
+
+class _Worker:
+    """One process, which may not serve yet.
+
+    Args:
+        order: What it is to do, as a line.
+        lock: A descriptor that it inherits.
+    """
+
+    def __init__(self, order: bytes, lock: int) -> None:
+        self._channel, theirs = socket.socketpair()
+        with theirs:
+            # elsewhere, "-m" would import modules of the folder in which the server was started
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "actorc.storage.server.process.worker"],
+                stdin=theirs.fileno(),
+                cwd="/",
+                pass_fds=[lock],
+            )
+        with suppress(OSError):
+            self._channel.sendall(order)
+
+    def ready(self) -> str:
+        """Wait until it serves; return where its presigned URLs lead.
+
+        Raises:
+            StorageError: It does not, for the reason that it told.
+        """
+        with suppress(OSError), self._channel.makefile("rb") as lines:
+            told: dict[str, Any] = json.loads(lines.readline() or b"{}")
+            if "http_endpoint" in told:
+                return str(told["http_endpoint"])
+            if "message" in told:
+                raise error_class(told["reason"], told["status"])(told["message"])
+        raise StorageError("a worker ended before it served; the lines above it in the log say why")
+
+    def listen(self, silence: int) -> bool:
+        """Return False as soon as it is over, and True once it was not heard for so many turns."""
+        silent = 0
+        with suppress(OSError):
+            self._channel.settimeout(_TURN)
+            while silent < silence:
+                try:
+                    if not self._channel.recv(4096):
+                        return False
+                    silent = 0
+                except TimeoutError:
+                    silent += 1
+            return True
+        return False
+
+    def wait(self) -> str:
+        """Wait for its end; return how it ended, in words."""
+        code = self.process.wait()
+        self._channel.close()
+        return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+class _Keeper:
+    """Keeps one worker running, and starts another one when it dies.
+
+    Args:
+        number: Tells it apart in the log.
+        started: Returns a new worker.
+        silence: Turns without a sign of life after which a worker hangs.
+    """
+
+    def __init__(self, number: int, started: Callable[[], _Worker], silence: int) -> None:
+        self._number = number
+        self._silence = silence
+        self._started = started
+        self._ending = threading.Event()
+        self._killed = False
+        self._changes = threading.Lock()
+        self._worker: _Worker | None = None
+        self._thread = threading.Thread(target=self._run, name=f"storage-worker-{number}", daemon=True)
+
+    def begin(self) -> None:
+        """Start the first worker, which may not serve yet."""
+        self._worker = self._started()
+
+    def keep(self) -> str:
+        """Wait until the first worker serves, and replace it from then on; return where its URLs lead."""
+        assert self._worker is not None
+        endpoint = self._worker.ready()
+        self._thread.start()
+        return endpoint
+
+    def end(self) -> None:
+        """Ask the worker to finish, and start no other."""
+        with self._changes:
+            self._ending.set()
+            if self._worker is not None:
+                self._worker.process.terminate()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until the worker has ended; kill it if that takes longer than `seconds`."""
+        if self._worker is None:
+            return
+        try:
+            self._worker.process.wait(max(seconds, 0))
+        except subprocess.TimeoutExpired:
+            log.warning("worker %d does not end and is killed", self._number)
+            self._worker.process.kill()
+        self._worker.wait()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def kill(self) -> None:
+        """End the worker at once; return when it is gone. Takes no lock."""
+        self._killed = True
+        worker = self._worker
+        if worker is not None and worker.process.returncode is None:
+            with suppress(ProcessLookupError, ChildProcessError):
+                os.kill(worker.process.pid, signal.SIGKILL)
+                os.waitpid(worker.process.pid, 0)
+
+    def _run(self) -> None:
+        pause = _FIRST_PAUSE
+        while (worker := self._worker) is not None:
+            began = time.monotonic()
+            if worker.listen(self._silence) and not self._ending.is_set():
+                log.error("worker %d says nothing for %g s and is killed", self._number, self._silence * _TURN)
+                worker.process.kill()
+            how = worker.wait()
+            if self._killed or self._ending.is_set():
+                return
+            pause = _FIRST_PAUSE if time.monotonic() - began > _STEADY else min(2 * pause, _LONGEST_PAUSE)
+            log.error("worker %d ended (%s), another one is started in %g s", self._number, how, pause)
+            self._ending.wait(pause)
+            self._replace()
+
+    def _replace(self) -> None:
+        with self._changes:
+            if self._ending.is_set():
+                return
+            self._worker = worker = self._started()
+        try:
+            worker.ready()
+        except StorageError as error:
+            log.error("worker %d does not serve, %s", self._number, error.message)  # noqa: TRY400 - says it all
+        else:
+            log.info("worker %d serves again", self._number)
+
+
+def _order(options: ServerOptions, lock: int, own: OwnKey | None) -> bytes:
+    order = {"options": to_plain(options), "lock": lock, "url_key": secrets.token_hex(32), "level": log.root.level}
+    order["own"] = own and {"key": as_record(own.key), "closes": own.closes}
+    return json.dumps(order).encode() + b"\n"

@@ -1,0 +1,188 @@
+"""The rules of objects that come in parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import pairwise
+
+from actorc.storage import rules
+from actorc.storage.errors import InvalidParameterError
+from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, PartInfo, UploadInfo
+from actorc.storage.server.engines.base import Engine, PartChoice
+
+from .auto_create import WrittenBuckets
+from .checks import GUESSED, check_attributes, check_condition, check_idempotency_key, check_name, page_limit
+from .page_tokens import read_token, write_token
+from .paging import joined_uploads
+from .upload import Upload, about, check_size
+
+
+class MultipartUploads:
+    """Uploads in parts: begun, filled in any order and in parallel, completed or aborted.
+
+    Args:
+        engine: Where bytes rest.
+        buckets: Makes the buckets that are missing, if it may.
+    """
+
+    def __init__(self, engine: Engine, buckets: WrittenBuckets) -> None:
+        self._engine = engine
+        self._buckets = buckets
+
+    def create(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        attributes: ObjectAttributes = GUESSED,
+        condition: Condition = ANY,
+        idempotency_key: str = "",
+    ) -> str:
+        """Begin an object that comes in parts, and return the id of the upload.
+
+        Args:
+            bucket: An existing bucket, unless buckets make themselves.
+            key: What the object will be stored under.
+            attributes: An empty content type is guessed from the key; the ttl is counted from completion.
+            condition: What must be true of the present object, now and again on completion.
+            idempotency_key: Unique per logical call; a repeated one gets the first answer.
+
+        Raises:
+            AlreadyExistsError: `condition.if_absent` and the key is taken.
+            PreconditionFailedError: `condition.if_match` is not the etag of the present object.
+        """
+        check_name(bucket, key)
+        attributes = check_attributes(attributes, key)
+        check_condition(condition)
+        check_idempotency_key(idempotency_key)
+        create = partial(
+            self._engine.create_upload, bucket, key, attributes, condition, idempotency_key=idempotency_key
+        )
+        with about(bucket, key):
+            return self._buckets.write(bucket, create)
+
+    def begin_part(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        number: int,
+        *,
+        idempotency_key: str = "",
+        declared_size: int | None = None,
+    ) -> Upload[PartInfo]:
+        """Begin a part of any size; nothing is stored before `Upload.commit`, which replaces one of the same number.
+
+        Raises:
+            UploadNotFoundError: There is no such upload for this key.
+            ResourceExhaustedError: The disk is full.
+        """
+        check_name(bucket, key)
+        rules.check_part_number(number)
+        check_idempotency_key(idempotency_key)
+        check_size(declared_size)
+        with about(bucket, key):
+            writer = self._engine.part_writer(bucket, key, upload_id, number, declared_size=declared_size)
+        return Upload(writer, bucket, key, partial(writer.commit, idempotency_key=idempotency_key))
+
+    def complete(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        parts: Sequence[PartChoice],
+        *,
+        condition: Condition = ANY,
+        idempotency_key: str = "",
+    ) -> ObjectInfo:
+        """Make the object of the parts named, all or nothing; others are dropped.
+
+        Args:
+            bucket: That of the upload.
+            key: That of the upload.
+            upload_id: As `create` returned it.
+            parts: In ascending order of number, at least one.
+            condition: In addition to that of the beginning.
+            idempotency_key: Unique per logical call; a repeated one gets the first answer.
+
+        Raises:
+            InvalidParameterError: No part is named, they are out of order, or one was never uploaded.
+            PreconditionFailedError: A part was replaced since, or a condition does not hold.
+            UploadNotFoundError: There is no such upload for this key, perhaps because it was completed.
+            AlreadyExistsError: A condition says `if_absent` and the key is taken.
+        """
+        check_name(bucket, key)
+        check_condition(condition)
+        check_idempotency_key(idempotency_key)
+        with about(bucket, key):
+            _check_order([part.number for part in parts])
+            return self._engine.complete_upload(
+                bucket, key, upload_id, parts, condition, idempotency_key=idempotency_key
+            )
+
+    def abort(self, bucket: str, key: str, upload_id: str) -> None:
+        """Drop an upload and its parts; one that is not there is no error."""
+        check_name(bucket, key)
+        with about(bucket, key):
+            self._engine.abort_upload(bucket, key, upload_id)
+
+    def parts(
+        self, bucket: str, key: str, upload_id: str, *, page_size: int = 0, after_number: int = 0
+    ) -> tuple[list[PartInfo], bool]:
+        """Return one page of parts in order of number, and whether there are more.
+
+        Raises:
+            UploadNotFoundError: There is no such upload for this key.
+        """
+        check_name(bucket, key)
+        limit = page_limit(page_size)
+        if after_number:
+            rules.check_part_number(after_number)
+        with about(bucket, key):
+            parts = self._engine.list_parts(bucket, key, upload_id, after_number=after_number, limit=limit + 1)
+        return parts[:limit], len(parts) > limit
+
+    def page(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        page_size: int = 0,
+        page_token: str = "",
+        within: Sequence[str] = (),
+    ) -> tuple[Sequence[UploadInfo], str]:
+        """Return one page of uploads under way, and the token of the next page, empty on the last one.
+
+        Args:
+            bucket: Whose uploads to list.
+            prefix: What their keys begin with.
+            page_size: Uploads in the page, at most `MAX_PAGE`; 0: that many.
+            page_token: What came with the page before, of the same listing; empty: the first page.
+            within: What those keys begin with whose uploads are listed, as in `ObjectStore.page`.
+
+        Raises:
+            InvalidParameterError: The token belongs to another listing.
+        """
+        rules.check_bucket(bucket)
+        rules.check_prefix(prefix)
+        listed = ("uploads", bucket, prefix)
+        key, _, upload_id = read_token(page_token, *listed).rpartition("\0") if page_token else ("", "", "")
+        with about(bucket):
+            page = joined_uploads(
+                partial(self._engine.list_uploads, bucket),
+                within or (prefix,),
+                after=(key, upload_id) if page_token else None,
+                limit=page_limit(page_size),
+            )
+        return page.uploads, write_token("\0".join(page.next_after), *listed) if page.next_after else ""
+
+
+def _check_order(numbers: Sequence[int]) -> None:
+    if not numbers:
+        raise InvalidParameterError("an upload is completed with one part or more; name them, or abort the upload")
+    for number in numbers:
+        rules.check_part_number(number)
+    for before, number in pairwise(numbers):
+        if number <= before:
+            raise InvalidParameterError(f"part {number} is named behind part {before}; sort the parts, each once")

@@ -1,0 +1,102 @@
+"""An object, or a part of one, on its way in, and what is demanded of its bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from actorc.storage._wire.checksum import crc32c as checksum
+from actorc.storage.errors import IntegrityError, InvalidParameterError, StorageError
+from actorc.storage.models import Chunk
+from actorc.storage.rules import MAX_CHUNK_SIZE, MAX_OBJECT_SIZE
+from actorc.storage.server.engines.base import Writer
+
+T = TypeVar("T")
+
+
+class Upload(Generic[T]):
+    """One object, or a part of one, on its way in. A context manager that drops it unless `commit` returned."""
+
+    def __init__(self, writer: Writer, bucket: str, key: str, publish: Callable[[], T]) -> None:
+        self._writer = writer
+        self._bucket = bucket
+        self._key = key
+        self._publish = publish
+
+    def write(self, chunk: Chunk) -> None:
+        """Append a chunk.
+
+        Raises:
+            InvalidParameterError: It is too long, or does not begin where the last one ended.
+            IntegrityError: Its bytes do not match its checksum.
+            ResourceExhaustedError: The disk is full.
+        """
+        with about(self._bucket, self._key):
+            _check_chunk(chunk, self._writer.size)
+            if len(chunk.data):
+                self._writer.write(chunk.data, chunk.crc32c)
+
+    def commit(self, *, size: int, crc32c: int) -> T:
+        """Publish it, and return what the engine tells of it.
+
+        Args:
+            size: Bytes the caller has sent.
+            crc32c: CRC-32C of all of them.
+
+        Raises:
+            IntegrityError: Other bytes arrived; nothing was stored.
+            AlreadyExistsError: The key must be free and is taken.
+            PreconditionFailedError: The object to be replaced is another one.
+            UploadNotFoundError: The upload that the part belongs to is gone.
+        """
+        with about(self._bucket, self._key):
+            if (size, crc32c) != (self._writer.size, self._writer.checksum()):
+                raise IntegrityError(
+                    f"{self._writer.size} bytes arrived and were not stored, because size or checksum of the commit "
+                    f"message ({size} bytes) disagree; send the object again"
+                )
+            return self._publish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._writer.abort()
+
+
+@contextmanager
+def about(bucket: str, key: str | None = None) -> Iterator[None]:
+    """Name what failed, in whatever an engine or a rule raises inside."""
+    try:
+        yield
+    except StorageError as error:
+        error.bucket = error.bucket or bucket
+        error.key = error.key or key
+        raise
+
+
+def check_size(size: int | None) -> None:
+    """Refuse what is no size of an object.
+
+    Raises:
+        InvalidParameterError: It is negative or above `MAX_OBJECT_SIZE`.
+    """
+    if size is not None and not 0 <= size <= MAX_OBJECT_SIZE:
+        raise InvalidParameterError(
+            f"{size} is no size of an object; it has 0 to {MAX_OBJECT_SIZE} bytes, divide a larger one"
+        )
+
+
+def _check_chunk(chunk: Chunk, expected: int) -> None:
+    length = len(chunk.data)
+    if length > MAX_CHUNK_SIZE:
+        raise InvalidParameterError(f"a chunk of {length} bytes is too long; send at most {MAX_CHUNK_SIZE}")
+    if chunk.offset != expected:
+        raise InvalidParameterError(f"the chunk begins at byte {chunk.offset}; send the bytes from {expected} on next")
+    check_size(expected + length)
+    if checksum(chunk.data) != chunk.crc32c:
+        raise IntegrityError("the bytes arrived damaged and were not stored; send them again", retryable=True)

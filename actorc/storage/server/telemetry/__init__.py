@@ -1,0 +1,1 @@
+"""Access log, metrics, and the calls under way."""

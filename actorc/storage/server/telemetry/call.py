@@ -1,0 +1,207 @@
+"""One call as the service sees it, and what is told of it: to its caller, in the access log, to the metrics."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import re
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final, NoReturn
+
+import grpc
+from google.protobuf.message import Message
+
+from actorc.storage._wire import messages
+from actorc.storage._wire.idle import Guard, IdleWatch
+from actorc.storage._wire.message_checksum import ANSWER, HEADER, REQUEST, STATUS, YES, Checks
+from actorc.storage.errors import StorageError
+from actorc.storage.server.auth.access import NOBODY
+from actorc.storage.server.engines.descriptor_shortage import is_out_of_descriptors, out_of_descriptors
+
+from .access_log import Ended, Journal
+
+log = logging.getLogger(__name__)
+
+_SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+_MAX_TEXT: Final = 1024
+"""Characters of a name or message in metadata and logs: what a key may have, and no more of what is none."""
+_MAX_STATUS_TEXT: Final = 256
+"""Characters of a message beside its details; clients commonly accept 8 KiB of metadata in all."""
+
+_idle = IdleWatch()
+
+
+class Head:
+    """What is known of a call before a thread is taken for it.
+
+    Args:
+        method: Its name in the service.
+        metadata: What came with it.
+    """
+
+    def __init__(self, method: str, metadata: Mapping[str, str | bytes]) -> None:
+        self.method = method
+        self.metadata = metadata
+        self.request_id = _request_id(metadata.get(messages.REQUEST_ID_KEY))
+        self.arrived = time.monotonic()
+
+
+class Call:
+    """One call as the service sees it."""
+
+    def __init__(self, head: Head, context: grpc.ServicerContext) -> None:
+        self.method = head.method
+        self.principal = NOBODY
+        """Who makes it, once that is proved."""
+        self.bucket = ""
+        self.key = ""
+        self.bytes = 0
+        """Bytes of objects that came or went."""
+        self.request_id = head.request_id
+        self.first_attempt = head.metadata.get(messages.ATTEMPT_KEY) == "1"
+        """Whether the caller says that it has not sent this request before."""
+        self._checks = _checks(head)
+        self._context = context
+        self._peer = context.peer()
+        self._ended: StorageError | None = None
+        self._status = grpc.StatusCode.OK
+        self._began = time.perf_counter()
+        context.set_trailing_metadata(self._trailers)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether all messages of the call carry checksums, frames of bytes their own."""
+        return self._checks is not None
+
+    @property
+    def _said(self) -> tuple[tuple[str, str], ...]:
+        return ((HEADER, YES),) if self.is_checked else ()
+
+    @property
+    def _trailers(self) -> tuple[tuple[str, str], ...]:
+        return ((messages.REQUEST_ID_KEY, self.request_id), *self._said)
+
+    def announce(self) -> None:
+        """Say before the first message that checksums come; what is said at the end is too late for a stream."""
+        if self.is_checked:
+            self._context.send_initial_metadata(self._said)
+
+    def opened(self, message: bytes) -> bytes:
+        """Return a request without its checksum.
+
+        Raises:
+            DamagedMessageError: The caller says that it sends checksums, and this one is wrong or missing.
+        """
+        return self._checks.open(message, REQUEST) if self._checks else message
+
+    def packed(self, response: Message | bytes) -> bytes:
+        """Return a response as it is sent; bytes are a frame that is sent as it is."""
+        if isinstance(response, bytes):
+            return response
+        message = response.SerializeToString()
+        return self._checks.seal(message, ANSWER) if self._checks else message
+
+    def failure(self, error: Exception) -> StorageError:
+        """Return what the caller may know of `error`; anything but a `StorageError` is logged and stays here.
+
+        An engine may raise one error to several calls at once, so it is a copy that becomes this call's. A call that
+        `end` has ended may seem to fail for a reason of its own, such as a stream that is over too early.
+        """
+        error = self._ended or error
+        if isinstance(error, StorageError):
+            known = _shortened(copy.copy(error))
+        elif is_out_of_descriptors(error):
+            known = out_of_descriptors()
+        else:
+            log.error("%s failed, request %s", self.method, self.request_id, exc_info=error)
+            known = StorageError("internal error of the storage server; its log has the cause under this request id")
+        known.request_id = self.request_id
+        self._status = messages.status_code(known)
+        return known
+
+    def abort(self, error: Exception) -> NoReturn:
+        """End the call with the status that stands for `error`, on its own thread."""
+        failure = self.failure(error)
+        details = messages.status_message(failure).SerializeToString()
+        if self._checks:
+            details = self._checks.seal(details, STATUS)
+        self._context.set_trailing_metadata((*self._trailers, (messages.DETAILS_KEY, details)))
+        self._context.abort(messages.status_code(failure), failure.message[:_MAX_STATUS_TEXT])
+
+    def end(self, error: StorageError) -> None:
+        """End the call with the status that stands for `error`, on any thread, even while its own waits in gRPC.
+
+        The public `ServicerContext.cancel` does the same, but the caller would see CANCELLED, without a reason.
+        """
+        self._ended = error
+        self._status = messages.status_code(error)
+        call = getattr(getattr(self._context, "_rpc_event", None), "call", None)
+        if call is None:
+            self._context.cancel()
+        else:
+            call.cancel(self._status.value[0], error.message[:_MAX_STATUS_TEXT])
+
+    @contextmanager
+    def at_most(self, seconds: float, error: StorageError) -> Iterator[Guard]:
+        """End the call with `error` unless the block ends within `seconds` of its last progress."""
+        with _idle.guard(seconds, lambda: self.end(error)) as guard:
+            yield guard
+
+    def is_active(self) -> bool:
+        """Return whether the caller still waits for an answer."""
+        return self._context.is_active()
+
+    def gone(self) -> None:
+        """Note that the call was over before its work was."""
+        if self._status is grpc.StatusCode.OK:
+            self._status = grpc.StatusCode.CANCELLED
+
+    @contextmanager
+    def told(self, journal: Journal) -> Iterator[None]:
+        """Run the block as the whole call: whatever it raises becomes the status, and the end is told to `journal`."""
+        try:
+            yield
+        except (grpc.RpcError, GeneratorExit):
+            # the caller went away or `end` was called; gRPC wants its own error back
+            self.gone()
+            raise
+        except Exception as error:  # noqa: BLE001 - nothing of it may reach the caller
+            self.abort(error)
+        finally:
+            journal.note(self._ending())
+
+    def _ending(self) -> Ended:
+        return Ended(
+            method=self.method,
+            status=self._status.name,
+            bucket=self.bucket,
+            key=self.key,
+            size=self.bytes,
+            seconds=time.perf_counter() - self._began,
+            request_id=self.request_id,
+            peer=self._peer,
+            access_key=self.principal.access_key,
+            proved=self.principal is not NOBODY,
+        )
+
+
+def _checks(head: Head) -> Checks | None:
+    """Return the checksums of a call whose caller says that it sends them."""
+    if head.metadata.get(HEADER) != YES:
+        return None
+    request_id, attempt = (str(head.metadata.get(name, "")) for name in (messages.REQUEST_ID_KEY, messages.ATTEMPT_KEY))
+    return Checks(f"/{messages.SERVICE.full_name}/{head.method}", request_id, attempt)
+
+
+def _request_id(offered: str | bytes | None) -> str:
+    return offered if isinstance(offered, str) and _SANE_REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+
+
+def _shortened(error: StorageError) -> StorageError:
+    error.message = error.message[:_MAX_TEXT]
+    error.bucket = error.bucket and error.bucket[:_MAX_TEXT]
+    error.key = error.key and error.key[:_MAX_TEXT]
+    return error

@@ -1,0 +1,1 @@
+"""Artifacts: how bytes are stored under their digest, found, fetched and cached."""

@@ -1,0 +1,167 @@
+"""The bytes of an artifact on their way out: of an encoded value, or of a local file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import google_crc32c
+
+from actorc.storage.client import StorageClient
+from actorc.storage.errors import IntegrityError
+from actorc.storage.models import PutResult
+from actorc.storage.rules import MAX_INLINE_SIZE, MiB
+from actorc.storage.unsized_files import refuse_irregular
+from lucas_storage.formats.base import Buffer, Encoded
+
+Fingerprint: TypeAlias = tuple[int, int, int]
+
+
+class Body(Protocol):
+    """Bytes that can be measured before they are sent."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+
+    @property
+    def digest(self) -> str:
+        """``sha256:`` and the hexadecimal digest."""
+
+    def crc32c(self) -> int:
+        """Return the CRC-32C of all bytes, unsigned."""
+
+    def send(self, client: StorageClient, bucket: str, key: str, content_type: str, **options: Any) -> PutResult:
+        """Store the bytes; streams what does not fit into one message. `options` are those of `put_object`."""
+
+
+class EncodedBody:
+    """What a format made of a value."""
+
+    def __init__(self, encoded: Encoded) -> None:
+        self._encoded = encoded
+        self.size = encoded.size
+
+    @cached_property
+    def digest(self) -> str:
+        """``sha256:`` and the hexadecimal digest."""
+        return self._encoded.digest()
+
+    def crc32c(self) -> int:
+        """Return the CRC-32C of all bytes, unsigned."""
+        return _crc32c(self._encoded.chunks(MiB))
+
+    def send(self, client: StorageClient, bucket: str, key: str, content_type: str, **options: Any) -> PutResult:
+        """Store the bytes, in one call if they fit."""
+        if self.size <= MAX_INLINE_SIZE:
+            return client.put_object(bucket, key, bytes(self._encoded), content_type, **options)
+        source = _Joined(self._encoded)
+        return client.upload_from_stream(bucket, key, source, content_type, **options)
+
+
+class FileBody:
+    """A local file, which must not change until it is stored.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._before = fingerprint(path)
+        self.size = self._before[0]
+
+    @cached_property
+    def digest(self) -> str:
+        """``sha256:`` and the hexadecimal digest."""
+        running = hashlib.sha256()
+        for piece in _pieces(self._path):
+            running.update(piece)
+        return "sha256:" + running.hexdigest()
+
+    def crc32c(self) -> int:
+        """Return the CRC-32C of all bytes, unsigned."""
+        return _crc32c(_pieces(self._path))
+
+    def send(self, client: StorageClient, bucket: str, key: str, content_type: str, **options: Any) -> PutResult:
+        """Store the file.
+
+        Raises:
+            IntegrityError: It was written to since it was measured; what was stored is refused by every reader.
+        """
+        result = client.upload_file(bucket, key, self._path, content_type, **options)
+        check_steady(self._path, self._before)
+        return result
+
+
+class _Joined(io.RawIOBase):
+    """Pieces of memory as one seekable file, so that a broken upload can begin again."""
+
+    def __init__(self, encoded: Encoded) -> None:
+        self._parts = [memoryview(part) for part in encoded.parts if len(part)]
+        self._size = encoded.size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: Buffer) -> int:  # type: ignore[override]
+        target = memoryview(buffer).cast("B")
+        start = self._position
+        for part in self._parts:
+            if start < len(part):
+                piece = part[start : start + len(target)]
+                target[: len(piece)] = piece
+                self._position += len(piece)
+                return len(piece)
+            start -= len(part)
+        return 0
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    """Return what changes when a file is written to.
+
+    Raises:
+        InvalidParameterError: It is no regular file, which may never come to an end.
+    """
+    status = path.stat()
+    refuse_irregular(status, path)
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def check_steady(path: Path, before: Fingerprint) -> None:
+    """Make sure that a file is as it was.
+
+    Raises:
+        IntegrityError: It was written to since `fingerprint` gave `before`.
+    """
+    if fingerprint(path) != before:
+        raise IntegrityError(
+            f"the file {path.name!r} was written to while it was uploaded; return it when it is complete"
+        )
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(MiB):
+            yield piece
+
+
+def _crc32c(pieces: Iterator[Buffer]) -> int:
+    total = 0
+    for piece in pieces:
+        total = google_crc32c.extend(total, piece if isinstance(piece, bytes) else bytes(piece))
+    return total

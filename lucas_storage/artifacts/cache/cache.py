@@ -1,0 +1,227 @@
+"""Verified local copies of artifacts, shared by all processes of a user on one host.
+
+::
+
+    <root>/sha256/3f/3f9c…/content       the bytes, read-only
+    <root>/sha256/3f/3f9c…/weather.csv   the same file under the name it had, for those who ask for a path
+    <root>/manifest/3f/3f9c…/content     what a manifest describes; a file, or a directory
+    <root>/manifest/3f/3f9c…/.manifest   the manifest, by which it is verified again
+    <root>/…/.stamp                      what the copy looked like when it was verified (`stamps`)
+    <root>/.leases                       which copies are in use (`leases`)
+
+The promise. A copy is there complete and verified or not at all, whoever writes at the same time. What was verified
+once, by this process or another, is handed out only while inode, size, mtime and ctime of each of its files and
+directories are what they were, and while the root and every directory above the copy belong to this user, or to root,
+and nobody else may write to them. Anything else is compared with its digest again before it is handed out or decoded,
+and replaced if it is wrong. So are copies that were verified before the machine started, or longer ago than the scrub
+interval, though nothing touched them: a disk that lost a bit tells nobody. Links and files of other users are not
+followed. What is in use is never evicted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+from weakref import WeakValueDictionary
+
+from lucas_storage.errors import CacheFullError, DigestMismatchError
+
+from . import copies, copy_names, leases, removal, stamps
+from .copies import CONTENT, MANIFEST, size_of
+from .directory import CacheDirectory, told
+from .eviction import Eviction
+from .publishing import new_place, publish, write
+from .stamps import Stamp
+from .verification import LOOKS, verified
+
+SCRUB: Final = 7 * 86_400.0
+"""Seconds after which a copy is read again though nothing touched it."""
+
+
+class Cache:
+    """A directory of verified copies, each under an address.
+
+    An address is ``sha256:`` and the digest of the bytes, or ``manifest:`` and that of the manifest.
+
+    Args:
+        root: Where it lies; made on first use, private to the user. One that cannot be written is replaced by a
+            temporary directory of this process, with one warning.
+        cap: Bytes beyond which the copies longest unused are removed.
+        scrub: Seconds after which a copy is read again though nothing touched it.
+
+    Every method raises `CacheRefusedError` if the directory is not the user's alone, `CacheFullError` if its disk is
+    full, and `CacheError` for whatever else the file system says.
+    """
+
+    def __init__(self, root: Path, cap: int, scrub: float = SCRUB) -> None:
+        self._directory = CacheDirectory(root)
+        self._eviction = Eviction(cap)
+        self._scrub = scrub
+        self._lock = threading.Lock()
+        # Weak: a lock is forgotten when no thread has it or waits for it, and not before.
+        self._flights: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+
+    def find(self, address: str, size: int | None = None, *, is_folder: bool = False) -> Path | None:
+        """Return the copy at `address`, as verified, and mark it as used now.
+
+        One of another size than `size`, all files together, or that is no directory where one is wanted, is absent; so
+        is one that was changed.
+        """
+        with self._told():
+            found = self._verified(address, size, is_folder=is_folder)
+            return found and found[0] / CONTENT
+
+    def open(self, address: str, size: int) -> BinaryIO | None:
+        """Return the copy of one file at `address`, open: the very file that was verified, whatever its path leads to.
+
+        None if `find` would find none.
+        """
+        with self._told():
+            for _ in range(LOOKS):  # a name that it gets in between changes its ctime
+                found = self._verified(address, size, is_folder=False)
+                if found is None:
+                    return None
+                folder, stamp = found
+                try:
+                    file = copies.opened(folder / CONTENT)
+                except FileNotFoundError:  # evicted in between
+                    return None
+                if stamps.signature(os.fstat(file.fileno())) == stamp.files[CONTENT]:
+                    return file
+                file.close()
+            return None
+
+    def hold(self, address: str, holder: leases.Holder) -> None:
+        """Keep what is or comes to `address` from being evicted until the present step ends.
+
+        Outside a step, until `holder` lets go of it.
+        """
+        with self._told():
+            leases.hold(leases.leases_of(self._root()), address, holder)
+
+    def address_of(self, path: Path) -> tuple[str, Path] | None:
+        """Return the address of the copy that `path` is, under whatever name, and its content.
+
+        None if it is none, or was changed.
+        """
+        folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 -- resolving would lose the name
+        algorithm, value = folder.parent.parent.name, folder.name
+        address = f"{algorithm}:{value}"
+        with self._told():
+            try:
+                content = self._folder(address) / CONTENT
+                if not (content.parent.samefile(folder) and content.samefile(path)):
+                    return None
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        found = self.find(address, is_folder=path.is_dir())
+        return (address, found) if found else None
+
+    def insert(self, digest: str | None, pieces: Iterable[bytes | memoryview], size: int = 0) -> Path:
+        """Write a copy and return it.
+
+        Args:
+            digest: What the pieces must amount to; None accepts any.
+            pieces: The bytes in order.
+            size: How many they are, if that is known, so that a disk without room for them is found out at once.
+
+        Raises:
+            DigestMismatchError: They amount to something else; nothing was kept.
+        """
+        self._check_room(size)
+        running = hashlib.sha256()
+        with new_place(self._directory) as place:
+            written = write(self._directory, place / CONTENT, pieces, running.update)
+            found = "sha256:" + running.hexdigest()
+            _check_digest(digest, found, written)
+            return self._publish(place, found, written)
+
+    def make(self, address: str, build: Callable[[Path], None], manifest: bytes | None = None, size: int = 0) -> Path:
+        """Let `build` make a file or a directory, of bytes it has verified, and keep it.
+
+        Args:
+            address: Where it will be found.
+            build: Makes it at a path where nothing is yet; what it raises is raised here, and nothing is kept.
+            manifest: By which it is verified again; without it a copy that was touched is gone.
+            size: Bytes it will have, if that is known.
+        """
+        self._check_room(size)
+        with new_place(self._directory) as place:
+            build(place / CONTENT)
+            with self._told():
+                if manifest is not None:
+                    (place / MANIFEST).write_bytes(manifest)
+                made = size_of(place / CONTENT)
+            return self._publish(place, address, made)
+
+    def named(self, content: Path, name: str) -> Path:
+        """Return the copy `content`, just handed out, under a name of the user's, in the directory of its digest.
+
+        The name is reduced to one harmless path segment. Whatever else has got that name is replaced.
+        """
+        with self._told():
+            return copy_names.named(content, name)
+
+    def evict(self, address: str) -> None:
+        """Remove the copy at `address`, if there is one, whoever uses it."""
+        with self._told():
+            removal.remove(self._folder(address), self._root())
+
+    def make_room(self, size: int) -> bool:
+        """Remove copies that nobody uses until `size` more bytes fit onto the disk; say whether any was removed."""
+        with self._told():
+            return self._eviction.make_room(self._root(), size)
+
+    @contextlib.contextmanager
+    def only_one(self, address: str) -> Iterator[None]:
+        """Let one thread of this process at a time fetch `address`; the others find the copy it made."""
+        with self._lock:
+            lock = self._flights.setdefault(address, threading.Lock())
+        with lock:
+            yield
+
+    def _told(self) -> contextlib.AbstractContextManager[None]:
+        return told(self._directory.wanted)
+
+    def _root(self) -> Path:
+        return self._directory.path()
+
+    def _folder(self, address: str) -> Path:
+        algorithm, _, value = address.partition(":")
+        return self._root() / algorithm / value[:2] / value
+
+    def _verified(self, address: str, size: int | None, *, is_folder: bool) -> tuple[Path, Stamp] | None:
+        return verified(self._root(), address, size, is_folder=is_folder, scrub=self._scrub)
+
+    def _check_room(self, size: int) -> None:
+        with self._told():
+            if size <= shutil.disk_usage(self._root()).free:
+                return
+        self.make_room(size)
+        with self._told():
+            free = shutil.disk_usage(self._root()).free
+        if size > free:
+            raise CacheFullError(
+                f"the cache directory {self._directory.wanted} has no room for {size} bytes, since {free} are free "
+                "on its disk; free some, or set LUCAS_STORAGE_CACHE to a directory on a larger one"
+            )
+
+    def _publish(self, place: Path, address: str, size: int) -> Path:
+        with self._told():
+            folder, is_new = publish(self._directory, place, address, size, self._scrub)
+            if is_new:
+                self._eviction.inserted(self._root(), size, folder)
+            return folder / CONTENT
+
+
+def _check_digest(expected: str | None, found: str, size: int) -> None:
+    if expected is not None and found != expected:
+        raise DigestMismatchError(
+            f"the {size} bytes read do not match their digest, and were not decoded; expected {expected}, found {found}"
+        )

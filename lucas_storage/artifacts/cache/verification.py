@@ -1,0 +1,93 @@
+"""Verified copies of a cache: believed by their stamps while nothing touched them, else read again."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from . import copies, stamps
+from .copies import CONTENT, READ_ONLY
+from .directory import within
+from .stamps import Signature, Stamp
+
+LOOKS: Final = 3
+"""How often a copy is looked at before it counts as changed while it was handed out."""
+_WAITED_FOR: Final = 1 << 20
+"""Bytes from which on it is cheaper to wait for a tick of the clock than to verify once more at the next hand-out."""
+
+
+def verified(root: Path, address: str, size: int | None, *, is_folder: bool, scrub: float) -> tuple[Path, Stamp] | None:
+    """Return directory and stamp of a copy that is right, by its stamp or read anew, and mark it as used now.
+
+    None if there is none, or one that is wrong, of another size, or no directory where one is wanted.
+    """
+    algorithm, _, value = address.partition(":")
+    folder = within(root, algorithm, value[:2], value)
+    files = folder and copies.signatures(folder)
+    if not folder or not files or copies.is_folder(files) != is_folder:
+        return None
+    if size is not None and copies.bytes_in(files) != size:
+        return None
+    found = stamps.read(folder)
+    if found is None or found.files != files or not found.is_current(address, scrub):
+        found = _read_again(folder, address, files)
+    if found is None:
+        return None
+    with contextlib.suppress(OSError):  # read-only, or evicted
+        stamps.used(folder)
+    return folder, found
+
+
+def stamp(folder: Path, address: str, size: int) -> Stamp | None:
+    """Stamp a copy whose bytes are right; None if it is gone."""
+    files = copies.signatures(folder)
+    if files is None:
+        return None
+    settle(files, size, address)
+    found = Stamp.of(address, files, size)
+    keep(folder, found)
+    return found
+
+
+def settle(files: Mapping[str, Signature], size: int, address: str) -> None:
+    """Wait for a tick of the clock where that is cheaper than to read the copy once more."""
+    if size >= _WAITED_FOR or address.startswith("manifest:"):
+        stamps.settle(files.values())
+
+
+def keep(folder: Path, stamp: Stamp) -> None:
+    """Write a stamp, if there is room for one."""
+    with contextlib.suppress(OSError):  # no room, or read-only: the copy is right, and will be read once more
+        stamps.write(folder, stamp)
+
+
+def _read_again(folder: Path, address: str, files: Mapping[str, Signature]) -> Stamp | None:
+    """Read a copy that was touched, or not read for long; return its new stamp, or None if it is wrong.
+
+    A name that another process gives it meanwhile changes its ctime, so it is looked at more than once.
+    """
+    if not copies.is_folder(files):
+        _make_read_only(folder / CONTENT)
+    for _ in range(LOOKS):
+        now = copies.signatures(folder)
+        if now is None:
+            return None
+        # Before it is read, not after: whoever writes between, in one tick of the clock, leaves no trace but this.
+        settle(now, copies.bytes_in(now), address)
+        found = Stamp.of(address, now, copies.bytes_in(now))
+        if not copies.is_right(folder, address, now):
+            return None
+        if copies.signatures(folder) == now:
+            keep(folder, found)
+            return found
+    return None
+
+
+def _make_read_only(content: Path) -> None:
+    with contextlib.suppress(OSError):  # evicted, or another user's
+        # Only where it changes something: it gives the file another ctime, under the hands of other readers.
+        if stat.S_IMODE(content.lstat().st_mode) != READ_ONLY:
+            content.chmod(READ_ONLY)

@@ -1,0 +1,138 @@
+"""Streams: what an iterator gave, item by item, stored while it runs.
+
+An artifact of format ``stream@1`` is always a manifest. Bytes are stored one item after the other, so that the file is
+the plain bytes for every reader that wants a file, and the lengths of the items beside them, each an unsigned LEB128
+number. Anything else is one line of ``json@1`` for each item, references in place of what is no JSON data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from lucas_storage.errors import DecodeError
+from lucas_storage.formats.base import type_name
+
+from .manifest import Manifest
+from .part_transfer import Cutter, PartSender, stored
+
+BYTES: Final = (bytes, bytearray, memoryview)
+"""What an item of a stream of bytes may be."""
+_LONGEST: Final = 63
+"""Bits of a length."""
+
+
+class ByteStream:
+    """An iterator of bytes.
+
+    Args:
+        pieces: Bytes and nothing else.
+        items: Whether a reader gets the very items back, rather than parts of any length.
+    """
+
+    def __init__(self, pieces: Iterable[Any], *, items: bool) -> None:
+        self._pieces = pieces
+        self._items = items
+
+    def send(self, parts: PartSender) -> Manifest:
+        """Run the iterator to its end and store what it gives.
+
+        Raises:
+            TypeError: It gave something else than bytes.
+        """
+        data, lengths = Cutter(parts), Cutter(parts)
+        for piece in checked(self._pieces):
+            data.add(piece)
+            if self._items:
+                lengths.add(_number(len(piece)))
+        sent, counted = data.end(), lengths.end()
+        return Manifest(parts=stored(sent), items=stored(counted) if self._items else None)
+
+
+def checked(pieces: Iterable[Any]) -> Iterator[bytes]:
+    """Yield what an iterator of bytes gives, as bytes.
+
+    Raises:
+        TypeError: It gave something else.
+    """
+    for piece in pieces:
+        if not isinstance(piece, BYTES):
+            raise TypeError(f"an iterator gave bytes and then a {type_name(piece)}; let it give one kind")
+        yield piece if type(piece) is bytes else memoryview(piece).tobytes()
+
+
+def lines_of(data: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a stream of records, without their ends.
+
+    Raises:
+        DecodeError: The last line has no end.
+    """
+    held: list[bytes] = []
+    for piece in data:
+        first, *more = piece.split(b"\n")
+        held.append(first)
+        for line in more:
+            yield b"".join(held)
+            held = [line]
+    if any(held):
+        raise DecodeError("a stream ends within a record; run the step that made it again")
+
+
+def items_of(data: Iterable[bytes], lengths: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the items of a stream of bytes.
+
+    Args:
+        data: The bytes, in pieces of any length.
+        lengths: The lengths of the items, likewise.
+
+    Raises:
+        DecodeError: The two do not fit together.
+    """
+    pieces = iter(data)
+    rest = memoryview(b"")
+    for length in _numbers(lengths):
+        if length <= len(rest):
+            yield bytes(rest[:length])
+            rest = rest[length:]
+            continue
+        held = bytearray(rest)
+        while len(held) < length:
+            piece = next(pieces, None)
+            if piece is None:
+                raise _misfit()
+            rest = memoryview(piece)
+            taken = length - len(held)
+            held += rest[:taken]
+            rest = rest[taken:]
+        yield bytes(held)
+    if len(rest) or next(pieces, None) is not None:
+        raise _misfit()
+
+
+def _number(value: int) -> bytes:
+    text = bytearray()
+    while value > 0x7F:
+        text.append(value & 0x7F | 0x80)
+        value >>= 7
+    text.append(value)
+    return bytes(text)
+
+
+def _numbers(pieces: Iterable[bytes]) -> Iterator[int]:
+    value = shift = 0
+    for piece in pieces:
+        for byte in piece:
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte & 0x80 and shift < _LONGEST:
+                continue
+            if byte & 0x80:
+                raise _misfit()
+            yield value
+            value = shift = 0
+    if shift:
+        raise _misfit()
+
+
+def _misfit() -> DecodeError:
+    return DecodeError("the items of a stream do not add up to its bytes; run the step that made it again")

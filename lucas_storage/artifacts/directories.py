@@ -1,0 +1,115 @@
+"""Local files and directories on their way out, part by part, in one pass."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from lucas_storage.errors import NoFormatError
+from lucas_storage.refs import is_filename
+
+from .body import check_steady, fingerprint
+from .manifest import Manifest, Part, TreeFile, check_paths
+from .part_transfer import PartSender, stored
+
+_OWNER_EXECUTES: Final = 0o100
+
+
+class LargeFile:
+    """A local file, which must not change until it is stored.
+
+    Args:
+        path: A regular file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def send(self, parts: PartSender) -> Manifest:
+        """Store the file.
+
+        Raises:
+            IntegrityError: It was written to meanwhile.
+        """
+        return Manifest(parts=stored(_sent(self._path, parts)))
+
+
+class Directory:
+    """A local directory: regular files, which of them the owner may execute, and empty directories.
+
+    Args:
+        root: The directory; itself it may be a link.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def send(self, parts: PartSender) -> Manifest:
+        """Store all files.
+
+        Raises:
+            NoFormatError: It holds a link, or something that is neither file nor directory, or a name that is no
+                Unicode; nothing was stored.
+            IntegrityError: A file was written to meanwhile.
+        """
+        found = sorted(_scan(self._root, ""), key=lambda one: one.path.encode())
+        _check_readable(found)
+        sent = [(one, _sent(self._root / one.path, parts)) for one in found if not one.is_folder]
+        return Manifest(
+            files=tuple(
+                TreeFile(path=one.path, executable=one.executable, parts=stored(futures)) for one, futures in sent
+            ),
+            folders=tuple(one.path for one in found if one.is_folder),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    path: str
+    executable: bool
+    is_folder: bool
+    """Whether it is a directory that holds nothing."""
+
+
+def _scan(root: Path, above: str) -> Iterator[_Found]:
+    with os.scandir(root / above) as entries:
+        for entry in entries:
+            path = f"{above}/{entry.name}" if above else entry.name
+            _check(entry, path)
+            if entry.is_file(follow_symlinks=False):
+                mode = entry.stat(follow_symlinks=False).st_mode
+                yield _Found(path, bool(mode & _OWNER_EXECUTES), is_folder=False)
+                continue
+            inside = list(_scan(root, path))
+            yield from inside or [_Found(path, executable=False, is_folder=True)]
+
+
+def _check_readable(found: list[_Found]) -> None:
+    """Refuse at once what every reader would refuse."""
+    try:
+        check_paths([one.path for one in found if not one.is_folder], [one.path for one in found if one.is_folder])
+    except ValueError as error:
+        raise NoFormatError(f"the directory cannot be stored; {error}") from error
+
+
+def _check(entry: os.DirEntry[str], path: str) -> None:
+    if entry.is_symlink():
+        raise NoFormatError(
+            f"the directory holds the symbolic link {path!r}, and links are not stored; replace it by what it points to"
+        )
+    if not is_filename(entry.name):
+        raise NoFormatError(f"the directory holds the name {path!r}, which is no Unicode text; rename it")
+    if not entry.is_dir(follow_symlinks=False) and not entry.is_file(follow_symlinks=False):
+        raise NoFormatError(f"the directory holds {path!r}, which is neither a file nor a directory; remove it")
+
+
+def _sent(path: Path, parts: PartSender) -> list[Future[Part]]:
+    before = fingerprint(path)
+    with path.open("rb") as file:
+        sent = list(parts.submit_file(file))
+    check_steady(path, before)
+    return sent

@@ -1,0 +1,198 @@
+"""Cutting bytes into parts, and moving several parts at once: bounded on the way out, ahead of need on the way in."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self, TypeVar
+
+from lucas_storage.formats.base import Encoded
+
+from .body import Body, EncodedBody
+from .manifest import PART, Manifest, Part
+
+if TYPE_CHECKING:
+    from lucas_storage.formats.base import Buffer
+
+T = TypeVar("T")
+
+IN_FLIGHT: Final = 4
+"""Parts of one artifact that move at the same time."""
+
+
+class Parted(Protocol):
+    """An artifact that is stored as parts while it is read, in one pass."""
+
+    def send(self, parts: PartSender) -> Manifest:
+        """Send every part and return what the artifact consists of."""
+
+
+class PartSender:
+    """Stores parts, several at once, for one artifact. Leaving the ``with`` body by an exception gives up what waits.
+
+    Holds no more than `IN_FLIGHT` parts, in memory that is used again for the next ones.
+
+    Args:
+        put: Stores one body under its digest, unless it is there.
+    """
+
+    def __init__(self, put: Callable[[Body], None]) -> None:
+        self._put = put
+        self._slots: SimpleQueue[bytearray | None] = SimpleQueue()
+        for _ in range(IN_FLIGHT):
+            self._slots.put(None)  # memory is made when somebody needs it
+        self._pool = ThreadPoolExecutor(IN_FLIGHT, "lucas-storage-part")
+        self._error: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+
+    def submit(self, encoded: Encoded) -> Future[Part]:
+        """Begin to store a part, as soon as fewer than `IN_FLIGHT` are on their way.
+
+        Raises:
+            StorageError: A part before it could not be stored.
+        """
+        return self._pool.submit(self._send, encoded, self._slot())
+
+    def memory(self) -> bytearray:
+        """Return memory for a part, as soon as fewer than `IN_FLIGHT` are on their way; `submit_filled` takes it back.
+
+        Raises:
+            StorageError: A part before it could not be stored.
+        """
+        return self._slot() or bytearray(PART)
+
+    def submit_filled(self, memory: bytearray, size: int) -> Future[Part]:
+        """Begin to store the first `size` bytes of what `memory` returned, which is nobody else's from now on."""
+        return self._pool.submit(self._send, Encoded((memoryview(memory)[:size],)), memory)
+
+    def submit_file(self, file: BinaryIO) -> Iterator[Future[Part]]:
+        """Yield the parts of an open file, from where it stands to its end, as they begin to be stored."""
+        while True:
+            memory = self.memory()
+            size = file.readinto(memory)  # type: ignore[attr-defined]
+            if not size:
+                self._slots.put(memory)
+                return
+            yield self.submit_filled(memory, size)
+
+    def _slot(self) -> bytearray | None:
+        memory = self._slots.get()
+        if self._error is not None:
+            self._slots.put(memory)
+            raise self._error
+        return memory
+
+    def send(self, pieces: Iterable[Encoded]) -> tuple[Part, ...]:
+        """Store all parts and return them in order."""
+        return stored([self.submit(piece) for piece in pieces])
+
+    def _send(self, encoded: Encoded, memory: bytearray | None) -> Part:
+        try:
+            body = EncodedBody(encoded)
+            self._put(body)
+            return Part(digest=body.digest, size=body.size, crc32c=f"{body.crc32c():08x}")
+        except BaseException as error:
+            self._error = error
+            raise
+        finally:
+            self._slots.put(memory)
+
+
+def stored(parts: Iterable[Future[Part]]) -> tuple[Part, ...]:
+    """Wait for parts and return them in order; raises what kept one from being stored."""
+    return tuple(part.result() for part in parts)
+
+
+class LargeValue:
+    """What a format made of a value, too large for one object."""
+
+    def __init__(self, encoded: Encoded) -> None:
+        self._encoded = encoded
+
+    def send(self, parts: PartSender) -> Manifest:
+        """Store the bytes; large buffers are not copied."""
+        return Manifest(parts=parts.send(cut(self._encoded)))
+
+
+def cut(encoded: Encoded) -> Iterator[Encoded]:
+    """Yield an encoded value in parts, without copying large buffers.
+
+    A buffer as large as a part begins a part, so that the same array within another value is stored once.
+    """
+    held: list[Buffer] = []
+    room = PART
+    for buffer in encoded.parts:
+        if len(buffer) >= PART and held:
+            yield _joined(held)
+            held, room = [], PART
+        view = memoryview(buffer)
+        while view:
+            held.append(view[:room])
+            room, view = room - len(held[-1]), view[room:]
+            if not room:
+                yield _joined(held)
+                held, room = [], PART
+    if held:
+        yield _joined(held)
+
+
+def _joined(buffers: list[Buffer]) -> Encoded:
+    return Encoded(tuple(Encoded(tuple(buffers)).chunks(PART)))
+
+
+class Cutter:
+    """Cuts what comes piece by piece into parts, each a copy: whoever gives a piece may use its memory again."""
+
+    def __init__(self, parts: PartSender) -> None:
+        self._parts = parts
+        self._memory: bytearray | None = None
+        self._held = 0
+        self._sent: list[Future[Part]] = []
+
+    def add(self, piece: Buffer) -> None:
+        """Take a piece of any length; sends what is complete."""
+        view = memoryview(piece)
+        while view:
+            if self._memory is None:
+                self._memory = self._parts.memory()
+            taken = view[: PART - self._held]
+            self._memory[self._held : self._held + len(taken)] = taken
+            self._held += len(taken)
+            view = view[len(taken) :]
+            if self._held == PART:
+                self._flush(self._memory)
+
+    def end(self) -> list[Future[Part]]:
+        """Send what is left and return all parts."""
+        if self._memory is not None:
+            self._flush(self._memory)
+        return self._sent
+
+    def _flush(self, memory: bytearray) -> None:
+        self._sent.append(self._parts.submit_filled(memory, self._held))
+        self._memory, self._held = None, 0
+
+
+def ahead(jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Yield what jobs return, in order, with some running ahead; raises what a job raises when its turn comes."""
+    pool = ThreadPoolExecutor(IN_FLIGHT, "lucas-storage-part")
+    running: deque[Future[T]] = deque()
+    try:
+        for job in jobs:
+            running.append(pool.submit(job))
+            if len(running) >= IN_FLIGHT:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,106 @@
+"""How artifacts are written: under their digest, once, and signed if they are not safe to read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final
+
+from lucas_storage import current, signing
+from lucas_storage.errors import NoFormatError
+from lucas_storage.formats.base import Encoded, Format
+from lucas_storage.refs import ArtifactRef, Kind
+from lucas_storage.settings import Settings
+
+from .blobs import Blobs, key_of
+from .body import Body, EncodedBody
+from .cache.cache import Cache
+from .cache.copies import size_of
+from .manifest import WHOLE_MAX
+from .part_transfer import Parted, PartSender
+
+_PART_TYPE: Final = "application/octet-stream"
+_MANIFEST_TYPE: Final = "application/vnd.lucas.manifest+json"
+
+
+class ArtifactWriter:
+    """Writes the artifacts of one store.
+
+    Args:
+        blobs: Where they go, by digest.
+        present: Names the store, the bucket and the prefix, and has the keys to sign with.
+        cache: Gives the cache in use.
+        explained: Says in its errors which store failed; entered around everything that asks it.
+    """
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        present: Settings,
+        cache: Callable[[], Cache],
+        explained: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self._blobs = blobs
+        self._settings = present
+        self._cache = cache
+        self._explained = explained
+
+    def keep(self, body: Body, form: Format, filename: str | None) -> ArtifactRef:
+        """Store encoded bytes as one object and return a reference, signed if its format is not safe."""
+        ref = self._ref(body.digest, "blob", body.size, form, filename)
+        return self._kept(ref, body, form, form.content_type)
+
+    def keep_parts(self, parted: Parted, form: Format, filename: str | None) -> ArtifactRef:
+        """Store parts while the rest is made, then the manifest, and return a reference to that.
+
+        Raises:
+            NoFormatError: It has more parts than a manifest holds.
+        """
+        with PartSender(self._put_part) as parts:
+            manifest = parted.send(parts)
+        body = EncodedBody(Encoded((manifest.encode(),)))
+        if body.size > WHOLE_MAX:
+            raise NoFormatError("an artifact has too many parts for one reference; divide it into several")
+        ref = self._ref(body.digest, "manifest", manifest.size, form, filename)
+        return self._kept(ref, body, form, _MANIFEST_TYPE)
+
+    def known(self, path: Path, form: Format, filename: str | None) -> ArtifactRef | None:
+        """Return a reference to what a path of the cache is a copy of, if the store still holds it."""
+        found = self._cache().address_of(path)
+        if found is None:
+            return None
+        address, content = found
+        algorithm, _, value = address.partition(":")
+        kind: Kind = "manifest" if algorithm == "manifest" else "blob"
+        ref = self._ref(f"sha256:{value}", kind, size_of(content), form, filename)
+        with self._explained():
+            return ref if self._blobs.is_fresh(ref.bucket, ref.key) else None
+
+    def _kept(self, ref: ArtifactRef, body: Body, form: Format, content_type: str) -> ArtifactRef:
+        ref = ref if form.safe else signing.sign(ref, self._settings.signing_keys)
+        self._put(ref.key, body, content_type)
+        return ref
+
+    def _put_part(self, body: Body) -> None:
+        self._put(self._key(body.digest), body, _PART_TYPE)
+
+    def _put(self, key: str, body: Body, content_type: str) -> None:
+        with self._explained():
+            self._blobs.put(self._settings.bucket.value, key, body, content_type)
+
+    def _ref(self, digest: str, kind: Kind, size: int, form: Format, filename: str | None) -> ArtifactRef:
+        return ArtifactRef(
+            store=self._settings.store.value,
+            bucket=self._settings.bucket.value,
+            key=self._key(digest),
+            digest=digest,
+            size=size,
+            format=form.id,
+            kind=kind,
+            filename=filename,
+            run=current.run_id(),
+        )
+
+    def _key(self, digest: str) -> str:
+        return key_of(self._settings.prefix.value, digest)

@@ -1,0 +1,54 @@
+"""`mb` and `rb`: buckets."""
+
+from __future__ import annotations
+
+import click
+
+from actorc.storage.client import StorageClient
+from actorc.storage.errors import AlreadyExistsError
+from actorc.storage.models import BucketResult
+from lucas_storage.cli.output.progress import counter, wanted
+from lucas_storage.cli.output.summary import Tally
+from lucas_storage.cli.session import Session, reading, writing
+from lucas_storage.cli.uris import Target, bucket
+
+from .copy import quiet_option
+
+
+@click.command()
+@click.argument("targets", metavar="BUCKET…", type=bucket, nargs=-1, required=True)
+@click.option("--exist-ok", is_flag=True, help="Do not mind buckets that exist.")
+@writing
+def mb(session: Session, targets: tuple[Target, ...], *, exist_ok: bool) -> None:
+    """Make buckets."""
+    tally = Tally(session, many=len(targets) > 1)
+    for target in targets:
+        with tally.trying(target.bucket, {"name": target.bucket}):
+            session.emit(_make(session.client(target.store), target.bucket, exist_ok=exist_ok), None)
+            tally.count("made")
+    tally.close()
+
+
+@click.command()
+@click.argument("targets", metavar="BUCKET…", type=bucket, nargs=-1, required=True)
+@click.option("-f", "--force", is_flag=True, help="Remove all of their objects first, and uploads under way.")
+@quiet_option
+@reading
+def rb(session: Session, targets: tuple[Target, ...], *, force: bool, quiet: bool) -> None:
+    """Remove buckets, empty ones unless --force is given."""
+    tally = Tally(session, many=len(targets) > 1)
+    for target in targets:
+        with tally.trying(target.bucket, {"name": target.bucket}):
+            shown = force and wanted(session, quiet=quiet)
+            with counter(f"{target.bucket}: objects removed", shown=shown) as moved:
+                session.client(target.store).delete_bucket(target.bucket, force=force, progress=moved)
+            session.emit({"name": target.bucket, "removed": True}, None)
+            tally.count("removed")
+    tally.close()
+
+
+def _make(client: StorageClient, name: str, *, exist_ok: bool) -> BucketResult:
+    try:
+        return client.create_bucket(name, exist_ok=exist_ok)
+    except AlreadyExistsError as error:
+        raise AlreadyExistsError("the bucket exists; add --exist-ok if that is fine", name) from error

@@ -1,0 +1,56 @@
+"""`config`: what this process was told, and by whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from actorc.storage.config import ClientOptions, OriginatedEndpoint, origin_of
+from lucas_storage import settings
+from lucas_storage.cli.printing import print_record
+from lucas_storage.settings import BUILT_IN, Setting
+
+_CLIENT: Final = ("use_ssl", "ca_file", "cert_file", "key_file", "http_endpoint")
+"""What the client alone is told, each by a variable of its name."""
+_HIDDEN: Final = "…"
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+def config(*, as_json: bool) -> None:
+    """Print every setting, secrets aside, and where it comes from."""
+    for name, setting in _settings():
+        value = _shown(setting)
+        if as_json:
+            print_record({"name": name, "value": value, "origin": setting.origin})
+        else:
+            click.echo(f"{name:<20}  {'-' if value is None else value}  ({setting.origin})")
+
+
+def _settings() -> Iterator[tuple[str, Setting[Any]]]:
+    found = settings.resolve()
+    for store, address in found.endpoints.items():
+        yield ("endpoint" if store == settings.DEFAULT_STORE else f"endpoints.{store}"), address
+    for each in fields(found):
+        if each.name not in {"endpoints", "local"}:
+            yield each.name, getattr(found, each.name)
+    # as it was found, so that it is printed even if no client would use it
+    client = ClientOptions.resolve(OriginatedEndpoint(found.endpoint().value, found.endpoint().origin))
+    for name in _CLIENT:
+        value = getattr(client, name)
+        # a server of this directory says by itself whether it speaks TLS
+        otherwise = client.endpoint_origin if name == "use_ssl" and value else BUILT_IN
+        yield name, Setting(value, origin_of(name) or otherwise)
+
+
+def _shown(setting: Setting[Any]) -> str | int | bool | None:
+    value = setting.value
+    if value is None or value == ():
+        return None
+    if setting.secret:
+        return _HIDDEN
+    return str(value) if isinstance(value, Path) else value

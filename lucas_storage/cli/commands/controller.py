@@ -1,0 +1,89 @@
+"""`controller`: an ignis controller in the foreground, for workflows on the actor platform without ignis."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from actorc.storage.errors import InvalidParameterError
+
+from .call_timeout import seconds
+from .needed_controller import variables
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--listen", default="127.0.0.1:50051", metavar="HOST:PORT", show_default=True, help="On loopback.")
+@click.option(
+    "--app-id-file", type=_FILE, metavar="FILE", help="Application ids to serve, one a line. Else APP_ID, or a new one."
+)
+@click.option(
+    "--max-workers", default=16, show_default=True, metavar="N", help="How many worker processes there may be."
+)
+@click.option(
+    "--call-timeout",
+    type=float,
+    metavar="SECONDS",
+    help="How long a call may take whose function says nothing else. Else IGNIS_CALL_TIMEOUT, or an hour.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the address and the id as JSON.")
+def controller(
+    *, listen: str, app_id_file: Path | None, max_workers: int, call_timeout: float | None, as_json: bool
+) -> None:
+    """Run an ignis controller on this machine until it is told to stop.
+
+    Functions run in processes that it starts, with what is installed here; a 'dependency' is not installed, and one
+    that is missing is an error of the calls. A call that takes too long fails, and its process is replaced. It listens
+    on loopback only and serves the given applications only. Ctrl-C or SIGTERM ends it with everything it runs.
+    """
+    from actorc.controller.local.main import serve  # noqa: PLC0415  # loads gRPC
+    from actorc.controller.local.options import ControllerOptions, new_app_id  # noqa: PLC0415  # slow to load
+
+    given = _given(app_id_file)
+    told = "" if app_id_file else (given[0] if given else new_app_id())
+    path = (str(Path.cwd()), *sys.path)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
+    try:
+        options = ControllerOptions(
+            app_ids=given or (told,),
+            listen=listen,
+            max_workers=max_workers,
+            call_timeout=seconds() if call_timeout is None else call_timeout,
+            path=path,
+        )
+        serve(options, on_address=lambda address: _tell(address, told, as_json=as_json))
+    except ValueError as error:
+        raise InvalidParameterError(str(error)) from error
+
+
+def _given(file: Path | None) -> tuple[str, ...]:
+    if file is None:
+        return tuple(filter(None, [os.environ.get("APP_ID")]))
+    ids = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+    if not ids:
+        raise InvalidParameterError(f"{file} names no application; write ids into it, one a line")
+    return ids
+
+
+def _tell(address: str, told: str, *, as_json: bool) -> None:
+    """Say what clients must know, in the form in which a shell takes it; ids of a file are known to those they are for.
+
+    Args:
+        address: ``host:port``.
+        told: The id to tell; empty if there is none to tell.
+        as_json: Whether a program takes it.
+    """
+    known = variables(address, told)
+    if not told:
+        del known["APP_ID"]
+    if as_json:
+        click.echo(json.dumps(known))
+        return
+    for name, value in known.items():
+        click.echo(f"export {name}={value}")

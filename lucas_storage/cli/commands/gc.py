@@ -1,0 +1,81 @@
+"""`gc`: what nothing refers to any more."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+import click
+
+from lucas_storage import setting_types, settings
+from lucas_storage.cli.output.exit_codes import FAILED
+from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.stores import artifacts
+from lucas_storage.gc.collect import Amount, Collection, collect
+
+
+def duration(text: str) -> float:
+    """Return a length of time given on the command line, in seconds."""
+    try:
+        return setting_types.seconds(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is not {error}") from error
+
+
+@click.command()
+@click.option("--delete", is_flag=True, help="Remove what an earlier 'gc --delete' marked, and mark what is new.")
+@click.option(
+    "--grace",
+    type=duration,
+    metavar="TIME",
+    help="Spare what was stored within this time; else LUCAS_STORAGE_GRACE, 48h.",
+)
+@click.option(
+    "--ttl",
+    type=duration,
+    metavar="TIME",
+    help="How long records of runs, steps and cached results count; else LUCAS_STORAGE_TTL, 30d.",
+)
+@click.option(
+    "--quiescent",
+    is_flag=True,
+    help="No workflow runs until this is done. Needed by --delete where the store removes without a condition only.",
+)
+@reading
+def gc(session: Session, *, delete: bool, grace: float | None, ttl: float | None, quiescent: bool) -> None:
+    """Find artifacts that nothing refers to, and remove them if told so.
+
+    What is published under a name stays, and so does what cached results, runs and checkpoints refer to, as long as
+    they count. Removing takes two collections: one marks, and the next removes what is still not referred to.
+    """
+    present = settings.resolve(grace=grace, ttl=ttl)
+    with artifacts(session) as storage:
+        done = collect(
+            storage,
+            grace=present.grace.value,
+            ttl=present.ttl.value,
+            now=time.time(),
+            delete=delete,
+            quiescent=quiescent,
+        )
+    session.emit(asdict(done), _text(done))
+    if done.problems:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _text(done: Collection) -> str:
+    lines = [
+        f"{_shown(done.reached)} in use",
+        f"{_shown(done.young)} not in use, but younger than the grace period",
+        f"{_shown(done.marked)} not in use, {'marked' if done.deleting else 'to be marked by --delete'}",
+        f"{_shown(done.removed)} removed" if done.deleting else f"{_shown(done.due)} to be removed by --delete",
+        f"{done.expired:>9} records whose time is over{', removed' if done.deleting and not done.problems else ''}",
+    ]
+    lines += [f"cannot be read: {printable(key)}" for key in done.problems]
+    if done.problems:
+        lines.append("Nothing was removed, since nobody knows what these refer to; mend them or remove them.")
+    return "\n".join(lines)
+
+
+def _shown(amount: Amount) -> str:
+    return f"{amount.objects:>9} objects {amount.size:>16} bytes"

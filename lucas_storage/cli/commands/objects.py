@@ -1,0 +1,61 @@
+"""`cat`: the content of objects."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+
+import click
+
+from actorc.storage.client import StorageClient
+from lucas_storage.cli import globbing
+from lucas_storage.cli.output.summary import Tally
+from lucas_storage.cli.session import Session, reading
+from lucas_storage.cli.transfers.streaming import stream, write_out
+from lucas_storage.cli.uris import Target, key
+
+
+@click.command()
+@click.argument("targets", metavar="BUCKET/KEY…", type=key, nargs=-1, required=True)
+@click.option("--offset", type=click.IntRange(min=0), default=0, help="First byte wanted of each.")
+@click.option("--length", type=click.IntRange(min=0), help="Bytes wanted of each; else all that follow.")
+@reading
+def cat(session: Session, targets: tuple[Target, ...], *, offset: int, length: int | None) -> None:
+    """Write objects, or a part of each, to standard output.
+
+    Keys may have wildcards. Every piece is checked before it is written; the digest of a whole reference, after the
+    last one. With --json, each piece is a line, its bytes in base64.
+    """
+    patterns = {target: globbing.is_pattern(session.client(target.store), target) for target in targets}
+    tally = Tally(session, many=len(targets) > 1 or any(patterns.values()))
+    for target in targets:
+        with tally.trying(str(target), {"bucket": target.bucket, "key": target.key}):
+            _write(session, target, offset, length, pattern=patterns[target])
+            tally.count("written")
+    tally.close()
+
+
+def _write(session: Session, target: Target, offset: int, length: int | None, *, pattern: bool) -> None:
+    client = session.client(target.store)
+    if not pattern:
+        _emit(session, target, offset, _pieces(client, target, offset, length))
+        return
+    for each in globbing.found(client, target, pattern=True, recursive=False):
+        match = Target(store=target.store, bucket=target.bucket, key=each.head["key"])
+        _emit(session, match, offset, _pieces(client, match, offset, length))
+
+
+def _pieces(client: StorageClient, target: Target, offset: int, length: int | None) -> Iterator[bytes]:
+    if offset == 0 and length is None:
+        return stream(client, target)
+    return client.stream_object(target.bucket, target.key, offset=offset, length=length)
+
+
+def _emit(session: Session, target: Target, offset: int, pieces: Iterator[bytes]) -> None:
+    if not session.as_json:
+        write_out(pieces)
+        return
+    for piece in pieces:
+        data = base64.b64encode(piece).decode()
+        session.emit({"bucket": target.bucket, "key": target.key, "offset": offset, "data": data}, None)
+        offset += len(piece)

@@ -1,0 +1,75 @@
+"""`serve`: a storage server in the foreground."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from lucas_storage.local_service.service import DEFAULT_DATA
+
+if TYPE_CHECKING:
+    from actorc.storage.server.options import Option
+
+_FILE: Final = click.Path(dir_okay=False, path_type=Path)
+_TYPES: Final[dict[type, Any]] = {
+    str: click.STRING,
+    int: click.INT,
+    float: click.FLOAT,
+    bool: click.BOOL,
+    Path: click.Path(path_type=Path),
+}
+
+
+class ServerCommand(click.Command):
+    """A command with the options of a server, which are loaded when it is run or explained: they load gRPC."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own options and the server's."""
+        from actorc.storage.server.options import OPTIONS  # noqa: PLC0415  # loads gRPC
+
+        own = super().get_params(ctx)
+        return [own[0], *map(_parameter, OPTIONS), *own[1:]]
+
+
+@click.command(cls=ServerCommand)
+@click.option("--config", type=_FILE, metavar="FILE", help="Options in TOML; those given here come first.")
+@click.option("--endpoint-file", type=_FILE, metavar="FILE", help="Write the address here, as JSON.")
+@click.option(
+    "--linger-lock", type=_FILE, metavar="FILE", help="Stop when no process holds a shared flock on this file."
+)
+@click.option("--private", is_flag=True, help="Let nobody in but this user's programs, which find a key by themselves.")
+def serve(
+    *, config: Path | None, endpoint_file: Path | None, linger_lock: Path | None, private: bool, **given: Any
+) -> None:
+    """Run a storage server until it is told to stop.
+
+    Without --data, data lie in ./.lucas-storage, where this user's programs find the server by themselves. Without
+    access keys (see 'lucas-storage keys') it listens on loopback only, is open to every user of this machine, and makes
+    buckets as they are written to. On the first Ctrl-C or SIGTERM running calls get time to finish, a second one ends
+    it.
+    """
+    from actorc.storage import server  # noqa: PLC0415  # loads gRPC
+    from actorc.storage.server.options import options_from  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
+    server.serve(
+        options_from(given, config, data=DEFAULT_DATA),
+        endpoint_file=endpoint_file,
+        linger_lock=linger_lock,
+        private=private,
+    )
+
+
+def _parameter(option: Option) -> click.Option:
+    flags = f"{option.flag}/--no-{option.flag[2:]}" if option.kind is bool else option.flag
+    default = "" if option.kind is bool or option.default in {None, ""} else f"  [default: {option.default}]"
+    return click.Option(
+        [flags],
+        type=_TYPES[option.kind],
+        default=None,
+        metavar=None if option.kind is bool else option.metavar,
+        help=option.meaning + default,
+    )

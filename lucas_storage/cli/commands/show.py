@@ -1,0 +1,60 @@
+"""`show`: what an artifact is, and how it begins."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any, Final
+
+import click
+
+from lucas_storage import settings
+from lucas_storage.cli.output.preview import preview
+from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.stores import artifacts
+from lucas_storage.errors import InvalidRefError
+from lucas_storage.refs import ArtifactRef
+from lucas_storage.storage import Storage
+
+_LABEL: Final = 12
+
+
+@click.command()
+@click.argument("ref")
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=20, show_default=True, help="Lines, rows or values.")
+@reading
+def show(session: Session, ref: str, *, lines: int) -> None:
+    """Show what an artifact is, and how it begins.
+
+    REF is a reference as 'runs --long' prints it or as it travels, or a published NAME, NAME@ALIAS or NAME@VERSION.
+    A pickle is described and never loaded.
+    """
+    parsed = _parsed(ref)
+    with artifacts(session, settings.DEFAULT_STORE if parsed is None else parsed.store) as storage:
+        found = storage.lookup(ref) if parsed is None else parsed
+        record = _described(found, storage)
+        look = preview(storage, found, lines)
+    text = [f"{label + ':':<{_LABEL}} {printable(str(value))}" for label, value in {**record, **look.facts}.items()]
+    body = [printable(line).replace("\\t", "  ") for line in look.lines]
+    more = [] if look.complete or not body else ["…"]
+    session.emit({**record, **asdict(look)}, "\n".join([*text, *([""] if body else []), *body, *more]))
+
+
+def _parsed(text: str) -> ArtifactRef | None:
+    """Return the reference that `text` writes down; None if it can only be a name."""
+    if text.startswith("lucas:"):
+        return ArtifactRef.parse(text)
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        return ArtifactRef.parse(json.loads(text))
+    except ValueError as error:
+        raise InvalidRefError("the text is not JSON; pass a reference as it travels, or its URI") from error
+
+
+def _described(ref: ArtifactRef, storage: Storage) -> dict[str, Any]:
+    record: dict[str, Any] = {"format": ref.format, "size": ref.size, "kind": ref.kind, "digest": ref.digest}
+    stored_at = storage.stat(ref).stored_at
+    place = {} if ref.inline is not None else {"store": ref.store, "bucket": ref.bucket, "key": ref.key}
+    rest = {"file name": ref.filename, "run": ref.run, "stored": stored_at and f"{stored_at:%Y-%m-%d %H:%M:%S}"}
+    return {**record, **place, **{name: value for name, value in rest.items() if value is not None}}

@@ -1,0 +1,192 @@
+"""Which objects a target stands for: itself, what a pattern matches, or everything beneath it.
+
+``*``, ``?`` and ``[…]`` match within one segment of a key, ``**`` any number of segments. A pattern is followed segment
+by segment, so what lies beneath other prefixes is not even listed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from actorc.storage.client import StorageClient
+from actorc.storage.errors import InvalidParameterError, NotFoundError, ObjectNotFoundError
+from actorc.storage.models import ObjectHead
+
+from .uris import Target, has_wildcards
+
+_ANY_DEPTH: Final = "**"
+_ESCAPED: Final = re.compile(r"\[([*?[])\]")
+_FIXED_START: Final = re.compile(r"[^*?[]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An object, and under which name it goes into a folder."""
+
+    head: ObjectHead
+    own: str
+    """Name of what was asked for: of the object, or of the folder it is in. A matched one has all names from the
+    first wildcard on."""
+    rest: str | None = None
+    """What the key has beneath that folder; None for an object that was asked for itself."""
+
+
+def is_pattern(client: StorageClient, target: Target) -> bool:
+    """Return whether the target has wildcards, and no object is named like this."""
+    return bool(target.pattern) and not client.object_exists(target.bucket, target.key)
+
+
+def is_deep(target: Target) -> bool:
+    """Return whether the target has wildcards that match at any depth."""
+    return _ANY_DEPTH in target.pattern.split("/")
+
+
+def fixed_part(target: Target) -> str:
+    """Return what all keys begin with that the pattern of a target matches; empty, or with a slash at the end."""
+    return _fixed_and_wild(target.pattern)[0]
+
+
+def found(client: StorageClient, target: Target, *, pattern: bool, recursive: bool) -> Iterator[Found]:
+    """Iterate over the objects that a target stands for, in byte order of their keys.
+
+    Args:
+        client: Where they are.
+        target: What to look for.
+        pattern: Whether its wildcards are meant as such.
+        recursive: Whether also what lies beneath the names is meant.
+
+    Raises:
+        ObjectNotFoundError: There is none.
+    """
+    if pattern:
+        some = _matched(client, target, recursive=recursive)
+    elif recursive:
+        some = _beneath(client, target)
+    else:
+        some = iter([Found(head=_head(client, target), own=_last(target.key))])
+    nothing = True
+    for each in some:
+        nothing = False
+        yield each
+    if nothing:
+        raise ObjectNotFoundError("no key is like this; 'lucas-storage ls' shows more", target.bucket, target.key)
+
+
+def matches(
+    client: StorageClient, bucket: str, prefix: str, segments: Sequence[str], *, folders: bool
+) -> Iterator[ObjectHead | str]:
+    """Yield the objects whose keys match behind `prefix`, and with `folders` the common prefixes that do."""
+    first, rest = segments[0], segments[1:]
+    if first == _ANY_DEPTH:
+        yield from _at_any_depth(client, bucket, prefix, segments, folders=folders)
+        return
+    if rest and (plain := _plain(first)) is not None:
+        yield from matches(client, bucket, f"{prefix}{plain}/", rest, folders=folders)
+        return
+    for entry in level(client, bucket, prefix + _start(first)):
+        is_folder = isinstance(entry, str)
+        name = entry[len(prefix) : -1] if isinstance(entry, str) else entry["key"][len(prefix) :]
+        if not fnmatchcase(name, first):
+            continue
+        if rest and is_folder:
+            yield from matches(client, bucket, f"{prefix}{name}/", rest, folders=folders)
+        elif not rest and (folders or not is_folder):
+            yield entry
+
+
+def entries(client: StorageClient, target: Target) -> Iterator[ObjectHead | str]:
+    """Yield the objects and common prefixes that the pattern of a target matches."""
+    prefix, segments = _fixed_and_wild(target.pattern)
+    return matches(client, target.bucket, prefix, segments, folders=True)
+
+
+def level(client: StorageClient, bucket: str, prefix: str) -> Iterator[ObjectHead | str]:
+    """Yield objects and rolled-up prefixes in the order of their names, page by page."""
+    token: str | None = ""
+    while token is not None:
+        page = client.list_objects(bucket, prefix, delimiter="/", page_token=token or None)
+        some: list[ObjectHead | str] = [*page["objects"], *page["common_prefixes"]]
+        yield from sorted(some, key=lambda entry: entry if isinstance(entry, str) else entry["key"])
+        token = page["next_page_token"]
+
+
+def _matched(client: StorageClient, target: Target, *, recursive: bool) -> Iterator[Found]:
+    prefix, segments = _fixed_and_wild(target.pattern.rstrip("/") if recursive else target.pattern)
+    for entry in matches(client, target.bucket, prefix, segments, folders=recursive):
+        if isinstance(entry, str):
+            own = entry[len(prefix) : -1]
+            for head in client.iter_objects(target.bucket, entry):
+                yield Found(head=head, own=own, rest=head["key"][len(entry) :])
+        else:
+            yield Found(head=entry, own=entry["key"][len(prefix) :])
+
+
+def _beneath(client: StorageClient, target: Target) -> Iterator[Found]:
+    name = target.key.rstrip("/")
+    own = _last(name) or target.bucket
+    if target.key and not target.key.endswith("/") and client.object_exists(target.bucket, target.key):
+        yield Found(head=client.head_object(target.bucket, target.key), own=own)
+    folder = f"{name}/" if name else ""
+    for head in client.iter_objects(target.bucket, folder):
+        yield Found(head=head, own=own, rest=head["key"][len(folder) :])
+
+
+def _head(client: StorageClient, target: Target) -> ObjectHead:
+    if not target.key:
+        raise InvalidParameterError(
+            "a bucket alone names no object; add a slash and its key, or -r for all that is in it", target.bucket
+        )
+    try:
+        return client.head_object(target.bucket, target.key)
+    except NotFoundError as error:
+        folder = target.key.rstrip("/") + "/"
+        if not client.list_objects(target.bucket, folder, 1)["objects"]:
+            raise
+        raise ObjectNotFoundError(
+            "this is no object, but others are beneath it; add -r to mean them all", target.bucket, target.key
+        ) from error
+
+
+def _at_any_depth(
+    client: StorageClient, bucket: str, prefix: str, segments: Sequence[str], *, folders: bool
+) -> Iterator[ObjectHead]:
+    for head in client.iter_objects(bucket, prefix):
+        names = head["key"][len(prefix) :].split("/")
+        shortest = 1 if folders else len(names)
+        if any(_fits(names[:length], segments) for length in range(shortest, len(names) + 1)):
+            yield head
+
+
+def _fits(names: Sequence[str], segments: Sequence[str]) -> bool:
+    if not segments:
+        return not names
+    if segments[0] == _ANY_DEPTH:
+        return any(_fits(names[skipped:], segments[1:]) for skipped in range(len(names) + 1))
+    return bool(names) and fnmatchcase(names[0], segments[0]) and _fits(names[1:], segments[1:])
+
+
+def _fixed_and_wild(pattern: str) -> tuple[str, list[str]]:
+    """Return what comes before the first segment with a wildcard, and the segments from there on."""
+    segments, fixed = pattern.split("/"), ""
+    while len(segments) > 1 and (plain := _plain(segments[0])) is not None:
+        fixed += f"{plain}/"
+        del segments[0]
+    return fixed, segments
+
+
+def _plain(segment: str) -> str | None:
+    """Return what a segment without wildcards stands for, None for one that has some."""
+    return None if has_wildcards(_ESCAPED.sub("", segment)) else _ESCAPED.sub(r"\1", segment)
+
+
+def _start(segment: str) -> str:
+    start = _FIXED_START.match(segment)
+    return start[0] if start else ""
+
+
+def _last(key: str) -> str:
+    return key.rpartition("/")[2]

@@ -1,0 +1,140 @@
+"""How commands fail: one clear line on standard error, an exit code that means something, and JSON for programs."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
+
+import click
+
+from actorc.storage.errors import (
+    AlreadyExistsError,
+    InvalidParameterError,
+    NetworkError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+)
+from lucas_storage.cli.printing import print_record
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+BROKEN_PIPE: Final = 141
+
+_CODES: Final[tuple[tuple[int, str, tuple[type[Exception], ...]], ...]] = (
+    (2, "the command line or a setting is wrong", (InvalidParameterError,)),
+    (3, "what was named does not exist", (NotFoundError, FileNotFoundError)),
+    (4, "permission was denied", (builtins.PermissionError,)),
+    (5, "the server cannot be reached", (NetworkError,)),
+    (6, "it exists already, or is not as it must be", (AlreadyExistsError, PreconditionFailedError, FileExistsError)),
+)
+
+MEANINGS: Final = {
+    0: "done",
+    FAILED: "the operation failed, or some of several did",
+    **{code: meaning for code, meaning, _ in _CODES},
+    INTERRUPTED: "interrupted",
+    BROKEN_PIPE: "nobody reads standard output any more",
+}
+
+EXPLANATION: Final = "\n".join(["\b", "Exit codes", *(f"  {code:<3}  {meaning}" for code, meaning in MEANINGS.items())])
+
+
+_FOR_PROGRAMS: ContextVar[bool] = ContextVar("lucas_storage_for_programs", default=False)
+
+
+def runs_script(arguments: Sequence[str]) -> bool:
+    """Say whether these arguments of the program run a script, whose arguments and output are its own."""
+    return next((each for each in arguments if not each.startswith("-")), "") == "run"
+
+
+@contextmanager
+def for_programs(arguments: Sequence[str]) -> Iterator[None]:
+    """Within the body, `reported` prints failures as JSON, too, if these arguments of the program ask for JSON."""
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    token = _FOR_PROGRAMS.set("--json" in options and not runs_script(arguments))
+    try:
+        yield
+    finally:
+        _FOR_PROGRAMS.reset(token)
+
+
+@contextmanager
+def reported(*, debug: bool) -> Iterator[None]:
+    """Turn what the body raises into a line on standard error and an exit code; `debug` adds the traceback.
+
+    For programs, standard output also gets one JSON object with ``error``, ``code``, ``message``, ``bucket`` and
+    ``key``. What a partial failure is has been told by then, each in an object of its own.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except click.exceptions.Exit:
+        raise
+    except click.ClickException as error:
+        _tell_programs({"error": error.format_message(), "code": "Usage", "message": error.format_message()})
+        raise
+    except (KeyboardInterrupt, click.Abort):
+        _tell_programs({"error": "interrupted", "code": "Interrupted", "message": "interrupted"})
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        _forget_output()
+        raise click.exceptions.Exit(BROKEN_PIPE) from None
+    except Exception as error:  # noqa: BLE001  # a person at a terminal has no use for a traceback
+        if debug:
+            traceback.print_exc()
+        _tell_programs(failure(error))
+        click.echo(f"lucas-storage: {line(error)}", err=True)
+        raise click.exceptions.Exit(exit_code(error)) from None
+
+
+def _tell_programs(record: Mapping[str, Any]) -> None:
+    if _FOR_PROGRAMS.get():
+        try:
+            print_record({"bucket": None, "key": None, **record})
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _forget_output()
+
+
+def described(error: Exception, record: Mapping[str, Any]) -> Exception:
+    """Return an error that tells programs what was to be done, beside what went wrong."""
+    error.__dict__["record"] = dict(record)
+    return error
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    """Return what programs are told of an error: ``error``, as a person reads it, ``code``, ``message``, names."""
+    told: dict[str, Any] = dict(error.__dict__.get("record", {}))
+    for name in ("bucket", "key"):
+        told[name] = getattr(error, name, None) or told.get(name)
+    message = error.message if isinstance(error, StorageError) else line(error)
+    return {**told, "error": line(error), "code": getattr(error, "code", type(error).__name__), "message": message}
+
+
+def exit_code(error: Exception) -> int:
+    """Return the exit code that stands for an error."""
+    return next((code for code, _, classes in _CODES if isinstance(error, classes)), FAILED)
+
+
+def line(error: Exception) -> str:
+    """Return what a person should know of an error."""
+    if isinstance(error, StorageError):
+        return str(error)
+    if isinstance(error, OSError):
+        named = error.filename is not None and error.strerror
+        return f"{os.fsdecode(error.filename)}: {error.strerror}" if named else str(error)
+    return f"a defect of this program, {type(error).__name__} ({error}); run 'lucas-storage --debug …' and report it"
+
+
+def _forget_output() -> None:
+    # The interpreter flushes standard output once more at its end, and would complain there.
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)

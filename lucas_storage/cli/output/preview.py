@@ -1,0 +1,184 @@
+"""What an artifact looks like, without loading all of it and without running any code it may hold."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, BinaryIO, Final
+
+from lucas_storage.errors import DecodeError, MissingDependencyError
+from lucas_storage.formats.base import package
+from lucas_storage.formats.pickles import header_of
+from lucas_storage.refs import ArtifactRef
+from lucas_storage.storage import Storage
+
+HEAD: Final = 64 << 10
+"""Bytes read of what is shown from its beginning."""
+_WHOLE_JSON: Final = 1 << 20
+"""Bytes of JSON up to which it is laid out; beyond that its beginning is shown as it is."""
+_MAGIC: Final = b"\x93NUMPY"
+_ROW: Final = 16
+"""Bytes of a line of hexadecimal digits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A look at an artifact."""
+
+    facts: dict[str, str]
+    """What is known of the whole, by name."""
+    lines: tuple[str, ...]
+    """The beginning of its content; it may hold any characters but line ends."""
+    complete: bool
+    """Whether that is all of it."""
+
+
+def preview(storage: Storage, ref: ArtifactRef, count: int) -> Preview:
+    """Return a look at an artifact; bytes of a pickle are described, never loaded.
+
+    Args:
+        storage: Any handle; the reference names its store.
+        ref: The artifact.
+        count: Lines, rows or values at most.
+
+    Raises:
+        ArtifactNotFoundError: The store does not hold it any more.
+        DigestMismatchError: It is damaged.
+        DecodeError: It is not of the format that the reference names.
+    """
+    make = _PREVIEWS.get(ref.format, _bytes)
+    if make is _tree:
+        return _tree(storage, ref, count)
+    with closing(storage.open(ref)) as file:
+        try:
+            return make(file, ref, count)
+        except MissingDependencyError as error:
+            return Preview(facts={"not shown": error.message}, lines=(), complete=False)
+        except (ValueError, TypeError, LookupError, SyntaxError, OSError) as error:
+            if isinstance(error, DecodeError):
+                raise
+            raise DecodeError(f"the artifact is not one of format {ref.format}; make it again", ref=ref) from error
+
+
+def _json(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
+    if ref.size > _WHOLE_JSON:
+        return _text(file, ref, count)
+    lines = json.dumps(json.loads(file.read()), indent=2, ensure_ascii=False).splitlines()
+    return Preview(facts={}, lines=tuple(lines[:count]), complete=len(lines) <= count)
+
+
+def _text(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
+    head = file.read(HEAD)
+    lines = head.decode(errors="replace").splitlines()
+    return Preview(facts={}, lines=tuple(lines[:count]), complete=len(head) == ref.size and len(lines) <= count)
+
+
+def _bytes(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
+    head = file.read(HEAD)
+    try:
+        text = head.decode() if len(head) == ref.size else head[:-3].decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" not in text:
+        lines = text.splitlines()
+        return Preview(facts={}, lines=tuple(lines[:count]), complete=len(head) == ref.size and len(lines) <= count)
+    rows = [head[start : start + _ROW] for start in range(0, min(len(head), count * _ROW), _ROW)]
+    lines = [f"{number * _ROW:08x}  {row.hex(' ')}" for number, row in enumerate(rows)]
+    return Preview(facts={}, lines=tuple(lines), complete=sum(map(len, rows)) == ref.size)
+
+
+def _array(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
+    header, start = _npy_header(file)
+    shape = header["shape"]
+    facts = {
+        "dtype": str(header["descr"]),
+        "shape": str(tuple(shape)),
+        "order": "by columns" if header["fortran_order"] else "by rows",
+    }
+    numpy = package("numpy", "numpy")
+    dtype = package("numpy.lib.format", "numpy").descr_to_dtype(header["descr"])
+    if dtype.hasobject:
+        raise DecodeError("the artifact says it is an array of Python objects, and such are never read", ref=ref)
+    file.seek(start)
+    values = numpy.frombuffer(file.read(count * dtype.itemsize), dtype) if dtype.itemsize else ()
+    total = (ref.size - start) // (dtype.itemsize or 1)
+    return Preview(facts=facts, lines=tuple(map(str, values)), complete=len(values) == total)
+
+
+def _npy_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """Return the header of an array and where its values begin."""
+    start = file.read(12)
+    if start[:6] != _MAGIC:
+        raise ValueError("the magic is missing")
+    width = 2 if start[6] == 1 else 4
+    size = int.from_bytes(start[8 : 8 + width], "little")
+    if size > HEAD * 4:
+        raise ValueError("the header is too long")
+    file.seek(8 + width)
+    header = ast.literal_eval(file.read(size).decode("latin-1" if start[6] < 3 else "utf-8"))
+    return header, 8 + width + size
+
+
+def _arrow(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
+    del ref
+    arrow, ipc = package("pyarrow", "arrow"), package("pyarrow.ipc", "arrow")
+    reader = ipc.open_stream(file)
+    return _table(arrow, reader.schema, reader, count, None)
+
+
+def _parquet(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
+    del ref
+    arrow = package("pyarrow", "arrow")
+    whole = package("pyarrow.parquet", "arrow").ParquetFile(file)
+    return _table(arrow, whole.schema_arrow, whole.iter_batches(batch_size=count + 1), count, whole.metadata.num_rows)
+
+
+def _table(arrow: Any, schema: Any, batches: Any, count: int, rows: int | None) -> Preview:
+    """Show a table by its columns and first rows, tab between the values of a row."""
+    head: list[list[str]] = []
+    for batch in batches:
+        part = batch.slice(0, count + 1 - len(head))
+        head += [[str(value) for value in row.values()] for row in arrow.Table.from_batches([part]).to_pylist()]
+        if len(head) > count:
+            break
+    facts = {f"column {field.name}": str(field.type) for field in schema}
+    facts |= {} if rows is None else {"rows": str(rows)}
+    lines = ["\t".join(schema.names), *("\t".join(row) for row in head[:count])]
+    return Preview(facts=facts, lines=tuple(_one_line(line) for line in lines), complete=len(head) <= count)
+
+
+def _tree(storage: Storage, ref: ArtifactRef, count: int) -> Preview:
+    manifest = storage.manifest(ref)
+    files = manifest.files or ()
+    lines = [f"{file.size:>14} {'x' if file.executable else ' '} {file.path}" for file in islice(files, count)]
+    lines += [f"{'':>14}   {folder}/" for folder in manifest.folders[: count - len(lines)]]
+    facts = {"files": str(len(files)), "empty directories": str(len(manifest.folders))}
+    return Preview(facts=facts, lines=tuple(lines), complete=len(lines) == len(files) + len(manifest.folders))
+
+
+def _pickle(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
+    del count
+    facts = header_of(file.read(HEAD))
+    signed = "yes" if ref.signature else "no, so nothing will load it"
+    return Preview(facts={**facts, "signed": signed}, lines=(), complete=False)
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"[\r\n]+", " ", text)
+
+
+_PREVIEWS: Final[Mapping[str, Callable[..., Preview]]] = {
+    "json@1": _json,
+    "text@1": _text,
+    "stream@1": _bytes,
+    "npy@1": _array,
+    "arrow@1": _arrow,
+    "parquet@1": _parquet,
+    "tree@1": _tree,
+    "pickle5@1": _pickle,
+}

@@ -1,0 +1,129 @@
+"""Progress bars on a terminal: one line for each transfer that runs, and one for all together."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import click
+
+from lucas_storage.cli.session import Session, printable
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+Moved: TypeAlias = "Callable[[int, int | None], None]"
+"""Told the bytes done and all, None if unknown; the numbers only grow."""
+
+
+def wanted(session: Session, *, quiet: bool) -> bool:
+    """Return whether there is a terminal to show progress on, and nobody minds."""
+    return not quiet and not session.as_json and sys.stderr.isatty()
+
+
+class Bars:
+    """The lines at the bottom of the terminal, for as long as a block runs. Usable from any thread.
+
+    Args:
+        shown: Whether to show anything at all.
+        total: Whether there is a line for all together.
+    """
+
+    def __init__(self, *, shown: bool, total: bool) -> None:
+        self._progress: Progress | None = _progress() if shown else None
+        self._total: TaskID | None = None
+        self._lock = threading.Lock()
+        self._planned = self._ended = 0
+        self._bytes = 0
+        if self._progress is not None and total:
+            self._total = self._progress.add_task("total", total=0)
+
+    def plan(self, size: int | None) -> None:
+        """Take note of one more transfer."""
+        with self._lock:
+            self._planned += 1
+            self._bytes += size or 0
+        self._update_total(0)
+
+    @contextmanager
+    def transfer(self, name: str, size: int | None) -> Iterator[Moved]:
+        """Show a line while the block runs, which tells how far it is."""
+        if self._progress is None:
+            yield _ignore
+            return
+        progress, before = self._progress, 0
+        task = progress.add_task(printable(name), total=size)
+
+        def moved(done: int, total: int | None) -> None:
+            nonlocal before
+            progress.update(task, completed=done, total=total)
+            self._update_total(done - before)
+            before = done
+
+        try:
+            yield moved
+        finally:
+            progress.remove_task(task)
+            with self._lock:
+                self._ended += 1
+            self._update_total((size or 0) - before)
+
+    def _update_total(self, moved: int) -> None:
+        if self._progress is not None and self._total is not None:
+            what = f"total {self._ended} of {self._planned}"
+            self._progress.update(self._total, advance=moved, total=self._bytes, description=what)
+
+    def say(self, line: str) -> None:
+        """Print a line on standard error, above the bars."""
+        if self._progress is None:
+            click.echo(line, err=True)
+        else:
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        if self._progress is not None:
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+
+@contextmanager
+def counter(what: str, *, shown: bool) -> Iterator[Moved | None]:
+    """Show how many of something are done while the block runs."""
+    if not shown:
+        yield None
+        return
+    from rich.progress import MofNCompleteColumn, SpinnerColumn  # noqa: PLC0415  # of use to few commands only
+
+    with _progress(SpinnerColumn(), MofNCompleteColumn()) as progress:
+        task = progress.add_task(printable(what), total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _progress(*columns: Any) -> Progress:
+    from rich.console import Console  # noqa: PLC0415  # of use to few commands only
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TransferSpeedColumn,
+    )
+    from rich.table import Column  # noqa: PLC0415
+
+    name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+    rest = columns or (BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(name, *rest, console=Console(stderr=True), transient=True)
+
+
+def _ignore(_done: int, _total: int | None) -> None:
+    """Show nothing."""

@@ -1,0 +1,103 @@
+"""What became of several things that one command was to do: each failure a line, the rest goes on, one exit code."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final
+
+import click
+
+from lucas_storage.cli.session import Session, printable
+
+from .exit_codes import FAILED, described, exit_code, failure, line
+
+log = logging.getLogger(__name__)
+
+_KINDS: Final = ("unchanged", "skipped", "removed", "failed")
+
+
+class Tally:
+    """Counts, and tells of each failure as it happens.
+
+    Args:
+        session: Prints results.
+        many: Whether several things were asked for. If not, a failure is raised as it is.
+    """
+
+    def __init__(self, session: Session, *, many: bool) -> None:
+        self._session = session
+        self._many = many
+        self._counts: Counter[str] = Counter()
+        self._first: Exception | None = None
+        self.say: Callable[[str], None] = _say
+        """Prints a line on standard error."""
+
+    @property
+    def failed(self) -> int:
+        """How many failures there were."""
+        return self._counts["failed"]
+
+    def count(self, kind: str) -> None:
+        """Take note of something that was done."""
+        self._counts[kind] += 1
+
+    def fail(self, what: str, error: Exception, record: Mapping[str, Any]) -> None:
+        """Tell of a failure.
+
+        Args:
+            what: Names what failed.
+            error: Why.
+            record: What a program is told of it, beside the error.
+
+        Raises:
+            Exception: `error`, if one thing alone was asked for.
+        """
+        described(error, record)
+        if not self._many:
+            raise error
+        self._session.emit(failure(error), None)
+        self._first = self._first or error
+        self.count("failed")
+        log.debug("%s failed", what, exc_info=error)
+        self.say(f"lucas-storage: {printable(what)}: {printable(line(error))}")
+
+    @contextmanager
+    def trying(self, what: str, record: Mapping[str, Any]) -> Iterator[None]:
+        """Take what the block raises as a failure."""
+        try:
+            yield
+        except (click.ClickException, BrokenPipeError):
+            raise
+        except Exception as error:  # noqa: BLE001  # told, and made an exit code at the end
+            self.fail(what, error, record)
+
+    def tell(self, line: str, done: str = "done") -> None:
+        """Print a summary; not for programs.
+
+        Args:
+            line: What was done.
+            done: The kind that `line` tells of; the others follow.
+        """
+        others = [kind for kind in _KINDS if kind != done and self._counts[kind]]
+        if not self._session.as_json:
+            self.say(line + "".join(f", {self._counts[kind]} {kind}" for kind in others))
+
+    def close(self) -> None:
+        """End the command.
+
+        Raises:
+            Exit: Something failed. What was the only thing has the code of its error.
+        """
+        if self._first is not None:
+            alone = sum(self._counts.values()) == 1
+            raise click.exceptions.Exit(exit_code(self._first) if alone else FAILED)
+
+    def __getitem__(self, kind: str) -> int:
+        return self._counts[kind]
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,164 @@
+"""What client commands share: the connection, the options that choose it, and how results are printed."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import click
+
+from actorc.storage.client import StorageClient
+from actorc.storage.config import NO_KEYS, ClientOptions, OriginatedEndpoint
+from actorc.storage.local_directory import ENDPOINT_FILE
+from actorc.storage.local_endpoint import find_directory
+from lucas_storage import settings
+from lucas_storage.local_service.service import DEFAULT_DATA, LocalService
+
+from .printing import print_record
+
+_OF_DATA: Final = "the server of --data"
+_FROM_CLIENT: Final = ("STORAGE_ENDPOINT", settings.BUILT_IN)
+"""Origins that the client finds by itself, and names in its errors."""
+_OPTION: Final = "--endpoint"
+
+
+class Session:
+    """The connections of one command, closed with it.
+
+    Args:
+        endpoint: Address given on the command line.
+        data: Data directory given on the command line.
+        as_json: Whether results are printed for programs.
+
+    Raises:
+        UsageError: Both `endpoint` and `data` are given.
+    """
+
+    def __init__(self, endpoint: str | None, data: Path | None, *, as_json: bool) -> None:
+        if endpoint and data:
+            raise click.UsageError("--endpoint and --data exclude each other; a data directory has its own server")
+        # with a data directory, what lies in the working directory does not matter
+        self.settings = settings.resolve(endpoint=_OF_DATA if data else endpoint)
+        """What this command was told."""
+        self._data = data
+        self.as_json = as_json
+        """Whether results are printed for programs."""
+        self._clients: dict[str, StorageClient] = {}
+        self._own: LocalService | None = None
+        self._stack = ExitStack()
+
+    def client(self, store: str = settings.DEFAULT_STORE) -> StorageClient:
+        """Return the client for a store, the same one every time.
+
+        Raises:
+            UnknownStoreError: There is no endpoint for it.
+        """
+        if store not in self._clients:
+            service = self._service(store)
+            client = service.client() if service else StorageClient(self._endpoint(store), *self.settings.keys(store))
+            self._clients[store] = self._stack.enter_context(client)
+        return self._clients[store]
+
+    def overrides(self, store: str) -> dict[str, Any]:
+        """Return settings with which the plugin talks to the same server as `client`.
+
+        Raises:
+            UnknownStoreError: There is no endpoint for it.
+        """
+        client, service = self.client(store), self._service(store)
+        keys = {"access_key": client.access_key, "secret_key": client.secret_key}
+        file = service and not self.settings.signing_key.value and service.signing_key_file
+        return {"endpoints": {store: client.endpoint}, **keys, "signing_key_file": file or None}
+
+    def emit(self, record: Mapping[str, Any], text: str | None) -> None:
+        """Print one result: `record` as a line of JSON, or else `text`, if there is any."""
+        if self.as_json:
+            print_record(record)
+        elif text is not None:
+            click.echo(text)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._stack.close()
+
+    def origin(self, store: str = settings.DEFAULT_STORE) -> str:
+        """Return where the address of a store comes from."""
+        service = self._service(store)
+        return f"the server of {self._data or service.data}" if service else self.settings.endpoint(store).origin
+
+    def key_origin(self, store: str = settings.DEFAULT_STORE) -> str:
+        """Return where the access key for a store comes from."""
+        service = self._service(store)
+        if service is not None:
+            return f"its {ENDPOINT_FILE}" if service.access_key else NO_KEYS
+        if any(self.settings.keys(store)):
+            return self.settings.access_key.origin
+        return ClientOptions.resolve(self._endpoint(store)).key_origin
+
+    def _service(self, store: str) -> LocalService | None:
+        """Return the server of a data directory, if it is the one that is meant."""
+        if store != settings.DEFAULT_STORE:
+            return None
+        if self._own is None and (data := self._own_data()) is not None:
+            self._own = self._stack.enter_context(LocalService(data))
+            if self._own.caution:
+                click.echo(f"lucas-storage: {self._own.caution}", err=True)
+        return self._own
+
+    def _own_data(self) -> Path | None:
+        local = self.settings.local
+        untold = (settings.BUILT_IN, local.origin if local else settings.BUILT_IN)
+        if self._data or self.settings.endpoint().origin not in untold:
+            return self._data
+        return find_directory()
+
+    def _endpoint(self, store: str) -> str | None:
+        address = self.settings.endpoint(store)
+        if address.origin in _FROM_CLIENT:
+            return None
+        return OriginatedEndpoint(address.value, _OPTION if address.origin == "argument" else address.origin)
+
+
+_Command: TypeAlias = Callable[..., None]
+
+
+def reading(command: _Command) -> _Command:
+    """Give a command options that choose a server, ``--json``, and a `Session` as its first argument."""
+    return _with_session(command, data_exists=True)
+
+
+def writing(command: _Command) -> _Command:
+    """Do as `reading`, for a command that makes a data directory if it does not exist."""
+    return _with_session(command, data_exists=False)
+
+
+def _with_session(command: _Command, *, data_exists: bool) -> _Command:
+    @click.option("--endpoint", metavar="HOST:PORT", help="The server; else STORAGE_ENDPOINT.")
+    @click.option(
+        "--data",
+        type=click.Path(exists=data_exists, file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Use the server of this data directory, started if it does not run. Without an endpoint, "
+        f"the nearest {DEFAULT_DATA} here or above, if there is one.",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+    @functools.wraps(command)
+    def connected(endpoint: str | None, data: Path | None, *, as_json: bool, **arguments: Any) -> None:
+        # Retries are no news to whoever waits for the result; --debug shows them.
+        logging.getLogger("actorc.storage").addHandler(logging.NullHandler())
+        session = Session(endpoint, data, as_json=as_json)
+        try:
+            command(session, **arguments)
+        finally:
+            session.close()
+
+    return connected
+
+
+def printable(text: str) -> str:
+    """Return `text` without what could move a terminal's cursor or break a line."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -1,0 +1,1 @@
+"""Transfers that commands make."""

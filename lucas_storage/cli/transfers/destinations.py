@@ -1,0 +1,152 @@
+"""What things are copied to: a place in a bucket, or a folder of this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from actorc.storage.client import StorageClient
+from actorc.storage.errors import InvalidParameterError
+from lucas_storage.cli import globbing
+from lucas_storage.cli.globbing import Found
+from lucas_storage.cli.session import Session
+from lucas_storage.cli.uris import Target, prefix
+
+from .local_files import LocalFile
+from .queue import Transfer
+from .safe_paths import Claims, Landing
+from .transfer import copy, download, upload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How things are copied."""
+
+    recursive: bool
+    no_clobber: bool
+    content_type: str | None
+
+
+class Objects:
+    """A bucket, or a place in it.
+
+    Args:
+        session: Has the connection.
+        text: How it is given on the command line.
+        options: How things are copied.
+        into: Whether they go into it under their own names, however it is written.
+
+    Raises:
+        UsageError: Nothing can be written there.
+    """
+
+    def __init__(self, session: Session, text: str, options: Options, *, into: bool) -> None:
+        self._target = replace(prefix(text), pattern="")
+        if self._target.digest:
+            raise click.UsageError("what a whole reference names is not written twice; drop it from its '?' on")
+        self._client = session.client(self._target.store)
+        self._options = options
+        self._into = into or not self._target.key or self._target.key.endswith("/")
+        self._claims = Claims(folders=False)
+
+    def check_outside(self, client: StorageClient, source: Target) -> None:
+        """Refuse to copy everything beneath a name to a place that lies beneath it too.
+
+        Raises:
+            UsageError: It would be copied for ever.
+        """
+        same = (client.endpoint, source.bucket) == (self._client.endpoint, self._target.bucket)
+        beneath = globbing.fixed_part(source) if source.pattern else _under(source.key, "")
+        if same and _under(self._target.key, "").startswith(beneath):
+            raise click.UsageError(f"{self._target} lies inside {source}; copy to somewhere else")
+
+    def from_object(self, client: StorageClient, source: Target, found: Found) -> Transfer:
+        """Return the copy of an object."""
+        target = self._place(found.own, found.rest)
+        clients = (client, self._client)
+        transfer = copy(clients, found.head, source, target, no_clobber=self._options.no_clobber)
+        same = (client.endpoint, source.bucket, source.key) == (self._client.endpoint, target.bucket, target.key)
+        if same:
+            problem = InvalidParameterError("source and destination are the same object", target.bucket, target.key)
+            return replace(transfer, problem=problem)
+        return _claimed(transfer, self._claims, target.key)
+
+    def from_file(self, file: LocalFile) -> Transfer:
+        """Return the upload of a file."""
+        target = self._place(file.own, file.rest)
+        options = self._options
+        transfer = upload(self._client, file, target, content_type=options.content_type, no_clobber=options.no_clobber)
+        return _claimed(transfer, self._claims, target.key)
+
+    def _place(self, own: str, rest: str | None) -> Target:
+        folder = self._target.key
+        if self._into:
+            return replace(self._target, key=_under(folder, _name(own, rest)))
+        return self._target if rest is None else replace(self._target, key=_under(folder, rest))
+
+
+class Files:
+    """A file of this machine, or a folder.
+
+    Args:
+        text: How it is given on the command line.
+        options: How things are copied.
+        into: Whether they go into it under their own names, however it is written.
+    """
+
+    def __init__(self, text: str, options: Options, *, into: bool) -> None:
+        self._path = Path(text)
+        self._options = options
+        self._into = into or text.endswith("/") or text in {".", ".."}
+        self._landing = Landing(self._path)
+        self._claims = Claims(folders=True)
+
+    def from_object(self, client: StorageClient, source: Target, found: Found) -> Transfer:
+        """Return the download of an object."""
+        make = _Download(client, found, source, self._options)
+        if self._into or (found.rest is None and self._path.is_dir()):
+            return self._inside(make, _name(found.own, found.rest))
+        return make(self._path) if found.rest is None else self._inside(make, found.rest)
+
+    def _inside(self, make: _Download, name: str) -> Transfer:
+        try:
+            path = self._landing.path(name)
+        except InvalidParameterError as error:
+            return replace(make(self._path), problem=error)
+        return _claimed(make(path, self._landing), self._claims, name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Download:
+    client: StorageClient
+    found: Found
+    source: Target
+    options: Options
+
+    def __call__(self, path: Path, landing: Landing | None = None) -> Transfer:
+        no_clobber = self.options.no_clobber
+        return download(self.client, self.found.head, self.source, path, landing=landing, no_clobber=no_clobber)
+
+
+def _claimed(transfer: Transfer, claims: Claims, name: str) -> Transfer:
+    """Return the transfer, or the reason why there is none if its name is taken by another one."""
+    if transfer.problem is not None:
+        return transfer
+    try:
+        claims.claim(name)
+    except InvalidParameterError as error:
+        return replace(transfer, problem=error)
+    return transfer
+
+
+def _name(own: str, rest: str | None) -> str:
+    """Return the name with which something goes into a folder."""
+    if rest is None:
+        return own
+    return f"{own}/{rest}" if own else rest
+
+
+def _under(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder and not folder.endswith("/") else f"{folder}{name}"

@@ -1,0 +1,140 @@
+"""Files of this machine: what a path on the command line stands for, and everything in a folder."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from actorc.storage.errors import InvalidParameterError
+from lucas_storage.cli.uris import as_text, has_wildcards
+from lucas_storage.local_service.service import DEFAULT_DATA
+
+_UNFINISHED: Final = re.compile(r"\.download-[0-9a-f]+\.(?:part|journal)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFile:
+    """A file, and under which name it goes into a folder."""
+
+    path: Path
+    own: str = ""
+    """Name of what was asked for, a file or a folder; a matched one has all names from the first wildcard on."""
+    rest: str | None = None
+    """Path beneath that folder, with slashes; None for a file that was asked for itself."""
+    size: int = 0
+    """Bytes."""
+    mtime_ns: int = 0
+    """Time of the last change, nanoseconds since 1970."""
+    problem: Exception | None = None
+    """Why it cannot be read."""
+
+
+def is_unfinished(name: str) -> bool:
+    """Return whether a file of this name is a download that goes on when it is asked for again."""
+    return _UNFINISHED.fullmatch(name) is not None
+
+
+def is_pattern(text: str) -> bool:
+    """Return whether `text` has wildcards, and nothing is named like this."""
+    return has_wildcards(text) and not os.path.lexists(text)
+
+
+def files(text: str, *, pattern: bool, recursive: bool) -> Iterator[LocalFile]:
+    """Iterate over the files that a path stands for.
+
+    Args:
+        text: The path.
+        pattern: Whether its wildcards are meant as such.
+        recursive: Whether folders are meant with everything in them; else each is a problem.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    if not pattern:
+        yield from _itself(Path(text), _own(text), recursive=recursive)
+        return
+    fixed = _fixed_part(text)
+    names = sorted(glob.glob(text, recursive=True))  # noqa: PTH207  # takes absolute patterns too
+    if not names:
+        raise FileNotFoundError(f"{text} matches no file")
+    for name in names:
+        path, own = Path(name), name[len(fixed) :].rstrip("/")
+        if "**" not in text.split("/"):
+            yield from _itself(path, own, recursive=recursive)
+        elif not path.is_dir():
+            yield _file(path, own)
+
+
+def walk(folder: Path, own: str = "", *, follow: bool = True) -> Iterator[LocalFile]:
+    """Iterate over all files in a folder, in the order that their names would have as keys.
+
+    Left out are unfinished downloads, and folders in which a server of ours keeps its data.
+
+    Args:
+        folder: Where to look.
+        own: Name that the files are given with.
+        follow: Whether links to folders are followed; one into a folder that it is in itself is a problem.
+    """
+    return _walk(folder, own, "", frozenset(), follow=follow)
+
+
+def _walk(folder: Path, own: str, name: str, above: frozenset[tuple[int, int]], *, follow: bool) -> Iterator[LocalFile]:
+    try:
+        status = folder.stat()
+        inside = above | {(status.st_dev, status.st_ino)}
+        if inside == above:
+            raise InvalidParameterError(f"{folder} is a link to a folder that it is in; it is left out")  # noqa: TRY301
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=_order)
+    except (OSError, InvalidParameterError) as error:
+        yield LocalFile(path=folder, own=own, rest=name.rstrip("/"), problem=error)
+        return
+    for entry in entries:
+        path = folder / entry.name
+        if entry.is_dir():
+            if entry.name != DEFAULT_DATA.name and (follow or not entry.is_symlink()):
+                yield from _walk(path, own, f"{name}{entry.name}/", inside, follow=follow)
+        elif not is_unfinished(entry.name):
+            yield _file(path, own, name + entry.name)
+
+
+def _itself(path: Path, own: str, *, recursive: bool) -> Iterator[LocalFile]:
+    if not path.is_dir():
+        yield _file(path, own)
+    elif recursive:
+        yield from walk(path, own)
+    else:
+        problem = InvalidParameterError(f"{path} is a directory; add -r to mean everything in it")
+        yield LocalFile(path=path, own=own, problem=problem)
+
+
+def _file(path: Path, own: str, rest: str | None = None) -> LocalFile:
+    try:
+        status = path.stat()
+        own, rest = as_text(own), None if rest is None else as_text(rest)
+    except (OSError, InvalidParameterError) as error:
+        return LocalFile(path=path, own=own, rest=rest, size=-1, problem=error)
+    return LocalFile(path=path, own=own, rest=rest, size=status.st_size, mtime_ns=status.st_mtime_ns)
+
+
+def _order(entry: os.DirEntry[str]) -> bytes:
+    # in the C locale, a name has its bytes beyond ASCII one by one
+    return (f"{entry.name}/" if entry.is_dir() else entry.name).encode("utf-8", "surrogateescape")
+
+
+def _own(text: str) -> str:
+    """Return the name that a path has in its folder; none for a way to a folder such as ``..``."""
+    name = text.rstrip("/").rpartition("/")[2]
+    return "" if name in {".", ".."} else name
+
+
+def _fixed_part(text: str) -> str:
+    """Return what comes before the first segment with a wildcard."""
+    segments = text.split("/")
+    wild = next(index for index, segment in enumerate(segments) if has_wildcards(segment))
+    return "".join(f"{segment}/" for segment in segments[:wild])

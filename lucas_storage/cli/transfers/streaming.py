@@ -1,0 +1,61 @@
+"""The content of a target, held against the digest of the reference it came from, if it was given as one."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actorc.storage.client import StorageClient
+from actorc.storage.errors import IntegrityError
+from actorc.storage.rules import MiB
+from lucas_storage.cli.uris import Target
+
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+
+def stream(client: StorageClient, target: Target, *, generation: int | None = None) -> Iterator[bytes]:
+    """Iterate over the whole content, of one generation if that is given.
+
+    Raises:
+        IntegrityError: After the last piece, if the content is not what the reference was made for.
+    """
+    running = hashlib.sha256()
+    for piece in client.stream_object(target.bucket, target.key, generation=generation):
+        if target.digest:
+            running.update(piece)
+        yield piece
+    _compare(running, target)
+
+
+def write_out(pieces: Iterator[bytes]) -> None:
+    """Write content to standard output."""
+    output = sys.stdout.buffer
+    for piece in pieces:
+        output.write(piece)
+    output.flush()
+
+
+def check_file(path: Path, target: Target) -> None:
+    """Check a downloaded file.
+
+    Raises:
+        IntegrityError: It is not what the reference was made for.
+    """
+    running = hashlib.sha256()
+    with path.open("rb") as file:
+        while target.digest and (piece := file.read(MiB)):
+            running.update(piece)
+    _compare(running, target)
+
+
+def _compare(running: _Hash, target: Target) -> None:
+    if target.digest and target.digest != "sha256:" + running.hexdigest():
+        raise IntegrityError(
+            "the stored bytes do not match the digest in the reference; run the step that made them again",
+            target.bucket,
+            target.key,
+        )

@@ -1,0 +1,168 @@
+"""The two sides of a synchronisation: what each has, in the order of the names, and how it gets something else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import google_crc32c
+
+from actorc.storage.client import StorageClient
+from actorc.storage.errors import BucketNotFoundError, InvalidParameterError, ObjectNotFoundError
+from actorc.storage.models import ObjectHead
+from actorc.storage.rules import MiB
+from lucas_storage.cli.uris import Target
+
+from .local_files import LocalFile, walk
+from .queue import Transfer
+from .safe_paths import Claims, Landing
+from .transfer import MTIME, copy, download, mtime_ns, upload
+
+Item: TypeAlias = "LocalFile | ObjectHead"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that a side has."""
+
+    name: str
+    """Path beneath the side, with slashes."""
+    item: LocalFile | ObjectHead
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.item.size if isinstance(self.item, LocalFile) else self.item["size"]
+
+
+class Folder:
+    """A folder of this machine.
+
+    Args:
+        text: Its path.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.path = Path(text)
+        self._landing = Landing(self.path)
+        self._claims = Claims(folders=True)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def check_source(self) -> None:
+        """Refuse to read what is not there, which would look as if it were empty.
+
+        Raises:
+            OSError: It is not there, or no folder.
+        """
+        os.scandir(self.path).close()
+
+    def entries(self, *, source: bool) -> Iterator[Entry]:
+        """Iterate over what is there; links to folders are followed only in a source."""
+        if source or self.path.is_dir():
+            for file in walk(self.path, follow=source):
+                yield Entry(file.rest or "", file)
+
+    def receive(self, side: Bucket, entry: Entry) -> Transfer:
+        """Return the transfer that brings something here."""
+        assert not isinstance(entry.item, LocalFile)
+        here = side.place(entry.name)
+        try:
+            path = self._landing.path(entry.name)
+            self._claims.claim(entry.name)
+        except InvalidParameterError as error:
+            return replace(download(side.client, entry.item, here, self.path), problem=error)
+        return download(side.client, entry.item, here, path, landing=self._landing, keep_time=True)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, or a link itself, and the folders that are empty then."""
+        path = self.path / name
+        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            for folder in list(path.parents)[: name.count("/")]:
+                folder.rmdir()
+
+
+class Bucket:
+    """A bucket, or what lies beneath a name in it.
+
+    Args:
+        client: Where it is.
+        target: What it is; a slash is added to the name.
+    """
+
+    def __init__(self, client: StorageClient, target: Target) -> None:
+        self.client = client
+        key = f"{target.key.rstrip('/')}/" if target.key else ""
+        self.target = replace(target, key=key, pattern="")
+
+    def __str__(self) -> str:
+        return str(self.target)
+
+    def check_source(self) -> None:
+        """Refuse to read what is not there, which would look as if it were empty.
+
+        Raises:
+            NotFoundError: There is no such bucket, or nothing beneath the name.
+        """
+        some = self.client.list_objects(self.target.bucket, self.target.key, 1)["objects"]
+        if self.target.key and not some:
+            raise ObjectNotFoundError("nothing is beneath this name", self.target.bucket, self.target.key)
+
+    def entries(self, *, source: bool) -> Iterator[Entry]:
+        """Iterate over what is there; a destination that makes itself when it is written to is empty."""
+        try:
+            for head in self.client.iter_objects(self.target.bucket, self.target.key):
+                yield Entry(head["key"][len(self.target.key) :], head)
+        except BucketNotFoundError:
+            if source or not self.client.server_info()["auto_create_buckets"]:
+                raise
+
+    def place(self, name: str) -> Target:
+        """Return where something is, or goes."""
+        return replace(self.target, key=self.target.key + name)
+
+    def receive(self, side: Folder | Bucket, entry: Entry) -> Transfer:
+        """Return the transfer that brings something here."""
+        if isinstance(side, Folder):
+            assert isinstance(entry.item, LocalFile)
+            return upload(self.client, entry.item, self.place(entry.name), keep_time=True)
+        assert not isinstance(entry.item, LocalFile)
+        return copy((side.client, self.client), entry.item, side.place(entry.name), self.place(entry.name))
+
+
+def differs(source: Item, there: Item, *, checksum: bool) -> bool | None:
+    """Return whether what is there must be replaced; None if only the content of the local file tells.
+
+    Objects have checksums, so two of them are compared by those and by what else is known of them. A file and an
+    object are compared by size and time, where the object has one.
+    """
+    if not isinstance(source, LocalFile) and not isinstance(there, LocalFile):
+        return any(source[name] != there[name] for name in ("size", "crc32c", "content_type", "metadata"))
+    file, head = (source, there) if isinstance(source, LocalFile) else (there, source)
+    assert isinstance(file, LocalFile)
+    assert not isinstance(head, LocalFile)
+    if file.size != head["size"]:
+        return True
+    if checksum:
+        return None
+    if file.mtime_ns == mtime_ns(head):
+        return False
+    return True if MTIME in head["metadata"] else None
+
+
+def content_differs(source: Item, there: Item) -> bool:
+    """Return whether a file and an object of the same size hold different bytes; reads the file."""
+    file, head = (source, there) if isinstance(source, LocalFile) else (there, source)
+    assert isinstance(file, LocalFile)
+    assert not isinstance(head, LocalFile)
+    running = 0
+    with file.path.open("rb") as content:
+        while piece := content.read(MiB):
+            running = google_crc32c.extend(running, piece)
+    return f"{running:08x}" != head["crc32c"]

@@ -1,0 +1,189 @@
+"""The three ways things move: up, down, and from object to object."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from actorc.storage.client import StorageClient
+from actorc.storage.errors import AlreadyExistsError
+from actorc.storage.models import ObjectHead
+from lucas_storage.cli.output.progress import Moved
+from lucas_storage.cli.uris import Target
+
+from .local_files import LocalFile
+from .queue import TakenError, Transfer
+from .safe_paths import Landing
+from .standard_input import standard_input
+from .streaming import check_file, stream
+
+MTIME: Final = "mtime_ns"
+"""Name in an object's metadata under which 'sync' keeps when the file was changed last."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def upload(
+    client: StorageClient,
+    file: LocalFile,
+    target: Target,
+    *,
+    content_type: str | None = None,
+    no_clobber: bool = False,
+    keep_time: bool = False,
+) -> Transfer:
+    """Return the upload of a file."""
+    metadata = {MTIME: str(file.mtime_ns)} if keep_time else None
+
+    def run(moved: Moved) -> Mapping[str, Any]:
+        try:
+            return client.upload_file(
+                target.bucket, target.key, file.path, content_type, metadata, if_absent=no_clobber, progress=moved
+            )
+        except AlreadyExistsError as error:
+            raise taken(target) from error
+
+    return Transfer(
+        action="upload",
+        source=str(file.path),
+        destination=str(target),
+        size=max(file.size, 0),
+        run=run,
+        problem=file.problem,
+    )
+
+
+def upload_input(
+    client: StorageClient, target: Target, *, content_type: str | None = None, no_clobber: bool = False
+) -> Transfer:
+    """Return the upload of standard input."""
+
+    def run(moved: Moved) -> Mapping[str, Any]:
+        send = client.upload_from_stream
+        try:
+            with standard_input() as data:
+                return send(target.bucket, target.key, data, content_type, if_absent=no_clobber, progress=moved)
+        except AlreadyExistsError as error:
+            raise taken(target) from error
+
+    return Transfer(action="upload", source="-", destination=str(target), run=run)
+
+
+def download(
+    client: StorageClient,
+    head: ObjectHead,
+    source: Target,
+    path: Path,
+    *,
+    landing: Landing | None = None,
+    no_clobber: bool = False,
+    keep_time: bool = False,
+) -> Transfer:
+    """Return the download to a file.
+
+    Args:
+        client: Where the object is.
+        head: What is known of it.
+        source: The object, with the digest it must have, if that is known.
+        path: The file.
+        landing: The folder that `path` must not lead out of, if it was made from the key.
+        no_clobber: Do not replace a file.
+        keep_time: Give the file the time that the object has.
+    """
+
+    def run(moved: Moved) -> Mapping[str, Any]:
+        if landing is not None:
+            landing.check(path)
+        if no_clobber and os.path.lexists(path):
+            raise taken(path)
+        try:
+            done = _fetch(client, source, path, overwrite=not no_clobber, moved=moved)
+        except FileExistsError as error:
+            raise (taken(path) if no_clobber and os.path.lexists(path) else error) from error
+        if keep_time:
+            os.utime(path, ns=(mtime_ns(head), mtime_ns(head)))
+        return done
+
+    return Transfer(action="download", source=str(source), destination=str(path), size=head["size"], run=run)
+
+
+def copy(
+    clients: tuple[StorageClient, StorageClient],
+    head: ObjectHead,
+    source: Target,
+    target: Target,
+    *,
+    no_clobber: bool = False,
+) -> Transfer:
+    """Return the copy of an object to another one: inside the server, or through here if there are two of them."""
+    here, there = clients
+
+    def run(moved: Moved) -> Mapping[str, Any]:
+        try:
+            if here.endpoint == there.endpoint and source.digest is None:
+                names = (source.bucket, source.key, target.bucket, target.key)
+                return here.copy_object(*names, if_absent=no_clobber, ttl=_seconds_left(head))
+            return _stream(here, there, source, target, no_clobber=no_clobber, moved=moved)
+        except AlreadyExistsError as error:
+            raise taken(target) from error
+
+    return Transfer(action="copy", source=str(source), destination=str(target), size=head["size"], run=run)
+
+
+def mtime_ns(head: ObjectHead) -> int:
+    """Return when what is in an object was changed, as nanoseconds since 1970."""
+    with suppress(ValueError):
+        return int(head["metadata"][MTIME]) if MTIME in head["metadata"] else _stored_ns(head)
+    return _stored_ns(head)
+
+
+def taken(what: object) -> TakenError:
+    """Return the error that something is there and not replaced."""
+    return TakenError(f"{what} is taken; drop --no-clobber to replace what is there")
+
+
+def _stored_ns(head: ObjectHead) -> int:
+    return (head["last_modified"] - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _seconds_left(head: ObjectHead) -> int | None:
+    """Return for how long an object stays, so that its copy goes with it."""
+    expires_at = head["expires_at"]
+    if expires_at is None:
+        return None
+    return max(1, math.ceil((expires_at - datetime.now(UTC)).total_seconds()))
+
+
+def _stream(
+    here: StorageClient, there: StorageClient, source: Target, target: Target, *, no_clobber: bool, moved: Moved
+) -> Mapping[str, Any]:
+    head = here.head_object(source.bucket, source.key)
+    return there.upload_from_stream(
+        target.bucket,
+        target.key,
+        stream(here, source, generation=head["generation"]),
+        head["content_type"],
+        head["metadata"],
+        if_absent=no_clobber,
+        ttl=_seconds_left(head),
+        progress=lambda done, _: moved(done, head["size"]),
+    )
+
+
+def _fetch(client: StorageClient, source: Target, path: Path, *, overwrite: bool, moved: Moved) -> Mapping[str, Any]:
+    if source.digest is None:
+        return client.download_file(source.bucket, source.key, path, overwrite, progress=moved)
+    real = path.resolve()
+    real.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=real.parent, prefix=".download-") as folder:
+        part = Path(folder, "part")
+        done = client.download_file(source.bucket, source.key, part, progress=moved)
+        check_file(part, source)
+        (os.replace if overwrite else os.link)(part, real)
+    return {**done, "file_path": str(path)}

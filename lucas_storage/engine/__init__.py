@@ -1,0 +1,1 @@
+"""The seam to a workflow engine: Lucas, or the embedded one."""

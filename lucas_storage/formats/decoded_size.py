@@ -1,0 +1,188 @@
+"""How much memory a table takes once it is decoded, found out from what its file says before anything is decoded.
+
+A file of a thousand bytes can describe a hundred gigabytes: by codecs, by runs of one value, by one long text that
+every row repeats. Where a file does not say how large its rows become, they are decoded few at a time.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .thrift_compact import Struct, read_struct
+
+_WIDTHS: Final = (1, 4, 8, 12, 4, 8, 4)
+"""Bytes of one decoded value by physical type of Parquet; of a text, those of its offset."""
+_TEXT: Final = 6
+"""The physical type of texts and other bytes of any length; the one after it has a length of its own."""
+_POINTER: Final = 8
+"""Bytes for each row of a column without values, as pandas holds it."""
+_BATCH: Final = 1 << 16
+"""Rows decoded at a time where a column may repeat a long text."""
+_STEP: Final = 8
+"""Batches that fill what is allowed, at least."""
+_RECORD_BATCH, _DICTIONARY = 3, 2
+"""Kinds of message in ``Message.fbs`` of Arrow."""
+_HEADER_TYPE, _HEADER = 1, 2
+"""Fields of a Message there."""
+_BUFFERS, _COMPRESSION = 2, 3
+"""Fields of a RecordBatch."""
+_DATA: Final = 1
+"""Field of a DictionaryBatch that holds a RecordBatch."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetSize:
+    """What the footer of a Parquet file says of its columns."""
+
+    decoded: int
+    """Bytes that all take decoded, but for texts that many rows share."""
+    longest: int
+    """Bytes of the longest text that many rows may share."""
+    repeated: int
+    """Bytes that such texts take if all rows do."""
+
+
+def of_parquet(data: memoryview) -> ParquetSize:
+    """Return how large a Parquet file becomes.
+
+    Raises:
+        ValueError: It is none.
+    """
+    length = int.from_bytes(data[-8:-4], "little")
+    if bytes(data[-4:]) != b"PAR1" or length > len(data) - 8:
+        raise ValueError("the footer is missing")
+    try:
+        footer, _ = read_struct(data[len(data) - 8 - length :], 0)
+        return _of_footer(footer, data)
+    except (LookupError, TypeError, AttributeError) as error:
+        raise ValueError("the footer lacks something") from error
+
+
+def _of_footer(footer: Struct, data: memoryview) -> ParquetSize:
+    lengths = [one.get(2, 0) for one in footer[2] if not one.get(5)]
+    decoded = longest = repeated = 0
+    for group in footer[4]:
+        for length, column in zip(lengths, group[1], strict=True):
+            chunk = column[3]
+            values = max(chunk[5], group[3])
+            width = _WIDTHS[chunk[1]] if chunk[1] <= _TEXT else length
+            decoded += max(0, chunk[6], values * width)
+            if chunk[1] == _TEXT and 11 in chunk:
+                shared = max(0, _dictionary_size(data, chunk[11], chunk[6]))
+                longest = max(longest, shared)
+                repeated += shared * values
+    return ParquetSize(decoded, longest, repeated)
+
+
+def _dictionary_size(data: memoryview, offset: int, otherwise: int) -> int:
+    """Return the decoded bytes of a dictionary page by its header; `otherwise` if that is no such header."""
+    try:
+        header, _ = read_struct(data, offset)
+        return int(header[2]) if header[1] == _DICTIONARY else otherwise
+    except (ValueError, LookupError, TypeError):
+        return otherwise
+
+
+def rows_at_a_time(allowed: int, longest: int) -> int:
+    """Return how many rows can be decoded before it has to be looked at how large they are."""
+    return max(1, min(_BATCH, allowed // _STEP // max(1, longest)))
+
+
+def of_messages(arrow: Any, stored: Any) -> int:
+    """Return the bytes that the compressed buffers of an Arrow stream take decoded; what is not compressed is mapped.
+
+    Raises:
+        ValueError: A message is none.
+    """
+    total = 0
+    with arrow.BufferReader(stored) as file:
+        reader = arrow.ipc.MessageReader.open_stream(file)
+        for message in iter(_next(reader), None):
+            if message.metadata is not None and message.body is not None:
+                total += _of_message(memoryview(message.metadata).cast("B"), memoryview(message.body).cast("B"))
+    return total
+
+
+def of_rows(arrow: Any, table: Any) -> int:
+    """Return the bytes that columns take in which rows have no bytes of their own, once they are converted."""
+    types = arrow.types
+    return sum(
+        _POINTER * table.num_rows
+        for field in table.schema
+        if types.is_null(field.type) or types.is_run_end_encoded(field.type)
+    )
+
+
+def _next(reader: Any) -> Callable[[], Any]:
+    def message() -> Any:
+        try:
+            return reader.read_next_message()
+        except StopIteration:
+            return None
+
+    return message
+
+
+def _of_message(metadata: memoryview, body: memoryview) -> int:
+    try:
+        return _of_batch(metadata, body)
+    except (struct.error, IndexError) as error:
+        raise ValueError("a message of an Arrow stream leads out of it") from error
+
+
+def _of_batch(metadata: memoryview, body: memoryview) -> int:
+    message = _offset(metadata, 0)
+    kind = _field(metadata, message, _HEADER_TYPE)
+    header = _field(metadata, message, _HEADER)
+    if kind is None or header is None or metadata[kind] not in (_RECORD_BATCH, _DICTIONARY):
+        return 0
+    batch = _offset(metadata, header)
+    if metadata[kind] == _DICTIONARY:
+        data = _field(metadata, batch, _DATA)
+        if data is None:
+            return 0
+        batch = _offset(metadata, data)
+    buffers = _field(metadata, batch, _BUFFERS)
+    if buffers is None or _field(metadata, batch, _COMPRESSION) is None:
+        return 0
+    return sum(_decoded_size(body, start, size) for start, size in _structs(metadata, _offset(metadata, buffers)))
+
+
+def _decoded_size(body: memoryview, start: int, size: int) -> int:
+    if start < 0 or size < 0 or start + size > len(body):
+        raise IndexError(start)
+    if size < 8:
+        return 0
+    (decoded,) = struct.unpack_from("<q", body, start)
+    return max(0, int(decoded))  # -1 says that it is not compressed
+
+
+# FlatBuffers, as far as it is needed: a table begins with the distance back to its list of fields, which holds for each
+# the distance from the table, or 0; a vector begins with its length; references are distances from where they stand.
+
+
+def _offset(data: memoryview, at: int) -> int:
+    (distance,) = struct.unpack_from("<I", data, at)
+    return at + int(distance)
+
+
+def _field(data: memoryview, table: int, number: int) -> int | None:
+    (back,) = struct.unpack_from("<i", data, table)
+    fields = table - int(back)
+    if fields < 0:
+        raise IndexError(fields)
+    (length,) = struct.unpack_from("<H", data, fields)
+    place = 4 + 2 * number
+    if place + 2 > length:
+        return None
+    (distance,) = struct.unpack_from("<H", data, fields + place)
+    return table + int(distance) if distance else None
+
+
+def _structs(data: memoryview, vector: int) -> Iterator[tuple[int, int]]:
+    (count,) = struct.unpack_from("<I", data, vector)
+    for index in range(count):
+        yield struct.unpack_from("<qq", data, vector + 4 + 16 * index)

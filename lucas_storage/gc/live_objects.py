@@ -1,0 +1,126 @@
+"""What keeps artifacts from being collected: the records that count, and everything that is reached from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from actorc.storage.errors import NotFoundError, StorageError
+from actorc.storage.models import ObjectHead
+from lucas_storage.artifacts.blobs import key_of, prefix_of
+from lucas_storage.formats import format_by_id
+from lucas_storage.formats.base import MemorySource
+from lucas_storage.formats.composite import STREAM
+from lucas_storage.records import record_store
+from lucas_storage.refs import TAG, ArtifactRef
+from lucas_storage.storage import Storage
+
+_AT_ONCE: Final = 8
+_JSON: Final = "json@1"
+_TAG: Final = TAG.encode()
+
+
+@dataclass(slots=True, kw_only=True)
+class Reached:
+    """What was found from the records of a bucket."""
+
+    keys: set[str] = field(default_factory=set)
+    """Of all objects that something refers to, directly or not."""
+    expired: list[tuple[str, str]] = field(default_factory=list)
+    """Keys and etags of records that count no more."""
+    problems: list[str] = field(default_factory=list)
+    """Keys of what should have been read and could not be: nothing is known of what it refers to."""
+
+
+def reach(storage: Storage, *, ttl: float, now: float) -> Reached:
+    """Return what the records of the default bucket refer to, directly and through JSON data, streams and manifests.
+
+    Names count for ever. A cached result counts for the time it was kept for, or for `ttl` if that was no certain one;
+    records of runs and checkpoints count for `ttl`. A reference into this bucket counts whatever store it names, since
+    one store may have several names.
+
+    Args:
+        storage: Its default bucket is looked at.
+        ttl: Seconds.
+        now: Seconds since 1970.
+    """
+    found = Reached()
+    refs: list[ArtifactRef] = []
+    with ThreadPoolExecutor(_AT_ONCE, "lucas-storage-gc") as pool:
+        for record, expired in pool.map(lambda head: _judged(storage, head, ttl, now), _heads(storage)):
+            if expired:
+                found.expired.append((record.key, record.etag))
+            elif record.content is None:
+                found.problems.append(record.key)
+            else:
+                refs.extend(record_store.refs_in(record.content))
+        seen: set[ArtifactRef] = set()
+        while refs:
+            new = {_place(ref) for ref in refs if ref.bucket in (storage.bucket, "")} - seen
+            seen |= new
+            found.keys.update(ref.key for ref in new)
+            refs = [inner for more in pool.map(lambda ref: _within(storage, ref, found), new) for inner in more]
+    return found
+
+
+def _heads(storage: Storage) -> Iterator[ObjectHead]:
+    for prefix in (record_store.NAMES, record_store.MEMO, record_store.CHECKPOINTS, record_store.RUNS):
+        yield from record_store.heads(storage, prefix)
+
+
+def _judged(storage: Storage, head: ObjectHead, ttl: float, now: float) -> tuple[record_store.Record, bool]:
+    """Return a record, and whether its time is over."""
+    old = now - head["last_modified"].timestamp() > ttl
+    if old and not head["key"].startswith((record_store.NAMES, record_store.MEMO)):
+        return record_store.Record(
+            key=head["key"], content=None, etag=head["etag"], modified=head["last_modified"]
+        ), True
+    record = record_store.read_listed(storage, head)
+    if record is None:  # removed meanwhile
+        return record_store.Record(key=head["key"], content={}, etag="", modified=head["last_modified"]), False
+    return record, head["key"].startswith(record_store.MEMO) and _is_over(record.content or {}, now, old=old)
+
+
+def _is_over(memo: dict[str, Any], now: float, *, old: bool) -> bool:
+    at, age = memo.get("at"), memo.get("age")
+    return now - at > age if isinstance(at, (int, float)) and isinstance(age, (int, float)) else old
+
+
+def _place(ref: ArtifactRef) -> ArtifactRef:
+    """Return what matters of a reference: where the bytes are, and how they are to be read."""
+    return replace(ref, store="default", filename=None)
+
+
+def _within(storage: Storage, ref: ArtifactRef, found: Reached) -> list[ArtifactRef]:
+    """Return the references in an artifact, and note the parts it consists of."""
+    here = ref if ref.inline is not None else replace(ref, store=storage.store_name)
+    try:
+        if ref.kind == "manifest":
+            prefix = prefix_of(ref.key, ref.digest)
+            found.keys.update(key_of(prefix, part.digest) for part in storage.manifest(here).reached())
+        return [
+            inner for text in _texts(storage, here) if _TAG in text for inner in record_store.refs_in(_decoded(text))
+        ]
+    except NotFoundError:  # gone already, so nothing can be read through it
+        return []
+    except StorageError:
+        found.problems.append(ref.key)
+        return []
+
+
+def _texts(storage: Storage, ref: ArtifactRef) -> Iterator[bytes]:
+    """Yield what may hold references."""
+    if ref.inline is not None:
+        yield ref.inline if ref.format == _JSON else b""
+    elif ref.format == _JSON:
+        yield storage.get_object(ref.bucket, ref.key) if ref.kind == "blob" else b"".join(storage.chunks(ref))
+    elif ref.format == STREAM:
+        items, are_bytes = storage.records(ref)
+        if not are_bytes:
+            yield from items
+
+
+def _decoded(text: bytes) -> Any:
+    return format_by_id(_JSON).decode(MemorySource(text), None)

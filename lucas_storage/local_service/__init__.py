@@ -1,0 +1,1 @@
+"""The server of a directory: joined, or started."""

@@ -1,0 +1,231 @@
+"""The storage server of a data directory: joined if it runs, started if it does not.
+
+Three files beside the data decide who does what. All are locks (``flock``), which the kernel drops however their holder
+ends, so nothing here trusts a process id or a file that a killed process left behind:
+
+* ``.users.lock`` is shared by all that use the server; the server ends once nobody holds it;
+* ``.start.lock`` is held by the one that finds out whether a server must be started, and waits until it answers;
+* ``.server.lock`` is held by the server.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from actorc.storage import local_endpoint
+from actorc.storage.client import StorageClient
+from actorc.storage.errors import StorageError
+from actorc.storage.local_directory import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK, make_private, signing_key, try_lock
+from actorc.storage.local_endpoint import LocalEndpoint
+
+DEFAULT_DATA: Final = Path(DIRECTORY)
+PATIENCE: Final = 30.0
+"""Seconds that a server has to start, and another one to end; longer than a server waits for running calls."""
+
+_POLL: Final = 0.02
+_LOG_LINES: Final = 8
+
+
+class LocalService:
+    """A running storage server on this machine, kept alive until `close` or the end of this process.
+
+    Any number of processes of one user may use one data directory at the same time; they share one server. The one
+    that is started here listens on loopback, lets in nobody but this user, makes buckets as they are written to, and
+    outlives neither all its users nor their being killed.
+
+    Args:
+        data: The data directory, made if it does not exist, and closed to other users if it is open to them. None: the
+            nearest ``.lucas-storage``, in the working directory or above it, else a new one there.
+        port: The port that a server takes which is started here, if nobody has it on either loopback address; any other
+            one if somebody has, and 0 is any.
+
+    Attributes:
+        data: The data directory.
+        endpoint: The server's ``host:port``.
+        access_key: Of this user alone; None if the server has no keys, because 'lucas-storage serve' started it so.
+        secret_key: It proves the access key.
+        signing_key_file: Holds the signing key of this data directory, made the first time, for this user's eyes only.
+        caution: What its user should know before anything is stored there; empty if there is nothing.
+
+    Raises:
+        InvalidParameterError: The directory is another user's, or others can have put something there.
+        StorageError: The server did not start; the message ends with the last lines of its log.
+        OSError: The directory cannot be made or written to.
+    """
+
+    def __init__(self, data: Path | None = None, *, port: int = 0) -> None:
+        if data is None:
+            data = local_endpoint.find_directory() or DEFAULT_DATA
+        # who names a link means the directory that it leads to
+        self.data = data.resolve()
+        home = _Home(self.data)
+        with _named(home.data):
+            make_private(home.data)
+        self._users = _lock(home.users_lock, fcntl.LOCK_SH)
+        try:
+            with _named(home.data), _held(home.start_lock):
+                self.signing_key_file = signing_key(home.data)
+                found = _joined_or_started(home, port)
+        except BaseException:
+            self.close()
+            raise
+        self.endpoint = found.endpoint
+        self.access_key, self.secret_key = found.access_key, found.secret_key
+        self.caution = ""
+        if found.is_of_earlier_version:
+            self.caution = (
+                f"the server that runs for {self.data} is of an earlier version and lets in every user of this "
+                "machine; end it, or what uses it, and start it again"
+            )
+
+    def client(self) -> StorageClient:
+        """Return a new client of the server, with its keys."""
+        return StorageClient(self.endpoint, self.access_key, self.secret_key)
+
+    def close(self) -> None:
+        """Need the server no longer; it ends if nobody else does. Calling it again does nothing."""
+        if self._users >= 0:
+            os.close(self._users)
+            self._users = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Home:
+    """Where everything lies in a data directory; the engine tolerates these names beside its own."""
+
+    data: Path
+
+    @property
+    def users_lock(self) -> Path:
+        return self.data / ".users.lock"
+
+    @property
+    def start_lock(self) -> Path:
+        return self.data / ".start.lock"
+
+    @property
+    def server_lock(self) -> Path:
+        return self.data / SERVER_LOCK
+
+    @property
+    def endpoint_file(self) -> Path:
+        return self.data / ENDPOINT_FILE
+
+    @property
+    def log(self) -> Path:
+        return self.data / "server.log"
+
+    def has_server(self) -> bool:
+        """Return whether a server holds its lock, ready or not."""
+        # shared, so that whoever looks at the same time does not take us for the server
+        lock = try_lock(self.server_lock, fcntl.LOCK_SH)
+        if lock is not None:
+            os.close(lock)
+        return lock is None
+
+    def log_tail(self) -> str:
+        """Return the last lines of the server's log, indented."""
+        try:
+            lines = self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+        except OSError:
+            return ""
+        return "".join(f"\n  {line}" for line in lines)
+
+
+def _joined_or_started(home: _Home, port: int) -> LocalEndpoint:
+    deadline = time.monotonic() + PATIENCE
+    child: subprocess.Popen[bytes] | None = None
+    while time.monotonic() < deadline:
+        # None has it after the server was killed, and after one that was ending has ended.
+        if child is None and not home.has_server():
+            port = port if port and local_endpoint.is_free(port) else 0
+            child = _start(home, port)
+        found = local_endpoint.read(home.data)
+        if found is not None:
+            return found
+        if child is not None and child.poll() is not None:
+            if not home.has_server() and not port:
+                raise StorageError(
+                    f"the storage server for {home.data} ended with exit code {child.returncode} before it was ready; "
+                    f"its log {home.log} ends with{home.log_tail()}"
+                )
+            child, port = None, 0  # 'lucas-storage serve' was quicker, and has the directory, or somebody the port
+        time.sleep(_POLL)
+    raise StorageError(
+        f"the storage server for {home.data} did not answer within {PATIENCE:g} s; its log {home.log} ends "
+        f"with{home.log_tail()}"
+    )
+
+
+def _start(home: _Home, port: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "actorc.storage.server", "--data", str(home.data), "--listen", f"127.0.0.1:{port}"]
+    # no URL outlives this server, which ends with its last user; no secret stands on a command line, which all can see
+    command += ["--http", "off", "--auto-create-buckets", "--private", "--linger-lock", str(home.users_lock)]
+    home.endpoint_file.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        # What the last server said is worth keeping if it crashed.
+        home.log.replace(home.log.with_name("server.previous.log"))
+    with open(home.log, "wb", opener=_private) as log:
+        # Elsewhere, "-m" would import modules of the user's directory; in its group, Ctrl-C would end the server.
+        return _Server(command, cwd=home.data, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+
+class _Server(subprocess.Popen[bytes]):
+    """A child that may outlive its parent; not waiting for it is no mistake to warn of."""
+
+    def __del__(self) -> None:
+        """Forget the child; init, or whoever waits for all children, reaps it."""
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+@contextmanager
+def _named(directory: Path) -> Iterator[None]:
+    """Let errors of the file system name a directory if they name no file, as those of a full disk do not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(directory)
+        raise
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[None]:
+    descriptor = _lock(path, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(path: Path, kind: int) -> int:
+    deadline = time.monotonic() + PATIENCE
+    while (descriptor := try_lock(path, kind)) is None:
+        if time.monotonic() > deadline:
+            raise StorageError(
+                f"{path} stays locked by another process that starts or ends the storage server; end that process, "
+                "or choose another data directory with --data"
+            )
+        time.sleep(_POLL)
+    return descriptor

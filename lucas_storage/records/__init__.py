@@ -1,0 +1,1 @@
+"""Records beside artifacts: runs, names, memos, checkpoints."""

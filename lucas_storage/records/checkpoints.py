@@ -1,0 +1,83 @@
+"""Where a step stopped, so that its next attempt need not begin again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from actorc.storage.errors import NotFoundError
+from lucas_storage import current
+from lucas_storage.errors import (
+    ArtifactNotFoundError,
+    DecodeError,
+    DigestMismatchError,
+    InvalidRefError,
+    UnknownFormatError,
+    UnsafeFormatError,
+)
+
+from . import record_store
+
+if TYPE_CHECKING:
+    from lucas_storage.storage import Storage
+
+logger = logging.getLogger(__name__)
+
+_UNUSABLE: Final = (
+    ArtifactNotFoundError,
+    DecodeError,
+    DigestMismatchError,
+    InvalidRefError,
+    UnknownFormatError,
+    UnsafeFormatError,
+)
+
+
+class Checkpoint:
+    """The state of the present step, under its function version and inputs: another attempt of the same finds it.
+
+    Args:
+        storage: Keeps it.
+
+    Raises:
+        RuntimeError: No step is running here.
+        CacheKeyError: An input of the step has no digest, so that its attempts cannot be told from other steps.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        scope = current.step_scope()
+        if scope is None:
+            raise RuntimeError("checkpoints belong to a step and none is running; ask for one in a decorated function")
+        self._storage = storage
+        self._function = scope.function
+        self._place = record_store.place(record_store.CHECKPOINTS, scope.key())
+
+    def load(self, default: Any = None) -> Any:
+        """Return what was saved last, verified; `default` if nothing was, or if it can no longer be read."""
+        record = record_store.read(self._storage, self._place)
+        if record is None:
+            return default
+        try:
+            return self._storage.get((record.content or {}).get("value"))
+        except _UNUSABLE as error:
+            why = type(error).__name__
+            logger.warning("the checkpoint of %r is not used because of %s; the step begins anew", self._function, why)
+            return default
+
+    def save(self, value: Any) -> None:
+        """Replace what was saved by `value`; whoever loads meanwhile gets the one or the other, whole.
+
+        Args:
+            value: Anything a result can be.
+        """
+        ref = self._storage.put(value)
+        content = {"checkpoint": 1, "function": self._function, "at": time.time(), "run": current.run_id()}
+        record_store.write(self._storage, self._place, {**content, "value": ref})
+
+    def clear(self) -> None:
+        """Forget what was saved; nothing having been saved is no error."""
+        try:
+            self._storage.delete_object(self._storage.bucket, self._place)
+        except NotFoundError:
+            return

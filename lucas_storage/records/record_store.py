@@ -1,0 +1,183 @@
+"""Records: small JSON objects beside the artifacts, in the default bucket, each kind under a prefix of its own.
+
+::
+
+    memo/<2 digits>/<key>.json            what a function returned for inputs
+    checkpoints/<2 digits>/<key>.json     where a step stopped
+    names/<name>/<ulid>.json              what was published under a name; beside them versions/ and aliases/
+    runs/<ulid>/run.json                  a run; beside it steps/<ulid>.json
+    gc/marked.json                        what the next collection may remove
+
+The prefixes are forever. A record is ``json@1``, so references in it are references. A small one is repeated in the
+metadata of its object, so that one short call finds it, and a listing finds many. Whoever can write to the bucket
+can write a record, so none is believed: what it refers to is verified like any reference, and a pickle counts only if
+its reference is signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from typing import Any, Final
+
+from actorc.storage.errors import BucketNotFoundError, NotFoundError
+from actorc.storage.models import ObjectHead
+from lucas_storage import settings, signing
+from lucas_storage.artifacts.body import EncodedBody
+from lucas_storage.errors import (
+    ArtifactNotFoundError,
+    DecodeError,
+    DigestMismatchError,
+    InvalidRefError,
+    UnknownFormatError,
+    UnknownStoreError,
+    UnsafeFormatError,
+)
+from lucas_storage.formats import format_by_id
+from lucas_storage.formats.base import Encoded, MemorySource
+from lucas_storage.refs import ArtifactRef
+from lucas_storage.storage import Storage
+
+MEMO: Final = "memo/"
+CHECKPOINTS: Final = "checkpoints/"
+NAMES: Final = "names/"
+RUNS: Final = "runs/"
+MARKED: Final = "gc/marked.json"
+
+_FORMAT: Final = "json@1"
+_COPY: Final = "lucas-record"
+"""Name of the metadata that repeats a small record; forever."""
+_COPIED: Final = 1536
+"""Bytes; stores behind a gateway take no more than 2 KiB of metadata."""
+_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A record as it was read."""
+
+    key: str
+    content: dict[str, Any] | None
+    """References in it are `ArtifactRef`; None if what is there is no record."""
+    etag: str
+    modified: datetime
+    """Aware, UTC."""
+
+
+def place(prefix: str, key: str) -> str:
+    """Return the object key of the record that is found by `key`, 64 hexadecimal digits."""
+    return f"{prefix}{key[:2]}/{key}.json"
+
+
+def read(storage: Storage, key: str) -> Record | None:
+    """Return a record, or None if there is none; what is there and is no record says nothing."""
+    try:
+        return read_listed(storage, storage.head_object(storage.bucket, key))
+    except NotFoundError:
+        return None
+
+
+def read_listed(storage: Storage, head: ObjectHead) -> Record | None:
+    """Return the record that `head` describes, as it is now; None if it was removed meanwhile."""
+    text = head["metadata"].get(_COPY)
+    if text is not None:
+        return Record(key=head["key"], content=decode(text.encode()), etag=head["etag"], modified=head["last_modified"])
+    buffer = BytesIO()
+    try:
+        head = storage.download_to_stream(storage.bucket, head["key"], buffer)
+    except NotFoundError:
+        return None
+    return Record(key=head["key"], content=decode(buffer.getvalue()), etag=head["etag"], modified=head["last_modified"])
+
+
+def heads(storage: Storage, prefix: str) -> Iterator[ObjectHead]:
+    """Yield what is known of all objects whose keys begin with `prefix`; nothing if there is no bucket yet."""
+    try:
+        yield from storage.iter_objects(storage.bucket, prefix)
+    except BucketNotFoundError:
+        return
+
+
+def decode(text: bytes) -> dict[str, Any] | None:
+    """Return what a record says, or None if it is none."""
+    try:
+        content = format_by_id(_FORMAT).decode(MemorySource(text), None)
+    except (DecodeError, InvalidRefError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def encode(content: dict[str, Any]) -> bytes:
+    """Return a record as it is stored; `decode` gives an equal one back, in which references name no run."""
+    return bytes(format_by_id(_FORMAT).encode(content))
+
+
+def write(storage: Storage, key: str, content: dict[str, Any], **conditions: Any) -> None:
+    """Write a record.
+
+    Args:
+        storage: Its default bucket takes it.
+        key: Object key.
+        content: JSON data and `ArtifactRef`.
+        conditions: ``if_absent``, ``if_match``, ``timeout``, as `put_object` takes them.
+
+    Raises:
+        AlreadyExistsError: `if_absent`, and there is one.
+        PreconditionFailedError: The record there is not the one of `if_match`.
+    """
+    text = encode(content)
+    copy = {_COPY: text.decode()} if len(text) <= _COPIED and text.isascii() else {}
+    body = EncodedBody(Encoded((text,)))
+    storage.send(key, body, format_by_id(_FORMAT).content_type, metadata=copy, **conditions)
+
+
+def refs_in(value: Any) -> Iterator[ArtifactRef]:
+    """Yield every reference in the content of a record."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if type(item) is ArtifactRef:
+            yield item
+        elif type(item) is dict:
+            pending.extend(item.values())
+        elif type(item) in (list, tuple, set, frozenset):
+            pending.extend(item)
+
+
+def travelling(value: Any) -> Any:
+    """Return the content of a record as it travels through an engine, its references as tagged dicts."""
+    if type(value) is ArtifactRef:
+        return value.to_json()
+    if type(value) is dict:
+        return {key: travelling(item) for key, item in value.items()}
+    return type(value)(map(travelling, value)) if type(value) in (list, tuple) else value
+
+
+def is_trusted(ref: ArtifactRef) -> bool:
+    """Say whether a reference out of a record may be handed on: its format is safe to read, or it is signed."""
+    try:
+        if not format_by_id(ref.format).safe:
+            signing.verify(ref, settings.resolve().signing_keys)
+    except (UnknownFormatError, UnsafeFormatError):
+        return False
+    return True
+
+
+def all_exist(storage: Storage, refs: Iterable[ArtifactRef]) -> bool:
+    """Say whether every artifact is there, by one call each, several at once."""
+    stored = [ref for ref in refs if ref.inline is None]
+    if len(stored) < 2:
+        return all(_exists(storage, ref) for ref in stored)
+    with ThreadPoolExecutor(min(_AT_ONCE, len(stored)), "lucas-storage") as pool:
+        return all(pool.map(lambda ref: _exists(storage, ref), stored))
+
+
+def _exists(storage: Storage, ref: ArtifactRef) -> bool:
+    try:
+        storage.stat(ref)
+    except (ArtifactNotFoundError, DigestMismatchError, UnknownStoreError):
+        return False
+    return True

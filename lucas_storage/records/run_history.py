@@ -1,0 +1,178 @@
+"""Runs that were: read back from what `lucas_storage.records.run_log` wrote.
+
+Records may be written by other versions, or by anybody: what is not as expected is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from actorc.storage.errors import BucketNotFoundError, InvalidParameterError
+from lucas_storage.errors import NotFoundError
+from lucas_storage.refs import ArtifactRef
+from lucas_storage.storage import Storage
+
+from . import record_store
+from .ulid import is_ulid
+
+_AT_ONCE: Final = 8
+_UNENDED: Final = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """An artifact that a step took or gave."""
+
+    format: str
+    size: int
+    """Bytes."""
+    ref: ArtifactRef | None
+    """None if it travelled within the call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastStep:
+    """A step that ended."""
+
+    function: str
+    started: float
+    """Seconds since 1970."""
+    seconds: float
+    reused: bool
+    error: str | None
+    """Name of the class of what was raised."""
+    inputs: dict[str, tuple[Mention, ...]]
+    outputs: tuple[Mention, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRun:
+    """A run, ended or not."""
+
+    key: str
+    workflow: str
+    status: str
+    """``succeeded``, ``failed``, or ``running``, which is also what a killed one says for ever."""
+    started: float
+    """Seconds since 1970."""
+    seconds: float | None
+    error: str | None
+    parallel: int
+    """Steps at the same time, at most."""
+    inputs: dict[str, tuple[Mention, ...]]
+    outputs: tuple[Mention, ...]
+    steps: tuple[PastStep, ...]
+    """In the order in which they began."""
+
+
+def recent(storage: Storage, count: int) -> list[PastRun]:
+    """Return the last `count` runs, the latest first."""
+    keys = sorted(_keys(storage), reverse=True)[:count]
+    with ThreadPoolExecutor(_AT_ONCE, "lucas-storage") as pool:
+        return [one for one in pool.map(lambda key: _read(storage, key), keys) if one is not None]
+
+
+def find(storage: Storage, text: str) -> PastRun:
+    """Return the run whose id begins with `text`; ``last`` is the latest.
+
+    Raises:
+        NotFoundError: There is none.
+        InvalidParameterError: There are several.
+    """
+    keys = sorted(_keys(storage))
+    found = keys[-1:] if text == "last" else [key for key in keys if key.startswith(text.upper())]
+    if len(found) > 1:
+        raise InvalidParameterError(f"{len(found)} runs begin with {text!r}; give more of the id")
+    run = _read(storage, found[0]) if found else None
+    if run is None:
+        raise NotFoundError(f"there is no run {text!r}; 'lucas-storage runs' lists those there are")
+    return run
+
+
+def _keys(storage: Storage) -> Iterator[str]:
+    token: str | None = None
+    while True:
+        try:
+            page = storage.list_objects(storage.bucket, record_store.RUNS, delimiter="/", page_token=token)
+        except BucketNotFoundError:
+            return
+        keys = (prefix.removeprefix(record_store.RUNS).rstrip("/") for prefix in page["common_prefixes"])
+        yield from filter(is_ulid, keys)
+        token = page["next_page_token"]
+        if not token:
+            return
+
+
+def _read(storage: Storage, key: str) -> PastRun | None:
+    record = record_store.read(storage, f"{record_store.RUNS}{key}/run.json")
+    if record is None:
+        return None
+    content = record.content or {}
+    status = _text(content.get("status"))
+    steps = _unended_steps(storage, key) if status == _UNENDED else content.get("steps")
+    seconds = content.get("seconds")
+    return PastRun(
+        key=key,
+        workflow=_text(content.get("workflow")),
+        status=status,
+        started=_number(content.get("started")),
+        seconds=None if seconds is None else _number(seconds),
+        error=_error(content),
+        parallel=int(_number(content.get("parallel"))),
+        inputs=_by_name(content.get("in")),
+        outputs=_mentions(content.get("out")),
+        steps=tuple(sorted(map(_step, _dicts(steps)), key=lambda step: step.started)),
+    )
+
+
+def _unended_steps(storage: Storage, key: str) -> list[Any]:
+    heads = record_store.heads(storage, f"{record_store.RUNS}{key}/steps/")
+    with ThreadPoolExecutor(_AT_ONCE, "lucas-storage") as pool:
+        found = pool.map(lambda head: record_store.read_listed(storage, head), heads)
+        return [record.content for record in found if record is not None]
+
+
+def _step(content: dict[str, Any]) -> PastStep:
+    return PastStep(
+        function=_text(content.get("function")),
+        started=_number(content.get("started")),
+        seconds=_number(content.get("seconds")),
+        reused=content.get("reused") is True,
+        error=_error(content),
+        inputs=_by_name(content.get("in")),
+        outputs=_mentions(content.get("out")),
+    )
+
+
+def _by_name(found: Any) -> dict[str, tuple[Mention, ...]]:
+    return {_text(name): _mentions(refs) for name, refs in found.items()} if isinstance(found, dict) else {}
+
+
+def _mentions(found: Any) -> tuple[Mention, ...]:
+    return tuple(map(_mention, found)) if isinstance(found, list) else ()
+
+
+def _mention(found: Any) -> Mention:
+    if type(found) is ArtifactRef:
+        return Mention(found.format, found.size, found)
+    fields = found if isinstance(found, dict) else {}
+    return Mention(_text(fields.get("inline")), int(_number(fields.get("size"))), None)
+
+
+def _dicts(found: Any) -> list[dict[str, Any]]:
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _error(content: dict[str, Any]) -> str | None:
+    return None if content.get("error") is None else _text(content["error"])
+
+
+def _text(found: Any) -> str:
+    return found if isinstance(found, str) else "?"
+
+
+def _number(found: Any) -> float:
+    return float(found) if type(found) in (int, float) else 0.0

@@ -1,0 +1,1 @@
+"""What happens in a step: its arguments, its contract, its key."""

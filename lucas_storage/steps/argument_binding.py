@@ -1,0 +1,119 @@
+"""How engines call functions, reduced to one thing: values by parameter name.
+
+Lucas has three conventions: a runtime whose ``input()`` is a dict, keywords, and one dict of everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lucas_storage._shim import Contract
+from lucas_storage.engine import adapter
+from lucas_storage.refs import is_tagged
+from lucas_storage.values.annotations import ANY, Plan
+
+_ENGINE_NAMES: Final = ("sessionID", "instanceID", "name")
+"""What ignis's executor puts into the dict beside the parameters; always together."""
+
+
+class Calling:
+    """The parameters of one function, and how what an engine passes is fitted to them.
+
+    Args:
+        contract: What `lucas_storage.decorator.contract_of` found out about the function.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        parameters = contract["parameters"]
+        self._function: str = contract["name"]
+        self._names: tuple[str, ...] = tuple(name for name, _, _ in parameters)
+        self._known = frozenset(self._names)
+        self._required = frozenset(name for name, _, required in parameters if required)
+        self._open: bool = contract["keywords"]
+        self._takes_runtime: bool = contract["runtime"]
+        self.plans: dict[str, Plan] = {name: plan for name, plan, _ in parameters}
+
+    def runtime(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any | None:
+        """Return the runtime that the function takes as it is, or None if it takes its inputs by name.
+
+        Raises:
+            TypeError: It takes a runtime and the engine passed none.
+        """
+        if not self._takes_runtime:
+            return None
+        if len(args) == 1 and not kwargs and adapter.is_runtime(args[0]):
+            return args[0]
+        raise self._error(
+            f"takes the runtime {self._names[0]!r} and this engine passes none",
+            "name the inputs as parameters instead, which runs on every engine",
+        )
+
+    def by_name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
+        """Return what was passed by parameter name; parameters with defaults may be left out.
+
+        Raises:
+            TypeError: Parameters are missing or surplus.
+        """
+        if not args:
+            return self._fitted(kwargs)
+        if len(args) > 1 or kwargs:
+            return self._checked(self._positional(args, kwargs))
+        one = args[0].input() if adapter.is_runtime(args[0]) else args[0]
+        if type(one) is dict and not is_tagged(one):
+            return self._fitted(one)
+        return self._checked(self._positional((one,), {}))
+
+    def _fitted(self, given: dict[str, Any]) -> Mapping[str, Any]:
+        """By name where the names say so; else a single parameter is meant to get everything."""
+        if self._required <= given.keys() <= self._known:
+            return given
+        given = self._without_engine_names(given)
+        if len(self._names) != 1 or self._open or self._fits(given):
+            return self._checked(given)
+        name = self._names[0]
+        if not _may_be_a_dict(self.plans[name]):
+            return self._checked(given)
+        return {name: given}
+
+    def _without_engine_names(self, given: dict[str, Any]) -> dict[str, Any]:
+        if not given.keys() >= set(_ENGINE_NAMES):
+            return given
+        dropped = set(_ENGINE_NAMES) - self._known
+        return {name: value for name, value in given.items() if name not in dropped}
+
+    def _fits(self, given: Mapping[str, Any]) -> bool:
+        return self._required <= given.keys() and (self._open or given.keys() <= self._known)
+
+    def _positional(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        if len(args) > len(self._names):
+            raise self._error(f"takes {len(self._names)} parameters and got {len(args)}", "pass them by name")
+        given = dict(zip(self._names, args, strict=False))
+        for name in given.keys() & kwargs.keys():
+            raise self._error(f"got the parameter {name!r} twice", "pass it once")
+        return {**given, **kwargs}
+
+    def _checked(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self._fits(given):
+            return given
+        missing = [name for name in self._names if name in self._required and name not in given]
+        surplus = [name for name in given if name not in self._known]
+        problems = []
+        if missing:
+            problems.append(f"did not get {_listed(missing)}")
+        if surplus and not self._open:
+            problems.append(f"got {_listed(surplus)}, which it does not take")
+        raise self._error(" and ".join(problems), f"it takes {_listed(self._names) or 'nothing'}")
+
+    def _error(self, problem: str, remedy: str) -> TypeError:
+        return TypeError(f"{self._function!r} {problem}; {remedy}")
+
+
+def _may_be_a_dict(plan: Plan) -> bool:
+    """Say whether a dict of all inputs can be what a parameter of this plan expects."""
+    inner = plan[1] if plan[0] == "optional" else plan
+    return inner in (ANY, "ref") or inner[0] in ("dict", "dataclass")
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(repr(name) for name in names)

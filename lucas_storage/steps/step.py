@@ -1,0 +1,143 @@
+"""One decorated function at work: however an engine calls it, it gets values and gives back what travels."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, TypeAlias
+
+from lucas_storage import _tracebacks, current, settings
+from lucas_storage._shim import Contract
+from lucas_storage.artifacts import scratch
+from lucas_storage.artifacts.cache import leases
+from lucas_storage.errors import CacheKeyError
+from lucas_storage.records import record_store, run_log
+from lucas_storage.records.memo import Memo
+from lucas_storage.refs import is_tagged
+from lucas_storage.storage import storage_for
+from lucas_storage.values import materialization
+from lucas_storage.values.annotations import Plan
+from lucas_storage.values.dataclass_fields import classes_of
+from lucas_storage.values.store_value import Policy, policy_of
+
+from .argument_binding import Calling
+from .call_key import call_key
+from .runtime import StorageRuntime
+
+logger = logging.getLogger(__name__)
+
+_Inputs: TypeAlias = Callable[[], Any]
+"""Returns what the function was given, as it travelled."""
+
+
+class Step:
+    """A function and what is known of it, ready to be called in this process.
+
+    Args:
+        function: The user's function.
+        contract: What `lucas_storage.decorator.contract_of` found out about it.
+    """
+
+    def __init__(self, function: Callable[..., Any], contract: Contract) -> None:
+        self._function = function
+        self._name: str = contract["name"]
+        self._calling = Calling(contract)
+        self._inject: tuple[str, ...] = contract["inject"]
+        self._result: Plan = contract["result"]
+        self._options: dict[str, Any] = contract["options"]
+        self._identity: tuple[str, str] = contract["identity"]
+        self._cache: bool | float = contract["cache"]
+        self._warned = False
+
+    def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function and return its result as it travels.
+
+        Raises:
+            TypeError: Parameters are missing or surplus, or cannot become what their annotations ask for.
+            ArtifactError: A reference cannot be resolved, or a result not stored; names function and parameter.
+            Exception: Whatever the function raises, as it is.
+        """
+        runtime = self._calling.runtime(args, kwargs)
+        given = self._calling.by_name(args, kwargs) if runtime is None else None
+        inputs: _Inputs = (lambda: given) if runtime is None else runtime.input
+        scope = current.StepScope(
+            function=self._name,
+            key=cache(lambda: self._key(inputs())),
+            is_nested=current.step_scope() is not None,
+        )
+        with scratch.step(), leases.step(), current.step(scope), run_log.step(self._name, inputs) as note:
+            out, reused = self._recalled_or_made(scope, lambda: self._called(runtime, given))
+            if note is not None:
+                note.outputs, note.reused = run_log.mentioned(out), reused
+            return out
+
+    def _recalled_or_made(self, scope: current.StepScope, make: Callable[[], Any]) -> tuple[Any, bool]:
+        """Return what travels, and whether it is what an earlier call returned."""
+        resume = self._resumes()
+        if self._cache or resume:
+            return self._memoised(scope, make)
+        # Before the call, since the function may change what it was given.
+        key = self._known_key(scope) if resume is None and current.run_id() else None
+        out = self._made(make)
+        if key is not None:
+            # Should the run be killed, and somebody wish to resume it.
+            run_log.attempt(lambda: self._memo(key).leave(materialization.refs_in(out), run_log.PATIENCE))
+        return out, False
+
+    def _memoised(self, scope: current.StepScope, make: Callable[[], Any]) -> tuple[Any, bool]:
+        key = scope.key() if self._cache else self._known_key(scope, self._warn_once)
+        if key is None:
+            return self._made(make), False
+        memo = self._memo(key)
+        with memo.making(patient=not scope.is_nested):
+            found = memo.recall()
+            if found is not None:
+                return record_store.travelling(found[0]), True
+            return record_store.travelling(memo.remember(materialization.refs_in(self._made(make)))), False
+
+    def _made(self, make: Callable[[], Any]) -> Any:
+        return materialization.result(make(), self._result, self._policy, self._name)
+
+    def _called(self, runtime: Any, given: Mapping[str, Any] | None) -> Any:
+        injected = {name: storage_for(self._policy().store) for name in self._inject}
+        if given is None:
+            return self._users(StorageRuntime(runtime, self._name, self._policy), **injected)
+        values = materialization.resolve(
+            given, self._calling.plans, self._name, self._policy, classes_of(self._function)
+        )
+        return self._users(**values, **injected)
+
+    @_tracebacks.seam
+    def _users(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+    def _known_key(
+        self, scope: current.StepScope, unknown: Callable[[CacheKeyError], None] = lambda _: None
+    ) -> str | None:
+        """Return what the result of this call is kept under, or None if it can be kept nowhere."""
+        try:
+            return scope.key()
+        except CacheKeyError as error:
+            unknown(error)
+            return None
+
+    def _memo(self, key: str) -> Memo:
+        age = None if isinstance(self._cache, bool) else self._cache
+        return Memo(storage_for(self._policy().store), key, self._identity[0], age)
+
+    def _key(self, given: Any) -> str:
+        inputs = given if type(given) is dict and not is_tagged(given) else {"input": given}
+        return call_key(self._identity, self._function, inputs, self._calling.plans)
+
+    def _resumes(self) -> bool | None:
+        shipped: bool | None = self._options.get("resume")
+        return settings.resuming() if shipped is None else shipped
+
+    def _warn_once(self, error: CacheKeyError) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning("%s; this step runs every time", error.message)
+
+    def _policy(self) -> Policy:
+        return policy_of(self._options)

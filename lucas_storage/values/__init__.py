@@ -1,0 +1,1 @@
+"""Values on their way into a step and out of it."""

@@ -1,0 +1,212 @@
+"""How one reference, or one inline value, becomes what an annotation asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO, Final
+
+from actorc.storage.rules import MiB
+from lucas_storage import settings, signing
+from lucas_storage.errors import EmptyUpstreamError
+from lucas_storage.formats import format_by_id, format_for
+from lucas_storage.formats.base import Buffer, MemorySource, Source, cannot_become, type_name
+from lucas_storage.formats.composite import STREAM, TREE
+from lucas_storage.refs import ArtifactRef, inline_ref
+from lucas_storage.storage import Storage, storage_for
+
+from .annotations import ANY
+
+CHUNKS: Final = "chunks"
+"""The stored bytes, piece by piece; beside the words of `lucas_storage.values.annotations`."""
+
+_CLASSES: Final = {
+    "ndarray": ("numpy", "ndarray"),
+    "table": ("pyarrow", "Table"),
+    "dataframe": ("pandas", "DataFrame"),
+    "polars": ("polars", "DataFrame"),
+}
+_SHOWN: Final = {
+    "ndarray": "np.ndarray",
+    "table": "pa.Table",
+    "dataframe": "pd.DataFrame",
+    "polars": "pl.DataFrame",
+    "path": "Path",
+    "binaryio": "BinaryIO",
+    CHUNKS: "Iterator[bytes]",
+}
+
+
+class _InlineSource(MemorySource):
+    """Bytes that came within their reference; they get a file when somebody asks for one."""
+
+    def __init__(self, ref: ArtifactRef) -> None:
+        super().__init__(ref.inline or b"")
+        self._ref = ref
+
+    def path(self) -> Path:
+        return _handle(self._ref).path(self._ref)
+
+
+class _StoredSource(Source):
+    """Bytes in a store, verified into the cache when they are asked for."""
+
+    def __init__(self, storage: Storage, ref: ArtifactRef) -> None:
+        self._storage = storage
+        self._ref = ref
+
+    def read(self) -> Buffer:
+        with self.open() as file:
+            return file.read()
+
+    def path(self) -> Path:
+        return self._storage.local(self._ref)
+
+    def open(self) -> BinaryIO:
+        return self._storage.copy(self._ref)
+
+
+def load(ref: ArtifactRef, word: str) -> Any:
+    """Return the value of a reference.
+
+    The order is fixed: signature, digest, decode.
+
+    Args:
+        ref: The reference; only its store's name decides where the bytes come from.
+        word: A word of `lucas_storage.values.annotations`, or `CHUNKS`.
+
+    Raises:
+        ArtifactError: It is gone, damaged, unsafe, of an unknown format, or cannot become what is wanted.
+    """
+    if word == "ref":
+        return ref
+    if ref.format == TREE and word not in (ANY, "path"):
+        raise cannot_become(TREE, word, "Path")
+    way = _WAYS.get(word) or (_OF_A_MANIFEST.get(ref.format) if word == ANY else None)
+    return way(ref) if way else _decoded(ref, word)
+
+
+def _decoded(ref: ArtifactRef, word: str) -> Any:
+    source = _InlineSource(ref) if ref.inline is not None else _StoredSource(_handle(ref), ref)
+    source.max_expansion = settings.resolve().max_expansion.value
+    if word == "bytes":
+        return bytes(source.read())
+    form = format_by_id(ref.format)
+    proof = None if form.safe else signing.verify(ref, settings.resolve().signing_keys)
+    return form.decode(source, None if word == ANY else word, proof=proof)
+
+
+_WAYS: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
+    "path": lambda ref: _handle(ref).path(ref),
+    "binaryio": lambda ref: _handle(ref).open(ref),
+    CHUNKS: lambda ref: _handle(ref).chunks(ref),
+}
+"""Words that mean the stored bytes themselves."""
+_OF_A_MANIFEST: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
+    TREE: lambda ref: _handle(ref).path(ref),
+    STREAM: lambda ref: list(items(ref)),
+}
+"""What those give that are no single value, to whom asks for nothing else."""
+
+
+def items(ref: ArtifactRef) -> Iterator[Any]:
+    """Return the items of a stream, each when it is asked for; references in them stay references.
+
+    Raises:
+        ArtifactError: At once, if the stream cannot be read at all; later, if an item cannot.
+    """
+    found, are_bytes = _handle(ref).records(ref)
+    return found if are_bytes else map(_record, found)
+
+
+def _record(line: bytes) -> Any:
+    return format_by_id("json@1").decode(MemorySource(line), None)
+
+
+def is_ready(value: object, word: str) -> bool:
+    """Say whether `value` is already what `word` asks for."""
+    if word in _CLASSES:
+        package, name = _CLASSES[word]
+        return any(one.__name__ == name and one.__module__.partition(".")[0] == package for one in type(value).__mro__)
+    if word == "path":
+        return isinstance(value, PurePath)
+    if word == "binaryio":
+        return hasattr(value, "read")
+    if word == "bytes":
+        return type(value) is bytes
+    if word == CHUNKS:
+        return not (isinstance(value, (str, PurePath)) or (not isinstance(value, Iterator) and _is_leaf(value)))
+    return word != "str" or not isinstance(value, (bytes, bytearray, memoryview, PurePath))
+
+
+def _is_leaf(value: object) -> bool:
+    """Say whether a value would be an artifact of its own in a format that has its bytes in it."""
+    form = format_for(value)
+    return form.safe and form.id != "json@1"
+
+
+def lift(value: Any, word: str) -> Any:
+    """Return an inline value as if it had been stored and loaded as `word`, so that no function sees the threshold.
+
+    Raises:
+        EmptyUpstreamError: It is None, or bytes without content, where a value is needed.
+        TypeError: A value of its kind does not become what is wanted.
+    """
+    if value is None or (word in _CLASSES and type(value) is bytes and not value):
+        raise EmptyUpstreamError(
+            "a value is needed and nothing arrived; the step before has probably failed or returned nothing, look there"
+        )
+    if isinstance(value, PurePath):
+        return _from_path(Path(value), word)
+    form = format_for(value)
+    if not form.safe:
+        raise TypeError(mismatch(value, word))
+    lifted = load(inline_ref(form.id, bytes(form.encode(value))), word)
+    check(lifted, word)
+    return lifted
+
+
+def check(value: object, word: str) -> None:
+    """Make sure that what was decoded is what was wanted.
+
+    Raises:
+        EmptyUpstreamError: It is None.
+        TypeError: It is of another kind.
+    """
+    if word in _CLASSES and not is_ready(value, word):
+        if value is None:
+            lift(value, word)
+        raise TypeError(mismatch(value, word))
+
+
+def mismatch(value: object, word: str) -> str:
+    """Return what is wrong with `value`, to follow the name of its parameter."""
+    return (
+        f"is annotated {_SHOWN.get(word, word)} and got a {type_name(value)}; "
+        "change the annotation, or what the step before it returns"
+    )
+
+
+def _from_path(path: Path, word: str) -> Any:
+    """A local file that never left this machine is as good as a stored one."""
+    if path.is_dir():
+        raise TypeError(mismatch(path, word))
+    if word == CHUNKS:
+        return _pieces(path)
+    if word == "binaryio":
+        return path.open("rb")
+    if word == "bytes":
+        return path.read_bytes()
+    if word == "str":
+        return path.read_text(encoding="utf-8")
+    raise TypeError(mismatch(path, word))
+
+
+def _handle(ref: ArtifactRef) -> Storage:
+    return storage_for() if ref.inline is not None else storage_for(ref.store)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from iter(partial(file.read, MiB), b"")
