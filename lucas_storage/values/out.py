@@ -30,3 +30,6 @@ class Out:
                 raise TypeError(f"Out takes a str as its {field}, not {type(value).__name__}")
         if self.name is not None and not is_filename(self.name):
             raise ValueError(f"the name {self.name!r} is not a file name; drop its directories")
+
+
+Out.__module__ = "lucas_storage.outputs"  # where processes of any version find it

@@ -28,6 +28,8 @@ class ActorExecutor(StorageExecutor):
         dag: The graph of a Lucas workflow, its inputs set.
     """
 
+    __module__ = "actorc.controller.executor"  # where processes of any version find it
+
     max_workers: ClassVar[int] = 64
     """How many calls wait for the platform at the same time, at most; replicas decide how many run."""
 

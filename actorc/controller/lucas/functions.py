@@ -27,6 +27,8 @@ class ActorFunction(lucas_types.Function):  # type: ignore[misc]  # Lucas is unt
         ControllerError: A keyword of the decorator has an impossible value.
     """
 
+    __module__ = "actorc.controller.functions"  # where processes of any version find it
+
     def onFunctionInit(self, fn: Callable[..., Any]) -> None:  # noqa: N802  # Lucas's contract
         """Read the signature and the keywords of the decorator."""
         self.definition = Definition.of(fn, self._config)

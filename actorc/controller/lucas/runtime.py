@@ -22,6 +22,8 @@ class ActorRuntime(lucas_types.Runtime):  # type: ignore[misc]  # Lucas is untyp
         metadata: Lucas's `Metadata`: the input of the workflow.
     """
 
+    __module__ = "actorc.controller.runtime"  # where processes of any version find it
+
     name = "actor"
 
     def __init__(self, metadata: Any) -> None:

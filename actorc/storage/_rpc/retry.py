@@ -60,3 +60,6 @@ class RetryPolicy:
         if error.retry_after is None:
             return wait
         return None if error.retry_after > self.max_asked else error.retry_after + wait
+
+
+RetryPolicy.__module__ = "actorc.storage._retry"  # where processes of any version find it
