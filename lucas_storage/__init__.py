@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from .decorator import with_storage
     from .executor import StorageExecutor
     from .formats import register_format
+    from .outputs import Out
     from .refs import ArtifactRef
     from .settings import storage_context
     from .storage import Storage
-    from .values.out import Out
 
 __all__ = [
     "ArtifactRef",
@@ -35,7 +35,7 @@ __all__ = [
 
 _HOMES = {
     "ArtifactRef": "refs",
-    "Out": "values.out",
+    "Out": "outputs",
     "Storage": "storage",
     "StorageExecutor": "executor",
     "register_format": "formats",

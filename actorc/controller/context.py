@@ -9,13 +9,14 @@ import os
 import threading
 from typing import NoReturn
 
+from . import calls, definition, signature  # noqa: F401  # named in pickles, and by value if not loaded here
+from .classes import ActorRuntimeClass, ActorRuntimeInstance
 from .client import connection, lucas_types
 from .client.connection import Connection
+from .executor import ActorExecutor
+from .functions import ActorFunction
 from .lucas import client_bridge
-from .lucas.executor import ActorExecutor
-from .lucas.functions import ActorFunction
-from .lucas.runtime import ActorRuntime
-from .lucas.runtime_classes import ActorRuntimeClass, ActorRuntimeInstance
+from .runtime import ActorRuntime
 
 __all__ = [
     "ActorContext",

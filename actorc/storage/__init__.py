@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ._rpc.result_dicts import to_json
-from ._rpc.retry import RetryPolicy
+from ._results import to_json
+from ._retry import RetryPolicy
 from .client import StorageClient
 from .errors import (
     AlreadyExistsError,

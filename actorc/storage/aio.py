@@ -19,7 +19,7 @@ from ._async.objects import AsyncObjectMethods
 from ._async.presigning import AsyncPresigningMethods
 from ._async.threads import Threads
 from ._async.transfers import AsyncTransferMethods
-from ._rpc.retry import RetryPolicy
+from ._retry import RetryPolicy
 from .client import StorageClient
 from .models import ServerInfoResult
 

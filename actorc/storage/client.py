@@ -15,8 +15,8 @@ from ._client.multipart import MultipartMethods
 from ._client.objects import ObjectMethods
 from ._client.presigning import PresigningMethods
 from ._client.transfers import TransferMethods
+from ._retry import RetryPolicy
 from ._rpc import result_dicts
-from ._rpc.retry import RetryPolicy
 from .config import ClientOptions
 from .models import ServerInfoResult
 

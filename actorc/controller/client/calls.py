@@ -152,6 +152,9 @@ def value_of_call(definition: Definition | Method, given: Mapping[str, Any]) -> 
         return calls.fetched(calls.call(definition, given))
 
 
+value_of_call.__module__ = "actorc.controller.calls"  # where processes of any version find it
+
+
 def _plain(value: Any) -> Any:
     return decoded(value) if isinstance(value, Encoded) else value
 

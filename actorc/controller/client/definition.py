@@ -107,6 +107,9 @@ class Definition:
             ) from error
 
 
+Definition.__module__ = "actorc.controller.definition"  # where processes of any version find it
+
+
 def memory_bytes(function: str, given: object) -> int:
     """Return how many bytes `given` is: a number of them, or a text such as ``128MB``, ``512Mi`` or ``1.5G``."""
     if given is None:

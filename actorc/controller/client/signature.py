@@ -80,6 +80,9 @@ class Signature:
         return f"it takes {_listed(self.names) or 'nothing'}{meant}"
 
 
+Signature.__module__ = "actorc.controller.signature"  # where processes of any version find it
+
+
 def _shown(parameter: inspect.Parameter) -> str:
     if parameter.kind is _Kind.POSITIONAL_ONLY:
         return f"{parameter.name!r} by position only"

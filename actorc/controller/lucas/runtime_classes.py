@@ -19,6 +19,8 @@ class ActorRuntimeInstance(lucas_types.ActorInstance):  # type: ignore[misc]  # 
     of the object that was made here does not matter to it any more.
     """
 
+    __module__ = "actorc.controller.classes"  # where processes of any version find it
+
     def __init__(self, instance: Any, config: Any) -> None:
         super().__init__(instance)
         self._definition = ObjectDefinition.of_object(instance, config, self._id)
@@ -53,6 +55,8 @@ class ActorRuntimeClass(lucas_types.ActorClass):  # type: ignore[misc]  # Lucas 
     ``export(…)`` makes an object here, and returns an `ActorRuntimeInstance`, which sends it to the platform at its
     first call. Its methods run one at a time and keep its state between them.
     """
+
+    __module__ = "actorc.controller.classes"  # where processes of any version find it
 
     def onClassInit(self, instance: Any) -> ActorRuntimeInstance:  # noqa: N802  # Lucas's contract
         """Return the object as workflows call it.

@@ -78,6 +78,9 @@ def serve(
         log.info("stopping, running calls have %g s to finish", options.grace)
 
 
+serve.__module__ = "actorc.storage.server.process"  # where processes of any version find it
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
     """What a server has before it is made: its options, with a port that nobody else has, and its own key."""
