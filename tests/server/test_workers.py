@@ -72,7 +72,7 @@ def test_workers_serve_one_port_and_one_directory(serve, clients):
     code, said = process.wait()
 
     assert [data[15 - number :] for number in range(16)] == got
-    assert len(set(re.findall(r"\[(\d+)\] actorc.storage.server.auth.access PutObject OK", said))) == 2
+    assert len(set(re.findall(r"\[(\d+)\] actorc.storage.server.access PutObject OK", said))) == 2
     assert code == 0
 
 
