@@ -5,32 +5,38 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from lucas_storage.cli.commands.buckets import mb, rb
-from lucas_storage.cli.commands.config import config
-from lucas_storage.cli.commands.controller import controller
-from lucas_storage.cli.commands.copy import cp
-from lucas_storage.cli.commands.doctor import doctor
-from lucas_storage.cli.commands.fsck import fsck
-from lucas_storage.cli.commands.gc import gc
-from lucas_storage.cli.commands.keys import keys
-from lucas_storage.cli.commands.ls import du, ls
-from lucas_storage.cli.commands.objects import cat
-from lucas_storage.cli.commands.presign import presign
-from lucas_storage.cli.commands.rm import rm
-from lucas_storage.cli.commands.run import run
-from lucas_storage.cli.commands.runs import runs
-from lucas_storage.cli.commands.serve import serve
-from lucas_storage.cli.commands.show import show
-from lucas_storage.cli.commands.sync import sync
+from lucas_storage.cli.command_group import LazyGroup
 from lucas_storage.cli.output.exit_codes import EXPLANATION, for_programs, reported, runs_script
 from lucas_storage.cli.printing import escape_what_cannot_be_written
 
+_MODULES: Final = {
+    "run": "lucas_storage.cli.commands.run",
+    "serve": "lucas_storage.cli.commands.serve",
+    "ls": "lucas_storage.cli.commands.ls",
+    "cp": "lucas_storage.cli.commands.copy",
+    "sync": "lucas_storage.cli.commands.sync",
+    "cat": "lucas_storage.cli.commands.objects",
+    "rm": "lucas_storage.cli.commands.rm",
+    "mb": "lucas_storage.cli.commands.buckets",
+    "rb": "lucas_storage.cli.commands.buckets",
+    "du": "lucas_storage.cli.commands.ls",
+    "presign": "lucas_storage.cli.commands.presign",
+    "runs": "lucas_storage.cli.commands.runs",
+    "show": "lucas_storage.cli.commands.show",
+    "gc": "lucas_storage.cli.commands.gc",
+    "keys": "lucas_storage.cli.commands.keys",
+    "fsck": "lucas_storage.cli.commands.fsck",
+    "config": "lucas_storage.cli.commands.config",
+    "doctor": "lucas_storage.cli.commands.doctor",
+}
+"""The module of each command, in the order in which they are met rather than that of the alphabet."""
 
-class Program(click.Group):
+
+class Program(LazyGroup):
     """Commands whose errors become a line on standard error and an exit code."""
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
@@ -51,12 +57,10 @@ class Program(click.Group):
         with reported(debug=ctx.params["debug"]):
             return super().invoke(ctx)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """Return the commands in the order they are met, not that of the alphabet."""
-        return list(self.commands)
 
-
-@click.group(cls=Program, epilog=EXPLANATION, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Program, modules=_MODULES, epilog=EXPLANATION, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.option("--debug", is_flag=True, help="Show log messages, and the traceback of an error.")
 @click.version_option(package_name="lucas-storage", message="%(prog)s %(version)s")
 def program(*, debug: bool) -> None:
@@ -67,13 +71,6 @@ def program(*, debug: bool) -> None:
     """
     if debug:
         logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s %(message)s")
-
-
-for command in (
-    *(run, serve, controller, ls, cp, sync, cat, rm, mb, rb, du, presign),
-    *(runs, show, gc, keys, fsck, config, doctor),
-):
-    program.add_command(command)
 
 
 def main() -> None:

@@ -130,7 +130,7 @@ def test_our_client_and_lucas_own_share_a_controller(lucas_storage):
         import os
         from lucas.actorc.actor import ActorContext as LucasContext
         LucasContext.createContext()
-        from actorc.controller import address
+        from actorc.controller.client import address
         from actorc.controller.client.connection import Connection
         ours = address.Choice().destination()
         through = Connection(address.Choice())

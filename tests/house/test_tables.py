@@ -41,7 +41,9 @@ def cells(line):
 
 
 def commands(group, path=()):
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.commands or group.list_commands(context):  # those it has, in the order of the code
+        command = group.get_command(context, name)
         yield " ".join([*path, name]), command
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))

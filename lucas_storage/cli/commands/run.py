@@ -11,9 +11,9 @@ import click
 from actorc.storage import local_endpoint
 from actorc.storage.config import KEY_ENDPOINT
 from lucas_storage import settings
+from lucas_storage.cli.command_group import before_scripts
 from lucas_storage.local_service.service import DEFAULT_DATA, LocalService
 
-from .needed_controller import provide_controller, provide_to_lucas
 from .user_script import place_path, run_as_main
 
 
@@ -37,9 +37,12 @@ def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
     Everything else is as with 'python SCRIPT', the exit code too.
     """
     _provide_storage(data)
-    provide_controller()
+    # imported before the script's folder is where modules are looked for
+    prepared = before_scripts()
     place_path(script)
-    _provide_lucas()
+    is_embedded = _provide_lucas()
+    for prepare in prepared:
+        prepare(is_embedded)
     run_as_main(script, arguments)
 
 
@@ -98,13 +101,13 @@ def _provide_keys(service: LocalService, names: tuple[str, ...]) -> None:
     os.environ[KEY_ENDPOINT] = " ".join(names)
 
 
-def _provide_lucas() -> None:
+def _provide_lucas() -> bool:
+    """Return whether `lucas` is the embedded engine."""
     from lucas_storage import embedded  # noqa: PLC0415  # the engine is of no use to other commands
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         is_embedded = embedded.install()
-    if not is_embedded:
-        provide_to_lucas()
     for warning in caught:
         click.echo(f"lucas-storage: {warning.message}", err=True)
+    return is_embedded

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from actorc.controller.client import address
+
 from .call_timeout import seconds
 
 if TYPE_CHECKING:
@@ -30,16 +32,15 @@ _OUR_CLIENT: Final = "actorc.controller.context"
 _started: Final[list[LocalController]] = []
 
 
-def provide_controller() -> None:
-    """Have a controller started when the script first calls a function on the actor platform, if it ever does."""
-    from actorc.controller.client import address  # noqa: PLC0415  # of no use to other commands
+def provide(is_embedded: bool) -> None:  # called by position, as every such function is
+    """Have a controller started when the script first calls a function on the actor platform, if it ever does.
 
+    Args:
+        is_embedded: Whether `lucas` is the embedded engine. Genuine Lucas may bring a client of its own, which is told
+            of the controller in its environment when it is first imported.
+    """
     address.start_when_needed(_start)
-
-
-def provide_to_lucas() -> None:
-    """Have the same done when genuine Lucas's own client is first imported, and tell it where, in its environment."""
-    if _LUCAS_CLIENT not in sys.modules:
+    if not is_embedded and _LUCAS_CLIENT not in sys.modules:
         sys.meta_path.insert(0, _Watch())
 
 
@@ -76,9 +77,7 @@ class _Watch:
 
 def _tell_lucas() -> None:
     """Fill in what the environment lacks; what the user chose stays."""
-    from actorc.controller.client.address import Choice, is_address  # noqa: PLC0415
-
-    destination = Choice().destination()
+    destination = address.Choice().destination()
     for controller in _started:
         # Lucas's client never ends its session, and shows a traceback if the controller does before this process; it
         # ends with this process, which closes the socket between them
@@ -90,7 +89,7 @@ def _tell_lucas() -> None:
     if destination.is_started:
         os.environ["APP_ID"] = told["APP_ID"]
     before = os.environ.get("MASTER_ADDR", "")
-    if before and not is_address(before):
+    if before and not address.is_address(before):
         click.echo(
             f"lucas-storage: MASTER_ADDR is {told['MASTER_ADDR']} from here on, as Lucas's own client of the actor "
             f"platform reads it; {before!r} has no port",

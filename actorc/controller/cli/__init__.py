@@ -1,0 +1,1 @@
+"""What the controller adds to the command line; `lucas-storage` finds it by its entry points."""

@@ -1,0 +1,87 @@
+"""A group of commands that are imported when they are run: those of this package, and those that others install."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final
+
+import click
+
+COMMANDS: Final = "lucas_storage.commands"
+"""Group of entry points, each a `click.Command` under the name that it is called by."""
+BEFORE_SCRIPTS: Final = "lucas_storage.before_scripts"
+"""Group of entry points, each a function that ``run`` calls before a script; see `before_scripts`."""
+
+
+class LazyGroup(click.Group):
+    """Commands by name; the module of one is imported when it is run, and all of them for ``--help``.
+
+    A command that another package installs and that cannot be loaded says so when it is run, and in ``--help``. It
+    leaves the others alone. A name of this package means its own command, whatever else is installed under it.
+
+    Args:
+        modules: Module of each command of this package, by the command's name, which it has there, too.
+    """
+
+    def __init__(self, *args: Any, modules: Mapping[str, str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._modules = modules
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names of the commands of this package in their order, and then of the others."""
+        others = {point.name for point in entry_points(group=COMMANDS)} - self._modules.keys()
+        return [*self._modules, *sorted(others)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Return a command; None if there is none of that name."""
+        if cmd_name in self._modules:
+            command: click.Command = getattr(import_module(self._modules[cmd_name]), cmd_name)
+            return command
+        return next((_loaded(point) for point in entry_points(group=COMMANDS, name=cmd_name)), None)
+
+
+def before_scripts() -> list[Callable[[bool], object]]:
+    """Import what other packages have done before a script runs, and return it, to be called with a bool.
+
+    It is called when `lucas` can be imported, with whether that is the embedded engine. What cannot be loaded is told
+    in a line on standard error, and left out.
+    """
+    found: list[Callable[[bool], object]] = []
+    for point in entry_points(group=BEFORE_SCRIPTS):
+        try:
+            found.append(point.load())
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # another package's code, at its import
+            click.echo(f"lucas-storage: {_unusable(point, 'part of run', error)}", err=True)
+    return found
+
+
+def _loaded(point: EntryPoint) -> click.Command:
+    try:
+        command = point.load()
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{point.value} is no click.Command")  # noqa: TRY301  # told as what cannot be imported is
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # another package's code, at its import
+        return _broken(point, error)
+    return command
+
+
+def _broken(point: EntryPoint, error: BaseException) -> click.Command:
+    """Return a command that takes any arguments, and says why the one it stands for is not there."""
+    message = _unusable(point, "command", error)
+
+    def say() -> None:
+        raise click.ClickException(message)
+
+    anything: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+    return click.Command(point.name, callback=say, context_settings=anything, short_help=message)
+
+
+def _unusable(point: EntryPoint, what: str, error: BaseException) -> str:
+    package = point.dist.name if point.dist else point.value
+    reason = " ".join(str(error).split())
+    return (
+        f"the {what} {point.name!r} of {package} cannot be loaded, {type(error).__name__} ({reason}); "
+        f"install {package} anew, or remove it"
+    )

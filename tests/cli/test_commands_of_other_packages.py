@@ -1,0 +1,120 @@
+"""Commands are found by entry points, and imported when they are run."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+
+POINTS = """
+[lucas_storage.commands]
+hello = acme_commands:hello
+gone = acme_not_there:gone
+leaves = acme_leaves:command
+text = acme_commands:NAME
+ls = acme_commands:hello
+
+[lucas_storage.before_scripts]
+acme = acme_commands:prepare
+gone = acme_not_there:prepare
+"""
+CODE = """
+import os
+import click
+
+NAME = "acme"
+
+@click.command()
+@click.option("--loud", is_flag=True, help="Say it loudly.")
+def hello(loud):
+    \"\"\"Say hello.\"\"\"
+    click.echo("HELLO" if loud else "hello")
+
+def prepare(is_embedded):
+    os.environ["ACME"] = f"embedded: {is_embedded}"
+"""
+IMPORTED = (
+    "import sys; from lucas_storage.cli.main import main; sys.argv[1:] = {arguments}\ntry: main()\nfinally: {tell}"
+)
+TELL = "print(sorted(name for name in sys.modules if name.startswith({prefixes})))"
+OF_COMMANDS = ("lucas_storage.cli.commands.", "actorc.controller.cli.")
+
+
+@pytest.fixture
+def acme(lucas_storage):
+    """The program, beside an installed package that brings commands, some of which are broken."""
+    site = lucas_storage.folder / "site"
+    (site / "acme-1.dist-info").mkdir(parents=True)
+    (site / "acme-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
+    (site / "acme-1.dist-info" / "entry_points.txt").write_text(POINTS)
+    (site / "acme_commands.py").write_text(CODE)
+    (site / "acme_leaves.py").write_text("raise SystemExit('on purpose')\n")
+    here = {"PYTHONPATH": os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    return lambda *arguments, **options: lucas_storage.run(*arguments, env=here, **options)
+
+
+def test_a_command_of_another_package_is_listed_and_run(acme):
+    listed = acme("--help")
+
+    assert listed.returncode == 0
+    assert "Say hello." in listed.stdout
+    assert acme("hello", "--loud").stdout == "HELLO\n"
+
+
+def test_the_controller_is_such_a_command(acme):
+    assert "Run an ignis controller" in acme("--help").stdout
+    assert "--app-id-file" in acme("controller", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("gone", "ModuleNotFoundError (No module named 'acme_not_there')"),
+        ("leaves", "SystemExit (on purpose)"),
+        ("text", "TypeError (acme_commands:NAME is no click.Command)"),
+    ],
+)
+def test_a_broken_command_says_so_in_a_line(acme, name, reason):
+    ran = acme(name, "--whatever", "it", "--takes")
+
+    assert ran.returncode == 1
+    assert ran.stderr == (
+        f"Error: the command {name!r} of acme cannot be loaded, {reason}; install acme anew, or remove it\n"
+    )
+
+
+def test_broken_commands_leave_the_others_alone(acme):
+    listed = acme("--help")
+
+    assert listed.returncode == 0
+    assert "the command 'gone' of acme cannot be loaded" in " ".join(listed.stdout.split())
+    assert {"ls", "doctor", "controller", "hello"} <= {line.split()[0] for line in listed.stdout.splitlines() if line}
+
+
+def test_a_command_of_this_package_keeps_its_name(acme):
+    assert "List buckets" in acme("ls", "--help").stdout
+
+
+def test_what_runs_before_scripts_knows_the_engine_and_a_broken_one_is_left_out(acme, lucas_storage):
+    lucas_storage.script("import os; print(os.environ['ACME'])")
+    ran = acme("run", "script.py")
+
+    assert ran.stdout.startswith("embedded: ")
+    assert "the part of run 'gone' of acme cannot be loaded" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "modules"),
+    [
+        (["config", "--help"], ["lucas_storage.cli.commands.config"]),
+        (["hello"], []),
+        (["--version"], []),
+    ],
+)
+def test_no_command_but_the_one_that_is_run_is_imported(acme, arguments, modules):
+    tell = TELL.format(prefixes=OF_COMMANDS)
+    code = IMPORTED.format(arguments=arguments, tell=tell)
+    ran = acme(program=(sys.executable, "-c", code))
+
+    assert ran.stdout.splitlines()[-1] == str(modules)
