@@ -4,7 +4,7 @@ A URL lets whoever holds it do one thing to one object for a while::
 
     {endpoint}/o/{bucket}/{key}?acs-v=1&acs-key=…&acs-exp=1767225600&acs-m=PUT[&acs-max=…][&acs-ct=…]&acs-sig=…
 
-What is signed is a text of lines, as `_auth.signature` signs it: the purpose ``acs1-url``, then access key, method,
+What is signed is a text of lines, as `call_signing.signature` signs it: the purpose ``acs1-url``, then access key, method,
 bucket, key, expiry (seconds since 1970-01-01 UTC), greatest size and content type. Each is percent-encoded but for
 ``A-Z a-z 0-9 - . _ ~``, and empty if it is not there. The encoding in the path is not signed, so that it may differ.
 """
@@ -110,7 +110,7 @@ def sign_url(endpoint: str, key: bytes, access_key: str, grant: Grant) -> str:
 
     Args:
         endpoint: Where the service is reached over HTTP.
-        key: What `_auth.derived_key` returned for the secret of `access_key`.
+        key: What `call_signing.derived_key` returned for the secret of `access_key`.
         access_key: Names the key.
         grant: What is allowed.
     """

@@ -1,6 +1,6 @@
 """What an engine promises.
 
-Engines hold bytes and no rules: `store.py` has checked names, sizes, checksums and permissions before it calls one.
+Engines hold bytes and no rules: `server/store` has checked names, sizes, checksums and permissions before it calls one.
 """
 
 from __future__ import annotations

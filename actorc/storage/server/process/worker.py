@@ -1,4 +1,4 @@
-"""``python -m actorc.storage.server.process.worker``: one of several processes of a server, started by `workers` alone.
+"""``python -m actorc.storage.server.process.worker``: one of several processes of a server, started by `supervisor` alone.
 
 Standard input is a socket. It brings the orders, takes the news that this process serves and, from then on, a sign of
 life every second, and stays open for as long as the one that started it lives. There is none while all threads of calls
