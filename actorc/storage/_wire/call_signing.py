@@ -1,20 +1,20 @@
-"""Who sends a request: a signature that both sides compute alike. Pure; the caller has the clock and the secret.
+"""Signatures of calls, made by clients and verified by servers. Pure: the caller has the clock and the secret.
 
-What is signed is a text of four lines, so that a client in any language can do it::
+The signature covers a text of four lines, which a client in any language can build::
 
     acs1-call
     /ignis.storage.v1.StorageService/PutObject
     1767225600000
     <SHA-256 of the first serialized request message, in hexadecimal>
 
-The first line is the purpose: a signature made for one thing proves nothing about another, and whatever else is ever
-signed, such as a URL, goes through `signature` under a purpose of its own. The time keeps a recorded request from being
-of use later; within the window its idempotency key makes a replay harmless, so nobody remembers what was seen.
+The first line is the purpose: a signature made for one purpose proves nothing about another. Everything else that is
+signed, such as a URL, goes through `signature` under its own purpose. The time limits the use of a recorded request to
+a window; within it the idempotency key makes a replay harmless, so servers keep no list of requests seen.
 
-The SHA-256 also travels as a header of its own. The signature can then be verified before the message has come, so that
-a server spends nothing on a caller who has proved nothing; the message is compared with it afterwards.
+The SHA-256 also travels as a header. A server can then verify the signature before it has the message, and spends no
+thread on an unauthenticated caller; it compares the message with the hash afterwards.
 
-The server's clock corrects a client's only under a signature of the same key, for the very request it answers::
+A client adopts the server's time only if the server signs it with the same key, for the request that it answers::
 
     acs1-clock
     /ignis.storage.v1.StorageService/PutObject
@@ -34,7 +34,7 @@ from dataclasses import dataclass
 from typing import Final
 
 Metadata = tuple[tuple[str, str], ...]
-"""What a call carries beside its messages."""
+"""Metadata of a call: pairs of header name and value."""
 
 ACCESS_KEY_HEADER: Final = "x-acs-key"
 DATE_HEADER: Final = "x-acs-date"
@@ -54,18 +54,18 @@ _DERIVATION: Final = b"actorc-storage-v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """Whom a request says it is from; nothing is proved before `verify_request`."""
+    """The identity that a request claims; unproved until `verify_request`."""
 
     access_key: str
     date_ms: int
-    """Milliseconds since 1970-01-01 UTC; 0 if what was sent is no time."""
+    """Milliseconds since 1970-01-01 UTC; 0 if the header is not a time."""
     signature: str
     body_hash: str = ""
-    """What the first message hashes to, as the caller says; empty if it does not say."""
+    """The SHA-256 that the caller claims for its first message; empty if it sent none."""
 
 
 def derived_key(secret: str) -> bytes:
-    """Return what signs and verifies instead of the secret itself, which the server therefore need not hold."""
+    """Return the key that signs and verifies in place of `secret`, so that servers need not store the secret."""
     return hmac.digest(secret.encode(), _DERIVATION, "sha256")
 
 
@@ -74,11 +74,11 @@ def signature(key: bytes, purpose: str, *lines: str) -> str:
 
     Args:
         key: What `derived_key` returned.
-        purpose: Tells apart what is signed; never reused for another meaning of the lines.
-        lines: What is signed.
+        purpose: Kind of the signature; never reused for another meaning of the lines.
+        lines: The text to sign.
 
     Raises:
-        ValueError: A line is more than one, so that other lines would have the same signature.
+        ValueError: A line contains a line feed; two different lists of lines would have the same signature.
     """
     if any("\n" in line for line in lines):
         raise ValueError("what is signed is a text of lines, and none of them may hold a line break")
@@ -86,12 +86,12 @@ def signature(key: bytes, purpose: str, *lines: str) -> str:
 
 
 def body_hash(body: bytes) -> str:
-    """Return what a signature covers of the first message of a call: its SHA-256, in hexadecimal."""
+    """Return the SHA-256 of the first message of a call, in hexadecimal, as signatures cover it."""
     return hashlib.sha256(body).hexdigest()
 
 
 def sign_request(key: bytes, access_key: str, method: str, body: bytes, now_ms: int) -> Metadata:
-    """Return the metadata that proves who makes a call.
+    """Return the metadata that authenticates a call.
 
     Args:
         key: What `derived_key` returned.
@@ -111,7 +111,7 @@ def sign_request(key: bytes, access_key: str, method: str, body: bytes, now_ms: 
 
 
 def read_claim(metadata: Mapping[str, str | bytes]) -> Claim | None:
-    """Return what a call's metadata says, or None if the call is not signed."""
+    """Return the claim in the metadata of a call, or None if the call is not signed."""
     access_key, date, proof = (metadata.get(name) for name in (ACCESS_KEY_HEADER, DATE_HEADER, SIGNATURE_HEADER))
     if not (isinstance(access_key, str) and isinstance(date, str) and isinstance(proof, str)):
         return None
@@ -131,11 +131,11 @@ def is_timely(claim: Claim, now_ms: int) -> bool:
 
 
 def verify_request(key: bytes, claim: Claim, method: str, digest: str) -> bool:
-    """Return whether whoever made the claim holds `key` and signed this call; in time that tells nothing about either.
+    """Return whether the claim was signed with `key` for this call; takes the same time either way.
 
     Args:
         key: What `derived_key` returned for the secret of the key claimed.
-        claim: What the metadata says.
+        claim: The claim in the metadata.
         method: The full name, ``/package.Service/Method``.
         digest: What `body_hash` returns for the first request message, or the hash claimed for it.
     """
@@ -146,7 +146,7 @@ def verify_request(key: bytes, claim: Claim, method: str, digest: str) -> bool:
 
 
 def sign_clock(key: bytes, method: str, request_id: str, date_ms: int, server_time_us: int) -> str:
-    """Return the signature under which a client believes the server's clock.
+    """Return the signature of the server's time, which makes a client adopt it.
 
     Args:
         key: What `derived_key` returned for the secret of the caller's key.

@@ -1,7 +1,7 @@
-"""CRC-32C: running, per block, and combined.
+"""CRC-32C of byte strings, of blocks, and of whole objects.
 
-The checksum of a whole object is combined from those of its blocks, so every byte is summed once, and a block's
-checksum goes from the wire to the disk and back to the wire as it is.
+The checksum of an object is combined from those of its blocks, so every byte is summed once, and a block's checksum
+goes from the wire to the disk and back unchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def combine(first: int, second: int, second_length: int) -> int:
 
 
 class BlockSums:
-    """Collects the CRC-32C of every block of a byte stream, and of the whole.
+    """The CRC-32C of every block of a byte stream, and of the whole. For one thread; keeps no reference to the data.
 
     Args:
         block_size: Bytes in every block but the last.

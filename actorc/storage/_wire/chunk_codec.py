@@ -1,8 +1,8 @@
 """The codec for the messages that carry bytes.
 
-Generated protobuf code copies a payload on every access and refuses memoryviews; framing `Chunk` by hand, with the
-payload last, takes one join to write and one slice to read (the idea is Arrow Flight's). What is written is plain
-proto3. What is read is either exactly that layout, or left to the generated parser: any legal encoding is understood.
+Generated protobuf code copies a payload on every access and refuses memoryviews. Encoding `Chunk` by hand, with the
+payload last, takes one join to write and one slice to read, as Arrow Flight does. The encoder writes plain proto3. The
+decoder reads exactly this layout and leaves any other legal encoding to the generated parser.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CRC = struct.Struct("<BI")
 
 
 def encode_chunk(field: int, chunk: Chunk) -> bytes:
-    """Return the message whose oneof field number `field` (below 16) holds `chunk`."""
+    """Return the message whose oneof field number `field` (below 16) holds `chunk`; copies the payload once."""
     inner = b"".join(
         (
             bytes((_OFFSET_TAG,)),

@@ -1,6 +1,6 @@
-"""Ends what makes no progress: one thread watches every transfer of the process, client or server.
+"""Idle timeouts: one thread per process ends the transfers that make no progress, of clients and servers.
 
-A total deadline does not fit a transfer whose length nobody knows; that it stands still for a minute does.
+A transfer of unknown length can have no total deadline, but it can be required to move some bytes each minute.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ log = logging.getLogger(__name__)
 
 
 class Guard:
-    """One thing that must not stand still for longer than its timeout."""
+    """The idle timeout of one transfer.
+
+    The transfer and the watching thread use it without a lock: every change sets a single field.
+    """
 
     __slots__ = ("_clock", "_last", "_on_idle", "_timeout", "expired")
 
@@ -30,20 +33,20 @@ class Guard:
         """Whether the timeout passed."""
 
     def progress(self) -> None:
-        """Count from now; also ends a pause."""
+        """Restart the timeout; also ends a pause."""
         self._last = self._clock()
 
     def pause(self) -> None:
-        """Stop counting until the next `progress`: what is waited for now is not what is watched."""
+        """Stop the timeout until the next `progress`, because the transfer waits for its own user."""
         self._last = None
 
     def due(self, now: float) -> float:
-        """Return when to look again; nobody is told when a pause ends, so a paused guard is due in one timeout."""
+        """Return the time of the next check. The end of a pause wakes no thread, so a paused guard is polled."""
         last = self._last
         return (now if last is None else last) + self._timeout
 
     def expire(self) -> None:
-        """Call `on_idle`; what it raises is logged, and the watch goes on."""
+        """Call `on_idle`; an exception is logged, and the watch continues."""
         self.expired = True
         try:
             self._on_idle()
@@ -54,7 +57,7 @@ class Guard:
 class IdleWatch:
     """Watches any number of guards from one daemon thread, which sleeps until the next of them may be due.
 
-    Usable from any thread, and in a child after a fork.
+    Any thread may call it, also in a child after a fork.
 
     Args:
         clock: Monotonic seconds.
@@ -67,7 +70,7 @@ class IdleWatch:
             os.register_at_fork(after_in_child=_resetting(self))
 
     def _reset(self) -> None:
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # guards the fields below
         self._guards: set[Guard] = set()
         self._wakes_at = float("inf")
         self._thread: threading.Thread | None = None
@@ -77,9 +80,8 @@ class IdleWatch:
         """Watch until the block ends.
 
         Args:
-            timeout: Seconds without `Guard.progress` after which to give up, counted from here on.
-            on_idle: Called once they have passed, on the watching thread; must not block, and must bear being called
-                as the block ends.
+            timeout: Seconds without `Guard.progress`, from now on, after which the transfer is idle.
+            on_idle: Called then, on the watching thread; must not block, and may be called while the block ends.
         """
         guard = Guard(timeout, on_idle, self._clock)
         self._add(guard)
@@ -90,9 +92,10 @@ class IdleWatch:
                 self._guards.discard(guard)
 
     def sweep(self) -> None:
-        """Expire what is due now."""
+        """Expire the guards that are due."""
         with self._changed:
             expired = self._take_expired()
+        # outside the lock: `on_idle` may end a transfer, which takes the lock to remove its guard
         for guard in expired:
             guard.expire()
 
@@ -103,6 +106,7 @@ class IdleWatch:
                 self._thread = threading.Thread(target=self._run, name="idle-watch", daemon=True)
                 self._thread.start()
             elif guard.due(self._clock()) < self._wakes_at:
+                # only an earlier guard needs to wake the thread; waking it for each transfer would cost a switch
                 self._changed.notify_all()
 
     def _take_expired(self) -> list[Guard]:
@@ -126,7 +130,8 @@ class IdleWatch:
 
 
 def _resetting(watch: IdleWatch) -> Callable[[], None]:
-    """Return what makes `watch` anew in a child, where its thread does not exist and its lock may be held for ever."""
+    """Return a fork hook that resets `watch` in a child, where its thread is gone and its lock may be held for ever."""
+    # fork hooks cannot be removed; a strong reference would keep every watch alive
     reference = weakref.ref(watch)
 
     def reset() -> None:

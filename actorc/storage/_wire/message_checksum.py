@@ -1,7 +1,7 @@
-"""Checksums of whole messages, and what they are of. Pure: bytes in, bytes out.
+"""Checksums of whole messages, bound to the call they belong to. Pure: bytes in, bytes out.
 
-A message that its sender seals ends with one more field, number 2047, a ``fixed32``: the CRC-32C of a text that says
-what the message is, and of all bytes before the field::
+A sealed message ends with one more field, number 2047, a ``fixed32``: the CRC-32C of a text that identifies the
+message, and of all bytes before the field::
 
     /ignis.storage.v1.StorageService/HeadObject
     <x-request-id of the call, as it was sent; empty if it was not>
@@ -10,11 +10,11 @@ what the message is, and of all bytes before the field::
     <the serialized message>
 
 each line with a line feed at its end; the fourth is ``request``, ``answer`` or, for the `Status` among the trailers,
-``status``. No message has a field of this number, so whoever knows nothing of it skips it. Since the text is summed as
-well, a message that reaches another method, or answers another call, is as wrong as one with a flipped bit.
+``status``. No message defines a field of this number, so a peer that does not know it skips it. Since the text is
+summed as well, a message that reaches another method, or answers another call, fails like one with a flipped bit.
 
-Both sides say in their metadata that they seal: `HEADER`. Whoever said so and sends a message without its checksum has
-it refused. Frames that carry bytes of an object have checksums of their own, and are left as they are.
+Both sides announce in their metadata that they seal: `HEADER`. A peer that announced it and sends a message without a
+checksum is refused. Frames that carry bytes of an object have their own checksums and are not sealed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from actorc.storage.errors import DamagedMessageError
 from .checksum import crc32c
 
 HEADER: Final = "x-acs-checked"
-"""Metadata by which a peer says, with the value `YES`, that it seals what it sends."""
+"""Metadata by which a peer announces, with the value `YES`, that it seals its messages."""
 YES: Final = "1"
 
 REQUEST: Final = "request"
@@ -36,7 +36,7 @@ STATUS: Final = "status"
 
 _FIELD: Final = struct.Struct("<2sI")
 _TAG: Final = bytes((2047 << 3 & 0x7F | 5 | 0x80, 2047 >> 4))
-"""Of field 2047, the greatest whose tag takes two bytes, as a fixed32."""
+"""Tag of field 2047, the greatest number whose tag takes two bytes, as a fixed32."""
 
 
 class Checks:
@@ -55,16 +55,16 @@ class Checks:
         """Return a serialized message with its checksum behind it.
 
         Args:
-            message: What is sent.
+            message: The serialized message.
             kind: `REQUEST`, `ANSWER` or `STATUS`.
         """
         return message + _FIELD.pack(_TAG, self._sum(message, kind))
 
     def open(self, message: bytes, kind: str) -> bytes:
-        """Return what was sealed.
+        """Return the message without its checksum.
 
         Raises:
-            DamagedMessageError: It was not, or not as this for this call, or has changed since.
+            DamagedMessageError: It has no checksum, one of another call or kind, or was changed on its way.
         """
         if len(message) >= _FIELD.size and message[-_FIELD.size : -4] == _TAG:
             inner = message[: -_FIELD.size]

@@ -1,4 +1,4 @@
-"""Messages to models and back, errors to gRPC status and back; each pair side by side."""
+"""Conversions between protobuf messages and models, and between errors and gRPC status; each pair side by side."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _ERROR_INFO_URL = "type.googleapis.com/google.rpc.ErrorInfo"
 _RETRY_INFO_URL = "type.googleapis.com/google.rpc.RetryInfo"
 _MAX_TIME_DIGITS = 17
 _BREAKS = re.compile(r"(Socket closed|Connection reset by peer|Broken pipe)( \(\d+\))?$")
-"""What gRPC says last of a connection that was made and then broke, with or without the number of the error."""
+"""End of gRPC's message about a connection that was made and then broke, with or without an error number."""
 _BRIEF = 160
-"""Characters of a message among very many."""
+"""Characters that are kept of an error message in a batch answer, which may contain thousands of them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 _OF_THE_TRANSPORT = {
@@ -49,14 +49,14 @@ _OF_THE_TRANSPORT = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.UNIMPLEMENTED,
 }
-"""What gRPC says of its own accord. Others come from the service, which adds details or told them in band before."""
+"""Status codes that gRPC itself sets. Others come from the service, with details or after an error in band."""
 
 
 def parsed(kind: type[AnyMessage], data: bytes | None) -> AnyMessage:
     """Return the message of an answer.
 
     Raises:
-        DamagedMessageError: There is none, or `data` is no message of this kind.
+        DamagedMessageError: `data` is None, or no message of this kind.
     """
     # gRPC returns None for a call that succeeded without an answer
     if data is None:
@@ -67,7 +67,7 @@ def parsed(kind: type[AnyMessage], data: bytes | None) -> AnyMessage:
 
 @contextmanager
 def damaged_answers() -> Iterator[None]:
-    """Turn what reading an answer raises, when it is none, into a `DamagedMessageError`, the original chained."""
+    """Turn errors of parsing an answer into a `DamagedMessageError`, the original chained."""
     try:
         yield
     except (DecodeError, OverflowError) as error:
@@ -272,7 +272,7 @@ def status_message(error: StorageError) -> pb.Status:
 
 
 def error_from_status(message: pb.Status) -> StorageError:
-    """Return the error that `message` describes; understood also from servers of other versions."""
+    """Return the error that `message` describes. Servers of other versions may send unknown reasons and details."""
     info, retry_after = pb.ErrorInfo(), None
     for detail in message.details:
         if detail.type_url == _ERROR_INFO_URL:
@@ -304,9 +304,9 @@ def error_from_rpc(
     """Return the error that a failed call stands for.
 
     Args:
-        rpc_error: What gRPC raised.
-        address: Says whom the call was made to, and where that was set.
-        opened: Returns the serialized `Status` of what stands for it among the trailers, if that can be believed.
+        rpc_error: The error that gRPC raised.
+        address: The server's address and where it was set, for messages.
+        opened: Returns the serialized `Status` in the details among the trailers, and raises if it is damaged.
     """
     code = rpc_error.code() if isinstance(rpc_error, grpc.Call) else grpc.StatusCode.UNKNOWN
     details = _details(rpc_error)
@@ -325,7 +325,7 @@ def error_from_rpc(
 
 
 def _believed(data: bytes, code: grpc.StatusCode, opened: Callable[[bytes], bytes]) -> StorageError:
-    """Return the error in the details `data`, if they can be opened and the status of the call says the same."""
+    """Return the error in the details `data` if they are undamaged and agree with the status of the call."""
     try:
         with damaged_answers():
             details = pb.Status.FromString(opened(data))
@@ -381,7 +381,7 @@ def _unavailable_advice(said: str) -> str:
 
 
 def _tls_mistake(said: str, address: str) -> str:
-    """Return what is wrong with the use of TLS if `said` tells for sure, else nothing."""
+    """Return a description of the TLS mistake that `said` proves, or an empty string."""
     if "WRONG_VERSION_NUMBER" in said:
         return f"the server at {address} does not speak TLS; leave out use_ssl, or start it with --tls-cert, --tls-key"
     if "CERTIFICATE_VERIFY_FAILED" in said:

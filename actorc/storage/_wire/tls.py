@@ -1,4 +1,4 @@
-"""The files of TLS, read and found usable before gRPC, which would log what is wrong and fail somewhere else."""
+"""TLS files, read and checked before gRPC gets them: gRPC would only log the error and fail later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actorc.storage.errors import InvalidParameterError
 
 
 class Pem(NamedTuple):
-    """What a peer trusts, and what it shows; PEM."""
+    """Trusted authorities, own certificate and private key of a peer, in PEM."""
 
     ca: bytes | None = None
     certificate: bytes | None = None

@@ -1,12 +1,12 @@
-"""Presigned URLs: one algorithm to sign and verify, for client and server. Pure; the caller has clock and key.
+"""Presigned URLs: how they are signed, parsed and verified. Pure: the caller has the clock and the key.
 
-A URL lets whoever holds it do one thing to one object for a while::
+A URL allows its holder one method on one object until it expires::
 
     {endpoint}/o/{bucket}/{key}?acs-v=1&acs-key=…&acs-exp=1767225600&acs-m=PUT[&acs-max=…][&acs-ct=…]&acs-sig=…
 
-What is signed is a text of lines, as `call_signing.signature` signs it: the purpose ``acs1-url``, then access key, method,
-bucket, key, expiry (seconds since 1970-01-01 UTC), greatest size and content type. Each is percent-encoded but for
-``A-Z a-z 0-9 - . _ ~``, and empty if it is not there. The encoding in the path is not signed, so that it may differ.
+The signature covers lines, as in `call_signing.signature`: the purpose ``acs1-url``, then access key, method, bucket,
+key, expiry (seconds since 1970-01-01 UTC), greatest size and content type. Each is percent-encoded but for
+``A-Z a-z 0-9 - . _ ~``, and empty if absent. The encoding in the path is not signed, so it may differ.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .call_signing import signature
 URL: Final = "acs1-url"
 """Purpose of the signature of a URL."""
 MAX_EXPIRES: Final = 7 * 24 * 3600
-"""Seconds that a URL is good for at most, as in S3."""
+"""Longest validity of a URL in seconds, as in S3."""
 METHODS: Final = ("GET", "HEAD", "PUT", "DELETE")
 
 _PATH: Final = "/o/"
@@ -37,7 +37,7 @@ _DOTS: Final = frozenset({".", ".."})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a URL allows."""
+    """The one method on one object that a URL allows."""
 
     method: str
     """One of `METHODS`; GET includes HEAD."""
@@ -46,18 +46,18 @@ class Grant:
     expires_at: int
     """Seconds since 1970-01-01 UTC."""
     max_size: int | None = None
-    """Bytes that may be put; None: as many as an object may have."""
+    """Greatest size of a PUT in bytes; None: the limit of objects."""
     content_type: str | None = None
-    """What the object put must be; None: anything."""
+    """Content type that a PUT must have; None: any."""
 
     def allows(self, method: str) -> bool:
-        """Return whether a request of this HTTP method is what was signed."""
+        """Return whether the grant covers this HTTP method."""
         return method == self.method or (method, self.method) == ("HEAD", "GET")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresignedUrl:
-    """What a URL says; nothing is proved before `is_signed_with`."""
+    """The parsed content of a URL; unproved until `is_signed_with`."""
 
     grant: Grant
     access_key: str
@@ -74,7 +74,7 @@ def check_grant(
     max_size: int | None = None,
     content_type: str | None = None,
 ) -> Grant:
-    """Return what a URL shall allow.
+    """Return the grant for a new URL.
 
     Args:
         method: GET, HEAD, PUT or DELETE.
@@ -82,8 +82,8 @@ def check_grant(
         key: Its key.
         expires: Seconds from now on, at most seven days.
         now: Seconds since 1970-01-01 UTC.
-        max_size: Bytes that may be put.
-        content_type: What the object put must be.
+        max_size: Greatest size of a PUT in bytes.
+        content_type: Content type that a PUT must have.
 
     Raises:
         InvalidParameterError: A value is not allowed, or means nothing for this method.
@@ -110,9 +110,9 @@ def sign_url(endpoint: str, key: bytes, access_key: str, grant: Grant) -> str:
 
     Args:
         endpoint: Where the service is reached over HTTP.
-        key: What `call_signing.derived_key` returned for the secret of `access_key`.
+        key: The result of `call_signing.derived_key` for the secret of `access_key`.
         access_key: Names the key.
-        grant: What is allowed.
+        grant: The method and object to allow.
     """
     parameters = {"acs-v": _VERSION, "acs-key": access_key, "acs-exp": str(grant.expires_at), "acs-m": grant.method}
     if grant.max_size is not None:
@@ -125,19 +125,19 @@ def sign_url(endpoint: str, key: bytes, access_key: str, grant: Grant) -> str:
 
 
 def read_url(target: str) -> PresignedUrl:
-    """Return what a URL says.
+    """Return the parsed content of a URL.
 
     Args:
-        target: Its path and query, as they came: decoded here, and once.
+        target: Its path and query as received; percent-decoded once, here.
 
     Raises:
-        InvalidParameterError: It is no presigned URL.
+        InvalidParameterError: It is not a presigned URL.
     """
     path, _, query = target.partition("?")
     bucket, _, encoded_key = path.removeprefix(_PATH).partition("/")
     try:
         pairs = parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
-        # a slash in front is there for the sake of keys that a browser would take for a step up
+        # `_encoded_key` puts a slash before keys that a browser would resolve as a step up
         key = unquote_to_bytes(encoded_key).decode().removeprefix("/")
         parameters = _own(pairs)
         grant = Grant(
@@ -156,7 +156,7 @@ def read_url(target: str) -> PresignedUrl:
 
 
 def is_url_of(url: str, grant: Grant) -> bool:
-    """Return whether `url` allows what `grant` does, whoever signed it and until whenever."""
+    """Return whether `url` allows the same as `grant`, with any signature and expiry."""
     place = f"{_PATH}{grant.bucket}/{_encoded_key(grant.key)}"
     path, _, query = url.partition("?")
     try:
@@ -167,7 +167,7 @@ def is_url_of(url: str, grant: Grant) -> bool:
 
 
 def is_signed_with(key: bytes, url: PresignedUrl) -> bool:
-    """Return whether whoever made the URL holds `key`; in time that tells nothing about either."""
+    """Return whether the URL was signed with `key`; takes the same time either way."""
     expected = _signature(key, url.access_key, url.grant)
     return hmac.compare_digest(expected.encode(), url.signature.encode())
 
@@ -180,10 +180,10 @@ def _signature(key: bytes, access_key: str, grant: Grant) -> str:
 
 
 def _encoded_key(key: str) -> str:
-    """Return the key as a path that nobody on the way makes another one of.
+    """Return the key as a URL path that browsers and proxies leave unchanged.
 
-    Browsers resolve ``..`` and ``.`` even when their dots are encoded, and proxies merge slashes; encoded slashes make
-    one segment of all.
+    Browsers resolve ``..`` and ``.`` even when their dots are encoded, and proxies merge slashes; encoded slashes turn
+    such a key into a single segment.
     """
     if key in _DOTS:
         return "%2F" + key
@@ -192,7 +192,7 @@ def _encoded_key(key: str) -> str:
 
 
 def _own(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """Return our parameters; others, such as those that trackers append, change nothing."""
+    """Return the parameters named ``acs-…``; others, such as those that trackers append, are ignored."""
     own = [(name, value) for name, value in pairs if name.startswith("acs-")]
     parameters = dict(own)
     if len(own) != len(parameters) or not parameters.keys() <= _NAMES or parameters.get("acs-v") != _VERSION:
