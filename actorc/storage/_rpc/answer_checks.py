@@ -1,9 +1,8 @@
-"""Whether an answer is one to what was asked. Pure: models in, the same models out, or an error.
+"""Checks that an answer belongs to its request. Pure: models in, the same models out, or an error.
 
-The wire may damage a request so that it is still a good one, about something else; then everything about the answer is
-right but what it speaks of. So whatever an answer names is compared with what was asked, for every server, also one
-that sends no checksums of its messages. What differs is a `DamagedMessageError`, which is tried again: a change with
-the same idempotency key, so that the next answer tells what became of it.
+A flipped bit may turn a request into another valid one; its answer is then well-formed, but about another object. So
+every name in an answer is compared with the request, also for servers that send no checksums of messages. A mismatch is
+a `DamagedMessageError`, which is retried; a change is retried with the same idempotency key, so that it is made once.
 """
 
 from __future__ import annotations
@@ -42,11 +41,11 @@ def of_read(info: ObjectInfo, bucket: str, key: str, generation: int | None, if_
     """Return `info` if it describes the object that was to be read.
 
     Args:
-        info: What came.
+        info: The answer.
         bucket: That of the request.
         key: That of the request.
-        generation: The one that was pinned; None: any.
-        if_match: The etag that was demanded; None or empty: any.
+        generation: The generation asked for; None: any.
+        if_match: The etag asked for; None or empty: any.
 
     Raises:
         DamagedMessageError: It describes another object, or another generation.
@@ -69,7 +68,7 @@ def of_part(info: PartInfo, number: int, size: int, crc32c: int) -> PartInfo:
 
 
 def of_upload(upload_id: str) -> str:
-    """Return the id of a new upload if it is one.
+    """Return the id of a new upload if it is not empty.
 
     Raises:
         DamagedMessageError: It is empty.
@@ -115,7 +114,7 @@ def of_parts(parts: list[PartInfo], after: int, *, is_truncated: bool) -> list[P
     """Return one page of parts if their numbers are in order and behind `after`.
 
     Raises:
-        DamagedMessageError: They are not, or more is promised though nothing came.
+        DamagedMessageError: They are not, or the page is empty and not the last.
     """
     numbers = [after, *(part.number for part in parts)]
     if numbers != sorted(set(numbers)) or (is_truncated and not parts):
@@ -124,7 +123,7 @@ def of_parts(parts: list[PartInfo], after: int, *, is_truncated: bool) -> list[P
 
 
 def of_uploads(found: list[UploadInfo], bucket: str, prefix: str, limit: int) -> list[UploadInfo]:
-    """Return one page of uploads if it holds what was asked for.
+    """Return one page of uploads if it belongs to the request.
 
     Raises:
         DamagedMessageError: It is too long, out of order, or holds others.
@@ -143,13 +142,13 @@ def of_page(query: ListQuery, objects: Sequence[ObjectInfo], prefixes: Sequence[
     """Return the last name of one page of objects and common prefixes, `after` if it is empty.
 
     Args:
-        query: What was asked for.
-        objects: What came.
-        prefixes: What came.
-        after: The last name of the pages before, if it is known.
+        query: The request.
+        objects: Those of the page.
+        prefixes: Those of the page.
+        after: The last name of the pages before, or an empty string if it is not known.
 
     Raises:
-        DamagedMessageError: The page is too long, out of order, does not go on, or holds other names.
+        DamagedMessageError: The page is too long, out of order, not behind `after`, or has other names.
     """
     _check_length(len(objects) + len(prefixes), query.limit)
     begin = len(query.prefix)
@@ -165,10 +164,10 @@ def of_page(query: ListQuery, objects: Sequence[ObjectInfo], prefixes: Sequence[
 
 
 def of_token(token: str, seen: set[str]) -> str:
-    """Return the token of the next page if it is none of those that were asked for; empty: there is none.
+    """Return the token of the next page if it was not used before; empty: there is no next page.
 
     Raises:
-        DamagedMessageError: It led to a page before, so the listing would never end.
+        DamagedMessageError: It was used before, so the listing would never end.
     """
     if token and token in seen:
         raise _other("a page that leads back to one before")
@@ -176,7 +175,7 @@ def of_token(token: str, seen: set[str]) -> str:
 
 
 def of_url(url: str, grant: Grant) -> str:
-    """Return a presigned URL if it is for what was asked; its expiry is the server's to say.
+    """Return a presigned URL if it grants what was asked for; its expiry is computed by the server.
 
     Raises:
         DamagedMessageError: It is not.

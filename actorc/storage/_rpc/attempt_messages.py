@@ -1,4 +1,4 @@
-"""The messages of one attempt, as the client sends and believes them."""
+"""Message checksums on the client: seals the requests of one attempt and verifies its answers."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ from actorc.storage.errors import StorageError
 
 
 class Peer:
-    """A server, as far as it is known. Safe to share between threads: what is known only grows."""
+    """A server's capabilities as learned from its answers. Threads share it without a lock: fields only turn true."""
 
     def __init__(self) -> None:
         self.seals = False
-        """Whether it said once that it sends checksums of its messages; then it is held to that."""
+        """Whether it ever announced checksums of messages; from then on an answer without one is refused."""
 
 
 class Exchange:
-    """What goes out is sealed; what comes in is opened, if the server seals.
+    """Seals requests, and opens answers if the server seals. One object for each attempt.
 
     Args:
         method: Full name of the method.
-        metadata: What the attempt begins with.
-        peer: Whom it is made to.
-        address: Names the server in errors.
+        metadata: Metadata of the attempt.
+        peer: The server that it goes to.
+        address: The server's name in errors.
     """
 
     def __init__(self, method: str, metadata: Metadata, peer: Peer, address: str) -> None:
         self.metadata: Metadata = (*metadata, (HEADER, YES))
-        """What the attempt begins with, and that its messages are sealed."""
+        """Metadata of the attempt, and the announcement that its messages are sealed."""
         sent = dict(metadata)
         self._checks = Checks(method, sent[messages.REQUEST_ID_KEY], sent[messages.ATTEMPT_KEY])
         self._peer = peer
         self._address = address
 
     def seal(self, request: bytes) -> bytes:
-        """Return a serialized request as it is sent."""
+        """Return a serialized request with its checksum."""
         return self._checks.seal(request, REQUEST)
 
     def open(self, answer: bytes | None, announced: Callable[[], Any]) -> bytes | None:
-        """Return a serialized answer that can be believed.
+        """Return a serialized answer without its checksum, verified if the server seals.
 
         Args:
-            answer: What came; None if nothing did, which is for the caller to judge.
-            announced: Returns the metadata by which the server may say that it seals.
+            answer: The answer; None if there is none, which is returned for the caller to judge.
+            announced: Returns the metadata in which the server may announce that it seals.
 
         Raises:
-            DamagedMessageError: It cannot be believed.
+            DamagedMessageError: The checksum is wrong or missing.
         """
         return self._checks.open(answer, ANSWER) if self._seals(announced) and answer is not None else answer
 

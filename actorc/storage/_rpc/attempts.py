@@ -1,4 +1,4 @@
-"""The attempts of one logical call: where they go, their deadline, their metadata, and the pauses between them."""
+"""The attempts of one logical call: endpoint, deadline and metadata of each, and the pauses between them."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from .endpoints import Endpoints
 from .retry import RetryPolicy
 
 log = logging.getLogger(__name__)
-log.addHandler(logging.NullHandler())  # a library prints nothing of its own accord
+log.addHandler(logging.NullHandler())  # without a handler Python prints warnings of libraries to standard error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt."""
+    """One attempt at a call."""
 
     endpoint: str
-    """Where it goes."""
+    """``host:port`` of the server."""
     metadata: Metadata
-    """What is sent with it."""
+    """Request id and number of the attempt."""
     left: float | None
-    """Seconds left for it; None for no limit."""
+    """Seconds until its deadline; None for no limit."""
 
 
 class Rounds:
     """Offers attempts until one succeeds, the policy gives up, or the time is over.
 
-    A server that cannot be reached, or takes no more calls, is left for the next one, at once if that has not failed
-    this call already; other calls then go there, too.
+    A server that is unreachable or takes no more calls is left for the next one, without a pause if that has not failed
+    this call before; other calls then go there, too. For one thread; `endpoints` is shared.
 
     Args:
-        options: What messages say of endpoints.
-        endpoints: Where to go.
-        policy: When to try again.
+        options: Settings of the client.
+        endpoints: The servers.
+        policy: Decides on retries and pauses.
         timeout: Seconds for all attempts together; None for no limit.
         reached: Whether a server was ever reached.
-        may_repeat: Whether the call can be made again at all.
-        patient: Whether the caller said how long to wait, so that a server that is not there yet is waited for.
-        correct: Told of a refusal and the id of the call; whether signing again, by the server's time, may help.
-            Asked once.
+        may_repeat: Whether the call can be repeated at all.
+        patient: Whether the caller gave a timeout, so that attempts go on while no server is reachable.
+        correct: Takes an error and the request id; returns whether a new signature, with the server's time, may help.
+            Called until it returned True once.
 
     Raises:
         InvalidParameterError: `timeout` is not above 0.
@@ -86,26 +86,26 @@ class Rounds:
         self._failed: set[str] = set()
 
     def progressed(self) -> None:
-        """Take note that the present attempt got somewhere: failures are counted anew."""
+        """Reset the failure count after progress."""
         self._failures = 0
         self._failed.clear()
         self._renew()
 
     def _renew(self) -> None:
-        """Let a call without a limit wait for a server as long as any other does, from now on."""
+        """Restart the time for which a call without a deadline waits for an unreachable server."""
         self._patience_ends = time.monotonic() + self._options.timeout if self._deadline is None else self._deadline
 
     def _is_lasting(self, error: StorageError) -> bool:
-        """Return whether `error` is of the connection, which may come, and there is time to wait for it."""
+        """Return whether `error` is a failed connection that may succeed later, and there is time left to wait."""
         awaited = self._patient or self._reached() or (isinstance(error, NetworkError) and error.broken)
         return isinstance(error, NetworkError) and awaited and time.monotonic() < self._patience_ends
 
     @contextmanager
     def attempt(self) -> Iterator[Attempt]:
-        """Offer one attempt.
+        """Yield one attempt.
 
-        A failure that may pass is swallowed after a pause, and the caller asks for the next attempt; any other is
-        raised as a `StorageError` that names the call.
+        A retryable failure is suppressed after a pause, and the caller asks for the next attempt. Any other is raised
+        as a `StorageError` with the request id.
         """
         self._attempts += 1
         endpoint = self._endpoints.present
@@ -125,14 +125,14 @@ class Rounds:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     def _clock_corrected(self, error: StorageError) -> bool:
-        """Return whether the next attempt may be made at once, because it will be signed with another time."""
+        """Return whether to retry at once, because the next signature has a corrected time."""
         if self._corrected or not self._may_repeat():
             return False
         self._corrected = self._correct(error, self._request_id)
         return self._corrected
 
     def _left_for_another(self, endpoint: str, error: StorageError) -> bool:
-        """Leave the server if `error` calls for it; return whether the next one has not failed this call yet."""
+        """Switch to the next server after a network error; return whether that one has not failed this call yet."""
         if not isinstance(error, NetworkError) or not error.retryable:
             return False
         self._failed.add(endpoint)
@@ -158,7 +158,7 @@ class Rounds:
         cancellation.sleep(seconds)
 
     def _final(self, error: StorageError) -> StorageError:
-        """Return what to raise after `error`, the last failure."""
+        """Return `error`, the last failure, with the number of attempts and servers in its message."""
         if len(self._failed) == len(self._endpoints) > 1:
             error.message = f"none of the storage servers {self._endpoints} can be used now; {error.message}"
         if (

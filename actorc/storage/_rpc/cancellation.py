@@ -1,6 +1,6 @@
-"""Ends calls from outside: whoever holds a scope can cancel everything that was begun inside it, on any thread.
+"""Cancel scopes: cancelling one ends all calls that were begun inside it, on any thread.
 
-The present scope is a context variable: a thread that runs in a copy of the context belongs to it.
+The current scope is a context variable, so a thread that runs in a copy of the context belongs to it.
 """
 
 from __future__ import annotations
@@ -15,24 +15,25 @@ from actorc.storage.errors import StorageError
 
 
 class CancelScope:
-    """What began and has not ended. Usable from any thread."""
+    """A set of running calls that can be cancelled together. Any thread may call it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # a call is registered before the cancellation or refused by it, never between
         self._running: dict[object, Callable[[], object]] = {}
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
-        """End what runs; what would begin later is refused. Calling it again does nothing."""
+        """End the running calls and refuse later ones. Further calls do nothing."""
         with self._lock:
             self._cancelled.set()
             running, self._running = list(self._running.values()), {}
+        # outside the lock: `end` may let a call finish on this thread, which then removes itself
         for end in running:
             end()
 
     @contextmanager
     def running(self, end: Callable[[], object]) -> Iterator[None]:
-        """Have `end` called if the scope is cancelled before the block ends; it must not block.
+        """Call `end` if the scope is cancelled before the block ends; `end` must not block.
 
         Raises:
             StorageError: The scope is cancelled already; `end` was called.
@@ -52,7 +53,7 @@ class CancelScope:
                 self._running.pop(token, None)
 
     def sleep(self, seconds: float) -> None:
-        """Wait.
+        """Sleep for `seconds`, or until the scope is cancelled.
 
         Raises:
             StorageError: The scope is or was cancelled.
@@ -66,7 +67,7 @@ _present: ContextVar[CancelScope | None] = ContextVar("actorc_storage_cancel_sco
 
 @contextmanager
 def entered(scope: CancelScope | None) -> Iterator[None]:
-    """Make `scope` the present one; None shields the block from being cancelled, for what cleans up."""
+    """Make `scope` current within the block; None protects clean-up from being cancelled."""
     token = _present.set(scope)
     try:
         yield
@@ -75,13 +76,13 @@ def entered(scope: CancelScope | None) -> Iterator[None]:
 
 
 def is_possible() -> bool:
-    """Return whether somebody may cancel what begins now."""
+    """Return whether a scope is current, so that a call begun now may be cancelled."""
     return _present.get() is not None
 
 
 @contextmanager
 def running(end: Callable[[], object]) -> Iterator[None]:
-    """Have `end` called if the present scope, if any, is cancelled before the block ends."""
+    """Call `end` if the current scope, if any, is cancelled before the block ends."""
     scope = _present.get()
     if scope is None:
         yield
@@ -91,7 +92,7 @@ def running(end: Callable[[], object]) -> Iterator[None]:
 
 
 def sleep(seconds: float) -> None:
-    """Wait; not any longer once the present scope is cancelled."""
+    """Sleep for `seconds`; raise as soon as the current scope is cancelled."""
     scope = _present.get()
     if scope is None:
         time.sleep(seconds)
@@ -100,5 +101,5 @@ def sleep(seconds: float) -> None:
 
 
 def cancelled() -> StorageError:
-    """Return what a cancelled call raises."""
+    """Return the error that a cancelled call raises."""
     return StorageError("the call was cancelled", code="Cancelled")

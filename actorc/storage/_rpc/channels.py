@@ -1,4 +1,4 @@
-"""The connections to one server: few of them, each used where the least is under way."""
+"""A pool of gRPC channels to one server; each call takes the channel with the fewest streams."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from actorc.storage.errors import NetworkError, StorageError
 from actorc.storage.rules import MAX_MESSAGE_SIZE
 
 _MAX_CONNECTIONS: Final = 4
-"""One HTTP/2 connection is served by one core at most."""
+"""A server handles one HTTP/2 connection on one core at most."""
 
 _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
@@ -44,37 +44,37 @@ _ONE_OF_SEVERAL: Final = (
 
 
 class Channels:
-    """A pool of channels to one server. Safe to use from many threads and after a fork.
+    """A pool of channels to one server. Any thread may call it, also in a child after a fork.
 
     Args:
-        options: How servers are reached.
-        endpoint: Where this one is, ``host:port``.
+        options: Settings of the client.
+        endpoint: ``host:port`` of the server.
     """
 
     def __init__(self, options: ClientOptions, endpoint: str) -> None:
         self._options = options
         self._endpoint = endpoint
-        # where headers were damaged, those that later calls refer to may be, for as long as the connection lives
+        # a damaged header may stay in HPACK's table and damage later calls for as long as the connection lives
         self._useless = {"DEADLINE_EXCEEDED", "DATA_LOSS"}
         if len(options.endpoints) > 1:
-            # who returns to a server after others is not to wait for gRPC's own next try
+            # a call that returns to this server later must not wait for the end of gRPC's reconnect backoff
             self._useless.add("UNAVAILABLE")
         self._closed = False
         self._forget()
         _living.add(self)
 
     def _forget(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards the counts, and `_closed` against a channel opened meanwhile
         self._streams: dict[grpc.Channel, int] = {}
 
     @contextmanager
     def one(self, *, streams: bool = False) -> Iterator[grpc.Channel]:
-        """Offer the channel with the fewest streams; one that damaged something, or let it wait, is not offered again.
+        """Yield the channel with the fewest streams; drop it from the pool after a damaged answer or a deadline.
 
-        With several servers, neither is one that led nowhere.
+        With several servers, a channel that could not connect is dropped, too.
 
         Args:
-            streams: Whether a stream is to run on it: a new connection is opened while all others have one.
+            streams: Whether a stream will run on it: a new connection is opened while every other has a stream.
         """
         channel = self._take(streams)
         try:
@@ -105,7 +105,7 @@ class Channels:
                 self._streams[channel] -= streams
 
     def _abandon(self, channel: grpc.Channel) -> None:
-        """Let later calls open a new connection; calls under way go on over the old one, which may have stalled."""
+        """Drop the channel, so that later calls open another. It stays open for the calls that still use it."""
         with self._lock:
             self._streams.pop(channel, None)
 
@@ -118,7 +118,7 @@ class Channels:
             channel.close()
 
     def after_fork(self) -> None:
-        """Start anew in a forked child: the connections, and perhaps a held lock, belong to the parent."""
+        """Reset in a forked child: the connections belong to the parent, and the lock may have been held."""
         _inherited.extend(self._streams)
         self._forget()
 

@@ -1,4 +1,4 @@
-"""How long things may take: one limit for all the calls that a transfer makes, and time for what is large."""
+"""Deadlines: one for all calls of a transfer, and the extra time that a large object needs."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from actorc.storage.errors import DeadlineExceededError, InvalidParameterError
 from actorc.storage.rules import MiB
 
 _SLOW: Final = 2 * MiB
-"""Bytes a second. A server that is a gateway has them all still to move, and gives its store no longer."""
+"""Bytes a second. A gateway moves all bytes to its store after the commit, and allows the store the same rate."""
 
 MOVING_SECONDS: Final = 600.0
-"""For a call at which an engine may have to move all the bytes of an object, beside `time_for` those one knows of."""
+"""Timeout of a call in which an engine may move an object of unknown size; add `time_for` the known bytes."""
 
 
 def time_for(size: int) -> float:
-    """Return the seconds a server may take to make an object of `size` bytes that it has already, and no word of it.
+    """Return the seconds a server may stay silent while it stores `size` bytes that it has received.
 
-    A server that is gone, or hangs, is noticed much sooner: it answers no pings.
+    A server that is gone or hangs is noticed much sooner, since it answers no pings.
     """
     return size / _SLOW
 
 
 class Deadline:
-    """A moment by which everything must be done.
+    """A moment by which a whole transfer must be done. Immutable; any thread may call it.
 
     Args:
         timeout: Seconds from now; None for no limit.

@@ -1,4 +1,4 @@
-"""Which of several servers is called: the one that works, and when it does not, the next."""
+"""The servers of one store, and the one that calls go to until it fails."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Sequence
 
 
 class Endpoints:
-    """The servers of one store, one of which is present. Safe to share between threads, usable in a forked child.
+    """A ring of servers with one current. Any thread may call it, also in a child after a fork.
 
     Args:
-        endpoints: Each once; calls begin with the first.
+        endpoints: ``host:port`` of each, without duplicates; the first is current at the beginning.
     """
 
     def __init__(self, endpoints: Sequence[str]) -> None:
         self._next = dict(zip(endpoints, (*endpoints[1:], endpoints[0]), strict=True))
         self.present = endpoints[0]
-        """Where the next attempt goes."""
+        """The current server, to which the next attempt goes."""
 
     def __len__(self) -> int:
         return len(self._next)
@@ -24,7 +24,7 @@ class Endpoints:
         return ", ".join(self._next)
 
     def leave(self, endpoint: str) -> None:
-        """Make the one after `endpoint` present; nothing if another call has left it already."""
-        # threads that leave the same one at once all set the same, so no lock is needed
+        """Make the successor of `endpoint` current, unless another call has switched already."""
+        # no lock: threads that leave the same server at once all set the same successor
         if self.present == endpoint:
             self.present = self._next[endpoint]

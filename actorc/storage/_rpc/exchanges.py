@@ -1,4 +1,4 @@
-"""One upload and one download as `Rpc` drives them, attempt by attempt."""
+"""The messages of one upload and of one download, as `Rpc` sends and receives them in each attempt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def fresh_key() -> str:
-    """Return an idempotency key no other call has."""
+    """Return a new, unique idempotency key."""
     return uuid.uuid4().hex
 
 
@@ -30,9 +30,9 @@ class Write(Generic[T]):
     """An upload; all attempts carry one idempotency key, so at most one is stored.
 
     Args:
-        upload: What is sent.
-        opening: What becomes of it.
-        judge: Makes of the last answer what is returned.
+        upload: The bytes.
+        opening: The first message: name, attributes and condition.
+        judge: Returns the result from the last answer, or raises if that is not for this upload.
     """
 
     def __init__(self, upload: Upload, opening: pb.WriteOpen, judge: Callable[[pb.WriteObjectResponse], T]) -> None:
@@ -78,7 +78,7 @@ class Write(Generic[T]):
         return self._upload.replayable
 
     def send(self, call: WriteCall) -> T:
-        """Send everything and return what was stored."""
+        """Send all frames and the commit; return the description of the stored object or part."""
         call.send(pb.WriteObjectRequest(open=self._open))
         if not call.answer().HasField("accepted"):
             raise DamagedMessageError("the server answered the beginning of an upload with something else")
@@ -93,7 +93,7 @@ class Write(Generic[T]):
 
 
 class SmallRead:
-    """A download that fits into one answer, if the server finds that it does."""
+    """A download in one unary answer, if the object is small enough."""
 
     def __init__(self, bucket: str, key: str, part: ByteRange, generation: int | None, if_match: str | None) -> None:
         self._part = part
@@ -108,16 +108,16 @@ class SmallRead:
 
     @property
     def fits(self) -> bool:
-        """Whether no more bytes are asked for than an answer holds."""
+        """Whether the range is small enough for one answer."""
         return self._part.length is not None and self._part.length <= MAX_ANSWER_SIZE
 
     @property
     def may_fit(self) -> bool:
-        """Whether that may be so."""
+        """Whether the range is small enough, or has no known length."""
         return self.fits or self._part.length is None
 
     def accept(self, answer: pb.GetObjectResponse) -> bytes | None:
-        """Return the proven bytes in an answer, None if they are too many for one."""
+        """Return the verified bytes of an answer, or None if the object is too large for one."""
         if answer.too_large:
             return None
         asked = self.request
@@ -130,7 +130,7 @@ class SmallRead:
 
 
 class Read:
-    """A download; every attempt asks for what is still missing."""
+    """A download as a stream; every attempt asks for the bytes that are still missing."""
 
     def __init__(self, bucket: str, key: str, download: Download, if_match: str | None) -> None:
         self._bucket = bucket
@@ -139,7 +139,7 @@ class Read:
         self._if_match = if_match or ""
 
     def request(self) -> bytes:
-        """Return the serialized request for what is missing."""
+        """Return the serialized request for the missing bytes."""
         return pb.ReadObjectRequest(
             bucket=self._bucket,
             key=self._key,
@@ -149,11 +149,11 @@ class Read:
         ).SerializeToString()
 
     def accept(self, message: bytes, opened: Callable[[bytes], bytes | None]) -> bytes | memoryview:
-        """Return the proven payload of one message; empty if it carries none.
+        """Return the verified payload of one message; empty if it has none.
 
         Args:
-            message: What came.
-            opened: Returns what can be believed of a message that does not prove itself, as the frames of bytes do.
+            message: The serialized message.
+            opened: Verifies the checksum of a message that is no frame; frames have checksums of their own.
         """
         chunk = decode_chunk(READ_CHUNK_FIELD, message)
         if chunk is not None:
@@ -172,5 +172,5 @@ class Read:
         return answer_checks.of_read(info, self._bucket, self._key, self._download.generation, self._if_match)
 
     def finish(self) -> None:
-        """Check that everything came."""
+        """Check that all bytes arrived."""
         self._download.finish()

@@ -1,4 +1,4 @@
-"""A bounded pipe between the thread that makes frames and the one that sends them."""
+"""A bounded queue of frames between the caller's thread and the gRPC thread that sends them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ _HEARTBEAT_SECONDS = 15.0
 
 
 class PipeClosedError(Exception):
-    """The reading end is gone; what is written now reaches nobody."""
+    """The reading end is gone; a frame written now would not be sent."""
 
 
 class FramePipe:
-    """Frames in order, at most `capacity` of them waiting.
+    """A queue with one writing and one reading thread; any thread may break it off.
+
+    The queue owns a frame from `put` until it is read.
 
     Args:
         capacity: Frames that may wait.
-        heartbeat: Makes a frame to send while the writer has had nothing to say for 15 seconds, so that the peer
-            can tell a slow source from a dead one.
+        heartbeat: Returns a frame to send when the writer was silent for 15 seconds, so that the peer can tell a
+            slow source from a dead one.
     """
 
     def __init__(self, capacity: int, heartbeat: Callable[[], bytes]) -> None:
@@ -50,13 +52,13 @@ class FramePipe:
             self._changed.notify_all()
 
     def finish(self) -> None:
-        """Say that no more frames come; those waiting are still read."""
+        """Mark the end of the stream; waiting frames are still read."""
         with self._changed:
             self._finished = True
             self._changed.notify_all()
 
     def break_off(self) -> None:
-        """Drop what waits and end both sides."""
+        """Drop waiting frames and end both sides."""
         with self._changed:
             self._broken = True
             self._frames.clear()

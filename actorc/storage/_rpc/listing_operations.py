@@ -1,4 +1,4 @@
-"""The server's listings, page by page, as typed calls. Every page is judged, and that the next one leads on."""
+"""The server's listings as typed calls, page by page. Each page is checked, and that its token leads on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The multipart family of the server's operations, as typed calls."""
+"""The server's operations on multipart uploads as typed calls: models in, models out."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class RemoteUploads:
     def put_part(
         self, bucket: str, key: str, upload_id: str, number: int, upload: Upload, *, timeout: float | None = None
     ) -> PartInfo:
-        """Store a part. Whatever the caller's own source raises comes out as it is."""
+        """Store a part; an exception of the caller's own source is raised unchanged."""
         with source_errors():
             write = Write.of_part(upload, bucket, key, upload_id, number)
             return self._rpc.send("WriteObject", write, timeout=timeout)

@@ -1,4 +1,4 @@
-"""The server's operations as typed calls: models in, models out; messages are built and read here, never kept."""
+"""The server's operations as typed calls: models in, models out. Protobuf messages do not leave this module."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ from .retry import RetryPolicy
 from .rpc import Rpc
 
 _MAX_BATCH_BYTES: Final = MiB
-"""Of keys in one batch delete: the answer names each, and why it could not be deleted."""
+"""Bytes of keys in one batch delete; the answer repeats each key, and the reason if it could not be deleted."""
 
 
 class RemoteStore(RemoteListings, RemoteUploads):
-    """A storage server, seen from here.
+    """The operations of a storage server. Any thread may call it, also in a child after a fork.
 
     Args:
-        options: Where the server is and how long to wait.
-        retry: When to try again.
+        options: Settings of the client: servers, timeouts, keys.
+        retry: Decides on retries and pauses.
     """
 
     def __init__(self, options: ClientOptions, retry: RetryPolicy) -> None:
@@ -195,7 +195,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
         )
 
     def delete_many(self, bucket: str, keys: Sequence[str], timeout: float | None = None) -> list[DeleteResult]:
-        """Remove any number of objects in batches; return what became of each. `timeout` is for each batch."""
+        """Remove any number of objects in batches; return the result of each. `timeout` is for each batch."""
         return [result for batch in _batches(keys) for result in self._delete_batch(bucket, batch, timeout)]
 
     def _delete_batch(self, bucket: str, keys: Sequence[str], timeout: float | None) -> list[DeleteResult]:
@@ -246,7 +246,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
         )
 
     def presign_url(self, grant: Grant, expires: int, timeout: float | None = None) -> str:
-        """Have a URL made that allows `grant`, for `expires` seconds by the server's clock."""
+        """Return a URL, signed by the server, that allows `grant` for `expires` seconds by the server's clock."""
         request = pb.PresignUrlRequest(
             method=grant.method,
             bucket=grant.bucket,

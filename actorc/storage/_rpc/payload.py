@@ -1,4 +1,4 @@
-"""Bytes on their way: cutting, checking, resuming. Pure: no sockets, no messages, no waiting."""
+"""The bytes of an upload or download: framing, checksums, resuming. Pure: no sockets, no messages, no waiting."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from actorc.storage.models import WHOLE, ByteRange, Chunk, ObjectInfo
 from actorc.storage.rules import MAX_CHUNK_SIZE
 
 Progress: TypeAlias = "Callable[[int, int | None], None]"
-"""Called with bytes done, which only grow, and the total if it is known."""
+"""Called with the bytes done, which never decrease, and the total if it is known."""
 
 ByteSource: TypeAlias = "bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes | memoryview]"
-"""What an upload can be read from."""
+"""Sources that an upload can read."""
 
 
 class SourceFailedError(Exception):
-    """The caller's own source raised; `original` is what it raised."""
+    """The caller's own source raised `original`; wrapped so that it is not mistaken for a failure of the network."""
 
     def __init__(self, original: Exception) -> None:
         super().__init__(str(original))
@@ -29,7 +29,7 @@ class SourceFailedError(Exception):
 
 @contextmanager
 def source_errors() -> Iterator[None]:
-    """Raise what the caller's own source raised inside, as it was."""
+    """Unwrap `SourceFailedError`: raise the exception of the caller's own source, unchanged."""
     try:
         yield
     except SourceFailedError as failed:
@@ -37,17 +37,19 @@ def source_errors() -> Iterator[None]:
 
 
 class Upload:
-    """One object on its way to the server.
+    """The bytes of one object or part to upload. For one thread.
+
+    A buffer is not copied: the caller owns it, and must not change it before the upload ends.
 
     Args:
-        source: Where the bytes come from. A buffer or a seekable file can be sent again after a broken connection;
-            anything else is read once.
-        read_size: Bytes asked of a file at once; 1 MiB at most, the size of a frame.
-        progress: Told of bytes handed to the network.
-        check: Called when everything was read and nothing is stored yet; raises if it must not be.
+        source: A buffer or a seekable file, which can be sent again after a broken connection, or a stream or an
+            iterable, which is read once.
+        read_size: Bytes to read from a file at once; 1 MiB at most, the size of a frame.
+        progress: Called as bytes are handed to the network.
+        check: Called after the last byte was read and before the commit; raises to prevent it.
 
     Raises:
-        InvalidParameterError: `source` is nothing bytes can be read from.
+        InvalidParameterError: `source` is not a source of bytes.
     """
 
     def __init__(
@@ -65,7 +67,7 @@ class Upload:
         self._start = _position(self._source)
         self._started = False
         self.size = _size(self._source, self._start)
-        """Bytes to come, if that is known."""
+        """Size in bytes, if it is known."""
         self._sums = BlockSums()
 
     @property
@@ -75,15 +77,15 @@ class Upload:
 
     @property
     def sent(self) -> int:
-        """Bytes the present attempt has yielded."""
+        """Bytes that the current attempt has yielded."""
         return self._sums.size
 
     def checksum(self) -> int:
-        """Return the CRC-32C of everything the present attempt has yielded."""
+        """Return the CRC-32C of the bytes that the current attempt has yielded."""
         return self._sums.whole()
 
     def chunks(self) -> Iterator[Chunk]:
-        """Yield the object from its beginning, at most 1 MiB in each chunk.
+        """Yield the object from its beginning, at most 1 MiB in each chunk; a chunk may be a view of the source.
 
         Raises:
             SourceFailedError: The source raised.
@@ -107,7 +109,7 @@ class Upload:
         return cast("IO[bytes]", self._source)
 
     def pieces(self) -> Iterator[bytes | memoryview]:
-        """Yield what the source gives from where it stands; what it raises is raised unchanged."""
+        """Yield the bytes of the source from its current position; its exceptions are raised unchanged."""
         if isinstance(self._source, memoryview):
             yield self._source
         elif hasattr(self._source, "read"):
@@ -131,11 +133,11 @@ class Upload:
 
 
 class Download:
-    """One object, or a part of it, on its way from the server; resumes where it broke, pinned to one generation.
+    """The state of one download: resumes at the first missing byte, pinned to one generation. For one thread.
 
     Args:
-        part: The bytes wanted.
-        generation: The generation wanted; None takes the present one.
+        part: The range of bytes to read.
+        generation: The generation to read; None for the current one.
     """
 
     def __init__(self, part: ByteRange = WHOLE, generation: int | None = None) -> None:
@@ -144,9 +146,9 @@ class Download:
         self._stop: int | None = None
         self._sums = BlockSums()
         self.generation = generation
-        """The generation being read; known once the server described it."""
+        """The generation that is read; None until the server described the object."""
         self.info: ObjectInfo | None = None
-        """The object, once the server described it."""
+        """The object; None until the server described it."""
 
     @property
     def received(self) -> int:
@@ -154,19 +156,23 @@ class Download:
         return self._next - self._part.offset
 
     def remaining(self) -> ByteRange:
-        """Return what to ask for next."""
+        """Return the range of bytes that are missing."""
         length = self._part.length
         return ByteRange(self._next, None if length is None else length - self.received)
 
     def describe(self, info: ObjectInfo) -> None:
-        """Take note of the object the server is sending; pins its generation."""
+        """Record the object that the server sends, and pin its generation.
+
+        Raises:
+            IntegrityError: A resumed download is of another generation.
+        """
         if self.info is not None and self.info.generation != info.generation:
             raise IntegrityError("the server resumed with another generation of the object", info.bucket, info.key)
         self.info, self.generation = info, info.generation
         _, self._stop = self._part.clamp(info.size)
 
     def feed(self, chunk: Chunk) -> bytes | memoryview:
-        """Return the bytes of `chunk` once they are proven.
+        """Return the bytes of `chunk`, verified.
 
         Raises:
             IntegrityError: They do not match their checksum or do not follow what came before; retryable.
@@ -178,7 +184,7 @@ class Download:
         return chunk.data
 
     def finish(self) -> None:
-        """Check that everything came.
+        """Check that all bytes arrived.
 
         Raises:
             IntegrityError: Bytes are missing (retryable), or those of the whole object do not match its checksum.
@@ -210,7 +216,7 @@ def _flat(buffer: bytes | bytearray | memoryview) -> memoryview:
 
 
 def _position(source: object) -> int | None:
-    """Return where a seekable file stands, None for everything else."""
+    """Return the position of a seekable file, or None for other sources."""
     try:
         return source.tell() if source.seekable() else None  # type: ignore[attr-defined]
     except (AttributeError, OSError):
@@ -244,7 +250,7 @@ def _checked_piece(piece: object) -> bytes | memoryview:
 
 
 def _told_apart(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    """Mark what the source raises, so that nothing mistakes it for a failure of the network."""
+    """Wrap exceptions of the source, so that they are not mistaken for failures of the network."""
     try:
         yield from pieces
     except Exception as error:
@@ -252,7 +258,7 @@ def _told_apart(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memory
 
 
 def _frames(pieces: Iterable[bytes | memoryview], size: int = MAX_CHUNK_SIZE) -> Iterator[bytes | memoryview]:
-    """Cut and join pieces to frames of `size` bytes, the last one shorter; whole frames are not copied."""
+    """Split and join pieces to frames of `size` bytes, the last one shorter; whole frames are not copied."""
     short: list[bytes | memoryview] = []
     length = 0
     for piece in pieces:

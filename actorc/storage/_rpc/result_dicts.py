@@ -1,4 +1,4 @@
-"""Models to the plain dicts that users index; the one edge where this happens."""
+"""Conversion of models to the plain dicts that the client returns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _OF_AN_ERROR: Final = ("code", "message", "bucket", "key", "request_id", "retrya
 
 
 def put_result(info: ObjectInfo) -> PutResult:
-    """Return what a write tells."""
+    """Return the result of a write."""
     return PutResult(
         bucket=info.bucket,
         key=info.key,
@@ -42,7 +42,7 @@ def put_result(info: ObjectInfo) -> PutResult:
 
 
 def object_head(info: ObjectInfo) -> ObjectHead:
-    """Return everything known of an object but its bytes."""
+    """Return the description of an object."""
     return ObjectHead(
         **put_result(info),
         last_modified=info.last_modified,
@@ -67,7 +67,7 @@ def list_result(
 
 
 def download_result(info: ObjectInfo, file_path: str) -> DownloadResult:
-    """Return what a download to a file tells."""
+    """Return the result of a download to a file."""
     return DownloadResult(
         bucket=info.bucket,
         key=info.key,
@@ -106,7 +106,7 @@ def upload_list(bucket: str, prefix: str, uploads: Sequence[UploadInfo], token: 
 
 
 def delete_objects_result(results: Sequence[DeleteResult]) -> DeleteObjectsResult:
-    """Return what became of a batch."""
+    """Return the result of a batch."""
     return DeleteObjectsResult(
         deleted=[result.key for result in results if result.error is None],
         errors={result.key: result.error for result in results if result.error is not None},
@@ -119,7 +119,7 @@ def bucket_result(info: BucketInfo) -> BucketResult:
 
 
 def server_info_result(info: ServerInfo) -> ServerInfoResult:
-    """Return what a server is and can do."""
+    """Return the limits and capabilities of a server."""
     return ServerInfoResult(
         version=info.version,
         engine=info.engine,

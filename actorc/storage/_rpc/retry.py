@@ -1,4 +1,4 @@
-"""When to try again, and how long to wait first. Pure: the caller sleeps and keeps the time."""
+"""The retry policy: whether to retry, and after how long. Pure: the caller sleeps and keeps the time."""
 
 from __future__ import annotations
 

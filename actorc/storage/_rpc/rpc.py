@@ -1,8 +1,7 @@
-"""The choke point: every call leaves through here.
+"""Makes every call of the client: deadlines, retries, signatures, cancellation, and the mapping of errors.
 
-Deadlines, retries, identity, cancellation and the mapping of errors are here and nowhere else. gRPC's own retries
-stay off: they end once headers arrived or a request outgrew the buffer, which is every large upload and every broken
-download.
+gRPC's own retries stay off. They end once headers arrived or a request outgrew the buffer, and so never apply to a
+large upload or a broken download.
 """
 
 from __future__ import annotations
@@ -38,40 +37,40 @@ _idle = IdleWatch()
 
 
 class Receiver(Protocol):
-    """What a download does with the messages of one attempt; a new attempt asks for a new request."""
+    """A download, as `Rpc.receive` drives it; each attempt begins with a new request."""
 
     def request(self) -> bytes:
-        """Return the serialized request for what is still missing."""
+        """Return the serialized request for the missing bytes."""
 
     def accept(self, message: bytes, opened: Callable[[bytes], bytes | None]) -> bytes | memoryview:
-        """Return the proven payload of one message; empty if it carries none.
+        """Return the verified payload of one message; empty if it has none.
 
         Args:
-            message: What came.
-            opened: Returns what can be believed of a message that does not prove itself.
+            message: The serialized message.
+            opened: Verifies the checksum of a message that is no frame.
         """
 
     def finish(self) -> None:
-        """Check that everything came."""
+        """Check that all bytes arrived."""
 
 
 class Sender(Protocol[T_co]):
-    """What an upload does in one attempt."""
+    """An upload, as `Rpc.send` drives it in one attempt."""
 
     @property
     def replayable(self) -> bool:
         """Whether `send` can be called again."""
 
     def send(self, call: WriteCall) -> T_co:
-        """Send everything through `call` and return what the answer says."""
+        """Send all messages through `call` and return the result in the answer."""
 
 
 class Rpc:
-    """Makes calls to one server, or to one of several. Safe to use from many threads and after a fork.
+    """Makes calls to one of the servers of a store. Any thread may call it, also in a child after a fork.
 
     Args:
-        options: Where the servers are and how long to wait.
-        retry: When to try again.
+        options: Settings of the client: servers, timeouts, keys.
+        retry: Decides on retries and pauses.
     """
 
     def __init__(self, options: ClientOptions, retry: RetryPolicy) -> None:
@@ -95,15 +94,15 @@ class Rpc:
         timeout: float | None = None,
         patient: bool | None = None,
     ) -> T:
-        """Make a call with one request and one answer, which is judged before the call has succeeded.
+        """Make a unary call and return its result; an answer that `judge` rejects counts as a failed attempt.
 
         Args:
             method: Name of the method in the service.
-            request: What to send.
+            request: The request message.
             answer: The message class of the answer.
-            judge: Makes of the answer what is returned; if what it raises is retryable, the call is made again.
+            judge: Returns the result from the answer, or raises; if that error is retryable, the call is repeated.
             timeout: Seconds for all attempts together.
-            patient: Whether a server that is not there yet is waited for as long; None: if there is a `timeout`.
+            patient: Whether attempts go on that long while no server is reachable; None: if there is a `timeout`.
         """
         body = request.SerializeToString()
         proof = CallSigner(self._signer, _path(method))
@@ -122,12 +121,12 @@ class Rpc:
                     return judge(messages.parsed(answer, exchange.open(reply, ended.trailing_metadata)))
 
     def receive(self, method: str, receiver: Receiver, *, timeout: float | None = None) -> Iterator[bytes | memoryview]:
-        """Yield the payload of a stream of answers; a broken stream is resumed, and progress renews the patience.
+        """Yield the payload of a stream of answers; a broken stream is resumed, and progress resets the failure count.
 
         Args:
             method: Name of the method in the service.
-            receiver: Makes the requests and judges the messages.
-            timeout: Seconds for everything, the caller's own time between pieces included; None for no limit.
+            receiver: Builds the requests and verifies the messages.
+            timeout: Seconds for the whole stream, the caller's own time between pieces included; None for no limit.
         """
         proof = CallSigner(self._signer, _path(method))
         rounds = self._rounds(proof, timeout, patient=timeout is not None)
@@ -150,12 +149,12 @@ class Rpc:
                 return
 
     def send(self, method: str, sender: Sender[T], *, timeout: float | None = None) -> T:
-        """Make a call that sends a stream; what cannot be read again is not sent again.
+        """Make a call that sends a stream; it is repeated only if its source can be read again.
 
         Args:
             method: Name of the method in the service.
-            sender: Sends, and returns the answer.
-            timeout: Seconds for everything; None for no limit.
+            sender: Sends the messages and returns the result.
+            timeout: Seconds for all attempts together; None for no limit.
         """
         proof = CallSigner(self._signer, _path(method))
         rounds = self._rounds(proof, timeout, patient=timeout is not None, may_repeat=lambda: sender.replayable)
@@ -174,7 +173,7 @@ class Rpc:
 
     @contextmanager
     def _attempt(self, rounds: Rounds, method: str) -> Iterator[tuple[Attempt, Exchange]]:
-        """Offer one attempt, and what seals and opens its messages; errors of gRPC become ours."""
+        """Yield one attempt and its `Exchange`; turn gRPC errors into those of `actorc.storage.errors`."""
         with rounds.attempt() as attempt:
             peer, address = self._peers[attempt.endpoint], self._options.address(attempt.endpoint)
             exchange = Exchange(_path(method), attempt.metadata, peer, address)
@@ -227,10 +226,10 @@ def _path(method: str) -> str:
 
 
 def _reply(method: Any, body: bytes, timeout: float | None, metadata: Metadata) -> tuple[bytes | None, grpc.Call]:
-    """Make one unary call; as a future, which takes longer, only where it may be cancelled.
+    """Make one unary call; as a future, which is slower, only where a scope may cancel it.
 
     Returns:
-        The answer, and the call, which is over.
+        The answer, and the finished call.
     """
     if not cancellation.is_possible():
         return cast("tuple[bytes | None, grpc.Call]", method.with_call(body, timeout=timeout, metadata=metadata))

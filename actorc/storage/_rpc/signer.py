@@ -1,4 +1,4 @@
-"""The client's side of identity: signs every attempt anew, by the server's clock once that is known to differ."""
+"""Signing of calls on the client: each attempt anew, with the server's time once the clocks are known to differ."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from actorc.storage.errors import ClockSkewError, StorageError
 log = logging.getLogger(__name__)
 
 _WORTH_A_WARNING_MS: Final = 1000
-"""Corrections that several threads make at once differ by less."""
+"""Milliseconds. Smaller changes are not logged: threads that correct the clock at once differ by less."""
 _MOST_MS: Final = 24 * 60 * 60 * 1000
-"""A clock that is off by more is not corrected: whoever recorded or forged so much could have old requests signed."""
+"""Milliseconds. A greater difference is not corrected, or a replayed answer could make the client sign an old time."""
 _ON_THE_WAY_MS: Final = 60 * 1000
-"""The difference is known no better than to the time that the answer took."""
+"""Milliseconds of tolerance: the answer's time on the way is part of the measured difference."""
 
 
 class Signer:
-    """Signs requests as the holder of an access key. Safe to share between threads.
+    """Signs requests with an access key. Any thread may call it: the clock's correction is a single field.
 
     Args:
         access_key: Names the key.
-        secret_key: Proves it; not kept, what is derived from it is.
+        secret_key: The secret; only the key derived from it is kept.
         clock: Seconds since 1970-01-01 UTC.
     """
 
@@ -37,24 +37,24 @@ class Signer:
         self._ahead_ms = 0
 
     def sign(self, method: str, body: bytes) -> tuple[Metadata, int]:
-        """Return the metadata that proves who makes the call of `method` whose first message is `body`, and its time.
+        """Return the metadata that signs a call of `method` with first message `body`, and the time of signing.
 
-        The time is in milliseconds since 1970-01-01 UTC, as the server would have it.
+        The time is in milliseconds since 1970-01-01 UTC, by the server's clock.
         """
         date_ms = self._now_ms() + self._ahead_ms
         return sign_request(self._key, self._access_key, method, body, date_ms), date_ms
 
     def correct(self, error: StorageError, method: str, request_id: str, date_ms: int) -> bool:
-        """Take over the server's clock if `error` proves it; return whether signing again may help.
+        """Adopt the server's clock if `error` proves it; return whether signing again may help.
 
-        Only a server that knows the key can prove its time, and for this very call; whoever else answers is not
-        believed, nor is a difference of more than a day. The error then says so.
+        Only a server that has the key can sign its time, and only for this call. A time without that signature, or
+        one that differs by more than a day, is ignored, and the message of `error` then explains why.
 
         Args:
-            error: The refusal.
+            error: The error that the server answered with.
             method: Full name of the method that was called.
-            request_id: Of the call.
-            date_ms: When the call was signed, by `sign`.
+            request_id: Request id of the call.
+            date_ms: The time that `sign` returned for the call.
         """
         if not isinstance(error, ClockSkewError) or error.server_time_us is None:
             return False
@@ -89,10 +89,10 @@ class Signer:
 
 
 class CallSigner:
-    """Signs the attempts of one call, and knows which of them a refusal answers.
+    """Signs the attempts of one call, and keeps the time of the last one. For one thread.
 
     Args:
-        signer: Signs; None without an access key.
+        signer: The shared signer; None without an access key.
         method: Full name of the method.
     """
 
@@ -102,14 +102,14 @@ class CallSigner:
         self._date_ms = 0
 
     def sign(self, body: bytes) -> Metadata:
-        """Return the metadata that proves who sends `body` first; nothing without keys."""
+        """Return the metadata that signs a call with first message `body`; empty without keys."""
         if self._signer is None:
             return ()
         metadata, self._date_ms = self._signer.sign(self._method, body)
         return metadata
 
     def correct(self, error: StorageError, request_id: str) -> bool:
-        """Take over the server's clock if `error` proves it; return whether signing again may help."""
+        """Adopt the server's clock if `error` proves it; return whether signing again may help."""
         return self._signer is not None and self._signer.correct(error, self._method, request_id, self._date_ms)
 
 

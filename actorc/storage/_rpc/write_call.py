@@ -1,4 +1,4 @@
-"""One attempt at a call that sends a stream and hears back meanwhile."""
+"""One attempt at the bidirectional `WriteObject` stream."""
 
 from __future__ import annotations
 
@@ -21,18 +21,21 @@ from .cancellation import cancelled
 from .frame_queue import FramePipe, PipeClosedError
 
 _FRAMES_WAITING = 4
-"""Bounds the memory of an upload to this many frames beside those in gRPC's own buffers."""
+"""Frames in the queue; with those in gRPC's own buffers they bound the memory of an upload."""
 
 
 class WriteCall:
-    """A running `WriteObject`. The source is read in the caller's thread, so its errors and Ctrl-C are the caller's.
+    """A running `WriteObject` stream.
+
+    The source is read on the caller's thread, so its exceptions and Ctrl-C arrive there; a thread of this class reads
+    the answers. Only `cancel` may be called from other threads.
 
     Args:
         method: The stream-stream multi-callable.
-        exchange: Seals what is sent and opens what comes, and knows what is sent with the call.
-        prove: Returns what else is sent with it, given its first frame; so the call begins with that.
+        exchange: Seals requests and opens answers; has the metadata of the attempt.
+        prove: Returns the signature's metadata for the first frame, so the call begins when that is known.
         timeout: Seconds for the whole call; None for no limit.
-        idle_timeout: Seconds the server may let us wait at any point, unless `answer` is told of more.
+        idle_timeout: Seconds that the server may be silent or take no frame; `answer` may extend them.
     """
 
     def __init__(
@@ -49,9 +52,9 @@ class WriteCall:
         self._answers: list[pb.WriteObjectResponse] = []
         self._error: grpc.RpcError | StorageError | None = None
         self._ended = False
-        self._heard = threading.Condition()
+        self._heard = threading.Condition()  # guards `_answers`, `_error` and `_ended`
         self._pipe = FramePipe(_FRAMES_WAITING, self._heartbeat)
-        self._beginning = threading.Lock()
+        self._beginning = threading.Lock()  # guards `_call` and `_cancelled`: see `_begin`
         self._cancelled = False
         self._call: Any = None
         self._start: Callable[[bytes], Any] = lambda first: method(
@@ -88,14 +91,14 @@ class WriteCall:
         self._sent = chunk.offset + len(chunk.data)
 
     def finish(self) -> None:
-        """Say that no more frames come."""
+        """Half-close the stream: no more frames follow."""
         self._pipe.finish()
 
     def cancel(self) -> None:
-        """End the call, and keep it from beginning; whoever sends or waits for an answer is told by an error."""
+        """End the call, or keep it from beginning; `send` and `answer` then raise. Any thread may call it."""
         with self._beginning:
             self._cancelled = True
-        # before the pipe ends: else the server may hear a stream that is over before its first message
+        # before the queue ends, or the server may receive a stream that is complete but empty
         if self._call is not None:
             self._call.cancel()
         self._pipe.break_off()
@@ -104,11 +107,11 @@ class WriteCall:
         """Wait for the next answer.
 
         Args:
-            extra: Seconds beyond the idle timeout for which the server may be at work without a word.
+            extra: Seconds that the server may be silent beyond the idle timeout.
 
         Raises:
             StorageError: The server refused, in band or by status.
-            DeadlineExceededError: It said nothing for that long.
+            DeadlineExceededError: It was silent for that long.
         """
         patience = self._idle_timeout + extra
         with self._heard:
@@ -133,7 +136,7 @@ class WriteCall:
             self._raise_refusal()
 
     def _begin(self, first: bytes) -> None:
-        # held until the call is known, or a cancellation in between would find nothing to end
+        # held until `_call` is set, or a cancellation in between would find no call to cancel
         with self._beginning:
             if self._cancelled:
                 raise cancelled()
