@@ -1,4 +1,4 @@
-"""Arguments as users give them, checked and turned into models; nothing is sent while one of them is wrong."""
+"""Checks of arguments, and their conversion to models; a wrong one raises before anything is sent."""
 
 from __future__ import annotations
 

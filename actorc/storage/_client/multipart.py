@@ -1,4 +1,4 @@
-"""Multipart uploads, under S3's names: an object sent in parts, in any order, in parallel, over any time."""
+"""Multipart uploads under S3's names: an object in parts, sent in any order and in parallel."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class MultipartMethods(Session):
         rules.check_bucket(bucket)
         rules.check_prefix(prefix)
         most = rules.check_count(max_uploads, "max_uploads")
-        # of nothing, too, a page is asked for: whether there is such a bucket must come out
+        # also for a limit of 0, so that a missing bucket is an error
         uploads, token = self._remote.uploads(bucket, prefix, most=most or 1, token=page_token or "", timeout=timeout)
         if not most:
             return result_dicts.upload_list(bucket, prefix, [], "")

@@ -1,4 +1,4 @@
-"""Objects as file objects: read where it is needed, written so that only a clean close publishes."""
+"""Objects as file objects: seekable reads by range, and writes that only a clean close publishes."""
 
 from __future__ import annotations
 

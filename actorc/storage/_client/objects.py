@@ -1,4 +1,4 @@
-"""Objects: what is put, read, described, listed, copied and deleted."""
+"""Objects: put, get, head, list, copy and delete."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ class ObjectMethods(Session):
         most, token = rules.check_count(max_keys, "max_keys"), page_token or ""
         objects: list[ObjectInfo] = []
         prefixes: list[str] = []
-        # of nothing, too, a page is asked for: whether there is such a bucket must come out
+        # also for a limit of 0, so that a missing bucket is an error
         for page in self._remote.pages(query, most=most or 1, token=token, timeout=timeout):
             objects += page.objects
             prefixes += page.prefixes

@@ -1,4 +1,4 @@
-"""What all parts of the client share: settings, and the connection that the first call makes."""
+"""Settings of the client, and its connection, which is made by the first call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transfers between the service and files: from and to the disk, streams, and objects opened as files."""
+"""Uploads and downloads of files and streams, and objects opened as files."""
 
 from __future__ import annotations
 

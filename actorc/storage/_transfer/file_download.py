@@ -1,4 +1,4 @@
-"""Downloads of large objects: ranges in parallel, into a file with which the next process goes on."""
+"""Downloads of large objects: ranges in parallel, into a part file that a later process can resume."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from actorc.storage._rpc.operations import RemoteStore
 
 _AHEAD: Final = 3
-"""Ranges under way while the next one is started."""
+"""Ranges that run while the next one is started."""
 _STEPS: Final = 4
 """Steps of a file that are fetched by one call."""
 
@@ -34,17 +34,17 @@ def download(
     progress: Progress | None = None,
     timeout: float | None = None,
 ) -> None:
-    """Write an object to a file, which is there complete or not at all.
+    """Write an object to a file, which appears complete or not at all.
 
     Missing parent directories are made. A symbolic link is followed; a replaced file keeps its mode.
 
     Args:
-        remote: Where the object is.
+        remote: The server.
         info: The object; this generation of it is fetched.
         path: The file.
-        overwrite: Replace a file that is there.
-        progress: Called with the bytes that are there, and all.
-        timeout: Seconds for everything; None for no limit.
+        overwrite: Whether to replace an existing file.
+        progress: Called with the bytes on the disk so far, and the total.
+        timeout: Seconds for the whole download; None for no limit.
     """
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ class _FileDownload:
         self._done = 0
 
     def fill(self, file: PartFile) -> None:
-        """Fetch every step that is not there yet."""
+        """Fetch the steps that an earlier process has not left in the file."""
         with TaskGroup[None](self._moved) as group:
             for first in range(0, file.steps, _STEPS):
                 steps = range(first, min(first + _STEPS, file.steps))
@@ -101,7 +101,7 @@ class _FileDownload:
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[range]:
-    """Return the stretches of consecutive numbers."""
+    """Yield the runs of consecutive numbers."""
     first = 0
     for at in range(1, len(numbers) + 1):
         if at == len(numbers) or numbers[at] != numbers[at - 1] + 1:

@@ -1,4 +1,4 @@
-"""Uploads of large files: parts in parallel, and a journal by which the next process goes on."""
+"""Uploads of large files: parts in parallel, and a journal from which a later process can resume."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from actorc.storage._rpc.operations import RemoteStore
 
 _AHEAD: Final = 3
-"""Parts under way while the next one is started."""
+"""Parts that run while the next one is started."""
 
 
 def upload(
@@ -35,18 +35,18 @@ def upload(
     progress: Progress | None = None,
     timeout: float | None = None,
 ) -> ObjectInfo:
-    """Store a file in parts; goes on with those that another process has stored, if it was killed over it.
+    """Store a file in parts; resume the upload of an earlier process that was killed.
 
     Args:
-        remote: Where it goes.
-        destination: What it becomes.
+        remote: The server.
+        destination: Name and attributes of the object.
         source: The file.
-        part_size: Bytes of a part; grows with the file so that their number suffices.
-        progress: Called with the bytes that are stored, and all.
-        timeout: Seconds for everything; None for no limit.
+        part_size: Bytes of a part; larger if the file would need more parts than allowed.
+        progress: Called with the bytes stored so far, and the total.
+        timeout: Seconds for the whole upload; None for no limit.
 
     Raises:
-        IntegrityError: The file was written to meanwhile; nothing was stored.
+        IntegrityError: The file was written to during the upload; nothing was stored.
     """
     deadline = Deadline(timeout)
     name = fingerprint(remote.endpoint, destination, *source.identity())
@@ -80,7 +80,7 @@ class _FileUpload:
         self._parts: Parts | None = None
 
     def run(self, part_size: int) -> ObjectInfo:
-        """Send what is missing and publish the object."""
+        """Send the missing parts and publish the object."""
         parts, size, stored = self._resumed() or self._begun(part_size)
         self._parts = parts
         with TaskGroup[PartInfo](self._moved) as group:
@@ -93,12 +93,12 @@ class _FileUpload:
         return parts.complete(infos, self._deadline)
 
     def drop(self) -> None:
-        """Leave nothing on the server."""
+        """Abort the upload on the server, if it was begun."""
         if self._parts is not None:
             self._parts.abort()
 
     def _resumed(self) -> tuple[Parts, int, dict[int, PartInfo]] | None:
-        """Return the upload of an earlier run, bytes of its parts and those that are stored, if it is still there."""
+        """Return the upload in the journal, its part size and its stored parts, or None if it no longer exists."""
         entry = self._journal.load()
         upload_id, part_size = entry.get("upload_id"), entry.get("part_size")
         if not isinstance(upload_id, str) or not isinstance(part_size, int) or part_size < MiB:
@@ -121,7 +121,7 @@ class _FileUpload:
 
 
 def _fitting(part_size: int, size: int) -> int:
-    """Return a part size, in whole MiB, with which no more parts are needed than there can be."""
+    """Return the part size in whole MiB, at least `part_size`, with which `MAX_PARTS` parts suffice."""
     least = max(part_size, -(-size // MAX_PARTS))
     return -(-least // MiB) * MiB
 
@@ -131,7 +131,7 @@ def _sending(piece: FileSlice, progress: Progress) -> Upload:
 
 
 def _keep_or_put(piece: FileSlice, stored: PartInfo | None, put: Callable[[Moved], PartInfo], moved: Moved) -> PartInfo:
-    """Return the part that is stored if it holds the same bytes, else store it."""
+    """Return the stored part if it has the same bytes, else store it."""
     if stored is None or (stored.size, stored.crc32c) != _summed(piece):
         return put(moved)
     moved(stored.size)
@@ -139,7 +139,7 @@ def _keep_or_put(piece: FileSlice, stored: PartInfo | None, put: Callable[[Moved
 
 
 def _summed(piece: FileSlice) -> tuple[int, int]:
-    """Return size and CRC-32C of a slice, and go back to its beginning."""
+    """Return size and CRC-32C of a slice, and rewind it."""
     size = crc = 0
     while data := piece.read(MiB):
         size, crc = size + len(data), crc32c(data, crc)

@@ -1,4 +1,4 @@
-"""Local files at the two ends of a transfer: a source that does not change, a target that is never partial."""
+"""Local files of transfers: sources that are checked for changes, targets that are never partial."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def checked_path(file_path: str | os.PathLike[str]) -> Path:
 class SteadyFile:
     """A regular file, open for reading, that must not change while it is read.
 
-    Of one that does not have the stated size, as in ``/proc``, what it held when it was opened is read.
+    A file without a stated size, as in ``/proc``, is copied when it is opened, and the copy is read.
 
     Args:
         path: The file.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InvalidParameterError: It is a directory or another thing that is no regular file.
+        InvalidParameterError: It is not a regular file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -48,7 +48,7 @@ class SteadyFile:
 
     @property
     def size(self) -> int:
-        """Bytes the file held when it was opened."""
+        """Size in bytes when the file was opened."""
         return self._before[0]
 
     def _state(self) -> tuple[int, int]:
@@ -56,7 +56,7 @@ class SteadyFile:
         return now.st_size, now.st_mtime_ns
 
     def identity(self) -> tuple[object, ...]:
-        """Return what tells this content from any other: real path, size, time of the last write, inode."""
+        """Return what identifies this content: real path, size, time of the last write, inode."""
         status = os.fstat(self.file.fileno())
         return os.path.realpath(self._path), status.st_size, status.st_mtime_ns, status.st_ino
 
@@ -88,7 +88,7 @@ def check_target(path: Path, overwrite: bool) -> None:
 
     Raises:
         FileExistsError: The file exists and `overwrite` is false.
-        InvalidParameterError: It is a directory or another thing that is no regular file.
+        InvalidParameterError: It is not a regular file.
     """
     try:
         status = path.stat()
@@ -105,12 +105,12 @@ def _exists(path: Path) -> FileExistsError:
 
 @contextmanager
 def whole_target(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
-    """Open a file that appears under `path`, complete, when the body ends, and not at all if it raises.
+    """Yield a file that appears at `path`, complete, when the block ends, and not at all if it raises.
 
     Missing parent directories are made. A symbolic link is followed; a replaced file keeps its mode.
 
     Raises:
-        FileExistsError: Somebody else made the file meanwhile and `overwrite` is false.
+        FileExistsError: Another process made the file in between and `overwrite` is false.
     """
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -124,16 +124,17 @@ def whole_target(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
 
 
 def publish(temporary: Path, target: Path, overwrite: bool) -> None:
-    """Rename a complete file to `target`, whose mode it takes over if there is one.
+    """Rename a complete file to `target`, keeping the mode of an existing target.
 
     Raises:
-        FileExistsError: There is a target and `overwrite` is false; it is kept.
+        FileExistsError: The target exists and `overwrite` is false; it is kept.
     """
     if overwrite:
         if target.exists():
             shutil.copymode(target, temporary)
         temporary.replace(target)
         return
+    # a link fails if the target exists; a rename would replace a file made since it was checked
     try:
         os.link(temporary, target)
     except FileExistsError:
@@ -145,7 +146,9 @@ def publish(temporary: Path, target: Path, overwrite: bool) -> None:
 
 
 class FileSlice(io.RawIOBase):
-    """Consecutive bytes of an open file, as a file of their own; many can be read at once.
+    """Consecutive bytes of an open file, as a file object.
+
+    Reads are positional, so threads may read several slices of one descriptor at once. The slice does not own it.
 
     Args:
         descriptor: The open file.
@@ -168,7 +171,7 @@ class FileSlice(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a byte of the slice."""
+        """Set the position, relative to the slice, and return it."""
         self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
         return self._position
 

@@ -1,6 +1,7 @@
-"""The hidden file that a large download grows in, and its journal: which steps of it are there, and of what object.
+"""The hidden part file of a large download, and its journal of the steps that are complete.
 
-The journal is believed no further than the file agrees: after a power cut one may be on the disk without the other.
+A step in the journal counts only if the file has bytes with its checksum: nothing is synced, so after a power cut
+either may be on the disk without the other.
 """
 
 from __future__ import annotations
@@ -22,31 +23,31 @@ from .local_files import publish
 from .resume_journal import fingerprint, is_passing, locked, sweep
 
 _LEAST_STEP: Final = 4 * MiB
-"""Bytes that one line of the journal stands for: each stream that breaks off loses less than this."""
+"""Least bytes of a step, one line of the journal; a stream that breaks loses less than one step."""
 _MOST_STEPS: Final = 1 << 16
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class PartFile:
-    """A file beside the target in which the bytes of one object gather, in any order, from many threads.
+    """A file beside the target that collects the bytes of one object, in any order, from many threads.
 
-    A context manager. What was gathered is there again for the next process if this one is killed, or the block ends
-    with a failure of the network; after any other exception nothing is left. Only one process at a time works with it:
-    another one gets a file of its own, which is always removed.
+    A context manager. The file is kept for a later process if this one is killed, or if the block ends with a failure
+    of the network; after any other exception it is removed. One process at a time uses it; another one gets a file of
+    its own, which is always removed.
 
     Args:
-        target: Where the file goes in the end; its folder exists.
-        info: The object, and the generation of it.
+        target: Final path; its directory exists.
+        info: The object and its generation.
     """
 
     def __init__(self, target: Path, info: ObjectInfo) -> None:
         self._target = target
         self._info = info
         self.step = -(-max(_LEAST_STEP, info.size // _MOST_STEPS) // MiB) * MiB
-        """Bytes of a step, the unit that is proven and remembered; the last one is shorter."""
+        """Bytes of a step, the unit of the journal; the last one is shorter."""
         self._sums: dict[int, int] = {}
         self._claims: dict[int, int] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards `_sums`, and keeps lines of the journal whole
         sweep(target.parent, ".download-*.part", ".journal")
         self._path, self._file, self._shared = _opened(target, fingerprint(target, info.bucket, info.key))
         self._log = os.open(self._path.with_suffix(".journal"), _FLAGS | os.O_APPEND, 0o600)
@@ -54,7 +55,7 @@ class PartFile:
 
     @property
     def steps(self) -> int:
-        """How many steps there are."""
+        """Number of steps."""
         return -(-self._info.size // self.step)
 
     def span(self, index: int) -> tuple[int, int]:
@@ -63,7 +64,7 @@ class PartFile:
         return start, min(self.step, self._info.size - start)
 
     def _recall(self) -> None:
-        """Take over what the journal says, if it speaks of this object; else begin anew."""
+        """Read the steps in the journal if it is about this object; else empty journal and file."""
         header = json.dumps([self._info.generation, self._info.etag, self._info.size, self._info.crc32c, self.step])
         with os.fdopen(os.dup(self._log), "rb") as log:
             lines = log.read().decode(errors="replace").splitlines()
@@ -75,7 +76,7 @@ class PartFile:
         os.write(self._log, f"{header}\n".encode())
 
     def proven(self, index: int) -> bool:
-        """Return whether an earlier process has left this step here, unharmed."""
+        """Return whether an earlier process wrote this step; reads it and compares the checksum."""
         start, size = self.span(index)
         crc = length = 0
         while index in self._claims and length < size:
@@ -90,24 +91,24 @@ class PartFile:
         return True
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
-        """Write bytes where they belong."""
+        """Write `data` at `offset`. Any thread may call it."""
         view = memoryview(data)
         while view:
             written = os.pwrite(self._file, view, offset)
             view, offset = view[written:], offset + written
 
     def prove(self, index: int, crc: int) -> None:
-        """Take note that a step was written, and of its CRC-32C."""
+        """Record in the journal that a step was written, with its CRC-32C. Any thread may call it."""
         with self._lock:
             self._sums[index] = crc
             os.write(self._log, f"{index} {crc:08x}\n".encode())
 
     def publish(self, *, overwrite: bool) -> None:
-        """Let the file appear under its own name.
+        """Move the complete file to its target.
 
         Raises:
             IntegrityError: It does not match the checksum of the object.
-            FileExistsError: Somebody else made the target meanwhile and `overwrite` is false.
+            FileExistsError: Another process made the target in between and `overwrite` is false.
         """
         whole = 0
         for index in range(self.steps):
@@ -130,9 +131,9 @@ class PartFile:
 
 
 def _opened(target: Path, name: str) -> tuple[Path, int, bool]:
-    """Return path and descriptor of the file, and whether a later process may go on with it."""
+    """Return path and descriptor of the file, and whether a later process may resume it."""
     path = target.with_name(f".download-{name}.part")
-    # a file system without locks, or a file of another user, is no reason not to download
+    # without a lock, or beside a file of another user, the download still works, and is merely not resumed
     with contextlib.suppress(OSError):
         descriptor = locked(path)
         if descriptor is not None:
@@ -142,7 +143,7 @@ def _opened(target: Path, name: str) -> tuple[Path, int, bool]:
 
 
 def _claim(line: str) -> tuple[int, int] | None:
-    """Return index and checksum of a step, or None for a line that was not written whole."""
+    """Return index and checksum of a step, or None for an incomplete line."""
     index, _, crc = line.partition(" ")
     try:
         return int(index), int(crc, 16)

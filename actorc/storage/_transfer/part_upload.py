@@ -1,4 +1,4 @@
-"""A multipart upload under way, as uploads of files and of streams drive it."""
+"""A multipart upload on the server, as uploads of files and of streams use it."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ _ABORT_SECONDS: Final = 1.0
 
 
 class Parts:
-    """An object that arrives in parts.
+    """A multipart upload. Immutable; any thread may call it.
 
     Args:
-        remote: Where it goes.
-        destination: What it becomes.
-        upload_id: The upload on the server.
+        remote: The server.
+        destination: Name and attributes of the object.
+        upload_id: Id of the upload on the server.
     """
 
     def __init__(self, remote: RemoteStore, destination: Destination, upload_id: str) -> None:
         self._remote = remote
         self._destination = destination
         self.upload_id = upload_id
-        """Names the upload on the server."""
+        """Id of the upload on the server."""
 
     @classmethod
     def begin(cls, remote: RemoteStore, destination: Destination, deadline: Deadline) -> Parts:
-        """Begin an upload; its conditions are judged now, and again when it is completed."""
+        """Begin an upload; the server checks its conditions now, and again at completion."""
         return cls(remote, destination, remote.create_upload(destination, deadline.left()))
 
     @property
@@ -49,20 +49,20 @@ class Parts:
         return self._destination.bucket, self._destination.key, self.upload_id
 
     def task(self, number: int, make: Callable[[Progress], Upload], deadline: Deadline) -> Callable[[Moved], PartInfo]:
-        """Return what stores a part, for another thread.
+        """Return a task that stores a part, for another thread.
 
         Args:
             number: Number of the part.
-            make: Returns its bytes, which tell their progress.
-            deadline: When it must be stored.
+            make: Returns the bytes, given a progress callback.
+            deadline: Deadline of the transfer.
         """
         return partial(_put, self._remote, self._name, number, make, deadline)
 
     def stored(self, deadline: Deadline) -> dict[int, PartInfo]:
-        """Return the parts that are there, by number.
+        """Return the stored parts by number.
 
         Raises:
-            UploadNotFoundError: The upload is not there any more.
+            UploadNotFoundError: The upload no longer exists.
         """
         return {part.number: part for part in self._remote.parts(*self._name, deadline.left())}
 
@@ -78,8 +78,9 @@ class Parts:
         return self._remote.complete_upload(place, self.upload_id, named, deadline.left(), size=size, crc32c=crc)
 
     def abort(self) -> None:
-        """Drop the upload; if that fails, the server does it some days later."""
+        """Abort the upload. Never raises: an upload that remains is removed by the server after some days."""
         try:
+            # outside the cancelled scope, which would refuse the call
             with cancellation.entered(None):
                 self._remote.abort_upload(*self._name, _ABORT_SECONDS)
         except StorageError as error:
@@ -98,7 +99,7 @@ def _put(
 
 
 def _steps(moved: Moved) -> Progress:
-    """Return a progress callback that tells `moved` each growth."""
+    """Return a progress callback that calls `moved` with each increment."""
     told = 0
 
     def progress(done: int, _: int | None) -> None:

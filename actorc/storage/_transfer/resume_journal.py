@@ -1,7 +1,7 @@
-"""Memory of transfers that outlives the process: what to go on with, and whose turn it is.
+"""Journals of interrupted transfers, and the locks by which one process at a time resumes them.
 
-A lock is held on a file for as long as somebody works with what it names. The kernel lets go of it when the process
-ends, however that happens.
+A process holds `flock` on a file while it works on the transfer that the file names. The kernel releases the lock when
+the process ends, also when it is killed.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from actorc.storage.ownership import open_directory
 log = logging.getLogger(__name__)
 
 MAX_AGE: Final = 7 * 24 * 3600.0
-"""Seconds after which nobody goes on with a transfer."""
+"""Seconds after which an interrupted transfer is no longer resumed."""
 
 
 def fingerprint(*facts: object) -> str:
-    """Return a short name for these facts, the same in every process."""
+    """Return a short name for these values, the same in every process."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
 def is_passing(error: BaseException) -> bool:
-    """Return whether the same transfer may go on later from where it ended."""
+    """Return whether the transfer may be resumed after `error`."""
     return isinstance(error, StorageError) and error.retryable
 
 
 def locked(path: Path) -> int | None:
-    """Open and lock a file of this user's own, made if need be; return its descriptor, or None if somebody holds it.
+    """Open, or make, and lock a file of this user; return its descriptor, or None if another process has locked it.
 
     Raises:
-        OSError: The file cannot be opened, or is a link or another user's.
+        OSError: The file cannot be opened, is a link, or belongs to another user.
     """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -56,7 +56,7 @@ def locked(path: Path) -> int | None:
         except BaseException:
             os.close(descriptor)
             raise
-        # whoever held it has removed it, or put it where it belongs: what is locked now has another name, or none
+        # its last holder removed or renamed it between open and lock, so the lock is on another file: try again
         os.close(descriptor)
 
 
@@ -80,10 +80,10 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def sweep(folder: Path, pattern: str, companion: str) -> None:
-    """Remove the files that match `pattern`, were locked last a week ago, and are held by nobody.
+    """Remove the files that match `pattern`, were last locked a week ago, and are not locked now.
 
     Args:
-        folder: Where to look.
+        folder: The directory.
         pattern: Glob of the files that are locked.
         companion: Suffix of the file that is removed with each of them.
     """
@@ -103,16 +103,15 @@ def _remove(path: Path, companion: Path) -> None:
 
 
 class UploadJournal:
-    """Which upload on the server a local file is being sent to.
+    """The id of the multipart upload that a local file is sent to, kept on the disk.
 
-    A context manager. What was saved is there again for the next process if this one is killed, or the block ends with
-    a failure of the network; otherwise it is forgotten. Two processes never go on with the same upload: who comes
-    second, and whose state directory cannot be written to or is not that user's alone, has a journal that remembers
-    nothing.
+    A context manager. The entry is kept for a later process if this one is killed, or if the block ends with a failure
+    of the network; otherwise it is removed. Two processes never resume the same upload: the second one gets an empty
+    journal that saves nothing, and so does a process whose state directory is not writable or not its user's alone.
 
     Args:
-        folder: Where journals are kept, made if need be; None if there is no such place.
-        name: What names this transfer and no other.
+        folder: Directory of journals, made if missing; None if there is none.
+        name: Unique name of the transfer.
     """
 
     def __init__(self, folder: Path | None, name: str) -> None:
@@ -124,7 +123,7 @@ class UploadJournal:
             return
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # what others write there says what becomes of this user's uploads
+            # another user who can write there could redirect this user's uploads
             os.close(open_directory(folder))
             self._lock = locked(self._held)
             sweep(folder, "*.lock", ".json")
@@ -134,7 +133,7 @@ class UploadJournal:
             _warn(str(folder), "it is not this user's alone, set XDG_STATE_HOME to a directory that is")
 
     def load(self) -> dict[str, Any]:
-        """Return what was saved; nothing if that is not there or damaged."""
+        """Return the saved entry; empty if it is missing or damaged."""
         if self._lock is None:
             return {}
         try:
@@ -144,7 +143,7 @@ class UploadJournal:
         return entry if isinstance(entry, dict) else {}
 
     def save(self, entry: Mapping[str, Any]) -> None:
-        """Replace what was saved, all or nothing."""
+        """Replace the saved entry atomically. It is not synced: after a power cut the upload merely begins anew."""
         if self._lock is None:
             return
         temporary = self._path.with_suffix(".new")
@@ -170,5 +169,5 @@ class UploadJournal:
 
 @lru_cache
 def _warn(folder: str, why: str) -> None:
-    """Say it once."""
+    """Log a warning, once for each directory and reason."""
     log.warning("uploads begin anew after the end of the process, %s cannot be used: %s", folder, why)

@@ -1,4 +1,4 @@
-"""Uploads of streams whose length nobody knows: in parts, each sent from a buffer and so sent again if need be."""
+"""Uploads of streams of unknown length: in parts, each buffered so that it can be sent again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MIN_PART: Final = MiB
 _MAX_PART: Final = 32 * MiB
 _BUFFERED: Final = 32 * MiB
-"""Bytes of all parts that are sent or filled; the frames on their way come on top."""
+"""Bytes of all buffers that are filled or sent; frames queued in gRPC come on top."""
 _MAX_AHEAD: Final = 3
 _GROWS_EVERY: Final = 1000
 """Parts after which their size doubles, so that their number suffices for longer streams."""
@@ -39,9 +39,9 @@ def store(
     progress: Progress | None = None,
     timeout: float | None = None,
 ) -> ObjectInfo:
-    """Store what `source` gives; what it raises is raised unchanged, and nothing is stored.
+    """Store the bytes of `source`; if it raises, raise that unchanged and store nothing.
 
-    A buffer, or a small file that can be read again, is sent as one stream, everything else in parts.
+    A buffer, or a small seekable file, is sent as one stream, everything else in parts.
     """
     whole = Upload(source, part_size, progress)
     buffered = isinstance(source, (bytes, bytearray, memoryview))
@@ -57,17 +57,18 @@ def store(
 
 
 class StreamUpload:
-    """An object that is written piece by piece. A context manager that drops it unless `finish` returned.
+    """An object that is written piece by piece. A context manager that aborts the upload unless `finish` returned.
 
-    Not to be used from several threads at once.
+    For one thread; `cancel` may be called from any. Each part has a buffer of its own, which belongs to the task that
+    sends it from then on.
 
     Args:
-        remote: Where it goes.
-        destination: What it becomes.
-        part_size: Bytes of the first parts; 1 to 32 MiB are used.
-        size: Bytes that must come, if that is known.
+        remote: The server.
+        destination: Name and attributes of the object.
+        part_size: Bytes of the first parts; clamped to 1 to 32 MiB.
+        size: Total bytes, if known; another number is an error.
         progress: Called with the bytes stored so far and `size`.
-        timeout: Seconds until it must be stored; None for no limit.
+        timeout: Seconds for the whole upload; None for no limit.
     """
 
     def __init__(
@@ -93,11 +94,11 @@ class StreamUpload:
         self._done = 0
         self._group: TaskGroup[PartInfo] = TaskGroup(self._moved)
         self.written = 0
-        """Bytes taken so far."""
+        """Bytes written so far."""
 
     @property
     def at_last_part(self) -> bool:
-        """Whether only one part is left, which `finish` must be given all the rest for."""
+        """Whether only one more part is allowed; pass all remaining bytes to `finish`."""
         return self._sent == MAX_PARTS - 1
 
     @property
@@ -105,11 +106,11 @@ class StreamUpload:
         return min(self._first_size << self._sent // _GROWS_EVERY, _MAX_PART)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append `data`, which is copied; what makes a whole part is sent.
+        """Append a copy of `data`; send the buffer whenever it fills a part.
 
         Raises:
             StorageError: A part could not be stored.
-            InvalidParameterError: The stream is longer than all parts together can be.
+            InvalidParameterError: The stream is longer than the greatest number of parts can hold.
         """
         view = memoryview(data).cast("B")
         while view:
@@ -124,14 +125,14 @@ class StreamUpload:
     def _next_buffer(self) -> None:
         if self._filled:
             self._send()
-        # mapped, because what malloc is given back by other threads it rarely gives back to the system
+        # mapped: memory that other threads free, malloc rarely returns to the system
         self._buffer, self._filled = memoryview(mmap.mmap(-1, self._part_size, flags=mmap.MAP_PRIVATE)), 0
 
     def finish(self, rest: Iterable[bytes | memoryview] | None = None) -> ObjectInfo:
         """Publish the object.
 
         Args:
-            rest: More of it; it becomes the last part, and cannot be sent again after a broken connection.
+            rest: Further bytes; they become the last part, which cannot be sent again after a broken connection.
 
         Raises:
             StorageError: A part could not be stored, or a condition does not hold; nothing was published.
@@ -188,7 +189,7 @@ class StreamUpload:
             )
 
     def cancel(self) -> None:
-        """Stop sending, at once and without a word to the server, which drops the parts some days later."""
+        """Stop sending at once, without a call to the server, which removes the parts after some days."""
         self._group.cancel()
 
     def __enter__(self) -> Self:

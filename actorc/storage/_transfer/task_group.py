@@ -1,4 +1,4 @@
-"""Several things at once, on threads that end with the block: the first failure, or Ctrl-C, cancels the rest."""
+"""A group of tasks on threads, which end with the block: the first failure, or Ctrl-C, cancels the rest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from actorc.storage._rpc import cancellation
 
 Result = TypeVar("Result")
 Moved: TypeAlias = "Callable[[int], None]"
-"""Told of each number of bytes that got where it was to go."""
+"""Called with each increment of bytes transferred."""
 
 
 class _Ended(NamedTuple):
@@ -25,10 +25,11 @@ class _Ended(NamedTuple):
 class TaskGroup(Generic[Result]):
     """Runs tasks, each on a thread of its own.
 
-    Whatever the tasks tell is taken note of on the thread that starts them and waits for them, and nowhere else.
+    One thread owns the group: it starts tasks and waits for them, and only there are progress and results handled, so
+    that callbacks need no lock. `cancel` may be called from any thread.
 
     Args:
-        moved: Called with the bytes a task says it has moved; what it raises ends the group.
+        moved: Called on the owning thread with the bytes a task has transferred; an exception ends the group.
     """
 
     def __init__(self, moved: Moved) -> None:
@@ -42,11 +43,11 @@ class TaskGroup(Generic[Result]):
         """Start `task`, then wait until at most `ahead` tasks run.
 
         Args:
-            task: Called with what it tells its progress to.
-            ahead: Tasks that may go on running when this returns.
+            task: Called with a callback for its progress.
+            ahead: Tasks that may still run when this returns.
 
         Raises:
-            BaseException: What the first task to fail has raised.
+            BaseException: The exception of the first task that failed.
         """
         context = copy_context()
         thread = threading.Thread(target=context.run, args=(self._run, task), name="storage-part", daemon=True)
@@ -55,10 +56,10 @@ class TaskGroup(Generic[Result]):
         self._wait(ahead)
 
     def results(self) -> list[Result]:
-        """Wait for all tasks and return what they returned, in no particular order.
+        """Wait for all tasks and return their results, in no particular order.
 
         Raises:
-            BaseException: What the first task to fail has raised.
+            BaseException: The exception of the first task that failed.
         """
         self._wait(0)
         return self._results
@@ -86,7 +87,7 @@ class TaskGroup(Generic[Result]):
         self._results.append(event.result)  # type: ignore[arg-type]
 
     def cancel(self) -> None:
-        """End what runs, without waiting for it; more is not started."""
+        """Cancel running tasks without waiting for them; later ones fail at once."""
         self._scope.cancel()
 
     def __enter__(self) -> Self:
