@@ -1,4 +1,4 @@
-"""Where a server lives, and what it tells the programs of its own user there."""
+"""The server's lock on its data directory, and ``endpoint.json``, from which its user's programs get its address."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from actorc.storage.ownership import is_readable_by_others, is_writable_by_other
 log = logging.getLogger(__name__)
 
 _PATIENCE: Final = 2.0
-"""Seconds; longer than anybody who only looks holds the lock."""
+"""Seconds to wait for the lock; longer than a process that only reads the state holds it."""
 
 
 @contextmanager
 def occupied(directory: Path) -> Iterator[None]:
-    """Be the one server of a data directory while the block runs; it is made if it is not there.
+    """Hold the server's lock on a data directory within the block; make the directory if it is missing.
 
     Raises:
-        InvalidParameterError: It is the directory that programs find by themselves, and not this user's alone.
-        StorageError: Another server has it.
+        InvalidParameterError: It has the name that programs search for, and is not this user's alone.
+        StorageError: Another server holds the lock.
         OSError: It cannot be made.
     """
     if directory.name == DIRECTORY or not directory.exists():
@@ -37,15 +37,15 @@ def occupied(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def announced(directory: Path, endpoint: str, **more: Any) -> Iterator[Callable[..., None]]:
-    """Tell the programs of this user where the server of a data directory is while the block runs, and with which keys.
+    """Publish address and keys of a data directory's server to programs of this user within the block.
 
     Args:
-        directory: What is `occupied`.
-        endpoint: Where the server listens.
-        more: What else clients must know, see `LocalEndpoint`.
+        directory: A directory that is `occupied`.
+        endpoint: ``HOST:PORT`` that the server listens on.
+        more: Further fields of `LocalEndpoint`.
 
     Yields:
-        A function that takes what else clients must know from then on, by the same names.
+        A function that replaces further fields, given by name.
     """
     told = {
         "endpoint": _reachable(endpoint),
@@ -59,7 +59,7 @@ def announced(directory: Path, endpoint: str, **more: Any) -> Iterator[Callable[
 
 
 def _reachable(endpoint: str) -> str:
-    """Return where programs of this machine reach a server that may listen on every address."""
+    """Return the address by which programs of this machine reach a server that may listen on every address."""
     host, _, port = endpoint.rpartition(":")
     address = ipaddress.ip_address(host.strip("[]"))
     if not address.is_unspecified:

@@ -1,4 +1,4 @@
-"""A server as a process: signals, the file that tells its address, and its end when nobody needs it any more."""
+"""Runs a server as a process: signals, files with its address, and shutdown when no process uses it."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ def serve(
     """Run a server until SIGINT or SIGTERM; on the main thread.
 
     The first signal lets running calls finish for `options.grace` seconds, a second one ends the process at once.
-    While it runs, ``endpoint.json`` in its data directory tells this user's programs where it is. If it has access
-    keys, or as soon as it gets some, they find one there that was made for them alone.
+    While it runs, ``endpoint.json`` in its data directory has its address for programs of this user. Once the server
+    has access keys, the file has one made for these programs alone.
 
     Args:
-        options: How it runs.
-        endpoint_file: Holds the server's address while it runs, as JSON with ``endpoint``, ``pid`` and ``data``; for
-            this user's eyes only, and never seen half-written.
-        private: Whether that key is made even if there are no others, so that nobody but this user gets in.
-        linger_lock: Also stop once no process holds a shared lock (``flock``) on this file, however it ended. Take it
-            before the server is started. The server keeps the file locked exclusively until its own end, so whoever
-            gets the shared lock again knows that this server is gone.
+        options: Configuration of the server.
+        endpoint_file: Has the server's address while it runs, as JSON with ``endpoint``, ``pid`` and ``data``;
+            readable by this user only, and replaced atomically.
+        private: Whether that key is required even if there are no others, so that only this user has access.
+        linger_lock: Also stop once no process holds a shared lock (``flock``) on this file. Take it before the server
+            is started. The server then holds an exclusive lock until it ends, so a process that gets the shared lock
+            again knows that this server is gone.
 
     Raises:
         InvalidParameterError: The port is taken or not allowed, or a private server has no data directory.
         StorageError: The engine cannot be opened, or another server has the data directory.
     """
-    # whatever is stored is for the clients of this server, not for the users of this machine
+    # stored data is for clients of the server; other users of the machine must not read the files
     os.umask(0o077)
     allow_all()
     stopping = Stopping()
@@ -83,21 +83,21 @@ serve.__module__ = "actorc.storage.server.process"  # where processes of any ver
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """What a server has before it is made: its options, with a port that nobody else has, and its own key."""
+    """Resources of a server before it is made: options with a reserved port, and its own key."""
 
     options: ServerOptions
     own: OwnKey | None = None
     secret: str | None = field(default=None, repr=False)
-    """Of its own key."""
+    """Secret of its own key."""
     shares_port: bool = False
 
     @property
     def is_closed(self) -> bool:
-        """Whether whoever calls must have a key, those that its user's programs are told included."""
+        """Whether every call needs a key, of this user's programs as well."""
         return self.own is not None and (self.own.closes or _has_keys(self.options))
 
     def told(self) -> dict[str, Any]:
-        """Return what its user's programs are told beside the address."""
+        """Return the fields of ``endpoint.json`` beside the address."""
         told: dict[str, Any] = {"use_ssl": self.options.tls_cert is not None, "shares_port": self.shares_port}
         if self.own is not None and self.is_closed:
             told |= {"access_key": self.own.key.id, "secret_key": self.secret}
@@ -139,11 +139,11 @@ def _publish(
 
 
 class _Telling:
-    """Tells this user's programs of a server's own key as soon as they need it, which `keys add` brings about.
+    """Publishes the server's own key to this user's programs once they need one, which is after `keys add`.
 
     Args:
-        place: The server.
-        tell: Takes what else they must know; None if there is no place to tell it.
+        place: The server's resources.
+        tell: Replaces fields of ``endpoint.json``; None if there is no data directory.
     """
 
     def __init__(self, place: _Place, tell: Callable[..., None] | None) -> None:
@@ -152,7 +152,7 @@ class _Telling:
         self._is_told = place.is_closed
 
     def look(self) -> None:
-        """Tell it if it is time to, and was not done."""
+        """Publish the key if it is needed and was not published."""
         if self._tell is None or self._is_told or not self._place.is_closed:
             return
         try:

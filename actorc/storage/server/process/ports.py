@@ -1,4 +1,4 @@
-"""Ports that several sockets of one user share."""
+"""Reservation of ports that several processes of one user share with `SO_REUSEPORT`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from actorc.storage._held_ports import address_family, shared_socket
 from actorc.storage.errors import InvalidParameterError
 
 _PATIENCE: Final = 2.0
-"""Seconds that the workers of a killed server have to end, which notice its end by themselves."""
+"""Seconds to wait for workers of a killed server, which notice its end and stop."""
 _POLL: Final = 0.02
 
 
 def reserve(address: str, *, among_clients: bool = False) -> tuple[socket.socket, str]:
-    """Return a socket that keeps a port for whoever else shares it, and the address with the port found.
+    """Return a bound socket that reserves a port, and its address with the port found.
 
-    Nothing arrives at the socket. As long as it is open, only sockets of this user that ask to share the port get it:
-    those of the server's own processes, and those with which clients keep it from other users.
+    The socket does not listen. While it is open, only sockets of this user that set `SO_REUSEPORT` can bind the port:
+    those of the server's own processes, and those with which clients keep the port from other users.
 
     Args:
         address: A numeric ``HOST:PORT``; port 0 finds one.
-        among_clients: Whether it may be held already by clients of this user that wait for their server to come back.
+        among_clients: Whether clients of this user may hold it already, while they wait for a restart of the server.
 
     Raises:
         InvalidParameterError: The port is taken or not allowed, or ports cannot be shared here.
@@ -56,7 +56,7 @@ def _bound(host: str, port: int, *, among_clients: bool) -> socket.socket:
 
 
 def _bound_among_clients(host: str, port: int) -> socket.socket:
-    """Return a socket at a port that only clients of this user hold, who wait for its server to come back."""
+    """Return a socket at a port that only clients of this user hold, while they wait for a restart of the server."""
     held = shared_socket(host, port)
     deadline = time.monotonic() + _PATIENCE
     while _is_served(held):
@@ -73,7 +73,7 @@ def _is_served(held: socket.socket) -> bool:
 
 
 def _bind_alone(held: socket.socket, place: tuple[str, int]) -> None:
-    # connections of an earlier server that are still fading away are no hindrance, sockets that listen are
+    # first without SO_REUSEPORT, so that it fails beside a listening server; SO_REUSEADDR allows for TIME_WAIT
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.bind(place)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)

@@ -1,4 +1,4 @@
-"""The wish that a process ends, which a signal handler may utter."""
+"""A shutdown flag that a signal handler may set."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 _LOOK: Final = 0.5
-"""Seconds after which the main thread lets Python run the handler of a signal that came just before it waited."""
+"""Seconds between wake-ups of the main thread, in which Python runs the handler of a signal that came before."""
 
 
 class Stopping:
-    """Waits until somebody wants it to end.
+    """Waits until a shutdown is requested.
 
-    Made for signal handlers: one may interrupt the very thread that is about to wait, and would wait for itself if it
-    set an ``Event`` then.
+    `begin` may be called from a signal handler: `SimpleQueue` is reentrant. An ``Event`` is not; a handler that set it
+    while it interrupts the waiting thread could deadlock.
     """
 
     def __init__(self) -> None:
         self.begun = False
-        """Whether somebody wants it."""
+        """Whether a shutdown was requested."""
         self._wishes: SimpleQueue[None] = SimpleQueue()
 
     def begin(self) -> None:
-        """Let `wait` return, now and whenever it is called."""
+        """Request a shutdown: `wait` returns, now and when called later. Any thread or signal handler may call it."""
         self.begun = True
         self._wishes.put(None)
 
@@ -32,7 +32,7 @@ class Stopping:
         """Return once `begin` was called.
 
         Args:
-            look: Called twice a second meanwhile; it must be quick and raise nothing.
+            look: Called twice a second while waiting; must be quick and raise nothing.
         """
         while not self.begun:
             with suppress(Empty):

@@ -1,9 +1,9 @@
-"""One server as several processes, on the same ports and the same data directory.
+"""The supervisor of a server with several worker processes, on the same ports and the same data directory.
 
-The process that the user started serves nothing. It holds the ports and the directory, starts workers, puts another
-one in the place of one that dies, and ends after the last of them. Each worker hangs on a socket: it gets its orders
-there, tells that it serves and, every second, that it runs, and ends when the other end is gone, however that came
-about. One that is not heard for half a minute, stopped or stuck, is killed, and replaced like one that died.
+The process that the user started serves no calls. It holds the ports and the directory, starts workers, replaces those
+that die, and ends after the last of them. A worker is connected by a socket: it gets its configuration there, reports
+that it serves, sends a heartbeat every second, and ends when the socket closes. A worker without heartbeat for half a
+minute, because it is stopped or stuck, is killed and replaced.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ from .ports import reserve
 log = logging.getLogger(__name__)
 
 _MARGIN: Final = 5.0
-"""Seconds beyond the grace that a worker has to end."""
+"""Seconds beyond the grace period until a worker is killed."""
 _STEADY: Final = 60.0
-"""Seconds after which a worker is taken to have started well."""
+"""Seconds after which a start counts as successful and the restart pause is reset."""
 SILENCE: Final = 30
-"""Turns of `_TURN` without a sign of life after which a worker hangs. A busy one speaks, on a thread of its own."""
+"""Turns of `_TURN` without a heartbeat after which a worker hangs. A busy one sends it, from a thread of its own."""
 _TURN: Final = 1.0
-"""Seconds. Silence is counted in turns and not by a clock, so that it does not pass while the machine sleeps, or while
-nobody listens: what was said meanwhile is heard in the next turn."""
+"""Seconds. Silence is counted in turns and not by a clock, so that none passes while the machine or this process is
+suspended: heartbeats that arrived in between are read in the next turn."""
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 10.0
 
 
 class Workers:
-    """A server of several processes, used like a `StorageServer`.
+    """A server of several processes, with the interface of `StorageServer`. For one thread, `kill` aside.
 
     Args:
-        options: How each of them runs.
+        options: Configuration of each worker.
         own: A key that is in no file.
-        silence: Seconds after which a worker that is not heard hangs, more or less.
+        silence: Turns without a heartbeat after which a worker is killed.
 
     Attributes:
-        http_endpoint: Where presigned URLs lead; empty before the start, and if they lead nowhere.
+        http_endpoint: Base of presigned URLs; empty before the start, and if there are none.
     """
 
     def __init__(self, options: ServerOptions, *, own: OwnKey | None = None, silence: int = SILENCE) -> None:
@@ -71,7 +71,7 @@ class Workers:
 
     @property
     def is_open(self) -> bool:
-        """Whether everybody who reached the server when it started might do everything."""
+        """Whether the server had no access keys when it started, and so allowed everything to everybody."""
         return self._is_open
 
     def start(self) -> str:
@@ -83,7 +83,7 @@ class Workers:
         """
         keyring = Keyring(self._options.keys_file, required=self._options.keys is not None, own=self._own)
         self._is_open = keyring.is_open
-        # clients of a killed server wait for this one, on its port
+        # clients of a killed server hold its port while they wait for this one
         listen = self._reserved(self._options.listen, among_clients=True)
         http = self._reserved_http()
         lock = share_engine(self._options.engine_url)
@@ -99,7 +99,7 @@ class Workers:
         return listen
 
     def stop(self) -> None:
-        """Let every worker refuse new calls and finish running ones; return when all of them are gone."""
+        """Let every worker refuse new calls and finish running ones; return when all have ended."""
         for keeper in self._keepers:
             keeper.end()
         patience = time.monotonic() + self._options.grace + _MARGIN
@@ -108,7 +108,7 @@ class Workers:
         self._held.close()
 
     def kill(self) -> None:
-        """End every worker at once, from a signal handler if need be."""
+        """Kill every worker at once. A signal handler may call it: it takes no lock."""
         for keeper in self._keepers:
             keeper.kill()
 
@@ -132,17 +132,17 @@ class Workers:
 
 
 class _Worker:
-    """One process, which may not serve yet.
+    """One worker process, which may not serve yet.
 
     Args:
-        order: What it is to do, as a line.
-        lock: A descriptor that it inherits.
+        order: Its configuration, one line of JSON.
+        lock: Descriptor of the engine's lock, which it inherits.
     """
 
     def __init__(self, order: bytes, lock: int) -> None:
         self._channel, theirs = socket.socketpair()
         with theirs:
-            # elsewhere, "-m" would import modules of the folder in which the server was started
+            # in "/", since "-m" puts the working directory on the path and would import modules from there
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "actorc.storage.server.process.worker"],
                 stdin=theirs.fileno(),
@@ -153,10 +153,10 @@ class _Worker:
             self._channel.sendall(order)
 
     def ready(self) -> str:
-        """Wait until it serves; return where its presigned URLs lead.
+        """Wait until it serves; return the base of its presigned URLs.
 
         Raises:
-            StorageError: It does not, for the reason that it told.
+            StorageError: It does not serve, for the reason that it reported.
         """
         with suppress(OSError), self._channel.makefile("rb") as lines:
             told: dict[str, Any] = json.loads(lines.readline() or b"{}")
@@ -167,7 +167,7 @@ class _Worker:
         raise StorageError("a worker ended before it served; the lines above it in the log say why")
 
     def listen(self, silence: int) -> bool:
-        """Return False as soon as it is over, and True once it was not heard for so many turns."""
+        """Read heartbeats; return False when the worker has ended, True after `silence` turns without one."""
         silent = 0
         with suppress(OSError):
             self._channel.settimeout(_TURN)
@@ -182,19 +182,19 @@ class _Worker:
         return False
 
     def wait(self) -> str:
-        """Wait for its end; return how it ended, in words."""
+        """Wait for its end; return exit code or signal, in words."""
         code = self.process.wait()
         self._channel.close()
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 class _Keeper:
-    """Keeps one worker running, and starts another one when it dies.
+    """Keeps one worker running, and starts another when it dies.
 
     Args:
-        number: Tells it apart in the log.
+        number: Number of the worker in the log.
         started: Returns a new worker.
-        silence: Turns without a sign of life after which a worker hangs.
+        silence: Turns without a heartbeat after which a worker is killed.
     """
 
     def __init__(self, number: int, started: Callable[[], _Worker], silence: int) -> None:
@@ -203,6 +203,7 @@ class _Keeper:
         self._started = started
         self._ending = threading.Event()
         self._killed = False
+        # between `end` and `_replace`: without it, a worker started during the shutdown would be left running
         self._changes = threading.Lock()
         self._worker: _Worker | None = None
         self._thread = threading.Thread(target=self._run, name=f"storage-worker-{number}", daemon=True)
@@ -212,14 +213,14 @@ class _Keeper:
         self._worker = self._started()
 
     def keep(self) -> str:
-        """Wait until the first worker serves, and replace it from then on; return where its URLs lead."""
+        """Wait until the first worker serves, and replace it from then on; return the base of its URLs."""
         assert self._worker is not None
         endpoint = self._worker.ready()
         self._thread.start()
         return endpoint
 
     def end(self) -> None:
-        """Ask the worker to finish, and start no other."""
+        """Send SIGTERM to the worker, and start no other."""
         with self._changes:
             self._ending.set()
             if self._worker is not None:
@@ -239,7 +240,7 @@ class _Keeper:
             self._thread.join()
 
     def kill(self) -> None:
-        """End the worker at once; return when it is gone. Takes no lock."""
+        """Kill the worker and reap it. Takes no lock, since a signal handler calls it."""
         self._killed = True
         worker = self._worker
         if worker is not None and worker.process.returncode is None:

@@ -1,8 +1,8 @@
-"""``python -m actorc.storage.server.process.worker``: one of several processes of a server, started by `supervisor` alone.
+"""``python -m actorc.storage.server.process.worker``: one process of a server, started by `supervisor` alone.
 
-Standard input is a socket. It brings the orders, takes the news that this process serves and, from then on, a sign of
-life every second, and stays open for as long as the one that started it lives. There is none while all threads of calls
-are stuck: then the process only seems to live.
+Standard input is a socket to the supervisor. The worker reads its configuration from it, reports that it serves, and
+sends a heartbeat every second, but none while all threads of calls are stuck. When the socket closes, the supervisor is
+gone and the worker ends.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from .shutdown import Stopping
 log = logging.getLogger(__name__)
 
 _EVERY: Final = 1.0
-"""Seconds between two signs of life."""
+"""Seconds between two heartbeats."""
 _STUCK: Final = 1800.0
-"""Seconds without the end of a call, all threads being taken, after which they are stuck. Nothing but a transfer takes
-that long, and transfers never have all threads; the longest wait for a store is ten minutes."""
+"""Seconds without the end of a call, with all threads busy, after which they count as stuck. Only a transfer takes that
+long, and transfers never get all threads; the longest wait for a store is ten minutes."""
 _LAST: Final = 5.0
-"""Seconds to end in, once nobody is there to be a worker for."""
+"""Seconds until the process exits after the supervisor has gone."""
 
 
 def main() -> int:
-    """Serve until told to stop, or left alone; return the exit code."""
-    # an interrupt from the keyboard reaches all processes; the one that started this one says what becomes of it
+    """Serve until SIGTERM or the end of the supervisor; return the exit code."""
+    # Ctrl-C signals the whole process group; the supervisor decides and sends SIGTERM
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stopping, left = Stopping(), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.begin())
@@ -67,7 +67,7 @@ def _serve(order: dict[str, Any], channel: socket.socket, stopping: Stopping, le
 
 
 def _watch(channel: socket.socket, stopping: Stopping, left: threading.Event) -> None:
-    """Return when nobody is at the other end of the channel; end the process if it has not ended soon after."""
+    """Wait for the end of the supervisor, request a shutdown, and exit if that takes longer than `_LAST`."""
     with suppress(OSError):
         while channel.recv(1):
             pass
@@ -78,7 +78,7 @@ def _watch(channel: socket.socket, stopping: Stopping, left: threading.Event) ->
 
 
 def _live(channel: socket.socket, calls: CallPool) -> None:
-    """Say that this process runs, until nobody listens or its calls are stuck."""
+    """Send heartbeats, until the supervisor is gone or the calls are stuck."""
     pause = threading.Event()
     with suppress(OSError):
         while not pause.wait(_EVERY):
