@@ -1,4 +1,4 @@
-"""Immutable files: staged, synced, moved to their place, and never written again."""
+"""Blobs: immutable files that are staged, synced, renamed into place, and never written again."""
 
 from __future__ import annotations
 
@@ -24,19 +24,22 @@ from .trailer import Trailer, read_trailer
 _log = logging.getLogger(__name__)
 
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
-_AHEAD = 16 * MiB  # so much of an upload lies in one piece on the disk
-_FRESH = 60.0  # seconds in which a new staging file may not be locked yet by the one that made it
+_AHEAD = 16 * MiB  # reserved at once, so that an upload is contiguous on the disk
+_FRESH = 60.0  # seconds in which a new staging file may not be locked yet by its writer
 
 
 class Blobs:
     """The files below ``blobs/``, each under a random name in a directory named by its first four digits.
 
+    Any thread and process may use one directory at once: names are unique, and locks on the files tell which of them
+    are in use.
+
     Args:
-        root: Where the files rest.
-        staging: Where they are written first; on the same file system.
-        quarantine: Where those go that the index does not know; on the same file system.
+        root: Directory of the blobs.
+        staging: Directory of blobs being written; on the same file system.
+        quarantine: Blobs that the index does not know; on the same file system.
         fsops: The disk.
-        health: Lost when a directory cannot be synced, since its names are shared with other objects.
+        health: Set read-only when a directory cannot be synced, since other objects have names in it.
     """
 
     def __init__(self, root: Path, staging: Path, quarantine: Quarantine, fsops: FsOps, health: Health) -> None:
@@ -45,12 +48,12 @@ class Blobs:
         self._staging = staging
         self._fsops = fsops
         self._health = health
-        self._durable: set[Path] = set()  # directories whose own names are known to be on the medium
+        self._durable: set[Path] = set()  # directories whose own entries are known to be synced
 
     def stage(self, declared_size: int | None = None) -> StagedBlob:
-        """Begin a file for which there is room now, if `declared_size` bytes are known to come.
+        """Create a staged blob, after a check that there is room for `declared_size` bytes.
 
-        They are reserved only as they come: what is merely said would else keep everybody out, and cost nothing.
+        Room is reserved only as bytes arrive: otherwise a caller could fill the disk by declaring a size.
 
         Raises:
             OSError: There is no room.
@@ -69,22 +72,22 @@ class Blobs:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def room(self) -> int:
-        """Return how many more bytes there is room for."""
+        """Return the bytes of new data that there is room for."""
         return self._fsops.room(self.root)
 
     def path(self, name: str) -> Path:
-        """Return where the blob of this name rests."""
+        """Return the path of a blob."""
         return self.root / name[:2] / name[2:4] / name
 
     def open(self, name: str) -> int:
-        """Open a blob for reading, brought back from quarantine if it is there; return its descriptor."""
+        """Open a blob for reading, and move it back from quarantine if it is there; the caller owns the descriptor."""
         try:
             return self._fsops.open(self.path(name))
         except FileNotFoundError:
             kept = self.quarantine.find(name)
             if kept is None:
                 raise
-        if not self._health.good:  # nothing may be changed, and it can be read where it is
+        if not self._health.good:  # read-only: it is not moved back, and can be read where it is
             return self._fsops.open(kept)
         self.recover(name, kept)
         return self._fsops.open(self.path(name))
@@ -94,7 +97,7 @@ class Blobs:
         return self._fsops.read(descriptor, length, offset)
 
     def read_anew(self, name: str, length: int, offset: int) -> bytes:
-        """Do as `read`, with a descriptor of its own."""
+        """Read as `read` does, through a new descriptor."""
         descriptor = self.open(name)
         try:
             return self.read(descriptor, length, offset)
@@ -102,10 +105,10 @@ class Blobs:
             os.close(descriptor)
 
     def trailer(self, path: Path) -> Trailer | None:
-        """Return what a blob says of itself, wherever it is; None: it was written by a version that said nothing.
+        """Return the trailer of the blob at `path`; None if an earlier version wrote it without one.
 
         Raises:
-            DamagedTrailerError: What it says is damaged.
+            DamagedTrailerError: The trailer is damaged.
             OSError: It cannot be read.
         """
         descriptor = self._fsops.open(path)
@@ -115,7 +118,7 @@ class Blobs:
             os.close(descriptor)
 
     def sums(self, path: Path, size: int) -> tuple[tuple[int, ...], int]:
-        """Return the checksums of the blocks among the first `size` bytes, and how many of the bytes are there."""
+        """Return the checksums of the blocks in the first `size` bytes, and the number of bytes that exist."""
         descriptor = self._fsops.open(path)
         try:
             found: list[int] = []
@@ -133,8 +136,9 @@ class Blobs:
             os.close(descriptor)
 
     def remove(self, guard: str, names: Sequence[str]) -> bool:
-        """Remove the blobs that one guards, and that one first; or return False because a reader holds them."""
+        """Remove `guard` and then the blobs that it guards; return False if a reader holds them."""
         with self._claimed(self.path(guard)) as free:
+            # the guard first: a reader that cannot open it knows that the group is being removed
             for name in dict.fromkeys((guard, *names)) if free else ():
                 self._fsops.unlink(self.path(name))
         return free
@@ -149,10 +153,10 @@ class Blobs:
             yield [entry.name for entry in folder.iterdir() if self.is_ours(entry)]
 
     def put_away(self, names: Sequence[str], is_wanted: Callable[[str], bool]) -> int:
-        """Move blobs into quarantine, except those that somebody is about to commit, in whatever process, or has.
+        """Move blobs into quarantine, except those that are wanted, or that a process holds to commit or read them.
 
         Returns:
-            How many were moved, and are on the medium where they are now.
+            The number of blobs moved, whose new names are synced.
         """
         sources, targets, moved = set(), set(), 0
         for name in names:
@@ -164,13 +168,13 @@ class Blobs:
                     sources.add(source.parent)
                     targets.add(target.parent)
                     moved += 1
-        # a name must be where the blob is now before it may be gone from where it was
+        # targets first: after a power cut between the two a blob has both names, and never none
         for folder in (*sorted(targets), *sorted(sources)):
             self.sync_directory(folder)
         return moved
 
     def recover(self, name: str, kept: Path) -> None:
-        """Move a blob from where it is in quarantine to its place."""
+        """Move a blob from quarantine to its place."""
         target = self.path(name)
         self._ensure(target.parent.parent)
         self._ensure(target.parent)
@@ -178,12 +182,13 @@ class Blobs:
             self._fsops.rename(kept, target)
         except FileNotFoundError:  # another process was faster
             return
+        # the new name before the loss of the old one, as in `put_away`
         self.sync_directory(target.parent)
         self.sync_directory(kept.parent)
         _log.warning("blob %s is needed and came back from quarantine", name)
 
     def clear_staging(self) -> None:
-        """Remove what a process left in staging that was killed."""
+        """Remove staged files of killed processes."""
         for path in self._staging.iterdir():
             with suppress(FileNotFoundError), self._claimed(path) as free:
                 if free and path.stat().st_mtime < time.time() - _FRESH:
@@ -194,7 +199,7 @@ class Blobs:
         return is_blob_name(path.name) and path == self.path(path.name)
 
     def accept(self, staged: Path, name: str) -> Path:
-        """Move a synced file to its place and return that; its name there is not on the medium yet."""
+        """Rename a synced file to its place and return that path; the directory is not synced yet."""
         target = self.path(name)
         self._ensure(target.parent.parent)
         self._ensure(target.parent)
@@ -202,7 +207,7 @@ class Blobs:
         return target
 
     def sync_directory(self, path: Path) -> None:
-        """Bring the names in a directory to the medium; failing that, the engine stops accepting changes."""
+        """Sync the names in a directory; if that fails, the engine becomes read-only."""
         try:
             self._fsops.sync_directory(path)
         except OSError as error:
@@ -212,7 +217,7 @@ class Blobs:
 
     @contextmanager
     def _claimed(self, path: Path) -> Iterator[bool]:
-        """Yield whether nobody holds the file, or those that it guards; nobody comes to hold them meanwhile."""
+        """Lock a file exclusively within the block; yield False if a reader or writer holds it."""
         try:
             descriptor = self._fsops.open(path)
         except FileNotFoundError:
@@ -227,14 +232,15 @@ class Blobs:
         if folder in self._durable:
             return
         self._fsops.make_directory(folder)
+        # also if it existed: the process that made it may have been killed before its sync
         self.sync_directory(folder.parent)
         self._durable.add(folder)
 
 
 class StagedBlob:
-    """A blob on its way: written, then published or dropped.
+    """A blob that is being written, then published or dropped. For one thread at a time.
 
-    Until then its file is held, wherever it is by then, so that no process takes it for one that nobody needs.
+    Its file is locked until then, also in its final place, so that no process takes it for an orphan.
     """
 
     def __init__(self, blobs: Blobs, name: str, path: Path, fsops: FsOps, declared_size: int) -> None:
@@ -250,7 +256,7 @@ class StagedBlob:
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
-        """Write `data` behind what is there."""
+        """Append `data`; it is written when this returns, and not kept."""
         assert self._descriptor is not None
         if self._size + len(data) > self._reserved:
             self._blobs.check_room(len(data))
@@ -259,7 +265,7 @@ class StagedBlob:
         self._size += len(data)
 
     def _reserve(self, end: int) -> None:
-        """Reserve room up to `end` and some more of what is to come, if the file system can."""
+        """Reserve room up to `end` and somewhat ahead, within the declared size, if the file system supports it."""
         assert self._descriptor is not None
         if end > self._declared:
             return
@@ -273,14 +279,15 @@ class StagedBlob:
             self._declared = 0
 
     def publish(self, trailer: bytes) -> str:
-        """Return the name of the blob once its bytes, its trailer and its place are on the medium."""
+        """Append the trailer, sync, and rename into place; return the name once all of it is on the medium."""
         assert self._descriptor is not None
         assert self._path is not None
-        # not limited by `check_room`: what is kept free is for what few bytes it takes to finish
+        # without `check_room`: the room kept free is there to finish what has begun
         self._fsops.write(self._descriptor, trailer, self._size)
         end = self._size + len(trailer)
         if self._reserved > end:
             self._fsops.truncate(self._descriptor, end)
+        # the bytes before the name: a name in ``blobs/`` promises that they are complete
         self._fsops.sync(self._descriptor)
         self._path = self._blobs.accept(self._path, self.name)
         self._blobs.sync_directory(self._path.parent)
@@ -288,14 +295,15 @@ class StagedBlob:
         return self.name
 
     def keep(self) -> None:
-        """Let `drop` leave a published file alone: the index refers to it, or may do so."""
+        """Make `drop` keep a published file, because the index refers to it, or may."""
         if self._published:
             self._path = None
 
     def drop(self) -> None:
-        """Remove the file, wherever it is by now, and let go. Never raises; what cannot be removed is swept later."""
+        """Remove the file unless it is kept, and unlock it. Never raises; a file that remains is swept later."""
         path, self._path = self._path, None
         if path is not None:
+            # before the unlock, or a sweeper could find the file without owner
             with suppress(OSError):
                 self._fsops.unlink(path)
         descriptor, self._descriptor = self._descriptor, None
@@ -305,7 +313,7 @@ class StagedBlob:
 
 
 def locked(descriptor: int, kind: int) -> bool:
-    """Take a lock of a kind on an open file and return True; or return False because somebody else's forbids it."""
+    """Lock an open file with `flock`, without waiting; return False if another lock conflicts."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:

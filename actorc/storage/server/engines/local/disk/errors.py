@@ -1,4 +1,4 @@
-"""What a failing disk means for a caller, and for the engine as a whole."""
+"""Errors of the disk and of SQLite: their classes, their translation for callers, and the read-only state."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def is_busy(error: Exception) -> bool:
 
 
 def may_pass(error: Exception) -> bool:
-    """Return whether `error` comes from a shortage: then nothing was written, and what is on the disk is known."""
+    """Return whether `error` is a shortage; then nothing was written, and the state on disk is known."""
     return is_full(error) or is_busy(error) or is_out_of_descriptors(error)
 
 
 def cause(error: Exception) -> str:
-    """Return what went wrong without saying where: paths of the server are not its callers' business."""
+    """Return the description of `error` without paths of the server, which callers must not see."""
     if isinstance(error, OSError) and error.strerror:
         return f"[Errno {error.errno}] {error.strerror}"
     return str(error) or type(error).__name__
 
 
 def explain(error: Exception) -> StorageError:
-    """Return what a caller is told about an error of the disk or of the database."""
+    """Return the `StorageError` for an error of the disk or of the database."""
     if is_full(error):
         return ResourceExhaustedError("the disk of the server is full; free space there or delete objects, then retry")
     if is_busy(error):
@@ -64,7 +64,7 @@ def explain(error: Exception) -> StorageError:
 
 def is_damage(error: Exception) -> bool:
     """Return whether the database contradicts itself."""
-    if isinstance(error, UnicodeDecodeError):  # what SQLite says of damage may quote it
+    if isinstance(error, UnicodeDecodeError):  # a message of SQLite may quote damaged text
         return True
     return isinstance(error, sqlite3.DatabaseError) and any(
         told in str(error) for told in ("is malformed", "is not a database")
@@ -73,7 +73,7 @@ def is_damage(error: Exception) -> bool:
 
 @contextmanager
 def named(bucket: str, key: str) -> Iterator[None]:
-    """Let what is wrong with a row be told of the object it is about."""
+    """Add the object's name to errors about its row that are raised within the block."""
     try:
         yield
     except (IntegrityError, IdempotencyKeyReusedError) as error:
@@ -94,10 +94,10 @@ def explained() -> Iterator[None]:
 
 
 class Health:
-    """Whether the engine still knows its state on disk.
+    """Whether the engine still knows its state on disk. Any thread may call it.
 
-    Once it does not, it stays so until the engine is opened anew: after a failed sync the kernel forgets which pages
-    were not written, so a second sync that succeeds proves nothing.
+    Once lost, it stays lost until the engine is reopened: after a failed sync the kernel forgets which pages were not
+    written, so a second sync that succeeds proves nothing.
     """
 
     def __init__(self) -> None:
@@ -109,7 +109,7 @@ class Health:
         return not self._failure
 
     def lose(self, error: Exception) -> None:
-        """Accept no further changes, because of `error`."""
+        """Make the engine read-only because of `error`."""
         if self.good:
             _log.critical("storage is read-only from now on: %s", error)
             self._failure = cause(error)

@@ -1,8 +1,7 @@
-"""Every call that changes the disk, and those that read a blob, in one object.
+"""All system calls that change the disk or read a blob.
 
-The engine touches its files through this alone, so a test can record the calls, stop at the n-th, make one fail, or
-lose what was never synced. SQLite does its own file calls; the two moments at which it makes something durable,
-commit and checkpoint, pass through here as well.
+The engine uses files through this class only, so a test can record the calls, stop at the n-th, make one fail, or drop
+unsynced data. SQLite makes its own file calls; the two that make changes durable, commit and checkpoint, are here, too.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from typing import Final
 
 from actorc.storage.rules import MiB
 
-_KEPT_FREE: Final = 64 * MiB  # more than the log of the index grows until it is carried over
+_KEPT_FREE: Final = 64 * MiB  # more than the write-ahead log grows before its checkpoint
 
 
 class FsOps:
-    """The real disk."""
+    """The real disk. Stateless; any thread may call it."""
 
     def create(self, path: Path) -> int:
-        """Make a file that must not exist yet, never to be opened for writing again; return its descriptor."""
+        """Create a file, which must not exist; its mode forbids to open it for writing again. Return its descriptor."""
         return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o400)
 
     def allocate(self, descriptor: int, size: int) -> None:
@@ -48,14 +47,16 @@ class FsOps:
         os.ftruncate(descriptor, size)
 
     def sync(self, descriptor: int) -> None:
-        """Return when the content and size of the file are on the medium."""
+        """Sync content and size of the file."""
         if sys.platform == "darwin":
+            # fsync of macOS does not flush the cache of the drive
             fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
         else:
+            # fdatasync also writes the size, and saves the write of the timestamps
             os.fdatasync(descriptor)
 
     def sync_directory(self, path: Path) -> None:
-        """Return when the names in the directory are on the medium."""
+        """Sync the names in the directory."""
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(descriptor)
@@ -63,7 +64,7 @@ class FsOps:
             os.close(descriptor)
 
     def make_directory(self, path: Path) -> None:
-        """Make a directory if there is none."""
+        """Make a directory unless it exists."""
         try:
             path.mkdir(mode=0o700)
         except FileExistsError:
@@ -71,7 +72,7 @@ class FsOps:
                 raise
 
     def reserve(self, folder: Path, size: int) -> int:
-        """Take `size` bytes of the file system with a file that has no name; return its descriptor, to be closed.
+        """Occupy `size` bytes with an unnamed file until its descriptor, which is returned, is closed.
 
         Raises:
             OSError: There is no room, or the file system cannot reserve.
@@ -85,7 +86,7 @@ class FsOps:
         path.rmdir()
 
     def rename(self, source: Path, target: Path) -> None:
-        """Move a file within the file system, replacing what was at `target`."""
+        """Rename a file within the file system, replacing `target`."""
         source.replace(target)
 
     def unlink(self, path: Path) -> None:
@@ -93,11 +94,11 @@ class FsOps:
         path.unlink(missing_ok=True)
 
     def commit(self, connection: sqlite3.Connection) -> None:
-        """End the open transaction; return when it is on the medium."""
+        """Commit the open transaction durably."""
         connection.execute("COMMIT")
 
     def checkpoint(self, connection: sqlite3.Connection, mode: str) -> None:
-        """Carry the write-ahead log over into the database file."""
+        """Write the write-ahead log into the database file."""
         connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
 
     def open(self, path: Path) -> int:
@@ -115,19 +116,19 @@ class FsOps:
         return data
 
     def used(self, path: Path) -> int:
-        """Return how many bytes of the file system are taken, by whomever."""
+        """Return the bytes of the file system that are in use, by any user."""
         system = os.statvfs(path)
         return (system.f_blocks - system.f_bfree) * system.f_frsize
 
     def room(self, path: Path) -> int:
-        """Return how many bytes of new data the file system has room for.
+        """Return the bytes of new data that the file system has room for.
 
-        Some is kept free: on a disk that is full to the last byte the index could not even note what is deleted.
+        Some is kept free: on a completely full disk the index could not even record deletes.
         """
         system = os.statvfs(path)
         return system.f_bavail * system.f_frsize - min(_KEPT_FREE, system.f_blocks * system.f_frsize // 4)
 
     def free_fraction(self, path: Path) -> float:
-        """Return how much of the file system is free for us, between 0 and 1."""
+        """Return the fraction of the file system that is free for this user, between 0 and 1."""
         system = os.statvfs(path)
         return system.f_bavail / system.f_blocks if system.f_blocks else 1.0

@@ -1,4 +1,4 @@
-"""The blobs of an object that is being read."""
+"""The open blobs of an object that is being read, protected from removal."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from .blobs import Blobs, locked
 
 
 class HeldBlobs:
-    """The blobs of one object, open for reading, of which none is removed meanwhile.
+    """The blobs of one object, open for reading and kept until `close`. For one thread.
 
-    An open descriptor keeps a removed file readable. For an object of many files, one descriptor each would be too
-    many, so its readers share a lock on the first of them, and `Blobs.remove` leaves the group alone until they are
-    gone; the lock ends with the process that holds it.
+    An open descriptor keeps a removed file readable. An object of many files would need too many descriptors, so its
+    readers hold a shared lock on the first file, and `Blobs.remove` skips the group while it is locked. The kernel
+    releases the lock when the process ends.
 
     Args:
-        blobs: Where they are.
-        names: Which, in order.
+        blobs: The blobs of the engine.
+        names: Names of the blobs, in order.
 
     Raises:
-        FileNotFoundError: They have been removed already, or are lost.
+        FileNotFoundError: They were removed already, or are lost.
     """
 
     def __init__(self, blobs: Blobs, names: Sequence[str]) -> None:
@@ -40,10 +40,10 @@ class HeldBlobs:
         """Return `length` bytes from `offset` of one of the blobs; fewer only if it ends before.
 
         Args:
-            name: Which.
-            length: Bytes.
-            offset: Of the first byte.
-            anew: Open the file again, unless it was removed meanwhile: the descriptor is all there is of it then.
+            name: Name of the blob.
+            length: Number of bytes.
+            offset: Position of the first byte.
+            anew: Open the file again, unless it was removed; then only the open descriptor can still read it.
         """
         if anew:
             with suppress(FileNotFoundError):
@@ -54,11 +54,12 @@ class HeldBlobs:
         return self._blobs.read(self._open[name], length, offset)
 
     def close(self) -> None:
-        """Let go of them. Never raises."""
+        """Close the descriptors and release the lock. Never raises."""
         while self._open:
             os.close(self._open.popitem()[1])
 
     def _hold(self, guard: int) -> bool:
+        # a remover may have unlinked the guard between open and lock; then the rest of the group is going, too
         return locked(guard, fcntl.LOCK_SH) and os.fstat(guard).st_nlink > 0
 
     def _close_all_but_guard(self) -> None:

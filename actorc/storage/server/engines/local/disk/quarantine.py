@@ -1,4 +1,4 @@
-"""Blobs that the index does not know: kept for a while, since it may be the index that has lost something."""
+"""Quarantine: blobs unknown to the index are kept for some days, in case the index has lost rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .fsops import FsOps
 _NAME = re.compile(r"[0-9a-f]{32}")
 
 DAYS = 7.0
-"""How long a blob stays unless told otherwise; as long as an upload that nobody goes on with."""
+"""Default days that a blob stays; as long as an abandoned upload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +26,18 @@ class Quarantined:
     name: str
     path: Path
     since: date
-    """The day it was put there, UTC."""
+    """The day it was moved there, UTC."""
 
 
 class Quarantine:
-    """The files below ``quarantine/``, each in a directory named by the day it was put there, such as ``2026-03-01``.
+    """The files below ``quarantine/``, each in a directory named by the day it came, such as ``2026-03-01``.
 
     The day is in the name of a directory, since a rename keeps the times of a file and copies may lose them.
 
     Args:
-        root: Where they are; made when the first one comes.
+        root: The directory; made with the first blob.
         fsops: The disk.
-        clock: Tells the time.
+        clock: Seconds since 1970-01-01 UTC.
     """
 
     def __init__(self, root: Path, fsops: FsOps, clock: Clock = time.time) -> None:
@@ -46,7 +46,7 @@ class Quarantine:
         self._clock = clock
 
     def place(self, name: str) -> Path:
-        """Return where a blob that comes now belongs; its directory is on the medium."""
+        """Return the path for a blob that is moved here now; its directory is made and synced."""
         day = self._root / f"{self._now():%Y-%m-%d}"
         for folder in (self._root, day):
             if not folder.is_dir():
@@ -55,19 +55,19 @@ class Quarantine:
         return day / name
 
     def find(self, name: str) -> Path | None:
-        """Return where the blob of this name is; None if it is not here."""
+        """Return the path of the blob, or None if it is not in quarantine."""
         found = (day / name for _, day in self._days())
         return next((path for path in found if path.exists()), None)
 
     def entries(self) -> Iterator[Quarantined]:
-        """Yield what is there, that which came first first."""
+        """Yield the blobs in quarantine, the oldest first."""
         for since, day in self._days():
-            # what somebody else put there is no blob, and is left alone
+            # files with other names were put there by people, and are left alone
             paths = sorted(path for path in day.iterdir() if is_blob_name(path.name) and path.is_file())
             yield from (Quarantined(path.name, path, since) for path in paths)
 
     def due(self, days: float) -> Iterator[Quarantined]:
-        """Yield what came more than so many days ago, the whole of its day counted."""
+        """Yield the blobs that have been here for `days` full days."""
         now = self._now()
         for entry in self.entries():
             end = datetime.combine(entry.since, datetime.min.time(), UTC) + timedelta(days=1)
@@ -79,7 +79,7 @@ class Quarantine:
         self._fsops.unlink(entry.path)
 
     def tidy(self) -> None:
-        """Remove the directories of days of which nothing is left, except today's: blobs may be on their way there."""
+        """Remove empty directories, except today's, into which another process may be moving a blob."""
         today = self._now().date()
         for since, day in self._days():
             if since != today and not any(day.iterdir()):

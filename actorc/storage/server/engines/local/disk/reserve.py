@@ -1,4 +1,4 @@
-"""A little of the disk, kept for the moment when there is no more: deleting needs room, too."""
+"""Reserved disk space, released when the disk is full, so that deletes still succeed."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from .fsops import FsOps
 log = logging.getLogger(__name__)
 
 _SIZE: Final = 4 * MiB
-"""Some thousand deletes; the log of the index is carried over when it has grown by that, and begins anew."""
+"""Enough for some thousand deletes; a checkpoint then empties the write-ahead log, whose room is used again."""
 
 
 class Reserve:
-    """Room that is given up when the disk is full, and taken again when it is not. Safe to use from many threads.
+    """Space that is released when the disk is full, and occupied again when it is not. Any thread may call it.
 
-    It is a file without a name, so that it is gone when the process is, and never stands in anybody's way.
+    It is an unnamed file, so that the kernel frees it when the process ends.
 
     Args:
         fsops: The disk.
-        folder: A directory on the file system that it is a part of.
+        folder: A directory on the file system.
     """
 
     def __init__(self, fsops: FsOps, folder: Path) -> None:
         self._fsops = fsops
         self._folder = folder
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards `_descriptor` and `_closed`
         self._descriptor: int | None = None
         self._closed = False
         self.restore()
 
     def give_up(self) -> bool:
-        """Give the room to whoever needs it; return whether what failed for want of room may be tried again.
+        """Release the space; return whether a change that failed on a full disk may be tried again.
 
-        It may, also when the room was given up before: since then, the log of the index may have been carried over.
+        It may also if the space was released before: a checkpoint since then may have made room in the log.
         """
         with self._lock:
-            # an error can say "full" while there is room, that of a quota for example: then this would be no help
+            # with free room on the disk the error comes from a quota or the like, and releasing would not help
             if self._closed or self._fsops.room(self._folder) >= 0:
                 return False
             descriptor, self._descriptor = self._descriptor, None
@@ -52,7 +52,8 @@ class Reserve:
         return True
 
     def restore(self) -> None:
-        """Take the room again if it was given up and the disk has it to spare."""
+        """Occupy the space again if it was released and the disk has room."""
+        # without the lock at first: this runs at every change
         if self._descriptor is not None:
             return
         with self._lock:
@@ -63,7 +64,7 @@ class Reserve:
                     log.info("no room is kept for deleting, %s", error)
 
     def close(self) -> None:
-        """Let go of the room for good."""
+        """Release the space for good."""
         with self._lock:
             self._closed = True
             descriptor, self._descriptor = self._descriptor, None

@@ -1,8 +1,8 @@
-"""What a blob says of itself, behind its bytes: enough to give it back to an index that has lost it.
+"""The trailer of a blob: name, attributes and checksums behind its bytes, from which a lost index row is restored.
 
-A file is the payload, which begins at offset 0, then the fields as JSON, the CRC-32C of each block of the payload with
-4 bytes each, and a footer of fixed size that says how long each of them is. The footer's own checksum covers all that
-is not payload. Files of earlier versions have a payload only, so the size in the index says where a payload ends.
+A file is the payload at offset 0, the fields as JSON, the CRC-32C of each block of the payload in 4 bytes each, and a
+footer of fixed size with the length of each. The footer's checksum covers everything but the payload. Files of earlier
+versions have only a payload; its size is in the index.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .fsops import FsOps
 OBJECT: Final = "object"
 PART: Final = "part"
 MANIFEST: Final = "manifest"
-"""Without a payload; names the parts of an object that came in parts."""
+"""A blob without payload that names the parts of a multipart object."""
 
 _MAGIC = b"LUCASBLB"
 _VERSION = 1
@@ -52,7 +52,7 @@ class Piece:
 
 @dataclass(slots=True, kw_only=True)
 class Trailer:
-    """What a blob is, or was.
+    """Description of a blob and of the object it belongs to, or belonged to.
 
     Not frozen: each write makes one, and frozen ones take four times as long to make.
     """
@@ -67,17 +67,17 @@ class Trailer:
     """Seconds from `written_us` on that the object lives; None: for ever."""
     upload_id: str = ""
     number: int = 0
-    """Of the part."""
+    """Number of the part."""
     pieces: tuple[Piece, ...] = ()
-    """Of a manifest, in order."""
+    """Parts of a manifest, in order."""
     order: int = 0
-    """Greater than the generation of everything that was committed before the blob was put in its place."""
+    """Greater than every generation committed before the blob was renamed into place."""
     written_us: int = 0
-    """When, in microseconds since 1970-01-01 UTC."""
+    """Time of writing in microseconds since 1970-01-01 UTC."""
     size: int = 0
     """Bytes of the payload; of a manifest, of the whole object."""
     crc32c: int = 0
-    """Of the same bytes."""
+    """CRC-32C of the same bytes."""
     sums: tuple[int, ...] = ()
     """CRC-32C of every block of the payload."""
 
@@ -88,24 +88,24 @@ class Trailer:
 
     @property
     def expires_us(self) -> int | None:
-        """When the object is gone, in microseconds; None: never."""
+        """Expiry of the object in microseconds since 1970-01-01 UTC; None: never."""
         return None if self.ttl is None else self.written_us + self.ttl * 1_000_000
 
     @property
     def place(self) -> str:
-        """Where the bytes belong, for people."""
+        """Name of the object and part, for messages."""
         part = f", part {self.number} of an upload" if self.kind == PART else ""
         return f"{self.bucket}/{self.key}{part}"
 
     def described(self, attributes: ObjectAttributes) -> Trailer:
-        """Return the same with what a caller says of the object."""
+        """Return a copy with the attributes of an object."""
         return replace(
             self, content_type=attributes.content_type, metadata=dict(attributes.metadata), ttl=attributes.ttl
         )
 
 
 def pack_trailer(trailer: Trailer) -> bytes:
-    """Return what goes behind the payload."""
+    """Return the serialized trailer."""
     # not all of asdict(), which copies and takes ten times as long
     fields = {name: value for name, empty in _DEFAULTS.items() if (value := getattr(trailer, name)) != empty}
     if trailer.metadata:

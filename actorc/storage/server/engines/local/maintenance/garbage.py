@@ -1,4 +1,4 @@
-"""What nobody needs any more."""
+"""The garbage collector: expires objects, removes unreferenced blobs, and quarantines orphans."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from .orphans import Orphans
 _log = logging.getLogger(__name__)
 
 _ORPHANS_EVERY = 3600.0
-"""Seconds between searches for what processes left behind that were killed."""
+"""Seconds between searches for blobs that killed processes left behind."""
 
 
 class Sweeper:
-    """Removes garbage and whatever has expired, and puts blobs without an owner into quarantine.
+    """Removes garbage and expired objects, and moves orphans into quarantine. Any thread may call it.
 
     Args:
-        index: What is needed.
-        blobs: What is there.
+        index: The index.
+        blobs: The blobs.
         health: Nothing is removed once it is lost.
-        leadership: Who has it sweeps at times; the others only what they are woken for.
-        orphans: Finds blobs without an owner.
-        is_sound: Reads the index and says whether it contradicts itself; asked before the quarantine is emptied.
-        quarantine_days: How long a blob stays there at least.
+        leadership: Its holder sweeps periodically; other processes sweep only when woken.
+        orphans: Finds blobs that the index does not know.
+        is_sound: Returns whether the index is consistent; called before the quarantine is emptied.
+        quarantine_days: Least days that a blob stays in quarantine.
     """
 
     def __init__(
@@ -55,29 +55,29 @@ class Sweeper:
         self._is_sound = is_sound
         self._quarantine_days = quarantine_days
         self._orphans_due = 0.0
-        self._one_at_a_time = Lock()
+        self._one_at_a_time = Lock()  # the thread and callers of `sweep` would else remove the same rows
         self._stopping = Event()
         self._wake = Event()
         self._thread: Thread | None = None
 
     def start(self, interval: float) -> None:
-        """Sweep in a thread, every `interval` seconds and when woken; look for orphans now and then."""
+        """Start a thread that sweeps every `interval` seconds and when woken, and searches orphans each hour."""
         self._thread = Thread(target=self._run, args=(interval,), name="storage-sweep", daemon=True)
         self._thread.start()
 
     def wake(self) -> None:
-        """Let the thread sweep soon."""
+        """Make the thread sweep soon."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Return when nothing is swept any more."""
+        """Stop the thread, and return when it has ended."""
         self._stopping.set()
         self._wake.set()
         if self._thread is not None:
             self._thread.join()
 
     def sweep(self) -> None:
-        """Remove everything that can be removed now, orphans aside."""
+        """Expire objects and remove garbage; orphans are left to `sweep_orphans`."""
         with self._one_at_a_time, explained():
             while not self._idle() and self._index.expire():
                 pass
@@ -87,10 +87,10 @@ class Sweeper:
                 after = rows[-1]
 
     def sweep_orphans(self) -> None:
-        """Put blobs that no object refers to into quarantine, and remove what has been there for long enough.
+        """Move orphans into quarantine, and remove blobs that have been there for long enough.
 
         Raises:
-            StorageError: They are more than a crash explains; nothing was moved or removed.
+            StorageError: There are more orphans than a crash explains; nothing was moved or removed.
         """
         with self._one_at_a_time, explained():
             self._orphans.put_away(self._idle)
@@ -107,7 +107,7 @@ class Sweeper:
         for entry in due:
             if self._idle():
                 return
-            # an index that was restored meanwhile may name it
+            # an index that was restored since may refer to it
             if self._orphans.is_known(entry.name) and not self._blobs.path(entry.name).exists():
                 self._blobs.recover(entry.name, entry.path)
             else:
@@ -119,6 +119,7 @@ class Sweeper:
             names = [name for _, name in group]
             if self._blobs.remove(guard, names):
                 gone += names
+        # after the files: a crash in between leaves rows of missing files, which the next sweep removes
         if gone:
             self._index.forget_garbage(gone)
 

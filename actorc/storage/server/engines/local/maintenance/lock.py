@@ -1,4 +1,4 @@
-"""Who does what needs to be done by one only, of all that share a data directory."""
+"""Elects the one process that runs maintenance on a data directory."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from actorc.storage.server.engines.local.disk.errors import Health
 
 
 class Leadership:
-    """Held by one engine at a time; another one comes to hold it when that one closes, ends or is read-only.
+    """The maintenance lock: held by one engine until it closes, ends or becomes read-only. Any thread may call it.
 
     Args:
-        path: A file to lock; made if it does not exist.
-        health: Whoever has lost it does not lead.
+        path: The lock file; made if missing.
+        health: An engine that has lost it gives up the lock.
     """
 
     def __init__(self, path: Path, health: Health) -> None:
         self._path = path
         self._health = health
-        self._guard = Lock()
+        self._guard = Lock()  # guards the descriptor: two threads must not lock the file twice
         self._descriptor = -1
         self._closed = False
 
     def held(self) -> bool:
-        """Return whether this engine leads, as it does from now on if nobody else did."""
+        """Return whether this engine holds the lock; take it if it is free."""
         with self._guard:
             if self._closed or not self._health.good:
                 self._let_go()
@@ -35,7 +35,7 @@ class Leadership:
             return self._descriptor >= 0
 
     def close(self) -> None:
-        """Let another one lead."""
+        """Release the lock for good."""
         with self._guard:
             self._closed = True
             self._let_go()
@@ -48,6 +48,7 @@ class Leadership:
 
 def _try_lock(path: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # flock, not lockf: it belongs to the descriptor, and the kernel releases it when the process is killed
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

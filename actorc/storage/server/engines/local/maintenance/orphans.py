@@ -1,4 +1,4 @@
-"""Blobs that the index does not know, and what their number says about the index."""
+"""Orphans: blobs that the index does not know. Too many of them mean that the index has lost rows."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CRASH_LEFTOVERS: Final = 1024
 
 
 class Orphans:
-    """Finds blobs that neither content nor garbage of the index names, and puts them into quarantine.
+    """Finds blobs that neither content nor garbage of the index names, and moves them into quarantine.
 
-    None is ever deleted for being one: the index may have lost what it knew. When a process is killed, one blob may be
-    left for each upload that was under way; more of them mean that the index is an older copy or has lost rows.
+    An orphan is never deleted at once, since the index may have lost its row. A killed process may leave one blob for
+    each upload under way; more of them mean that the index is an older copy or has lost rows.
 
     Args:
-        index: What is known.
-        blobs: What is there.
+        index: The index.
+        blobs: The blobs.
     """
 
     def __init__(self, index: Index, blobs: Blobs) -> None:
@@ -34,7 +34,7 @@ class Orphans:
 
     @property
     def due(self) -> bool:
-        """Whether nobody has looked for orphans since the index was not closed cleanly; kept in the index."""
+        """Whether a search for orphans is due since the last unclean shutdown; stored in the index."""
         with self._index.reading() as connection:
             return connection.execute("SELECT 1 FROM meta WHERE name = 'orphans'").fetchone() is not None
 
@@ -50,16 +50,16 @@ class Orphans:
             self._index.run(change)
 
     def names(self) -> Iterator[str]:
-        """Yield the names of all, those on their way into the index among them."""
+        """Yield the names of all orphans, including blobs that are about to be committed."""
         for shard in self._blobs.shards():
             for names in self._blobs.names(shard):
                 yield from self._index.unknown(names)
 
     def put_away(self, stopping: Callable[[], bool] = lambda: False) -> None:
-        """Move all into quarantine, if they are few enough; not when told to stop before all are known.
+        """Move all orphans into quarantine, unless `stopping` returns True during the search.
 
         Raises:
-            IntegrityError: They are more than a crash explains; nothing was moved.
+            IntegrityError: There are more than a crash explains; nothing was moved.
         """
         found = []
         for name in self.names():
@@ -81,11 +81,11 @@ class Orphans:
             )
 
     def accept(self, names: list[str]) -> int:
-        """Move these into quarantine, whatever their number, if they are still unknown; return how many were moved."""
+        """Move these blobs into quarantine if the index still does not know them; return the number moved."""
         return self._blobs.put_away(names, self.is_known)
 
     def reclaim(self) -> None:
-        """Move what the index knows by now from quarantine to its place."""
+        """Move blobs that the index knows by now from quarantine to their place."""
         for entry in list(self._blobs.quarantine.entries()):
             if self.is_known(entry.name) and not self._blobs.path(entry.name).exists():
                 self._blobs.recover(entry.name, entry.path)
