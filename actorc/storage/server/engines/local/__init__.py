@@ -64,24 +64,24 @@ _log = logging.getLogger(__name__)
 _DEFAULT = Retention()
 _LEAST_SPARE = MiB
 _READY = MiB
-"""Bytes that there must be room for, else the engine is taken to be full, although what is smaller may still fit."""
+"""Bytes of room below which the engine reports itself full, although smaller objects may still fit."""
 
 
 class LocalEngine(Engine):
-    """An engine over a directory, which it holds alone, or shares with other processes of its group.
+    """An engine over a directory, which it locks alone or with other processes of its group. Any thread may call it.
 
     Args:
         path: The data directory; made if it does not exist.
         fsops: The disk.
-        clock: Tells the time.
-        retention: Which replaced generations stay readable.
+        clock: Seconds since 1970-01-01 UTC.
+        retention: Limits of replaced generations that stay readable.
         upload_ttl: Seconds that a multipart upload stays after its beginning or its last part.
-        scrub_days: Days in which everything that is stored is read once and verified, in another one; 0: never.
-        quarantine_days: How long blobs that the index does not know are kept at least.
-        group: What `share` returned in a process that this one inherited it from; the engine's from now on.
-        sweep_interval: Seconds between sweeps in a thread of the engine's own; None sweeps only when asked to.
-        repairing: Open it however many blobs the index does not know, and if it is an older copy, for `fsck` and what
-            mends that.
+        scrub_days: Days of one pass of the scrubber, which reads and verifies everything; 0: never.
+        quarantine_days: Least days that blobs unknown to the index are kept.
+        group: Descriptor that `share` returned in a parent process; owned by the engine from now on.
+        sweep_interval: Seconds between sweeps in a thread of the engine; None: only by `sweep`.
+        repairing: Whether to open it with any number of orphans, or with an older copy of the index, for `fsck` and
+            repairs.
 
     Raises:
         StorageError: The directory is in use, holds something else, or cannot be written.
@@ -146,10 +146,10 @@ class LocalEngine(Engine):
             self._scrubber.start()
 
     def share(self) -> int:
-        """Close the engine without letting go of the directory.
+        """Close the engine, but keep its directory locked.
 
-        Every process that inherits the descriptor returned may open the directory with it, until the last one of them
-        has ended or closed it. What must be done before the first of them opens it has been done.
+        Every process that inherits the returned descriptor may open the directory with it. The directory is unlocked
+        when all of them have ended or closed it. Upgrades and checks are done before this returns.
         """
         self._close_index()
         return self._directory.share()
@@ -161,7 +161,7 @@ class LocalEngine(Engine):
 
     @property
     def full(self) -> bool:
-        """Whether the disk has no room for new objects at the moment; deleting and reading go on."""
+        """Whether the disk has no room for new objects at present; reads and deletes still succeed."""
         try:
             self._blobs.check_room(_READY)
         except OSError:
@@ -289,23 +289,23 @@ class LocalEngine(Engine):
         return self._index.page(query)
 
     def sweep(self) -> None:
-        """Remove now what would be removed sooner or later; blobs that no object refers to go into quarantine.
+        """Remove garbage and expired objects now, and move orphans into quarantine.
 
         Raises:
-            StorageError: There are more of those than a crash explains; none was moved.
+            StorageError: There are more orphans than a crash explains; none was moved.
         """
         self._sweeper.sweep()
         self._sweeper.sweep_orphans()
 
     def fsck(self) -> list[Finding]:
-        """Return everything that is not as it should be, having read every byte; run it while nothing is written."""
+        """Read every byte and return all damage and inconsistencies; run it while nothing is written."""
         with self._index.reading() as connection:
             return list(fsck(connection, self._blobs, self._directory.staging))
 
     def adopt(self) -> list[Finding]:
-        """Give objects back whose blobs the index does not know; return what became of each of these blobs.
+        """Restore objects from blobs that the index does not know; return the result for each of these blobs.
 
-        What could not be given back is in quarantine afterwards. Run it while nothing is written.
+        Blobs that cannot be restored are moved into quarantine. Run it while nothing is written.
         """
         with explained():
             names = [*self._orphans.names(), *(entry.name for entry in self._blobs.quarantine.entries())]
@@ -316,14 +316,14 @@ class LocalEngine(Engine):
             return findings
 
     def accept(self) -> int:
-        """Put all blobs that the index does not know into quarantine, whatever their number; return that."""
+        """Move all orphans into quarantine, whatever their number; return that."""
         with explained():
             moved = self._orphans.accept(list(self._orphans.names()))
             self._orphans.due = False
             return moved
 
     def empty_quarantine(self) -> int:
-        """Remove for good what is in quarantine and the index does not know, however young; return how many blobs."""
+        """Remove all blobs in quarantine that the index does not know, of any age; return their number."""
         with explained():
             self._orphans.reclaim()
             entries = list(self._blobs.quarantine.entries())
@@ -334,25 +334,25 @@ class LocalEngine(Engine):
 
     @property
     def damaged(self) -> int:
-        """How often content turned out to be damaged when it was verified in passing."""
+        """Number of times that the scrubber found damaged content."""
         return self._scrubber.progress().damaged
 
     def scrub(self) -> Progress:
-        """Verify now what is left of a pass over everything stored; return how far that has come over time."""
+        """Finish the current pass over everything stored now; return the progress of all passes."""
         with explained():
             for _ in self._scrubber.blocks():
                 pass
             return self._scrubber.progress()
 
     def close(self) -> None:
-        """Finish running changes, leave everything in the database file itself, and let go of the directory."""
+        """Finish running changes, checkpoint the database, and unlock the directory."""
         if not self._closed:
             self._close_index()
             self._directory.close()
 
     def _put_leftovers_away(self, *, repairing: bool) -> None:
         try:
-            # noted first: this engine may be closed cleanly, and the next one must look all the same
+            # recorded first: if this engine is closed cleanly before the search, the next one must still search
             self._orphans.due = True
             if not repairing:
                 self._orphans.put_away()
@@ -366,7 +366,7 @@ class LocalEngine(Engine):
             return not any(contradictions(connection))
 
     def _check_writable(self) -> None:
-        """Refuse at once what could not be committed."""
+        """Raise if a commit would fail, before any bytes are taken."""
         self._health.check()
         with explained():
             try:
@@ -383,7 +383,7 @@ class LocalEngine(Engine):
         self._index.close()
 
     def _open(self, info: ObjectInfo, segments: Sequence[Segment]) -> LocalReader | None:
-        """Return a reader, or None if a blob is not there: removed since it was looked up, or lost."""
+        """Return a reader, or None if a blob is missing: removed since the lookup, or lost."""
         try:
             with explained():
                 held = HeldBlobs(self._blobs, [segment.file for segment in segments if segment.file is not None])

@@ -1,4 +1,4 @@
-"""An upload on its way to become an object: a manifest on the disk says of which parts, before the index does."""
+"""Completion of a multipart upload: writes the manifest blob of its parts, then commits the object to the index."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .rows import Segment
 
 
 class LocalCompletion(LocalWriter):
-    """One upload that is completed.
+    """The completion of one upload. For one thread.
 
-    The manifest is a blob like any other, the last segment of the object, without a byte of it. Without it nobody could
-    tell which parts an object had, and in which order, once the index is lost.
+    The manifest is an empty last segment of the object. If the index is lost, only the manifest tells which parts the
+    object had, and in which order.
 
     Args:
-        bucket: That of the upload.
-        key: That of the upload.
-        index: Where the object is published.
-        blobs: Where the manifest goes.
-        health: Says after a failed commit whether it can still be told what is on the disk.
+        bucket: Bucket of the upload.
+        key: Key of the upload.
+        index: The index, which publishes the object.
+        blobs: The blobs, among them the manifest.
+        health: Whether the state on disk is still known after a failed commit.
     """
 
     def __init__(self, bucket: str, key: str, *, index: Index, blobs: Blobs, health: Health) -> None:
@@ -46,7 +46,7 @@ class LocalCompletion(LocalWriter):
         )
 
     def _segment(self, trailer: Trailer) -> Segment:
-        if not trailer.pieces:  # the upload is not there, or has other parts; the transaction tells what to answer
+        if not trailer.pieces:  # the upload is gone or has other parts; the transaction raises the error
             return Segment(size=0, sums=())
         trailer.order, trailer.written_us = self._index.reserve()
         self._staged = self._blobs.stage()

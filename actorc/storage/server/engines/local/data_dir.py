@@ -1,4 +1,4 @@
-"""The data directory: who holds it, what it says it is, and where everything in it lies."""
+"""The data directory: its lock, its label with format and identity, and the paths in it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .disk.fsops import FsOps
 from .index import schema
 
 FORMAT_VERSION = 2
-"""1 had an index without checksums; it is brought to 2 when it is opened, and servers that know only 1 refuse it."""
+"""Version 1 had an index without checksums; opening upgrades it to 2, which servers of version 1 refuse."""
 ASIDE = "meta.damaged-"
-"""What the directory of an index is renamed to that was rebuilt; the time follows."""
+"""Prefix of the name that the old index gets when it was rebuilt; the time follows."""
 _RELABEL = (
     "restore it from a backup of the data directory, or let 'lucas-storage fsck {} --rebuild' write it anew, which "
     "loses nothing as long as the index is whole"
@@ -39,13 +39,13 @@ class DataDirectory:
     """A data directory, locked for this engine, or the group it belongs to, from construction to `close`.
 
     Args:
-        root: Made if it does not exist.
+        root: The directory; made if it does not exist.
         fsops: The disk.
-        group: What `share` returned in a process that this one inherited it from; ours from now on.
-        rebuilding: Take it also without the index that belongs to it.
+        group: Descriptor that `share` returned in a parent process; owned by this object from now on.
+        rebuilding: Whether to accept a directory without its index.
 
     Raises:
-        StorageError: Another engine has it, its format is unknown, or it holds something else.
+        StorageError: Another engine has locked it, its format is unknown, or it has other content.
     """
 
     def __init__(self, root: Path, fsops: FsOps, group: int | None = None, *, rebuilding: bool = False) -> None:
@@ -68,25 +68,25 @@ class DataDirectory:
             raise
 
     def share(self) -> int:
-        """Return the lock instead of letting go of it: every process that inherits this descriptor has the directory.
+        """Return the descriptor of the lock instead of releasing it; processes that inherit it share the directory.
 
-        It is free again when all of them have ended, or closed it.
+        The lock is released when all of them have ended or closed it.
         """
         lock, self._lock = self._lock, -1
         return lock
 
     def relabel(self) -> None:
-        """Note that the directory has an index, and all in it the present format, now that this is so."""
+        """Record in the label that the directory has an index, and the current format, once both are true."""
         is_current = self._label.get("format") == FORMAT_VERSION
         try:
             self._write_label({"format": FORMAT_VERSION, "store": self.store_id, "index": True})
         except OSError:
             if not is_current:
                 raise
-            # a full disk must not keep a server from starting; the next start notes it
+            # a full disk must not keep a server from starting; the next start writes the label
 
     def close(self) -> None:
-        """Let another engine have the directory, unless it is shared."""
+        """Unlock the directory, unless it is shared."""
         if self._lock >= 0:
             os.close(self._lock)
 
@@ -158,11 +158,11 @@ class DataDirectory:
         self._fsops.sync_directory(self.root)
 
     def _had_index(self) -> bool:
-        """Return whether an index was made before: small objects are nowhere else, so blobs alone do not tell."""
+        """Return whether an index was made before. Small objects are in the index only, so there may be no blobs."""
         return bool(self._label.get("index")) or (self.blobs.is_dir() and any(self.blobs.iterdir()))
 
     def _refuse_unfinished(self) -> None:
-        """Refuse a directory whose rebuild was killed between putting the old index aside and the new one in place."""
+        """Raise if a rebuild was killed between renaming the old index and renaming the new one into place."""
         if not self.database.exists() and any(self.root.glob(f"{ASIDE}*")):
             raise StorageError(
                 f"the index of {self.root} was being rebuilt; run 'lucas-storage fsck {self.root} --rebuild' again"
@@ -174,7 +174,7 @@ class DataDirectory:
 
 
 def _store_of(database: Path) -> str | None:
-    """Return the identity that an index gives its directory, if it can be read."""
+    """Return the identity of the data directory in an index, or None if it cannot be read."""
     try:
         with closing(schema.connect_to_look(database)) as connection:
             return str(schema.read_meta(connection, "store"))

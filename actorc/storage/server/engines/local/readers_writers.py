@@ -1,5 +1,5 @@
 # ruff: noqa: D102 (what the methods promise is said in base.py)
-"""Objects and parts on their way in, and objects open for reading."""
+"""Writers of objects and parts, and readers of objects."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ INLINE_MAX = 16 * KiB
 
 
 class LocalWriter(Writer):
-    """Holds few bytes in memory and more in a staging file.
+    """Collects bytes in memory up to `INLINE_MAX`, beyond that in a staged blob. For one thread at a time.
 
     Args:
-        index: Where they are published.
-        declared_size: Room to reserve on the disk, in bytes.
-        blobs: Where the bytes go if they are many.
-        health: Says after a failed commit whether it can still be told what is on the disk.
+        index: The index, which publishes the object or part.
+        declared_size: Bytes expected; reserved on the disk as they arrive.
+        blobs: The blobs.
+        health: Whether the state on disk is still known after a failed commit.
     """
 
     def __init__(self, *, index: Index, declared_size: int | None, blobs: Blobs, health: Health) -> None:
@@ -82,18 +82,18 @@ class LocalWriter(Writer):
         self._staged.append(data)
 
     def _commit(self, trailer: Trailer, publish: Callable[[Segment], tuple[T, bool]]) -> T:
-        """Return what `publish` returns, keeping the bytes if it says that they are in the index from now on."""
+        """Call `publish` and return its result; keep the blob only if the index refers to it, or may."""
         self._check_open()
         try:
             with explained():
                 answer, is_new = publish(self._segment(trailer))
         except Exception:
             if not self._health.good:
-                self._keep()  # the failed commit may be on the disk all the same
+                self._keep()  # the failed commit may nevertheless be on the disk
             self.abort()
             raise
         except BaseException:
-            self._keep()  # interrupted, perhaps behind the commit
+            self._keep()  # interrupted, perhaps after the commit
             self.abort()
             raise
         if is_new:
@@ -119,15 +119,15 @@ class LocalWriter(Writer):
 
 
 class LocalObjectWriter(LocalWriter, ObjectWriter):
-    """One object on its way in.
+    """The writer of one object.
 
     Args:
-        bucket: Where it goes.
-        key: Where it goes.
-        index: Where it is published.
-        declared_size: Room to reserve on the disk, in bytes.
-        blobs: Where the bytes go if they are many.
-        health: Says after a failed commit whether it can still be told what is on the disk.
+        bucket: Bucket of the object.
+        key: Key of the object.
+        index: The index.
+        declared_size: Bytes expected.
+        blobs: The blobs.
+        health: Whether the state on disk is still known after a failed commit.
     """
 
     def __init__(
@@ -162,17 +162,17 @@ class LocalObjectWriter(LocalWriter, ObjectWriter):
 
 
 class LocalPartWriter(LocalWriter, PartWriter):
-    """One part on its way in.
+    """The writer of one part.
 
     Args:
-        bucket: Where the object goes.
-        key: Where the object goes.
-        upload_id: The upload it belongs to.
-        number: Its number there.
-        index: Where it is published.
-        declared_size: Room to reserve on the disk, in bytes.
-        blobs: Where the bytes go if they are many.
-        health: Says after a failed commit whether it can still be told what is on the disk.
+        bucket: Bucket of the upload.
+        key: Key of the upload.
+        upload_id: Id of the upload.
+        number: Number of the part.
+        index: The index.
+        declared_size: Bytes expected.
+        blobs: The blobs.
+        health: Whether the state on disk is still known after a failed commit.
     """
 
     def __init__(
@@ -201,12 +201,12 @@ class LocalPartWriter(LocalWriter, PartWriter):
 
 
 class LocalReader(ObjectReader):
-    """Reads blocks and proves each before it is handed out.
+    """Reads blocks, and verifies each before it is returned. For one thread at a time.
 
     Args:
         info: The generation.
-        segments: Where its bytes are.
-        blobs: The files among them, owned by this reader from now on.
+        segments: Its segments.
+        blobs: The blobs among them, owned and closed by this reader.
     """
 
     def __init__(self, info: ObjectInfo, segments: Sequence[Segment], blobs: HeldBlobs) -> None:
@@ -243,5 +243,5 @@ class LocalReader(ObjectReader):
         length = block_length(segment.size, index)
         try:
             return self._blobs.read(segment.file, length, index * BLOCK_SIZE, anew=anew)
-        except FileNotFoundError:  # lost, as nobody removes a blob that is held
+        except FileNotFoundError:  # lost: a held blob is never removed
             return b""

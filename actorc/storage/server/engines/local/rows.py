@@ -1,4 +1,4 @@
-"""Rows of the index as models, and back."""
+"""Conversion between rows of the index and models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIELDS = "generation, size, crc32c, content_type, metadata, modified_us, expires
 
 
 ALIVE = "(expires_us IS NULL OR expires_us > :now)"
-"""What the row of an object must meet to be there for anybody."""
+"""SQL condition of objects that have not expired."""
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make a new one for each call
@@ -25,7 +25,7 @@ _JSON = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make a new one 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """Bytes of an object that were written in one go: where they are, and what proves them."""
+    """A contiguous run of an object's bytes: their blob or the bytes themselves, and their checksums."""
 
     size: int
     """Bytes."""
@@ -36,7 +36,7 @@ class Segment:
     data: bytes | None = None
     """The bytes themselves, if they are kept inline."""
     order: int = 0
-    """The generation to be had if nothing is committed before: as its blob says; 0: none was reserved."""
+    """The generation reserved when the blob was written, as its trailer has it; 0: none."""
 
 
 def object_info(bucket: str, key: str, row: tuple[Any, ...]) -> ObjectInfo:
@@ -68,7 +68,7 @@ def bucket_info(row: tuple[str, int]) -> BucketInfo:
 
 
 def pack_metadata(metadata: Mapping[str, str]) -> str:
-    """Return user metadata as it is stored."""
+    """Return user metadata in its stored form."""
     return pack_json(dict(metadata)) if metadata else "{}"
 
 
@@ -84,7 +84,7 @@ def unpack_metadata(packed: str) -> dict[str, str]:
 
 
 def pack_sums(sums: tuple[int, ...]) -> bytes:
-    """Return block checksums as they are stored, 4 bytes each."""
+    """Return block checksums in their stored form, 4 bytes each."""
     return struct.pack(f"<{len(sums)}I", *sums)
 
 
@@ -94,5 +94,5 @@ def unpack_sums(packed: bytes) -> tuple[int, ...]:
 
 
 def call_id(*parts: str) -> bytes:
-    """Return what a call with an idempotency key is remembered under; empty if the last part, the key, is."""
+    """Return the identity under which a call's result is recorded; empty if the idempotency key, the last part, is."""
     return hashlib.sha256("\0".join(parts).encode()).digest() if parts[-1] else b""

@@ -1,4 +1,4 @@
-"""What a clean stop leaves beside the index: which file it closed, so that the next start knows it again."""
+"""The mark of a clean shutdown: size and checksum of the closed index, by which the next start recognizes it."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ NAME: Final = "clean"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosingMark:
-    """An index as it was closed."""
+    """State of an index when it was closed."""
 
     size: int
     """Bytes of the database file."""
     crc32c: int
-    """Of all of them."""
+    """CRC-32C of the database file."""
     generation: int
-    """The greatest one that was given out."""
+    """The greatest generation that was assigned."""
     entries: int
-    """Rows in all tables together but those that every index has from the beginning."""
+    """Rows of all tables, without those of an empty index."""
 
     def matches(self, database: Path) -> bool:
-        """Return whether the database is byte for byte what was closed."""
+        """Return whether the database file is byte for byte the closed one."""
         return database.stat().st_size == self.size and file_checksum(database) == self.crc32c
 
 
 def path_of(database: Path) -> Path:
-    """Return where the mark of a database is."""
+    """Return the path of a database's mark."""
     return database.with_name(NAME)
 
 
 def read(database: Path) -> ClosingMark | None:
-    """Return the mark of a database; None if there is none, or none that can be read."""
+    """Return the mark of a database, or None if it is missing or unreadable."""
     try:
         fields = json.loads(path_of(database).read_bytes())
         proof = fields.pop("proof")
@@ -50,7 +50,7 @@ def read(database: Path) -> ClosingMark | None:
 
 
 def write(database: Path, fsops: FsOps, *, generation: int, entries: int) -> None:
-    """Leave the mark of a database whose log is empty; return when it is on the medium."""
+    """Write and sync the mark of a database whose log is empty."""
     size = database.stat().st_size
     mark = ClosingMark(size=size, crc32c=file_checksum(database), generation=generation, entries=entries)
     draft = database.with_name(f"{NAME}.new")
@@ -66,7 +66,7 @@ def write(database: Path, fsops: FsOps, *, generation: int, entries: int) -> Non
 
 
 def remove(database: Path, fsops: FsOps) -> None:
-    """Remove the mark; return when that is on the medium."""
+    """Remove the mark, and sync the removal: a mark must never survive a later change of the index."""
     fsops.unlink(path_of(database))
     fsops.sync_directory(database.parent)
 

@@ -1,8 +1,8 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""What the bytes of objects are: files, bytes kept inline, or several of those joined.
+"""Reference-counted content of objects: a file, inline bytes, or several of these joined.
 
-Content is counted by the objects, retained generations and parts that refer to it. Files that nothing refers to any
-more become garbage, those of joined content as a group: while somebody reads it, none of them is removed.
+Objects, retained generations and parts refer to content. Files without a reference become garbage, those of joined
+content as a group: while a reader has it open, none of them is removed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def add(connection: sqlite3.Connection, segment: Segment) -> int:
 
 
 def join(connection: sqlite3.Connection, ids: Sequence[int], size: int) -> int:
-    """Return content of `size` bytes that consists of others, in order, whose only references it takes over."""
+    """Return content of `size` bytes that joins others in order, and takes over their only references."""
     if len(ids) == 1:
         return ids[0]
     joined = _insert(connection, (size, b"", None, None))
@@ -35,12 +35,12 @@ def join(connection: sqlite3.Connection, ids: Sequence[int], size: int) -> int:
 
 
 def share(connection: sqlite3.Connection, content_id: int) -> None:
-    """Count one reference more."""
+    """Add a reference."""
     connection.execute("UPDATE content SET refs = refs + 1 WHERE id = ?", (content_id,))
 
 
 def drop(connection: sqlite3.Connection, content_id: int) -> None:
-    """Count one reference less; without any, remove the content, its files becoming garbage."""
+    """Remove a reference; after the last one, remove the content and make its files garbage."""
     row = connection.execute("SELECT refs, file, data IS NOT NULL FROM content WHERE id = ?", (content_id,)).fetchone()
     if row is None:
         raise damaged_row("content")
@@ -59,7 +59,7 @@ def load(connection: sqlite3.Connection, content_id: int) -> tuple[Segment, ...]
     """Return the segments of content, in order.
 
     Raises:
-        IntegrityError: A row of it is damaged or gone.
+        IntegrityError: A row of it is damaged or missing.
     """
     fields = "content.size, sums, file, data"
     row = connection.execute(

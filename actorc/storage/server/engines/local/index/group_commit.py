@@ -1,8 +1,8 @@
-"""Changes of the index, one transaction for all that wait.
+"""Group commit: one transaction, and so one sync, for all changes that wait.
 
-A sync costs the same for one change as for twenty. The thread that finds nobody committing leads: it takes every
-change that waits into one transaction, each in a savepoint of its own, and commits; those that arrive meanwhile form
-the next one. A single thread always leads at once.
+A sync costs the same for one change as for twenty. A thread that finds no commit running becomes the leader: it takes
+every waiting change into one transaction, each in a savepoint of its own, and commits; changes that arrive in between
+form the next transaction. A single thread always leads at once.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _CHECKPOINT_ROWS = 8000  # changed rows between checkpoints, those of the tally 
 
 
 class Commits:
-    """The only way to change the index.
+    """The queue of changes, and the only way to change the index. Any thread may call `run`.
 
     Args:
         connection: The writing connection; nothing else may use it.
         fsops: The disk.
-        health: Asked before each change, and lost when a commit leaves the state on disk unknown.
-        reserve: Given up when the disk is full, so that a change that makes room still goes through.
+        health: Checked before each change; lost when a commit leaves the state on disk unknown.
+        reserve: Released when the disk is full, so that a change that makes room still succeeds.
         begin: The first change of every transaction.
-        seal: The last one.
+        seal: The last change of every transaction.
     """
 
     def __init__(
@@ -53,17 +53,17 @@ class Commits:
         self._reserve = reserve
         self._begin = begin
         self._seal = seal
-        self._turn = Condition()
+        self._turn = Condition()  # guards the queue; the connection belongs to the leader, which holds no lock
         self._waiting: list[_Job[Any]] = []
         self._busy = False
         self._closed = False
         self._checkpointed = connection.total_changes
 
     def run(self, change: Change[T]) -> T:
-        """Return what `change` returned, once it is on the medium.
+        """Run `change`, and return its result once it is on the medium.
 
         `change` runs inside a transaction, perhaps in another thread, with others before and behind it. If it raises,
-        what it did is undone and the error comes back from here.
+        its savepoint is rolled back and the error is raised here.
 
         Raises:
             ResourceExhaustedError: The disk is full; nothing was changed.
@@ -84,14 +84,14 @@ class Commits:
         return job.outcome()
 
     def stop(self) -> None:
-        """Let what waits finish, and accept nothing more."""
+        """Finish waiting changes, and accept no others."""
         with self._turn:
             self._closed = True
             while self._busy or self._waiting:
                 self._turn.wait()
 
     def carry_over(self) -> sqlite3.Connection:
-        """Leave everything in the database file itself, once stopped; return the connection, to read what is there."""
+        """After `stop`, write the log into the database file; return the connection for reading."""
         if self._health.good:
             self._checkpoint("TRUNCATE")
         return self._connection
@@ -110,7 +110,7 @@ class Commits:
         try:
             error = self._transact(batch)
             if error is not None and is_full(error) and self._health.good and self._reserve.give_up():
-                # first of all the log is carried over: the change then needs no more room than the log has had
+                # checkpoint first: the emptied log is overwritten, and so the retry needs no new room
                 self._checkpoint("PASSIVE")
                 error = self._transact(batch)
             if error is None:
@@ -129,7 +129,7 @@ class Commits:
             self._turn.notify_all()
 
     def _transact(self, batch: Sequence[_Job[Any]]) -> Exception | None:
-        """Make the changes and return None, or undo them and return why; the changes know it then, too."""
+        """Commit the changes and return None, or roll back, give each the error, and return it."""
         try:
             self._health.check()
             self._connection.execute("BEGIN IMMEDIATE")
@@ -158,7 +158,7 @@ class Commits:
         except sqlite3.Error as second:
             self._health.lose(second)
         if isinstance(error, Exception) and is_full(error) and self._health.good:
-            # what the log then has room for again may be the delete that makes room for more
+            # on a full disk the emptied log has room for a delete, which makes room for more
             self._checkpoint("PASSIVE")
 
     def _checkpoint(self, mode: str) -> None:
@@ -171,7 +171,7 @@ class Commits:
 
 
 class _Job(Generic[T]):
-    """One change, and how it went."""
+    """One change and its outcome."""
 
     __slots__ = ("_change", "_value", "done", "error")
 

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""Changes as they are told apart: each with a time and a generation, and done once however often it is asked for."""
+"""Idempotency keys, generations and time of changes: a repeated call returns the result of the first."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ T = TypeVar("T")
 
 
 class Ledger:
-    """Everything that changes the index goes through here.
+    """Runs changes, each once per idempotency key, and numbers generations. Any thread may call it.
 
     Args:
         connection: The writing connection; nothing else may use it.
         fsops: The disk.
-        health: Shared with whatever else writes to the disk.
-        clock: Tells the time.
+        health: State of the disk, shared by the engine.
+        clock: Seconds since 1970-01-01 UTC.
         reserve: Room for deleting on a full disk.
     """
 
@@ -44,7 +44,7 @@ class Ledger:
         self._clock = clock
         self._generation = 0
         self._reserved = 0
-        self._reserving = Lock()
+        self._reserving = Lock()  # two uploads must not reserve the same generation
         self.commits = Commits(connection, fsops, health, reserve, begin=self._begin, seal=self._seal)
 
     def now(self) -> int:
@@ -52,32 +52,32 @@ class Ledger:
         return microseconds(self._clock)
 
     def next_generation(self, reserved: int = 0) -> int:
-        """Return a number greater than all before, also those before a restart once a change with it is committed.
+        """Return a generation greater than all before, also those committed before a restart.
 
-        It is the one `reserve` returned if nothing was committed since with a greater one.
+        It is `reserved`, which `reserve` returned, if no greater one was committed since.
         """
         fresh = max(self.now(), self._generation + 1)
         self._generation = reserved if self._generation < reserved else fresh
         return self._generation
 
     def advance(self, generation: int) -> None:
-        """Let every generation from now on be greater than this one, of an object that comes back."""
+        """Make every later generation greater than that of a restored object."""
         self._generation = max(self._generation, generation)
 
     def reserve(self, connection: sqlite3.Connection) -> int:
-        """Return a number greater than every generation that is committed by now, in whatever process.
+        """Return a generation greater than all that any process has committed by now.
 
         Args:
-            connection: One for reading.
+            connection: A connection for reading.
         """
-        # not proven here: a commit proves it, and refuses to go on from a damaged one
+        # its checksum is not verified here: a commit does that, and refuses to continue from a damaged row
         (committed,) = connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
         with self._reserving:
             self._reserved = max(self.now(), int(committed) + 1, self._reserved + 1)
             return self._reserved
 
     def run(self, change: Change[T]) -> T:
-        """Return what `change` returned, once it is on the medium."""
+        """Run `change`, and return its result once it is on the medium."""
         return self.commits.run(change)
 
     def once(
@@ -89,17 +89,17 @@ class Ledger:
         *,
         formerly: bytes = b"",
     ) -> tuple[T, bool]:
-        """Return what `change` returned and True, or what it returned earlier for the same call and False.
+        """Run `change` and return its result and True, or the recorded result of the same earlier call and False.
 
         Args:
-            call: As `rows.call_id` makes it; empty: the change is made and not remembered.
-            asked: What else the call asks for, as `fingerprint` takes it.
-            change: Returns something of which JSON can be made.
-            read: Makes of that JSON what `change` returned; None: it is that already.
-            formerly: What earlier versions remembered the call under, if that is something else.
+            call: Identity of the call, from `rows.call_id`; empty: the result is not recorded.
+            asked: Arguments of the call, from `fingerprint`.
+            change: The change; its result must be serializable as JSON.
+            read: Converts the parsed JSON back to the result; None: no conversion.
+            formerly: Identity of the call in earlier versions, if different.
 
         Raises:
-            IdempotencyKeyReusedError: The earlier call asked for something else.
+            IdempotencyKeyReusedError: The earlier call had other arguments.
         """
         request = fingerprint(*asked) if call else b""
 
@@ -116,7 +116,7 @@ class Ledger:
         return self.run(attempt)
 
     def forget(self, connection: sqlite3.Connection, limit: int) -> bool:
-        """Drop up to `limit` of the answers whose time is over; return whether there may be more."""
+        """Remove up to `limit` expired results; return whether there may be more."""
         forgotten = connection.execute(
             "DELETE FROM outcome WHERE id IN (SELECT id FROM outcome ORDER BY id LIMIT ?) AND at_us <= ?",
             (limit, self._oldest()),

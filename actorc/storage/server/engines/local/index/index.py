@@ -1,5 +1,5 @@
 # ruff: noqa: D102, S608 (what the methods promise is said in base.py; statements are made of our own text)
-"""Names, generations and outcomes in SQLite: the only truth about what exists."""
+"""The index: names, generations and recorded results in SQLite. An object exists if and only if its row does."""
 
 from __future__ import annotations
 
@@ -45,25 +45,25 @@ _BUCKETS = f"SELECT {intact('bucket')}, name, created_us FROM bucket"
 _IS_GARBAGE = (
     f"{intact('garbage')} AND NOT EXISTS (SELECT 1 FROM content WHERE content.file IN (garbage.file, garbage.guard))"
 )
-"""What is removed on the word of a row must be proven by it."""
+"""SQL condition of rows whose blobs may be removed: intact, and not referred to by any content."""
 
 
 class Index:
-    """The database of one data directory.
+    """The database of one data directory. Any thread may call it, and several processes may have it open.
 
     Args:
         path: The database file.
         store_id: Identity of the data directory.
         fsops: The disk.
-        health: Shared with whatever else writes to the disk.
-        clock: Tells the time.
+        health: State of the disk, shared by the engine.
+        clock: Seconds since 1970-01-01 UTC.
         kept: Which replaced generations are retained.
         upload_ttl: Seconds that a multipart upload stays after its beginning or its last part.
-        repairing: Open it also if it is older than the one that was closed last.
+        repairing: Whether to open also an older copy of the index that was closed last.
 
     Attributes:
         uploads: The multipart uploads.
-        verified: Whether every row was read when it was opened, since it was not closed cleanly before.
+        verified: Whether every row was verified at the start, after an unclean shutdown.
 
     Raises:
         IntegrityError: The index is damaged, or a part of it is missing.
@@ -101,7 +101,7 @@ class Index:
         self.uploads = Uploads(self._ledger, self._objects, self.reading, upload_ttl)
 
     def close(self) -> None:
-        """Finish running changes, close every connection, and leave the mark of a clean stop if nobody is left."""
+        """Finish running changes and close every connection; the last process writes the mark of a clean stop."""
         self._closed = True
         commits = self._ledger.commits
         commits.stop()
@@ -117,7 +117,7 @@ class Index:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for reading; it sees what was committed before each of its statements."""
+        """Yield a connection for reading; each statement sees the changes committed before it."""
         with explained():
             connection = self._idle.pop() if self._idle else schema.connect(self._path)
             try:
@@ -129,12 +129,12 @@ class Index:
                     self._idle.append(connection)
 
     def run(self, change: Change[T]) -> T:
-        """Return what a change of the caller's own returned, once it is on the medium."""
+        """Run a change of the caller, and return its result once it is on the medium."""
         return self._ledger.run(change)
 
     @property
     def objects(self) -> Objects:
-        """The objects, for changes of the caller's own."""
+        """The objects, for changes of the caller."""
         return self._objects
 
     def now(self) -> int:
@@ -142,12 +142,12 @@ class Index:
         return self._ledger.now()
 
     def reserve(self) -> tuple[int, int]:
-        """Return a generation greater than all that are committed by now, and the time in microseconds."""
+        """Return a generation greater than all committed ones, and the time in microseconds since 1970-01-01 UTC."""
         with self.reading() as connection:
             return self._ledger.reserve(connection), self._ledger.now()
 
     def spare(self) -> int:
-        """Return the bytes of the database file that nothing uses any more, and that the next rows will."""
+        """Return the bytes of free pages in the database file, which the next rows will use."""
         with self.reading() as connection:
             pages = connection.execute("PRAGMA freelist_count").fetchone()[0]
             return int(pages) * int(connection.execute("PRAGMA page_size").fetchone()[0])
@@ -203,7 +203,7 @@ class Index:
         condition: Condition,
         idempotency_key: str,
     ) -> tuple[ObjectInfo, bool]:
-        """Publish `segment`; return the object, and False instead of True if an earlier call had done so."""
+        """Publish `segment`; return the object, and whether this call did, and not an earlier one with the same key."""
 
         def change(connection: sqlite3.Connection) -> tuple[Any, ...]:
             place = self._objects.place(connection, bucket, key, condition)
@@ -263,7 +263,7 @@ class Index:
             return self._objects.find(connection, bucket, key)[0]
 
     def find(self, bucket: str, key: str, generation: int | None) -> tuple[ObjectInfo, tuple[Segment, ...]]:
-        """Return the present object, or a generation of it that is still there, and where its bytes are."""
+        """Return the current object, or a retained generation, and its segments."""
         with named(bucket, key), self.reading() as connection:
             connection.execute("BEGIN")
             try:
@@ -277,9 +277,9 @@ class Index:
             return listing.page(connection, bucket_id(connection, query.bucket), query, self._ledger.now())
 
     def garbage(self, after: tuple[str, str]) -> list[tuple[str, str]]:
-        """Return blobs behind `after` that nothing refers to any more, each with the one whose readers hold it.
+        """Return unreferenced blobs behind `after`, each with the blob that guards it.
 
-        One that is content all the same, since a row is damaged, is not among them.
+        A blob that content refers to nevertheless, because a row is damaged, is not returned.
         """
         with self.reading() as connection:
             return connection.execute(
@@ -289,18 +289,18 @@ class Index:
             ).fetchall()
 
     def forget_garbage(self, names: Iterable[str]) -> None:
-        """Note that these blobs are gone."""
+        """Remove the rows of garbage that was removed from the disk."""
         rows = [(name,) for name in names]
         self._ledger.run(lambda connection: connection.executemany("DELETE FROM garbage WHERE file = ?", rows))
 
     def unknown(self, names: Iterable[str]) -> list[str]:
-        """Return those of `names` that are no blob of any content, nor garbage on record."""
+        """Return those of `names` that neither content nor garbage refers to."""
         with self.reading() as connection:
             find = "SELECT 1 FROM content WHERE file = :name UNION ALL SELECT 1 FROM garbage WHERE file = :name"
             return [name for name in names if not connection.execute(find, {"name": name}).fetchone()]
 
     def expire(self) -> bool:
-        """Drop some of what was kept for a while; return whether there may be more."""
+        """Remove one batch of expired rows; return whether there may be more."""
 
         def change(connection: sqlite3.Connection) -> bool:
             tasks = self._objects.expire, self.uploads.expire, self._ledger.forget
@@ -315,7 +315,7 @@ class Index:
         try:
             ledger = Ledger(connection, self._fsops, self._health, clock, reserve)
             if is_first:
-                # the log must be on the medium before the mark is not, or the next start would find neither
+                # sync the log's name before the mark is removed, or a start after a power cut may find neither
                 self._fsops.sync_directory(self._path.parent)
                 self._presence.expect_log()
                 closing_mark.remove(self._path, self._fsops)
@@ -333,7 +333,7 @@ class Index:
             _log.warning("it could not be noted how the index was found: %s", error)
 
     def _mark_closed(self, connection: sqlite3.Connection) -> None:
-        """Leave the mark of a clean stop, or else see to it that nobody misses the log, which ends with us."""
+        """Write the mark of a clean stop, or else record that there may be no log and no mark."""
         try:
             if self._health.good and startup.mark_closed(connection, self._path, self._fsops):
                 return

@@ -1,9 +1,9 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""One page of names by skip-scan, in one statement.
+"""Pages of listings by skip-scan, in one SQL statement each.
 
 Each step of the recursion asks the primary key for the least key at or behind a bound. The next bound is right behind
 that key, or, if the key is rolled up, behind everything its common prefix covers: a page costs as many seeks as it
-has names, whatever lies beneath them. Objects whose time is over are stepped over until they are swept.
+has names, however many keys are rolled up. Expired objects are skipped until they are swept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, object_info
 
 from .row_checksums import COLUMNS, damaged_row, is_intact_object
 
-# what proves a row, and FIELDS among it from the third on
+# the columns under the row's checksum; FIELDS among them, from the third on
 _PROVEN = ", ".join(f"object.{name}" for name in ("checksum", *COLUMNS["object"]))
 _KEY = 2
 _FIELDS = slice(3, 3 + len(FIELDS.split(",")))
@@ -58,7 +58,7 @@ JOIN object ON object.bucket_id = :bucket AND object.key = name.key
 
 
 def page(connection: sqlite3.Connection, bucket_id: int, query: ListQuery, now_us: int) -> ObjectPage:
-    """Return the first `query.limit` names behind `query.after` of objects that are there at `now_us`.
+    """Return the first `query.limit` names behind `query.after` of objects that exist at `now_us`.
 
     Raises:
         IntegrityError: The row of one of them is damaged.
@@ -88,7 +88,7 @@ def _rolled(connection: sqlite3.Connection, query: ListQuery, span: Span, values
     objects: list[ObjectInfo] = []
     prefixes: list[str] = []
     last = ""
-    # as they come, but SQL does not promise it
+    # SQLite returns them in order, but SQL does not guarantee it
     rows = sorted(connection.execute(_ROLLED, values), key=itemgetter(_KEY))
     _check(query.bucket, rows)
     for row in rows[: query.limit]:

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""The present generation of every key: judged, replaced, removed and expired inside a transaction of the caller."""
+"""The current generation of each key: conditions, replacement, removal, expiry, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _INTACT_PLACE = f"object.key IS NULL OR {intact('object')}"
 
 
 class Present(NamedTuple):
-    """The generation of an object that is there."""
+    """The current generation of an object."""
 
     generation: int
     size: int
@@ -33,7 +33,7 @@ class Present(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an object of a key goes, and what is there."""
+    """The bucket and key of a write, and the object that it replaces."""
 
     bucket_id: int
     name: bytes
@@ -44,10 +44,10 @@ class Objects:
     """Changes the objects of the index.
 
     Args:
-        ledger: Tells the time and numbers generations.
-        kept: Which replaced generations are retained.
+        ledger: Provides time and generations.
+        kept: Limits of retained generations.
         fsops: The disk.
-        path: Something on it.
+        path: A path on its file system.
     """
 
     def __init__(self, ledger: Ledger, kept: Retention, fsops: FsOps, path: Path) -> None:
@@ -57,7 +57,7 @@ class Objects:
         self._path = path
 
     def place(self, connection: sqlite3.Connection, bucket: str, key: str, *conditions: Condition) -> Place:
-        """Return where an object goes, if the one that is there meets the conditions.
+        """Return the place for an object, if the current one meets the conditions.
 
         Raises:
             BucketNotFoundError: There is no such bucket.
@@ -95,16 +95,16 @@ class Objects:
         crc32c: int,
         order: int = 0,
     ) -> tuple[Any, ...]:
-        """Make an object of content, which it takes a reference of; return its row of `FIELDS`.
+        """Make an object of content, whose reference it takes over; return its row of `FIELDS`.
 
         Args:
-            connection: In the transaction.
-            place: Where it goes.
-            content_id: Its bytes.
-            attributes: What goes with them.
-            size: Of them.
-            crc32c: Of them.
-            order: The generation that was reserved for it; 0: none was.
+            connection: The connection with the open transaction.
+            place: From `place`.
+            content_id: The content.
+            attributes: Content type, metadata and time to live.
+            size: Bytes of the content.
+            crc32c: Checksum of the content.
+            order: The reserved generation; 0: none.
         """
         if place.present:
             self._retire(connection, place, place.present)
@@ -125,7 +125,7 @@ class Objects:
         return fields
 
     def restore(self, connection: sqlite3.Connection, place: Place, fields: tuple[Any, ...], content_id: int) -> None:
-        """Make an object as it was once, where there is none; `fields` is its row of `FIELDS`."""
+        """Insert an object with its former row of `FIELDS`, where there is none."""
         self._ledger.advance(fields[0])
         connection.execute(
             f"INSERT INTO object (bucket_id, key, {FIELDS}, content_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -135,7 +135,7 @@ class Objects:
     def find(
         self, connection: sqlite3.Connection, bucket: str, key: str, generation: int | None = None
     ) -> tuple[ObjectInfo, int]:
-        """Return the present object, or a generation of it that is still there, and its content.
+        """Return the current object, or a retained generation, and its content.
 
         Raises:
             ObjectNotFoundError: There is none.
@@ -151,7 +151,7 @@ class Objects:
         return object_info(bucket, key, tuple(fields)), content_id
 
     def expire(self, connection: sqlite3.Connection, limit: int) -> bool:
-        """Remove some of the objects and retained generations whose time is over; return whether there may be more."""
+        """Remove up to `limit` expired objects, and expired generations; return whether there may be more."""
         until = self._ledger.now() if self._has_room() else _FOREVER
         more = retention.expire(connection, until)
         rows = connection.execute(
@@ -199,7 +199,7 @@ def remove(connection: sqlite3.Connection, bucket_id: int, name: bytes, content_
 
 
 def ensure_bucket(connection: sqlite3.Connection, bucket: str, created_us: int) -> None:
-    """Make a bucket unless it is there."""
+    """Make a bucket unless it exists."""
     connection.execute("INSERT OR IGNORE INTO bucket (name, created_us) VALUES (?, ?)", (bucket, created_us))
 
 

@@ -1,7 +1,7 @@
-"""Who has the index open, of all processes that share its directory: the first one checks it, the last one marks it.
+"""The lock by which a process knows whether it is the first to open the index, or the last to close it.
 
-The lock file is empty until the index was opened once. From then on there is the log of the index, or the mark of a
-clean stop; if neither is there, the log was lost.
+The first checks the index, the last writes the mark of a clean stop. The lock file is empty until the index was opened
+once. From then on either the log or the mark exists; if both are missing, the log was lost.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ NAME: Final = "open.lock"
 
 
 class Presence:
-    """Held from opening to closing. The kernel lets go of it when the process ends, however that comes about.
+    """A shared lock from opening to closing. The kernel releases it when the process ends, also when it is killed.
 
     Args:
-        folder: Where the index is.
+        folder: Directory of the index.
         fsops: The disk.
     """
 
@@ -33,9 +33,9 @@ class Presence:
 
     @contextmanager
     def entering(self) -> Iterator[bool]:
-        """Yield whether nobody else has the index open; nobody comes or goes meanwhile.
+        """Yield whether no other process has the index open; none opens or closes it within the block.
 
-        From the end of the context on it is held, unless that raised.
+        The lock is held from the end of the block on, unless that raised.
         """
         with self._gate():
             self._descriptor = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -51,7 +51,7 @@ class Presence:
         return os.fstat(self._descriptor).st_size > 0
 
     def expect_log(self) -> None:
-        """Note that the index has a log from now on; return when that is on the medium."""
+        """Record durably that the index has a log from now on."""
         if (
             not self.was_open()
         ):  # also since a full disk, which has no room for it, must not keep a server from starting
@@ -59,13 +59,13 @@ class Presence:
             self._fsops.sync(self._descriptor)
 
     def expect_nothing(self) -> None:
-        """Note that the log may be gone without a mark in its place; return when that is on the medium."""
+        """Record durably that both log and mark may be missing."""
         self._fsops.truncate(self._descriptor, 0)
         self._fsops.sync(self._descriptor)
 
     @contextmanager
     def leaving(self) -> Iterator[bool]:
-        """Yield whether nobody else has the index open; nobody comes or goes meanwhile, and then it is let go of."""
+        """Yield whether no other process has the index open; none opens or closes it within the block. Then unlock."""
         with self._gate():
             try:
                 yield self._descriptor >= 0 and self._alone()
@@ -74,7 +74,7 @@ class Presence:
 
     @contextmanager
     def _gate(self) -> Iterator[None]:
-        # two that leave at once would each find the other one there, and neither would be the last
+        # without this lock, two processes that close at once would each see the other, and neither write the mark
         descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)

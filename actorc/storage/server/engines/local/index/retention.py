@@ -1,5 +1,5 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""Replaced generations kept for readers that are pinned to them: for a while, up to a total, never on a full disk."""
+"""Retained generations: replaced objects kept for pinned readers, limited in time, in bytes and by free space."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from . import content_refs
 from .row_checksums import intact
 from .schema import read_meta
 
-_LEAST_CHARGE = 4 * KiB  # so that the number of rows is bounded as well
+_LEAST_CHARGE = 4 * KiB  # counted at least, so that `max_bytes` bounds the number of rows, too
 _BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long, and how much."""
+    """Limits of retained generations."""
 
     seconds: float = 15 * 60
     max_bytes: int = GiB
@@ -29,7 +29,7 @@ class Retention:
 
 
 def replace(connection: sqlite3.Connection, bucket_id: int, key: bytes, size: int, until_us: int) -> None:
-    """Retain the present generation of an object, which is about to be replaced, and its reference to the content."""
+    """Retain the current generation of an object before it is replaced, with its reference to the content."""
     charge = max(size, _LEAST_CHARGE)
     connection.execute(
         f"INSERT INTO retained (bucket_id, key, {FIELDS}, content_id, until_us, charge)"
@@ -41,7 +41,7 @@ def replace(connection: sqlite3.Connection, bucket_id: int, key: bytes, size: in
 
 
 def limit(connection: sqlite3.Connection, max_bytes: int) -> None:
-    """Drop the oldest retained generations until no more than `max_bytes` are left."""
+    """Remove the oldest retained generations until at most `max_bytes` are left."""
     while int(str(read_meta(connection, "retained_bytes"))) > max_bytes:
         row = connection.execute(
             "SELECT bucket_id, key, generation, content_id, charge FROM retained ORDER BY until_us, generation LIMIT 1"
@@ -50,7 +50,7 @@ def limit(connection: sqlite3.Connection, max_bytes: int) -> None:
 
 
 def expire(connection: sqlite3.Connection, until_us: int) -> bool:
-    """Drop some of the generations retained until `until_us` at most; return whether there may be more."""
+    """Remove a batch of the generations whose retention ended by `until_us`; return whether there may be more."""
     rows = connection.execute(
         "SELECT bucket_id, key, generation, content_id, charge FROM retained"
         f" WHERE until_us <= ? AND {intact('retained')} LIMIT ?",
@@ -62,7 +62,7 @@ def expire(connection: sqlite3.Connection, until_us: int) -> bool:
 
 
 def forget(connection: sqlite3.Connection, bucket_id: int, key: bytes) -> None:
-    """Drop every retained generation of an object."""
+    """Remove every retained generation of an object."""
     rows = connection.execute(
         "SELECT bucket_id, key, generation, content_id, charge FROM retained WHERE bucket_id = ? AND key = ?",
         (bucket_id, key),

@@ -1,10 +1,10 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""A checksum in every row of the index, and the number and the sum of them for every table.
+"""A checksum in every row of the index, and a count and sum of these checksums for every table.
 
-SQLite proves nothing of what it reads, so a flipped bit changes a name without a word. Here the database itself does
-the sums: each table has a generated column with the checksum of its row, and triggers count it in the table ``tally``
-and refuse to change or remove a row that does not match. A statement that forgot any of that cannot be written, and all
-of it is part of the transaction that it belongs to.
+SQLite does not verify pages that it reads, so a flipped bit may silently change a name. Here the database itself
+maintains checksums: each table has a generated column with the checksum of its row, and triggers add it to the table
+``tally`` and refuse to change or remove a row that does not match. No statement can bypass this, and all of it is part
+of the same transaction.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _REFUSAL: Final = "a damaged row of the table "
 COLUMNS: Final = {
     "meta": ("name", "typeof(value)", "value"),
     "bucket": ("id", "name", "created_us"),
-    # inline bytes are proven by `sums`, like those of a file
+    # `sums` covers inline bytes, as it does those of a file
     "content": ("id", "refs", "size", "sums", "file", "length(data)"),
     "segment": ("content_id", "position", "leaf_id"),
     "object": (
@@ -67,13 +67,13 @@ COLUMNS: Final = {
     "outcome": ("id", "call", "request", "at_us", "result"),
     "garbage": ("guard", "file"),
 }
-"""What the checksum of a row covers, by table, in order. For ever: a stored checksum depends on it."""
+"""Columns under the checksum of a row, by table, in order. They never change: stored checksums depend on it."""
 
 TABLES: Final = tuple(COLUMNS)
 
 
 def register(connection: sqlite3.Connection) -> None:
-    """Give the connection the function that the tables call."""
+    """Register the SQL function that tables and triggers call."""
     connection.create_function("row_checksum", -1, row_checksum, deterministic=True)
 
 
@@ -83,17 +83,17 @@ def row_checksum(*fields: bytes | None) -> int:
 
 
 def is_intact_object(stored: object, fields: Sequence[Any]) -> bool:
-    """Return whether the row of an object, of the fields that `COLUMNS` names, matches the checksum stored in it.
+    """Return whether the fields of an object's row, as `COLUMNS` names them, match its stored checksum.
 
-    The same as `intact` in SQL, at two thirds of its price: a listing reads all fields anyway, and calls no function
-    from within SQLite for each row.
+    The same as `intact` in SQL, in two thirds of its time: a listing reads all fields anyway, and saves the call of a
+    function from SQLite for each row.
     """
     try:
         bucket_id, key, generation, size, crc, content_type, metadata, modified_us, expires_us, content_id = fields
         expires = b"\xfe" if expires_us is None else b"%d" % expires_us
         leading = (bucket_id, key, generation, size, crc, content_type.encode(), metadata.encode(), modified_us)
         packed = b"%d\xff%b\xff%d\xff%d\xff%d\xff%b\xff%b\xff%d\xff%b\xff%d" % (*leading, expires, content_id)
-    except (AttributeError, TypeError, ValueError, OverflowError):  # of another type than what was written
+    except (AttributeError, TypeError, ValueError, OverflowError):  # damage changed the type of a field
         return False
     return crc32c(packed) == stored
 
@@ -110,7 +110,7 @@ def intact(table: str, alias: str | None = None) -> str:
 
 
 def triggers(table: str) -> str:
-    """Return the statements that keep the tally of a table, and its damaged rows from being changed."""
+    """Return the triggers that maintain the tally of a table and protect its damaged rows from changes."""
     guard = f"NOT {intact(table, 'old')} BEGIN SELECT RAISE(ABORT, '{_REFUSAL}{table}'); END;"
     count = f"UPDATE tally SET entries = entries {{}}, checksums = checksums {{}} WHERE name = '{table}'; END;"
     return (
@@ -134,17 +134,17 @@ def damaged_row(table: str, bucket: str | None = None, key: str | None = None) -
 
 
 def is_refusal(error: sqlite3.Error) -> bool:
-    """Return whether a statement failed because it was about to change or remove a damaged row."""
+    """Return whether a trigger refused to change or remove a damaged row."""
     return str(error).startswith(_REFUSAL)
 
 
 def refused(error: sqlite3.Error) -> IntegrityError:
-    """Return what a caller is told of such an error."""
+    """Return the error for callers after such a refusal."""
     return damaged_row(str(error).removeprefix(_REFUSAL))
 
 
 def _computed(table: str, prefix: str = "") -> str:
-    # as blobs, since damage makes text of numbers, and text that is no UTF-8
+    # as blobs, since damage may turn numbers into text, and text into invalid UTF-8
     return f"row_checksum({', '.join(f'CAST({_qualified(one, prefix)} AS BLOB)' for one in COLUMNS[table])})"
 
 

@@ -1,10 +1,10 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""The tables of the index, and how a connection to it is opened.
+"""The SQL schema of the index, and connections to it.
 
-``object`` is what listings scan and holds nothing long, so that a page of names is a few pages of the database. What
-its bytes are is a row of ``content``, counted by those that refer to it: a file, or bytes kept inline, or neither, and
-then ``segment`` lists the rows whose bytes it joins. Keys are blobs, since blobs compare byte by byte. Every row has a
-checksum, and ``tally`` the number and the sum of those of each table (`row_checksums`).
+Listings scan ``object``, which has only short rows, so that a page of names takes few pages of the database. The bytes
+of an object are a row of ``content``, which is reference-counted: a file, inline bytes, or else ``segment`` lists the
+rows that it joins. Keys are blobs, since blobs compare byte by byte. Every row has a checksum, and ``tally`` has their
+number and sum for each table (`row_checksums`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from urllib.parse import quote
 from .row_checksums import TABLES, column, damaged_row, intact, register, triggers
 
 VERSION = 2
-"""Of the tables. 1, which has no row that says so: without checksums."""
+"""Version of the schema. Version 1 has no checksums, and no row with its version."""
 
 _TABLES = {
     "meta": "name TEXT PRIMARY KEY, value, {checksum}) WITHOUT ROWID",
@@ -74,7 +74,7 @@ CREATE INDEX upload_by_touch ON upload (touched_us);
 
 
 def tables() -> str:
-    """Return the statements that make every table with its triggers, and count nothing in them yet."""
+    """Return the statements that create every table with its triggers, and an empty tally."""
     made = [f"CREATE TABLE {name} ({body.format(checksum=column(name))};" for name, body in _TABLES.items()]
     rows = ", ".join(f"('{name}')" for name in TABLES)
     counted = f"INSERT INTO tally (name) VALUES {rows};"
@@ -82,13 +82,13 @@ def tables() -> str:
 
 
 def indexes() -> str:
-    """Return the statements that make the indexes, which need the names that older ones may have."""
+    """Return the statements that create the indexes; separate, since those of an old schema may have the same names."""
     return _INDEXES
 
 
 @cache
 def expected() -> frozenset[tuple[str, str, str]]:
-    """Return what the database says of its own tables, indexes and triggers: kind, name and statement."""
+    """Return the expected ``sqlite_schema``: kind, name and statement of each table, index and trigger."""
     with closing(sqlite3.connect(":memory:")) as connection:
         register(connection)
         connection.executescript(tables() + indexes())
@@ -96,12 +96,12 @@ def expected() -> frozenset[tuple[str, str, str]]:
 
 
 def found(connection: sqlite3.Connection) -> frozenset[tuple[str, str, str]]:
-    """Return what a database says of itself, as `expected` does."""
+    """Return the ``sqlite_schema`` of a database, in the form of `expected`."""
     return frozenset(connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the database, for one thread at a time; the connection begins no transaction of its own accord."""
+    """Open the database, for one thread at a time; the connection begins no implicit transactions."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
     try:
         _prepare(connection)
@@ -111,7 +111,7 @@ def connect(path: Path) -> sqlite3.Connection:
             "synchronous = FULL",
             "fullfsync = ON",
             "foreign_keys = ON",
-            # a row that is replaced must leave the tally like one that is deleted
+            # without it INSERT OR REPLACE fires no delete trigger, and the tally would keep the replaced row
             "recursive_triggers = ON",
             "wal_autocheckpoint = 0",
             "cache_size = -8000",
@@ -124,8 +124,8 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_look(path: Path) -> sqlite3.Connection:
-    """Open the database in such a way that nothing in it, and nothing of its log, is changed, not even by closing."""
-    # the last connection to close would carry the log over and remove it, were it not for the mode
+    """Open the database read-only; neither it nor its log is changed, not even by closing."""
+    # in any other mode the last connection to close would checkpoint and remove the log
     address = f"file:{quote(str(path))}?mode=ro"
     connection = sqlite3.connect(address, uri=True, isolation_level=None)
     try:
@@ -137,7 +137,7 @@ def connect_to_look(path: Path) -> sqlite3.Connection:
 
 
 def fill(connection: sqlite3.Connection, store_id: str) -> None:
-    """Put the rows into new tables that are there from the beginning."""
+    """Insert the initial rows into new tables."""
     connection.execute(
         "INSERT INTO meta (name, value) VALUES ('store', ?), ('schema', ?), ('generation', 0), ('retained_bytes', 0)",
         (store_id, VERSION),
@@ -148,7 +148,7 @@ def read_meta(connection: sqlite3.Connection, name: str) -> object:
     """Return one value of the table ``meta``.
 
     Raises:
-        IntegrityError: Its row is damaged or gone.
+        IntegrityError: Its row is damaged or missing.
     """
     row = connection.execute(f"SELECT value, {intact('meta')} FROM meta WHERE name = ?", (name,)).fetchone()
     if row is None or not row[1]:
@@ -158,7 +158,7 @@ def read_meta(connection: sqlite3.Connection, name: str) -> object:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     register(connection)
-    # damage is found by checksums, not by text that cannot be decoded
+    # checksums find the damage; an error of decoding would hide which row it is
     connection.text_factory = _text
 
 

@@ -1,7 +1,7 @@
-"""What is made sure of before an index is used, by the first process that opens it.
+"""Checks of an index at the start, by the first process that opens it.
 
-Nothing is changed, nor anything believed, before it is known that all that was acknowledged is there: byte by byte
-against the mark of a clean stop, or row by row.
+Nothing is changed before the index is known to have every acknowledged change: the file matches the mark of a clean
+stop, or every row is verified.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ REMEDY: Final = (
     "meta from a backup or rebuild the index with 'lucas-storage fsck DIR --rebuild'"
 )
 _TOLD: Final = 3
-"""Findings in the message of an error; `fsck` shows all of them."""
+"""Findings in an error message; `fsck` shows all of them."""
 _REMEMBERED_US: Final = 30 * 24 * 60 * 60 * 1_000_000
 _DATABASE_HEADER: Final = 100
 _WAL_MODE: Final = b"\x02\x02"
@@ -38,11 +38,11 @@ _WAL_MODE: Final = b"\x02\x02"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """How an index was found.
+    """The state in which an index was found.
 
     Args:
-        dropped: Frames at the end of its log that a power cut, or damage, has spoilt.
-        verified: Whether every row was read.
+        dropped: Damaged frames at the end of its log, as a power cut leaves them.
+        verified: Whether every row was verified.
     """
 
     dropped: int = 0
@@ -50,14 +50,14 @@ class Opening:
 
 
 def prepare(database: Path, store_id: str, fsops: FsOps, *, was_open: bool, may_be_older: bool = False) -> Opening:
-    """Make an index that is not there, check one that is, and bring it to the present version.
+    """Create a missing index, or check an existing one and upgrade it to the current version.
 
     Args:
         database: The database file.
         store_id: Identity of the data directory.
         fsops: The disk.
         was_open: Whether the index was open before, in this version.
-        may_be_older: Take it also if it is an older copy of the one that was closed last.
+        may_be_older: Whether to accept an older copy of the index that was closed last.
 
     Raises:
         IntegrityError: It is damaged, or a part of it is missing.
@@ -76,7 +76,7 @@ def prepare(database: Path, store_id: str, fsops: FsOps, *, was_open: bool, may_
 
 
 def create(database: Path, store_id: str, fsops: FsOps) -> None:
-    """Make an empty index, whole or not at all."""
+    """Create an empty index atomically: complete it under another name, sync, and rename."""
     draft = database.with_name(f"{database.name}.new")
     for leftover in (draft, *_beside(draft)):
         fsops.unlink(leftover)
@@ -91,7 +91,7 @@ def create(database: Path, store_id: str, fsops: FsOps) -> None:
 
 
 def look(database: Path, store_id: str, *, was_open: bool) -> Iterator[Damage]:
-    """Yield what is wrong with an index that `prepare` refuses; nothing is changed."""
+    """Yield the damage of an index that `prepare` refuses; nothing is changed."""
     try:
         _check(database, store_id, was_open=was_open)
     except (StorageError, OSError) as error:
@@ -104,7 +104,7 @@ def look(database: Path, store_id: str, *, was_open: bool) -> Iterator[Damage]:
 
 
 def mark_closed(connection: sqlite3.Connection, database: Path, fsops: FsOps) -> bool:
-    """Leave the mark of a clean stop and return True, unless something is left in the log."""
+    """Write the mark of a clean stop and return True, unless the log is not empty."""
     log, _ = _beside(database)
     if log.exists() and log.stat().st_size:
         return False
@@ -116,7 +116,7 @@ def mark_closed(connection: sqlite3.Connection, database: Path, fsops: FsOps) ->
 
 
 def remember(connection: sqlite3.Connection, opening: Opening, now_us: int) -> None:
-    """Note for `fsck` what was dropped from the log, and forget what was long ago."""
+    """Record for `fsck` which frames were dropped from the log, and remove old records."""
     if opening.dropped:
         told = json.dumps({"frames": opening.dropped, "at_us": now_us})
         connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('dropped', ?)", (told,))
@@ -212,9 +212,9 @@ def _check_generation(connection: sqlite3.Connection, database: Path, mark: Clos
     _log.warning("%s is not the file that was closed; all of it was verified", database)
     generation = int(str(schema.read_meta(connection, "generation")))
     log, _ = _beside(database)
-    has_log = log.exists() and log.stat().st_size  # looking makes an empty one
+    has_log = log.exists() and log.stat().st_size  # a read-only connection creates an empty one
     if generation > mark.generation and not has_log:
-        # whoever opens an index removes its mark, so this one is a copy, and is no proof that the log was carried over
+        # opening an index removes its mark, so this mark is a copy, and does not prove that the log was checkpointed
         raise IntegrityError(f"{log} is missing, and the mark of a clean stop is of an earlier one; {REMEDY}")
     if generation < mark.generation and not may_be_older:
         raise IntegrityError(

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""Indexes of earlier versions, brought to the present one in one transaction."""
+"""The upgrade of indexes of earlier versions, in one transaction."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _BEGINNING = 1
 
 
 def version(connection: sqlite3.Connection) -> object:
-    """Return the version of an index: 1 is that of indexes without checksums, which do not tell it."""
+    """Return the schema version of an index; 1 if it has none, as those without checksums."""
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone():
         return _BEGINNING
     return schema.read_meta(connection, "schema")
 
 
 def upgrade(path: Path, fsops: FsOps) -> None:
-    """Bring an index of version 1 to the present one; all or nothing.
+    """Upgrade an index of version 1 to the current one, atomically.
 
-    Its rows are taken for what they are: there is nothing yet by which they could be proven.
+    Its rows are accepted as they are, since they have no checksums to verify.
     """
     connection = schema.connect(path)
     try:
-        connection.execute("PRAGMA foreign_keys = OFF")  # or dropping a table would be deleting its rows
+        connection.execute("PRAGMA foreign_keys = OFF")  # else DROP TABLE deletes its rows first
         connection.execute("BEGIN IMMEDIATE")
         for table in TABLES:
             connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")

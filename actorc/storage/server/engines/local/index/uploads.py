@@ -1,5 +1,5 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""Multipart uploads in the index: rows that become an object in one transaction, or nothing."""
+"""Multipart uploads in the index; completion makes the object and ends the upload in one transaction."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from .row_checksums import damaged_row, intact
 _PART = "number, size, generation, crc32c, modified_us"
 _BEHIND_ALL = b"\xff"
 _SMALL_PARTS = MiB
-"""Bytes of parts kept inline that a manifest repeats; an object of more of them cannot be rebuilt from blobs."""
+"""Most bytes of inline parts that a manifest repeats; an object with more cannot be rebuilt from blobs."""
 
 _PAGE = f"""
 SELECT {intact("upload")}, key, name, created_us FROM upload
@@ -46,7 +46,7 @@ ORDER BY key, name LIMIT :limit
 
 
 class _Upload(NamedTuple):
-    """What its row says of an upload."""
+    """The row of an upload."""
 
     id: int
     attributes: ObjectAttributes
@@ -57,9 +57,9 @@ class Uploads:
     """The multipart uploads of one data directory.
 
     Args:
-        ledger: Makes changes.
-        objects: Where completed uploads go.
-        reading: Lends a connection for reading.
+        ledger: Runs changes.
+        objects: Publishes completed uploads.
+        reading: Yields a connection for reading.
         ttl: Seconds that an upload stays after its beginning or its last part.
     """
 
@@ -108,7 +108,7 @@ class Uploads:
     def add_part(
         self, bucket: str, key: str, upload_id: str, number: int, segment: Segment, *, crc32c: int, idempotency_key: str
     ) -> tuple[PartInfo, bool]:
-        """Add a part in place of one of its number; return it, and False instead of True if an earlier call had."""
+        """Store or replace a part; return it, and whether this call did, and not an earlier one with the same key."""
 
         def change(connection: sqlite3.Connection) -> tuple[int, ...]:
             upload = _find(connection, bucket, key, upload_id)
@@ -138,15 +138,15 @@ class Uploads:
         manifest: Segment,
         idempotency_key: str,
     ) -> tuple[ObjectInfo, bool]:
-        """Make the object of the parts named and end the upload; return it, and False if an earlier call had.
+        """Make the object of the parts and end the upload; return it, and whether this call did, not an earlier one.
 
         Args:
-            bucket: That of the upload.
-            key: That of the upload.
-            upload_id: The upload.
-            parts: In order.
-            condition: In addition to that of the beginning.
-            manifest: Says on the disk what `manifest` returned; without a file if that named no parts.
+            bucket: Bucket of the upload.
+            key: Key of the upload.
+            upload_id: Id of the upload.
+            parts: The parts, in order.
+            condition: Checked in addition to that of `create`.
+            manifest: The blob with the result of `manifest`; without a file if that named no parts.
             idempotency_key: Unique per logical completion.
         """
 
@@ -170,7 +170,7 @@ class Uploads:
         return object_info(bucket, key, fields), is_new
 
     def manifest(self, bucket: str, key: str, upload_id: str, parts: Sequence[PartChoice]) -> Trailer:
-        """Return what says of which parts the object would consist; without any if it cannot be completed now."""
+        """Return the manifest trailer of the object; without parts if the upload cannot be completed now."""
         empty = Trailer(kind=MANIFEST, bucket=bucket, key=key, upload_id=upload_id)
         with self._reading() as connection:
             try:
@@ -226,7 +226,7 @@ class Uploads:
         return UploadPage(uploads=found, next_after=(found[-1].key, found[-1].upload_id) if len(rows) > limit else None)
 
     def expire(self, connection: sqlite3.Connection, limit: int) -> bool:
-        """Drop some of the uploads that were abandoned; return whether there may be more."""
+        """Remove up to `limit` abandoned uploads; return whether there may be more."""
         rows = connection.execute(
             f"SELECT id FROM upload WHERE touched_us <= ? AND {intact('upload')} ORDER BY touched_us LIMIT ?",
             (self._ledger.now() - self._ttl_us, limit),
@@ -256,10 +256,10 @@ def _find(connection: sqlite3.Connection, bucket: str, key: str, upload_id: str)
 
 
 def _checked(table: str, bucket: str, key: str, rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """Yield rows without their first column, which says whether they are intact.
+    """Yield rows without their first column, which is true if the row is intact.
 
     Raises:
-        IntegrityError: One is not.
+        IntegrityError: A row is damaged.
     """
     for is_intact, *fields in rows:
         if not is_intact:
@@ -270,7 +270,7 @@ def _checked(table: str, bucket: str, key: str, rows: Sequence[tuple[Any, ...]])
 def _take_parts(
     connection: sqlite3.Connection, upload: int, parts: Sequence[PartChoice]
 ) -> tuple[list[PartInfo], list[int]]:
-    """Return the parts named and their contents, which are the upload's no more."""
+    """Remove the parts from the upload, and return them and their contents."""
     chosen, ids = _choose_parts(connection, upload, parts)
     connection.executemany(
         "DELETE FROM part WHERE upload_id = ? AND number = ?", ((upload, part.number) for part in chosen)

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""Whether the index is what was written, from its first row to its last."""
+"""Full verification of the index: every row checksum, every tally, and SQLite's own integrity check."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from . import schema
 from .row_checksums import TABLES, intact
 
 _SHOWN = 20
-"""Damaged rows of a table that are named one by one."""
+"""Most damaged rows of a table that are reported one by one."""
 
 DAMAGES: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""What Python raises of a database that contradicts itself; what SQLite says of it may quote bytes that are no text."""
+"""Errors of reading a damaged database; a message of SQLite may contain bytes that are not UTF-8."""
 
 _SUBJECTS = {
     "meta": "SELECT CAST(name AS BLOB), NULL FROM meta",
@@ -31,10 +31,10 @@ _SUBJECTS = {
 
 
 class Damage(NamedTuple):
-    """Something in the index that is not what was written."""
+    """Damage in the index."""
 
     subject: str
-    """The object, where one is known, or else the table."""
+    """The object if it is known, else the table."""
     detail: str
 
 

@@ -1,8 +1,8 @@
-"""The write-ahead log of SQLite, judged before SQLite opens it.
+"""Checks SQLite's write-ahead log before SQLite opens it, so that no acknowledged transaction is lost silently.
 
-SQLite takes a log up to its first bad frame and drops what follows without a word. That is right behind a power cut,
-which can spoil the last transaction only, as that was acknowledged to nobody: each one is synced before the next one
-begins. A bad frame with a whole transaction behind it was good once, and so was what the log would lose with it.
+SQLite reads a log up to its first bad frame and silently drops the rest. That is right after a power cut, which can
+damage only the last transaction, and that was never acknowledged: each is synced before the next begins. But a bad
+frame with a complete transaction behind it was valid once, and dropping it would lose acknowledged changes.
 
 The format: https://www.sqlite.org/fileformat2.html, section 4.
 """
@@ -27,14 +27,14 @@ Sums = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a log holds."""
+    """Content of a log."""
 
     transactions: int = 0
-    """Those that SQLite will take."""
+    """Transactions that SQLite will read."""
     dropped: int = 0
-    """Frames of a last transaction that is incomplete or spoilt; SQLite drops them."""
+    """Frames of an incomplete or damaged last transaction, which SQLite drops."""
     spoilt: bool = False
-    """Whether the log, up to where it was written last, is not what was written: a power cut, or damage."""
+    """Whether the log is damaged anywhere up to its last write, by a power cut or otherwise."""
     lost: str = ""
     """Where it is damaged, if SQLite would drop a transaction that was acknowledged; else empty."""
 
@@ -49,16 +49,16 @@ class Frame(NamedTuple):
     salts: bytes
     stored: Sums
     body: bytes
-    """What its checksum covers, the frames before it aside."""
+    """The bytes under its checksum, beside the frames before it."""
 
 
 class Header(NamedTuple):
-    """The beginning of the log."""
+    """The header of the log."""
 
     page_size: int
     salts: bytes
     order: str
-    """Of the bytes in the words that are summed, as `struct` names it."""
+    """Byte order of the summed words, as `struct` names it."""
     stored: Sums
     computed: Sums
     is_good: bool
@@ -112,7 +112,7 @@ def _frames(file: BinaryIO, page_size: int) -> Iterator[Frame]:
 
 
 def _tail(path: Path, page_size: int) -> int:
-    """Return how many bytes behind the last whole frame there are."""
+    """Return the number of bytes behind the last complete frame."""
     return (path.stat().st_size - HEADER_SIZE) % (FRAME_HEADER_SIZE + page_size)
 
 
@@ -124,7 +124,7 @@ def _judge(header: Header, frames: Iterator[Frame], tail: int) -> Report:
     for frame in frames:
         found = checksum(frame.body, header.order, sums)
         if found != frame.stored or frame.salts != header.salts:
-            is_ours = found == frame.stored or frame.salts == header.salts  # else it is of before the log began anew
+            is_ours = found == frame.stored or frame.salts == header.salts  # else it is older than the last reset
             ended = is_ours and _ends(frame, header.order, sums)
             seen = Report(transactions=transactions, dropped=pending + is_ours, spoilt=is_ours)
             return _behind(header, frame, frames, seen, seeds={frame.stored, found}, ended=ended)
@@ -135,7 +135,7 @@ def _judge(header: Header, frames: Iterator[Frame], tail: int) -> Report:
 
 
 def _ends(frame: Frame, order: str, sums: Sums) -> bool:
-    """Return whether a bad frame was the last one of its transaction, also if the very bit that says so is flipped."""
+    """Return whether a bad frame ended its transaction, also if the flipped bit is in the field that says so."""
     sizes = [0] if frame.pages else [1 << bit for bit in range(32)]
     repaired = (frame.body[:4] + struct.pack(">I", size) + frame.body[8:] for size in sizes)
     was_otherwise = any(checksum(body, order, sums) == frame.stored for body in repaired)
@@ -145,9 +145,10 @@ def _ends(frame: Frame, order: str, sums: Sums) -> bool:
 def _behind(
     header: Header, bad: Frame, frames: Iterator[Frame], seen: Report, *, seeds: set[Sums], ended: bool
 ) -> Report:
-    """Judge a log by what stands behind the first frame that SQLite does not take.
+    """Report on a log by the frames behind the first bad one.
 
-    A frame proves itself by the checksum that the one before it has stored, so one bad frame hides nothing.
+    The checksum of a frame continues the stored checksum of the frame before it, so those behind a bad one can still
+    be verified.
     """
     for frame in frames:
         if frame.salts == header.salts:
@@ -165,7 +166,7 @@ def _told(bad: Frame, behind: Frame) -> str:
 
 
 def _without_header(header: Header, frames: Iterator[Frame]) -> Report:
-    """Judge a log whose first bytes are not what SQLite wrote there: it would drop all of it."""
+    """Report on a log with a damaged header, which SQLite would drop as a whole."""
     orders, seeds = ("<", ">"), {header.stored, header.computed}
     dropped = 0
     for frame in frames:

@@ -1,5 +1,5 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""Whether all that is needed is there, and nothing else."""
+"""`fsck`: checks that every blob the index needs exists and is intact, and that there are no others."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ UNION ALL SELECT content_id, key, part.size FROM part JOIN upload ON upload.id =
 
 
 def fsck(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> Iterator[Finding]:
-    """Yield everything that is not as it should be, reading every byte that is stored.
+    """Read every stored byte, and yield all damage, inconsistencies and leftovers.
 
-    Nothing is changed, except that blobs the index knows come back from quarantine. Run it while nothing is being
-    written: a write under way looks like a leftover.
+    Nothing is changed, except that blobs the index knows are moved back from quarantine. Run it while nothing is
+    written: an unfinished write looks like a leftover.
     """
     yield from contradictions(connection)
     yield from _bytes(connection, blobs)
@@ -36,7 +36,7 @@ def fsck(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> Iterato
 
 
 def contradictions(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """Yield what the index says against itself, without a look at any blob."""
+    """Yield the inconsistencies within the index; blobs are not read."""
     yield from index_findings(connection)
     yield from _references(connection)
 
@@ -109,7 +109,7 @@ def _trailer(blobs: Blobs, subject: str, file: str, size: int, sums: tuple[int, 
 
 
 def _names(connection: sqlite3.Connection, blobs: Blobs) -> Iterator[Finding]:
-    """Yield objects whose blob says that it is another one; that of a copy names what it was copied from."""
+    """Yield objects whose blob's trailer names another object; copies are exempt, as theirs names the original."""
     rows = connection.execute(
         "SELECT bucket.name, key, generation, file FROM object JOIN bucket ON bucket.id = bucket_id"
         " JOIN content ON content.id = content_id WHERE file IS NOT NULL"
@@ -162,5 +162,5 @@ def _sums_of_bytes(data: bytes) -> tuple[tuple[int, ...], int]:
 
 
 def _sums_of_blob(blobs: Blobs, name: str, size: int) -> tuple[tuple[int, ...], int]:
-    os.close(blobs.open(name))  # brings it back from quarantine
+    os.close(blobs.open(name))  # opening moves it back from quarantine
     return blobs.sums(blobs.path(name), size)

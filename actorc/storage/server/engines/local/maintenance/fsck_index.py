@@ -1,4 +1,4 @@
-"""Whether the index is what was written, as `fsck` tells it: also of one that no server opens."""
+"""`fsck` of the index itself, also of one that servers refuse to open; and `Finding`, its result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from actorc.storage.server.engines.preconditions import utc
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something `fsck` found."""
+    """A result of `fsck`."""
 
     kind: str
     """``damaged``: bytes are lost. ``inconsistent``: the index contradicts itself or a blob. ``leftover``: space is
@@ -31,7 +31,7 @@ class Finding:
 
 
 def index_findings(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """Yield what is wrong with the index itself, reading every row."""
+    """Read every row, and yield the damage of the index."""
     for damage in damages(connection):
         yield Finding("damaged", *damage)
     for table, row, *_ in connection.execute("PRAGMA foreign_key_check").fetchall():
@@ -40,10 +40,10 @@ def index_findings(connection: sqlite3.Connection) -> Iterator[Finding]:
 
 
 def inspect(path: Path) -> list[Finding]:
-    """Return what is wrong with the index of a data directory that `LocalEngine` refuses to open; nothing is changed.
+    """Return the damage of an index that `LocalEngine` refuses to open; nothing is changed.
 
     Raises:
-        StorageError: The directory is in use, or is none.
+        StorageError: The directory is in use, or is not a data directory.
     """
     with closing(DataDirectory(path, FsOps())) as directory:
         presence = Presence(directory.database.parent, FsOps())

@@ -1,8 +1,8 @@
-"""A new index in place of one that is lost or damaged: of what is left of that one, and of what the blobs say.
+"""Rebuilds a lost or damaged index from the readable rows of the old one and from the trailers of the blobs.
 
-The new one is made whole beside the old one before the two change places, and the old one is kept. Small objects, which
-live in the index, are there again if their rows could still be read; copies, too, since a blob names only the object
-that it was written for.
+The new index is completed beside the old one before it is renamed into place; the old one is kept. Small objects exist
+only in the index, and come back if their rows are readable; so do copies, since a trailer names only the object that
+the blob was written for.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _DRAFT = "meta.rebuilt"
 
 
 class Rebuild:
-    """The rebuilding of the index of one data directory, which it holds alone from construction to `close`.
+    """The rebuild of one data directory's index; the directory is locked from construction to `close`.
 
     Args:
         path: The data directory.
         fsops: The disk.
-        clock: Tells the time.
+        clock: Seconds since 1970-01-01 UTC.
 
     Raises:
-        StorageError: The directory is in use, or none.
+        StorageError: The directory is in use, or is not a data directory.
     """
 
     def __init__(self, path: str | PathLike[str], *, fsops: FsOps | None = None, clock: Clock = time.time) -> None:
@@ -56,9 +56,9 @@ class Rebuild:
         self._blobs = Blobs(self._directory.blobs, self._directory.staging, quarantine, self._fsops, self._health)
 
     def run(self, *, commit: bool) -> list[Finding]:
-        """Make the new index and return what came of everything; put it in place if `commit`.
+        """Build the new index and return the result for each object and blob; put it into place if `commit`.
 
-        Blobs that are no part of it go to quarantine then. Without `commit` nothing is changed.
+        Blobs that are not part of it are then moved into quarantine. Without `commit` nothing is changed.
         """
         with explained():
             self._discard_draft()
@@ -71,7 +71,7 @@ class Rebuild:
             return findings
 
     def close(self) -> None:
-        """Let another engine have the directory."""
+        """Unlock the directory."""
         self._directory.close()
 
     def _build(self, *, commit: bool) -> list[Finding]:
@@ -93,7 +93,7 @@ class Rebuild:
         return findings
 
     def _salvage(self, salvage: Salvage, old: Path) -> list[Finding]:
-        # a copy is read, since SQLite changes what it opens
+        # reads a copy, since SQLite changes files that it opens
         copy = self._draft / "old"
         for name in ("meta.db", "meta.db-wal"):
             with suppress(FileNotFoundError):
@@ -123,7 +123,7 @@ class Rebuild:
         )
 
     def _old(self) -> Path | None:
-        """Return the directory of the old index: the one in use, or one put aside by a rebuild that was killed."""
+        """Return the directory of the old index: the current one, or the one renamed by a rebuild that was killed."""
         present = self._directory.database.parent
         if (present / "meta.db").exists():
             return present
@@ -135,7 +135,7 @@ class Rebuild:
             self._fsops.unlink(leftover)
         self._fsops.sync_directory(self._draft)
         present, root = self._directory.database.parent, self._directory.root
-        # killed in between, the directory has no index, which every start refuses
+        # two renames are not atomic; killed in between, the directory has no index, and every start refuses it
         if any(present.iterdir()):
             self._fsops.rename(present, self._aside())
         else:
@@ -159,7 +159,7 @@ class Rebuild:
 
 
 def _lacks_log(old: Path) -> bool:
-    """Return whether an index was open and neither its log is there nor the mark that it was carried over."""
+    """Return whether an index was opened, but has neither log nor mark, so that the log was lost."""
     lock = old / presence.NAME
     was_open = lock.exists() and lock.stat().st_size > 0
     return was_open and not (old / "meta.db-wal").exists() and not (old / closing_mark.NAME).exists()

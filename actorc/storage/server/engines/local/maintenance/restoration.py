@@ -1,4 +1,4 @@
-"""Blobs given back to an index that does not know them, by what their trailers say."""
+"""Restores objects from blobs that the index does not know, by their trailers."""
 
 from __future__ import annotations
 
@@ -23,30 +23,29 @@ from .fsck_index import Finding
 T = TypeVar("T")
 
 _BATCH = 200
-"""Objects in a transaction: one sync for all of them."""
+"""Objects in one transaction, and so for one sync."""
 
 
 class _Label(NamedTuple):
-    """As much of a trailer as is kept of each blob, in the order in which they are given back."""
+    """The fields of a trailer that are kept in memory for each blob, in the order of restoration."""
 
     bucket: str
     key: str
     age: int
-    """Less for a blob that was written later."""
+    """Smaller for a blob that was written later."""
     name: str
 
 
 class Restoration:
-    """Gives objects back: of each key the one that was written last.
+    """Restores of each key the object that was written last.
 
-    An object that is there is never replaced by an older one. By a later one it is replaced if the index was rebuilt
-    or if its own blob is lost; else the later one goes beside it, under a key of its own: it may be a write that was
-    never acknowledged.
+    An existing object is never replaced by an older one. A later one replaces it if the index was rebuilt or if its
+    blob is lost; otherwise the later one is restored under another key, since it may be a write that was never acknowledged.
 
     Args:
-        index: Where they go.
-        blobs: Where they are, in their place or in quarantine.
-        rebuilding: Whether what the index has is what was left of another one.
+        index: The index.
+        blobs: The blobs, in their place or in quarantine.
+        rebuilding: Whether the index is new and has only rows salvaged from another one.
     """
 
     def __init__(self, index: Index, blobs: Blobs, *, rebuilding: bool) -> None:
@@ -56,9 +55,9 @@ class Restoration:
         self._parts: dict[str, str] = {}
 
     def give_back(self, names: Iterable[str]) -> Iterator[Finding]:
-        """Give back what these blobs are; yield what became of each that is not a part of something given back.
+        """Restore the objects of these blobs; yield the result for each that is not part of a restored object.
 
-        All stay where they are, since a blob that is needed is found in quarantine, too.
+        Blobs are not moved, since a needed blob is found in quarantine, too.
         """
         labels: list[_Label] = []
         for name in names:
@@ -87,7 +86,7 @@ class Restoration:
         return _Label(trailer.bucket, trailer.key, -trailer.order, name)
 
     def _give_back(self, groups: Sequence[Sequence[_Label]]) -> list[Finding]:
-        # all that takes time or changes the disk comes before the transaction
+        # slow work and changes of the disk come first, so that the transaction is short
         prepared = [list(self._candidates(group)) for group in groups]
 
         def change(connection: sqlite3.Connection) -> list[Finding]:
@@ -101,7 +100,7 @@ class Restoration:
         ]
 
     def _candidates(self, group: Sequence[_Label]) -> Iterator[_Candidate]:
-        """Yield those of one key from the latest on to the first of which everything is there."""
+        """Yield the candidates of one key, the latest first, up to the first that is complete."""
         for label in group:
             candidate = self._prepared(label.name)
             for piece in candidate.trailer.pieces:
@@ -159,11 +158,11 @@ class Restoration:
     def _make_way(self, connection: sqlite3.Connection, place: Place, content_id: int) -> None:
         files = [(segment.file,) for segment in content_refs.load(connection, content_id) if segment.file is not None]
         objects.remove(connection, place.bucket_id, place.name, content_id)
-        # what is left of it is not removed: nobody who knew all decided that it is garbage
+        # the old index may have called them garbage without knowing all objects
         connection.executemany("DELETE FROM garbage WHERE file = ?", files)
 
     def _content(self, connection: sqlite3.Connection, segment: Segment) -> int:
-        """Return content for a segment; that of a part whose upload the index takes for one under way is taken over."""
+        """Return content for a segment; take over that of a part whose upload the index still has."""
         row = connection.execute("SELECT id FROM content WHERE file = ?", (segment.file,)).fetchone()
         if row is None:
             return content_refs.add(connection, segment)
@@ -199,7 +198,7 @@ class Restoration:
         return None if trailer is None else Segment(size=trailer.size, sums=trailer.sums, file=piece.file)
 
     def _is_held(self, name: str) -> bool:
-        """Return whether the index needs a blob for something else than an upload under way."""
+        """Return whether anything but an unfinished upload refers to a blob."""
         with self._index.reading() as connection:
             known = connection.execute(
                 "SELECT 1 FROM content WHERE file = ? AND id NOT IN (SELECT content_id FROM part)", (name,)
@@ -220,7 +219,7 @@ class Restoration:
 
 
 class _Candidate(NamedTuple):
-    """A blob that is an object, or says of which parts one consists."""
+    """A blob that is a whole object, or the manifest of one."""
 
     name: str
     trailer: Trailer

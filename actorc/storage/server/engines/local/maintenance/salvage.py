@@ -1,5 +1,5 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""What a damaged index still proves, carried over into a new one."""
+"""Copies intact rows of a damaged index into a new one."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _Row = tuple[Any, ...]
 
 
 class Salvage:
-    """Takes over objects whose rows can be read and prove themselves.
+    """Copies objects whose rows are readable and intact.
 
-    A row is believed if it matches its own checksum, where the version that wrote it knew any, if the checksum of the
-    object is that of its segments, and if its blob does not say that it is another object.
+    A row is intact if it matches its own checksum, where its version has one, if the checksum of the object is that of
+    its segments, and if its blob's trailer does not name another object.
 
     Args:
-        index: The new one.
-        blobs: Where the bytes are.
+        index: The new index.
+        blobs: The blobs.
 
     Attributes:
-        readable: Whether any row was.
+        readable: Whether any row was readable.
         garbage: Names of the blobs that the old index was about to remove.
     """
 
@@ -51,10 +51,10 @@ class Salvage:
         self.garbage: set[str] = set()
 
     def take(self, old: Path, store_id: str) -> Iterator[Finding]:
-        """Take over what an old database has; yield what could not be, and how much was.
+        """Copy the objects of an old database; yield those that could not be copied, and the number of the others.
 
         Raises:
-            StorageError: It is that of another store: what it proves would be given out as what was stored here.
+            StorageError: It belongs to another store, whose objects must not appear in this one.
         """
         if not old.exists():
             return
@@ -79,7 +79,7 @@ class Salvage:
 
     def _check_store(self, connection: sqlite3.Connection, proves: _Proof, store_id: str) -> None:
         query = f"SELECT {proves('meta')}, value FROM meta WHERE name = 'store'"
-        # not by `_rows`: every index has this row, so that it can be read says nothing of the others
+        # not by `_rows`, which sets `readable`: this row is in every index, even an empty one
         with suppress(sqlite3.DatabaseError):
             is_intact, value = connection.execute(query).fetchone() or (False, None)
             if is_intact and value != store_id.encode():
@@ -94,7 +94,7 @@ class Salvage:
             " FROM object JOIN bucket ON bucket.id = bucket_id ORDER BY bucket_id {0}, key {0}"
         )
         taken = 0
-        for direction in ("ASC", "DESC"):  # from both ends, as a page in between may be damaged
+        for direction in ("ASC", "DESC"):  # from both ends, up to a damaged page in between
             rows = self._rows(connection, query.format(direction))
             while batch := list(islice(rows, _BATCH)):
                 findings = self._take(connection, proves, batch)
@@ -140,7 +140,7 @@ class Salvage:
         fields[3], fields[4] = _text(fields[3]), _text(fields[4])
         objects.ensure_bucket(connection, _text(bucket), self._index.now())
         place = self._index.objects.place(connection, _text(bucket), _text(key))
-        if place.present is not None:  # it was read from the other end before
+        if place.present is not None:  # already read from the other end
             return
         content_id = self._ids.get(old_id)
         if content_id is None:
@@ -162,7 +162,7 @@ class Salvage:
         return segments if proven and self._is_named(segments, generation, name) else None
 
     def _is_named(self, segments: tuple[Segment, ...], generation: int, name: tuple[str, str]) -> bool:
-        """Return whether no blob that was written for this generation has another name."""
+        """Return whether every blob written for this generation has this name in its trailer."""
         file = segments[-1].file if segments else None
         if file is None:
             return True
@@ -175,7 +175,7 @@ class Salvage:
 
 
 class _Proof:
-    """Says how a row of the old index is proven; in one of a version without checksums, every row is."""
+    """Checks rows of the old index by their checksums; accepts every row of a version without them."""
 
     def __init__(self, old: sqlite3.Connection) -> None:
         found = old.execute("SELECT 1 FROM pragma_table_xinfo('object') WHERE name = 'checksum'").fetchone()

@@ -1,4 +1,4 @@
-"""Reads again, little by little, what is stored, so that damage is known before somebody needs the bytes."""
+"""The scrubber: slowly reads and verifies everything stored, to find damage before a client reads it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 _DAY = 24 * 60 * 60
 _REMEMBER_EVERY = 64 * MiB
 _AGAIN = 60.0
-"""Seconds until one looks again who is to read, or tries again after an error."""
+"""Seconds until the next check of the maintenance lock, or the next attempt after an error."""
 _LONGEST = 3600.0
 
 _NEXT = """
@@ -41,30 +41,30 @@ WHERE content_id IN (SELECT :id UNION ALL SELECT content_id FROM segment WHERE l
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """How far reading has come; kept in the index, so it goes on where it was after a restart."""
+    """Progress of the scrubber; stored in the index, so that it resumes after a restart."""
 
     began_us: int = 0
-    """When the present pass began, or else the last one, in microseconds since 1970-01-01 UTC."""
+    """Beginning of the current or last pass, in microseconds since 1970-01-01 UTC."""
     content: int = 0
-    """Content to read next, older content having a lower number; 0: no pass is under way."""
+    """Id of the next content; older content has a lower one. 0: no pass is running."""
     block: int = 0
-    """Its block to read next."""
+    """Index of its next block."""
     passes: int = 0
-    """How often everything was read."""
+    """Number of completed passes."""
     damaged: int = 0
-    """How often content turned out to be damaged, over all passes."""
+    """Number of times that content was found damaged, over all passes."""
 
 
 class Scrubber:
-    """Verifies blocks, those that were not verified for longest first. It tells of damage and never removes anything.
+    """Verifies blocks, those not verified for longest first. It logs damage and never removes anything.
 
     Args:
-        index: What is stored.
-        blobs: Where the bytes are.
+        index: The index.
+        blobs: The blobs.
         fsops: The disk.
-        leadership: Who has it reads.
-        clock: Tells the time.
-        days: In which everything is read once.
+        leadership: The maintenance lock; only its holder scrubs.
+        clock: Seconds since 1970-01-01 UTC.
+        days: Days of one pass.
     """
 
     def __init__(
@@ -80,24 +80,24 @@ class Scrubber:
         self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Read in a thread, at the rate that takes all the days."""
+        """Start a thread that reads at the rate of one pass in `days`."""
         self._thread = Thread(target=self._run, name="storage-scrub", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Return when nothing is read any more and it is remembered how far that has come."""
+        """Stop the thread; return when it has ended and stored its progress."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
 
     def progress(self) -> Progress:
-        """Return how far reading has come."""
+        """Return the progress."""
         with self._index.reading() as connection:
             row = connection.execute("SELECT value FROM meta WHERE name = 'scrub'").fetchone()
         return Progress(**json.loads(row[0])) if row else Progress()
 
     def blocks(self) -> Generator[int, None, None]:
-        """Verify what is left of a pass; yield the bytes of each block once that is done."""
+        """Verify the rest of a pass; yield the size in bytes of each verified block."""
         progress, unsaved = self.progress(), 0
         if not progress.content:
             progress.began_us = microseconds(self._clock)
@@ -138,7 +138,7 @@ class Scrubber:
     def _read(self, file: str, length: int, block: int) -> bytes | None:
         try:
             return self._blobs.read_anew(file, length, block * BLOCK_SIZE)
-        except OSError:  # a damaged disk may give nothing at all
+        except OSError:  # a damaged disk may fail to read at all
             return None
 
     def _tell(self, progress: Progress, segment: Segment) -> None:
@@ -163,7 +163,7 @@ class Scrubber:
         return number, Segment(size=size, sums=unpack_sums(sums), file=file, data=data)
 
     def _is_still(self, content: int, segment: Segment) -> bool:
-        """Return whether it is content at all, or was removed since it was looked up."""
+        """Return whether the content still exists, and was not removed since the lookup."""
         found = self._next(content)
         return found is not None and found[0] == content and found[1].file == segment.file
 
@@ -190,7 +190,7 @@ class Scrubber:
             return _AGAIN
 
     def _pass(self) -> float:
-        """Read what is left of a pass, if one is due; return the seconds until to ask again."""
+        """Read the rest of a pass if one is due; return the seconds until the next call."""
         progress = self.progress()
         due = progress.began_us / 1e6 + self._seconds
         if not progress.content and self._clock() < due:
@@ -206,5 +206,5 @@ class Scrubber:
         return _AGAIN
 
     def _rate(self) -> float:
-        """Return bytes a second; whatever else is on the disk lets a pass take less than its days."""
+        """Return bytes a second: the used space of the file system over the days, so that a pass takes at most as long."""
         return max(self._fsops.used(self._blobs.root), 1) / self._seconds
