@@ -31,26 +31,26 @@ _registry = threading.Lock()
 
 
 def is_lambda(value: object) -> bool:
-    """Say whether `value` is a placeholder of a workflow; nothing else of it may be touched, every attribute exists."""
+    """Return whether `value` is a placeholder of a workflow; touch nothing else of it, every attribute exists."""
     kind = type(value)
     return kind.__name__ == "Lambda" and _is_ours(kind)
 
 
 def is_runtime(value: object) -> bool:
-    """Say whether `value` is what an engine hands to a function: it has ``input()`` and ``call()``."""
+    """Return whether `value` is what an engine hands to a function: it has ``input()`` and ``call()``."""
     if isinstance(value, (dict, list, str, bytes)) or is_lambda(value):
         return False
     return callable(getattr(value, "input", None)) and callable(getattr(value, "call", None))
 
 
 def is_sent_on(dag: Any) -> bool:
-    """Say whether the value of a graph leaves this process, as its platform called the workflow from elsewhere."""
+    """Return whether the value of a graph leaves this process, as its platform called the workflow from elsewhere."""
     runtime = getattr(getattr(dag, "workflow_", None), "frt", None)
     return getattr(runtime, "name", "") in _ELSEWHERE
 
 
 def is_workflow(value: object) -> bool:
-    """Say whether `value` is what ``@workflow`` makes."""
+    """Return whether `value` is what ``@workflow`` makes."""
     return type(value).__name__ == "WorkflowContext" and _is_ours(type(value))
 
 
@@ -128,7 +128,7 @@ def _on_genuine(context: Any, graph: Any, executor: Any, inputs: Mapping[str, An
 
 
 def _is_lost(context: Any, graph: Any) -> bool:
-    """Say whether None is no value: genuine Lucas's cluster returns it, too, for what its master does not find."""
+    """Return whether None is no value: genuine Lucas's cluster returns it, too, for what its master does not find."""
     ends = (node for node in graph.dag.nodes if getattr(node, "_is_end_node", False))
     steps = (end.get_pre_control_node() for end in ends)
     return context._provider == "cluster" and any(step is not None and step._fn_type == "remote" for step in steps)

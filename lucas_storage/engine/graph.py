@@ -99,7 +99,7 @@ def alone(dag: Any) -> Iterator[None]:
 
 
 def is_step(node: Any) -> bool:
-    """Say whether `node` is a step, rather than the place of a value."""
+    """Return whether `node` is a step, rather than the place of a value."""
     return hasattr(node, "_fn_type")
 
 

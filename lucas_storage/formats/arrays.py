@@ -29,7 +29,7 @@ class NpyFormat(Format):
     extension = ".npy"
 
     def handles(self, value: object) -> bool:
-        """Say whether `value` is a plain array whose dtype a header can spell."""
+        """Return whether `value` is a plain array whose dtype a header can spell."""
         return is_loaded(value, "numpy") and type(value).__name__ == "ndarray" and _is_spelled(value.dtype)  # type: ignore[attr-defined]
 
     def encode(self, value: Any) -> Encoded:
@@ -58,7 +58,7 @@ class NpyFormat(Format):
 
 
 def _is_spelled(dtype: Any) -> bool:
-    """Say whether the header gives this very dtype back: no objects, no metadata, no types of other packages."""
+    """Return whether the header gives this very dtype back: no objects, no metadata, no types of other packages."""
     if dtype.hasobject or not _is_standard(dtype):
         return False
     if dtype.names is None:

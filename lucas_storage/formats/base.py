@@ -145,7 +145,7 @@ class Format(ABC):
 
     @abstractmethod
     def handles(self, value: object) -> bool:
-        """Say whether `encode` takes `value` and `decode` gives an equal one of the same type back.
+        """Return whether `encode` takes `value` and `decode` gives an equal one of the same type back.
 
         Imports nothing: a value whose package is not loaded cannot exist.
         """
@@ -238,7 +238,7 @@ def package(name: str, extra: str) -> Any:
 
 
 def is_loaded(value: object, package_name: str) -> bool:
-    """Say whether the class of `value` comes from a package, without importing it."""
+    """Return whether the class of `value` comes from a package, without importing it."""
     return type(value).__module__.partition(".")[0] == package_name and package_name in sys.modules
 
 

@@ -84,7 +84,7 @@ class ArrowFormat(_TableFormat):
     extension = ".arrows"
 
     def handles(self, value: object) -> bool:
-        """Say whether `value` is a pyarrow.Table, or a DataFrame that Arrow holds without loss.
+        """Return whether `value` is a pyarrow.Table, or a DataFrame that Arrow holds without loss.
 
         Raises:
             MissingDependencyError: It is a DataFrame, and pyarrow is not installed.
@@ -115,7 +115,7 @@ class ParquetFormat(_TableFormat):
     extension = ".parquet"
 
     def handles(self, value: object) -> bool:
-        """Say whether `value` is a table of any of the three classes."""
+        """Return whether `value` is a table of any of the three classes."""
         return _class_of(value) is not None
 
     def _write(self, arrow: Any, table: Any) -> list[bytes | memoryview]:
@@ -226,7 +226,7 @@ def _is_lossless_polars(frame: Any) -> bool:
 
 
 def _is_lossless_pandas(frame: Any) -> bool:
-    """Say whether Arrow gives `frame` back: judged by its outline, and by the values only of object columns."""
+    """Return whether Arrow gives `frame` back: judged by its outline, and by the values only of object columns."""
     arrow = package("pyarrow", "arrow")
     if frame.attrs or not frame.flags.allows_duplicate_labels or not _are_plain_names(frame.columns):
         return False
@@ -255,7 +255,7 @@ def _objects(frame: Any) -> Iterator[Any]:
 
 
 def _is_text(column: Any) -> bool:
-    """Say whether a column of objects holds str and None alone, which is what Arrow would make of it."""
+    """Return whether a column of objects holds str and None alone, which is what Arrow would make of it."""
     return all(type(value) is str or value is None for value in column)
 
 

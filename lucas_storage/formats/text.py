@@ -33,7 +33,7 @@ _OBJECTS: Final = ("ndarray", "table", "dataframe", "polars")
 
 
 def is_json(value: object) -> bool:
-    """Say whether `value` is plain JSON data, which comes unchanged through any JSON engine.
+    """Return whether `value` is plain JSON data, which comes unchanged through any JSON engine.
 
     Exactly None, bool, finite float, int, str, list and dict with str keys, by type; no subclasses, no lone surrogates,
     not nested deeper than 100 levels.
@@ -82,7 +82,7 @@ class JsonFormat(Format):
     extension = ".json"
 
     def handles(self, value: object) -> bool:
-        """Say whether `value` is JSON data, or differs from it only in what the tags can say."""
+        """Return whether `value` is JSON data, or differs from it only in what the tags can say."""
         if is_json(value):
             return True
         if type(value) not in _WRITERS and not is_loaded(value, "numpy"):
@@ -172,7 +172,7 @@ def _write_scalar(value: Any) -> Any:
 
 
 def _is_scalar(value: Any, dtype: Any) -> bool:
-    """Say whether `value` is a scalar, not an array, that its dtype string and bytes give back with its very type."""
+    """Return whether `value` is a scalar, not an array, that its dtype string and bytes restore with its type."""
     if not isinstance(value, dtype.type) or dtype.kind not in "biufcmMSU" or dtype.itemsize == 0:
         return False
     restored = _scalar(dtype.str, value.tobytes())
@@ -253,7 +253,7 @@ class TextFormat(Format):
     extension = ".txt"
 
     def handles(self, value: object) -> bool:
-        """Say whether `value` is exactly a str."""
+        """Return whether `value` is exactly a str."""
         return type(value) is str
 
     def encode(self, value: Any) -> Encoded:
@@ -277,7 +277,7 @@ class BytesFormat(Format):
     id = "bytes@1"
 
     def handles(self, value: object) -> bool:
-        """Say whether `value` is bytes, a bytearray or a memoryview."""
+        """Return whether `value` is bytes, a bytearray or a memoryview."""
         return type(value) in (bytes, bytearray, memoryview)
 
     def encode(self, value: Any) -> Encoded:

@@ -98,7 +98,7 @@ class Choice:
         return self.destination()
 
     def fits(self, address: str | None, app_id: str | None) -> bool:
-        """Say whether this is what somebody wants who names `address` and `app_id`, or has no wish."""
+        """Return whether this is what somebody wants who names `address` and `app_id`, or has no wish."""
         return address in (None, self._given[0]) and app_id in (None, self._given[1])
 
 
@@ -175,7 +175,7 @@ def _checked(address: object, origin: str) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Say whether `text` is a ``host:port``."""
+    """Return whether `text` is a ``host:port``."""
     host, _, port = text.rpartition(":")
     if not host or any(c.isspace() or c == "/" for c in text) or (":" in host and not _is_bracketed(host)):
         return False

@@ -83,7 +83,7 @@ class Calls:
 
     @staticmethod
     def must_fetch(definition: Definition | Method, given: Mapping[str, Any]) -> bool:
-        """Say whether `start` waits for results that are to travel within other values."""
+        """Return whether `start` waits for results that are to travel within other values."""
         values = list(given.values())
         within = values if definition.signature.bundles(given) else [v for v in values if type(v) is not RemoteValue]
         return bool(remote_values_in(within))

@@ -31,7 +31,7 @@ def registered() -> list[Any]:
 
 
 def takes_provider_actor() -> bool:
-    """Say whether this Lucas has a class of its own for the provider `actor`, whatever a function's `wrapper` is.
+    """Return whether this Lucas has a class of its own for the provider `actor`, whatever a function's `wrapper` is.
 
     It does since it gives keywords to functions as a dict, which took the place of a class.
     """

@@ -74,7 +74,7 @@ def append_data() -> Parts:
 
 
 def is_mark(result: pb.ReturnResult) -> bool:
-    """Say whether a result is the answer to `append_data`."""
+    """Return whether a result is the answer to `append_data`."""
     return result.name == _MARK and not result.instance_id
 
 

@@ -46,7 +46,7 @@ class Signature:
         return cls(function=name, names=tuple(each.name for each in parameters), defaults=defaults)
 
     def bundles(self, given: Iterable[str]) -> bool:
-        """Say whether all that is given is meant to be one dict, the function's only parameter `params`."""
+        """Return whether all that is given is meant to be one dict, the function's only parameter `params`."""
         return self.names == (_BUNDLE,) and set(given) != {_BUNDLE}
 
     def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,7 +55,7 @@ class Timeouts:
 
 
 def is_duration(given: object) -> TypeGuard[float]:
-    """Say whether something is a number of seconds that end."""
+    """Return whether something is a number of seconds that end."""
     return isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given < math.inf
 
 

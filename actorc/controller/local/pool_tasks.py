@@ -87,7 +87,7 @@ class Place:
     """It was told to end."""
 
     def runs(self, function: Function) -> bool:
-        """Say whether a call of this function runs there."""
+        """Return whether a call of this function runs there."""
         return any(task.function is function for task in self.tasks.values())
 
     @property

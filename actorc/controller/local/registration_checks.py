@@ -72,7 +72,7 @@ def _negative(command: Definition) -> str:
 
 
 def _is_there(requirement: str, path: Sequence[str]) -> bool:
-    """Say whether a requirement is met, by its name alone; one that is no name, such as a file's, counts as met."""
+    """Return whether a requirement is met, by its name alone; one that is no name, such as a file's, counts as met."""
     match = _REQUIREMENT.fullmatch(requirement)
     if match is None or match[1].endswith((".py", ".txt", ".whl")):
         return True
@@ -86,7 +86,7 @@ def _is_there(requirement: str, path: Sequence[str]) -> bool:
 
 
 def _is_module(name: str, path: Sequence[str]) -> bool:
-    """Say whether a module of this name could be imported; a mere folder is none."""
+    """Return whether a module of this name could be imported; a mere folder is none."""
     with suppress(ValueError):  # one that is loaded in an unusual way
         for spec in (find_spec(name), PathFinder.find_spec(name, path)):
             if spec is not None and spec.origin is not None:

@@ -165,7 +165,7 @@ class ControllerServer:
 
 
 def is_served(app_id: str, served: Sequence[str]) -> bool:
-    """Say whether an id is one of those served, or one of them with a dot and more behind it.
+    """Return whether an id is one of those served, or one of them with a dot and more behind it.
 
     How long that takes says nothing about ids that are served.
     """

@@ -160,7 +160,7 @@ class Pool:
         return sum(home is place for home in place.crew.homes.values())
 
     def _is_spared(self) -> bool:
-        """Say whether half of the processes there may be are left to functions."""
+        """Return whether half of the processes there may be are left to functions."""
         return 2 * sum(place.keeps_state for place in self._places) < self._size
 
     def _want_room(self, lane: Lane) -> None:

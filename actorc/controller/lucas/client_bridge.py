@@ -164,7 +164,7 @@ class _Run:
         return self._started[key]
 
     def knows(self, name: str) -> bool:
-        """Say whether there is a result of this name, or a call."""
+        """Return whether there is a result of this name, or a call."""
         return name in self.by_id or name in self._started
 
     def result(self, name: str) -> RemoteValue:

@@ -50,7 +50,7 @@ _FOR_PROGRAMS: ContextVar[bool] = ContextVar("lucas_storage_for_programs", defau
 
 
 def runs_script(arguments: Sequence[str]) -> bool:
-    """Say whether these arguments of the program run a script, whose arguments and output are its own."""
+    """Return whether these arguments of the program run a script, whose arguments and output are its own."""
     return next((each for each in arguments if not each.startswith("-")), "") == "run"
 
 

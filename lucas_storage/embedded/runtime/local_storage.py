@@ -57,7 +57,7 @@ class LocalStorage(StorageMethods):
         return sorted(name for name in names if not name.startswith(f"{STAGING}/"))
 
     def exists(self, filename: str) -> bool:
-        """Say whether there is a value under `filename`."""
+        """Return whether there is a value under `filename`."""
         return self._path(filename).is_file()
 
     def delete(self, filename: str) -> None:

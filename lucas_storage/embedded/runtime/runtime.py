@@ -43,7 +43,7 @@ class StorageMethods(ABC):
 
     @abstractmethod
     def exists(self, filename: str) -> bool:
-        """Say whether there is a value under `filename`."""
+        """Return whether there is a value under `filename`."""
 
     @abstractmethod
     def delete(self, filename: str) -> None:

@@ -39,7 +39,7 @@ class DAG:
                 pending.extend(new.neighbours())
 
     def hasDone(self) -> bool:
-        """Say whether every node is done."""
+        """Return whether every node is done."""
         return all(node._done for node in self.nodes)
 
     def seal(self) -> None:

@@ -100,7 +100,7 @@ class ControlNode(DAGNode):
         return self.can_run()
 
     def can_run(self) -> bool:
-        """Say whether all arguments are there."""
+        """Return whether all arguments are there."""
         return len(self._datas) >= len(self._ld_to_key)
 
     def calculate(self) -> DataNode:
@@ -216,7 +216,7 @@ class DataNode(DAGNode):
         self._settle()
 
     def is_ready(self) -> bool:
-        """Say whether the value is complete."""
+        """Return whether the value is complete."""
         return self._ready
 
     def set_ready(self) -> None:

@@ -40,7 +40,7 @@ class Restoration:
     """Restores of each key the object that was written last.
 
     An existing object is never replaced by an older one. A later one replaces it if the index was rebuilt or if its
-    blob is lost; otherwise the later one is restored under another key, since it may be a write that was never acknowledged.
+    blob is lost; otherwise the later one, perhaps a write that was never acknowledged, is restored under another key.
 
     Args:
         index: The index.

@@ -206,5 +206,5 @@ class Scrubber:
         return _AGAIN
 
     def _rate(self) -> float:
-        """Return bytes a second: the used space of the file system over the days, so that a pass takes at most as long."""
+        """Return bytes a second: the used space of the file system over the days, which a pass then does not exceed."""
         return max(self._fsops.used(self._blobs.root), 1) / self._seconds
