@@ -188,7 +188,7 @@ class Session:
         return following
 
     def _is_expected(self, late: object, now: float) -> bool:
-        """Take note that the time of a call or of a fetch is over, and say whether anybody waits for it."""
+        """Record that the time of a call or fetch is over; return whether a caller waits for it."""
         if isinstance(late, Call):
             return self._dispatch.expire(late, now)
         return isinstance(late, Fetch) and self._fetches.take(late.of.id) is not None

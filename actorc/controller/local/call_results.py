@@ -23,12 +23,12 @@ class Outcomes:
         self._failures: OrderedDict[str, str] = OrderedDict()
 
     def returned(self, key: CallKey, object_id: str) -> None:
-        """Take note of the id of a result."""
+        """Record the id of a result."""
         self._failures.pop("-".join(key), None)
         self._results["-".join(key)] = object_id
 
     def failed(self, key: CallKey, reason: str) -> None:
-        """Take note of a failure."""
+        """Record a failure."""
         self.forget(key)
         self._failures["-".join(key)] = reason
         if len(self._failures) > _KEPT_FAILURES:

@@ -18,7 +18,7 @@ class Due(Generic[T]):
         self._open: dict[str, T] = {}
 
     def put(self, call_id: str, where: T, until: float) -> None:
-        """Take note of a call that begins, or of another time for it if that is earlier."""
+        """Record a call that begins, or of another time for it if that is earlier."""
         self._open[call_id] = where
         heapq.heappush(self._by_time, (until, call_id))
 

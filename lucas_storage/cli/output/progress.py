@@ -43,7 +43,7 @@ class Bars:
             self._total = self._progress.add_task("total", total=0)
 
     def plan(self, size: int | None) -> None:
-        """Take note of one more transfer."""
+        """Record another transfer."""
         with self._lock:
             self._planned += 1
             self._bytes += size or 0

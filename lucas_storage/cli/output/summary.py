@@ -41,7 +41,7 @@ class Tally:
         return self._counts["failed"]
 
     def count(self, kind: str) -> None:
-        """Take note of something that was done."""
+        """Record a success."""
         self._counts[kind] += 1
 
     def fail(self, what: str, error: Exception, record: Mapping[str, Any]) -> None:

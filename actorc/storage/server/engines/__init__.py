@@ -18,7 +18,7 @@ from .preconditions import UPLOAD_TTL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upkeep:
-    """What an engine does of its own accord."""
+    """Background work of an engine."""
 
     upload_ttl: float = UPLOAD_TTL
     """Seconds that a multipart upload stays after its beginning or its last part."""
@@ -37,7 +37,7 @@ def open_engine(url: str, upkeep: Upkeep = _DEFAULT, *, group: int | None = None
     Args:
         url: ``memory://``, ``file:///absolute/directory``, a plain path, or that of a bucket in a store of objects:
             ``s3://bucket/prefix?endpoint=https://store.example.org``, ``gs://bucket`` or ``az://container``.
-        upkeep: What it does of its own accord.
+        upkeep: Its background work.
         group: What `share_engine` returned in a process that this one inherited it from; the engine's from now on.
 
     Raises:

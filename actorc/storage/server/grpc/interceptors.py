@@ -234,7 +234,7 @@ class Boundary(grpc.ServerInterceptor):
         return request
 
     def _identify(self, call: Call, standing: Standing, body: bytes) -> bytes:
-        """Take note of who makes the call; return its first message without its checksum."""
+        """Record who makes the call; return its first message without its checksum."""
         # a damaged message is told as that: its signature is wrong as well, but no wrong key is the cause
         message = call.opened(body)
         call.principal = self._authenticator.principal(standing, _PREFIX + call.method, body)

@@ -67,7 +67,7 @@ class Journal:
         self._strangers = 0
 
     def note(self, ended: Ended) -> None:
-        """Take note of a call that is over: tell it to the listeners and, unless it is one too many, to the log."""
+        """Record the end of a call: notify the listeners and, unless it exceeds the limit, log it."""
         if self._has_line(ended):
             _write(ended)
         for listener in self.listeners:

@@ -35,13 +35,13 @@ class Reach:
         return not self._lost
 
     def found(self) -> None:
-        """Take note of an answer."""
+        """Record that the store answered."""
         if self._lost:
             self._lost = False
             log.info("the store answers again")
 
     def lost(self) -> None:
-        """Take note that there was none."""
+        """Record that the store did not answer."""
         with self._changes:
             if self._lost or self._closed.is_set():
                 return
