@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
+from actorc import varint
+
 Struct: TypeAlias = dict[int, Any]
 """Values by field number."""
 
@@ -44,7 +46,7 @@ def _value(data: memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
     if kind <= _I64:
         return _number(data, at)
     if kind in (_DOUBLE, _BINARY):
-        size, at = _varint(data, at) if kind == _BINARY else (8, at)
+        size, at = varint.decode(data, at) if kind == _BINARY else (8, at)
         return None, _within(data, at + size)
     if kind in (_LIST, _SET):
         return _list(data, at, depth)
@@ -55,7 +57,7 @@ def _value(data: memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
 
 def _list(data: memoryview, at: int, depth: int) -> tuple[list[Any], int]:
     header = _byte(data, at)
-    size, at = (header >> 4, at + 1) if header >> 4 < 15 else _varint(data, at + 1)
+    size, at = (header >> 4, at + 1) if header >> 4 < 15 else varint.decode(data, at + 1)
     found = []
     for _ in range(size):  # each takes a byte at least, so the data end before memory does
         value, at = _value(data, at, header & 0x0F, depth + 1)
@@ -66,7 +68,7 @@ def _list(data: memoryview, at: int, depth: int) -> tuple[list[Any], int]:
 def _past_map(data: memoryview, at: int, kind: int, depth: int) -> int:
     if kind != _MAP or depth > _DEEPEST:
         raise ValueError("a value is of no kind there is")
-    size, at = _varint(data, at)
+    size, at = varint.decode(data, at)
     kinds = _byte(data, at) if size else 0
     at += bool(size)
     for _ in range(size):
@@ -76,19 +78,8 @@ def _past_map(data: memoryview, at: int, kind: int, depth: int) -> int:
 
 
 def _number(data: memoryview, at: int) -> tuple[int, int]:
-    value, at = _varint(data, at)
+    value, at = varint.decode(data, at)
     return (value >> 1) ^ -(value & 1), at
-
-
-def _varint(data: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
-        byte = _byte(data, at)
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if not byte & 0x80:
-            return value, at
-    raise ValueError("a number is too long")
 
 
 def _byte(data: memoryview, at: int) -> int:

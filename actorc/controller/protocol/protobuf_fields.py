@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
+from actorc import varint
+
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Parts: TypeAlias = tuple[Buffer, ...]
 """A message is what they are one after the other."""
@@ -19,7 +21,7 @@ _FIXED: Final = {1: 8, 5: 4}
 
 def opening(number: int, size: int) -> bytes:
     """Return what goes before the `size` bytes of a field: bytes, a text or a message."""
-    return _varint(number << 3 | _DELIMITED) + _varint(size)
+    return varint.encode(number << 3 | _DELIMITED) + varint.encode(size)
 
 
 def nested(parts: Parts, *numbers: int) -> Parts:
@@ -70,12 +72,12 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int, int]]:
     """Yield where each field begins, where its content begins and ends, and its tag."""
     begin = 0
     while begin < len(message):
-        tag, content = _read_varint(message, begin)
+        tag, content = varint.decode(message, begin)
         match tag & 7:
             case 0:
-                _, end = _read_varint(message, content)
+                _, end = varint.decode(message, content)
             case 2:
-                size, content = _read_varint(message, content)
+                size, content = varint.decode(message, content)
                 end = content + size
             case 1 | 5:
                 end = content + _FIXED[tag & 7]
@@ -85,23 +87,3 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, int, int]]:
             raise ValueError("the message is cut off")
         yield begin, content, end, tag
         begin = end
-
-
-def _varint(number: int) -> bytes:
-    written = bytearray()
-    while number > 0x7F:
-        written.append(number & 0x7F | 0x80)
-        number >>= 7
-    written.append(number)
-    return bytes(written)
-
-
-def _read_varint(message: memoryview, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while at < len(message) and shift < 64:
-        byte = message[at]
-        number |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return number, at
-    raise ValueError("the message is cut off")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from actorc import varint
 from actorc.storage.models import Chunk
 
 WRITE_CHUNK_FIELD: Final = 3
@@ -29,13 +30,13 @@ def encode_chunk(field: int, chunk: Chunk) -> bytes:
     inner = b"".join(
         (
             bytes((_OFFSET_TAG,)),
-            _varint(chunk.offset),
+            varint.encode(chunk.offset),
             _CRC.pack(_CRC_TAG, chunk.crc32c),
             bytes((_DATA_TAG,)),
-            _varint(len(chunk.data)),
+            varint.encode(len(chunk.data)),
         )
     )
-    outer = bytes((field << 3 | _LENGTH_DELIMITED,)) + _varint(len(inner) + len(chunk.data))
+    outer = bytes((field << 3 | _LENGTH_DELIMITED,)) + varint.encode(len(inner) + len(chunk.data))
     return b"".join((outer, inner, chunk.data))
 
 
@@ -43,42 +44,20 @@ def decode_chunk(field: int, message: bytes) -> Chunk | None:
     """Return the chunk in `message` if it has the layout `encode_chunk` writes, else None."""
     try:
         return _decode(field, message)
-    except (IndexError, struct.error):
+    except (IndexError, ValueError, struct.error):
         return None
 
 
 def _decode(field: int, message: bytes) -> Chunk | None:
     if message[0] != field << 3 | _LENGTH_DELIMITED:
         return None
-    length, at = _read_varint(message, 1)
+    length, at = varint.decode(message, 1)
     if at + length != len(message) or message[at] != _OFFSET_TAG:
         return None
-    offset, at = _read_varint(message, at + 1)
+    offset, at = varint.decode(message, at + 1)
     tag, crc = _CRC.unpack_from(message, at)
     at += _CRC.size
     if tag != _CRC_TAG or message[at] != _DATA_TAG or offset >= 1 << 63:
         return None
-    size, at = _read_varint(message, at + 1)
+    size, at = varint.decode(message, at + 1)
     return Chunk(offset, message[at:], crc) if at + size == len(message) else None
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
-        if shift > 63:
-            raise IndexError

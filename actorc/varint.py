@@ -1,0 +1,32 @@
+"""Whole numbers as protobuf and Thrift's compact protocol write them: seven bits a byte, the lowest first."""
+
+from __future__ import annotations
+
+_LONGEST = 70
+"""Bits in ten bytes, which is what 64 bits take."""
+
+
+def encode(number: int) -> bytes:
+    """Return a number of 0 or more as a varint."""
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
+
+
+def decode(data: bytes | memoryview, at: int) -> tuple[int, int]:
+    """Return the number that begins at an offset of 0 or more, and the offset of what follows it.
+
+    Raises:
+        ValueError: The data end within it, or it is longer than ten bytes.
+    """
+    number = shift = 0
+    while at < len(data) and shift < _LONGEST:
+        byte = data[at]
+        number |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 0x80:
+            return number, at
+    raise ValueError("the data are cut off, or a number in them is too long")
