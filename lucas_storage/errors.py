@@ -29,7 +29,7 @@ without one. None of these crosses the storage wire; they add no wire reasons.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from actorc.storage.errors import (
     AlreadyExistsError,
@@ -41,9 +41,6 @@ from actorc.storage.errors import (
     StorageError,
     UnsupportedError,
 )
-
-if TYPE_CHECKING:
-    from .refs import ArtifactRef
 
 __all__ = [
     "ArtifactError",
@@ -75,11 +72,22 @@ __all__ = [
 # `PermissionError` is not among what an asterisk imports, as it hides the builtin one
 
 
+class Reference(Protocol):
+    """What is said here of `lucas_storage.ArtifactRef`, whose module raises these errors and stands above them."""
+
+    @property
+    def bucket(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def uri(self) -> str: ...
+
+
 class ArtifactError(StorageError):
     """Any failure of the plugin itself.
 
     Attributes:
-        ref: The reference concerned, if one is.
+        ref: The `lucas_storage.ArtifactRef` concerned, if one is.
         function: Name of the workflow function concerned; may be filled in while the error passes the boundary.
         param: Name of its parameter concerned; likewise.
     """
@@ -91,7 +99,7 @@ class ArtifactError(StorageError):
         bucket: str | None = None,
         key: str | None = None,
         *,
-        ref: ArtifactRef | None = None,
+        ref: Reference | None = None,
         function: str | None = None,
         param: str | None = None,
         **fields: Any,
