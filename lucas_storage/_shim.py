@@ -13,15 +13,15 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping
 from types import MethodType
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from . import _sources, _tracebacks
 
+if TYPE_CHECKING:
+    from .steps.contract import Contract
+
 VERSION: Final = 1
 """Grows when a shim's state can no longer be read by an older worker; the reason a call is refused there."""
-
-Contract: TypeAlias = dict[str, Any]
-"""Plain data about the function: see `lucas_storage.decorator.contract_of`."""
 
 _shipping = threading.local()
 """Per thread: the shims being pickled, outermost first, and those around the one being opened."""
@@ -86,7 +86,7 @@ class Shim:
     def __reduce__(self) -> tuple[Any, ...]:
         from .settings import shipped_policy  # noqa: PLC0415  # only a process that ships needs settings
 
-        contract = {**self._contract, "options": shipped_policy(self._contract["options"])}
+        contract: Contract = {**self._contract, "options": shipped_policy(self._contract["options"])}
         alone = self._packed if len(self._family) == 1 else None
         return restore, (VERSION, contract, self.token, alone or self._pack())
 

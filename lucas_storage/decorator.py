@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar, overload
 
-from ._shim import Contract, Shim
+from ._shim import Shim
+from .steps.contract import Contract
 from .steps.function_id import function_id, function_version
 from .values.annotations import ANY, RUNTIME, STORAGE, Plan, parameter_plans, result_plan
 from .values.dataclass_fields import remember_classes
@@ -88,10 +89,7 @@ def contract_of(
 ) -> Contract:
     """Return what a worker must know of `function`, as plain data.
 
-    ``parameters`` holds (name, plan, required) for each that the engine sees; ``inject`` names those it does not;
-    ``runtime`` says whether the first takes the engine's runtime; ``keywords``, whether there is a ``**`` parameter.
     `classes` is filled with the dataclasses that parameters are annotated with, which travel with the function.
-    ``identity`` is the function and its version, ``cache`` whether results are kept, and for how many seconds.
     """
     signature = inspect.signature(function)
     plans = parameter_plans(function, classes)

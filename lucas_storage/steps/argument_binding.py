@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lucas_storage._shim import Contract
 from lucas_storage.engine import adapter
 from lucas_storage.refs import is_tagged
 from lucas_storage.values.annotations import ANY, Plan
+
+from .contract import Contract
 
 _ENGINE_NAMES: Final = ("sessionID", "instanceID", "name")
 """What ignis's executor puts into the dict beside the parameters; always together."""
@@ -26,12 +27,12 @@ class Calling:
 
     def __init__(self, contract: Contract) -> None:
         parameters = contract["parameters"]
-        self._function: str = contract["name"]
+        self._function = contract["name"]
         self._names: tuple[str, ...] = tuple(name for name, _, _ in parameters)
         self._known = frozenset(self._names)
         self._required = frozenset(name for name, _, required in parameters if required)
-        self._open: bool = contract["keywords"]
-        self._takes_runtime: bool = contract["runtime"]
+        self._open = contract["keywords"]
+        self._takes_runtime = contract["runtime"]
         self.plans: dict[str, Plan] = {name: plan for name, plan, _ in parameters}
 
     def runtime(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any | None:

@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from lucas_storage import _tracebacks, current, settings
-from lucas_storage._shim import Contract
 from lucas_storage.artifacts import scratch
 from lucas_storage.artifacts.cache import leases
 from lucas_storage.errors import CacheKeyError
@@ -17,12 +16,12 @@ from lucas_storage.records.memo import Memo
 from lucas_storage.refs import is_tagged
 from lucas_storage.storage import storage_for
 from lucas_storage.values import materialization
-from lucas_storage.values.annotations import Plan
 from lucas_storage.values.dataclass_fields import classes_of
 from lucas_storage.values.store_value import Policy, policy_of
 
 from .argument_binding import Calling
 from .call_key import call_key
+from .contract import Contract
 from .runtime import StorageRuntime
 
 logger = logging.getLogger(__name__)
@@ -41,13 +40,13 @@ class Step:
 
     def __init__(self, function: Callable[..., Any], contract: Contract) -> None:
         self._function = function
-        self._name: str = contract["name"]
+        self._name = contract["name"]
         self._calling = Calling(contract)
-        self._inject: tuple[str, ...] = contract["inject"]
-        self._result: Plan = contract["result"]
-        self._options: dict[str, Any] = contract["options"]
-        self._identity: tuple[str, str] = contract["identity"]
-        self._cache: bool | float = contract["cache"]
+        self._inject = contract["inject"]
+        self._result = contract["result"]
+        self._options = contract["options"]
+        self._identity = contract["identity"]
+        self._cache = contract["cache"]
         self._warned = False
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
