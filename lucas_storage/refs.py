@@ -17,16 +17,14 @@ import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias, TypeGuard
+from typing import Any, BinaryIO, Final, Literal, TypeAlias, TypeGuard
 from urllib.parse import quote, unquote_to_bytes
 
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import check_bucket, check_key
 
 from .errors import InvalidRefError
-
-if TYPE_CHECKING:
-    from .storage import ArtifactStat, Storage
+from .handles import ArtifactStat, handle_for
 
 Kind: TypeAlias = Literal["blob", "manifest", "inline"]
 
@@ -156,24 +154,19 @@ class ArtifactRef:
 
     def load(self, as_: Any = None) -> Any:
         """Return the value, verified; `as_` is an annotation such as ``np.ndarray``, None takes the format's own."""
-        return self._storage().get(self, as_)
+        return handle_for(self.store).get(self, as_)
 
     def open(self) -> BinaryIO:
         """Return the stored bytes as a seekable binary file."""
-        return self._storage().open(self)
+        return handle_for(self.store).open(self)
 
     def path(self, only: str | None = None) -> Path:
         """Return a verified, read-only local file or directory, under the name it had, or one file of a directory."""
-        return self._storage().path(self, only)
+        return handle_for(self.store).path(self, only)
 
     def stat(self) -> ArtifactStat:
         """Return what is known of the stored bytes without reading them."""
-        return self._storage().stat(self)
-
-    def _storage(self) -> Storage:
-        from .storage import storage_for  # noqa: PLC0415  # brings gRPC, which a passing reference has no use for
-
-        return storage_for(self.store)
+        return handle_for(self.store).stat(self)
 
     def __repr__(self) -> str:
         shown = "inline" if self.kind == "inline" else _short(self.digest)

@@ -6,8 +6,6 @@ import io
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -30,6 +28,7 @@ from .errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
 from .formats import format_by_id
 from .formats.base import Format
 from .formats.composite import TREE
+from .handles import ArtifactStat
 from .refs import ArtifactRef
 
 if TYPE_CHECKING:
@@ -59,18 +58,6 @@ def _told(endpoint: settings.Setting[str]) -> OriginatedEndpoint | None:
     return OriginatedEndpoint(
         endpoint.value, "the endpoint argument" if endpoint.origin == "argument" else endpoint.origin
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArtifactStat:
-    """What is known of an artifact without reading it."""
-
-    size: int
-    """Bytes stored."""
-    format: str
-    digest: str | None
-    stored_at: datetime | None
-    """Aware, UTC; None if the reference carries the bytes itself."""
 
 
 class Storage(StorageClient):

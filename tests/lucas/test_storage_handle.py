@@ -275,6 +275,38 @@ def test_a_pickled_handle_is_the_one_of_where_it_arrives(settings):
     assert pickle.loads(pickle.dumps(Storage())) is storage_for()
 
 
+READS = """
+import pickle, sys
+ref = pickle.loads(bytes.fromhex(sys.argv[1]))
+assert "grpc" not in sys.modules and "lucas_storage.storage" not in sys.modules
+found = {"load": ref.load, "open": lambda: ref.open().read(), "path": lambda: ref.path().read_bytes()}
+print(found[sys.argv[2]]() == b"data", pickle.loads(pickle.dumps(ref.stat())) == ref.stat())
+"""
+
+
+@pytest.mark.parametrize("way", ["load", "open", "path"])
+def test_a_process_that_did_nothing_but_unpickle_a_reference_can_read_it(storage, settings, way):
+    ref = storage.put(b"data")
+    given = {
+        **os.environ,
+        "STORAGE_ENDPOINT": settings["endpoint"],
+        "LUCAS_STORAGE_BUCKET": settings["bucket"],
+        "LUCAS_STORAGE_CACHE": str(settings["cache_dir"]),
+    }
+    command = [sys.executable, "-c", READS, pickle.dumps(ref).hex(), way]
+
+    found = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+
+    assert (found.stdout.split(), found.stderr) == (["True", "True"], "")
+
+
+def test_what_is_known_of_an_artifact_is_pickled_under_the_path_that_every_version_has(storage):
+    stat = storage.stat(storage.put(DATA))
+
+    assert b"lucas_storage.storage" in pickle.dumps(stat)
+    assert pickle.loads(pickle.dumps(stat)) == stat
+
+
 def test_many_threads_fetch_once(storage, settings):
     ref = storage.put(b"x" * 1_000_000)
     found = []
