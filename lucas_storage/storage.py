@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
-
-from actorc.storage.client import StorageClient
-from actorc.storage.config import OriginatedEndpoint
-from actorc.storage.errors import NetworkError, NotFoundError
+from typing import Any, Final
 
 from . import settings
 from .artifacts import scratch
-from .artifacts.blobs import Blobs
-from .artifacts.body import Body
-from .artifacts.cache.cache import Cache
-from .artifacts.cache.leases import Holder
-from .artifacts.manifest import Manifest
-from .artifacts.part_transfer import Parted
-from .artifacts.reader import ArtifactReader
-from .artifacts.writer import ArtifactWriter
-from .errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
-from .formats import format_by_id
-from .formats.base import Format
-from .formats.composite import TREE
+from .artifacts.store import ArtifactStore
 from .handles import ArtifactStat
+from .records.checkpoints import Checkpoint
+from .records.published_names import lookup, publish
 from .refs import ArtifactRef
-
-if TYPE_CHECKING:
-    from .records.checkpoints import Checkpoint
+from .values import materialization
 
 __all__ = ["ArtifactStat", "Storage", "storage_for"]
 
@@ -51,16 +34,7 @@ _OF_A_HANDLE: Final = (
 """Settings that a handle keeps; with others it is another one."""
 
 
-def _told(endpoint: settings.Setting[str]) -> OriginatedEndpoint | None:
-    """Return an endpoint with what errors call its origin; None if nobody chose one, which the client deals with."""
-    if endpoint.origin == settings.BUILT_IN:
-        return None
-    return OriginatedEndpoint(
-        endpoint.value, "the endpoint argument" if endpoint.origin == "argument" else endpoint.origin
-    )
-
-
-class Storage(StorageClient):
+class Storage(ArtifactStore):
     """A storage client that knows artifacts.
 
     Everything a `StorageClient` can do, and `put`, `get`, `open`, `path`, `stat`, `verify`, `publish`, `lookup`,
@@ -76,34 +50,8 @@ class Storage(StorageClient):
         SettingsError: A setting cannot be used.
     """
 
-    def __init__(self, store: str | None = None) -> None:
-        self._settings = settings.resolve(store=store)
-        store = self._settings.store.value
-        self._origin = self._settings.endpoint(store)
-        super().__init__(_told(self._origin), *self._settings.keys(store))
-        self.store_name = store
-        """Logical name of the store."""
-        self._shared = False
-        self._holder = Holder()
-
     def __reduce__(self) -> tuple[Any, ...]:
         return storage_for, (self.store_name,)
-
-    def close(self) -> None:
-        """Close the connection; does nothing to a handle that was injected, since other steps use it as well."""
-        if not self._shared:
-            self._holder.release()
-            super().close()
-
-    @property
-    def bucket(self) -> str:
-        """The bucket that artifacts go to."""
-        return self._settings.bucket.value
-
-    @property
-    def prefix(self) -> str:
-        """What the key of every artifact begins with; a slash follows it."""
-        return self._settings.prefix.value
 
     def put(self, value: Any, *, format: str | None = None) -> ArtifactRef:  # noqa: A002
         """Store a value and return its reference; equal bytes are stored once.
@@ -117,9 +65,7 @@ class Storage(StorageClient):
             NoFormatError: No format holds the value, or not the one asked for.
             UnsafeFormatError: It could only be pickled, and that is denied or cannot be signed.
         """
-        from .values.materialization import store  # noqa: PLC0415  # walks nested data, and stores by this class
-
-        return store(value, format, self.store_name)
+        return materialization.store(value, format, self.store_name)
 
     def get(self, ref: object, as_: Any = None) -> Any:
         """Return the value of a reference, verified, with the references in it resolved.
@@ -133,67 +79,7 @@ class Storage(StorageClient):
             DigestMismatchError: The bytes are damaged; they were not decoded.
             UnsafeFormatError: It is a pickle without a valid signature.
         """
-        from .values.materialization import value_of  # noqa: PLC0415  # walks nested data, and fetches by this class
-
-        return value_of(ArtifactRef.parse(ref), as_)
-
-    def open(self, ref: object) -> BinaryIO:
-        """Return the stored bytes as a seekable binary file.
-
-        Up to 64 MiB the digest is checked before a byte is handed out. Larger artifacts are read part by part, each
-        verified before it is handed out, unless a copy is in the cache; a single object of that size, as other programs
-        write them, is verified by the store's checksums alone.
-
-        Raises:
-            DecodeError: It is a directory; use `path`.
-        """
-        parsed = ArtifactRef.parse(ref)
-        return io.BytesIO(parsed.inline) if parsed.inline is not None else self._reader_of(parsed).open(parsed)
-
-    def path(self, ref: object, only: str | None = None) -> Path:
-        """Return a verified, read-only local file or directory, under the name it had.
-
-        It belongs to the cache; copy it to change it. It stays until the present step ends; outside a step, until this
-        handle is closed, or the process ends if the handle was injected.
-
-        Args:
-            ref: An `ArtifactRef`, a URI, or a tagged dict.
-            only: Path of one file within a directory; the others are not fetched.
-
-        Raises:
-            ArtifactNotFoundError: The store does not hold it any more, or the directory has no file `only`.
-            UnsupportedError: `only` is given, and it is no directory.
-        """
-        parsed = ArtifactRef.parse(ref)
-        if only is not None:
-            if parsed.format != TREE:
-                raise UnsupportedError(f"an artifact of format {parsed.format} holds no files; drop only={only!r}")
-            return self._reader_of(parsed).one_file(parsed, only, self._holder)
-        name = parsed.filename or f"artifact{_extension(parsed.format)}"
-        return self._reader_of(parsed).named(parsed, name, self._holder)
-
-    def stat(self, ref: object) -> ArtifactStat:
-        """Return what is known of an artifact without reading it.
-
-        Raises:
-            ArtifactNotFoundError: The store does not hold it any more.
-        """
-        parsed = ArtifactRef.parse(ref)
-        stored_at = None
-        if parsed.inline is None:
-            stored_at = self._reader_of(parsed).stored_at(parsed)
-        return ArtifactStat(size=parsed.size, format=parsed.format, digest=parsed.digest, stored_at=stored_at)
-
-    def verify(self, ref: object) -> None:
-        """Read the stored bytes from the store, not from the cache, and compare them with the reference.
-
-        Raises:
-            ArtifactNotFoundError: The store does not hold it any more.
-            DigestMismatchError: The bytes are not those the reference was made for.
-        """
-        parsed = ArtifactRef.parse(ref)
-        if parsed.inline is None:
-            self._reader_of(parsed).verify(parsed)
+        return materialization.value_of(ArtifactRef.parse(ref), as_)
 
     def publish(
         self,
@@ -220,8 +106,6 @@ class Storage(StorageClient):
             ArtifactNotFoundError: The store does not hold the artifact any more.
             InvalidParameterError: A name breaks the rule, or the artifact is elsewhere.
         """
-        from .records.published_names import publish  # noqa: PLC0415  # reads and writes records by this class
-
         return publish(self, ArtifactRef.parse(ref), name, version=version, alias=alias, tags=tags)
 
     def lookup(self, name: str) -> ArtifactRef:
@@ -232,8 +116,6 @@ class Storage(StorageClient):
         Raises:
             ArtifactNotFoundError: Nothing is published so.
         """
-        from .records.published_names import lookup  # noqa: PLC0415  # reads and writes records by this class
-
         return lookup(self, name)
 
     def checkpoint(self) -> Checkpoint:
@@ -243,116 +125,11 @@ class Storage(StorageClient):
             RuntimeError: No step is running here.
             CacheKeyError: An input of the step has no digest to know it by.
         """
-        from .records.checkpoints import Checkpoint  # noqa: PLC0415  # reads and writes records by this class
-
         return Checkpoint(self)
 
     def scratch(self) -> Path:
         """Return a new, empty directory that is removed when the present step is over, its result stored."""
         return scratch.directory()
-
-    def keep(self, body: Body, form: Format, filename: str | None = None) -> ArtifactRef:
-        """Store encoded bytes under their digest and return a reference, signed if its format is not safe.
-
-        To be called by the process that encoded them, and by no other.
-        """
-        return self._artifact_writer.keep(body, form, filename)
-
-    def keep_parts(self, parted: Parted, form: Format, filename: str | None = None) -> ArtifactRef:
-        """Store what is too large or too long for one object, in parts, and return a reference to its manifest.
-
-        Parts are sent while the rest is made; those that are there already are not sent again. The manifest comes
-        last, so no reference leads to half of something.
-        """
-        return self._artifact_writer.keep_parts(parted, form, filename)
-
-    def known(self, path: Path, form: Format, filename: str | None) -> ArtifactRef | None:
-        """Return a reference to what a path of the cache is a copy of, if this store still holds it.
-
-        Args:
-            path: A local file or directory, of the cache or not.
-            form: What the reference says it is.
-            filename: Name for those who ask for a path.
-        """
-        return self._artifact_writer.known(path, form, filename)
-
-    def manifest(self, ref: ArtifactRef) -> Manifest:
-        """Return what an artifact of kind ``manifest`` consists of."""
-        return self._reader_of(ref).manifest(ref)
-
-    def local(self, ref: ArtifactRef) -> Path:
-        """Return a verified copy of the stored bytes in the cache, kept there as what `path` returns is.
-
-        Raises:
-            ArtifactNotFoundError: The store does not hold it any more.
-            DigestMismatchError: The bytes do not match their digest; the next `put` of them replaces them.
-        """
-        return self._reader_of(ref).held(ref, self._holder)
-
-    def copy(self, ref: ArtifactRef) -> BinaryIO:
-        """Return a verified copy of the stored bytes, open; what `local` raises."""
-        return self._reader_of(ref).copy(ref)
-
-    def chunks(self, ref: ArtifactRef) -> Iterator[bytes]:
-        """Return the stored bytes in verified pieces; what is large is fetched as they are asked for, and not kept."""
-        return iter((ref.inline,)) if ref.inline is not None else self._reader_of(ref).chunks(ref)
-
-    def records(self, ref: ArtifactRef) -> tuple[Iterator[bytes], bool]:
-        """Return the items of a ``stream@1``, and whether they are bytes, rather than lines of ``json@1``."""
-        return self._reader_of(ref).records(ref)
-
-    def _handle_of(self, ref: ArtifactRef) -> Storage:
-        """Return the handle for the store that a reference names; its address comes from settings alone."""
-        return self if ref.inline is not None or ref.store == self.store_name else storage_for(ref.store)
-
-    def _reader_of(self, ref: ArtifactRef) -> ArtifactReader:
-        return self._handle_of(ref)._artifact_reader  # noqa: SLF001  # of this very class
-
-    @cached_property
-    def _blobs(self) -> Blobs:
-        return Blobs(self, self._settings.grace.value / 2)
-
-    @cached_property
-    def _artifact_reader(self) -> ArtifactReader:
-        return ArtifactReader(self, self._blobs, lambda: self._cache, self.explained)
-
-    @cached_property
-    def _artifact_writer(self) -> ArtifactWriter:
-        return ArtifactWriter(self._blobs, self._settings, lambda: self._cache, lambda: self.explained(None))
-
-    @property
-    def _cache(self) -> Cache:
-        present = self._settings
-        return _cache_at(os.getpid(), present.cache_root, present.cache_max.value, present.cache_scrub.value)
-
-    def send(self, key: str, body: Body, content_type: str, **options: Any) -> None:
-        """Put encoded bytes into the default bucket, which is made if it is missing and the server lets us.
-
-        Args:
-            key: Object key.
-            body: The bytes.
-            content_type: MIME type.
-            options: Those of `put_object`.
-        """
-        self._blobs.send(self.bucket, key, body, content_type, **options)
-
-    @contextmanager
-    def explained(self, ref: ArtifactRef | None) -> Iterator[None]:
-        """Say what was looked for, and where the address came from, when the store fails."""
-        try:
-            yield
-        except NotFoundError as error:
-            if ref is None:
-                raise
-            message = f"the artifact {ref!r} is gone from store {self.store_name!r}; run the step that made it again"
-            raise ArtifactNotFoundError(message, ref=ref) from error
-        except DigestMismatchError as error:
-            error.ref = error.ref or ref
-            raise
-        except NetworkError as error:
-            error.message += f"; store {self.store_name!r} is at {self._origin.value} ({self._origin.origin})"
-            error.args = (error.message,)
-            raise
 
 
 def storage_for(store: str | None = None) -> Storage:
@@ -374,15 +151,3 @@ def _handle(_process: int, store: str, _settings: tuple[object, ...]) -> Storage
     handle = Storage(store)
     handle._shared = True  # noqa: SLF001  # said here and nowhere else
     return handle
-
-
-@lru_cache(maxsize=8)
-def _cache_at(_process: int, root: Path, cap: int, scrub: float) -> Cache:
-    return Cache(root, cap, scrub)
-
-
-def _extension(format_id: str) -> str:
-    try:
-        return format_by_id(format_id).extension
-    except Exception:  # noqa: BLE001 -- a path needs no format; without one it only lacks its suffix
-        return ""

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from actorc.storage.errors import NotFoundError, PreconditionFailedError, UnsupportedError
 from actorc.storage.models import ObjectHead
+from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import record_store
-from lucas_storage.storage import Storage
 
 from .live_objects import reach
 
@@ -63,7 +63,7 @@ class Collection:
 
 
 def collect(
-    storage: Storage, *, grace: float, ttl: float, now: float, delete: bool = False, quiescent: bool = False
+    storage: ArtifactStore, *, grace: float, ttl: float, now: float, delete: bool = False, quiescent: bool = False
 ) -> Collection:
     """Find what nothing refers to in the default bucket and, if told so, remove it.
 
@@ -116,14 +116,14 @@ def collect(
     )
 
 
-def _blobs(storage: Storage) -> list[ObjectHead]:
+def _blobs(storage: ArtifactStore) -> list[ObjectHead]:
     """Return the blobs that the plugin stored; anything else in the bucket is its owner's business."""
     start = f"{storage.prefix}/sha256/"
     ours = re.compile(re.escape(start) + r"[0-9a-f]{2}/[0-9a-f]{64}")
     return [head for head in record_store.heads(storage, start) if ours.fullmatch(head["key"])]
 
 
-def _remove(storage: Storage, key: str, etag: str) -> bool:
+def _remove(storage: ArtifactStore, key: str, etag: str) -> bool:
     """Remove an object unless it was written since, and say whether it was."""
     try:
         storage.delete_object(storage.bucket, key, if_match=etag)
@@ -132,7 +132,7 @@ def _remove(storage: Storage, key: str, etag: str) -> bool:
     return True
 
 
-def _remove_unwatched(storage: Storage, key: str, etag: str) -> bool:
+def _remove_unwatched(storage: ArtifactStore, key: str, etag: str) -> bool:
     """Do the same where nobody writes meanwhile."""
     try:
         if storage.head_object(storage.bucket, key)["etag"] != etag:
@@ -143,13 +143,13 @@ def _remove_unwatched(storage: Storage, key: str, etag: str) -> bool:
     return True
 
 
-def _marks(storage: Storage) -> dict[str, Any]:
+def _marks(storage: ArtifactStore) -> dict[str, Any]:
     record = record_store.read(storage, record_store.MARKED)
     objects = (record.content or {}).get("objects") if record else None
     return objects if isinstance(objects, dict) else {}
 
 
-def _mark(storage: Storage, heads: list[ObjectHead], now: float) -> None:
+def _mark(storage: ArtifactStore, heads: list[ObjectHead], now: float) -> None:
     if heads:
         marks = {head["key"]: head["etag"] for head in heads}
         record_store.write(storage, record_store.MARKED, {"marked": 1, "at": now, "objects": marks})

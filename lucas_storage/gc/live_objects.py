@@ -10,12 +10,12 @@ from typing import Any, Final
 from actorc.storage.errors import NotFoundError, StorageError
 from actorc.storage.models import ObjectHead
 from lucas_storage.artifacts.blobs import key_of, prefix_of
+from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.formats.composite import STREAM
 from lucas_storage.records import record_store
 from lucas_storage.refs import TAG, ArtifactRef
-from lucas_storage.storage import Storage
 
 _AT_ONCE: Final = 8
 _JSON: Final = "json@1"
@@ -34,7 +34,7 @@ class Reached:
     """Keys of what should have been read and could not be: nothing is known of what it refers to."""
 
 
-def reach(storage: Storage, *, ttl: float, now: float) -> Reached:
+def reach(storage: ArtifactStore, *, ttl: float, now: float) -> Reached:
     """Return what the records of the default bucket refer to, directly and through JSON data, streams and manifests.
 
     Names count for ever. A cached result counts for the time it was kept for, or for `ttl` if that was no certain one;
@@ -65,12 +65,12 @@ def reach(storage: Storage, *, ttl: float, now: float) -> Reached:
     return found
 
 
-def _heads(storage: Storage) -> Iterator[ObjectHead]:
+def _heads(storage: ArtifactStore) -> Iterator[ObjectHead]:
     for prefix in (record_store.NAMES, record_store.MEMO, record_store.CHECKPOINTS, record_store.RUNS):
         yield from record_store.heads(storage, prefix)
 
 
-def _judged(storage: Storage, head: ObjectHead, ttl: float, now: float) -> tuple[record_store.Record, bool]:
+def _judged(storage: ArtifactStore, head: ObjectHead, ttl: float, now: float) -> tuple[record_store.Record, bool]:
     """Return a record, and whether its time is over."""
     old = now - head["last_modified"].timestamp() > ttl
     if old and not head["key"].startswith((record_store.NAMES, record_store.MEMO)):
@@ -93,7 +93,7 @@ def _place(ref: ArtifactRef) -> ArtifactRef:
     return replace(ref, store="default", filename=None)
 
 
-def _within(storage: Storage, ref: ArtifactRef, found: Reached) -> list[ArtifactRef]:
+def _within(storage: ArtifactStore, ref: ArtifactRef, found: Reached) -> list[ArtifactRef]:
     """Return the references in an artifact, and note the parts it consists of."""
     here = ref if ref.inline is not None else replace(ref, store=storage.store_name)
     try:
@@ -110,7 +110,7 @@ def _within(storage: Storage, ref: ArtifactRef, found: Reached) -> list[Artifact
         return []
 
 
-def _texts(storage: Storage, ref: ArtifactRef) -> Iterator[bytes]:
+def _texts(storage: ArtifactStore, ref: ArtifactRef) -> Iterator[bytes]:
     """Yield what may hold references."""
     if ref.inline is not None:
         yield ref.inline if ref.format == _JSON else b""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from actorc.storage.errors import NotFoundError
 from lucas_storage import current
+from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import (
     ArtifactNotFoundError,
     DecodeError,
@@ -16,11 +17,10 @@ from lucas_storage.errors import (
     UnknownFormatError,
     UnsafeFormatError,
 )
+from lucas_storage.refs import ArtifactRef
+from lucas_storage.values import materialization
 
 from . import record_store
-
-if TYPE_CHECKING:
-    from lucas_storage.storage import Storage
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Checkpoint:
         CacheKeyError: An input of the step has no digest, so that its attempts cannot be told from other steps.
     """
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: ArtifactStore) -> None:
         scope = current.step_scope()
         if scope is None:
             raise RuntimeError("checkpoints belong to a step and none is running; ask for one in a decorated function")
@@ -59,7 +59,7 @@ class Checkpoint:
         if record is None:
             return default
         try:
-            return self._storage.get((record.content or {}).get("value"))
+            return materialization.value_of(ArtifactRef.parse((record.content or {}).get("value")))
         except _UNUSABLE as error:
             why = type(error).__name__
             logger.warning("the checkpoint of %r is not used because of %s; the step begins anew", self._function, why)
@@ -71,7 +71,7 @@ class Checkpoint:
         Args:
             value: Anything a result can be.
         """
-        ref = self._storage.put(value)
+        ref = materialization.store(value, None, self._storage.store_name)
         content = {"checkpoint": 1, "function": self._function, "at": time.time(), "run": current.run_id()}
         record_store.write(self._storage, self._place, {**content, "value": ref})
 

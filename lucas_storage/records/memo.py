@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from actorc.storage.errors import AlreadyExistsError, ObjectNotFoundError, PreconditionFailedError
 from lucas_storage import current
-from lucas_storage.storage import Storage
+from lucas_storage.artifacts.store import ArtifactStore
 
 from . import record_store
 
@@ -38,7 +38,7 @@ class Memo:
         age: Seconds after which a record counts no more; None for never.
     """
 
-    def __init__(self, storage: Storage, key: str, function: str, age: float | None) -> None:
+    def __init__(self, storage: ArtifactStore, key: str, function: str, age: float | None) -> None:
         self._storage = storage
         self._place = record_store.place(record_store.MEMO, key)
         self._function = function

@@ -15,7 +15,7 @@ import contextlib
 import re
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from actorc.storage.errors import (
     AlreadyExistsError,
@@ -25,14 +25,12 @@ from actorc.storage.errors import (
     PreconditionFailedError,
 )
 from lucas_storage import current
+from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import ArtifactNotFoundError, VersionTakenError
 from lucas_storage.refs import ArtifactRef
 
 from . import record_store
 from .ulid import is_ulid, ulid
-
-if TYPE_CHECKING:
-    from lucas_storage.storage import Storage
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _RULE: Final = "1-128 letters, digits, dots, hyphens and underscores, the first a letter or digit"
@@ -41,7 +39,7 @@ _ATTEMPTS: Final = 100
 
 
 def publish(
-    storage: Storage,
+    storage: ArtifactStore,
     ref: ArtifactRef,
     name: str,
     *,
@@ -71,7 +69,7 @@ def publish(
     return ref
 
 
-def lookup(storage: Storage, text: str) -> ArtifactRef:
+def lookup(storage: ArtifactStore, text: str) -> ArtifactRef:
     """Return the reference published as ``name``, ``name@alias`` or ``name@version``, in this order of meaning.
 
     Raises:
@@ -95,7 +93,7 @@ def lookup(storage: Storage, text: str) -> ArtifactRef:
     return ref
 
 
-def _claim_version(storage: Storage, name: str, version: str, content: dict[str, Any]) -> dict[str, Any]:
+def _claim_version(storage: ArtifactStore, name: str, version: str, content: dict[str, Any]) -> dict[str, Any]:
     """Return the record of this version: `content`, or what is there already, if it is of the same artifact."""
     try:
         record_store.write(storage, _place(name, f"versions/{version}"), content, if_absent=True)
@@ -112,7 +110,7 @@ def _claim_version(storage: Storage, name: str, version: str, content: dict[str,
     return content
 
 
-def _move_alias(storage: Storage, name: str, alias: str, content: dict[str, Any]) -> None:
+def _move_alias(storage: ArtifactStore, name: str, alias: str, content: dict[str, Any]) -> None:
     """Let an alias stand for what `content` publishes, knowing for certain what it stood for before."""
     place = _place(name, f"aliases/{alias}")
     for _ in range(_ATTEMPTS):
@@ -130,7 +128,7 @@ def _move_alias(storage: Storage, name: str, alias: str, content: dict[str, Any]
     )
 
 
-def _latest(storage: Storage, name: str) -> str | None:
+def _latest(storage: ArtifactStore, name: str) -> str | None:
     prefix = f"{record_store.NAMES}{name}/"
     token, found = None, None
     while True:
@@ -145,7 +143,7 @@ def _latest(storage: Storage, name: str) -> str | None:
             return found
 
 
-def _read(storage: Storage, name: str, which: str) -> dict[str, Any] | None:
+def _read(storage: ArtifactStore, name: str, which: str) -> dict[str, Any] | None:
     record = record_store.read(storage, _place(name, which))
     return record.content if record else None
 
@@ -159,7 +157,7 @@ def _check(what: str, text: str | None) -> None:
         raise InvalidParameterError(f"the {what} {text!r:.80} cannot be published; it is {_RULE}")
 
 
-def _check_ref(storage: Storage, ref: ArtifactRef) -> None:
+def _check_ref(storage: ArtifactStore, ref: ArtifactRef) -> None:
     """Make sure that what is published stays what it is, where it is."""
     if ref.digest is None:
         raise InvalidParameterError("a reference that pins no digest cannot be published; store the value again")

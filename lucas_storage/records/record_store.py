@@ -27,6 +27,7 @@ from actorc.storage.errors import BucketNotFoundError, NotFoundError
 from actorc.storage.models import ObjectHead
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody
+from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import (
     ArtifactNotFoundError,
     DecodeError,
@@ -39,7 +40,6 @@ from lucas_storage.errors import (
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import Encoded, MemorySource
 from lucas_storage.refs import ArtifactRef
-from lucas_storage.storage import Storage
 
 MEMO: Final = "memo/"
 CHECKPOINTS: Final = "checkpoints/"
@@ -72,7 +72,7 @@ def place(prefix: str, key: str) -> str:
     return f"{prefix}{key[:2]}/{key}.json"
 
 
-def read(storage: Storage, key: str) -> Record | None:
+def read(storage: ArtifactStore, key: str) -> Record | None:
     """Return a record, or None if there is none; what is there and is no record says nothing."""
     try:
         return read_listed(storage, storage.head_object(storage.bucket, key))
@@ -80,7 +80,7 @@ def read(storage: Storage, key: str) -> Record | None:
         return None
 
 
-def read_listed(storage: Storage, head: ObjectHead) -> Record | None:
+def read_listed(storage: ArtifactStore, head: ObjectHead) -> Record | None:
     """Return the record that `head` describes, as it is now; None if it was removed meanwhile."""
     text = head["metadata"].get(_COPY)
     if text is not None:
@@ -93,7 +93,7 @@ def read_listed(storage: Storage, head: ObjectHead) -> Record | None:
     return Record(key=head["key"], content=decode(buffer.getvalue()), etag=head["etag"], modified=head["last_modified"])
 
 
-def heads(storage: Storage, prefix: str) -> Iterator[ObjectHead]:
+def heads(storage: ArtifactStore, prefix: str) -> Iterator[ObjectHead]:
     """Yield what is known of all objects whose keys begin with `prefix`; nothing if there is no bucket yet."""
     try:
         yield from storage.iter_objects(storage.bucket, prefix)
@@ -115,7 +115,7 @@ def encode(content: dict[str, Any]) -> bytes:
     return bytes(format_by_id(_FORMAT).encode(content))
 
 
-def write(storage: Storage, key: str, content: dict[str, Any], **conditions: Any) -> None:
+def write(storage: ArtifactStore, key: str, content: dict[str, Any], **conditions: Any) -> None:
     """Write a record.
 
     Args:
@@ -166,7 +166,7 @@ def is_trusted(ref: ArtifactRef) -> bool:
     return True
 
 
-def all_exist(storage: Storage, refs: Iterable[ArtifactRef]) -> bool:
+def all_exist(storage: ArtifactStore, refs: Iterable[ArtifactRef]) -> bool:
     """Say whether every artifact is there, by one call each, several at once."""
     stored = [ref for ref in refs if ref.inline is None]
     if len(stored) < 2:
@@ -175,7 +175,7 @@ def all_exist(storage: Storage, refs: Iterable[ArtifactRef]) -> bool:
         return all(pool.map(lambda ref: _exists(storage, ref), stored))
 
 
-def _exists(storage: Storage, ref: ArtifactRef) -> bool:
+def _exists(storage: ArtifactStore, ref: ArtifactRef) -> bool:
     try:
         storage.stat(ref)
     except (ArtifactNotFoundError, DigestMismatchError, UnknownStoreError):

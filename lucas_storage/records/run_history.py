@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from actorc.storage.errors import BucketNotFoundError, InvalidParameterError
+from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import NotFoundError
 from lucas_storage.refs import ArtifactRef
-from lucas_storage.storage import Storage
 
 from . import record_store
 from .ulid import is_ulid
@@ -68,14 +68,14 @@ class PastRun:
     """In the order in which they began."""
 
 
-def recent(storage: Storage, count: int) -> list[PastRun]:
+def recent(storage: ArtifactStore, count: int) -> list[PastRun]:
     """Return the last `count` runs, the latest first."""
     keys = sorted(_keys(storage), reverse=True)[:count]
     with ThreadPoolExecutor(_AT_ONCE, "lucas-storage") as pool:
         return [one for one in pool.map(lambda key: _read(storage, key), keys) if one is not None]
 
 
-def find(storage: Storage, text: str) -> PastRun:
+def find(storage: ArtifactStore, text: str) -> PastRun:
     """Return the run whose id begins with `text`; ``last`` is the latest.
 
     Raises:
@@ -92,7 +92,7 @@ def find(storage: Storage, text: str) -> PastRun:
     return run
 
 
-def _keys(storage: Storage) -> Iterator[str]:
+def _keys(storage: ArtifactStore) -> Iterator[str]:
     token: str | None = None
     while True:
         try:
@@ -106,7 +106,7 @@ def _keys(storage: Storage) -> Iterator[str]:
             return
 
 
-def _read(storage: Storage, key: str) -> PastRun | None:
+def _read(storage: ArtifactStore, key: str) -> PastRun | None:
     record = record_store.read(storage, f"{record_store.RUNS}{key}/run.json")
     if record is None:
         return None
@@ -128,7 +128,7 @@ def _read(storage: Storage, key: str) -> PastRun | None:
     )
 
 
-def _unended_steps(storage: Storage, key: str) -> list[Any]:
+def _unended_steps(storage: ArtifactStore, key: str) -> list[Any]:
     heads = record_store.heads(storage, f"{record_store.RUNS}{key}/steps/")
     with ThreadPoolExecutor(_AT_ONCE, "lucas-storage") as pool:
         found = pool.map(lambda head: record_store.read_listed(storage, head), heads)

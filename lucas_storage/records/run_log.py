@@ -19,8 +19,8 @@ from typing import Any, Final, Protocol
 
 from actorc.storage.errors import StorageError
 from lucas_storage import current
+from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.refs import ArtifactRef, is_tagged
-from lucas_storage.storage import Storage, storage_for
 
 from . import record_store
 from .ulid import ulid
@@ -87,7 +87,7 @@ class RunLog:
         watcher: Is told of the steps.
     """
 
-    def __init__(self, workflow: str, storage: Storage | None, watcher: Watcher | None = None) -> None:
+    def __init__(self, workflow: str, storage: ArtifactStore | None, watcher: Watcher | None = None) -> None:
         self.key = ulid()
         """Identifies the run."""
         self.steps: list[StepNote] = []
@@ -185,7 +185,7 @@ class RunLog:
 class _Writer:
     """Writes the records of one run in the background, in order, up to the first that fails."""
 
-    def __init__(self, storage: Storage, run: str, failed: Callable[[Exception], None]) -> None:
+    def __init__(self, storage: ArtifactStore, run: str, failed: Callable[[Exception], None]) -> None:
         self._storage = storage
         self._failed = failed
         self._prefix = f"{record_store.RUNS}{run}/"
@@ -270,9 +270,9 @@ def _size(mention: Any) -> int:
     return int(mention.size if type(mention) is ArtifactRef else mention["size"])
 
 
-def _storage(store: str | None) -> Storage | None:
+def _storage(store: str | None) -> ArtifactStore | None:
     try:
-        return storage_for(store)
+        return store_for(store)
     except StorageError as error:
         logger.warning("records of this run are not written because of %s; the run goes on", _reason(error))
         return None

@@ -11,11 +11,11 @@ from typing import Any, Final, TypeAlias
 from actorc.storage.errors import NotFoundError, PreconditionFailedError
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody
+from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.engine import adapter
 from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.refs import ArtifactRef
-from lucas_storage.storage import Storage, storage_for
 from lucas_storage.values import materialization
 from lucas_storage.values.store_value import Policy
 
@@ -68,7 +68,7 @@ class StorageRuntime:
     @cached_property
     def storage(self) -> RuntimeStorage:
         """Values kept by name in this service, for all functions of the workflow."""
-        return RuntimeStorage(storage_for(self._policy().store), adapter.running_workflow() or _SHARED)
+        return RuntimeStorage(store_for(self._policy().store), adapter.running_workflow() or _SHARED)
 
     @cached_property
     def _input(self) -> Any:
@@ -88,7 +88,7 @@ class RuntimeStorage:
         scope: Who shares the names.
     """
 
-    def __init__(self, storage: Storage, scope: str) -> None:
+    def __init__(self, storage: ArtifactStore, scope: str) -> None:
         self._storage = storage
         self._prefix = f"rt/{scope}/"
 

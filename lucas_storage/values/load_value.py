@@ -9,12 +9,12 @@ from typing import Any, BinaryIO, Final
 
 from actorc.storage.rules import MiB
 from lucas_storage import settings, signing
+from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.errors import EmptyUpstreamError
 from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.base import Buffer, MemorySource, Source, cannot_become, type_name
 from lucas_storage.formats.composite import STREAM, TREE
 from lucas_storage.refs import ArtifactRef, inline_ref
-from lucas_storage.storage import Storage, storage_for
 
 from .annotations import ANY
 
@@ -52,7 +52,7 @@ class _InlineSource(MemorySource):
 class _StoredSource(Source):
     """Bytes in a store, verified into the cache when they are asked for."""
 
-    def __init__(self, storage: Storage, ref: ArtifactRef) -> None:
+    def __init__(self, storage: ArtifactStore, ref: ArtifactRef) -> None:
         self._storage = storage
         self._ref = ref
 
@@ -203,8 +203,8 @@ def _from_path(path: Path, word: str) -> Any:
     raise TypeError(mismatch(path, word))
 
 
-def _handle(ref: ArtifactRef) -> Storage:
-    return storage_for() if ref.inline is not None else storage_for(ref.store)
+def _handle(ref: ArtifactRef) -> ArtifactStore:
+    return store_for() if ref.inline is not None else store_for(ref.store)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

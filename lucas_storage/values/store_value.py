@@ -19,12 +19,12 @@ from lucas_storage.artifacts.chunks import BYTES, ByteStream, checked
 from lucas_storage.artifacts.directories import Directory, LargeFile
 from lucas_storage.artifacts.manifest import PART, WHOLE_MAX
 from lucas_storage.artifacts.part_transfer import LargeValue
+from lucas_storage.artifacts.store import store_for
 from lucas_storage.errors import NoFormatError, UnsafeFormatError
 from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.base import Encoded, Format, type_name
 from lucas_storage.formats.composite import STREAM, TREE
 from lucas_storage.refs import ArtifactRef, inline_ref, is_filename
-from lucas_storage.storage import storage_for
 
 INLINE_LEAF: Final = 4096
 """Bytes of a leaf of a safe format that travel within the reference: a round trip costs more than they do."""
@@ -86,7 +86,7 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
 
 def kept(encoded: Encoded, form: Format, policy: Policy, name: str | None = None) -> ArtifactRef:
     """Store what a format made of a value: as one object, or in parts if it is large."""
-    storage = storage_for(policy.store)
+    storage = store_for(policy.store)
     if encoded.size > WHOLE_MAX or (encoded.apart and any(len(part) >= PART for part in encoded.parts)):
         return storage.keep_parts(LargeValue(encoded), form, name)
     return storage.keep(EncodedBody(encoded), form, name)
@@ -125,7 +125,7 @@ def streamed(
     if requested not in (None, STREAM, STREAM.partition("@")[0]):
         return _raw(checked(every), _declared(requested), policy, name) if are_bytes else list(every)
     body = ByteStream(every, items=True) if are_bytes else ByteStream(_lines(every, line), items=False)
-    return storage_for(policy.store).keep_parts(body, format_by_id(STREAM), name)
+    return store_for(policy.store).keep_parts(body, format_by_id(STREAM), name)
 
 
 def _lines(items: Iterator[Any], line: Callable[[Any], bytes]) -> Iterator[bytes]:
@@ -139,7 +139,7 @@ def _raw(pieces: Iterator[bytes], form: Format, policy: Policy, name: str | None
     for piece in pieces:
         head += piece
         if len(head) > PART:
-            return storage_for(policy.store).keep_parts(ByteStream(chain((head,), pieces), items=False), form, name)
+            return store_for(policy.store).keep_parts(ByteStream(chain((head,), pieces), items=False), form, name)
     if policy.is_inline(len(head)):
         return inline_ref(form.id, bytes(head), filename=name)
     return kept(Encoded((bytes(head),)), form, policy, name)
@@ -155,7 +155,7 @@ def _path(path: Path, policy: Policy, requested: str | None, name: str | None) -
     size = path.stat().st_size
     if policy.is_inline(size):
         return inline_ref(form.id, path.read_bytes(), filename=name)
-    storage = storage_for(policy.store)
+    storage = store_for(policy.store)
     known = storage.known(path, form, name)
     if known is not None:
         return known
@@ -168,7 +168,7 @@ def _folder(path: Path, policy: Policy, requested: str | None, name: str | None)
     form = format_for(None, requested or TREE)
     if form.id != TREE:
         raise NoFormatError(f"a directory cannot be declared to be {form.id}; leave the format out, or pass a file")
-    storage = storage_for(policy.store)
+    storage = store_for(policy.store)
     return storage.known(path, form, name) or storage.keep_parts(Directory(path), form, name)
 
 

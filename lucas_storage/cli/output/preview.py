@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, BinaryIO, Final
 
+from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import DecodeError, MissingDependencyError
 from lucas_storage.formats.base import package
 from lucas_storage.formats.pickles import header_of
 from lucas_storage.refs import ArtifactRef
-from lucas_storage.storage import Storage
 
 HEAD: Final = 64 << 10
 """Bytes read of what is shown from its beginning."""
@@ -38,7 +38,7 @@ class Preview:
     """Whether that is all of it."""
 
 
-def preview(storage: Storage, ref: ArtifactRef, count: int) -> Preview:
+def preview(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Preview:
     """Return a look at an artifact; bytes of a pickle are described, never loaded.
 
     Args:
@@ -152,7 +152,7 @@ def _table(arrow: Any, schema: Any, batches: Any, count: int, rows: int | None) 
     return Preview(facts=facts, lines=tuple(_one_line(line) for line in lines), complete=len(head) <= count)
 
 
-def _tree(storage: Storage, ref: ArtifactRef, count: int) -> Preview:
+def _tree(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Preview:
     manifest = storage.manifest(ref)
     files = manifest.files or ()
     lines = [f"{file.size:>14} {'x' if file.executable else ' '} {file.path}" for file in islice(files, count)]
