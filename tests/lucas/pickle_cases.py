@@ -88,11 +88,15 @@ def public():
 
 
 def engine():
-    """Return the classes of the embedded engine."""
+    """Return the classes of the embedded engine, of which objects are made."""
     found = pkgutil.walk_packages(embedded.__path__, f"{embedded.__name__}.")
     modules = [importlib.import_module(each.name) for each in found if "importable" not in each.name]
     classes = [(module, cls) for module in modules for cls in vars(module).values() if isinstance(cls, type)]
-    return {f"{module.__name__}.{cls.__name__}": cls for module, cls in classes if cls.__module__ == module.__name__}
+    return {
+        f"{module.__name__}.{cls.__name__}": cls
+        for module, cls in classes
+        if cls.__module__ == module.__name__ and not getattr(cls, "_is_protocol", False)  # which nothing is made of
+    }
 
 
 def errors():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lucas_storage.embedded.workflow.nodes import ActorNode, ControlNode, DAGNode, DataNode
 
 if TYPE_CHECKING:
-    from lucas_storage.embedded.workflow.workflow import Workflow
+    from lucas_storage.embedded.workflow.roles import GraphOwner
 
 __all__ = ["DAG", "ActorNode", "ControlNode", "DAGNode", "DataNode"]
 
@@ -19,7 +19,7 @@ class DAG:
         workflow: Whose graph this is.
     """
 
-    def __init__(self, workflow: Workflow) -> None:
+    def __init__(self, workflow: GraphOwner) -> None:
         self.workflow_ = workflow
         self.nodes: list[DAGNode] = []
         self._built: int | None = None

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lucas_storage.embedded.workflow.dag import DataNode
-    from lucas_storage.embedded.workflow.workflow import Workflow
+    from lucas_storage.embedded.workflow.roles import Node, StepAdder
 
 UNKNOWN: Any = object()
 """Stands for "not known yet" where None would be a value."""
@@ -32,22 +31,22 @@ class Lambda:
         self._is_constant = value is not UNKNOWN
         self.value: Any = value if self._is_constant else None
         self.canIter = False
-        self.workflow_: Workflow | None = None
-        self._dataNode: DataNode | None = None
+        self.workflow_: StepAdder[Lambda] | None = None
+        self._dataNode: Node | None = None
 
     def getid(self) -> str:
         """Return the name under which graphs and messages refer to this value."""
         return self._id
 
-    def getDataNode(self) -> DataNode | None:
+    def getDataNode(self) -> Node | None:
         """Return the node that carries this value, once there is one."""
         return self._dataNode
 
-    def setDataNode(self, node: DataNode) -> None:
+    def setDataNode(self, node: Node) -> None:
         """Let `node` carry this value."""
         self._dataNode = node
 
-    def becatch(self, wf: Workflow) -> Lambda:
+    def becatch(self, wf: StepAdder[Lambda]) -> Lambda:
         """Let the steps planted by operators go into `wf`, and return this value."""
         self.workflow_ = wf
         return self
@@ -82,7 +81,7 @@ class Lambda:
         """Chain the pieces of a sequence of sequences into one list, and give that to `fn`."""
         return self._caught("join").func(_chain, self, fn)
 
-    def _caught(self, operation: str) -> Workflow:
+    def _caught(self, operation: str) -> StepAdder[Lambda]:
         if self.workflow_ is None:
             message = f"{operation} needs a workflow to work in, so pass the value to wf.catch first"
             raise RuntimeError(message)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lucas_storage.embedded.instances import ActorInstance
-    from lucas_storage.embedded.workflow.dag import DAG
+    from lucas_storage.embedded.workflow.roles import Graph
 
 _numbers = itertools.count()
 
@@ -28,7 +28,7 @@ class DAGNode:
         self._no = next(_numbers)
         self._id = str(uuid.uuid4())
         self._done = False
-        self.belong_dag: DAG | None = None
+        self.belong_dag: Graph | None = None
 
     def getid(self) -> str:
         """Return the name under which messages refer to this node."""
@@ -189,6 +189,12 @@ class DataNode(DAGNode):
         self._child_node: list[DataNode] = []
         ld.setDataNode(self)
 
+    @classmethod
+    def of(cls, ld: Lambda) -> DataNode:
+        """Return the node that carries the value of `ld`, which is made if there is none yet."""
+        node = ld.getDataNode()
+        return node if isinstance(node, DataNode) else cls(ld)
+
     def get_pre_control_node(self) -> ControlNode | None:
         """Return the step whose result this is, or None for constants and inputs."""
         return self._pre_control_node
@@ -267,7 +273,7 @@ class DataNode(DAGNode):
         return lambdas_in(value) if is_local or isinstance(value, Lambda) else []
 
     def _known_node(self, ld: Lambda) -> DataNode:
-        node = ld.getDataNode() or DataNode(ld)
+        node = DataNode.of(ld)
         if self.belong_dag is not None:
             self.belong_dag.add_node(node)
         return node

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lucas_storage.embedded.functions import Function
-    from lucas_storage.embedded.workflow.context import WorkflowContext
+    from lucas_storage.embedded.workflow.roles import Runnable
 
 
 class RouteFunc:
@@ -37,9 +37,9 @@ class RouteWorkflow:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.workflow: WorkflowContext | None = None
+        self.workflow: Runnable | None = None
 
-    def set_workflow(self, workflow: WorkflowContext) -> RouteWorkflow:
+    def set_workflow(self, workflow: Runnable) -> RouteWorkflow:
         """Set what the decorator made."""
         self.workflow = workflow
         return self

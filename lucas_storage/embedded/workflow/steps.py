@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from lucas_storage.embedded.instances import ActorInstance
     from lucas_storage.embedded.workflow.ld import Lambda
-    from lucas_storage.embedded.workflow.workflow import Workflow
+    from lucas_storage.embedded.workflow.roles import GraphOwner
 
 
 class RemoteStep:
     """A registered function, called through whatever runtime the workflow runs on."""
 
-    def __init__(self, workflow: Workflow, name: str) -> None:
+    def __init__(self, workflow: GraphOwner, name: str) -> None:
         self._workflow = workflow
         self._name = name
 

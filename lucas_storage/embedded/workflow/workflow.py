@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lucas_storage.embedded.runtime.runtime import Runtime
+    from lucas_storage.embedded.workflow.roles import Node
     from lucas_storage.embedded.workflow.route import Route
 
 
@@ -256,14 +257,14 @@ class Workflow:
         return self._step(step, dict(enumerate(values)))
 
     def _node_of(self, ld: Lambda) -> DataNode:
-        node = ld.getDataNode() or DataNode(ld)
+        node = DataNode.of(ld)
         if not self._owns(node):
             message = f"A step of {self.name!r} was given a value of another run or workflow; pass it as an input"
             raise ValueError(message)
         self.dag.add_node(node)
         return node
 
-    def _owns(self, node: DataNode) -> bool:
+    def _owns(self, node: Node) -> bool:
         return node.belong_dag is None or node.belong_dag is self.dag
 
 
