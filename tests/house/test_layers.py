@@ -1,10 +1,18 @@
+"""Imports go down only, and no file imports itself by way of others; type-only and lazy imports count as any other."""
+
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
+PACKAGES = ("actorc", "lucas_storage")
 
 
 def test_imports_go_down_only():
@@ -17,3 +25,74 @@ def test_imports_go_down_only():
     )
 
     assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    graph = imports_of_files(ROOT, PACKAGES)
+
+    assert graph["lucas_storage.refs"] >= {"lucas_storage.errors", "lucas_storage.handles"}
+    assert circle_in(graph) == []
+
+
+@pytest.mark.parametrize(
+    "upward",
+    [
+        "from .above import thing",
+        "import package.above",
+        "from package import above",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .above import Thing",
+        "def late():\n    from . import above",
+        "try:\n    from package.above import thing\nexcept ImportError:\n    pass",
+    ],
+)
+def test_an_import_upward_closes_a_circle_wherever_it_stands(tmp_path, upward):
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "above.py").write_text("from .below import base")
+    (package / "below.py").write_text("base = 1")
+    assert circle_in(imports_of_files(tmp_path, ["package"])) == []
+
+    (package / "below.py").write_text(upward)
+
+    assert set(circle_in(imports_of_files(tmp_path, ["package"]))) == {"package.above", "package.below"}
+
+
+def circle_in(graph: dict[str, set[str]]) -> list[str]:
+    """Return the modules of a circle, each imported by the next and the first at both ends; empty if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def imports_of_files(root: Path, packages: list[str] | tuple[str, ...]) -> dict[str, set[str]]:
+    """Return which modules of the packages each of them imports, in whatever part of its file."""
+    files = {module_of(file.relative_to(root)): file for package in packages for file in (root / package).rglob("*.py")}
+    return {
+        module: {target for name in names_in(module, file) for target in existing(name, files)} - {module}
+        for module, file in files.items()
+    }
+
+
+def module_of(file: Path) -> str:
+    parts = file.with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def names_in(module: str, file: Path) -> Iterator[str]:
+    """Yield the full name of everything that a file imports, be it a module or something of one."""
+    package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            around = package[: len(package) - node.level + 1] if node.level else []
+            origin = [*around, *([node.module] if node.module else [])]
+            yield from (".".join([*origin, alias.name]) for alias in node.names)
+
+
+def existing(name: str, files: dict[str, Path]) -> set[str]:
+    """Return the module that a name is, or else the one that it is taken from."""
+    return {name} & files.keys() or {name.rpartition(".")[0]} & files.keys()
