@@ -300,9 +300,12 @@ def emptied(storage):
         storage.delete_bucket(bucket)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """Return a subject of each kind that all tests of a process share: starting one takes longer than most tests."""
+    """Return a subject of each kind that all tests of a module share: starting one takes longer than most tests.
+
+    None outlives its module: tests elsewhere count the threads and the open files of their process.
+    """
     with ExitStack() as stack:
 
         @cache
