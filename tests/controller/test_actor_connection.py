@@ -14,8 +14,10 @@ import pytest
 
 import lucas_storage
 from actorc.controller import ActorContext, ActorExecutor
+from actorc.controller.client import grpc_stream
 from actorc.controller.client.address import start_when_needed
 from actorc.controller.client.calls import Calls
+from actorc.controller.client.grpc_stream import Stream
 from actorc.controller.client.outbox import Outbox
 from actorc.controller.errors import AddressError, ControllerError, ControllerUnavailableError
 from actorc.controller.local import LocalController
@@ -256,6 +258,19 @@ _, status = os.waitpid(child, 0)
 print(status, where.export()() == first)
 """
     assert in_child(code, controller, "tests.forking") == ["True", "0", "True"]
+
+
+def test_a_fork_does_not_wait_for_a_stream_that_has_ended(controller):
+    outbox, ended = Outbox(), threading.Event()
+    stream = Stream(controller.address, outbox, receive=lambda _: None, end=lambda _: ended.set())
+    assert outbox in grpc_stream._pausing._outboxes
+
+    stream._call.cancel()
+
+    assert ended.wait(SECONDS)
+    assert outbox not in grpc_stream._pausing._outboxes
+    outbox.close()
+    stream.close()
 
 
 def test_a_fork_waits_for_what_is_being_sent_and_nothing_more_is_before_it_is_over():

@@ -81,6 +81,8 @@ class Stream:
             reason = "the controller ended it"
         except grpc.RpcError as error:
             reason = _reason(error)
+        # gRPC may never come back for the message after the last it took, so a fork would wait for that one in vain.
+        _pausing.leave(self._outbox)
         self._end(reason)
         self._channel.close()
 
@@ -107,6 +109,11 @@ class _Pausing:
                 # The last hook registered is the first that is called: gRPC's own came with the first channel.
                 os.register_at_fork(before=self._pause, after_in_parent=self._resume, after_in_child=self._forget)
                 self._is_registered = True
+
+    def leave(self, outbox: Outbox) -> None:
+        """Pause an outbox no longer, since nothing of it is sent any more."""
+        with self._lock:
+            self._outboxes.discard(outbox)
 
     def _pause(self) -> None:
         self._lock.acquire()
