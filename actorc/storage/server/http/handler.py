@@ -126,7 +126,10 @@ class Front:
             if misdirected:
                 visit.status = 421
                 refusal = Refusal(421, "Misdirected", "this server has another name; use the one in the URLs it makes")
-                return _refused(refusal, visit.request_id, request)
+                response = _refused(refusal, visit.request_id, request)
+                # with two names, a proxy may read the bytes that follow as another request than this server does
+                response.force_close()
+                return response
             return await self._response(request, visit)
         finally:
             self._journal.note(_ended(visit))
