@@ -1,4 +1,4 @@
-"""Making the file or directory that a manifest describes, from parts that are verified before they are used."""
+"""Assembly of a file or directory from the verified parts of its manifest."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from lucas_storage.errors import DecodeError
 
 from .manifest import Manifest, Part
-from .part_transfer import ahead
+from .part_transfer import run_ahead
 
 Fetch = Callable[[Part], bytes]
 """Returns the bytes of a part, verified."""
 
 
 def assemble(manifest: Manifest, target: Path, fetch: Fetch) -> None:
-    """Make what a manifest describes, read-only but for the topmost directory.
+    """Make the file or directory that a manifest describes, read-only but for the topmost directory.
 
     Args:
-        manifest: What to make; its paths were checked as it was decoded.
-        target: Where; nothing is there yet.
-        fetch: Where the parts come from.
+        manifest: Its paths were checked as it was decoded.
+        target: Path of the new file or directory; nothing is there yet.
+        fetch: Returns the verified bytes of a part; is called by several threads.
     """
     if manifest.files is None:
         _make_files({target: manifest.parts}, fetch)
@@ -37,12 +37,16 @@ def assemble(manifest: Manifest, target: Path, fetch: Fetch) -> None:
     _make_files({place: file.parts for file, place in places.items()}, fetch)
     for file, place in places.items():
         place.chmod(0o555 if file.executable else 0o444)
+    # Last, and the innermost first: no file can be made in a directory that is read-only. The topmost one is closed
+    # when the copy is published, after the names within it are final.
     for folder, _, _ in os.walk(target, topdown=False):
         if folder != str(target):
             Path(folder).chmod(0o555)
 
 
 def _make_files(files: dict[Path, tuple[Part, ...]], fetch: Fetch) -> None:
+    # All files are made before a part is fetched: two names that are one on this file system are found here, rather
+    # than mixed into one file by two threads.
     for place in files:
         try:
             place.open("xb").close()
@@ -51,7 +55,7 @@ def _make_files(files: dict[Path, tuple[Part, ...]], fetch: Fetch) -> None:
                 f"a directory holds {place.name!r} under two names that are one on this file system; set "
                 "LUCAS_STORAGE_CACHE to a directory on one that tells upper case from lower"
             ) from error
-    for _ in ahead(_writes(files, fetch)):
+    for _ in run_ahead(_writes(files, fetch)):
         pass
 
 
@@ -65,6 +69,7 @@ def _writes(files: dict[Path, tuple[Part, ...]], fetch: Fetch) -> Iterator[Calla
 
 def _write(place: Path, offset: int, part: Part, fetch: Fetch) -> None:
     data = fetch(part)
+    # A descriptor of its own: several threads write parts of one file, and a shared one would share its position.
     with place.open("r+b") as file:
         file.seek(offset)
         file.write(data)

@@ -20,7 +20,7 @@ from lucas_storage.errors import DigestMismatchError, InvalidRefError
 from .body import Body
 
 _REMEMBERED: Final = 10_000
-"""Small blobs of which a handle knows that they are there; others are sent without asking first."""
+"""Small blobs that a handle remembers as stored; others are sent without asking first."""
 
 
 def key_of(prefix: str, digest: str) -> str:
@@ -30,7 +30,7 @@ def key_of(prefix: str, digest: str) -> str:
 
 
 def prefix_of(key: str, digest: str | None) -> str:
-    """Return what the keys of an artifact and of its parts begin with.
+    """Return the prefix that the keys of an artifact and of its parts share.
 
     Raises:
         InvalidRefError: The key is not one that `key_of` gives.
@@ -42,10 +42,10 @@ def prefix_of(key: str, digest: str | None) -> str:
 
 
 class Blobs:
-    """The blobs of one store.
+    """The blobs of one store. Safe to share between threads.
 
     Args:
-        client: Where they are.
+        client: Client of the store.
         renewed_after: Seconds after which a blob that is there is stored again, so that it does not count as old while
             it is taken into use.
     """
@@ -53,38 +53,43 @@ class Blobs:
     def __init__(self, client: StorageClient, renewed_after: float) -> None:
         self._client = client
         self._renewed_after = timedelta(seconds=renewed_after)
+        # Without a lock: each use is one operation of a set, and a lost race only stores the same bytes twice.
         self._distrusted: set[tuple[str, str]] = set()
         self._seen: set[tuple[str, str]] = set()
 
     def put(self, bucket: str, key: str, body: Body, content_type: str) -> None:
         """Store bytes unless the same are there already, judged by size and CRC-32C together."""
         trusted = (bucket, key) not in self._distrusted
+        # To ask first costs a round trip. It pays where sending costs more, or where the answer is likely to be yes;
+        # a small blob is sent at once, and the store itself refuses it if it is there.
         likely = body.size > MAX_INLINE_SIZE or (bucket, key) in self._seen
         if trusted and likely and self._holds(bucket, key, body):
             return
         try:
             self.send(bucket, key, body, content_type, if_absent=trusted and body.size <= MAX_INLINE_SIZE)
+        # An object under this key is not yet the blob: it may be damaged, or of another program. Then it is replaced.
         except AlreadyExistsError:
             if not self._holds(bucket, key, body):
                 self.send(bucket, key, body, content_type)
         self._distrusted.discard((bucket, key))
+        # To forget costs one call for each blob, never a wrong answer.
         if len(self._seen) >= _REMEMBERED:
             self._seen.clear()
         self._seen.add((bucket, key))
 
     def send(self, bucket: str, key: str, body: Body, content_type: str, **options: Any) -> None:
-        """Store bytes, in a bucket that is made if it is missing and the server lets us."""
+        """Store bytes, in a bucket that is made if it is missing and the caller may make it."""
         try:
             body.send(self._client, bucket, key, content_type, **options)
         except BucketNotFoundError as missing:
             try:
                 self._client.create_bucket(bucket, exist_ok=True)
             except PermissionError:
-                raise missing from None
+                raise missing from None  # the user can make the bucket; the refused attempt to is not his error
             body.send(self._client, bucket, key, content_type, **options)
 
     def is_fresh(self, bucket: str, key: str) -> bool:
-        """Say whether a blob is there, trusted, and young enough to be taken into use without storing it again."""
+        """Return whether a blob is there, trusted, and young enough to be used without storing it again."""
         if (bucket, key) in self._distrusted:
             return False
         try:
@@ -94,7 +99,7 @@ class Blobs:
         return not self._is_old(head["last_modified"])
 
     def distrust(self, bucket: str, key: str) -> None:
-        """Let the next `put` overwrite a blob, whatever the store says of it."""
+        """Let the next `put` overwrite a blob, even if the store reports the right size and checksum."""
         self._distrusted.add((bucket, key))
 
     def read(self, bucket: str, key: str, digest: str, limit: int) -> bytes:
@@ -106,11 +111,14 @@ class Blobs:
         """
         try:
             return self._read(bucket, key, digest, limit)
+        # Once more: the bytes may have been damaged on the way, not in the store. If they are wrong again, the next
+        # `put` of the same value replaces them, although the store takes them for right.
         except IntegrityError:
             self.distrust(bucket, key)
         return self._read(bucket, key, digest, limit)
 
     def _read(self, bucket: str, key: str, digest: str, limit: int) -> bytes:
+        # One byte more than allowed shows that the object is too long, without reading the rest of it into memory.
         data = self._client.get_object(bucket, key, length=limit + 1)
         if len(data) > limit or "sha256:" + hashlib.sha256(data).hexdigest() != digest:
             raise DigestMismatchError(
@@ -125,6 +133,7 @@ class Blobs:
             head = self._client.head_object(bucket, key)
         except NotFoundError:
             return False
+        # Stored again, although it is there: `gc` goes by age, and could remove it before a reference to it is seen.
         if self._is_old(head["last_modified"]):
             return False
         return head["size"] == body.size and head["crc32c"] == f"{body.crc32c():08x}"

@@ -1,4 +1,7 @@
-"""The bytes of an artifact on their way out: of an encoded value, or of a local file."""
+"""Bodies: the bytes of one object to be stored, of an encoded value or of a local file, and their checksums.
+
+Digest and checksum are computed before anything is sent, since the digest is the key.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ class Body(Protocol):
 
 
 class EncodedBody:
-    """What a format made of a value."""
+    """An encoded value. Its buffers stay the caller's, and must not change until the body is stored."""
 
     def __init__(self, encoded: Encoded) -> None:
         self._encoded = encoded
@@ -73,6 +76,7 @@ class FileBody:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        # Taken before the first read: a change between digest and upload would store bytes under another's digest.
         self._before = fingerprint(path)
         self.size = self._before[0]
 
@@ -100,7 +104,7 @@ class FileBody:
 
 
 class _Joined(io.RawIOBase):
-    """Pieces of memory as one seekable file, so that a broken upload can begin again."""
+    """Pieces of memory as one seekable file. Nothing is copied; seekable, so that a broken upload can begin again."""
 
     def __init__(self, encoded: Encoded) -> None:
         self._parts = [memoryview(part) for part in encoded.parts if len(part)]
@@ -132,7 +136,7 @@ class _Joined(io.RawIOBase):
 
 
 def fingerprint(path: Path) -> Fingerprint:
-    """Return what changes when a file is written to.
+    """Return size, mtime and inode, of which a write or a replacement changes at least one.
 
     Raises:
         InvalidParameterError: It is no regular file, which may never come to an end.
@@ -143,10 +147,10 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 def check_steady(path: Path, before: Fingerprint) -> None:
-    """Make sure that a file is as it was.
+    """Check that a file is unchanged.
 
     Raises:
-        IntegrityError: It was written to since `fingerprint` gave `before`.
+        IntegrityError: It was written to since `fingerprint` returned `before`.
     """
     if fingerprint(path) != before:
         raise IntegrityError(

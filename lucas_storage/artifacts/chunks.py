@@ -1,4 +1,4 @@
-"""Streams: what an iterator gave, item by item, stored while it runs.
+"""Streams: the items of an iterator, stored while it runs.
 
 An artifact of format ``stream@1`` is always a manifest. Bytes are stored one item after the other, so that the file is
 the plain bytes for every reader that wants a file, and the lengths of the items beside them, each an unsigned LEB128
@@ -17,9 +17,9 @@ from .manifest import Manifest
 from .part_transfer import Cutter, PartSender, stored
 
 BYTES: Final = (bytes, bytearray, memoryview)
-"""What an item of a stream of bytes may be."""
+"""Types of the items of a stream of bytes."""
 _LONGEST: Final = 63
-"""Bits of a length."""
+"""Bits of a length; a longer one is refused, so that no stored stream can make a reader allocate without bound."""
 
 
 class ByteStream:
@@ -35,7 +35,7 @@ class ByteStream:
         self._items = items
 
     def send(self, parts: PartSender) -> Manifest:
-        """Run the iterator to its end and store what it gives.
+        """Run the iterator to its end and store its items.
 
         Raises:
             TypeError: It gave something else than bytes.
@@ -50,14 +50,15 @@ class ByteStream:
 
 
 def checked(pieces: Iterable[Any]) -> Iterator[bytes]:
-    """Yield what an iterator of bytes gives, as bytes.
+    """Yield the items of an iterator as bytes, each a copy if it is another buffer.
 
     Raises:
-        TypeError: It gave something else.
+        TypeError: An item is something else.
     """
     for piece in pieces:
         if not isinstance(piece, BYTES):
             raise TypeError(f"an iterator gave bytes and then a {type_name(piece)}; let it give one kind")
+        # A copy of anything that can change: a generator may fill the same buffer again for its next item.
         yield piece if type(piece) is bytes else memoryview(piece).tobytes()
 
 

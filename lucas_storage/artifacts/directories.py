@@ -1,4 +1,4 @@
-"""Local files and directories on their way out, part by part, in one pass."""
+"""Local files and directories, stored part by part in one pass."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Directory:
     """A local directory: regular files, which of them the owner may execute, and empty directories.
 
     Args:
-        root: The directory; itself it may be a link.
+        root: The directory, or a link to it.
     """
 
     def __init__(self, root: Path) -> None:
@@ -56,42 +56,45 @@ class Directory:
                 Unicode; nothing was stored.
             IntegrityError: A file was written to meanwhile.
         """
-        found = sorted(_scan(self._root, ""), key=lambda one: one.path.encode())
-        _check_readable(found)
-        sent = [(one, _sent(self._root / one.path, parts)) for one in found if not one.is_folder]
+        # By bytes, which no locale changes: equal directories have equal manifests, and so one digest.
+        entries = sorted(_scan(self._root, ""), key=lambda entry: entry.path.encode())
+        _check_readable(entries)  # before a byte is sent
+        sent = [(entry, _sent(self._root / entry.path, parts)) for entry in entries if not entry.is_folder]
         return Manifest(
             files=tuple(
-                TreeFile(path=one.path, executable=one.executable, parts=stored(futures)) for one, futures in sent
+                TreeFile(path=entry.path, executable=entry.executable, parts=stored(futures)) for entry, futures in sent
             ),
-            folders=tuple(one.path for one in found if one.is_folder),
+            folders=tuple(entry.path for entry in entries if entry.is_folder),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _TreeEntry:
     path: str
     executable: bool
     is_folder: bool
     """Whether it is a directory that holds nothing."""
 
 
-def _scan(root: Path, above: str) -> Iterator[_Found]:
+def _scan(root: Path, above: str) -> Iterator[_TreeEntry]:
     with os.scandir(root / above) as entries:
         for entry in entries:
             path = f"{above}/{entry.name}" if above else entry.name
             _check(entry, path)
             if entry.is_file(follow_symlinks=False):
                 mode = entry.stat(follow_symlinks=False).st_mode
-                yield _Found(path, bool(mode & _OWNER_EXECUTES), is_folder=False)
+                yield _TreeEntry(path, bool(mode & _OWNER_EXECUTES), is_folder=False)
                 continue
             inside = list(_scan(root, path))
-            yield from inside or [_Found(path, executable=False, is_folder=True)]
+            yield from inside or [_TreeEntry(path, executable=False, is_folder=True)]
 
 
-def _check_readable(found: list[_Found]) -> None:
-    """Refuse at once what every reader would refuse."""
+def _check_readable(entries: list[_TreeEntry]) -> None:
+    """Raise `NoFormatError` for paths that every reader would refuse."""
+    files = [entry.path for entry in entries if not entry.is_folder]
+    folders = [entry.path for entry in entries if entry.is_folder]
     try:
-        check_paths([one.path for one in found if not one.is_folder], [one.path for one in found if one.is_folder])
+        check_paths(files, folders)
     except ValueError as error:
         raise NoFormatError(f"the directory cannot be stored; {error}") from error
 
@@ -108,6 +111,8 @@ def _check(entry: os.DirEntry[str], path: str) -> None:
 
 
 def _sent(path: Path, parts: PartSender) -> list[Future[Part]]:
+    # No digest of the whole is computed beforehand: each part is hashed from the memory that is sent. What changes
+    # while it is read would be a mixture of two states, hence the comparison.
     before = fingerprint(path)
     with path.open("rb") as file:
         sent = list(parts.submit_file(file))

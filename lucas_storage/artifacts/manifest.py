@@ -1,4 +1,4 @@
-"""Manifests: what a large artifact, a stream or a directory consists of, written as one canonical JSON text.
+"""Manifests: the parts of a large artifact, a stream or a directory, as one canonical JSON text.
 
 ::
 
@@ -62,12 +62,12 @@ class TreeFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What an artifact consists of. Equal artifacts, cut alike, have equal manifests."""
+    """The parts of an artifact. Equal artifacts, cut alike, have equal manifests."""
 
     parts: tuple[Part, ...] = ()
     """The bytes in order; for a directory, none of its own."""
     items: tuple[Part, ...] | None = None
-    """The lengths of what a stream of bytes gave, as `chunks` writes them; None for anything else."""
+    """The lengths of the items of a stream of bytes, as `chunks` writes them; None for anything else."""
     files: tuple[TreeFile, ...] | None = None
     """Sorted by path; None if this is no directory."""
     folders: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ class Manifest:
         return sum(part.size for part in self.parts) + sum(file.size for file in self.files or ())
 
     def reached(self) -> Iterator[Part]:
-        """Yield every part, whatever it holds; those used twice come twice."""
+        """Yield every part, of data and of lengths; one that is used twice comes twice."""
         yield from self.parts
         yield from self.items or ()
         for file in self.files or ():
@@ -92,6 +92,8 @@ class Manifest:
 
     def encode(self) -> bytes:
         """Return the canonical text."""
+        # Sorted and without spaces: the digest of this text is the identity of the artifact, so one manifest must
+        # have one text, whichever version of Python writes it.
         fields: dict[str, Any] = {"manifest": VERSION}
         if self.files is None:
             fields["parts"] = _parts_text(self.parts)
@@ -107,7 +109,7 @@ class Manifest:
 
     @classmethod
     def decode(cls, text: bytes) -> Manifest:
-        """Return the manifest that a text writes down.
+        """Return the manifest that a text describes.
 
         Raises:
             DecodeError: It is none, or a part or path in it breaks a rule.
@@ -136,16 +138,17 @@ def _parts_text(parts: tuple[Part, ...]) -> list[list[str | int]]:
 
 
 def _read_parts(found: Any) -> tuple[Part, ...]:
-    return tuple(_read_part(*one) for one in _a_list(found))
+    return tuple(_read_part(*fields) for fields in _list(found))
 
 
-def _a_list(found: Any) -> list[Any]:
+def _list(found: Any) -> list[Any]:
     if type(found) is not list:
         raise ValueError("what holds several is no list")
     return found
 
 
 def _read_part(sha256: Any, size: Any, crc32c: Any) -> Part:
+    # A bound on each part bounds the memory of a reader, which holds parts whole to verify them.
     if type(size) is not int or not 1 <= size <= WHOLE_MAX:
         raise ValueError(f"a part has 1 to {WHOLE_MAX} bytes, not {size!r:.20}")
     if not _SHA256.fullmatch(sha256) or not _CRC32C.fullmatch(crc32c):
@@ -155,21 +158,22 @@ def _read_part(sha256: Any, size: Any, crc32c: Any) -> Part:
 
 def _read_tree(found: Any, folders: Any) -> dict[str, Any]:
     files = tuple(
-        TreeFile(path=one["path"], executable=one["executable"] is True, parts=_read_parts(one["parts"]))
-        for one in _a_list(found)
+        TreeFile(path=file["path"], executable=file["executable"] is True, parts=_read_parts(file["parts"]))
+        for file in _list(found)
     )
-    check_paths([file.path for file in files], _a_list(folders))
+    check_paths([file.path for file in files], _list(folders))
     return {"files": files, "folders": tuple(folders)}
 
 
 def check_paths(files: list[str], folders: list[str]) -> None:
-    """Make sure that paths stay within their directory and do not get in each other's way.
+    """Check that paths stay within their directory and that none lies within another file.
 
     Raises:
         ValueError: One is absolute, leads out, is no path, is there twice, lies within a file, is too long or too deep,
             or there are too many.
     """
     every = [*files, *folders]
+    # Counts before contents: what a stranger stored is not worked through first and refused afterwards.
     if len(every) > limits.FILES:
         raise ValueError(f"a directory has at most {limits.FILES} files, not {len(every)}")
     for path in every:

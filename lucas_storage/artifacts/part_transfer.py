@@ -1,4 +1,4 @@
-"""Cutting bytes into parts, and moving several parts at once: bounded on the way out, ahead of need on the way in."""
+"""Parts on their way: bytes are cut into parts, uploads are bounded in memory, downloads run ahead of the reader."""
 
 from __future__ import annotations
 
@@ -27,23 +27,26 @@ class Parted(Protocol):
     """An artifact that is stored as parts while it is read, in one pass."""
 
     def send(self, parts: PartSender) -> Manifest:
-        """Send every part and return what the artifact consists of."""
+        """Send every part and return the manifest."""
 
 
 class PartSender:
-    """Stores parts, several at once, for one artifact. Leaving the ``with`` body by an exception gives up what waits.
+    """Stores parts, several at once, for one artifact. Leaving the ``with`` body by an exception cancels those waiting.
 
-    Holds no more than `IN_FLIGHT` parts, in memory that is used again for the next ones.
+    Holds no more than `IN_FLIGHT` parts, in memory that is used again for the next ones. For one thread, which cuts;
+    threads of its own send.
 
     Args:
-        put: Stores one body under its digest, unless it is there.
+        put: Stores one body under its digest, unless it is there; called by several threads.
     """
 
     def __init__(self, put: Callable[[Body], None]) -> None:
         self._put = put
+        # The queue is both the bound and the owner of idle memory: a part is cut only when one of its buffers is free,
+        # so a fast source cannot fill the memory while the network is slow.
         self._slots: SimpleQueue[bytearray | None] = SimpleQueue()
         for _ in range(IN_FLIGHT):
-            self._slots.put(None)  # memory is made when somebody needs it
+            self._slots.put(None)  # allocated at first use: values in memory need none
         self._pool = ThreadPoolExecutor(IN_FLIGHT, "lucas-storage-part")
         self._error: BaseException | None = None
 
@@ -72,7 +75,7 @@ class PartSender:
         return self._slot() or bytearray(PART)
 
     def submit_filled(self, memory: bytearray, size: int) -> Future[Part]:
-        """Begin to store the first `size` bytes of what `memory` returned, which is nobody else's from now on."""
+        """Begin to store the first `size` bytes of a buffer that `memory` returned; it is the sender's from now on."""
         return self._pool.submit(self._send, Encoded((memoryview(memory)[:size],)), memory)
 
     def submit_file(self, file: BinaryIO) -> Iterator[Future[Part]]:
@@ -81,13 +84,14 @@ class PartSender:
             memory = self.memory()
             size = file.readinto(memory)  # type: ignore[attr-defined]
             if not size:
-                self._slots.put(memory)
+                self._slots.put(memory)  # else every empty end of a file would take a buffer away for good
                 return
             yield self.submit_filled(memory, size)
 
     def _slot(self) -> bytearray | None:
         memory = self._slots.get()
         if self._error is not None:
+            # At the next part, not at the end: a source of many gigabytes is not read for an upload that has failed.
             self._slots.put(memory)
             raise self._error
         return memory
@@ -105,16 +109,16 @@ class PartSender:
             self._error = error
             raise
         finally:
-            self._slots.put(memory)
+            self._slots.put(memory)  # after a failure, too: the cutting thread may be waiting for it
 
 
 def stored(parts: Iterable[Future[Part]]) -> tuple[Part, ...]:
-    """Wait for parts and return them in order; raises what kept one from being stored."""
+    """Wait for parts and return them in order; raises the error of a part that could not be stored."""
     return tuple(part.result() for part in parts)
 
 
 class LargeValue:
-    """What a format made of a value, too large for one object."""
+    """An encoded value that is too large for one object."""
 
     def __init__(self, encoded: Encoded) -> None:
         self._encoded = encoded
@@ -151,7 +155,7 @@ def _joined(buffers: list[Buffer]) -> Encoded:
 
 
 class Cutter:
-    """Cuts what comes piece by piece into parts, each a copy: whoever gives a piece may use its memory again."""
+    """Collects pieces of any length into parts. Pieces are copied, so the caller may use their memory again."""
 
     def __init__(self, parts: PartSender) -> None:
         self._parts = parts
@@ -183,8 +187,8 @@ class Cutter:
         self._memory, self._held = None, 0
 
 
-def ahead(jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
-    """Yield what jobs return, in order, with some running ahead; raises what a job raises when its turn comes."""
+def run_ahead(jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """Yield the results of jobs, in order, while the next ones run; raises the error of a job when its turn comes."""
     pool = ThreadPoolExecutor(IN_FLIGHT, "lucas-storage-part")
     running: deque[Future[T]] = deque()
     try:
@@ -195,4 +199,5 @@ def ahead(jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
         while running:
             yield running.popleft().result()
     finally:
+        # Without waiting: a reader who stops early, or sees an error, is not held up by parts that it will not use.
         pool.shutdown(wait=False, cancel_futures=True)

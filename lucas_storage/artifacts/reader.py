@@ -1,4 +1,4 @@
-"""How artifacts are read: whole into the cache, or part by part; nothing is used before it is verified."""
+"""Reads artifacts: whole into the cache, or part by part; no byte is handed out before it is verified."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ from .cache.cache import Cache
 from .cache.leases import Holder
 from .chunks import items_of, lines_of
 from .manifest import WHOLE_MAX, Manifest, Part, TreeFile
-from .part_transfer import ahead
+from .part_transfer import run_ahead
 from .seekable import open_parts
 
 _SHOWN: Final = 5
 """Names in a message."""
 _TRIES: Final = 5
-"""Times that a copy is looked for anew when somebody removes it, or gives it a name, before it is opened."""
+"""Attempts at a copy that other processes remove, or give a name, between its verification and its use."""
 
 
 class ArtifactReader:
-    """Reads the artifacts of one store.
+    """Reads the artifacts of one store. Safe to share between threads.
 
     Args:
-        client: Where they are.
+        client: Client of the store.
         blobs: The same store, by digest.
-        cache: Gives the cache in use.
-        explained: Says in its errors what was looked for; entered around everything that asks the store.
+        cache: Returns the cache in use.
+        explained: Adds the reference and the address of the store to errors; entered around every call to the store.
     """
 
     def __init__(
@@ -79,24 +79,26 @@ class ArtifactReader:
         if ref.digest is None and ref.kind != "manifest":
             return self._cache().insert(None, self.pieces(ref), ref.size)
         address = _address(ref)
-        with self._cache().only_one(address):
+        # Threads that want the same artifact fetch it once; other processes may fetch it, too, and one copy wins.
+        with self._cache().single_flight(address):
             return self.cached(ref) or self._fetched_with_room(ref, address)
 
     def held(self, ref: ArtifactRef, holder: Holder) -> Path:
-        """Return what `local` does, kept from being evicted until the present step ends or `holder` lets go of it."""
+        """Return the copy of `local`, kept from eviction until the present step ends or `holder` is released."""
         for _ in range(_TRIES):
             content = self.local(ref)
             self._cache().hold(_address_of(ref, content), holder)
-            if content.exists():  # it was not evicted in between
+            # Looked at after the lease was taken: before it, another process may have evicted the copy.
+            if content.exists():
                 return content
         raise _contended()
 
     def named(self, ref: ArtifactRef, name: str, holder: Holder) -> Path:
-        """Return what `held` does, under a name of the user's."""
+        """Return the copy of `held` under a name of the user's."""
         return self._cache().named(self.held(ref, holder), name)
 
     def copy(self, ref: ArtifactRef) -> BinaryIO:
-        """Return the copy that `local` returns, open: the very file that was verified."""
+        """Return the copy of `local`, open: the file that was verified, not another one under the same path."""
         if ref.digest is not None:
             file = self._cache().open(_address(ref), ref.size)
             if file is not None:
@@ -112,6 +114,7 @@ class ArtifactReader:
         try:
             return self._fetched(ref, address)
         except CacheFullError:
+            # Another program may have filled the disk below the cap of the cache: only then are more copies evicted.
             if not self._cache().make_room(ref.size):
                 raise
         return self._fetched(ref, address)
@@ -122,6 +125,7 @@ class ArtifactReader:
         try:
             return self._inserted(ref)
         except IntegrityError:
+            # Once more, since the network may have done it; and the next `put` of the value replaces the object.
             self._blobs.distrust(ref.bucket, ref.key)
         return self._inserted(ref)
 
@@ -149,7 +153,7 @@ class ArtifactReader:
         file = _file_of(self.manifest(ref), name, ref)
         alone = Manifest(parts=file.parts)
         address = _manifest_address("sha256:" + hashlib.sha256(alone.encode()).hexdigest())
-        with self._cache().only_one(address):
+        with self._cache().single_flight(address):
             for _ in range(_TRIES):
                 content = self._cache().find(address, file.size) or self._assembled(ref, alone, address)
                 self._cache().hold(address, holder)
@@ -158,15 +162,17 @@ class ArtifactReader:
         raise _contended()
 
     def manifest(self, ref: ArtifactRef) -> Manifest:
-        """Return what an artifact of several parts consists of.
+        """Return the manifest of an artifact of several parts.
 
         Raises:
             DecodeError: It breaks a rule, or is not what the reference says.
         """
+        # First: the keys of the parts are made of this one's, so a forged key must not lead elsewhere in the bucket.
         prefix_of(ref.key, ref.digest)
         assert ref.digest is not None
         with self._explained(ref):
             manifest = Manifest.decode(self._blobs.read(ref.bucket, ref.key, ref.digest, WHOLE_MAX))
+        # The manifest is what its digest promises, but whoever made the reference may have lied about the rest of it.
         if manifest.size != ref.size or manifest.is_tree != (ref.format == TREE):
             raise DecodeError(
                 "a manifest is of another size or kind than its reference; store the value again", ref=ref
@@ -197,7 +203,7 @@ class ArtifactReader:
         with self._explained(ref):
             for piece in self._client.stream_object(ref.bucket, ref.key):
                 received += len(piece)
-                if received > ref.size:
+                if received > ref.size:  # at once: an endless object would otherwise fill the disk first
                     _check_size(ref, received)
                 yield piece
 
@@ -223,7 +229,7 @@ class ArtifactReader:
         return self._opener(ref)()
 
     def _opener(self, ref: ArtifactRef) -> Callable[[], BinaryIO]:
-        """Make sure that an artifact can be read, and return what opens it."""
+        """Check that an artifact can be read, and return a function that opens it."""
         if ref.format == TREE:
             raise _no_bytes(ref)
         if ref.size <= WHOLE_MAX or self.cached(ref) is not None:
@@ -232,6 +238,7 @@ class ArtifactReader:
         if ref.kind == "manifest":
             return partial(open_parts, self.manifest(ref).parts, partial(self.part, ref))
         head = self._head(ref)
+        # The etag ties all reads of the file to one generation; a replaced object fails instead of mixing with it.
         opened = partial(self._client.open_object, ref.bucket, ref.key, if_match=head["etag"])
         return cast("Callable[[], BinaryIO]", opened)
 
@@ -270,11 +277,11 @@ class ArtifactReader:
         return self.manifest(ref)
 
     def _bytes_of(self, ref: ArtifactRef, parts: tuple[Part, ...]) -> Iterator[bytes]:
-        return ahead(partial(self.part, ref, part) for part in parts)
+        return run_ahead(partial(self.part, ref, part) for part in parts)
 
 
 def _check_size(ref: ArtifactRef, size: int, expected: int | None = None) -> None:
-    """Make sure that the store gave as many bytes as the reference promises, or as `expected`.
+    """Check that the store gave as many bytes as the reference promises, or as `expected`.
 
     Raises:
         DigestMismatchError: It gave another number.

@@ -1,4 +1,4 @@
-"""Temporary directories that last as long as the step that asked for them."""
+"""Temporary directories that are removed when their step ends."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ _current: ContextVar[_Directories | None] = ContextVar("lucas_storage_scratch", 
 
 @contextmanager
 def step() -> Iterator[None]:
-    """Remove on leaving what `directory` made meanwhile."""
+    """Remove on leaving the directories that `directory` made meanwhile."""
+    # A context variable: threads that a step starts with its context, and coroutines, see its list and no other's.
     made: _Directories = []
     token = _current.set(made)
     try:
         yield
     finally:
         _current.reset(token)
-        for one in made:
-            one.cleanup()
+        for temporary in made:
+            temporary.cleanup()
 
 
 def directory() -> Path:

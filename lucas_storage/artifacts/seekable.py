@@ -1,4 +1,4 @@
-"""The parts of an artifact as one file that is read where it is needed."""
+"""A seekable file over the parts of an artifact, of which only those read are fetched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BLOCK: Final = MiB
 
 
 def open_parts(parts: tuple[Part, ...], fetch: Callable[[Part], bytes]) -> BinaryIO:
-    """Return a seekable file over parts; each is fetched when it is read, and the last one is kept.
+    """Return a seekable file over parts, for one thread; each is fetched when it is read, and the last one is kept.
 
     Args:
         parts: In order.

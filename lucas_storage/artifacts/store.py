@@ -1,4 +1,4 @@
-"""`ArtifactStore`: the part of a handle that keeps and finds bytes, below all that makes values of them."""
+"""`ArtifactStore`: the part of a handle that keeps and finds encoded bytes, below the modules that decode them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class ArtifactStore(StorageClient):
         self._settings = settings.resolve(store=store)
         store = self._settings.store.value
         self._origin = self._settings.endpoint(store)
-        super().__init__(_told(self._origin), *self._settings.keys(store))
+        super().__init__(_endpoint(self._origin), *self._settings.keys(store))
         self.store_name = store
         """Logical name of the store."""
         self._shared = False
@@ -67,7 +67,7 @@ class ArtifactStore(StorageClient):
 
     @property
     def prefix(self) -> str:
-        """What the key of every artifact begins with; a slash follows it."""
+        """The prefix of the key of every artifact, without the slash that follows it."""
         return self._settings.prefix.value
 
     def open(self, ref: object) -> BinaryIO:
@@ -106,7 +106,7 @@ class ArtifactStore(StorageClient):
         return self._reader_of(parsed).named(parsed, name, self._holder)
 
     def stat(self, ref: object) -> ArtifactStat:
-        """Return what is known of an artifact without reading it.
+        """Return size, format, digest and age of an artifact without reading it.
 
         Raises:
             ArtifactNotFoundError: The store does not hold it any more.
@@ -128,37 +128,38 @@ class ArtifactStore(StorageClient):
         if parsed.inline is None:
             self._reader_of(parsed).verify(parsed)
 
-    def keep(self, body: Body, form: Format, filename: str | None = None) -> ArtifactRef:
+    def keep(self, body: Body, fmt: Format, filename: str | None = None) -> ArtifactRef:
         """Store encoded bytes under their digest and return a reference, signed if its format is not safe.
 
-        To be called by the process that encoded them, and by no other.
+        Only the process that encoded the bytes may call this: a signature says that unpickling them is safe, and that
+        no process can know of bytes that it was given.
         """
-        return self._artifact_writer.keep(body, form, filename)
+        return self._artifact_writer.keep(body, fmt, filename)
 
-    def keep_parts(self, parted: Parted, form: Format, filename: str | None = None) -> ArtifactRef:
-        """Store what is too large or too long for one object, in parts, and return a reference to its manifest.
+    def keep_parts(self, parted: Parted, fmt: Format, filename: str | None = None) -> ArtifactRef:
+        """Store a value in parts and return a reference to its manifest.
 
-        Parts are sent while the rest is made; those that are there already are not sent again. The manifest comes
-        last, so no reference leads to half of something.
+        Parts are sent while the rest is made; those that are there already are not sent again. The manifest is stored
+        last, so no reference leads to an incomplete artifact.
         """
-        return self._artifact_writer.keep_parts(parted, form, filename)
+        return self._artifact_writer.keep_parts(parted, fmt, filename)
 
-    def known(self, path: Path, form: Format, filename: str | None) -> ArtifactRef | None:
-        """Return a reference to what a path of the cache is a copy of, if this store still holds it.
+    def known(self, path: Path, fmt: Format, filename: str | None) -> ArtifactRef | None:
+        """Return a reference to the artifact whose cached copy a path is, if this store still holds it.
 
         Args:
             path: A local file or directory, of the cache or not.
-            form: What the reference says it is.
-            filename: Name for those who ask for a path.
+            fmt: Format that the reference names.
+            filename: Name of the file that `path` makes of the reference.
         """
-        return self._artifact_writer.known(path, form, filename)
+        return self._artifact_writer.known(path, fmt, filename)
 
     def manifest(self, ref: ArtifactRef) -> Manifest:
-        """Return what an artifact of kind ``manifest`` consists of."""
+        """Return the manifest of an artifact of kind ``manifest``."""
         return self._reader_of(ref).manifest(ref)
 
     def local(self, ref: ArtifactRef) -> Path:
-        """Return a verified copy of the stored bytes in the cache, kept there as what `path` returns is.
+        """Return a verified copy of the stored bytes in the cache, kept there as long as the result of `path`.
 
         Raises:
             ArtifactNotFoundError: The store does not hold it any more.
@@ -167,11 +168,11 @@ class ArtifactStore(StorageClient):
         return self._reader_of(ref).held(ref, self._holder)
 
     def copy(self, ref: ArtifactRef) -> BinaryIO:
-        """Return a verified copy of the stored bytes, open; what `local` raises."""
+        """Return a verified copy of the stored bytes, open; raises the errors of `local`."""
         return self._reader_of(ref).copy(ref)
 
     def chunks(self, ref: ArtifactRef) -> Iterator[bytes]:
-        """Return the stored bytes in verified pieces; what is large is fetched as they are asked for, and not kept."""
+        """Return the stored bytes in verified pieces; a large artifact is fetched as they are read, and not cached."""
         return iter((ref.inline,)) if ref.inline is not None else self._reader_of(ref).chunks(ref)
 
     def records(self, ref: ArtifactRef) -> tuple[Iterator[bytes], bool]:
@@ -179,13 +180,16 @@ class ArtifactStore(StorageClient):
         return self._reader_of(ref).records(ref)
 
     def _reader_of(self, ref: ArtifactRef) -> ArtifactReader:
-        """Return what reads from the store that a reference names; its address comes from settings alone."""
+        """Return the reader of the store that a reference names."""
+        # By name, never by an address in the reference: data must not decide where this process connects to, and
+        # sends its credentials.
         is_here = ref.inline is not None or ref.store == self.store_name
         handle = self if is_here else store_for(ref.store)
         return handle._artifact_reader  # noqa: SLF001  # of this very class
 
     @cached_property
     def _blobs(self) -> Blobs:
+        # Half the grace period of `gc`: a blob taken into use without storing it again stays young for the other half.
         return Blobs(self, self._settings.grace.value / 2)
 
     @cached_property
@@ -202,7 +206,7 @@ class ArtifactStore(StorageClient):
         return _cache_at(os.getpid(), present.cache_root, present.cache_max.value, present.cache_scrub.value)
 
     def send(self, key: str, body: Body, content_type: str, **options: Any) -> None:
-        """Put encoded bytes into the default bucket, which is made if it is missing and the server lets us.
+        """Put encoded bytes into the default bucket, which is made if it is missing and the caller may make it.
 
         Args:
             key: Object key.
@@ -214,7 +218,7 @@ class ArtifactStore(StorageClient):
 
     @contextmanager
     def explained(self, ref: ArtifactRef | None) -> Iterator[None]:
-        """Say what was looked for, and where the address came from, when the store fails."""
+        """Add the reference, and the origin of the address, to errors of the store."""
         try:
             yield
         except NotFoundError as error:
@@ -243,8 +247,8 @@ def store_for(store: str | None = None) -> ArtifactStore:
     return cast("ArtifactStore", handle_for(store))
 
 
-def _told(endpoint: settings.Setting[str]) -> OriginatedEndpoint | None:
-    """Return an endpoint with what errors call its origin; None if nobody chose one, which the client deals with."""
+def _endpoint(endpoint: settings.Setting[str]) -> OriginatedEndpoint | None:
+    """Return an endpoint with the name of its origin for errors; None for the built-in default, the client's own."""
     if endpoint.origin == settings.BUILT_IN:
         return None
     return OriginatedEndpoint(
@@ -252,6 +256,7 @@ def _told(endpoint: settings.Setting[str]) -> OriginatedEndpoint | None:
     )
 
 
+# By process: a forked child must not share the locks of its parent, one of which another thread may have held.
 @lru_cache(maxsize=8)
 def _cache_at(_process: int, root: Path, cap: int, scrub: float) -> Cache:
     return Cache(root, cap, scrub)

@@ -1,4 +1,4 @@
-"""How artifacts are written: under their digest, once, and signed if they are not safe to read."""
+"""Writes artifacts: under their digest, once, and signed if their format can run code when it is read."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _MANIFEST_TYPE: Final = "application/vnd.lucas.manifest+json"
 
 
 class ArtifactWriter:
-    """Writes the artifacts of one store.
+    """Writes the artifacts of one store. Safe to share between threads.
 
     Args:
-        blobs: Where they go, by digest.
-        present: Names the store, the bucket and the prefix, and has the keys to sign with.
-        cache: Gives the cache in use.
-        explained: Says in its errors which store failed; entered around everything that asks it.
+        blobs: The store, by digest.
+        present: Store, bucket, prefix, and the keys to sign with.
+        cache: Returns the cache in use.
+        explained: Adds the name of the store to errors; entered around every call to it.
     """
 
     def __init__(
@@ -46,39 +46,41 @@ class ArtifactWriter:
         self._cache = cache
         self._explained = explained
 
-    def keep(self, body: Body, form: Format, filename: str | None) -> ArtifactRef:
+    def keep(self, body: Body, fmt: Format, filename: str | None) -> ArtifactRef:
         """Store encoded bytes as one object and return a reference, signed if its format is not safe."""
-        ref = self._ref(body.digest, "blob", body.size, form, filename)
-        return self._kept(ref, body, form, form.content_type)
+        ref = self._ref(body.digest, "blob", body.size, fmt, filename)
+        return self._kept(ref, body, fmt, fmt.content_type)
 
-    def keep_parts(self, parted: Parted, form: Format, filename: str | None) -> ArtifactRef:
+    def keep_parts(self, parted: Parted, fmt: Format, filename: str | None) -> ArtifactRef:
         """Store parts while the rest is made, then the manifest, and return a reference to that.
 
         Raises:
             NoFormatError: It has more parts than a manifest holds.
         """
+        # Left before the manifest is made: it waits for every part, so that no manifest names a part that is missing.
         with PartSender(self._put_part) as parts:
             manifest = parted.send(parts)
         body = EncodedBody(Encoded((manifest.encode(),)))
         if body.size > WHOLE_MAX:
             raise NoFormatError("an artifact has too many parts for one reference; divide it into several")
-        ref = self._ref(body.digest, "manifest", manifest.size, form, filename)
-        return self._kept(ref, body, form, _MANIFEST_TYPE)
+        ref = self._ref(body.digest, "manifest", manifest.size, fmt, filename)
+        return self._kept(ref, body, fmt, _MANIFEST_TYPE)
 
-    def known(self, path: Path, form: Format, filename: str | None) -> ArtifactRef | None:
-        """Return a reference to what a path of the cache is a copy of, if the store still holds it."""
+    def known(self, path: Path, fmt: Format, filename: str | None) -> ArtifactRef | None:
+        """Return a reference to the artifact whose cached copy a path is, if the store still holds it."""
         found = self._cache().address_of(path)
         if found is None:
             return None
         address, content = found
         algorithm, _, value = address.partition(":")
         kind: Kind = "manifest" if algorithm == "manifest" else "blob"
-        ref = self._ref(f"sha256:{value}", kind, size_of(content), form, filename)
+        ref = self._ref(f"sha256:{value}", kind, size_of(content), fmt, filename)
         with self._explained():
             return ref if self._blobs.is_fresh(ref.bucket, ref.key) else None
 
-    def _kept(self, ref: ArtifactRef, body: Body, form: Format, content_type: str) -> ArtifactRef:
-        ref = ref if form.safe else signing.sign(ref, self._settings.signing_keys)
+    def _kept(self, ref: ArtifactRef, body: Body, fmt: Format, content_type: str) -> ArtifactRef:
+        # Signed before it is stored: without a signing key nothing is stored that nobody could read.
+        ref = ref if fmt.safe else signing.sign(ref, self._settings.signing_keys)
         self._put(ref.key, body, content_type)
         return ref
 
@@ -89,14 +91,14 @@ class ArtifactWriter:
         with self._explained():
             self._blobs.put(self._settings.bucket.value, key, body, content_type)
 
-    def _ref(self, digest: str, kind: Kind, size: int, form: Format, filename: str | None) -> ArtifactRef:
+    def _ref(self, digest: str, kind: Kind, size: int, fmt: Format, filename: str | None) -> ArtifactRef:
         return ArtifactRef(
             store=self._settings.store.value,
             bucket=self._settings.bucket.value,
             key=self._key(digest),
             digest=digest,
             size=size,
-            format=form.id,
+            format=fmt.id,
             kind=kind,
             filename=filename,
             run=current.run_id(),

@@ -195,7 +195,7 @@ def test_one_thread_at_a_time_fetches_a_digest(cache):
 
     def fetch():
         for _ in range(50):
-            with cache.only_one("sha256:x"):
+            with cache.single_flight("sha256:x"):
                 inside[0] += 1
                 os.sched_yield()
                 most[0] = max(most[0], inside[0])

@@ -180,7 +180,7 @@ def test_a_cache_that_was_removed_is_filled_again(storage, settings, ref):
     ],
 )
 def test_what_the_file_system_says_is_told_with_the_setting(tmp_path, number, error):
-    with pytest.raises(error) as raised, directory.told(tmp_path):
+    with pytest.raises(error) as raised, directory.file_errors(tmp_path):
         raise OSError(number, os.strerror(number))
 
     assert os.strerror(number) in raised.value.message

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lucas_storage.artifacts.chunks import ByteStream, items_of, lines_of
 from lucas_storage.artifacts.manifest import PART
-from lucas_storage.artifacts.part_transfer import IN_FLIGHT, Cutter, PartSender, ahead, cut, stored
+from lucas_storage.artifacts.part_transfer import IN_FLIGHT, Cutter, PartSender, cut, run_ahead, stored
 from lucas_storage.errors import DecodeError
 from lucas_storage.formats.base import Encoded
 
@@ -128,7 +128,7 @@ def test_jobs_run_ahead_in_order_and_not_too_far():
         started.append(n)
         return n
 
-    results = ahead((lambda n=n: job(n)) for n in range(100))
+    results = run_ahead((lambda n=n: job(n)) for n in range(100))
     first = [next(results) for _ in range(3)]
     results.close()
 
@@ -137,7 +137,7 @@ def test_jobs_run_ahead_in_order_and_not_too_far():
 
 
 def test_the_error_of_a_job_comes_in_its_turn():
-    results = ahead([lambda: 1, lambda: 1 // 0, lambda: 3])
+    results = run_ahead([lambda: 1, lambda: 1 // 0, lambda: 3])
 
     assert next(results) == 1
     with pytest.raises(ZeroDivisionError):

@@ -9,13 +9,13 @@
     <root>/…/.stamp                      what the copy looked like when it was verified (`stamps`)
     <root>/.leases                       which copies are in use (`leases`)
 
-The promise. A copy is there complete and verified or not at all, whoever writes at the same time. What was verified
-once, by this process or another, is handed out only while inode, size, mtime and ctime of each of its files and
-directories are what they were, and while the root and every directory above the copy belong to this user, or to root,
-and nobody else may write to them. Anything else is compared with its digest again before it is handed out or decoded,
-and replaced if it is wrong. So are copies that were verified before the machine started, or longer ago than the scrub
-interval, though nothing touched them: a disk that lost a bit tells nobody. Links and files of other users are not
-followed. What is in use is never evicted.
+The promise. A copy is there complete and verified or not at all, however many processes write at the same time. A copy
+that this process or another has verified once is handed out only while inode, size, mtime and ctime of each of its
+files and directories are unchanged, and while the root and every directory above the copy belong to this user, or to
+root, and nobody else may write to them. Any other copy is compared with its digest again before it is handed out or
+decoded, and replaced if it is wrong. So are copies that were verified before the machine started, or longer ago than
+the scrub interval, though nothing touched them: a disk reports no bit that it lost. Links and files of other users are
+not followed. A copy in use is never evicted.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from lucas_storage.errors import CacheFullError, DigestMismatchError
 
 from . import copies, copy_names, leases, removal, stamps
 from .copies import CONTENT, MANIFEST, size_of
-from .directory import CacheDirectory, told
+from .directory import CacheDirectory, file_errors
 from .eviction import Eviction
 from .publishing import new_place, publish, write
 from .stamps import Stamp
@@ -45,7 +45,7 @@ SCRUB: Final = 7 * 86_400.0
 
 
 class Cache:
-    """A directory of verified copies, each under an address.
+    """A directory of verified copies, each under an address. Safe to share between threads; a fork makes its own.
 
     An address is ``sha256:`` and the digest of the bytes, or ``manifest:`` and that of the manifest.
 
@@ -64,7 +64,8 @@ class Cache:
         self._eviction = Eviction(cap)
         self._scrub = scrub
         self._lock = threading.Lock()
-        # Weak: a lock is forgotten when no thread has it or waits for it, and not before.
+        # One lock for each address that is being fetched; `_lock` guards the table. Weak: a lock is forgotten when no
+        # thread has it or waits for it, and not before.
         self._flights: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
     def find(self, address: str, size: int | None = None, *, is_folder: bool = False) -> Path | None:
@@ -73,16 +74,16 @@ class Cache:
         One of another size than `size`, all files together, or that is no directory where one is wanted, is absent; so
         is one that was changed.
         """
-        with self._told():
+        with self._file_errors():
             found = self._verified(address, size, is_folder=is_folder)
             return found and found[0] / CONTENT
 
     def open(self, address: str, size: int) -> BinaryIO | None:
-        """Return the copy of one file at `address`, open: the very file that was verified, whatever its path leads to.
+        """Return the copy of one file at `address`, open: the file that was verified, even if its path was replaced.
 
         None if `find` would find none.
         """
-        with self._told():
+        with self._file_errors():
             for _ in range(LOOKS):  # a name that it gets in between changes its ctime
                 found = self._verified(address, size, is_folder=False)
                 if found is None:
@@ -92,28 +93,29 @@ class Cache:
                     file = copies.opened(folder / CONTENT)
                 except FileNotFoundError:  # evicted in between
                     return None
+                # By descriptor: between the look at the path and the opening another process may have replaced it.
                 if stamps.signature(os.fstat(file.fileno())) == stamp.files[CONTENT]:
                     return file
                 file.close()
             return None
 
     def hold(self, address: str, holder: leases.Holder) -> None:
-        """Keep what is or comes to `address` from being evicted until the present step ends.
+        """Keep the copy at `address`, present or to come, from eviction until the present step ends.
 
-        Outside a step, until `holder` lets go of it.
+        Outside a step, until `holder` is released.
         """
-        with self._told():
+        with self._file_errors():
             leases.hold(leases.leases_of(self._root()), address, holder)
 
     def address_of(self, path: Path) -> tuple[str, Path] | None:
-        """Return the address of the copy that `path` is, under whatever name, and its content.
+        """Return the address and the content of the copy that `path`, under any of its names, is.
 
-        None if it is none, or was changed.
+        None if it is no copy, or was changed.
         """
         folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 -- resolving would lose the name
         algorithm, value = folder.parent.parent.name, folder.name
         address = f"{algorithm}:{value}"
-        with self._told():
+        with self._file_errors():
             try:
                 content = self._folder(address) / CONTENT
                 if not (content.parent.samefile(folder) and content.samefile(path)):
@@ -127,12 +129,12 @@ class Cache:
         """Write a copy and return it.
 
         Args:
-            digest: What the pieces must amount to; None accepts any.
-            pieces: The bytes in order.
-            size: How many they are, if that is known, so that a disk without room for them is found out at once.
+            digest: Digest that the pieces must have; None accepts any.
+            pieces: The bytes in order; each is used before the next is asked for.
+            size: Their number, if that is known, so that a full disk is reported before anything is fetched.
 
         Raises:
-            DigestMismatchError: They amount to something else; nothing was kept.
+            DigestMismatchError: They have another digest; nothing was kept.
         """
         self._check_room(size)
         running = hashlib.sha256()
@@ -146,15 +148,15 @@ class Cache:
         """Let `build` make a file or a directory, of bytes it has verified, and keep it.
 
         Args:
-            address: Where it will be found.
-            build: Makes it at a path where nothing is yet; what it raises is raised here, and nothing is kept.
-            manifest: By which it is verified again; without it a copy that was touched is gone.
+            address: Address of the copy.
+            build: Makes it at a path where nothing is yet; its errors are raised here, and nothing is kept.
+            manifest: The text by which it is verified again; without it a copy that was touched is dropped.
             size: Bytes it will have, if that is known.
         """
         self._check_room(size)
         with new_place(self._directory) as place:
             build(place / CONTENT)
-            with self._told():
+            with self._file_errors():
                 if manifest is not None:
                     (place / MANIFEST).write_bytes(manifest)
                 made = size_of(place / CONTENT)
@@ -163,31 +165,31 @@ class Cache:
     def named(self, content: Path, name: str) -> Path:
         """Return the copy `content`, just handed out, under a name of the user's, in the directory of its digest.
 
-        The name is reduced to one harmless path segment. Whatever else has got that name is replaced.
+        The name is reduced to one harmless path segment. Any other file of that name is replaced.
         """
-        with self._told():
+        with self._file_errors():
             return copy_names.named(content, name)
 
     def evict(self, address: str) -> None:
-        """Remove the copy at `address`, if there is one, whoever uses it."""
-        with self._told():
+        """Remove the copy at `address`, if there is one, even if it is in use."""
+        with self._file_errors():
             removal.remove(self._folder(address), self._root())
 
     def make_room(self, size: int) -> bool:
-        """Remove copies that nobody uses until `size` more bytes fit onto the disk; say whether any was removed."""
-        with self._told():
+        """Remove unused copies until `size` more bytes fit onto the disk; return whether any was removed."""
+        with self._file_errors():
             return self._eviction.make_room(self._root(), size)
 
     @contextlib.contextmanager
-    def only_one(self, address: str) -> Iterator[None]:
+    def single_flight(self, address: str) -> Iterator[None]:
         """Let one thread of this process at a time fetch `address`; the others find the copy it made."""
         with self._lock:
             lock = self._flights.setdefault(address, threading.Lock())
         with lock:
             yield
 
-    def _told(self) -> contextlib.AbstractContextManager[None]:
-        return told(self._directory.wanted)
+    def _file_errors(self) -> contextlib.AbstractContextManager[None]:
+        return file_errors(self._directory.wanted)
 
     def _root(self) -> Path:
         return self._directory.path()
@@ -200,11 +202,12 @@ class Cache:
         return verified(self._root(), address, size, is_folder=is_folder, scrub=self._scrub)
 
     def _check_room(self, size: int) -> None:
-        with self._told():
+        # Before a byte is fetched: a disk that fills up midway takes other programs' writes down with it.
+        with self._file_errors():
             if size <= shutil.disk_usage(self._root()).free:
                 return
         self.make_room(size)
-        with self._told():
+        with self._file_errors():
             free = shutil.disk_usage(self._root()).free
         if size > free:
             raise CacheFullError(
@@ -213,7 +216,7 @@ class Cache:
             )
 
     def _publish(self, place: Path, address: str, size: int) -> Path:
-        with self._told():
+        with self._file_errors():
             folder, is_new = publish(self._directory, place, address, size, self._scrub)
             if is_new:
                 self._eviction.inserted(self._root(), size, folder)

@@ -1,6 +1,7 @@
-"""One copy in the cache: what its files look like, and whether their bytes are those of its address.
+"""One copy in the cache: the signatures of its files, and the check of their bytes against its address.
 
-Nothing here follows a link, or opens what belongs to another user.
+Nothing here follows a link, or opens a file of another user: what is read here is decoded later, and a copy of a signed
+pickle is unpickled.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ MANIFEST: Final = ".manifest"
 READ_ONLY: Final = 0o444
 """Mode of a content that is one file."""
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-"""Not to wait for whoever writes into a pipe that somebody put there."""
+"""Non-blocking, since a pipe in the place of a copy would otherwise block the opening until a writer comes."""
 _EXECUTES: Final = 0o100
 
 
 def signatures(folder: Path) -> dict[str, Signature] | None:
-    """Return what the content in the directory of a copy looks like, by path within that directory.
+    """Return the signatures of the content in the directory of a copy, by path within that directory.
 
-    None if there is none, or it or something in it is neither a file nor a directory of this user's.
+    None if there is no content, or anything in it is neither a file nor a directory of this user's.
     """
     found: dict[str, Signature] = {}
     try:
@@ -64,17 +65,17 @@ def size_of(path: Path) -> int:
 
 
 def is_folder(files: Mapping[str, Signature]) -> bool:
-    """Say whether the content is a directory."""
+    """Return whether the content is a directory."""
     return stat.S_ISDIR(files[CONTENT][0])
 
 
 def is_right(folder: Path, address: str, files: Mapping[str, Signature]) -> bool:
-    """Read a copy and say whether it is what its address promises.
+    """Read a copy and return whether its bytes have the digest of its address.
 
     Args:
         folder: The directory of the copy.
         address: ``sha256:`` or ``manifest:`` and a digest.
-        files: What `signatures` returned for it.
+        files: Its `signatures`.
     """
     algorithm, _, value = address.partition(":")
     try:
@@ -85,7 +86,8 @@ def is_right(folder: Path, address: str, files: Mapping[str, Signature]) -> bool
             return False
         if manifest.files is None:
             return _holds(folder / CONTENT, manifest.parts)
-        return _outline(manifest) == {path: one[0] for path, one in files.items()} and all(
+        # The tree first: a file too many would pass if only the files of the manifest were read.
+        return _outline(manifest) == {path: found[0] for path, found in files.items()} and all(
             _holds(folder / CONTENT / file.path, file.parts, executable=file.executable) for file in manifest.files
         )
     except FileNotFoundError:
@@ -104,6 +106,7 @@ def opened(path: Path) -> BinaryIO:
         if os.path.islink(path):  # noqa: PTH114 -- beside os.open
             raise FileNotFoundError(path) from None
         raise
+    # Of the descriptor, not of the path: the file that is checked is the one that will be read.
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode) or not is_ours(status):
         file.close()
@@ -130,13 +133,13 @@ def _manifest(folder: Path, value: str) -> Manifest | None:
         text = file.read(WHOLE_MAX + 1)
     if hashlib.sha256(text).hexdigest() != value:
         return None
-    with contextlib.suppress(StorageError):
+    with contextlib.suppress(StorageError):  # of a newer version, or against a rule that came later: fetched anew
         return Manifest.decode(text)
     return None
 
 
 def _outline(manifest: Manifest) -> dict[str, int]:
-    """Return the kind of every path that a directory has to have."""
+    """Return the file type of every path that the manifest of a directory implies."""
     found = {CONTENT: stat.S_IFDIR}
     for path in (*(file.path for file in manifest.files or ()), *manifest.folders):
         parts = path.split("/")
@@ -161,4 +164,4 @@ def _holds(path: Path, parts: tuple[Part, ...], *, executable: bool | None = Non
         for part in parts:
             if "sha256:" + hashlib.sha256(file.read(part.size)).hexdigest() != part.digest:
                 return False
-        return not file.read(1)
+        return not file.read(1)  # the parts are right, but the file must end with them

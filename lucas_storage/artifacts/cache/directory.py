@@ -1,6 +1,6 @@
-"""The directory that local copies lie in: whose it is, who may write to it, and what its file system says.
+"""The cache directory: its owner, its mode, and its file-system errors as `CacheError`.
 
-Whoever may write to it decides what steps compute, and by the copy of a signed pickle what code runs. So it is used
+A user who may write to it decides what steps compute, and by the copy of a signed pickle what code runs. So it is used
 only if it belongs to this user, or to root, and nobody else may write to it; it is made with mode 0700.
 """
 
@@ -25,16 +25,16 @@ logger = logging.getLogger(__name__)
 
 MODE: Final = 0o700
 _SHARED: Final = stat.S_ISVTX | stat.S_IWOTH
-"""What a directory for everybody has, such as ``/tmp``: nobody may remove what others made."""
+"""Mode bits of a directory for everybody, such as ``/tmp``: users cannot remove each other's files there."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
 _FORBIDDEN: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 _UNUSABLE: Final = (*_FORBIDDEN, errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.ELOOP, errno.ENAMETOOLONG)
-"""Of a directory that cannot be written to at all, so that another one takes its place."""
+"""Errors of a directory that cannot be written to at all, so that another one takes its place."""
 
 
 class CacheDirectory:
-    """A private directory, made when it is needed, and again when somebody removed it.
+    """A private directory, made when it is needed, and again if it was removed. Safe to share between threads.
 
     Args:
         wanted: Where it lies. One that cannot be written to is replaced by a temporary directory of this process, with
@@ -43,7 +43,8 @@ class CacheDirectory:
 
     def __init__(self, wanted: Path) -> None:
         self.wanted = wanted
-        """Where it was asked to lie, which is what users know it by."""
+        """The path of the settings, which errors name."""
+        # Guards the making, so that threads agree on one temporary directory if the wanted one cannot be written to.
         self._lock = threading.Lock()
         self._path: Path | None = None
 
@@ -55,7 +56,7 @@ class CacheDirectory:
             CacheError: It cannot be made.
         """
         # Asked at every hand-out: a stat costs a microsecond, and a cleaner or another user may have come by.
-        with told(self.wanted):
+        with file_errors(self.wanted):
             if self._path is not None and _is_private(self._path):
                 return self._path
             with self._lock:
@@ -81,8 +82,8 @@ class CacheDirectory:
 
 
 @contextlib.contextmanager
-def told(directory: Path) -> Iterator[None]:
-    """Let what goes wrong with a cache directory be raised as what it is; to be entered around file calls alone.
+def file_errors(directory: Path) -> Iterator[None]:
+    """Raise file-system errors as errors of the cache; to be entered around file calls alone.
 
     Raises:
         CacheRefusedError: This process may not read or write there.
@@ -122,7 +123,7 @@ def _explained(error: OSError, directory: Path) -> StorageError:
 
 
 def within(root: Path, *names: str, make: bool = False) -> Path | None:
-    """Return a directory below the root, or None if it, or one on the way, is not there, a link, or another user's.
+    """Return a directory below the root, or None if it, or one above it, is missing, a link, or another user's.
 
     Args:
         root: A private directory.
@@ -159,14 +160,16 @@ def _is_folder_of_ours(path: str) -> bool:
 
 
 def _made(wanted: Path) -> Path:
-    """Return the directory to use, made if need be, private and writable; raises what keeps it from being so."""
+    """Return the directory to use, made if need be; raises an error if it is not private and writable."""
     wanted.mkdir(mode=MODE, parents=True, exist_ok=True)
+    # Not an error: the operator names a place for all users. Within it each one has his own.
     if wanted.stat().st_mode & _SHARED == _SHARED:
         wanted = wanted / f"lucas-storage-{os.geteuid()}"
         wanted.mkdir(mode=MODE, exist_ok=True)
         if wanted.is_symlink():
             raise _refused(wanted, "is a link that anybody may have made; remove it")
     _check_private(wanted)
+    # Tried, since no mode tells of a read-only mount or a full quota.
     with tempfile.TemporaryFile(dir=wanted):
         return wanted
 

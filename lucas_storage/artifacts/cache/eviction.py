@@ -1,4 +1,4 @@
-"""How much a cache holds: the copies longest unused go when it exceeds its cap, but none that is in use."""
+"""Eviction: the copies longest unused are removed when the cache exceeds its cap, but none that is in use."""
 
 from __future__ import annotations
 
@@ -34,12 +34,14 @@ class Eviction:
         self._cap = cap
         self._held: int | None = None
         self._since = 0
+        # Guards both counters, and keeps threads from evicting at the same time, which would remove twice too much.
         self._lock = threading.Lock()
 
     def inserted(self, root: Path, size: int, folder: Path) -> None:
         """Count a copy of `size` bytes, just made in `folder`, and evict others if the cache exceeds its cap."""
         with self._lock:
             self._since += size
+            # An estimate between two looks at the directory, which cost a stat for every copy.
             if self._held is None or self._since > self._cap * _COUNTED_ANEW:
                 self._held, self._since = _usage(root), 0
             else:
@@ -48,7 +50,7 @@ class Eviction:
                 self._held = _shrink(root, int(self._cap * _LOW_WATER), folder)
 
     def make_room(self, root: Path, size: int) -> bool:
-        """Remove copies that nobody uses until `size` more bytes fit onto the disk; say whether any was removed."""
+        """Remove unused copies until `size` more bytes fit onto the disk; return whether any was removed."""
         with self._lock:
             before = _usage(root)
             missing = max(0, size - shutil.disk_usage(root).free)
@@ -66,6 +68,7 @@ def _shrink(root: Path, target: int, keep: Path | None) -> int:
             break
         with held_by.unused(f"{folder.parent.parent.name}:{folder.name}") as free:
             spared = not held_by.are_shared and used > time.time() - YOUNG
+            # Only renamed under the lease, which keeps readers waiting; deleted when it is released.
             gone = None if spared or not free or folder == keep else removal.set_aside(folder, root)
         if gone is not None:
             removal.delete(gone)
@@ -93,4 +96,5 @@ def _copies(root: Path) -> Iterator[tuple[float, int, Path]]:
 def _folders(root: Path) -> Iterator[Path]:
     for algorithm in ("sha256", "manifest"):
         for above in removal.listed(root / algorithm):
-            yield from (one for one in removal.listed(above) if _DIGEST.fullmatch(one.name))  # the rest is not ours
+            # Files of other names are not the cache's, and are never removed.
+            yield from (folder for folder in removal.listed(above) if _DIGEST.fullmatch(folder.name))

@@ -1,8 +1,8 @@
-"""Which copies of a cache are in use: nobody removes what a step reads, however long that takes.
+"""Leases: no process evicts a copy that a step of another process reads, however long the step takes.
 
-A copy in use is one byte of a file that is locked, at a place that follows from its digest: any number of them costs
-one file descriptor and no byte on a disk that may be full. The kernel lets go of the locks of a process when it ends,
-however that happens.
+A copy in use is one locked byte of a file, at an offset that follows from its digest: any number of them costs one file
+descriptor and no byte on a disk that may be full. The kernel releases the locks of a process when it ends, even by a
+signal.
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ logger = logging.getLogger(__name__)
 
 NAME: Final = ".leases"
 _DIGITS: Final = 15
-"""Hexadecimal digits of an address that make a place; more would not fit into a file offset."""
+"""Hexadecimal digits of an address that make an offset; 16 would not fit into a signed 64-bit file offset."""
 _TAKEN: Final = (errno.EACCES, errno.EAGAIN)
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _known: dict[tuple[int, int, int], Leases] = {}
-"""By process, device and inode of the root; in a forked child those of its parent are not its own."""
+"""By process, device and inode of the root; a forked child does not inherit the locks of its parent."""
 _step: ContextVar[Holder | None] = ContextVar("lucas_storage_leases", default=None)
 
 
 class Leases:
     """The copies of one cache that this process uses. Safe to share between threads; a forked child makes its own.
 
-    There must be one of them for a cache and process: the kernel knows locks by process, and closing any descriptor of
-    the file lets go of all. So it is never closed.
+    There must be one of them for a cache and process: the kernel counts these locks by process, and closing any
+    descriptor of the file releases all of them. So it is never closed.
     """
 
     def __init__(self, root: Path) -> None:
         self._path = root / NAME
+        # Guards the counts together with the locks in the kernel: between the two another thread could evict.
         self._lock = threading.Lock()
         self._file: int | None = None
         self._counts: Counter[str] = Counter()
@@ -65,7 +66,7 @@ class Leases:
 
     @contextlib.contextmanager
     def unused(self, address: str) -> Iterator[bool]:
-        """Say whether nobody uses a copy; if so, nobody begins to before the body ends, which should be short."""
+        """Yield whether a copy is unused; if so, it stays unused until the body ends, which should be short."""
         with self._lock:  # the kernel's lock does not keep out threads of this process
             free = not self._counts[address] and self._lock_byte(address, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not self._counts[address]:
@@ -78,11 +79,12 @@ class Leases:
 
     def _lock_byte(self, address: str, how: int) -> bool:
         try:
-            fcntl.lockf(self._opened(), how, 1, _place(address))
+            fcntl.lockf(self._opened(), how, 1, _offset(address))
             self.are_shared = True
         except OSError as error:
             if error.errno in _TAKEN:
                 return False
+            # A file system without locks must not fail a step that only reads: eviction goes by age instead.
             self.are_shared = False
             self._warn(error)
         return True
@@ -97,18 +99,18 @@ class Leases:
             )
 
     def _opened(self) -> int:
-        """Return the file, open; another one after somebody removed it, with the same bytes locked."""
+        """Return the file, open; if it was removed, a new one with the same bytes locked."""
         if self._file is not None and _is_still(self._path, self._file):
             return self._file
         self._file = os.open(self._path, _FLAGS, 0o600)
-        os.utime(self._file)  # whoever removes what is old should not begin here
+        os.utime(self._file)  # cleaners of temporary directories remove old files first
         for address in self._counts:
-            fcntl.lockf(self._file, fcntl.LOCK_SH, 1, _place(address))
+            fcntl.lockf(self._file, fcntl.LOCK_SH, 1, _offset(address))
         return self._file
 
 
 class Holder:
-    """What somebody uses until he is done with it."""
+    """The leases of one step, or of one handle, each taken once and all released together. Safe to share by threads."""
 
     def __init__(self) -> None:
         self._held: set[tuple[Leases, str]] = set()
@@ -122,7 +124,8 @@ class Holder:
                 self._held.add((leases, address))
 
     def release(self) -> None:
-        """Let go of everything."""
+        """Release all leases."""
+        # Taken out under the lock and released outside it: a release calls the kernel.
         with self._lock:
             held, self._held = self._held, set()
         for leases, address in held:
@@ -131,7 +134,7 @@ class Holder:
 
 @contextlib.contextmanager
 def step() -> Iterator[None]:
-    """Keep until the end of the body what `hold` is asked for meanwhile."""
+    """Keep the copies that `hold` takes meanwhile until the body ends."""
     holder = Holder()
     token = _step.set(holder)
     try:
@@ -142,17 +145,17 @@ def step() -> Iterator[None]:
 
 
 def hold(leases: Leases, address: str, otherwise: Holder) -> None:
-    """Keep a copy for as long as the present step runs; outside one, until `otherwise` lets go of it."""
+    """Keep a copy for as long as the present step runs; outside one, until `otherwise` is released."""
     (_step.get() or otherwise).hold(leases, address)
 
 
 def leases_of(root: Path) -> Leases:
-    """Return what this process uses of the cache in a directory, whatever path leads to it."""
+    """Return the leases of this process on the cache in a directory, the same ones for every path that leads to it."""
     status = os.stat(root)  # noqa: PTH116 -- at every hand-out
     return _known.setdefault((os.getpid(), status.st_dev, status.st_ino), Leases(root))
 
 
-def _place(address: str) -> int:
+def _offset(address: str) -> int:
     return int(address.rpartition(":")[2][:_DIGITS], 16)
 
 

@@ -1,4 +1,4 @@
-"""How a copy gets into a cache: made in a place of its own, then moved to its address at once and as a whole."""
+"""Publication of a copy: made in a directory of its own, then moved to its address by one rename."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final
 from . import removal, verification
 from .copies import CONTENT, READ_ONLY
 from .copy_names import take_names
-from .directory import CacheDirectory, told, within
+from .directory import CacheDirectory, file_errors, within
 
 _READ_ONLY_FOLDER: Final = 0o555
 _IN_THE_WAY: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
@@ -20,8 +20,8 @@ _IN_THE_WAY: Final = (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR
 
 @contextlib.contextmanager
 def new_place(directory: CacheDirectory) -> Iterator[Path]:
-    """Give a directory for a new copy; unless it was published, it is removed in the end with all in it."""
-    with told(directory.wanted):
+    """Yield a directory for a new copy; unless the copy is published, it is removed with all in it."""
+    with file_errors(directory.wanted):
         folder = Path(tempfile.mkdtemp(prefix=removal.NEW, dir=directory.path()))
     try:
         yield folder
@@ -35,17 +35,17 @@ def write(
     pieces: Iterable[bytes | memoryview],
     note: Callable[[bytes | memoryview], None],
 ) -> int:
-    """Write a new content from pieces, each of which `note` gets first; return the number of bytes."""
-    with told(directory.wanted):
+    """Write a new content from pieces, calling `note` with each one first; return the number of bytes."""
+    with file_errors(directory.wanted):
         file = path.open("wb")
     try:
-        for piece in pieces:  # what this raises is none of the cache's errors
+        for piece in pieces:  # outside `file_errors`: an OSError of the network is no error of the cache
             note(piece)
-            with told(directory.wanted):
+            with file_errors(directory.wanted):
                 file.write(piece)
         return file.tell()
     finally:
-        with told(directory.wanted):
+        with file_errors(directory.wanted):
             file.close()
 
 
@@ -54,8 +54,8 @@ def publish(directory: CacheDirectory, place: Path, address: str, size: int, scr
 
     Args:
         directory: That of the cache, made again if it was removed.
-        place: What `new_place` gave, with a content whose bytes are right.
-        address: Where the copy belongs.
+        place: Directory of `new_place`, with a content whose bytes are right.
+        address: Address of the copy.
         size: Its bytes.
         scrub: Seconds after which a copy that is there is read again though nothing touched it.
 
@@ -64,7 +64,7 @@ def publish(directory: CacheDirectory, place: Path, address: str, size: int, scr
     """
     content = place / CONTENT
     is_folder = content.is_dir()
-    # Only now: what a directory holds was made through it.
+    # Only now: files cannot be made in a read-only directory. Before the stamp, since it changes the ctime.
     content.chmod(_READ_ONLY_FOLDER if is_folder else READ_ONLY)
     verification.stamp(place, address, size)
     algorithm, _, value = address.partition(":")
@@ -81,7 +81,8 @@ def publish(directory: CacheDirectory, place: Path, address: str, size: int, scr
             return found[0], False
         take_names(folder, content)
         verification.stamp(place, address, size)
-        if _inode(folder) == judged:  # else another process has replaced it, and somebody may use that one already
+        # By inode: another process may have replaced the wrong copy by a right one, which is in use by now.
+        if _inode(folder) == judged:
             removal.remove(folder, directory.path())
 
 
@@ -93,13 +94,13 @@ def _inode(folder: Path) -> int | None:
 
 
 def _moved(place: Path, folder: Path) -> bool:
-    """Move a complete copy to its place; False if something there has to be judged or removed first."""
+    """Move a complete copy to its address; return False if the copy there must be checked or removed first."""
     try:
         place.replace(folder)
     except FileNotFoundError:
-        if not place.exists():  # somebody removed the whole cache, and the copy with it
+        if not place.exists():  # the whole cache was removed, and the new copy with it
             raise
-        return False  # the directories above alone
+        return False  # only the directories above were removed; they are made again
     except OSError as error:
         if error.errno in _IN_THE_WAY:
             return False

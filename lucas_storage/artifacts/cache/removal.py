@@ -1,4 +1,7 @@
-"""How copies leave a cache: out of their place at once and as a whole, and deleted where nobody finds them."""
+"""Removal of copies: renamed away as a whole first, then deleted under a name that nobody looks for.
+
+A copy that is deleted file by file at its address could be found half there by another process.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 NEW: Final = ".new-"
-"""What the names of half-written and of half-deleted files and directories begin with."""
+"""Prefix of the names of half-written and of half-deleted files and directories."""
 ABANDONED: Final = 86_400.0
-"""Seconds after which a half-written file has no writer any more."""
+"""Seconds after which a half-written file is taken for abandoned by a process that was killed."""
 
 
 def remove(folder: Path, root: Path) -> None:
@@ -23,7 +26,7 @@ def remove(folder: Path, root: Path) -> None:
 
 
 def set_aside(folder: Path, root: Path) -> Path | None:
-    """Take a copy out of its place, at once and as a whole; what is returned is to be deleted."""
+    """Rename a copy away from its address, as a whole; the caller deletes the path that is returned."""
     gone = root / f"{NEW}{os.urandom(8).hex()}"
     try:
         folder.replace(gone)
@@ -33,11 +36,12 @@ def set_aside(folder: Path, root: Path) -> Path | None:
 
 
 def delete(path: Path) -> None:
-    """Remove what nobody can find any more; what cannot be removed is swept another time."""
+    """Remove a copy that was set aside; what cannot be removed now is swept later."""
     with contextlib.suppress(OSError):
         if path.is_symlink() or not path.is_dir():
             path.unlink(missing_ok=True)
             return
+    # Directories of a copy are read-only, and nothing can be removed from such a one.
     for folder, _, _ in os.walk(path):
         with contextlib.suppress(OSError):
             os.chmod(folder, 0o700)  # noqa: PTH101 -- beside os.walk, which gives names
@@ -45,7 +49,7 @@ def delete(path: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove what processes that were killed left half-written."""
+    """Remove half-written copies of processes that were killed."""
     limit = time.time() - ABANDONED
     for path in listed(root):
         with contextlib.suppress(OSError):
@@ -54,7 +58,7 @@ def sweep(root: Path) -> None:
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return what is in a directory; nothing if another process removed it."""
+    """Return the entries of a directory; none if another process removed it."""
     try:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):  # removed meanwhile

@@ -1,12 +1,12 @@
-"""What a verified copy looked like: a file beside it, so that later hand-outs cost a few calls of stat.
+"""Stamps: the signatures of a copy when it was verified, in a file beside it, so that a hand-out costs a few stats.
 
 ::
 
-    {"address":…,"boot":…,"settled":…,"size":…,"verified":…}       one line; who evicts reads no more than this
+    {"address":…,"boot":…,"settled":…,"size":…,"verified":…}       one line; eviction reads no more than this
     {"content":[kind,inode,size,mtime,ctime],…}                    every file and directory, times in nanoseconds
     {…}                                                            names that are no links, likewise
 
-A copy is as it was verified if all of these are what they were. That they are in a file of their own is because links
+A copy is unchanged since its verification if all of these are unchanged. They are in a file of their own because links
 and times that the cache itself gives to a copy change its ctime. The file's own mtime is when the copy was used last.
 """
 
@@ -31,7 +31,7 @@ Signature: TypeAlias = tuple[int, int, int, int, int]
 
 _SECOND: Final = 1_000_000_000
 _COARSE: Final = 2 * _SECOND
-"""Nanoseconds that a file system may round times to which keeps whole seconds; FAT keeps every second one."""
+"""Nanoseconds by which a file system that keeps whole seconds may round times; FAT keeps every second one."""
 _TICK: Final = 0.001
 _PATIENCE: Final = 100_000_000
 """Nanoseconds to wait for a tick of that clock, which comes every 10 ms or oftener where clocks agree."""
@@ -45,15 +45,15 @@ class Stamp:
     """One look at a copy, when its bytes were right."""
 
     address: str
-    """What the copy is of: a directory that was moved to another place is no copy of what belongs there."""
+    """Address of the copy; one whose directory was moved to another address is no copy of that."""
     size: int
     """Bytes of all files."""
     verified: float
     """When the bytes were read last, in seconds since 1970."""
     boot: str
-    """Which start of the machine that was in: after a power cut a file may lack what its times promise."""
+    """Boot id of the machine then: after a power cut a file may lack bytes although its times are unchanged."""
     settled: bool
-    """Whether a change after it would have given another time."""
+    """Whether any later change would have given a file another ctime than the stamp has."""
     files: Mapping[str, Signature]
     """The content, and all that is in it, by path within the directory of the copy."""
     names: Mapping[str, Signature]
@@ -73,10 +73,10 @@ class Stamp:
         )
 
     def is_current(self, address: str, scrub: float) -> bool:
-        """Say whether files that still look like this need not be read again.
+        """Return whether files with these signatures need not be read again.
 
         Args:
-            address: What the copy has to be of.
+            address: Address that the copy must have.
             scrub: Seconds after which bytes are read again although nothing touched them.
         """
         age = time.time() - self.verified
@@ -90,7 +90,7 @@ class Stamp:
 
 
 def signature(status: os.stat_result) -> Signature:
-    """Return what changes when a file is touched."""
+    """Return kind, inode, size, mtime and ctime of a file, of which every change of it changes at least one."""
     size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
     return stat.S_IFMT(status.st_mode), status.st_ino, size, status.st_mtime_ns, status.st_ctime_ns
 
@@ -99,11 +99,12 @@ def settle(files: Iterable[Signature]) -> None:
     """Wait until any later change of these files gives another time: some milliseconds at most, after a write."""
     latest = _latest(files)
     while not _is_over(latest) and abs(_now() - latest) < _PATIENCE:
-        time.sleep(_TICK)  # the clock of the kernel's file times has no event to wait for
+        time.sleep(_TICK)  # nothing in the kernel announces a tick of the clock for file times
 
 
 def write(folder: Path, stamp: Stamp) -> None:
     """Replace the stamp of the copy in a directory, all or nothing."""
+    # No fsync: after a power cut the boot id differs, and the copy is read again whatever the stamp says.
     header = {
         "address": stamp.address,
         "boot": stamp.boot,
@@ -111,7 +112,7 @@ def write(folder: Path, stamp: Stamp) -> None:
         "size": stamp.size,
         "verified": stamp.verified,
     }
-    text = "\n".join(json.dumps(one, separators=(",", ":")) for one in (header, stamp.files, stamp.names))
+    text = "\n".join(json.dumps(line, separators=(",", ":")) for line in (header, stamp.files, stamp.names))
     handle, name = tempfile.mkstemp(prefix=f"{NAME}-", dir=folder)
     try:
         with os.fdopen(handle, "w") as file:
@@ -141,7 +142,7 @@ def size_in(folder: Path) -> int | None:
 
 
 def used(folder: Path) -> None:
-    """Take note that the copy in a directory is used now."""
+    """Set the last use of the copy in a directory to now."""
     os.utime(folder / NAME)
 
 
@@ -164,7 +165,8 @@ def _text(folder: Path, length: int) -> bytes:
             return b""
         raise
     status = os.fstat(handle)
-    if not (stat.S_ISREG(status.st_mode) and is_ours(status)):  # a directory cannot even be made a file of
+    # A stamp of another user would vouch for bytes that nobody verified.
+    if not (stat.S_ISREG(status.st_mode) and is_ours(status)):
         os.close(handle)
         return b""
     with os.fdopen(handle, "rb") as file:
@@ -183,11 +185,12 @@ def _signatures(found: dict[str, list[int]]) -> dict[str, Signature]:
 
 
 def _latest(files: Iterable[Signature]) -> int:
-    return max((one[-1] for one in files), default=0)  # ctime alone, which every change sets and nobody else can
+    # The ctime alone: every change sets it, and unlike the mtime no program can set it back.
+    return max((file[-1] for file in files), default=0)
 
 
 def _is_over(latest: int) -> bool:
-    """Say whether the clock that files get their times from has left a time behind, so that none gets it any more."""
+    """Return whether the clock for file times has passed a time, so that no later change can get it."""
     return _now() > (latest + _COARSE if latest % _SECOND == 0 else latest)
 
 

@@ -1,4 +1,4 @@
-"""Verified copies of a cache: believed by their stamps while nothing touched them, else read again."""
+"""Verification of copies: by their stamps while nothing touched them, else by reading them again."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from .directory import within
 from .stamps import Signature, Stamp
 
 LOOKS: Final = 3
-"""How often a copy is looked at before it counts as changed while it was handed out."""
+"""Attempts before a copy whose signatures keep changing counts as wrong."""
 _WAITED_FOR: Final = 1 << 20
-"""Bytes from which on it is cheaper to wait for a tick of the clock than to verify once more at the next hand-out."""
+"""Bytes from which on a tick of the clock, some milliseconds, is cheaper than one more verification."""
 
 
 def verified(root: Path, address: str, size: int | None, *, is_folder: bool, scrub: float) -> tuple[Path, Stamp] | None:
-    """Return directory and stamp of a copy that is right, by its stamp or read anew, and mark it as used now.
+    """Return directory and stamp of a copy, verified by its stamp or by reading it, and mark it as used now.
 
-    None if there is none, or one that is wrong, of another size, or no directory where one is wanted.
+    None if there is no copy, or it is wrong, of another size, or a file where a directory is wanted.
     """
     algorithm, _, value = address.partition(":")
     folder = within(root, algorithm, value[:2], value)
@@ -67,7 +67,7 @@ def keep(folder: Path, stamp: Stamp) -> None:
 def _read_again(folder: Path, address: str, files: Mapping[str, Signature]) -> Stamp | None:
     """Read a copy that was touched, or not read for long; return its new stamp, or None if it is wrong.
 
-    A name that another process gives it meanwhile changes its ctime, so it is looked at more than once.
+    A name that another process gives it meanwhile changes its ctime, so there are several attempts.
     """
     if not copies.is_folder(files):
         _make_read_only(folder / CONTENT)
@@ -75,7 +75,7 @@ def _read_again(folder: Path, address: str, files: Mapping[str, Signature]) -> S
         now = copies.signatures(folder)
         if now is None:
             return None
-        # Before it is read, not after: whoever writes between, in one tick of the clock, leaves no trace but this.
+        # Before it is read, not after: a write in between, within one tick of the clock, would leave the same times.
         settle(now, copies.bytes_in(now), address)
         found = Stamp.of(address, now, copies.bytes_in(now))
         if not copies.is_right(folder, address, now):
