@@ -8,7 +8,7 @@ PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 TWICE = PYTEST_XDIST_AUTO_NUM_WORKERS=$$($(BIN)/python -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem test-remote test-all test-lowest test-newest test-pythons check locks compatibility protos bench soak setup lucas chosen
+.PHONY: help demo test test-ecosystem test-remote test-all test-lowest test-newest test-pythons check locks compatibility protos async-client bench soak setup lucas chosen
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,9 @@ compatibility: test-lowest test-newest ## Write the versions that these ran with
 
 protos: ## Regenerate actorc/_generated from protos/
 	$(PYTHON) protos/generate.py
+
+async-client: ## Regenerate actorc/storage/_async/_generated from the methods of StorageClient
+	$(PYTHON) generators/async_client.py
 
 bench: $(VENV)/.test ## Measure against the baselines, one table
 	$(BIN)/python -m benchmarks

@@ -1,33 +1,35 @@
 """`AsyncStorageClient`: the methods of `StorageClient` under the same names, awaited.
 
-Each is called on a thread over a blocking client, so all logic exists once; this is for asyncio alone. Importing this
-module loads neither gRPC nor protobuf; the first call does.
+Each is called on a thread over a blocking client, so all logic exists once; this is for asyncio alone. The methods are
+generated from those of `StorageClient` by ``make async-client``. Importing this module loads neither gRPC nor protobuf;
+the first call does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
-from . import rules
-from ._async.buckets import AsyncBucketMethods
-from ._async.multipart import AsyncMultipartMethods
-from ._async.objects import AsyncObjectMethods
-from ._async.presigning import AsyncPresigningMethods
-from ._async.threads import Threads
-from ._async.transfers import AsyncTransferMethods
-from ._retry import RetryPolicy
-from .client import StorageClient
-from .models import ServerInfoResult
+from ._async._generated.buckets import AsyncBucketMethods
+from ._async._generated.client import AsyncClientMethods
+from ._async._generated.multipart import AsyncMultipartMethods
+from ._async._generated.objects import AsyncObjectMethods
+from ._async._generated.presigning import AsyncPresigningMethods
+from ._async._generated.transfers import AsyncTransferMethods
+from ._async.session import MAX_THREADS
 
-MAX_THREADS: Final = 32
+__all__ = ["MAX_THREADS", "AsyncStorageClient"]
 
 
 class AsyncStorageClient(
-    AsyncObjectMethods, AsyncTransferMethods, AsyncMultipartMethods, AsyncBucketMethods, AsyncPresigningMethods
+    AsyncClientMethods,
+    AsyncObjectMethods,
+    AsyncTransferMethods,
+    AsyncMultipartMethods,
+    AsyncBucketMethods,
+    AsyncPresigningMethods,
 ):
     """An object storage service for asyncio: `StorageClient`, awaited.
 
@@ -55,62 +57,6 @@ class AsyncStorageClient(
     Raises:
         InvalidParameterError: The endpoint is no ``host:port`` nor several, or one key comes without the other.
     """
-
-    def __init__(
-        self,
-        endpoint: str | None = None,
-        access_key: str | None = None,
-        secret_key: str | None = None,
-        use_ssl: bool = False,
-        *,
-        ca_file: str | os.PathLike[str] | None = None,
-        cert_file: str | os.PathLike[str] | None = None,
-        key_file: str | os.PathLike[str] | None = None,
-        http_endpoint: str | None = None,
-        timeout: float | None = None,
-        idle_timeout: float = 60.0,
-        retry: RetryPolicy | None = None,
-        max_threads: int = MAX_THREADS,
-    ) -> None:
-        options: dict[str, Any] = {
-            "endpoint": endpoint,
-            "use_ssl": use_ssl,
-            "ca_file": ca_file,
-            "cert_file": cert_file,
-            "key_file": key_file,
-            "http_endpoint": http_endpoint,
-            "timeout": timeout,
-            "idle_timeout": idle_timeout,
-            "retry": retry,
-        }
-        self._recipe = {**options, "max_threads": rules.check_positive(max_threads, "max_threads")}
-        self._client = StorageClient(access_key=access_key, secret_key=secret_key, **options)
-        self._client.DEFAULT_CHUNK_SIZE = self.DEFAULT_CHUNK_SIZE  # which a subclass may have changed
-        self._threads = Threads(max_threads, "storage-async")
-
-    @property
-    def endpoint(self) -> str:
-        """``host:port`` of the server, or of several with commas between them."""
-        return self._client.endpoint
-
-    @property
-    def access_key(self) -> str | None:
-        """The access key in use."""
-        return self._client.access_key
-
-    @property
-    def secret_key(self) -> str | None:
-        """The secret key in use."""
-        return self._client.secret_key
-
-    @property
-    def use_ssl(self) -> bool:
-        """Whether the connection uses TLS."""
-        return self._client.use_ssl
-
-    async def server_info(self, *, timeout: float | None = None) -> ServerInfoResult:
-        """Await `StorageClient.server_info`."""
-        return await self._run(self._client.server_info, timeout=timeout)
 
     async def aclose(self) -> None:
         """Await `StorageClient.close`."""

@@ -1,30 +1,36 @@
-"""What all parts of the asynchronous client share: the blocking client, and the threads its methods are called on."""
+"""The blocking client that an asynchronous one calls on threads."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
+from typing import Any, Final, ParamSpec, TypeVar, cast
 
 from actorc.storage import rules
+from actorc.storage.client import StorageClient
 
 from .call import ThreadCall, iterated
 from .threads import Threads
 
-if TYPE_CHECKING:
-    from actorc.storage.client import StorageClient
+MAX_THREADS: Final = 32
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
 class AsyncSession:
-    """A blocking client and its threads."""
+    """A blocking client and its threads. Usable from any thread and event loop, and in a child after a fork."""
 
     DEFAULT_CHUNK_SIZE: int = rules.DEFAULT_CHUNK_SIZE
     """As `StorageClient.DEFAULT_CHUNK_SIZE`."""
 
-    _client: StorageClient
-    _threads: Threads
+    def _open(
+        self, *, max_threads: int, access_key: str | None = None, secret_key: str | None = None, **options: Any
+    ) -> None:
+        # what a pickle holds: no keys, as for the blocking client
+        self._recipe = {**options, "max_threads": rules.check_positive(max_threads, "max_threads")}
+        self._client = StorageClient(access_key=access_key, secret_key=secret_key, **options)
+        self._client.DEFAULT_CHUNK_SIZE = self.DEFAULT_CHUNK_SIZE  # which a subclass may have changed
+        self._threads = Threads(max_threads, "storage-async")
 
     async def _run(
         self, method: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
