@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import uuid
 from urllib.parse import parse_qsl, urlsplit
 
@@ -19,6 +20,9 @@ FULL_SIZE_SECONDS = 900
 
 for _name in [name for name in os.environ if name.startswith(("STORAGE_", "LUCAS_STORAGE_")) and name != REAL_STORE]:
     del os.environ[_name]
+# Hundreds of processes of tests import this package; where none may keep what it compiled, each takes a second for it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # servers of tests that run at the same time would have port 9000 by turns, and say so
 os.environ["LUCAS_STORAGE_RUN_PORT"] = "0"
 

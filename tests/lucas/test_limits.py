@@ -50,25 +50,43 @@ def small(monkeypatch):
     monkeypatch.setattr(limits, "UNASKED", 1 << 20)
 
 
-ZEROS = pa.table({"n": np.zeros(1_000_000)})
-SAME_TEXT = pa.table({"s": pa.array(["x" * 10_000] * 5000)})
+def zeros():
+    return pa.table({"n": np.zeros(1_000_000)})
+
+
+def one_text_in_each_row():
+    return pa.table({"s": pa.array(["x" * 10_000] * 5000)})
+
+
+def long_text_of_a_dictionary():
+    return pa.table({"d": pa.array(["x" * 9_000_000]).dictionary_encode()})
+
+
+def lists_of_three_numbers():
+    return pa.table({"l": pa.array([list(range(3)) * 100_000] * 10)})
+
+
+def true_in_each_row():
+    return pa.table({"b": pa.array([True] * 9_000_000)})
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
-    ("form", "data"),
+    ("encode", "options", "table"),
     [
-        ("arrow@1", stream(ZEROS, compression="zstd")),
-        ("arrow@1", stream(ZEROS, compression="lz4")),
-        ("arrow@1", stream(pa.table({"d": pa.array(["x" * 9_000_000]).dictionary_encode()}), compression="zstd")),
-        ("parquet@1", parquet(ZEROS)),
-        ("parquet@1", parquet(ZEROS, compression="zstd", use_dictionary=False)),
-        ("parquet@1", parquet(SAME_TEXT)),
-        ("parquet@1", parquet(pa.table({"l": pa.array([list(range(3)) * 100_000] * 10)}))),
-        ("parquet@1", parquet(pa.table({"b": pa.array([True] * 9_000_000)}))),
+        (stream, {"compression": "zstd"}, zeros),
+        (stream, {"compression": "lz4"}, zeros),
+        (stream, {"compression": "zstd"}, long_text_of_a_dictionary),
+        (parquet, {}, zeros),
+        (parquet, {"compression": "zstd", "use_dictionary": False}, zeros),
+        (parquet, {}, one_text_in_each_row),
+        (parquet, {}, lists_of_three_numbers),
+        (parquet, {}, true_in_each_row),
     ],
 )
-def test_a_table_out_of_proportion_is_refused_with_the_setting(form, data):
+def test_a_table_out_of_proportion_is_refused_with_the_setting(encode, options, table):
+    form, data = {stream: "arrow@1", parquet: "parquet@1"}[encode], encode(table(), **options)
+
     with pytest.raises(LimitError, match=r"would take \d+ bytes .* LUCAS_STORAGE_MAX_EXPANSION to more than \d+"):
         decode(form, data)
 
