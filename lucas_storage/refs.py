@@ -22,6 +22,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import check_bucket, check_key
+from actorc.storage.units import shown_size
 
 from .errors import InvalidRefError
 from .handles import ArtifactStat, handle_for
@@ -170,7 +171,7 @@ class ArtifactRef:
 
     def __repr__(self) -> str:
         shown = "inline" if self.kind == "inline" else _short(self.digest)
-        return f"ArtifactRef({self.format} {_human(self.size)} {shown})"
+        return f"ArtifactRef({self.format} {shown_size(self.size)} {shown})"
 
 
 def inline_ref(
@@ -315,14 +316,3 @@ def _sha256(payload: bytes) -> str:
 
 def _short(digest: str | None) -> str:
     return digest.removeprefix("sha256:")[:6] + "…" if digest else "unpinned"
-
-
-def _human(size: int) -> str:
-    if size < 1000:
-        return f"{size}B"
-    amount = float(size)
-    for unit in ("kB", "MB", "GB"):
-        amount /= 1000
-        if amount < 999.95:
-            return f"{amount:.1f}{unit}"
-    return f"{amount / 1000:.1f}TB"

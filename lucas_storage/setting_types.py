@@ -10,7 +10,6 @@ import os
 import pwd
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -22,10 +21,6 @@ log = logging.getLogger(__name__)
 
 _SHORTEST_KEY: Final = 16
 _STORE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_SIZE = re.compile(r"([0-9]{1,19})\s*(|KiB|MiB|GiB|TiB)")
-_UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?)\s*(s|m|h|d)")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SWITCH: Final = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
@@ -59,16 +54,6 @@ def key_prefix(value: object) -> str:
     return prefix
 
 
-def byte_count(value: object) -> int:
-    """Return a number of bytes, from a number or a text with a unit."""
-    if type(value) is int and value >= 0:
-        return value
-    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("a number of bytes, such as 65536 or 64KiB")
-    return int(match[1]) * _UNITS[match[2]]
-
-
 def ratio(value: object) -> int:
     """Return how many times as large something may be."""
     found = int(value) if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", value) else value
@@ -83,18 +68,6 @@ def port(value: object) -> int:
     if type(found) is not int or not 0 <= found < 1 << 16:
         raise ValueError("the number of a port, or 0 for any")
     return found
-
-
-def seconds(value: object) -> float:
-    """Return a length of time, from a timedelta, a number of seconds, or a text with a unit."""
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if type(value) in (int, float) and 0 <= value < float("inf"):  # type: ignore[operator]  # a number, by type
-        return float(value)  # type: ignore[arg-type]  # likewise
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("a length of time, such as 90s, 15m, 48h or 30d")
-    return float(match[1]) * _SECONDS[match[2]]
 
 
 def switch(value: object) -> bool:

@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 
-from actorc.storage import local_endpoint
+from actorc.storage import local_endpoint, units
 from actorc.storage.config import DEFAULT_PORT, local_server
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.local_endpoint import LocalEndpoint
@@ -101,9 +101,7 @@ class Settings:
     )
     """What every artifact's key begins with; a slash follows it."""
     inline_max: Setting[int] = field(
-        metadata=_from(
-            _Input("inline_max", "LUCAS_STORAGE_INLINE_MAX", setting_types.byte_count), default=lambda: 64 << 10
-        )
+        metadata=_from(_Input("inline_max", "LUCAS_STORAGE_INLINE_MAX", units.size), default=lambda: 64 << 10)
     )
     """Bytes of encoded JSON up to which data travels with the call."""
     cache_dir: Setting[Path | None] = field(
@@ -114,15 +112,11 @@ class Settings:
     )
     """Absolute; None if nothing was said and the user has no home directory."""
     cache_max: Setting[int] = field(
-        metadata=_from(
-            _Input("cache_max", "LUCAS_STORAGE_CACHE_MAX", setting_types.byte_count), default=lambda: 10 << 30
-        )
+        metadata=_from(_Input("cache_max", "LUCAS_STORAGE_CACHE_MAX", units.size), default=lambda: 10 << 30)
     )
     """Bytes."""
     cache_scrub: Setting[float] = field(
-        metadata=_from(
-            _Input("cache_scrub", "LUCAS_STORAGE_CACHE_SCRUB", setting_types.seconds), default=lambda: 7 * 86_400.0
-        )
+        metadata=_from(_Input("cache_scrub", "LUCAS_STORAGE_CACHE_SCRUB", units.seconds), default=lambda: 7 * 86_400.0)
     )
     """Seconds after which a local copy is read again, and compared with its digest, though nothing touched it."""
     max_expansion: Setting[int] = field(
@@ -149,11 +143,11 @@ class Settings:
     """Whether every decorated step uses what was kept for its function version and inputs. Within `run` results are
     kept for it anyway, unless this is said to be off."""
     ttl: Setting[float] = field(
-        metadata=_from(_Input("ttl", "LUCAS_STORAGE_TTL", setting_types.seconds), default=lambda: 30 * 86_400.0)
+        metadata=_from(_Input("ttl", "LUCAS_STORAGE_TTL", units.seconds), default=lambda: 30 * 86_400.0)
     )
     """Seconds for which records of runs, checkpoints and cached results keep their artifacts from being collected."""
     grace: Setting[float] = field(
-        metadata=_from(_Input("grace", "LUCAS_STORAGE_GRACE", setting_types.seconds), default=lambda: 48 * 3600.0)
+        metadata=_from(_Input("grace", "LUCAS_STORAGE_GRACE", units.seconds), default=lambda: 48 * 3600.0)
     )
     """Seconds an artifact that nothing reaches is spared; longer than the longest step."""
     progress: Setting[bool] = field(

@@ -136,7 +136,9 @@ def test_an_id_in_the_environment_is_told_with_the_rest(controller):
     assert told["MASTER_ADDR"] == told["IGNIS_ADDR"]
 
 
-@pytest.mark.parametrize(("told", "said"), [("soon", "'soon' (from IGNIS_CALL_TIMEOUT)"), ("-1", "-1 is no time for")])
+@pytest.mark.parametrize(
+    ("told", "said"), [("soon", "'soon' (from IGNIS_CALL_TIMEOUT)"), ("-1", "'-1' (from IGNIS_CALL_TIMEOUT)")]
+)
 def test_an_environment_that_makes_no_sense_is_refused_in_one_line(invoke, monkeypatch, told, said):
     monkeypatch.setenv("IGNIS_CALL_TIMEOUT", told)
     result = invoke("controller")

@@ -72,7 +72,7 @@ def test_a_run_is_shown_as_a_tree(past, invoke):
 
     assert lines[0].startswith(f"study  {past['x'].run}  succeeded")
     assert [line.split()[1] for line in lines if "s" in line.split()[-1] and line[0] in "├└"][:2] == ["make", "total"]
-    assert sum("npy@1 80.1kB" in line for line in lines) == 4
+    assert sum("npy@1 78.2 KiB" in line for line in lines) == 4
 
 
 def test_whole_references_are_shown_where_they_are_wished(past, invoke):

@@ -12,11 +12,11 @@ import pytest
 
 from actorc.storage import StorageError, config, errors
 from actorc.storage.config import ClientOptions
+from actorc.storage.units import shown_size
 from lucas_storage import errors as plugin_errors
 from lucas_storage import settings
 from lucas_storage.cli.main import program
 from lucas_storage.cli.output.exit_codes import EXPLANATION, MEANINGS
-from lucas_storage.cli.output.units import human
 from lucas_storage.errors import ArtifactError
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def shown(default):
         case bool():
             return f"`{default:d}`"
         case int():
-            return human(default) if default >= KIB and default != config.DEFAULT_PORT else f"{default}"
+            return shown_size(default) if default >= KIB and default != config.DEFAULT_PORT else f"{default}"
         case float():
             return f"{default / DAY:g} days" if default > 2 * DAY else f"{default / HOUR:g} hours"
         case Path():

@@ -147,7 +147,7 @@ def test_empty_variables_are_not_set(monkeypatch):
     ("variable", "value"),
     [
         ("LUCAS_STORAGE_INLINE_MAX", "-1"),
-        ("LUCAS_STORAGE_INLINE_MAX", "64 kb"),
+        ("LUCAS_STORAGE_INLINE_MAX", "64 kbit"),
         ("LUCAS_STORAGE_CACHE_MAX", "lots"),
         ("LUCAS_STORAGE_BUCKET", "Not A Bucket"),
         ("LUCAS_STORAGE_PREFIX", "/a"),

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
+from actorc.controller.client.timeouts import Timeouts
+from actorc.controller.errors import ControllerError
 from actorc.storage.errors import InvalidParameterError
 
-from .call_timeout import seconds
 from .needed_controller import variables
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -43,22 +44,28 @@ def controller(
     on loopback only and serves the given applications only. Ctrl-C or SIGTERM ends it with everything it runs.
     """
     from actorc.controller.local.main import serve  # noqa: PLC0415  # loads gRPC
-    from actorc.controller.local.options import ControllerOptions, new_app_id  # noqa: PLC0415  # slow to load
+    from actorc.controller.local.options import (  # noqa: PLC0415  # slow to load
+        DEFAULT_CALL_TIMEOUT,
+        ControllerOptions,
+        new_app_id,
+    )
 
     given = _given(app_id_file)
     told = "" if app_id_file else (given[0] if given else new_app_id())
     path = (str(Path.cwd()), *sys.path)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     try:
+        if call_timeout is None:
+            call_timeout = Timeouts.from_environment().call or DEFAULT_CALL_TIMEOUT
         options = ControllerOptions(
             app_ids=given or (told,),
             listen=listen,
             max_workers=max_workers,
-            call_timeout=seconds() if call_timeout is None else call_timeout,
+            call_timeout=call_timeout,
             path=path,
         )
         serve(options, on_address=lambda address: _tell(address, told, as_json=as_json))
-    except ValueError as error:
+    except (ValueError, ControllerError) as error:
         raise InvalidParameterError(str(error)) from error
 
 

@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from actorc.controller.client import address
-
-from .call_timeout import seconds
+from actorc.controller.client.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from actorc.controller.local import LocalController
@@ -51,8 +50,9 @@ def variables(address: str, app_id: str) -> dict[str, str]:
 
 def _start() -> tuple[str, str]:
     from actorc.controller.local import LocalController  # noqa: PLC0415  # few scripts need it
+    from actorc.controller.local.options import DEFAULT_CALL_TIMEOUT  # noqa: PLC0415
 
-    controller = LocalController(call_timeout=seconds())
+    controller = LocalController(call_timeout=Timeouts.from_environment().call or DEFAULT_CALL_TIMEOUT)
     _started.append(controller)
     atexit.register(controller.close)
     return controller.address, controller.app_id

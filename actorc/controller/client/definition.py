@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import inspect
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from actorc.controller.errors import ControllerError, PicklingError
 from actorc.controller.protocol.value_codec import dumps
+from actorc.storage import units
 
 from .signature import Signature
-from .timeouts import is_duration
+from .timeouts import positive
 
 HIDDEN_PARAMETER: Final = "_"
 """What a function without parameters has on the platform: ignis takes a replica for a call with its first argument."""
 
 _DEFAULT_VENV: Final = "default"
-_MEMORY: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgtpe])(i?))?b?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,14 +113,12 @@ def memory_bytes(function: str, given: object) -> int:
     """Return how many bytes `given` is: a number of them, or a text such as ``128MB``, ``512Mi`` or ``1.5G``."""
     if given is None:
         return 0
-    match = _MEMORY.fullmatch(str(given).strip())
-    if match is None:
+    try:
+        return units.size(str(given))
+    except ValueError:
         raise ControllerError(
             f"{given!r} is no memory for {function!r}; give bytes, or a text such as '512Mi'", function=function
-        )
-    number, unit, binary = match.groups()
-    power = "kmgtpe".index(unit.lower()) + 1 if unit else 0
-    return int(float(number) * (1024 if binary else 1000) ** power)
+        ) from None
 
 
 def _with_hidden(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,11 +140,12 @@ def _venv(function: str, given: str) -> str:
 
 
 def _timeout(function: str, given: object) -> float | None:
-    if given is None or is_duration(given):
-        return given
-    raise ControllerError(
-        f"{given!r} is no timeout for {function!r}; give seconds above 0, or leave it out", function=function
-    )
+    found = positive(given)
+    if found is None and given is not None:
+        raise ControllerError(
+            f"{given!r} is no timeout for {function!r}; give seconds above 0, or leave it out", function=function
+        )
+    return found
 
 
 def _count(function: str, keyword: str, given: Any, default: int, each: int = 1) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
 from dataclasses import dataclass
-from typing import Final, Self, TypeGuard
+from typing import Final, Self
 
 from actorc.controller.errors import ControllerError
+from actorc.storage import units
 
 PLATFORM_LIMIT: Final = 300.0
 """Seconds after which ignis ends a call and a fetch, whatever a client says (`configs/constants.go` of b843106)."""
@@ -54,19 +54,17 @@ class Timeouts:
         return given or self.call or _BEYOND_PLATFORM
 
 
-def is_duration(given: object) -> TypeGuard[float]:
-    """Return whether something is a number of seconds that end."""
-    return isinstance(given, (int, float)) and not isinstance(given, bool) and 0 < given < math.inf
+def positive(given: object) -> float | None:
+    """Return a length of time in seconds, as `units.seconds` takes it; None if it is none, or no time at all."""
+    try:
+        return units.seconds(given) or None
+    except ValueError:
+        return None
 
 
 def _seconds(name: str) -> float | None:
     given = os.environ.get(name)
-    if not given:
-        return None
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = math.nan
-    if not is_duration(seconds):
+    found = positive(given)
+    if given and found is None:
         raise ControllerError(f"{given!r} (from {name}) is no number of seconds; give one above 0, such as 600")
-    return seconds
+    return found

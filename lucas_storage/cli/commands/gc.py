@@ -7,32 +7,25 @@ from dataclasses import asdict
 
 import click
 
-from lucas_storage import setting_types, settings
+from lucas_storage import settings
 from lucas_storage.cli.output.exit_codes import FAILED
+from lucas_storage.cli.quantities import DURATION
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.cli.stores import artifacts
 from lucas_storage.gc.collect import Amount, Collection, collect
-
-
-def duration(text: str) -> float:
-    """Return a length of time given on the command line, in seconds."""
-    try:
-        return setting_types.seconds(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is not {error}") from error
 
 
 @click.command()
 @click.option("--delete", is_flag=True, help="Remove what an earlier 'gc --delete' marked, and mark what is new.")
 @click.option(
     "--grace",
-    type=duration,
+    type=DURATION,
     metavar="TIME",
     help="Spare what was stored within this time; else LUCAS_STORAGE_GRACE, 48h.",
 )
 @click.option(
     "--ttl",
-    type=duration,
+    type=DURATION,
     metavar="TIME",
     help="How long records of runs, steps and cached results count; else LUCAS_STORAGE_TTL, 30d.",
 )

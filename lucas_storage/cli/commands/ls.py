@@ -11,8 +11,8 @@ import click
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import ObjectHead
+from actorc.storage.units import shown_size
 from lucas_storage.cli import globbing
-from lucas_storage.cli.output.units import counted, human
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.cli.uris import Target, prefix
 
@@ -111,7 +111,8 @@ def _sums(heads: Iterator[ObjectHead]) -> tuple[int, int]:
 
 
 def _sum_line(name: str, count: int, size: int, *, readable: bool) -> str:
-    return f"{_size(size, readable=readable)}  {counted(count, 'object'):>14}  {printable(name)}"
+    objects = f"{count} object{'' if count == 1 else 's'}"
+    return f"{_size(size, readable=readable)}  {objects:>14}  {printable(name)}"
 
 
 def _line(name: str, entry: ObjectHead | None, *, long: bool, readable: bool) -> str:
@@ -124,7 +125,7 @@ def _line(name: str, entry: ObjectHead | None, *, long: bool, readable: bool) ->
 
 
 def _size(size: int, *, readable: bool) -> str:
-    return f"{human(size) if readable else size:>14}"
+    return f"{shown_size(size) if readable else size:>14}"
 
 
 def _time(moment: datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lucas_storage.cli.output.quantities import seconds, size
+from lucas_storage.cli.quantities import DURATION, SIZE
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, key
 
@@ -18,19 +18,19 @@ from lucas_storage.cli.uris import Target, key
     show_default=True,
     help="What may be done.",
 )
-@click.option("--expires", type=seconds, default="1h", metavar="TIME", show_default=True, help="At most 7d.")
-@click.option("--max-size", type=size, metavar="SIZE", help="With PUT: bytes that may be sent, such as 10MiB.")
+@click.option("--expires", type=DURATION, default="1h", metavar="TIME", show_default=True, help="At most 7d.")
+@click.option("--max-size", type=SIZE, metavar="SIZE", help="With PUT: bytes that may be sent, such as 10MiB.")
 @click.option("--content-type", metavar="TYPE", help="With PUT: the Content-Type that must be sent.")
 @reading
 def presign(
-    session: Session, target: Target, *, method: str, expires: int, max_size: int | None, content_type: str | None
+    session: Session, target: Target, *, method: str, expires: float, max_size: int | None, content_type: str | None
 ) -> None:
     """Print a URL that lets whoever has it do one thing to one object for a while, without keys.
 
     With keys and STORAGE_HTTP_ENDPOINT it is made here, and no server is needed; else the server makes it.
     """
     url = session.client(target.store).presign_url(
-        target.bucket, target.key, method.upper(), expires, max_size=max_size, content_type=content_type
+        target.bucket, target.key, method.upper(), int(expires), max_size=max_size, content_type=content_type
     )
-    record = {"bucket": target.bucket, "key": target.key, "method": method.upper(), "expires": expires, "url": url}
+    record = {"bucket": target.bucket, "key": target.key, "method": method.upper(), "expires": int(expires), "url": url}
     session.emit(record, url)

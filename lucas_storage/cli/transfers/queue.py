@@ -11,9 +11,9 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
+from actorc.storage.units import shown_size
 from lucas_storage.cli.output.progress import Bars, Moved, wanted
 from lucas_storage.cli.output.summary import Tally
-from lucas_storage.cli.output.units import human
 from lucas_storage.cli.session import Session, printable
 
 _AHEAD: Final = 10_000
@@ -105,7 +105,7 @@ class Batch:
             since: When it began, by the monotonic clock.
         """
         if self._many and not self._quiet and not self._dry_run:
-            moved = f"{human(self._bytes)} in {time.monotonic() - since:.1f} s"
+            moved = f"{shown_size(self._bytes)} in {time.monotonic() - since:.1f} s"
             self.tally.tell(f"{self.tally['done']} {verb}, {moved}")
 
     def _on_threads(self, transfers: Iterable[Transfer]) -> None:
