@@ -14,7 +14,7 @@ import pytest
 from actorc.storage.testing import local_server
 
 ROOT = Path(__file__).parents[2]
-CASES = ROOT / "tests" / "lucas" / "engine_cases.py"
+CASES = ROOT / "tests" / "lucas_storage" / "engine" / "engine_cases.py"
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ import grpc
 import pytest
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from tests.controller.ignis_double import Ignis
+from tests.actorc.controller.ignis.ignis_double import Ignis
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers of the genuine ignis have no tests to import
 

@@ -104,7 +104,7 @@ def test_a_controller_that_is_closed_says_nothing_of_open_streams():
     code = f"""
 import sys
 from actorc.controller.local import LocalController
-sys.path.append({str(Path(__file__).parent)!r})
+sys.path.append({str(Path(__file__).parents[1])!r})
 import conftest
 controller = LocalController(["app"])
 unregistered = [conftest.RawSession(controller.address) for _ in range(5)]

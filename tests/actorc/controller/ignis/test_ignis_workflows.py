@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from actorc.storage.testing import local_server
-from tests.controller.ignis_double import Ignis
+from tests.actorc.controller.ignis.ignis_double import Ignis
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 CASES = Path(__file__).with_name("ignis_cases.py")
 LUCAS = os.environ.get("LUCAS_SRC")
 ENGINES = {"embedded": "", "genuine": LUCAS, "older": os.environ.get("LUCAS_OLD")}

@@ -23,7 +23,7 @@ import lucas  # noqa: E402  # there only now, if it is the embedded engine
 from actorc.controller import ActorContext, ActorFunction  # noqa: E402  # need Lucas
 from actorc.controller.client.connection import establish  # noqa: E402
 from actorc.controller.local import LocalController  # noqa: E402
-from tests.controller.ignis_double import Ignis  # noqa: E402
+from tests.actorc.controller.ignis.ignis_double import Ignis  # noqa: E402
 
 METHOD = "/controller.Service/Session"
 SIZES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]

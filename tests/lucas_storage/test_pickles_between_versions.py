@@ -1,7 +1,7 @@
 """Drivers and workers differ in version: what one pickles, the other opens and uses.
 
 The pickles and the data directory in ``data`` were made by the last version before modules got their present folders,
-with ``python tests/lucas/pickle_cases.py keep tests/lucas/data`` and Python 3.11. They are never made anew.
+with ``pickle_cases.py keep data`` and Python 3.11. They are never made anew.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from actorc.storage.server import ServerOptions
 from actorc.storage.server.engines.preconditions import UPLOAD_TTL
 from actorc.storage.server.options import OPTIONS, from_plain, options_from, to_plain
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "service.md"
+DOCUMENT = Path(__file__).parents[4] / "docs" / "service.md"
 
 WHOLE = """
 [storage]
