@@ -1,1 +1,1 @@
-"""Values on their way into a step and out of it."""
+"""Values: references into values before a step, and values into references after it."""

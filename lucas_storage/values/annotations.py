@@ -1,4 +1,4 @@
-"""Annotations, read once on the driver, become plans: strings and tuples that travel without the types they name.
+"""Plans: annotations as strings and tuples, read once on the driver, that travel without the types they name.
 
 ::
 
@@ -11,7 +11,7 @@
           | ("dataclass", name, ((field, plan), ...))  a parameter; a class within itself is any
           | ("out", format, name, plan) a result with options
 
-Third-party types are recognised by name, never by importing them. What is not recognised is ``any``.
+Third-party types are recognised by name, never by importing them. An annotation that is not recognised is ``any``.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ Plan: TypeAlias = str | tuple[Any, ...]
 
 ANY: Final = "any"
 STORAGE: Final = "storage"
-"""What a parameter annotated `Storage` or `StorageClient` reads as; never part of a shipped plan."""
+"""The word for a parameter annotated `Storage` or `StorageClient`; never part of a shipped plan."""
 RUNTIME: Final = "runtime"
-"""What a parameter annotated with Lucas's `Runtime` reads as; never part of a shipped plan."""
+"""The word for a parameter annotated with Lucas's `Runtime`; never part of a shipped plan."""
 
 _BUILTIN: Final = {bytes: "bytes", bytearray: "bytes", str: "str"}
 _BY_NAME: Final = {
@@ -74,11 +74,11 @@ _MAPPINGS: Final = ("dict", "mapping", "mutablemapping")
 
 
 class _Names:
-    """What names in annotations stand for, which dataclasses were met, and within which one we are.
+    """The scope in which annotations are read: values by name, dataclasses found, and the dataclasses around.
 
     Args:
         known: Values by name.
-        classes: Filled with the dataclasses met; None to take no notice of dataclasses.
+        classes: Filled with the dataclasses found; None treats dataclasses as any other class.
     """
 
     def __init__(self, known: Mapping[str, Any], classes: MutableMapping[str, type] | None = None) -> None:
@@ -87,11 +87,12 @@ class _Names:
         self._around: tuple[type, ...] = ()
 
     def get(self, name: str) -> Any | None:
-        """Return what a name stands for, if that is known."""
+        """Return the value of a name, or None if it is unknown."""
         return self._known.get(name)
 
     def within(self, cls: type) -> _Names | None:
-        """Return the names that count in the body of a dataclass; None if we are in it already."""
+        """Return the scope of the body of a dataclass; None within that dataclass itself."""
+        # Each class once on the way down: a class with a field of its own kind would never end.
         if self.classes is None or cls in self._around:
             return None
         module: dict[str, Any] = getattr(sys.modules.get(cls.__module__), "__dict__", {})
@@ -119,7 +120,7 @@ def parameter_plans(function: Callable[..., Any], classes: MutableMapping[str, t
 
 
 def result_plan(function: Callable[..., Any]) -> Plan:
-    """Return the plan of what `function` returns."""
+    """Return the plan of the result of `function`."""
     annotation = inspect.signature(function).return_annotation
     return ANY if annotation is inspect.Signature.empty else read(annotation, _namespace(function), results=True)
 
@@ -135,7 +136,7 @@ def read(
 
     Args:
         annotation: A type, a typing construct, or the text of one.
-        names: What names in a text stand for, as far as known; the others are judged by their spelling.
+        names: Values of the names in a text, as far as known; the others are judged by their spelling.
         results: Whether `Out` options matter.
         classes: Filled with the dataclasses that the plan names; None takes dataclasses for any other class.
 
@@ -174,12 +175,14 @@ def _read_type(annotation: Any, names: _Names, *, results: bool) -> Plan:
         plan = _read(arguments[0], names, results=results)
         return _with_options(plan, arguments[1:]) if results else plan
     if origin in (typing.Union, types.UnionType):
-        plans = [_read(one, names, results=results) for one in arguments]
+        plans = [_read(argument, names, results=results) for argument in arguments]
         return _union(plans, nullable=type(None) in arguments)
     if origin is typing.IO and arguments == (bytes,):
         return "binaryio"
     if origin is not None and arguments and _leaf(origin) == ANY:
-        plans = [ANY if one in (..., [], ()) else _read(one, names, results=results) for one in arguments]
+        plans = [
+            ANY if argument in (..., [], ()) else _read(argument, names, results=results) for argument in arguments
+        ]
         return _container(getattr(origin, "__name__", ""), plans, variadic=arguments[-1] is ...)
     return _read_class(origin or annotation, names)
 
@@ -216,7 +219,7 @@ def _with_options(plan: Plan, extras: tuple[Any, ...]) -> Plan:
 
 
 def _union(plans: list[Plan], *, nullable: bool) -> Plan:
-    """A union of one thing and None is that thing; of several things, none can be chosen."""
+    """Return the plan of a union: of one type and None, the plan of that type; of several types, ``any``."""
     known = [plan for plan in plans if plan != ANY]
     only = known[0] if len(known) == 1 and len(plans) == 1 + nullable else ANY
     return optional(only) if nullable else only
@@ -239,6 +242,7 @@ def _unless_any(kind: str, plan: Plan) -> Plan:
 
 
 def _read_text(text: str, names: _Names, *, results: bool) -> Plan:
+    # Parsed, never evaluated: an annotation may name what is not importable here, and evaluating runs its code.
     try:
         node = ast.parse(text.strip(), mode="eval").body
     except SyntaxError:
@@ -259,7 +263,7 @@ def _read_node(node: ast.expr, names: _Names, *, results: bool) -> Plan:
 
 
 def _read_name(dotted: str, names: _Names, *, results: bool) -> Plan:
-    """Look a name up; what is unknown here, as under ``if TYPE_CHECKING``, is judged by its spelling."""
+    """Return the plan for a name; an unknown one, as under ``if TYPE_CHECKING``, is judged by its spelling."""
     found = _look_up(dotted, names)
     if found is not None:
         return ANY if isinstance(found, str) else _read_type(found, names, results=results)
@@ -314,7 +318,7 @@ def _is_none(node: ast.expr) -> bool:
 
 
 def _options(node: ast.expr, names: _Names) -> Any:
-    """Return the `Out` that a node writes down with literals, or stands for by name."""
+    """Return the `Out` that a node spells with literals, or names."""
     if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Out":
         given = [_option(argument, names) for argument in node.args]
         return Out(*given, **{word.arg: _option(word.value, names) for word in node.keywords if word.arg})

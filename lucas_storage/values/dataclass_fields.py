@@ -1,4 +1,4 @@
-"""Dataclasses as parameters: taken apart so that their fields are filled by annotation, and put together again."""
+"""Dataclass parameters: split into fields, which are filled by their annotations, and rebuilt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def remember_classes(function: Any, classes: Classes) -> None:
 
 
 def classes_of(function: Any) -> Classes:
-    """Return what `remember_classes` kept."""
+    """Return the dataclasses that `remember_classes` attached."""
     found: Classes = getattr(function, _ATTRIBUTE, {})
     return found
 
@@ -30,8 +30,8 @@ def taken_apart(value: Any, cls: type | None) -> dict[str, Any] | None:
     """Return the fields of a dataclass instance, or of a dict that is to become one; None if it is neither.
 
     Args:
-        value: What arrived.
-        cls: The dataclass wanted; None if it is not known here, and dicts stay dicts.
+        value: The argument.
+        cls: The dataclass of the annotation; None if it is not known here, and dicts stay dicts.
 
     Raises:
         TypeError: The dict has other keys than the class has fields; to follow the name of its parameter.
@@ -60,6 +60,7 @@ def rebuilt(value: Any, cls: type | None, fields: dict[str, Any]) -> Any:
     changed = {name: field for name, field in fields.items() if field is not getattr(value, name)}
     if not changed:
         return value
+    # A copy: the instance may belong to the caller, who sees no references replaced in it.
     new = copy.copy(value)
     for name, field in changed.items():
         object.__setattr__(new, name, field)  # a frozen instance has no other way, and no constructor runs twice

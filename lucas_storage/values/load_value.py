@@ -1,4 +1,4 @@
-"""How one reference, or one inline value, becomes what an annotation asks for."""
+"""Loads one reference, or converts one inline value, as an annotation asks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SHOWN: Final = {
 
 
 class _InlineSource(MemorySource):
-    """Bytes that came within their reference; they get a file when somebody asks for one."""
+    """Bytes that travelled within their reference; a file is made of them only if one is asked for."""
 
     def __init__(self, ref: ArtifactRef) -> None:
         super().__init__(ref.inline or b"")
@@ -50,7 +50,7 @@ class _InlineSource(MemorySource):
 
 
 class _StoredSource(Source):
-    """Bytes in a store, verified into the cache when they are asked for."""
+    """Bytes in a store, verified and cached when they are first read."""
 
     def __init__(self, storage: ArtifactStore, ref: ArtifactRef) -> None:
         self._storage = storage
@@ -77,13 +77,13 @@ def load(ref: ArtifactRef, word: str) -> Any:
         word: A word of `lucas_storage.values.annotations`, or `CHUNKS`.
 
     Raises:
-        ArtifactError: It is gone, damaged, unsafe, of an unknown format, or cannot become what is wanted.
+        ArtifactError: It is gone, damaged, unsafe, of an unknown format, or does not convert to `word`.
     """
     if word == "ref":
         return ref
     if ref.format == TREE and word not in (ANY, "path"):
         raise cannot_become(TREE, word, "Path")
-    way = _WAYS.get(word) or (_OF_A_MANIFEST.get(ref.format) if word == ANY else None)
+    way = _LOADERS.get(word) or (_COMPOSITE_LOADERS.get(ref.format) if word == ANY else None)
     return way(ref) if way else _decoded(ref, word)
 
 
@@ -92,26 +92,27 @@ def _decoded(ref: ArtifactRef, word: str) -> Any:
     source.max_expansion = settings.resolve().max_expansion.value
     if word == "bytes":
         return bytes(source.read())
-    form = format_by_id(ref.format)
-    proof = None if form.safe else signing.verify(ref, settings.resolve().signing_keys)
-    return form.decode(source, None if word == ANY else word, proof=proof)
+    fmt = format_by_id(ref.format)
+    # Before a byte is fetched: an unsigned pickle is refused without asking the store for it, and never unpickled.
+    proof = None if fmt.safe else signing.verify(ref, settings.resolve().signing_keys)
+    return fmt.decode(source, None if word == ANY else word, proof=proof)
 
 
-_WAYS: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
+_LOADERS: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
     "path": lambda ref: _handle(ref).path(ref),
     "binaryio": lambda ref: _handle(ref).open(ref),
     CHUNKS: lambda ref: _handle(ref).chunks(ref),
 }
 """Words that mean the stored bytes themselves."""
-_OF_A_MANIFEST: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
+_COMPOSITE_LOADERS: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
     TREE: lambda ref: _handle(ref).path(ref),
     STREAM: lambda ref: list(items(ref)),
 }
-"""What those give that are no single value, to whom asks for nothing else."""
+"""Loaders of composite formats, which have no single value, where the annotation asks for nothing else."""
 
 
 def items(ref: ArtifactRef) -> Iterator[Any]:
-    """Return the items of a stream, each when it is asked for; references in them stay references.
+    """Return an iterator over the items of a stream, each loaded when it is reached; references in them stay.
 
     Raises:
         ArtifactError: At once, if the stream cannot be read at all; later, if an item cannot.
@@ -125,10 +126,11 @@ def _record(line: bytes) -> Any:
 
 
 def is_ready(value: object, word: str) -> bool:
-    """Say whether `value` is already what `word` asks for."""
+    """Return whether `value` already is of the kind that `word` names."""
     if word in _CLASSES:
+        # By name, so that no package is imported to find out that a value is none of its classes.
         package, name = _CLASSES[word]
-        return any(one.__name__ == name and one.__module__.partition(".")[0] == package for one in type(value).__mro__)
+        return any(cls.__name__ == name and cls.__module__.partition(".")[0] == package for cls in type(value).__mro__)
     if word == "path":
         return isinstance(value, PurePath)
     if word == "binaryio":
@@ -141,9 +143,9 @@ def is_ready(value: object, word: str) -> bool:
 
 
 def _is_leaf(value: object) -> bool:
-    """Say whether a value would be an artifact of its own in a format that has its bytes in it."""
-    form = format_for(value)
-    return form.safe and form.id != "json@1"
+    """Return whether a value would be stored as an artifact of its own, in a safe format other than JSON."""
+    fmt = format_for(value)
+    return fmt.safe and fmt.id != "json@1"
 
 
 def lift(value: Any, word: str) -> Any:
@@ -151,7 +153,7 @@ def lift(value: Any, word: str) -> Any:
 
     Raises:
         EmptyUpstreamError: It is None, or bytes without content, where a value is needed.
-        TypeError: A value of its kind does not become what is wanted.
+        TypeError: A value of its kind does not convert to `word`.
     """
     if value is None or (word in _CLASSES and type(value) is bytes and not value):
         raise EmptyUpstreamError(
@@ -159,16 +161,16 @@ def lift(value: Any, word: str) -> Any:
         )
     if isinstance(value, PurePath):
         return _from_path(Path(value), word)
-    form = format_for(value)
-    if not form.safe:
+    fmt = format_for(value)
+    if not fmt.safe:  # the round trip below would unpickle bytes that no signature covers
         raise TypeError(mismatch(value, word))
-    lifted = load(inline_ref(form.id, bytes(form.encode(value))), word)
+    lifted = load(inline_ref(fmt.id, bytes(fmt.encode(value))), word)
     check(lifted, word)
     return lifted
 
 
 def check(value: object, word: str) -> None:
-    """Make sure that what was decoded is what was wanted.
+    """Check that a decoded value is of the kind that `word` names.
 
     Raises:
         EmptyUpstreamError: It is None.
@@ -181,7 +183,7 @@ def check(value: object, word: str) -> None:
 
 
 def mismatch(value: object, word: str) -> str:
-    """Return what is wrong with `value`, to follow the name of its parameter."""
+    """Return the text of the error for `value`, to follow the name of its parameter."""
     return (
         f"is annotated {_SHOWN.get(word, word)} and got a {type_name(value)}; "
         "change the annotation, or what the step before it returns"
@@ -189,7 +191,7 @@ def mismatch(value: object, word: str) -> str:
 
 
 def _from_path(path: Path, word: str) -> Any:
-    """A local file that never left this machine is as good as a stored one."""
+    """Return the content of a local file as `word` asks, as if it had been stored and loaded."""
     if path.is_dir():
         raise TypeError(mismatch(path, word))
     if word == CHUNKS:

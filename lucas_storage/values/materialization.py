@@ -1,4 +1,4 @@
-"""Where values enter and leave a function: references become values, big values become references."""
+"""Materialization and offloading: references in arguments become values, large values in results become references."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from lucas_storage.refs import ArtifactRef, inline_ref, is_tagged
 from .annotations import ANY, Plan, read
 from .dataclass_fields import Classes, rebuilt, taken_apart
 from .load_value import CHUNKS, check, is_ready, items, lift, load, mismatch
-from .store_value import NO_OPTIONS, Policy, artifact, is_stream, kept, policy_of, streamed
+from .store_value import NO_OPTIONS, Policy, artifact, is_stream, policy_of, store_encoded, streamed
 from .walk import CONTAINERS, Slot, Walk
 
 Name = TypeVar("Name", bound="str | None")
 
 Policies: TypeAlias = Callable[[], Policy]
-"""Asked only when something is to be stored: settings cost more than a call with nothing to store."""
+"""Called only when a value must be stored: resolving settings costs more than a call that stores nothing."""
 
 _LONGEST_INT: Final = 2000
-"""Bits; longer ones are no JSON that everybody reads."""
+"""Bits of an int that travels as JSON; readers may refuse the decimal text of a longer one, as Python does."""
 _SCALARS: Final = frozenset({bool, int, float, str, type(None)})
 _TEXT: Final = frozenset({str})
 _EXACT: Final = frozenset({bool, str, type(None)})
@@ -50,16 +50,16 @@ def resolve(
 
     Args:
         given: Values by parameter name, references in them at any depth.
-        plans: How each is wanted; what is not named is wanted as it was stored.
+        plans: Plan of each; a parameter without one is loaded in its stored format.
         function: Named in errors.
-        policy: Where a value goes for which the function wants a reference.
+        policy: Where to store a value of which the function wants a reference.
         classes: The dataclasses that plans name.
 
     Raises:
         ArtifactError: A reference cannot be resolved; carries function and parameter.
-        TypeError: A value cannot become what its parameter is annotated with, or is a placeholder.
+        TypeError: A value does not convert to the annotation of its parameter, or is a placeholder.
     """
-    return _inward(given, plans, _Inward(function, policy, classes))
+    return _materialize(given, plans, _Materializer(function, policy, classes))
 
 
 def value_of(value: Any, annotation: Any = None) -> Any:
@@ -67,19 +67,19 @@ def value_of(value: Any, annotation: Any = None) -> Any:
 
     Args:
         value: A reference, or data that holds some.
-        annotation: What it is wanted as; None takes each reference as it was stored.
+        annotation: Type to convert to; None loads each reference in its stored format.
 
     Raises:
         ArtifactError: A reference cannot be resolved.
     """
     classes: dict[str, type] = {}
     plan = ANY if annotation is None else read(annotation, classes=classes)
-    walk = _Inward(None, partial(policy_of, NO_OPTIONS), classes)
-    return _inward({None: value}, {None: plan}, walk)[None]
+    walk = _Materializer(None, partial(policy_of, NO_OPTIONS), classes)
+    return _materialize({None: value}, {None: plan}, walk)[None]
 
 
-def _inward(given: Mapping[Name, Any], plans: Mapping[Name, Plan], walk: _Inward) -> dict[Name, Any]:
-    values = dict(given)
+def _materialize(given: Mapping[Name, Any], plans: Mapping[Name, Plan], walk: _Materializer) -> dict[Name, Any]:
+    values = dict(given)  # the caller's dict may be passed to other steps, which want its references
     try:
         for name in values:
             walk.visit(values, name, plans.get(name, ANY), name)
@@ -92,7 +92,7 @@ def _inward(given: Mapping[Name, Any], plans: Mapping[Name, Plan], walk: _Inward
 def offload(value: Any, plan: Plan, policy: Policies, function: str | None = None) -> Any:
     """Return `value` as it travels: JSON data, with tagged references for everything else.
 
-    Leaves that are no JSON data become artifacts of their own. What JSON data remains becomes one artifact if its
+    Leaves that are no JSON data become artifacts of their own. The remaining JSON data becomes one artifact if its
     encoding exceeds the `inline_max` of the policy.
 
     Raises:
@@ -103,24 +103,24 @@ def offload(value: Any, plan: Plan, policy: Policies, function: str | None = Non
     if type(value) in _NUMBERS and _is_number(value):
         return value
     box = [value]
-    walk = _Outward(function, policy)
+    walk = _Offloader(function, policy)
     try:
         walk.visit(box, 0, plan, None)
         walk.run()
-        return box[0] if is_tagged(box[0]) else _fitting(box[0], policy)
+        return box[0] if is_tagged(box[0]) else _inline_or_artifact(box[0], policy)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
 
 
 def offload_each(given: Any, policy: Policies) -> Any:
-    """Return parameters as they travel, each on its own; what is no dict of them, as one."""
+    """Return parameters as they travel, each on its own; a value that is no dict is one parameter."""
     if type(given) is not dict:
         return offload(given, ANY, policy)
     return {name: offload(value, ANY, policy) for name, value in given.items()}
 
 
 def result(value: Any, plan: Plan, policy: Policies, function: str) -> Any:
-    """Return what a function returned as it travels; engines take None for "not ready", so it becomes a reference."""
+    """Return the result of a function as it travels; engines take None for "not ready", so it becomes a reference."""
     return dict(_NOTHING) if value is None else offload(value, plan, policy, function)
 
 
@@ -128,7 +128,7 @@ def store(value: Any, requested: str | None, target: str) -> ArtifactRef:
     """Store a value whole, whatever its size, and return its reference; leaves become artifacts of their own."""
     policy = partial(Policy, store=target)
     if requested is not None and type(value) is not ArtifactRef:
-        return _Outward(None, policy).asked(value, ANY, requested, None)
+        return _Offloader(None, policy).store_with_options(value, ANY, requested, None)
     return _stored(value, policy)
 
 
@@ -144,8 +144,8 @@ def _stored(value: Any, policy: Policies) -> ArtifactRef:
     return ArtifactRef.parse(out) if is_tagged(out) else _as_artifact(out, policy)
 
 
-class _Inward(Walk):
-    """References become values."""
+class _Materializer(Walk):
+    """Replaces references by values."""
 
     plain = _SCALARS
 
@@ -165,30 +165,31 @@ class _Inward(Walk):
                 return
             plan = plan[1]
         if plan == "ref":
-            self.wait(Slot(box, index, plan, param, partial(_stored, value, self._policy), moves=True))
+            self.wait(Slot(box, index, plan, param, partial(_stored, value, self._policy), does_io=True))
         elif kind not in _SCALARS and kind not in CONTAINERS and adapter.is_lambda(value):
             raise TypeError(_placeholder(f"parameter {param!r} of {self._function!r}"))
         elif type(plan) is str and plan != ANY:
             if not is_ready(value, plan):
-                self.wait(Slot(box, index, plan, param, partial(self._lifted, value, plan, param), moves=False))
+                self.wait(Slot(box, index, plan, param, partial(self._lifted, value, plan, param), does_io=False))
         else:
             self._data(box, index, plan, param)
 
     def _reference(self, box: Any, index: Any, plan: Plan, param: str | None) -> None:
-        ref = self.named(param, partial(ArtifactRef.parse, box[index]))
+        ref = self.attributed(param, partial(ArtifactRef.parse, box[index]))
         word = _word(plan)
         items_plan = _items_plan(plan)
         if ref.format == STREAM and items_plan is not None:
-            self.wait(Slot(box, index, ANY, param, partial(self._items, ref, items_plan, param), moves=True))
+            self.wait(Slot(box, index, ANY, param, partial(self._items, ref, items_plan, param), does_io=True))
             return
+        # The reference that `result` makes of None, which engines cannot carry: a parameter gets None itself.
         if word != "ref" and (ref.format, ref.inline) == ("json@1", b"null"):
             box[index] = None
             self.visit(box, index, plan, param)
             return
         if word == CHUNKS and ref.format == "json@1":  # a list of pieces
             word = ANY
-        moves = ref.inline is None and word != "ref"
-        self.wait(Slot(box, index, plan, param, partial(load, ref, word), moves))
+        does_io = ref.inline is None and word != "ref"
+        self.wait(Slot(box, index, plan, param, partial(load, ref, word), does_io))
 
     def _data(self, box: Any, index: Any, plan: Plan, param: str | None) -> None:
         value = box[index]
@@ -198,34 +199,37 @@ class _Inward(Walk):
             if plan != ANY or not _is_flat(value):
                 self.descend(box, index, plan, param)
         elif plan == _BYTES and not is_ready(value, CHUNKS):
-            self.wait(Slot(box, index, plan, param, partial(self._lifted, value, CHUNKS, param), moves=False))
+            self.wait(Slot(box, index, plan, param, partial(self._lifted, value, CHUNKS, param), does_io=False))
 
     def _dataclass(self, box: Any, index: Any, plan: Any, param: str | None) -> None:
-        """Fill the fields of an instance, or of the dict one is made of; anything else stays what it is."""
+        """Fill the fields of a dataclass instance, or of a dict that becomes one; other values stay as they are."""
         value, fields = box[index], plan[2]
         cls = self._classes.get(plan[1])
         try:
             apart = taken_apart(value, cls)
         except TypeError as error:
-            raise TypeError(f"{self._place(param)} {error}") from error
+            raise TypeError(f"{self._subject(param)} {error}") from error
         if apart is not None:
             self.enter(box, index, apart, dict(fields), param, partial(rebuilt, value, cls))
         elif type(value) in CONTAINERS:
             self.descend(box, index, ANY, param)
 
     def _items(self, ref: ArtifactRef, plan: Plan, param: str | None) -> Iterator[Any]:
-        """Return the items of a stream, made as they are asked for; what cannot be read at all is found out now."""
+        """Return the items of a stream, loaded as they are asked for; raises at once if none can be read."""
+        # Not a generator itself: `items` is called now, so that a missing stream fails before the function runs.
         return self._each(items(ref), plan, param)
 
     def _each(self, found: Iterator[Any], plan: Plan, param: str | None) -> Iterator[Any]:
         end = object()
-        while (item := self.named(param, partial(next, found, end))) is not end:
+        while (item := self.attributed(param, partial(next, found, end))) is not end:
             if type(item) is bytes and plan in (ANY, "bytes"):
                 yield item
             else:
-                yield _inward({param: item}, {param: plan}, _Inward(self._function, self._policy, self._classes))[param]
+                yield _materialize(
+                    {param: item}, {param: plan}, _Materializer(self._function, self._policy, self._classes)
+                )[param]
 
-    def placed(self, slot: Slot) -> None:
+    def filled(self, slot: Slot) -> None:
         value = slot.box[slot.index]
         word = _word(slot.plan)
         if word in (ANY, CHUNKS):
@@ -241,14 +245,14 @@ class _Inward(Walk):
         try:
             return job()
         except (TypeError, DecodeError, NoFormatError) as error:
-            raise TypeError(f"{self._place(param)} {mismatch(value, word)}") from error
+            raise TypeError(f"{self._subject(param)} {mismatch(value, word)}") from error
 
-    def _place(self, param: str | None) -> str:
+    def _subject(self, param: str | None) -> str:
         return f"parameter {param!r} of {self._function!r}" if param else "the value"
 
 
-class _Outward(Walk):
-    """What is no JSON data becomes references; references stay as they are."""
+class _Offloader(Walk):
+    """Replaces values that are no JSON data by references; references stay as they are."""
 
     plain = _EXACT
 
@@ -262,11 +266,14 @@ class _Outward(Walk):
             plan = plan[1]
         kind = type(value)
         if is_stream(value):
-            # At once and on this thread, where the function would have gone on; only the parts travel on others.
+            # At once and on this thread: a generator may rely on thread and context of its function. Only its parts
+            # are sent by others.
             options = plan[1:] if plan[0] == "out" else (None, None, plan)
-            box[index] = self.asked(value, _items_plan(options[2]) or ANY, options[0], options[1]).to_json()
+            box[index] = self.store_with_options(
+                value, _items_plan(options[2]) or ANY, options[0], options[1]
+            ).to_json()
         elif plan[0] == "out" and value is not None:
-            self._leaf(box, index, partial(self.asked, value, ANY, plan[1], plan[2]))
+            self._leaf(box, index, partial(self.store_with_options, value, ANY, plan[1], plan[2]))
         elif kind is ArtifactRef:
             box[index] = value.to_json()
         elif kind is str or (kind in _NUMBERS and _is_number(value)):
@@ -279,20 +286,20 @@ class _Outward(Walk):
         else:
             self._leaf(box, index, partial(artifact, value, self._policy()))
 
-    def placed(self, slot: Slot) -> None:
-        """Leave it: a reference is what was wanted."""
+    def filled(self, slot: Slot) -> None:
+        """Do nothing: the reference is final."""
 
     def _leaf(self, box: Any, index: Any, job: Callable[[], ArtifactRef]) -> None:
-        self.wait(Slot(box, index, ANY, None, lambda: job().to_json(), moves=True))
+        self.wait(Slot(box, index, ANY, None, lambda: job().to_json(), does_io=True))
 
-    def asked(self, value: Any, items_plan: Plan, requested: str | None, name: str | None) -> ArtifactRef:
-        """Store a value as its options say.
+    def store_with_options(self, value: Any, items_plan: Plan, requested: str | None, name: str | None) -> ArtifactRef:
+        """Store a value with the options of an `Out`.
 
         Args:
-            value: Whatever it is.
-            items_plan: How the items of an iterator are stored.
+            value: Any value.
+            items_plan: Plan of the items of an iterator.
             requested: Format id or name; None lets the value decide.
-            name: File name for those who ask for a path.
+            name: Name of the file if the value is later asked for as a path.
         """
         if is_stream(value):
             value = streamed(value, self._policy(), partial(self._line, items_plan), requested, name)
@@ -305,7 +312,7 @@ class _Outward(Walk):
     def _line(self, plan: Plan, item: Any) -> bytes:
         """Return one item of a stream as JSON, its leaves stored apart."""
         box = [item]
-        walk = _Outward(self._function, self._policy)
+        walk = _Offloader(self._function, self._policy)
         try:
             walk.visit(box, 0, plan, None)
             walk.run()
@@ -314,31 +321,31 @@ class _Outward(Walk):
         return bytes(format_by_id("json@1").encode(_with_refs(box[0])))
 
 
-def _fitting(value: Any, policy: Policies) -> Any:
-    """Return JSON data as it is, or as one artifact if it is too big to travel."""
+def _inline_or_artifact(value: Any, policy: Policies) -> Any:
+    """Return JSON data as it is, or as one artifact if its encoding exceeds the `inline_max` of the policy."""
     if type(value) in _NUMBERS:
         return value
-    # Escapes make this an upper bound, and far cheaper than the encoding itself.
+    # ASCII escapes make this an upper bound of the size, and it is far cheaper than the encoding itself.
     limit = policy().inline_max
     if len(json.dumps(value)) <= limit:
         return value
-    form, encoded = _encoded(value)
-    return value if encoded.size <= limit else kept(encoded, form, policy()).to_json()
+    fmt, encoded = _encoded(value)
+    return value if encoded.size <= limit else store_encoded(encoded, fmt, policy()).to_json()
 
 
 def _as_artifact(value: Any, policy: Policies) -> ArtifactRef:
-    form, encoded = _encoded(value)
-    return kept(encoded, form, policy())
+    fmt, encoded = _encoded(value)
+    return store_encoded(encoded, fmt, policy())
 
 
 def _encoded(value: Any) -> tuple[Format, Encoded]:
     data = _with_refs(value)
-    form = format_for(data)
-    return form, form.encode(data)
+    fmt = format_for(data)
+    return fmt, fmt.encode(data)
 
 
 def _with_refs(value: Any) -> Any:
-    """Return data with its tagged dicts as references, which is how a format tells them from the user's dicts."""
+    """Return data with its tagged dicts as `ArtifactRef`, by which a format tells them from the user's own dicts."""
     if type(value) is dict:
         if is_tagged(value):
             return ArtifactRef.parse(value)
@@ -349,7 +356,7 @@ def _with_refs(value: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    """Say whether a number, bool or None is what every JSON reader gives back."""
+    """Return whether every JSON reader gives a number, bool or None back unchanged."""
     if type(value) is float:
         return math.isfinite(value)
     return type(value) is not int or value.bit_length() <= _LONGEST_INT
@@ -360,7 +367,7 @@ def _is_flat(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Say whether a container holds nothing but scalars that every JSON reader gives back."""
+    """Return whether a container holds only scalars that every JSON reader gives back unchanged."""
     items = value.values() if type(value) is dict else value
     kinds = set(map(type, items))
     return kinds <= _EXACT or (kinds <= _SCALARS and all(type(item) is str or _is_number(item) for item in items))
@@ -379,7 +386,7 @@ def _is_dataclass(plan: Plan) -> bool:
 
 
 def _items_plan(plan: Plan) -> Plan | None:
-    """Return how each item is wanted where an iterator is; None where something else is."""
+    """Return the plan of each item if the plan is that of an iterator; None for any other plan."""
     if plan[0] == "optional":
         return _items_plan(plan[1])
     found: Plan | None = plan[1] if plan[0] == "iterator" else None

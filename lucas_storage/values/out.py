@@ -1,4 +1,4 @@
-"""`Out`: how one result of a function is stored, written into its return annotation."""
+"""`Out`: storage options of one result, written into the return annotation of a function."""
 
 from __future__ import annotations
 

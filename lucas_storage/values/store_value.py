@@ -1,4 +1,4 @@
-"""How one value becomes an artifact: by which format, inline or stored, and whether it may be pickled."""
+"""Stores one value as an artifact: chooses the format, inline or stored, and checks whether it may be pickled."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ INLINE_LEAF: Final = 4096
 """Bytes of a leaf of a safe format that travel within the reference: a round trip costs more than they do."""
 _NOTHING: Final = object()
 NO_OPTIONS: Final[dict[str, Any]] = {"store": None, "inline_max": None, "pickle": None}
-"""What a decorator without options says; settings decide everything."""
+"""Options of a decorator without arguments; settings decide everything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Where results go, and what stays with the call. Holds no secret and may travel."""
+    """Store of results, and limits of inline values. Holds no secret, so it may be pickled."""
 
     store: str = settings.DEFAULT_STORE
     inline_max: int = 0
@@ -44,7 +44,7 @@ class Policy:
     """Whether a value that no other format holds may be pickled."""
 
     def is_inline(self, size: int) -> bool:
-        """Say whether a leaf of `size` bytes travels within its reference."""
+        """Return whether a leaf of `size` bytes travels within its reference."""
         return self.inline_max > 0 and size <= min(INLINE_LEAF, self.inline_max)
 
 
@@ -62,10 +62,10 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
     """Store a value, or put it into its reference if it is small and safe to read.
 
     Args:
-        value: No container with artifacts of its own; those are the walker's.
-        policy: Where it goes.
+        value: A leaf; containers that hold artifacts are left to `Walk`.
+        policy: Store and limits.
         requested: Format id or name; None lets the value decide.
-        name: File name for those who ask for a path.
+        name: Name of the file if the value is later asked for as a path.
 
     Raises:
         NoFormatError: No format holds it, or not the one asked for.
@@ -75,25 +75,25 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
         return _path(value, policy, requested, name or _name_of(value))
     if isinstance(value, (io.RawIOBase, io.BufferedIOBase)):
         return _raw(iter(partial(value.read, MiB), b""), _declared(requested), policy, name)
-    form = format_for(value, requested)
-    if not form.safe:
+    fmt = format_for(value, requested)
+    if not fmt.safe:  # before encoding: a large value is not pickled first and refused afterwards
         _check_pickle(value, policy)
-    encoded = form.encode(value)
-    if form.safe and policy.is_inline(encoded.size):
-        return inline_ref(form.id, bytes(encoded), filename=name)
-    return kept(encoded, form, policy, name)
+    encoded = fmt.encode(value)
+    if fmt.safe and policy.is_inline(encoded.size):
+        return inline_ref(fmt.id, bytes(encoded), filename=name)
+    return store_encoded(encoded, fmt, policy, name)
 
 
-def kept(encoded: Encoded, form: Format, policy: Policy, name: str | None = None) -> ArtifactRef:
-    """Store what a format made of a value: as one object, or in parts if it is large."""
+def store_encoded(encoded: Encoded, fmt: Format, policy: Policy, name: str | None = None) -> ArtifactRef:
+    """Store an encoded value: as one object, or in parts if it is large or shares large buffers with other values."""
     storage = store_for(policy.store)
     if encoded.size > WHOLE_MAX or (encoded.apart and any(len(part) >= PART for part in encoded.parts)):
-        return storage.keep_parts(LargeValue(encoded), form, name)
-    return storage.keep(EncodedBody(encoded), form, name)
+        return storage.keep_parts(LargeValue(encoded), fmt, name)
+    return storage.keep(EncodedBody(encoded), fmt, name)
 
 
 def is_stream(value: object) -> TypeGuard[Iterator[Any]]:
-    """Say whether a value is run to its end as it is stored; open files are read instead."""
+    """Return whether a value is an iterator that is run while it is stored; open files are read instead."""
     return isinstance(value, Iterator) and not isinstance(value, io.IOBase)
 
 
@@ -104,20 +104,20 @@ def streamed(
     requested: str | None = None,
     name: str | None = None,
 ) -> ArtifactRef | list[Any]:
-    """Run an iterator to its end and store what it gives meanwhile; part by part, never as a whole in memory.
+    """Run an iterator to its end and store its items meanwhile; part by part, never as a whole in memory.
 
     Args:
-        stream: Gives bytes, or anything else.
-        policy: Where it goes.
-        line: Returns one item as JSON, for a stream of anything else than bytes.
+        stream: Yields bytes, or other values.
+        policy: Store and limits.
+        line: Returns one item as JSON, for a stream of other values than bytes.
         requested: Format of the bytes taken together; None keeps the items apart.
-        name: File name for those who ask for a path.
+        name: Name of the file if the stream is later asked for as a path.
 
     Returns:
-        The reference; or all items, if a format is requested and they are not bytes, for that format to hold.
+        The reference; or all items, if a format is requested and they are not bytes, for that format to encode.
 
     Raises:
-        TypeError: It gave bytes and then something else.
+        TypeError: It yielded bytes and then another value.
     """
     first = next(stream, _NOTHING)
     every = stream if first is _NOTHING else chain((first,), stream)
@@ -133,43 +133,45 @@ def _lines(items: Iterator[Any], line: Callable[[Any], bytes]) -> Iterator[bytes
         yield line(item) + b"\n"
 
 
-def _raw(pieces: Iterator[bytes], form: Format, policy: Policy, name: str | None) -> ArtifactRef:
-    """Store bytes of which nobody knows yet how many there are."""
+def _raw(pieces: Iterator[bytes], fmt: Format, policy: Policy, name: str | None) -> ArtifactRef:
+    """Store bytes whose number is unknown until they end."""
+    # Held back up to one part: most sources are short, and a single object, or no object at all, costs fewer calls.
     head = bytearray()
     for piece in pieces:
         head += piece
         if len(head) > PART:
-            return store_for(policy.store).keep_parts(ByteStream(chain((head,), pieces), items=False), form, name)
+            return store_for(policy.store).keep_parts(ByteStream(chain((head,), pieces), items=False), fmt, name)
     if policy.is_inline(len(head)):
-        return inline_ref(form.id, bytes(head), filename=name)
-    return kept(Encoded((bytes(head),)), form, policy, name)
+        return inline_ref(fmt.id, bytes(head), filename=name)
+    return store_encoded(Encoded((bytes(head),)), fmt, policy, name)
 
 
 def _path(path: Path, policy: Policy, requested: str | None, name: str | None) -> ArtifactRef:
     if path.is_dir():
         return _folder(path, policy, requested, name)
-    form = _declared(requested)
-    content = content_of_unsized(path)
+    fmt = _declared(requested)
+    content = content_of_unsized(path)  # files such as those of /proc, which state 0 bytes
     if content is not None:
-        return _raw(iter((content,)), form, policy, name)
+        return _raw(iter((content,)), fmt, policy, name)
     size = path.stat().st_size
     if policy.is_inline(size):
-        return inline_ref(form.id, path.read_bytes(), filename=name)
+        return inline_ref(fmt.id, path.read_bytes(), filename=name)
     storage = store_for(policy.store)
-    known = storage.known(path, form, name)
+    # A file that a step was handed and passes on: it is in the store, so it is neither read nor sent again.
+    known = storage.known(path, fmt, name)
     if known is not None:
         return known
     if size > WHOLE_MAX:
-        return storage.keep_parts(LargeFile(path), form, name)
-    return storage.keep(FileBody(path), form, name)
+        return storage.keep_parts(LargeFile(path), fmt, name)
+    return storage.keep(FileBody(path), fmt, name)
 
 
 def _folder(path: Path, policy: Policy, requested: str | None, name: str | None) -> ArtifactRef:
-    form = format_for(None, requested or TREE)
-    if form.id != TREE:
-        raise NoFormatError(f"a directory cannot be declared to be {form.id}; leave the format out, or pass a file")
+    fmt = format_for(None, requested or TREE)
+    if fmt.id != TREE:
+        raise NoFormatError(f"a directory cannot be declared to be {fmt.id}; leave the format out, or pass a file")
     storage = store_for(policy.store)
-    return storage.known(path, form, name) or storage.keep_parts(Directory(path), form, name)
+    return storage.known(path, fmt, name) or storage.keep_parts(Directory(path), fmt, name)
 
 
 def _name_of(path: Path) -> str | None:
@@ -178,13 +180,14 @@ def _name_of(path: Path) -> str | None:
 
 
 def _declared(requested: str | None) -> Format:
-    """Return the format that a file is said to have."""
-    form = format_for(None, requested or "bytes@1")
-    if not form.safe:
+    """Return the format requested for raw bytes; ``bytes@1`` without a request."""
+    # A signature states that this process encoded a value. It did not encode a file, which may come from anywhere.
+    fmt = format_for(None, requested or "bytes@1")
+    if not fmt.safe:
         raise UnsafeFormatError(
-            f"a file cannot be declared to be {form.id}, as its bytes were not encoded here; return the value itself"
+            f"a file cannot be declared to be {fmt.id}, as its bytes were not encoded here; return the value itself"
         )
-    return form
+    return fmt
 
 
 def _check_pickle(value: object, policy: Policy) -> None:

@@ -1,7 +1,7 @@
-"""Going through nested data: what is to be replaced is collected first, then made in parallel, then put into place.
+"""Traversal of nested data: collects the values to replace, makes the new ones in parallel, and puts them in.
 
-It goes through exactly dict, list, tuple, set and frozenset, by type and not by subclass; everything else is a value of
-its own. What holds nothing to replace stays the same object.
+It descends into exactly dict, list, tuple, set and frozenset, by type and not by subclass; everything else is a leaf.
+A container in which nothing is replaced stays the same object.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ PARALLEL: Final = 8
 """Artifacts moved at once for one step."""
 CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset})
 _DEEPEST_ROUND: Final = 100
-"""How often a reference may lead to data that holds references."""
+"""Longest chain of references to data that holds references; a store may hold a cycle, which has no end."""
 _FINAL: Final[dict[str, Callable[[Any], Any]]] = {"iterator": iter, "tuple": tuple, "tuple*": tuple, "set": set}
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place in copied data that waits for a value."""
+    """One element of copied data that waits for its value."""
 
     box: Any
     index: Any
@@ -37,19 +37,19 @@ class Slot:
     """The parameter it belongs to, for errors."""
     job: Callable[[], Any]
     """Makes the value."""
-    moves: bool
-    """Whether making it takes I/O."""
+    does_io: bool
+    """Whether `job` does I/O, so that a thread of its own is worth its cost."""
 
 
 class Walk(ABC):
-    """One way through nested data.
+    """One traversal of nested data, for one thread; the jobs of its slots run on several.
 
     Args:
         function: The function whose data it is, for errors.
     """
 
     plain: ClassVar[frozenset[Any]]
-    """Types whose values stay as they are wherever nothing else is asked for."""
+    """Types whose values stay as they are where the plan is ``any``."""
 
     def __init__(self, function: str | None) -> None:
         self._function = function
@@ -58,20 +58,22 @@ class Walk(ABC):
 
     @abstractmethod
     def visit(self, box: Any, index: Any, plan: Plan, param: str | None) -> None:
-        """Look at the value in ``box[index]``: put another one there, `descend` into it, or `wait` for one."""
+        """Handle the value in ``box[index]``: replace it, `descend` into it, or `wait` for a new one."""
 
     @abstractmethod
-    def placed(self, slot: Slot) -> None:
-        """Look at a value that has just been put into the place it was made for."""
+    def filled(self, slot: Slot) -> None:
+        """Handle a value that was just put into its slot."""
 
     def wait(self, slot: Slot) -> None:
-        """Note a place that waits for a value."""
+        """Add a slot to the next round of `run`."""
         self._slots.append(slot)
 
     def descend(self, box: Any, index: Any, plan: Plan, param: str | None) -> None:
-        """Visit what the container in a place holds."""
+        """Visit the elements of the container in ``box[index]``."""
         value = box[index]
         kind = _final_type(type(value), plan)
+        # A copy is changed, never the value: it may belong to the caller, or to the function that returned it. It
+        # takes the value's place only if something in it changes, so that unchanged data is passed on as it is.
         copy: Any = dict(value) if type(value) is dict else list(value)
         before = self._progress()
         changed = False
@@ -94,19 +96,19 @@ class Walk(ABC):
         param: str | None,
         make: Callable[[dict[str, Any]], Any],
     ) -> None:
-        """Visit the fields of an object; `make` returns it again, of the values they have in the end."""
+        """Visit the fields of an object; `make` returns the object again from their final values."""
         box[index] = fields
         for name in fields:
             self.visit(fields, name, plans.get(name, ANY), param)
         self._rounds[-1].append((box, index, make))
 
     def run(self) -> None:
-        """Fill all places, and those that come to light by it.
+        """Fill all slots, and those that are found in loaded values.
 
         Raises:
             ArtifactError: A value cannot be made; names function and parameter.
             TypeError: Likewise.
-            ValueError: References lead to references without end.
+            ValueError: The chain of references is too long.
         """
         while self._slots:
             if len(self._rounds) > _DEEPEST_ROUND:
@@ -115,14 +117,14 @@ class Walk(ABC):
             self._rounds.append([])
             for slot, value in zip(slots, self._values(slots), strict=True):
                 slot.box[slot.index] = value
-                self.named(slot.param, partial(self.placed, slot))
-        # What a tuple or set holds is complete before the tuple or set is made of it.
+                self.attributed(slot.param, partial(self.filled, slot))
+        # Inner containers first: a tuple or a set cannot be filled after it was made.
         for closings in reversed(self._rounds):
             for box, index, kind in closings:
                 box[index] = kind(box[index])
 
-    def named(self, param: str | None, job: Callable[[], Any]) -> Any:
-        """Run a job and let its errors say which parameter of which function they are about."""
+    def attributed(self, param: str | None, job: Callable[[], Any]) -> Any:
+        """Run a job; its errors name the function and the parameter."""
         try:
             return job()
         except ArtifactError as error:
@@ -134,9 +136,10 @@ class Walk(ABC):
         return len(self._slots), len(self._rounds[-1])
 
     def _values(self, slots: list[Slot]) -> list[Any]:
-        jobs = [partial(self.named, slot.param, slot.job) for slot in slots]
-        if sum(slot.moves for slot in slots) < 2:
+        jobs = [partial(self.attributed, slot.param, slot.job) for slot in slots]
+        if sum(slot.does_io for slot in slots) < 2:
             return [job() for job in jobs]
+        # Each with a copy of this context: the lease and the scratch directory of a step are context variables.
         with ThreadPoolExecutor(min(PARALLEL, len(jobs)), "lucas-storage") as pool:
             return _results([pool.submit(contextvars.copy_context().run, job) for job in jobs])
 
@@ -145,7 +148,7 @@ def _results(futures: list[Future[Any]]) -> list[Any]:
     try:
         return [future.result() for future in futures]
     except BaseException:
-        for future in futures:
+        for future in futures:  # leaving the pool waits for them; those that have not begun need not
             future.cancel()
         raise
 
@@ -161,7 +164,7 @@ def _inner_plan(plan: Plan, index: Any, length: int) -> Plan:
 
 
 def _final_type(kind: type, plan: Plan) -> Callable[[Any], Any]:
-    """Return what a container of type `kind` becomes: lists arrive where JSON engines had tuples to carry."""
+    """Return the type that a container of type `kind` becomes, since engines that carry JSON make lists of tuples."""
     if type(plan) is str or kind is dict or (plan[0] == "set" and kind is frozenset):
         return kind
     return _FINAL.get(plan[0], kind)

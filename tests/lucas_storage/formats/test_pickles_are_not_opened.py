@@ -99,7 +99,7 @@ def test_no_forged_reference_opens_a_pickle(storage, planted, canary, changed):
 
 
 def test_what_was_signed_is_not_opened_once_it_was_replaced(storage, canary, tmp_path):
-    from lucas_storage.values.store_value import kept, policy_of
+    from lucas_storage.values.store_value import policy_of, store_encoded
 
     honest = PickleFormat().encode({"a": np.arange(5000)})
     malicious = bytes(PickleFormat().encode(Canary(canary)))
@@ -108,7 +108,7 @@ def test_what_was_signed_is_not_opened_once_it_was_replaced(storage, canary, tmp
         with pytest.MonkeyPatch.context() as patch:
             if large:
                 patch.setattr("lucas_storage.values.store_value.WHOLE_MAX", 1000)
-            ref = kept(honest, PickleFormat(), policy)
+            ref = store_encoded(honest, PickleFormat(), policy)
         assert (ref.kind, ref.signature is not None) == ("manifest" if large else "blob", True)
         keys = [ref.key]
         if large:
