@@ -1,4 +1,4 @@
-"""Formats: how values become bytes, and which format takes which value.
+"""Formats: encodings of values as bytes, and the choice of a format for a value.
 
 A reference names its format by a versioned id, never by an import path, so code may move. Formats of other packages are
 found through the entry point group ``lucas_storage.formats``, whose names are format ids: importing the entry point
@@ -53,9 +53,9 @@ _BUILT_IN: Final[tuple[Format, ...]] = (
     NpyFormat(),
     ArrowFormat(),
 )
-"""Asked in this order for a value that asks for no format itself."""
+"""In the order in which they are asked for a value without a requested format."""
 _FORMATS: Final[dict[str, Format]] = {
-    one.id: one for one in (*_BUILT_IN, ParquetFormat(), TreeFormat(), StreamFormat(), _PICKLE)
+    built_in.id: built_in for built_in in (*_BUILT_IN, ParquetFormat(), TreeFormat(), StreamFormat(), _PICKLE)
 }
 _BY_TYPE: Final[dict[type, Format]] = {}
 
@@ -82,18 +82,18 @@ def format_for(value: object, requested: str | None = None) -> Format:
     Args:
         value: Nothing is imported for it that is not loaded already, but pyarrow for a DataFrame.
         requested: A format id such as ``parquet@1``, or its name without the version, which takes the newest.
-            None lets the type of the value decide; what nothing else holds is pickled, and the caller must
-            see to `lucas_storage.signing`.
+            None lets the type of the value decide; a value that no other format holds is pickled, and the caller must
+            sign its reference with `lucas_storage.signing`.
 
     Raises:
-        UnknownFormatError: No such format is installed here. Whether the one asked for holds the value is found out
+        UnknownFormatError: No such format is installed here. Whether a requested one holds the value is checked
             by its `encode`.
         MissingDependencyError: The value is a DataFrame, and pyarrow is not installed.
     """
     if requested is not None:
         return _requested(requested)
-    found = _BY_TYPE.get(type(value)) or next((one for one in _BUILT_IN if one.handles(value)), None)
-    if found is None:
+    found = _BY_TYPE.get(type(value)) or next((fmt for fmt in _BUILT_IN if fmt.handles(value)), None)
+    if found is None:  # only now: importing the packages of others costs time, and may fail
         _load_all()
     return found or _BY_TYPE.get(type(value), _PICKLE)
 
@@ -118,12 +118,13 @@ def register_format(format_id: str, *types: type, safe: bool) -> Callable[[C], C
         raise ValueError(f"{format_id!r} is no format id; write owner/name@version, such as acme/graph@2")
 
     def register(cls: C) -> C:
+        # The same class may register twice, as when a notebook cell is run again.
         taken = _FORMATS.get(format_id)
         if isinstance(taken, _Registered) and taken.origin != (cls.__module__, cls.__qualname__):
             raise ValueError(f"the format id {format_id} is taken by {'.'.join(taken.origin)}; choose another name")
-        one = _Registered(format_id, cls, types, safe=safe)
-        _FORMATS[format_id] = one
-        _BY_TYPE.update(dict.fromkeys(types, one))
+        registered = _Registered(format_id, cls, types, safe=safe)
+        _FORMATS[format_id] = registered
+        _BY_TYPE.update(dict.fromkeys(types, registered))
         return cls
 
     return register
@@ -153,11 +154,11 @@ class _Registered(Format):
         as_stored = stored(source, want)
         if as_stored is not None:
             return as_stored
-        if not self.safe:
+        if not self.safe:  # here, not in the codec: a package that forgets to check must not be able to run code
             demand(proof, self.id)
         try:
             return self._codec.decode(source, want)
-        except StorageError:  # of the source: the bytes could not be had
+        except StorageError:  # of the source: the bytes could not be read, and say nothing about the format
             raise
         except Exception as error:
             raise DecodeError(
@@ -173,19 +174,19 @@ def _requested(requested: str) -> Format:
         _load_entry_points(lambda name: name.partition("@")[0] == requested)
         found = _versions(requested)
     if not found:
-        known = ", ".join(sorted({one.partition("@")[0] for one in _FORMATS}))
+        known = ", ".join(sorted({format_id.partition("@")[0] for format_id in _FORMATS}))
         raise UnknownFormatError(
             f"format {requested!r} is not installed here; use one of {known}, or install its package"
         )
-    return max(found, key=lambda one: int(one.id.partition("@")[2]))
+    return max(found, key=lambda fmt: int(fmt.id.partition("@")[2]))
 
 
 def _versions(name: str) -> list[Format]:
-    return [one for format_id, one in _FORMATS.items() if format_id.partition("@")[0] == name]
+    return [fmt for format_id, fmt in _FORMATS.items() if format_id.partition("@")[0] == name]
 
 
 def _load_entry_points(wanted: Callable[[str], bool]) -> None:
-    """Import what registers formats; a package that cannot be imported is left out with a warning."""
+    """Import entry points, which register formats; one that cannot be imported is skipped with a warning."""
     for point in entry_points(group=GROUP):
         if point.name in _FORMATS or not wanted(point.name):
             continue

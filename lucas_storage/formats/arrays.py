@@ -1,4 +1,4 @@
-"""numpy arrays, as the ``.npy`` files that every tool reads. Never arrays of Python objects."""
+"""numpy arrays as ``.npy`` files, which every tool reads. Never arrays of Python objects, which are pickles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _UNICODE: Final = (3, 0)
 class NpyFormat(Format):
     """An array of numbers, times or fixed-size records: shape, dtype, byte order and memory order come back.
 
-    Exactly ``np.ndarray``: a subclass would lose its class. What comes back is writable, whatever went in.
+    Exactly ``np.ndarray``: a subclass would lose its class. A decoded array is always writable.
     """
 
     id = "npy@1"
@@ -53,7 +53,7 @@ class NpyFormat(Format):
         memory = private(source)
         try:
             return _restore(memory)
-        except Exception as error:  # of numpy, which has no list of what it raises for a damaged header
+        except Exception as error:  # numpy does not document the errors that it raises for a damaged header
             raise DecodeError("an artifact of format npy@1 is not one array without Python objects") from error
 
 
@@ -64,6 +64,7 @@ def _is_spelled(dtype: Any) -> bool:
     if dtype.names is None:
         return True
     npy = package("numpy.lib.format", "numpy")
+    # By a round trip: a header does not express every dtype, such as one whose fields overlap.
     try:
         text = repr(dtype.descr).encode("latin-1")
         return len(text) < NPY_HEADER // 2 and bool(npy.descr_to_dtype(dtype.descr) == dtype)
@@ -96,12 +97,13 @@ def _header(array: Any) -> bytes:
 def _data(array: Any) -> bytes | memoryview:
     if array.nbytes == 0:
         return b""
-    in_order = array if array.flags.c_contiguous else array.T
+    in_order = array if array.flags.c_contiguous else array.T  # a view either way: no byte of the array is copied
     return flat(in_order.reshape(-1).view("u1"))
 
 
 def _restore(memory: memoryview) -> Any:
     numpy, npy = package("numpy", "numpy"), package("numpy.lib.format", "numpy")
+    # Not `numpy.load`, which unpickles when told to and copies: the array is a view of the mapped file.
     file = io.BytesIO(memory[: NPY_HEADER + 1024])
     version = npy.read_magic(file)
     if version == _UNICODE:

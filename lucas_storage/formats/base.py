@@ -1,4 +1,4 @@
-"""What a format is: how a value becomes bytes and comes back.
+"""The base class of formats, the encoded bytes they return, and the sources they decode.
 
 A format's id is written into references, so it is forever: a changed encoding gets a new number. Formats import the
 packages they serve only when a value or a reference of theirs appears.
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 Buffer: TypeAlias = bytes | memoryview
 
 SMALL: Final = 64 << 10
-"""Bytes: pieces below this are copied together rather than sent one by one."""
+"""Bytes; smaller pieces are copied together, since a call for each costs more than the copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """The bytes of one encoded value, in pieces that may still be the value's own memory.
 
-    The value must not change until the bytes are stored.
+    The value owns that memory, and must not change until the bytes are stored.
     """
 
     parts: tuple[Buffer, ...]
@@ -43,13 +43,13 @@ class Encoded:
 
     @classmethod
     def of(cls, data: Any) -> Encoded:
-        """Return the pieces of what an encoder made: an `Encoded`, one buffer, or an iterable of buffers."""
+        """Return the result of an encoder as pieces: an `Encoded`, one buffer, or an iterable of buffers."""
         if isinstance(data, Encoded):
             return data
         try:
             return cls((flat(data),))
         except TypeError:
-            return cls(tuple(flat(one) for one in data))
+            return cls(tuple(flat(buffer) for buffer in data))
 
     @property
     def size(self) -> int:
@@ -90,13 +90,13 @@ class Encoded:
 
 
 class Source(ABC):
-    """The stored bytes of one artifact, digest already verified whenever they are handed out."""
+    """The stored bytes of one artifact; their digest is verified before they are handed out. For one thread."""
 
     in_memory: ClassVar[bool] = False
     """Whether `read` costs nothing, so that a format gains nothing from mapping `path`."""
 
     max_expansion: int = limits.EXPANSION
-    """How many times as large as the stored bytes a decoded value may be."""
+    """Largest ratio of the decoded to the stored bytes."""
 
     @abstractmethod
     def read(self) -> Buffer:
@@ -107,7 +107,7 @@ class Source(ABC):
         """Return a read-only local file with the bytes, good for memory mapping."""
 
     def open(self) -> BinaryIO:
-        """Return the very file that was verified, open: what its path leads to may be another one a moment later."""
+        """Return the file that was verified, open; its path may lead to another file a moment later."""
         return self.path().open("rb")
 
 
@@ -165,14 +165,14 @@ class Format(ABC):
 
         Args:
             source: The stored bytes.
-            want: What the caller's annotation asks for: ``ndarray``, ``table``, ``dataframe``, ``polars``, ``bytes``
-                (the stored bytes), ``str``, ``path`` (a file with the stored bytes). None, ``any`` and words a format
-                does not know mean the value as it went in.
-            proof: What `lucas_storage.signing.verify` returned for the reference; demanded by formats that are
+            want: The word for the caller's annotation: ``ndarray``, ``table``, ``dataframe``, ``polars``, ``bytes``
+                (the stored bytes), ``str``, ``path`` (a file with the stored bytes). None, ``any`` and words that a
+                format does not know mean the value as it was encoded.
+            proof: The result of `lucas_storage.signing.verify` for the reference; demanded by formats that are
                 not safe.
 
         Raises:
-            DecodeError: The bytes are not of this format, or it cannot become what is wanted.
+            DecodeError: The bytes are not of this format, or the value does not convert to `want`.
             UnsafeFormatError: The format is not safe and `proof` is missing.
         """
 
@@ -186,16 +186,16 @@ def flat(buffer: Any) -> memoryview:
 
 
 def stored(source: Source, want: str | None) -> Any | None:
-    """Return what is wanted if it is the stored bytes themselves, as ``bytes`` or as a file; otherwise None."""
+    """Return the stored bytes if `want` is ``bytes``, their file if it is ``path``, and None for any other word."""
     if want == "bytes":
         return bytes(source.read())
     return source.path() if want == "path" else None
 
 
 def private(source: Source) -> memoryview:
-    """Return writable memory that holds the stored bytes and whose changes nobody else sees.
+    """Return writable memory with the stored bytes; changes of it reach neither the cache nor another process.
 
-    A large file is mapped copy-on-write: nothing is read before it is used. Small ones are copied, because a map costs
+    A large file is mapped copy-on-write: no page is read before it is used. Small ones are copied, because a map costs
     a file descriptor for as long as the value lives.
     """
     if source.in_memory:
@@ -207,7 +207,7 @@ def private(source: Source) -> memoryview:
 
 
 def shared(source: Source) -> Buffer:
-    """Return the stored bytes, read-only; a large file is mapped, and nothing is read before it is used."""
+    """Return the stored bytes, read-only; a large file is mapped, and no page is read before it is used."""
     if source.in_memory:
         return source.read()
     with source.open() as file:
@@ -219,12 +219,13 @@ def _size(file: BinaryIO) -> int:
 
 
 def _mapped(file: BinaryIO, access: int) -> memoryview:
+    # Without a descriptor of its own where Python can do without: thousands of live arrays would use up the limit.
     options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
     return memoryview(mmap.mmap(file.fileno(), 0, access=access, **options))
 
 
 def package(name: str, extra: str) -> Any:
-    """Return the imported package that a format stands on.
+    """Return the imported package that a format needs.
 
     Raises:
         MissingDependencyError: It is not installed; the message names the extra that brings it.

@@ -1,4 +1,4 @@
-"""Directories and streams: always manifests, made while they are stored and not by a format."""
+"""The formats of directories and streams: always manifests, written while they are stored and not by an encoder."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class TreeFormat(Format):
     id = TREE
 
     def handles(self, value: object) -> bool:
-        """Say no: a path is not a value but the name of one."""
+        """Return False: a path is not a value but the name of one."""
         del value
         return False
 
     def encode(self, value: Any) -> Encoded:
-        """Refuse."""
+        """Raise `NoFormatError`: directories are stored file by file."""
         raise not_mine(self.id, value, "pass the Path of a directory")
 
     def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:
@@ -36,17 +36,17 @@ class TreeFormat(Format):
 
 
 class StreamFormat(Format):
-    """What an iterator gave; as a file, its bytes, or one line of JSON for each item."""
+    """The items of an iterator; as a file, their bytes, or one line of JSON for each."""
 
     id = STREAM
 
     def handles(self, value: object) -> bool:
-        """Say no: an iterator is run while it is stored."""
+        """Return False: an iterator is run while it is stored."""
         del value
         return False
 
     def encode(self, value: Any) -> Encoded:
-        """Refuse."""
+        """Raise `NoFormatError`: streams are stored item by item."""
         raise not_mine(self.id, value, "pass an iterator")
 
     def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:

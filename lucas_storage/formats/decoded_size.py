@@ -1,7 +1,7 @@
-"""How much memory a table takes once it is decoded, found out from what its file says before anything is decoded.
+"""Size of a table in memory, computed from the metadata of its file before anything is decoded.
 
 A file of a thousand bytes can describe a hundred gigabytes: by codecs, by runs of one value, by one long text that
-every row repeats. Where a file does not say how large its rows become, they are decoded few at a time.
+every row repeats. Where a file does not tell the size of its rows, they are decoded few at a time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _POINTER: Final = 8
 _BATCH: Final = 1 << 16
 """Rows decoded at a time where a column may repeat a long text."""
 _STEP: Final = 8
-"""Batches that fill what is allowed, at least."""
+"""Batches that it takes at least to fill the allowed memory, so that the limit is exceeded by one batch at most."""
 _RECORD_BATCH, _DICTIONARY = 3, 2
 """Kinds of message in ``Message.fbs`` of Arrow."""
 _HEADER_TYPE, _HEADER = 1, 2
@@ -35,21 +35,21 @@ _DATA: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class ParquetSize:
-    """What the footer of a Parquet file says of its columns."""
+    """Sizes of the columns of a Parquet file, by its footer."""
 
     decoded: int
-    """Bytes that all take decoded, but for texts that many rows share."""
+    """Bytes of all columns when decoded, except texts that many rows share."""
     longest: int
     """Bytes of the longest text that many rows may share."""
     repeated: int
-    """Bytes that such texts take if all rows do."""
+    """Bytes of such texts if every row has the longest one."""
 
 
 def of_parquet(data: memoryview) -> ParquetSize:
-    """Return how large a Parquet file becomes.
+    """Return the decoded size of a Parquet file.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is no Parquet file.
     """
     length = int.from_bytes(data[-8:-4], "little")
     if bytes(data[-4:]) != b"PAR1" or length > len(data) - 8:
@@ -62,12 +62,12 @@ def of_parquet(data: memoryview) -> ParquetSize:
 
 
 def _of_footer(footer: Struct, data: memoryview) -> ParquetSize:
-    lengths = [one.get(2, 0) for one in footer[2] if not one.get(5)]
+    lengths = [element.get(2, 0) for element in footer[2] if not element.get(5)]
     decoded = longest = repeated = 0
     for group in footer[4]:
         for length, column in zip(lengths, group[1], strict=True):
             chunk = column[3]
-            values = max(chunk[5], group[3])
+            values = max(chunk[5], group[3])  # both are claims: the larger one bounds what pyarrow allocates
             width = _WIDTHS[chunk[1]] if chunk[1] <= _TEXT else length
             decoded += max(0, chunk[6], values * width)
             if chunk[1] == _TEXT and 11 in chunk:
@@ -78,7 +78,7 @@ def _of_footer(footer: Struct, data: memoryview) -> ParquetSize:
 
 
 def _dictionary_size(data: memoryview, offset: int, otherwise: int) -> int:
-    """Return the decoded bytes of a dictionary page by its header; `otherwise` if that is no such header."""
+    """Return the decoded bytes of a dictionary page by its header; `otherwise` if it is no header of one."""
     try:
         header, _ = read_struct(data, offset)
         return int(header[2]) if header[1] == _DICTIONARY else otherwise
@@ -87,15 +87,15 @@ def _dictionary_size(data: memoryview, offset: int, otherwise: int) -> int:
 
 
 def rows_at_a_time(allowed: int, longest: int) -> int:
-    """Return how many rows can be decoded before it has to be looked at how large they are."""
+    """Return the number of rows that can be decoded before their size must be checked."""
     return max(1, min(_BATCH, allowed // _STEP // max(1, longest)))
 
 
 def of_messages(arrow: Any, stored: Any) -> int:
-    """Return the bytes that the compressed buffers of an Arrow stream take decoded; what is not compressed is mapped.
+    """Return the decoded bytes of the compressed buffers of an Arrow stream; the others are mapped and need no memory.
 
     Raises:
-        ValueError: A message is none.
+        ValueError: The stream holds a damaged message.
     """
     total = 0
     with arrow.BufferReader(stored) as file:
@@ -107,7 +107,7 @@ def of_messages(arrow: Any, stored: Any) -> int:
 
 
 def of_rows(arrow: Any, table: Any) -> int:
-    """Return the bytes that columns take in which rows have no bytes of their own, once they are converted."""
+    """Return the bytes, once converted, of columns that store no bytes for a row: those of nulls and of runs."""
     types = arrow.types
     return sum(
         _POINTER * table.num_rows
@@ -160,8 +160,8 @@ def _decoded_size(body: memoryview, start: int, size: int) -> int:
     return max(0, int(decoded))  # -1 says that it is not compressed
 
 
-# FlatBuffers, as far as it is needed: a table begins with the distance back to its list of fields, which holds for each
-# the distance from the table, or 0; a vector begins with its length; references are distances from where they stand.
+# The part of FlatBuffers that is needed. A table begins with the distance back to its list of fields, which holds for
+# each field the distance from the table, or 0. A vector begins with its length. An offset counts from its own position.
 
 
 def _offset(data: memoryview, at: int) -> int:

@@ -1,4 +1,4 @@
-"""Pickles, for what nothing else holds: decoded only with proof that the reference was signed.
+"""Pickles, for values that no other format holds: decoded only with proof that the reference was signed.
 
 One stream that describes itself::
 
@@ -33,11 +33,11 @@ logger = logging.getLogger(__name__)
 
 _MAGIC: Final = b"LUCASPK5"
 _ALIGNMENT: Final = 64
-"""Bytes; a cache line, and what vector instructions like best."""
+"""Bytes of a cache line, on which vector instructions are fastest."""
 _IN_BAND: Final = 4096
-"""Bytes below which a buffer is not worth a place of its own."""
+"""Bytes below which a buffer stays within the pickle."""
 _BY_VALUE: Final = b"cloudpickle"
-"""Names the module that rebuilds functions and classes carried as code; every pickle of one imports it."""
+"""Name of the module that rebuilds functions and classes carried as code; every pickle of one imports it."""
 
 _logged: set[str] = set()
 
@@ -49,7 +49,7 @@ class _Header:
     code: bool
     """Whether functions or classes travel by value; their bytecode fits one minor version only."""
     type: str
-    """What was pickled, for messages."""
+    """Name of the pickled type, for messages."""
     size: int
     """Bytes of the pickle itself."""
     buffers: list[int]
@@ -61,7 +61,7 @@ class _Header:
 
     @classmethod
     def decode(cls, memory: memoryview) -> tuple[_Header, int]:
-        """Return the header and where it ends; raises ValueError or TypeError if it is none."""
+        """Return the header and the offset of its end; raises ValueError or TypeError if it is damaged."""
         if bytes(memory[:8]) != _MAGIC:
             raise ValueError("the magic is missing")
         length = int.from_bytes(memory[8:16], "big")
@@ -86,12 +86,12 @@ class PickleFormat(Format):
     extension = ".pkl5"
 
     def handles(self, value: object) -> bool:
-        """Say yes: what cannot be pickled is found out by pickling."""
+        """Return True: only pickling itself shows which values cannot be pickled."""
         del value
         return True
 
     def encode(self, value: Any) -> Encoded:
-        """Return the pickle and views of the value's buffers; says so in the log, once for each type.
+        """Return the pickle and views of the value's buffers; writes a line to the log, once for each type.
 
         Raises:
             NoFormatError: The value refuses to be pickled.
@@ -119,6 +119,8 @@ class PickleFormat(Format):
         as_stored = stored(source, want)
         if as_stored is not None:
             return as_stored
+        # Signature, digest, version, unpickle, in this order: the first before a byte is fetched, the digest by the
+        # source, and all before `pickle`, which runs what it reads.
         demand(proof, self.id)
         memory = private(source)
         demand(proof, self.id, len(memory))
@@ -132,12 +134,12 @@ class PickleFormat(Format):
 
 
 def header_of(head: bytes) -> dict[str, str]:
-    """Return what a pickle says of itself, from the beginning of its bytes, without loading anything.
+    """Return the fields of the header of a pickle, from its first bytes, without unpickling anything.
 
-    It is a claim: whoever wrote the bytes wrote this as well.
+    They are a claim of the process that wrote the pickle, and prove nothing.
 
     Raises:
-        DecodeError: They are not the beginning of a pickle of this format.
+        DecodeError: The bytes are not the beginning of a pickle of this format.
     """
     try:
         header, _ = _Header.decode(memoryview(head))
@@ -155,12 +157,13 @@ def _dump(value: Any, buffers: list[memoryview], name: str) -> bytes:
     def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
         try:
             view = buffer.raw()
-        except BufferError:
+        except BufferError:  # not contiguous: pickle copies it into the stream, in order
             return True
         if view.nbytes >= _IN_BAND:
             buffers.append(view)
         return view.nbytes < _IN_BAND
 
+    # cloudpickle, since classes and functions of the user's script cannot be imported by a worker.
     file = io.BytesIO()
     pickler = package("cloudpickle", "").Pickler(file, protocol=5, buffer_callback=keep_in_band)
     try:

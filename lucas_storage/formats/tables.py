@@ -1,6 +1,6 @@
-"""Tables: pyarrow, pandas and polars, as Arrow streams that map without a copy, or as Parquet.
+"""Tables of pyarrow, pandas and polars, as Arrow streams that are mapped without a copy, or as Parquet.
 
-Which class went in is a word in the schema's metadata; it is taken out again on the way back.
+The class of the table is a word in the metadata of the schema, which decoding removes again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FREQUENCY: Final = b"lucas.index_freq"
 
 
 class _TableFormat(Format):
-    """What both table formats share: classes to and from `pyarrow.Table`."""
+    """Base of both table formats: converts the three classes to and from `pyarrow.Table`."""
 
     def encode(self, value: Any) -> Encoded:
         """Return the table in this format."""
@@ -38,7 +38,7 @@ class _TableFormat(Format):
             ) from error
 
     def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:
-        """Return the class that went in, or the one wanted."""
+        """Return a table of the class that was encoded, or of the one that `want` names."""
         del proof
         as_stored = stored(source, want)
         if as_stored is not None:
@@ -46,12 +46,12 @@ class _TableFormat(Format):
         if want in ("str", "ndarray"):
             raise cannot_become(self.id, want, "a table or a DataFrame")
         arrow = package("pyarrow", "arrow")
-        # Outside of what is caught below: that the bytes cannot be had says nothing of what is in them.
+        # Outside the `try` below: an error of the store or of the cache says nothing about the bytes.
         stored_bytes = arrow.py_buffer(shared(source))
         try:
             table = self._read(arrow, stored_bytes, source.max_expansion)
             for column in table.columns:
-                # Offsets that lead out of the file would be followed. Numbers have none, and stay unread till used.
+                # pyarrow trusts offsets, and would read outside of the file. Numbers have none, and stay unread.
                 column.validate(full=not arrow.types.is_primitive(column.type))
         except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
             raise DecodeError(f"an artifact of format {self.id} is not a table that pyarrow reads here") from error
@@ -60,7 +60,7 @@ class _TableFormat(Format):
             return _from_table(table, want)
         except StorageError:
             raise
-        except Exception as error:  # what pandas and polars raise for what a stranger wrote, nobody has written down
+        except Exception as error:  # pandas and polars do not document their errors for tables of strangers
             raise DecodeError(
                 f"an artifact of format {self.id} is a table that does not become a {want or 'DataFrame'} here, "
                 f"{type(error).__name__}; annotate pa.Table"
@@ -76,7 +76,7 @@ class _TableFormat(Format):
 class ArrowFormat(_TableFormat):
     """A table as an Arrow IPC stream; reading maps the file and copies nothing.
 
-    A DataFrame goes this way only if it comes back the same: pandas objects that Arrow would bend are left to others.
+    Holds a DataFrame only if decoding gives an equal one back; one that Arrow would change is left to other formats.
     """
 
     id = "arrow@1"
@@ -102,6 +102,7 @@ class ArrowFormat(_TableFormat):
         return pieces.held
 
     def _read(self, arrow: Any, stored_bytes: Any, ratio: int) -> Any:
+        # First: pyarrow allocates whatever the headers of compressed buffers claim.
         check_expansion(decoded_size.of_messages(arrow, stored_bytes), len(stored_bytes), ratio)
         with arrow.ipc.open_stream(stored_bytes) as reader:
             return reader.read_all()
@@ -130,12 +131,13 @@ class ParquetFormat(_TableFormat):
         with arrow.BufferReader(stored_bytes) as file, package("pyarrow.parquet", "arrow").ParquetFile(file) as parquet:
             if found.repeated <= allowed(size, ratio):
                 return parquet.read()
+            # One long text may stand for every row, or for none; the footer does not say, so the size is counted.
             rows = decoded_size.rows_at_a_time(allowed(size, ratio), found.longest)
             return arrow.Table.from_batches(_counted(parquet.iter_batches(rows), size, ratio), parquet.schema_arrow)
 
 
 def _counted(batches: Iterable[Any], size: int, ratio: int) -> Iterator[Any]:
-    """Yield batches of rows for as long as all together are not too large."""
+    """Yield batches of rows; raises an error when all together exceed the allowed size."""
     total = 0
     for batch in batches:
         total += batch.nbytes
@@ -144,7 +146,7 @@ def _counted(batches: Iterable[Any], size: int, ratio: int) -> Iterator[Any]:
 
 
 class _Pieces:
-    """A file that keeps what is written, without copying the buffers of columns."""
+    """A file that keeps the buffers written to it, without copying those of columns, which the table owns."""
 
     closed = False
 
@@ -157,10 +159,10 @@ class _Pieces:
         return len(piece)
 
     def flush(self) -> None:
-        """Do nothing: there is nothing behind."""
+        """Do nothing: nothing is buffered."""
 
     def close(self) -> None:
-        """Do nothing: the pieces stay."""
+        """Do nothing: the pieces are read after the writer has closed the file."""
 
 
 def _class_of(value: object) -> str | None:
@@ -226,7 +228,7 @@ def _is_lossless_polars(frame: Any) -> bool:
 
 
 def _is_lossless_pandas(frame: Any) -> bool:
-    """Return whether Arrow gives `frame` back: judged by its outline, and by the values only of object columns."""
+    """Return whether Arrow gives `frame` back: tried on two rows, or on all if a column of objects needs it."""
     arrow = package("pyarrow", "arrow")
     if frame.attrs or not frame.flags.allows_duplicate_labels or not _are_plain_names(frame.columns):
         return False
@@ -248,7 +250,7 @@ def _are_plain_names(columns: Any) -> bool:
 
 
 def _objects(frame: Any) -> Iterator[Any]:
-    """Yield the columns and index levels whose dtype says nothing of their values."""
+    """Yield the columns and index levels of dtype object, which may hold values of any type."""
     yield from (frame[name] for name, dtype in frame.dtypes.items() if str(dtype) == "object")
     levels = (frame.index.get_level_values(level) for level in range(frame.index.nlevels))
     yield from (level for level in levels if str(level.dtype) == "object")
@@ -259,14 +261,14 @@ def _is_text(column: Any) -> bool:
     return all(type(value) is str or value is None for value in column)
 
 
-def _same_outline(one: Any, other: Any) -> bool:
-    """Compare everything but the values."""
+def _same_outline(left: Any, right: Any) -> bool:
+    """Return whether two frames are equal but for their values."""
     return (
-        list(one.dtypes) == list(other.dtypes)
-        and one.columns.equals(other.columns)
-        and (one.columns.dtype, one.columns.names) == (other.columns.dtype, other.columns.names)
-        and (type(one.index), one.index.names, _dtypes(one.index))
-        == (type(other.index), other.index.names, _dtypes(other.index))
+        list(left.dtypes) == list(right.dtypes)
+        and left.columns.equals(right.columns)
+        and (left.columns.dtype, left.columns.names) == (right.columns.dtype, right.columns.names)
+        and (type(left.index), left.index.names, _dtypes(left.index))
+        == (type(right.index), right.index.names, _dtypes(right.index))
     )
 
 

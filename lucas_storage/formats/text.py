@@ -1,7 +1,7 @@
 """JSON data, text and bytes.
 
-``json@1`` is UTF-8 JSON. What JSON cannot say is a dict of one key that begins with ``$``, and the user's own dicts of
-that shape are written as ``$dict``, so nothing can be confused::
+``json@1`` is UTF-8 JSON. A value that JSON lacks is a dict of one key that begins with ``$``, and the user's own dicts
+of that shape are written as ``$dict``, so the two cannot be confused::
 
     {"$float": "nan"}      also inf and -inf          {"$tuple": […]}  {"$set": […]}  {"$frozenset": […]}
     {"$int": "ff…"}        hex, of very long ints     {"$dict": [[key, value], …]}   any hashable keys
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lucas_storage.signing import Verified
 
 _LONGEST_INT: Final = 2000
-"""Bits; Python refuses decimal text of very long ints, how long is a setting of the interpreter."""
+"""Bits of an int in decimal; Python refuses to parse very long ones, and a setting of the interpreter is the limit."""
 _OBJECTS: Final = ("ndarray", "table", "dataframe", "polars")
 
 
@@ -82,7 +82,7 @@ class JsonFormat(Format):
     extension = ".json"
 
     def handles(self, value: object) -> bool:
-        """Return whether `value` is JSON data, or differs from it only in what the tags can say."""
+        """Return whether `value` consists of JSON data and of types that have a tag."""
         if is_json(value):
             return True
         if type(value) not in _WRITERS and not is_loaded(value, "numpy"):
@@ -94,7 +94,8 @@ class JsonFormat(Format):
         return True
 
     def encode(self, value: Any) -> Encoded:
-        """Return `value` as JSON; the order of dicts is kept, that of sets is made to depend on their content alone."""
+        """Return `value` as JSON; the order of dicts is kept, sets are sorted so that equal sets have equal bytes."""
+        # Plain data is written by the C encoder alone, which is far quicker, unless a key looks like a tag.
         text = _dumps(value) if is_json(value) else '{"$'
         if '{"$' in text:
             text = _with_tags(value)
@@ -109,6 +110,7 @@ class JsonFormat(Format):
         data = source.read()
         try:
             text = str(data, "utf-8")
+            # A hook for every dict makes parsing slow, so it is used only where a tag may be.
             hook = _read if '"$' in text else None
             return json.loads(text, object_hook=hook, parse_constant=_refuse_constant)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError) as error:
@@ -200,7 +202,7 @@ _WRITERS: Final[dict[type, Callable[[Any, int], Any]]] = {
     tuple: lambda value, room: {"$tuple": [_write(item, room) for item in value]},
     set: _write_set("$set"),
     frozenset: _write_set("$frozenset"),
-    # Which run made an artifact is no part of what refers to it: equal data has equal bytes in every run.
+    # Without the run that made the artifact: equal data must have equal bytes, and one digest, in every run.
     ArtifactRef: lambda value, _: replace(value, run=None).to_json() if value.run else value.to_json(),
 }
 
@@ -219,15 +221,15 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "$int": lambda content: int(content, 16),
     "$float": lambda content: {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[content],
     "$text": lambda content: _unbase64(content).decode("utf-8", "surrogatepass"),
-    "$tuple": lambda content: tuple(_a_list(content)),
-    "$set": lambda content: set(_a_list(content)),
-    "$frozenset": lambda content: frozenset(_a_list(content)),
-    "$dict": lambda content: dict(_a_list(content)),
+    "$tuple": lambda content: tuple(_checked_list(content)),
+    "$set": lambda content: set(_checked_list(content)),
+    "$frozenset": lambda content: frozenset(_checked_list(content)),
+    "$dict": lambda content: dict(_checked_list(content)),
     "$numpy": lambda content: _scalar(content[0], _unbase64(content[1])),
 }
 
 
-def _a_list(content: Any) -> list[Any]:
+def _checked_list(content: Any) -> list[Any]:
     if type(content) is not list:
         raise TypeError("a tag of a container holds no list")
     return content
@@ -246,7 +248,7 @@ def _refuse_constant(name: str) -> Any:
 
 
 class TextFormat(Format):
-    """A str, as UTF-8; a lone surrogate keeps the three bytes UTF-8 would give it."""
+    """A str, as UTF-8; a lone surrogate is three bytes, as if UTF-8 allowed it, so that any str comes back."""
 
     id = "text@1"
     content_type = "text/plain; charset=utf-8"
@@ -272,7 +274,7 @@ class TextFormat(Format):
 
 
 class BytesFormat(Format):
-    """Bytes as they are; whatever buffer went in, bytes come back."""
+    """Bytes as they are; any buffer is decoded as bytes."""
 
     id = "bytes@1"
 

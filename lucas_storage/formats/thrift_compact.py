@@ -1,6 +1,6 @@
-"""Structures in Thrift's compact protocol, as Parquet writes its footer and the heads of its pages.
+"""Reader of structures in Thrift's compact protocol: the footer and the page headers of Parquet.
 
-pyarrow reads them too, but ends the process at some that are damaged; what strangers wrote is looked at here first.
+pyarrow reads them too, but some damaged ones end the process; files of strangers are therefore read here first.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ Struct: TypeAlias = dict[int, Any]
 """Values by field number."""
 
 _DEEPEST: Final = 32
+"""Levels of structures within structures; a stranger's file must not exhaust the stack."""
 _TRUE, _FALSE, _BYTE, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2, 3, 6, 7, 8, 9, 10, 11, 12
 
 
 def read_struct(data: memoryview, at: int, depth: int = 0) -> tuple[Struct, int]:
-    """Return the structure at an offset, and where it ends; texts, doubles and maps are passed over.
+    """Return the structure at an offset, and the offset of its end; texts, doubles and maps are skipped.
 
     Raises:
-        ValueError: There is none.
+        ValueError: The data are no such structure.
     """
     if depth > _DEEPEST:
         raise ValueError("structures are nested too deep")
@@ -72,8 +73,8 @@ def _past_map(data: memoryview, at: int, kind: int, depth: int) -> int:
     kinds = _byte(data, at) if size else 0
     at += bool(size)
     for _ in range(size):
-        for one in (kinds >> 4, kinds & 0x0F):
-            _, at = _value(data, at, one, depth + 1)
+        for half in (kinds >> 4, kinds & 0x0F):
+            _, at = _value(data, at, half, depth + 1)
     return at
 
 
