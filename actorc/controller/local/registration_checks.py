@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib import invalidate_caches
 from importlib.machinery import PathFinder
-from importlib.metadata import Distribution
 from importlib.util import find_spec
 from typing import Final, TypeAlias
 
@@ -79,6 +78,8 @@ def _is_there(requirement: str, path: Sequence[str]) -> bool:
     name = match[1]
     if name.lower().replace("_", "-") in _OURS:
         return True
+    from importlib.metadata import Distribution  # noqa: PLC0415  # slow to load, and few functions depend on anything
+
     invalidate_caches()  # who was told to install something did so since
     if next(iter(Distribution.discover(name=name, path=[*sys.path, *path])), None) is not None:
         return True

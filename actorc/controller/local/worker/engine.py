@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -13,8 +12,11 @@ def provide_lucas() -> None:
     sys.meta_path.insert(0, _Engine())
 
 
-class _Engine(MetaPathFinder, Loader):
-    """Is asked for every module, until one asks for Lucas."""
+class _Engine:
+    """Is asked for every module, until one asks for Lucas: a finder and a loader, as the import system calls them.
+
+    The base classes that `importlib.abc` has for both would bring `tempfile` and `shutil` to every worker.
+    """
 
     def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
         """Return what makes Lucas, if that is asked for and not there."""
@@ -28,7 +30,7 @@ class _Engine(MetaPathFinder, Loader):
         # the import system takes what is there already for a module to load once more
         self._engine = sys.modules.pop(fullname)
         self._spec = self._engine.__spec__
-        return ModuleSpec(fullname, self, is_package=True)
+        return ModuleSpec(fullname, self, is_package=True)  # type: ignore[arg-type]  # a loader by its methods
 
     def create_module(self, _: ModuleSpec) -> ModuleType:
         """Return the engine, which is there already."""

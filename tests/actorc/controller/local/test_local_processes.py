@@ -165,6 +165,17 @@ def test_a_worker_that_cannot_begin_says_why(tmp_path, capfd, connect):
     assert f"FileNotFoundError: [Errno 2] No such file or directory: '{place}'" in capfd.readouterr().err
 
 
+def test_a_worker_loads_nothing_that_it_may_never_need():
+    code = """
+import sys
+import actorc.controller.local.worker.__main__
+print([name for name in ("asyncio", "cloudpickle", "grpc", "subprocess", "tempfile") if name in sys.modules])
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "[]\n"
+
+
 def test_a_session_that_ends_takes_its_idle_workers_along(connect):
     with LocalController(["app"]) as controller:
         session = connect(controller.address)
