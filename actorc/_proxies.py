@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import socket
 from functools import lru_cache
 from typing import Final
+
+from actorc.storage.addresses import Ip, ip, parse, resolved
 
 _VARIABLES: Final = ("grpc_proxy", "https_proxy", "http_proxy")
 """In the order in which gRPC asks for them; it does not look at upper case."""
 _EXCLUSIONS: Final = ("no_grpc_proxy", "no_proxy")
 
-_Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 
 def channel_options(address: str) -> tuple[tuple[str, int], ...]:
     """Return the options of gRPC for a channel to ``host:port``: past every proxy if that is this machine."""
-    return (("grpc.enable_http_proxy", 0),) if _is_here(_host(address)) else ()
+    return (("grpc.enable_http_proxy", 0),) if _is_here(parse(address).host) else ()
 
 
 def leads_here(host: str) -> bool:
     """Return whether a name or a number, which may be IPv6 in brackets, means this machine alone."""
     host = host.strip("[]")
-    return _is_here(host) or (_ip(host) is None and _leads_here(host))
+    return _is_here(host) or (ip(host) is None and _leads_here(host))
 
 
 def advice(address: str) -> str:
@@ -35,7 +34,7 @@ def advice(address: str) -> str:
 
     Nothing if none is. The name and the password that a variable may hold are left out.
     """
-    host, variable = _host(address), _variable()
+    host, variable = parse(address).host, _variable()
     if not variable or _is_excluded(host) or _is_here(host):
         return ""
     return (
@@ -49,19 +48,13 @@ def _variable() -> str:
     return next((name for name in _VARIABLES if os.environ.get(name)), "")
 
 
-def _host(address: str) -> str:
-    if address.startswith("["):
-        return address[1:].partition("]")[0]
-    return address.rpartition(":")[0] or address
-
-
 def _is_here(host: str) -> bool:
     name = host.lower().rstrip(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
-    ip = _ip(host)
-    if ip is not None:
-        return _is_own(ip)
+    number = ip(host)
+    if number is not None:
+        return _is_own(number)
     # asking costs time, and only matters where a proxy would be used
     return bool(_variable()) and _leads_here(host)
 
@@ -69,36 +62,27 @@ def _is_here(host: str) -> bool:
 @lru_cache(maxsize=64)
 def _leads_here(host: str) -> bool:
     try:
-        found = {str(each[4][0]) for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+        return all(map(_is_own, resolved(host)))
     except (OSError, UnicodeError):
         return False
-    return bool(found) and all((ip := _ip(each)) is not None and _is_own(ip) for each in found)
 
 
-def _is_own(ip: _Ip) -> bool:
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    ip = mapped or ip
+def _is_own(number: Ip) -> bool:
+    number = getattr(number, "ipv4_mapped", None) or number
     # the kernel takes the address of "any" for loopback when somebody connects to it
-    return ip.is_loopback or ip.is_unspecified
-
-
-def _ip(host: str) -> _Ip | None:
-    try:
-        return ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
+    return number.is_loopback or number.is_unspecified
 
 
 def _is_excluded(host: str) -> bool:
     listed = next((text for name in _EXCLUSIONS if (text := os.environ.get(name))), "")
-    ip = _ip(host)
-    return any(_covers(entry.strip(), host, ip) for entry in listed.split(",") if entry.strip())
+    number = ip(host)
+    return any(_covers(entry.strip(), host, number) for entry in listed.split(",") if entry.strip())
 
 
-def _covers(entry: str, host: str, ip: _Ip | None) -> bool:
-    if ip is not None and "/" in entry:
+def _covers(entry: str, host: str, number: Ip | None) -> bool:
+    if number is not None and "/" in entry:
         try:
-            return ip in ipaddress.ip_network(entry, strict=False)
+            return number in ipaddress.ip_network(entry, strict=False)
         except ValueError:
             return False
     return host.lower().endswith(entry.lower())

@@ -9,7 +9,9 @@ import threading
 from pathlib import Path
 from typing import Final
 
-_LOOPBACK: Final = ("127.0.0.1", "[::1]")
+from .addresses import Address, parse
+
+_LOOPBACK: Final = ("127.0.0.1", "::1")
 _PROBING: Final = 1.0
 """Seconds; loopback answers at once, unless whoever listens there is overrun."""
 
@@ -19,13 +21,13 @@ class _Ports:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: dict[Path | str, tuple[str, socket.socket]] = {}
+        self._held: dict[Path | Address, tuple[Address, socket.socket]] = {}
 
     def hold(self, directory: Path, endpoint: str) -> bool:
         """Keep a port, instead of another one of that directory; return whether this user alone has it."""
         with self._lock:
             try:
-                self._keep(directory, endpoint)
+                self._keep(directory, parse(endpoint))
             except (OSError, AttributeError):
                 return False
             return True
@@ -38,25 +40,24 @@ class _Ports:
         if not can_be_shared(_LOOPBACK[0]):
             return True
         with self._lock:
-            return all(self._is_ours(f"{host}:{port}") for host in _LOOPBACK)
+            return all(self._is_ours(Address(host, port)) for host in _LOOPBACK)
 
-    def _is_ours(self, endpoint: str) -> bool:
+    def _is_ours(self, address: Address) -> bool:
         try:
-            self._keep(endpoint, endpoint)
+            self._keep(address, address)
         except OSError as error:
             # without IPv6, for one, nobody can listen there
             return error.errno not in {errno.EADDRINUSE, errno.EACCES}
         return True
 
-    def _keep(self, name: Path | str, endpoint: str) -> None:
+    def _keep(self, name: Path | Address, address: Address) -> None:
         present = self._held.get(name)
-        if present and present[0] == endpoint:
+        if present and present[0] == address:
             return
-        host, _, port = endpoint.rpartition(":")
-        held = shared_socket(host, int(port))
+        held = shared_socket(address)
         if present:
             present[1].close()
-        self._held[name] = endpoint, held
+        self._held[name] = address, held
 
     def unlock(self) -> None:
         """Start with a lock that is free, in a forked child; what is held stays held."""
@@ -71,14 +72,14 @@ os.register_at_fork(after_in_child=_ports.unlock)
 
 def is_served(port: int) -> bool:
     """Return whether anybody listens on a port of loopback, so that ``localhost:PORT`` leads to them."""
-    return any(_accepts(host, port) for host in _LOOPBACK)
+    return any(_accepts(Address(host, port)) for host in _LOOPBACK)
 
 
-def _accepts(host: str, port: int) -> bool:
+def _accepts(address: Address) -> bool:
     try:
-        with socket.socket(address_family(host)) as probe:
+        with socket.socket(address.family) as probe:
             probe.settimeout(_PROBING)
-            return probe.connect_ex((host.strip("[]"), port)) == 0
+            return probe.connect_ex(address) == 0
     except OSError:  # no IPv6 here
         return False
 
@@ -87,33 +88,28 @@ def can_be_shared(host: str) -> bool:
     """Return whether sockets of this user may share a port of an address, which some sandboxes say and do not keep.
 
     Args:
-        host: A numeric address, IPv6 in brackets, as in ``HOST:PORT``.
+        host: A numeric address.
     """
     try:
-        with shared_socket(host, 0) as one, shared_socket(host, one.getsockname()[1]):
+        with shared_socket(Address(host, 0)) as one, shared_socket(Address(host, one.getsockname()[1])):
             return True
     except (OSError, AttributeError):
         return False
 
 
-def shared_socket(host: str, port: int) -> socket.socket:
+def shared_socket(address: Address) -> socket.socket:
     """Return a socket at a port that no other user can have meanwhile, and this one can with others like it.
 
     Raises:
         OSError: Another user has it, or this one without sharing it.
         AttributeError: The system does not know what sharing is.
     """
-    shared = socket.socket(address_family(host))
+    shared = socket.socket(address.family)
     try:
         # never with SO_REUSEADDR: beside a socket that has it and does not listen, any user's may listen
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        shared.bind((host.strip("[]"), port))
+        shared.bind(address)
     except BaseException:
         shared.close()
         raise
     return shared
-
-
-def address_family(host: str) -> socket.AddressFamily:
-    """Return the family of a numeric address, IPv6 in brackets."""
-    return socket.AF_INET6 if host.startswith("[") else socket.AF_INET

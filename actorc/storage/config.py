@@ -8,7 +8,6 @@ The only module of the client that reads the environment.
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Final, Self
 
 from . import local_endpoint
 from ._held_ports import hold_loopback
+from .addresses import Address, ip, parse
 from .errors import InvalidParameterError
 from .local_endpoint import LocalEndpoint
 from .rules import check_http_endpoint
@@ -205,25 +205,21 @@ def local_server(named: Sequence[str]) -> LocalEndpoint | None:
     Raises:
         InvalidParameterError: None is named, and the ``.lucas-storage`` here is not this user's alone.
     """
-    if named and not (len(named) == 1 and _may_be_local(named[0])):
-        return None
-    found = local_endpoint.find(is_needed=not named)
-    return None if found is None or (named and not _is_the_same(named[0], found)) else found
-
-
-def _may_be_local(endpoint: str) -> bool:
-    """Return whether a server can have told this endpoint: it tells numbers, and others are not worth a look."""
-    host = _split(endpoint)[0]
+    if not named:
+        return local_endpoint.find()
     try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return host == "localhost"
-    return True
+        (address,) = (parse(endpoint, DEFAULT_PORT) for endpoint in named)
+    except ValueError:  # several, or none at all
+        return None
+    # a server tells its number, so other names are not worth a look
+    if ip(address.host) is None and address.host != "localhost":
+        return None
+    found = local_endpoint.find(is_needed=False)
+    return found if found is not None and _is_the_same(address, found.endpoint) else None
 
 
-def _is_the_same(named: str, found: LocalEndpoint) -> bool:
-    host, port = _split(named)
-    return named == found.endpoint or (host == "localhost" and local_endpoint.is_localhost(found.endpoint, int(port)))
+def _is_the_same(named: Address, found: str) -> bool:
+    return str(named) == found or (named.host == "localhost" and local_endpoint.is_localhost(found, named.port))
 
 
 def _keys(
@@ -288,34 +284,11 @@ def _checked_endpoints(text: object, origin: str) -> tuple[str, ...]:
 
 
 def _checked_endpoint(endpoint: object, where: str) -> str:
-    shown = where if where.startswith(f"{endpoint!r} ") else f"{endpoint!r} in {where}"
-    wrong = InvalidParameterError(
-        f"{shown} is not an endpoint; give 'host:port' such as 'localhost:{DEFAULT_PORT}', an IPv6 address in "
-        f"brackets, and several as 'a:{DEFAULT_PORT},b:{DEFAULT_PORT}' without spaces"
-    )
-    if not isinstance(endpoint, str) or "/" in endpoint or any(c.isspace() for c in endpoint):
-        raise wrong
-    host, port = _split(endpoint)
-    if not _is_host(host) or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise wrong
-    return f"{host}:{port}"
-
-
-def _split(endpoint: str) -> tuple[str, str]:
-    if endpoint.startswith("["):
-        host, bracket, rest = endpoint.partition("]")
-        colon, port = rest[:1], rest[1:]
-        return host + bracket, port if colon == ":" else "" if rest else str(DEFAULT_PORT)
-    host, colon, port = endpoint.partition(":")
-    return host, port if colon else str(DEFAULT_PORT)
-
-
-def _is_host(text: str) -> bool:
-    if not text.startswith("["):
-        return bool(text)
-    inside, bracket, _ = text[1:].partition("]")
     try:
-        ipaddress.IPv6Address(inside)
+        return str(parse(endpoint, DEFAULT_PORT))
     except ValueError:
-        return False
-    return bool(bracket)
+        shown = where if where.startswith(f"{endpoint!r} ") else f"{endpoint!r} in {where}"
+        raise InvalidParameterError(
+            f"{shown} is not an endpoint; give 'host:port' such as 'localhost:{DEFAULT_PORT}', an IPv6 address in "
+            f"brackets, and several as 'a:{DEFAULT_PORT},b:{DEFAULT_PORT}' without spaces"
+        ) from None

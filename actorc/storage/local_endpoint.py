@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ._held_ports import hold, hold_loopback, is_served
+from .addresses import parse
 from .errors import InvalidParameterError
 from .local_directory import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK
 from .ownership import open_directory, read_secret
@@ -207,12 +208,11 @@ def _parsed(content: bytes) -> dict[str, Any] | None:
     """Return what a file tells; None if it is damaged."""
     try:
         told = json.loads(content)
-        _, _, port = told["endpoint"].rpartition(":")
+        parse(told["endpoint"])
         texts = [told.get(name) for name in ("access_key", "secret_key", "signing_key")]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    sound = port.isascii() and port.isdigit() and all(text is None or isinstance(text, str) for text in texts)
-    return told if sound else None
+    return told if all(text is None or isinstance(text, str) for text in texts) else None
 
 
 _passed_over: Final[set[str]] = set()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from actorc.controller.errors import AddressError
+from actorc.storage import addresses
 
 from .timeouts import Timeouts
 
@@ -165,8 +166,8 @@ def _chosen_app_id(argument: str | None) -> tuple[str, str]:
     return f"app-{uuid.uuid4()}", _GENERATED
 
 
-def _checked(address: object, origin: str) -> str:
-    if not isinstance(address, str) or not is_address(address):
+def _checked(address: str, origin: str) -> str:
+    if not is_address(address):
         raise AddressError(
             f"{address!r} (from {origin}) is not the address of a controller; "
             f"give 'host:port' such as {DEFAULT_ADDRESS!r}"
@@ -174,13 +175,10 @@ def _checked(address: object, origin: str) -> str:
     return address
 
 
-def is_address(text: str) -> bool:
+def is_address(text: object) -> bool:
     """Return whether `text` is a ``host:port``."""
-    host, _, port = text.rpartition(":")
-    if not host or any(c.isspace() or c == "/" for c in text) or (":" in host and not _is_bracketed(host)):
+    try:
+        addresses.parse(text)
+    except ValueError:
         return False
-    return port.isascii() and port.isdigit() and 1 <= int(port) <= 65535
-
-
-def _is_bracketed(host: str) -> bool:
-    return host.startswith("[") and host.endswith("]")
+    return True

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import secrets
 import socket
 import sys
 from dataclasses import asdict, dataclass, field, replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
+
+from actorc.storage._held_ports import shared_socket
+from actorc.storage.addresses import Address, ip, parse
 
 DEFAULT_LISTEN: Final = "127.0.0.1:50051"
 DEFAULT_MAX_WORKERS: Final = 16
 DEFAULT_CALL_TIMEOUT: Final = 3600.0
 """Seconds. Ignis ends every call after 300; on a machine of one's own a step may well train for longer."""
-
-_ADDRESS: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:\s]+):(?P<port>\d{1,5})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,17 +66,11 @@ def reserved(options: ControllerOptions) -> tuple[ControllerOptions, socket.sock
     Clients load what a controller sends them. As long as the socket is open, only this user can listen on that port,
     also when the controller has died: the system lets sockets share a port only if all of them are of one user.
     """
-    host, _, port = address_of(options.listen).rpartition(":")
-    if int(port) or not hasattr(socket, "SO_REUSEPORT"):
+    address = address_of(options.listen)
+    if address.port or not hasattr(socket, "SO_REUSEPORT"):
         return options, None
-    held = socket.socket(socket.AF_INET6 if host.startswith("[") else socket.AF_INET)
-    try:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind((host.strip("[]"), 0))
-    except BaseException:
-        held.close()
-        raise
-    return replace(options, listen=f"{host}:{held.getsockname()[1]}", shares_port=True), held
+    held = shared_socket(address)
+    return replace(options, listen=str(address._replace(port=held.getsockname()[1])), shares_port=True), held
 
 
 def new_app_id() -> str:
@@ -85,26 +78,22 @@ def new_app_id() -> str:
     return f"app-{secrets.token_urlsafe(24)}"
 
 
-def address_of(listen: str) -> str:
+def address_of(listen: str) -> Address:
     """Return a numeric address on loopback to bind to.
 
     Raises:
         ValueError: It is no address, or one that other machines reach.
     """
-    match = _ADDRESS.fullmatch(listen)
-    if match is None or int(match["port"]) > 65535:
-        raise ValueError(f"{listen!r} is no address to listen on; give 'host:port' such as {DEFAULT_LISTEN!r}")
-    host = "127.0.0.1" if match["host"] == "localhost" else match["host"]
-    if not _is_loopback(host.strip("[]")):
+    try:
+        host, port = parse(listen, listening=True)
+    except ValueError:
+        raise ValueError(
+            f"{listen!r} is no address to listen on; give 'host:port' such as {DEFAULT_LISTEN!r}"
+        ) from None
+    number = ip("127.0.0.1" if host == "localhost" else host)
+    if number is None or not number.is_loopback:
         raise ValueError(
             f"{listen!r} is reachable from other machines, and whoever reaches a controller may run code; "
             "listen on 127.0.0.1 or [::1]"
         )
-    return f"{host}:{match['port']}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return Address(str(number), port)

@@ -81,7 +81,7 @@ class ControllerServer:
         """
         address = address_of(self._options.listen)
         try:
-            port = self._grpc.add_insecure_port(address)
+            port = self._grpc.add_insecure_port(str(address))
         except RuntimeError as error:
             raise ValueError(
                 f"the controller cannot listen on {address}, the port is taken or not allowed; "
@@ -89,7 +89,7 @@ class ControllerServer:
             ) from error
         await self._grpc.start()
         self._look()
-        return f"{address.rpartition(':')[0]}:{port}"
+        return str(address._replace(port=port))
 
     async def stop(self) -> None:
         """End all sessions and all workers, at once."""

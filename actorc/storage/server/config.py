@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from actorc.storage.addresses import Address, Ip, parse, resolved
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import check_http_endpoint
 
@@ -198,37 +197,37 @@ def _directory(engine: str) -> Path | None:
 
 def is_loopback(listen: str) -> bool:
     """Return whether only this machine reaches ``HOST:PORT``."""
-    return all(address.is_loopback for address in _resolve(_split(listen)[0]))
+    return all(found.is_loopback for found in _resolved(_parsed(listen).host))
 
 
-def numeric_address(listen: str, *, loopback_only: bool) -> str:
+def numeric_address(listen: str, *, loopback_only: bool) -> Address:
     """Return the numeric address to bind for ``HOST:PORT``, IPv4 if the host has both.
 
     Raises:
         InvalidParameterError: It is malformed, unknown, or reachable from other machines though that is not allowed.
     """
-    host, port = _split(listen)
-    addresses = _resolve(host)
-    for address in addresses:
-        if loopback_only and not address.is_loopback:
+    host, port = _parsed(listen)
+    found = _resolved(host)
+    for each in found:
+        if loopback_only and not each.is_loopback:
             raise InvalidParameterError(
-                f"{listen!r} is reachable from other machines ({address}) and this server knows no access keys; "
+                f"{listen!r} is reachable from other machines ({each}) and this server knows no access keys; "
                 "listen on 127.0.0.1 or localhost, access keys are needed beyond loopback ('lucas-storage keys add')"
             )
-    chosen = min(addresses, key=lambda address: address.version)
-    return f"[{chosen}]:{port}" if chosen.version == 6 else f"{chosen}:{port}"
+    return Address(str(min(found, key=lambda each: each.version)), port)
 
 
-def _split(listen: str) -> tuple[str, int]:
-    host, colon, port = listen.rpartition(":")
-    if not (host and colon and port.isascii() and port.isdigit() and int(port) < 1 << 16):
-        raise InvalidParameterError(f"{listen!r} is no address to listen on; use HOST:PORT, such as 127.0.0.1:9000")
-    return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _resolve(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+def _parsed(listen: str) -> Address:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return parse(listen, listening=True)
+    except ValueError:
+        raise InvalidParameterError(
+            f"{listen!r} is no address to listen on; use HOST:PORT, such as 127.0.0.1:9000"
+        ) from None
+
+
+def _resolved(host: str) -> list[Ip]:
+    try:
+        return resolved(host)
     except (OSError, UnicodeError) as error:
         raise InvalidParameterError(f"the host {host!r} is not known here; listen on 127.0.0.1") from error
-    return [ipaddress.ip_address(str(address[0]).partition("%")[0]) for *_, address in found]

@@ -143,7 +143,7 @@ class StorageServer:
         """
         address = numeric_address(self._options.listen, loopback_only=self._keyring.is_open)
         try:
-            port = self._bind(address)
+            port = self._bind(str(address))
         except RuntimeError as error:
             self.stop(0)
             raise InvalidParameterError(
@@ -153,7 +153,7 @@ class StorageServer:
         self._grpc.start()
         self._descriptors.start()
         self._health.set_serving(True)
-        self.address = f"{address.rpartition(':')[0]}:{port}"
+        self.address = str(address._replace(port=port))
         return self.address
 
     @property

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from actorc.storage import StorageClient, config
+from actorc.storage.addresses import Address
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import InvalidParameterError, StorageError
 from actorc.storage.local_directory import (
@@ -174,7 +175,7 @@ def test_where_a_server_is_missing_the_default_is_for_servers_of_this_user_alone
     for host in ("127.0.0.1", ""):
         with pytest.raises(OSError, match="in use"):
             socket.create_server((host, default_port))
-    held, _ = reserve(f"127.0.0.1:{default_port}", among_clients=True)
+    held, _ = reserve(Address("127.0.0.1", default_port), among_clients=True)
     held.close()
 
 

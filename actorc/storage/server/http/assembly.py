@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from actorc.storage.addresses import Address
 from actorc.storage.rules import check_http_endpoint
 from actorc.storage.server.auth.authentication import Keyring
 from actorc.storage.server.auth.presigning import PresignedUrls
@@ -23,7 +24,7 @@ from .server import HttpPlane, bound
 log = logging.getLogger(__name__)
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_EVERYWHERE = {"0.0.0.0", "[::]"}  # noqa: S104 - what is not an address that anybody could use
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - what is not an address that anybody could use
 
 
 class Served(NamedTuple):
@@ -51,11 +52,10 @@ def open_plane(address: str, options: ServerOptions, served: Served, *, shared: 
         InvalidParameterError: The port is taken or not allowed.
     """
     listening = bound(numeric_address(address, loopback_only=served.keyring.is_open), shared=shared)
-    host, port = listening.getsockname()[:2]
+    own = Address(*listening.getsockname()[:2])
     scheme = "http" if options.tls_cert is None else "https"
-    own = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     public = options.public_http_url and check_http_endpoint(options.public_http_url, "--public-http-url")
-    names = _names(f"{scheme}://{own}", f"{scheme}://localhost:{port}", public)
+    names = _names(f"{scheme}://{own}", f"{scheme}://localhost:{own.port}", public)
     front = Front(
         served.store,
         served.urls,
@@ -67,7 +67,7 @@ def open_plane(address: str, options: ServerOptions, served: Served, *, shared: 
         threads=options.threads,
         idle_timeout=options.idle_timeout,
     )
-    reachable = public or ("" if own.rpartition(":")[0] in _EVERYWHERE else f"{scheme}://{own}")
+    reachable = public or ("" if own.host in _EVERYWHERE else f"{scheme}://{own}")
     return HttpPlane(listening, _tls(options), front), reachable
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from actorc.storage.addresses import Address
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import KiB, MiB
 
@@ -51,16 +52,14 @@ _SHUTDOWN: Final = 1.0
 """Seconds for connections to close on which nothing is under way any more."""
 
 
-def bound(address: str, *, shared: bool = False) -> socket.socket:
-    """Return a socket that listens on a numeric ``HOST:PORT``; other processes of a server may do so, if `shared`.
+def bound(address: Address, *, shared: bool = False) -> socket.socket:
+    """Return a socket that listens on a numeric address; other processes of a server may do so, if `shared`.
 
     Raises:
         InvalidParameterError: The port is taken or not allowed.
     """
-    host, _, port = address.rpartition(":")
-    family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
     try:
-        return socket.create_server((host.strip("[]"), int(port)), family=family, reuse_port=shared)
+        return socket.create_server(address, family=address.family, reuse_port=shared)
     except OSError as error:
         raise InvalidParameterError(
             f"the server cannot serve HTTP on {address}, the port is taken or not allowed; choose another with --http, "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from actorc.storage.addresses import ip, parse
 from actorc.storage.local_directory import DIRECTORY, ENDPOINT_FILE, make_private, published, serving, signing_key
 from actorc.storage.ownership import is_readable_by_others, is_writable_by_others
 
@@ -60,11 +60,11 @@ def announced(directory: Path, endpoint: str, **more: Any) -> Iterator[Callable[
 
 def _reachable(endpoint: str) -> str:
     """Return the address by which programs of this machine reach a server that may listen on every address."""
-    host, _, port = endpoint.rpartition(":")
-    address = ipaddress.ip_address(host.strip("[]"))
-    if not address.is_unspecified:
+    address = parse(endpoint)
+    number = ip(address.host)
+    if number is None or not number.is_unspecified:
         return endpoint
-    return f"[::1]:{port}" if address.version == 6 else f"127.0.0.1:{port}"
+    return str(address._replace(host="::1" if number.version == 6 else "127.0.0.1"))
 
 
 def _warn_of_others(directory: Path) -> None:

@@ -113,10 +113,10 @@ def _taken(options: ServerOptions, stack: ExitStack, *, private: bool) -> _Place
     stack.enter_context(occupied(directory))
     own, secret = own_key(closes=private)
     address = numeric_address(options.listen, loopback_only=not _has_keys(options))
-    shares_port = can_be_shared(address.rpartition(":")[0])
+    shares_port = can_be_shared(address.host)
     if shares_port and options.workers == 1:
-        held, listen = reserve(address, among_clients=True)
-        options = replace(options, listen=listen)
+        held, found = reserve(address, among_clients=True)
+        options = replace(options, listen=str(found))
         stack.enter_context(held)
     return _Place(options=options, own=own, secret=secret, shares_port=shares_port)
 

@@ -7,7 +7,8 @@ import socket
 import time
 from typing import Final
 
-from actorc.storage._held_ports import address_family, shared_socket
+from actorc.storage._held_ports import shared_socket
+from actorc.storage.addresses import Address
 from actorc.storage.errors import InvalidParameterError
 
 _PATIENCE: Final = 2.0
@@ -15,7 +16,7 @@ _PATIENCE: Final = 2.0
 _POLL: Final = 0.02
 
 
-def reserve(address: str, *, among_clients: bool = False) -> tuple[socket.socket, str]:
+def reserve(address: Address, *, among_clients: bool = False) -> tuple[socket.socket, Address]:
     """Return a bound socket that reserves a port, and its address with the port found.
 
     The socket does not listen. While it is open, only sockets of this user that set `SO_REUSEPORT` can bind the port:
@@ -28,36 +29,35 @@ def reserve(address: str, *, among_clients: bool = False) -> tuple[socket.socket
     Raises:
         InvalidParameterError: The port is taken or not allowed, or ports cannot be shared here.
     """
-    host, _, port = address.rpartition(":")
     if not hasattr(socket, "SO_REUSEPORT"):
         raise InvalidParameterError("processes cannot share a port on this system; leave out --workers")
     try:
-        held = _bound(host, int(port), among_clients=among_clients)
+        held = _bound(address, among_clients=among_clients)
     except OSError as error:
         raise InvalidParameterError(
             f"the server cannot listen on {address}, the port is taken or not allowed; choose another, 0 finds one"
         ) from error
-    return held, f"{host}:{held.getsockname()[1]}"
+    return held, address._replace(port=held.getsockname()[1])
 
 
-def _bound(host: str, port: int, *, among_clients: bool) -> socket.socket:
-    held = socket.socket(address_family(host))
+def _bound(address: Address, *, among_clients: bool) -> socket.socket:
+    held = socket.socket(address.family)
     try:
-        _bind_alone(held, (host.strip("[]"), port))
+        _bind_alone(held, address)
     except OSError:
         held.close()
         if not among_clients:
             raise
-        return _bound_among_clients(host, port)
+        return _bound_among_clients(address)
     except BaseException:
         held.close()
         raise
     return held
 
 
-def _bound_among_clients(host: str, port: int) -> socket.socket:
+def _bound_among_clients(address: Address) -> socket.socket:
     """Return a socket at a port that only clients of this user hold, while they wait for a restart of the server."""
-    held = shared_socket(host, port)
+    held = shared_socket(address)
     deadline = time.monotonic() + _PATIENCE
     while _is_served(held):
         if time.monotonic() > deadline:
@@ -72,9 +72,9 @@ def _is_served(held: socket.socket) -> bool:
         return probe.connect_ex(held.getsockname()) == 0
 
 
-def _bind_alone(held: socket.socket, place: tuple[str, int]) -> None:
+def _bind_alone(held: socket.socket, address: Address) -> None:
     # first without SO_REUSEPORT, so that it fails beside a listening server; SO_REUSEADDR allows for TIME_WAIT
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(place)
+    held.bind(address)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

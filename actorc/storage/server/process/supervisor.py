@@ -115,7 +115,7 @@ class Workers:
     def _reserved(self, address: str, *, among_clients: bool = False) -> str:
         held, found = reserve(numeric_address(address, loopback_only=self._is_open), among_clients=among_clients)
         self._held.enter_context(held)
-        return found
+        return str(found)
 
     def _reserved_http(self) -> str:
         wanted = self._options.http

@@ -18,6 +18,7 @@ import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import AlreadyExistsError, StorageClient
+from actorc.storage.addresses import Address
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import MiB
 from actorc.storage.server import ServerOptions
@@ -254,12 +255,12 @@ def test_a_memory_engine_has_no_workers(run):
 
 
 def test_a_reserved_port_is_nobody_elses():
-    held, address = reserve("127.0.0.1:0")
+    held, address = reserve(Address("127.0.0.1", 0))
     with held:
         with pytest.raises(InvalidParameterError, match="taken"):
             reserve(address)
         with pytest.raises(OSError, match="in use"), socket.socket() as other:
-            other.bind(("127.0.0.1", int(address.rpartition(":")[2])))
+            other.bind(address)
         with socket.create_server(held.getsockname(), reuse_port=True) as ours:
             assert ours.getsockname() == held.getsockname()
 
