@@ -1,33 +1,28 @@
 """What servers and programs of one user have in a data directory, beside the data: locks, address, signing key.
 
-Locks are ``flock``, which the kernel drops however their holder ends, so nothing here trusts a process id or a file
-that a killed process left behind.
+Locks end with their holder, so nothing here trusts a process id or a file that a killed process left behind.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
 import stat
-import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from . import file_locks
 from .errors import InvalidParameterError, StorageError
-from .ownership import foreign, is_readable_by_others, open_directory, owner, read_secret
+from .ownership import foreign, is_readable_by_others, open_directory, owner, read_secret, replace_private
 
 DIRECTORY: Final = ".lucas-storage"
 """Name of the data directory that is looked for in the working directory and those above it."""
 ENDPOINT_FILE: Final = "endpoint.json"
 SERVER_LOCK: Final = ".server.lock"
 SIGNING_KEY: Final = ".signing.key"
-
-_POLL: Final = 0.02
 
 
 def make_private(path: Path) -> None:
@@ -69,14 +64,10 @@ def _tighten(path: Path) -> None:
 def signing_key(directory: Path) -> Path:
     """Return the file with a directory's signing key, made the first time."""
     path = directory / SIGNING_KEY
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        # a server and who starts one may both be the first
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    # a server and who starts one may both be the first
+    with file_locks.locked(directory):
         if not path.exists():
-            _replace(path, secrets.token_urlsafe(32) + "\n", durable=True)
-    finally:
-        os.close(descriptor)
+            replace_private(path, secrets.token_urlsafe(32) + "\n", durable=True)
     return path
 
 
@@ -91,7 +82,7 @@ def published(path: Path, told: Mapping[str, Any]) -> Iterator[Callable[[Mapping
 
     def tell(news: Mapping[str, Any]) -> None:
         nonlocal ours
-        _replace(path, json.dumps(news))
+        replace_private(path, json.dumps(news))
         ours = _identity(path)
 
     tell(told)
@@ -121,15 +112,14 @@ def serving(directory: Path, patience: float) -> Iterator[None]:
         StorageError: Another server has it.
         OSError: The lock cannot be made.
     """
-    deadline = time.monotonic() + patience
-    # readers hold the lock for a moment to see whether it is free, so one look is not enough
-    while (lock := try_lock(directory / SERVER_LOCK, fcntl.LOCK_EX)) is None:
-        if time.monotonic() > deadline:
-            raise StorageError(
-                f"{directory} has a server already{_told_of(directory)}; use that one, stop it, or choose another data "
-                "directory"
-            )
-        time.sleep(_POLL)
+    try:
+        # also waits for readers, which hold the lock for a moment to see whether it is free
+        lock = file_locks.open_within(patience, directory / SERVER_LOCK)
+    except TimeoutError:
+        raise StorageError(
+            f"{directory} has a server already{_told_of(directory)}; use that one, stop it, or choose another data "
+            "directory"
+        ) from None
     try:
         # what a killed server left behind is true no longer
         (directory / ENDPOINT_FILE).unlink(missing_ok=True)
@@ -149,32 +139,3 @@ def _told_of(directory: Path) -> str:
         return f", process {int(told['pid'])} on {told['endpoint']}"
     except (InvalidParameterError, OSError, ValueError, KeyError, TypeError):
         return ""
-
-
-def try_lock(path: Path, kind: int) -> int | None:
-    """Return the open descriptor that holds a lock of a kind of `fcntl.flock`, or None if another process has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _replace(path: Path, text: str, *, durable: bool = False) -> None:
-    # mkstemp makes files of mode 0600, so that nobody else reads a secret at any moment
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name.lstrip('.')}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise

@@ -11,7 +11,6 @@ A server writes ``endpoint.json`` into its data directory. That file is believed
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import stat
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from . import file_locks
 from ._held_ports import hold, hold_loopback, is_served
 from .addresses import parse
 from .errors import InvalidParameterError
@@ -196,12 +196,9 @@ def _is_held(directory: int) -> bool:
     lock = os.open(SERVER_LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
         # shared, so that two who look at once do not take each other for the server
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not file_locks.try_lock(lock, file_locks.SHARED)
     finally:
         os.close(lock)
-    return False
 
 
 def _parsed(content: bytes) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Whether a directory or a file is this user's alone, so that nobody else has put there what is read from it.
+"""Files and directories of this user alone, so that nobody else has put there what is read from them.
 
 What is opened is what was checked: links are not followed, and owner and mode are those of the open descriptor.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +55,39 @@ def read_secret(path: Path, directory: int) -> bytes:
     try:
         _check_secret(path, os.fstat(descriptor))
         return os.read(descriptor, _LARGEST)
+    finally:
+        os.close(descriptor)
+
+
+def replace_private(path: Path, text: str, *, durable: bool = False) -> None:
+    """Write a file that only this user may read, all or nothing: a reader finds the old text or the new one.
+
+    Args:
+        path: The file.
+        text: Its content.
+        durable: Return only once the file is on the disk under its name.
+    """
+    # mkstemp makes files of mode 0600, so that nobody else reads a secret at any moment
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name.lstrip('.')}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            if durable:
+                # before the rename, or the name could outlive a power cut and the text not
+                file.flush()
+                os.fsync(file.fileno())
+        Path(draft).replace(path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+    if durable:
+        _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

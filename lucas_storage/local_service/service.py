@@ -1,7 +1,6 @@
 """The storage server of a data directory: joined if it runs, started if it does not.
 
-Three files beside the data decide who does what. All are locks (``flock``), which the kernel drops however their holder
-ends, so nothing here trusts a process id or a file that a killed process left behind:
+Three locked files beside the data decide who does what; a lock ends with its holder:
 
 * ``.users.lock`` is shared by all that use the server; the server ends once nobody holds it;
 * ``.start.lock`` is held by the one that finds out whether a server must be started, and waits until it answers;
@@ -10,7 +9,6 @@ ends, so nothing here trusts a process id or a file that a killed process left b
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -22,10 +20,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from actorc.storage import local_endpoint
+from actorc.storage import file_locks, local_endpoint
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import StorageError
-from actorc.storage.local_directory import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK, make_private, signing_key, try_lock
+from actorc.storage.local_directory import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK, make_private, signing_key
 from actorc.storage.local_endpoint import LocalEndpoint
 
 DEFAULT_DATA: Final = Path(DIRECTORY)
@@ -71,7 +69,7 @@ class LocalService:
         home = _Home(self.data)
         with _named(home.data):
             make_private(home.data)
-        self._users = _lock(home.users_lock, fcntl.LOCK_SH)
+        self._users = _lock(home.users_lock, file_locks.SHARED)
         try:
             with _named(home.data), _held(home.start_lock):
                 self.signing_key_file = signing_key(home.data)
@@ -136,7 +134,7 @@ class _Home:
     def has_server(self) -> bool:
         """Return whether a server holds its lock, ready or not."""
         # shared, so that whoever looks at the same time does not take us for the server
-        lock = try_lock(self.server_lock, fcntl.LOCK_SH)
+        lock = file_locks.try_open(self.server_lock, file_locks.SHARED)
         if lock is not None:
             os.close(lock)
         return lock is None
@@ -212,7 +210,7 @@ def _named(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
-    descriptor = _lock(path, fcntl.LOCK_EX)
+    descriptor = _lock(path, file_locks.EXCLUSIVE)
     try:
         yield
     finally:
@@ -220,12 +218,10 @@ def _held(path: Path) -> Iterator[None]:
 
 
 def _lock(path: Path, kind: int) -> int:
-    deadline = time.monotonic() + PATIENCE
-    while (descriptor := try_lock(path, kind)) is None:
-        if time.monotonic() > deadline:
-            raise StorageError(
-                f"{path} stays locked by another process that starts or ends the storage server; end that process, "
-                "or choose another data directory with --data"
-            )
-        time.sleep(_POLL)
-    return descriptor
+    try:
+        return file_locks.open_within(PATIENCE, path, kind)
+    except TimeoutError:
+        raise StorageError(
+            f"{path} stays locked by another process that starts or ends the storage server; end that process, "
+            "or choose another data directory with --data"
+        ) from None

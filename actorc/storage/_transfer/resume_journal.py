@@ -1,13 +1,11 @@
 """Journals of interrupted transfers, and the locks by which one process at a time resumes them.
 
-A process holds `flock` on a file while it works on the transfer that the file names. The kernel releases the lock when
-the process ends, also when it is killed.
+A process holds a lock on a file while it works on the transfer that the file names.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import logging
@@ -19,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
+from actorc.storage import file_locks
 from actorc.storage.errors import InvalidParameterError, StorageError
 from actorc.storage.ownership import open_directory
 
@@ -44,13 +43,10 @@ def locked(path: Path) -> int | None:
     Raises:
         OSError: The file cannot be opened, is a link, or belongs to another user.
     """
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    while (descriptor := file_locks.try_open(path, mode=0o666)) is not None:
         try:
-            if not _lock(descriptor):
-                os.close(descriptor)
-                return None
-            if _is_still(path, descriptor):
+            _check_owner(path, descriptor)
+            if file_locks.is_same_file(path, descriptor):
                 os.utime(descriptor)
                 return descriptor
         except BaseException:
@@ -58,25 +54,12 @@ def locked(path: Path) -> int | None:
             raise
         # its last holder removed or renamed it between open and lock, so the lock is on another file: try again
         os.close(descriptor)
+    return None
 
 
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_still(path: Path, descriptor: int) -> bool:
-    opened = os.fstat(descriptor)
-    if opened.st_uid != os.geteuid():
+def _check_owner(path: Path, descriptor: int) -> None:
+    if os.fstat(descriptor).st_uid != os.geteuid():
         raise PermissionError(f"{path} belongs to another user")
-    try:
-        named = path.lstat()
-    except FileNotFoundError:
-        return False
-    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
 
 
 def sweep(folder: Path, pattern: str, companion: str) -> None:

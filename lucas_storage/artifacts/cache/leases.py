@@ -19,6 +19,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
+from actorc.storage import file_locks
+
 logger = logging.getLogger(__name__)
 
 NAME: Final = ".leases"
@@ -100,7 +102,7 @@ class Leases:
 
     def _opened(self) -> int:
         """Return the file, open; if it was removed, a new one with the same bytes locked."""
-        if self._file is not None and _is_still(self._path, self._file):
+        if self._file is not None and file_locks.is_same_file(self._path, self._file):
             return self._file
         self._file = os.open(self._path, _FLAGS, 0o600)
         os.utime(self._file)  # cleaners of temporary directories remove old files first
@@ -157,12 +159,3 @@ def leases_of(root: Path) -> Leases:
 
 def _offset(address: str) -> int:
     return int(address.rpartition(":")[2][:_DIGITS], 16)
-
-
-def _is_still(path: Path, file: int) -> bool:
-    try:
-        named = os.lstat(path)
-    except OSError:
-        return False
-    opened = os.fstat(file)
-    return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from actorc.storage.ownership import is_ours
+from actorc.storage.ownership import is_ours, replace_private
 
 NAME: Final = ".stamp"
 Signature: TypeAlias = tuple[int, int, int, int, int]
@@ -113,14 +112,7 @@ def write(folder: Path, stamp: Stamp) -> None:
         "verified": stamp.verified,
     }
     text = "\n".join(json.dumps(line, separators=(",", ":")) for line in (header, stamp.files, stamp.names))
-    handle, name = tempfile.mkstemp(prefix=f"{NAME}-", dir=folder)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.replace(name, folder / NAME)  # noqa: PTH105 -- beside mkstemp, which gives names
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    replace_private(folder / NAME, text)
 
 
 def read(folder: Path) -> Stamp | None:

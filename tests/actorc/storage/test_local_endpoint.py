@@ -17,6 +17,7 @@ from actorc.storage import StorageClient, config
 from actorc.storage.addresses import Address
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import InvalidParameterError, StorageError
+from actorc.storage.file_locks import SHARED, try_open
 from actorc.storage.local_directory import (
     ENDPOINT_FILE,
     SERVER_LOCK,
@@ -24,7 +25,6 @@ from actorc.storage.local_directory import (
     published,
     serving,
     signing_key,
-    try_lock,
 )
 from actorc.storage.local_endpoint import UntrustedDirectoryWarning, find, find_directory, read, stamp
 from actorc.storage.server.process.ports import reserve
@@ -388,7 +388,7 @@ def test_a_directory_has_one_server_at_a_time(data):
     with server(data), pytest.raises(StorageError, match="has a server already"), serving(data, 0):
         pass
     with serving(data, 0):
-        assert try_lock(data / SERVER_LOCK, 1) is None
+        assert try_open(data / SERVER_LOCK, SHARED) is None
 
 
 def test_what_is_published_is_for_one_user_from_the_first_moment_on(data):

@@ -6,12 +6,10 @@ verifies can also sign for this service, so the file is for its owner's eyes onl
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
 import string
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,9 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from actorc.storage import file_locks
 from actorc.storage._wire.call_signing import derived_key
 from actorc.storage.errors import InvalidParameterError, NotFoundError, StorageError
-from actorc.storage.ownership import check_writers
+from actorc.storage.ownership import check_writers, replace_private
 
 from .access import EVERYTHING, Principal, Statement
 
@@ -136,35 +135,11 @@ def disable_key(path: Path, key_id: str) -> AccessKey:
 def _edited(path: Path) -> Iterator[dict[str, AccessKey]]:
     """Offer the keys for changes by one process at a time, and replace the file as a whole when the block ends."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_locks.locked(path.with_name(f".{path.name}.lock")):
         keys = read_keys(path) if path.exists() else {}
         yield keys
-        _write(path, keys)
-    finally:
-        os.close(lock)
-
-
-def _write(path: Path, keys: Mapping[str, AccessKey]) -> None:
-    content = {"format": _FORMAT, "keys": [as_record(key) for key in keys.values()]}
-    # mkstemp makes files of mode 0600
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        content = {"format": _FORMAT, "keys": [as_record(key) for key in keys.values()]}
+        replace_private(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", durable=True)
 
 
 def as_record(key: AccessKey) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from actorc.storage import file_locks
 from actorc.storage._held_ports import can_be_shared
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.local_directory import ENDPOINT_FILE, published
@@ -195,7 +195,7 @@ def _stop_when_unlocked(path: Path, stopping: Stopping) -> None:
 
     def wait() -> None:
         # held until the process is gone: the descriptor is never closed
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        file_locks.lock(descriptor)
         log.info("nobody needs the server any more")
         stopping.begin()
 

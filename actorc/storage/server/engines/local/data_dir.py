@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
@@ -11,6 +10,7 @@ from contextlib import closing, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
+from actorc.storage import file_locks
 from actorc.storage.errors import IntegrityError, StorageError
 
 from .disk.fsops import FsOps
@@ -189,18 +189,12 @@ def _inherited(path: Path, lock: int) -> int:
 
 
 def _lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(descriptor)
+    descriptor = file_locks.try_open(path)
+    if descriptor is None:
+        holder = path.read_bytes()[:32].decode(errors="replace").strip() or "unknown"
         raise StorageError(
             f"{path.parent} is in use by process {holder}; stop that one or choose another data directory"
-        ) from error
-    except BaseException:
-        os.close(descriptor)
-        raise
+        )
     with suppress(OSError):  # for the message above only; a full disk must not keep a server from starting
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import secrets
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from actorc.storage import file_locks
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.blocks import block_length
@@ -224,7 +224,7 @@ class Blobs:
             yield True
             return
         try:
-            yield locked(descriptor, fcntl.LOCK_EX)
+            yield file_locks.try_lock(descriptor)
         finally:
             os.close(descriptor)
 
@@ -253,7 +253,7 @@ class StagedBlob:
         self._reserved = 0
         self._published = False
         self._descriptor: int | None = fsops.create(path)
-        fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+        file_locks.lock(self._descriptor, file_locks.SHARED)
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
         """Append `data`; it is written when this returns, and not kept."""
@@ -310,12 +310,3 @@ class StagedBlob:
         if descriptor is not None:
             with suppress(OSError):
                 os.close(descriptor)
-
-
-def locked(descriptor: int, kind: int) -> bool:
-    """Lock an open file with `flock`, without waiting; return False if another lock conflicts."""
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

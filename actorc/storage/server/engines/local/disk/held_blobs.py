@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from collections.abc import Sequence
 from contextlib import suppress
 
-from .blobs import Blobs, locked
+from actorc.storage import file_locks
+
+from .blobs import Blobs
 
 
 class HeldBlobs:
@@ -60,7 +61,7 @@ class HeldBlobs:
 
     def _hold(self, guard: int) -> bool:
         # a remover may have unlinked the guard between open and lock; then the rest of the group is going, too
-        return locked(guard, fcntl.LOCK_SH) and os.fstat(guard).st_nlink > 0
+        return file_locks.try_lock(guard, file_locks.SHARED) and os.fstat(guard).st_nlink > 0
 
     def _close_all_but_guard(self) -> None:
         for name in self._open.keys() - {self._guard}:

@@ -6,13 +6,13 @@ once. From then on either the log or the mark exists; if both are missing, the l
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from actorc.storage import file_locks
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 
 NAME: Final = "open.lock"
@@ -37,11 +37,11 @@ class Presence:
 
         The lock is held from the end of the block on, unless that raised.
         """
-        with self._gate():
+        with file_locks.locked(self._folder):
             self._descriptor = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                yield self._alone()
-                fcntl.flock(self._descriptor, fcntl.LOCK_SH)
+                yield file_locks.try_lock(self._descriptor)
+                file_locks.lock(self._descriptor, file_locks.SHARED)
             except BaseException:
                 self._let_go()
                 raise
@@ -66,28 +66,12 @@ class Presence:
     @contextmanager
     def leaving(self) -> Iterator[bool]:
         """Yield whether no other process has the index open; none opens or closes it within the block. Then unlock."""
-        with self._gate():
+        # without this lock, two processes that close at once would each see the other, and neither write the mark
+        with file_locks.locked(self._folder):
             try:
-                yield self._descriptor >= 0 and self._alone()
+                yield self._descriptor >= 0 and file_locks.try_lock(self._descriptor)
             finally:
                 self._let_go()
-
-    @contextmanager
-    def _gate(self) -> Iterator[None]:
-        # without this lock, two processes that close at once would each see the other, and neither write the mark
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
-
-    def _alone(self) -> bool:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
     def _let_go(self) -> None:
         if self._descriptor >= 0:

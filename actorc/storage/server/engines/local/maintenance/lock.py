@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 from threading import Lock
 
+from actorc.storage import file_locks
 from actorc.storage.server.engines.local.disk.errors import Health
 
 
@@ -22,7 +22,7 @@ class Leadership:
         self._path = path
         self._health = health
         self._guard = Lock()  # guards the descriptor: two threads must not lock the file twice
-        self._descriptor = -1
+        self._descriptor: int | None = None
         self._closed = False
 
     def held(self) -> bool:
@@ -30,9 +30,9 @@ class Leadership:
         with self._guard:
             if self._closed or not self._health.good:
                 self._let_go()
-            elif self._descriptor < 0:
-                self._descriptor = _try_lock(self._path)
-            return self._descriptor >= 0
+            elif self._descriptor is None:
+                self._descriptor = file_locks.try_open(self._path)
+            return self._descriptor is not None
 
     def close(self) -> None:
         """Release the lock for good."""
@@ -41,17 +41,6 @@ class Leadership:
             self._let_go()
 
     def _let_go(self) -> None:
-        if self._descriptor >= 0:
+        if self._descriptor is not None:
             os.close(self._descriptor)
-            self._descriptor = -1
-
-
-def _try_lock(path: Path) -> int:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    # flock, not lockf: it belongs to the descriptor, and the kernel releases it when the process is killed
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return -1
-    return descriptor
+            self._descriptor = None
