@@ -23,7 +23,10 @@ QUICK = RetryPolicy(attempts=200, unreached_attempts=200, base=0.001, cap=0.02)
 
 
 class Fault:
-    """What happens to the bytes of one direction of one connection: nothing, unless told."""
+    """What happens to the bytes of one direction of one connection: nothing, unless told.
+
+    `stalled` is set once bytes were withheld.
+    """
 
     def __init__(self, *, cut_after=None, stall_after=None, flip_at=None, reset_after=None, twice_at=None):
         self.cut_after = cut_after
@@ -31,6 +34,7 @@ class Fault:
         self.twice_at = twice_at
         self.stall_after = stall_after
         self.flip_at = flip_at
+        self.stalled = threading.Event()
         self._seen = 0
 
     def apply(self, data):
@@ -46,6 +50,7 @@ class Fault:
         if self.cut_after is not None and self._seen > self.cut_after:
             raise ConnectionError
         if self.stall_after is not None and self._seen > self.stall_after:
+            self.stalled.set()
             return b""
         return data
 
@@ -73,6 +78,9 @@ class Proxy:
                 self.connections += 1
                 up, down = self.plan.pop(0) if self.plan else (Fault(), Fault())
                 server = socket.create_connection(self._target)
+                for end in (client, server):
+                    # frames that wait for an acknowledgement would make every call tens of milliseconds slower
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._sockets += [client, server]
                 for direction in ((client, server, up, "sent_up"), (server, client, down, "sent_down")):
                     threading.Thread(target=self._pump, args=direction, daemon=True).start()
@@ -120,10 +128,7 @@ class Relay(grpc.GenericRpcHandler):
     """
 
     def __init__(self, target):
-        self.alter = lambda _direction, _method, message: message
-        self.calls = []
-        self.reroute = {}
-        self.headers = {}
+        self.reset()
         self._channel = grpc.insecure_channel(target, [("grpc.max_receive_message_length", 1 << 23)])
         self._server = grpc.server(
             futures.ThreadPoolExecutor(8), options=[("grpc.max_receive_message_length", 1 << 23)]
@@ -131,6 +136,13 @@ class Relay(grpc.GenericRpcHandler):
         self._server.add_generic_rpc_handlers((self,))
         self.endpoint = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
+
+    def reset(self):
+        """Pass everything on as it is, and forget the calls."""
+        self.alter = lambda _direction, _method, message: message
+        self.calls = []
+        self.reroute = {}
+        self.headers = {}
 
     def service(self, details):
         return grpc.stream_stream_rpc_method_handler(
@@ -165,11 +177,11 @@ class Relay(grpc.GenericRpcHandler):
         self._channel.close()
 
 
-@pytest.fixture
-def relay(server):
-    running = Relay(server.endpoint)
-    yield running
-    running.close()
+@pytest.fixture(scope="session")
+def make_relay():
+    """Return a new relay in front of an address."""
+    with contextlib.ExitStack() as stack:
+        yield lambda target: stack.enter_context(contextlib.closing(Relay(target)))
 
 
 class Served(NamedTuple):

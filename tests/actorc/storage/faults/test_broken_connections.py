@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 
 from actorc.storage import DeadlineExceededError, NetworkError, RetryPolicy, StorageClient
+from actorc.storage.testing import local_server
 
 QUICK = RetryPolicy(attempts=200, unreached_attempts=200, base=0.001, cap=0.02)
 MiB = 1 << 20
@@ -107,7 +108,7 @@ def test_a_server_that_stands_still_for_a_while_is_waited_for_and_nothing_happen
                 got = threads.submit(client.get_object, "bucket", "key")
                 uploaded = threads.submit(client.upload_from_stream, "bucket", "stream", iter([BIG]))
                 # longer than the client is patient with a connection
-                assert wait([put, got, uploaded], timeout=1).done == set()
+                assert wait([put, got, uploaded], timeout=0.5).done == set()
                 served.process.send_signal(signal.SIGCONT)
 
             assert client.head_object("bucket", "once")["generation"] == put.result()["generation"]
@@ -134,18 +135,19 @@ def test_a_single_answer_that_stalls_comes_over_another_connection(proxy, client
 def test_a_server_that_stays_silent_is_given_up(proxy, fault):
     proxy.plan = [(fault(), fault(stall_after=0)) for _ in range(50)]
     patience = RetryPolicy(attempts=3, base=0.001)
-    with StorageClient(proxy.endpoint, idle_timeout=0.2, timeout=0.5, retry=patience) as client:
+    with StorageClient(proxy.endpoint, idle_timeout=0.1, timeout=0.25, retry=patience) as client:
         for call in (client.get_object, client.head_object):
             with pytest.raises(DeadlineExceededError):
                 call("bucket", "key")
 
 
 def test_a_server_that_takes_no_bytes_is_given_up(proxy, direct, fault):
-    proxy.plan = [(fault(stall_after=MiB), fault()) for _ in range(50)]
-    patience = RetryPolicy(attempts=3, base=0.001)
-    impatient = StorageClient(proxy.endpoint, idle_timeout=0.2, retry=patience)
+    proxy.plan = [(fault(stall_after=MiB // 2), fault()) for _ in range(50)]
+    patience = RetryPolicy(attempts=2, base=0.001)
+    impatient = StorageClient(proxy.endpoint, idle_timeout=0.1, retry=patience)
+    # the server is given longer for the answer to a larger part
     with impatient, pytest.raises(DeadlineExceededError):
-        impatient.upload_from_stream("bucket", "key", iter([BIG] * 8))
+        impatient.upload_from_stream("bucket", "key", iter([BIG]), chunk_size=MiB)
 
     assert not direct.object_exists("bucket", "key")
 
@@ -159,14 +161,15 @@ def test_a_lost_reply_is_not_a_second_write(proxy, client, direct, fault):
     assert direct.head_object("bucket", "key")["generation"] == put["generation"]
 
 
-def test_a_caller_that_stops_reading_lets_go_of_the_stream(client, direct, server):
-    direct.put_object("bucket", "key", BIG)
-    for _ in range(100):
-        pieces = client.stream_object("bucket", "key")
-        next(pieces)
-        pieces.close()
+def test_a_caller_that_stops_reading_lets_go_of_the_stream():
+    with local_server(threads=10, reserved=2) as server, server.client() as client:
+        client.put_object("bucket", "key", BIG)
+        for _ in range(20):
+            pieces = client.stream_object("bucket", "key")
+            next(pieces)
+            pieces.close()
 
-    assert client.get_object("bucket", "key", length=3) == BIG[:3]
+        assert client.get_object("bucket", "key", length=3) == BIG[:3]
 
 
 def test_a_local_file_is_whole_after_a_broken_download(proxy, client, direct, fault, tmp_path):
@@ -187,7 +190,8 @@ def test_a_refused_connection_is_reported_at_once_with_its_origin(free_port):
 
 
 def test_a_port_where_something_else_listens_is_told_apart(http_port):
-    with StorageClient(f"127.0.0.1:{http_port}") as client, pytest.raises(NetworkError) as caught:
-        client.head_object("bucket", "key", timeout=5)
+    few = RetryPolicy(attempts=2, base=0.001)
+    with StorageClient(f"127.0.0.1:{http_port}", retry=few) as client, pytest.raises(NetworkError) as caught:
+        client.head_object("bucket", "key", timeout=20)
 
     assert str(http_port) in caught.value.message

@@ -26,22 +26,49 @@ from actorc.storage.testing import local_server
 
 MiB = 1 << 20
 FEW = RetryPolicy(attempts=3, unreached_attempts=3, base=0.001, cap=0.002)
-MANY = MiB // 4
+MANY = MiB // 6
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server():
     with local_server("memory://") as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def direct(server):
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def relay_of_all(server, make_relay):
+    return make_relay(server.endpoint)
+
+
 @pytest.fixture
-def full(direct):
-    """A bucket where two objects differ in all but the length of their names."""
+def relay(relay_of_all):
+    relay_of_all.reset()
+    return relay_of_all
+
+
+@pytest.fixture(scope="module")
+def originals(direct):
+    """A bucket of pairs of objects that differ in all but the length of their names."""
     for name in ("wanted-", "another"):
-        direct.put_object("bucket", name, name.encode(), metadata={"author": "alice"})
-        direct.put_object("bucket", f"large/{name}", name.encode() * MANY)
-    return direct
+        direct.put_object("originals", name, name.encode(), metadata={"author": "alice"})
+        direct.put_object("originals", f"large/{name}", name.encode() * MANY)
+    return list(direct.iter_objects("originals"))
+
+
+@pytest.fixture
+def full(direct, originals):
+    """A bucket where these objects are, and nothing else."""
+    direct.create_bucket("bucket")
+    for info in originals:
+        direct.copy_object("originals", info["key"], "bucket", info["key"])
+    yield direct
+    direct.delete_bucket("bucket", force=True)
 
 
 @pytest.fixture(params=["checked", "unchecked"])
@@ -329,7 +356,7 @@ def test_a_frame_of_bytes_with_any_bit_flipped_is_noticed_and_sent_again(relay, 
         return once(flip)
 
     flipped = set()
-    for number in range(300 if thorough else 30):
+    for number in range(300 if thorough else 15):
         relay.alter = flipping("up", flipped)
         assert behind.upload_part("bucket", "key", upload_id, 1, b"some data")["size"] == 9
         relay.alter = flipping("down", flipped)

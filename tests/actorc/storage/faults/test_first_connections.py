@@ -63,6 +63,8 @@ class Gatekeeper:
                 client.close()
                 continue
             server = socket.create_connection(self._target)
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open += [client, server]
             for source, sink in ((client, server), (server, client)):
                 threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()

@@ -86,6 +86,8 @@ class Wire:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._target)
+                for end in (client, server):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._sockets += [client, server]
                 for way, source, sink, preface in (("up", client, server, PREFACE), ("down", server, client, 0)):
                     carry = self.lines[way].carry
