@@ -1,10 +1,10 @@
 """What drivers and workers of different versions pickle for each other; run as a program, by any version.
 
 python pickle_cases.py keep DIRECTORY    make DIRECTORY/pickles.json and DIRECTORY/store.tar.xz
-python pickle_cases.py names             print the modules of ours that pickles name, by kind
-python pickle_cases.py use FILE          load and use what FILE has, and print what came of it
+python pickle_cases.py use FILE          load and use what FILE has; print what came of it, and the modules of ours that
+                                         pickles made now name, by kind
 
-The last two take the server from STORAGE_ENDPOINT.
+The last one takes the server from STORAGE_ENDPOINT.
 """
 
 from __future__ import annotations
@@ -296,7 +296,7 @@ def use_subclasses(things):
 if __name__ == "__main__":
     if sys.argv[1] == "keep":
         keep(Path(sys.argv[2]))
-    elif sys.argv[1] == "names":
-        print(json.dumps({kind: sorted(names_in(cloudpickle.dumps(made()))) for kind, made in KINDS.items()}))
     else:
-        print(json.dumps(use(Path(sys.argv[2]))))
+        used = use(Path(sys.argv[2]))
+        names = {kind: sorted(names_in(cloudpickle.dumps(made()))) for kind, made in KINDS.items()}
+        print(json.dumps({"used": used, "names": names}))

@@ -79,10 +79,10 @@ NAMED = {
 """Modules that pickles name, for ever: those that the version before named. Whatever is added, old workers lack."""
 
 
-def told_by(endpoint, *arguments):
-    """Return what a fresh process tells of the cases."""
+def told_by(endpoint):
+    """Return what a fresh process tells of the pickles of the version before, and of its own."""
     told = subprocess.run(
-        [sys.executable, str(CASES), *map(str, arguments)],
+        [sys.executable, str(CASES), "use", str(PICKLES)],
         capture_output=True,
         timeout=100,
         check=False,
@@ -94,13 +94,18 @@ def told_by(endpoint, *arguments):
 
 
 @pytest.fixture(scope="module")
-def used(tmp_path_factory):
-    """What became of the pickles of the version before, over its data directory."""
+def told(tmp_path_factory):
     folder = tmp_path_factory.mktemp("earlier")
     with tarfile.open(HERE / "data" / "store.tar.xz") as archive:
         archive.extractall(folder, filter="data")
     with local_server(f"file://{folder}/store") as server:
-        return told_by(server.endpoint, "use", PICKLES)
+        return told_by(server.endpoint)
+
+
+@pytest.fixture(scope="module")
+def used(told):
+    """What became of the pickles of the version before, over its data directory."""
+    return told["used"]
 
 
 def test_options_of_a_result_and_of_retries_are_those_of_today(used):
@@ -156,9 +161,8 @@ def test_classes_of_users_have_the_bases_of_today(used):
     }
 
 
-def test_pickles_made_now_name_nothing_that_the_version_before_lacks():
-    with local_server() as server:
-        named = told_by(server.endpoint, "names")
+def test_pickles_made_now_name_nothing_that_the_version_before_lacks(told):
+    named = told["names"]
 
     assert {kind: sorted(set(names) - NAMED) for kind, names in named.items() if set(names) - NAMED} == {}
     assert set().union(*named.values()) == NAMED

@@ -1,4 +1,4 @@
-"""Decodes damaged artifacts in a process of bounded memory: ``fuzz_decoders.py FORMAT ROUNDS``.
+"""Decodes damaged artifacts in a process of bounded memory: ``fuzz_decoders.py ROUNDS FORMAT...``.
 
 Ends with 0 if each was decoded, or refused by an error of the plugin.
 """
@@ -115,19 +115,21 @@ def decode(form, data):
 
 
 def main():
-    form, rounds = sys.argv[1], int(sys.argv[2])
+    rounds, forms = int(sys.argv[1]), sys.argv[2:]
     logging.disable()
-    seeds = list(SEEDS[form]())
-    for seed in seeds:
-        decode(form, seed)
+    seeds = {form: list(SEEDS[form]()) for form in forms}
+    for form in forms:
+        for seed in seeds[form]:
+            decode(form, seed)
     present = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (present + MEMORY, present + MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    rng = random.Random(form)
-    for _ in range(rounds):
-        with contextlib.suppress(StorageError):
-            decode(form, damaged(rng.choice(seeds), rng))
-    print(f"{rounds} rounds")
+    for form in forms:
+        rng = random.Random(form)
+        for _ in range(rounds):
+            with contextlib.suppress(StorageError):
+                decode(form, damaged(rng.choice(seeds[form]), rng))
+        print(f"{form}: {rounds} rounds")
 
 
 if __name__ == "__main__":

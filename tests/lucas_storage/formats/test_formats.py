@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lucas_storage import formats
@@ -343,7 +343,6 @@ _json = st.recursive(
 )
 
 
-@settings(max_examples=50)
 @given(_json)
 def test_any_json_like_value_comes_back_the_same(value):
     form = format_by_id("json@1")
@@ -354,7 +353,6 @@ def test_any_json_like_value_comes_back_the_same(value):
     json.loads(text, parse_constant=pytest.fail)
 
 
-@settings(max_examples=50)
 @given(_json)
 def test_plain_json_data_comes_unchanged_through_any_json_engine(value):
     if is_json(value):

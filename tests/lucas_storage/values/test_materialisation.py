@@ -18,7 +18,6 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from lucas_storage import ArtifactRef, Out, with_storage
@@ -362,7 +361,6 @@ values = st.recursive(
 )
 
 
-@hypothesis_settings(max_examples=25)
 @given(values)
 def test_the_result_is_the_same_whatever_the_threshold(value):
     arrived = [received(returned(value, inline_max=limit)) for limit in (0, 1, 64 << 10, 1 << 60)]
@@ -370,7 +368,6 @@ def test_the_result_is_the_same_whatever_the_threshold(value):
     assert all(equal(value, one) for one in arrived)
 
 
-@hypothesis_settings(max_examples=10)
 @given(st.lists(values, max_size=4))
 def test_streams_are_the_same_whatever_the_threshold(items):
     if items and isinstance(items[0], bytes):
