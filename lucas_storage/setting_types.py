@@ -1,13 +1,9 @@
-"""How what is written for a setting becomes its value; what breaks a rule is a ValueError that says the rule alone.
-
-The value itself is in no message: some are secrets.
-"""
+"""Types of the plugin's own settings, which break as those of `actorc.storage.setting_types` do."""
 
 from __future__ import annotations
 
 import logging
 import os
-import pwd
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -21,17 +17,6 @@ log = logging.getLogger(__name__)
 
 _SHORTEST_KEY: Final = 16
 _STORE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_SWITCH: Final = {
-    **dict.fromkeys(("1", "true", "yes", "on"), True),
-    **dict.fromkeys(("0", "false", "no", "off"), False),
-}
-
-
-def text(value: object) -> str:
-    """Return a text without white space around it, not empty."""
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError("text that is not empty")
-    return value.strip()
 
 
 def store_name(value: object) -> str:
@@ -54,72 +39,6 @@ def key_prefix(value: object) -> str:
     return prefix
 
 
-def ratio(value: object) -> int:
-    """Return how many times as large something may be."""
-    found = int(value) if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", value) else value
-    if type(found) is not int or found < 1:
-        raise ValueError("a whole number of 1 or more")
-    return found
-
-
-def port(value: object) -> int:
-    """Return a port, or 0 for any."""
-    found = int(value) if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,5}\s*", value) else value
-    if type(found) is not int or not 0 <= found < 1 << 16:
-        raise ValueError("the number of a port, or 0 for any")
-    return found
-
-
-def switch(value: object) -> bool:
-    """Return whether something is on, from a bool or a text."""
-    found = value if type(value) is bool else _SWITCH.get(value.strip().lower()) if isinstance(value, str) else None
-    if type(found) is not bool:
-        raise ValueError("1 or 0")
-    return found
-
-
-def file_path(value: object, base: Path | None = None) -> Path:
-    """Return an absolute path, with ``~`` expanded.
-
-    Args:
-        value: What was written.
-        base: Where a relative path begins; None takes the present directory, which may be another one later on.
-    """
-    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
-        raise ValueError("a path")
-    path = _expanded(Path(value))
-    try:
-        return Path(os.path.abspath(path if base is None else base / path))  # noqa: PTH100 -- keeps links, as written
-    except FileNotFoundError as error:
-        raise ValueError("an absolute path, since the present directory is gone") from error
-
-
-def home() -> Path | None:
-    """Return the user's home directory; None if HOME is not set and the user has no entry in the passwd database.
-
-    Containers run as users that nobody entered, and an empty variable says as little as one that is missing.
-    """
-    given = Path(os.environ.get("HOME", ""))
-    if given.is_absolute():
-        return given
-    try:
-        return Path(pwd.getpwuid(os.getuid()).pw_dir)
-    except KeyError:
-        return None
-
-
-def _expanded(path: Path) -> Path:
-    if path.parts[:1] == ("~",):
-        directory = home()
-        if directory is None:
-            raise ValueError("a path without ~, since HOME is not set and this user has no entry in /etc/passwd")
-        return directory.joinpath(*path.parts[1:])
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ValueError("a path that does not begin with ~ and an unknown user") from error
-
-
 def pickle_policy(value: object) -> str:
     """Return ``signed`` or ``deny``."""
     if value not in ("signed", "deny"):
@@ -138,9 +57,8 @@ def secrets(value: object) -> tuple[bytes, ...]:
     return keys
 
 
-def secrets_file(value: object) -> tuple[bytes, ...]:
+def secrets_file(path: Path) -> tuple[bytes, ...]:
     """Return the secrets in a file that nobody but this user and root can have written."""
-    path = file_path(value)
     try:
         with path.open(encoding="utf-8") as file:
             status, text = os.fstat(file.fileno()), file.read()

@@ -20,6 +20,8 @@ from .addresses import Address, ip, parse
 from .errors import InvalidParameterError
 from .local_endpoint import LocalEndpoint
 from .rules import check_http_endpoint
+from .setting_types import switch
+from .settings import Declared, Place, Setting, Way, environment
 
 DEFAULT_ENDPOINT: Final = "localhost:9000"
 DEFAULT_TIMEOUT: Final = 30.0
@@ -29,8 +31,6 @@ NO_KEYS: Final = "nowhere"
 KEY_ENDPOINT: Final = "STORAGE_KEY_ENDPOINT"
 """Variable that names the endpoint that the keys in the environment are for, in each way it may be written, with spaces
 between them; not set: they are for every one."""
-
-_FLAGS: Final = {"": False, "0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
 
 
 class OriginatedEndpoint(str):
@@ -111,17 +111,18 @@ class ClientOptions:
                 without TLS or without each other, the ``.lucas-storage`` here is not this user's alone, or it has no
                 server and the port of the default endpoint may be another user's.
         """
-        named, origin = _endpoint(endpoint)
-        endpoints = () if named is None else _checked_endpoints(named, origin)
+        told = _told("endpoint", endpoint)
+        origin = getattr(told.value, "origin", told.origin)
+        endpoints = () if told.value is None else _checked_endpoints(told.value, origin)
         local = local_server(endpoints)
-        if local is not None and not endpoints:
-            endpoints, origin = (local.endpoint,), local.origin
-        elif not endpoints:
-            endpoints, origin = (DEFAULT_ENDPOINT,), _default_origin()
-        access, secret, key_origin = _keys(access_key, secret_key, endpoints, local, named=named is not None)
-        ssl = bool(use_ssl) or _flag("STORAGE_USE_SSL") or (local is not None and local.use_ssl)
+        if not endpoints:
+            found, origin = (local.endpoint, local.origin) if local else (DEFAULT_ENDPOINT, _default_origin())
+            endpoints = (found,)
+        access, secret, key_origin = _keys(access_key, secret_key, endpoints, local, named=told.value is not None)
+        ssl = bool(_told("use_ssl", use_ssl).value) or (local is not None and local.use_ssl)
         if not ssl and (ca_file or cert_file or key_file):
             raise InvalidParameterError("files of TLS are given, but TLS is not asked for; pass use_ssl=True as well")
+        http = _told("http_endpoint", http_endpoint)
         return cls(
             endpoints=endpoints,
             endpoint_origin=origin,
@@ -129,8 +130,8 @@ class ClientOptions:
             secret_key=secret,
             key_origin=key_origin,
             use_ssl=ssl,
-            **_tls_files(ca_file, cert_file, key_file),
-            http_endpoint=_http_endpoint(http_endpoint),
+            **_tls_files(ca_file=ca_file, cert_file=cert_file, key_file=key_file),
+            http_endpoint=http.value and check_http_endpoint(http.value, http.origin),
             timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
             patient=timeout is not None,
             idle_timeout=idle_timeout,
@@ -154,28 +155,22 @@ def _state_home() -> str:
 
 def origin_of(name: str) -> str | None:
     """Return the variable of the environment that gives a client the setting `name`; None if none does."""
-    variable = f"STORAGE_{name.upper()}"
-    return variable if _variable(variable) else None
+    told = _told(name)
+    return None if told.value is None else told.origin
 
 
-def _variable(name: str) -> str | None:
-    """Return what a variable says; one that is empty, or blank, says nothing."""
-    text = os.environ.get(name, "")
-    return text if text.strip() else None
+def _told(name: str, argument: Any = None) -> Setting[Any]:
+    """Return what an argument says, else a variable, and which of them; None if neither does."""
+    way = Way(name, f"STORAGE_{name.upper()}", switch if name == "use_ssl" else lambda told: told)
+    return Declared((way,), None).find((Place(f"the {name} argument", {name: argument or None}), environment()))
 
 
 def environment_keys(endpoint: str) -> tuple[str | None, str | None]:
     """Return the access key and the secret key of the environment, if they are for an endpoint."""
-    meant = _variable(KEY_ENDPOINT)
+    meant = _told("key_endpoint").value
     if meant and endpoint not in meant.split():
         return None, None
-    return _variable("STORAGE_ACCESS_KEY"), _variable("STORAGE_SECRET_KEY")
-
-
-def _endpoint(argument: str | None) -> tuple[str | None, str]:
-    if argument:
-        return argument, argument.origin if isinstance(argument, OriginatedEndpoint) else "the endpoint argument"
-    return _variable("STORAGE_ENDPOINT"), "STORAGE_ENDPOINT"
+    return _told("access_key").value, _told("secret_key").value
 
 
 def _default_origin() -> str:
@@ -246,33 +241,14 @@ def _keys(
     return access, secret, "the arguments" if is_given else "STORAGE_ACCESS_KEY" if access else NO_KEYS
 
 
-def _http_endpoint(argument: str | None) -> str | None:
-    if argument:
-        return check_http_endpoint(argument, "the http_endpoint argument")
-    from_environment = _variable("STORAGE_HTTP_ENDPOINT")
-    return check_http_endpoint(from_environment, "STORAGE_HTTP_ENDPOINT") if from_environment else None
-
-
-def _tls_files(
-    ca_file: str | os.PathLike[str] | None,
-    cert_file: str | os.PathLike[str] | None,
-    key_file: str | os.PathLike[str] | None,
-) -> dict[str, Path | None]:
-    given = {"ca_file": ca_file, "cert_file": cert_file, "key_file": key_file}
-    paths = {name: path or _variable(f"STORAGE_{name.upper()}") for name, path in given.items()}
+def _tls_files(**given: str | os.PathLike[str] | None) -> dict[str, Path | None]:
+    paths = {name: _told(name, path).value for name, path in given.items()}
     if bool(paths["cert_file"]) != bool(paths["key_file"]):
         raise InvalidParameterError(
             "a client certificate and its key go together; "
             "pass cert_file= and key_file=, or set STORAGE_CERT_FILE and STORAGE_KEY_FILE"
         )
     return {name: Path(path) if path else None for name, path in paths.items()}
-
-
-def _flag(name: str) -> bool:
-    text = (_variable(name) or "").strip().lower()
-    if text not in _FLAGS:
-        raise InvalidParameterError(f"{name} is {text!r}; set it to 1 or 0")
-    return _FLAGS[text]
 
 
 def _checked_endpoints(text: object, origin: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 from actorc.storage.client import StorageClient
 from actorc.storage.config import OriginatedEndpoint
 from actorc.storage.errors import NetworkError, NotFoundError
+from actorc.storage.settings import BUILT_IN, Setting
 from lucas_storage import settings
 from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
 from lucas_storage.formats import format_by_id
@@ -247,9 +248,9 @@ def store_for(store: str | None = None) -> ArtifactStore:
     return cast("ArtifactStore", handle_for(store))
 
 
-def _endpoint(endpoint: settings.Setting[str]) -> OriginatedEndpoint | None:
+def _endpoint(endpoint: Setting[str]) -> OriginatedEndpoint | None:
     """Return an endpoint with the name of its origin for errors; None for the built-in default, the client's own."""
-    if endpoint.origin == settings.BUILT_IN:
+    if endpoint.origin == BUILT_IN:
         return None
     return OriginatedEndpoint(
         endpoint.value, "the endpoint argument" if endpoint.origin == "argument" else endpoint.origin

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from lucas_storage import current, signing
+from lucas_storage.declared_settings import Settings
 from lucas_storage.errors import NoFormatError
 from lucas_storage.formats.base import Encoded, Format
 from lucas_storage.refs import ArtifactRef, Kind
-from lucas_storage.settings import Settings
 
 from .blobs import Blobs, key_of
 from .body import Body, EncodedBody

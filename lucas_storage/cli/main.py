@@ -15,7 +15,7 @@ from lucas_storage.cli.printing import escape_what_cannot_be_written
 
 _MODULES: Final = {
     "run": "lucas_storage.cli.commands.run",
-    "serve": "lucas_storage.cli.commands.serve",
+    "serve": "actorc.storage.serve_command",
     "ls": "lucas_storage.cli.commands.ls",
     "cp": "lucas_storage.cli.commands.copy",
     "sync": "lucas_storage.cli.commands.sync",

@@ -15,13 +15,15 @@ from actorc.storage.client import StorageClient
 from actorc.storage.config import NO_KEYS, ClientOptions, OriginatedEndpoint
 from actorc.storage.local_directory import ENDPOINT_FILE
 from actorc.storage.local_endpoint import find_directory
+from actorc.storage.settings import BUILT_IN
 from lucas_storage import settings
+from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.local_service.service import DEFAULT_DATA, LocalService
 
 from .printing import print_record
 
 _OF_DATA: Final = "the server of --data"
-_FROM_CLIENT: Final = ("STORAGE_ENDPOINT", settings.BUILT_IN)
+_FROM_CLIENT: Final = ("STORAGE_ENDPOINT", BUILT_IN)
 """Origins that the client finds by itself, and names in its errors."""
 _OPTION: Final = "--endpoint"
 
@@ -51,7 +53,7 @@ class Session:
         self._own: LocalService | None = None
         self._stack = ExitStack()
 
-    def client(self, store: str = settings.DEFAULT_STORE) -> StorageClient:
+    def client(self, store: str = DEFAULT_STORE) -> StorageClient:
         """Return the client for a store, the same one every time.
 
         Raises:
@@ -85,12 +87,12 @@ class Session:
         """Close all connections."""
         self._stack.close()
 
-    def origin(self, store: str = settings.DEFAULT_STORE) -> str:
+    def origin(self, store: str = DEFAULT_STORE) -> str:
         """Return where the address of a store comes from."""
         service = self._service(store)
         return f"the server of {self._data or service.data}" if service else self.settings.endpoint(store).origin
 
-    def key_origin(self, store: str = settings.DEFAULT_STORE) -> str:
+    def key_origin(self, store: str = DEFAULT_STORE) -> str:
         """Return where the access key for a store comes from."""
         service = self._service(store)
         if service is not None:
@@ -101,7 +103,7 @@ class Session:
 
     def _service(self, store: str) -> LocalService | None:
         """Return the server of a data directory, if it is the one that is meant."""
-        if store != settings.DEFAULT_STORE:
+        if store != DEFAULT_STORE:
             return None
         if self._own is None and (data := self._own_data()) is not None:
             self._own = self._stack.enter_context(LocalService(data))
@@ -111,7 +113,7 @@ class Session:
 
     def _own_data(self) -> Path | None:
         local = self.settings.local
-        untold = (settings.BUILT_IN, local.origin if local else settings.BUILT_IN)
+        untold = (BUILT_IN, local.origin if local else BUILT_IN)
         if self._data or self.settings.endpoint().origin not in untold:
             return self._data
         return find_directory()

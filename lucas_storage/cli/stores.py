@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lucas_storage import settings
+from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.storage import Storage
 
@@ -13,7 +14,7 @@ from .session import Session
 
 
 @contextmanager
-def artifacts(session: Session, store: str = settings.DEFAULT_STORE) -> Iterator[Storage]:
+def artifacts(session: Session, store: str = DEFAULT_STORE) -> Iterator[Storage]:
     """Give the handle for a store, where and with the keys that the session found, which count throughout the body."""
     with settings.storage_context(**session.overrides(store)), Storage(store) as storage:
         yield storage

@@ -16,8 +16,8 @@ import click
 
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import check_bucket, check_prefix
+from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.refs import ArtifactRef
-from lucas_storage.settings import DEFAULT_STORE
 
 SCHEME: Final = "lucas://"
 

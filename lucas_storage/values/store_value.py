@@ -20,6 +20,7 @@ from lucas_storage.artifacts.directories import Directory, LargeFile
 from lucas_storage.artifacts.manifest import PART, WHOLE_MAX
 from lucas_storage.artifacts.part_transfer import LargeValue
 from lucas_storage.artifacts.store import store_for
+from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.errors import NoFormatError, UnsafeFormatError
 from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.base import Encoded, Format, type_name
@@ -37,7 +38,7 @@ NO_OPTIONS: Final[dict[str, Any]] = {"store": None, "inline_max": None, "pickle"
 class Policy:
     """Store of results, and limits of inline values. Holds no secret, so it may be pickled."""
 
-    store: str = settings.DEFAULT_STORE
+    store: str = DEFAULT_STORE
     inline_max: int = 0
     """Bytes of encoded JSON data up to which it travels inline."""
     pickle: bool = True

@@ -17,6 +17,7 @@ from lucas_storage import errors as plugin_errors
 from lucas_storage import settings
 from lucas_storage.cli.main import program
 from lucas_storage.cli.output.exit_codes import EXPLANATION, MEANINGS
+from lucas_storage.declared_settings import DECLARED, WAYS
 from lucas_storage.errors import ArtifactError
 
 ROOT = Path(__file__).parents[2]
@@ -193,7 +194,7 @@ def test_the_settings_are_those_that_are_read(documented, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "environ", environment)
         ClientOptions.resolve()
-    read = environment.asked | {way.variable for way in settings._INPUTS}
+    read = environment.asked | {way.variable for way in WAYS}
 
     assert read == documented.keys()
 
@@ -202,9 +203,9 @@ def test_the_settings_have_these_defaults(documented, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     present = settings.resolve()
     defaults = {
-        way.variable: shown(item.metadata["default"]())
-        for item in settings.fields(settings.Settings)
-        for way in item.metadata.get("inputs", ())
+        way.variable: shown(each.default() if callable(each.default) else each.default)
+        for each in DECLARED.values()
+        for way in each.ways
     }
 
     assert documented["STORAGE_ENDPOINT"].endswith(f", else {shown(present.endpoint().value)}")

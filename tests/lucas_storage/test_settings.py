@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lucas_storage import settings
+from lucas_storage.declared_settings import WAYS
 from lucas_storage.errors import SettingsError, UnknownStoreError
 from lucas_storage.settings import resolve, resuming, storage_context
 
@@ -18,7 +19,7 @@ SECRET = "hunter2-hunter2-hunter2"
 @pytest.fixture(autouse=True)
 def config(tmp_path, monkeypatch):
     """A clean environment, and the settings file that is not there yet."""
-    for way in settings._INPUTS:
+    for way in WAYS:
         monkeypatch.delenv(way.variable, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, Self
 
 from actorc.controller.errors import ControllerError
@@ -42,12 +42,8 @@ class Timeouts:
         Raises:
             ControllerError: A variable is set to what is no number of seconds.
         """
-        return cls(
-            session=_seconds("IGNIS_SESSION_TIMEOUT") or _SESSION,
-            definition=_seconds("IGNIS_DEFINITION_TIMEOUT") or _DEFINITION,
-            call=_seconds("IGNIS_CALL_TIMEOUT"),
-            fetch=_seconds("IGNIS_FETCH_TIMEOUT") or _BEYOND_PLATFORM,
-        )
+        found = {each.name: _seconds(f"IGNIS_{each.name.upper()}_TIMEOUT") for each in fields(cls)}
+        return cls(**{name: seconds for name, seconds in found.items() if seconds})
 
     def of_call(self, given: float | None) -> float:
         """Return the seconds for a call to ignis of a function whose decorator says `given`."""

@@ -1,9 +1,10 @@
+# ruff: noqa: RUF009  # the functions that declare options return fields
 """What a server can be told."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -17,20 +18,23 @@ KEYS_FILE: Final = "keys.json"
 """Name of the file of access keys in a data directory."""
 
 
-AS_MADE: Final = object()
-"""The command that serves has the default of `ServerOptions`."""
-
-
-def told(section: str, metavar: str, meaning: str, *, served: Any = AS_MADE) -> Mapping[str, Any]:
-    """Return what the command line, the configuration file and the documents tell about an option.
+def _option(section: str, made: Any, metavar: str, meaning: str, **served: Any) -> Any:
+    """Return a field with what the command line, the configuration file and the documents tell about it.
 
     Args:
         section: Of the configuration file.
+        made: Default of `ServerOptions`.
         metavar: Stands for a value; its unit, if it has one.
         meaning: One sentence.
-        served: Default of the command that serves, if that is another one.
+        served: ``default`` of the command that serves, if that is another one.
     """
-    return {"section": section, "metavar": metavar, "meaning": meaning, "served": served}
+    told = {"section": section, "metavar": metavar, "meaning": meaning, "default": made}
+    return field(default=made, metadata=told | served)
+
+
+_storage, _network, _access, _capacity = (
+    partial(_option, section) for section in ("storage", "network", "access", "capacity")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,93 +46,53 @@ class ServerOptions:
             access keys.
     """
 
-    data: Path | None = field(default=None, metadata=told("storage", "DIR", "Directory of the embedded engine."))
-    engine: str = field(
-        default="", metadata=told("storage", "URL", "Another engine instead, such as s3://BUCKET or memory://.")
-    )
-    auto_create_buckets: bool | None = field(
-        default=False,
-        metadata=told(
-            "storage",
-            "",
-            "Whether a write to a bucket that does not exist makes it, for whoever may write there; if not given, "
-            "while there are no access keys.",
-            served=None,
-        ),
-    )
-    upload_ttl: float = field(
-        default=7 * 24 * 60 * 60.0,
-        metadata=told("storage", "SECONDS", "A multipart upload that receives no part for this long is removed."),
-    )
-    scrub_days: float = field(
-        default=30.0,
-        metadata=told("storage", "DAYS", "All that is stored is read once and verified within this time; 0 for never."),
-    )
-    quarantine_days: float = field(
-        default=7.0,
-        metadata=told("storage", "DAYS", "Files that the index does not know are kept for this long before removal."),
-    )
-    listen: str = field(
-        default="127.0.0.1:9000",
-        metadata=told(
-            "network",
-            "HOST:PORT",
-            "Where gRPC is served; a loopback address if there are no access keys. Port 0 finds one.",
-        ),
-    )
-    http: str = field(
-        default="off",
-        metadata=told(
-            "network",
-            "HOST:PORT",
-            "Where presigned URLs and pages about the server are served, under the same rule; off for nowhere, "
-            f"auto for {DEFAULT_HTTP} if aiohttp is installed and the port is free.",
-            served="auto",
-        ),
-    )
-    public_http_url: str = field(
-        default="",
-        metadata=told(
-            "network", "URL", "Where --http is reached, such as https://storage.example.org, if not at its address."
-        ),
-    )
-    keys: Path | None = field(
+    data: Path | None = _storage(None, "DIR", "Directory of the embedded engine.")
+    engine: str = _storage("", "URL", "Another engine instead, such as s3://BUCKET or memory://.")
+    auto_create_buckets: bool | None = _storage(
+        made=False,
+        metavar="",
+        meaning="Whether a write to a bucket that does not exist makes it, for whoever may write there; if not given, "
+        "while there are no access keys.",
         default=None,
-        metadata=told(
-            "access", "FILE", f"Access keys; if not given, {KEYS_FILE} in the data directory if it is there."
-        ),
     )
-    tls_cert: Path | None = field(
-        default=None, metadata=told("access", "FILE", "Certificate of the server, with those behind it, PEM.")
+    upload_ttl: float = _storage(
+        7 * 24 * 60 * 60.0, "SECONDS", "A multipart upload that receives no part for this long is removed."
     )
-    tls_key: Path | None = field(default=None, metadata=told("access", "FILE", "Its private key, PEM."))
-    tls_client_ca: Path | None = field(
-        default=None, metadata=told("access", "FILE", "Clients need a certificate signed by one of these, PEM.")
+    scrub_days: float = _storage(
+        30.0, "DAYS", "All that is stored is read once and verified within this time; 0 for never."
     )
-    workers: int = field(
-        default=1, metadata=told("capacity", "N", "Processes that serve the same ports and the same data directory.")
+    quarantine_days: float = _storage(
+        7.0, "DAYS", "Files that the index does not know are kept for this long before removal."
     )
-    threads: int = field(
-        default=64, metadata=told("capacity", "N", "Calls that run at the same time, in each process.")
+    listen: str = _network(
+        "127.0.0.1:9000",
+        "HOST:PORT",
+        "Where gRPC is served; a loopback address if there are no access keys. Port 0 finds one.",
     )
-    reserved: int = field(
-        default=8,
-        metadata=told(
-            "capacity", "N", "Threads that uploads and downloads never take, so that small calls are always answered."
-        ),
+    http: str = _network(
+        "off",
+        "HOST:PORT",
+        "Where presigned URLs and pages about the server are served, under the same rule; off for nowhere, "
+        f"auto for {DEFAULT_HTTP} if aiohttp is installed and the port is free.",
+        default="auto",
     )
-    queue: int = field(
-        default=256,
-        metadata=told("capacity", "N", "Small calls that may wait for a thread; more are refused at once."),
+    public_http_url: str = _network(
+        "", "URL", "Where --http is reached, such as https://storage.example.org, if not at its address."
     )
-    idle_timeout: float = field(
-        default=60.0,
-        metadata=told("capacity", "SECONDS", "A transfer whose client does nothing for this long is ended."),
+    keys: Path | None = _access(
+        None, "FILE", f"Access keys; if not given, {KEYS_FILE} in the data directory if it is there."
     )
-    grace: float = field(
-        default=10.0,
-        metadata=told("capacity", "SECONDS", "Running calls have this long to finish when the server stops."),
+    tls_cert: Path | None = _access(None, "FILE", "Certificate of the server, with those behind it, PEM.")
+    tls_key: Path | None = _access(None, "FILE", "Its private key, PEM.")
+    tls_client_ca: Path | None = _access(None, "FILE", "Clients need a certificate signed by one of these, PEM.")
+    workers: int = _capacity(1, "N", "Processes that serve the same ports and the same data directory.")
+    threads: int = _capacity(64, "N", "Calls that run at the same time, in each process.")
+    reserved: int = _capacity(
+        8, "N", "Threads that uploads and downloads never take, so that small calls are always answered."
     )
+    queue: int = _capacity(256, "N", "Small calls that may wait for a thread; more are refused at once.")
+    idle_timeout: float = _capacity(60.0, "SECONDS", "A transfer whose client does nothing for this long is ended.")
+    grace: float = _capacity(10.0, "SECONDS", "Running calls have this long to finish when the server stops.")
 
     def __post_init__(self) -> None:
         if bool(self.engine) == (self.data is not None):

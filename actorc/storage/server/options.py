@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.settings import read_toml
 
-from .config import AS_MADE, ServerOptions
+from .config import ServerOptions
 
-_KINDS: Final[dict[str, type]] = {
-    "str": str,
-    "int": int,
-    "float": float,
-    "bool": bool,
-    "bool | None": bool,
-    "Path | None": Path,
+_CALLED: Final[dict[type, str]] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Path: "a path as text",
 }
-_CALLED: Final = {str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a path as text"}
+_KINDS: Final = {kind.__name__: kind for kind in _CALLED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +53,7 @@ class Option:
 
 
 OPTIONS: Final = tuple(
-    Option(
-        name=each.name,
-        kind=_KINDS[str(each.type)],
-        section=each.metadata["section"],
-        metavar=each.metadata["metavar"],
-        meaning=each.metadata["meaning"],
-        default=each.default if each.metadata["served"] is AS_MADE else each.metadata["served"],
-    )
+    Option(name=each.name, kind=_KINDS[str(each.type).removesuffix(" | None")], **each.metadata)
     for each in fields(ServerOptions)
 )
 _SECTIONS: Final = tuple(dict.fromkeys(option.section for option in OPTIONS))
@@ -105,7 +97,7 @@ def from_plain(values: Mapping[str, Any]) -> ServerOptions:
 
 def _read_file(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for section, values in _parsed(path).items():
+    for section, values in read_toml(path, "configuration file").items():
         if section not in _SECTIONS or not isinstance(values, dict):
             raise InvalidParameterError(
                 f"{path} has {section!r} where a section belongs; the sections are {', '.join(_SECTIONS)}"
@@ -125,11 +117,3 @@ def _value(path: Path, section: str, name: str, value: object) -> Any:
     except ValueError as error:
         raise InvalidParameterError(f"{path} has a wrong value in [{section}], as {name} {error}") from None
     return path.parent / read if isinstance(read, Path) else read
-
-
-def _parsed(path: Path) -> dict[str, Any]:
-    try:
-        parsed: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidParameterError(f"the configuration file {path} cannot be read, {error}; mend it") from error
-    return parsed

@@ -10,9 +10,10 @@ from typing import Any, Final
 import click
 
 from actorc.storage.config import ClientOptions, OriginatedEndpoint, origin_of
+from actorc.storage.settings import BUILT_IN, Setting
 from lucas_storage import settings
 from lucas_storage.cli.printing import print_record
-from lucas_storage.settings import BUILT_IN, Setting
+from lucas_storage.declared_settings import DEFAULT_STORE
 
 _CLIENT: Final = ("use_ssl", "ca_file", "cert_file", "key_file", "http_endpoint")
 """What the client alone is told, each by a variable of its name."""
@@ -34,7 +35,7 @@ def config(*, as_json: bool) -> None:
 def _settings() -> Iterator[tuple[str, Setting[Any]]]:
     found = settings.resolve()
     for store, address in found.endpoints.items():
-        yield ("endpoint" if store == settings.DEFAULT_STORE else f"endpoints.{store}"), address
+        yield ("endpoint" if store == DEFAULT_STORE else f"endpoints.{store}"), address
     for each in fields(found):
         if each.name not in {"endpoints", "local"}:
             yield each.name, getattr(found, each.name)

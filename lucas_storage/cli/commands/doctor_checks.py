@@ -18,7 +18,7 @@ from typing import Final
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import NotFoundError, PermissionError, StorageError
 from actorc.storage.models import ServerInfoResult
-from lucas_storage.settings import Settings
+from lucas_storage.declared_settings import Settings
 
 OK: Final = "ok"
 WARN: Final = "warn"

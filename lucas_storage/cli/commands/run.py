@@ -10,6 +10,7 @@ import click
 
 from actorc.storage import local_endpoint
 from actorc.storage.config import KEY_ENDPOINT
+from actorc.storage.settings import BUILT_IN
 from lucas_storage import settings
 from lucas_storage.cli.command_group import before_scripts
 from lucas_storage.local_service.service import DEFAULT_DATA, LocalService
@@ -69,7 +70,7 @@ def _named() -> str | None:
     present = settings.resolve()
     endpoint = present.endpoint()
     is_found = present.local is not None and endpoint.origin == present.local.origin
-    return None if is_found or endpoint.origin == settings.BUILT_IN else endpoint.value
+    return None if is_found or endpoint.origin == BUILT_IN else endpoint.value
 
 
 def _names(service: LocalService, port: int) -> tuple[str, ...]:

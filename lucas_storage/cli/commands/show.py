@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import click
 
-from lucas_storage import settings
 from lucas_storage.cli.output.preview import preview
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.cli.stores import artifacts
+from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.errors import InvalidRefError
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.storage import Storage
@@ -30,7 +30,7 @@ def show(session: Session, ref: str, *, lines: int) -> None:
     A pickle is described and never loaded.
     """
     parsed = _parsed(ref)
-    with artifacts(session, settings.DEFAULT_STORE if parsed is None else parsed.store) as storage:
+    with artifacts(session, DEFAULT_STORE if parsed is None else parsed.store) as storage:
         found = storage.lookup(ref) if parsed is None else parsed
         record = _described(found, storage)
         look = preview(storage, found, lines)

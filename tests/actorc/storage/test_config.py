@@ -107,7 +107,7 @@ def test_tls_may_be_set_in_the_environment(monkeypatch, text, expected):
 def test_a_setting_that_is_neither_yes_nor_no_is_refused(monkeypatch):
     monkeypatch.setenv("STORAGE_USE_SSL", "perhaps")
 
-    with pytest.raises(InvalidParameterError, match="STORAGE_USE_SSL is 'perhaps'; set it to 1 or 0"):
+    with pytest.raises(InvalidParameterError, match="the setting STORAGE_USE_SSL cannot be used; it must be 1 or 0"):
         ClientOptions.resolve("h:1")
 
 

@@ -1,4 +1,4 @@
-"""`serve`: a storage server in the foreground."""
+"""``lucas-storage serve`` and ``python -m actorc.storage.server``: a storage server in the foreground."""
 
 from __future__ import annotations
 
@@ -8,19 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from lucas_storage.local_service.service import DEFAULT_DATA
+from .local_directory import DIRECTORY
 
 if TYPE_CHECKING:
-    from actorc.storage.server.options import Option
+    from .server.options import Option
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
-_TYPES: Final[dict[type, Any]] = {
-    str: click.STRING,
-    int: click.INT,
-    float: click.FLOAT,
-    bool: click.BOOL,
-    Path: click.Path(path_type=Path),
-}
 
 
 class ServerCommand(click.Command):
@@ -28,7 +21,7 @@ class ServerCommand(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own options and the server's."""
-        from actorc.storage.server.options import OPTIONS  # noqa: PLC0415  # loads gRPC
+        from .server.options import OPTIONS  # noqa: PLC0415  # loads gRPC
 
         own = super().get_params(ctx)
         return [own[0], *map(_parameter, OPTIONS), *own[1:]]
@@ -51,12 +44,12 @@ def serve(
     buckets as they are written to. On the first Ctrl-C or SIGTERM running calls get time to finish, a second one ends
     it.
     """
-    from actorc.storage import server  # noqa: PLC0415  # loads gRPC
-    from actorc.storage.server.options import options_from  # noqa: PLC0415
+    from . import server  # noqa: PLC0415  # loads gRPC
+    from .server.options import options_from  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     server.serve(
-        options_from(given, config, data=DEFAULT_DATA),
+        options_from(given, config, data=Path(DIRECTORY)),
         endpoint_file=endpoint_file,
         linger_lock=linger_lock,
         private=private,
@@ -68,7 +61,7 @@ def _parameter(option: Option) -> click.Option:
     default = "" if option.kind is bool or option.default in {None, ""} else f"  [default: {option.default}]"
     return click.Option(
         [flags],
-        type=_TYPES[option.kind],
+        type=click.Path(path_type=Path) if option.kind is Path else option.kind,
         default=None,
         metavar=None if option.kind is bool else option.metavar,
         help=option.meaning + default,

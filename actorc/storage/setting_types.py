@@ -1,0 +1,111 @@
+"""How what is written for a setting becomes its value; what breaks a rule is a ValueError that says the rule alone.
+
+The value itself is in no message: some are secrets. Sizes and lengths of time are in `units`.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from pathlib import Path
+from typing import Final
+
+_DIGITS: Final = re.compile(r"[0-9]{1,9}")
+_SWITCH: Final = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+
+
+def text(value: object) -> str:
+    """Return a text without white space around it, not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("text that is not empty")
+    return value.strip()
+
+
+def switch(value: object) -> bool:
+    """Return whether something is on, from a bool or a text."""
+    found = value if type(value) is bool else _SWITCH.get(value.strip().lower()) if isinstance(value, str) else None
+    if type(found) is not bool:
+        raise ValueError("1 or 0")
+    return found
+
+
+def port(value: object) -> int:
+    """Return a port, or 0 for any."""
+    found = _whole(value)
+    if found is None or found >= 1 << 16:
+        raise ValueError("the number of a port, or 0 for any")
+    return found
+
+
+def ratio(value: object) -> int:
+    """Return how many times as large something may be."""
+    found = _whole(value)
+    if not found:
+        raise ValueError("a whole number of 1 or more")
+    return found
+
+
+def _whole(value: object) -> int | None:
+    """Return a number from 0 up, from one or its digits; None: it is something else."""
+    found = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value.strip()) else value
+    return found if type(found) is int and found >= 0 else None
+
+
+def file_path(value: object, base: Path | None = None) -> Path:
+    """Return an absolute path, with ``~`` expanded.
+
+    Args:
+        value: What was written.
+        base: Where a relative path begins; None takes the present directory, which may be another one later on.
+    """
+    if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
+        raise ValueError("a path")
+    path = _expanded(Path(value))
+    try:
+        return Path(os.path.abspath(path if base is None else base / path))  # noqa: PTH100 -- keeps links, as written
+    except FileNotFoundError as error:
+        raise ValueError("an absolute path, since the present directory is gone") from error
+
+
+def home() -> Path | None:
+    """Return the user's home directory; None if HOME is not set and the user has no entry in the passwd database.
+
+    Containers run as users that nobody entered, and an empty variable says as little as one that is missing.
+    """
+    given = Path(os.environ.get("HOME", ""))
+    if given.is_absolute():
+        return given
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return None
+
+
+def user_directory(variable: str, default: str) -> Path | None:
+    """Return the directory of ours that a variable of the XDG specification names; None if there is no home either.
+
+    Args:
+        variable: Such as ``XDG_CACHE_HOME``; a path that is not absolute counts as unset, the specification says.
+        default: Where it is in the home directory, if nothing is said.
+    """
+    base = Path(os.environ.get(variable, ""))
+    if base.is_absolute():
+        return base / "lucas-storage"
+    directory = home()
+    return directory and directory / default / "lucas-storage"
+
+
+def _expanded(path: Path) -> Path:
+    if path.parts[:1] == ("~",):
+        directory = home()
+        if directory is None:
+            raise ValueError("a path without ~, since HOME is not set and this user has no entry in /etc/passwd")
+        return directory.joinpath(*path.parts[1:])
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError("a path that does not begin with ~ and an unknown user") from error

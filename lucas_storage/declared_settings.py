@@ -1,0 +1,147 @@
+# ruff: noqa: RUF009  # the function that declares a setting returns a field
+"""Everything the plugin can be told: names, variables, types, defaults, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from actorc.storage import units
+from actorc.storage.config import DEFAULT_PORT
+from actorc.storage.local_endpoint import LocalEndpoint
+from actorc.storage.setting_types import port, ratio, switch, text, user_directory
+from actorc.storage.settings import BUILT_IN, Declared, Setting, Way, refuse_to_ship
+
+from . import limits, setting_types
+from .errors import SettingsError, UnknownStoreError
+from .signing import SigningKeys
+
+DEFAULT_STORE: Final = "default"
+ENDPOINT: Final = Way("endpoint", "STORAGE_ENDPOINT", text)
+ENDPOINTS: Final = Way("endpoints", "LUCAS_STORAGE_ENDPOINTS", setting_types.endpoints)
+
+
+def _declared(
+    name: str, read: Callable[[Any], Any], default: Any = None, *also: Way, variable: str = "", **kind: bool
+) -> Any:
+    """Return the field of a setting with its own name."""
+    way = Way(name, variable or f"LUCAS_STORAGE_{name.upper()}", read, **kind)
+    return field(metadata={"declared": Declared((way, *also), default)})
+
+
+def _cache_dir() -> Path | None:
+    return user_directory("XDG_CACHE_HOME", ".cache")
+
+
+SIGNING_KEY_FILE: Final = Way(
+    "signing_key_file", "LUCAS_STORAGE_SIGNING_KEY_FILE", setting_types.secrets_file, secret=True, is_path=True
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the plugin can be told, each value with its origin. Holds credentials; refuses to be pickled."""
+
+    endpoints: Mapping[str, Setting[str]]
+    """Store name to address. The store ``default`` is always there."""
+    access_key: Setting[str | None] = _declared("access_key", text, variable="STORAGE_ACCESS_KEY", secret=True)
+    secret_key: Setting[str | None] = _declared("secret_key", text, variable="STORAGE_SECRET_KEY", secret=True)
+    store: Setting[str] = _declared("store", setting_types.store_name, DEFAULT_STORE)
+    """Where results go unless a function says otherwise."""
+    bucket: Setting[str] = _declared("bucket", setting_types.bucket_name, "lucas-artifacts")
+    prefix: Setting[str] = _declared("prefix", setting_types.key_prefix, "a")
+    """What every artifact's key begins with; a slash follows it."""
+    inline_max: Setting[int] = _declared("inline_max", units.size, 64 << 10)
+    """Bytes of encoded JSON up to which data travels with the call."""
+    cache_dir: Setting[Path | None] = _declared(
+        "cache_dir", Path, _cache_dir, variable="LUCAS_STORAGE_CACHE", is_path=True
+    )
+    """Absolute; None if nothing was said and the user has no home directory."""
+    cache_max: Setting[int] = _declared("cache_max", units.size, 10 << 30)
+    """Bytes."""
+    cache_scrub: Setting[float] = _declared("cache_scrub", units.seconds, 7 * 86_400.0)
+    """Seconds after which a local copy is read again, and compared with its digest, though nothing touched it."""
+    max_expansion: Setting[int] = _declared("max_expansion", ratio, limits.EXPANSION)
+    """How many times as large as its stored bytes a decoded table may be; the first GiB is free."""
+    pickle: Setting[str] = _declared("pickle", setting_types.pickle_policy, "signed")
+    """``signed`` or ``deny``."""
+    signing_key: Setting[tuple[bytes, ...]] = _declared(
+        "signing_key", setting_types.secrets, (), SIGNING_KEY_FILE, secret=True
+    )
+    """The first key signs, all verify."""
+    resume: Setting[bool] = _declared("resume", switch, default=False)
+    """Whether every decorated step uses what was kept for its function version and inputs. Within `run` results are
+    kept for it anyway, unless this is said to be off."""
+    ttl: Setting[float] = _declared("ttl", units.seconds, 30 * 86_400.0)
+    """Seconds for which records of runs, checkpoints and cached results keep their artifacts from being collected."""
+    grace: Setting[float] = _declared("grace", units.seconds, 48 * 3600.0)
+    """Seconds an artifact that nothing reaches is spared; longer than the longest step."""
+    progress: Setting[bool] = _declared("progress", switch, default=True)
+    """Whether `run` shows on a terminal how far the steps are."""
+    # not LUCAS_STORAGE_PORT, in which Kubernetes tells pods of a service that is called lucas-storage, as a URL
+    run_port: Setting[int] = _declared("run_port", port, DEFAULT_PORT)
+    """Of loopback; what the server of ``lucas-storage run`` takes if nobody has it. 0: any."""
+    local: LocalEndpoint | None = None
+    """The server of this directory, if that is where the store ``default`` is."""
+
+    @property
+    def cache_root(self) -> Path:
+        """Where local copies lie.
+
+        Raises:
+            SettingsError: Nothing says where.
+        """
+        if self.cache_dir.value is None:
+            raise SettingsError(
+                "there is no directory for local copies, since HOME is not set and this user has no entry in "
+                "/etc/passwd; set LUCAS_STORAGE_CACHE to a directory of yours"
+            )
+        return self.cache_dir.value
+
+    def endpoint(self, store: str = DEFAULT_STORE) -> Setting[str]:
+        """Return the address of a store.
+
+        Raises:
+            UnknownStoreError: This process was told no address for it.
+        """
+        try:
+            return self.endpoints[store]
+        except KeyError:
+            known = ", ".join(sorted(self.endpoints))
+            raise UnknownStoreError(
+                f"this process has no endpoint for store {store!r} (it knows {known}); set LUCAS_STORAGE_ENDPOINTS"
+            ) from None
+
+    def keys(self, store: str = DEFAULT_STORE) -> tuple[str | None, str | None]:
+        """Return the access key and the secret key to give to a client of a store; None: it finds its own.
+
+        Those of a local server are for that server alone.
+
+        Raises:
+            UnknownStoreError: This process was told no address for it.
+        """
+        origins = {self.access_key.origin, self.secret_key.origin}
+        is_told = self.local is not None and origins == {self.local.origin}
+        is_here = self.local is not None and self.endpoint(store).value == self.local.endpoint
+        if origins <= {BUILT_IN, "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY"} or (is_told and not is_here):
+            # the client finds these by itself, and knows what they are for
+            return None, None
+        return self.access_key.value, self.secret_key.value
+
+    @property
+    def signing_keys(self) -> SigningKeys:
+        """What signs and verifies here."""
+        return SigningKeys(self.signing_key.value, denied=self.pickle.value == "deny")
+
+    def __reduce__(self) -> NoReturn:
+        refuse_to_ship()
+
+
+DECLARED: Final[Mapping[str, Declared]] = {
+    each.name: each.metadata["declared"] for each in fields(Settings) if each.metadata
+}
+"""By the name of the field, every setting but the endpoints."""
+WAYS: Final = (ENDPOINT, ENDPOINTS, *(way for each in DECLARED.values() for way in each.ways))
+"""Every way to give one."""
