@@ -144,9 +144,13 @@ class Pool:
         """Give an object a process of its own while there are some to spare, then one with the fewest others."""
         crew = lane.crew
         shared = min(
-            (place for place in crew.places.values() if not place.is_leaving), key=self._residents, default=None
+            (place for place in crew.places.values() if not place.is_leaving),
+            key=lambda place: (self._residents(place), len(place.tasks)),
+            default=None,
         )
-        if len(self._places) < self._size and (shared is None or self._is_spared()):
+        if shared is not None and not shared.tasks and not self._residents(shared):
+            home = shared  # its last object is gone, so it serves as well as a new one
+        elif len(self._places) < self._size and (shared is None or self._is_spared()):
             home = self._open(crew, next(index for index in itertools.count() if index not in crew.places))
         elif shared is not None:
             home = shared

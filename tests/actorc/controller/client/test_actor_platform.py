@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import grpc
 import pytest
@@ -41,14 +42,15 @@ class Platform:
         self._sent = queue.SimpleQueue()
         self._answers = queue.SimpleQueue()
 
-    def serve(self, requests, _):
+    def serve(self, requests, context):
         answers = self._answers = queue.SimpleQueue()
+        context.add_callback(lambda: answers.put(None))
         threading.Thread(target=self._take, args=(requests, answers), daemon=True).start()
         yield from iter(answers.get, None)
 
     def _take(self, requests, answers):
         silent = False
-        try:
+        with suppress(grpc.RpcError):
             for request in requests:
                 if request.type == pb.FR_REGISTER_REQUEST:
                     self.registered.append(request.register_request.application_id)
@@ -59,9 +61,6 @@ class Platform:
                         self.answer_mark(request)
                 elif request.type != pb.FR_MARK_DAG_NODE_DONE:
                     self._sent.put(request)
-        except grpc.RpcError:
-            pass
-        answers.put(None)
 
     def answer_mark(self, request=None):
         identity = request.append_data.object.id if request else "lucas-storage.mark"
@@ -454,7 +453,7 @@ def test_a_venv_that_would_be_a_folder_elsewhere_is_refused():
             define(venv=name)
 
 
-@pytest.mark.parametrize("given", [0, -1, float("inf"), float("nan"), "60", True])
+@pytest.mark.parametrize("given", [0, -1, float("inf"), float("nan"), "soon", True])
 def test_a_timeout_that_is_none_is_refused_at_decoration(given):
     with pytest.raises(ControllerError, match="is no timeout for 'f'; give seconds above 0"):
         define(timeout=given)

@@ -392,3 +392,17 @@ def test_calls_that_wait_for_an_object_do_not_go_to_another_one_of_its_name(floo
     ]
     assert [function for process in floor.processes for function in process.added] == [new]
     assert len(floor.returned) == 1
+
+
+def test_an_object_has_the_process_of_one_that_was_replaced_once_no_call_runs_there():
+    floor = Floor(8)
+    first, second, third = an_object(), an_object(), an_object()
+    floor.submit(first)
+    floor.pool.forget(floor.crews["a", True], first)
+    floor.submit(second)
+    for process in floor.processes:
+        floor.finish(process)
+    floor.pool.forget(floor.crews["a", True], second)
+    floor.submit(third)
+
+    assert [process.added for process in floor.processes] in ([[third], []], [[], [third]])
