@@ -17,6 +17,7 @@ from actorc.storage.errors import StorageError
 class Peer:
     """A server's capabilities as learned from its answers. Threads share it without a lock: fields only turn true."""
 
+    # Not guarded by a lock: a thread that still reads False asks the answer's metadata once more.
     def __init__(self) -> None:
         self.seals = False
         """Whether it ever announced checksums of messages; from then on an answer without one is refused."""
@@ -73,6 +74,7 @@ class Exchange:
 
     def _seals(self, announced: Callable[[], Any]) -> bool:
         if not self._peer.seals:
+            # believed from the first announcement on: otherwise a damaged header would turn the checks off again
             said: Mapping[str, Any] = dict(announced() or ())
             self._peer.seals = said.get(HEADER) == YES
         return self._peer.seals

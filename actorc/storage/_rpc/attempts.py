@@ -35,7 +35,7 @@ class Attempt:
     """Seconds until its deadline; None for no limit."""
 
 
-class Rounds:
+class Attempts:
     """Offers attempts until one succeeds, the policy gives up, or the time is over.
 
     A server that is unreachable or takes no more calls is left for the next one, without a pause if that has not failed
@@ -72,16 +72,18 @@ class Rounds:
             raise InvalidParameterError(f"timeout is a number of seconds above 0, not {timeout!r}")
         self._options = options
         self._endpoints = endpoints
+        # a monotonic clock: setting the machine's time must neither end a call nor prolong it
         self._policy = policy
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._patient = patient
-        self._renew()
+        self._restart_patience()
         self._reached = reached
         self._may_repeat = may_repeat
         self._correct = correct
         self._corrected = False
         self._request_id = uuid.uuid4().hex
         self._attempts = 0
+        # Counted apart: progress resets the failures, while the attempt's number goes on, since checksums cover it.
         self._failures = 0
         self._failed: set[str] = set()
 
@@ -89,9 +91,9 @@ class Rounds:
         """Reset the failure count after progress."""
         self._failures = 0
         self._failed.clear()
-        self._renew()
+        self._restart_patience()
 
-    def _renew(self) -> None:
+    def _restart_patience(self) -> None:
         """Restart the time for which a call without a deadline waits for an unreachable server."""
         self._patience_ends = time.monotonic() + self._options.timeout if self._deadline is None else self._deadline
 
@@ -108,15 +110,16 @@ class Rounds:
         as a `StorageError` with the request id.
         """
         self._attempts += 1
-        endpoint = self._endpoints.present
+        endpoint = self._endpoints.current
         try:
             yield Attempt(endpoint=endpoint, metadata=self._metadata(), left=self._left())
         except StorageError as error:
             error.request_id = error.request_id or self._request_id
             if isinstance(error, NetworkError) and not self._reached():
-                _name_proxy(error, endpoint)
-            if not self._clock_corrected(error):
-                self._pause(error, elsewhere=self._left_for_another(endpoint, error))
+                _add_proxy_advice(error, endpoint)
+            # nothing has ever answered: a proxy from the environment is a likely cause, so the message names it
+            if not self._correct_clock(error):
+                self._pause(error, elsewhere=self._switch_server(endpoint, error))
 
     def _metadata(self) -> Metadata:
         return ((messages.REQUEST_ID_KEY, self._request_id), (messages.ATTEMPT_KEY, str(self._attempts)))
@@ -124,20 +127,22 @@ class Rounds:
     def _left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
-    def _clock_corrected(self, error: StorageError) -> bool:
+    def _correct_clock(self, error: StorageError) -> bool:
         """Return whether to retry at once, because the next signature has a corrected time."""
         if self._corrected or not self._may_repeat():
             return False
+        # once only: a clock that is wrong again right after its correction will not be mended by a third signature
         self._corrected = self._correct(error, self._request_id)
         return self._corrected
 
-    def _left_for_another(self, endpoint: str, error: StorageError) -> bool:
+    def _switch_server(self, endpoint: str, error: StorageError) -> bool:
         """Switch to the next server after a network error; return whether that one has not failed this call yet."""
         if not isinstance(error, NetworkError) or not error.retryable:
             return False
         self._failed.add(endpoint)
-        self._endpoints.leave(endpoint)
-        return self._endpoints.present not in self._failed
+        # shared with other calls, so that they do not each find out that the server is gone
+        self._endpoints.switch_from(endpoint)
+        return self._endpoints.current not in self._failed
 
     def _pause(self, error: StorageError, *, elsewhere: bool) -> None:
         self._failures += 1
@@ -149,15 +154,17 @@ class Rounds:
             elsewhere=elsewhere,
             lasting=self._is_lasting(error),
         )
+        # a pause that outlasts the deadline would only delay the same error
         if seconds is None or (left is not None and seconds >= left):
-            raise self._final(error)
+            raise self._with_attempts(error)
+        # checked after the policy: an error that is not retried needs no advice about the source
         if not self._may_repeat():
             error.message += "; the source was not sent again, it can be read once only, pass bytes or a seekable file"
             raise error
         log.warning("attempt %d of call %s failed, trying again: %s", self._attempts, self._request_id, error)
         cancellation.sleep(seconds)
 
-    def _final(self, error: StorageError) -> StorageError:
+    def _with_attempts(self, error: StorageError) -> StorageError:
         """Return `error`, the last failure, with the number of attempts and servers in its message."""
         if len(self._failed) == len(self._endpoints) > 1:
             error.message = f"none of the storage servers {self._endpoints} can be used now; {error.message}"
@@ -171,7 +178,7 @@ class Rounds:
         return error
 
 
-def _name_proxy(error: NetworkError, endpoint: str) -> None:
+def _add_proxy_advice(error: NetworkError, endpoint: str) -> None:
     advice = _proxies.advice(endpoint)
     if advice:
         error.message += f"; {advice}"

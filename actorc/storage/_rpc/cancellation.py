@@ -50,6 +50,7 @@ class CancelScope:
             yield
         finally:
             with self._lock:
+                # a finished call stays in no list, or the scope of a long transfer would grow with every call
                 self._running.pop(token, None)
 
     def sleep(self, seconds: float) -> None:
@@ -67,7 +68,7 @@ _present: ContextVar[CancelScope | None] = ContextVar("actorc_storage_cancel_sco
 
 @contextmanager
 def entered(scope: CancelScope | None) -> Iterator[None]:
-    """Make `scope` current within the block; None protects clean-up from being cancelled."""
+    """Make `scope` current within the block; with None, clean-up inside is not cancelled."""
     token = _present.set(scope)
     try:
         yield

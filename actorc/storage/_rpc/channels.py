@@ -23,6 +23,7 @@ _MAX_CONNECTIONS: Final = 4
 _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
     ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
+    # gRPC's own retries would repeat calls below the counts and deadlines kept in `attempts`
     ("grpc.enable_retries", 0),
     ("grpc.keepalive_timeout_ms", 10_000),
     # a restarted server is found again within a retry, not after gRPC's default of up to two minutes
@@ -34,8 +35,8 @@ _CHANNEL_OPTIONS: Final = (
 )
 
 # a dead peer is noticed during an idle transfer; the server permits pings this often
-_THE_ONLY_ONE: Final = (("grpc.keepalive_time_ms", 30_000),)
-_ONE_OF_SEVERAL: Final = (
+_SINGLE_SERVER_OPTIONS: Final = (("grpc.keepalive_time_ms", 30_000),)
+_MULTI_SERVER_OPTIONS: Final = (
     # it is left after 24 seconds, while a call still has time for the next one
     ("grpc.keepalive_time_ms", 12_000),
     ("grpc.http2.ping_timeout_ms", 12_000),
@@ -55,20 +56,20 @@ class Channels:
         self._options = options
         self._endpoint = endpoint
         # a damaged header may stay in HPACK's table and damage later calls for as long as the connection lives
-        self._useless = {"DEADLINE_EXCEEDED", "DATA_LOSS"}
+        self._drop_after = {"DEADLINE_EXCEEDED", "DATA_LOSS"}
         if len(options.endpoints) > 1:
             # a call that returns to this server later must not wait for the end of gRPC's reconnect backoff
-            self._useless.add("UNAVAILABLE")
+            self._drop_after.add("UNAVAILABLE")
         self._closed = False
-        self._forget()
+        self._reset()
         _living.add(self)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._lock = threading.Lock()  # guards the counts, and `_closed` against a channel opened meanwhile
         self._streams: dict[grpc.Channel, int] = {}
 
     @contextmanager
-    def one(self, *, streams: bool = False) -> Iterator[grpc.Channel]:
+    def channel(self, *, streams: bool = False) -> Iterator[grpc.Channel]:
         """Yield the channel with the fewest streams; drop it from the pool after a damaged answer or a deadline.
 
         With several servers, a channel that could not connect is dropped, too.
@@ -79,10 +80,11 @@ class Channels:
         channel = self._take(streams)
         try:
             yield channel
+        # a channel that `close` took away fails with a status of gRPC; the caller needs to know who closed it
         except (grpc.RpcError, NetworkError) as error:
             if self._closed:
                 raise _closed() from error
-            if _status(error) in self._useless:
+            if _status(error) in self._drop_after:
                 self._abandon(channel)
             raise
         finally:
@@ -96,6 +98,7 @@ class Channels:
             if channel is None or (streams and self._streams[channel] and len(self._streams) < _MAX_CONNECTIONS):
                 channel = _connect(self._options, self._endpoint)
                 self._streams[channel] = 0
+            # counted under the lock that chose it, or two streams would share a connection while another is idle
             self._streams[channel] += streams
             return channel
 
@@ -114,13 +117,14 @@ class Channels:
         with self._lock:
             self._closed = True
             channels, self._streams = list(self._streams), {}
+        # outside the lock: calls that end now take it to give their channel back
         for channel in channels:
             channel.close()
 
     def after_fork(self) -> None:
         """Reset in a forked child: the connections belong to the parent, and the lock may have been held."""
         _inherited.extend(self._streams)
-        self._forget()
+        self._reset()
 
 
 def _closed() -> StorageError:
@@ -137,7 +141,7 @@ def _connect(options: ClientOptions, endpoint: str) -> grpc.Channel:
     settings = (
         *_CHANNEL_OPTIONS,
         *_proxies.channel_options(endpoint),
-        *(_THE_ONLY_ONE if len(options.endpoints) == 1 else _ONE_OF_SEVERAL),
+        *(_SINGLE_SERVER_OPTIONS if len(options.endpoints) == 1 else _MULTI_SERVER_OPTIONS),
     )
     if options.use_ssl:
         pem = read_pem(ca=options.ca_file, certificate=options.cert_file, key=options.key_file)
@@ -156,4 +160,5 @@ def _after_fork_in_child() -> None:
         channels.after_fork()
 
 
+# only the child: gRPC's connections go on in the parent
 os.register_at_fork(after_in_child=_after_fork_in_child)

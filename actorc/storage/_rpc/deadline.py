@@ -39,6 +39,7 @@ class Deadline:
         self._timeout = timeout
         self._end = None if timeout is None else time.monotonic() + timeout
 
+    # the deadline is fixed once, so that retries inside a transfer do not extend it
     def left(self) -> float | None:
         """Return the seconds left, None for no limit.
 

@@ -14,7 +14,7 @@ class Endpoints:
 
     def __init__(self, endpoints: Sequence[str]) -> None:
         self._next = dict(zip(endpoints, (*endpoints[1:], endpoints[0]), strict=True))
-        self.present = endpoints[0]
+        self.current = endpoints[0]
         """The current server, to which the next attempt goes."""
 
     def __len__(self) -> int:
@@ -23,8 +23,8 @@ class Endpoints:
     def __str__(self) -> str:
         return ", ".join(self._next)
 
-    def leave(self, endpoint: str) -> None:
+    def switch_from(self, endpoint: str) -> None:
         """Make the successor of `endpoint` current, unless another call has switched already."""
         # no lock: threads that leave the same server at once all set the same successor
-        if self.present == endpoint:
-            self.present = self._next[endpoint]
+        if self.current == endpoint:
+            self.current = self._next[endpoint]

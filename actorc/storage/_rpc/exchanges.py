@@ -38,6 +38,7 @@ class Write(Generic[T]):
     def __init__(self, upload: Upload, opening: pb.WriteOpen, judge: Callable[[pb.WriteObjectResponse], T]) -> None:
         self._upload = upload
         self._judge = judge
+        # one key for all attempts: the server recognises a repeated write by it, and stores it once
         self._open = opening
         self._open.idempotency_key = fresh_key()
         self._open.declared_size = upload.size or 0
@@ -80,12 +81,14 @@ class Write(Generic[T]):
     def send(self, call: WriteCall) -> T:
         """Send all frames and the commit; return the description of the stored object or part."""
         call.send(pb.WriteObjectRequest(open=self._open))
+        # the server accepts before bytes flow, so a refusal (permission, condition) costs no upload
         if not call.answer().HasField("accepted"):
             raise DamagedMessageError("the server answered the beginning of an upload with something else")
         for chunk in self._upload.chunks():
             call.send_chunk(chunk)
         commit = pb.WriteCommit(size=self._upload.sent, crc32c=self._upload.checksum())
         call.send(pb.WriteObjectRequest(commit=commit))
+        # half-closed before the wait: a server stores only after a commit that is the last message
         call.finish()
         answer = call.answer(time_for(self._upload.sent))
         with messages.damaged_answers():
@@ -123,6 +126,7 @@ class SmallRead:
         asked = self.request
         download = Download(self._part, self._generation)
         info = messages.object_info(answer.object)
+        # described before it is fed: bytes of another object are refused before they are summed
         download.describe(answer_checks.of_read(info, asked.bucket, asked.key, self._generation, asked.if_match))
         data = b"".join([download.feed(messages.chunk(chunk)) for chunk in answer.chunks])
         download.finish()

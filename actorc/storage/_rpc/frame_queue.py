@@ -1,4 +1,7 @@
-"""A bounded queue of frames between the caller's thread and the gRPC thread that sends them."""
+"""A bounded queue of frames between the caller's thread and the gRPC thread that sends them.
+
+The bound is what limits the memory of an upload whose source is faster than the network.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from collections.abc import Callable, Iterator
 _HEARTBEAT_SECONDS = 15.0
 
 
-class PipeClosedError(Exception):
+class QueueClosedError(Exception):
     """The reading end is gone; a frame written now would not be sent."""
 
 
-class FramePipe:
+class FrameQueue:
     """A queue with one writing and one reading thread; any thread may break it off.
 
     The queue owns a frame from `put` until it is read.
@@ -28,6 +31,7 @@ class FramePipe:
         self._capacity = capacity
         self._heartbeat = heartbeat
         self._frames: deque[bytes] = deque()
+        # guards all fields, and wakes the writer when there is room, the reader when there is a frame or the end
         self._changed = threading.Condition()
         self._finished = False
         self._broken = False
@@ -40,14 +44,14 @@ class FramePipe:
             timeout: Seconds to wait for room.
 
         Raises:
-            PipeClosedError: `break_off` was called.
+            QueueClosedError: `break_off` was called.
             TimeoutError: No room came free in time.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._broken or len(self._frames) < self._capacity, timeout):
                 raise TimeoutError
             if self._broken:
-                raise PipeClosedError
+                raise QueueClosedError
             self._frames.append(frame)
             self._changed.notify_all()
 
@@ -61,6 +65,7 @@ class FramePipe:
         """Drop waiting frames and end both sides."""
         with self._changed:
             self._broken = True
+            # an attempt that failed begins anew; sending the rest of it would only take time
             self._frames.clear()
             self._changed.notify_all()
 
@@ -75,6 +80,7 @@ class FramePipe:
         with self._changed:
             awake = self._changed.wait_for(lambda: self._frames or self._finished or self._broken, _HEARTBEAT_SECONDS)
             if not awake:
+                # the queue is empty here, so a heartbeat overtakes no frame
                 return self._heartbeat()
             if not self._frames:
                 return None

@@ -15,7 +15,7 @@ from . import answer_checks
 from .rpc import Rpc
 
 _FIRST: Final = ""
-"""The token of the first page, and what is told where there is no page behind the last."""
+"""The token of the first page, and of the page after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Page:
 
 
 class RemoteListings:
-    """Listings of a storage server."""
+    """Listings of a storage server, one part of `RemoteStore`."""
 
     _rpc: Rpc
 

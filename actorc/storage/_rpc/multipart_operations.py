@@ -16,7 +16,7 @@ from .rpc import Rpc
 
 
 class RemoteUploads:
-    """Multipart uploads on a storage server."""
+    """Multipart uploads on a storage server, one part of `RemoteStore`."""
 
     _rpc: Rpc
 

@@ -49,18 +49,19 @@ class RemoteStore(RemoteListings, RemoteUploads):
         self._rpc = Rpc(options, retry)
         self.endpoint = options.endpoint
         """``host:port``, or several with commas between them."""
+        # hints, set without a lock: a thread with an old value makes one call more than needed
         self._gets = True
         self._expects_small = True
         self._patience = min(options.timeout, options.idle_timeout)
 
     def server_info(self, timeout: float | None = None) -> ServerInfo:
-        """Ask for limits and capabilities."""
+        """Return limits and capabilities of the server."""
         return self._rpc.ask(
             "GetServerInfo", pb.GetServerInfoRequest(), pb.GetServerInfoResponse, messages.server_info, timeout=timeout
         )
 
     def create_bucket(self, bucket: str, *, exist_ok: bool, timeout: float | None = None) -> BucketInfo:
-        """Make a bucket."""
+        """Make a bucket and return it."""
         request = pb.CreateBucketRequest(bucket=bucket, exist_ok=exist_ok, idempotency_key=fresh_key())
         return self._rpc.ask(
             "CreateBucket",
@@ -76,7 +77,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
         self._rpc.ask("DeleteBucket", request, pb.DeleteBucketResponse, bool, timeout=timeout)
 
     def head_bucket(self, bucket: str, timeout: float | None = None) -> BucketInfo:
-        """Describe a bucket."""
+        """Return the description of a bucket."""
         return self._rpc.ask(
             "HeadBucket",
             pb.HeadBucketRequest(bucket=bucket),
@@ -86,9 +87,9 @@ class RemoteStore(RemoteListings, RemoteUploads):
         )
 
     def put(self, destination: Destination, upload: Upload, *, timeout: float | None = None) -> ObjectInfo:
-        """Store an object: in one call if it is known to be small, else as a stream.
+        """Store an object: in one call if its size is known and at most 1 MiB, else as a stream.
 
-        Whatever the caller's own source raises comes out as it is.
+        An exception of the caller's own source is raised unchanged.
         """
         with source_errors():
             if upload.size is not None and upload.size <= MAX_INLINE_SIZE:
@@ -97,6 +98,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
             return self._rpc.send("WriteObject", write, timeout=timeout)
 
     def _put_inline(self, destination: Destination, upload: Upload, timeout: float | None) -> ObjectInfo:
+        # joined, because the message must hold one buffer; at most 1 MiB
         data = b"".join(chunk.data for chunk in upload.chunks())
         request = pb.PutObjectRequest(
             bucket=destination.bucket,
@@ -126,11 +128,11 @@ class RemoteStore(RemoteListings, RemoteUploads):
         if_match: str | None = None,
         timeout: float | None = None,
     ) -> bytes:
-        """Return a part of an object: what is small in one call, what is not by a stream.
+        """Return a range of an object, a small one by a single call, another by a stream.
 
-        What size the object has is not known before, so it is taken for one like the last. A single answer that does
-        not come in time is no failure: a stream notices a connection that stands still, and goes on over another one,
-        for as long as `timeout` allows.
+        The size is not known before the answer, so it is expected to be like that of the last object. A single answer
+        that does not come in time is no failure: a stream notices a connection that stands still and continues over
+        another one, for as long as `timeout` allows.
         """
         deadline = Deadline(timeout)
         data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline)
@@ -159,6 +161,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
             except UnsupportedError:
                 self._gets = False  # an older server, and it answers every such call like this
             except DeadlineExceededError:
+                # the stream that follows has an idle timeout, and can resume
                 pass
         return None
 
@@ -171,11 +174,11 @@ class RemoteStore(RemoteListings, RemoteUploads):
         if_match: str | None = None,
         timeout: float | None = None,
     ) -> Iterator[bytes | memoryview]:
-        """Yield the bytes of an object; `download` says which and knows the object after the first of them."""
+        """Yield the bytes of an object; `download` has the range, and after the first piece the description."""
         return self._rpc.receive("ReadObject", Read(bucket, key, download, if_match), timeout=timeout)
 
     def head(self, bucket: str, key: str, timeout: float | None = None) -> ObjectInfo:
-        """Describe the present object."""
+        """Return the description of the current object."""
         request = pb.HeadObjectRequest(bucket=bucket, key=key)
         return self._rpc.ask(
             "HeadObject",
@@ -218,7 +221,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
         source_condition: Condition = ANY,
         timeout: float | None = None,
     ) -> ObjectInfo:
-        """Make an object of the bytes of another, with that one's attributes or those of `destination`."""
+        """Copy an object, with the attributes of the source or those of `destination`; return the new object."""
         attributes = destination.attributes
         replaced = pb.Attributes(content_type=attributes.content_type, metadata=dict(attributes.metadata))
         request = pb.CopyObjectRequest(

@@ -92,15 +92,17 @@ class Upload:
             IntegrityError: A file changed its size while it was read.
         """
         if self._started and self._start is not None:
+            # back to where the caller's file stood: what is before may belong to something else
             self._file.seek(self._start)
         self._started = True
         self._sums = BlockSums()
-        for piece in _frames(_told_apart(self.pieces())):
+        for piece in _frames(_wrap_source_errors(self.pieces())):
             crc = crc32c(piece)
             chunk = Chunk(self._sums.size, piece, crc)
             self._sums.add(piece, crc)
             yield chunk
             self._report()
+        # before the commit: an exception here leaves nothing stored
         self._check()
         self._check_size()
 
@@ -127,6 +129,7 @@ class Upload:
             )
 
     def _report(self) -> None:
+        # a repeated attempt begins at zero, but the progress shown must not decrease
         if self._progress is not None and self.sent > self._reported:
             self._reported = self.sent
             self._progress(self.sent, self.size)
@@ -167,6 +170,7 @@ class Download:
             IntegrityError: A resumed download is of another generation.
         """
         if self.info is not None and self.info.generation != info.generation:
+            # bytes of two generations must never be joined into one object
             raise IntegrityError("the server resumed with another generation of the object", info.bucket, info.key)
         self.info, self.generation = info, info.generation
         _, self._stop = self._part.clamp(info.size)
@@ -177,6 +181,7 @@ class Download:
         Raises:
             IntegrityError: They do not match their checksum or do not follow what came before; retryable.
         """
+        # verified here, before the caller sees a byte; what arrived damaged is asked for again
         if self.info is None or chunk.offset != self._next or crc32c(chunk.data) != chunk.crc32c:
             raise IntegrityError("bytes arrived damaged or out of order; they were not used", retryable=True)
         self._next += len(chunk.data)
@@ -212,6 +217,7 @@ def _flat(buffer: bytes | bytearray | memoryview) -> memoryview:
     view = memoryview(buffer)
     if not view.c_contiguous:
         raise InvalidParameterError("the buffer is not contiguous; pass bytes(buffer)")
+    # an empty view cannot be cast, as its shape may have zeros
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 
@@ -229,6 +235,7 @@ def _size(source: Any, start: int | None) -> int | None:
     if start is None:
         return None
     end = source.seek(0, os.SEEK_END)
+    # measured by seeking and not by `fstat`: a file object may be in memory, or a view of a larger file
     source.seek(start)
     return max(0, int(end) - start)
 
@@ -249,8 +256,8 @@ def _checked_piece(piece: object) -> bytes | memoryview:
     raise InvalidParameterError(f"the source gave {kind} where bytes were expected; open files in binary mode")
 
 
-def _told_apart(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    """Wrap exceptions of the source, so that they are not mistaken for failures of the network."""
+def _wrap_source_errors(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """Yield the pieces; wrap exceptions of the source, so that they are not mistaken for failures of the network."""
     try:
         yield from pieces
     except Exception as error:
@@ -272,6 +279,7 @@ def _frames(pieces: Iterable[bytes | memoryview], size: int = MAX_CHUNK_SIZE) ->
             if len(part) == size:
                 yield part
                 continue
+            # a bytearray or view may be overwritten by its owner when the next piece is asked for; bytes cannot
             short.append(part if isinstance(piece, bytes) else bytes(part))
             length += len(part)
             if length == size:

@@ -26,7 +26,7 @@ from actorc.storage.models import (
     UploadResult,
 )
 
-_OF_AN_ERROR: Final = ("code", "message", "bucket", "key", "request_id", "retryable")
+_ERROR_FIELDS: Final = ("code", "message", "bucket", "key", "request_id", "retryable")
 
 
 def put_result(info: ObjectInfo) -> PutResult:
@@ -134,7 +134,7 @@ def server_info_result(info: ServerInfo) -> ServerInfoResult:
 
 
 def to_json(value: object) -> Any:
-    """Return what JSON can hold in the place of a value in a result, as ``json.dumps(result, default=to_json)`` asks.
+    """Return the JSON equivalent of a value in a result, for ``json.dumps(result, default=to_json)``.
 
     A `datetime` becomes its ISO 8601 text, which `datetime.fromisoformat` reads, and a `StorageError` a dict of
     ``code``, ``message``, ``bucket``, ``key``, ``request_id`` and ``retryable``. Every dict and list that a client
@@ -146,7 +146,7 @@ def to_json(value: object) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, StorageError):
-        return {name: getattr(value, name) for name in _OF_AN_ERROR}
+        return {name: getattr(value, name) for name in _ERROR_FIELDS}
     raise TypeError(f"an object of type {type(value).__name__} is in no result of a client, and not JSON serializable")
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from actorc.storage.errors import StorageError
 
-_MOST_DOUBLINGS: Final = 64
+_MAX_DOUBLINGS: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +51,14 @@ class RetryPolicy:
             lasting: Whether a persistent policy does not count this failure.
             jitter: Returns a number from 0 to 1.
         """
+        # an address that never answered is probably mistyped, so fewer attempts are made
         limit = self.attempts if reached else min(self.attempts, self.unreached_attempts)
+        # full jitter below spreads clients that failed at the same moment
         if not error.retryable or (failures >= limit and not (self.persistent and lasting)):
             return None
         if elsewhere:
             return 0.0
-        wait = min(self.cap, self.base * 2.0 ** min(failures - 1, _MOST_DOUBLINGS)) * jitter()
+        wait = min(self.cap, self.base * 2.0 ** min(failures - 1, _MAX_DOUBLINGS)) * jitter()
         if error.retry_after is None:
             return wait
         return None if error.retry_after > self.max_asked else error.retry_after + wait

@@ -22,7 +22,7 @@ from actorc.storage.errors import DeadlineExceededError
 
 from . import cancellation
 from .attempt_messages import Exchange, Peer
-from .attempts import Attempt, Rounds
+from .attempts import Attempt, Attempts
 from .channels import Channels
 from .endpoints import Endpoints
 from .retry import RetryPolicy
@@ -33,6 +33,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Response = TypeVar("Response", bound=Message)
 
+# one watching thread for all clients of the process
 _idle = IdleWatch()
 
 
@@ -82,6 +83,7 @@ class Rpc:
         self._endpoints = Endpoints(options.endpoints)
         self._channels = {endpoint: Channels(options, endpoint) for endpoint in options.endpoints}
         self._peers = {endpoint: Peer() for endpoint in options.endpoints}
+        # set without a lock: it only turns true
         self._reached = False
 
     def ask(
@@ -107,15 +109,16 @@ class Rpc:
         body = request.SerializeToString()
         proof = CallSigner(self._signer, _path(method))
         patient = timeout is not None if patient is None else patient
-        rounds = self._rounds(proof, self._options.timeout if timeout is None else timeout, patient=patient)
+        attempts = self._attempts(proof, self._options.timeout if timeout is None else timeout, patient=patient)
         while True:
             with (
-                self._attempt(rounds, method) as (attempt, exchange),
-                self._channels[attempt.endpoint].one() as channel,
+                self._attempt(attempts, method) as (attempt, exchange),
+                self._channels[attempt.endpoint].channel() as channel,
             ):
                 call: Any = channel.unary_unary(_path(method))
                 sealed = exchange.seal(body)
                 reply, ended = _reply(call, sealed, attempt.left, exchange.metadata + proof.sign(sealed))
+                # before the answer is judged: a server that answers anything has been reached
                 self._reached = True
                 with messages.damaged_answers():
                     return judge(messages.parsed(answer, exchange.open(reply, ended.trailing_metadata)))
@@ -129,11 +132,11 @@ class Rpc:
             timeout: Seconds for the whole stream, the caller's own time between pieces included; None for no limit.
         """
         proof = CallSigner(self._signer, _path(method))
-        rounds = self._rounds(proof, timeout, patient=timeout is not None)
+        attempts = self._attempts(proof, timeout, patient=timeout is not None)
         while True:
             with (
-                self._attempt(rounds, method) as (attempt, exchange),
-                self._channels[attempt.endpoint].one(streams=True) as channel,
+                self._attempt(attempts, method) as (attempt, exchange),
+                self._channels[attempt.endpoint].channel(streams=True) as channel,
             ):
                 stream: Any = channel.unary_stream(_path(method))
                 body = exchange.seal(receiver.request())
@@ -142,7 +145,8 @@ class Rpc:
                 for message in self._messages(call):
                     with messages.damaged_answers():
                         payload = receiver.accept(message, opened)
-                    rounds.progressed()
+                    # each verified piece is progress, so a download over a bad network ends only when it stands still
+                    attempts.progressed()
                     if payload:
                         yield payload
                 receiver.finish()
@@ -157,11 +161,11 @@ class Rpc:
             timeout: Seconds for all attempts together; None for no limit.
         """
         proof = CallSigner(self._signer, _path(method))
-        rounds = self._rounds(proof, timeout, patient=timeout is not None, may_repeat=lambda: sender.replayable)
+        attempts = self._attempts(proof, timeout, patient=timeout is not None, may_repeat=lambda: sender.replayable)
         while True:
             with (
-                self._attempt(rounds, method) as (attempt, exchange),
-                self._channels[attempt.endpoint].one(streams=True) as channel,
+                self._attempt(attempts, method) as (attempt, exchange),
+                self._channels[attempt.endpoint].channel(streams=True) as channel,
             ):
                 stream: Any = channel.stream_stream(_path(method))
                 idle_timeout = self._options.idle_timeout
@@ -172,23 +176,23 @@ class Rpc:
                 return reply
 
     @contextmanager
-    def _attempt(self, rounds: Rounds, method: str) -> Iterator[tuple[Attempt, Exchange]]:
+    def _attempt(self, attempts: Attempts, method: str) -> Iterator[tuple[Attempt, Exchange]]:
         """Yield one attempt and its `Exchange`; turn gRPC errors into those of `actorc.storage.errors`."""
-        with rounds.attempt() as attempt:
+        with attempts.attempt() as attempt:
             peer, address = self._peers[attempt.endpoint], self._options.address(attempt.endpoint)
             exchange = Exchange(_path(method), attempt.metadata, peer, address)
             with exchange.errors():
                 yield attempt, exchange
 
-    def _rounds(
+    def _attempts(
         self,
         proof: CallSigner,
         timeout: float | None,
         *,
         patient: bool,
         may_repeat: Callable[[], bool] = lambda: True,
-    ) -> Rounds:
-        return Rounds(
+    ) -> Attempts:
+        return Attempts(
             self._options,
             self._endpoints,
             self._retry,
@@ -204,6 +208,7 @@ class Rpc:
         try:
             with cancellation.running(call.cancel), _idle.guard(limit, call.cancel) as guard:
                 while (message := next(call, None)) is not None:
+                    # the caller may take any time with the bytes; only the server's silence counts
                     guard.pause()
                     self._reached = True
                     yield message
@@ -213,6 +218,7 @@ class Rpc:
                 raise DeadlineExceededError(f"the server sent nothing for {limit:g} s") from error
             raise
         finally:
+            # also when the caller drops the generator: otherwise the server would send to nobody
             call.cancel()
 
     def close(self) -> None:
@@ -238,4 +244,5 @@ def _reply(method: Any, body: bytes, timeout: float | None, metadata: Metadata) 
         try:
             return future.result(), future
         except grpc.FutureCancelledError:
+            # from None: that a future was used is an implementation detail
             raise cancellation.cancelled() from None

@@ -13,11 +13,11 @@ from actorc.storage.errors import ClockSkewError, StorageError
 
 log = logging.getLogger(__name__)
 
-_WORTH_A_WARNING_MS: Final = 1000
+_WARN_ABOVE_MS: Final = 1000
 """Milliseconds. Smaller changes are not logged: threads that correct the clock at once differ by less."""
-_MOST_MS: Final = 24 * 60 * 60 * 1000
-"""Milliseconds. A greater difference is not corrected, or a replayed answer could make the client sign an old time."""
-_ON_THE_WAY_MS: Final = 60 * 1000
+_MAX_CORRECTION_MS: Final = 24 * 60 * 60 * 1000
+"""Milliseconds. A greater difference is not corrected: a replayed answer could make the client sign an old time."""
+_TRANSIT_TOLERANCE_MS: Final = 60 * 1000
 """Milliseconds of tolerance: the answer's time on the way is part of the measured difference."""
 
 
@@ -60,6 +60,7 @@ class Signer:
             return False
         ahead_ms = error.server_time_us // 1000 - self._now_ms()
         proof = sign_clock(self._key, method, request_id, date_ms, error.server_time_us)
+        # constant time, as on the server
         if not hmac.compare_digest(proof.encode(), error.server_time_signature.encode()):
             error.message = (
                 f"the request was refused for its time, and this machine's clock is {_apart(ahead_ms)} what the server "
@@ -67,7 +68,7 @@ class Signer:
                 "the keys and the address of the server"
             )
             return False
-        if abs(ahead_ms) > _MOST_MS + _ON_THE_WAY_MS:
+        if abs(ahead_ms) > _MAX_CORRECTION_MS + _TRANSIT_TOLERANCE_MS:
             error.message = (
                 f"the request was refused for its time, this machine's clock is {_apart(ahead_ms)} the server's; "
                 "more than a day is not corrected, set this machine's clock"
@@ -77,7 +78,8 @@ class Signer:
         return True
 
     def _take_over(self, ahead_ms: int) -> None:
-        if abs(ahead_ms - self._ahead_ms) > _WORTH_A_WARNING_MS:
+        # no lock: threads that correct it at once set nearly the same value
+        if abs(ahead_ms - self._ahead_ms) > _WARN_ABOVE_MS:
             log.warning(
                 "this machine's clock is %g s off that of the storage server, whose time is used from now on; set it",
                 ahead_ms / -1000,

@@ -18,7 +18,7 @@ from actorc.storage.models import Chunk
 
 from .attempt_messages import Exchange
 from .cancellation import cancelled
-from .frame_queue import FramePipe, PipeClosedError
+from .frame_queue import FrameQueue, QueueClosedError
 
 _FRAMES_WAITING = 4
 """Frames in the queue; with those in gRPC's own buffers they bound the memory of an upload."""
@@ -53,12 +53,12 @@ class WriteCall:
         self._error: grpc.RpcError | StorageError | None = None
         self._ended = False
         self._heard = threading.Condition()  # guards `_answers`, `_error` and `_ended`
-        self._pipe = FramePipe(_FRAMES_WAITING, self._heartbeat)
+        self._queue = FrameQueue(_FRAMES_WAITING, self._heartbeat)
         self._beginning = threading.Lock()  # guards `_call` and `_cancelled`: see `_begin`
         self._cancelled = False
         self._call: Any = None
         self._start: Callable[[bytes], Any] = lambda first: method(
-            iter(self._pipe), timeout=timeout, metadata=exchange.metadata + prove(first)
+            iter(self._queue), timeout=timeout, metadata=exchange.metadata + prove(first)
         )
 
     def _heartbeat(self) -> bytes:
@@ -73,13 +73,15 @@ class WriteCall:
                     self._answers.append(answer)
                     self._heard.notify_all()
                 if answer.HasField("failed"):
-                    self._pipe.break_off()
+                    # the caller may wait for room in the queue; it is woken to read why the server refused
+                    self._queue.break_off()
         except (grpc.RpcError, StorageError) as caught:
             error = caught
+        # recorded before the queue breaks, so that a writer woken by the break finds the reason
         with self._heard:
             self._error, self._ended = error, True
             self._heard.notify_all()
-        self._pipe.break_off()
+        self._queue.break_off()
 
     def send(self, frame: pb.WriteObjectRequest) -> None:
         """Send a control frame."""
@@ -92,7 +94,7 @@ class WriteCall:
 
     def finish(self) -> None:
         """Half-close the stream: no more frames follow."""
-        self._pipe.finish()
+        self._queue.finish()
 
     def cancel(self) -> None:
         """End the call, or keep it from beginning; `send` and `answer` then raise. Any thread may call it."""
@@ -101,7 +103,7 @@ class WriteCall:
         # before the queue ends, or the server may receive a stream that is complete but empty
         if self._call is not None:
             self._call.cancel()
-        self._pipe.break_off()
+        self._queue.break_off()
 
     def answer(self, extra: float = 0.0) -> pb.WriteObjectResponse:
         """Wait for the next answer.
@@ -129,10 +131,10 @@ class WriteCall:
         if self._call is None:
             self._begin(frame)
         try:
-            self._pipe.put(frame, self._idle_timeout)
+            self._queue.put(frame, self._idle_timeout)
         except TimeoutError:
             raise self._silence(self._idle_timeout) from None
-        except PipeClosedError:
+        except QueueClosedError:
             self._raise_refusal()
 
     def _begin(self, first: bytes) -> None:
@@ -141,6 +143,7 @@ class WriteCall:
             if self._cancelled:
                 raise cancelled()
             self._call = self._start(first)
+        # daemon: a call that hangs must not keep the interpreter from ending
         threading.Thread(target=self._listen, name="storage-upload", daemon=True).start()
 
     def _raise_refusal(self) -> None:
@@ -157,6 +160,7 @@ class WriteCall:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None:
-            self._pipe.break_off()
+            # after success the queue may end; a call that failed is cancelled first, so that the server stores nothing
+            self._queue.break_off()
         else:
             self.cancel()

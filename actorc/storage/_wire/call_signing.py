@@ -141,6 +141,7 @@ def verify_request(key: bytes, claim: Claim, method: str, digest: str) -> bool:
     """
     if "\n" in digest:
         return False
+    # constant time: a comparison that stops at the first difference would reveal the signature byte by byte
     expected = signature(key, CALL, method, str(claim.date_ms), digest)
     return hmac.compare_digest(expected.encode(), claim.signature.encode())
 

@@ -17,6 +17,7 @@ _POLYNOMIAL = 0x82F63B78  # CRC-32C (Castagnoli), reflected; RFC 3720, appendix 
 
 def crc32c(data: bytes | memoryview, start: int = 0) -> int:
     """Return the CRC-32C of `data`, continuing from `start`."""
+    # the C extension takes bytes only, so a view is copied once here
     return int(google_crc32c.extend(start, data if isinstance(data, bytes) else bytes(data)))
 
 
@@ -46,9 +47,10 @@ class BlockSums:
         """Bytes added so far."""
 
     def add(self, data: bytes | memoryview, crc: int) -> None:
-        """Append `data`, whose checksum is `crc`."""
+        """Append `data`, whose checksum is `crc`; the data is read before the call returns, and not kept."""
         view = memoryview(data)
         self.size += len(view)
+        # the common case, a frame within one block: its checksum was made on the wire, so no byte is summed again
         if self._filled + len(view) <= self._block_size:
             self._extend(len(view), crc)
             return

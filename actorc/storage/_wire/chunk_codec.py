@@ -45,6 +45,7 @@ def decode_chunk(field: int, message: bytes) -> Chunk | None:
     try:
         return _decode(field, message)
     except (IndexError, ValueError, struct.error):
+        # any other legal encoding of the message is left to the generated parser, so this is no error
         return None
 
 
@@ -57,6 +58,7 @@ def _decode(field: int, message: bytes) -> Chunk | None:
     offset, at = varint.decode(message, at + 1)
     tag, crc = _CRC.unpack_from(message, at)
     at += _CRC.size
+    # an offset of 2**63 or more is not an int64; the generated parser rejects it with a message
     if tag != _CRC_TAG or message[at] != _DATA_TAG or offset >= 1 << 63:
         return None
     size, at = varint.decode(message, at + 1)

@@ -67,6 +67,7 @@ class IdleWatch:
         self._clock = clock
         self._reset()
         if hasattr(os, "register_at_fork"):
+            # a fork copies no threads: in the child nothing watches, and the lock may be held by a thread that is gone
             os.register_at_fork(after_in_child=_resetting(self))
 
     def _reset(self) -> None:
@@ -112,12 +113,14 @@ class IdleWatch:
     def _take_expired(self) -> list[Guard]:
         now = self._clock()
         expired = [guard for guard in self._guards if guard.due(now) <= now]
+        # removed before they expire, so that each guard expires once
         self._guards.difference_update(expired)
         self._wakes_at = min((guard.due(now) for guard in self._guards), default=float("inf"))
         return expired
 
     def _run(self) -> None:
         while True:
+            # checks and sleeps under one lock: a guard added between both would not wake the thread
             with self._changed:
                 expired = self._take_expired()
                 if not expired:

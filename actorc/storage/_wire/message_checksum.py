@@ -66,6 +66,7 @@ class Checks:
         Raises:
             DamagedMessageError: It has no checksum, one of another call or kind, or was changed on its way.
         """
+        # field and value are compared as bytes: decoding a message that may be damaged comes after this check
         if len(message) >= _FIELD.size and message[-_FIELD.size : -4] == _TAG:
             inner = message[: -_FIELD.size]
             if _FIELD.pack(_TAG, self._sum(inner, kind)) == message[-_FIELD.size :]:

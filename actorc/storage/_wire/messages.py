@@ -42,7 +42,7 @@ _BRIEF = 160
 """Characters that are kept of an error message in a batch answer, which may contain thousands of them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
-_OF_THE_TRANSPORT = {
+_TRANSPORT_CODES = {
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -290,6 +290,7 @@ def error_from_status(message: pb.Status) -> StorageError:
         request_id=facts.get("request_id", ""),
         retry_after=retry_after,
     )
+    # the server knows better than the class: one reason may be lasting in one case and passing in another
     error.retryable = facts.get("retryable") == "true" if "retryable" in facts else error.retryable
     server_time = facts.get("server_time_us", "")
     if isinstance(error, ClockSkewError) and server_time.isdecimal() and len(server_time) <= _MAX_TIME_DIGITS:
@@ -311,9 +312,10 @@ def error_from_rpc(
     code = rpc_error.code() if isinstance(rpc_error, grpc.Call) else grpc.StatusCode.UNKNOWN
     details = _details(rpc_error)
     if details is not None:
-        return _believed(details, code, opened)
-    if code not in _OF_THE_TRANSPORT:
+        return _error_in_details(details, code, opened)
+    if code not in _TRANSPORT_CODES:
         return DamagedMessageError(_transport_message(code, rpc_error, address))
+    # a cancellation that this process did not ask for came from the server or a proxy, so another attempt may succeed
     if code is grpc.StatusCode.CANCELLED and not _cancelled_here(rpc_error):
         return NetworkError(f"the storage server at {address} broke off the call; retry")
     if code is grpc.StatusCode.UNAVAILABLE and (mistake := _tls_mistake(rpc_error.details() or "", address)):
@@ -324,7 +326,7 @@ def error_from_rpc(
     return error
 
 
-def _believed(data: bytes, code: grpc.StatusCode, opened: Callable[[bytes], bytes]) -> StorageError:
+def _error_in_details(data: bytes, code: grpc.StatusCode, opened: Callable[[bytes], bytes]) -> StorageError:
     """Return the error in the details `data` if they are undamaged and agree with the status of the call."""
     try:
         with damaged_answers():

@@ -163,6 +163,7 @@ def is_url_of(url: str, grant: Grant) -> bool:
         found = read_url(f"{place}?{query}").grant
     except InvalidParameterError:
         return False
+    # the server computes the expiry by its own clock
     return path.endswith(place) and replace(found, expires_at=grant.expires_at) == grant
 
 

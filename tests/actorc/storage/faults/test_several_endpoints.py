@@ -103,7 +103,7 @@ def test_a_stream_that_is_read_once_is_stored_by_both_ways(ways, both, direct, f
 
 @pytest.mark.slow
 def test_a_small_call_at_a_server_that_stands_still_goes_to_the_next(ways, direct, fault, monkeypatch):
-    monkeypatch.setattr(channels, "_ONE_OF_SEVERAL", STILL)
+    monkeypatch.setattr(channels, "_MULTI_SERVER_OPTIONS", STILL)
     up, down = fault(), fault()
     ways[0].plan = [(up, down)]
     with StorageClient(",".join(each.endpoint for each in ways), retry=RetryPolicy(base=0.001)) as client:

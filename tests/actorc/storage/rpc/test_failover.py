@@ -477,11 +477,11 @@ def test_a_server_that_goes_away_under_load_costs_no_call(gateways, client):
 def test_several_threads_that_leave_a_server_at_once_leave_no_other():
     endpoints = Endpoints(["a:1", "b:1", "c:1"])
     for _ in range(8):
-        endpoints.leave("a:1")
-    present = [endpoints.present]
+        endpoints.switch_from("a:1")
+    present = [endpoints.current]
     for left in ("b:1", "c:1", "b:1"):
-        endpoints.leave(left)
-        present.append(endpoints.present)
+        endpoints.switch_from(left)
+        present.append(endpoints.current)
 
     assert present == ["b:1", "c:1", "a:1", "a:1"]
     assert (str(endpoints), len(endpoints)) == ("a:1, b:1, c:1", 3)
@@ -489,6 +489,6 @@ def test_several_threads_that_leave_a_server_at_once_leave_no_other():
 
 def test_the_only_server_there_is_is_never_left():
     endpoints = Endpoints(["a:1"])
-    endpoints.leave("a:1")
+    endpoints.switch_from("a:1")
 
-    assert endpoints.present == "a:1"
+    assert endpoints.current == "a:1"
