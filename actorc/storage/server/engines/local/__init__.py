@@ -48,8 +48,8 @@ from .index.index import Index
 from .index.retention import Retention
 from .maintenance.fsck import contradictions, fsck
 from .maintenance.fsck_index import Finding, inspect
-from .maintenance.garbage import Sweeper
-from .maintenance.lock import Leadership
+from .maintenance.garbage import GarbageCollector
+from .maintenance.lock import MaintenanceLock
 from .maintenance.orphans import Orphans
 from .maintenance.rebuild import Rebuild
 from .maintenance.restoration import Restoration
@@ -62,7 +62,7 @@ __all__ = ["INLINE_MAX", "Finding", "FsOps", "LocalEngine", "Rebuild", "Retentio
 _log = logging.getLogger(__name__)
 
 _DEFAULT = Retention()
-_LEAST_SPARE = MiB
+_MIN_SPARE = MiB
 _READY = MiB
 """Bytes of room below which the engine reports itself full, although smaller objects may still fit."""
 
@@ -108,6 +108,7 @@ class LocalEngine(Engine):
         self._fsops = fsops or FsOps()
         self._health = Health()
         self._closed = False
+        # undone in reverse order if a later step fails, or this process would keep the directory locked
         with explained(), ExitStack() as undo:
             self._directory = DataDirectory(Path(path), self._fsops, group)
             undo.callback(self._directory.close)
@@ -126,22 +127,26 @@ class LocalEngine(Engine):
             undo.callback(self._index.close)
             self._directory.relabel()
             self._orphans = Orphans(self._index, self._blobs)
+            # only by the process that locked the directory alone: others of a group may have blobs that are not
+            # committed yet
             if group is None and (self._index.verified or self._orphans.due):
-                self._put_leftovers_away(repairing=repairing)
+                self._quarantine_leftovers(repairing=repairing)
             undo.pop_all()
-        self._leadership = Leadership(self._directory.jobs, self._health)
-        self._sweeper = Sweeper(
+        self._maintenance_lock = MaintenanceLock(self._directory.jobs, self._health)
+        self._collector = GarbageCollector(
             self._index,
             self._blobs,
             self._health,
-            self._leadership,
+            self._maintenance_lock,
             self._orphans,
             is_sound=self._is_sound,
             quarantine_days=quarantine_days,
         )
-        self._scrubber = Scrubber(self._index, self._blobs, self._fsops, self._leadership, clock=clock, days=scrub_days)
+        self._scrubber = Scrubber(
+            self._index, self._blobs, self._fsops, self._maintenance_lock, clock=clock, days=scrub_days
+        )
         if sweep_interval is not None:
-            self._sweeper.start(sweep_interval)
+            self._collector.start(sweep_interval)
         if scrub_days:
             self._scrubber.start()
 
@@ -199,6 +204,7 @@ class LocalEngine(Engine):
         ahead: ByteRange = WHOLE,  # noqa: ARG002 - opening a file costs nothing
     ) -> ObjectReader:
         found = self._index.find(bucket, key, generation)
+        # blobs of a replaced object may be removed between lookup and opening; a second lookup then finds others
         while (reader := self._open(*found)) is None:
             before, found = found, self._index.find(bucket, key, generation)
             if found == before:
@@ -210,12 +216,12 @@ class LocalEngine(Engine):
     def delete(self, bucket: str, key: str, condition: Condition = ANY, *, idempotency_key: str = "") -> bool:
         existed = self._index.delete(bucket, key, condition, idempotency_key=idempotency_key)
         if existed:
-            self._sweeper.wake()
+            self._collector.wake()
         return existed
 
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
         results = self._index.delete_many(bucket, keys, idempotency_key=idempotency_key)
-        self._sweeper.wake()
+        self._collector.wake()
         return results
 
     def copy(
@@ -273,7 +279,7 @@ class LocalEngine(Engine):
 
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
         self._index.uploads.abort(bucket, key, upload_id)
-        self._sweeper.wake()
+        self._collector.wake()
 
     def list_parts(
         self, bucket: str, key: str, upload_id: str, *, after_number: int = 0, limit: int = 1000
@@ -294,8 +300,8 @@ class LocalEngine(Engine):
         Raises:
             StorageError: There are more orphans than a crash explains; none was moved.
         """
-        self._sweeper.sweep()
-        self._sweeper.sweep_orphans()
+        self._collector.sweep()
+        self._collector.sweep_orphans()
 
     def fsck(self) -> list[Finding]:
         """Read every byte and return all damage and inconsistencies; run it while nothing is written."""
@@ -310,7 +316,7 @@ class LocalEngine(Engine):
         with explained():
             names = [*self._orphans.names(), *(entry.name for entry in self._blobs.quarantine.entries())]
             unknown = self._index.unknown(dict.fromkeys(names))
-            findings = list(Restoration(self._index, self._blobs, rebuilding=False).give_back(unknown))
+            findings = list(Restoration(self._index, self._blobs, rebuilding=False).restore_all(unknown))
             self._orphans.reclaim()
             self.accept()
             return findings
@@ -350,12 +356,12 @@ class LocalEngine(Engine):
             self._close_index()
             self._directory.close()
 
-    def _put_leftovers_away(self, *, repairing: bool) -> None:
+    def _quarantine_leftovers(self, *, repairing: bool) -> None:
         try:
             # recorded first: if this engine is closed cleanly before the search, the next one must still search
             self._orphans.due = True
             if not repairing:
-                self._orphans.put_away()
+                self._orphans.move_to_quarantine()
                 self._orphans.due = False
         except (OSError, ResourceExhaustedError) as error:
             # a full disk must not keep a server from starting; the sweeper tries again
@@ -372,14 +378,16 @@ class LocalEngine(Engine):
             try:
                 self._blobs.check_room(INLINE_MAX)
             except OSError:
-                if self._index.spare() < _LEAST_SPARE:
+                # free pages of the index still take small objects and deletes
+                if self._index.spare() < _MIN_SPARE:
                     raise
 
     def _close_index(self) -> None:
         self._closed = True
+        # before the index is closed: both threads use it
         self._scrubber.stop()
-        self._sweeper.stop()
-        self._leadership.close()
+        self._collector.stop()
+        self._maintenance_lock.close()
         self._index.close()
 
     def _open(self, info: ObjectInfo, segments: Sequence[Segment]) -> LocalReader | None:

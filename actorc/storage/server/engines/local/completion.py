@@ -1,4 +1,7 @@
-"""Completion of a multipart upload: writes the manifest blob of its parts, then commits the object to the index."""
+"""Completion of a multipart upload: writes the manifest blob of its parts, then commits the object to the index.
+
+The manifest comes first, since a committed object must be restorable from blobs alone (ADR 0020).
+"""
 
 from __future__ import annotations
 

@@ -18,13 +18,13 @@ from .index import schema
 
 FORMAT_VERSION = 2
 """Version 1 had an index without checksums; opening upgrades it to 2, which servers of version 1 refuse."""
-ASIDE = "meta.damaged-"
+OLD_INDEX_PREFIX = "meta.damaged-"
 """Prefix of the name that the old index gets when it was rebuilt; the time follows."""
-_RELABEL = (
+_LABEL_REMEDY = (
     "restore it from a backup of the data directory, or let 'lucas-storage fsck {} --rebuild' write it anew, which "
     "loses nothing as long as the index is whole"
 )
-_BESIDE_US = (
+_ALLOWED_NAMES = (
     "LOCK",
     "FORMAT.*",
     "keys.json",
@@ -57,10 +57,12 @@ class DataDirectory:
         self._fsops = fsops
         self._label: dict[str, object] = {}
         self._make(self.root)
+        # locked before anything is made or removed: two servers that start at once must not both lay out the directory
         self._lock = _lock(self.root / "LOCK") if group is None else _inherited(self.root / "LOCK", group)
         try:
             self.store_id = self._identify(rebuilding=rebuilding)
             self._lay_out(rebuilding=rebuilding)
+            # staged files in a shared directory may belong to a process that is still writing them
             if group is None:
                 self._clear_staging()
         except BaseException:
@@ -94,6 +96,7 @@ class DataDirectory:
         if path.is_dir():
             return
         self._make(path.parent)
+        # a name that is not synced may be gone after a power cut, with everything acknowledged below it
         self._fsops.make_directory(path)
         self._fsops.sync_directory(path.parent)
 
@@ -109,7 +112,7 @@ class DataDirectory:
             if rebuilding:  # the label is written anew once the new index is in place
                 self._label = {}
                 return _store_of(self.database) or str(uuid.uuid4())
-            raise StorageError(f"{path} is damaged; {_RELABEL.format(self.root)}") from error
+            raise StorageError(f"{path} is damaged; {_LABEL_REMEDY.format(self.root)}") from error
         if version not in range(1, FORMAT_VERSION + 1):
             raise StorageError(
                 f"{self.root} has data format {version!r} and this server knows {FORMAT_VERSION} at most; "
@@ -122,9 +125,9 @@ class DataDirectory:
 
     def _refuse_foreign(self) -> None:
         if self._is_ours():
-            raise StorageError(f"{self.root / 'FORMAT'} is missing; {_RELABEL.format(self.root)}")
+            raise StorageError(f"{self.root / 'FORMAT'} is missing; {_LABEL_REMEDY.format(self.root)}")
         names = sorted(path.name for path in self.root.iterdir())
-        foreign = [name for name in names if not any(fnmatch(name, ours) for ours in _BESIDE_US)]
+        foreign = [name for name in names if not any(fnmatch(name, ours) for ours in _ALLOWED_NAMES)]
         if foreign:
             raise StorageError(
                 f"{self.root} is no data directory and holds other things, such as {foreign[0]!r}; choose an empty one"
@@ -134,10 +137,12 @@ class DataDirectory:
         if label == self._label:
             return
         path, draft = self.root / "FORMAT", self.root / "FORMAT.new"
+        # `create` replaces nothing, and a killed process may have left its draft
         self._fsops.unlink(draft)
         descriptor = self._fsops.create(draft)
         try:
             self._fsops.write(descriptor, (json.dumps(label) + "\n").encode(), 0)
+            # before the rename: the name must not appear while the content is only in memory
             self._fsops.sync(descriptor)
         finally:
             os.close(descriptor)
@@ -163,7 +168,7 @@ class DataDirectory:
 
     def _refuse_unfinished(self) -> None:
         """Raise if a rebuild was killed between renaming the old index and renaming the new one into place."""
-        if not self.database.exists() and any(self.root.glob(f"{ASIDE}*")):
+        if not self.database.exists() and any(self.root.glob(f"{OLD_INDEX_PREFIX}*")):
             raise StorageError(
                 f"the index of {self.root} was being rebuilt; run 'lucas-storage fsck {self.root} --rebuild' again"
             )
@@ -176,19 +181,21 @@ class DataDirectory:
 def _store_of(database: Path) -> str | None:
     """Return the identity of the data directory in an index, or None if it cannot be read."""
     try:
-        with closing(schema.connect_to_look(database)) as connection:
+        with closing(schema.connect_read_only(database)) as connection:
             return str(schema.read_meta(connection, "store"))
     except (sqlite3.Error, IntegrityError):
         return None
 
 
 def _inherited(path: Path, lock: int) -> int:
+    # a path may have been replaced since the parent locked it; the lock is that of the open file
     if not os.path.samestat(path.stat(), os.fstat(lock)):
         raise StorageError(f"{path.parent} is not the directory that was shared; start the server anew")
     return lock
 
 
 def _lock(path: Path) -> int:
+    # without waiting: a second server is a mistake to report, not to queue
     descriptor = file_locks.try_open(path)
     if descriptor is None:
         holder = path.read_bytes()[:32].decode(errors="replace").strip() or "unknown"

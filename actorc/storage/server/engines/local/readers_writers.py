@@ -105,6 +105,7 @@ class LocalWriter(Writer):
         size, sums = self._sums.size, tuple(self._sums.blocks())
         if self._staged is None:
             return Segment(size=size, sums=sums, data=bytes(self._small))
+        # reserved before the blob has its name: whatever is committed by then has a smaller generation
         trailer.order, trailer.written_us = self._index.reserve()
         trailer.size, trailer.crc32c, trailer.sums = size, self.checksum(), sums
         return Segment(size=size, sums=sums, file=self._staged.publish(pack_trailer(trailer)), order=trailer.order)
@@ -226,6 +227,7 @@ class LocalReader(ObjectReader):
         if not self._open:
             raise StorageError("the reader is closed; open the object anew", None, self.info.bucket, self.info.key)
         with explained():
+            # once more through a new descriptor: an error that passes is not reported as damage
             for anew in (False, True):
                 data = self._load(segment, index, anew=anew)
                 if len(data) == block_length(segment.size, index) and crc32c(data) == segment.sums[index]:

@@ -24,8 +24,8 @@ from .trailer import Trailer, read_trailer
 _log = logging.getLogger(__name__)
 
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
-_AHEAD = 16 * MiB  # reserved at once, so that an upload is contiguous on the disk
-_FRESH = 60.0  # seconds in which a new staging file may not be locked yet by its writer
+_RESERVE_AHEAD = 16 * MiB  # reserved at once, so that an upload is contiguous on the disk
+_LOCK_GRACE_SECONDS = 60.0  # seconds in which a new staging file may not be locked yet by its writer
 
 
 class Blobs:
@@ -63,7 +63,7 @@ class Blobs:
         return StagedBlob(self, name, self._staging / name, self._fsops, declared_size or 0)
 
     def check_room(self, size: int) -> None:
-        """Return if there is room for `size` more bytes.
+        """Check that there is room for `size` more bytes.
 
         Raises:
             OSError: There is none.
@@ -137,7 +137,7 @@ class Blobs:
 
     def remove(self, guard: str, names: Sequence[str]) -> bool:
         """Remove `guard` and then the blobs that it guards; return False if a reader holds them."""
-        with self._claimed(self.path(guard)) as free:
+        with self._locked_exclusively(self.path(guard)) as free:
             # the guard first: a reader that cannot open it knows that the group is being removed
             for name in dict.fromkeys((guard, *names)) if free else ():
                 self._fsops.unlink(self.path(name))
@@ -152,7 +152,7 @@ class Blobs:
         for folder in sorted(path for path in shard.iterdir() if path.is_dir()):
             yield [entry.name for entry in folder.iterdir() if self.is_ours(entry)]
 
-    def put_away(self, names: Sequence[str], is_wanted: Callable[[str], bool]) -> int:
+    def move_to_quarantine(self, names: Sequence[str], is_wanted: Callable[[str], bool]) -> int:
         """Move blobs into quarantine, except those that are wanted, or that a process holds to commit or read them.
 
         Returns:
@@ -161,7 +161,7 @@ class Blobs:
         sources, targets, moved = set(), set(), 0
         for name in names:
             source = self.path(name)
-            with self._claimed(source) as free:
+            with self._locked_exclusively(source) as free:
                 if free and not is_wanted(name) and source.exists():
                     target = self.quarantine.place(name)
                     self._fsops.rename(source, target)
@@ -182,7 +182,7 @@ class Blobs:
             self._fsops.rename(kept, target)
         except FileNotFoundError:  # another process was faster
             return
-        # the new name before the loss of the old one, as in `put_away`
+        # the new name before the loss of the old one, as in `move_to_quarantine`
         self.sync_directory(target.parent)
         self.sync_directory(kept.parent)
         _log.warning("blob %s is needed and came back from quarantine", name)
@@ -190,8 +190,9 @@ class Blobs:
     def clear_staging(self) -> None:
         """Remove staged files of killed processes."""
         for path in self._staging.iterdir():
-            with suppress(FileNotFoundError), self._claimed(path) as free:
-                if free and path.stat().st_mtime < time.time() - _FRESH:
+            # its writer may rename or remove it between the listing and the lock
+            with suppress(FileNotFoundError), self._locked_exclusively(path) as free:
+                if free and path.stat().st_mtime < time.time() - _LOCK_GRACE_SECONDS:
                     self._fsops.unlink(path)
 
     def is_ours(self, path: Path) -> bool:
@@ -216,7 +217,7 @@ class Blobs:
             raise
 
     @contextmanager
-    def _claimed(self, path: Path) -> Iterator[bool]:
+    def _locked_exclusively(self, path: Path) -> Iterator[bool]:
         """Lock a file exclusively within the block; yield False if a reader or writer holds it."""
         try:
             descriptor = self._fsops.open(path)
@@ -253,6 +254,7 @@ class StagedBlob:
         self._reserved = 0
         self._published = False
         self._descriptor: int | None = fsops.create(path)
+        # shared, so that a sweeper, which locks exclusively, skips it; the kernel unlocks it if the process is killed
         file_locks.lock(self._descriptor, file_locks.SHARED)
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
@@ -269,13 +271,14 @@ class StagedBlob:
         assert self._descriptor is not None
         if end > self._declared:
             return
-        size = min(self._declared, end + _AHEAD, self._size + self._blobs.room())
+        size = min(self._declared, end + _RESERVE_AHEAD, self._size + self._blobs.room())
         try:
             self._fsops.allocate(self._descriptor, size)
             self._reserved = size
         except OSError as error:
             if error.errno not in _CANNOT_RESERVE:
                 raise
+            # the file system cannot reserve at all: no further attempts for this blob
             self._declared = 0
 
     def publish(self, trailer: bytes) -> str:

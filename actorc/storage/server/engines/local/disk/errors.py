@@ -67,7 +67,7 @@ def is_damage(error: Exception) -> bool:
     if isinstance(error, UnicodeDecodeError):  # a message of SQLite may quote damaged text
         return True
     return isinstance(error, sqlite3.DatabaseError) and any(
-        told in str(error) for told in ("is malformed", "is not a database")
+        phrase in str(error) for phrase in ("is malformed", "is not a database")
     )
 
 
@@ -110,6 +110,7 @@ class Health:
 
     def lose(self, error: Exception) -> None:
         """Make the engine read-only because of `error`."""
+        # without a lock: of two threads that fail at once, either may name the cause
         if self.good:
             _log.critical("storage is read-only from now on: %s", error)
             self._failure = cause(error)

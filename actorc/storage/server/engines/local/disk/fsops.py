@@ -16,7 +16,7 @@ from typing import Final
 
 from actorc.storage.rules import MiB
 
-_KEPT_FREE: Final = 64 * MiB  # more than the write-ahead log grows before its checkpoint
+_MIN_FREE: Final = 64 * MiB  # more than the write-ahead log grows before its checkpoint
 
 
 class FsOps:
@@ -79,6 +79,7 @@ class FsOps:
         """
         with tempfile.TemporaryFile(dir=folder) as file:
             self.allocate(file.fileno(), size)
+            # the duplicate keeps the unnamed file when the block closes the other descriptor
             return os.dup(file.fileno())
 
     def remove_directory(self, path: Path) -> None:
@@ -126,7 +127,7 @@ class FsOps:
         Some is kept free: on a completely full disk the index could not even record deletes.
         """
         system = os.statvfs(path)
-        return system.f_bavail * system.f_frsize - min(_KEPT_FREE, system.f_blocks * system.f_frsize // 4)
+        return system.f_bavail * system.f_frsize - min(_MIN_FREE, system.f_blocks * system.f_frsize // 4)
 
     def free_fraction(self, path: Path) -> float:
         """Return the fraction of the file system that is free for this user, between 0 and 1."""

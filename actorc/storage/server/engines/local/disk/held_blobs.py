@@ -33,6 +33,7 @@ class HeldBlobs:
         self._open: dict[str, int] = {}
         if names:
             self._open[self._guard] = blobs.open(self._guard)
+        # a single file needs no lock: its open descriptor keeps it readable
         if len(names) > 1 and not self._hold(self._open[self._guard]):
             self.close()
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._guard)
@@ -50,6 +51,7 @@ class HeldBlobs:
             with suppress(FileNotFoundError):
                 return self._blobs.read_anew(name, length, offset)
         if name not in self._open:
+            # so that an object of thousands of parts takes two descriptors
             self._close_all_but_guard()
             self._open[name] = self._blobs.open(name)
         return self._blobs.read(self._open[name], length, offset)

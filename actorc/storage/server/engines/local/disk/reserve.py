@@ -36,7 +36,7 @@ class Reserve:
         self._closed = False
         self.restore()
 
-    def give_up(self) -> bool:
+    def release(self) -> bool:
         """Release the space; return whether a change that failed on a full disk may be tried again.
 
         It may also if the space was released before: a checkpoint since then may have made room in the log.

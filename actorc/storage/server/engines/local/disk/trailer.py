@@ -30,7 +30,7 @@ MANIFEST: Final = "manifest"
 _MAGIC = b"LUCASBLB"
 _VERSION = 1
 _FOOTER = struct.Struct("<QIIIHxx8s")  # payload, fields, sums; checksum; version, magic
-_LARGEST = 64 * MiB  # fields of 10 000 parts take a twentieth of it; a damaged footer must not fill the memory
+_MAX_FIELDS_SIZE = 64 * MiB  # fields of 10 000 parts take a twentieth of it; a damaged footer must not fill the memory
 
 
 class DamagedTrailerError(ValueError):
@@ -131,7 +131,7 @@ def read_trailer(fsops: FsOps, descriptor: int) -> Trailer | None:
     payload, fields, sums, _, version, _ = _FOOTER.unpack(tail)
     if version != _VERSION:
         raise DamagedTrailerError(f"its trailer has version {version} and this server knows {_VERSION} only")
-    if payload + fields + sums + _FOOTER.size != length or fields + sums > _LARGEST:
+    if payload + fields + sums + _FOOTER.size != length or fields + sums > _MAX_FIELDS_SIZE:
         raise DamagedTrailerError("its trailer does not fit the length of the file")
     body = fsops.read(descriptor, fields + sums, payload)
     packed, rest = body[:fields], body[fields:]
@@ -142,6 +142,7 @@ def read_trailer(fsops: FsOps, descriptor: int) -> Trailer | None:
 
 def _unpacked(fields: dict[str, Any], sums: tuple[int, ...]) -> Trailer:
     pieces = tuple(Piece(**piece) for piece in fields.pop("pieces", ()))
+    # fields that a later version adds are ignored
     known = {name: value for name, value in fields.items() if name in _DEFAULTS}
     return Trailer(**known, pieces=pieces, sums=sums)
 
@@ -152,5 +153,7 @@ def _footer(payload: int, fields: bytes, sums: bytes) -> bytes:
     return _FOOTER.pack(payload, len(fields), len(sums), checksum, _VERSION, _MAGIC)
 
 
-_EMPTY: Final = Trailer(kind="", bucket="", key="")
-_DEFAULTS: Final = {each.name: getattr(_EMPTY, each.name) for each in dataclass_fields(Trailer) if each.name != "sums"}
+_DEFAULT_TRAILER: Final = Trailer(kind="", bucket="", key="")
+_DEFAULTS: Final = {
+    each.name: getattr(_DEFAULT_TRAILER, each.name) for each in dataclass_fields(Trailer) if each.name != "sums"
+}

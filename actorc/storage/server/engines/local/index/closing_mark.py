@@ -54,10 +54,12 @@ def write(database: Path, fsops: FsOps, *, generation: int, entries: int) -> Non
     size = database.stat().st_size
     mark = ClosingMark(size=size, crc32c=file_checksum(database), generation=generation, entries=entries)
     draft = database.with_name(f"{NAME}.new")
+    # `create` replaces nothing, and a killed process may have left its draft
     fsops.unlink(draft)
     descriptor = fsops.create(draft)
     try:
         fsops.write(descriptor, json.dumps({**asdict(mark), "proof": _proof(mark)}).encode() + b"\n", 0)
+        # before the rename: a mark that is readable must be complete
         fsops.sync(descriptor)
     finally:
         os.close(descriptor)

@@ -24,6 +24,7 @@ def add(connection: sqlite3.Connection, segment: Segment) -> int:
 
 def join(connection: sqlite3.Connection, ids: Sequence[int], size: int) -> int:
     """Return content of `size` bytes that joins others in order, and takes over their only references."""
+    # a single part needs no row of `segment`
     if len(ids) == 1:
         return ids[0]
     joined = _insert(connection, (size, b"", None, None))
@@ -48,6 +49,7 @@ def drop(connection: sqlite3.Connection, content_id: int) -> None:
     if refs > 1:
         connection.execute("UPDATE content SET refs = refs - 1 WHERE id = ?", (content_id,))
         return
+    # garbage in the same transaction: after a crash in between, the file would be an orphan
     if file is not None:
         connection.execute("INSERT INTO garbage (guard, file) VALUES (?, ?)", (file, file))
     elif not data:

@@ -25,7 +25,7 @@ Change = Callable[[sqlite3.Connection], T]
 _CHECKPOINT_ROWS = 8000  # changed rows between checkpoints, those of the tally included; some 10-30 MB of log
 
 
-class Commits:
+class GroupCommit:
     """The queue of changes, and the only way to change the index. Any thread may call `run`.
 
     Args:
@@ -54,7 +54,7 @@ class Commits:
         self._begin = begin
         self._seal = seal
         self._turn = Condition()  # guards the queue; the connection belongs to the leader, which holds no lock
-        self._waiting: list[_Job[Any]] = []
+        self._waiting: list[_PendingChange[Any]] = []
         self._busy = False
         self._closed = False
         self._checkpointed = connection.total_changes
@@ -70,8 +70,8 @@ class Commits:
             ReadOnlyError: An earlier write failed and left the state on disk unknown.
             StorageError: The engine is closed, or the disk failed.
         """
-        job = _Job(change)
-        batch: Sequence[_Job[Any]] = ()
+        job = _PendingChange(change)
+        batch: Sequence[_PendingChange[Any]] = ()
         with self._turn:
             self._check()
             self._waiting.append(job)
@@ -79,8 +79,9 @@ class Commits:
                 self._turn.wait()
             if not job.done:
                 batch, self._waiting, self._busy = self._waiting, [], True
+        # outside the lock, so that the next changes can queue while this batch is written
         if batch:
-            self._lead(batch)
+            self._commit_batch(batch)
         return job.outcome()
 
     def stop(self) -> None:
@@ -106,32 +107,35 @@ class Commits:
             raise StorageError("the storage engine is closed; open it anew")
         self._health.check()
 
-    def _lead(self, batch: Sequence[_Job[Any]]) -> None:
+    def _commit_batch(self, batch: Sequence[_PendingChange[Any]]) -> None:
         try:
             error = self._transact(batch)
-            if error is not None and is_full(error) and self._health.good and self._reserve.give_up():
+            if error is not None and is_full(error) and self._health.good and self._reserve.release():
                 # checkpoint first: the emptied log is overwritten, and so the retry needs no new room
                 self._checkpoint("PASSIVE")
                 error = self._transact(batch)
             if error is None:
                 self._reserve.restore()
+            # waiting callers are answered before a checkpoint, which none of them needs
             self._finish(batch)
             if self._connection.total_changes - self._checkpointed > _CHECKPOINT_ROWS:
                 self._checkpoint("PASSIVE")
         finally:
+            # also after an error: while a leader is marked busy, no other thread may lead
             self._finish(batch, idle=True)
 
-    def _finish(self, batch: Sequence[_Job[Any]], *, idle: bool = False) -> None:
+    def _finish(self, batch: Sequence[_PendingChange[Any]], *, idle: bool = False) -> None:
         with self._turn:
             for job in batch:
                 job.done = True
             self._busy = not idle
             self._turn.notify_all()
 
-    def _transact(self, batch: Sequence[_Job[Any]]) -> Exception | None:
+    def _transact(self, batch: Sequence[_PendingChange[Any]]) -> Exception | None:
         """Commit the changes and return None, or roll back, give each the error, and return it."""
         try:
             self._health.check()
+            # takes the write lock at once: a transaction that begins by reading may fail at its first write
             self._connection.execute("BEGIN IMMEDIATE")
             self._begin(self._connection)
             for job in batch:
@@ -139,6 +143,8 @@ class Commits:
             self._seal(self._connection)
             self._fsops.commit(self._connection)
         except BaseException as error:
+            # Ctrl-C may arrive after the commit; then the changes are on the medium, and their callers get their
+            # results
             committed = not (isinstance(error, Exception) or self._connection.in_transaction)
             if not committed:
                 self._abandon(batch, error)
@@ -147,11 +153,12 @@ class Commits:
             return error
         return None
 
-    def _abandon(self, batch: Sequence[_Job[Any]], error: BaseException) -> None:
+    def _abandon(self, batch: Sequence[_PendingChange[Any]], error: BaseException) -> None:
+        # nobody knows which pages are written, so later commits could acknowledge what is lost
         if isinstance(error, (sqlite3.Error, OSError)) and not may_pass(error):
             self._health.lose(error)
         for job in batch:
-            job.error = _told(error)
+            job.error = _caller_error(error)
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
@@ -170,7 +177,7 @@ class Commits:
                 self._health.lose(error)
 
 
-class _Job(Generic[T]):
+class _PendingChange(Generic[T]):
     """One change and its outcome."""
 
     __slots__ = ("_change", "_value", "done", "error")
@@ -183,6 +190,7 @@ class _Job(Generic[T]):
 
     def attempt(self, connection: sqlite3.Connection) -> None:
         self.error = None
+        # a savepoint for each, so that a failed change does not undo those of other callers
         connection.execute("SAVEPOINT job")
         try:
             self._value = self._change(connection)
@@ -204,13 +212,14 @@ class _Job(Generic[T]):
         return self._value  # type: ignore[return-value]
 
 
-def _told(error: BaseException) -> StorageError:
+def _caller_error(error: BaseException) -> StorageError:
     if isinstance(error, StorageError):
+        # a new error for each caller: one that is raised in several threads would collect all their tracebacks
         return type(error)(error.message)
-    told = (
+    raised = (
         explain(error)
         if isinstance(error, Exception)
         else StorageError("the change was interrupted; try again", retryable=True)
     )
-    told.__cause__ = error
-    return told
+    raised.__cause__ = error
+    return raised

@@ -1,5 +1,8 @@
 # ruff: noqa: S608 (all that is put into statements are names of our own columns)
-"""Idempotency keys, generations and time of changes: a repeated call returns the result of the first."""
+"""Idempotency keys, generations and time of changes: a repeated call returns the result of the first.
+
+The result is recorded in the transaction of the change, so a retry finds either both or none.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,13 @@ from actorc.storage.server.engines.preconditions import (
     microseconds,
 )
 
-from .group_commit import Change, Commits
+from .group_commit import Change, GroupCommit
 from .row_checksums import damaged_row, intact
 
 T = TypeVar("T")
 
 
-class Ledger:
+class IdempotencyLog:
     """Runs changes, each once per idempotency key, and numbers generations. Any thread may call it.
 
     Args:
@@ -45,7 +48,7 @@ class Ledger:
         self._generation = 0
         self._reserved = 0
         self._reserving = Lock()  # two uploads must not reserve the same generation
-        self.commits = Commits(connection, fsops, health, reserve, begin=self._begin, seal=self._seal)
+        self.commits = GroupCommit(connection, fsops, health, reserve, begin=self._begin, seal=self._seal)
 
     def now(self) -> int:
         """Return the time in microseconds."""
@@ -130,6 +133,7 @@ class Ledger:
         self._generation = max(self._generation, int(found[0]))
 
     def _seal(self, connection: sqlite3.Connection) -> None:
+        # once for all changes of the transaction
         connection.execute(
             "UPDATE meta SET value = :last WHERE name = 'generation' AND value < :last", {"last": self._generation}
         )

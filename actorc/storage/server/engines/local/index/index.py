@@ -29,9 +29,9 @@ from actorc.storage.server.engines.preconditions import Clock, bucket_missing, b
 
 from . import closing_mark, content_refs, listing, objects, schema, startup, uploads
 from .group_commit import Change
-from .idempotency import Ledger
+from .idempotency import IdempotencyLog
 from .objects import Objects, bucket_id
-from .presence import Presence
+from .presence import PresenceLock
 from .retention import Retention
 from .row_checksums import damaged_row, intact
 from .uploads import Uploads
@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 _BATCH = 500
 _BUCKETS = f"SELECT {intact('bucket')}, name, created_us FROM bucket"
-_IS_GARBAGE = (
+_REMOVABLE = (
     f"{intact('garbage')} AND NOT EXISTS (SELECT 1 FROM content WHERE content.file IN (garbage.file, garbage.guard))"
 )
 """SQL condition of rows whose blobs may be removed: intact, and not referred to by any content."""
@@ -87,23 +87,24 @@ class Index:
         self._health = health
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
-        self._presence = Presence(path.parent, fsops)
+        self._presence = PresenceLock(path.parent, fsops)
+        # no other process opens or closes the index until it is checked and its log exists
         with self._presence.entering() as is_first:
             opening = startup.Opening()
             if is_first:
                 was_open = self._presence.was_open()
                 opening = startup.prepare(path, store_id, fsops, was_open=was_open, may_be_older=repairing)
-            self._ledger = self._opened(clock, is_first=is_first)
+            self._idempotency = self._opened(clock, is_first=is_first)
         self.verified = opening.verified
         if opening.verified:
-            self._remember(opening)
-        self._objects = Objects(self._ledger, kept, fsops, path)
-        self.uploads = Uploads(self._ledger, self._objects, self.reading, upload_ttl)
+            self._record_opening(opening)
+        self._objects = Objects(self._idempotency, kept, fsops, path)
+        self.uploads = Uploads(self._idempotency, self._objects, self.reading, upload_ttl)
 
     def close(self) -> None:
         """Finish running changes and close every connection; the last process writes the mark of a clean stop."""
         self._closed = True
-        commits = self._ledger.commits
+        commits = self._idempotency.commits
         commits.stop()
         with self._presence.leaving() as is_last:
             try:
@@ -130,7 +131,7 @@ class Index:
 
     def run(self, change: Change[T]) -> T:
         """Run a change of the caller, and return its result once it is on the medium."""
-        return self._ledger.run(change)
+        return self._idempotency.run(change)
 
     @property
     def objects(self) -> Objects:
@@ -139,12 +140,12 @@ class Index:
 
     def now(self) -> int:
         """Return the time in microseconds."""
-        return self._ledger.now()
+        return self._idempotency.now()
 
     def reserve(self) -> tuple[int, int]:
         """Return a generation greater than all committed ones, and the time in microseconds since 1970-01-01 UTC."""
         with self.reading() as connection:
-            return self._ledger.reserve(connection), self._ledger.now()
+            return self._idempotency.reserve(connection), self._idempotency.now()
 
     def spare(self) -> int:
         """Return the bytes of free pages in the database file, which the next rows will use."""
@@ -159,26 +160,28 @@ class Index:
                 raise bucket_taken(bucket)
             if found:
                 return found[1]
-            now = self._ledger.now()
+            now = self._idempotency.now()
             connection.execute("INSERT INTO bucket (name, created_us) VALUES (?, ?)", (bucket, now))
             return now
 
         with named(bucket, ""):
-            created_us, _ = self._ledger.once(call_id("create_bucket", bucket, idempotency_key), (exist_ok,), change)
+            created_us, _ = self._idempotency.once(
+                call_id("create_bucket", bucket, idempotency_key), (exist_ok,), change
+            )
         return bucket_info((bucket, created_us))
 
     def delete_bucket(self, bucket: str, *, idempotency_key: str) -> None:
         def change(connection: sqlite3.Connection) -> bool:
             found = bucket_id(connection, bucket)
             holds = f"SELECT 1 FROM object WHERE bucket_id = :bucket AND {ALIVE} LIMIT 1"
-            if connection.execute(holds, {"bucket": found, "now": self._ledger.now()}).fetchone():
+            if connection.execute(holds, {"bucket": found, "now": self._idempotency.now()}).fetchone():
                 raise bucket_not_empty(bucket)
             objects.drop_all(connection, found)
             uploads.drop_all(connection, found)
             connection.execute("DELETE FROM bucket WHERE id = ?", (found,))
             return True
 
-        self._ledger.once(call_id("delete_bucket", bucket, idempotency_key), (), change)
+        self._idempotency.once(call_id("delete_bucket", bucket, idempotency_key), (), change)
 
     def head_bucket(self, bucket: str) -> BucketInfo:
         with self.reading() as connection:
@@ -214,7 +217,9 @@ class Index:
 
         asked = segment.size, crc32c, attributes, condition
         with named(bucket, key):
-            fields, is_new = self._ledger.once(call_id("commit", bucket, key, idempotency_key), asked, change, tuple)
+            fields, is_new = self._idempotency.once(
+                call_id("commit", bucket, key, idempotency_key), asked, change, tuple
+            )
         return object_info(bucket, key, fields), is_new
 
     def copy(
@@ -241,21 +246,21 @@ class Index:
         asked = source, attributes, condition, ttl
         formerly = call_id("copy", source.bucket, source.key, bucket, key, idempotency_key)
         with named(bucket, key):
-            return object_info(bucket, key, self._ledger.once(call, asked, change, tuple, formerly=formerly)[0])
+            return object_info(bucket, key, self._idempotency.once(call, asked, change, tuple, formerly=formerly)[0])
 
     def delete(self, bucket: str, key: str, condition: Condition, *, idempotency_key: str) -> bool:
         def change(connection: sqlite3.Connection) -> bool:
             return self._delete(connection, bucket, key, condition)
 
         with named(bucket, key):
-            return self._ledger.once(call_id("delete", bucket, key, idempotency_key), (condition,), change)[0]
+            return self._idempotency.once(call_id("delete", bucket, key, idempotency_key), (condition,), change)[0]
 
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str) -> list[DeleteResult]:
         def change(connection: sqlite3.Connection) -> list[bool]:
             bucket_id(connection, bucket)
             return [self._delete(connection, bucket, key) for key in keys]
 
-        deleted, _ = self._ledger.once(call_id("delete_many", bucket, *keys, idempotency_key), (), change)
+        deleted, _ = self._idempotency.once(call_id("delete_many", bucket, *keys, idempotency_key), (), change)
         return [DeleteResult(key=key, deleted=existed) for key, existed in zip(keys, deleted, strict=True)]
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
@@ -265,6 +270,7 @@ class Index:
     def find(self, bucket: str, key: str, generation: int | None) -> tuple[ObjectInfo, tuple[Segment, ...]]:
         """Return the current object, or a retained generation, and its segments."""
         with named(bucket, key), self.reading() as connection:
+            # one transaction: a change between the two statements would combine an object with the content of another
             connection.execute("BEGIN")
             try:
                 info, content_id = self._objects.find(connection, bucket, key, generation)
@@ -274,7 +280,7 @@ class Index:
 
     def page(self, query: ListQuery) -> ObjectPage:
         with self.reading() as connection:
-            return listing.page(connection, bucket_id(connection, query.bucket), query, self._ledger.now())
+            return listing.page(connection, bucket_id(connection, query.bucket), query, self._idempotency.now())
 
     def garbage(self, after: tuple[str, str]) -> list[tuple[str, str]]:
         """Return unreferenced blobs behind `after`, each with the blob that guards it.
@@ -283,7 +289,7 @@ class Index:
         """
         with self.reading() as connection:
             return connection.execute(
-                f"SELECT guard, file FROM garbage WHERE (guard, file) > (?, ?) AND {_IS_GARBAGE}"
+                f"SELECT guard, file FROM garbage WHERE (guard, file) > (?, ?) AND {_REMOVABLE}"
                 " ORDER BY guard, file LIMIT ?",
                 (*after, _BATCH),
             ).fetchall()
@@ -291,7 +297,7 @@ class Index:
     def forget_garbage(self, names: Iterable[str]) -> None:
         """Remove the rows of garbage that was removed from the disk."""
         rows = [(name,) for name in names]
-        self._ledger.run(lambda connection: connection.executemany("DELETE FROM garbage WHERE file = ?", rows))
+        self._idempotency.run(lambda connection: connection.executemany("DELETE FROM garbage WHERE file = ?", rows))
 
     def unknown(self, names: Iterable[str]) -> list[str]:
         """Return those of `names` that neither content nor garbage refers to."""
@@ -303,17 +309,17 @@ class Index:
         """Remove one batch of expired rows; return whether there may be more."""
 
         def change(connection: sqlite3.Connection) -> bool:
-            tasks = self._objects.expire, self.uploads.expire, self._ledger.forget
+            tasks = self._objects.expire, self.uploads.expire, self._idempotency.forget
             more = [task(connection, _BATCH) for task in tasks]
             return any(more)
 
-        return self._ledger.run(change)
+        return self._idempotency.run(change)
 
-    def _opened(self, clock: Clock, *, is_first: bool) -> Ledger:
+    def _opened(self, clock: Clock, *, is_first: bool) -> IdempotencyLog:
         connection = schema.connect(self._path)
         reserve = Reserve(self._fsops, self._path.parent)
         try:
-            ledger = Ledger(connection, self._fsops, self._health, clock, reserve)
+            idempotency = IdempotencyLog(connection, self._fsops, self._health, clock, reserve)
             if is_first:
                 # sync the log's name before the mark is removed, or a start after a power cut may find neither
                 self._fsops.sync_directory(self._path.parent)
@@ -324,11 +330,11 @@ class Index:
                 if is_first:
                     self._presence.expect_nothing()
             raise
-        return ledger
+        return idempotency
 
-    def _remember(self, opening: startup.Opening) -> None:
+    def _record_opening(self, opening: startup.Opening) -> None:
         try:
-            self.run(lambda connection: startup.remember(connection, opening, self._ledger.now()))
+            self.run(lambda connection: startup.record_opening(connection, opening, self._idempotency.now()))
         except StorageError as error:  # a full disk must not keep a server from starting
             _log.warning("it could not be noted how the index was found: %s", error)
 
@@ -348,9 +354,9 @@ class Index:
         self, connection: sqlite3.Connection, bucket: str, key: str, condition: Condition | None = None
     ) -> bool:
         place = self._objects.place(connection, bucket, key, *([condition] if condition else ()))
-        if place.present:
-            objects.remove(connection, place.bucket_id, place.name, place.present.content_id)
-        return place.present is not None
+        if place.current:
+            objects.remove(connection, place.bucket_id, place.name, place.current.content_id)
+        return place.current is not None
 
 
 def _bucket(connection: sqlite3.Connection, name: str) -> tuple[str, int] | None:

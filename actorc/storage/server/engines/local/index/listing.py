@@ -20,12 +20,12 @@ from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, object_info
 from .row_checksums import COLUMNS, damaged_row, is_intact_object
 
 # the columns under the row's checksum; FIELDS among them, from the third on
-_PROVEN = ", ".join(f"object.{name}" for name in ("checksum", *COLUMNS["object"]))
+_CHECKED_COLUMNS = ", ".join(f"object.{name}" for name in ("checksum", *COLUMNS["object"]))
 _KEY = 2
 _FIELDS = slice(3, 3 + len(FIELDS.split(",")))
 
 _FLAT = f"""
-SELECT {_PROVEN} FROM object
+SELECT {_CHECKED_COLUMNS} FROM object
 WHERE bucket_id = :bucket AND key >= :lower AND key < :upper AND {ALIVE}
 ORDER BY key LIMIT :limit
 """
@@ -52,7 +52,7 @@ WITH RECURSIVE walk (key) AS (
 name (key, found) AS (
     SELECT key, instr(substr(key, :behind), :delimiter) FROM walk WHERE key IS NOT NULL
 )
-SELECT {_PROVEN}, name.found FROM name
+SELECT {_CHECKED_COLUMNS}, name.found FROM name
 JOIN object ON object.bucket_id = :bucket AND object.key = name.key
 """
 

@@ -14,15 +14,15 @@ from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, object_info,
 from actorc.storage.server.engines.preconditions import bucket_missing, etag_of, expiry, judge, object_missing
 
 from . import content_refs, retention
-from .idempotency import Ledger
+from .idempotency import IdempotencyLog
 from .retention import Retention
 from .row_checksums import damaged_row, intact
 
-_FOREVER = 1 << 62
+_NO_LIMIT_US = 1 << 62
 _INTACT_PLACE = f"object.key IS NULL OR {intact('object')}"
 
 
-class Present(NamedTuple):
+class CurrentGeneration(NamedTuple):
     """The current generation of an object."""
 
     generation: int
@@ -37,21 +37,21 @@ class Place:
 
     bucket_id: int
     name: bytes
-    present: Present | None
+    current: CurrentGeneration | None
 
 
 class Objects:
-    """Changes the objects of the index.
+    """Changes the objects of the index, in the transaction of the caller. Any thread may call it.
 
     Args:
-        ledger: Provides time and generations.
+        idempotency: Provides time and generations.
         kept: Limits of retained generations.
         fsops: The disk.
         path: A path on its file system.
     """
 
-    def __init__(self, ledger: Ledger, kept: Retention, fsops: FsOps, path: Path) -> None:
-        self._ledger = ledger
+    def __init__(self, idempotency: IdempotencyLog, kept: Retention, fsops: FsOps, path: Path) -> None:
+        self._idempotency = idempotency
         self._kept = kept
         self._fsops = fsops
         self._path = path
@@ -76,13 +76,14 @@ class Objects:
         is_intact, bucket_id, expires_us, *fields = row
         if not is_intact:
             raise damaged_row("object", bucket, key)
-        present = None if fields[0] is None else Present(*fields)
-        if present and expires_us is not None and expires_us <= self._ledger.now():
-            remove(connection, bucket_id, name, present.content_id)
-            present = None
+        current = None if fields[0] is None else CurrentGeneration(*fields)
+        # also here, not only when swept: an expired object must not make a condition fail
+        if current and expires_us is not None and expires_us <= self._idempotency.now():
+            remove(connection, bucket_id, name, current.content_id)
+            current = None
         for condition in conditions:
-            judge(condition, etag_of(present.generation, present.crc32c) if present else None, bucket, key)
-        return Place(bucket_id, name, present)
+            judge(condition, etag_of(current.generation, current.crc32c) if current else None, bucket, key)
+        return Place(bucket_id, name, current)
 
     def publish(
         self,
@@ -106,11 +107,11 @@ class Objects:
             crc32c: Checksum of the content.
             order: The reserved generation; 0: none.
         """
-        if place.present:
-            self._retire(connection, place, place.present)
-        now = self._ledger.now()
+        if place.current:
+            self._retire(connection, place, place.current)
+        now = self._idempotency.now()
         fields = (
-            self._ledger.next_generation(order),
+            self._idempotency.next_generation(order),
             size,
             crc32c,
             attributes.content_type,
@@ -126,7 +127,7 @@ class Objects:
 
     def restore(self, connection: sqlite3.Connection, place: Place, fields: tuple[Any, ...], content_id: int) -> None:
         """Insert an object with its former row of `FIELDS`, where there is none."""
-        self._ledger.advance(fields[0])
+        self._idempotency.advance(fields[0])
         connection.execute(
             f"INSERT INTO object (bucket_id, key, {FIELDS}, content_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (place.bucket_id, place.name, *fields, content_id),
@@ -152,11 +153,11 @@ class Objects:
 
     def expire(self, connection: sqlite3.Connection, limit: int) -> bool:
         """Remove up to `limit` expired objects, and expired generations; return whether there may be more."""
-        until = self._ledger.now() if self._has_room() else _FOREVER
+        until = self._idempotency.now() if self._has_room() else _NO_LIMIT_US
         more = retention.expire(connection, until)
         rows = connection.execute(
             f"SELECT bucket_id, key, content_id FROM object WHERE expires_us <= ? AND {intact('object')} LIMIT ?",
-            (self._ledger.now(), limit),
+            (self._idempotency.now(), limit),
         ).fetchall()
         for row in rows:
             remove(connection, *row)
@@ -170,7 +171,7 @@ class Objects:
             f"SELECT {intact(table)} AND {intact('bucket')}, content_id, {FIELDS}"
             f" FROM bucket JOIN {table} ON bucket_id = bucket.id"
             f" WHERE name = :bucket AND key = :key AND {ALIVE} {pinned}",
-            {"bucket": bucket, "key": key.encode(), "generation": generation, "now": self._ledger.now()},
+            {"bucket": bucket, "key": key.encode(), "generation": generation, "now": self._idempotency.now()},
         ).fetchone()
         if row is None:
             return None
@@ -179,12 +180,12 @@ class Objects:
             raise damaged_row(table, bucket, key)
         return tuple(fields)
 
-    def _retire(self, connection: sqlite3.Connection, place: Place, present: Present) -> None:
-        if present.size > self._kept.max_bytes or not self._has_room():
-            content_refs.drop(connection, present.content_id)
+    def _retire(self, connection: sqlite3.Connection, place: Place, current: CurrentGeneration) -> None:
+        if current.size > self._kept.max_bytes or not self._has_room():
+            content_refs.drop(connection, current.content_id)
             return
-        until_us = self._ledger.now() + int(self._kept.seconds * 1_000_000)
-        retention.replace(connection, place.bucket_id, place.name, present.size, until_us)
+        until_us = self._idempotency.now() + int(self._kept.seconds * 1_000_000)
+        retention.replace(connection, place.bucket_id, place.name, current.size, until_us)
         retention.limit(connection, self._kept.max_bytes)
 
     def _has_room(self) -> bool:

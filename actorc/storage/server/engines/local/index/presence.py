@@ -18,7 +18,7 @@ from actorc.storage.server.engines.local.disk.fsops import FsOps
 NAME: Final = "open.lock"
 
 
-class Presence:
+class PresenceLock:
     """A shared lock from opening to closing. The kernel releases it when the process ends, also when it is killed.
 
     Args:
@@ -40,10 +40,11 @@ class Presence:
         with file_locks.locked(self._folder):
             self._descriptor = os.open(self._folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
+                # exclusive while it opens, shared from then on: later processes learn that they are not the first
                 yield file_locks.try_lock(self._descriptor)
                 file_locks.lock(self._descriptor, file_locks.SHARED)
             except BaseException:
-                self._let_go()
+                self._release()
                 raise
 
     def was_open(self) -> bool:
@@ -71,9 +72,9 @@ class Presence:
             try:
                 yield self._descriptor >= 0 and file_locks.try_lock(self._descriptor)
             finally:
-                self._let_go()
+                self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

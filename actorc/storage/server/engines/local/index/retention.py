@@ -13,7 +13,7 @@ from . import content_refs
 from .row_checksums import intact
 from .schema import read_meta
 
-_LEAST_CHARGE = 4 * KiB  # counted at least, so that `max_bytes` bounds the number of rows, too
+_MIN_CHARGE = 4 * KiB  # counted at least, so that `max_bytes` bounds the number of rows, too
 _BATCH = 500
 
 
@@ -30,7 +30,7 @@ class Retention:
 
 def replace(connection: sqlite3.Connection, bucket_id: int, key: bytes, size: int, until_us: int) -> None:
     """Retain the current generation of an object before it is replaced, with its reference to the content."""
-    charge = max(size, _LEAST_CHARGE)
+    charge = max(size, _MIN_CHARGE)
     connection.execute(
         f"INSERT INTO retained (bucket_id, key, {FIELDS}, content_id, until_us, charge)"
         f" SELECT bucket_id, key, {FIELDS}, content_id, ?, ?"

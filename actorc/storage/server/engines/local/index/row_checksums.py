@@ -145,7 +145,9 @@ def refused(error: sqlite3.Error) -> IntegrityError:
 
 def _computed(table: str, prefix: str = "") -> str:
     # as blobs, since damage may turn numbers into text, and text into invalid UTF-8
-    return f"row_checksum({', '.join(f'CAST({_qualified(one, prefix)} AS BLOB)' for one in COLUMNS[table])})"
+    return (
+        f"row_checksum({', '.join(f'CAST({_qualified(expression, prefix)} AS BLOB)' for expression in COLUMNS[table])})"
+    )
 
 
 def _qualified(expression: str, prefix: str) -> str:

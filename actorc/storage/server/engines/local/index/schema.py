@@ -106,14 +106,18 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         _prepare(connection)
         for pragma in (
+            # milliseconds; another process may be committing
             "busy_timeout = 10000",
             "journal_mode = WAL",
+            # an acknowledged commit is on the medium, so each syncs the log
             "synchronous = FULL",
             "fullfsync = ON",
             "foreign_keys = ON",
             # without it INSERT OR REPLACE fires no delete trigger, and the tally would keep the replaced row
             "recursive_triggers = ON",
+            # `GroupCommit` checkpoints itself, after the waiting callers have their answers
             "wal_autocheckpoint = 0",
+            # KiB, for each connection
             "cache_size = -8000",
         ):
             connection.execute(f"PRAGMA {pragma}").fetchall()
@@ -123,7 +127,7 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def connect_to_look(path: Path) -> sqlite3.Connection:
+def connect_read_only(path: Path) -> sqlite3.Connection:
     """Open the database read-only; neither it nor its log is changed, not even by closing."""
     # in any other mode the last connection to close would checkpoint and remove the log
     address = f"file:{quote(str(path))}?mode=ro"

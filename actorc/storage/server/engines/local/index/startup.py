@@ -29,9 +29,9 @@ REMEDY: Final = (
     "nothing was changed; see what 'lucas-storage fsck DIR' says of the data directory, then restore its directory "
     "meta from a backup or rebuild the index with 'lucas-storage fsck DIR --rebuild'"
 )
-_TOLD: Final = 3
+_MAX_FINDINGS: Final = 3
 """Findings in an error message; `fsck` shows all of them."""
-_REMEMBERED_US: Final = 30 * 24 * 60 * 60 * 1_000_000
+_RECORD_US: Final = 30 * 24 * 60 * 60 * 1_000_000
 _DATABASE_HEADER: Final = 100
 _WAL_MODE: Final = b"\x02\x02"
 
@@ -67,10 +67,11 @@ def prepare(database: Path, store_id: str, fsops: FsOps, *, was_open: bool, may_
         _refuse_lost(database, was_open=was_open)
         create(database, store_id, fsops)
     opening = _check(database, store_id, was_open=was_open, may_be_older=may_be_older)
-    with closing(schema.connect_to_look(database)) as connection:
+    with closing(schema.connect_read_only(database)) as connection:
         found = upgrade.version(connection)
     if found != schema.VERSION:
         upgrade.upgrade(database, fsops)
+        # the upgrade changed the file, so a mark from before does not match it any more
         _mark(database, fsops)
     return opening
 
@@ -78,26 +79,28 @@ def prepare(database: Path, store_id: str, fsops: FsOps, *, was_open: bool, may_
 def create(database: Path, store_id: str, fsops: FsOps) -> None:
     """Create an empty index atomically: complete it under another name, sync, and rename."""
     draft = database.with_name(f"{database.name}.new")
-    for leftover in (draft, *_beside(draft)):
+    # leftovers of a killed process; a log beside the draft would be replayed into it
+    for leftover in (draft, *_log_paths(draft)):
         fsops.unlink(leftover)
     with closing(schema.connect(draft)) as connection:
         connection.executescript(f"BEGIN IMMEDIATE; {schema.tables()} {schema.indexes()}")
         schema.fill(connection, store_id)
         fsops.commit(connection)
+        # everything into one file: the rename moves neither log nor shared memory
         fsops.checkpoint(connection, "TRUNCATE")
     fsops.rename(draft, database)
     fsops.sync_directory(database.parent)
     _mark(database, fsops)
 
 
-def look(database: Path, store_id: str, *, was_open: bool) -> Iterator[Damage]:
+def find_damage(database: Path, store_id: str, *, was_open: bool) -> Iterator[Damage]:
     """Yield the damage of an index that `prepare` refuses; nothing is changed."""
     try:
         _check(database, store_id, was_open=was_open)
     except (StorageError, OSError) as error:
         yield Damage(database.name, error.message if isinstance(error, StorageError) else str(error))
     try:
-        with closing(schema.connect_to_look(database)) as connection:
+        with closing(schema.connect_read_only(database)) as connection:
             yield from damages(connection)
     except DAMAGES as error:
         yield Damage(database.name, str(error))
@@ -105,7 +108,7 @@ def look(database: Path, store_id: str, *, was_open: bool) -> Iterator[Damage]:
 
 def mark_closed(connection: sqlite3.Connection, database: Path, fsops: FsOps) -> bool:
     """Write the mark of a clean stop and return True, unless the log is not empty."""
-    log, _ = _beside(database)
+    log, _ = _log_paths(database)
     if log.exists() and log.stat().st_size:
         return False
     generation = int(str(schema.read_meta(connection, "generation")))
@@ -115,24 +118,24 @@ def mark_closed(connection: sqlite3.Connection, database: Path, fsops: FsOps) ->
     return True
 
 
-def remember(connection: sqlite3.Connection, opening: Opening, now_us: int) -> None:
+def record_opening(connection: sqlite3.Connection, opening: Opening, now_us: int) -> None:
     """Record for `fsck` which frames were dropped from the log, and remove old records."""
     if opening.dropped:
-        told = json.dumps({"frames": opening.dropped, "at_us": now_us})
-        connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('dropped', ?)", (told,))
+        text = json.dumps({"frames": opening.dropped, "at_us": now_us})
+        connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('dropped', ?)", (text,))
     else:
-        oldest = now_us - _REMEMBERED_US
+        oldest = now_us - _RECORD_US
         connection.execute("DELETE FROM meta WHERE name = 'dropped' AND json_extract(value, '$.at_us') < ?", (oldest,))
 
 
 def _mark(database: Path, fsops: FsOps) -> None:
-    with closing(schema.connect_to_look(database)) as connection:
+    with closing(schema.connect_read_only(database)) as connection:
         mark_closed(connection, database, fsops)
 
 
 def _refuse_lost(database: Path, *, was_open: bool) -> None:
     mark = closing_mark.read(database)
-    if was_open or any(path.exists() for path in _beside(database)) or (mark is not None and mark.entries):
+    if was_open or any(path.exists() for path in _log_paths(database)) or (mark is not None and mark.entries):
         raise IntegrityError(f"{database} is missing; {REMEDY}")
 
 
@@ -142,7 +145,7 @@ def _check(database: Path, store_id: str, *, was_open: bool, may_be_older: bool 
     is_as_closed = mark is not None and mark.matches(database)
     dropped = _check_log(database, page_size, is_as_closed=is_as_closed, was_open=was_open)
     try:
-        with closing(schema.connect_to_look(database)) as connection:
+        with closing(schema.connect_read_only(database)) as connection:
             _check_identity(connection, store_id)
             if not is_as_closed:
                 _verify(connection, database)
@@ -167,7 +170,7 @@ def _page_size(database: Path) -> int:
 
 
 def _check_log(database: Path, page_size: int, *, is_as_closed: bool, was_open: bool) -> int:
-    log, _ = _beside(database)
+    log, _ = _log_paths(database)
     if not log.exists():
         if was_open and not closing_mark.path_of(database).exists():
             raise IntegrityError(f"{log} is missing, and with it what was written last; {REMEDY}")
@@ -177,13 +180,13 @@ def _check_log(database: Path, page_size: int, *, is_as_closed: bool, was_open: 
     report = wal.inspect(log, page_size)
     if report.lost:
         raise IntegrityError(f"{log} is damaged, {report.lost}; {REMEDY}")
-    if report.spoilt:
+    if report.damaged:
         _log.warning(
             "%s ends in %d damaged frames; they are dropped, and with them a last change that a power cut interrupted",
             log,
             report.dropped,
         )
-    return max(report.dropped, 1) if report.spoilt else 0
+    return max(report.dropped, 1) if report.damaged else 0
 
 
 def _check_identity(connection: sqlite3.Connection, store_id: str) -> None:
@@ -203,15 +206,15 @@ def _verify(connection: sqlite3.Connection, database: Path) -> None:
     else:
         found = list(damages(connection))
     if found:
-        told = "; ".join(f"{one.subject}: {one.detail}" for one in found[:_TOLD])
-        more = f", and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
-        raise IntegrityError(f"{database} is damaged, {told}{more}; {REMEDY}")
+        text = "; ".join(f"{damage.subject}: {damage.detail}" for damage in found[:_MAX_FINDINGS])
+        more = f", and {len(found) - _MAX_FINDINGS} more" if len(found) > _MAX_FINDINGS else ""
+        raise IntegrityError(f"{database} is damaged, {text}{more}; {REMEDY}")
 
 
 def _check_generation(connection: sqlite3.Connection, database: Path, mark: ClosingMark, *, may_be_older: bool) -> None:
     _log.warning("%s is not the file that was closed; all of it was verified", database)
     generation = int(str(schema.read_meta(connection, "generation")))
-    log, _ = _beside(database)
+    log, _ = _log_paths(database)
     has_log = log.exists() and log.stat().st_size  # a read-only connection creates an empty one
     if generation > mark.generation and not has_log:
         # opening an index removes its mark, so this mark is a copy, and does not prove that the log was checkpointed
@@ -223,5 +226,5 @@ def _check_generation(connection: sqlite3.Connection, database: Path, mark: Clos
         )
 
 
-def _beside(database: Path) -> tuple[Path, Path]:
+def _log_paths(database: Path) -> tuple[Path, Path]:
     return database.with_name(f"{database.name}-wal"), database.with_name(f"{database.name}-shm")

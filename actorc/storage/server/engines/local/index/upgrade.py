@@ -11,13 +11,13 @@ from actorc.storage.server.engines.local.disk.fsops import FsOps
 from . import schema
 from .row_checksums import TABLES
 
-_BEGINNING = 1
+_WITHOUT_CHECKSUMS = 1
 
 
 def version(connection: sqlite3.Connection) -> object:
     """Return the schema version of an index; 1 if it has none, as those without checksums."""
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone():
-        return _BEGINNING
+        return _WITHOUT_CHECKSUMS
     return schema.read_meta(connection, "schema")
 
 

@@ -29,13 +29,13 @@ from actorc.storage.server.engines.local.rows import (
 from actorc.storage.server.engines.preconditions import choose, upload_id_of, upload_missing, utc
 
 from . import content_refs
-from .idempotency import Ledger
+from .idempotency import IdempotencyLog
 from .objects import Objects, bucket_id
 from .row_checksums import damaged_row, intact
 
 _PART = "number, size, generation, crc32c, modified_us"
-_BEHIND_ALL = b"\xff"
-_SMALL_PARTS = MiB
+_AFTER_ALL_KEYS = b"\xff"
+_MAX_INLINE_BYTES = MiB
 """Most bytes of inline parts that a manifest repeats; an object with more cannot be rebuilt from blobs."""
 
 _PAGE = f"""
@@ -54,10 +54,10 @@ class _Upload(NamedTuple):
 
 
 class Uploads:
-    """The multipart uploads of one data directory.
+    """The multipart uploads of one data directory. Any thread may call it.
 
     Args:
-        ledger: Runs changes.
+        idempotency: Runs changes.
         objects: Publishes completed uploads.
         reading: Yields a connection for reading.
         ttl: Seconds that an upload stays after its beginning or its last part.
@@ -65,12 +65,12 @@ class Uploads:
 
     def __init__(
         self,
-        ledger: Ledger,
+        idempotency: IdempotencyLog,
         objects: Objects,
         reading: Callable[[], AbstractContextManager[sqlite3.Connection]],
         ttl: float,
     ) -> None:
-        self._ledger = ledger
+        self._idempotency = idempotency
         self._objects = objects
         self._reading = reading
         self._ttl_us = int(ttl * 1_000_000)
@@ -82,7 +82,7 @@ class Uploads:
 
         def change(connection: sqlite3.Connection) -> str:
             place = self._objects.place(connection, bucket, key, condition)
-            now, upload_id = self._ledger.now(), upload_id_of(self._ledger.next_generation())
+            now, upload_id = self._idempotency.now(), upload_id_of(self._idempotency.next_generation())
             described = attributes.content_type, pack_metadata(attributes.metadata), attributes.ttl
             demanded = condition.if_absent, condition.if_match
             connection.execute(
@@ -94,7 +94,7 @@ class Uploads:
 
         call = call_id("create_upload", bucket, key, idempotency_key)
         with named(bucket, key):
-            return self._ledger.once(call, (attributes, condition), change)[0]
+            return self._idempotency.once(call, (attributes, condition), change)[0]
 
     def check(self, bucket: str, key: str, upload_id: str) -> None:
         """Return if there is such an upload.
@@ -113,18 +113,19 @@ class Uploads:
         def change(connection: sqlite3.Connection) -> tuple[int, ...]:
             upload = _find(connection, bucket, key, upload_id)
             _drop_parts(connection, upload.id, number)
-            now = self._ledger.now()
-            fields = number, segment.size, self._ledger.next_generation(), crc32c, now
+            now = self._idempotency.now()
+            fields = number, segment.size, self._idempotency.next_generation(), crc32c, now
             connection.execute(
                 f"INSERT INTO part (upload_id, {_PART}, content_id) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (upload.id, *fields, content_refs.add(connection, segment)),
             )
+            # the upload expires after its last part, not after its beginning
             connection.execute("UPDATE upload SET touched_us = ? WHERE id = ?", (now, upload.id))
             return fields
 
         call = call_id("part", bucket, key, upload_id, str(number), idempotency_key)
         with named(bucket, key):
-            answer: tuple[tuple[int, ...], bool] = self._ledger.once(call, (segment.size, crc32c), change, tuple)
+            answer: tuple[tuple[int, ...], bool] = self._idempotency.once(call, (segment.size, crc32c), change, tuple)
         return part_info(answer[0]), answer[1]
 
     def complete(
@@ -154,6 +155,7 @@ class Uploads:
             upload = _find(connection, bucket, key, upload_id)
             chosen, ids = _take_parts(connection, upload.id, parts)
             place = self._objects.place(connection, bucket, key, upload.condition, condition)
+            # the parts could not be chosen when the manifest was made, and now they can
             if manifest.file is None:
                 raise StorageError("the parts of the upload changed meanwhile; complete it again", retryable=True)
             _remove(connection, upload.id)
@@ -166,7 +168,7 @@ class Uploads:
 
         call = call_id("complete_upload", bucket, key, upload_id, idempotency_key)
         with named(bucket, key):
-            fields, is_new = self._ledger.once(call, (list(parts), condition), change, tuple)
+            fields, is_new = self._idempotency.once(call, (list(parts), condition), change, tuple)
         return object_info(bucket, key, fields), is_new
 
     def manifest(self, bucket: str, key: str, upload_id: str, parts: Sequence[PartChoice]) -> Trailer:
@@ -193,7 +195,7 @@ class Uploads:
             if row:
                 _remove(connection, row[0])
 
-        self._ledger.run(change)
+        self._idempotency.run(change)
 
     def parts(self, bucket: str, key: str, upload_id: str, *, after_number: int, limit: int) -> list[PartInfo]:
         """Return the first `limit` parts behind a number."""
@@ -213,7 +215,7 @@ class Uploads:
             bounds = {
                 "bucket": bucket_id(connection, bucket),
                 "lower": max(lower, key.encode()),
-                "upper": successor(lower) if lower else _BEHIND_ALL,
+                "upper": successor(lower) if lower else _AFTER_ALL_KEYS,
                 "key": key.encode(),
                 "name": name,
                 "limit": limit + 1,
@@ -229,7 +231,7 @@ class Uploads:
         """Remove up to `limit` abandoned uploads; return whether there may be more."""
         rows = connection.execute(
             f"SELECT id FROM upload WHERE touched_us <= ? AND {intact('upload')} ORDER BY touched_us LIMIT ?",
-            (self._ledger.now() - self._ttl_us, limit),
+            (self._idempotency.now() - self._ttl_us, limit),
         ).fetchall()
         for (upload,) in rows:
             _remove(connection, upload)
@@ -283,14 +285,14 @@ def _choose_parts(
 ) -> tuple[list[PartInfo], list[int]]:
     found = f"SELECT {intact('part')}, content_id, {_PART} FROM part WHERE upload_id = ?"
     rows = list(_checked("part", "", "", connection.execute(found, (upload,)).fetchall()))
-    present = {row[1]: part_info(row[1:]) for row in rows}
+    stored = {row[1]: part_info(row[1:]) for row in rows}
     ids = {row[1]: row[0] for row in rows}
-    chosen = choose(parts, present)
+    chosen = choose(parts, stored)
     return chosen, [ids[part.number] for part in chosen]
 
 
 def _pieces(parts: Sequence[PartInfo], segments: Sequence[Segment]) -> tuple[Piece, ...]:
-    pieces, room = [], _SMALL_PARTS
+    pieces, room = [], _MAX_INLINE_BYTES
     for part, segment in zip(parts, segments, strict=True):
         data = None
         if segment.data is not None and len(segment.data) <= room:

@@ -33,7 +33,7 @@ class Report:
     """Transactions that SQLite will read."""
     dropped: int = 0
     """Frames of an incomplete or damaged last transaction, which SQLite drops."""
-    spoilt: bool = False
+    damaged: bool = False
     """Whether the log is damaged anywhere up to its last write, by a power cut or otherwise."""
     lost: str = ""
     """Where it is damaged, if SQLite would drop a transaction that was acknowledged; else empty."""
@@ -73,7 +73,7 @@ def inspect(path: Path, page_size: int) -> Report:
     with path.open("rb") as file:
         start = file.read(HEADER_SIZE)
         if len(start) < HEADER_SIZE:
-            return Report(spoilt=bool(start))
+            return Report(damaged=bool(start))
         header = _header(start, page_size)
         frames = _frames(file, header.page_size)
         return _judge(header, frames, _tail(path, header.page_size))
@@ -126,12 +126,12 @@ def _judge(header: Header, frames: Iterator[Frame], tail: int) -> Report:
         if found != frame.stored or frame.salts != header.salts:
             is_ours = found == frame.stored or frame.salts == header.salts  # else it is older than the last reset
             ended = is_ours and _ends(frame, header.order, sums)
-            seen = Report(transactions=transactions, dropped=pending + is_ours, spoilt=is_ours)
-            return _behind(header, frame, frames, seen, seeds={frame.stored, found}, ended=ended)
+            seen = Report(transactions=transactions, dropped=pending + is_ours, damaged=is_ours)
+            return _judge_rest(header, frame, frames, seen, seeds={frame.stored, found}, ended=ended)
         sums, pending = found, pending + 1
         if frame.pages:
             transactions, pending = transactions + 1, 0
-    return Report(transactions=transactions, dropped=pending, spoilt=bool(tail))
+    return Report(transactions=transactions, dropped=pending, damaged=bool(tail))
 
 
 def _ends(frame: Frame, order: str, sums: Sums) -> bool:
@@ -142,7 +142,7 @@ def _ends(frame: Frame, order: str, sums: Sums) -> bool:
     return bool(frame.pages) != was_otherwise
 
 
-def _behind(
+def _judge_rest(
     header: Header, bad: Frame, frames: Iterator[Frame], seen: Report, *, seeds: set[Sums], ended: bool
 ) -> Report:
     """Report on a log by the frames behind the first bad one.
@@ -152,16 +152,16 @@ def _behind(
     """
     for frame in frames:
         if frame.salts == header.salts:
-            seen = replace(seen, dropped=seen.dropped + 1, spoilt=True)
+            seen = replace(seen, dropped=seen.dropped + 1, damaged=True)
             if frame.pages and any(checksum(frame.body, header.order, seed) == frame.stored for seed in seeds):
                 if ended:
-                    return replace(seen, lost=_told(bad, frame))
+                    return replace(seen, lost=_description(bad, frame))
                 ended = True
         seeds = {frame.stored}
     return seen
 
 
-def _told(bad: Frame, behind: Frame) -> str:
+def _description(bad: Frame, behind: Frame) -> str:
     return f"frame {bad.number} is damaged, and frame {behind.number} ends a later transaction"
 
 
@@ -172,6 +172,6 @@ def _without_header(header: Header, frames: Iterator[Frame]) -> Report:
     for frame in frames:
         dropped += 1
         if frame.pages and any(checksum(frame.body, order, seed) == frame.stored for order in orders for seed in seeds):
-            return Report(dropped=dropped, spoilt=True, lost="its header is damaged, and transactions stand behind it")
+            return Report(dropped=dropped, damaged=True, lost="its header is damaged, and transactions stand behind it")
         seeds = {frame.stored}
-    return Report(dropped=dropped, spoilt=True)
+    return Report(dropped=dropped, damaged=True)

@@ -115,7 +115,7 @@ def _names(connection: sqlite3.Connection, blobs: Blobs) -> Iterator[Finding]:
         " JOIN content ON content.id = content_id WHERE file IS NOT NULL"
     )
     for bucket, key, generation, file in rows:
-        trailer = _said(blobs, blobs.path(file))
+        trailer = _trailer_or_error(blobs, blobs.path(file))
         if not isinstance(trailer, Trailer) or trailer.kind != OBJECT:
             continue
         # generations are unique, so only the original has that of its blob
@@ -135,22 +135,24 @@ def _leftovers(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> I
         if not blobs.is_ours(path):
             yield Finding("leftover", path.name, "a file that is no blob")
         elif not connection.execute(wanted, {"name": path.name}).fetchone():
-            yield Finding("leftover", path.name, f"a blob that no object refers to, {_told(blobs, path)}")
+            yield Finding(
+                "leftover", path.name, f"a blob that no object refers to, {_trailer_description(blobs, path)}"
+            )
 
 
 def _quarantined(blobs: Blobs, quarantine: Quarantine) -> Iterator[Finding]:
     for entry in quarantine.entries():
         size = entry.path.stat().st_size
-        detail = f"in quarantine since {entry.since}, {size} bytes, {_told(blobs, entry.path)}"
+        detail = f"in quarantine since {entry.since}, {size} bytes, {_trailer_description(blobs, entry.path)}"
         yield Finding("quarantined", entry.name, detail)
 
 
-def _told(blobs: Blobs, path: Path) -> str:
-    said = _said(blobs, path)
+def _trailer_description(blobs: Blobs, path: Path) -> str:
+    said = _trailer_or_error(blobs, path)
     return f"written as {said.place}" if isinstance(said, Trailer) else said
 
 
-def _said(blobs: Blobs, path: Path) -> Trailer | str:
+def _trailer_or_error(blobs: Blobs, path: Path) -> Trailer | str:
     try:
         return blobs.trailer(path) or "without a trailer"
     except (DamagedTrailerError, OSError) as error:

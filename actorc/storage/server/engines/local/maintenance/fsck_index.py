@@ -12,7 +12,7 @@ from pathlib import Path
 from actorc.storage.server.engines.local.data_dir import DataDirectory
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.index import startup
-from actorc.storage.server.engines.local.index.presence import Presence
+from actorc.storage.server.engines.local.index.presence import PresenceLock
 from actorc.storage.server.engines.local.index.verification import damages
 from actorc.storage.server.engines.preconditions import utc
 
@@ -46,17 +46,17 @@ def inspect(path: Path) -> list[Finding]:
         StorageError: The directory is in use, or is not a data directory.
     """
     with closing(DataDirectory(path, FsOps())) as directory:
-        presence = Presence(directory.database.parent, FsOps())
+        presence = PresenceLock(directory.database.parent, FsOps())
         with presence.entering():
             was_open = presence.was_open()
         with presence.leaving():
-            found = startup.look(directory.database, directory.store_id, was_open=was_open)
+            found = startup.find_damage(directory.database, directory.store_id, was_open=was_open)
             return [Finding("damaged", *damage) for damage in found]
 
 
 def _dropped(connection: sqlite3.Connection) -> Iterator[Finding]:
-    for (told,) in connection.execute("SELECT value FROM meta WHERE name = 'dropped'"):
-        dropped = json.loads(told)
+    for (stored,) in connection.execute("SELECT value FROM meta WHERE name = 'dropped'"):
+        dropped = json.loads(stored)
         yield Finding(
             "dropped",
             "meta.db-wal",

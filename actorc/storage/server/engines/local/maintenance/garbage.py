@@ -14,23 +14,23 @@ from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.errors import Health, explained
 from actorc.storage.server.engines.local.index.index import Index
 
-from .lock import Leadership
+from .lock import MaintenanceLock
 from .orphans import Orphans
 
 _log = logging.getLogger(__name__)
 
-_ORPHANS_EVERY = 3600.0
+_ORPHAN_SEARCH_SECONDS = 3600.0
 """Seconds between searches for blobs that killed processes left behind."""
 
 
-class Sweeper:
+class GarbageCollector:
     """Removes garbage and expired objects, and moves orphans into quarantine. Any thread may call it.
 
     Args:
         index: The index.
         blobs: The blobs.
         health: Nothing is removed once it is lost.
-        leadership: Its holder sweeps periodically; other processes sweep only when woken.
+        maintenance_lock: Its holder sweeps periodically; other processes sweep only when woken.
         orphans: Finds blobs that the index does not know.
         is_sound: Returns whether the index is consistent; called before the quarantine is emptied.
         quarantine_days: Least days that a blob stays in quarantine.
@@ -41,7 +41,7 @@ class Sweeper:
         index: Index,
         blobs: Blobs,
         health: Health,
-        leadership: Leadership,
+        maintenance_lock: MaintenanceLock,
         orphans: Orphans,
         *,
         is_sound: Callable[[], bool],
@@ -50,12 +50,12 @@ class Sweeper:
         self._index = index
         self._blobs = blobs
         self._health = health
-        self._leadership = leadership
+        self._maintenance_lock = maintenance_lock
         self._orphans = orphans
         self._is_sound = is_sound
         self._quarantine_days = quarantine_days
         self._orphans_due = 0.0
-        self._one_at_a_time = Lock()  # the thread and callers of `sweep` would else remove the same rows
+        self._collecting = Lock()  # the thread and callers of `sweep` would else remove the same rows
         self._stopping = Event()
         self._wake = Event()
         self._thread: Thread | None = None
@@ -78,11 +78,12 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Expire objects and remove garbage; orphans are left to `sweep_orphans`."""
-        with self._one_at_a_time, explained():
-            while not self._idle() and self._index.expire():
+        with self._collecting, explained():
+            # in batches of short transactions, so that writers are not kept waiting
+            while not self._must_stop() and self._index.expire():
                 pass
             after = ("", "")
-            while not self._idle() and (rows := self._index.garbage(after)):
+            while not self._must_stop() and (rows := self._index.garbage(after)):
                 self._remove(rows)
                 after = rows[-1]
 
@@ -92,20 +93,20 @@ class Sweeper:
         Raises:
             StorageError: There are more orphans than a crash explains; nothing was moved or removed.
         """
-        with self._one_at_a_time, explained():
-            self._orphans.put_away(self._idle)
+        with self._collecting, explained():
+            self._orphans.move_to_quarantine(self._must_stop)
             self._blobs.clear_staging()
             self._empty_quarantine()
             self._blobs.quarantine.tidy()
 
     def _empty_quarantine(self) -> None:
         due = list(self._blobs.quarantine.due(self._quarantine_days))
-        if not due or self._idle():
+        if not due or self._must_stop():
             return
         if not self._is_sound():
             raise StorageError("the index contradicts itself, so the quarantine stays; look at it with fsck")
         for entry in due:
-            if self._idle():
+            if self._must_stop():
                 return
             # an index that was restored since may refer to it
             if self._orphans.is_known(entry.name) and not self._blobs.path(entry.name).exists():
@@ -123,26 +124,26 @@ class Sweeper:
         if gone:
             self._index.forget_garbage(gone)
 
-    def _idle(self) -> bool:
+    def _must_stop(self) -> bool:
         return self._stopping.is_set() or not self._health.good
 
     def _run(self, interval: float) -> None:
         woken = False
         while not self._stopping.is_set():
-            self._guarded(woken=woken)
+            self._try_collect(woken=woken)
             woken = self._wake.wait(interval)
             self._wake.clear()
 
-    def _round(self, *, woken: bool) -> None:
-        leads = self._leadership.held()
+    def _collect(self, *, woken: bool) -> None:
+        leads = self._maintenance_lock.held()
         if leads and time.monotonic() >= self._orphans_due:
-            self._orphans_due = time.monotonic() + _ORPHANS_EVERY
+            self._orphans_due = time.monotonic() + _ORPHAN_SEARCH_SECONDS
             self.sweep_orphans()
         if leads or woken:
             self.sweep()
 
-    def _guarded(self, *, woken: bool) -> None:
+    def _try_collect(self, *, woken: bool) -> None:
         try:
-            self._round(woken=woken)
+            self._collect(woken=woken)
         except Exception:  # noqa: BLE001 (the thread must outlive a full disk)
             _log.exception("sweeping failed; it is tried again later")

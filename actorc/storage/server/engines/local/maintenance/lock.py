@@ -10,7 +10,7 @@ from actorc.storage import file_locks
 from actorc.storage.server.engines.local.disk.errors import Health
 
 
-class Leadership:
+class MaintenanceLock:
     """The maintenance lock: held by one engine until it closes, ends or becomes read-only. Any thread may call it.
 
     Args:
@@ -29,7 +29,7 @@ class Leadership:
         """Return whether this engine holds the lock; take it if it is free."""
         with self._guard:
             if self._closed or not self._health.good:
-                self._let_go()
+                self._release()
             elif self._descriptor is None:
                 self._descriptor = file_locks.try_open(self._path)
             return self._descriptor is not None
@@ -38,9 +38,9 @@ class Leadership:
         """Release the lock for good."""
         with self._guard:
             self._closed = True
-            self._let_go()
+            self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

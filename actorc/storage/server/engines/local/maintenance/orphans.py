@@ -55,7 +55,7 @@ class Orphans:
             for names in self._blobs.names(shard):
                 yield from self._index.unknown(names)
 
-    def put_away(self, stopping: Callable[[], bool] = lambda: False) -> None:
+    def move_to_quarantine(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Move all orphans into quarantine, unless `stopping` returns True during the search.
 
         Raises:
@@ -82,7 +82,7 @@ class Orphans:
 
     def accept(self, names: list[str]) -> int:
         """Move these blobs into quarantine if the index still does not know them; return the number moved."""
-        return self._blobs.put_away(names, self.is_known)
+        return self._blobs.move_to_quarantine(names, self.is_known)
 
     def reclaim(self) -> None:
         """Move blobs that the index knows by now from quarantine to their place."""

@@ -15,7 +15,7 @@ from os import PathLike
 from pathlib import Path
 
 from actorc.storage.rules import MiB
-from actorc.storage.server.engines.local.data_dir import ASIDE, DataDirectory
+from actorc.storage.server.engines.local.data_dir import OLD_INDEX_PREFIX, DataDirectory
 from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.errors import Health, explained
 from actorc.storage.server.engines.local.disk.fsops import FsOps
@@ -86,7 +86,7 @@ class Rebuild:
                 findings.append(Finding("lost", "meta.db-wal", "small objects and copies that were written last"))
             orphans = Orphans(index, self._blobs)
             names = [name for name in orphans.names() if name not in salvage.garbage]
-            findings += Restoration(index, self._blobs, rebuilding=True).give_back(names)
+            findings += Restoration(index, self._blobs, rebuilding=True).restore_all(names)
             if commit:
                 orphans.reclaim()
                 orphans.accept(list(orphans.names()))
@@ -124,30 +124,33 @@ class Rebuild:
 
     def _old(self) -> Path | None:
         """Return the directory of the old index: the current one, or the one renamed by a rebuild that was killed."""
-        present = self._directory.database.parent
-        if (present / "meta.db").exists():
-            return present
-        aside = [path for path in sorted(self._directory.root.glob(f"{ASIDE}*")) if (path / "meta.db").exists()]
+        current = self._directory.database.parent
+        if (current / "meta.db").exists():
+            return current
+        aside = [
+            path for path in sorted(self._directory.root.glob(f"{OLD_INDEX_PREFIX}*")) if (path / "meta.db").exists()
+        ]
         return aside[-1] if aside else None
 
     def _swap(self) -> None:
         for leftover in self._draft.glob("old*"):
             self._fsops.unlink(leftover)
+        # on the medium before it gets the name of the index
         self._fsops.sync_directory(self._draft)
-        present, root = self._directory.database.parent, self._directory.root
+        current, root = self._directory.database.parent, self._directory.root
         # two renames are not atomic; killed in between, the directory has no index, and every start refuses it
-        if any(present.iterdir()):
-            self._fsops.rename(present, self._aside())
+        if any(current.iterdir()):
+            self._fsops.rename(current, self._old_index_path())
         else:
-            self._fsops.remove_directory(present)
+            self._fsops.remove_directory(current)
         self._fsops.sync_directory(root)
-        self._fsops.rename(self._draft, present)
+        self._fsops.rename(self._draft, current)
         self._fsops.sync_directory(root)
         self._directory.relabel()
 
-    def _aside(self) -> Path:
+    def _old_index_path(self) -> Path:
         now = datetime.fromtimestamp(self._clock(), UTC)
-        name = f"{ASIDE}{now:%Y%m%dT%H%M%S}"
+        name = f"{OLD_INDEX_PREFIX}{now:%Y%m%dT%H%M%S}"
         others = len(list(self._directory.root.glob(f"{name}*")))
         return self._directory.root / (f"{name}-{others}" if others else name)
 

@@ -54,7 +54,7 @@ class Restoration:
         self._rebuilding = rebuilding
         self._parts: dict[str, str] = {}
 
-    def give_back(self, names: Iterable[str]) -> Iterator[Finding]:
+    def restore_all(self, names: Iterable[str]) -> Iterator[Finding]:
         """Restore the objects of these blobs; yield the result for each that is not part of a restored object.
 
         Blobs are not moved, since a needed blob is found in quarantine, too.
@@ -69,7 +69,7 @@ class Restoration:
         labels.sort()
         groups = (list(group) for _, group in groupby(labels, key=lambda label: label[:2]))
         for batch in _batches(groups, _BATCH):
-            yield from self._give_back(batch)
+            yield from self._restore_batch(batch)
         for name, place in sorted(self._parts.items(), key=lambda item: (item[1], item[0])):
             yield Finding("incomplete", place, f"blob {name} belongs to an upload that was not completed")
 
@@ -85,12 +85,12 @@ class Restoration:
             return None
         return _Label(trailer.bucket, trailer.key, -trailer.order, name)
 
-    def _give_back(self, groups: Sequence[Sequence[_Label]]) -> list[Finding]:
+    def _restore_batch(self, groups: Sequence[Sequence[_Label]]) -> list[Finding]:
         # slow work and changes of the disk come first, so that the transaction is short
         prepared = [list(self._candidates(group)) for group in groups]
 
         def change(connection: sqlite3.Connection) -> list[Finding]:
-            return [found for group in prepared for one in group if (found := self._put(connection, one))]
+            return [found for group in prepared for candidate in group if (found := self._put(connection, candidate))]
 
         findings = self._index.run(change)
         return findings + [
@@ -102,7 +102,7 @@ class Restoration:
     def _candidates(self, group: Sequence[_Label]) -> Iterator[_Candidate]:
         """Yield the candidates of one key, the latest first, up to the first that is complete."""
         for label in group:
-            candidate = self._prepared(label.name)
+            candidate = self._candidate(label.name)
             for piece in candidate.trailer.pieces:
                 self._parts.pop(piece.file, None)
             yield candidate
@@ -112,17 +112,17 @@ class Restoration:
     def _put(self, connection: sqlite3.Connection, candidate: _Candidate) -> Finding:
         trailer = candidate.trailer
         if candidate.lacks:
-            return candidate.told("incomplete", candidate.lacks)
+            return candidate.finding("incomplete", candidate.lacks)
         now = self._index.now()
         if trailer.expires_us is not None and trailer.expires_us <= now:
-            return candidate.told("expired", "its time is over")
+            return candidate.finding("expired", "its time is over")
         objects.ensure_bucket(connection, trailer.bucket, now)
         place = self._index.objects.place(connection, trailer.bucket, trailer.key)
-        if place.present is None:
+        if place.current is None:
             return self._restore(connection, candidate, place)
-        if place.present.generation >= trailer.order:
-            return candidate.told("superseded", f"blob {candidate.name} is not later than what is there")
-        if self._rebuilding or self._is_lost(connection, place.present.content_id):
+        if place.current.generation >= trailer.order:
+            return candidate.finding("superseded", f"blob {candidate.name} is not later than what is there")
+        if self._rebuilding or self._is_lost(connection, place.current.content_id):
             return self._restore(connection, candidate, place)
         return self._restore_beside(connection, candidate)
 
@@ -130,16 +130,16 @@ class Restoration:
         trailer = candidate.trailer
         key = f"{trailer.key}.adopted-{trailer.order:x}"
         place = self._index.objects.place(connection, trailer.bucket, key)
-        if place.present is not None or len(key) > MAX_KEY_CHARACTERS:
-            return candidate.told("superseded", "another object is there, and the key beside it cannot be used")
+        if place.current is not None or len(key) > MAX_KEY_CHARACTERS:
+            return candidate.finding("superseded", "another object is there, and the key beside it cannot be used")
         return self._restore(connection, candidate, place, f" as {key}, since another object is there")
 
     def _restore(
         self, connection: sqlite3.Connection, candidate: _Candidate, place: Place, beside: str = ""
     ) -> Finding:
         trailer = candidate.trailer
-        if place.present is not None:
-            self._make_way(connection, place, place.present.content_id)
+        if place.current is not None:
+            self._remove_current(connection, place, place.current.content_id)
         ids = [self._content(connection, segment) for segment in candidate.segments]
         fields = (
             trailer.order,
@@ -152,10 +152,10 @@ class Restoration:
         )
         self._index.objects.restore(connection, place, fields, content_refs.join(connection, ids, trailer.size))
         if candidate.damaged:
-            return candidate.told("damaged", f"restored{beside}, but its bytes do not match their checksums")
-        return candidate.told("restored", f"{trailer.size} bytes{beside}")
+            return candidate.finding("damaged", f"restored{beside}, but its bytes do not match their checksums")
+        return candidate.finding("restored", f"{trailer.size} bytes{beside}")
 
-    def _make_way(self, connection: sqlite3.Connection, place: Place, content_id: int) -> None:
+    def _remove_current(self, connection: sqlite3.Connection, place: Place, content_id: int) -> None:
         files = [(segment.file,) for segment in content_refs.load(connection, content_id) if segment.file is not None]
         objects.remove(connection, place.bucket_id, place.name, content_id)
         # the old index may have called them garbage without knowing all objects
@@ -169,7 +169,7 @@ class Restoration:
         connection.execute("DELETE FROM part WHERE content_id = ?", row)
         return int(row[0])
 
-    def _prepared(self, name: str) -> _Candidate:
+    def _candidate(self, name: str) -> _Candidate:
         trailer = self._blobs.trailer(self._path(name))
         assert trailer is not None
         if trailer.kind != MANIFEST:
@@ -227,7 +227,7 @@ class _Candidate(NamedTuple):
     damaged: bool = False
     lacks: str = ""
 
-    def told(self, kind: str, detail: str) -> Finding:
+    def finding(self, kind: str, detail: str) -> Finding:
         return Finding(kind, self.trailer.place, detail)
 
 

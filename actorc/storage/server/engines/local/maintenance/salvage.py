@@ -60,25 +60,26 @@ class Salvage:
             return
         with closing(sqlite3.connect(old)) as connection:
             register(connection)
+            # as bytes, since damaged text may be no UTF-8, and one such row must not end the query
             connection.text_factory = bytes
             try:
-                proves = _Proof(connection)
+                intact_in = _RowChecks(connection)
             except sqlite3.DatabaseError:
                 return
-            self._check_store(connection, proves, store_id)
+            self._check_store(connection, intact_in, store_id)
             for is_intact, created_us, name in self._rows(
-                connection, f"SELECT {proves('bucket')}, created_us, name FROM bucket"
+                connection, f"SELECT {intact_in('bucket')}, created_us, name FROM bucket"
             ):
                 self._bucket(created_us, name if is_intact else None)
             self.garbage = {
                 _text(file)
-                for is_intact, file in self._rows(connection, f"SELECT {proves('garbage')}, file FROM garbage")
+                for is_intact, file in self._rows(connection, f"SELECT {intact_in('garbage')}, file FROM garbage")
                 if is_intact
             }
-            yield from self._objects(connection, proves)
+            yield from self._objects(connection, intact_in)
 
-    def _check_store(self, connection: sqlite3.Connection, proves: _Proof, store_id: str) -> None:
-        query = f"SELECT {proves('meta')}, value FROM meta WHERE name = 'store'"
+    def _check_store(self, connection: sqlite3.Connection, intact_in: _RowChecks, store_id: str) -> None:
+        query = f"SELECT {intact_in('meta')}, value FROM meta WHERE name = 'store'"
         # not by `_rows`, which sets `readable`: this row is in every index, even an empty one
         with suppress(sqlite3.DatabaseError):
             is_intact, value = connection.execute(query).fetchone() or (False, None)
@@ -88,16 +89,16 @@ class Salvage:
                     "or move the directory meta away to rebuild the index from the blobs alone"
                 )
 
-    def _objects(self, connection: sqlite3.Connection, proves: _Proof) -> Iterator[Finding]:
+    def _objects(self, connection: sqlite3.Connection, intact_in: _RowChecks) -> Iterator[Finding]:
         query = (
-            f"SELECT {proves('object')} AND {proves('bucket')}, bucket.name, key, {FIELDS}, content_id"
+            f"SELECT {intact_in('object')} AND {intact_in('bucket')}, bucket.name, key, {FIELDS}, content_id"
             " FROM object JOIN bucket ON bucket.id = bucket_id ORDER BY bucket_id {0}, key {0}"
         )
         taken = 0
         for direction in ("ASC", "DESC"):  # from both ends, up to a damaged page in between
             rows = self._rows(connection, query.format(direction))
             while batch := list(islice(rows, _BATCH)):
-                findings = self._take(connection, proves, batch)
+                findings = self._take(connection, intact_in, batch)
                 taken += len(batch) - len(findings)
                 yield from findings
             if self._is_whole:
@@ -120,8 +121,8 @@ class Salvage:
         if isinstance(created_us, int) and isinstance(name, bytes):
             self._index.run(lambda connection: objects.ensure_bucket(connection, _text(name), created_us))
 
-    def _take(self, old: sqlite3.Connection, proves: _Proof, rows: list[_Row]) -> list[Finding]:
-        loaded = [(row[1:], self._believed(old, proves, row[1:]) if row[0] else None) for row in rows]
+    def _take(self, old: sqlite3.Connection, intact_in: _RowChecks, rows: list[_Row]) -> list[Finding]:
+        loaded = [(row[1:], self._verified_segments(old, intact_in, row[1:]) if row[0] else None) for row in rows]
 
         def change(connection: sqlite3.Connection) -> None:
             for row, segments in loaded:
@@ -140,7 +141,7 @@ class Salvage:
         fields[3], fields[4] = _text(fields[3]), _text(fields[4])
         objects.ensure_bucket(connection, _text(bucket), self._index.now())
         place = self._index.objects.place(connection, _text(bucket), _text(key))
-        if place.present is not None:  # already read from the other end
+        if place.current is not None:  # already read from the other end
             return
         content_id = self._ids.get(old_id)
         if content_id is None:
@@ -150,16 +151,18 @@ class Salvage:
             content_refs.share(connection, content_id)
         self._index.objects.restore(connection, place, tuple(fields), content_id)
 
-    def _believed(self, old: sqlite3.Connection, proves: _Proof, row: _Row) -> tuple[Segment, ...] | None:
+    def _verified_segments(
+        self, old: sqlite3.Connection, intact_in: _RowChecks, row: _Row
+    ) -> tuple[Segment, ...] | None:
         bucket, key, generation, size, crc, _, metadata, *_, content_id = row
         try:
-            segments = tuple(_segment(row) for row in _content(old, proves, content_id))
+            segments = tuple(_segment(row) for row in _content(old, intact_in, content_id))
             unpack_metadata(metadata)
-            proven = _checksum(segments) == crc and sum(segment.size for segment in segments) == size
+            is_intact = _checksum(segments) == crc and sum(segment.size for segment in segments) == size
             name = (_text(bucket), _text(key))
         except (sqlite3.DatabaseError, ValueError, TypeError, AttributeError, struct.error):
             return None
-        return segments if proven and self._is_named(segments, generation, name) else None
+        return segments if is_intact and self._is_named(segments, generation, name) else None
 
     def _is_named(self, segments: tuple[Segment, ...], generation: int, name: tuple[str, str]) -> bool:
         """Return whether every blob written for this generation has this name in its trailer."""
@@ -174,7 +177,7 @@ class Salvage:
         return not is_original or trailer is None or (trailer.bucket, trailer.key) == name
 
 
-class _Proof:
+class _RowChecks:
     """Checks rows of the old index by their checksums; accepts every row of a version without them."""
 
     def __init__(self, old: sqlite3.Connection) -> None:
@@ -185,13 +188,13 @@ class _Proof:
         return intact(table) if self._has_checksums else "1"
 
 
-def _content(old: sqlite3.Connection, proves: _Proof, content_id: int) -> list[_Row]:
+def _content(old: sqlite3.Connection, intact_in: _RowChecks, content_id: int) -> list[_Row]:
     fields = "content.size, sums, file, data"
-    (row,) = old.execute(f"SELECT {proves('content')}, {fields} FROM content WHERE id = ?", (content_id,)).fetchall()
+    (row,) = old.execute(f"SELECT {intact_in('content')}, {fields} FROM content WHERE id = ?", (content_id,)).fetchall()
     if row[3] is not None or row[4] is not None:
         return [row]
     return old.execute(
-        f"SELECT {proves('content')} AND {proves('segment')}, {fields}"
+        f"SELECT {intact_in('content')} AND {intact_in('segment')}, {fields}"
         " FROM segment JOIN content ON content.id = leaf_id WHERE content_id = ? ORDER BY position",
         (content_id,),
     ).fetchall()

@@ -19,15 +19,15 @@ from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.local.rows import Segment, unpack_sums
 from actorc.storage.server.engines.preconditions import Clock, microseconds
 
-from .lock import Leadership
+from .lock import MaintenanceLock
 
 _log = logging.getLogger(__name__)
 
 _DAY = 24 * 60 * 60
-_REMEMBER_EVERY = 64 * MiB
-_AGAIN = 60.0
+_SAVE_EVERY_BYTES = 64 * MiB
+_RETRY_SECONDS = 60.0
 """Seconds until the next check of the maintenance lock, or the next attempt after an error."""
-_LONGEST = 3600.0
+_MAX_PAUSE_SECONDS = 3600.0
 
 _NEXT = """
 SELECT id, size, sums, file, data FROM content
@@ -58,22 +58,24 @@ class Progress:
 class Scrubber:
     """Verifies blocks, those not verified for longest first. It logs damage and never removes anything.
 
+    One thread verifies; any thread may ask for `progress`.
+
     Args:
         index: The index.
         blobs: The blobs.
         fsops: The disk.
-        leadership: The maintenance lock; only its holder scrubs.
+        maintenance_lock: The maintenance lock; only its holder scrubs.
         clock: Seconds since 1970-01-01 UTC.
         days: Days of one pass.
     """
 
     def __init__(
-        self, index: Index, blobs: Blobs, fsops: FsOps, leadership: Leadership, *, clock: Clock, days: float
+        self, index: Index, blobs: Blobs, fsops: FsOps, maintenance_lock: MaintenanceLock, *, clock: Clock, days: float
     ) -> None:
         self._index = index
         self._blobs = blobs
         self._fsops = fsops
-        self._leadership = leadership
+        self._maintenance_lock = maintenance_lock
         self._clock = clock
         self._seconds = days * _DAY
         self._stopping = Event()
@@ -108,20 +110,20 @@ class Scrubber:
                     progress.content, progress.block = content, 0
                 for size in self._segment(progress, segment):
                     unsaved += size
-                    if unsaved >= _REMEMBER_EVERY:
-                        self._remember(progress)
+                    if unsaved >= _SAVE_EVERY_BYTES:
+                        self._save(progress)
                         unsaved = 0
                     yield size
                 progress.content, progress.block = content + 1, 0
             progress.content, progress.block, progress.passes = 0, 0, progress.passes + 1
         finally:
-            self._remember(progress)
+            self._save(progress)
 
     def _segment(self, progress: Progress, segment: Segment) -> Iterator[int]:
         while progress.block < len(segment.sums):
             if not self._is_good(segment, progress.block):
-                if self._is_still(progress.content, segment):
-                    self._tell(progress, segment)
+                if self._still_exists(progress.content, segment):
+                    self._report_damage(progress, segment)
                 return
             size = block_length(segment.size, progress.block)
             progress.block += 1
@@ -129,6 +131,7 @@ class Scrubber:
 
     def _is_good(self, segment: Segment, block: int) -> bool:
         length = block_length(segment.size, block)
+        # twice: an error on the way from the disk may not come again, damage does
         for _ in range(2):
             data = segment.data if segment.file is None else self._read(segment.file, length, block)
             if data is not None and len(data) == length and crc32c(data) == segment.sums[block]:
@@ -141,7 +144,7 @@ class Scrubber:
         except OSError:  # a damaged disk may fail to read at all
             return None
 
-    def _tell(self, progress: Progress, segment: Segment) -> None:
+    def _report_damage(self, progress: Progress, segment: Segment) -> None:
         with self._index.reading() as connection:
             owner = connection.execute(_OWNER, {"id": progress.content}).fetchone()
         bucket, key = (owner[0], owner[1].decode()) if owner else ("", "")
@@ -162,48 +165,49 @@ class Scrubber:
         number, size, sums, file, data = row
         return number, Segment(size=size, sums=unpack_sums(sums), file=file, data=data)
 
-    def _is_still(self, content: int, segment: Segment) -> bool:
+    def _still_exists(self, content: int, segment: Segment) -> bool:
         """Return whether the content still exists, and was not removed since the lookup."""
         found = self._next(content)
         return found is not None and found[0] == content and found[1].file == segment.file
 
-    def _remember(self, progress: Progress) -> None:
-        if not self._leadership.held():
+    # only the holder of the lock: another process continues from the stored progress
+    def _save(self, progress: Progress) -> None:
+        if not self._maintenance_lock.held():
             return
-        told = json.dumps(asdict(progress))
+        packed = json.dumps(asdict(progress))
 
         def change(connection: sqlite3.Connection) -> None:
-            connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('scrub', ?)", (told,))
+            connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('scrub', ?)", (packed,))
 
         self._index.run(change)
 
     def _run(self) -> None:
         pause = 0.0
         while not self._stopping.wait(pause):
-            pause = self._guarded_pass()
+            pause = self._try_pass()
 
-    def _guarded_pass(self) -> float:
+    def _try_pass(self) -> float:
         try:
-            return self._pass() if self._leadership.held() else _AGAIN
+            return self._pass() if self._maintenance_lock.held() else _RETRY_SECONDS
         except Exception:  # noqa: BLE001 (the thread must outlive a full disk)
             _log.exception("verifying what is stored failed; it is tried again later")
-            return _AGAIN
+            return _RETRY_SECONDS
 
     def _pass(self) -> float:
         """Read the rest of a pass if one is due; return the seconds until the next call."""
         progress = self.progress()
         due = progress.began_us / 1e6 + self._seconds
         if not progress.content and self._clock() < due:
-            return min(due - self._clock(), _LONGEST)
+            return min(due - self._clock(), _MAX_PAUSE_SECONDS)
         owed = 0
         with closing(self.blocks()) as blocks:
             for size in blocks:
                 owed += size
                 if owed >= MiB:
-                    if self._stopping.wait(owed / self._rate()) or not self._leadership.held():
+                    if self._stopping.wait(owed / self._rate()) or not self._maintenance_lock.held():
                         break
                     owed = 0
-        return _AGAIN
+        return _RETRY_SECONDS
 
     def _rate(self) -> float:
         """Return bytes a second: the used space of the file system over the days, which a pass then does not exceed."""

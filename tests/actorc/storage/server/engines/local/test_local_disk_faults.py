@@ -165,7 +165,7 @@ def test_a_failed_sync_fails_the_call_and_is_never_repeated(open_local, disk, fa
 
 
 def test_an_index_that_cannot_grow_refuses_and_goes_on(local, put, get):
-    connection = local._index._ledger.commits._connection
+    connection = local._index._idempotency.commits._connection
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
     put(local, "small", b"1")

@@ -137,7 +137,7 @@ def test_orphans_are_put_away_and_blobs_on_their_way_are_not(open_local, disk, p
 
         def commit(self, connection):
             if self.engine:
-                self.engine._sweeper.sweep_orphans()
+                self.engine._collector.sweep_orphans()
             super().commit(connection)
 
     sweeping = Sweeping()
@@ -205,7 +205,7 @@ class _Gate:
     def commit(self, connection):
         if self.engine is not None:
             self.commits += 1
-            while self.commits == 1 and len(self.engine._index._ledger.commits._waiting) < self.count:
+            while self.commits == 1 and len(self.engine._index._idempotency.commits._waiting) < self.count:
                 os.sched_yield()
         self.disk.commit(connection)
 
@@ -239,7 +239,7 @@ def test_a_change_that_breaks_does_not_take_its_neighbours_along(local):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        local._index._ledger.commits.run(wrong)
+        local._index._idempotency.commits.run(wrong)
 
     assert local.head_bucket("bucket").name == "bucket"
     assert local.healthy
@@ -313,7 +313,7 @@ def test_closing_waits_for_a_commit_under_way(open_local, disk, put):
         writing = pool.submit(put, engine, "key", b"data")
         slow.begun.wait()
         closing = pool.submit(engine.close)
-        while not engine._index._ledger.commits._closed:
+        while not engine._index._idempotency.commits._closed:
             os.sched_yield()
         assert not closing.done()
         slow.finish.set()
@@ -326,7 +326,7 @@ def test_closing_waits_for_a_commit_under_way(open_local, disk, put):
 @pytest.mark.slow
 def test_a_page_costs_what_it_shows_whatever_lies_beneath(local, put):
     count = 200_000
-    connection = local._index._ledger.commits._connection
+    connection = local._index._idempotency.commits._connection
     row = (1, 10, 5, "text/plain", "{}", 0, None, 1)
     connection.execute("BEGIN")
     connection.executemany(

@@ -66,7 +66,7 @@ def test_neither_completing_nor_copying_touches_a_byte(watched, part, get):
 def test_a_ten_thousand_part_object_costs_its_parts(local, part, get):
     upload_id = local.create_upload("bucket", "key", ObjectAttributes())
     stored = part(local, upload_id, 1, b"x")
-    ledger = local._index._ledger
+    ledger = local._index._idempotency
     row = stored.size, int(stored.etag.partition("-")[0], 16), stored.crc32c, 0
 
     def fill(connection):
@@ -90,7 +90,7 @@ def test_a_ten_thousand_part_object_costs_its_parts(local, part, get):
 def test_an_object_is_no_larger_than_an_object_may_be(local, part):
     upload_id = local.create_upload("bucket", "key", ObjectAttributes())
     parts = [part(local, upload_id, number, b"x" * LARGE) for number in (1, 2)]
-    local._index._ledger.run(
+    local._index._idempotency.run(
         lambda connection: connection.execute("UPDATE part SET size = ? WHERE number = 1", (MAX_OBJECT_SIZE,))
     )
 
@@ -296,7 +296,7 @@ def test_a_lost_part_is_an_error_and_not_a_missing_object(local, assemble, get, 
 )
 def test_an_index_that_contradicts_itself_is_found(local, assemble, damage, kinds):
     assemble(local, "key", PIECES)
-    local._index._ledger.run(lambda connection: connection.execute(damage))
+    local._index._idempotency.run(lambda connection: connection.execute(damage))
 
     assert kinds == {finding.kind for finding in local.fsck()}
 

@@ -129,7 +129,7 @@ def test_what_another_engine_is_about_to_commit_is_no_orphan(group, put, get, di
 
         def commit(self, connection):
             # the other engine writes to the index as well when it sweeps all
-            other._sweeper.sweep_orphans()
+            other._collector.sweep_orphans()
             self.swept += 1
             super().commit(connection)
 

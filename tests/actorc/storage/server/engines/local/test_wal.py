@@ -92,7 +92,7 @@ def test_damage_is_a_loss_if_a_transaction_stands_behind_it_and_else_drops_the_l
         report = inspect(log, PAGE)
 
         is_last = frame >= 2 * (BEFORE + ROWS - 1)
-        assert (bool(report.lost), report.spoilt) == (not is_last, True)
+        assert (bool(report.lost), report.damaged) == (not is_last, True)
         assert report.dropped
         assert taken(log) == report.transactions == frame // 2
 
@@ -118,7 +118,7 @@ def test_a_damaged_header_is_a_loss(damaged):
 def test_a_log_without_a_frame_holds_nothing(log, size):
     os.truncate(log, size)
 
-    assert inspect(log, PAGE) == Report(spoilt=size == 10)
+    assert inspect(log, PAGE) == Report(damaged=size == 10)
     assert taken(log) == 0
 
 
@@ -130,7 +130,7 @@ def test_a_transaction_that_was_cut_off_is_dropped(log, frames, more):
     report = inspect(log, PAGE)
 
     assert (report.transactions, report.dropped, report.lost) == (frames // 2, frames % 2, "")
-    assert report.spoilt == bool(more)
+    assert report.damaged == bool(more)
     assert taken(log) == report.transactions
 
 
@@ -154,7 +154,7 @@ def test_damage_in_a_log_that_began_anew_counts_up_to_where_it_was_written(live,
 
     report = inspect(log, PAGE)
 
-    assert (bool(report.lost), report.spoilt) == (bool(is_lost), is_lost is not None)
+    assert (bool(report.lost), report.damaged) == (bool(is_lost), is_lost is not None)
 
 
 def test_pages_of_the_last_transaction_that_never_came_to_the_disk_are_a_power_cut(log):
@@ -163,5 +163,5 @@ def test_pages_of_the_last_transaction_that_never_came_to_the_disk_are_a_power_c
     data[first_of_last : first_of_last + FRAME] = bytes(FRAME)
     log.write_bytes(data)
 
-    assert inspect(log, PAGE) == Report(transactions=BEFORE + ROWS - 1, dropped=1, spoilt=True)
+    assert inspect(log, PAGE) == Report(transactions=BEFORE + ROWS - 1, dropped=1, damaged=True)
     assert taken(log) == BEFORE + ROWS - 1
