@@ -42,11 +42,11 @@ WHOLE = ByteRange()
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must be true of the present object for a change to happen; judged inside the commit."""
+    """What must be true of the current object for a change to happen; judged inside the commit."""
 
     if_absent: bool = False
     if_match: str | None = None
-    """The etag the present object must have."""
+    """The etag the current object must have."""
 
 
 ANY = Condition()

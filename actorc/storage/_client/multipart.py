@@ -48,7 +48,7 @@ class MultipartMethods(Session):
         Raises:
             NotFoundError: The bucket does not exist.
             AlreadyExistsError: `if_absent` and the key is taken.
-            PreconditionFailedError: The present object is not the one of `if_match`.
+            PreconditionFailedError: The current object is not the one of `if_match`.
         """
         destination = arguments.destination(
             bucket, key, content_type, metadata, if_absent=if_absent, if_match=if_match, ttl=ttl
@@ -114,7 +114,7 @@ class MultipartMethods(Session):
             UploadNotFoundError: There is no such upload under this key, or not any more.
             InvalidParameterError: A part was not stored, or with another etag, or the order is wrong.
             AlreadyExistsError: `if_absent`, here or at the beginning, and the key is taken.
-            PreconditionFailedError: The present object is not the one of `if_match`.
+            PreconditionFailedError: The current object is not the one of `if_match`.
         """
         destination = arguments.destination(bucket, key, if_absent=if_absent, if_match=if_match)
         numbers, size = arguments.completed_parts(parts)

@@ -56,9 +56,9 @@ def gateway(clock, tmp_path):
     """A store that removes without a condition only."""
     pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
     from actorc.storage.server.engines.remote import RemoteEngine
-    from actorc.storage.server.engines.remote.store_url import Address
+    from actorc.storage.server.engines.remote.store_url import StoreUrl
 
-    with serving(RemoteEngine(Address(scheme="remote+memory", bucket=""), clock=clock), tmp_path) as storage:
+    with serving(RemoteEngine(StoreUrl(scheme="remote+memory", bucket=""), clock=clock), tmp_path) as storage:
         yield storage
 
 

@@ -29,11 +29,12 @@ from actorc.storage.server.store.store import ObjectStore
 from .access import Principal, visible
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _Guarded(Generic[T]):
+class _Authorized(Generic[T_co]):
     """Something with rules, and who calls it.
 
     Args:
@@ -41,12 +42,12 @@ class _Guarded(Generic[T]):
         full: What is called.
     """
 
-    def __init__(self, principal: Principal, full: T) -> None:
+    def __init__(self, principal: Principal, full: T_co) -> None:
         self._principal = principal
         self._full = full
 
     @contextmanager
-    def demanded(self, action: str, bucket: str, key: str = "") -> Iterator[T]:
+    def demanded(self, action: str, bucket: str, key: str = "") -> Iterator[T_co]:
         """Yield what to call once the action is known to be allowed.
 
         Raises:
@@ -64,8 +65,8 @@ class _Guarded(Generic[T]):
 
 def _on_object(
     action: str, method: Callable[Concatenate[T, str, str, P], R]
-) -> Callable[Concatenate[_Guarded[T], str, str, P], R]:
-    def guarded(self: _Guarded[T], bucket: str, key: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
+) -> Callable[Concatenate[_Authorized[T], str, str, P], R]:
+    def guarded(self: _Authorized[T], bucket: str, key: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self.demanded(action, bucket, key) as it:
             return method(it, bucket, key, *args, **kwargs)
 
@@ -75,8 +76,8 @@ def _on_object(
 
 def _on_bucket(
     action: str, method: Callable[Concatenate[T, str, P], R]
-) -> Callable[Concatenate[_Guarded[T], str, P], R]:
-    def guarded(self: _Guarded[T], bucket: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
+) -> Callable[Concatenate[_Authorized[T], str, P], R]:
+    def guarded(self: _Authorized[T], bucket: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self.demanded(action, bucket) as it:
             return method(it, bucket, *args, **kwargs)
 
@@ -84,7 +85,7 @@ def _on_bucket(
     return guarded
 
 
-class GuardedUploads(_Guarded[MultipartUploads]):
+class AuthorizedUploads(_Authorized[MultipartUploads]):
     """`MultipartUploads` for one caller: whoever may write an object may send it in parts."""
 
     create = _on_object("write", MultipartUploads.create)
@@ -101,7 +102,7 @@ class GuardedUploads(_Guarded[MultipartUploads]):
         return self._full.page(bucket, prefix=prefix, page_size=page_size, page_token=page_token, within=ranges)
 
 
-class GuardedStore(_Guarded[ObjectStore]):
+class AuthorizedStore(_Authorized[ObjectStore]):
     """`ObjectStore` for one caller.
 
     Args:
@@ -122,9 +123,9 @@ class GuardedStore(_Guarded[ObjectStore]):
     delete = _on_object("delete", ObjectStore.delete)
 
     @property
-    def multipart(self) -> GuardedUploads:
+    def multipart(self) -> AuthorizedUploads:
         """Objects that come in parts."""
-        return GuardedUploads(self._principal, self._full.multipart)
+        return AuthorizedUploads(self._principal, self._full.multipart)
 
     def server_info(self) -> ServerInfo:
         """Describe limits and capabilities, to everybody."""

@@ -1,4 +1,4 @@
-"""Where bytes rest, by URL."""
+"""Opens the storage engine that a URL names."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from .preconditions import UPLOAD_TTL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upkeep:
-    """Background work of an engine."""
+    """Settings of the background work of an engine."""
 
     upload_ttl: float = UPLOAD_TTL
     """Seconds that a multipart upload stays after its beginning or its last part."""
     scrub_days: float = 0.0
-    """Days in which everything that is stored is read once and verified; 0: never."""
+    """Days in which the scrubber reads and verifies everything once; 0: never."""
     quarantine_days: float = DAYS
-    """Days for which what the index does not know is kept at least."""
+    """Least days that blobs unknown to the index are kept."""
 
 
 _DEFAULT = Upkeep()
 
 
 def open_engine(url: str, upkeep: Upkeep = _DEFAULT, *, group: int | None = None) -> Engine:
-    """Open the engine that `url` names; close it to let go of its medium.
+    """Open the engine that `url` names; closing it releases its medium.
 
     Args:
-        url: ``memory://``, ``file:///absolute/directory``, a plain path, or that of a bucket in a store of objects:
+        url: ``memory://``, ``file:///absolute/directory``, a plain path, or the URL of a bucket in an object store:
             ``s3://bucket/prefix?endpoint=https://store.example.org``, ``gs://bucket`` or ``az://container``.
-        upkeep: Its background work.
-        group: What `share_engine` returned in a process that this one inherited it from; the engine's from now on.
+        upkeep: Settings of its background work.
+        group: Descriptor that `share_engine` returned in a parent process; owned by the engine from now on.
 
     Raises:
         InvalidParameterError: No engine has this scheme, or a ``file`` URL names another host or a relative path.
@@ -57,7 +57,7 @@ def open_engine(url: str, upkeep: Upkeep = _DEFAULT, *, group: int | None = None
 
 
 def share_engine(url: str) -> int:
-    """Take hold of an engine's medium for several processes; return a descriptor that they inherit.
+    """Lock the medium of an engine for several processes; return a descriptor that they inherit.
 
     Raises:
         InvalidParameterError: The engine lives in one process.
@@ -68,7 +68,7 @@ def share_engine(url: str) -> int:
         return engine.share()
     engine.close()
     if engine.name == "remote" and engine.durable:
-        # each process has connections of its own, and nothing else
+        # every process connects by itself and there is nothing to lock, so any descriptor will do
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     raise InvalidParameterError(
         f"the {engine.name} engine lives in one process; drop --workers, or give a data directory with --data"
@@ -102,15 +102,16 @@ def _open_directory(path: str, upkeep: Upkeep, group: int | None) -> Engine:
 def _open_remote(parts: SplitResult, upkeep: Upkeep, group: int | None) -> Engine:
     try:
         from .remote import RemoteEngine  # noqa: PLC0415 - obstore may be missing
-        from .remote.store_url import Address  # noqa: PLC0415 - as above
+        from .remote.store_url import StoreUrl  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         raise InvalidParameterError(
             f"obstore is not installed, and {parts.scheme}:// needs it; pip install 'lucas-storage[s3]', with Python "
             "3.11 or newer"
         ) from error
+    # a placeholder: there is nothing to lock, see `share_engine`
     if group is not None:
         os.close(group)
-    return RemoteEngine(Address.of(parts), upload_ttl=upkeep.upload_ttl)
+    return RemoteEngine(StoreUrl.of(parts), upload_ttl=upkeep.upload_ttl)
 
 
 _Opener = Callable[[SplitResult, Upkeep, "int | None"], Engine]

@@ -1,6 +1,6 @@
-"""What an engine promises.
+"""The contract of a storage engine.
 
-Engines hold bytes and no rules: `server/store` has checked names, sizes, checksums and permissions before it calls one.
+Engines store bytes and check no rules: `server/store` has checked names, sizes, checksums and permissions before.
 """
 
 from __future__ import annotations
@@ -40,38 +40,41 @@ CAPABILITIES: Final[Mapping[str, str]] = {
     "ttl": "an object can be told to be gone after a time",
     "verified-ranges": "every chunk of a part of an object is proven against what was stored with it",
 }
-"""What an engine may lack. What it lacks it refuses, or does to the extent that its own description says."""
+"""Capabilities that an engine may lack. It refuses a call that needs one, or says how far its own goes."""
 
 EVERYTHING_BUT_RETENTION: Final = frozenset(CAPABILITIES) - {"retention"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopySource:
-    """The generation of an object that a copy is made of."""
+    """The generation of an object to copy."""
 
     bucket: str
     key: str
     generation: int | None = None
-    """None: the present one."""
+    """None: the current one."""
     if_match: str | None = None
-    """The etag it must have."""
+    """The etag it must have; None: any."""
 
 
 class PartChoice(NamedTuple):
-    """A part as the caller names it who completes an upload."""
+    """Number and etag of a part, as given by the caller that completes an upload."""
 
     number: int
     etag: str
 
 
 class Writer(ABC):
-    """Bytes on their way in. A context manager that aborts unless they were committed."""
+    """Collects the bytes of an object or part. A context manager that aborts unless they were committed.
+
+    For one thread at a time.
+    """
 
     @abstractmethod
     def write(self, data: bytes | memoryview, crc32c: int) -> None:
         """Append `data`, whose checksum the caller has verified to be `crc32c`.
 
-        The writer may keep no reference to `data` after it returns.
+        The buffer belongs to the caller: the writer keeps no reference to it after the call.
         """
 
     @property
@@ -85,7 +88,7 @@ class Writer(ABC):
 
     @abstractmethod
     def abort(self) -> None:
-        """Drop what was written. Never raises; does nothing after a commit or a first abort."""
+        """Drop the bytes. Never raises; does nothing after a commit or an earlier abort."""
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +100,7 @@ class Writer(ABC):
 
 
 class ObjectWriter(Writer):
-    """One object on its way in."""
+    """The writer of one object."""
 
     @abstractmethod
     def commit(
@@ -105,23 +108,23 @@ class ObjectWriter(Writer):
     ) -> ObjectInfo:
         """Publish the object; when this returns it is visible and, if the engine is durable, on disk.
 
-        The seconds of `attributes.ttl` are counted from here. If `idempotency_key` is that of an earlier commit to the
-        same bucket and key, nothing changes and the result of that one is returned, whatever the condition says now.
+        The seconds of `attributes.ttl` count from the commit. If an earlier commit to the same bucket and key had this
+        `idempotency_key`, nothing changes and its result is returned, whatever the condition is now.
 
         Raises:
             AlreadyExistsError: `condition.if_absent` and the key is taken.
-            PreconditionFailedError: `condition.if_match` is not the etag of the present object, or there is none.
+            PreconditionFailedError: `condition.if_match` is not the etag of the current object, or there is none.
             BucketNotFoundError: The bucket is gone.
             ResourceExhaustedError: The disk is full.
         """
 
 
 class PartWriter(Writer):
-    """One part of a multipart upload on its way in."""
+    """The writer of one part of a multipart upload."""
 
     @abstractmethod
     def commit(self, *, idempotency_key: str = "") -> PartInfo:
-        """Add the part to its upload, in place of an earlier one of its number; durable like an object.
+        """Add the part to its upload, replacing an earlier one of the same number; durable like an object.
 
         Raises:
             UploadNotFoundError: The upload was completed, aborted or swept meanwhile.
@@ -130,24 +133,24 @@ class PartWriter(Writer):
 
 
 class ObjectReader(ABC):
-    """One generation of one object, open for reading. A context manager.
+    """An open generation of an object. A context manager. For one thread at a time.
 
-    Overwriting or deleting the object meanwhile does not disturb it.
+    An overwrite or delete meanwhile does not disturb it.
     """
 
     info: ObjectInfo
 
     @abstractmethod
     def chunks(self, part: ByteRange = WHOLE) -> Iterator[Chunk]:
-        """Yield the bytes of `part` in order, at most `MAX_CHUNK_SIZE` in each, with a checksum proven from the disk.
+        """Yield the bytes of `part` in order, at most `MAX_CHUNK_SIZE` in each chunk, with a verified checksum.
 
         Raises:
-            IntegrityError: The stored bytes do not match their checksum; none of the wrong ones were yielded.
+            IntegrityError: The stored bytes do not match their checksum; no wrong byte was yielded.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the object. Never raises."""
+        """Release the object. Never raises."""
 
     def __enter__(self) -> Self:
         return self
@@ -159,23 +162,23 @@ class ObjectReader(ABC):
 
 
 class Engine(ABC):
-    """A place where bytes rest.
+    """Stores buckets, objects and multipart uploads.
 
-    Promises, proved for every engine by ``tests/contract``:
+    Guarantees, proved for every engine by ``tests/contract``:
 
-    * commit is all or nothing: a reader sees the old object or the new one, never a mix or a part;
-    * what a mutating method returned for survives a crash, if `durable`;
-    * a reader is a snapshot;
+    * a commit is all or nothing: a reader sees the old object or the new one, never a mixture;
+    * the change made by a mutating method that returned survives a crash, if `durable`;
+    * a reader sees one generation, also while the object is replaced or deleted;
     * pages hold names in byte order of their UTF-8 form, each once;
     * any method may be called from any thread, and a `Writer` or `ObjectReader` from one thread at a time;
     * generations grow strictly over all objects, also across a restart;
     * an object whose `ttl` has passed is gone for every method, whenever its bytes are removed;
-    * a mutating call repeated with its `idempotency_key` within a day changes nothing and gets the first answer; one
-      that asks for something else with the key of an earlier one raises `IdempotencyKeyReusedError`;
-    * multipart uploads that receive no part for long enough are removed in time.
+    * a mutating call that is repeated with its `idempotency_key` within a day changes nothing and gets the first
+      answer; a call with the same key and other arguments raises `IdempotencyKeyReusedError`;
+    * multipart uploads that receive no part for a long time are removed.
 
-    Some of it an engine may lack: what is in `CAPABILITIES` and not in its own. A caller who asks for that gets
-    `UnsupportedError`, or for a name or a value `InvalidParameterError`.
+    An engine may lack some of it: the entries of `CAPABILITIES` that are not among its own. A call that needs one
+    raises `UnsupportedError`, or for a name or a value `InvalidParameterError`.
 
     Every method that names a bucket raises `BucketNotFoundError` if there is none.
     """
@@ -187,23 +190,23 @@ class Engine(ABC):
 
     @abstractmethod
     def create_bucket(self, bucket: str, *, exist_ok: bool = False, idempotency_key: str = "") -> BucketInfo:
-        """Make a bucket, or return the one there is if `exist_ok`.
+        """Make a bucket and return it; with `exist_ok`, return an existing one.
 
         Raises:
-            AlreadyExistsError: It exists, was not made by a call with the same `idempotency_key`, and not `exist_ok`.
+            AlreadyExistsError: It exists, and was not made by a call with this `idempotency_key`; not with `exist_ok`.
         """
 
     @abstractmethod
     def delete_bucket(self, bucket: str, *, idempotency_key: str = "") -> None:
-        """Remove an empty bucket, and with it the uploads under way in it.
+        """Remove an empty bucket and the uploads under way in it.
 
         Raises:
-            BucketNotEmptyError: It holds objects.
+            BucketNotEmptyError: It contains objects.
         """
 
     @abstractmethod
     def head_bucket(self, bucket: str) -> BucketInfo:
-        """Describe a bucket."""
+        """Return the description of a bucket."""
 
     @abstractmethod
     def buckets(self) -> list[BucketInfo]:
@@ -211,7 +214,7 @@ class Engine(ABC):
 
     @abstractmethod
     def writer(self, bucket: str, key: str, *, declared_size: int | None = None) -> ObjectWriter:
-        """Begin an object; `declared_size` in bytes lets a full disk be found before the bytes are sent.
+        """Return a writer for an object; with `declared_size` in bytes, a full disk is noticed before they are sent.
 
         Raises:
             ResourceExhaustedError: The disk is full.
@@ -219,7 +222,7 @@ class Engine(ABC):
 
     @abstractmethod
     def head(self, bucket: str, key: str) -> ObjectInfo:
-        """Describe the present object.
+        """Return the description of the current object.
 
         Raises:
             ObjectNotFoundError: There is none.
@@ -227,19 +230,19 @@ class Engine(ABC):
 
     @abstractmethod
     def read(self, bucket: str, key: str, *, generation: int | None = None, ahead: ByteRange = WHOLE) -> ObjectReader:
-        """Open the present object, or one generation of it.
+        """Open the current object, or one generation of it.
 
         Args:
-            bucket: Its bucket.
-            key: Its key.
-            generation: The one to read; None: the present one.
-            ahead: What will be read first, for an engine that can fetch it with the description.
+            bucket: Bucket of the object.
+            key: Key of the object.
+            generation: Generation to read; None: the current one.
+            ahead: Range that will be read first; an engine may fetch it together with the description.
 
-        A generation that was replaced stays readable for a while, if the engine has ``retention`` among its
-        capabilities; one whose object was deleted does not.
+        A replaced generation stays readable for a while, if the engine has the capability ``retention``; those of a
+        deleted object do not.
 
         Raises:
-            ObjectNotFoundError: There is no object, or no longer that generation.
+            ObjectNotFoundError: There is no object, or that generation is gone.
         """
 
     @abstractmethod
@@ -247,12 +250,12 @@ class Engine(ABC):
         """Remove the object; return whether there was one.
 
         Raises:
-            PreconditionFailedError: `condition.if_match` is not the etag of the present object, or there is none.
+            PreconditionFailedError: `condition.if_match` is not the etag of the current object, or there is none.
         """
 
     @abstractmethod
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
-        """Remove objects, each for itself; return what became of each key, in order."""
+        """Remove objects, independently of each other; return the result for each key, in order."""
 
     @abstractmethod
     def copy(
@@ -266,22 +269,22 @@ class Engine(ABC):
         ttl: int | None = None,
         idempotency_key: str = "",
     ) -> ObjectInfo:
-        """Make a new object of the bytes of `source`, which may be the one it replaces; all or nothing, like a commit.
+        """Make an object of the bytes of `source`, which may be the object it replaces; all or nothing, like a commit.
 
         Args:
-            source: What is copied.
-            bucket: Where the copy goes.
-            key: Where the copy goes.
-            attributes: Its content type and metadata; None: those of the source. Their `ttl` does not count.
-            condition: Judged on the object that is there.
-            ttl: Seconds, counted from here; that of the source is not inherited.
+            source: Object and generation to copy.
+            bucket: Bucket of the copy.
+            key: Key of the copy.
+            attributes: Content type and metadata of the copy; None: those of the source. Their `ttl` is ignored.
+            condition: Condition on the object that the copy replaces.
+            ttl: Seconds that the copy lives; that of the source is not inherited.
             idempotency_key: Unique per logical copy.
 
         Raises:
-            ObjectNotFoundError: There is no such source; it names its bucket and key.
-            BucketNotFoundError: One of the buckets is missing; it says which, the source's first.
+            ObjectNotFoundError: There is no such source; the error has its bucket and key.
+            BucketNotFoundError: A bucket is missing; the error names it, the source's first.
             AlreadyExistsError: `condition.if_absent` and the key is taken.
-            PreconditionFailedError: An etag is not the one demanded, of the source or of the object that is there.
+            PreconditionFailedError: The source, or the replaced object, has another etag than demanded.
         """
 
     @abstractmethod
@@ -294,20 +297,20 @@ class Engine(ABC):
         *,
         idempotency_key: str = "",
     ) -> str:
-        """Begin an object that comes in parts, and return the id of the upload, which nobody can guess.
+        """Begin a multipart upload and return its id, which cannot be guessed.
 
-        The condition is judged now and again when the upload is completed; `attributes.ttl` counts from then on.
+        The condition is checked now and again at completion; `attributes.ttl` counts from completion.
 
         Raises:
             AlreadyExistsError: `condition.if_absent` and the key is taken.
-            PreconditionFailedError: `condition.if_match` is not the etag of the present object, or there is none.
+            PreconditionFailedError: `condition.if_match` is not the etag of the current object, or there is none.
         """
 
     @abstractmethod
     def part_writer(
         self, bucket: str, key: str, upload_id: str, number: int, *, declared_size: int | None = None
     ) -> PartWriter:
-        """Begin a part, in any order and beside other parts.
+        """Return a writer for a part; parts may be written in any order and in parallel.
 
         Raises:
             UploadNotFoundError: There is no such upload for this key.
@@ -327,26 +330,26 @@ class Engine(ABC):
     ) -> ObjectInfo:
         """Make the object of `parts`, in their order, and end the upload; all or nothing, like a commit.
 
-        The cost is that of the number of parts, not of their bytes. Parts that are not named are dropped.
+        The cost depends on the number of parts, not on their bytes. Parts that are not named are dropped.
 
         Args:
-            bucket: That of the upload.
-            key: That of the upload.
-            upload_id: As `create_upload` returned it.
+            bucket: Bucket of the upload.
+            key: Key of the upload.
+            upload_id: The result of `create_upload`.
             parts: In strictly ascending order of number, at least one.
-            condition: In addition to that of the beginning.
+            condition: Checked in addition to that of `create_upload`.
             idempotency_key: Unique per logical completion.
 
         Raises:
             UploadNotFoundError: There is no such upload for this key, perhaps because it was completed.
-            InvalidParameterError: A part is missing, or they make more than `MAX_OBJECT_SIZE` bytes.
-            PreconditionFailedError: A part has another etag, or a condition does not hold.
+            InvalidParameterError: A part is missing, or the object would have more than `MAX_OBJECT_SIZE` bytes.
+            PreconditionFailedError: A part has another etag, or a condition is not met.
             AlreadyExistsError: A condition says `if_absent` and the key is taken.
         """
 
     @abstractmethod
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
-        """Drop an upload and its parts; one that is not there is no error."""
+        """Drop an upload and its parts; a missing one is no error."""
 
     @abstractmethod
     def list_parts(
@@ -369,24 +372,24 @@ class Engine(ABC):
 
     @abstractmethod
     def page(self, query: ListQuery) -> ObjectPage:
-        """Return the first `query.limit` names behind `query.after`, in time proportional to that page.
+        """Return the first `query.limit` names behind `query.after`, in time proportional to the page.
 
-        `next_after` is the last name of the page, or empty: a name that the page does not show is nobody's to know.
+        `next_after` is the last name of the page, or empty: a name that the page does not show must not become known.
 
         A common prefix is ``prefix`` plus everything up to and including the first `query.delimiter` behind it.
         """
 
     def presigned_location(self, bucket: str, key: str, method: str, expires: float) -> str | None:  # noqa: ARG002
-        """Return a URL at which the medium itself does what `method` asks for, without credentials; None if it cannot.
+        """Return a URL at which the medium itself answers `method`, without credentials; None if it cannot.
 
         Args:
-            bucket: That of an object.
-            key: That of an object.
+            bucket: Bucket of the object.
+            key: Key of the object.
             method: ``GET`` or ``HEAD``.
-            expires: Seconds that the URL is good for at most.
+            expires: Greatest validity of the URL in seconds.
         """
         return None
 
     @abstractmethod
     def close(self) -> None:
-        """Finish what is under way and let go of the medium; the engine is of no use afterwards."""
+        """Finish running calls and release the medium; the engine cannot be used afterwards."""

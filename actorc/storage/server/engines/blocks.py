@@ -1,4 +1,4 @@
-"""An object as segments, a segment as blocks with a checksum each, cut into the chunks of a range."""
+"""Objects as segments, segments as blocks with a checksum each, and the chunks of a range."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from actorc.storage.rules import BLOCK_SIZE
 
 
 class Summed(Protocol):
-    """Bytes at rest, and what proves them."""
+    """Stored bytes and the checksums of their blocks."""
 
     @property
     def size(self) -> int:
@@ -26,17 +26,17 @@ S = TypeVar("S", bound=Summed)
 
 
 def block_length(size: int, index: int) -> int:
-    """Return the bytes in block `index` of a segment of `size` bytes."""
+    """Return the number of bytes in block `index` of a segment of `size` bytes."""
     return min(BLOCK_SIZE, size - index * BLOCK_SIZE)
 
 
 def cut(part: ByteRange, segments: Sequence[S], load: Callable[[S, int], bytes]) -> Iterator[Chunk]:
-    """Yield the bytes of `part`, one chunk per block it touches; nothing for a range behind the end.
+    """Yield the bytes of `part`, one chunk per block it touches; nothing for a range behind the end of the object.
 
     Args:
-        part: The bytes asked for.
-        segments: What the object consists of, in order; blocks are counted anew in each.
-        load: Returns the bytes of one block of a segment, already proven against its checksum.
+        part: The range to read.
+        segments: The segments of the object, in order; blocks are counted anew in each.
+        load: Returns the bytes of one block of a segment, verified against its checksum.
     """
     first, stop = part.clamp(sum(segment.size for segment in segments))
     base = 0
@@ -55,6 +55,7 @@ def _cut_segment(segment: S, base: int, first: int, stop: int, load: Callable[[S
         block = load(segment, index)
         data = block[max(begin - at, 0) : end - at]
         whole = len(data) == len(block)
+        # a whole block keeps its stored checksum, so that it is not summed once more for the wire
         yield Chunk(base + max(begin, at), data, segment.sums[index] if whole else crc32c(data))
 
 

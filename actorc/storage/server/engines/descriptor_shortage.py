@@ -1,4 +1,4 @@
-"""What a process can run out of beside its disk: file descriptors."""
+"""Detection of a shortage of file descriptors, and the error for callers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from actorc.storage.errors import ResourceExhaustedError
 
 _NO_DESCRIPTOR: Final = {errno.EMFILE, errno.ENFILE}
 _RETRY_AFTER: Final = 1.0
-"""Seconds after which some may have been closed."""
+"""Seconds after which the process may have closed some."""
 
 
 def is_out_of_descriptors(error: BaseException) -> bool:
@@ -23,7 +23,7 @@ def is_out_of_descriptors(error: BaseException) -> bool:
 
 
 def out_of_descriptors() -> ResourceExhaustedError:
-    """Return what a caller is told of it."""
+    """Return the error for callers."""
     return ResourceExhaustedError(
         "the server is out of file descriptors; raise its limit (LimitNOFILE of systemd, or 'ulimit -n'), or retry",
         retry_after=_RETRY_AFTER,

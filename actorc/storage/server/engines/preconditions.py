@@ -1,4 +1,4 @@
-"""What every engine answers in the same words: conditions judged, names missing or taken, generations numbered."""
+"""Checks of preconditions and the errors that all engines share; etags, upload ids and times of expiry."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Clock = Callable[[], float]
 """Returns seconds since 1970-01-01 UTC."""
 
 REMEMBERED_SECONDS = 24 * 60 * 60
-"""How long the result of a call is kept for a retry with the same idempotency key."""
+"""Seconds for which the result of a call is kept for retries with the same idempotency key."""
 
 UPLOAD_TTL = 7 * 24 * 60 * 60
 """Seconds that a multipart upload stays after its beginning or its last part."""
@@ -52,43 +52,49 @@ def etag_of(generation: int, crc32c: int) -> str:
 
 
 def upload_id_of(generation: int) -> str:
-    """Return an id for an upload that begins now: greater, as text, than those of lower generations, and a secret."""
+    """Return a secret id for a new upload; as text it is greater than those of lower generations."""
     return f"{generation:016x}{secrets.token_hex(16)}"
 
 
 def expiry(ttl: int | None, now_us: int) -> int | None:
-    """Return when what lives for `ttl` seconds from now on is gone, in microseconds; None: never."""
+    """Return the time of expiry, `ttl` seconds after `now_us`, in microseconds; None: never."""
     return None if ttl is None else now_us + ttl * 1_000_000
 
 
-def judge(condition: Condition, present: str | None, bucket: str, key: str) -> None:
-    """Return if the object whose etag is `present`, None for no object, meets `condition`.
+def check_precondition(condition: Condition, current: str | None, bucket: str, key: str) -> None:
+    """Check that the current object meets `condition`.
+
+    Args:
+        condition: The condition of the caller.
+        current: Etag of the current object; None if there is none.
+        bucket: Bucket of the object, for errors.
+        key: Key of the object, for errors.
 
     Raises:
-        AlreadyExistsError: There must be no object, and there is.
-        PreconditionFailedError: There must be an object with another etag.
+        AlreadyExistsError: The condition demands that there is no object, and there is one.
+        PreconditionFailedError: The condition demands another etag.
     """
-    if condition.if_absent and present is not None:
+    if condition.if_absent and current is not None:
         raise AlreadyExistsError("the key is taken; drop if_absent to replace the object", bucket, key)
-    if condition.if_match is None or condition.if_match == present:
+    if condition.if_match is None or condition.if_match == current:
         return
-    if present is None:
+    if current is None:
         raise PreconditionFailedError("there is no object to match; it was deleted or never written", bucket, key)
     raise PreconditionFailedError(
-        f"the object is another one by now, with etag {present}; read it again and decide", bucket, key
+        f"the object is another one by now, with etag {current}; read it again and decide", bucket, key
     )
 
 
-def choose(parts: Sequence[PartChoice], present: Mapping[int, PartInfo]) -> list[PartInfo]:
-    """Return the parts named, which are to become one object.
+def chosen_parts(parts: Sequence[PartChoice], current: Mapping[int, PartInfo]) -> list[PartInfo]:
+    """Return the chosen parts, which are to become one object.
 
     Raises:
-        InvalidParameterError: One was never uploaded, or they are too many bytes for an object.
-        PreconditionFailedError: One has another etag.
+        InvalidParameterError: A part was never uploaded, or the object would be too large.
+        PreconditionFailedError: A part has another etag.
     """
     chosen = []
     for number, etag in parts:
-        part = present.get(number)
+        part = current.get(number)
         if part is None:
             raise InvalidParameterError(f"part {number} was never uploaded; upload it, then complete again")
         if part.etag != etag:
@@ -103,7 +109,7 @@ def choose(parts: Sequence[PartChoice], present: Mapping[int, PartInfo]) -> list
 
 
 def fingerprint(*asked: object) -> bytes:
-    """Return what tells one request from another with the same idempotency key: a digest of all that it asks for.
+    """Return a digest of the arguments of a request, to compare requests with the same idempotency key.
 
     Args:
         asked: Numbers, text, None, and dataclasses, mappings and sequences of them.
@@ -112,16 +118,16 @@ def fingerprint(*asked: object) -> bytes:
 
 
 def check_request(earlier: bytes | None, request: bytes, bucket: str | None = None, key: str | None = None) -> None:
-    """Return if a call that was made before with the same idempotency key asked for the same.
+    """Check that an earlier call with the same idempotency key had the same arguments.
 
     Args:
-        earlier: Its `fingerprint`; None: not known.
-        request: That of the present call.
-        bucket: What the call is about, if known.
-        key: What the call is about, if known.
+        earlier: `fingerprint` of the earlier call; None: not known.
+        request: `fingerprint` of this call.
+        bucket: Bucket of the call, if known.
+        key: Key of the call, if known.
 
     Raises:
-        IdempotencyKeyReusedError: It did not.
+        IdempotencyKeyReusedError: It had others.
     """
     if earlier is not None and earlier != request:
         raise IdempotencyKeyReusedError(
@@ -133,7 +139,7 @@ def check_request(earlier: bytes | None, request: bytes, bucket: str | None = No
 
 
 def bucket_missing(bucket: str) -> BucketNotFoundError:
-    """Return the error for a bucket that is not there."""
+    """Return the error for a missing bucket."""
     return BucketNotFoundError(
         "the bucket does not exist; make it with `lucas-storage mb` or start the server with --auto-create-buckets",
         bucket,
@@ -141,17 +147,17 @@ def bucket_missing(bucket: str) -> BucketNotFoundError:
 
 
 def bucket_taken(bucket: str) -> AlreadyExistsError:
-    """Return the error for a bucket that is there already."""
+    """Return the error for a bucket that exists."""
     return AlreadyExistsError("the bucket exists; pass exist_ok=True if that is fine", bucket)
 
 
 def bucket_not_empty(bucket: str) -> BucketNotEmptyError:
-    """Return the error for deleting a bucket that holds objects."""
+    """Return the error for deleting a bucket that contains objects."""
     return BucketNotEmptyError("the bucket still holds objects; delete them first", bucket)
 
 
 def object_missing(bucket: str, key: str, generation: int | None = None) -> ObjectNotFoundError:
-    """Return the error for an object, or one generation of it, that is not there."""
+    """Return the error for a missing object, or a missing generation of it."""
     if generation is None:
         return ObjectNotFoundError("the object does not exist; check the key with list_objects", bucket, key)
     return ObjectNotFoundError(
@@ -162,7 +168,7 @@ def object_missing(bucket: str, key: str, generation: int | None = None) -> Obje
 
 
 def upload_missing(bucket: str, key: str) -> UploadNotFoundError:
-    """Return the error for a multipart upload that is not there, or belongs to another key."""
+    """Return the error for a multipart upload that is missing, or belongs to another key."""
     return UploadNotFoundError(
         "there is no such multipart upload for this key; it was completed, aborted or swept, so begin a new one",
         bucket,

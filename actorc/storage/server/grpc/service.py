@@ -18,7 +18,7 @@ from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, WRITE_CHUNK_FIELD
 from actorc.storage.errors import DamagedMessageError, InvalidParameterError
 from actorc.storage.models import ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_CHUNK_SIZE, MAX_PAGE_BYTES
-from actorc.storage.server.auth.authorized_store import GuardedStore
+from actorc.storage.server.auth.authorized_store import AuthorizedStore
 from actorc.storage.server.auth.presigning import PresignedUrls
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.store.store import ObjectStore
@@ -60,7 +60,7 @@ class StorageService:
         return pb.DeleteBucketResponse()
 
     def head_bucket(self, request: pb.HeadBucketRequest, call: Call) -> pb.HeadBucketResponse:
-        """Describe a bucket."""
+        """Return the description of a bucket."""
         return pb.HeadBucketResponse(bucket=messages.bucket_message(self._as(call).head_bucket(request.bucket)))
 
     def list_buckets(self, request: pb.ListBucketsRequest, call: Call) -> pb.ListBucketsResponse:
@@ -247,8 +247,8 @@ class StorageService:
         )
         return pb.PresignUrlResponse(url=url)
 
-    def _as(self, call: Call) -> GuardedStore:
-        return GuardedStore(self._store, call.principal)
+    def _as(self, call: Call) -> AuthorizedStore:
+        return AuthorizedStore(self._store, call.principal)
 
     def _receive(self, frames: Iterator[WriteFrame], call: Call) -> Iterator[pb.WriteObjectResponse]:
         opening = _opening(frames)
@@ -276,7 +276,7 @@ class StorageService:
             condition=messages.condition(opening.condition),
             idempotency_key=opening.idempotency_key,
             declared_size=opening.declared_size or None,
-            judge_early=call.first_attempt or not opening.idempotency_key,
+            check_early=call.first_attempt or not opening.idempotency_key,
         )
 
 

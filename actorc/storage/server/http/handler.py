@@ -16,7 +16,7 @@ from aiohttp import web
 from actorc.storage._wire.url_signing import METHODS, PresignedUrl, read_url
 from actorc.storage.errors import InvalidParameterError, ResourceExhaustedError, StorageError
 from actorc.storage.server.auth.access import NOBODY, Principal
-from actorc.storage.server.auth.authorized_store import GuardedStore
+from actorc.storage.server.auth.authorized_store import AuthorizedStore
 from actorc.storage.server.auth.presigning import WRONG, PresignedUrls
 from actorc.storage.server.engines.descriptor_shortage import is_out_of_descriptors, out_of_descriptors
 from actorc.storage.server.store.store import ObjectStore
@@ -170,7 +170,7 @@ class Front:
                 f"the server carries out {self._most} requests already; try again in a moment", retry_after=_RETRY_AFTER
             )
         visit.exchange = exchange = Exchange(request, self._idle_timeout, _always(visit.request_id))
-        store = GuardedStore(self._store, visit.principal)
+        store = AuthorizedStore(self._store, visit.principal)
         work = self._threads.submit(self._work, exchange, store, url)
         work.add_done_callback(self._leave)
         self._running[exchange] = waiting = asyncio.wrap_future(work)
@@ -181,7 +181,7 @@ class Front:
         assert exchange.response is not None
         return exchange.response
 
-    def _work(self, exchange: Exchange, store: GuardedStore, url: PresignedUrl) -> None:
+    def _work(self, exchange: Exchange, store: AuthorizedStore, url: PresignedUrl) -> None:
         with self._gate.passed(), self._journal.transfer():
             objects.answer(exchange, store, url.grant)
 

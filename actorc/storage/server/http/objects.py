@@ -10,7 +10,7 @@ from actorc.storage._wire.url_signing import Grant
 from actorc.storage.errors import NotFoundError, PreconditionFailedError
 from actorc.storage.models import WHOLE, Chunk, ObjectAttributes, ObjectInfo
 from actorc.storage.rules import MAX_OBJECT_SIZE
-from actorc.storage.server.auth.authorized_store import GuardedStore
+from actorc.storage.server.auth.authorized_store import AuthorizedStore
 
 from .conditions import change_condition, judge_read, names_no_etag, wanted_range
 from .errors import Refusal
@@ -21,7 +21,7 @@ _ATTEMPTS = 5
 """How often an object may be replaced between a look at it and its being opened."""
 
 
-def answer(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
+def answer(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
     """Do what the request asks for, which `grant` allows, and send the answer.
 
     Raises:
@@ -31,7 +31,7 @@ def answer(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
     {"GET": _get, "HEAD": _head, "PUT": _put, "DELETE": _delete}[exchange.method](exchange, store, grant)
 
 
-def _get(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
+def _get(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         info = store.head(grant.bucket, grant.key)
         judge_read(exchange.headers, info)
@@ -57,7 +57,7 @@ def _get(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
             return
 
 
-def _head(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
+def _head(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
     info = store.head(grant.bucket, grant.key)
     judge_read(exchange.headers, info)
     if location := _elsewhere(exchange, store, grant, info):
@@ -66,7 +66,7 @@ def _head(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
     exchange.begin(200, object_headers(info))
 
 
-def _elsewhere(exchange: Exchange, store: GuardedStore, grant: Grant, info: ObjectInfo) -> str | None:
+def _elsewhere(exchange: Exchange, store: AuthorizedStore, grant: Grant, info: ObjectInfo) -> str | None:
     """Return where the medium of the engine itself serves the object, if nothing that is told here would be lost."""
     if info.metadata or is_active(info.content_type) or not names_no_etag(exchange.headers):
         return None
@@ -78,7 +78,7 @@ def _send_on(exchange: Exchange, location: str, info: ObjectInfo) -> None:
     exchange.begin(307, {**identity_headers(info), "Location": location, "Content-Length": "0"})
 
 
-def _put(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
+def _put(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
     condition = change_condition(exchange.headers)
     attributes = ObjectAttributes(content_type=_content_type(exchange, grant))
     most = MAX_OBJECT_SIZE if grant.max_size is None else grant.max_size
@@ -98,7 +98,7 @@ def _put(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
     exchange.begin(201 if is_new else 200, {**identity_headers(info), "Content-Length": "0"})
 
 
-def _delete(exchange: Exchange, store: GuardedStore, grant: Grant) -> None:
+def _delete(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
     condition = change_condition(exchange.headers)
     if condition.if_absent:
         raise Refusal(400, "InvalidParameter", "If-None-Match means nothing here; use If-Match")
@@ -126,7 +126,7 @@ def _check_size(size: int, most: int) -> None:
         raise Refusal(413, "TooLarge", f"the URL is for at most {most} bytes and nothing was stored; send fewer")
 
 
-def _is_free(store: GuardedStore, grant: Grant) -> bool:
+def _is_free(store: AuthorizedStore, grant: Grant) -> bool:
     """Return whether there is no object yet; who may write may know that, even if not read."""
     try:
         with store.demanded("write", grant.bucket, grant.key) as it:

@@ -1,4 +1,4 @@
-"""Buckets that make themselves when something is written to them, if they may."""
+"""Creates missing buckets when something is written to them, if the server allows it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from actorc.storage.server.engines.base import Engine
 T = TypeVar("T")
 
 
-class WrittenBuckets:
-    """The buckets that writes go to.
+class BucketCreation:
+    """Runs writes, and creates the bucket that they miss. Any thread may call it.
 
     Args:
-        engine: Where they are.
-        auto_create: Whether a write to a bucket that does not exist makes it; a function is asked at each write.
+        engine: The engine.
+        auto_create: Whether a write to a missing bucket creates it; a function is called at each write.
     """
 
     def __init__(self, engine: Engine, *, auto_create: bool | Callable[[], bool]) -> None:
@@ -25,15 +25,16 @@ class WrittenBuckets:
 
     @property
     def auto_create(self) -> bool:
-        """Whether a write to a bucket that does not exist makes it, as things are now."""
+        """Whether a write to a missing bucket creates it now."""
         return self._auto_create if isinstance(self._auto_create, bool) else self._auto_create()
 
     def write(self, bucket: str, change: Callable[[], T]) -> T:
-        """Return what `change` returns, which writes to `bucket`.
+        """Run `change`, which writes to `bucket`, and return its result.
 
         Raises:
-            BucketNotFoundError: There is no such bucket and it may not be made, or `change` misses another one.
+            BucketNotFoundError: There is no such bucket and it may not be created, or `change` misses another one.
         """
+        # tried first, so that a write to an existing bucket costs no look-up
         try:
             return change()
         except BucketNotFoundError as error:

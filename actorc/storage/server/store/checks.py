@@ -1,4 +1,4 @@
-"""What is demanded of a request beside its bytes, by every rule that takes one."""
+"""Checks of names, attributes, conditions and limits that several operations share."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from actorc.storage.models import Condition, ObjectAttributes
 MAX_IDEMPOTENCY_KEY: Final = 128
 """Characters; it is stored beside every result."""
 
-GUESSED: Final = ObjectAttributes(content_type="")
+GUESSED_TYPE: Final = ObjectAttributes(content_type="")
+"""Attributes whose content type is guessed from the key."""
 
 
 def check_name(bucket: str, key: str) -> None:
-    """Refuse what is no name of an object."""
+    """Raise if bucket and key are no name of an object."""
     rules.check_key(key, rules.check_bucket(bucket))
 
 
 def check_attributes(attributes: ObjectAttributes, key: str) -> ObjectAttributes:
-    """Return `attributes`, an empty content type guessed from the key."""
+    """Return `attributes`, checked, with an empty content type guessed from the key."""
     content_type = rules.check_content_type(attributes.content_type or rules.guess_content_type(key))
     return ObjectAttributes(
         content_type=content_type,
@@ -30,18 +31,18 @@ def check_attributes(attributes: ObjectAttributes, key: str) -> ObjectAttributes
 
 
 def check_condition(condition: Condition) -> None:
-    """Refuse a condition whose halves contradict each other."""
+    """Raise if the two parts of a condition contradict each other."""
     rules.check_condition(if_absent=condition.if_absent, if_match=condition.if_match)
 
 
 def check_idempotency_key(idempotency_key: str) -> None:
-    """Refuse an idempotency key that is too long to be stored with every result."""
+    """Raise if an idempotency key is too long to be stored with every result."""
     if len(idempotency_key) > MAX_IDEMPOTENCY_KEY:
         raise InvalidParameterError(f"the idempotency key is too long; use at most {MAX_IDEMPOTENCY_KEY} characters")
 
 
 def page_limit(page_size: int) -> int:
-    """Return how many entries a page has for which `page_size` were asked, 0 meaning as many as possible."""
+    """Return the number of entries on a page for which `page_size` was asked; 0 asks for as many as possible."""
     if page_size:
         rules.check_positive(page_size, "page_size")
     return min(page_size or rules.MAX_PAGE, rules.MAX_PAGE)

@@ -1,4 +1,4 @@
-"""The rules of objects that come in parts."""
+"""The rules of multipart uploads."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, PartInfo, UploadInfo
 from actorc.storage.server.engines.base import Engine, PartChoice
 
-from .auto_create import WrittenBuckets
-from .checks import GUESSED, check_attributes, check_condition, check_idempotency_key, check_name, page_limit
+from .auto_create import BucketCreation
+from .checks import GUESSED_TYPE, check_attributes, check_condition, check_idempotency_key, check_name, page_limit
 from .page_tokens import read_token, write_token
 from .paging import joined_uploads
-from .upload import Upload, about, check_size
+from .upload import Upload, check_size, name_in_errors
 
 
 class MultipartUploads:
-    """Uploads in parts: begun, filled in any order and in parallel, completed or aborted.
+    """Multipart uploads: begun, filled in any order and in parallel, completed or aborted. Any thread may call it.
 
     Args:
-        engine: Where bytes rest.
-        buckets: Makes the buckets that are missing, if it may.
+        engine: The engine.
+        buckets: Creates missing buckets, if that is allowed.
     """
 
-    def __init__(self, engine: Engine, buckets: WrittenBuckets) -> None:
+    def __init__(self, engine: Engine, buckets: BucketCreation) -> None:
         self._engine = engine
         self._buckets = buckets
 
@@ -35,22 +35,22 @@ class MultipartUploads:
         bucket: str,
         key: str,
         *,
-        attributes: ObjectAttributes = GUESSED,
+        attributes: ObjectAttributes = GUESSED_TYPE,
         condition: Condition = ANY,
         idempotency_key: str = "",
     ) -> str:
-        """Begin an object that comes in parts, and return the id of the upload.
+        """Begin a multipart upload and return its id.
 
         Args:
-            bucket: An existing bucket, unless buckets make themselves.
-            key: What the object will be stored under.
-            attributes: An empty content type is guessed from the key; the ttl is counted from completion.
-            condition: What must be true of the present object, now and again on completion.
-            idempotency_key: Unique per logical call; a repeated one gets the first answer.
+            bucket: An existing bucket, unless missing ones are created.
+            key: Key of the object.
+            attributes: An empty content type is guessed from the key; the ttl counts from completion.
+            condition: Condition on the current object, checked now and again at completion.
+            idempotency_key: Unique per logical call; a repeated call gets the first answer.
 
         Raises:
             AlreadyExistsError: `condition.if_absent` and the key is taken.
-            PreconditionFailedError: `condition.if_match` is not the etag of the present object.
+            PreconditionFailedError: `condition.if_match` is not the etag of the current object.
         """
         check_name(bucket, key)
         attributes = check_attributes(attributes, key)
@@ -59,7 +59,7 @@ class MultipartUploads:
         create = partial(
             self._engine.create_upload, bucket, key, attributes, condition, idempotency_key=idempotency_key
         )
-        with about(bucket, key):
+        with name_in_errors(bucket, key):
             return self._buckets.write(bucket, create)
 
     def begin_part(
@@ -72,7 +72,7 @@ class MultipartUploads:
         idempotency_key: str = "",
         declared_size: int | None = None,
     ) -> Upload[PartInfo]:
-        """Begin a part of any size; nothing is stored before `Upload.commit`, which replaces one of the same number.
+        """Begin a part of any size; nothing is stored before `Upload.commit`, which replaces a part of the same number.
 
         Raises:
             UploadNotFoundError: There is no such upload for this key.
@@ -82,7 +82,7 @@ class MultipartUploads:
         rules.check_part_number(number)
         check_idempotency_key(idempotency_key)
         check_size(declared_size)
-        with about(bucket, key):
+        with name_in_errors(bucket, key):
             writer = self._engine.part_writer(bucket, key, upload_id, number, declared_size=declared_size)
         return Upload(writer, bucket, key, partial(writer.commit, idempotency_key=idempotency_key))
 
@@ -96,35 +96,35 @@ class MultipartUploads:
         condition: Condition = ANY,
         idempotency_key: str = "",
     ) -> ObjectInfo:
-        """Make the object of the parts named, all or nothing; others are dropped.
+        """Make the object of the chosen parts, all or nothing; other parts are dropped.
 
         Args:
-            bucket: That of the upload.
-            key: That of the upload.
-            upload_id: As `create` returned it.
+            bucket: Bucket of the upload.
+            key: Key of the upload.
+            upload_id: The result of `create`.
             parts: In ascending order of number, at least one.
-            condition: In addition to that of the beginning.
-            idempotency_key: Unique per logical call; a repeated one gets the first answer.
+            condition: Checked in addition to that of `create`.
+            idempotency_key: Unique per logical call; a repeated call gets the first answer.
 
         Raises:
             InvalidParameterError: No part is named, they are out of order, or one was never uploaded.
-            PreconditionFailedError: A part was replaced since, or a condition does not hold.
+            PreconditionFailedError: A part was replaced since, or a condition is not met.
             UploadNotFoundError: There is no such upload for this key, perhaps because it was completed.
             AlreadyExistsError: A condition says `if_absent` and the key is taken.
         """
         check_name(bucket, key)
         check_condition(condition)
         check_idempotency_key(idempotency_key)
-        with about(bucket, key):
+        with name_in_errors(bucket, key):
             _check_order([part.number for part in parts])
             return self._engine.complete_upload(
                 bucket, key, upload_id, parts, condition, idempotency_key=idempotency_key
             )
 
     def abort(self, bucket: str, key: str, upload_id: str) -> None:
-        """Drop an upload and its parts; one that is not there is no error."""
+        """Drop an upload and its parts; a missing one is no error."""
         check_name(bucket, key)
-        with about(bucket, key):
+        with name_in_errors(bucket, key):
             self._engine.abort_upload(bucket, key, upload_id)
 
     def parts(
@@ -139,7 +139,8 @@ class MultipartUploads:
         limit = page_limit(page_size)
         if after_number:
             rules.check_part_number(after_number)
-        with about(bucket, key):
+        with name_in_errors(bucket, key):
+            # one more than asked for tells whether there are others
             parts = self._engine.list_parts(bucket, key, upload_id, after_number=after_number, limit=limit + 1)
         return parts[:limit], len(parts) > limit
 
@@ -155,11 +156,11 @@ class MultipartUploads:
         """Return one page of uploads under way, and the token of the next page, empty on the last one.
 
         Args:
-            bucket: Whose uploads to list.
-            prefix: What their keys begin with.
+            bucket: Bucket of the uploads.
+            prefix: Prefix of their keys.
             page_size: Uploads in the page, at most `MAX_PAGE`; 0: that many.
-            page_token: What came with the page before, of the same listing; empty: the first page.
-            within: What those keys begin with whose uploads are listed, as in `ObjectStore.page`.
+            page_token: Token that came with the page before, of the same listing; empty: the first page.
+            within: Prefixes of the keys whose uploads are listed, as in `ObjectStore.page`.
 
         Raises:
             InvalidParameterError: The token belongs to another listing.
@@ -168,7 +169,7 @@ class MultipartUploads:
         rules.check_prefix(prefix)
         listed = ("uploads", bucket, prefix)
         key, _, upload_id = read_token(page_token, *listed).rpartition("\0") if page_token else ("", "", "")
-        with about(bucket):
+        with name_in_errors(bucket):
             page = joined_uploads(
                 partial(self._engine.list_uploads, bucket),
                 within or (prefix,),

@@ -1,7 +1,7 @@
-"""Page tokens: where a listing continues, bound to what is listed.
+"""Page tokens: the place where a listing continues, bound to the listing by a digest.
 
-A token holds no state of the server, so it survives restarts. It is readable, so it names the last thing that was shown
-and nothing else; a forged one only starts a listing elsewhere, among what the caller may list anyway.
+A token holds no state of the server, so it survives restarts. Its content is readable, so it is only the last name that
+was shown; a forged one starts a listing elsewhere, among names that the caller may list anyway.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def write_token(after: str, *listed: str) -> str:
 
 
 def read_token(token: str, *listed: str) -> str:
-    """Return where to continue.
+    """Return the name behind which to continue.
 
     Raises:
-        InvalidParameterError: The token was not made for this listing, or is none.
+        InvalidParameterError: The token was not made for this listing, or is not a token.
     """
     head = _head(listed)
     try:

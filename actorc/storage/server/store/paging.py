@@ -1,8 +1,8 @@
-"""Pages of a listing: of those keys only that may be shown, and no longer than a message.
+"""Pages of listings: only the keys that the caller may see, and no longer than a message.
 
-A page is joined from the listings of the ranges that may be shown, so it goes on behind the last name that it *shows*.
-A name that is only looked at, to be left out or to find that there is more, never becomes the place where a page goes
-on: whoever lists reads that place from the token.
+A page is joined from the listings of the visible ranges of keys, so it continues behind the last name that it *shows*.
+A name that is only looked at, to be left out or to find out whether there are more, never becomes the place where the
+next page begins: callers can read that place in the token.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def joined_page(list_names: Callable[[ListQuery], ObjectPage], query: ListQuery,
 
     Args:
         list_names: `Engine.page`.
-        query: What is listed.
-        ranges: What those keys begin with that may be shown, in order, no key beginning with two of them.
+        query: The listing.
+        ranges: Prefixes of the visible keys, in order, none of them a prefix of another.
     """
     shown: list[ObjectInfo | str] = []
     room, last = MAX_PAGE_BYTES, query.after
@@ -62,7 +62,7 @@ def joined_uploads(
 
     Args:
         list_uploads: Lists those of one bucket.
-        ranges: What their keys begin with, in order, no key beginning with two of them.
+        ranges: Prefixes of the visible keys, in order, none of them a prefix of another.
         after: Key and id of the last upload that was shown.
         limit: Uploads at most.
     """
@@ -78,7 +78,7 @@ def joined_uploads(
 
 
 def fitting(entries: Sequence[Entry], limit: int) -> int:
-    """Return how many of the first `limit` entries fit into a message; at least one, if there is one."""
+    """Return how many of the first `limit` entries fit into a message; at least one, if there are any."""
     room = MAX_PAGE_BYTES
     for count, entry in enumerate(entries[:limit]):
         room -= _size(entry)

@@ -1,4 +1,4 @@
-"""An object, or a part of one, on its way in, and what is demanded of its bytes."""
+"""The upload of one object or part: checks of its chunks, and of the commit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 
 class Upload(Generic[T]):
-    """One object, or a part of one, on its way in. A context manager that drops it unless `commit` returned."""
+    """The upload of one object or part. A context manager that drops it unless `commit` returned.
+
+    For one thread at a time.
+    """
 
     def __init__(self, writer: Writer, bucket: str, key: str, publish: Callable[[], T]) -> None:
         self._writer = writer
@@ -26,32 +29,33 @@ class Upload(Generic[T]):
         self._publish = publish
 
     def write(self, chunk: Chunk) -> None:
-        """Append a chunk.
+        """Append a chunk, whose buffer is not kept.
 
         Raises:
             InvalidParameterError: It is too long, or does not begin where the last one ended.
             IntegrityError: Its bytes do not match its checksum.
             ResourceExhaustedError: The disk is full.
         """
-        with about(self._bucket, self._key):
+        with name_in_errors(self._bucket, self._key):
             _check_chunk(chunk, self._writer.size)
             if len(chunk.data):
                 self._writer.write(chunk.data, chunk.crc32c)
 
     def commit(self, *, size: int, crc32c: int) -> T:
-        """Publish it, and return what the engine tells of it.
+        """Publish the object or part, and return its description.
 
         Args:
-            size: Bytes the caller has sent.
+            size: Number of bytes that the caller has sent.
             crc32c: CRC-32C of all of them.
 
         Raises:
-            IntegrityError: Other bytes arrived; nothing was stored.
+            IntegrityError: Other bytes have arrived; nothing was stored.
             AlreadyExistsError: The key must be free and is taken.
-            PreconditionFailedError: The object to be replaced is another one.
+            PreconditionFailedError: The object to be replaced is another one by now.
             UploadNotFoundError: The upload that the part belongs to is gone.
         """
-        with about(self._bucket, self._key):
+        with name_in_errors(self._bucket, self._key):
+            # the commit repeats size and checksum: an upload from which frames are missing must not become an object
             if (size, crc32c) != (self._writer.size, self._writer.checksum()):
                 raise IntegrityError(
                     f"{self._writer.size} bytes arrived and were not stored, because size or checksum of the commit "
@@ -69,8 +73,8 @@ class Upload(Generic[T]):
 
 
 @contextmanager
-def about(bucket: str, key: str | None = None) -> Iterator[None]:
-    """Name what failed, in whatever an engine or a rule raises inside."""
+def name_in_errors(bucket: str, key: str | None = None) -> Iterator[None]:
+    """Add bucket and key to errors that are raised within the block."""
     try:
         yield
     except StorageError as error:
@@ -80,7 +84,7 @@ def about(bucket: str, key: str | None = None) -> Iterator[None]:
 
 
 def check_size(size: int | None) -> None:
-    """Refuse what is no size of an object.
+    """Raise if `size` is not the size of an object.
 
     Raises:
         InvalidParameterError: It is negative or above `MAX_OBJECT_SIZE`.

@@ -1,4 +1,4 @@
-# ruff: noqa: D102 (what the methods promise is said in base.py)
+# ruff: noqa: D102 (the methods are documented in base.py)
 """The durable engine: immutable files beside a SQLite index, on one machine."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-# ruff: noqa: D102 (what the methods promise is said in base.py)
-"""Objects in a dict, gone with the process: for tests and scratch work."""
+# ruff: noqa: D102 (the methods are documented in base.py)
+"""The engine in memory, for tests and experiments; its content is gone with the process."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ from actorc.storage.server.engines.preconditions import (
     bucket_missing,
     bucket_not_empty,
     bucket_taken,
+    check_precondition,
     check_request,
-    choose,
+    chosen_parts,
     etag_of,
     expiry,
     fingerprint,
-    judge,
     microseconds,
     object_missing,
     upload_id_of,
@@ -62,10 +62,10 @@ T = TypeVar("T")
 
 
 class MemoryEngine(Engine):
-    """An engine without a medium.
+    """An engine without a medium. Any thread may call it.
 
     Args:
-        clock: Tells the time.
+        clock: Seconds since 1970-01-01 UTC.
         upload_ttl: Seconds that a multipart upload stays after its beginning or its last part.
     """
 
@@ -76,6 +76,7 @@ class MemoryEngine(Engine):
     def __init__(self, *, clock: Clock = time.time, upload_ttl: float = UPLOAD_TTL) -> None:
         self._clock = clock
         self._upload_ttl = timedelta(seconds=upload_ttl)
+        # guards all buckets and answers; held for a whole change, which thus is atomic
         self._lock = Lock()
         self._buckets: dict[str, Bucket] = {}
         self._generation = 0
@@ -128,7 +129,7 @@ class MemoryEngine(Engine):
     def delete(self, bucket: str, key: str, condition: Condition = ANY, *, idempotency_key: str = "") -> bool:
         def change() -> bool:
             held = self._bucket(bucket)
-            _judge(condition, held, key)
+            _check_precondition(condition, held, key)
             return held.remove(key.encode())
 
         return self._once(("delete", bucket, key, idempotency_key), (condition,), change)
@@ -153,9 +154,9 @@ class MemoryEngine(Engine):
     ) -> ObjectInfo:
         def change() -> ObjectInfo:
             found = self._find(source.bucket, source.key, source.generation)
-            judge(Condition(if_match=source.if_match), found.info.etag, source.bucket, source.key)
+            check_precondition(Condition(if_match=source.if_match), found.info.etag, source.bucket, source.key)
             held = self._bucket(bucket)
-            _judge(condition, held, key)
+            _check_precondition(condition, held, key)
             described = attributes or found.info
             kept = ObjectAttributes(content_type=described.content_type, metadata=described.metadata, ttl=ttl)
             return self._publish(held, key, found.segments, found.info.crc32c, kept)
@@ -174,7 +175,7 @@ class MemoryEngine(Engine):
     ) -> str:
         def change() -> str:
             held = self._bucket(bucket)
-            _judge(condition, held, key)
+            _check_precondition(condition, held, key)
             upload_id, now = upload_id_of(self._next_generation()), utc(self._now())
             info = UploadInfo(bucket=bucket, key=key, upload_id=upload_id, created_at=now)
             held.uploads[upload_id] = Upload(info, attributes, condition, touched=now)
@@ -207,9 +208,9 @@ class MemoryEngine(Engine):
     ) -> ObjectInfo:
         def change() -> ObjectInfo:
             held, upload = self._upload(bucket, key, upload_id)
-            chosen = choose(parts, {number: info for number, (info, _) in upload.parts.items()})
-            _judge(upload.condition, held, key)
-            _judge(condition, held, key)
+            chosen = chosen_parts(parts, {number: info for number, (info, _) in upload.parts.items()})
+            _check_precondition(upload.condition, held, key)
+            _check_precondition(condition, held, key)
             del held.uploads[upload_id]
             crc = joined_checksum((part.crc32c, part.size) for part in chosen)
             segments = tuple(upload.parts[part.number][1] for part in chosen)
@@ -259,7 +260,7 @@ class MemoryEngine(Engine):
     ) -> ObjectInfo:
         def change() -> ObjectInfo:
             held = self._bucket(bucket)
-            _judge(condition, held, key)
+            _check_precondition(condition, held, key)
             return self._publish(held, key, (segment,), crc, attributes)
 
         asked = segment.size, crc, attributes, condition
@@ -295,7 +296,7 @@ class MemoryEngine(Engine):
             last_modified=utc(now),
             expires_at=None if expires_us is None else utc(expires_us),
         )
-        held.place(key.encode(), Stored(info, segments))
+        held.store(key.encode(), Stored(info, segments))
         return info
 
     def _bucket(self, bucket: str) -> Bucket:
@@ -327,13 +328,19 @@ class MemoryEngine(Engine):
         return microseconds(self._clock)
 
     def _once(self, call: tuple[str, ...], asked: tuple[object, ...], change: Callable[[], T]) -> T:
-        """Return what `change` returns, or what an earlier call with the same idempotency key, its last part, did.
+        """Run `change` and return its result, or return the result of an earlier call with the same idempotency key.
+
+        Args:
+            call: Identity of the call; its last part is the idempotency key, empty if there is none.
+            asked: Arguments of the call.
+            change: The change.
 
         Raises:
-            IdempotencyKeyReusedError: The earlier one asked for something else.
+            IdempotencyKeyReusedError: The earlier call had other arguments.
         """
         request = fingerprint(*asked) if call[-1] else b""
         with self._lock:
+            # look-up and change under one lock: a retry that overtakes its first attempt must not run the change again
             now = self._clock()
             while self._answers and next(iter(self._answers.values()))[0] < now - REMEMBERED_SECONDS:
                 del self._answers[next(iter(self._answers))]
@@ -347,6 +354,6 @@ class MemoryEngine(Engine):
             return answer
 
 
-def _judge(condition: Condition, held: Bucket, key: str) -> None:
+def _check_precondition(condition: Condition, held: Bucket, key: str) -> None:
     stored = held.find(key.encode())
-    judge(condition, stored.info.etag if stored else None, held.info.name, key)
+    check_precondition(condition, stored.info.etag if stored else None, held.info.name, key)

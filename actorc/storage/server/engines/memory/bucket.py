@@ -1,4 +1,4 @@
-"""One bucket in memory: objects in byte order of their keys, and the uploads under way."""
+"""A bucket in memory: objects in byte order of their keys, and uploads under way."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from actorc.storage.server.engines.listing import Span
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Bytes that came in one piece."""
+    """The bytes of one write, immutable, and the checksums of their blocks."""
 
     data: bytes
     sums: list[int]
@@ -44,7 +44,7 @@ class Stored:
 
 @dataclass(slots=True)
 class Upload:
-    """An object that comes in parts."""
+    """A multipart upload under way."""
 
     info: UploadInfo
     attributes: ObjectAttributes
@@ -54,10 +54,10 @@ class Upload:
 
 
 class Bucket:
-    """What one bucket holds.
+    """The content of one bucket. Not thread-safe; the engine holds its lock.
 
     Args:
-        info: Its description.
+        info: Description of the bucket.
     """
 
     def __init__(self, info: BucketInfo) -> None:
@@ -68,21 +68,22 @@ class Bucket:
         self._expiring: list[tuple[datetime, bytes, int]] = []
 
     def expire(self, now: datetime, abandoned: datetime) -> None:
-        """Remove the objects whose time is over, and the uploads not touched since `abandoned`."""
+        """Remove expired objects, and uploads not touched since `abandoned`."""
         while self._expiring and self._expiring[0][0] <= now:
             _, name, generation = heappop(self._expiring)
             stored = self._objects.get(name)
+            # the entry may be of a generation that was replaced since
             if stored and stored.info.generation == generation:
                 self.remove(name)
         while self.uploads and (oldest := next(iter(self.uploads.values()))).touched <= abandoned:
             del self.uploads[oldest.info.upload_id]
 
     def find(self, name: bytes) -> Stored | None:
-        """Return the object of this name, if there is one."""
+        """Return the object of this name, or None."""
         return self._objects.get(name)
 
-    def place(self, name: bytes, stored: Stored) -> None:
-        """Put an object under a name, in place of the one that is there."""
+    def store(self, name: bytes, stored: Stored) -> None:
+        """Store an object under a name, replacing the current one."""
         if name not in self._objects:
             insort(self._names, name)
         self._objects[name] = stored
@@ -97,9 +98,10 @@ class Bucket:
         return True
 
     def add_part(self, upload: Upload, info: PartInfo, segment: Segment) -> None:
-        """Put a part into its upload, in place of the one of its number."""
+        """Add a part to its upload, replacing one of the same number."""
         upload.parts[info.number] = info, segment
         upload.touched = info.last_modified
+        # moved to the end, since `expire` looks at the uploads in order of their last part
         self.uploads[upload.info.upload_id] = self.uploads.pop(upload.info.upload_id)
 
     def page(self, query: ListQuery) -> ObjectPage:
@@ -135,5 +137,5 @@ class Bucket:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no object."""
+        """Whether the bucket contains no object."""
         return not self._objects

@@ -1,5 +1,5 @@
-# ruff: noqa: D102 (what the methods promise is said in base.py)
-"""Bytes on their way into memory, and out of it."""
+# ruff: noqa: D102 (the methods are documented in base.py)
+"""Writers of objects and parts in memory, and readers of objects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .bucket import Segment, Stored
 
 
 class MemoryWriter(Writer):
-    """Collects bytes until they are taken."""
+    """Collects bytes until `take`. For one thread at a time."""
 
     def __init__(self) -> None:
         self._data = bytearray()
@@ -40,7 +40,7 @@ class MemoryWriter(Writer):
         self._data = bytearray()
 
     def take(self) -> tuple[Segment, int]:
-        """Return what was written and its checksum, once; nothing can be written afterwards."""
+        """Return the bytes and their checksum, once; nothing can be written afterwards."""
         self._check_open()
         segment = Segment(bytes(self._data), self._sums.blocks())
         self.abort()
@@ -52,7 +52,7 @@ class MemoryWriter(Writer):
 
 
 class MemoryObjectWriter(MemoryWriter, ObjectWriter):
-    """One object on its way in.
+    """The writer of one object.
 
     Args:
         publish: Called with bytes, checksum, attributes, condition and idempotency key.
@@ -69,7 +69,7 @@ class MemoryObjectWriter(MemoryWriter, ObjectWriter):
 
 
 class MemoryPartWriter(MemoryWriter, PartWriter):
-    """One part on its way in.
+    """The writer of one part.
 
     Args:
         publish: Called with bytes, checksum and idempotency key.
@@ -84,7 +84,7 @@ class MemoryPartWriter(MemoryWriter, PartWriter):
 
 
 class MemoryReader(ObjectReader):
-    """Hands out what is there anyway.
+    """Reads one generation; its bytes are immutable, so nothing is held or copied.
 
     Args:
         stored: The generation.

@@ -1,8 +1,8 @@
-# ruff: noqa: D102 (what the methods promise is said in base.py)
-"""Objects in a store that scales by itself: S3, Google Cloud Storage or Azure, through obstore.
+# ruff: noqa: D102 (the methods are documented in base.py)
+"""The engine over a remote object store: S3, Google Cloud Storage or Azure, through obstore.
 
-The server keeps nothing but what is on its way in, so any number of servers serve one store. What the store cannot do
-is not among the capabilities, and refused.
+The server keeps only uploads under way, so any number of servers can serve one store. Capabilities that the store lacks
+are not among those of the engine, and calls that need them are refused.
 """
 
 from __future__ import annotations
@@ -40,39 +40,47 @@ from actorc.storage.models import (
     UploadPage,
 )
 from actorc.storage.server.engines.base import CopySource, Engine, ObjectReader, ObjectWriter, PartChoice, PartWriter
-from actorc.storage.server.engines.preconditions import UPLOAD_TTL, Clock, judge, microseconds, object_missing, utc
+from actorc.storage.server.engines.preconditions import (
+    UPLOAD_TTL,
+    Clock,
+    check_precondition,
+    microseconds,
+    object_missing,
+    utc,
+)
 
-from .buckets import Markers
-from .conditional_writes import Judgement, examine
-from .key_layout import Names
+from .buckets import BucketMarkers
+from .conditional_writes import ConditionSupport, probe_conditions
+from .key_layout import KeyLayout
 from .listing import Listed, listed
 from .object_metadata import Record
 from .object_store import Backend, Found
-from .publish import Commits
+from .publish import Publisher
 from .readers import RemoteReader
 from .spool import Spool
-from .store_url import Address
+from .store_url import StoreUrl
 from .uploads import Uploads
 from .writers import RemoteObjectWriter, RemotePartWriter
 
 log = logging.getLogger(__name__)
 
 _THREADS: Final = 32
-"""Requests that one page of a listing, or one batch, has under way at the same time."""
+"""Requests for one page of a listing, or one batch, that are under way at the same time."""
 _SWEEP_INTERVAL: Final = 3600.0
+"""Seconds."""
 _MAX_REDIRECT: Final = 300.0
-"""Seconds that a URL of the store's own is good for at most: it outlives the key in whose name it was made."""
+"""Greatest validity of a presigned URL of the store, in seconds: it stays valid after the caller's key is revoked."""
 
 
 class RemoteEngine(Engine):
-    """An engine over one bucket of a store, or what begins with a prefix there.
+    """An engine over one bucket of a store, or over the names with one prefix in it. Any thread may call it.
 
     Args:
-        address: Which, and how it is reached.
-        backend: It, if it is connected already; closed with the engine.
-        clock: Tells the time.
+        address: The URL of the store.
+        backend: A connection to it, closed with the engine; None: a new one.
+        clock: Seconds since 1970-01-01 UTC.
         upload_ttl: Seconds that a multipart upload stays after its beginning or its last part.
-        sweep_interval: Seconds between two looks for what is left over; None: nobody looks.
+        sweep_interval: Seconds between sweeps in a thread of the engine; None: only by `sweep`.
 
     Raises:
         StorageError: The store cannot be reached, does not have the bucket, or refuses the credentials.
@@ -83,7 +91,7 @@ class RemoteEngine(Engine):
 
     def __init__(
         self,
-        address: Address,
+        address: StoreUrl,
         backend: Backend | None = None,
         *,
         clock: Clock = time.time,
@@ -91,19 +99,19 @@ class RemoteEngine(Engine):
         sweep_interval: float | None = _SWEEP_INTERVAL,
     ) -> None:
         self._backend = backend or address.connect()
-        self._names = Names(address.root)
+        self._names = KeyLayout(address.root)
         self._address = address
         self._clock = clock
         self._upload_ttl = timedelta(seconds=upload_ttl)
         self.durable = address.is_durable
-        judgement = _examined(self._backend, self._names, address)
+        conditions = _probed_conditions(self._backend, self._names, address)
         self.capabilities = frozenset(
-            name for name, has in (("if-absent", judgement.if_absent), ("if-match", judgement.if_match)) if has
+            name for name, has in (("if-absent", conditions.if_absent), ("if-match", conditions.if_match)) if has
         )
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store-request")
-        self._commits = Commits(self._backend, self._names, judgement, clock)
-        self._uploads = Uploads(self._backend, self._names, self._commits, self._threads, address.staging)
-        self._markers = Markers(self._backend, self._names, self._commits)
+        self._publisher = Publisher(self._backend, self._names, conditions, clock)
+        self._uploads = Uploads(self._backend, self._names, self._publisher, self._threads, address.staging)
+        self._markers = BucketMarkers(self._backend, self._names, self._publisher)
         self._closed = threading.Event()
         if sweep_interval is not None:
             sweep = partial(self._sweep_at_times, sweep_interval)
@@ -111,8 +119,8 @@ class RemoteEngine(Engine):
 
     @property
     def healthy(self) -> bool:
-        """Whether the store was in reach when it was last asked for something."""
-        return self._backend.reach.in_reach
+        """Whether the store answered the last request."""
+        return self._backend.availability.available
 
     def create_bucket(self, bucket: str, *, exist_ok: bool = False, idempotency_key: str = "") -> BucketInfo:
         return self._markers.create(bucket, exist_ok=exist_ok, idempotency_key=idempotency_key)
@@ -133,18 +141,21 @@ class RemoteEngine(Engine):
         self._markers.check(bucket)
 
         def publish(spool: Spool, attributes: ObjectAttributes, condition: Condition, call: str) -> ObjectInfo:
+            # again, since the bucket may have been deleted while the bytes arrived
             self._markers.check(bucket)
-            return self._commits.publish(self._commits.target("put", bucket, key, attributes, condition, call), spool)
+            return self._publisher.publish(
+                self._publisher.target("put", bucket, key, attributes, condition, call), spool
+            )
 
         return RemoteObjectWriter(Spool(self._address.staging, declared_size), publish)
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
-        with self._markers.told(bucket):
-            return self._commits.head(bucket, key)
+        with self._markers.bucket_errors(bucket):
+            return self._publisher.head(bucket, key)
 
     def read(self, bucket: str, key: str, *, generation: int | None = None, ahead: ByteRange = WHOLE) -> ObjectReader:
         name = self._names.object(bucket, key)
-        with self._markers.told(bucket):
+        with self._markers.bucket_errors(bucket):
             found, begun = self._open(name, ahead)
             record = found and Record.of(found.attributes)
             if found is None or record is None or generation not in {None, record.generation}:
@@ -155,7 +166,7 @@ class RemoteEngine(Engine):
         if condition.if_match is not None:
             raise UnsupportedError("the store deletes without a condition only; leave if_match out, if that is fine")
         self._markers.check(bucket)
-        there = self._commits.find(bucket, key) is not None
+        there = self._publisher.find(bucket, key) is not None
         if there:
             self._backend.delete([self._names.object(bucket, key)])
         return there
@@ -163,7 +174,7 @@ class RemoteEngine(Engine):
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:  # noqa: ARG002
         self._markers.check(bucket)
         distinct = list(dict.fromkeys(keys))
-        looks = dict(zip(distinct, self._threads.map(partial(self._look, bucket), distinct), strict=True))
+        looks = dict(zip(distinct, self._threads.map(partial(self._delete_result, bucket), distinct), strict=True))
         there = [key for key, look in looks.items() if look.deleted]
         if there:
             self._backend.delete([self._names.object(bucket, key) for key in there])
@@ -181,19 +192,19 @@ class RemoteEngine(Engine):
         idempotency_key: str = "",
     ) -> ObjectInfo:
         with self.read(source.bucket, source.key, generation=source.generation) as reader:
-            judge(Condition(if_match=source.if_match), reader.info.etag, source.bucket, source.key)
+            check_precondition(Condition(if_match=source.if_match), reader.info.etag, source.bucket, source.key)
             self._markers.check(bucket)
             described = attributes or reader.info
             kept = ObjectAttributes(content_type=described.content_type, metadata=described.metadata, ttl=ttl)
             operation = f"copy {source.bucket}/{source.key}"
-            target = self._commits.target(operation, bucket, key, kept, condition, idempotency_key)
-            # what is asked for is a source, whatever is there by the time that the call is repeated
+            target = self._publisher.target(operation, bucket, key, kept, condition, idempotency_key)
+            # identified by the source, as the bytes found there may be others when the call is repeated
             target = target._replace(asked=(source, attributes, condition, ttl), names_bytes=True)
-            if self._commits.is_streamed(target, reader.info.size):
+            if self._publisher.is_streamed(target, reader.info.size):
                 body = (bytes(chunk.data) for chunk in reader.chunks())
-                return self._commits.stream(target, body, reader.info.size, reader.info.crc32c)
+                return self._publisher.stream(target, body, reader.info.size, reader.info.crc32c)
             with RemoteObjectWriter(
-                Spool(self._address.staging, reader.info.size), lambda spool, *_: self._commits.publish(target, spool)
+                Spool(self._address.staging, reader.info.size), lambda spool, *_: self._publisher.publish(target, spool)
             ) as writer:
                 for chunk in reader.chunks():
                     writer.write(chunk.data, chunk.crc32c)
@@ -208,7 +219,7 @@ class RemoteEngine(Engine):
         *,
         idempotency_key: str = "",
     ) -> str:
-        target = self._commits.target("upload", bucket, key, attributes, condition, idempotency_key)
+        target = self._publisher.target("upload", bucket, key, attributes, condition, idempotency_key)
         self._markers.check(bucket)
         return self._uploads.create(target)
 
@@ -231,7 +242,7 @@ class RemoteEngine(Engine):
         idempotency_key: str = "",
     ) -> ObjectInfo:
         self._markers.check(bucket)
-        target = self._commits.target("complete", bucket, key, ObjectAttributes(), condition, "")
+        target = self._publisher.target("complete", bucket, key, ObjectAttributes(), condition, "")
         return self._uploads.complete(target, upload_id, parts, idempotency_key)
 
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
@@ -258,7 +269,7 @@ class RemoteEngine(Engine):
         self._markers.check(query.bucket)
         names = listed(self._backend, self._names, query)
         shown: list[ObjectInfo | str] = []
-        # what is no object of ours is passed over, so that the page ends with a name that it shows
+        # objects of others in the store are skipped, so that the page ends with a name that it shows
         while len(shown) < query.limit and (some := list(islice(names, query.limit - len(shown)))):
             shown += [each for each in self._threads.map(partial(self._shown, query.bucket), some) if each]
         is_full = len(shown) == query.limit and next(names, None) is not None
@@ -280,7 +291,7 @@ class RemoteEngine(Engine):
         self._backend.close()
 
     def sweep(self) -> None:
-        """Remove the multipart uploads that were left alone for too long."""
+        """Remove abandoned multipart uploads."""
         self._uploads.sweep(utc(microseconds(self._clock)) - self._upload_ttl)
 
     def _sweep_at_times(self, interval: float) -> None:
@@ -291,7 +302,7 @@ class RemoteEngine(Engine):
                 log.warning("what is left over in the store was not removed, %s", error.message)
 
     def _open(self, name: str, ahead: ByteRange) -> tuple[Found | None, ByteRange | None]:
-        """Ask for an object and the bytes wanted first; what of them it does not have is no error."""
+        """Request an object and the bytes wanted first; a range behind its end is no error."""
         if ahead == WHOLE:
             return self._backend.get(name), ahead
         if ahead.length == 0:
@@ -300,7 +311,7 @@ class RemoteEngine(Engine):
             stop = None if ahead.length is None else ahead.offset + ahead.length
             return self._backend.get(name, ahead.offset, stop), ahead
         except StorageError as error:
-            # an object that ends before the range begins is an error to the store
+            # to the store, a range that begins behind the end of the object is an error
             if error.retryable:
                 raise
             found = self._backend.head(name)
@@ -309,29 +320,29 @@ class RemoteEngine(Engine):
             return found, None
 
     def _shown(self, bucket: str, listed: Listed) -> ObjectInfo | str | None:
-        """Return what a page shows for a name; None if that is no object of ours, or is gone."""
+        """Return the entry of a name on a page; None if this service did not write the object, or it is gone."""
         if listed.is_prefix:
             return listed.name
         key = listed.name
-        present = self._commits.find(bucket, key)
-        return present.record.info(bucket, key, present.size) if present and present.record else None
+        current = self._publisher.find(bucket, key)
+        return current.record.info(bucket, key, current.size) if current and current.record else None
 
-    def _look(self, bucket: str, key: str) -> DeleteResult:
-        """Return what becomes of a key when everything that is there is deleted."""
+    def _delete_result(self, bucket: str, key: str) -> DeleteResult:
+        """Return the result of deleting a key, if all existing objects are deleted then."""
         try:
-            return DeleteResult(key=key, deleted=self._commits.find(bucket, key) is not None)
+            return DeleteResult(key=key, deleted=self._publisher.find(bucket, key) is not None)
         except InvalidParameterError as error:
             return DeleteResult(key=key, deleted=False, error=error)
 
 
-def _examined(backend: Backend, names: Names, address: Address) -> Judgement:
-    """Find out what the store can do; if nothing, say which one it is.
+def _probed_conditions(backend: Backend, names: KeyLayout, address: StoreUrl) -> ConditionSupport:
+    """Return which conditions the store checks; an error names the store.
 
     Raises:
-        StorageError: So it is.
+        StorageError: The store cannot be used.
     """
     try:
-        return examine(backend, names)
+        return probe_conditions(backend, names)
     except StorageError as error:
         backend.close()
         error.message = f"{address.place} cannot be used, {error.message}"

@@ -1,4 +1,4 @@
-"""Whether the store is in reach: noticed from what is asked of it, and looked after while it is not."""
+"""Availability of the store: noticed from its answers, and probed by a thread while there are none."""
 
 from __future__ import annotations
 
@@ -14,51 +14,54 @@ log = logging.getLogger(__name__)
 _PAUSE: Final = 2.0
 
 
-class Reach:
-    """Knows without asking; once the store was out of reach, asks it in the background until it answers.
+class Availability:
+    """Whether the store answers. Any thread may call it.
+
+    No requests are made for it while the store answers; after a failure a thread makes them until it answers again.
 
     Args:
-        probe: Asks; raises `NetworkError` while there is no answer.
-        pause: Seconds between two looks at a store that is out of reach.
+        probe: Makes a request; raises `NetworkError` while there is no answer.
+        pause: Seconds between two probes of a store that does not answer.
     """
 
     def __init__(self, probe: Callable[[], None], *, pause: float = _PAUSE) -> None:
         self._probe = probe
         self._pause = pause
+        # of several requests that fail at once, only one may start the thread
         self._changes = threading.Lock()
-        self._lost = False
+        self._down = False
         self._closed = threading.Event()
 
     @property
-    def in_reach(self) -> bool:
-        """Whether the last news of the store was an answer."""
-        return not self._lost
+    def available(self) -> bool:
+        """Whether the store answered the last request."""
+        return not self._down
 
-    def found(self) -> None:
+    def answered(self) -> None:
         """Record that the store answered."""
-        if self._lost:
-            self._lost = False
+        if self._down:
+            self._down = False
             log.info("the store answers again")
 
-    def lost(self) -> None:
+    def failed(self) -> None:
         """Record that the store did not answer."""
         with self._changes:
-            if self._lost or self._closed.is_set():
+            if self._down or self._closed.is_set():
                 return
-            self._lost = True
+            self._down = True
         log.warning("the store is out of reach; it is asked again until it answers")
         threading.Thread(target=self._watch, name="store-in-reach", daemon=True).start()
 
     def close(self) -> None:
-        """Ask no more."""
+        """Stop probing."""
         self._closed.set()
 
     def _watch(self) -> None:
-        while self._lost and not self._closed.wait(self._pause):
+        while self._down and not self._closed.wait(self._pause):
             try:
                 self._probe()
             except NetworkError:
                 continue
             except StorageError:
-                # it answers, if only to refuse
-                self.found()
+                # a refusal is an answer, too
+                self.answered()

@@ -1,4 +1,4 @@
-"""Buckets, which the store knows nothing of: each exists by a small object that marks it."""
+"""Buckets in the store: each exists by a small marker object, as all of them share one bucket of the store."""
 
 from __future__ import annotations
 
@@ -20,65 +20,67 @@ from actorc.storage.server.engines.preconditions import (
 )
 
 from .errors import Conflict
-from .key_layout import Names
+from .key_layout import KeyLayout
 from .object_metadata import Record, call_id
 from .object_store import Backend
-from .publish import Commits
+from .publish import Publisher
 
-_BELIEVED: Final = 5.0
-"""Seconds for which a bucket that was there is taken to be there: a look before each write would double its time."""
+_RECHECK_SECONDS: Final = 5.0
+"""Seconds for which a bucket that was found is taken to exist: a look-up before each write would double its time."""
 
 
-class Markers:
-    """The buckets.
+class BucketMarkers:
+    """The buckets, by their markers. Any thread may call it.
 
     Args:
         backend: The store.
-        names: What things are called there.
-        commits: Numbers what is made.
+        names: KeyLayout in the store.
+        publisher: Provides time and generations.
     """
 
-    def __init__(self, backend: Backend, names: Names, commits: Commits) -> None:
+    def __init__(self, backend: Backend, names: KeyLayout, publisher: Publisher) -> None:
         self._backend = backend
         self._names = names
-        self._commits = commits
+        self._publisher = publisher
+        # without a lock: a thread that reads an old entry makes one request more, or fewer
         self._seen: dict[str, float] = {}
 
     def create(self, bucket: str, *, exist_ok: bool, idempotency_key: str) -> BucketInfo:
-        """Make a bucket, or return the one there is if `exist_ok`.
+        """Make a bucket and return it; with `exist_ok`, return an existing one.
 
         Raises:
-            AlreadyExistsError: It exists, was not made by this call, and not `exist_ok`.
+            AlreadyExistsError: It exists, was not made by this call, and `exist_ok` is False.
         """
         call = call_id("bucket", idempotency_key)
         made = Record(
-            generation=self._commits.next_generation(),
-            written_us=self._commits.now_us(),
+            generation=self._publisher.next_generation(),
+            written_us=self._publisher.now_us(),
             crc32c=0,
             content_type=DEFAULT_CONTENT_TYPE,
             call=call,
             request=fingerprint(exist_ok) if call else None,
         )
-        present = self._load(bucket)
-        if present is None:
+        current = self._load(bucket)
+        if current is None:
             try:
                 self._backend.create(self._names.marker(bucket), b"", made.attributes())
             except Conflict:
-                present = self._load(bucket)
-        if present and not exist_ok and (not call or present.call != call):
+                # another call made it between the look-up and this request
+                current = self._load(bucket)
+        if current and not exist_ok and (not call or current.call != call):
             raise bucket_taken(bucket)
-        if present and made.request is not None and present.call == call:
-            check_request(present.request, made.request, bucket)
+        if current and made.request is not None and current.call == call:
+            check_request(current.request, made.request, bucket)
         self._seen[bucket] = time.monotonic()
-        return _info(bucket, present or made)
+        return _info(bucket, current or made)
 
     def delete(self, bucket: str) -> None:
-        """Remove the marker of a bucket that holds no objects.
+        """Remove the marker of an empty bucket.
 
-        Whoever writes to it at the same moment, through whatever server, writes to a bucket that is gone.
+        A write at the same moment, through any server, may succeed, and its object is then in a bucket that is gone.
 
         Raises:
-            BucketNotEmptyError: It holds objects.
+            BucketNotEmptyError: It contains objects.
         """
         self._seen.pop(bucket, None)
         if self._load(bucket) is None:
@@ -86,10 +88,11 @@ class Markers:
         if next(self._backend.names(self._names.bucket(bucket)), None) is not None:
             raise bucket_not_empty(bucket)
         self._backend.delete([self._names.marker(bucket)])
+        # again, since another thread may have found the marker before it was removed
         self._seen.pop(bucket, None)
 
     def head(self, bucket: str) -> BucketInfo:
-        """Describe a bucket.
+        """Return the description of a bucket.
 
         Raises:
             BucketNotFoundError: There is none.
@@ -100,32 +103,32 @@ class Markers:
         return found
 
     def find(self, bucket: str) -> BucketInfo | None:
-        """Describe a bucket; None if there is none."""
+        """Return the description of a bucket, or None if there is none."""
         record = self._load(bucket)
         return None if record is None else _info(bucket, record)
 
     def names(self) -> list[str]:
-        """Return the names of all buckets in order."""
+        """Return the names of all buckets, in order."""
         return [marker.name.rpartition("/")[2] for marker in self._backend.names(self._names.markers)]
 
     def check(self, bucket: str) -> None:
-        """Return if there is a bucket, or was one some seconds ago.
+        """Check that a bucket exists, or existed some seconds ago.
 
         Raises:
             BucketNotFoundError: There is none.
         """
         now = time.monotonic()
-        if now - self._seen.get(bucket, -_BELIEVED) < _BELIEVED:
+        if now - self._seen.get(bucket, -_RECHECK_SECONDS) < _RECHECK_SECONDS:
             return
         self.head(bucket)
         self._seen[bucket] = now
 
     @contextmanager
-    def told(self, bucket: str) -> Iterator[None]:
-        """Have a missing object tell of a missing bucket, if that is why.
+    def bucket_errors(self, bucket: str) -> Iterator[None]:
+        """Turn "object not found" into "bucket not found" if the bucket is missing.
 
         Raises:
-            BucketNotFoundError: So it is.
+            BucketNotFoundError: The bucket is missing.
         """
         try:
             yield

@@ -1,4 +1,4 @@
-"""Which conditions of a write the store judges, found out by asking it: some ignore them and overwrite."""
+"""Probing which write conditions a store checks, since some stores ignore them and overwrite."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from actorc.storage.errors import UnsupportedError
 from actorc.storage.models import Condition
 
 from .errors import Conflict
-from .key_layout import Names
+from .key_layout import KeyLayout
 from .object_store import Backend
 
-_WRONG: Final = '"00000000000000000000000000000000"'
+_WRONG_ETAG: Final = '"00000000000000000000000000000000"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """What conditions the store judges, and how an etag is put to it."""
+class ConditionSupport:
+    """The write conditions that a store checks, and the form in which it compares etags."""
 
     if_absent: bool
     if_match: bool
     unquoted: bool = False
-    """Whether it compares etags without the quotes that it tells them with."""
+    """Whether it compares etags without the quotes with which it returns them."""
 
-    def form(self, etag: str) -> str:
-        """Return an etag of the store as it compares it."""
+    def compared_etag(self, etag: str) -> str:
+        """Return an etag of the store in the form in which it compares them."""
         strong = etag.removeprefix("W/")
         return strong.strip('"') if self.unquoted else strong
 
@@ -35,7 +35,7 @@ class Judgement:
         """Refuse a condition that the store would ignore.
 
         Raises:
-            UnsupportedError: It is one.
+            UnsupportedError: The store would ignore it.
         """
         if condition.if_absent and not self.if_absent:
             raise UnsupportedError("the store ignores if_absent and would overwrite; write without it")
@@ -43,32 +43,33 @@ class Judgement:
             raise UnsupportedError("the store ignores if_match and would overwrite; write without it")
 
 
-def examine(backend: Backend, names: Names) -> Judgement:
-    """Find out what the store judges, by means of an object of its own that is removed afterwards.
+def probe_conditions(backend: Backend, names: KeyLayout) -> ConditionSupport:
+    """Return the conditions that the store checks, found out with a probe object, which is removed afterwards.
 
     Raises:
         StorageError: The store cannot be reached, or refuses to be written to.
     """
+    # a random name, since other servers may probe the same store at this moment
     name = names.upload(".probe", secrets.token_hex(24)) + "/probe"
     try:
         backend.put(name, b"1", {})
         if_absent = _refuses(lambda: backend.create(name, b"2", {}))
         for unquoted in (False, True):
-            judgement = Judgement(if_absent=if_absent, if_match=True, unquoted=unquoted)
-            if _judges(backend, name, judgement):
-                return judgement
-        return Judgement(if_absent=if_absent, if_match=False)
+            conditions = ConditionSupport(if_absent=if_absent, if_match=True, unquoted=unquoted)
+            if _checks_if_match(backend, name, conditions):
+                return conditions
+        return ConditionSupport(if_absent=if_absent, if_match=False)
     finally:
         backend.delete([name])
 
 
-def _judges(backend: Backend, name: str, judgement: Judgement) -> bool:
+def _checks_if_match(backend: Backend, name: str, conditions: ConditionSupport) -> bool:
     found = backend.head(name)
     if found is None or not found.etag:
         return False
-    if not _refuses(lambda: backend.replace(name, b"3", {}, judgement.form(_WRONG))):
+    if not _refuses(lambda: backend.replace(name, b"3", {}, conditions.compared_etag(_WRONG_ETAG))):
         return False
-    return not _refuses(lambda: backend.replace(name, b"4", {}, judgement.form(found.etag)))
+    return not _refuses(lambda: backend.replace(name, b"4", {}, conditions.compared_etag(found.etag)))
 
 
 def _refuses(write: Callable[[], None]) -> bool:

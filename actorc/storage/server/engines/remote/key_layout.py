@@ -1,4 +1,4 @@
-"""What things are called inside one bucket of the store, and which keys it can hold."""
+"""KeyLayout of objects within one bucket of the store, and the keys that it can hold."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Final
 from actorc.storage.errors import InvalidParameterError
 
 BUCKETS: Final = ".buckets"
-"""Begins the names of the markers that make buckets exist; no bucket can be called so."""
+"""Prefix of the markers by which buckets exist; no bucket can have this name."""
 UPLOADS: Final = ".uploads"
-"""Begins the names of multipart uploads and their parts."""
+"""Prefix of multipart uploads and their parts."""
 
 _MAX_NAME: Final = 1024
 """Bytes; S3 and Google refuse longer names, and Azure longer ones in characters."""
 _LAST: Final = "\U0010ffff"
-_UNWRITABLE: Final = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
-"""Control characters, and what XML cannot hold: the store would take such a name and never delete it."""
+_FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
+"""Control characters and characters that XML cannot hold: the store would accept such a name and never delete it."""
 
 
-class Names:
-    """Names in the store.
+class KeyLayout:
+    """KeyLayout in the store. Immutable.
 
     Args:
-        root: Begins all of them; empty, or segments with a slash at the end.
+        root: Prefix of all names; empty, or segments with a slash at the end.
     """
 
     def __init__(self, root: str = "") -> None:
         self._root = root
 
     def object(self, bucket: str, key: str) -> str:
-        """Return where an object is.
+        """Return the name of an object.
 
         Raises:
             InvalidParameterError: The store cannot hold this key; the message names the rule.
@@ -46,33 +46,33 @@ class Names:
         return name
 
     def key(self, bucket: str, name: str) -> str:
-        """Return the key of the object that is at `name`."""
+        """Return the key of the object with this name."""
         return name[len(self._root) + len(bucket) + 1 :]
 
     def bucket(self, bucket: str) -> str:
-        """Return where the objects of a bucket are."""
+        """Return the folder of a bucket's objects."""
         return f"{self._root}{bucket}"
 
     def marker(self, bucket: str) -> str:
-        """Return where the marker of a bucket is."""
+        """Return the name of a bucket's marker."""
         return f"{self._root}{BUCKETS}/{bucket}"
 
     @property
     def markers(self) -> str:
-        """Where all markers are."""
+        """Folder of all markers."""
         return f"{self._root}{BUCKETS}"
 
     def upload(self, bucket: str, upload_id: str) -> str:
-        """Return where a multipart upload and its parts are."""
+        """Return the folder of a multipart upload and its parts."""
         return f"{self.uploads(bucket)}/{upload_id}"
 
     def uploads(self, bucket: str = "") -> str:
-        """Return where the multipart uploads of a bucket are, or those of all buckets."""
+        """Return the folder of the multipart uploads of a bucket, or of all buckets."""
         return f"{self._root}{UPLOADS}/{bucket}" if bucket else f"{self._root}{UPLOADS}"
 
     def folder(self, bucket: str, prefix: str) -> str | None:
-        """Return where all keys are that begin with `prefix`, perhaps among others; None if no key can."""
-        if _UNWRITABLE.search(prefix):
+        """Return a folder of all keys that begin with `prefix`, perhaps among others; None if there can be none."""
+        if _FORBIDDEN.search(prefix):
             return None
         folder = prefix.rpartition("/")[0]
         if not folder:
@@ -80,19 +80,19 @@ class Names:
         return None if _problem(folder) else f"{self._root}{bucket}/{folder}"
 
     def behind(self, bucket: str, text: str, *, everything: bool = False) -> str | None:
-        """Return the greatest name the store understands that is not behind `text`, a key or what one begins with.
+        """Return the greatest name that is not behind `text` and that the store accepts as the start of a listing.
 
         Args:
-            bucket: Whose keys.
-            text: Where a listing goes on.
-            everything: Go on behind all keys that begin with `text`.
+            bucket: Bucket of the keys.
+            text: A key, or a prefix of keys.
+            everything: Start behind all keys that begin with `text`.
         """
         legal = _legal(text + _LAST if everything else text)
         return f"{self._root}{bucket}/{legal}" if legal else None
 
 
 def before(prefix: str) -> str:
-    """Return a text that is less than `prefix` and greater than nearly all other texts that are."""
+    """Return a text that is less than `prefix`, and greater than nearly all other such texts."""
     if not prefix:
         return ""
     last = ord(prefix[-1]) - 1
@@ -102,7 +102,7 @@ def before(prefix: str) -> str:
 
 
 def _problem(key: str) -> str:
-    if _UNWRITABLE.search(key):
+    if _FORBIDDEN.search(key):
         return "holds no control characters, and neither U+FFFE nor U+FFFF"
     segments = key.split("/")
     if "" in segments:
@@ -111,8 +111,8 @@ def _problem(key: str) -> str:
 
 
 def _legal(text: str) -> str:
-    """Return the longest beginning of `text` that is a key the store can hold."""
-    found = _UNWRITABLE.search(text)
+    """Return the longest prefix of `text` that is a key the store can hold."""
+    found = _FORBIDDEN.search(text)
     segments = (text[: found.start()] if found else text).split("/")
     bad = next((at for at, segment in enumerate(segments) if segment in {"", ".", ".."}), len(segments))
     return "/".join(segments[:bad])

@@ -1,4 +1,4 @@
-"""One page of a listing: the store's own listing, from where the page begins, until the page is full."""
+"""Listings from the store's own listing, lazily and in order."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Final, NamedTuple
 from actorc.storage.models import ListQuery
 from actorc.storage.server.engines.listing import Span
 
-from .key_layout import Names, before
+from .key_layout import KeyLayout, before
 from .object_store import Backend
 
-_STRIDE: Final = 1000
-"""Keys below one common prefix that are passed by, before the store is asked for those behind it: a page of its own."""
+_MAX_SKIPPED: Final = 1000
+"""Keys with one common prefix that are skipped before the store is asked for those behind it: one page of the store."""
 
 
 class Listed(NamedTuple):
-    """A key, or what keys were rolled up into."""
+    """A key, or a common prefix."""
 
     name: str
     is_prefix: bool
 
 
-def listed(backend: Backend, names: Names, query: ListQuery) -> Iterator[Listed]:
-    """Yield what a query is about, in order, lazily; it is not limited."""
+def listed(backend: Backend, names: KeyLayout, query: ListQuery) -> Iterator[Listed]:
+    """Yield the keys and common prefixes of a query in order, lazily and without limit."""
     folder = names.folder(query.bucket, query.within or query.prefix)
     span = Span.of(query)
     behind = _beginning(names, query, span)
@@ -39,7 +39,8 @@ def listed(backend: Backend, names: Names, query: ListQuery) -> Iterator[Listed]
                 return
             if rolled is not None and at.startswith(rolled):
                 passed += 1
-                if passed == _STRIDE:
+                if passed == _MAX_SKIPPED:
+                    # a few keys are skipped one by one; for many, a new request behind the prefix is cheaper
                     break
                 continue
             rolled, passed = span.common_prefix(at), 0
@@ -50,7 +51,7 @@ def listed(backend: Backend, names: Names, query: ListQuery) -> Iterator[Listed]
         behind = names.behind(query.bucket, rolled.decode(), everything=True)
 
 
-def _beginning(names: Names, query: ListQuery, span: Span) -> str | None:
+def _beginning(names: KeyLayout, query: ListQuery, span: Span) -> str | None:
     begin = query.within or query.prefix
     if not query.after or query.after.encode() < begin.encode():
         return names.behind(query.bucket, before(begin))

@@ -1,4 +1,4 @@
-"""What is known of an object beside its bytes, as metadata of the store's own object."""
+"""The description of an object, kept as metadata of the store's object."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _METADATA: Final = "acsmetadata"
 _CONTENT_TYPE: Final = "Content-Type"
 
 _MAX_METADATA: Final = 1792
-"""Bytes as encoded; S3 takes 2 KiB with the names and values of the others."""
+"""Bytes as encoded; S3 takes 2 KiB, names and values of the other fields included."""
 _VISIBLE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What a commit leaves beside the bytes."""
+    """The fields that a commit stores with the bytes."""
 
     generation: int
     written_us: int
@@ -38,12 +38,12 @@ class Record:
     content_type: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     call: str = ""
-    """Tells which call made the object; see `call_id`."""
+    """Identity of the call that made the object, from `call_id`."""
     request: bytes | None = None
-    """The `fingerprint` of what that call asked for; None: made by a version that did not note it."""
+    """The `fingerprint` of that call; None: written by a version that did not store it."""
 
     def attributes(self) -> dict[str, str]:
-        """Return it as the store takes it."""
+        """Return the fields as the store takes them."""
         kept = {
             _CONTENT_TYPE: self.content_type,
             _GENERATION: str(self.generation),
@@ -57,7 +57,7 @@ class Record:
 
     @classmethod
     def of(cls, attributes: Mapping[str, str]) -> Record | None:
-        """Return what the store holds; None if the object was not written by this service."""
+        """Return the fields that the store holds; None if this service did not write the object."""
         try:
             return cls(
                 generation=int(attributes[_GENERATION]),
@@ -87,20 +87,20 @@ class Record:
 
     @property
     def etag(self) -> str:
-        """That of this generation."""
+        """Etag of this generation."""
         return etag_of(self.generation, self.crc32c)
 
 
 def call_id(operation: str, idempotency_key: str) -> str:
-    """Return what identifies a call in the metadata of what it made; empty for a call without a key."""
+    """Return the identity of a call, stored with the object that it makes; empty for a call without a key."""
     return hashlib.sha256(f"{operation}\0{idempotency_key}".encode()).hexdigest()[:32] if idempotency_key else ""
 
 
 def check_attributes(attributes: ObjectAttributes) -> None:
-    """Refuse attributes that the store cannot hold.
+    """Raise if the store cannot hold the attributes.
 
     Raises:
-        InvalidParameterError: The metadata is too long, or the content type is no text of a header.
+        InvalidParameterError: The metadata is too long, or the content type is not visible ASCII.
     """
     if not _VISIBLE.fullmatch(attributes.content_type):
         raise InvalidParameterError("a content type is visible ASCII with this server's storage engine; change it")
@@ -113,5 +113,5 @@ def check_attributes(attributes: ObjectAttributes) -> None:
 
 
 def _encoded(metadata: Mapping[str, str]) -> str:
-    # runs of spaces in a header are one space to a signature
+    # signatures of S3 take several spaces in a header for one
     return json.dumps(dict(metadata), separators=(",", ":")).replace(" ", "\\u0020")

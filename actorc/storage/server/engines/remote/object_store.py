@@ -1,4 +1,4 @@
-"""The store, through obstore: one method per request, plain values out, errors in the words of this service."""
+"""Requests to the store through obstore, one method each: plain values out, errors of this service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from obstore import exceptions
 from actorc.storage.errors import StorageError
 from actorc.storage.rules import GiB, MiB
 
-from .availability import Reach
+from .availability import Availability
 from .errors import Conflict, is_unreachable, refusal
 
 if TYPE_CHECKING:
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_SINGLE: Final = 5 * GiB
-"""Bytes that S3 takes in one request, the only kind that it takes with a condition."""
+"""Bytes that S3 accepts in one request; only such requests can have a condition."""
 
 _PART_SIZE: Final = 8 * MiB
 _PARALLEL: Final = 4
-"""Parts of one object that are on their way at the same time."""
+"""Parts of one object that are sent at the same time."""
 _MAX_PARTS: Final = 10_000
 _READ_SIZE: Final = MiB
 _QUICK_SIZE: Final = 8 * MiB
 """Bytes that may be sent within the time of a small request."""
-_SLOW: Final = 4.0 * MiB
-"""Bytes a second of a store that is slow, and not out of reach."""
+_SLOW_RATE: Final = 4.0 * MiB
+"""Bytes a second that a slow store takes; a slower one counts as unavailable."""
 _PAGE: Final = 100
-"""Names handed over at a time; the store sends a thousand whatever is asked for."""
+"""KeyLayout handed over at a time; the store sends a thousand in each answer anyway."""
 _WHOLE_DAY: Final = 24 * 60 * 60.0
 
 Attributes = Mapping[str, str]
@@ -47,10 +47,10 @@ class Found(NamedTuple):
 
     size: int
     etag: str
-    """The store's own, as it tells it."""
+    """The store's own etag, as it returned it."""
     attributes: Attributes
     body: Iterator[bytes | memoryview] = iter(())
-    """The bytes asked for, each piece as it comes; nothing after a mere look at the object."""
+    """The requested bytes, piece by piece as they arrive; empty after `head`."""
 
 
 class Name(NamedTuple):
@@ -62,23 +62,23 @@ class Name(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long a request may take, in seconds."""
+class TimeLimits:
+    """Time limits of a request, in seconds."""
 
     whole: float
-    """All of it."""
+    """For the whole request."""
     silence: float | None = None
-    """Without a byte of the answer."""
+    """Between two pieces of the answer; None: no limit."""
 
 
-class _Source:
-    """An iterator whose own error comes out on the other side of obstore, which hides it.
+class _PartSource:
+    """An iterator that keeps its own error, since obstore does not pass it on.
 
     Args:
-        pieces: What it yields.
+        pieces: The pieces to yield.
 
     Attributes:
-        failed: What it raised, if it did.
+        failed: The error that the pieces raised, or None.
     """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
@@ -97,25 +97,26 @@ class _Source:
 
 
 class Backend:
-    """A bucket of a store.
+    """A bucket of a store. Any thread may call it.
 
     Args:
-        connect: Returns the bucket as obstore has it, with this patience.
-        timeout: Seconds that a request of few bytes, or the next bytes of a large one, may take.
-        probed: A folder, of which it is asked whether the store answers.
+        connect: Returns the bucket as an object of obstore with these time limits.
+        timeout: Seconds for a request of few bytes, or between two pieces of a large answer.
+        probed: Folder that `probe` lists.
     """
 
-    def __init__(self, connect: Callable[[Patience], ObjectStore], timeout: float, *, probed: str) -> None:
+    def __init__(self, connect: Callable[[TimeLimits], ObjectStore], timeout: float, *, probed: str) -> None:
         self._connect = connect
         self._probed = probed
         self._timeout = timeout
-        self._quick = connect(Patience(whole=timeout))
-        self._streams = connect(Patience(whole=_WHOLE_DAY, silence=timeout))
+        self._quick = connect(TimeLimits(whole=timeout))
+        self._streams = connect(TimeLimits(whole=_WHOLE_DAY, silence=timeout))
+        # without a lock: two threads may make the same connection, and one of them is dropped
         self._patient: dict[int, ObjectStore] = {}
-        self.reach = Reach(self.probe)
+        self.availability = Availability(self.probe)
 
     def probe(self) -> None:
-        """Return if the store answers.
+        """Check that the store answers.
 
         Raises:
             StorageError: It does not, or refuses.
@@ -124,17 +125,17 @@ class Backend:
             next(iter(obstore.list(self._quick, prefix=self._probed)), None)
 
     def head(self, name: str) -> Found | None:
-        """Return what is at `name`, without its bytes."""
+        """Return the object of this name without its bytes, or None."""
         return self._get(self._quick, name, {"head": True})
 
     def get(self, name: str, first: int = 0, stop: int | None = None, *, etag: str | None = None) -> Found | None:
-        """Return what is at `name`, with the bytes from `first` on up to, not including, `stop`.
+        """Return the object of this name, with the bytes from `first` to before `stop`, or None.
 
         Args:
-            name: Of the object.
-            first: A byte that the object has, or 0.
-            stop: Greater than `first`; None: to the end.
-            etag: That of the object there must be; else there is none.
+            name: Name of the object.
+            first: Position of a byte that the object has, or 0.
+            stop: Greater than `first`; None: the end.
+            etag: Etag that the object must have; otherwise None is returned.
         """
         options: dict[str, Any] = {} if etag is None else {"if_match": etag}
         if stop is not None:
@@ -144,35 +145,35 @@ class Backend:
         return self._get(self._streams, name, options)
 
     def put(self, name: str, body: bytes | memoryview, attributes: Attributes) -> None:
-        """Store `body` in one request, whatever is there."""
+        """Store `body` in one request, unconditionally."""
         self._put(name, body, attributes, "overwrite")
 
     def create(self, name: str, body: bytes | memoryview, attributes: Attributes) -> None:
-        """Store `body` where nothing is.
+        """Store `body` where there is no object.
 
         Raises:
-            Conflict: Something is there.
+            Conflict: There is one.
         """
         self._put(name, body, attributes, "create")
 
     def replace(self, name: str, body: bytes | memoryview, attributes: Attributes, etag: str) -> None:
-        """Store `body` in the place of the object with `etag`.
+        """Replace the object that has `etag`.
 
         Args:
-            name: Of the object.
+            name: Name of the object.
             body: Its new bytes.
             attributes: Its new attributes.
-            etag: In the form in which this store compares it.
+            etag: In the form in which this store compares etags.
 
         Raises:
-            Conflict: Another object is there, or none.
+            Conflict: There is another object, or none.
         """
         self._put(name, body, attributes, {"e_tag": etag})
 
     def put_in_parts(self, name: str, body: Iterable[bytes], size: int, attributes: Attributes) -> None:
-        """Store `size` bytes in many requests, visible when all are there; an iterator that raises stores nothing."""
+        """Store `size` bytes in many requests; the object appears with the last. If `body` raises, there is none."""
         part_size = max(_PART_SIZE, -(-size // _MAX_PARTS))
-        source = _Source(body)
+        source = _PartSource(body)
         try:
             with self._translated():
                 obstore.put(
@@ -185,44 +186,47 @@ class Backend:
                     max_concurrency=max(1, _PARALLEL * _PART_SIZE // part_size),
                 )
         except StorageError as error:
+            # the error of the source tells more than that of obstore, which only knows that the iterator failed
             raise source.failed or error from error.__cause__
 
     def delete(self, names: Sequence[str]) -> None:
-        """Remove objects; one that is not there is no error."""
+        """Remove objects; missing ones are no error."""
         with self._translated():
             try:
                 obstore.delete(self._quick, list(names))
             except FileNotFoundError:
+                # a batch with a missing object may have removed only some, so each is removed by itself
                 for name in names:
                     self._delete(name)
 
     def names(self, folder: str, behind: str | None = None) -> Iterator[Name]:
-        """Yield what is below a folder in byte order, lazily; only names greater than `behind`."""
+        """Yield the names below a folder in byte order, lazily; only names greater than `behind`."""
         with self._translated():
             for page in obstore.list(self._quick, prefix=folder, offset=behind, chunk_size=_PAGE):
                 for each in page:
                     yield Name(each["path"], each["size"], each["last_modified"])
 
     def folders(self, folder: str) -> list[str]:
-        """Return the names of the folders right below one."""
+        """Return the names of the folders directly below one."""
         with self._translated():
             return list(obstore.list_with_delimiter(self._quick, prefix=folder)["common_prefixes"])
 
     def sign(self, method: Any, name: str, expires: float) -> str:
-        """Return a URL of the store's own that is good for `expires` seconds."""
+        """Return a presigned URL of the store that is valid for `expires` seconds."""
         store: Any = self._quick
         with self._translated():
             return obstore.sign(store, method, name, timedelta(seconds=int(expires)))
 
     def close(self) -> None:
-        """End what is under way in the background."""
-        self.reach.close()
+        """Stop probing in the background."""
+        self.availability.close()
 
     def _get(self, store: ObjectStore, name: str, options: Any) -> Found | None:
         with self._translated():
             try:
                 found = obstore.get(store, name, options=options)
             except (FileNotFoundError, exceptions.PreconditionError) as error:
+                # a missing object is a result, a missing bucket of the store is not
                 if isinstance(error, FileNotFoundError) and "NoSuchBucket" in str(error):
                     raise
                 return None
@@ -246,6 +250,7 @@ class Backend:
                     use_multipart=False,
                 )
             except (exceptions.AlreadyExistsError, exceptions.PreconditionError, FileNotFoundError) as error:
+                # stores answer by any of these to a condition that is not met
                 if "NoSuchBucket" in str(error):
                     raise
                 raise Conflict from error
@@ -260,22 +265,24 @@ class Backend:
         """Return a connection with time for `size` bytes in one request, or somewhat more."""
         if size <= _QUICK_SIZE:
             return self._quick
+        # powers of two, so that few connections are kept
         most = 1 << (size - 1).bit_length()
         if most not in self._patient:
-            self._patient[most] = self._connect(Patience(whole=self._timeout + most / _SLOW))
+            self._patient[most] = self._connect(TimeLimits(whole=self._timeout + most / _SLOW_RATE))
         return self._patient[most]
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        # raised by the caller's own code within the block
         except StorageError:
             raise
         except (exceptions.BaseError, OSError, ValueError) as error:
-            told = refusal(error)
-            if is_unreachable(told):
-                self.reach.lost()
+            translated = refusal(error)
+            if is_unreachable(translated):
+                self.availability.failed()
             log.info("the store failed, %s", str(error).partition("\n")[0])
-            raise told from error
+            raise translated from error
         else:
-            self.reach.found()
+            self.availability.answered()

@@ -1,4 +1,4 @@
-"""An iterator that is a little ahead of whoever takes from it, on a thread of its own."""
+"""An iterator whose items are made ahead, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -11,40 +11,41 @@ from typing import Final, TypeAlias
 _Waiting: TypeAlias = "queue.Queue[bytes | BaseException | None]"
 
 _DEPTH: Final = 8
-"""Pieces that wait to be taken."""
+"""Pieces that may wait to be consumed."""
 _POLL: Final = 0.5
-"""Seconds after which a full queue is looked at again, in case nobody takes from it any more."""
+"""Seconds between two checks whether the consumer of a full queue is gone."""
 
 
 @contextmanager
-def ahead(pieces: Iterable[bytes]) -> Iterator[Iterator[bytes]]:
-    """Lend an iterator over `pieces`, which are made on another thread.
+def prefetched(pieces: Iterable[bytes]) -> Iterator[Iterator[bytes]]:
+    """Yield an iterator over `pieces`, which are made on another thread.
 
-    obstore calls an iterator that it sends while it waits itself, and cannot be called from there.
+    obstore consumes the iterator inside a call, from where it cannot be called again, as these pieces may need it.
     """
     waiting: _Waiting = queue.Queue(_DEPTH)
-    left = threading.Event()
+    stopped = threading.Event()
 
     def make() -> None:
         try:
             for piece in pieces:
-                if not _put(waiting, piece, left):
+                if not _put(waiting, piece, stopped):
                     return
-            _put(waiting, None, left)
+            _put(waiting, None, stopped)
         except BaseException as error:  # noqa: BLE001 - raised where the pieces are taken
-            _put(waiting, error, left)
+            _put(waiting, error, stopped)
 
     thread = threading.Thread(target=make, name="store-ahead", daemon=True)
     thread.start()
     try:
-        yield _taken(waiting)
+        yield _consume(waiting)
     finally:
-        left.set()
+        # the thread ends before the block does, since the caller then closes what the pieces are read from
+        stopped.set()
         thread.join()
 
 
-def _put(waiting: _Waiting, item: bytes | BaseException | None, left: threading.Event) -> bool:
-    while not left.is_set():
+def _put(waiting: _Waiting, item: bytes | BaseException | None, stopped: threading.Event) -> bool:
+    while not stopped.is_set():
         try:
             waiting.put(item, timeout=_POLL)
         except queue.Full:
@@ -53,7 +54,7 @@ def _put(waiting: _Waiting, item: bytes | BaseException | None, left: threading.
     return False
 
 
-def _taken(waiting: _Waiting) -> Iterator[bytes]:
+def _consume(waiting: _Waiting) -> Iterator[bytes]:
     while (item := waiting.get()) is not None:
         if isinstance(item, BaseException):
             raise item

@@ -1,4 +1,4 @@
-"""How an object comes into the store: in one request where a condition must hold, in many where nothing is demanded."""
+"""Publishes objects: in one request if a condition must hold, in many if there is none and the object is large."""
 
 from __future__ import annotations
 
@@ -12,80 +12,81 @@ from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.preconditions import (
     Clock,
+    check_precondition,
     check_request,
     fingerprint,
-    judge,
     microseconds,
     object_missing,
 )
 
-from .conditional_writes import Judgement
+from .conditional_writes import ConditionSupport
 from .errors import Conflict
-from .key_layout import Names
+from .key_layout import KeyLayout
 from .object_metadata import Record, call_id, check_attributes
 from .object_store import MAX_SINGLE, Backend
-from .prefetch import ahead
+from .prefetch import prefetched
 from .spool import Spool
 
-_ONE_REQUEST: Final = 64 * MiB
-"""Objects up to this many bytes are sent in one request, whether or not a condition must hold."""
+_MAX_ONE_REQUEST: Final = 64 * MiB
+"""Bytes; objects up to this size are sent in one request, with or without a condition."""
 _ATTEMPTS: Final = 4
-"""How often the object that is there is looked at while others change it."""
-_TAKEN: Final = "?"
+"""How often the current object is looked up while others change it."""
+_FOREIGN_ETAG: Final = "?"
 """Stands for the etag of an object that this service did not write."""
 
 
-class Present(NamedTuple):
-    """The object that is there."""
+class CurrentObject(NamedTuple):
+    """The current object of a key."""
 
     record: Record | None
     """None: this service did not write it."""
     size: int
     etag: str
-    """The store's own."""
+    """The etag of the store."""
 
 
 class Target(NamedTuple):
-    """What an object is to become."""
+    """The object that a call is to make."""
 
     bucket: str
     key: str
     attributes: ObjectAttributes
     condition: Condition
     call: str
-    """Tells which call makes it, so that a repetition is known; empty: none can be."""
+    """Identity of the call, by which a repetition is recognised; empty: it has no idempotency key."""
     asked: tuple[object, ...]
-    """What the call asks for beside bytes, by which it is told from another one with its idempotency key."""
+    """Arguments of the call beside the bytes, compared if another call has the same idempotency key."""
     names_bytes: bool = False
-    """Whether that says which bytes, too, so that their checksum is no part of what is asked for."""
+    """Whether the arguments determine the bytes, so that the checksum is not compared."""
 
     def request(self, crc32c: int) -> bytes | None:
-        """Return the `fingerprint` of the call that makes it of bytes with this checksum; None: none can repeat it."""
+        """Return the `fingerprint` of the call for bytes with this checksum; None: it has no idempotency key."""
         if not self.call:
             return None
         return fingerprint(*self.asked) if self.names_bytes else fingerprint(crc32c, *self.asked)
 
 
-class Commits:
-    """Makes objects visible.
+class Publisher:
+    """Makes objects visible. Any thread may call it.
 
     Args:
         backend: The store.
-        names: What things are called there.
-        judgement: What conditions the store judges, and how they are put to it.
-        clock: Tells the time.
+        names: KeyLayout in the store.
+        conditions: The conditions that the store checks, and its form of etags.
+        clock: Seconds since 1970-01-01 UTC.
     """
 
-    def __init__(self, backend: Backend, names: Names, judgement: Judgement, clock: Clock) -> None:
+    def __init__(self, backend: Backend, names: KeyLayout, conditions: ConditionSupport, clock: Clock) -> None:
         self._backend = backend
         self._names = names
-        self._judgement = judgement
+        self._conditions = conditions
         self._clock = clock
+        # guards the generation: no two writes of this process may have the same one
         self._changes = threading.Lock()
         self._generation = 0
 
     def next_generation(self, above: int = 0) -> int:
-        """Return a number greater than `above` and all before it in this process, and the time in microseconds."""
+        """Return a generation greater than `above` and all before it in this process, and not below the time."""
         with self._changes:
             self._generation = max(self.now_us(), self._generation + 1, above + 1)
             return self._generation
@@ -103,97 +104,97 @@ class Commits:
         condition: Condition,
         idempotency_key: str,
     ) -> Target:
-        """Return what a call is to make.
+        """Return the object that a call is to make.
 
         Args:
-            operation: Of which the idempotency key is.
-            bucket: Where the object goes.
-            key: Where the object goes.
-            attributes: What goes with it.
-            condition: What must be true of the object that is there.
+            operation: Operation that the idempotency key belongs to.
+            bucket: Bucket of the object.
+            key: Key of the object.
+            attributes: Attributes of the object.
+            condition: Condition on the current object.
             idempotency_key: Unique per logical call.
 
         Raises:
             InvalidParameterError: The store cannot hold the key or the attributes.
-            UnsupportedError: It cannot do what is demanded.
+            UnsupportedError: The store cannot check the condition, or would have to remove the object after its ttl.
         """
         self._names.object(bucket, key)
         check_attributes(attributes)
         if attributes.ttl is not None:
             raise UnsupportedError("this server's storage engine removes nothing by itself; leave ttl out")
-        self._judgement.check(condition)
+        self._conditions.check(condition)
         return Target(bucket, key, attributes, condition, call_id(operation, idempotency_key), (attributes, condition))
 
     def publish(self, target: Target, spool: Spool) -> ObjectInfo:
-        """Make an object of staged bytes; all or nothing.
+        """Make an object of spooled bytes; all or nothing.
 
         Raises:
             AlreadyExistsError: `target.condition.if_absent` and the key is taken.
-            PreconditionFailedError: `target.condition.if_match` is not the etag of the present object.
+            PreconditionFailedError: `target.condition.if_match` is not the etag of the current object.
             UnsupportedError: There is a condition, and more bytes than the store takes in one request.
         """
         size, record = spool.size, self._record(target, spool.checksum())
         if target.condition != ANY:
             _check_single(size)
-            with spool.taken() as body:
-                return self._demanding(target, body, record)
+            with spool.as_view() as body:
+                return self._publish_conditionally(target, body, record)
         name = self._names.object(target.bucket, target.key)
-        if size <= _ONE_REQUEST:
-            with spool.taken() as body:
+        if size <= _MAX_ONE_REQUEST:
+            with spool.as_view() as body:
                 self._backend.put(name, body, record.attributes())
         else:
             self._backend.put_in_parts(name, spool.pieces(), size, record.attributes())
         return record.info(target.bucket, target.key, size)
 
     def stream(self, target: Target, body: Iterator[bytes], size: int, crc32c: int) -> ObjectInfo:
-        """Make an object of bytes that are still to come, without a condition; all or nothing.
+        """Make an object of bytes that are still to arrive, without a condition; all or nothing.
 
         Args:
-            target: What it is to become.
-            body: Its bytes; if it raises, there is no object.
-            size: Their number.
-            crc32c: Their checksum.
+            target: The object to make.
+            body: Its bytes; if it raises, nothing is stored.
+            size: Number of bytes.
+            crc32c: Checksum of the bytes.
         """
         record = self._record(target, crc32c)
         name = self._names.object(target.bucket, target.key)
-        with ahead(body) as pieces:
+        with prefetched(body) as pieces:
             self._backend.put_in_parts(name, pieces, size, record.attributes())
         return record.info(target.bucket, target.key, size)
 
     def is_streamed(self, target: Target, size: int) -> bool:
-        """Return whether an object is made by `stream`, rather than staged whole and then sent."""
+        """Return whether an object is made by `stream`, and not spooled first."""
         if target.condition != ANY:
             _check_single(size)
             return False
-        return size > _ONE_REQUEST
+        return size > _MAX_ONE_REQUEST
 
-    def find(self, bucket: str, key: str) -> Present | None:
-        """Return the object that is there."""
+    def find(self, bucket: str, key: str) -> CurrentObject | None:
+        """Return the current object, or None."""
         found = self._backend.head(self._names.object(bucket, key))
-        return None if found is None else Present(Record.of(found.attributes), found.size, found.etag)
+        return None if found is None else CurrentObject(Record.of(found.attributes), found.size, found.etag)
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
-        """Describe the present object.
+        """Return the description of the current object.
 
         Raises:
             ObjectNotFoundError: There is none that this service wrote.
         """
-        present = self.find(bucket, key)
-        if present is None or present.record is None:
+        current = self.find(bucket, key)
+        if current is None or current.record is None:
             raise object_missing(bucket, key)
-        return present.record.info(bucket, key, present.size)
+        return current.record.info(bucket, key, current.size)
 
     def made_by(self, bucket: str, key: str, call: str, request: bytes) -> ObjectInfo | None:
-        """Return the present object if this call made it.
+        """Return the current object if this call made it.
 
         Raises:
-            IdempotencyKeyReusedError: It did, and had asked for something else than `request`.
+            IdempotencyKeyReusedError: It made it with other arguments than `request`.
         """
-        present = self.find(bucket, key) if call else None
-        if present is None or present.record is None or present.record.call != call:
+        current = self.find(bucket, key) if call else None
+        if current is None or current.record is None or current.record.call != call:
             return None
-        check_request(present.record.request, request, bucket, key)
-        return present.record.info(bucket, key, present.size)
+        check_request(current.record.request, request, bucket, key)
+        return current.record.info(bucket, key, current.size)
 
     def _record(self, target: Target, crc32c: int) -> Record:
         return Record(
@@ -206,25 +207,28 @@ class Commits:
             request=target.request(crc32c),
         )
 
-    def _demanding(self, target: Target, body: memoryview, record: Record) -> ObjectInfo:
-        """Send bytes on a condition; a write of this very call that is there already is the answer.
+    def _publish_conditionally(self, target: Target, body: memoryview, record: Record) -> ObjectInfo:
+        """Send bytes on a condition; if an attempt of the same call stored them before, return that object.
 
-        A lost race shows as a conflict, or as a failure of the store's, or not at all when the answer was lost. What
-        became of it is read back: it was this call if its mark is there.
+        A lost race appears as a conflict, as a failure of the store, or not at all if the answer was lost. So the
+        object is read back, and this call made it if it has the identity of the call.
         """
         failure: StorageError | None = None
-        present = None
+        current = None
         for attempt in range(_ATTEMPTS):
+            # with `if_absent` the store itself finds out whether there is an object, so the first attempt saves a
+            # request
             if attempt or not target.condition.if_absent:
-                present = self.find(target.bucket, target.key)
-            if present and present.record and present.record.call == record.call:
-                check_request(present.record.request, record.request or b"", target.bucket, target.key)
-                return present.record.info(target.bucket, target.key, present.size)
-            judge(target.condition, present_etag(present), target.bucket, target.key)
+                current = self.find(target.bucket, target.key)
+            if current and current.record and current.record.call == record.call:
+                check_request(current.record.request, record.request or b"", target.bucket, target.key)
+                return current.record.info(target.bucket, target.key, current.size)
+            check_precondition(target.condition, current_etag(current), target.bucket, target.key)
+            # the condition still holds, so the failed request stored nothing
             if failure is not None:
                 raise failure
             try:
-                self._send(target, body, record, present)
+                self._send(target, body, record, current)
             except Conflict:
                 continue
             except StorageError as error:
@@ -235,19 +239,19 @@ class Commits:
                 return record.info(target.bucket, target.key, len(body))
         raise failure or ResourceExhaustedError("others change this object all the time; try again in a moment")
 
-    def _send(self, target: Target, body: memoryview, record: Record, present: Present | None) -> None:
+    def _send(self, target: Target, body: memoryview, record: Record, current: CurrentObject | None) -> None:
         name = self._names.object(target.bucket, target.key)
-        if present is None:
+        if current is None:
             self._backend.create(name, body, record.attributes())
         else:
-            self._backend.replace(name, body, record.attributes(), self._judgement.form(present.etag))
+            self._backend.replace(name, body, record.attributes(), self._conditions.compared_etag(current.etag))
 
 
-def present_etag(present: Present | None) -> str | None:
-    """Return what a condition is judged on."""
-    if present is None:
+def current_etag(current: CurrentObject | None) -> str | None:
+    """Return the etag that a condition is checked against, or None for no object."""
+    if current is None:
         return None
-    return present.record.etag if present.record else _TAKEN
+    return current.record.etag if current.record else _FOREIGN_ETAG
 
 
 def _check_single(size: int) -> None:

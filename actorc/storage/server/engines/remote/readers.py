@@ -1,5 +1,5 @@
-# ruff: noqa: D102 (what the methods promise is said in base.py)
-"""Bytes on their way out of the store."""
+# ruff: noqa: D102 (the methods are documented in base.py)
+"""Readers of objects in the store."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from .object_store import Backend, Found
 
 
 class RemoteReader(ObjectReader):
-    """One generation of one object.
+    """Reads one generation of an object. For one thread at a time.
 
-    The request that opened it brings the bytes that are wanted first, so nobody can replace the object in between. More
-    bytes are asked for with the store's etag: they are of the same generation, or there are none.
+    The request that opened it also brings the bytes wanted first, so the object cannot be replaced in between. Further
+    bytes are requested with the etag of the store: they are of the same generation, or there are none.
 
     Args:
         backend: The store.
-        name: Where the object is.
-        info: Its description.
-        found: What opened it.
-        begun: Which bytes that brings; None for none.
+        name: Name of the object in the store.
+        info: Description of the object.
+        found: The answer that opened it.
+        begun: Range of the bytes in that answer; None: it has none.
     """
 
     def __init__(self, backend: Backend, name: str, info: ObjectInfo, found: Found, begun: ByteRange | None) -> None:
@@ -41,7 +41,7 @@ class RemoteReader(ObjectReader):
         first, stop = part.clamp(self.info.size)
         if first < stop:
             pieces = _pieces(self._bytes(first, stop), first, stop)
-            yield from self._proven(pieces) if stop - first == self.info.size else pieces
+            yield from self._verified(pieces) if stop - first == self.info.size else pieces
 
     def close(self) -> None:
         self._body = None
@@ -55,11 +55,12 @@ class RemoteReader(ObjectReader):
             raise object_missing(self.info.bucket, self.info.key, self.info.generation)
         return found.body
 
-    def _proven(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-        """Yield the chunks of the whole object, the last one when the checksum of all of them is right."""
+    def _verified(self, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        """Yield the chunks of the whole object, the last one only if the checksum of all is right."""
         sums = BlockSums()
         for chunk in chunks:
             sums.add(chunk.data, chunk.crc32c)
+            # checked before the last chunk leaves, so that no caller gets all bytes of a damaged object
             if sums.size == self.info.size and sums.whole() != self.info.crc32c:
                 raise IntegrityError("the store sent other bytes than were put there; put the object again")
             yield chunk

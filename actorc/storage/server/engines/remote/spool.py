@@ -1,4 +1,4 @@
-"""Bytes that wait here until all of them are there: a little in memory, much in a file without a name."""
+"""Bytes of an upload until all have arrived: up to 1 MiB in memory, more in an unnamed file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class Spool:
-    """What was written so far, by one thread at a time.
+    """The bytes written so far. For one thread at a time.
 
-    The file has no name, so nothing of it is left when the process is killed.
+    The file has no name, so the kernel frees it when the process is killed.
 
     Args:
-        directory: Where the file is made; None: where temporary files go.
-        declared_size: Bytes to come, if known.
+        directory: Directory of the file; None: that of temporary files.
+        declared_size: Bytes expected, if known.
 
     Raises:
         ResourceExhaustedError: The disk has less room than was declared.
@@ -56,7 +56,7 @@ class Spool:
             ResourceExhaustedError: The disk is full.
         """
         self._check_open()
-        with _told():
+        with _disk_errors():
             if self._file is None and self.size + len(data) <= _IN_MEMORY:
                 self._memory += data
             else:
@@ -64,23 +64,26 @@ class Spool:
         self._sums.add(data, crc32c)
 
     @contextmanager
-    def taken(self) -> Iterator[memoryview]:
-        """Lend all bytes as one, once, and drop them afterwards; those of a file are pages of it, not memory."""
+    def as_view(self) -> Iterator[memoryview]:
+        """Yield a view of all bytes, once, and drop them afterwards; a file is mapped and not read into memory.
+
+        The view belongs to the spool, and must not be used after the block.
+        """
         self._check_open()
         self._open = False
         try:
-            with _told():
+            with _disk_errors():
                 body = self._mapped()
             yield body
         finally:
             self.drop()
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield all bytes, once, and drop them afterwards; for those that are too many to be in memory."""
+        """Yield all bytes in pieces, once, and drop them afterwards; for more bytes than memory should hold."""
         self._check_open()
         self._open = False
         try:
-            with _told():
+            with _disk_errors():
                 file = self._spill()
                 file.seek(0)
                 while piece := file.read(_IN_MEMORY):
@@ -89,7 +92,7 @@ class Spool:
             self.drop()
 
     def drop(self) -> None:
-        """Forget everything. Never raises; may be called again."""
+        """Drop all bytes. Never raises; may be called again."""
         self._open = False
         self._memory = bytearray()
         if self._file is not None:
@@ -107,11 +110,12 @@ class Spool:
     def _mapped(self) -> memoryview:
         if self._file is None:
             return memoryview(self._memory)
+        # the mapping shows the file, and not what Python has still buffered
         self._file.flush()
         return memoryview(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def _check_room(self, size: int) -> None:
-        with _told():
+        with _disk_errors():
             found = os.statvfs(self._directory or tempfile.gettempdir())
         if found.f_bavail * found.f_frsize < size:
             raise _full()
@@ -122,7 +126,7 @@ class Spool:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _disk_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Which store, and how it is reached: what a URL says, and nothing that must stay secret."""
+"""URLs of object stores: which store, and how it is reached. They contain no secrets."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 from actorc import _proxies
 from actorc.storage.errors import InvalidParameterError, StorageError
 
-from .key_layout import Names
-from .object_store import Backend, Patience
+from .key_layout import KeyLayout
+from .object_store import Backend, TimeLimits
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore, RetryConfig
 
 _DEFAULT_TIMEOUT: Final = 15.0
 _CONNECT_TIMEOUT: Final = 5.0
-_ALWAYS: Final = ("timeout", "staging", "redirect")
-_KNOWN: Final[Mapping[str, tuple[str, ...]]] = {
-    "s3": ("endpoint", "region", *_ALWAYS),
-    "gs": _ALWAYS,
-    "az": ("endpoint", *_ALWAYS),
+_COMMON_PARAMETERS: Final = ("timeout", "staging", "redirect")
+_PARAMETERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "s3": ("endpoint", "region", *_COMMON_PARAMETERS),
+    "gs": _COMMON_PARAMETERS,
+    "az": ("endpoint", *_COMMON_PARAMETERS),
     "remote+memory": ("staging",),
 }
 _CREDENTIALS: Final[Mapping[str, str]] = {
@@ -35,33 +35,33 @@ _CREDENTIALS: Final[Mapping[str, str]] = {
     "az": "AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY",
     "remote+memory": "",
 }
-_WORDS: Final = {"yes": True, "no": False}
+_FLAGS: Final = {"yes": True, "no": False}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """What the URL of a store says.
+class StoreUrl:
+    """The parsed URL of a store.
 
     Raises:
-        InvalidParameterError: By `of`, it says something else.
+        InvalidParameterError: `of` raises it for any other URL.
     """
 
     scheme: str
     bucket: str
     root: str = ""
-    """Begins the name of everything; with a slash at the end, if it is not empty."""
+    """Prefix of all names; with a slash at the end, if it is not empty."""
     endpoint: str = ""
     region: str = ""
     timeout: float = _DEFAULT_TIMEOUT
     """Seconds."""
     staging: str | None = None
     redirect: bool = True
-    """Whether whoever has a presigned URL is sent on to the store."""
+    """Whether requests with a presigned URL are redirected to the store."""
 
     @classmethod
-    def of(cls, url: SplitResult) -> Address:
-        """Return what the URL says."""
-        said = _query(url)
+    def of(cls, url: SplitResult) -> StoreUrl:
+        """Return the parsed URL."""
+        parameters = _query(url)
         root = unquote(url.path).strip("/")
         if url.scheme == "remote+memory":
             if url.netloc or root:
@@ -71,59 +71,61 @@ class Address:
                 f"a {url.scheme} URL names a bucket and no credentials, which would be logged; write "
                 f"{url.scheme}://BUCKET and give credentials in {_CREDENTIALS[url.scheme]}"
             )
-        Names().object("bucket", root or "root")
+        # refuses a prefix that the store cannot hold
+        KeyLayout().object("bucket", root or "root")
         return cls(
             scheme=url.scheme,
             bucket=url.netloc,
             root=root and f"{root}/",
-            endpoint=_endpoint(said.get("endpoint", "")),
-            region=said.get("region", ""),
-            timeout=_seconds(said.get("timeout", str(_DEFAULT_TIMEOUT))),
-            staging=_directory(said.get("staging")),
-            redirect=_flag(said.get("redirect", "yes")),
+            endpoint=_endpoint(parameters.get("endpoint", "")),
+            region=parameters.get("region", ""),
+            timeout=_seconds(parameters.get("timeout", str(_DEFAULT_TIMEOUT))),
+            staging=_directory(parameters.get("staging")),
+            redirect=_flag(parameters.get("redirect", "yes")),
         )
 
     @property
     def place(self) -> str:
-        """What it is called in a message."""
+        """Name of the store in messages."""
         return f"{self.scheme}://{self.bucket}" + (f" at {self.endpoint}" if self.endpoint else "")
 
     @property
     def credentials(self) -> str:
-        """The usual variables that hold the credentials."""
+        """The usual environment variables with its credentials."""
         return _CREDENTIALS[self.scheme]
 
     @property
     def is_durable(self) -> bool:
-        """Whether what is stored there stays."""
+        """Whether objects outlive the process."""
         return self.scheme != "remote+memory"
 
     def connect(self) -> Backend:
-        """Return the store, which has not been asked for anything yet.
+        """Return a connection to the store, over which no request was made yet.
 
         Raises:
-            InvalidParameterError: The store's library does not take this address.
+            StorageError: obstore does not accept this URL, or the environment.
         """
-        probed = Names(self.root).markers
+        probed = KeyLayout(self.root).markers
         if self.scheme == "remote+memory":
             memory = MemoryStore()
             return Backend(lambda _patience: memory, self.timeout, probed=probed)
         return Backend(self._connected, self.timeout, probed=probed)
 
-    def _connected(self, patience: Patience) -> ObjectStore:
+    def _connected(self, limits: TimeLimits) -> ObjectStore:
         client: ClientConfig = {
             "allow_http": self.endpoint.startswith("http://"),
             "connect_timeout": timedelta(seconds=min(_CONNECT_TIMEOUT, self.timeout)),
-            "timeout": timedelta(seconds=patience.whole),
+            "timeout": timedelta(seconds=limits.whole),
         }
         host = _host(self.endpoint)
         if host and _proxies.leads_here(host):
-            # whoever names a proxy means other machines; the library takes none from the environment if one is given,
-            # and this one is never asked, since the only host that is called is excluded
+            # A proxy of the environment is for other machines. obstore ignores the environment if a proxy is given, and
+            # this
+            # one is never used, since the only host that is called is excluded.
             client |= {"proxy_url": self.endpoint, "proxy_excludes": host}
-        if patience.silence is not None:
-            client["read_timeout"] = timedelta(seconds=patience.silence)
-        # whoever called the server tries again as well: the store's library must not take longer than one such attempt
+        if limits.silence is not None:
+            client["read_timeout"] = timedelta(seconds=limits.silence)
+        # clients retry, too: obstore must not take longer than one attempt of theirs
         retry: RetryConfig = {
             "max_retries": 3,
             "retry_timeout": timedelta(seconds=self.timeout),
@@ -145,15 +147,15 @@ _STORES: Final[Mapping[str, Callable[..., Any]]] = {"s3": S3Store, "gs": GCSStor
 
 
 def _query(url: SplitResult) -> dict[str, str]:
-    known = _KNOWN[url.scheme]
-    said = dict(parse_qsl(url.query, keep_blank_values=True))
-    unknown = sorted(said.keys() - set(known))
+    known = _PARAMETERS[url.scheme]
+    parameters = dict(parse_qsl(url.query, keep_blank_values=True))
+    unknown = sorted(parameters.keys() - set(known))
     if unknown or url.fragment:
         raise InvalidParameterError(
             f"a {url.scheme} URL has no {unknown[0] if unknown else 'fragment'!r}; behind the question mark it knows "
             f"{', '.join(known)}"
         )
-    return said
+    return parameters
 
 
 def _endpoint(text: str) -> str:
@@ -168,7 +170,7 @@ def _endpoint(text: str) -> str:
 
 
 def _host(url: str) -> str:
-    """Return the host that a URL names, an IPv6 address without brackets; nothing if it names none."""
+    """Return the host of a URL, an IPv6 address without brackets; an empty string if it has none."""
     try:
         return urlsplit(url).hostname or ""
     except ValueError:
@@ -186,9 +188,9 @@ def _seconds(text: str) -> float:
 
 
 def _flag(text: str) -> bool:
-    if text not in _WORDS:
+    if text not in _FLAGS:
         raise InvalidParameterError(f"redirect is yes or no, not {text!r}; correct it")
-    return _WORDS[text]
+    return _FLAGS[text]
 
 
 def _directory(text: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Objects that come in parts: every part is an object of the store, and completing them streams them into one."""
+"""Multipart uploads: each part is an object of the store, and completion streams the parts into one object."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from actorc.storage.rules import MAX_CHUNK_SIZE
 from actorc.storage.server.engines.base import PartChoice
 from actorc.storage.server.engines.blocks import joined_checksum
 from actorc.storage.server.engines.preconditions import (
-    choose,
+    check_precondition,
+    chosen_parts,
     etag_of,
     fingerprint,
-    judge,
     upload_id_of,
     upload_missing,
     utc,
 )
 
-from .key_layout import Names
+from .key_layout import KeyLayout
 from .object_metadata import call_id
 from .object_store import Backend
-from .publish import Commits, Target, present_etag
+from .publish import Publisher, Target, current_etag
 from .spool import Spool
 
 _ID: Final = re.compile(r"[0-9a-f]{48}")
 _PART: Final = re.compile(r"(\d{5})-([0-9a-f]{16})-([0-9a-f]{8})")
-_HEAD: Final = "upload"
-"""Name of what tells about an upload, beside its parts."""
+_DESCRIPTION: Final = "upload"
+"""Name of the object that describes an upload, beside its parts."""
 _BATCH: Final = 1000
 
 
@@ -49,7 +49,7 @@ class Begun(NamedTuple):
     condition: Condition
 
     def encoded(self) -> bytes:
-        """Return it as bytes of an object."""
+        """Return the serialized upload."""
         plain = {
             "key": self.key,
             "created_us": self.created_us,
@@ -62,7 +62,7 @@ class Begun(NamedTuple):
 
     @classmethod
     def decoded(cls, data: bytes) -> Begun:
-        """Return what `encoded` was called on."""
+        """Return the upload that `encoded` serialized."""
         plain: dict[str, Any] = json.loads(data)
         attributes = ObjectAttributes(content_type=plain["content_type"], metadata=plain["metadata"])
         condition = Condition(if_absent=plain["if_absent"], if_match=plain["if_match"])
@@ -70,29 +70,29 @@ class Begun(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A part, and where it is."""
+    """A part, and its name in the store."""
 
     info: PartInfo
     name: str
 
 
 class Uploads:
-    """The uploads of all buckets.
+    """The multipart uploads of all buckets. Any thread may call it.
 
     Args:
         backend: The store.
-        names: What things are called there.
-        commits: Makes objects of them.
-        threads: Ask for several things at once.
-        staging: Directory for what must be staged whole.
+        names: KeyLayout in the store.
+        publisher: Publishes completed uploads.
+        threads: Runs requests in parallel.
+        staging: Directory for objects that must be spooled.
     """
 
     def __init__(
-        self, backend: Backend, names: Names, commits: Commits, threads: Executor, staging: str | None
+        self, backend: Backend, names: KeyLayout, publisher: Publisher, threads: Executor, staging: str | None
     ) -> None:
         self._backend = backend
         self._names = names
-        self._commits = commits
+        self._publisher = publisher
         self._threads = threads
         self._staging = staging
 
@@ -100,14 +100,14 @@ class Uploads:
         """Begin an upload and return its id.
 
         Raises:
-            AlreadyExistsError: The condition demands an absent object, and there is one.
-            PreconditionFailedError: It demands another object.
+            AlreadyExistsError: The condition demands that there is no object, and there is one.
+            PreconditionFailedError: The condition demands another etag.
         """
         if target.condition != ANY:
-            self._judge(target.bucket, target.key, target.condition)
-        upload_id = upload_id_of(self._commits.next_generation())
-        begun = Begun(target.key, self._commits.now_us(), target.attributes, target.condition)
-        self._backend.put(self._at(target.bucket, upload_id, _HEAD), begun.encoded(), {})
+            self._check_condition(target.bucket, target.key, target.condition)
+        upload_id = upload_id_of(self._publisher.next_generation())
+        begun = Begun(target.key, self._publisher.now_us(), target.attributes, target.condition)
+        self._backend.put(self._at(target.bucket, upload_id, _DESCRIPTION), begun.encoded(), {})
         return upload_id
 
     def find(self, bucket: str, key: str, upload_id: str) -> Begun:
@@ -122,17 +122,17 @@ class Uploads:
         return begun
 
     def put_part(self, bucket: str, key: str, upload_id: str, number: int, spool: Spool) -> PartInfo:
-        """Add a part, in place of an earlier one of its number.
+        """Add a part, replacing an earlier one of the same number.
 
         Raises:
-            UploadNotFoundError: The upload ended meanwhile.
+            UploadNotFoundError: The upload has ended meanwhile.
         """
-        generation, crc, size = self._commits.next_generation(), spool.checksum(), spool.size
+        generation, crc, size = self._publisher.next_generation(), spool.checksum(), spool.size
         name = self._at(bucket, upload_id, f"{number:05}-{generation:016x}-{crc:08x}")
-        with spool.taken() as body:
+        with spool.as_view() as body:
             self._backend.put(name, body, {})
-        # asked last, so that no part stays behind an upload that ended
-        if self._backend.head(self._at(bucket, upload_id, _HEAD)) is None:
+        # checked last, so that no part remains of an upload that has ended
+        if self._backend.head(self._at(bucket, upload_id, _DESCRIPTION)) is None:
             self._backend.delete([name])
             raise upload_missing(bucket, key)
         return _part_info(number, size, generation, crc)
@@ -140,7 +140,7 @@ class Uploads:
     def parts(self, bucket: str, upload_id: str) -> dict[int, Part]:
         """Return the parts of an upload by number, in order."""
         found = (_part(name.name, name.size) for name in self._backend.names(self._names.upload(bucket, upload_id)))
-        # in order of generation within a number: the last one counts
+        # the names of one number are in order of generation, so the last one counts
         return {part.info.number: part for part in found if part}
 
     def complete(
@@ -149,8 +149,8 @@ class Uploads:
         """Make the object of `choices` and end the upload.
 
         Args:
-            target: What it is to become, but for what the beginning of the upload says.
-            upload_id: As `create` returned it.
+            target: The object to make; its attributes come from the beginning of the upload.
+            upload_id: The result of `create`.
             choices: The parts, in order.
             idempotency_key: Unique per logical completion.
         """
@@ -159,20 +159,21 @@ class Uploads:
         asked = list(choices), target.condition
         begun = self._load(bucket, upload_id)
         if begun is None or begun.key != key:
-            if made := self._commits.made_by(bucket, key, call, fingerprint(*asked)):
+            if made := self._publisher.made_by(bucket, key, call, fingerprint(*asked)):
                 return made
             raise upload_missing(bucket, key)
-        present = self.parts(bucket, upload_id)
-        choose(choices, {number: part.info for number, part in present.items()})
+        stored = self.parts(bucket, upload_id)
+        chosen_parts(choices, {number: part.info for number, part in stored.items()})
         target = target._replace(call=call, asked=asked, names_bytes=True)
         wanted = target._replace(attributes=begun.attributes, condition=self._joined(target, begun))
-        made = self._make(wanted, [present[choice.number] for choice in choices])
+        made = self._make(wanted, [stored[choice.number] for choice in choices])
         self.drop(bucket, upload_id)
         return made
 
     def drop(self, bucket: str, upload_id: str) -> None:
         """Remove an upload and its parts."""
-        self._backend.delete([self._at(bucket, upload_id, _HEAD)])
+        # the description first: without it no part can be added, and what a crash leaves is swept
+        self._backend.delete([self._at(bucket, upload_id, _DESCRIPTION)])
         self._remove(self._names.upload(bucket, upload_id))
 
     def drop_all(self, bucket: str) -> None:
@@ -195,7 +196,7 @@ class Uploads:
         return UploadPage(uploads=infos, next_after=(infos[-1].key, infos[-1].upload_id) if more else None)
 
     def sweep(self, abandoned: datetime) -> None:
-        """Remove the uploads that were begun, and got their last part, before `abandoned`, by the store's clock."""
+        """Remove the uploads whose beginning and last part are older than `abandoned`, by the store's clock."""
         folder, newest = "", abandoned
         for name in self._backend.names(self._names.uploads()):
             found = name.name.rpartition("/")[0]
@@ -210,13 +211,13 @@ class Uploads:
         size = sum(part.info.size for part in parts)
         crc = joined_checksum((part.info.crc32c, part.info.size) for part in parts)
         body = self._bytes(target, parts)
-        if self._commits.is_streamed(target, size):
-            return self._commits.stream(target, body, size, crc)
+        if self._publisher.is_streamed(target, size):
+            return self._publisher.stream(target, body, size, crc)
         spool = Spool(self._staging, size)
         try:
             for piece in body:
                 spool.write(piece, crc32c(piece))
-            return self._commits.publish(target, spool)
+            return self._publisher.publish(target, spool)
         finally:
             spool.drop()
 
@@ -235,24 +236,25 @@ class Uploads:
                 raise IntegrityError(f"the store sent part {part.info.number} damaged; upload it again")
 
     def _joined(self, target: Target, begun: Begun) -> Condition:
-        """Return one condition for two; what one request to the store can judge is the narrower one.
+        """Return the one of two conditions to send with the request; the other one is checked here.
 
         Raises:
-            AlreadyExistsError: One of them does not hold.
-            PreconditionFailedError: One of them does not hold.
+            AlreadyExistsError: One of them is not met.
+            PreconditionFailedError: One of them is not met.
         """
         if ANY in {target.condition, begun.condition}:
             return begun.condition if target.condition == ANY else target.condition
-        if self._commits.made_by(target.bucket, target.key, target.call, fingerprint(*target.asked)) is None:
+        # a repeated call finds the object that it made, which the conditions need not allow
+        if self._publisher.made_by(target.bucket, target.key, target.call, fingerprint(*target.asked)) is None:
             for condition in (begun.condition, target.condition):
-                self._judge(target.bucket, target.key, condition)
+                self._check_condition(target.bucket, target.key, condition)
         return target.condition
 
-    def _judge(self, bucket: str, key: str, condition: Condition) -> None:
-        judge(condition, present_etag(self._commits.find(bucket, key)), bucket, key)
+    def _check_condition(self, bucket: str, key: str, condition: Condition) -> None:
+        check_precondition(condition, current_etag(self._publisher.find(bucket, key)), bucket, key)
 
     def _load(self, bucket: str, upload_id: str) -> Begun | None:
-        found = self._backend.get(self._at(bucket, upload_id, _HEAD)) if _ID.fullmatch(upload_id) else None
+        found = self._backend.get(self._at(bucket, upload_id, _DESCRIPTION)) if _ID.fullmatch(upload_id) else None
         return None if found is None else Begun.decoded(b"".join(found.body))
 
     def _at(self, bucket: str, upload_id: str, what: str) -> str:

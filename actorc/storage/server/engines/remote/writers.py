@@ -1,5 +1,5 @@
-# ruff: noqa: D102 (what the methods promise is said in base.py)
-"""Bytes on their way into the store: staged here until the commit, because what goes with them is known then."""
+# ruff: noqa: D102 (the methods are documented in base.py)
+"""Writers of objects and parts: bytes are spooled until the commit, which brings the attributes of the object."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .spool import Spool
 
 
 class StagedWriter(Writer):
-    """Collects bytes until they are sent.
+    """Spools bytes until they are sent. For one thread at a time.
 
     Args:
-        spool: Where.
+        spool: Holds the bytes.
     """
 
     def __init__(self, spool: Spool) -> None:
@@ -36,11 +36,11 @@ class StagedWriter(Writer):
 
 
 class RemoteObjectWriter(StagedWriter, ObjectWriter):
-    """One object on its way in.
+    """The writer of one object.
 
     Args:
-        spool: Where its bytes wait.
-        publish: Called with them, attributes, condition and idempotency key.
+        spool: Holds the bytes.
+        publish: Called with the spool, attributes, condition and idempotency key.
     """
 
     def __init__(self, spool: Spool, publish: Callable[[Spool, ObjectAttributes, Condition, str], ObjectInfo]) -> None:
@@ -54,11 +54,11 @@ class RemoteObjectWriter(StagedWriter, ObjectWriter):
 
 
 class RemotePartWriter(StagedWriter, PartWriter):
-    """One part on its way in.
+    """The writer of one part.
 
     Args:
-        spool: Where its bytes wait.
-        publish: Called with them.
+        spool: Holds the bytes.
+        publish: Called with the spool.
     """
 
     def __init__(self, spool: Spool, publish: Callable[[Spool], PartInfo]) -> None:

@@ -8,7 +8,7 @@ from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import BucketNotFoundError, InvalidParameterError, PermissionError
 from actorc.storage.models import Chunk
 from actorc.storage.server.auth.access import ANYBODY, EVERYTHING, NOBODY, Principal, Statement
-from actorc.storage.server.auth.authorized_store import GuardedStore, GuardedUploads
+from actorc.storage.server.auth.authorized_store import AuthorizedStore, AuthorizedUploads
 from actorc.storage.server.engines.base import CopySource
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.server.store.multipart import MultipartUploads
@@ -33,7 +33,7 @@ def store():
 
 @pytest.fixture
 def as_(store):
-    return lambda *allowed: GuardedStore(store, principal(*allowed))
+    return lambda *allowed: AuthorizedStore(store, principal(*allowed))
 
 
 def put(store, bucket, key, data=b"data", **options):
@@ -97,9 +97,9 @@ def test_nobody_may_nothing_and_anybody_everything():
     assert [ANYBODY.may(*each) for each in asked] == [True] * 6
 
 
-@pytest.mark.parametrize(("guarded", "rules"), [(GuardedStore, ObjectStore), (GuardedUploads, MultipartUploads)])
+@pytest.mark.parametrize(("guarded", "rules"), [(AuthorizedStore, ObjectStore), (AuthorizedUploads, MultipartUploads)])
 def test_every_method_of_the_rules_is_guarded(guarded, rules):
-    public = {name for name, member in vars(rules).items() if callable(member) and not name.startswith("_")}
+    public = {name for name in dir(rules) if callable(getattr(rules, name)) and not name.startswith("_")}
 
     assert public - set(vars(guarded)) == set()
 
@@ -293,14 +293,14 @@ class TestBucketsThatMakeThemselves:
 
     def test_they_do_for_whoever_may_write_there(self, write, making):
         _, store = making
-        write(GuardedStore(store, principal("read,write:*")))
+        write(AuthorizedStore(store, principal("read,write:*")))
 
         assert [info.name for info in store.bucket_page()[0]] == ["new-bucket", "old-bucket"]
 
     def test_they_do_for_nobody_else(self, write, making):
         _, store = making
         with pytest.raises(PermissionError):
-            write(GuardedStore(store, principal("read:*", "write:another-*")))
+            write(AuthorizedStore(store, principal("read:*", "write:another-*")))
 
         assert [info.name for info in store.bucket_page()[0]] == ["old-bucket"]
 
@@ -308,7 +308,7 @@ class TestBucketsThatMakeThemselves:
         state, store = making
         state["makes"] = False
         with pytest.raises(BucketNotFoundError) as caught:
-            write(GuardedStore(store, principal("read,write:*")))
+            write(AuthorizedStore(store, principal("read,write:*")))
 
         assert caught.value.bucket == "new-bucket"
         assert "the access key AKTEST may not make it" in caught.value.message
@@ -320,4 +320,4 @@ class TestBucketsThatMakeThemselves:
         state, store = making
         state["makes"] = False
         with pytest.raises(BucketNotFoundError, match="make it with `lucas-storage mb`"):
-            write(GuardedStore(store, principal("read,write,admin:*")))
+            write(AuthorizedStore(store, principal("read,write,admin:*")))

@@ -71,9 +71,9 @@ def open_remote(clock):
     """Open a remote engine over a store in memory, the same one each time; all are closed at the end."""
     pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
     from actorc.storage.server.engines.remote import RemoteEngine
-    from actorc.storage.server.engines.remote.store_url import Address
+    from actorc.storage.server.engines.remote.store_url import StoreUrl
 
-    address = Address.of(urlsplit("remote+memory://"))
+    address = StoreUrl.of(urlsplit("remote+memory://"))
     backend = address.connect()
     opened = []
 

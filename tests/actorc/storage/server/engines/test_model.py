@@ -171,7 +171,7 @@ class StoreMachine(RuleBasedStateMachine):
         def act():
             if how == "put" and len(data) <= MiB:
                 return self.store.put(bucket, key, data, crc(data), **options)
-            begun = self.store.begin_write(bucket, key, declared_size=len(data), judge_early=False, **options)
+            begun = self.store.begin_write(bucket, key, declared_size=len(data), check_early=False, **options)
             return fill(begun, data)
 
         info = self.do(act, error)

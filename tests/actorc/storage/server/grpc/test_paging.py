@@ -12,7 +12,7 @@ from actorc.storage._wire.checksum import crc32c
 from actorc.storage.models import BucketInfo, ObjectAttributes
 from actorc.storage.rules import MAX_BATCH, MAX_KEY_CHARACTERS, MAX_PAGE_BYTES
 from actorc.storage.server.auth.access import Principal, Statement
-from actorc.storage.server.auth.authorized_store import GuardedStore
+from actorc.storage.server.auth.authorized_store import AuthorizedStore
 from actorc.storage.server.engines import open_engine
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.server.engines.preconditions import utc
@@ -37,7 +37,7 @@ def store(request, tmp_path):
 
 
 def caller(store, *statements):
-    return GuardedStore(store, Principal(statements=tuple(map(Statement.parse, statements))))
+    return AuthorizedStore(store, Principal(statements=tuple(map(Statement.parse, statements))))
 
 
 def put(store, key, metadata=None):

@@ -194,7 +194,7 @@ def test_a_repeated_write_gets_the_first_answer_whatever_its_condition_says_now(
     with store.begin_write("bucket", "key", condition=condition, idempotency_key="once") as upload:
         first = upload.commit(size=0, crc32c=0)
 
-    again = store.begin_write("bucket", "key", condition=condition, idempotency_key="once", judge_early=False)
+    again = store.begin_write("bucket", "key", condition=condition, idempotency_key="once", check_early=False)
     with again as upload:
         second = upload.commit(size=0, crc32c=0)
 

@@ -1,4 +1,4 @@
-# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+# ruff: noqa: S608 (statements are made of our own names only)
 """Reference-counted content of objects: a file, inline bytes, or several of these joined.
 
 Objects, retained generations and parts refer to content. Files without a reference become garbage, those of joined

@@ -25,7 +25,13 @@ from actorc.storage.server.engines.local.disk.errors import Health, explained, n
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.reserve import Reserve
 from actorc.storage.server.engines.local.rows import ALIVE, Segment, bucket_info, call_id, object_info
-from actorc.storage.server.engines.preconditions import Clock, bucket_missing, bucket_not_empty, bucket_taken, judge
+from actorc.storage.server.engines.preconditions import (
+    Clock,
+    bucket_missing,
+    bucket_not_empty,
+    bucket_taken,
+    check_precondition,
+)
 
 from . import closing_mark, content_refs, listing, objects, schema, startup, uploads
 from .group_commit import Change
@@ -235,7 +241,7 @@ class Index:
     ) -> ObjectInfo:
         def change(connection: sqlite3.Connection) -> tuple[Any, ...]:
             info, content_id = self._objects.find(connection, source.bucket, source.key, source.generation)
-            judge(Condition(if_match=source.if_match), info.etag, source.bucket, source.key)
+            check_precondition(Condition(if_match=source.if_match), info.etag, source.bucket, source.key)
             place = self._objects.place(connection, bucket, key, condition)
             content_refs.share(connection, content_id)
             described = attributes or info

@@ -1,4 +1,4 @@
-# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+# ruff: noqa: S608 (statements are made of our own names only)
 """Pages of listings by skip-scan, in one SQL statement each.
 
 Each step of the recursion asks the primary key for the least key at or behind a bound. The next bound is right behind

@@ -1,4 +1,4 @@
-# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+# ruff: noqa: S608 (statements are made of our own names only)
 """The current generation of each key: conditions, replacement, removal, expiry, in the caller's transaction."""
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ from typing import Any, NamedTuple
 from actorc.storage.models import Condition, ObjectAttributes, ObjectInfo
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, object_info, pack_metadata
-from actorc.storage.server.engines.preconditions import bucket_missing, etag_of, expiry, judge, object_missing
+from actorc.storage.server.engines.preconditions import (
+    bucket_missing,
+    check_precondition,
+    etag_of,
+    expiry,
+    object_missing,
+)
 
 from . import content_refs, retention
 from .idempotency import IdempotencyLog
@@ -82,7 +88,7 @@ class Objects:
             remove(connection, bucket_id, name, current.content_id)
             current = None
         for condition in conditions:
-            judge(condition, etag_of(current.generation, current.crc32c) if current else None, bucket, key)
+            check_precondition(condition, etag_of(current.generation, current.crc32c) if current else None, bucket, key)
         return Place(bucket_id, name, current)
 
     def publish(

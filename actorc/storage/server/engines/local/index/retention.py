@@ -1,4 +1,4 @@
-# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+# ruff: noqa: S608 (statements are made of our own names only)
 """Retained generations: replaced objects kept for pinned readers, limited in time, in bytes and by free space."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+# ruff: noqa: S608 (statements are made of our own names only)
 """A checksum in every row of the index, and a count and sum of these checksums for every table.
 
 SQLite does not verify pages that it reads, so a flipped bit may silently change a name. Here the database itself

@@ -1,4 +1,4 @@
-# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+# ruff: noqa: S608 (statements are made of our own names only)
 """The SQL schema of the index, and connections to it.
 
 Listings scan ``object``, which has only short rows, so that a page of names takes few pages of the database. The bytes

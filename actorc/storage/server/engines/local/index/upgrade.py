@@ -1,4 +1,4 @@
-# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+# ruff: noqa: S608 (statements are made of our own names only)
 """The upgrade of indexes of earlier versions, in one transaction."""
 
 from __future__ import annotations

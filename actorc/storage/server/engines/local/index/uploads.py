@@ -1,4 +1,4 @@
-# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+# ruff: noqa: S608 (statements are made of our own names only)
 """Multipart uploads in the index; completion makes the object and ends the upload in one transaction."""
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from actorc.storage.server.engines.local.rows import (
     part_info,
     unpack_metadata,
 )
-from actorc.storage.server.engines.preconditions import choose, upload_id_of, upload_missing, utc
+from actorc.storage.server.engines.preconditions import chosen_parts, upload_id_of, upload_missing, utc
 
 from . import content_refs
 from .idempotency import IdempotencyLog
@@ -287,7 +287,7 @@ def _choose_parts(
     rows = list(_checked("part", "", "", connection.execute(found, (upload,)).fetchall()))
     stored = {row[1]: part_info(row[1:]) for row in rows}
     ids = {row[1]: row[0] for row in rows}
-    chosen = choose(parts, stored)
+    chosen = chosen_parts(parts, stored)
     return chosen, [ids[part.number] for part in chosen]
 
 

@@ -1,4 +1,4 @@
-# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+# ruff: noqa: S608 (statements are made of our own names only)
 """Full verification of the index: every row checksum, every tally, and SQLite's own integrity check."""
 
 from __future__ import annotations

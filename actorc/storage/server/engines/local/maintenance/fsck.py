@@ -1,4 +1,4 @@
-# ruff: noqa: S608 (all that is put into statements are names of our own columns)
+# ruff: noqa: S608 (statements are made of our own names only)
 """`fsck`: checks that every blob the index needs exists and is intact, and that there are no others."""
 
 from __future__ import annotations

@@ -163,9 +163,9 @@ def test_staging_of_the_living_is_left_alone_and_that_of_the_dead_is_not(group, 
 def test_one_engine_leads_until_it_ends(group):
     first, second = group(), group()
 
-    assert (first._leadership.held(), second._leadership.held()) == (True, False)
+    assert (first._maintenance_lock.held(), second._maintenance_lock.held()) == (True, False)
     first.close()
-    assert second._leadership.held()
+    assert second._maintenance_lock.held()
 
 
 def test_an_engine_that_is_read_only_leads_no_more_and_the_others_go_on(group, disk, put, get):
@@ -179,7 +179,7 @@ def test_an_engine_that_is_read_only_leads_no_more_and_the_others_go_on(group, d
 
     failing = Failing()
     first, second = group(fsops=failing), group()
-    assert first._leadership.held()
+    assert first._maintenance_lock.held()
     failing.broken = True
     with pytest.raises(StorageError):
         put(first, "key", b"lost")
@@ -191,11 +191,11 @@ def test_an_engine_that_is_read_only_leads_no_more_and_the_others_go_on(group, d
 
     assert (first.healthy, second.healthy) == (False, True)
     assert get(first, "key") == b"data"
-    assert (first._leadership.held(), second._leadership.held()) == (False, True)
+    assert (first._maintenance_lock.held(), second._maintenance_lock.held()) == (False, True)
 
 
 def test_a_woken_engine_sweeps_whoever_leads(group, put, files, tmp_path):
-    assert group()._leadership.held()
+    assert group()._maintenance_lock.held()
     other = group(sweep_interval=3600)
     put(other, "key", bytes(LARGE))
 

@@ -34,10 +34,10 @@ pytest.importorskip("obstore", reason="remote engines need obstore, which is not
 from obstore.store import MemoryStore
 
 from actorc.storage.server.engines.remote import RemoteEngine, publish
-from actorc.storage.server.engines.remote.availability import Reach
+from actorc.storage.server.engines.remote.availability import Availability
 from actorc.storage.server.engines.remote.errors import Conflict
 from actorc.storage.server.engines.remote.object_store import Backend
-from actorc.storage.server.engines.remote.store_url import Address
+from actorc.storage.server.engines.remote.store_url import StoreUrl
 
 ABSENT = Condition(if_absent=True)
 
@@ -265,7 +265,7 @@ def test_what_one_engine_writes_another_one_over_the_same_store_reads(open_remot
 
 def test_everything_is_below_the_prefix_of_the_url(over, put):
     store = Store()
-    address = Address(scheme="remote+memory", bucket="", root="some/place/")
+    address = StoreUrl(scheme="remote+memory", bucket="", root="some/place/")
     engine = RemoteEngine(address, store, sweep_interval=None)
     engine.create_bucket("bucket")
     put(engine, "a/b", b"data")
@@ -434,7 +434,7 @@ def test_a_page_takes_no_more_names_than_it_needs(over, put):
 
 @pytest.fixture
 def small_requests(monkeypatch):
-    monkeypatch.setattr(publish, "_ONE_REQUEST", MiB)
+    monkeypatch.setattr(publish, "_MAX_ONE_REQUEST", MiB)
 
 
 def test_large_objects_go_in_many_requests(remote, small_requests, put, get, assemble):
@@ -514,26 +514,26 @@ def test_a_store_that_was_out_of_reach_is_asked_until_it_answers():
         asked.set()
         if not answers.is_set():
             raise NetworkError("no")
-        reach.found()
+        availability.answered()
         back.set()
 
     back = threading.Event()
-    reach = Reach(probe, pause=0.001)
-    assert reach.in_reach
-    reach.lost()
+    availability = Availability(probe, pause=0.001)
+    assert availability.available
+    availability.failed()
     assert asked.wait(10)
-    assert not reach.in_reach
+    assert not availability.available
     answers.set()
 
     assert back.wait(10)
-    assert reach.in_reach
+    assert availability.available
 
 
 def test_an_engine_tells_whether_its_store_is_in_reach(nowhere, remote):
     assert remote.healthy
-    backend = Address.of(urlsplit(nowhere)).connect()
+    backend = StoreUrl.of(urlsplit(nowhere)).connect()
     with pytest.raises(NetworkError):
         backend.head("name")
 
-    assert not backend.reach.in_reach
+    assert not backend.availability.available
     backend.close()
