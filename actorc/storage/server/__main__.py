@@ -1,4 +1,4 @@
-"""``python -m actorc.storage.server``: run a storage server."""
+"""``python -m actorc.storage.server``: runs a storage server."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: RUF009  # the functions that declare options return fields
-"""What a server can be told."""
+"""The options of a server."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ KEYS_FILE: Final = "keys.json"
 
 
 def _option(section: str, made: Any, metavar: str, meaning: str, **served: Any) -> Any:
-    """Return a field with what the command line, the configuration file and the documents tell about it.
+    """Return a field with its description for the command line, the configuration file and the documents.
 
     Args:
-        section: Of the configuration file.
+        section: Section of the configuration file.
         made: Default of `ServerOptions`.
-        metavar: Stands for a value; its unit, if it has one.
+        metavar: Placeholder of a value; its unit, if it has one.
         meaning: One sentence.
-        served: ``default`` of the command that serves, if that is another one.
+        served: ``default`` of the command that serves, if it is another one.
     """
-    told = {"section": section, "metavar": metavar, "meaning": meaning, "default": made}
-    return field(default=made, metadata=told | served)
+    description = {"section": section, "metavar": metavar, "meaning": meaning, "default": made}
+    return field(default=made, metadata=description | served)
 
 
 _storage, _network, _access, _capacity = (
@@ -39,10 +39,10 @@ _storage, _network, _access, _capacity = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerOptions:
-    """How one server runs; checked when made.
+    """Options of one server, checked when made.
 
     Raises:
-        InvalidParameterError: A value makes no sense, or `listen` is reachable from other machines and there are no
+        InvalidParameterError: A value is invalid, or `listen` is reachable from other machines and there are no
             access keys.
     """
 
@@ -123,17 +123,17 @@ class ServerOptions:
 
     @property
     def engine_url(self) -> str:
-        """The engine to open."""
+        """URL of the engine."""
         return self.engine if self.data is None else self.data.absolute().as_uri()
 
     @property
     def keys_file(self) -> Path | None:
-        """Where access keys are, or may come to be; None: nowhere."""
+        """The file of access keys, which may not exist yet; None: there can be none."""
         return self.keys or (self.directory and self.directory / KEYS_FILE)
 
     @property
     def directory(self) -> Path | None:
-        """The data directory; None: the engine has none."""
+        """The data directory; None if the engine has none."""
         return self.data or _directory(self.engine)
 
     @property
@@ -144,12 +144,12 @@ class ServerOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """What the processes of one server have in common."""
+    """Resources that the processes of one server share."""
 
     lock: int
-    """Descriptor of the engine's medium, inherited."""
+    """Inherited descriptor of the lock on the engine's medium."""
     url_key: bytes = field(repr=False)
-    """Signs the URLs of a server without access keys."""
+    """Key that signs the URLs of a server without access keys."""
 
 
 def _directory(engine: str) -> Path | None:
@@ -160,7 +160,7 @@ def _directory(engine: str) -> Path | None:
 
 
 def is_loopback(listen: str) -> bool:
-    """Return whether only this machine reaches ``HOST:PORT``."""
+    """Return whether ``HOST:PORT`` can be reached from this machine only."""
     return all(found.is_loopback for found in _resolved(_parsed(listen).host))
 
 

@@ -1,4 +1,4 @@
-"""The options of a server as text: in a configuration file, on a command line, on the way to another process."""
+"""The options of a server as text: in a configuration file, on a command line, and for another process."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _KINDS: Final = {kind.__name__: kind for kind in _CALLED}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One field of `ServerOptions`, for whoever makes a parser or a table of all."""
+    """One field of `ServerOptions`, for parsers and tables of all options."""
 
     name: str
     kind: type
@@ -33,18 +33,18 @@ class Option:
     metavar: str
     meaning: str
     default: Any
-    """Of the command that serves."""
+    """Default of the command that serves."""
 
     @property
     def flag(self) -> str:
-        """How it is called on a command line."""
+        """The option's name on a command line."""
         return "--" + self.name.replace("_", "-")
 
     def read(self, value: object) -> Any:
-        """Return a value of a configuration file.
+        """Return a value of a configuration file, checked.
 
         Raises:
-            ValueError: It is of another type; the message says which it must be.
+            ValueError: It has another type; the message names the right one.
         """
         right = type(value) is (str if self.kind is Path else self.kind) or (self.kind is float and type(value) is int)
         if not right:
@@ -60,15 +60,15 @@ _SECTIONS: Final = tuple(dict.fromkeys(option.section for option in OPTIONS))
 
 
 def options_from(given: Mapping[str, Any], config: Path | None = None, *, data: Path | None = None) -> ServerOptions:
-    """Return options of the command line before those of a configuration file before the defaults.
+    """Return options: the command line overrides the configuration file, and that the defaults.
 
     Args:
-        given: By name, what the command line says; None is not said.
+        given: Values of the command line by name; None: not given.
         config: The configuration file.
-        data: The data directory if neither says one, nor an engine.
+        data: The data directory, if neither source names one or an engine.
 
     Raises:
-        InvalidParameterError: A value makes no sense, or the file cannot be read, or has unknown names or wrong types.
+        InvalidParameterError: A value is invalid, or the file cannot be read, has unknown names, or has wrong types.
     """
     said = {name: value for name, value in given.items() if value is not None}
     filed = _read_file(config) if config else {}
@@ -81,7 +81,7 @@ def options_from(given: Mapping[str, Any], config: Path | None = None, *, data: 
 
 
 def to_plain(options: ServerOptions) -> dict[str, Any]:
-    """Return options as JSON can hold them, paths made absolute."""
+    """Return options in a form for JSON, with absolute paths."""
     values = {option.name: getattr(options, option.name) for option in OPTIONS}
     if options.engine and "://" not in options.engine:
         values["engine"] = str(Path(options.engine).absolute())
@@ -89,7 +89,7 @@ def to_plain(options: ServerOptions) -> dict[str, Any]:
 
 
 def from_plain(values: Mapping[str, Any]) -> ServerOptions:
-    """Return the options that `to_plain` was given."""
+    """Return the options that `to_plain` returned."""
     kinds = {option.name: option.kind for option in OPTIONS}
     read: dict[str, Any] = {name: value if value is None else kinds[name](value) for name, value in values.items()}
     return ServerOptions(**read)

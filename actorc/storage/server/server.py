@@ -1,4 +1,4 @@
-"""One server in this process: engine, rules, gRPC face, and the port."""
+"""One storage server in this process: engine, operations, and its gRPC and HTTP faces."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from .engines import Upkeep, open_engine
 from .engines.base import Engine
 from .grpc.admission import CallPool
 from .grpc.health import Health
-from .grpc.interceptors import MAX_HEADERS, Boundary
+from .grpc.interceptors import MAX_HEADERS, CallInterceptor
 from .grpc.service import StorageService, storage_handler
 from .store.store import ObjectStore
-from .telemetry.access_log import Journal
-from .telemetry.calls_in_flight import Gate
+from .telemetry.access_log import AccessLog
+from .telemetry.calls_in_flight import CallsInFlight
 from .telemetry.descriptor_log import DescriptorWatch
 
 if TYPE_CHECKING:
-    from .http.server import HttpPlane
+    from .http.server import HttpServer
 
 log = logging.getLogger(__name__)
 
@@ -40,27 +40,27 @@ _CHANNEL_OPTIONS: Final = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.keepalive_permit_without_calls", 1),
-    # gRPC's default lets whoever opens a connection and says nothing hold it for two minutes
+    # gRPC's default lets a peer that connects and sends nothing keep the connection for two minutes
     ("grpc.server_handshake_timeout_ms", 10_000),
-    # else who opens connections and calls nothing holds a descriptor each for ever; clients connect again by themselves
+    # else peers that connect and never call hold a descriptor each for ever; clients reconnect by themselves
     ("grpc.max_connection_idle_ms", 5 * 60_000),
 )
 
-_STRANGERS: Final = 4
-"""Threads on which it is waited for the first message of those who prove by nothing else who they are."""
-_STRANGERS_WAITING: Final = 64
+_STRANGER_THREADS: Final = 4
+"""Threads that wait for the first message of callers who prove nothing by their headers."""
+_MAX_WAITING_STRANGERS: Final = 64
 """Calls that may wait for one of them."""
 
 
-_LAST_WORDS: Final = 1.0
-"""Seconds in which the answer to a call that is over must have been sent."""
+_FINAL_SECONDS: Final = 1.0
+"""Seconds for sending the responses of calls that have ended."""
 
 
 class _UnreadableHeaders(logging.Filter):
-    """Drops what gRPC writes of a header that is no text: the header, and a traceback, for anybody who sends one."""
+    """Drops gRPC's log of headers that are no text: it has the header and a traceback, and any peer can cause it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether it is something else."""
+        """Return whether the record is another one."""
         return record.msg != "Invalid encoding on %s"
 
 
@@ -68,20 +68,20 @@ _unreadable_headers = _UnreadableHeaders()
 
 
 class StorageServer:
-    """A storage server. A context manager that starts and stops it.
+    """A storage server. A context manager that starts and stops it. For one thread; calls run on others.
 
     Args:
-        options: How it runs.
-        engine: Serves this one instead of opening the one of `options`; closed with the server all the same.
-        group: What this process has in common with others that serve the same.
+        options: Its configuration.
+        engine: Engine to serve instead of the one that `options` names; closed with the server.
+        group: Resources that this process shares with others that serve the same.
         own: A key that is in no file.
         shares_port: Whether other sockets of this user may have the port, too; `ports.reserve` keeps it from servers.
 
     Attributes:
-        address: Where it listens, ``HOST:PORT``; empty before the start.
-        http_endpoint: Where presigned URLs lead; empty before the start, and if they lead nowhere.
-        calls: The threads on which calls run.
-        strangers: Those on which it is waited for the first message of callers whom nothing else can prove.
+        address: ``HOST:PORT`` that it listens on; empty before the start.
+        http_endpoint: Base of presigned URLs; empty before the start, and if there are none.
+        calls: The threads of calls.
+        strangers: The threads that wait for the first message of callers who prove nothing by their headers.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class StorageServer:
         self._options = options
         self._group = group
         self._descriptors = DescriptorWatch()
-        # the same filter twice is one
+        # a logger keeps one of equal filters
         logging.getLogger("grpc._cython.cygrpc").addFilter(_unreadable_headers)
         self._keyring = Keyring(options.keys_file, required=options.keys is not None, own=own)
         self._credentials = _credentials(options)
@@ -105,19 +105,19 @@ class StorageServer:
         self.http_endpoint = ""
         self._stopped = False
         self._health = Health(self._is_healthy)
-        self._journal = Journal()
-        self._gate = Gate()
-        self._urls = PresignedUrls(self._keyring, anybodys=None if group is None else group.url_key)
-        self._http: HttpPlane | None = None
+        self._access_log = AccessLog()
+        self._in_flight = CallsInFlight()
+        self._urls = PresignedUrls(self._keyring, open_key=None if group is None else group.url_key)
+        self._http: HttpServer | None = None
         self.calls = CallPool(options.threads, waiting=options.queue, name="storage-call")
-        self.strangers = CallPool(_STRANGERS, waiting=_STRANGERS_WAITING, name="storage-stranger")
+        self.strangers = CallPool(_STRANGER_THREADS, waiting=_MAX_WAITING_STRANGERS, name="storage-stranger")
         self._grpc = grpc.server(
             self.calls,
             interceptors=[
-                Boundary(
+                CallInterceptor(
                     Authenticator(self._keyring),
-                    self._journal,
-                    self._gate,
+                    self._access_log,
+                    self._in_flight,
                     calls=self.calls,
                     strangers=self.strangers,
                     max_streams=options.max_streams,
@@ -127,16 +127,16 @@ class StorageServer:
             # else a second server on the same port would share it silently
             options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port or group is not None))),
         )
-        told = options.auto_create_buckets
-        # keys may come while it runs: from then on, buckets are made by those who may
+        auto_create = options.auto_create_buckets
+        # asked at each write, since keys may be added while the server runs; then only their owners may create buckets
         self._store = ObjectStore(
-            self._engine, auto_create_buckets=(lambda: self._keyring.is_open) if told is None else told
+            self._engine, auto_create_buckets=(lambda: self._keyring.is_open) if auto_create is None else auto_create
         )
         service = StorageService(self._store, self._urls)
         self._grpc.add_generic_rpc_handlers((storage_handler(service), self._health))
 
     def start(self) -> str:
-        """Bind and serve; return the address.
+        """Start to serve; return the address.
 
         Raises:
             InvalidParameterError: A port is taken or not allowed, or HTTP is asked for and aiohttp is missing.
@@ -149,6 +149,7 @@ class StorageServer:
             raise InvalidParameterError(
                 f"the server cannot listen on {address}, the port is taken or not allowed; choose another, 0 finds one"
             ) from error
+        # before gRPC: a failure to bind must not be found after calls were accepted
         self._start_http()
         self._grpc.start()
         self._descriptors.start()
@@ -158,7 +159,7 @@ class StorageServer:
 
     @property
     def is_open(self) -> bool:
-        """Whether everybody who reaches the server may do everything."""
+        """Whether every caller may do everything."""
         return self._keyring.is_open
 
     def _bind(self, address: str) -> int:
@@ -180,33 +181,33 @@ class StorageServer:
 
     def _open_http(self, address: str) -> None:
         try:
-            from .http.assembly import Served, open_plane  # noqa: PLC0415 - aiohttp may be missing
+            from .http.assembly import HttpParts, open_http_server  # noqa: PLC0415 - aiohttp may be missing
         except ModuleNotFoundError as error:
             raise InvalidParameterError(
                 "aiohttp is not installed, and HTTP needs it; pip install 'lucas-storage[http]'"
             ) from error
-        served = Served(
+        parts = HttpParts(
             store=self._store,
             urls=self._urls,
             keyring=self._keyring,
-            journal=self._journal,
+            access_log=self._access_log,
             is_ready=self._health.is_ready,
-            gate=self._gate,
+            in_flight=self._in_flight,
             damaged=lambda: getattr(self._engine, "damaged", 0),
         )
         shared = self._group is not None
-        self._http, self.http_endpoint = open_plane(address, self._options, served, shared=shared)
+        self._http, self.http_endpoint = open_http_server(address, self._options, parts, shared=shared)
         self._urls.endpoint = self.http_endpoint
         self._http.start()
 
     def _is_healthy(self) -> bool:
-        # engines that never stop accepting changes do not say so
+        # engines that always accept changes lack these attributes
         return bool(getattr(self._engine, "healthy", True)) and not getattr(self._engine, "full", False)
 
     def stop(self, grace: float | None = None) -> None:
-        """Refuse new calls, let running ones finish, close the engine. A second time does nothing.
+        """Refuse new calls, let running ones finish, close the engine. A second call does nothing.
 
-        While calls are running, probes are still answered, with the news that the server takes no more of them.
+        While calls are running, probes are still answered: the server takes no more calls.
 
         Args:
             grace: Seconds until running calls are cancelled; None: those of the options.
@@ -214,10 +215,11 @@ class StorageServer:
         if self._stopped:
             return
         self._stopped = True
+        # in this order: load balancers stop sending, then no call begins, then running ones end, then the engine closes
         self._health.set_serving(False)
-        finished = self._gate.close(self._options.grace if grace is None else grace)
-        # who has left the gate may still be writing its answer; the others are broken off, uploads stay resumable
-        seconds = _LAST_WORDS if finished else 0
+        finished = self._in_flight.close(self._options.grace if grace is None else grace)
+        # a call that has ended may still be sending its response; the others are cancelled, and uploads stay resumable
+        seconds = _FINAL_SECONDS if finished else 0
         ended = self._grpc.stop(seconds)
         if self._http is not None:
             self._http.stop(seconds)
@@ -227,7 +229,7 @@ class StorageServer:
         self.calls.shutdown()
         self._health.close()
         self._descriptors.close()
-        self._journal.close()
+        self._access_log.close()
         self._engine.close()
 
     def __enter__(self) -> Self:

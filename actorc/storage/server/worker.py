@@ -1,4 +1,4 @@
-"""``python -m actorc.storage.server.worker``, which the supervisor of an earlier version starts workers with."""
+"""``python -m actorc.storage.server.worker``: with it, supervisors of earlier versions start workers."""
 
 import sys
 

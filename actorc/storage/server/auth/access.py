@@ -1,4 +1,4 @@
-"""Who may do what: statements that allow, and nothing that forbids. What no statement allows is denied."""
+"""Permissions: statements that allow actions. There are none that forbid; what no statement allows is denied."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Final
 from actorc.storage.errors import BucketNotFoundError, InvalidParameterError, PermissionError
 
 ACTIONS: Final = ("read", "list", "write", "delete", "presign", "admin")
-"""``write`` includes the multipart family; ``admin`` makes and removes buckets, and nothing else."""
+"""``write`` includes multipart uploads; ``admin`` is for creating and removing buckets, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """Allows actions on the objects of some buckets whose keys begin with a prefix.
+    """Allows actions on objects whose bucket matches a glob and whose keys begin with a prefix.
 
-    Written ``read,list:team-*/reports/``: actions, a glob of bucket names, and behind the first slash the prefix, which
-    is compared as it is, so it usually ends with a slash of its own.
+    Written ``read,list:team-*/reports/``: actions, a glob of bucket names, and behind the first slash the prefix. The
+    prefix is compared as it is, so it usually ends with a slash of its own.
     """
 
     actions: frozenset[str]
@@ -27,10 +27,10 @@ class Statement:
 
     @classmethod
     def parse(cls, text: str) -> Statement:
-        """Return the statement that `text` writes.
+        """Return the statement that `text` describes.
 
         Raises:
-            InvalidParameterError: It is none, names an unknown action, or grants ``admin`` on a part of a bucket.
+            InvalidParameterError: It is no statement, has an unknown action, or allows ``admin`` on a part of a bucket.
         """
         names, colon, place = text.partition(":")
         buckets, _, prefix = place.partition("/")
@@ -49,8 +49,8 @@ class Statement:
         actions = ",".join(action for action in ACTIONS if action in self.actions)
         return f"{actions}:{self.buckets}" + (f"/{self.prefix}" if self.prefix else "")
 
-    def concerns(self, bucket: str) -> bool:
-        """Return whether anything is allowed in the bucket."""
+    def covers(self, bucket: str) -> bool:
+        """Return whether the statement allows anything in the bucket."""
         return fnmatchcase(bucket, self.buckets)
 
 
@@ -59,26 +59,26 @@ EVERYTHING: Final = Statement(actions=frozenset(ACTIONS), buckets="*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Somebody who makes calls, and what is allowed to them."""
+    """A caller and its permissions."""
 
     access_key: str = ""
-    """Who it is; empty for anybody."""
+    """Id of its access key; empty on a server without keys."""
     statements: tuple[Statement, ...] = ()
 
     def prefixes(self, action: str, bucket: str) -> tuple[str, ...]:
-        """Return what the keys begin with on which the action is allowed; none: it is not allowed in the bucket."""
-        return tuple(each.prefix for each in self.statements if action in each.actions and each.concerns(bucket))
+        """Return the prefixes of keys on which the action is allowed; empty: it is not allowed in the bucket."""
+        return tuple(each.prefix for each in self.statements if action in each.actions and each.covers(bucket))
 
     def may(self, action: str, bucket: str, key: str = "") -> bool:
         """Return whether the action is allowed on the object, or without a key on the whole bucket."""
         return key.startswith(self.prefixes(action, bucket))
 
     def knows(self, bucket: str) -> bool:
-        """Return whether anything is allowed in the bucket, so that its existence is no secret."""
-        return any(each.concerns(bucket) for each in self.statements)
+        """Return whether anything is allowed in the bucket, so that the caller may know that it exists."""
+        return any(each.covers(bucket) for each in self.statements)
 
     def demand(self, action: str, bucket: str, key: str = "") -> None:
-        """Refuse what is not allowed, in the same way whether or not it exists.
+        """Raise if the action is not allowed; the error is the same whether or not the object exists.
 
         Raises:
             PermissionError: The action is not allowed on the object, or without a key on the whole bucket.
@@ -87,7 +87,7 @@ class Principal:
             raise self.refusal(action, bucket, key)
 
     def refusal(self, action: str, bucket: str, key: str = "") -> PermissionError:
-        """Return the error that says what is missing."""
+        """Return the error that names the missing permission."""
         return PermissionError(
             f"the access key {self.access_key or '(none)'} does not allow '{action}' here; "
             f"use one made with --allow '{action}:{bucket or '*'}', or with a prefix of the key",
@@ -95,8 +95,8 @@ class Principal:
             key or None,
         )
 
-    def unmade(self, bucket: str, key: str | None) -> BucketNotFoundError:
-        """Return the error for a write to a bucket that is not there, which this caller may not make."""
+    def missing_bucket_error(self, bucket: str, key: str | None) -> BucketNotFoundError:
+        """Return the error for a write to a missing bucket that this caller may not create."""
         return BucketNotFoundError(
             f"the bucket does not exist, and the access key {self.access_key or '(none)'} may not make it; use one "
             f"made with --allow 'admin:{bucket}' for `lucas-storage mb`, or start the server with "
@@ -107,15 +107,15 @@ class Principal:
 
 
 ANYBODY: Final = Principal(statements=(EVERYTHING,))
-"""Who calls a server without keys."""
+"""The caller of a server without keys."""
 NOBODY: Final = Principal()
-"""Who a caller is before it is known better."""
+"""A caller that has not proved a key yet."""
 
 
 def visible(prefix: str, allowed: Sequence[str]) -> tuple[str, ...]:
-    """Return what those keys begin with that begin with `prefix` and with one of `allowed`.
+    """Return the prefixes of the keys that begin with `prefix` and with one of `allowed`.
 
-    They are in byte order, and no key begins with two of them.
+    They are in byte order, and none of them is a prefix of another.
     """
     if prefix.startswith(tuple(allowed)):
         return (prefix,)

@@ -1,4 +1,4 @@
-"""Who is calling: the keys as they are now, and the judgement of signatures."""
+"""Authentication: the access keys as they are now, and the verification of signatures."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ _NOT_SIGNED: Final = (
 
 
 class Keyring:
-    """The keys in a file, read again as soon as it changes. Safe to use from many threads.
+    """The access keys of a file, read again when it changes. Any thread may call it.
 
-    A server becomes closed when keys appear and never opens again by itself: while the file cannot be read the last
-    keys stay valid, and when it is gone no key is.
+    A server is closed as soon as keys appear, and never becomes open again by itself: while the file cannot be read,
+    the last keys stay valid, and when it is gone, no key is.
 
     Args:
         path: The file; None for a server that never has keys.
-        required: Whether it must be there.
-        own: A key that is in no file.
+        required: Whether the file must exist.
+        own: A key that is not in the file.
 
     Raises:
-        InvalidParameterError: It is required and missing.
+        InvalidParameterError: The file is required and missing.
         StorageError: It cannot be read, or is damaged.
     """
 
@@ -52,12 +52,12 @@ class Keyring:
         self._path = path
         self._own = own.key if own else None
         self._is_private = own is not None and own.closes
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # guards reloading: threads that notice a change at once must read the file once
         self._stamp = _stamp(path) if path else None
         self._keys: Mapping[str, AccessKey] | None = None
         if path and self._stamp:
             self._keys = read_keys(path)
-            _warn_of_readers(path)
+            _warn_if_readable(path)
         elif required:
             raise InvalidParameterError(
                 f"the file of access keys {path} does not exist; make it with 'lucas-storage keys add'"
@@ -65,26 +65,27 @@ class Keyring:
 
     @property
     def is_open(self) -> bool:
-        """Whether no keys are configured, so that everybody may do everything."""
+        """Whether no keys are configured, so that every caller may do everything."""
         return not self._is_private and self._current() is None
 
     def find(self, access_key: str) -> AccessKey | None:
-        """Return the key of this id if there is one that is not disabled."""
-        return self._own_of(access_key) or _enabled(self._current(), access_key)
+        """Return the enabled key with this id, or None."""
+        return self._find_own(access_key) or _enabled(self._current(), access_key)
 
     def last_read(self, access_key: str) -> AccessKey | None:
-        """Return the key of this id as the file was when it was last read; asks no disk, and may be late."""
-        return self._own_of(access_key) or _enabled(self._keys, access_key)
+        """Return the key with this id as the file was last read; makes no system call, and may be outdated."""
+        return self._find_own(access_key) or _enabled(self._keys, access_key)
 
     @property
     def was_open(self) -> bool:
-        """Whether no keys were configured when that was last looked at; asks no disk, and may be late."""
+        """Whether no keys were configured as the file was last read; makes no system call, and may be outdated."""
         return not self._is_private and self._keys is None
 
-    def _own_of(self, access_key: str) -> AccessKey | None:
+    def _find_own(self, access_key: str) -> AccessKey | None:
         return self._own if self._own is not None and self._own.id == access_key else None
 
     def _current(self) -> Mapping[str, AccessKey] | None:
+        # compared without the lock: nearly all calls find the file unchanged
         if self._path and _stamp(self._path) != self._stamp:
             with self._lock:
                 self._reload(self._path)
@@ -92,6 +93,7 @@ class Keyring:
 
     def _reload(self, path: Path) -> None:
         stamp = _stamp(path)
+        # another thread may have read it while this one waited for the lock
         if stamp == self._stamp:
             return
         if stamp is None:
@@ -99,6 +101,7 @@ class Keyring:
             self._keys = {}
         else:
             self._keys = self._read(path)
+        # after the keys: a thread that sees the new stamp must not use the old keys
         self._stamp = stamp
 
     def _read(self, path: Path) -> Mapping[str, AccessKey]:
@@ -112,17 +115,17 @@ class Keyring:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What the headers of a call say of its caller."""
+class HeaderProof:
+    """What the headers of a call prove about its caller."""
 
     claim: Claim | None
-    """Whom it says it is from; None on an open server, where nobody is asked."""
+    """The identity that the call claims; None on an open server, which asks for none."""
     proved: bool
-    """Whether the headers prove that; else the first message must."""
+    """Whether the headers prove the claim; if not, the first message must."""
 
 
 class Authenticator:
-    """Finds out who makes a call, in two steps: by its headers, and by its first message.
+    """Authenticates callers in two steps: by the headers of a call, and by its first message. Any thread may call it.
 
     Args:
         keyring: The keys.
@@ -132,29 +135,31 @@ class Authenticator:
     def __init__(self, keyring: Keyring, clock: Callable[[], float] = time.time) -> None:
         self._keyring = keyring
         self._clock = clock
-        self._unknown = secrets.token_bytes(32)
+        # verified in place of an unknown key, so that its refusal takes the same time
+        self._decoy_key = secrets.token_bytes(32)
 
-    def standing(self, metadata: Mapping[str, str | bytes], method: str, request_id: str) -> Standing:
-        """Return what the headers of a call prove, before anything is spent on it.
+    def check_headers(self, metadata: Mapping[str, str | bytes], method: str, request_id: str) -> HeaderProof:
+        """Return what the headers of a call prove, before a thread is used for it.
 
-        A known key is judged by the keys as they were last read, so that whoever calls this waits for no disk;
-        that it was disabled meanwhile is noticed by `principal`. Before a refusal the file is looked at.
+        A known key is verified with the keys as last read, so the calling thread never waits for the disk; `principal`
+        notices if the key was disabled since. The file is only looked at before a refusal.
 
         Args:
             metadata: The headers.
             method: The full name, ``/package.Service/Method``.
-            request_id: Of the call.
+            request_id: Request id of the call.
 
         Raises:
-            UnauthenticatedError: They say nothing, or something wrong.
-            ClockSkewError: It was signed too long ago, or too far ahead.
+            UnauthenticatedError: They claim no identity, or do not prove it.
+            ClockSkewError: The call was signed too long ago, or in the future.
         """
         if self._keyring.was_open and self._keyring.is_open:
-            return Standing(None, proved=True)
+            return HeaderProof(None, proved=True)
         claim = read_claim(metadata)
         if claim is None:
             raise UnauthenticatedError(_UNSIGNED)
         proved = bool(claim.body_hash) and (
+            # a key that was added a moment ago is in the file, but not among those read last
             self._is_signed(claim, method, self._keyring.last_read)
             or self._is_signed(claim, method, self._keyring.find)
         )
@@ -163,43 +168,43 @@ class Authenticator:
             raise self._skew(claim, method, request_id, int(now * 1e6), proved=proved)
         if claim.body_hash and not proved:
             raise UnauthenticatedError(_WRONG)
-        return Standing(claim, proved)
+        return HeaderProof(claim, proved)
 
-    def principal(self, standing: Standing, method: str, body: bytes) -> Principal:
-        """Return who makes the call, proved by the signature over its first message.
+    def principal(self, proof: HeaderProof, method: str, body: bytes) -> Principal:
+        """Return the caller, proved by the signature over the first message of the call.
 
-        An unknown key takes the same work and gets the same answer as a wrong signature.
+        An unknown key takes the same time as a wrong signature, and gets the same answer.
 
         Args:
-            standing: What `standing` returned.
+            proof: The result of `check_headers`.
             method: The full name, ``/package.Service/Method``.
             body: The first request message as it came.
 
         Raises:
-            UnauthenticatedError: The key is unknown or disabled, the signature is not its own, or, which is retryable,
-                the message is not the one that was signed: sent again, it may arrive as it is.
+            UnauthenticatedError: The key is unknown or disabled, the signature is wrong, or (retryable) the message is
+                not the one that was signed, and may arrive undamaged when it is sent again.
         """
-        claim = standing.claim
+        claim = proof.claim
         if claim is None:
             if self._keyring.is_open:
                 return ANYBODY
             raise UnauthenticatedError(_UNSIGNED)
         known = self._keyring.find(claim.access_key)
         digest = body_hash(body)
-        proved = standing.proved or verify_request(known.key if known else self._unknown, claim, method, digest)
+        proved = proof.proved or verify_request(known.key if known else self._decoy_key, claim, method, digest)
         if known is None or not proved:
             raise UnauthenticatedError(_WRONG)
-        if standing.proved and digest != claim.body_hash:
+        if proof.proved and digest != claim.body_hash:
             raise UnauthenticatedError(_NOT_SIGNED, retryable=True)
         return known.principal
 
     def _is_signed(self, claim: Claim, method: str, find: Callable[[str], AccessKey | None]) -> bool:
         known = find(claim.access_key)
-        signed = verify_request(known.key if known else self._unknown, claim, method, claim.body_hash)
+        signed = verify_request(known.key if known else self._decoy_key, claim, method, claim.body_hash)
         return known is not None and signed
 
     def _skew(self, claim: Claim, method: str, request_id: str, now_us: int, *, proved: bool) -> ClockSkewError:
-        """Return the refusal of a call for its time, signed if the caller has the key that it named."""
+        """Return the refusal of a call for its time, signed if the caller has proved its key."""
         error = ClockSkewError("the request was signed at a time too far from the server's; set this machine's clock")
         error.server_time_us = now_us
         known = self._keyring.find(claim.access_key) if proved else None
@@ -214,7 +219,7 @@ def _enabled(keys: Mapping[str, AccessKey] | None, access_key: str) -> AccessKey
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
-    """Return what changes whenever the file is replaced or written to; None if there is none."""
+    """Return values that change whenever the file is replaced or written to; None if there is no file."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -224,6 +229,6 @@ def _stamp(path: Path) -> tuple[int, ...] | None:
     return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
-def _warn_of_readers(path: Path) -> None:
+def _warn_if_readable(path: Path) -> None:
     if path.stat().st_mode & 0o077:
         log.warning("other users may read the access keys in %s and act as their owners; run 'chmod 600' on it", path)

@@ -1,6 +1,6 @@
-"""The store as one caller may use it: every method demands its permission first.
+"""The store as one caller may use it: every method requires its permission first.
 
-A method that is not named here cannot be called by anybody, so a forgotten one is a closed one.
+Methods that are not listed here cannot be called at all, so a forgotten method is inaccessible.
 """
 
 from __future__ import annotations
@@ -35,40 +35,40 @@ R = TypeVar("R")
 
 
 class _Authorized(Generic[T_co]):
-    """Something with rules, and who calls it.
+    """A set of operations and their caller. One object for each call.
 
     Args:
-        principal: Who calls.
-        full: What is called.
+        principal: The caller.
+        target: The operations.
     """
 
-    def __init__(self, principal: Principal, full: T_co) -> None:
+    def __init__(self, principal: Principal, target: T_co) -> None:
         self._principal = principal
-        self._full = full
+        self._target = target
 
     @contextmanager
-    def demanded(self, action: str, bucket: str, key: str = "") -> Iterator[T_co]:
-        """Yield what to call once the action is known to be allowed.
+    def authorized(self, action: str, bucket: str, key: str = "") -> Iterator[T_co]:
+        """Yield the operations if the action is allowed.
 
         Raises:
-            PermissionError: It is not.
-            BucketNotFoundError: What is called raised it; a writer who may not make the bucket is told who may.
+            PermissionError: It is not allowed.
+            BucketNotFoundError: The operation raised it; for a writer that may not create the bucket, with advice.
         """
         self._principal.demand(action, bucket, key)
         try:
-            yield self._full
+            yield self._target
         except BucketNotFoundError as error:
             if action != "write" or error.bucket != bucket or self._principal.may("admin", bucket):
                 raise
-            raise self._principal.unmade(bucket, error.key) from None
+            raise self._principal.missing_bucket_error(bucket, error.key) from None
 
 
 def _on_object(
     action: str, method: Callable[Concatenate[T, str, str, P], R]
 ) -> Callable[Concatenate[_Authorized[T], str, str, P], R]:
     def guarded(self: _Authorized[T], bucket: str, key: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self.demanded(action, bucket, key) as it:
-            return method(it, bucket, key, *args, **kwargs)
+        with self.authorized(action, bucket, key) as target:
+            return method(target, bucket, key, *args, **kwargs)
 
     update_wrapper(guarded, method)
     return guarded
@@ -78,15 +78,15 @@ def _on_bucket(
     action: str, method: Callable[Concatenate[T, str, P], R]
 ) -> Callable[Concatenate[_Authorized[T], str, P], R]:
     def guarded(self: _Authorized[T], bucket: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self.demanded(action, bucket) as it:
-            return method(it, bucket, *args, **kwargs)
+        with self.authorized(action, bucket) as target:
+            return method(target, bucket, *args, **kwargs)
 
     update_wrapper(guarded, method)
     return guarded
 
 
 class AuthorizedUploads(_Authorized[MultipartUploads]):
-    """`MultipartUploads` for one caller: whoever may write an object may send it in parts."""
+    """`MultipartUploads` for one caller; the permission to write an object includes uploading it in parts."""
 
     create = _on_object("write", MultipartUploads.create)
     begin_part = _on_object("write", MultipartUploads.begin_part)
@@ -97,17 +97,17 @@ class AuthorizedUploads(_Authorized[MultipartUploads]):
     def page(
         self, bucket: str, *, prefix: str = "", page_size: int = 0, page_token: str = ""
     ) -> tuple[Sequence[UploadInfo], str]:
-        """Return one page of those uploads that the caller may write to."""
+        """Return one page of the uploads to which the caller may write."""
         ranges = _visible(self._principal, "write", bucket, prefix)
-        return self._full.page(bucket, prefix=prefix, page_size=page_size, page_token=page_token, within=ranges)
+        return self._target.page(bucket, prefix=prefix, page_size=page_size, page_token=page_token, within=ranges)
 
 
 class AuthorizedStore(_Authorized[ObjectStore]):
     """`ObjectStore` for one caller.
 
     Args:
-        store: The rules, which know nothing of callers.
-        principal: Who calls.
+        store: The operations, which know no callers.
+        principal: The caller.
     """
 
     def __init__(self, store: ObjectStore, principal: Principal) -> None:
@@ -124,32 +124,32 @@ class AuthorizedStore(_Authorized[ObjectStore]):
 
     @property
     def multipart(self) -> AuthorizedUploads:
-        """Objects that come in parts."""
-        return AuthorizedUploads(self._principal, self._full.multipart)
+        """The multipart uploads."""
+        return AuthorizedUploads(self._principal, self._target.multipart)
 
     def server_info(self) -> ServerInfo:
-        """Describe limits and capabilities, to everybody."""
-        return self._full.server_info()
+        """Return limits and capabilities, to every caller."""
+        return self._target.server_info()
 
     def head_bucket(self, bucket: str) -> BucketInfo:
-        """Describe a bucket in which the caller may do anything."""
+        """Return the description of a bucket in which anything is allowed to the caller."""
         if not self._principal.knows(bucket):
             raise self._principal.refusal("list", bucket)
-        return self._full.head_bucket(bucket)
+        return self._target.head_bucket(bucket)
 
     def bucket_page(self, *, page_size: int = 0, page_token: str = "") -> tuple[list[BucketInfo], str]:
-        """Return one page of the buckets in which the caller may do anything, in order of name."""
-        return self._full.bucket_page(page_size=page_size, page_token=page_token, is_shown=self._principal.knows)
+        """Return one page of the buckets in which anything is allowed to the caller, in order of name."""
+        return self._target.bucket_page(page_size=page_size, page_token=page_token, is_shown=self._principal.knows)
 
     def page(
         self, bucket: str, *, prefix: str = "", delimiter: str = "", page_size: int = 0, page_token: str = ""
     ) -> ObjectPage:
-        """Return one page of what a bucket would list that held only the keys which the caller may list.
+        """Return one page of the listing of a bucket, as if it had only the keys that the caller may list.
 
         Raises:
-            PermissionError: Nothing that begins with `prefix` can be listed.
+            PermissionError: No key that begins with `prefix` may be listed.
         """
-        return self._full.page(
+        return self._target.page(
             bucket,
             prefix=prefix,
             delimiter=delimiter,
@@ -159,7 +159,7 @@ class AuthorizedStore(_Authorized[ObjectStore]):
         )
 
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
-        """Remove the objects that the caller may delete; each of the others is an error of its own in the results.
+        """Remove the objects that the caller may delete; the results of the others are errors.
 
         Raises:
             PermissionError: The caller may delete nothing in the bucket.
@@ -168,7 +168,7 @@ class AuthorizedStore(_Authorized[ObjectStore]):
         if not allowed:
             raise self._principal.refusal("delete", bucket)
         wanted = [key for key in keys if key.startswith(allowed)]
-        done = iter(self._full.delete_many(bucket, wanted, idempotency_key=idempotency_key))
+        done = iter(self._target.delete_many(bucket, wanted, idempotency_key=idempotency_key))
         return [next(done) if key.startswith(allowed) else self._undeletable(bucket, key) for key in keys]
 
     def copy(
@@ -182,9 +182,9 @@ class AuthorizedStore(_Authorized[ObjectStore]):
         ttl: int | None = None,
         idempotency_key: str = "",
     ) -> ObjectInfo:
-        """Make a new object of the bytes of one that the caller may read."""
+        """Copy an object that the caller may read."""
         self._principal.demand("read", source.bucket, source.key)
-        with self.demanded("write", bucket, key) as store:
+        with self.authorized("write", bucket, key) as store:
             return store.copy(
                 source,
                 bucket,
@@ -200,10 +200,10 @@ class AuthorizedStore(_Authorized[ObjectStore]):
 
 
 def _visible(principal: Principal, action: str, bucket: str, prefix: str) -> tuple[str, ...]:
-    """Return what the keys begin with that a listing below `prefix` may show; others are not even looked at.
+    """Return the prefixes that a listing below `prefix` may show; other keys are not even looked at.
 
     Raises:
-        PermissionError: There can be none.
+        PermissionError: It may show none.
     """
     ranges = visible(prefix, principal.prefixes(action, bucket))
     if not ranges:

@@ -1,7 +1,7 @@
-"""The file of access keys: read by servers, changed by ``lucas-storage keys``.
+"""The file of access keys, read by servers and changed by ``lucas-storage keys``.
 
-It holds what verifies a signature, derived from the secret; the secret itself is shown once and kept nowhere. What
-verifies can also sign for this service, so the file is for its owner's eyes only.
+It contains keys derived from the secrets; a secret is shown once and stored nowhere. A derived key verifies signatures
+and can also make them, so only the owner may read the file.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _SECRET_BYTES: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessKey:
-    """One key, as the server knows it."""
+    """One access key, as servers know it."""
 
     id: str
-    """``AK`` and 18 characters; no secret."""
+    """``AK`` and 18 characters; not secret."""
     key: bytes = field(repr=False)
-    """What `derived_key` made of the secret."""
+    """The result of `derived_key` for the secret."""
     created_at: datetime
     """Aware, UTC."""
     disabled: bool = False
@@ -46,26 +46,27 @@ class AccessKey:
 
     @property
     def principal(self) -> Principal:
-        """Whom the key stands for."""
+        """The caller that the key identifies."""
         return Principal(access_key=self.id, statements=self.statements)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnKey:
-    """What `own_key` made."""
+    """A key that is in no file, from `own_key`."""
 
     key: AccessKey
     closes: bool
-    """Whether a server with it is closed to everybody else from the start; if not, keys in the file close it."""
+    """Whether a server with it refuses all other callers from the start; if not, keys in the file make it do so."""
 
 
 def read_keys(path: Path) -> dict[str, AccessKey]:
-    """Return the keys of the file by their ids, oldest first.
+    """Return the keys of the file by id, oldest first.
 
     Raises:
-        StorageError: It cannot be read, is damaged, or of an unknown format, or another user can have written it.
+        StorageError: It cannot be read, is damaged, has an unknown format, or other users can write to it.
     """
     try:
+        # the descriptor's status: the path may be replaced between reading and looking at the owner
         with path.open("rb") as file:
             status, content = os.fstat(file.fileno()), json.loads(file.read())
         if content["format"] != _FORMAT:
@@ -82,29 +83,29 @@ def read_keys(path: Path) -> dict[str, AccessKey]:
 
 
 def add_key(path: Path, statements: Sequence[Statement], *, comment: str = "") -> tuple[AccessKey, str]:
-    """Add a key to the file, made if it does not exist; return the key and its secret, which nobody can ask for again.
+    """Add a key to the file, which is made if missing; return the key and its secret, which is stored nowhere.
 
     Raises:
         StorageError: The file is damaged.
         OSError: It cannot be written.
     """
-    key, secret = _made(statements, comment)
+    key, secret = _new_key(statements, comment)
     with _edited(path) as keys:
         keys[key.id] = key
     return key, secret
 
 
 def own_key(*, closes: bool) -> tuple[OwnKey, str]:
-    """Return a key for everything, in no file, and its secret: what a server tells its own user alone.
+    """Return a key that allows everything and is in no file, and its secret; the server gives it to its own user only.
 
     Args:
-        closes: Whether nobody else gets in, even if there are no other keys.
+        closes: Whether all other callers are refused, even if there are no other keys.
     """
-    key, secret = _made([EVERYTHING], "")
+    key, secret = _new_key([EVERYTHING], "")
     return OwnKey(key, closes=closes), secret
 
 
-def _made(statements: Sequence[Statement], comment: str) -> tuple[AccessKey, str]:
+def _new_key(statements: Sequence[Statement], comment: str) -> tuple[AccessKey, str]:
     secret = secrets.token_urlsafe(_SECRET_BYTES)
     key = AccessKey(
         id="AK" + "".join(secrets.choice(_BASE32) for _ in range(_ID_CHARACTERS)),
@@ -117,7 +118,7 @@ def _made(statements: Sequence[Statement], comment: str) -> tuple[AccessKey, str
 
 
 def disable_key(path: Path, key_id: str) -> AccessKey:
-    """Refuse whoever uses a key from now on; return it. A second time changes nothing.
+    """Disable a key, so that calls signed with it are refused, and return it. A second time changes nothing.
 
     Raises:
         NotFoundError: There is no such key.
@@ -133,17 +134,19 @@ def disable_key(path: Path, key_id: str) -> AccessKey:
 
 @contextmanager
 def _edited(path: Path) -> Iterator[dict[str, AccessKey]]:
-    """Offer the keys for changes by one process at a time, and replace the file as a whole when the block ends."""
+    """Yield the keys for changes by one process at a time; write the file when the block ends without an error."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # a file of its own: the key file is replaced, and a lock on it would be one on a file that is gone
     with file_locks.locked(path.with_name(f".{path.name}.lock")):
         keys = read_keys(path) if path.exists() else {}
         yield keys
         content = {"format": _FORMAT, "keys": [as_record(key) for key in keys.values()]}
+        # durable: a power cut must not bring back a file in which a disabled key is enabled
         replace_private(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", durable=True)
 
 
 def as_record(key: AccessKey) -> dict[str, Any]:
-    """Return a key as JSON can hold it; it can sign, so it is a secret."""
+    """Return a key in a form for JSON; it contains the derived key, so it is a secret."""
     return {
         "id": key.id,
         "key": key.key.hex(),
@@ -155,10 +158,10 @@ def as_record(key: AccessKey) -> dict[str, Any]:
 
 
 def from_record(record: Mapping[str, Any]) -> AccessKey:
-    """Return the key that `as_record` described.
+    """Return the key that `as_record` returned.
 
     Raises:
-        ValueError, KeyError, TypeError, AttributeError: It describes none.
+        ValueError, KeyError, TypeError, AttributeError: The record is no key.
     """
     if not isinstance(record["disabled"], bool):
         raise InvalidParameterError("'disabled' is true or false")

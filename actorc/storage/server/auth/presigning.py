@@ -1,4 +1,4 @@
-"""Presigned URLs as the server makes and accepts them: for whom, and with which key."""
+"""Presigned URLs on the server: issued to callers, and accepted from their holders."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .access import ANYBODY, Principal
 from .authentication import Keyring
 
 _ACTIONS: Final = {"GET": "read", "HEAD": "read", "PUT": "write", "DELETE": "delete"}
-_ANYBODYS_KEY: Final = "anybody"
-"""Named in the URLs of a server without keys, which are good until it ends or gets keys."""
+_OPEN_KEY_ID: Final = "anybody"
+"""Id of the key in URLs of a server without keys; they are valid until it ends or gets keys."""
 
 WRONG: Final = (
     "the URL is not valid: it was changed, or is not all there, or its access key is unknown or disabled; "
@@ -25,25 +25,25 @@ WRONG: Final = (
 
 
 class PresignedUrls:
-    """Makes and accepts URLs.
+    """Issues and accepts presigned URLs. Any thread may call it.
 
     Args:
-        keyring: The keys; without any, URLs are signed with one made here and known to nobody.
+        keyring: The access keys; without any, URLs are signed with a random key that never leaves the server.
         clock: Seconds since 1970-01-01 UTC.
-        anybodys: That key, if other processes of the server have it as well.
+        open_key: That random key, if other processes of the server have it, too.
 
     Attributes:
-        endpoint: Where URLs lead; empty while that is nowhere.
+        endpoint: Base of the URLs; empty if the server is not reached over HTTP.
     """
 
     def __init__(
-        self, keyring: Keyring, clock: Callable[[], float] = time.time, *, anybodys: bytes | None = None
+        self, keyring: Keyring, clock: Callable[[], float] = time.time, *, open_key: bytes | None = None
     ) -> None:
         self.endpoint = ""
         self._keyring = keyring
         self._clock = clock
-        self._anybodys = anybodys or secrets.token_bytes(32)
-        self._nobodys = secrets.token_bytes(32)
+        self._open_key = open_key or secrets.token_bytes(32)
+        self._decoy_key = secrets.token_bytes(32)
 
     def issue(
         self,
@@ -56,38 +56,38 @@ class PresignedUrls:
         max_size: int | None = None,
         content_type: str | None = None,
     ) -> str:
-        """Return a URL for a caller who may do what it allows, and may let others do it.
+        """Return a URL that allows one method on one object.
 
         Raises:
             InvalidParameterError: A value is not allowed.
-            PermissionError: The caller may not do it, or not let others do it.
+            PermissionError: The caller may not do that itself, or may not presign.
             UnsupportedError: This server is not reached over HTTP.
         """
         grant = check_grant(
             method, bucket, key, expires=expires, now=self._clock(), max_size=max_size, content_type=content_type
         )
-        _demand(principal, grant)
+        _check_allowed(principal, grant)
         if not self.endpoint:
             raise UnsupportedError(
                 "this server makes no URLs; start it with --http, and with --public-http-url if it listens on every "
                 "address, or use the methods of the client instead"
             )
-        found = self._find(principal.access_key or _ANYBODYS_KEY)
+        found = self._find(principal.access_key or _OPEN_KEY_ID)
         if found is None:
             raise UnauthenticatedError("the access key was disabled meanwhile; use another one", bucket, key)
-        return sign_url(self.endpoint, found[0], principal.access_key or _ANYBODYS_KEY, grant)
+        return sign_url(self.endpoint, found[0], principal.access_key or _OPEN_KEY_ID, grant)
 
     def admit(self, url: PresignedUrl, method: str) -> Principal:
-        """Return in whose name a request is made, who may still do what the URL allows.
+        """Return the caller in whose name a request with a URL is made, who must still have the permission.
 
-        An unknown key takes the same work and gets the same answer as a wrong signature.
+        An unknown key takes the same time as a wrong signature, and gets the same answer.
 
         Raises:
-            UnauthenticatedError: The URL is not valid, not yet or not any more.
-            PermissionError: It is for something else, or its owner may no longer do this.
+            UnauthenticatedError: The URL is not valid, or not any more.
+            PermissionError: It is for another method, or the owner of its key may not do this any more.
         """
         found = self._find(url.access_key)
-        signed = is_signed_with(found[0] if found else self._nobodys, url)
+        signed = is_signed_with(found[0] if found else self._decoy_key, url)
         if found is None or not signed:
             raise UnauthenticatedError(WRONG)
         left = url.grant.expires_at - self._clock()
@@ -97,21 +97,21 @@ class PresignedUrls:
             raise UnauthenticatedError("the URL is made for more than seven days; ask for another one")
         if not url.grant.allows(method):
             raise PermissionError(f"the URL is for {url.grant.method}; ask for one that is for {method}")
-        _demand(found[1], url.grant)
+        _check_allowed(found[1], url.grant)
         return found[1]
 
     def _find(self, access_key: str) -> tuple[bytes, Principal] | None:
         if self._keyring.is_open:
-            return (self._anybodys, ANYBODY) if access_key == _ANYBODYS_KEY else None
+            return (self._open_key, ANYBODY) if access_key == _OPEN_KEY_ID else None
         known = self._keyring.find(access_key)
         return (known.key, known.principal) if known else None
 
 
-def _demand(principal: Principal, grant: Grant) -> None:
-    """Refuse somebody who may not do what is granted, or may not let others do it.
+def _check_allowed(principal: Principal, grant: Grant) -> None:
+    """Raise if the caller may not do what is granted, or may not presign.
 
     Raises:
-        PermissionError: So it is.
+        PermissionError: One of the two is not allowed.
     """
     for action in ("presign", _ACTIONS[grant.method]):
         principal.demand(action, grant.bucket, grant.key)

@@ -1,7 +1,7 @@
-"""Where calls run: pools of threads that say no instead of letting more wait than they can serve.
+"""Admission: pools of threads that refuse calls for which there is no room.
 
-gRPC asks for a handler before it takes a thread, on the one thread that hands out all calls. There a caller is judged
-by its headers, and there a call is given to a pool, or refused without any thread: a refusal waits for nothing.
+gRPC asks for a handler before it uses a thread, on the one thread that dispatches all calls. There a caller is checked
+by its headers, and the call is given to a pool or refused. A refusal uses no thread and waits for nothing.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _RETRY_AFTER: Final = 0.2
-"""Seconds after which a refused call may find a place."""
+"""Seconds after which a refused call may be admitted."""
 
 
 class CallPool(ThreadPoolExecutor):
-    """Threads for calls, and a bound for those that wait for one.
+    """Threads for calls, with a bound for the calls that wait for one. Any thread may call it.
 
-    gRPC's own bound, `maximum_concurrent_rpcs`, counts whoever calls and refuses without saying when to come back.
+    gRPC's own bound, `maximum_concurrent_rpcs`, counts callers of every kind, and refuses without saying when to retry.
 
     Args:
         threads: Calls that run at the same time.
         waiting: Calls that may wait for a thread.
-        name: Begins the names of the threads.
+        name: Prefix of the names of the threads.
         clock: Monotonic seconds.
     """
 
@@ -38,45 +38,46 @@ class CallPool(ThreadPoolExecutor):
         self._size = threads
         self._room = threads + waiting
         self._clock = clock
-        self._moved = clock()
+        self._last_end = clock()
+        # guards the counters; `is_busy` and `demand_room` read them without it, since they may be outdated anyway
         self._lock = threading.Lock()
-        self.present = 0
+        self.count = 0
         """Calls that run or wait."""
-        self.taken = 0
-        """Calls that were ever given to it."""
+        self.submitted = 0
+        """Calls that were ever submitted."""
 
     @property
     def is_busy(self) -> bool:
         """Whether a further call would have to wait for a thread."""
-        return self.present >= self._size
+        return self.count >= self._size
 
-    def stands_still(self) -> float:
-        """Return for how many seconds all threads have been taken without the end of a single call; 0 if one is free.
+    def stuck_seconds(self) -> float:
+        """Return the seconds for which all threads have been busy without the end of a call; 0 if one is free.
 
-        More calls that come and wait do not count as movement.
+        Calls that arrive and wait do not count as progress.
         """
         with self._lock:
-            return self._clock() - self._moved if self.is_busy else 0.0
+            return self._clock() - self._last_end if self.is_busy else 0.0
 
     def demand_room(self) -> None:
-        """Refuse a further call if there is no room for it.
+        """Raise if there is no room for another call.
 
         Raises:
-            ResourceExhaustedError: So it is; the call may be tried again.
+            ResourceExhaustedError: There is none; the call may be retried.
         """
-        if self.present >= self._room:
+        if self.count >= self._room:
             raise ResourceExhaustedError(
                 f"the server is busy, {self._room} calls of this kind run or wait already; try again in a moment",
                 retry_after=_RETRY_AFTER,
             )
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run a call on one of the threads, whether there is room or not."""
+        """Run a call on one of the threads, even if there is no room."""
         with self._lock:
-            self.present += 1
-            self.taken += 1
-            if self.present <= self._size:
-                self._moved = self._clock()
+            self.count += 1
+            self.submitted += 1
+            if self.count <= self._size:
+                self._last_end = self._clock()
         try:
             future = super().submit(work, *args, **kwargs)
         except BaseException:
@@ -87,15 +88,15 @@ class CallPool(ThreadPoolExecutor):
 
     def _leave(self) -> None:
         with self._lock:
-            self.present -= 1
-            self._moved = self._clock()
+            self.count -= 1
+            self._last_end = self._clock()
 
 
-class _AtOnce(ThreadPoolExecutor):
-    """Runs what it is given before `submit` returns, on the thread of the caller. It never has a thread."""
+class _CallerThread(ThreadPoolExecutor):
+    """Runs work on the thread of the caller, before `submit` returns. It has no thread."""
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Run what waits for nothing."""
+        """Run work that does not block."""
         future: Future[T] = Future()
         try:
             future.set_result(work(*args, **kwargs))
@@ -104,20 +105,20 @@ class _AtOnce(ThreadPoolExecutor):
         return future
 
 
-AT_ONCE: Final = _AtOnce(1)
+CALLER_THREAD: Final = _CallerThread(1)
 
 
 class Behavior:
-    """What gRPC calls for a method, with a pool of its own.
+    """The implementation of a method for gRPC, with a pool of its own.
 
     Args:
-        behave: Called with requests, the context and, if it does not block, with what sends an answer, None being the
-            last.
-        pool: Where; None for the pool of the server.
+        behave: Called with requests, the context and, if it does not block, a function that sends an answer; None is
+            sent last.
+        pool: Pool that runs it; None for the pool of the server.
         blocking: Whether the call is over when `behave` returns.
     """
 
-    # how gRPC is told, by attributes that it looks for since 2018 and calls experimental all the same
+    # gRPC has read these attributes since 2018, and still calls them experimental
     experimental_thread_pool: ThreadPoolExecutor | None
     experimental_non_blocking: bool
 
@@ -129,5 +130,5 @@ class Behavior:
         self.experimental_non_blocking = not blocking
 
     def __call__(self, *args: Any) -> Any:
-        """Behave."""
+        """Call the implementation."""
         return self._behave(*args)

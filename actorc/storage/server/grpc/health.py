@@ -1,11 +1,11 @@
-"""grpc.health.v1, as probes of orchestrators and load balancers ask for it.
+"""The service grpc.health.v1, for probes of orchestrators and load balancers.
 
-Its two messages hold one field each, so they are written with the well-known wrappers, which have the same wire form:
-the package that ships them pins another protobuf, and a second registration of its file would refuse to load.
+Its two messages have one field each, so they are coded as the well-known wrappers, which have the same wire form: the
+package that ships them pins another protobuf, and registering its file a second time would fail.
 
-Probes prove nothing, so they have a few threads of their own, and a second for their message. While others hold these
-threads, a probe is answered without a thread and unread, for the server as a whole: callers that send nothing must not
-make an orchestrator believe that the server is ill.
+Probes prove no key, so they have a few threads of their own, and one second for their message. While other callers
+occupy these threads, a probe is answered without a thread and unread, for the server as a whole: callers that send
+nothing must not make an orchestrator believe that the server is not healthy.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 from actorc.storage._wire import messages
 from actorc.storage._wire.idle import IdleWatch
 
-from .admission import AT_ONCE, Behavior, CallPool
+from .admission import CALLER_THREAD, Behavior, CallPool
 
 SERVING: Final = 1
 NOT_SERVING: Final = 2
 
 _SERVICE: Final = "grpc.health.v1.Health"
 _THREADS: Final = 2
-_MESSAGE: Final = 1.0
+_MESSAGE_SECONDS: Final = 1.0
 """Seconds that a probe has for its message."""
 
 _idle = IdleWatch()
 
 
 class Health(grpc.GenericRpcHandler):
-    """Whether the server takes calls; probes may ask for it by the service's name or for the server as a whole.
+    """Whether the server takes calls. Probes may name the storage service, or nothing for the server as a whole.
+
+    Any thread may call it.
 
     Args:
-        is_healthy: Tells whether the engine accepts changes.
+        is_healthy: Returns whether the engine accepts changes.
     """
 
     def __init__(self, is_healthy: Callable[[], bool]) -> None:
@@ -46,18 +48,18 @@ class Health(grpc.GenericRpcHandler):
         self._probes = CallPool(_THREADS, waiting=0, name="storage-probe")
 
     def set_serving(self, serving: bool) -> None:
-        """Change the answer."""
+        """Set whether the server takes calls."""
         if serving:
             self._serving.set()
         else:
             self._serving.clear()
 
     def is_ready(self) -> bool:
-        """Return whether calls are taken and can be carried out, changes included."""
+        """Return whether calls are taken and can succeed, changes included."""
         return self._serving.is_set() and self._is_healthy()
 
     def close(self) -> None:
-        """Give up the threads."""
+        """Stop the threads."""
         self._probes.shutdown()
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
@@ -65,13 +67,13 @@ class Health(grpc.GenericRpcHandler):
         if handler_call_details.method != f"/{_SERVICE}/Check":
             return None
         if self._probes.is_busy:
-            behavior = Behavior(lambda _probes, _context: self._answer(), pool=AT_ONCE)
+            behavior = Behavior(lambda _probes, _context: self._answer(), pool=CALLER_THREAD)
         else:
             behavior = Behavior(self._check, pool=self._probes)
         return grpc.stream_unary_rpc_method_handler(behavior, StringValue.FromString, Int32Value.SerializeToString)
 
     def _check(self, probes: Iterator[StringValue], context: grpc.ServicerContext) -> Int32Value:
-        with _idle.guard(_MESSAGE, context.cancel):
+        with _idle.guard(_MESSAGE_SECONDS, context.cancel):
             probe = next(probes, StringValue())
         if probe.value not in {"", messages.SERVICE.full_name}:
             context.abort(grpc.StatusCode.NOT_FOUND, "this server has no such service")

@@ -1,12 +1,12 @@
-"""Around every call: who makes it, its access line, admission, idle timeouts, errors to status.
+"""Interceptor of all calls: authentication, admission, idle timeouts, errors as status, and the access log.
 
-`service.py` raises what it likes and waits for whom it likes; here is decided what the caller may know of a failure,
-and that nobody is waited for longer than the idle timeout.
+Methods in `service.py` may raise anything and wait for their peer; here is decided which text of a failure the caller
+sees, and no peer is waited for longer than the idle timeout.
 
-A call takes one of three ways, by its headers alone and before a thread is taken. Whoever proves a key, or calls an
-open server, gets a thread. Whoever proves nothing is refused without one. Clients that do not send the hash of their
-message can be judged by the message only, so they share a few threads on which it is waited for, but for a moment; then
-they go on like the others.
+A call takes one of three ways, decided by its headers alone before a thread is used. A call that proves a key, or comes
+to an open server, gets a thread. A call that proves nothing is refused without one. A client that does not send the
+hash of its message can be checked by the message only: such calls share a few threads that wait for it for a moment,
+and then continue like the others.
 """
 
 from __future__ import annotations
@@ -30,53 +30,53 @@ from actorc.storage.errors import (
     UnauthenticatedError,
 )
 from actorc.storage.rules import KiB
-from actorc.storage.server.auth.authentication import Authenticator, Standing
-from actorc.storage.server.telemetry.access_log import Journal
-from actorc.storage.server.telemetry.call import Call, Head
-from actorc.storage.server.telemetry.calls_in_flight import Gate
+from actorc.storage.server.auth.authentication import Authenticator, HeaderProof
+from actorc.storage.server.telemetry.access_log import AccessLog
+from actorc.storage.server.telemetry.call import Call, CallHead
+from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
 
-from .admission import AT_ONCE, Behavior, CallPool
+from .admission import CALLER_THREAD, Behavior, CallPool
 
 Reader = Callable[..., Any]
-Answers = Callable[[Call, Standing, Iterator[bytes]], Generator[Any, None, None]]
-"""What makes the answers to a call of the messages that come."""
+Answers = Callable[[Call, HeaderProof, Iterator[bytes]], Generator[Any, None, None]]
+"""Makes the answers to a call from its messages."""
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 _PREFIX: Final = f"/{messages.SERVICE.full_name}/"
 MAX_HEADERS: Final = 32 * KiB
 """Bytes of headers that a call may have."""
-_OURS: Final = "x-acs-"
-"""Begins the names of the headers that this service knows."""
+_OUR_PREFIX: Final = "x-acs-"
+"""Prefix of the headers of this service."""
 _RETRY_AFTER: Final = 0.2
-"""Seconds after which a refused transfer may find a place."""
-_FIRST_MESSAGE: Final = 1.0
-"""Seconds that a caller who has proved nothing has for its first message, counted from the arrival of its headers."""
-_AT_LEAST: Final = 0.1
-"""Seconds for a message that is there already, if it took long until a thread was free."""
+"""Seconds after which a refused transfer may be admitted."""
+_FIRST_MESSAGE_SECONDS: Final = 1.0
+"""Seconds that a caller without proof has for its first message, counted from the arrival of its headers."""
+_MIN_SECONDS: Final = 0.1
+"""Seconds that remain at least, for a message that has arrived while the call waited for a thread."""
 _NO_MESSAGE: Final = "the call ended before its first message came; send the one that the method takes"
 
 
-class Boundary(grpc.ServerInterceptor):
-    """Wraps every method of the service; other services of the server pass untouched.
+class CallInterceptor(grpc.ServerInterceptor):
+    """Wraps every method of the storage service; other services of the server are left alone. Any thread may call it.
 
-    Requests are read here and not by gRPC: who sends one is proved before it is looked into, and how long it may take
-    is limited.
+    Requests are read here and not by gRPC, so that a message is parsed only after its sender is proved, and waiting for
+    it is limited.
 
     Args:
-        authenticator: Finds out who makes a call.
-        journal: Is told of every call.
-        gate: Where calls enter.
-        calls: Where calls run.
-        strangers: Where it is waited for the first message of those who are proved by nothing else.
-        max_streams: Uploads and downloads at the same time; one more is refused at once.
-        idle_timeout: Seconds a stream, or the message of a small call, may be waited for.
+        authenticator: Authenticates callers.
+        access_log: The access log.
+        in_flight: Admits calls while the server runs.
+        calls: Threads for calls.
+        strangers: Threads that wait for the first message of callers who prove nothing by their headers.
+        max_streams: Uploads and downloads at the same time; a further one is refused at once.
+        idle_timeout: Seconds to wait for the next message of a stream, or for the message of a unary call.
     """
 
     def __init__(
         self,
         authenticator: Authenticator,
-        journal: Journal,
-        gate: Gate,
+        access_log: AccessLog,
+        in_flight: CallsInFlight,
         *,
         calls: CallPool,
         strangers: CallPool,
@@ -84,11 +84,11 @@ class Boundary(grpc.ServerInterceptor):
         idle_timeout: float,
     ) -> None:
         self._authenticator = authenticator
-        self._journal = journal
-        self._gate = gate
+        self._access_log = access_log
+        self._in_flight = in_flight
         self._calls = calls
         self._strangers = strangers
-        self._places = threading.BoundedSemaphore(max_streams)
+        self._transfers = threading.BoundedSemaphore(max_streams)
         self._max_streams = max_streams
         self._idle_timeout = idle_timeout
 
@@ -97,90 +97,92 @@ class Boundary(grpc.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """Return the method's handler, wrapped, or one that refuses the call.
+        """Return the handler of the method, wrapped, or one that refuses the call.
 
-        It is called on the one thread that hands out all calls, so it waits for nothing.
+        gRPC calls it on the one thread that dispatches all calls, so it must not block.
         """
         path = handler_call_details.method
         handler = continuation(handler_call_details)
         if handler is None or not path.startswith(_PREFIX):
             return handler
-        head = Head(path.removeprefix(_PREFIX), dict(handler_call_details.invocation_metadata))
+        head = CallHead(path.removeprefix(_PREFIX), dict(handler_call_details.invocation_metadata))
         try:
-            _demand_sane(handler_call_details.invocation_metadata)
-            standing = self._authenticator.standing(head.metadata, path, head.request_id)
-            (self._calls if standing.proved else self._strangers).demand_room()
+            _check_headers(handler_call_details.invocation_metadata)
+            proof = self._authenticator.check_headers(head.metadata, path, head.request_id)
+            (self._calls if proof.proved else self._strangers).demand_room()
         except Exception as error:  # noqa: BLE001 - it is told to the caller
             return self._refused(head, error)
-        return (self._proved if standing.proved else self._unproved)(head, standing, handler)
+        return (self._proved if proof.proved else self._unproved)(head, proof, handler)
 
-    def _refused(self, head: Head, error: Exception) -> Handler:
-        """Return a handler that tells the error; as a stream, it waits for no message, so it needs no thread."""
+    def _refused(self, head: CallHead, error: Exception) -> Handler:
+        """Return a handler that ends the call with the error; it waits for no message and needs no thread."""
 
         def refuse(_bodies: Iterator[bytes], context: grpc.ServicerContext) -> None:
             call = Call(head, context)
-            with call.told(self._journal):
+            with call.recorded(self._access_log):
                 raise error
 
-        return grpc.stream_stream_rpc_method_handler(Behavior(refuse, pool=AT_ONCE))
+        return grpc.stream_stream_rpc_method_handler(Behavior(refuse, pool=CALLER_THREAD))
 
-    def _proved(self, head: Head, standing: Standing, handler: Handler) -> Handler:
-        """Return a handler that answers. All requests are taken as streams: only so their waiting can be limited."""
+    def _proved(self, head: CallHead, proof: HeaderProof, handler: Handler) -> Handler:
+        """Return a handler that answers. It reads all requests as streams, since only then the wait can be limited."""
         answers = self._answers(handler)
 
         def stream(bodies: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
             call = Call(head, context)
-            with call.told(self._journal), closing(answers(call, standing, bodies)) as responses:
+            with call.recorded(self._access_log), closing(answers(call, proof, bodies)) as responses:
                 yield from responses
 
-        def one(bodies: Iterator[bytes], context: grpc.ServicerContext) -> Any:
+        def single(bodies: Iterator[bytes], context: grpc.ServicerContext) -> Any:
             call = Call(head, context)
-            with call.told(self._journal), closing(answers(call, standing, bodies)) as responses:
+            with call.recorded(self._access_log), closing(answers(call, proof, bodies)) as responses:
                 return next(responses)
 
         if handler.response_streaming:
             return grpc.stream_stream_rpc_method_handler(stream)
-        return grpc.stream_unary_rpc_method_handler(one)
+        return grpc.stream_unary_rpc_method_handler(single)
 
-    def _unproved(self, head: Head, standing: Standing, handler: Handler) -> Handler:
-        """Return a handler that waits for the message among strangers, and answers elsewhere once that proves a key."""
+    def _unproved(self, head: CallHead, proof: HeaderProof, handler: Handler) -> Handler:
+        """Return a handler that waits for the first message on a thread for strangers, and answers on another one."""
 
         def begin(bodies: Iterator[bytes], context: grpc.ServicerContext, send: Callable[[Any], None]) -> None:
             call = Call(head, context)
             try:
-                first = self._first_of_stranger(call, head, bodies)
-                self._identify(call, standing, first)
+                first = self._first_message(call, head, bodies)
+                self._identify(call, proof, first)
+                # checked again: the room was not reserved while the message was awaited
                 self._calls.demand_room()
-                responses = self._answers(handler)(call, standing, chain((first,), bodies))
+                responses = self._answers(handler)(call, proof, chain((first,), bodies))
                 self._calls.submit(self._send, call, responses, send)
             except Exception:
-                with call.told(self._journal):
+                with call.recorded(self._access_log):
                     raise
 
         behavior = Behavior(begin, pool=self._strangers, blocking=False)
         return grpc.stream_stream_rpc_method_handler(behavior)
 
-    def _first_of_stranger(self, call: Call, head: Head, bodies: Iterator[bytes]) -> bytes:
-        limit = min(_FIRST_MESSAGE, self._idle_timeout)
-        left = max(_AT_LEAST, limit - (time.monotonic() - head.arrived))
+    def _first_message(self, call: Call, head: CallHead, bodies: Iterator[bytes]) -> bytes:
+        limit = min(_FIRST_MESSAGE_SECONDS, self._idle_timeout)
+        left = max(_MIN_SECONDS, limit - (time.monotonic() - head.arrived))
         late = DeadlineExceededError(
             f"the first message did not come within {limit:g} s; a client that sends its hash as x-acs-hash has longer"
         )
-        with call.at_most(left, late):
+        with call.limited(left, late):
             first = next(bodies, None)
         if first is None:
-            # no message is not an empty one, which could have been signed; a call that was ended looks like this, too
+            # a missing message is not an empty one, which may have been signed; an ended call looks like this, too
             raise InvalidParameterError(_NO_MESSAGE)
         return first
 
     def _send(self, call: Call, responses: Generator[Any, None, None], send: Callable[[Any], None]) -> None:
         try:
-            with call.told(self._journal), closing(responses):
+            with call.recorded(self._access_log), closing(responses):
                 for response in responses:
                     send(response)
                     if not call.is_active():
-                        call.gone()
+                        call.set_cancelled()
                         break
+        # the status of the call has the error already; None, sent last, ends the call
         except Exception:  # noqa: BLE001, S110 - it is the status that the last word sends
             pass
         send(None)
@@ -194,50 +196,50 @@ class Boundary(grpc.ServerInterceptor):
         return _packed(self._unary(handler.unary_unary, read))
 
     def _unary(self, behavior: Any, read: Reader) -> Answers:
-        def answers(call: Call, standing: Standing, bodies: Iterator[bytes]) -> Generator[Any, None, None]:
-            with self._gate.passed():
-                yield behavior(self._request(call, standing, bodies, read), call)
+        def answers(call: Call, proof: HeaderProof, bodies: Iterator[bytes]) -> Generator[Any, None, None]:
+            with self._in_flight.admitted():
+                yield behavior(self._request(call, proof, bodies, read), call)
 
         return answers
 
     def _download(self, behavior: Any, read: Reader) -> Answers:
-        def answers(call: Call, standing: Standing, bodies: Iterator[bytes]) -> Generator[Any, None, None]:
-            with self._gate.passed():
-                request = self._request(call, standing, bodies, read)
+        def answers(call: Call, proof: HeaderProof, bodies: Iterator[bytes]) -> Generator[Any, None, None]:
+            with self._in_flight.admitted():
+                request = self._request(call, proof, bodies, read)
                 with self._stream(call) as guard:
                     yield from _watched_responses(behavior(request, call), guard)
 
         return answers
 
     def _upload(self, behavior: Any, read: Reader) -> Answers:
-        def answers(call: Call, standing: Standing, bodies: Iterator[bytes]) -> Generator[Any, None, None]:
-            # waiting for the first message takes a place: else callers that send none could take all threads
-            with self._gate.passed(), self._stream(call) as guard:
+        def answers(call: Call, proof: HeaderProof, bodies: Iterator[bytes]) -> Generator[Any, None, None]:
+            # waiting for the first message counts as a transfer: else callers that send none could take all threads
+            with self._in_flight.admitted(), self._stream(call) as guard:
                 watched = _watched_frames(bodies, guard)
                 first = next(watched, None)
-                message = self._identify(call, standing, first or b"")
+                message = self._identify(call, proof, first or b"")
                 later = (read(frame, call.opened) for frame in watched)
                 frames = later if first is None else chain((read(message),), later)
                 yield from _watched_responses(behavior(frames, call), guard)
 
         return answers
 
-    def _request(self, call: Call, standing: Standing, bodies: Iterator[bytes], read: Reader) -> Any:
-        """Return the only message of a call, from whom it says it is."""
-        with call.at_most(self._idle_timeout, self._idle()):
+    def _request(self, call: Call, proof: HeaderProof, bodies: Iterator[bytes], read: Reader) -> Any:
+        """Return the only message of a call, once its sender is proved."""
+        with call.limited(self._idle_timeout, self._idle()):
             body = next(bodies, None)
         if body is None:
             raise InvalidParameterError(_NO_MESSAGE)
-        request = read(self._identify(call, standing, body))
+        request = read(self._identify(call, proof, body))
         call.bucket = getattr(request, "bucket", "")
         call.key = getattr(request, "key", "")
         return request
 
-    def _identify(self, call: Call, standing: Standing, body: bytes) -> bytes:
-        """Record who makes the call; return its first message without its checksum."""
-        # a damaged message is told as that: its signature is wrong as well, but no wrong key is the cause
+    def _identify(self, call: Call, proof: HeaderProof, body: bytes) -> bytes:
+        """Set the principal of the call; return its first message without its checksum."""
+        # first the checksum: the signature of a damaged message is wrong as well, but the error must not blame the key
         message = call.opened(body)
-        call.principal = self._authenticator.principal(standing, _PREFIX + call.method, body)
+        call.principal = self._authenticator.principal(proof, _PREFIX + call.method, body)
         return message
 
     def _idle(self) -> StorageError:
@@ -245,43 +247,45 @@ class Boundary(grpc.ServerInterceptor):
 
     @contextmanager
     def _stream(self, call: Call) -> Iterator[Guard]:
-        if not self._places.acquire(blocking=False):
+        # without waiting: a waiting transfer would occupy a thread that a small call needs
+        if not self._transfers.acquire(blocking=False):
             raise ResourceExhaustedError(
                 f"the server runs {self._max_streams} transfers already; try again in a moment",
                 retry_after=_RETRY_AFTER,
             )
         try:
-            with self._journal.transfer(), call.at_most(self._idle_timeout, self._idle()) as guard:
+            with self._access_log.transfer(), call.limited(self._idle_timeout, self._idle()) as guard:
+                # paused until the first wait for the peer
                 guard.pause()
                 call.announce()
                 yield guard
         finally:
-            self._places.release()
+            self._transfers.release()
 
 
-def _demand_sane(metadata: Sequence[tuple[str, str | bytes]]) -> None:
-    """Refuse a call with too many bytes of headers, or that says something of ours twice.
+def _check_headers(metadata: Sequence[tuple[str, str | bytes]]) -> None:
+    """Raise if a call has too many bytes of headers, or repeats one of ours.
 
-    gRPC counts what a single frame brings, so it passes on 16 MiB whatever it is told, and a call that waits holds
-    them. Of what is said twice, who stands between could have judged the other one.
+    gRPC limits only single frames, so it passes on up to 16 MiB whatever its options say, and a waiting call holds
+    them. If a header is repeated, a proxy may have checked the other one.
 
     Raises:
-        InvalidParameterError: They are too many.
-        UnauthenticatedError: Something is there twice.
+        InvalidParameterError: The headers are too long.
+        UnauthenticatedError: A header is repeated.
     """
     size = sum(len(name) + len(value) for name, value in metadata)
     if size > MAX_HEADERS:
         raise InvalidParameterError(f"the headers of a call take at most {MAX_HEADERS} bytes, these {size}; send fewer")
-    ours = [name for name, _ in metadata if name.startswith(_OURS)]
+    ours = [name for name, _ in metadata if name.startswith(_OUR_PREFIX)]
     if len(ours) != len(set(ours)):
-        raise UnauthenticatedError(f"a header that begins with {_OURS} is there twice; send each once")
+        raise UnauthenticatedError(f"a header that begins with {_OUR_PREFIX} is there twice; send each once")
 
 
 def _packed(answers: Answers) -> Answers:
-    """Return what makes the same answers as they are sent."""
+    """Wrap `answers`, so that it yields serialized messages."""
 
-    def packed(call: Call, standing: Standing, bodies: Iterator[bytes]) -> Generator[bytes, None, None]:
-        with closing(answers(call, standing, bodies)) as responses:
+    def packed(call: Call, proof: HeaderProof, bodies: Iterator[bytes]) -> Generator[bytes, None, None]:
+        with closing(answers(call, proof, bodies)) as responses:
             for response in responses:
                 yield call.packed(response)
 
@@ -292,6 +296,7 @@ def _watched_frames(bodies: Iterator[bytes], guard: Guard) -> Iterator[bytes]:
     while True:
         guard.progress()
         try:
+            # the timeout runs only while the peer is awaited, and not while the engine works
             body = next(bodies, None)
         finally:
             guard.pause()
@@ -303,6 +308,7 @@ def _watched_frames(bodies: Iterator[bytes], guard: Guard) -> Iterator[bytes]:
 def _watched_responses(responses: Any, guard: Guard) -> Iterator[Any]:
     with closing(responses):
         for response in responses:
+            # the timeout runs while gRPC takes the response, which it does when the peer has read enough
             guard.progress()
             yield response
             guard.pause()

@@ -1,4 +1,4 @@
-"""The gRPC face: unpack, call the store, pack. Every method of the descriptor has one here, in snake case."""
+"""The gRPC face: unpack, call the store, pack. Every method of the service has a method here, in snake case."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from actorc.storage.server.telemetry.call import Call
 
 WriteFrame = Chunk | pb.WriteObjectRequest
 
-_DRAIN: Final = 2.0
-"""Seconds for which a refused upload is read on, so that its sender comes to hear the reason."""
+_DRAIN_SECONDS: Final = 2.0
+"""Seconds for which the rest of a refused upload is read, so that the sender gets to read the reason."""
 
 
 class StorageService:
-    """What each method does.
+    """The methods of the service. Any thread may call it.
 
     Args:
-        store: The rules.
-        urls: Makes presigned URLs.
+        store: The operations.
+        urls: Issues presigned URLs.
     """
 
     def __init__(self, store: ObjectStore, urls: PresignedUrls) -> None:
@@ -44,11 +44,11 @@ class StorageService:
         self._urls = urls
 
     def get_server_info(self, _request: pb.GetServerInfoRequest, call: Call) -> pb.GetServerInfoResponse:
-        """Tell limits and capabilities."""
+        """Return limits and capabilities."""
         return messages.server_message(replace(self._as(call).server_info(), http_endpoint=self._urls.endpoint))
 
     def create_bucket(self, request: pb.CreateBucketRequest, call: Call) -> pb.CreateBucketResponse:
-        """Make a bucket."""
+        """Make a bucket and return it."""
         info = self._as(call).create_bucket(
             request.bucket, exist_ok=request.exist_ok, idempotency_key=request.idempotency_key
         )
@@ -64,7 +64,7 @@ class StorageService:
         return pb.HeadBucketResponse(bucket=messages.bucket_message(self._as(call).head_bucket(request.bucket)))
 
     def list_buckets(self, request: pb.ListBucketsRequest, call: Call) -> pb.ListBucketsResponse:
-        """Describe one page of buckets."""
+        """Return one page of buckets."""
         buckets, token = self._as(call).bucket_page(page_size=request.page_size, page_token=request.page_token)
         return pb.ListBucketsResponse(buckets=map(messages.bucket_message, buckets), next_page_token=token)
 
@@ -84,21 +84,22 @@ class StorageService:
         return pb.PutObjectResponse(object=messages.object_message(info))
 
     def write_object(self, frames: Iterator[WriteFrame], call: Call) -> Iterator[pb.WriteObjectResponse]:
-        """Store an object of any size; a failure is told in band, then as the status."""
+        """Store an object of any size; an error is sent in band, then as the status."""
         try:
             yield from self._receive(frames, call)
         except grpc.RpcError:
             raise
         except Exception as error:
             failure = call.failure(error)
+            # in band, since gRPC drops the trailers of a stream whose sender still sends
             yield pb.WriteObjectResponse(failed=messages.status_message(failure))
-            with call.at_most(_DRAIN, failure):
+            with call.limited(_DRAIN_SECONDS, failure):
                 for _ in frames:
                     pass
             raise failure from error
 
     def get_object(self, request: pb.GetObjectRequest, call: Call) -> pb.GetObjectResponse:
-        """Send a small object, or a small part of one, in one message."""
+        """Return a small object, or a small range of one, in one message."""
         wanted = messages.byte_range(request.range)
         most = MAX_ANSWER_SIZE if wanted.length is None else min(wanted.length, MAX_ANSWER_SIZE)
         sent = ByteRange(wanted.offset, most)
@@ -117,7 +118,7 @@ class StorageService:
             return answer
 
     def read_object(self, request: pb.ReadObjectRequest, call: Call) -> Iterator[pb.ReadObjectResponse | bytes]:
-        """Send an object's description, then its bytes."""
+        """Send the description of an object, then its bytes."""
         with self._as(call).read(
             request.bucket,
             request.key,
@@ -131,11 +132,11 @@ class StorageService:
                 yield encode_chunk(READ_CHUNK_FIELD, chunk)
 
     def head_object(self, request: pb.HeadObjectRequest, call: Call) -> pb.HeadObjectResponse:
-        """Describe an object."""
+        """Return the description of an object."""
         return pb.HeadObjectResponse(object=messages.object_message(self._as(call).head(request.bucket, request.key)))
 
     def list_objects(self, request: pb.ListObjectsRequest, call: Call) -> pb.ListObjectsResponse:
-        """Describe one page of objects."""
+        """Return one page of objects."""
         page = self._as(call).page(
             request.bucket,
             prefix=request.prefix,
@@ -160,15 +161,16 @@ class StorageService:
         return pb.DeleteObjectResponse(deleted=deleted)
 
     def delete_objects(self, request: pb.DeleteObjectsRequest, call: Call) -> pb.DeleteObjectsResponse:
-        """Remove many objects, each for itself."""
+        """Remove many objects, independently of each other."""
         results = self._as(call).delete_many(request.bucket, request.keys, idempotency_key=request.idempotency_key)
         answer = pb.DeleteObjectsResponse(results=map(messages.delete_message, results))
-        if answer.ByteSize() > MAX_PAGE_BYTES:  # what was done must be told, if not every reason at full length
+        # the results must arrive, if not every message in full
+        if answer.ByteSize() > MAX_PAGE_BYTES:
             answer = pb.DeleteObjectsResponse(results=map(messages.brief_delete_message, results))
         return answer
 
     def copy_object(self, request: pb.CopyObjectRequest, call: Call) -> pb.CopyObjectResponse:
-        """Make an object of the bytes of another."""
+        """Copy an object."""
         info = self._as(call).copy(
             _copy_source(request),
             request.bucket,
@@ -183,7 +185,7 @@ class StorageService:
     def create_multipart_upload(
         self, request: pb.CreateMultipartUploadRequest, call: Call
     ) -> pb.CreateMultipartUploadResponse:
-        """Begin an object that comes in parts."""
+        """Begin a multipart upload."""
         upload_id = self._as(call).multipart.create(
             request.bucket,
             request.key,
@@ -196,7 +198,7 @@ class StorageService:
     def complete_multipart_upload(
         self, request: pb.CompleteMultipartUploadRequest, call: Call
     ) -> pb.CompleteMultipartUploadResponse:
-        """Make the object of its parts."""
+        """Make the object of the parts of an upload."""
         info = self._as(call).multipart.complete(
             request.bucket,
             request.key,
@@ -215,7 +217,7 @@ class StorageService:
         return pb.AbortMultipartUploadResponse()
 
     def list_parts(self, request: pb.ListPartsRequest, call: Call) -> pb.ListPartsResponse:
-        """Describe one page of parts."""
+        """Return one page of parts."""
         parts, is_truncated = self._as(call).multipart.parts(
             request.bucket,
             request.key,
@@ -228,14 +230,14 @@ class StorageService:
     def list_multipart_uploads(
         self, request: pb.ListMultipartUploadsRequest, call: Call
     ) -> pb.ListMultipartUploadsResponse:
-        """Describe one page of uploads under way."""
+        """Return one page of uploads under way."""
         uploads, token = self._as(call).multipart.page(
             request.bucket, prefix=request.prefix, page_size=request.page_size, page_token=request.page_token
         )
         return pb.ListMultipartUploadsResponse(uploads=map(messages.upload_message, uploads), next_page_token=token)
 
     def presign_url(self, request: pb.PresignUrlRequest, call: Call) -> pb.PresignUrlResponse:
-        """Make a URL for one thing to be done to one object."""
+        """Return a URL that allows one method on one object."""
         url = self._urls.issue(
             call.principal,
             request.method,
@@ -281,7 +283,7 @@ class StorageService:
 
 
 def storage_handler(service: StorageService) -> grpc.GenericRpcHandler:
-    """Return `service` as gRPC takes it, every method as the descriptor describes it."""
+    """Return the handler for gRPC, with every method of the descriptor."""
     handlers = {method.name: _method_handler(method, service) for method in messages.SERVICE.methods}
     return grpc.method_handlers_generic_handler(messages.SERVICE.full_name, handlers)
 
@@ -297,7 +299,7 @@ def _method_handler(method: MethodDescriptor, service: StorageService) -> grpc.R
 
 
 def _reader(message_class: type[Message]) -> Callable[[bytes], Any]:
-    """Return a deserializer; it is called around the method, where what it raises becomes an answer with details."""
+    """Return a deserializer. The interceptor calls it, so that its exceptions become an answer with details."""
 
     def read(data: bytes) -> Message:
         try:
@@ -312,7 +314,7 @@ def _reader(message_class: type[Message]) -> Callable[[bytes], Any]:
 
 def _write_frame_reader(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
     def read_frame(data: bytes, opened: Callable[[bytes], bytes] = lambda message: message) -> Any:
-        """Return a frame; `opened` returns what can be believed of one that does not prove itself, as bytes do."""
+        """Return a frame; `opened` verifies a message that is no chunk, since chunks have checksums of their own."""
         chunk = decode_chunk(WRITE_CHUNK_FIELD, data)
         if chunk is not None:
             return chunk
@@ -355,6 +357,7 @@ def _opening(frames: Iterator[WriteFrame]) -> pb.WriteOpen:
 def _fill(upload: Upload[Any], frames: Iterator[WriteFrame], call: Call) -> pb.WriteCommit:
     for frame in frames:
         if isinstance(frame, Chunk):
+            # from a client that seals its messages a wrong offset is damage, from others a mistake of theirs
             if call.is_checked and frame.offset != call.bytes:
                 raise DamagedMessageError("bytes arrived out of order and were not stored; send them again")
             upload.write(frame)

@@ -1,4 +1,4 @@
-"""Makes the plane of a server: where it listens, under which names, and what it needs."""
+"""Assembles the HTTP server: its address, its names, and its parts."""
 
 from __future__ import annotations
 
@@ -14,65 +14,67 @@ from actorc.storage.server.auth.authentication import Keyring
 from actorc.storage.server.auth.presigning import PresignedUrls
 from actorc.storage.server.config import ServerOptions, numeric_address
 from actorc.storage.server.store.store import ObjectStore
-from actorc.storage.server.telemetry.access_log import Journal
-from actorc.storage.server.telemetry.calls_in_flight import Gate
+from actorc.storage.server.telemetry.access_log import AccessLog
+from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
 
-from .handler import Front
+from .handler import HttpHandler
 from .pages import Pages
-from .server import HttpPlane, bound
+from .server import HttpServer, bound
 
 log = logging.getLogger(__name__)
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - what is not an address that anybody could use
+_UNSPECIFIED = {"0.0.0.0", "::"}  # noqa: S104 - addresses to which nobody can connect
 
 
-class Served(NamedTuple):
-    """What the plane serves."""
+class HttpParts(NamedTuple):
+    """The parts of the storage server that HTTP uses."""
 
     store: ObjectStore
     urls: PresignedUrls
     keyring: Keyring
-    journal: Journal
+    access_log: AccessLog
     is_ready: Callable[[], bool]
-    gate: Gate
+    in_flight: CallsInFlight
     damaged: Callable[[], int]
 
 
-def open_plane(address: str, options: ServerOptions, served: Served, *, shared: bool = False) -> tuple[HttpPlane, str]:
-    """Return a plane that listens and only has to be started, and the URL of where it is reached, if that is known.
+def open_http_server(
+    address: str, options: ServerOptions, parts: HttpParts, *, shared: bool = False
+) -> tuple[HttpServer, str]:
+    """Return an HTTP server that is bound but not started, and its base URL, empty if that is not known.
 
     Args:
-        address: ``HOST:PORT``.
-        options: How the server runs.
-        served: What it serves.
-        shared: Whether other processes of the server listen there as well.
+        address: ``HOST:PORT`` to listen on.
+        options: Options of the server.
+        parts: The parts of the storage server.
+        shared: Whether other processes of the server listen on the port, too.
 
     Raises:
         InvalidParameterError: The port is taken or not allowed.
     """
-    listening = bound(numeric_address(address, loopback_only=served.keyring.is_open), shared=shared)
+    listening = bound(numeric_address(address, loopback_only=parts.keyring.is_open), shared=shared)
     own = Address(*listening.getsockname()[:2])
     scheme = "http" if options.tls_cert is None else "https"
     public = options.public_http_url and check_http_endpoint(options.public_http_url, "--public-http-url")
     names = _names(f"{scheme}://{own}", f"{scheme}://localhost:{own.port}", public)
-    front = Front(
-        served.store,
-        served.urls,
-        _pages(options, served),
-        served.journal,
-        served.gate,
-        is_misdirected=lambda name: served.keyring.is_open and name.lower() not in names,
+    handler = HttpHandler(
+        parts.store,
+        parts.urls,
+        _pages(options, parts),
+        parts.access_log,
+        parts.in_flight,
+        is_misdirected=lambda name: parts.keyring.is_open and name.lower() not in names,
         is_foreign=lambda name: name.lower() not in names,
         threads=options.threads,
         idle_timeout=options.idle_timeout,
     )
-    reachable = public or ("" if own.host in _EVERYWHERE else f"{scheme}://{own}")
-    return HttpPlane(listening, _tls(options), front), reachable
+    reachable = public or ("" if own.host in _UNSPECIFIED else f"{scheme}://{own}")
+    return HttpServer(listening, _tls(options), handler), reachable
 
 
 def _names(*urls: str) -> frozenset[str]:
-    """Return what a ``Host`` header may say: the place in each URL, and the host alone where the port goes unsaid."""
+    """Return the allowed ``Host`` headers: host and port of the URLs, and the host alone if the port is the default."""
     names = set()
     for url in filter(None, urls):
         parts = urlsplit(url.lower())
@@ -81,14 +83,14 @@ def _names(*urls: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _pages(options: ServerOptions, served: Served) -> Pages:
+def _pages(options: ServerOptions, parts: HttpParts) -> Pages:
     try:
         from actorc.storage.server.telemetry.metrics import CONTENT_TYPE, Metrics  # noqa: PLC0415 - its library may be missing
     except ModuleNotFoundError:
         log.info("prometheus-client is not installed, so there is no /metrics; pip install 'lucas-storage[http]'")
-        return Pages(served.is_ready)
+        return Pages(parts.is_ready)
     return Pages(
-        served.is_ready, Metrics(served.journal, served.is_ready, options.data, served.damaged).page, CONTENT_TYPE
+        parts.is_ready, Metrics(parts.access_log, parts.is_ready, options.data, parts.damaged).page, CONTENT_TYPE
     )
 
 

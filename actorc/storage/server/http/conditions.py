@@ -1,4 +1,4 @@
-"""Conditional requests and ranges, RFC 9110 sections 13 and 14. Pure; headers are read, answers are decided."""
+"""Conditional requests and ranges, RFC 9110 sections 13 and 14. Pure: headers in, decisions out."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .errors import Refusal
 from .headers import identity_headers
 
 Headers = Mapping[str, str]
-"""Names compare in any case."""
+"""Headers of a request; names compare case-insensitively."""
 
 _ETAG: Final = re.compile(r'\s*(W/)?"([^"\x00-\x20\x7f]*)"\s*(?:,|$)')
 _RANGE: Final = re.compile(r"\s*bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*", re.IGNORECASE | re.ASCII)
 
 
-def judge_read(headers: Headers, info: ObjectInfo) -> None:
-    """Refuse a read whose conditions do not hold for the object, in the order that RFC 9110 section 13.2.2 demands.
+def check_read(headers: Headers, info: ObjectInfo) -> None:
+    """Raise if the conditions of a read are not met, in the order of RFC 9110 section 13.2.2.
 
     Raises:
-        Refusal: 412, or 304 if the caller has what is there.
+        Refusal: 412, or 304 if the client has the current object.
     """
     if "If-Match" in headers:
         if not _matches(headers["If-Match"], info.etag, weakly=False):
@@ -39,15 +39,15 @@ def judge_read(headers: Headers, info: ObjectInfo) -> None:
 
 
 def wanted_range(headers: Headers, info: ObjectInfo) -> ByteRange | None:
-    """Return the part of the object that is asked for; None for all of it.
+    """Return the requested range, or None for the whole object.
 
-    A range of another unit, several ranges, and what is no range are ignored, as RFC 9110 section 14.2 allows.
+    A range of another unit, several ranges, and malformed ranges are ignored, as RFC 9110 section 14.2 allows.
 
     Raises:
-        Refusal: 416, the object has no byte of it.
+        Refusal: 416, the object has no byte of the range.
     """
     asked = _RANGE.fullmatch(headers.get("Range", ""))
-    if asked is None or not _still(headers.get("If-Range"), info):
+    if asked is None or not _is_unchanged(headers.get("If-Range"), info):
         return None
     first, last = asked.groups()
     if not first:
@@ -61,16 +61,16 @@ def wanted_range(headers: Headers, info: ObjectInfo) -> ByteRange | None:
 
 
 def names_no_etag(headers: Headers) -> bool:
-    """Return whether the request demands no etag of its answer, and so may be answered by who knows others."""
+    """Return whether the request names no etag, so that another server, with other etags, may answer it."""
     return not any(name in headers for name in ("If-Match", "If-Range", "If-Unmodified-Since"))
 
 
 def change_condition(headers: Headers) -> Condition:
-    """Return on what condition an object may be changed.
+    """Return the condition on which an object may be changed.
 
     Raises:
-        Refusal: 400, the condition is one that cannot be judged together with the change; to ignore it would be to
-            lose what somebody else wrote.
+        Refusal: 400, the condition cannot be checked together with the change; ignoring it could overwrite the change
+            of another client.
     """
     for name in ("If-Unmodified-Since", "If-Modified-Since", "Content-Range"):
         if name in headers:
@@ -124,8 +124,8 @@ def _etags(header: str) -> list[tuple[bool, str]]:
     return [(bool(found[1]), found[2]) for found in _ETAG.finditer(header)]
 
 
-def _still(header: str | None, info: ObjectInfo) -> bool:
-    """Return whether what ``If-Range`` names is the object that is there."""
+def _is_unchanged(header: str | None, info: ObjectInfo) -> bool:
+    """Return whether ``If-Range`` names the current object."""
     if header is None:
         return True
     date = _parsed(header)
@@ -133,7 +133,7 @@ def _still(header: str | None, info: ObjectInfo) -> bool:
 
 
 def _modified(info: ObjectInfo) -> datetime:
-    """Return the time as HTTP tells it, in whole seconds."""
+    """Return the time of modification in whole seconds, as HTTP has it."""
     return info.last_modified.replace(microsecond=0)
 
 

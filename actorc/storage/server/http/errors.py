@@ -1,4 +1,4 @@
-"""Failures as HTTP tells them: a status, and a small JSON text that a program can read."""
+"""Errors as HTTP responses: a status, and a short JSON text for programs."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _MAX_MESSAGE: Final = 1024
 
 
 class Refusal(Exception):  # noqa: N818 - 304 is one, and no error
-    """A request that is answered with a failure.
+    """A request that is answered without success.
 
     Args:
-        status: The HTTP status.
+        status: HTTP status.
         code: Short CamelCase name of the kind of failure.
-        message: What happened and what to do next.
-        headers: More of them.
+        message: What happened, and what to do next.
+        headers: Further headers of the answer.
     """
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -44,12 +44,12 @@ class Refusal(Exception):  # noqa: N818 - 304 is one, and no error
 
     @classmethod
     def of(cls, error: StorageError) -> Refusal:
-        """Return what HTTP tells of an error; names stay out, for who may not know whether they exist."""
+        """Return the answer for an error. Names are left out, since the client may not be allowed to know them."""
         status = _STATUS.get(error.status, 500)
         headers = {"Retry-After": str(max(1, round(error.retry_after or 1)))} if status == _BUSY else {}
         return cls(status, error.code, error.message[:_MAX_MESSAGE], headers)
 
     def body(self, request_id: str) -> bytes:
-        """Return the JSON text."""
+        """Return the body, in JSON."""
         record = {"code": self.code, "message": self.message, "request_id": request_id}
         return json.dumps(record, ensure_ascii=False).encode() + b"\n"

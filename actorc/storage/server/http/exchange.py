@@ -1,4 +1,4 @@
-"""One request and its answer, for a thread that may wait: the event loop does the talking."""
+"""One HTTP request and its response, used by a thread that may block; the event loop does the I/O."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Exchange:
-    """A request that came, and the answer to it. All methods but `abort` are for one worker thread.
+    """A request and its response. For one worker thread, `abort` aside.
 
     Args:
-        request: What came.
-        idle_timeout: Seconds the peer may be waited for.
-        always: Headers of every answer.
+        request: The request.
+        idle_timeout: Seconds to wait for the peer.
+        always: Headers of every response.
 
     Attributes:
-        headers: Those of the request; names compare in any case.
-        response: The answer, once it has begun.
-        size: Bytes of the body that came or went so far.
+        headers: Headers of the request; names compare case-insensitively.
+        response: The response, once it has begun.
+        size: Bytes of the body received or sent so far.
     """
 
     def __init__(self, request: web.BaseRequest, idle_timeout: float, always: Mapping[str, str]) -> None:
@@ -45,10 +45,10 @@ class Exchange:
 
     @property
     def declared_size(self) -> int | None:
-        """Bytes that the peer says it sends; None if it does not know.
+        """Length of the body in bytes; None if it comes in chunks of unknown total length.
 
         Raises:
-            Refusal: It says neither how many there are, nor how they end.
+            Refusal: The request says neither a length nor that the body comes in chunks.
         """
         size = self._request.content_length
         if size is None and "chunked" not in self.headers.get("Transfer-Encoding", "").lower():
@@ -56,35 +56,35 @@ class Exchange:
         return size
 
     def blocks(self, most: int) -> Iterator[bytes]:
-        """Yield the body in blocks of 1 MiB, but at once when it is longer than `most` bytes.
+        """Yield the body in blocks of 1 MiB; a byte beyond `most` is yielded at once, so that the caller can refuse it.
 
-        A connection that breaks is an error, not an end.
+        A broken connection is an error, not the end of the body.
         """
-        self._await(self._go_on())
+        self._await(self._send_continue())
         while block := self._await(self._block(min(MAX_CHUNK_SIZE, most + 1 - self.size))):
             self.size += len(block)
             yield block
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Send the head of the answer; its ``Content-Length`` says what follows."""
+        """Send status and headers; ``Content-Length`` says how many bytes follow."""
         self.response = web.StreamResponse(status=status, headers={**self._always, **headers})
         self._await(self.response.prepare(self._request))
 
     def write(self, data: bytes | memoryview) -> None:
-        """Send bytes of the body, when the peer has taken enough of those before."""
+        """Send bytes of the body; waits while the peer is behind."""
         assert self.response is not None
         self._await(self.response.write(data))
         self.size += len(data)
 
     def abort(self) -> None:
-        """Break the connection, so that the peer does not take what it got for all there is. On the loop's thread."""
+        """Close the connection, so that the peer notices an incomplete body. On the thread of the event loop."""
         if self._transport is not None:
             self._transport.abort()
 
     def _await(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(self._in_time(coroutine), self._loop).result()
+        return asyncio.run_coroutine_threadsafe(self._with_timeout(coroutine), self._loop).result()
 
-    async def _in_time(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    async def _with_timeout(self, coroutine: Coroutine[Any, Any, T]) -> T:
         try:
             return await asyncio.wait_for(coroutine, self._idle_timeout)
         except TimeoutError:
@@ -92,11 +92,12 @@ class Exchange:
                 f"nothing moved for {self._idle_timeout:g} s and the server gave up; try again"
             ) from None
 
-    async def _go_on(self) -> None:
+    async def _send_continue(self) -> None:
         request = self._request
         if request.version >= HttpVersion11 and self.headers.get("Expect", "").lower() == "100-continue":
+            # only now: a request that is refused before this point costs the client no upload
             await request.writer.write(_CONTINUE)
-            # what aiohttp has sent so far is no part of the answer
+            # aiohttp counts these bytes as a response that has begun
             request.writer.output_size = 0
 
     async def _block(self, size: int) -> bytes:

@@ -1,4 +1,7 @@
-"""Around every request: who sends it, admission, errors to answers, the access line. Runs on the event loop."""
+"""Handler of all HTTP requests: authentication, admission, errors as responses, and the access log.
+
+Runs on the event loop; the work on objects runs on threads.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from actorc.storage.server.auth.authorized_store import AuthorizedStore
 from actorc.storage.server.auth.presigning import WRONG, PresignedUrls
 from actorc.storage.server.engines.descriptor_shortage import is_out_of_descriptors, out_of_descriptors
 from actorc.storage.server.store.store import ObjectStore
-from actorc.storage.server.telemetry.access_log import Ended, Journal
-from actorc.storage.server.telemetry.calls_in_flight import Gate
+from actorc.storage.server.telemetry.access_log import AccessLog, EndedCall
+from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
 
 from . import objects
 from .errors import Refusal
@@ -32,15 +35,15 @@ from .pages import Page, Pages
 log = logging.getLogger(__name__)
 
 _RETRY_AFTER = 1.0
-"""Seconds after which a refused request may find a place."""
+"""Seconds after which a refused request may be admitted."""
 _FAILED = 500
-_GONE = 499
-"""How an access line tells that the peer went away before it had the answer."""
+_CLIENT_GONE = 499
+"""Status in the access log if the peer went away before it had the response."""
 
 
 @dataclass(slots=True)
-class _Visit:
-    """What is known by now of a request, for the access line."""
+class _RequestRecord:
+    """Facts about a request for its access line, filled in as they become known."""
 
     request_id: str
     method: str
@@ -49,24 +52,24 @@ class _Visit:
     key: str = ""
     principal: Principal = NOBODY
     exchange: Exchange | None = None
-    status: int = _GONE
+    status: int = _CLIENT_GONE
     began: float = field(default_factory=time.perf_counter)
 
 
-class Front:
-    """Answers requests.
+class HttpHandler:
+    """Answers requests. For the event loop.
 
     Args:
-        store: The rules.
-        urls: Accepts presigned URLs; nothing else is served.
-        pages: What is served to everybody beside them.
-        journal: Is told of every request.
-        gate: Where requests enter.
-        is_misdirected: Tells of a ``Host`` whether it is not one of this server, as when a page in a browser has its
-            own name resolve to this machine.
-        is_foreign: Tells of the authority in a request for a whole URL whether it is another server's.
-        threads: Requests that are carried out at the same time; one more is refused at once.
-        idle_timeout: Seconds a peer may be waited for.
+        store: The operations.
+        urls: Accepts presigned URLs; objects are served to nobody else.
+        pages: Pages that are served to every client.
+        access_log: The access log.
+        in_flight: Admits requests while the server runs.
+        is_misdirected: Returns whether a ``Host`` is no name of this server, as when a web page makes its own name
+            resolve to this machine.
+        is_foreign: Returns whether the authority in a request for a whole URL is another server's.
+        threads: Requests that run at the same time; a further one is refused at once.
+        idle_timeout: Seconds to wait for a peer.
     """
 
     def __init__(
@@ -74,8 +77,8 @@ class Front:
         store: ObjectStore,
         urls: PresignedUrls,
         pages: Pages,
-        journal: Journal,
-        gate: Gate,
+        access_log: AccessLog,
+        in_flight: CallsInFlight,
         *,
         is_misdirected: Callable[[str], bool],
         is_foreign: Callable[[str], bool],
@@ -85,25 +88,25 @@ class Front:
         self._store = store
         self._urls = urls
         self._pages = pages
-        self._journal = journal
-        self._gate = gate
+        self._access_log = access_log
+        self._in_flight = in_flight
         self._is_misdirected = is_misdirected
         self._is_foreign = is_foreign
         self._idle_timeout = idle_timeout
-        self._most = threads
-        self._places = threading.BoundedSemaphore(threads)
+        self._limit = threads
+        self._slots = threading.BoundedSemaphore(threads)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="storage-http")
         self._running: dict[Exchange, asyncio.Future[None]] = {}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer a request."""
         names = request.headers.getall("Host", [""])
-        misdirected = len(names) > 1 or self._is_misdirected(names[0]) or self._is_for_another(request)
+        misdirected = len(names) > 1 or self._is_misdirected(names[0]) or self._is_for_another_server(request)
         page = None if misdirected else self._pages.find(_target(request).partition("?")[0])
-        return _shown(page) if page else await self._call(request, misdirected=misdirected)
+        return _page_response(page) if page else await self._call(request, misdirected=misdirected)
 
-    def _is_for_another(self, request: web.BaseRequest) -> bool:
-        """Return whether the request is for a whole URL, as proxies get them, and for that of another server."""
+    def _is_for_another_server(self, request: web.BaseRequest) -> bool:
+        """Return whether the request is for a whole URL, as proxies get them, and for a URL of another server."""
         if request.raw_path.startswith("/"):
             return False
         host, port, *_ = request.get_extra_info("sockname") or ("", 0)
@@ -111,7 +114,7 @@ class Front:
         return authority not in {f"{host}:{port}", f"[{host}]:{port}"} and self._is_foreign(authority)
 
     async def finish(self, grace: float) -> None:
-        """Wait for the requests under way, and break off those that take longer than `grace` seconds."""
+        """Wait for running requests, and abort those that take longer than `grace` seconds."""
         if self._running:
             await asyncio.wait(self._running.values(), timeout=grace)
         for exchange in list(self._running):
@@ -119,26 +122,26 @@ class Front:
         await asyncio.get_running_loop().run_in_executor(None, self._threads.shutdown)
 
     async def _call(self, request: web.BaseRequest, *, misdirected: bool) -> web.StreamResponse:
-        # read now: a connection that is gone has no other end
+        # read at once, since a closed connection has no peer name
         peer = _peer(request)
-        visit = _Visit(uuid.uuid4().hex, request.method if request.method in METHODS else "OTHER", peer)
+        record = _RequestRecord(uuid.uuid4().hex, request.method if request.method in METHODS else "OTHER", peer)
         try:
             if misdirected:
-                visit.status = 421
+                record.status = 421
                 refusal = Refusal(421, "Misdirected", "this server has another name; use the one in the URLs it makes")
-                response = _refused(refusal, visit.request_id, request)
+                response = _refusal_response(refusal, record.request_id, request)
                 # with two names, a proxy may read the bytes that follow as another request than this server does
                 response.force_close()
                 return response
-            return await self._response(request, visit)
+            return await self._response(request, record)
         finally:
-            self._journal.note(_ended(visit))
+            self._access_log.record(_ended(record))
 
-    async def _response(self, request: web.BaseRequest, visit: _Visit) -> web.StreamResponse:
+    async def _response(self, request: web.BaseRequest, record: _RequestRecord) -> web.StreamResponse:
         try:
-            response = await self._carried_out(request, visit)
+            response = await self._perform(request, record)
         except ConnectionError:
-            refusal = Refusal(_GONE, "NetworkError", "the connection broke")
+            refusal = Refusal(_CLIENT_GONE, "NetworkError", "the connection broke")
         except web.RequestPayloadError:
             refusal = Refusal(400, "InvalidParameter", "the body is broken off or malformed, and nothing was stored")
         except Refusal as error:
@@ -146,31 +149,35 @@ class Front:
         except StorageError as error:
             refusal = Refusal.of(error)
         except Exception as error:
-            log.exception("%s failed, request %s", visit.method, visit.request_id)
+            log.exception("%s failed, request %s", record.method, record.request_id)
             refusal = Refusal.of(out_of_descriptors()) if is_out_of_descriptors(error) else _internal()
         else:
-            visit.status = response.status
+            record.status = response.status
             return response
-        visit.status = refusal.status
-        if visit.exchange is not None and visit.exchange.response is not None:
-            visit.exchange.abort()
-            return visit.exchange.response
-        return _refused(refusal, visit.request_id, request)
+        record.status = refusal.status
+        # a response has begun: the status is sent, so only a broken connection tells the peer that it is incomplete
+        if record.exchange is not None and record.exchange.response is not None:
+            record.exchange.abort()
+            return record.exchange.response
+        return _refusal_response(refusal, record.request_id, request)
 
-    async def _carried_out(self, request: web.BaseRequest, visit: _Visit) -> web.StreamResponse:
+    async def _perform(self, request: web.BaseRequest, record: _RequestRecord) -> web.StreamResponse:
         if request.method not in METHODS:
             raise Refusal(
                 405, "Unsupported", f"use one of {', '.join(METHODS)}, as in the URL", {"Allow": ", ".join(METHODS)}
             )
         url = _read(request)
-        visit.bucket, visit.key = url.grant.bucket, url.grant.key
-        visit.principal = self._urls.admit(url, request.method)
-        if not self._places.acquire(blocking=False):
+        record.bucket, record.key = url.grant.bucket, url.grant.key
+        record.principal = self._urls.admit(url, request.method)
+        # without waiting: the event loop must not block
+        if not self._slots.acquire(blocking=False):
             raise ResourceExhaustedError(
-                f"the server carries out {self._most} requests already; try again in a moment", retry_after=_RETRY_AFTER
+                f"the server carries out {self._limit} requests already; try again in a moment",
+                retry_after=_RETRY_AFTER,
             )
-        visit.exchange = exchange = Exchange(request, self._idle_timeout, _always(visit.request_id))
-        store = AuthorizedStore(self._store, visit.principal)
+        record.exchange = exchange = Exchange(request, self._idle_timeout, _always(record.request_id))
+        # released when the thread ends and not when the request does: a cancelled request leaves its thread running
+        store = AuthorizedStore(self._store, record.principal)
         work = self._threads.submit(self._work, exchange, store, url)
         work.add_done_callback(self._leave)
         self._running[exchange] = waiting = asyncio.wrap_future(work)
@@ -182,15 +189,15 @@ class Front:
         return exchange.response
 
     def _work(self, exchange: Exchange, store: AuthorizedStore, url: PresignedUrl) -> None:
-        with self._gate.passed(), self._journal.transfer():
+        with self._in_flight.admitted(), self._access_log.transfer():
             objects.answer(exchange, store, url.grant)
 
     def _leave(self, _done: Future[None]) -> None:
-        self._places.release()
+        self._slots.release()
 
 
 def _read(request: web.BaseRequest) -> PresignedUrl:
-    """Return what the URL says; one that says nothing of sense is refused like one with a wrong signature."""
+    """Return the parsed URL; a malformed one is refused like one with a wrong signature."""
     try:
         return read_url(_target(request))
     except InvalidParameterError:
@@ -198,7 +205,7 @@ def _read(request: web.BaseRequest) -> PresignedUrl:
 
 
 def _target(request: web.BaseRequest) -> str:
-    """Return path and query as they came, not as aiohttp reads them; a proxy may send all of a URL."""
+    """Return path and query as received, not as aiohttp parses them; a proxy may send a whole URL."""
     target = request.raw_path
     return target if target.startswith("/") else "/" + target.partition("://")[2].partition("/")[2]
 
@@ -213,26 +220,26 @@ def _internal() -> Refusal:
     )
 
 
-def unread(request: web.BaseRequest, status: int) -> web.Response:
-    """Return the answer to a request that could not be read, or failed where nothing is known of it."""
+def malformed_response(request: web.BaseRequest, status: int) -> web.Response:
+    """Return the response to a request that could not be parsed, or failed outside of `HttpHandler`."""
     refusal = _internal() if status == _FAILED else Refusal(status, "InvalidParameter", "this is no request of HTTP")
-    response = _refused(refusal, uuid.uuid4().hex, request)
+    response = _refusal_response(refusal, uuid.uuid4().hex, request)
     response.force_close()
     return response
 
 
-def _shown(page: Page) -> web.Response:
+def _page_response(page: Page) -> web.Response:
     return web.Response(status=page.status, body=page.body, headers={**ALWAYS, "Content-Type": page.content_type})
 
 
-def _refused(refusal: Refusal, request_id: str, request: web.BaseRequest) -> web.Response:
+def _refusal_response(refusal: Refusal, request_id: str, request: web.BaseRequest) -> web.Response:
     headers = {**_always(request_id), **refusal.headers}
     if refusal.status == 304:
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = "application/json; charset=utf-8"
     response = web.Response(status=refusal.status, body=refusal.body(request_id), headers=headers)
     if request.can_read_body:
-        # what is still to come of the body is not waited for
+        # the rest of the body is not read, so the connection cannot be used again
         response.force_close()
     return response
 
@@ -241,23 +248,23 @@ def _always(request_id: str) -> dict[str, str]:
     return {**ALWAYS, "x-acs-request-id": request_id}
 
 
-def _ended(visit: _Visit) -> Ended:
-    return Ended(
-        method=visit.method,
-        status=str(visit.status),
-        bucket=visit.bucket,
-        key=visit.key,
-        size=visit.exchange.size if visit.exchange else 0,
-        seconds=time.perf_counter() - visit.began,
-        request_id=visit.request_id,
-        peer=visit.peer,
-        access_key=visit.principal.access_key,
-        proved=visit.principal is not NOBODY,
+def _ended(record: _RequestRecord) -> EndedCall:
+    return EndedCall(
+        method=record.method,
+        status=str(record.status),
+        bucket=record.bucket,
+        key=record.key,
+        size=record.exchange.size if record.exchange else 0,
+        seconds=time.perf_counter() - record.began,
+        request_id=record.request_id,
+        peer=record.peer,
+        access_key=record.principal.access_key,
+        proved=record.principal is not NOBODY,
     )
 
 
 def _peer(request: web.BaseRequest) -> str:
-    """Return the other end as gRPC writes it."""
+    """Return the address of the peer in gRPC's notation."""
     address = request.get_extra_info("peername") or ("", 0)
     host, port = address[:2]
     return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"

@@ -1,4 +1,4 @@
-"""What the headers of an answer tell about an object, and keep a browser from doing with it."""
+"""Headers of responses with objects, among them those that keep browsers from running their content."""
 
 from __future__ import annotations
 
@@ -12,20 +12,23 @@ from actorc.storage.rules import DEFAULT_CONTENT_TYPE
 ALWAYS: Final = {
     "Server": "lucas-storage",
     "X-Content-Type-Options": "nosniff",
-    # the address of a page is told to every site it links to, and here the address is the permission
+    # browsers tell the URL of a page to every site it links to, and here the URL is the permission
     "Referrer-Policy": "no-referrer",
-    # caches keep nothing of it without asking: the URL ends, and the object may be replaced
+    # caches must ask each time: the URL expires, and the object may be replaced
     "Cache-Control": "private, no-cache",
 }
-"""In every answer."""
+"""Headers of every response."""
 
 _ACTIVE: Final = ("html", "xml", "svg")
-"""Types that hold these can run scripts in the name of this origin."""
-_HARMLESS: Final = {"Content-Disposition": "attachment", "Content-Security-Policy": "sandbox; default-src 'none'"}
+"""Parts of content types that can run scripts in the name of this origin."""
+_SANDBOX_HEADERS: Final = {
+    "Content-Disposition": "attachment",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+}
 
 
 def object_headers(info: ObjectInfo, part: ByteRange | None = None) -> dict[str, str]:
-    """Return the headers that go with an object, or with the bytes `part` of it."""
+    """Return the headers of an object, or of the range `part` of it."""
     first, stop = (part or WHOLE).clamp(info.size)
     return {
         **identity_headers(info),
@@ -33,13 +36,13 @@ def object_headers(info: ObjectInfo, part: ByteRange | None = None) -> dict[str,
         "Content-Length": str(stop - first),
         "Accept-Ranges": "bytes",
         **({} if part is None else {"Content-Range": f"bytes {first}-{stop - 1}/{info.size}"}),
-        **(_HARMLESS if is_active(info.content_type) else {}),
+        **(_SANDBOX_HEADERS if is_active(info.content_type) else {}),
         **{f"x-acs-meta-{quote(name, safe='')}": quote(value, safe="") for name, value in info.metadata.items()},
     }
 
 
 def identity_headers(info: ObjectInfo) -> dict[str, str]:
-    """Return the headers that tell which generation of the object it is."""
+    """Return the headers that identify the generation of an object."""
     return {
         "ETag": f'"{info.etag}"',
         "Last-Modified": format_datetime(info.last_modified, usegmt=True),
@@ -49,6 +52,6 @@ def identity_headers(info: ObjectInfo) -> dict[str, str]:
 
 
 def is_active(content_type: str) -> bool:
-    """Return whether a browser may run what is in an object of this type."""
+    """Return whether a browser may run the content of an object of this type."""
     essence = content_type.partition(";")[0].lower()
     return any(word in essence for word in _ACTIVE)

@@ -1,7 +1,7 @@
-"""Takes connections from a socket, as many as there may be.
+"""Accepts connections on a socket, with a bound on handshakes under way.
 
-What asyncio has for this spins when the process is out of descriptors: it goes on to accept, a hundred times a turn,
-and writes a traceback into the log for each. Nor does it know a bound for connections that are still being made.
+asyncio's own accept loop spins when the process is out of descriptors: it continues to accept, a hundred times a turn,
+and logs a traceback for each attempt. It also has no bound for connections in their handshake.
 """
 
 from __future__ import annotations
@@ -16,53 +16,57 @@ from typing import Final
 
 log = logging.getLogger(__name__)
 
-_HANDSHAKE: Final = 10.0
-"""Seconds for the handshake of TLS, as gRPC has on the other plane."""
-_PAUSE: Final = 1.0
-"""Seconds until it is tried again after a connection could not be accepted."""
-_EXPECTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-"""What an ill peer or machine makes of an accept; others, such as network errors of a peer, are told to debuggers."""
+_HANDSHAKE_SECONDS: Final = 10.0
+"""Seconds for a TLS handshake, the same as gRPC has."""
+_PAUSE_SECONDS: Final = 1.0
+"""Seconds until the next attempt after a connection could not be accepted."""
+_SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+"""Error numbers of a shortage on this machine; others, such as network errors of a peer, are logged for debugging."""
 
 
 class Listener:
-    """Accepts on a socket of the running event loop until it is closed.
+    """Accepts connections in the running event loop until it is closed.
 
     Args:
         listening: The socket; closed at the end.
-        tls: With what certificate; None: without TLS.
-        made: Makes what handles a connection.
-        most: Connections that may be in their handshake; the oldest of them gives way to one more.
+        tls: The TLS context; None: without TLS.
+        protocol_factory: Returns the protocol for a new connection.
+        limit: Handshakes that may be under way; the oldest is cancelled for a further one.
     """
 
     def __init__(
-        self, listening: socket.socket, tls: ssl.SSLContext | None, made: Callable[[], asyncio.Protocol], most: int
+        self,
+        listening: socket.socket,
+        tls: ssl.SSLContext | None,
+        protocol_factory: Callable[[], asyncio.Protocol],
+        limit: int,
     ) -> None:
         self._listening = listening
         self._tls = tls
-        self._made = made
-        self._most = most
+        self._protocol_factory = protocol_factory
+        self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._making: dict[asyncio.Task[None], None] = {}
+        self._handshakes: dict[asyncio.Task[None], None] = {}
         self._resuming: asyncio.TimerHandle | None = None
         self.pauses = 0
-        """How often it waited because nothing could be accepted."""
+        """How often it paused because no connection could be accepted."""
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Start to accept."""
         self._listening.settimeout(0)
         self._loop.add_reader(self._listening, self._accept)
 
     async def close(self) -> None:
-        """Accept no more, and return when what was accepted is a connection, or given up."""
+        """Stop accepting; return when every handshake under way has succeeded or was cancelled."""
         self._loop.remove_reader(self._listening)
         if self._resuming is not None:
             self._resuming.cancel()
         self._listening.close()
         if self._tls is not None:
-            for handshake in self._making:
+            for handshake in self._handshakes:
                 handshake.cancel()
-        if self._making:
-            await asyncio.wait(self._making)
+        if self._handshakes:
+            await asyncio.wait(self._handshakes)
 
     def _accept(self) -> None:
         try:
@@ -70,30 +74,33 @@ class Listener:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
-            if error.errno not in _EXPECTED:
+            if error.errno not in _SHORTAGES:
                 log.debug("a connection could not be accepted", exc_info=error)
+            # the socket stays readable, so the loop would call this again at once
             self._pause()
             return
         accepted.settimeout(0)
-        if len(self._making) >= self._most:
-            oldest = next(iter(self._making))
-            # it takes a moment to end, and the next one in that moment must not find it again
-            del self._making[oldest]
+        if len(self._handshakes) >= self._limit:
+            oldest = next(iter(self._handshakes))
+            # removed at once, since cancelling takes a moment, and the next connection must not find it again
+            del self._handshakes[oldest]
             oldest.cancel()
         handshake = self._loop.create_task(self._make(accepted))
-        self._making[handshake] = None
-        handshake.add_done_callback(lambda ended: self._making.pop(ended, None))
+        self._handshakes[handshake] = None
+        handshake.add_done_callback(lambda ended: self._handshakes.pop(ended, None))
 
     async def _make(self, accepted: socket.socket) -> None:
-        timeout = None if self._tls is None else _HANDSHAKE
+        timeout = None if self._tls is None else _HANDSHAKE_SECONDS
         try:
-            await self._loop.connect_accepted_socket(self._made, accepted, ssl=self._tls, ssl_handshake_timeout=timeout)
+            await self._loop.connect_accepted_socket(
+                self._protocol_factory, accepted, ssl=self._tls, ssl_handshake_timeout=timeout
+            )
         except OSError as error:
-            # ssl.SSLError and TimeoutError are among them: strangers, who cannot fill the log with what they send
+            # among them ssl.SSLError and TimeoutError; debug only, or peers could fill the log with them
             log.debug("a connection ended in its handshake, %s", error)
 
     def _pause(self) -> None:
-        """Look away for a moment: the socket stays ready for as long as somebody waits at it."""
+        """Stop watching the socket for a moment, since it stays readable while connections wait."""
         self.pauses += 1
         self._loop.remove_reader(self._listening)
-        self._resuming = self._loop.call_later(_PAUSE, self._loop.add_reader, self._listening, self._accept)
+        self._resuming = self._loop.call_later(_PAUSE_SECONDS, self._loop.add_reader, self._listening, self._accept)

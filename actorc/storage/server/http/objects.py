@@ -1,4 +1,4 @@
-"""What the four methods do to an object, on a thread that may wait."""
+"""GET, HEAD, PUT and DELETE of objects, on a thread that may block."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from actorc.storage.models import WHOLE, Chunk, ObjectAttributes, ObjectInfo
 from actorc.storage.rules import MAX_OBJECT_SIZE
 from actorc.storage.server.auth.authorized_store import AuthorizedStore
 
-from .conditions import change_condition, judge_read, names_no_etag, wanted_range
+from .conditions import change_condition, check_read, names_no_etag, wanted_range
 from .errors import Refusal
 from .exchange import Exchange
 from .headers import identity_headers, is_active, object_headers
 
 _ATTEMPTS = 5
-"""How often an object may be replaced between a look at it and its being opened."""
+"""How often an object may be replaced between its description and its opening."""
 
 
 def answer(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
-    """Do what the request asks for, which `grant` allows, and send the answer.
+    """Perform the request, which `grant` allows, and send the response.
 
     Raises:
-        Refusal: It is not done.
-        StorageError: It is not done.
+        Refusal: The request is refused.
+        StorageError: The operation failed.
     """
     {"GET": _get, "HEAD": _head, "PUT": _put, "DELETE": _delete}[exchange.method](exchange, store, grant)
 
@@ -34,21 +34,22 @@ def answer(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
 def _get(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         info = store.head(grant.bucket, grant.key)
-        judge_read(exchange.headers, info)
+        check_read(exchange.headers, info)
         part = wanted_range(exchange.headers, info)
-        if location := _elsewhere(exchange, store, grant, info):
-            _send_on(exchange, location, info)
+        if location := _redirect_location(exchange, store, grant, info):
+            _redirect(exchange, location, info)
             return
         with ExitStack() as stack:
             try:
                 _, chunks = stack.enter_context(
+                    # the headers were checked against `info`, so the bytes must be of the same generation
                     store.read(grant.bucket, grant.key, [part or WHOLE], if_match=info.etag)
                 )
             except PreconditionFailedError:
                 if attempt == _ATTEMPTS:
                     raise
                 continue
-            # what fails with the first block can still be told
+            # before the headers: an error of the first block can still become a response
             first = next(chunks, None)
             exchange.begin(206 if part else 200, object_headers(info, part))
             while first is not None:
@@ -59,22 +60,22 @@ def _get(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
 
 def _head(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
     info = store.head(grant.bucket, grant.key)
-    judge_read(exchange.headers, info)
-    if location := _elsewhere(exchange, store, grant, info):
-        _send_on(exchange, location, info)
+    check_read(exchange.headers, info)
+    if location := _redirect_location(exchange, store, grant, info):
+        _redirect(exchange, location, info)
         return
     exchange.begin(200, object_headers(info))
 
 
-def _elsewhere(exchange: Exchange, store: AuthorizedStore, grant: Grant, info: ObjectInfo) -> str | None:
-    """Return where the medium of the engine itself serves the object, if nothing that is told here would be lost."""
+def _redirect_location(exchange: Exchange, store: AuthorizedStore, grant: Grant, info: ObjectInfo) -> str | None:
+    """Return a URL of the engine's medium for the object, if its response would lack nothing that this server sends."""
     if info.metadata or is_active(info.content_type) or not names_no_etag(exchange.headers):
         return None
     seconds = max(1, grant.expires_at - time.time())
     return store.presigned_location(grant.bucket, grant.key, exchange.method, seconds)
 
 
-def _send_on(exchange: Exchange, location: str, info: ObjectInfo) -> None:
+def _redirect(exchange: Exchange, location: str, info: ObjectInfo) -> None:
     exchange.begin(307, {**identity_headers(info), "Location": location, "Content-Length": "0"})
 
 
@@ -93,6 +94,7 @@ def _put(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
             checksum = crc32c(block)
             upload.write(Chunk(sums.size, block, checksum))
             sums.add(block, checksum)
+        # looked up as late as possible; it only chooses between 200 and 201
         is_new = _is_free(store, grant)
         info = upload.commit(size=sums.size, crc32c=sums.whole())
     exchange.begin(201 if is_new else 200, {**identity_headers(info), "Content-Length": "0"})
@@ -127,10 +129,10 @@ def _check_size(size: int, most: int) -> None:
 
 
 def _is_free(store: AuthorizedStore, grant: Grant) -> bool:
-    """Return whether there is no object yet; who may write may know that, even if not read."""
+    """Return whether there is no object yet; the permission to write includes knowing that."""
     try:
-        with store.demanded("write", grant.bucket, grant.key) as it:
-            it.head(grant.bucket, grant.key)
+        with store.authorized("write", grant.bucket, grant.key) as target:
+            target.head(grant.bucket, grant.key)
     except NotFoundError:
         return True
     return False

@@ -1,4 +1,4 @@
-"""Pages about the server: whether it runs, whether to send it requests, and its numbers."""
+"""Pages about the server: liveness, readiness and metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Page(NamedTuple):
-    """A small answer."""
+    """A short response."""
 
     status: int
     content_type: str
@@ -18,9 +18,9 @@ class Pages:
     """``/healthz``, ``/readyz`` and ``/metrics``.
 
     Args:
-        is_ready: Tells whether the server takes requests and can carry them out, changes included.
-        metrics: Makes the page of numbers; None where the library for it is missing.
-        metrics_type: Its content type.
+        is_ready: Returns whether the server takes requests and can perform them, changes included.
+        metrics: Returns the page of metrics; None if its library is missing.
+        metrics_type: Content type of that page.
     """
 
     def __init__(
@@ -31,14 +31,14 @@ class Pages:
         self._metrics_type = metrics_type
 
     def find(self, path: str) -> Page | None:
-        """Return the page at `path`, if there is one."""
+        """Return the page at `path`, or None."""
         if path == "/healthz":
             return _text(200, "running")
         if path == "/readyz":
             return _text(200, "ready") if self._is_ready() else _text(503, "not ready")
-        return self._numbers() if path == "/metrics" else None
+        return self._metrics_page() if path == "/metrics" else None
 
-    def _numbers(self) -> Page:
+    def _metrics_page(self) -> Page:
         if self._metrics is None:
             return _text(501, "prometheus-client is not installed; pip install 'lucas-storage[http]'")
         return Page(200, self._metrics_type, self._metrics())

@@ -1,4 +1,4 @@
-"""The plane as a whole: its socket, its event loop on a thread of its own, its beginning and its end."""
+"""The HTTP server: its socket, and its event loop on a thread of its own."""
 
 from __future__ import annotations
 
@@ -17,43 +17,43 @@ from actorc.storage.addresses import Address
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import KiB, MiB
 
-from .handler import Front, unread
+from .handler import HttpHandler, malformed_response
 from .listener import Listener
 
 log = logging.getLogger(__name__)
 _protocol_log = logging.getLogger(f"{__name__}.protocol")
-# what strangers send that is no HTTP is no error of this server
+# peers that send no HTTP are no error of this server
 _protocol_log.setLevel(logging.CRITICAL)
 
 _FAILED: Final = 500
 _HEADER_TIMEOUT: Final = 30.0
-"""Seconds that a connection has to send a request, or the next one, and to take an answer that is not the bytes of an
+"""Seconds that a connection has to send a request, or the next one, and to take a response other than the bytes of an
 object."""
-_LINGER: Final = 2.0
-"""Seconds for which a refused body is read on, so that its sender comes to hear the reason."""
+_LINGER_SECONDS: Final = 2.0
+"""Seconds for which the rest of a refused body is read, so that the sender gets to read the reason."""
 _LIMITS: Final = {
     "access_log": None,
     "logger": _protocol_log,
     "auto_decompress": False,
     "keepalive_timeout": _HEADER_TIMEOUT,
-    "lingering_time": _LINGER,
+    "lingering_time": _LINGER_SECONDS,
     # a key of 1024 characters takes 12 KiB when each is four bytes and every byte is encoded
     "max_line_size": 16 * KiB,
     "max_field_size": 8 * KiB,
     "read_bufsize": MiB,
 }
-_MOST: Final = 1024
+_MAX_CONNECTIONS: Final = 1024
 """Connections that may be open."""
-_SHARE: Final = 4
-"""They take at most one of so many file descriptors that the process may have, if that is less."""
-_LEAST: Final = 8
-"""Connections that may be open however few descriptors there are."""
-_SHUTDOWN: Final = 1.0
-"""Seconds for connections to close on which nothing is under way any more."""
+_DESCRIPTORS_EACH: Final = 4
+"""Connections may use one in this many file descriptors of the process, if that is fewer."""
+_MIN_CONNECTIONS: Final = 8
+"""Connections that are allowed however few descriptors there are."""
+_SHUTDOWN_SECONDS: Final = 1.0
+"""Seconds for idle connections to close."""
 
 
 def bound(address: Address, *, shared: bool = False) -> socket.socket:
-    """Return a socket that listens on a numeric address; other processes of a server may do so, if `shared`.
+    """Return a socket that listens on a numeric address; with `shared`, other processes of the server may, too.
 
     Raises:
         InvalidParameterError: The port is taken or not allowed.
@@ -67,29 +67,30 @@ def bound(address: Address, *, shared: bool = False) -> socket.socket:
         ) from error
 
 
-class HttpPlane:
-    """Serves HTTP from a thread of its own.
+class HttpServer:
+    """Serves HTTP on a thread of its own. `start` and `stop` are for one thread.
 
     Args:
-        listening: Where; closed at the end.
-        tls: With what certificate; None: without TLS.
-        front: Answers the requests.
+        listening: The listening socket; closed at the end.
+        tls: The TLS context; None: without TLS.
+        handler: Handles the requests.
     """
 
-    def __init__(self, listening: socket.socket, tls: ssl.SSLContext | None, front: Front) -> None:
+    def __init__(self, listening: socket.socket, tls: ssl.SSLContext | None, handler: HttpHandler) -> None:
         self._listening = listening
         self._tls = tls
-        self._front = front
+        self._handler = handler
         self._stopping: Future[float] = Future()
         self._thread = threading.Thread(target=self._run, name="storage-http-loop", daemon=True)
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start to serve."""
         self._thread.start()
 
     def stop(self, grace: float) -> None:
-        """Take no more requests, and end when those under way are finished, or broken off after `grace` seconds."""
+        """Take no more requests, and return when running ones have ended, or were aborted after `grace` seconds."""
         if self._thread.is_alive():
+            # a concurrent future, since asyncio's own must not be set from another thread
             self._stopping.set_result(grace)
             self._thread.join()
 
@@ -97,19 +98,20 @@ class HttpPlane:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        most = _most_connections()
-        server = _Server(self._front, most, **_LIMITS)
-        listener = Listener(self._listening, self._tls, server, most)
+        limit = _max_connections()
+        server = _Server(self._handler, limit, **_LIMITS)
+        listener = Listener(self._listening, self._tls, server, limit)
         listener.start()
         grace = await asyncio.wrap_future(self._stopping)
+        # new connections first, then idle ones, then running requests: none can begin in between
         await listener.close()
         server.close_idle()
-        await self._front.finish(grace)
+        await self._handler.finish(grace)
         await server.end()
 
 
 class _Connection(web.RequestHandler):
-    """Refuses what is no HTTP; the words of aiohttp would repeat what came, and say which version of it runs here."""
+    """Answers malformed requests. The texts of aiohttp would repeat the input and name its version."""
 
     def handle_error(
         self,
@@ -118,68 +120,68 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002 - it is of aiohttp
     ) -> web.StreamResponse:
-        """Return the answer.
+        """Return the response to a request that could not be parsed or failed.
 
         Raises:
-            ConnectionError: Another one has begun, so that the connection can only be closed.
+            ConnectionError: A response has begun, so the connection can only be closed.
         """
         if status == _FAILED:
             log.error("a request failed", exc_info=exc)
         if request.writer.output_size > 0:
             raise ConnectionError("an answer has begun")
-        return unread(request, status)
+        return malformed_response(request, status)
 
 
 class _Server(web.Server):
-    """Makes connections, and closes those on which nothing is under way for too long.
+    """Makes connections, and closes those that are idle for too long. For the event loop.
 
-    aiohttp gives no time limit to a peer that takes no answer, and no bound to the number of connections. Here the one
-    that was idle for longest gives way to a new one: whoever opens many of them keeps out nobody but itself.
+    aiohttp limits neither the time in which a peer takes a response nor the number of connections. Here the connection
+    that was idle for longest is closed for a new one, so a peer that opens many of them displaces only its own.
 
     Args:
-        front: Answers the requests.
-        most: Connections that may be open.
-        limits: Those of aiohttp.
+        handler: Handles the requests.
+        limit: Connections that may be open.
+        limits: Options of aiohttp.
     """
 
-    def __init__(self, front: Front, most: int, **limits: Any) -> None:
+    def __init__(self, handler: HttpHandler, limit: int, **limits: Any) -> None:
         super().__init__(self._handle, **limits)
-        self._front = front
-        self._most = most
+        self._handler = handler
+        self._limit = limit
         self._limits = limits
-        # in the order in which they became idle, each with what ends it
+        # in the order in which they became idle, each with the timer that closes it
         self._idle: dict[web.RequestHandler, asyncio.TimerHandle] = {}
         self._busy: set[web.RequestHandler] = set()
         self._open: dict[web.RequestHandler, asyncio.Transport] = {}
-        self._alone = asyncio.Event()
-        self._alone.set()
+        self._all_closed = asyncio.Event()
+        self._all_closed.set()
         self._ending = False
 
     def __call__(self) -> web.RequestHandler:
-        """Return what handles a new connection."""
+        """Return the handler of a new connection."""
         return _Connection(self, loop=asyncio.get_running_loop(), **self._limits)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Note a connection."""
+        """Register a connection."""
         super().connection_made(handler, transport)
         self._open[handler] = transport
-        self._alone.clear()
-        self._rest(handler)
-        # aiohttp is not done with it yet, and cannot bear to lose it before
+        self._all_closed.clear()
+        self._mark_idle(handler)
+        # later, since aiohttp is still setting the connection up
         asyncio.get_running_loop().call_soon(self._make_room)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        """Forget a connection."""
+        """Remove a connection."""
         super().connection_lost(handler, exc)
-        self._wake(handler)
+        self._mark_busy(handler)
         self._open.pop(handler, None)
         if not self._open:
-            self._alone.set()
+            self._all_closed.set()
 
     def close_idle(self) -> None:
-        """Close the connections on which nothing is under way now, and the others after it.
+        """Close idle connections now, and each of the others after its request.
 
-        What aiohttp has for this also drops what is still to come of a body.
+        aiohttp's own method would also drop the rest of a body that is being received.
         """
         self._ending = True
         for connection in self.connections:
@@ -187,62 +189,67 @@ class _Server(web.Server):
                 connection.close()
 
     async def end(self) -> None:
-        """Close all connections; what was written to them is sent, unless nobody takes it."""
-        await self.shutdown(_SHUTDOWN)
+        """Close all connections; written bytes are sent, unless the peer does not take them."""
+        await self.shutdown(_SHUTDOWN_SECONDS)
         try:
-            await asyncio.wait_for(self._alone.wait(), _SHUTDOWN)
+            await asyncio.wait_for(self._all_closed.wait(), _SHUTDOWN_SECONDS)
         except TimeoutError:
             for transport in self._open.values():
                 transport.abort()
-            await self._alone.wait()
-        # a loop that is closed before closed connections have left it leaks their sockets
+            await self._all_closed.wait()
+        # closed connections leave the loop in its next turn; closing the loop before leaks their sockets
         await asyncio.sleep(0)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
-        self._wake(connection)
+        self._mark_busy(connection)
         self._busy.add(connection)
         try:
-            response = await self._front.handle(request)
+            response = await self._handler.handle(request)
         finally:
             self._busy.discard(connection)
+            # it may have been lost meanwhile
             # unless it was lost meanwhile
             if connection in self._open:
-                self._rest(connection)
+                self._mark_idle(connection)
         if self._ending:
             response.force_close()
         return response
 
-    def _rest(self, connection: web.RequestHandler, unsent: int | None = None) -> None:
-        """Begin to count the time for which nothing is under way."""
+    def _mark_idle(self, connection: web.RequestHandler, unsent: int | None = None) -> None:
+        """Start the idle timer of a connection."""
         loop = asyncio.get_running_loop()
-        self._idle[connection] = loop.call_later(_HEADER_TIMEOUT, self._hang_up, connection, unsent)
+        self._idle[connection] = loop.call_later(_HEADER_TIMEOUT, self._close_if_idle, connection, unsent)
 
-    def _wake(self, connection: web.RequestHandler) -> None:
+    def _mark_busy(self, connection: web.RequestHandler) -> None:
         timer = self._idle.pop(connection, None)
         if timer is not None:
             timer.cancel()
 
-    def _hang_up(self, connection: web.RequestHandler, before: int | None) -> None:
-        """Break a connection that was idle, unless its peer is still taking the end of an answer."""
+    def _close_if_idle(self, connection: web.RequestHandler, before: int | None) -> None:
+        """Close an idle connection, unless its peer is still taking the end of a response."""
         unsent = self._open[connection].get_write_buffer_size()
         if unsent and (before is None or unsent < before):
             del self._idle[connection]
-            self._rest(connection, unsent)
+            self._mark_idle(connection, unsent)
         else:
-            self._break(connection)
+            self._abort(connection)
 
     def _make_room(self) -> None:
-        if len(self._open) > self._most and self._idle:
-            self._break(next(iter(self._idle)))
+        if len(self._open) > self._limit and self._idle:
+            self._abort(next(iter(self._idle)))
 
-    def _break(self, connection: web.RequestHandler) -> None:
-        """Close at once: what the peer has not taken by now would keep the connection open."""
-        self._wake(connection)
+    def _abort(self, connection: web.RequestHandler) -> None:
+        """Close a connection at once; a graceful close would wait for a peer that takes nothing."""
+        self._mark_busy(connection)
         self._open[connection].abort()
 
 
-def _most_connections() -> int:
-    """Return how many connections there may be: no more than leave descriptors for gRPC and for files."""
+def _max_connections() -> int:
+    """Return the allowed number of connections, which leaves descriptors for gRPC and for files."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _MOST if allowed == resource.RLIM_INFINITY else max(_LEAST, min(_MOST, allowed // _SHARE))
+    return (
+        _MAX_CONNECTIONS
+        if allowed == resource.RLIM_INFINITY
+        else max(_MIN_CONNECTIONS, min(_MAX_CONNECTIONS, allowed // _DESCRIPTORS_EACH))
+    )

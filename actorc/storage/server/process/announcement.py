@@ -15,7 +15,7 @@ from actorc.storage.ownership import is_readable_by_others, is_writable_by_other
 
 log = logging.getLogger(__name__)
 
-_PATIENCE: Final = 2.0
+_WAIT_SECONDS: Final = 2.0
 """Seconds to wait for the lock; longer than a process that only reads the state holds it."""
 
 
@@ -28,10 +28,11 @@ def occupied(directory: Path) -> Iterator[None]:
         StorageError: Another server holds the lock.
         OSError: It cannot be made.
     """
+    # waited for a moment: a program that only reads the state holds the lock briefly
     if directory.name == DIRECTORY or not directory.exists():
         make_private(directory)
     _warn_of_others(directory)
-    with serving(directory, _PATIENCE):
+    with serving(directory, _WAIT_SECONDS):
         yield
 
 
@@ -47,15 +48,15 @@ def announced(directory: Path, endpoint: str, **more: Any) -> Iterator[Callable[
     Yields:
         A function that replaces further fields, given by name.
     """
-    told = {
+    fields = {
         "endpoint": _reachable(endpoint),
         "pid": os.getpid(),
         "data": str(directory.absolute()),
         "signing_key": signing_key(directory).read_text(encoding="utf-8").strip(),
         **more,
     }
-    with published(directory / ENDPOINT_FILE, told) as tell:
-        yield lambda **news: tell(told | news)
+    with published(directory / ENDPOINT_FILE, fields) as replace_fields:
+        yield lambda **news: replace_fields(fields | news)
 
 
 def _reachable(endpoint: str) -> str:

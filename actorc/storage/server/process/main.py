@@ -20,12 +20,12 @@ from actorc.storage.local_directory import ENDPOINT_FILE, published
 from actorc.storage.server.auth.key_file import OwnKey, own_key
 from actorc.storage.server.config import ServerOptions, is_loopback, numeric_address
 from actorc.storage.server.server import StorageServer
-from actorc.storage.server.telemetry.descriptor_log import allow_all
+from actorc.storage.server.telemetry.descriptor_log import raise_limit
 
 from .announcement import announced, occupied
 from .ports import reserve
-from .shutdown import Stopping
-from .supervisor import Workers
+from .shutdown import ShutdownFlag
+from .supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -58,23 +58,23 @@ def serve(
     """
     # stored data is for clients of the server; other users of the machine must not read the files
     os.umask(0o077)
-    allow_all()
-    stopping = Stopping()
+    raise_limit()
+    shutdown = ShutdownFlag()
     with ExitStack() as stack:
-        place = _taken(options, stack, private=private)
-        workers = Workers(place.options, own=place.own) if options.workers > 1 else None
-        _stop_on_signals(stopping, workers)
-        server = workers or StorageServer(place.options, own=place.own, shares_port=place.shares_port)
+        resources = _acquired(options, stack, private=private)
+        supervisor = Supervisor(resources.options, own=resources.own) if options.workers > 1 else None
+        _stop_on_signals(shutdown, supervisor)
+        server = supervisor or StorageServer(resources.options, own=resources.own, shares_port=resources.shares_port)
         stack.callback(server.stop)
         endpoint = server.start()
-        telling = _publish(stack, options, endpoint, place, endpoint_file)
+        publisher = _publish_files(stack, options, endpoint, resources, endpoint_file)
         if linger_lock:
-            _stop_when_unlocked(linger_lock, stopping)
+            _stop_when_unlocked(linger_lock, shutdown)
         log.info("serving %s on %s", options.engine_url, endpoint)
         if server.http_endpoint:
             log.info("serving presigned URLs at %s", server.http_endpoint)
         _warn_of_exposure(server, options)
-        stopping.wait(telling.look)
+        shutdown.wait(publisher.publish_if_needed)
         log.info("stopping, running calls have %g s to finish", options.grace)
 
 
@@ -82,8 +82,8 @@ serve.__module__ = "actorc.storage.server.process"  # where processes of any ver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Resources of a server before it is made: options with a reserved port, and its own key."""
+class _Resources:
+    """Resources taken before the server is made: options with a reserved port, and its own key."""
 
     options: ServerOptions
     own: OwnKey | None = None
@@ -93,23 +93,24 @@ class _Place:
 
     @property
     def is_closed(self) -> bool:
-        """Whether every call needs a key, of this user's programs as well."""
+        """Whether every call needs a key, also those of this user's programs."""
         return self.own is not None and (self.own.closes or _has_keys(self.options))
 
-    def told(self) -> dict[str, Any]:
+    def endpoint_fields(self) -> dict[str, Any]:
         """Return the fields of ``endpoint.json`` beside the address."""
-        told: dict[str, Any] = {"use_ssl": self.options.tls_cert is not None, "shares_port": self.shares_port}
+        fields: dict[str, Any] = {"use_ssl": self.options.tls_cert is not None, "shares_port": self.shares_port}
         if self.own is not None and self.is_closed:
-            told |= {"access_key": self.own.key.id, "secret_key": self.secret}
-        return told
+            fields |= {"access_key": self.own.key.id, "secret_key": self.secret}
+        return fields
 
 
-def _taken(options: ServerOptions, stack: ExitStack, *, private: bool) -> _Place:
+def _acquired(options: ServerOptions, stack: ExitStack, *, private: bool) -> _Resources:
     directory = options.directory
     if directory is None:
         if private:
             raise InvalidParameterError("a private server tells its key in its data directory; give --data as well")
-        return _Place(options=options)
+        return _Resources(options=options)
+    # the directory first: while another server has it, the port is that server's as well
     stack.enter_context(occupied(directory))
     own, secret = own_key(closes=private)
     address = numeric_address(options.listen, loopback_only=not _has_keys(options))
@@ -118,52 +119,53 @@ def _taken(options: ServerOptions, stack: ExitStack, *, private: bool) -> _Place
         held, found = reserve(address, among_clients=True)
         options = replace(options, listen=str(found))
         stack.enter_context(held)
-    return _Place(options=options, own=own, secret=secret, shares_port=shares_port)
+    return _Resources(options=options, own=own, secret=secret, shares_port=shares_port)
 
 
 def _has_keys(options: ServerOptions) -> bool:
     return options.keys_file is not None and options.keys_file.exists()
 
 
-def _publish(
-    stack: ExitStack, options: ServerOptions, endpoint: str, place: _Place, elsewhere: Path | None
-) -> _Telling:
+def _publish_files(
+    stack: ExitStack, options: ServerOptions, endpoint: str, resources: _Resources, elsewhere: Path | None
+) -> _KeyPublisher:
     directory = options.directory
-    tell: Callable[..., None] | None = None
+    replace_fields: Callable[..., None] | None = None
     if directory is not None:
-        tell = stack.enter_context(announced(directory, endpoint, **place.told()))
+        replace_fields = stack.enter_context(announced(directory, endpoint, **resources.endpoint_fields()))
     if elsewhere is not None and (directory is None or elsewhere.absolute() != directory.absolute() / ENDPOINT_FILE):
         data = str(options.data.absolute()) if options.data else None
         stack.enter_context(published(elsewhere, {"endpoint": endpoint, "pid": os.getpid(), "data": data}))
-    return _Telling(place, tell)
+    return _KeyPublisher(resources, replace_fields)
 
 
-class _Telling:
-    """Publishes the server's own key to this user's programs once they need one, which is after `keys add`.
+class _KeyPublisher:
+    """Publishes the server's own key to programs of this user as soon as they need one, which is after `keys add`.
 
     Args:
-        place: The server's resources.
-        tell: Replaces fields of ``endpoint.json``; None if there is no data directory.
+        resources: The server's resources.
+        replace_fields: Replaces fields of ``endpoint.json``; None if there is no data directory.
     """
 
-    def __init__(self, place: _Place, tell: Callable[..., None] | None) -> None:
-        self._place = place
-        self._tell = tell
-        self._is_told = place.is_closed
+    def __init__(self, resources: _Resources, replace_fields: Callable[..., None] | None) -> None:
+        self._resources = resources
+        self._replace_fields = replace_fields
+        self._is_published = resources.is_closed
 
-    def look(self) -> None:
+    def publish_if_needed(self) -> None:
         """Publish the key if it is needed and was not published."""
-        if self._tell is None or self._is_told or not self._place.is_closed:
+        if self._replace_fields is None or self._is_published or not self._resources.is_closed:
             return
         try:
-            self._tell(**self._place.told())
+            self._replace_fields(**self._resources.endpoint_fields())
+        # tried again half a second later; a full disk must not end the server
         except OSError as error:
             log.warning("programs of this user are not told their key yet, %s", error)
         else:
-            self._is_told = True
+            self._is_published = True
 
 
-def _warn_of_exposure(server: StorageServer | Workers, options: ServerOptions) -> None:
+def _warn_of_exposure(server: StorageServer | Supervisor, options: ServerOptions) -> None:
     if server.is_open:
         where = f"--data {options.directory}" if options.directory else "--keys FILE"
         log.warning(
@@ -178,25 +180,26 @@ def _warn_of_exposure(server: StorageServer | Workers, options: ServerOptions) -
         )
 
 
-def _stop_on_signals(stopping: Stopping, workers: Workers | None) -> None:
+def _stop_on_signals(shutdown: ShutdownFlag, supervisor: Supervisor | None) -> None:
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stopping.begun:
-            if workers is not None:
-                workers.kill()
+        if shutdown.begun:
+            # without cleaning up: the user asked twice, and running calls may never end
+            if supervisor is not None:
+                supervisor.kill()
             os._exit(128 + number)
-        stopping.begin()
+        shutdown.begin()
 
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
 
 
-def _stop_when_unlocked(path: Path, stopping: Stopping) -> None:
+def _stop_when_unlocked(path: Path, shutdown: ShutdownFlag) -> None:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def wait() -> None:
-        # held until the process is gone: the descriptor is never closed
+        # held until the process is gone, since the descriptor is never closed
         file_locks.lock(descriptor)
         log.info("nobody needs the server any more")
-        stopping.begin()
+        shutdown.begin()
 
     threading.Thread(target=wait, name="linger-lock", daemon=True).start()

@@ -11,9 +11,9 @@ from actorc.storage._held_ports import shared_socket
 from actorc.storage.addresses import Address
 from actorc.storage.errors import InvalidParameterError
 
-_PATIENCE: Final = 2.0
+_WAIT_SECONDS: Final = 2.0
 """Seconds to wait for workers of a killed server, which notice its end and stop."""
-_POLL: Final = 0.02
+_POLL_SECONDS: Final = 0.02
 
 
 def reserve(address: Address, *, among_clients: bool = False) -> tuple[socket.socket, Address]:
@@ -58,12 +58,13 @@ def _bound(address: Address, *, among_clients: bool) -> socket.socket:
 def _bound_among_clients(address: Address) -> socket.socket:
     """Return a socket at a port that only clients of this user hold, while they wait for a restart of the server."""
     held = shared_socket(address)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _WAIT_SECONDS
     while _is_served(held):
         if time.monotonic() > deadline:
+            # workers of a killed server may still listen; they end when they notice
             held.close()
             raise OSError(errno.EADDRINUSE, "a server of this user listens there")
-        time.sleep(_POLL)
+        time.sleep(_POLL_SECONDS)
     return held
 
 
@@ -76,5 +77,6 @@ def _bind_alone(held: socket.socket, address: Address) -> None:
     # first without SO_REUSEPORT, so that it fails beside a listening server; SO_REUSEADDR allows for TIME_WAIT
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     held.bind(address)
+    # shared only now: the port is this server's
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -7,11 +7,11 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Final
 
-_LOOK: Final = 0.5
+_WAKE_SECONDS: Final = 0.5
 """Seconds between wake-ups of the main thread, in which Python runs the handler of a signal that came before."""
 
 
-class Stopping:
+class ShutdownFlag:
     """Waits until a shutdown is requested.
 
     `begin` may be called from a signal handler: `SimpleQueue` is reentrant. An ``Event`` is not; a handler that set it
@@ -21,20 +21,22 @@ class Stopping:
     def __init__(self) -> None:
         self.begun = False
         """Whether a shutdown was requested."""
-        self._wishes: SimpleQueue[None] = SimpleQueue()
+        self._requests: SimpleQueue[None] = SimpleQueue()
 
     def begin(self) -> None:
         """Request a shutdown: `wait` returns, now and when called later. Any thread or signal handler may call it."""
         self.begun = True
-        self._wishes.put(None)
+        # the handler runs between two bytecodes of any thread; `put` does not wait for a lock that this thread holds
+        self._requests.put(None)
 
-    def wait(self, look: Callable[[], None] = lambda: None) -> None:
+    def wait(self, poll: Callable[[], None] = lambda: None) -> None:
         """Return once `begin` was called.
 
         Args:
-            look: Called twice a second while waiting; must be quick and raise nothing.
+            poll: Called twice a second while waiting; must be quick and raise nothing.
         """
         while not self.begun:
             with suppress(Empty):
-                self._wishes.get(timeout=_LOOK)
-            look()
+                # with a timeout, since Python runs signal handlers only while the main thread executes bytecode
+                self._requests.get(timeout=_WAKE_SECONDS)
+            poll()

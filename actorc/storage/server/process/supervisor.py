@@ -35,20 +35,20 @@ from .ports import reserve
 
 log = logging.getLogger(__name__)
 
-_MARGIN: Final = 5.0
+_MARGIN_SECONDS: Final = 5.0
 """Seconds beyond the grace period until a worker is killed."""
-_STEADY: Final = 60.0
+_STEADY_SECONDS: Final = 60.0
 """Seconds after which a start counts as successful and the restart pause is reset."""
 SILENCE: Final = 30
-"""Turns of `_TURN` without a heartbeat after which a worker hangs. A busy one sends it, from a thread of its own."""
-_TURN: Final = 1.0
+"""Turns of `_TURN_SECONDS` without a heartbeat after which a worker counts as stuck. A busy worker still sends them."""
+_TURN_SECONDS: Final = 1.0
 """Seconds. Silence is counted in turns and not by a clock, so that none passes while the machine or this process is
 suspended: heartbeats that arrived in between are read in the next turn."""
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 10.0
 
 
-class Workers:
+class Supervisor:
     """A server of several processes, with the interface of `StorageServer`. For one thread, `kill` aside.
 
     Args:
@@ -66,12 +66,12 @@ class Workers:
         self._silence = silence
         self.http_endpoint = ""
         self._held = ExitStack()
-        self._keepers: list[_Keeper] = []
+        self._slots: list[_WorkerSlot] = []
         self._is_open = True
 
     @property
     def is_open(self) -> bool:
-        """Whether the server had no access keys when it started, and so allowed everything to everybody."""
+        """Whether the server had no access keys when it started, and so allowed everything to every caller."""
         return self._is_open
 
     def start(self) -> str:
@@ -86,31 +86,34 @@ class Workers:
         # clients of a killed server hold its port while they wait for this one
         listen = self._reserved(self._options.listen, among_clients=True)
         http = self._reserved_http()
+        # locked once, here: workers inherit the descriptor and with it the lock, which ends with the last of them
         lock = share_engine(self._options.engine_url)
         self._held.callback(os.close, lock)
         order = _order(replace(self._options, listen=listen, http=http), lock, self._own)
-        self._keepers = [
-            _Keeper(number, lambda: _Worker(order, lock), self._silence) for number in range(self._options.workers)
+        self._slots = [
+            _WorkerSlot(number, lambda: _Worker(order, lock), self._silence) for number in range(self._options.workers)
         ]
-        for keeper in self._keepers:
-            keeper.begin()
-        for keeper in self._keepers:
-            self.http_endpoint = keeper.keep()
+        # all are started before the first is awaited, so that they start in parallel
+        for slot in self._slots:
+            slot.begin()
+        for slot in self._slots:
+            self.http_endpoint = slot.run()
         return listen
 
     def stop(self) -> None:
-        """Let every worker refuse new calls and finish running ones; return when all have ended."""
-        for keeper in self._keepers:
-            keeper.end()
-        patience = time.monotonic() + self._options.grace + _MARGIN
-        for keeper in self._keepers:
-            keeper.wait(patience - time.monotonic())
+        """Make every worker refuse new calls and finish running ones; return when all have ended."""
+        for slot in self._slots:
+            slot.end()
+        # one deadline for all: they stop in parallel
+        patience = time.monotonic() + self._options.grace + _MARGIN_SECONDS
+        for slot in self._slots:
+            slot.wait(patience - time.monotonic())
         self._held.close()
 
     def kill(self) -> None:
         """Kill every worker at once. A signal handler may call it: it takes no lock."""
-        for keeper in self._keepers:
-            keeper.kill()
+        for slot in self._slots:
+            slot.kill()
 
     def _reserved(self, address: str, *, among_clients: bool = False) -> str:
         held, found = reserve(numeric_address(address, loopback_only=self._is_open), among_clients=among_clients)
@@ -149,28 +152,29 @@ class _Worker:
                 cwd="/",
                 pass_fds=[lock],
             )
+        # a worker that ended at once is noticed by `ready`
         with suppress(OSError):
             self._channel.sendall(order)
 
     def ready(self) -> str:
-        """Wait until it serves; return the base of its presigned URLs.
+        """Wait until the worker serves; return the base of its presigned URLs.
 
         Raises:
-            StorageError: It does not serve, for the reason that it reported.
+            StorageError: It does not serve; the error is the one that it reported.
         """
         with suppress(OSError), self._channel.makefile("rb") as lines:
-            told: dict[str, Any] = json.loads(lines.readline() or b"{}")
-            if "http_endpoint" in told:
-                return str(told["http_endpoint"])
-            if "message" in told:
-                raise error_class(told["reason"], told["status"])(told["message"])
+            report: dict[str, Any] = json.loads(lines.readline() or b"{}")
+            if "http_endpoint" in report:
+                return str(report["http_endpoint"])
+            if "message" in report:
+                raise error_class(report["reason"], report["status"])(report["message"])
         raise StorageError("a worker ended before it served; the lines above it in the log say why")
 
     def listen(self, silence: int) -> bool:
         """Read heartbeats; return False when the worker has ended, True after `silence` turns without one."""
         silent = 0
         with suppress(OSError):
-            self._channel.settimeout(_TURN)
+            self._channel.settimeout(_TURN_SECONDS)
             while silent < silence:
                 try:
                     if not self._channel.recv(4096):
@@ -182,18 +186,19 @@ class _Worker:
         return False
 
     def wait(self) -> str:
-        """Wait for its end; return exit code or signal, in words."""
+        """Wait for the end of the worker; return its exit code or the name of the signal."""
+        # reaped, or it would stay a zombie
         code = self.process.wait()
         self._channel.close()
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
-class _Keeper:
-    """Keeps one worker running, and starts another when it dies.
+class _WorkerSlot:
+    """Keeps one worker running: starts another when it ends.
 
     Args:
         number: Number of the worker in the log.
-        started: Returns a new worker.
+        started: Starts and returns a new worker.
         silence: Turns without a heartbeat after which a worker is killed.
     """
 
@@ -212,8 +217,8 @@ class _Keeper:
         """Start the first worker, which may not serve yet."""
         self._worker = self._started()
 
-    def keep(self) -> str:
-        """Wait until the first worker serves, and replace it from then on; return the base of its URLs."""
+    def run(self) -> str:
+        """Wait until the first worker serves, and from then on replace it when it ends; return the base of its URLs."""
         assert self._worker is not None
         endpoint = self._worker.ready()
         self._thread.start()
@@ -243,6 +248,7 @@ class _Keeper:
         """Kill the worker and reap it. Takes no lock, since a signal handler calls it."""
         self._killed = True
         worker = self._worker
+        # without a lock: the signal may have interrupted the thread that holds it
         if worker is not None and worker.process.returncode is None:
             with suppress(ProcessLookupError, ChildProcessError):
                 os.kill(worker.process.pid, signal.SIGKILL)
@@ -253,12 +259,13 @@ class _Keeper:
         while (worker := self._worker) is not None:
             began = time.monotonic()
             if worker.listen(self._silence) and not self._ending.is_set():
-                log.error("worker %d says nothing for %g s and is killed", self._number, self._silence * _TURN)
+                log.error("worker %d says nothing for %g s and is killed", self._number, self._silence * _TURN_SECONDS)
                 worker.process.kill()
             how = worker.wait()
             if self._killed or self._ending.is_set():
                 return
-            pause = _FIRST_PAUSE if time.monotonic() - began > _STEADY else min(2 * pause, _LONGEST_PAUSE)
+            # doubled up to ten seconds, so that a worker that cannot start does not use up a core
+            pause = _FIRST_PAUSE if time.monotonic() - began > _STEADY_SECONDS else min(2 * pause, _LONGEST_PAUSE)
             log.error("worker %d ended (%s), another one is started in %g s", self._number, how, pause)
             self._ending.wait(pause)
             self._replace()

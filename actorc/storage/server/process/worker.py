@@ -1,4 +1,4 @@
-"""``python -m actorc.storage.server.process.worker``: one process of a server, started by `supervisor` alone.
+"""``python -m actorc.storage.server.process.worker``: one process of a server, started by `supervisor` only.
 
 Standard input is a socket to the supervisor. The worker reads its configuration from it, reports that it serves, and
 sends a heartbeat every second, but none while all threads of calls are stuck. When the socket closes, the supervisor is
@@ -24,16 +24,16 @@ from actorc.storage.server.grpc.admission import CallPool
 from actorc.storage.server.options import from_plain
 from actorc.storage.server.server import StorageServer
 
-from .shutdown import Stopping
+from .shutdown import ShutdownFlag
 
 log = logging.getLogger(__name__)
 
-_EVERY: Final = 1.0
+_INTERVAL_SECONDS: Final = 1.0
 """Seconds between two heartbeats."""
-_STUCK: Final = 1800.0
+_STUCK_SECONDS: Final = 1800.0
 """Seconds without the end of a call, with all threads busy, after which they count as stuck. Only a transfer takes that
 long, and transfers never get all threads; the longest wait for a store is ten minutes."""
-_LAST: Final = 5.0
+_EXIT_SECONDS: Final = 5.0
 """Seconds until the process exits after the supervisor has gone."""
 
 
@@ -41,50 +41,54 @@ def main() -> int:
     """Serve until SIGTERM or the end of the supervisor; return the exit code."""
     # Ctrl-C signals the whole process group; the supervisor decides and sends SIGTERM
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    stopping, left = Stopping(), threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.begin())
+    shutdown, orphaned = ShutdownFlag(), threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: shutdown.begin())
     with socket.fromfd(sys.stdin.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         order: dict[str, Any] = json.loads(_line(channel) or b"null") or sys.exit(2)
         logging.basicConfig(level=order["level"], format="%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s")
-        threading.Thread(target=_watch, args=(channel, stopping, left), name="left-alone", daemon=True).start()
-        return _serve(order, channel, stopping, left)
+        threading.Thread(
+            target=_watch_supervisor, args=(channel, shutdown, orphaned), name="left-alone", daemon=True
+        ).start()
+        return _serve(order, channel, shutdown, orphaned)
 
 
-def _serve(order: dict[str, Any], channel: socket.socket, stopping: Stopping, left: threading.Event) -> int:
+def _serve(order: dict[str, Any], channel: socket.socket, shutdown: ShutdownFlag, orphaned: threading.Event) -> int:
     group = Group(lock=order["lock"], url_key=bytes.fromhex(order["url_key"]))
     own = order["own"] and OwnKey(from_record(order["own"]["key"]), closes=order["own"]["closes"])
     try:
+        # the supervisor raises the error in the process that the user started
         server = StorageServer(from_plain(order["options"]), group=group, own=own)
         server.start()
     except StorageError as error:
-        _tell(channel, {"reason": error.reason, "status": error.status, "message": error.message})
+        _report(channel, {"reason": error.reason, "status": error.status, "message": error.message})
         return 2
-    _tell(channel, {"http_endpoint": server.http_endpoint})
-    threading.Thread(target=_live, args=(channel, server.calls), name="sign-of-life", daemon=True).start()
-    stopping.wait()
-    server.stop(0 if left.is_set() else None)
+    _report(channel, {"http_endpoint": server.http_endpoint})
+    threading.Thread(target=_send_heartbeats, args=(channel, server.calls), name="sign-of-life", daemon=True).start()
+    shutdown.wait()
+    server.stop(0 if orphaned.is_set() else None)
     return 0
 
 
-def _watch(channel: socket.socket, stopping: Stopping, left: threading.Event) -> None:
-    """Wait for the end of the supervisor, request a shutdown, and exit if that takes longer than `_LAST`."""
+def _watch_supervisor(channel: socket.socket, shutdown: ShutdownFlag, orphaned: threading.Event) -> None:
+    """Wait for the end of the supervisor, then request a shutdown; exit if that takes longer than `_EXIT_SECONDS`."""
     with suppress(OSError):
         while channel.recv(1):
             pass
-    left.set()
-    stopping.begin()
-    threading.Event().wait(_LAST)
+    orphaned.set()
+    shutdown.begin()
+    threading.Event().wait(_EXIT_SECONDS)
+    # not `sys.exit`, which would wait for threads that are stuck
     os._exit(1)
 
 
-def _live(channel: socket.socket, calls: CallPool) -> None:
+def _send_heartbeats(channel: socket.socket, calls: CallPool) -> None:
     """Send heartbeats, until the supervisor is gone or the calls are stuck."""
     pause = threading.Event()
     with suppress(OSError):
-        while not pause.wait(_EVERY):
-            if (stuck := calls.stands_still()) < _STUCK:
+        while not pause.wait(_INTERVAL_SECONDS):
+            if (stuck := calls.stuck_seconds()) < _STUCK_SECONDS:
                 channel.sendall(b"\n")
-            elif stuck < _STUCK + 2 * _EVERY:
+            elif stuck < _STUCK_SECONDS + 2 * _INTERVAL_SECONDS:
                 log.error("all threads are taken and no call has ended for %.0f s; a new worker is wanted", stuck)
 
 
@@ -93,7 +97,7 @@ def _line(channel: socket.socket) -> bytes:
         return lines.readline()
 
 
-def _tell(channel: socket.socket, news: dict[str, str]) -> None:
+def _report(channel: socket.socket, news: dict[str, str]) -> None:
     with suppress(OSError):
         channel.sendall(json.dumps(news).encode() + b"\n")
 

@@ -1,1 +1,1 @@
-"""Access log, metrics, and the calls under way."""
+"""Access log, metrics, and the calls in flight."""

@@ -1,4 +1,4 @@
-"""What is told of every call over gRPC and HTTP: one access line, and numbers for whoever collects them."""
+"""The access log: one line for each call over gRPC or HTTP, and the calls for listeners such as metrics."""
 
 from __future__ import annotations
 
@@ -10,63 +10,64 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-access_log = logging.getLogger("actorc.storage.server.access")
+_lines = logging.getLogger("actorc.storage.server.access")
 log = logging.getLogger(__name__)
 
 _MAX_TEXT: Final = 1024
-"""Characters of a name: what a key may have, and no more of what is none."""
-_STRANGERS: Final = 100
-"""Access lines in `_PERIOD` for callers who proved nothing."""
-_PERIOD: Final = 10.0
+"""Characters of a name: as many as a key may have; longer texts are no names and are cut."""
+_MAX_UNPROVED_LINES: Final = 100
+"""Access lines for callers without proof of a key, in each `_PERIOD_SECONDS`."""
+_PERIOD_SECONDS: Final = 10.0
 """Seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """A call that is over."""
+class EndedCall:
+    """A call that has ended, for its access line."""
 
     method: str
-    """A method of gRPC, or of HTTP."""
+    """Name of the gRPC or HTTP method."""
     status: str
-    """How it went: a status of gRPC by its name, or of HTTP by its number."""
+    """Name of the gRPC status, or number of the HTTP status."""
     bucket: str
     key: str
     size: int
-    """Bytes of objects that came or went."""
+    """Bytes of objects received or sent."""
     seconds: float
     request_id: str
     peer: str
-    """The other end of the connection."""
+    """Address of the peer."""
     access_key: str
-    """Who was calling; empty if that was not proved, or anybody may."""
+    """Id of the caller's key; empty if none was proved, or on a server without keys."""
     proved: bool
-    """Whether it was known who was calling, be it anybody."""
+    """Whether the caller was identified; True for every caller of a server without keys."""
 
 
-class Journal:
-    """Is told of every call; tells it on. Safe to use from many threads.
+class AccessLog:
+    """Records ended calls: writes access lines and notifies listeners. Any thread may call it.
 
-    Every call that was let in has its access line. To be refused costs a caller nothing, so whoever can connect could
-    fill the disk of the log: of the calls that ended before it was known who made them, 100 in ten seconds have a line,
-    and the rest is told by its number. The listeners hear of all.
+    Every admitted call has its access line. A refusal costs the caller nothing, so a peer that can connect could fill
+    the disk with lines: of the calls that ended before their caller was identified, 100 in ten seconds have a line, and
+    the others are counted. Listeners get all calls.
 
     Args:
         clock: Monotonic seconds.
 
     Attributes:
-        listeners: Called with every call that is over, on the thread it ran on. They must not raise.
+        listeners: Called with every ended call, on its thread. They must not raise.
         transfers: Uploads and downloads under way.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.listeners: list[Callable[[Ended], None]] = []
+        self.listeners: list[Callable[[EndedCall], None]] = []
         self.transfers = 0
+        # guards the counters
         self._lock = threading.Lock()
         self._clock = clock
         self._since = clock()
-        self._strangers = 0
+        self._unproved = 0
 
-    def note(self, ended: Ended) -> None:
+    def record(self, ended: EndedCall) -> None:
         """Record the end of a call: notify the listeners and, unless it exceeds the limit, log it."""
         if self._has_line(ended):
             _write(ended)
@@ -74,29 +75,29 @@ class Journal:
             listener(ended)
 
     def close(self) -> None:
-        """Tell how many calls of strangers have no line yet."""
+        """Log the number of calls that have no line yet."""
         with self._lock:
-            self._sum_up(self._clock())
+            self._log_omitted(self._clock())
 
-    def _has_line(self, ended: Ended) -> bool:
+    def _has_line(self, ended: EndedCall) -> bool:
         with self._lock:
             now = self._clock()
-            if now - self._since >= _PERIOD:
-                self._sum_up(now)
+            if now - self._since >= _PERIOD_SECONDS:
+                self._log_omitted(now)
             if ended.proved:
                 return True
-            self._strangers += 1
-            return self._strangers <= _STRANGERS
+            self._unproved += 1
+            return self._unproved <= _MAX_UNPROVED_LINES
 
-    def _sum_up(self, now: float) -> None:
-        left_out = self._strangers - _STRANGERS
+    def _log_omitted(self, now: float) -> None:
+        left_out = self._unproved - _MAX_UNPROVED_LINES
         if left_out > 0:
             log.warning(
                 "%d more calls that proved no key were refused in %.0f s; no line was written for them",
                 left_out,
                 now - self._since,
             )
-        self._strangers, self._since = 0, now
+        self._unproved, self._since = 0, now
 
     @contextmanager
     def transfer(self) -> Iterator[None]:
@@ -112,9 +113,9 @@ class Journal:
             self.transfers += change
 
 
-def _write(ended: Ended) -> None:
-    """Write the access line: what, by whom, how it went; never content, never metadata."""
-    access_log.info(
+def _write(ended: EndedCall) -> None:
+    """Write the access line: method, result, names, caller; never content or metadata."""
+    _lines.info(
         "%s %s bucket=%s key=%s bytes=%d ms=%.1f request=%s peer=%s by=%s",
         ended.method,
         ended.status,

@@ -1,4 +1,4 @@
-"""One call as the service sees it, and what is told of it: to its caller, in the access log, to the metrics."""
+"""One call on the server: its errors as status, and its record for the access log."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from actorc.storage.errors import StorageError
 from actorc.storage.server.auth.access import NOBODY
 from actorc.storage.server.engines.descriptor_shortage import is_out_of_descriptors, out_of_descriptors
 
-from .access_log import Ended, Journal
+from .access_log import AccessLog, EndedCall
 
 log = logging.getLogger(__name__)
 
 _SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _MAX_TEXT: Final = 1024
-"""Characters of a name or message in metadata and logs: what a key may have, and no more of what is none."""
+"""Characters of a name or message in metadata and logs: as many as a key may have; longer texts are cut."""
 _MAX_STATUS_TEXT: Final = 256
-"""Characters of a message beside its details; clients commonly accept 8 KiB of metadata in all."""
+"""Characters of a status message; its details have all of it. Clients commonly accept 8 KiB of metadata in all."""
 
 _idle = IdleWatch()
 
 
-class Head:
-    """What is known of a call before a thread is taken for it.
+class CallHead:
+    """The headers of a call, known before a thread is used for it.
 
     Args:
-        method: Its name in the service.
-        metadata: What came with it.
+        method: Name of the method.
+        metadata: The metadata of the call.
     """
 
     def __init__(self, method: str, metadata: Mapping[str, str | bytes]) -> None:
@@ -50,19 +50,19 @@ class Head:
 
 
 class Call:
-    """One call as the service sees it."""
+    """One call on the server. For the thread of the call, `end` aside."""
 
-    def __init__(self, head: Head, context: grpc.ServicerContext) -> None:
+    def __init__(self, head: CallHead, context: grpc.ServicerContext) -> None:
         self.method = head.method
         self.principal = NOBODY
-        """Who makes it, once that is proved."""
+        """The caller, once it is proved."""
         self.bucket = ""
         self.key = ""
         self.bytes = 0
-        """Bytes of objects that came or went."""
+        """Bytes of objects received or sent."""
         self.request_id = head.request_id
         self.first_attempt = head.metadata.get(messages.ATTEMPT_KEY) == "1"
-        """Whether the caller says that it has not sent this request before."""
+        """Whether the client says that it has not sent this request before."""
         self._checks = _checks(head)
         self._context = context
         self._peer = context.peer()
@@ -77,38 +77,39 @@ class Call:
         return self._checks is not None
 
     @property
-    def _said(self) -> tuple[tuple[str, str], ...]:
+    def _announcement(self) -> tuple[tuple[str, str], ...]:
         return ((HEADER, YES),) if self.is_checked else ()
 
     @property
     def _trailers(self) -> tuple[tuple[str, str], ...]:
-        return ((messages.REQUEST_ID_KEY, self.request_id), *self._said)
+        return ((messages.REQUEST_ID_KEY, self.request_id), *self._announcement)
 
     def announce(self) -> None:
-        """Say before the first message that checksums come; what is said at the end is too late for a stream."""
+        """Announce checksums before the first message; in the trailers that is too late for a stream."""
         if self.is_checked:
-            self._context.send_initial_metadata(self._said)
+            self._context.send_initial_metadata(self._announcement)
 
     def opened(self, message: bytes) -> bytes:
-        """Return a request without its checksum.
+        """Return a request without its checksum, verified.
 
         Raises:
-            DamagedMessageError: The caller says that it sends checksums, and this one is wrong or missing.
+            DamagedMessageError: The client announced checksums, and this one is wrong or missing.
         """
         return self._checks.open(message, REQUEST) if self._checks else message
 
     def packed(self, response: Message | bytes) -> bytes:
-        """Return a response as it is sent; bytes are a frame that is sent as it is."""
+        """Return a response in its serialized form; a frame, given as bytes, is returned unchanged."""
         if isinstance(response, bytes):
             return response
         message = response.SerializeToString()
         return self._checks.seal(message, ANSWER) if self._checks else message
 
     def failure(self, error: Exception) -> StorageError:
-        """Return what the caller may know of `error`; anything but a `StorageError` is logged and stays here.
+        """Return the error for the caller; anything but a `StorageError` is logged, and its text stays in the log.
 
-        An engine may raise one error to several calls at once, so it is a copy that becomes this call's. A call that
-        `end` has ended may seem to fail for a reason of its own, such as a stream that is over too early.
+        The result is a copy, since an engine may raise one error to several calls at once. A call that `end` has ended
+        may seem to fail for another reason, such as a stream that ends too early, so the error given to `end` comes
+        first.
         """
         error = self._ended or error
         if isinstance(error, StorageError):
@@ -123,7 +124,7 @@ class Call:
         return known
 
     def abort(self, error: Exception) -> NoReturn:
-        """End the call with the status that stands for `error`, on its own thread."""
+        """End the call with the status of `error`, on its own thread."""
         failure = self.failure(error)
         details = messages.status_message(failure).SerializeToString()
         if self._checks:
@@ -132,12 +133,13 @@ class Call:
         self._context.abort(messages.status_code(failure), failure.message[:_MAX_STATUS_TEXT])
 
     def end(self, error: StorageError) -> None:
-        """End the call with the status that stands for `error`, on any thread, even while its own waits in gRPC.
+        """End the call with the status of `error`, on any thread, even while its own thread waits in gRPC.
 
         The public `ServicerContext.cancel` does the same, but the caller would see CANCELLED, without a reason.
         """
         self._ended = error
         self._status = messages.status_code(error)
+        # a private attribute of grpcio; without it the call still ends, but with CANCELLED
         call = getattr(getattr(self._context, "_rpc_event", None), "call", None)
         if call is None:
             self._context.cancel()
@@ -145,36 +147,36 @@ class Call:
             call.cancel(self._status.value[0], error.message[:_MAX_STATUS_TEXT])
 
     @contextmanager
-    def at_most(self, seconds: float, error: StorageError) -> Iterator[Guard]:
-        """End the call with `error` unless the block ends within `seconds` of its last progress."""
+    def limited(self, seconds: float, error: StorageError) -> Iterator[Guard]:
+        """End the call with `error` if it makes no progress for `seconds` within the block."""
         with _idle.guard(seconds, lambda: self.end(error)) as guard:
             yield guard
 
     def is_active(self) -> bool:
-        """Return whether the caller still waits for an answer."""
+        """Return whether the client still waits for an answer."""
         return self._context.is_active()
 
-    def gone(self) -> None:
-        """Note that the call was over before its work was."""
+    def set_cancelled(self) -> None:
+        """Record that the client went away before the call was done."""
         if self._status is grpc.StatusCode.OK:
             self._status = grpc.StatusCode.CANCELLED
 
     @contextmanager
-    def told(self, journal: Journal) -> Iterator[None]:
-        """Run the block as the whole call: whatever it raises becomes the status, and the end is told to `journal`."""
+    def recorded(self, access_log: AccessLog) -> Iterator[None]:
+        """Run the block as the whole call: an exception becomes the status, and `access_log` records the end."""
         try:
             yield
         except (grpc.RpcError, GeneratorExit):
-            # the caller went away or `end` was called; gRPC wants its own error back
-            self.gone()
+            # the client went away or `end` was called; gRPC expects its own error
+            self.set_cancelled()
             raise
         except Exception as error:  # noqa: BLE001 - nothing of it may reach the caller
             self.abort(error)
         finally:
-            journal.note(self._ending())
+            access_log.record(self._ending())
 
-    def _ending(self) -> Ended:
-        return Ended(
+    def _ending(self) -> EndedCall:
+        return EndedCall(
             method=self.method,
             status=self._status.name,
             bucket=self.bucket,
@@ -188,8 +190,8 @@ class Call:
         )
 
 
-def _checks(head: Head) -> Checks | None:
-    """Return the checksums of a call whose caller says that it sends them."""
+def _checks(head: CallHead) -> Checks | None:
+    """Return the checksums of a call, or None if the client did not announce any."""
     if head.metadata.get(HEADER) != YES:
         return None
     request_id, attempt = (str(head.metadata.get(name, "")) for name in (messages.REQUEST_ID_KEY, messages.ATTEMPT_KEY))

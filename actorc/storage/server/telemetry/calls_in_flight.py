@@ -1,4 +1,4 @@
-"""The way in: open while the server serves, closed while what it is doing comes to its end."""
+"""The calls in flight: counted while the server runs, and awaited when it stops."""
 
 from __future__ import annotations
 
@@ -10,45 +10,46 @@ from typing import Final
 from actorc.storage.errors import NetworkError
 
 _RETRY_AFTER: Final = 1.0
-"""Seconds after which there may be another server, or this one anew."""
+"""Seconds after which another server, or this one again, may take calls."""
 
 
-class Gate:
-    """Lets calls in until it is closed, and then waits for those inside. Safe to use from many threads."""
+class CallsInFlight:
+    """Admits calls until it is closed, and then waits for those that are running. Any thread may call it."""
 
     def __init__(self) -> None:
+        # guards the fields below, and wakes `close` when a call ends
         self._changed = threading.Condition()
-        self._inside = 0
+        self._running = 0
         self._closed = False
 
     @contextmanager
-    def passed(self) -> Iterator[None]:
-        """Count a call as inside for as long as the block runs.
+    def admitted(self) -> Iterator[None]:
+        """Count a call as running within the block.
 
         Raises:
-            NetworkError: The gate is closed; the call may be tried again.
+            NetworkError: The server is stopping; the call may be retried.
         """
-        self._enter()
+        self._begin()
         try:
             yield
         finally:
-            self._leave()
+            self._end()
 
     def close(self, seconds: float) -> bool:
-        """Let nobody in from now on; return whether all who were inside have left within `seconds`."""
+        """Admit no more calls; return whether all running ones ended within `seconds`."""
         with self._changed:
             self._closed = True
-            return self._changed.wait_for(lambda: not self._inside, seconds)
+            return self._changed.wait_for(lambda: not self._running, seconds)
 
-    def _enter(self) -> None:
+    def _begin(self) -> None:
         with self._changed:
             if self._closed:
                 raise NetworkError(
                     "the server is stopping and takes no more calls; try again in a moment", retry_after=_RETRY_AFTER
                 )
-            self._inside += 1
+            self._running += 1
 
-    def _leave(self) -> None:
+    def _end(self) -> None:
         with self._changed:
-            self._inside -= 1
+            self._running -= 1
             self._changed.notify_all()

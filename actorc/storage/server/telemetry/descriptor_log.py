@@ -1,7 +1,7 @@
-"""Says in the log that the process is out of file descriptors: once when it begins, and once when it is over.
+"""Logs when the process runs out of file descriptors, and when it has some again.
 
-Nobody else would. The call that fails for want of one tells its caller alone, and what waits to be accepted waits
-without a word, in gRPC and in HTTP.
+Nothing else would: a call that fails for want of a descriptor tells only its caller, and connections that wait to be
+accepted wait silently, in gRPC and in HTTP.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from actorc.storage.server.engines.descriptor_shortage import can_open
 
 log = logging.getLogger(__name__)
 
-_EVERY: Final = 1.0
-"""Seconds between two looks."""
+_INTERVAL_SECONDS: Final = 1.0
+"""Seconds between two checks."""
 
 
 class DescriptorWatch:
-    """Looks every second, on a thread of its own, whether the process can open a file."""
+    """Checks every second, on a thread of its own, whether the process can open a file."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
@@ -28,17 +28,17 @@ class DescriptorWatch:
         self._thread = threading.Thread(target=self._run, name="storage-descriptors", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop the thread, and return when it has ended."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()
 
-    def look(self) -> None:
-        """Look once, and tell what is new."""
+    def check(self) -> None:
+        """Check once, and log a change."""
         short = not can_open()
         if short and not self._short:
             log.error(
@@ -51,15 +51,15 @@ class DescriptorWatch:
         self._short = short
 
     def _run(self) -> None:
-        while not self._over.wait(_EVERY):
-            self.look()
+        while not self._over.wait(_INTERVAL_SECONDS):
+            self.check()
 
 
-def allow_all() -> None:
-    """Let the process open as many files as the system lets it be allowed; what is usual was made for `select`."""
+def raise_limit() -> None:
+    """Raise the soft limit of file descriptors to the hard one; the usual soft limit is meant for `select`."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     except (OSError, ValueError):
-        # some systems allow fewer than they say; then it stays as it is
+        # some systems allow fewer than the hard limit says; then the limit stays as it is
         log.debug("the limit of file descriptors is left as it is", exc_info=True)

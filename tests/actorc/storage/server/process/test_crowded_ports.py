@@ -48,7 +48,7 @@ def opened():
 @pytest.fixture
 def few(monkeypatch):
     """Room for a few connections, with as much time as they like."""
-    monkeypatch.setattr(plane_module, "_MOST", MOST)
+    monkeypatch.setattr(plane_module, "_MAX_CONNECTIONS", MOST)
     monkeypatch.setattr(plane_module, "_HEADER_TIMEOUT", FOR_EVER)
 
 
@@ -183,7 +183,7 @@ def test_handshakes_that_do_not_come_give_way_too(few, tls, ask, opened):
 
 
 def test_a_handshake_is_not_waited_for_for_ever(monkeypatch, tls, ask, opened):
-    monkeypatch.setattr(listener_module, "_HANDSHAKE", 0.2)
+    monkeypatch.setattr(listener_module, "_HANDSHAKE_SECONDS", 0.2)
     endpoint, context = tls
     silent, chatty = (opened[1](urlsplit(endpoint).port) for _ in range(2))
     chatty.sendall(b"GET / HTTP/1.1\r\n\r\n")

@@ -21,7 +21,7 @@ from actorc.storage import NetworkError, ReadOnlyError, ResourceExhaustedError, 
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server import ServerOptions, StorageServer
 from actorc.storage.server.engines.local import INLINE_MAX, FsOps, LocalEngine
-from actorc.storage.server.telemetry.calls_in_flight import Gate
+from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
 from actorc.storage.testing import local_server
 
 SERVING, NOT_SERVING = 1, 2
@@ -412,10 +412,10 @@ def test_what_does_not_finish_in_time_is_broken_off(stoppable, connect, frames, 
 
 
 def test_a_gate_waits_for_those_inside_and_lets_nobody_in():
-    gate = Gate()
-    with gate.passed():
+    gate = CallsInFlight()
+    with gate.admitted():
         assert not gate.close(0)
-        with pytest.raises(NetworkError, match="stopping"), gate.passed():
+        with pytest.raises(NetworkError, match="stopping"), gate.admitted():
             pass
 
     assert gate.close(1000)

@@ -26,7 +26,7 @@ from actorc.storage.server.engines.local import LocalEngine
 from actorc.storage.server.grpc.admission import CallPool
 from actorc.storage.server.process import worker
 from actorc.storage.server.process.ports import reserve
-from actorc.storage.server.process.supervisor import Workers
+from actorc.storage.server.process.supervisor import Supervisor
 
 pytestmark = pytest.mark.slow
 
@@ -269,7 +269,7 @@ def test_a_reserved_port_is_nobody_elses():
 def test_workers_leave_nothing_open_behind(tmp_path):
     process = psutil.Process()
     children, files, threads = set(process.children()), process.num_fds(), threading.active_count()
-    group = Workers(ServerOptions(data=tmp_path / "data", listen="127.0.0.1:0", workers=2))
+    group = Supervisor(ServerOptions(data=tmp_path / "data", listen="127.0.0.1:0", workers=2))
 
     group.start()
     group.stop()
@@ -297,7 +297,7 @@ def group(tmp_path):
     options = ServerOptions(
         data=tmp_path / "data", listen="127.0.0.1:0", workers=2, auto_create_buckets=True, grace=0.0
     )
-    running = Workers(options, silence=3)
+    running = Supervisor(options, silence=3)
     address = running.start()
     yield address, lambda: set(psutil.Process().children()) - before, said
     running.stop()
@@ -353,13 +353,13 @@ def test_a_pool_stands_still_when_all_threads_are_taken_and_none_ends_its_call(p
     seen = []
     begin()
     now[0] = 10.0
-    seen.append(calls.stands_still())
+    seen.append(calls.stuck_seconds())
     begin()
     now[0] = 25.0
-    seen.append(calls.stands_still())
+    seen.append(calls.stuck_seconds())
     begin()
     now[0] = 40.0
-    seen.append(calls.stands_still())
+    seen.append(calls.stuck_seconds())
 
     assert seen == [0.0, 15.0, 30.0]
 
@@ -374,26 +374,26 @@ def test_a_pool_moves_when_a_call_ends_and_another_takes_its_thread(pool):
     go_on.release(3)
 
     assert ended.wait(PATIENCE)
-    assert calls.stands_still() == 0.0
+    assert calls.stuck_seconds() == 0.0
 
 
-@pytest.mark.parametrize(("stuck", "lives"), [(worker._STUCK - 1, True), (worker._STUCK + 60, False)])
+@pytest.mark.parametrize(("stuck", "lives"), [(worker._STUCK_SECONDS - 1, True), (worker._STUCK_SECONDS + 60, False)])
 def test_a_worker_whose_calls_are_stuck_says_nothing_more(monkeypatch, pool, stuck, lives):
     calls, begin, now, _ = pool
     looks = threading.Semaphore(0)
 
     class Watched:
-        def stands_still(self):
+        def stuck_seconds(self):
             looks.release()
-            return calls.stands_still()
+            return calls.stuck_seconds()
 
-    monkeypatch.setattr(worker, "_EVERY", 0.01)
+    monkeypatch.setattr(worker, "_INTERVAL_SECONDS", 0.01)
     begin()
     begin()
     now[0] = stuck
     ours, theirs = socket.socketpair()
     with ours:
-        thread = threading.Thread(target=worker._live, args=(theirs, Watched()))
+        thread = threading.Thread(target=worker._send_heartbeats, args=(theirs, Watched()))
         thread.start()
         for _ in range(3):
             assert looks.acquire(timeout=PATIENCE)
