@@ -6,14 +6,17 @@ import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from actorc.storage.testing import local_server
 from lucas_storage.cli.main import program
+from lucas_storage.local_service.service import DEFAULT_DATA, LocalService
 
 MODULE = (sys.executable, "-m", "lucas_storage.cli")
 
@@ -53,6 +56,21 @@ def lucas_storage(tmp_path):
         yield Program(tmp_path, stack)
 
 
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """A directory with a storage server that everything below it finds."""
+    folder = tmp_path_factory.mktemp("served")
+    with LocalService(folder / DEFAULT_DATA):
+        yield folder
+
+
+@pytest.fixture
+def beside_server(served):
+    """The program in a fresh folder below that directory, where ``run`` joins the server instead of starting one."""
+    with ExitStack() as stack:
+        yield Program(Path(tempfile.mkdtemp(dir=served)), stack)
+
+
 @pytest.fixture
 def wait_for_the_end():
     """Wait until the server of a data directory is gone: it holds this lock for as long as it lives."""
@@ -64,8 +82,9 @@ def wait_for_the_end():
     return wait
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server():
+    """One for the tests of a module; `client` leaves it empty."""
     with local_server(auto_create_buckets=False) as running:
         yield running
 
@@ -75,6 +94,8 @@ def client(server):
     with server.client() as open_client:
         open_client.create_bucket("my-bucket")
         yield open_client
+        for bucket in open_client.list_buckets():
+            open_client.delete_bucket(bucket["name"], force=True)
 
 
 @pytest.fixture

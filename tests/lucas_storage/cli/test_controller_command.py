@@ -43,9 +43,9 @@ def without(*names):
 
 
 @pytest.mark.slow
-def test_a_script_on_the_actor_platform_gets_a_controller_that_ends_with_it(lucas_storage):
-    lucas_storage.script(PIPELINE)
-    running = lucas_storage.start("run", "script.py", env=without("IGNIS_ADDR", "MASTER_ADDR"))
+def test_a_script_on_the_actor_platform_gets_a_controller_that_ends_with_it(beside_server):
+    beside_server.script(PIPELINE)
+    running = beside_server.start("run", "script.py", env=without("IGNIS_ADDR", "MASTER_ADDR"))
     line = running.stdout.readline()
     here, worker, controller, text = line.split() if line else pytest.fail(running.stderr.read())
     processes = [psutil.Process(int(worker)), psutil.Process(int(controller))]
@@ -69,8 +69,8 @@ def test_a_killed_script_takes_its_controller_along(lucas_storage):
 
 
 @pytest.mark.slow
-def test_a_script_without_the_actor_platform_gets_no_controller(lucas_storage):
-    lucas_storage.script(
+def test_a_script_without_the_actor_platform_gets_no_controller(beside_server):
+    beside_server.script(
         """
         import psutil, sys
         from lucas import function
@@ -78,7 +78,7 @@ def test_a_script_without_the_actor_platform_gets_no_controller(lucas_storage):
         print(any("actorc.controller.local" in line for line in started), "grpc" in sys.modules)
         """
     )
-    ran = lucas_storage.run("run", "script.py")
+    ran = beside_server.run("run", "script.py")
 
     assert ran.stdout == "False False\n", ran.stderr
 

@@ -14,6 +14,7 @@ from actorc.storage import StorageClient
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
 from lucas_storage.cli import session
+from lucas_storage.cli.transfers import queue
 
 HERE = "lucas://default/my-bucket"
 MiB = 1 << 20
@@ -378,6 +379,28 @@ def test_ctrl_c_ends_all_transfers_and_leaves_nothing_behind(lucas_storage, clie
     assert all((tmp_path / "out" / name).stat().st_size == 96 * MiB for name in files(tmp_path / "out"))
 
 
+def test_an_interrupt_ends_transfers_that_stand_still(invoke, tmp_path, monkeypatch):
+    monkeypatch.setattr(queue, "_PATIENCE", 0)
+    (tmp_path / "data").mkdir()
+    for name in "ab":
+        (tmp_path / "data" / name).write_text(name)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        def interrupt():
+            with silent.accept()[0]:
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                ended.wait()
+
+        ended, stranger = threading.Event(), threading.Thread(target=interrupt)
+        stranger.start()
+        result = invoke("cp", "-r", "data", HERE, "--endpoint", f"127.0.0.1:{silent.getsockname()[1]}")
+        ended.set()
+        stranger.join()
+
+    assert (result.exit_code, result.stderr) == (130, "")
+
+
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_ctrl_c_ends_transfers_that_stand_still(lucas_storage, tmp_path):
     (tmp_path / "data").mkdir()

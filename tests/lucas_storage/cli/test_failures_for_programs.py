@@ -83,9 +83,9 @@ def test_of_several_each_failure_is_an_object_and_nothing_follows(invoke, client
     assert result.exit_code == 1
 
 
-def test_an_argument_that_is_a_scripts_own_changes_nothing(lucas_storage):
-    lucas_storage.script("raise SystemExit(3)")
-    ran = lucas_storage.run("run", "script.py", "--json")
+def test_an_argument_that_is_a_scripts_own_changes_nothing(beside_server):
+    beside_server.script("raise SystemExit(3)")
+    ran = beside_server.run("run", "script.py", "--json")
 
     assert (ran.returncode, ran.stdout) == (3, "")
 

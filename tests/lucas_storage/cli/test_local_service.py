@@ -13,7 +13,7 @@ import pytest
 from actorc.storage import StorageError
 from actorc.storage.server.engines import open_engine
 from actorc.storage.testing import local_server
-from lucas_storage.local_service.service import LocalService
+from lucas_storage.local_service.service import DEFAULT_DATA, LocalService
 
 pytestmark = pytest.mark.slow
 
@@ -55,8 +55,8 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_two_users_share_one_server(data):
-    with LocalService(data) as one, LocalService(data) as other:
+def test_two_users_share_one_server(served):
+    with LocalService(served / DEFAULT_DATA) as one, LocalService(served / DEFAULT_DATA) as other:
         with one.client() as client:
             client.put_object("my-bucket", "key", b"value")
         with other.client() as client:
@@ -78,17 +78,23 @@ def test_the_server_lives_as_long_as_one_user_does(data, wait_for_the_end):
     assert not (data / "endpoint.json").exists()
 
 
-def test_what_was_stored_is_there_the_next_time(data):
+@pytest.fixture(scope="module")
+def restarted(tmp_path_factory):
+    """The signing key of two services of one directory, one after the other, and what the second has of the first."""
+    data = tmp_path_factory.mktemp("restarted")
     with LocalService(data) as service, service.client() as client:
         client.put_object("my-bucket", "key", b"value")
+        first = service.signing_key_file.read_text()
     with LocalService(data) as service, service.client() as client:
-        value = client.get_object("my-bucket", "key")
+        return first, service.signing_key_file.read_text(), client.get_object("my-bucket", "key")
 
-    assert value == b"value"
+
+def test_what_was_stored_is_there_the_next_time(restarted):
+    assert restarted[2] == b"value"
 
 
 def test_processes_that_start_together_share_one_server(another_user):
-    users = [another_user() for _ in range(4)]
+    users = [another_user() for _ in range(3)]
 
     endpoints = {user.stdout.readline().strip() for user in users}
 
@@ -128,17 +134,15 @@ def test_a_left_over_address_where_another_server_listens_is_not_used(data):
             assert service.endpoint != stranger.endpoint
 
 
-def test_the_signing_key_is_made_once(data):
-    with LocalService(data) as service:
-        first = service.signing_key_file.read_text()
-    with LocalService(data) as service:
-        second = service.signing_key_file.read_text()
+def test_the_signing_key_is_made_once(restarted):
+    first, second, _ = restarted
 
     assert first == second
     assert len(first.strip()) >= 32
 
 
-def test_only_its_owner_may_read_a_data_directory(data):
+def test_only_its_owner_may_read_a_data_directory(served):
+    data = served / DEFAULT_DATA
     with LocalService(data) as service:
         secrets = [service.signing_key_file, data / "endpoint.json", data / "server.log"]
 

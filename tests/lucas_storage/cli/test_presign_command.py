@@ -10,7 +10,7 @@ import pytest
 from actorc.storage.testing import local_server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server():
     with local_server(auto_create_buckets=False, http=True) as running:
         yield running

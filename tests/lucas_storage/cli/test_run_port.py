@@ -55,7 +55,10 @@ def test_whoever_joins_that_server_names_it_as_well(run, free_port, lucas_storag
     assert (ran.stdout, ran.stderr) == (f"{endpoint} Hello, Storage!\n", "")
 
 
-@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+@pytest.mark.parametrize(
+    ("family", "host"),
+    [(socket.AF_INET, "127.0.0.1"), pytest.param(socket.AF_INET6, "::1", marks=pytest.mark.thorough)],
+)
 def test_if_somebody_has_the_port_one_line_says_so_and_the_server_is_elsewhere(run, lucas_storage, family, host):
     with socket.create_server((host, 0), family=family) as taken:
         port = taken.getsockname()[1]
@@ -80,6 +83,7 @@ def test_a_second_directory_is_told_of_the_first(run, lucas_storage, free_port):
     assert second.returncode == 0
 
 
+@pytest.mark.thorough
 def test_any_port_will_do_where_none_is_wanted(run, lucas_storage):
     lucas_storage.script("from actorc.storage import StorageClient; print(StorageClient().endpoint)")
     ran = run("script.py", port=0)
@@ -88,5 +92,9 @@ def test_any_port_will_do_where_none_is_wanted(run, lucas_storage):
     assert ran.stdout.startswith("127.0.0.1:")
 
 
-def test_a_port_that_is_none_is_refused_by_name(run):
-    assert "LUCAS_STORAGE_RUN_PORT" in run("script.py", port="http").stderr
+def test_a_port_that_is_none_is_refused_by_name(invoke, monkeypatch, tmp_path):
+    monkeypatch.delenv("STORAGE_ENDPOINT")
+    monkeypatch.setenv("LUCAS_STORAGE_RUN_PORT", "http")
+    (tmp_path / "script.py").touch()
+
+    assert "LUCAS_STORAGE_RUN_PORT" in invoke("run", "script.py").stderr

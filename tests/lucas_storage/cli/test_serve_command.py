@@ -8,8 +8,10 @@ import sys
 import urllib.request
 
 import pytest
+from click.testing import CliRunner
 
 from actorc.storage import BucketNotFoundError, StorageClient, UnauthenticatedError
+from lucas_storage.cli.main import program
 
 
 @pytest.fixture
@@ -18,7 +20,9 @@ def serve(lucas_storage):
 
     def start(*arguments):
         file = lucas_storage.folder / "address.json"
-        process = lucas_storage.start("serve", "--listen", "127.0.0.1:0", "--endpoint-file", file, *arguments)
+        process = lucas_storage.start(
+            "serve", "--listen", "127.0.0.1:0", "--http", "off", "--endpoint-file", file, *arguments
+        )
         while "serving" not in (line := process.stderr.readline()):
             assert line, process.wait()
         return process, StorageClient(json.loads(file.read_text())["endpoint"])
@@ -90,7 +94,7 @@ def test_the_program_is_told_about_without_loading_what_it_runs():
 
 
 @pytest.mark.slow
-def test_without_options_data_lie_here_and_every_command_finds_the_server(lucas_storage):
+def test_without_options_data_lie_here_and_every_command_finds_the_server(lucas_storage, monkeypatch):
     process = lucas_storage.start("serve", "--listen", "127.0.0.1:0", "--http", "off")
     while "no access keys" not in (line := process.stderr.readline()):
         assert line, process.wait()
@@ -107,7 +111,8 @@ def test_without_options_data_lie_here_and_every_command_finds_the_server(lucas_
 
     assert "keys add --admin --data .lucas-storage'" in line
     assert ran.stdout == f"{told['endpoint']} None\n", ran.stderr
-    assert lucas_storage.run("ls").stdout == "made-on-first-write\n"
+    monkeypatch.chdir(lucas_storage.folder)
+    assert CliRunner().invoke(program, ["ls"]).stdout == "made-on-first-write\n"
     assert "access_key" not in told
 
 
