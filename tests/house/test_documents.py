@@ -25,10 +25,14 @@ def blocks(document, *kinds):
     return [code for kind, code in BLOCK.findall(document.read_text()) if kind in kinds]
 
 
-def documents_with(*kinds):
-    """Return the documents with something to run; a translation repeats what the original has."""
-    originals = [path for path in DOCUMENTS if ".zh-" not in path.name]
-    return [pytest.param(path, id=path.name) for path in sorted(originals) if blocks(path, *kinds)]
+def documents_with(*kinds, quick=()):
+    """Return the documents with something to run; a translation repeats what the original has.
+
+    Those that are not quick run with all other heavy tests.
+    """
+    originals = [path for path in sorted(DOCUMENTS) if ".zh-" not in path.name and blocks(path, *kinds)]
+    heavy = pytest.mark.ecosystem
+    return [pytest.param(path, id=path.name, marks=[] if path.name in quick else [heavy]) for path in originals]
 
 
 def environment(**extra):
@@ -42,9 +46,8 @@ def test_every_block_says_what_it_is():
     assert {kind for _, kind in kinds} <= {"python", "console", "text", "toml", "proto"}, kinds
 
 
-@pytest.mark.ecosystem
 @pytest.mark.slow
-@pytest.mark.parametrize("document", documents_with("python"))
+@pytest.mark.parametrize("document", documents_with("python", quick=["README.md"]))
 def test_the_python_blocks_of_a_document_run(document, tmp_path):
     for number, code in enumerate(blocks(document, "python")):
         folder = tmp_path / str(number)
@@ -65,7 +68,6 @@ def test_the_python_blocks_of_a_document_run(document, tmp_path):
         assert ran.returncode == 0, f"block {number} of {document.name}\n{code}\n{ran.stderr}"
 
 
-@pytest.mark.ecosystem
 @pytest.mark.slow
 @pytest.mark.parametrize("document", documents_with("console"))
 def test_the_command_lines_of_a_document_run(document, tmp_path):

@@ -32,11 +32,7 @@ SAYS = {
 }
 NOTES = {"resume.py": "lucas-storage: 3 of 5 steps reused (highs, smooth), 2 executed\n"}
 """What is said on standard error."""
-QUICK = ["calling_conventions.py", "checkpoints.py", "put_and_get.py"]
-"""Steps, a script that stops and goes on, the client alone; the others need heavy libraries or time."""
 WITHOUT_LUCAS = ["big_files.py", "put_and_get.py"]
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -60,9 +56,8 @@ def test_every_example_is_known_here():
     assert {path.name for path in EXAMPLES.glob("*.py")} == SAYS.keys()
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.ecosystem]) for name in SAYS]
-)
+@pytest.mark.ecosystem
+@pytest.mark.parametrize("name", SAYS)
 def test_an_example_runs_on_a_machine_with_nothing_on_it(folder, name):
     ran = run(folder, "-m", "lucas_storage.cli", "run", f"examples/{name}")
 
@@ -70,6 +65,7 @@ def test_an_example_runs_on_a_machine_with_nothing_on_it(folder, name):
     assert [text for text in SAYS[name] if text not in ran.stdout] == []
 
 
+@pytest.mark.ecosystem
 @pytest.mark.parametrize("name", WITHOUT_LUCAS)
 def test_an_example_runs_as_plain_python_where_there_is_a_server(folder, name):
     with local_server(auto_create_buckets=False) as server:

@@ -84,13 +84,23 @@ def module_of(file: Path) -> str:
 def names_in(module: str, file: Path) -> Iterator[str]:
     """Yield the full name of everything that a file imports, be it a module or something of one."""
     package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in statements_in(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             around = package[: len(package) - node.level + 1] if node.level else []
             origin = [*around, *([node.module] if node.module else [])]
             yield from (".".join([*origin, alias.name]) for alias in node.names)
+
+
+def statements_in(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield every statement, at any depth; an expression, of which there are many more, imports nothing."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+            pending += getattr(node, field, ())
 
 
 def existing(name: str, files: dict[str, Path]) -> set[str]:
