@@ -164,7 +164,7 @@ class ObjectReader(ABC):
 class Engine(ABC):
     """Stores buckets, objects and multipart uploads.
 
-    Guarantees, proved for every engine by ``tests/contract``:
+    Guarantees, proved for any engine by `actorc.storage.testing.contract`:
 
     * a commit is all or nothing: a reader sees the old object or the new one, never a mixture;
     * the change made by a mutating method that returned survives a crash, if `durable`;

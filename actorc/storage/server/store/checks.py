@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from actorc.storage import rules
-from actorc.storage.errors import InvalidParameterError
+from actorc.storage.errors import InvalidParameterError, UnsupportedError
 from actorc.storage.models import Condition, ObjectAttributes
+from actorc.storage.server.engines.base import Engine
 
 MAX_IDEMPOTENCY_KEY: Final = 128
 """Characters; it is stored beside every result."""
@@ -28,6 +29,12 @@ def check_attributes(attributes: ObjectAttributes, key: str) -> ObjectAttributes
         metadata=rules.check_metadata(attributes.metadata),
         ttl=rules.check_ttl(attributes.ttl),
     )
+
+
+def check_expiry(ttl: int | None, engine: Engine) -> None:
+    """Raise if an object with this ttl, in seconds, is not to be stored in an engine that removes nothing by itself."""
+    if ttl is not None and "ttl" not in engine.capabilities:
+        raise UnsupportedError("the storage engine of this server removes nothing by itself; leave ttl out")
 
 
 def check_condition(condition: Condition) -> None:

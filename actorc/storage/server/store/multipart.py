@@ -12,7 +12,15 @@ from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, 
 from actorc.storage.server.engines.base import Engine, PartChoice
 
 from .auto_create import BucketCreation
-from .checks import GUESSED_TYPE, check_attributes, check_condition, check_idempotency_key, check_name, page_limit
+from .checks import (
+    GUESSED_TYPE,
+    check_attributes,
+    check_condition,
+    check_expiry,
+    check_idempotency_key,
+    check_name,
+    page_limit,
+)
 from .page_tokens import read_token, write_token
 from .paging import joined_uploads
 from .upload import Upload, check_size, name_in_errors
@@ -60,6 +68,7 @@ class MultipartUploads:
             self._engine.create_upload, bucket, key, attributes, condition, idempotency_key=idempotency_key
         )
         with name_in_errors(bucket, key):
+            check_expiry(attributes.ttl, self._engine)
             return self._buckets.write(bucket, create)
 
     def begin_part(

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 
 from actorc.storage import rules
-from actorc.storage.errors import InvalidParameterError, NotFoundError, StorageError, UnsupportedError
+from actorc.storage.errors import InvalidParameterError, NotFoundError, StorageError
 from actorc.storage.models import ANY, Chunk, Condition, DeleteResult, ObjectAttributes, ObjectInfo
 from actorc.storage.server.engines.base import CopySource, Engine
 from actorc.storage.server.engines.preconditions import check_precondition
 
 from .auto_create import BucketCreation
-from .checks import GUESSED_TYPE, check_attributes, check_condition, check_idempotency_key, check_name
+from .checks import GUESSED_TYPE, check_attributes, check_condition, check_expiry, check_idempotency_key, check_name
 from .upload import Upload, check_size, name_in_errors
 
 
@@ -92,7 +92,7 @@ class WriteOperations:
         check_idempotency_key(idempotency_key)
         check_size(declared_size)
         with name_in_errors(bucket, key):
-            self._check_ttl(attributes)
+            check_expiry(attributes.ttl, self._engine)
             if check_early and condition != ANY:
                 self._check_now(bucket, key, condition)
             writer = self._buckets.write(bucket, lambda: self._engine.writer(bucket, key, declared_size=declared_size))
@@ -137,6 +137,7 @@ class WriteOperations:
             self._engine.copy, source, bucket, key, attributes, condition, ttl=ttl, idempotency_key=idempotency_key
         )
         with name_in_errors(bucket, key):
+            check_expiry(ttl, self._engine)
             return copy() if source.bucket == bucket else self._buckets.write(bucket, copy)
 
     def delete(self, bucket: str, key: str, *, condition: Condition = ANY, idempotency_key: str = "") -> bool:
@@ -176,10 +177,6 @@ class WriteOperations:
         return [
             DeleteResult(key=key, deleted=False, error=refused[key]) if key in refused else next(done) for key in keys
         ]
-
-    def _check_ttl(self, attributes: ObjectAttributes) -> None:
-        if attributes.ttl is not None and "ttl" not in self._engine.capabilities:
-            raise UnsupportedError("the storage engine of this server removes nothing by itself; leave ttl out")
 
     def _check_now(self, bucket: str, key: str, condition: Condition) -> None:
         try:

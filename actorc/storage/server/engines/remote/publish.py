@@ -120,8 +120,6 @@ class Publisher:
         """
         self._names.object(bucket, key)
         check_attributes(attributes)
-        if attributes.ttl is not None:
-            raise UnsupportedError("this server's storage engine removes nothing by itself; leave ttl out")
         self._conditions.check(condition)
         return Target(bucket, key, attributes, condition, call_id(operation, idempotency_key), (attributes, condition))
 

@@ -1,12 +1,4 @@
-"""The real storage service in this process, for tests.
-
-::
-
-    from actorc.storage.testing import local_server
-
-    with local_server() as server, server.client() as client:
-        client.put_object("bucket", "key", b"value")
-"""
+"""A server that ends with its block."""
 
 from __future__ import annotations
 
@@ -14,11 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from .client import StorageClient
-from .server import ServerOptions, StorageServer
-from .server.engines.base import Engine
-
-__all__ = ["LocalServer", "local_server"]
+from actorc.storage.client import StorageClient
+from actorc.storage.server import ServerOptions, StorageServer
+from actorc.storage.server.engines.base import Engine
 
 
 class LocalServer:
