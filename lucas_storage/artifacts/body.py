@@ -6,10 +6,10 @@ Digest and checksum are computed before anything is sent, since the digest is th
 from __future__ import annotations
 
 import hashlib
-import io
-import os
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -19,6 +19,7 @@ from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError
 from actorc.storage.models import PutResult
 from actorc.storage.rules import MAX_INLINE_SIZE, MiB
+from actorc.storage.seekable_reader import SeekableReader
 from actorc.storage.unsized_files import refuse_irregular
 from lucas_storage.formats.base import Buffer, Encoded
 
@@ -103,36 +104,17 @@ class FileBody:
         return result
 
 
-class _Joined(io.RawIOBase):
+class _Joined(SeekableReader):
     """Pieces of memory as one seekable file. Nothing is copied; seekable, so that a broken upload can begin again."""
 
     def __init__(self, encoded: Encoded) -> None:
+        super().__init__(encoded.size)
         self._parts = [memoryview(part) for part in encoded.parts if len(part)]
-        self._size = encoded.size
-        self._position = 0
+        self._starts = list(accumulate((len(part) for part in self._parts), initial=0))
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def readinto(self, buffer: Buffer) -> int:  # type: ignore[override]
-        target = memoryview(buffer).cast("B")
-        start = self._position
-        for part in self._parts:
-            if start < len(part):
-                piece = part[start : start + len(target)]
-                target[: len(piece)] = piece
-                self._position += len(piece)
-                return len(piece)
-            start -= len(part)
-        return 0
+    def read_at(self, offset: int, size: int) -> memoryview:
+        index = bisect_right(self._starts, offset) - 1
+        return self._parts[index][offset - self._starts[index] :][:size]
 
 
 def fingerprint(path: Path) -> Fingerprint:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -12,6 +11,7 @@ from actorc.storage._rpc import result_dicts
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import PutResult
 from actorc.storage.rules import MiB
+from actorc.storage.seekable_reader import SeekableReader
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -42,66 +42,41 @@ def reader(fetch: Fetch, size: int, ahead: int, name: str) -> io.BufferedReader:
         ahead: Bytes to read at least; doubled, up to 8 MiB, while reading goes on without seeking.
         name: What the file says its name is.
     """
-    return io.BufferedReader(_RawReader(fetch, size, ahead, name), min(ahead, MiB))
+    return io.BufferedReader(_RangeReader(fetch, size, ahead, name), min(ahead, MiB))
 
 
-class _RawReader(io.RawIOBase):
+class _RangeReader(SeekableReader):
     def __init__(self, fetch: Fetch, size: int, ahead: int, name: str) -> None:
+        super().__init__(size)
         self._fetch = fetch
-        self._size = size
         self._least = self._ahead = ahead
-        self._position = 0
         self._pieces: Generator[bytes, None, None] | None = None
         self._piece = memoryview(b"")
+        self._piece_at = 0
         self.name = name
         self.mode = "rb"
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        if position < 0:
-            raise ValueError(f"a position in a file is 0 or more, not {position}")
-        if position != self._position:
+    def read_at(self, offset: int, size: int) -> memoryview:
+        if offset != self._piece_at:
             self._drop()
-            self._position = position
-        return position
-
-    def readinto(self, buffer: Buffer) -> int:
-        target = memoryview(buffer).cast("B")
-        piece = self._next(len(target))
-        target[: len(piece)] = piece
-        return len(piece)
-
-    def readall(self) -> bytes:
-        rest = b"".join(self._fetch(self._position, self._size - self._position)) if self._left else b""
-        self._drop()
-        self._position += len(rest)
-        return rest
-
-    @property
-    def _left(self) -> int:
-        return max(0, self._size - self._position)
-
-    def _next(self, size: int) -> memoryview:
-        """Return the next bytes, at most `size` of them, none only at the end."""
-        if not self._piece and self._left:
+            self._piece_at = offset
+        if not self._piece:
             self._piece = memoryview(self._fetched())
         piece, self._piece = self._piece[:size], self._piece[size:]
-        self._position += len(piece)
+        self._piece_at += len(piece)
         return piece
+
+    def readall(self) -> bytes:
+        self._drop()
+        left = self._size - self._position
+        rest = b"".join(self._fetch(self._position, left)) if left > 0 else b""
+        self._position += len(rest)
+        return rest
 
     def _fetched(self) -> bytes:
         piece = next(self._pieces, None) if self._pieces is not None else None
         if piece is None:
-            self._pieces = self._fetch(self._position, min(self._ahead, self._left))
+            self._pieces = self._fetch(self._piece_at, min(self._ahead, self._size - self._piece_at))
             self._ahead = min(2 * self._ahead, max(self._least, _MAX_AHEAD))
             piece = next(self._pieces)
         return piece

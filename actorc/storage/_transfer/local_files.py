@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from actorc.storage.errors import IntegrityError, InvalidParameterError
+from actorc.storage.seekable_reader import SeekableReader
 from actorc.storage.unsized_files import content_of_unsized, refuse_irregular
 
 
@@ -145,7 +145,7 @@ def publish(temporary: Path, target: Path, overwrite: bool) -> None:
         temporary.replace(target)
 
 
-class FileSlice(io.RawIOBase):
+class FileSlice(SeekableReader):
     """Consecutive bytes of an open file, as a file object.
 
     Reads are positional, so threads may read several slices of one descriptor at once. The slice does not own it.
@@ -157,27 +157,10 @@ class FileSlice(io.RawIOBase):
     """
 
     def __init__(self, descriptor: int, start: int, size: int) -> None:
+        super().__init__(size)
         self._descriptor = descriptor
         self._start = start
-        self._size = size
-        self._position = 0
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Set the position, relative to the slice, and return it."""
-        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
-        return self._position
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes, empty at the end of the slice."""
-        left = self._size - self._position
-        data = os.pread(self._descriptor, left if size < 0 else min(size, left), self._start + self._position)
-        self._position += len(data)
-        return data
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return the bytes, fewer if the file has become shorter."""
+        return os.pread(self._descriptor, size, self._start + offset)
