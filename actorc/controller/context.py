@@ -5,9 +5,10 @@ Importing this module loads neither gRPC nor protobuf; the first call does.
 
 from __future__ import annotations
 
-import os
 import threading
-from typing import NoReturn
+from typing import Final, NoReturn
+
+from actorc.fork_hooks import ForkSafeLock
 
 from . import calls, definition, signature  # noqa: F401  # named in pickles, and by value if not loaded here
 from .classes import ActorRuntimeClass, ActorRuntimeInstance
@@ -57,7 +58,7 @@ class ActorContext:
             AddressError: The address, wherever it came from, is no ``host:port``.
         """
         through = connection.establish(address or ignis_address, app_id)
-        with _making:
+        with _making.held():
             client_bridge.adopt(through)
             return _context_of(through)
 
@@ -69,7 +70,7 @@ class ActorContext:
         raise TypeError("an ActorContext belongs to one process; make one where it is needed with createContext()")
 
 
-_making = threading.RLock()
+_making: Final = ForkSafeLock(threading.RLock)
 _latest: tuple[Connection, ActorContext] | None = None
 
 
@@ -79,13 +80,6 @@ def _context_of(through: Connection) -> ActorContext:
         _latest = (through, ActorContext(through))
     return _latest[1]
 
-
-def _after_fork_in_child() -> None:
-    global _making  # noqa: PLW0603  # a lock that another thread held at the fork is never released in the child
-    _making = threading.RLock()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
 
 # Who imports this module means this client, also with the Lucas whose decorator looks at no `wrapper` and makes a
 # context of its own, for which it demands APP_ID.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
-import threading
 from pathlib import Path
 from typing import Final
+
+from actorc.fork_hooks import ForkSafeLock
 
 from .addresses import Address, parse
 
@@ -20,12 +20,12 @@ class _Ports:
     """Sockets that keep the ports of servers in this user's hands, one for each data directory or address."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()  # guards the sockets, which stay held in a forked child
         self._held: dict[Path | Address, tuple[Address, socket.socket]] = {}
 
     def hold(self, directory: Path, endpoint: str) -> bool:
         """Keep a port, instead of another one of that directory; return whether this user alone has it."""
-        with self._lock:
+        with self._lock.held():
             try:
                 self._keep(directory, parse(endpoint))
             except (OSError, AttributeError):
@@ -39,7 +39,7 @@ class _Ports:
         """
         if not can_be_shared(_LOOPBACK[0]):
             return True
-        with self._lock:
+        with self._lock.held():
             return all(self._is_ours(Address(host, port)) for host in _LOOPBACK)
 
     def _is_ours(self, address: Address) -> bool:
@@ -59,15 +59,10 @@ class _Ports:
             present[1].close()
         self._held[name] = address, held
 
-    def unlock(self) -> None:
-        """Start with a lock that is free, in a forked child; what is held stays held."""
-        self._lock = threading.Lock()
-
 
 _ports: Final = _Ports()
 hold: Final = _ports.hold
 hold_loopback: Final = _ports.hold_loopback
-os.register_at_fork(after_in_child=_ports.unlock)
 
 
 def is_served(port: int) -> bool:

@@ -6,13 +6,13 @@ With `timeouts`, the only module of the client that reads the environment.
 from __future__ import annotations
 
 import os
-import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from actorc.controller.errors import AddressError
+from actorc.fork_hooks import ForkSafeLock
 from actorc.storage import addresses
 
 from .timeouts import Timeouts
@@ -110,18 +110,18 @@ def start_when_needed(start: Start | None) -> None:
     when the controller that it started is gone.
     """
     global _start, _running
-    with _starting:
+    with _starting.held():
         _start, _running = start, None
 
 
-_starting = threading.Lock()
+_starting: Final = ForkSafeLock()
 _start: Start | None = None
 _running: tuple[str, str] | None = None
 
 
 def _started() -> tuple[str, str] | None:
     global _running  # noqa: PLW0603  # what is started once belongs to the process
-    with _starting:
+    with _starting.held():
         if _running is None and _start is not None:
             _running = _start()
         return _running
@@ -129,17 +129,9 @@ def _started() -> tuple[str, str] | None:
 
 def _forget_started(address: str) -> None:
     global _running  # noqa: PLW0603  # what is started once belongs to the process
-    with _starting:
+    with _starting.held():
         if _running is not None and _running[0] == address:
             _running = None
-
-
-def _after_fork_in_child() -> None:
-    global _starting  # noqa: PLW0603  # a lock that another thread held at the fork is never released in the child
-    _starting = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def _destination(address: tuple[str, str], app_id: tuple[str, str]) -> Destination:

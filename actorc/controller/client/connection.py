@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final
 
 from actorc.controller.errors import ControllerError, ControllerUnavailableError
+from actorc.fork_hooks import ForkSafeLock, in_child
 
 from .address import Choice, Destination
 
@@ -38,6 +39,7 @@ class Connection:
         self._is_closed = False
         self._is_first = True
         self._forget()
+        in_child(self, Connection._leave_to_parent)
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
@@ -76,8 +78,7 @@ class Connection:
             session = latest.result()
             session.abandon() if at_exit else session.close()
 
-    def after_fork(self) -> None:
-        """Start anew in a forked child: the session, and perhaps a held lock, belong to the parent."""
+    def _leave_to_parent(self) -> None:
         _inherited.append(self._latest)
         self._is_first = False
         self._forget()
@@ -117,7 +118,7 @@ def _is_over(latest: Future[Session]) -> bool:
     return latest.done() and (latest.exception() is not None or latest.result().is_over)
 
 
-_choosing = threading.Lock()
+_choosing: Final = ForkSafeLock()
 _current: Connection | None = None
 _inherited: list[object] = []
 """Sessions of a parent process, kept for ever: closing one in the child would disturb the parent's connection."""
@@ -134,7 +135,7 @@ def establish(address: str | None = None, app_id: str | None = None) -> Connecti
         AddressError: The address, wherever it came from, is no ``host:port``.
     """
     global _current  # noqa: PLW0603  # one connection per process, as the platform has one application
-    with _choosing:
+    with _choosing.held():
         before = _current
         if before is not None and not before.is_closed and before.choice.fits(address, app_id):
             return before
@@ -144,18 +145,10 @@ def establish(address: str | None = None, app_id: str | None = None) -> Connecti
     return chosen
 
 
-def _after_fork_in_child() -> None:
-    global _choosing  # noqa: PLW0603  # a lock that another thread held at the fork is never released in the child
-    _choosing = threading.Lock()
-    if _current is not None:
-        _current.after_fork()
-
-
 def _close_at_exit() -> None:
     # An open stream has threads in gRPC's own code, which must not outlive the interpreter.
     if _current is not None:
         _current.close(at_exit=True)
 
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
 atexit.register(_close_at_exit)

@@ -11,6 +11,7 @@ from typing import Final
 
 from actorc import _proxies
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
+from actorc.alarm import Alarm
 from actorc.controller.errors import ControllerError, ControllerUnavailableError, MessageTooLargeError
 from actorc.controller.protocol.value_codec import Encoded
 
@@ -27,7 +28,6 @@ from .pending_fetches import Fetch, Fetches
 from .remote_objects import ObjectDefinition
 from .remote_values import CallKey, RemoteValue
 from .timeouts import Timeouts
-from .timer import Alarm
 
 _AROUND: Final = 4 << 10
 """Bytes that a message has beside its one large field: names, ids and their lengths."""

@@ -12,17 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from weakref import WeakSet
 
 from actorc.controller.errors import ControllerError
+from actorc.fork_hooks import in_child
 
 from .options import DEFAULT_CALL_TIMEOUT, DEFAULT_MAX_WORKERS, ControllerOptions, new_app_id, reserved
 
 _LAST: Final = 10.0
 """Seconds that the controller has to end before it is killed."""
-
-
-_running: Final[WeakSet[LocalController]] = WeakSet()
 
 
 class LocalController:
@@ -73,7 +70,7 @@ class LocalController:
         self.app_id = wanted.app_ids[0]
         options, self._port = reserved(wanted)
         self._channel, theirs = socket.socketpair()
-        _running.add(self)
+        in_child(self, LocalController._leave_to_parent)
         with theirs:
             # elsewhere, "-m" would import modules of this directory; in its group, Ctrl-C would end it before us
             self._process = subprocess.Popen(
@@ -123,11 +120,6 @@ class LocalController:
     ) -> None:
         self.close()
 
-
-def _let_go() -> None:
-    """Leave the controllers to the process that was forked: they end with it, whatever it forks lives on."""
-    for each in _running:
-        each._channel.close()  # noqa: SLF001  # this module's own class
-
-
-os.register_at_fork(after_in_child=_let_go)
+    def _leave_to_parent(self) -> None:
+        # the controller ends with the process that started it, whatever that forks lives on
+        self._channel.close()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
 from typing import Final, TypeVar
+
+from actorc import fork_hooks
 
 Result = TypeVar("Result")
 
@@ -32,9 +32,10 @@ class Threads:
         self._name = name
         self._closed = False
         self._forget()
-        _living.add(self)
+        fork_hooks.in_child(self, Threads._forget)
 
     def _forget(self) -> None:
+        # also in a forked child, where the threads do not exist and the lock may be held for ever
         self._changed = threading.Condition()
         self._waiting: deque[Callable[[], None]] = deque()
         self._places = self._limit
@@ -67,10 +68,6 @@ class Threads:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-
-    def after_fork(self) -> None:
-        """Start anew in a forked child, where the threads do not exist and the lock may be held for ever."""
-        self._forget()
 
     def _make_thread_for(self, waiting: int) -> None:
         if waiting > self._idle and self._running < self._places:
@@ -113,14 +110,3 @@ def _run(call: Callable[[], Result], future: Future[Result]) -> None:
         del future
     else:
         future.set_result(result)
-
-
-_living: weakref.WeakSet[Threads] = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for threads in list(_living):
-        threads.after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Generator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from actorc.fork_hooks import ForkSafeLock
 from actorc.storage import rules
 from actorc.storage._rpc import result_dicts
 from actorc.storage._rpc.retry import RetryPolicy
@@ -20,16 +19,8 @@ if TYPE_CHECKING:
     from actorc.storage._rpc.payload import ByteSource, Download, Progress
 
 
-_opening = threading.Lock()
+_opening: Final = ForkSafeLock()
 """Held while a client opens its store, so that many first calls share one."""
-
-
-def _unlock_in_child() -> None:
-    global _opening  # noqa: PLW0603  # a thread of the parent may have held it
-    _opening = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_unlock_in_child)
 
 
 class Session:
@@ -47,7 +38,7 @@ class Session:
         if self._store is None:
             from actorc.storage._rpc.operations import RemoteStore  # noqa: PLC0415  # loads gRPC, which importing this module must not
 
-            with _opening:
+            with _opening.held():
                 self._store = self._store or RemoteStore(self._options, self._retry)
         return self._store
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import grpc
 
-from actorc import _proxies
+from actorc import _proxies, fork_hooks
 from actorc.storage._wire.tls import read_pem
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import NetworkError, StorageError
@@ -62,7 +60,8 @@ class Channels:
             self._drop_after.add("UNAVAILABLE")
         self._closed = False
         self._reset()
-        _living.add(self)
+        # only the child: the connections go on in the parent
+        fork_hooks.in_child(self, Channels._leave_to_parent)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()  # guards the counts, and `_closed` against a channel opened meanwhile
@@ -121,8 +120,7 @@ class Channels:
         for channel in channels:
             channel.close()
 
-    def after_fork(self) -> None:
-        """Reset in a forked child: the connections belong to the parent, and the lock may have been held."""
+    def _leave_to_parent(self) -> None:
         _inherited.extend(self._streams)
         self._reset()
 
@@ -150,15 +148,5 @@ def _connect(options: ClientOptions, endpoint: str) -> grpc.Channel:
     return grpc.insecure_channel(endpoint, settings)
 
 
-_living: weakref.WeakSet[Channels] = weakref.WeakSet()
 _inherited: list[grpc.Channel] = []
 """Channels of a parent process, kept for ever: closing one in the child would disturb the parent's connection."""
-
-
-def _after_fork_in_child() -> None:
-    for channels in list(_living):
-        channels.after_fork()
-
-
-# only the child: gRPC's connections go on in the parent
-os.register_at_fork(after_in_child=_after_fork_in_child)

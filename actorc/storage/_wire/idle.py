@@ -6,12 +6,13 @@ A transfer of unknown length can have no total deadline, but it can be required 
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from actorc import fork_hooks
+from actorc.alarm import Alarm
 
 log = logging.getLogger(__name__)
 
@@ -66,15 +67,13 @@ class IdleWatch:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._reset()
-        if hasattr(os, "register_at_fork"):
-            # a fork copies no threads: in the child nothing watches, and the lock may be held by a thread that is gone
-            os.register_at_fork(after_in_child=_resetting(self))
+        # in a child nothing watches, and a thread that is gone may hold the lock
+        fork_hooks.in_child(self, IdleWatch._reset)
 
     def _reset(self) -> None:
-        self._changed = threading.Condition()  # guards the fields below
+        self._lock = threading.Lock()  # guards the set
         self._guards: set[Guard] = set()
-        self._wakes_at = float("inf")
-        self._thread: threading.Thread | None = None
+        self._alarm = Alarm(self._sweep, "idle-watch", self._clock)
 
     @contextmanager
     def guard(self, timeout: float, on_idle: Callable[[], object]) -> Iterator[Guard]:
@@ -85,61 +84,26 @@ class IdleWatch:
             on_idle: Called then, on the watching thread; must not block, and may be called while the block ends.
         """
         guard = Guard(timeout, on_idle, self._clock)
-        self._add(guard)
+        with self._lock:
+            self._guards.add(guard)
+        self._alarm.set(guard.due(self._clock()))
         try:
             yield guard
         finally:
-            with self._changed:
+            with self._lock:
                 self._guards.discard(guard)
 
     def sweep(self) -> None:
         """Expire the guards that are due."""
-        with self._changed:
-            expired = self._take_expired()
+        self._sweep(self._clock())
+
+    def _sweep(self, now: float) -> float | None:
+        """Expire the guards that are due, and return when the next one may be."""
+        with self._lock:
+            expired = [guard for guard in self._guards if guard.due(now) <= now]
+            self._guards.difference_update(expired)
+            following = min((guard.due(now) for guard in self._guards), default=None)
         # outside the lock: `on_idle` may end a transfer, which takes the lock to remove its guard
         for guard in expired:
             guard.expire()
-
-    def _add(self, guard: Guard) -> None:
-        with self._changed:
-            self._guards.add(guard)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="idle-watch", daemon=True)
-                self._thread.start()
-            elif guard.due(self._clock()) < self._wakes_at:
-                # only an earlier guard needs to wake the thread; waking it for each transfer would cost a switch
-                self._changed.notify_all()
-
-    def _take_expired(self) -> list[Guard]:
-        now = self._clock()
-        expired = [guard for guard in self._guards if guard.due(now) <= now]
-        # removed before they expire, so that each guard expires once
-        self._guards.difference_update(expired)
-        self._wakes_at = min((guard.due(now) for guard in self._guards), default=float("inf"))
-        return expired
-
-    def _run(self) -> None:
-        while True:
-            # checks and sleeps under one lock: a guard added between both would not wake the thread
-            with self._changed:
-                expired = self._take_expired()
-                if not expired:
-                    self._changed.wait(self._pause())
-            for guard in expired:
-                guard.expire()
-
-    def _pause(self) -> float | None:
-        return None if self._wakes_at == float("inf") else max(0.0, self._wakes_at - self._clock())
-
-
-def _resetting(watch: IdleWatch) -> Callable[[], None]:
-    """Return a fork hook that resets `watch` in a child, where its thread is gone and its lock may be held for ever."""
-    # fork hooks cannot be removed; a strong reference would keep every watch alive
-    reference = weakref.ref(watch)
-
-    def reset() -> None:
-        alive = reference()
-        if alive is not None:
-            alive._reset()  # noqa: SLF001 - the other half of the class
-
-    return reset
+        return following

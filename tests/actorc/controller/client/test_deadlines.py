@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actorc.alarm import Alarm
 from actorc.controller.client.barriers import Marks
 from actorc.controller.client.call_deadlines import Deadlines
 from actorc.controller.client.timeouts import Timeouts
-from actorc.controller.client.timer import Alarm
 
 SECONDS = 30
 EVENTS = st.lists(

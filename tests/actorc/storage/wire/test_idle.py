@@ -23,9 +23,7 @@ def clock():
 
 @pytest.fixture
 def watch(clock):
-    it = IdleWatch(clock)
-    it._thread = threading.current_thread()  # none of its own: the test says when to look
-    return it
+    return IdleWatch(clock)  # its thread sleeps for longer than a test takes
 
 
 def test_what_stands_still_is_ended_once(watch, clock):
@@ -135,7 +133,7 @@ def test_one_thread_watches_any_number_of_guards():
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_is_watched_too():
     watch = IdleWatch()
-    with watch.guard(1000, lambda: None), watch._changed:
+    with watch.guard(1000, lambda: None), watch._lock:
         child = os.fork()
         if not child:
             ended = threading.Event()

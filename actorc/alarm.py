@@ -1,4 +1,4 @@
-"""A thread that does something when it is time to, and otherwise sleeps."""
+"""A thread that calls a function when it is due, and otherwise sleeps."""
 
 from __future__ import annotations
 
@@ -8,26 +8,33 @@ from collections.abc import Callable
 
 
 class Alarm:
-    """Calls a function when it is due, on a thread that is started when an alarm is first set. Safe to use from many.
+    """Calls a function when it is due, on a daemon thread that is started when an alarm is first set.
+
+    Any thread may call it. A forked child has no such thread, and must make an alarm of its own.
 
     Args:
         ring: Gets the time and returns when it is to be called next, None if it need not be.
         name: Of the thread.
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, ring: Callable[[float], float | None], name: str) -> None:
+    def __init__(
+        self, ring: Callable[[float], float | None], name: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._ring = ring
         self._name = name
-        self._changed = threading.Condition()
+        self._clock = clock
+        self._changed = threading.Condition()  # guards the fields below
         self._when: float | None = None
         self._thread: threading.Thread | None = None
         self._is_stopped = False
 
     def set(self, when: float | None) -> None:
-        """Ring at `when`, a time of the monotonic clock, or before."""
+        """Ring at `when`, a time of the clock, or before."""
         if when is None:
             return
         with self._changed:
+            # only an earlier time wakes the thread; waking it each time would cost a switch
             if self._is_stopped or (self._when is not None and self._when <= when):
                 return
             self._when = when
@@ -44,15 +51,15 @@ class Alarm:
 
     def _run(self) -> None:
         while self._wait():
-            self.set(self._ring(time.monotonic()))
+            self.set(self._ring(self._clock()))
 
     def _wait(self) -> bool:
-        """Wait until it is time; False if it never will be."""
+        """Wait until it is time; return False if it never will be."""
         with self._changed:
             while not self._is_stopped:
-                remaining = None if self._when is None else self._when - time.monotonic()
+                remaining = None if self._when is None else self._when - self._clock()
                 if remaining is not None and remaining <= 0:
-                    # Cleared before it rings, so that whoever sets an alarm meanwhile is not taken for late.
+                    # cleared before it rings, so that a time that is set meanwhile counts
                     self._when = None
                     return True
                 self._changed.wait(remaining)
