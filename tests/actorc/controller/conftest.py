@@ -23,6 +23,7 @@ import lucas  # noqa: E402  # there only now, if it is the embedded engine
 from actorc.controller import ActorContext, ActorFunction  # noqa: E402  # need Lucas
 from actorc.controller.client.connection import establish  # noqa: E402
 from actorc.controller.local import LocalController  # noqa: E402
+from actorc.storage.testing import local_server  # noqa: E402
 from tests.actorc.controller.ignis.ignis_double import Ignis  # noqa: E402
 
 METHOD = "/controller.Service/Session"
@@ -32,10 +33,14 @@ PATIENCE = 100
 
 
 @pytest.fixture(autouse=True)
-def _nobody_chose_a_controller(monkeypatch):
+def _nobody_chose_a_controller(monkeypatch, request):
     timeouts = [f"IGNIS_{what}_TIMEOUT" for what in ("SESSION", "DEFINITION", "CALL", "FETCH")]
     for name in ("IGNIS_ADDR", "MASTER_ADDR", "APP_ID", *timeouts):
         monkeypatch.delenv(name, raising=False)
+    if "context" in request.fixturenames:
+        yield
+        return
+    establish("localhost:1").close()
     yield
     monkeypatch.undo()
     establish("localhost:1").close()
@@ -43,16 +48,59 @@ def _nobody_chose_a_controller(monkeypatch):
 
 @pytest.fixture(scope="session")
 def controller():
-    with LocalController(app_ids=("tests",), max_workers=8) as running:
+    with LocalController(app_ids=("tests",), max_workers=16) as running:
         yield running
 
 
+def an_id():
+    """Return an application id that the controller of the tests serves, and that nobody has."""
+    return f"tests.{uuid.uuid4().hex[:8]}"
+
+
+class Contexts:
+    """One context for test after test, whose worker processes run already; another one after it was closed."""
+
+    def __init__(self, address):
+        self._address = address
+        self._latest = None
+
+    def open(self):
+        if self._latest is None or self._latest._connection.is_closed:
+            self._latest = ActorContext.createContext(self._address, an_id())
+        return self._latest
+
+
+@pytest.fixture(scope="module")
+def contexts(controller):
+    yield Contexts(controller.address)
+    establish("localhost:1").close()
+
+
 @pytest.fixture
-def context(controller):
-    """This process as a client of the controller, with an application of its own."""
-    made = ActorContext.createContext(controller.address, f"tests.{uuid.uuid4().hex[:8]}")
+def context(contexts):
+    """This process as a client of the controller; the application is that of the other tests of the module."""
+    return contexts.open()
+
+
+@pytest.fixture
+def own_context(controller):
+    """This process as a client of the controller, with an application and a connection of the test's own."""
+    made = ActorContext.createContext(controller.address, an_id())
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def store():
+    """A server for the records of `run`, which waits for one that does not answer."""
+    with local_server() as server:
+        yield server
+
+
+@pytest.fixture
+def recorded(store, monkeypatch):
+    """Let `run` find the server."""
+    monkeypatch.setenv("STORAGE_ENDPOINT", store.endpoint)
 
 
 @pytest.fixture
@@ -71,12 +119,19 @@ class RawSession:
 
     def __init__(self, address):
         self.address = address
+        self.awaited = 0
         self.channel = grpc.insecure_channel(address, SIZES)
         self.outgoing = queue.SimpleQueue()
         method = self.channel.stream_stream(METHOD, pb.Message.SerializeToString, pb.Message.FromString)
         self.stream = method(iter(self.outgoing.get, None), timeout=PATIENCE)
 
+    @property
+    def is_idle(self):
+        """Whether no call is under way whose result a test left to the next one."""
+        return self.awaited == 0 and self.stream.is_active()
+
     def send(self, number, **command):
+        self.awaited += number in {pb.FR_INVOKE, pb.FR_APPEND_DATA}
         self.outgoing.put(pb.Message(type=number, **command))
 
     def receive(self):
@@ -143,7 +198,9 @@ class RawSession:
         return pb.Data(type=pb.Data.OBJECT_ENCODED, encoded=encoded)
 
     def result(self):
-        return self.receive().return_result
+        received = self.receive().return_result
+        self.awaited -= 1
+        return received
 
     def request(self, object_id):
         self.send(pb.FR_REQUEST_OBJECT, request_object=pb.RequestObject(id=object_id))
@@ -173,12 +230,45 @@ def connect():
         yield lambda address: stack.enter_context(closing(RawSession(address)))
 
 
-@pytest.fixture
-def raw(controller, connect):
-    """A registered session of the controller that other tests use too."""
-    session = connect(controller.address)
-    assert session.register(f"tests.{uuid.uuid4().hex[:8]}") == ""
+def registered(session):
+    assert session.register(an_id()) == ""
     return session
+
+
+class RawSessions:
+    """One session for test after test, whose worker processes run already; another one after it was left busy."""
+
+    def __init__(self, address):
+        self._address = address
+        self._latest = None
+
+    def open(self):
+        if self._latest is None or not self._latest.is_idle:
+            self.close()
+            self._latest = registered(RawSession(self._address))
+        return self._latest
+
+    def close(self):
+        if self._latest is not None:
+            self._latest.close()
+
+
+@pytest.fixture(scope="module")
+def raw_sessions(controller):
+    with closing(RawSessions(controller.address)) as sessions:
+        yield sessions
+
+
+@pytest.fixture
+def raw(raw_sessions):
+    """A registered session of the controller, with the functions and processes of the module's tests before."""
+    return raw_sessions.open()
+
+
+@pytest.fixture
+def fresh(controller, connect):
+    """A registered session of the controller that no test had before."""
+    return registered(connect(controller.address))
 
 
 @pytest.fixture(scope="session", params=["a double of ignis", "the genuine ignis"])

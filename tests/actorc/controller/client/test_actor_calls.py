@@ -127,7 +127,7 @@ def test_a_function_that_is_an_argument_shows_its_source_too(actor):
     assert "# the lambda's line" in caught.value.traceback
 
 
-def test_parameters_are_checked_before_anything_is_sent(actor, context):
+def test_parameters_are_checked_before_anything_is_sent(actor, own_context):
     @actor
     def add(a, b):
         return a + b
@@ -137,7 +137,7 @@ def test_parameters_are_checked_before_anything_is_sent(actor, context):
     with pytest.raises(ParameterError, match="'add' is called with a dict of its parameters, not with list"):
         add.export()([1, 2])
 
-    assert context._connection._latest is None
+    assert own_context._connection._latest is None
 
 
 def test_parameters_without_names_are_refused_at_decoration(actor):

@@ -13,13 +13,13 @@ import psutil
 import pytest
 
 import lucas_storage
-from actorc.controller import ActorContext, ActorExecutor
+from actorc.controller import ActorContext, ActorExecutor, ActorFunction
 from actorc.controller.client import grpc_stream
 from actorc.controller.client.address import start_when_needed
 from actorc.controller.client.calls import Calls
 from actorc.controller.client.grpc_stream import Stream
 from actorc.controller.client.outbox import Outbox
-from actorc.controller.errors import AddressError, ControllerError, ControllerUnavailableError
+from actorc.controller.errors import AddressError, ControllerError, ControllerUnavailableError, RemoteFunctionError
 from actorc.controller.local import LocalController
 from actorc.controller.lucas.functions import named
 
@@ -69,7 +69,6 @@ def made():
 @pytest.fixture
 def echo():
     """A function for the platform, registered for no context."""
-    from actorc.controller import ActorFunction
 
     @lucas.function(wrapper=ActorFunction, provider="actor", venv="tests")
     def echo(x):
@@ -151,12 +150,15 @@ def test_a_foreign_application_id_is_refused_and_not_shown(made, echo, controlle
     assert "a stranger" not in str(caught.value)
 
 
-def test_an_application_id_in_use_is_refused(made, echo, controller):
-    made(controller.address, "tests.taken")
-    assert echo({"x": 1}) == 1
+def test_an_application_id_in_use_is_refused(made, echo, controller, connect, monkeypatch):
+    assert connect(controller.address).register("tests.taken") == ""
+    monkeypatch.setenv("APP_ID", "tests.taken")
+    made(controller.address)
 
-    code = "try:\n  where.export()()\nexcept ConnectionError as error:\n  print('APP_ID' in str(error))"
-    assert in_child(code, controller, "tests.taken") == ["True"]
+    with pytest.raises(
+        ControllerUnavailableError, match="in use by another session.*The application id is from APP_ID"
+    ):
+        echo({"x": 1})
 
 
 @pytest.mark.slow
@@ -190,7 +192,6 @@ def test_a_lost_controller_fails_the_call_and_the_next_run_connects_again(made, 
 @pytest.fixture
 def actor_waiting(tmp_path):
     """A path, and a function that makes it and then never returns; with an empty path it returns at once."""
-    from actorc.controller import ActorFunction
 
     @lucas.function(wrapper=ActorFunction, provider="actor", venv="tests")
     def wait_here(path):
@@ -302,18 +303,24 @@ def endless(path):
     threading.Event().wait()
 import threading
 threading.Thread(target=endless.export(), args=({"path": sys.argv[1]},), daemon=True).start()
-while not os.path.exists(sys.argv[1]):
-    pass
+open(sys.argv[1]).close()
 print("over")
 """
+    os.mkfifo(tmp_path / "started")  # whoever opens one end waits for who opens the other
+
     assert in_child(code, controller, "tests.hurried", str(tmp_path / "started")) == ["over"]
 
 
 @pytest.mark.slow
-def test_sessions_leave_nothing_behind(controller, made, echo):
+def test_sessions_leave_nothing_behind(controller, made):
+    @lucas.function(wrapper=ActorFunction, provider="actor", venv="tests", dependency=["no-such-thing-0123"])
+    def refused():
+        """Is answered without a process being started for it."""
+
     def once():
         context = made(controller.address, f"tests.{os.urandom(4).hex()}")
-        assert echo({"x": 1}) == 1
+        with pytest.raises(RemoteFunctionError, match="no-such-thing-0123"):
+            refused.export()()
         context.close()
 
     once()

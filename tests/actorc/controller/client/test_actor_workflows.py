@@ -57,7 +57,7 @@ def chain(wf):
     return wf.call("add", {"a": wf.call("add", {"a": wf.input()["a"]}), "b": 1})
 
 
-def test_results_pass_from_step_to_step(functions):
+def test_results_pass_from_step_to_step(functions, recorded):
     assert [chain.export()({"a": 1}), run(chain, {"a": 2})] == [12, 13]
 
 
@@ -139,14 +139,14 @@ def test_runs_are_independent(functions):
     assert [exported({"a": a}) for a in (1, 2, 1)] == [12, 13, 12]
 
 
-def test_ten_runs_at_once_give_their_own_answers(functions):
+def test_ten_runs_at_once_give_their_own_answers(functions, recorded):
     with ThreadPoolExecutor(10) as pool:
         results = list(pool.map(lambda a: run(chain, {"a": a}), range(10), timeout=SECONDS))
 
     assert results == [a + 11 for a in range(10)]
 
 
-def test_an_error_on_the_platform_shows_the_frames_of_the_caller_alone(functions):
+def test_an_error_on_the_platform_shows_the_frames_of_the_caller_alone(functions, recorded):
     failing = workflow(lambda wf: wf.call("fail", {"a": wf.call("add", {"a": 1})}))
     for call in (lambda: run(failing), lambda: failing.export()({})):
         with pytest.raises(RemoteFunctionError, match=r"raise ValueError..on purpose") as caught:
@@ -187,10 +187,10 @@ def test_a_function_nobody_registered_is_named(functions):
         unknown.export()({})
 
 
-def test_the_results_of_a_run_are_given_up_at_its_end(functions, context):
+def test_the_results_of_a_run_are_given_up_at_its_end(functions, own_context):
     released = []
     chain.export()({"a": 1})
-    session = context._connection.session()
+    session = own_context._connection.session()
     session.release = lambda call, release=session.release: released.append(call) or release(call)
 
     chain.export()({"a": 1})
@@ -233,7 +233,7 @@ def test_a_runtime_calls_and_tells(functions):
         runtime.tell("fail", {"a": 1}).result(SECONDS)
 
 
-def test_the_engines_own_executor_gets_values(functions):
+def test_the_engines_own_executor_gets_values(functions, recorded):
     @lucas.workflow
     def stock(wf):
         return wf.call("add", {"a": wf.call("add", {"a": 1})})

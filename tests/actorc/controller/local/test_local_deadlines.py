@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 
+import cloudpickle
 import psutil
 import pytest
 
 from actorc.controller.local import LocalController
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker need not import this module, and pytest with it
 
 
 def hang(x):

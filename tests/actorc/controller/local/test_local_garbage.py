@@ -22,27 +22,47 @@ CUT_OFF = b"\x0a\xff\xff\xff\xff\x0f" + bytes(100_000)
 RANDOM = random.Random(7)
 
 
-@pytest.fixture
-def logged(tmp_path):
-    """A controller whose log is read at its end: every address it gives is checked to be alive then."""
-    log = tmp_path / "log"
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """The address of a controller, and the file of its log."""
+    folder = tmp_path_factory.mktemp("controller")
+    log = folder / "log"
     command = [sys.executable, "-m", "lucas_storage.cli", "--debug", "controller", "--listen", "127.0.0.1:0"]
     with (
         log.open("w") as errors,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, "APP_ID": "app"}, cwd=tmp_path
+            command, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, "APP_ID": "app"}, cwd=folder
         ) as process,
     ):
         try:
             address = re.search(r"127\.0\.0\.1:\d+", process.stdout.readline())[0]
             yield address, log
-            assert call(address, REGISTER.SerializeToString())[0].type == pb.ACK
         finally:
             process.terminate()
             process.communicate(timeout=30)
-    said = log.read_text()
-    assert "Traceback" not in said
-    assert len(said.splitlines()) < 100
+    assert "Traceback" not in log.read_text()
+
+
+class Log:
+    """What a controller wrote since the test began."""
+
+    def __init__(self, file):
+        self._file = file
+        self._before = file.stat().st_size
+
+    def read_text(self):
+        return self._file.read_bytes()[self._before :].decode()
+
+
+@pytest.fixture
+def logged(served):
+    """The address of a controller, which is checked to be alive afterwards, and its log."""
+    address, file = served
+    log = Log(file)
+    yield address, log
+    assert call(address, REGISTER.SerializeToString())[0].type == pb.ACK
+    assert "Traceback" not in log.read_text()
+    assert len(log.read_text().splitlines()) < 100
 
 
 def call(address, *requests):

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 
+import cloudpickle
 import psutil
 import pytest
 
 from actorc.controller.local import LocalController
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker need not import this module, and pytest with it
 
 
 class Counter:
@@ -86,11 +90,12 @@ def test_calls_of_one_object_run_one_after_the_other_in_their_order(raw):
     assert raw.value(results[-1]) == list(range(10))
 
 
-def test_an_object_lives_apart_from_functions_and_from_other_objects(raw):
-    raw.add(whoami)
-    raw.add_object(Counter(), "one")
-    raw.add_object(Counter(), "two")
-    pids = {raw.call("whoami"), raw.call_method("one", "Counter.where"), raw.call_method("two", "Counter.where")}
+def test_an_object_lives_apart_from_functions_and_from_other_objects(fresh):
+    fresh.add(whoami)
+    fresh.add_object(Counter(), "one")
+    fresh.add_object(Counter(), "two")
+    methods = [fresh.call_method(name, "Counter.where") for name in ("one", "two")]
+    pids = {fresh.call("whoami"), *methods}
 
     assert len(pids) == 3
 
@@ -112,28 +117,18 @@ def test_where_there_is_no_room_objects_share_a_process_and_functions_keep_their
     assert counts == [1, 2, 3]
 
 
-def test_where_objects_have_taken_all_processes_a_function_is_told_so(connect):
-    with LocalController(["app"], max_workers=1) as controller:
-        session = connect(controller.address)
-        session.register("app")
-        session.add(whoami)
-        session.add_object(Counter(), "one")
-        session.call_method("one", "Counter.where")
-        error = session.call("whoami")
-
-        assert "'whoami' finds no worker process, as objects live in all 1 that there may be" in error
-        assert session.call_method("one", "Counter.add", n=1) == 1
-
-
-def test_the_processes_of_objects_end_with_their_session(connect):
+def test_where_objects_have_taken_all_processes_a_function_is_told_so_until_their_session_ends(connect):
     with LocalController(["app"], max_workers=1) as controller:
         first, second = connect(controller.address), connect(controller.address)
-        first.register("app.first")
-        second.register("app.second")
+        for name, session in (("app.first", first), ("app.second", second)):
+            session.register(name)
+            session.add(whoami)
         first.add_object(Counter(), "one")
         process = psutil.Process(first.call_method("one", "Counter.where"))
+        for session in (first, second):
+            assert "'whoami' finds no worker process, as objects live in all 1 that" in session.call("whoami")
+        assert first.call_method("one", "Counter.add", n=1) == 1
         first.close()
-        second.add(whoami)
 
         assert process.wait(60) is None
         assert second.call("whoami") != process.pid
@@ -173,10 +168,10 @@ def test_a_method_that_raises_fails_its_call_and_the_object_lives_on(raw):
         ("two", "Counter.add", {"n": 1}, "the function 'Counter.add' is not registered in this session; "),
     ],
 )
-def test_calls_that_make_no_sense_are_refused(raw, name, method, args, said):
-    raw.add_object(Counter(), "one")
+def test_calls_that_make_no_sense_are_refused(fresh, name, method, args, said):
+    fresh.add_object(Counter(), "one")
 
-    assert raw.call_method(name, method, **args).startswith(said)
+    assert fresh.call_method(name, method, **args).startswith(said)
 
 
 def test_an_object_that_cannot_be_loaded_fails_its_calls_by_the_name_of_the_method(raw):

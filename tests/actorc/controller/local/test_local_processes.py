@@ -9,9 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import cloudpickle
 import psutil
 import pytest
 
@@ -22,23 +22,28 @@ pytestmark = pytest.mark.slow
 
 PATIENCE = 20
 
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker need not import this module, and pytest with it
 
-def sleep_with_a_child():
-    subprocess.run(["sleep", "60"], check=False)
+
+def sleep_with_a_child(started):
+    with subprocess.Popen(["sleep", "60"]):
+        open(started, "w").close()  # noqa: PTH123  # a pipe, on which the test waits
 
 
 @pytest.fixture
-def busy(connect):
+def busy(connect, tmp_path):
     """A controller with a worker in the middle of a call that has a child of its own."""
     with LocalController(["app"]) as controller:
         session = connect(controller.address)
         session.register("app")
         session.add(sleep_with_a_child)
-        session.start("sleep_with_a_child")
-        process = psutil.Process(controller.pid)
-        while len(process.children(recursive=True)) < 2:
-            time.sleep(0.01)
-        yield controller, process.children(recursive=True)
+        started = tmp_path / "started"
+        os.mkfifo(started)
+        session.start("sleep_with_a_child", started=str(started))
+        started.read_bytes()
+        processes = psutil.Process(controller.pid).children(recursive=True)
+        assert len(processes) == 2
+        yield controller, processes
 
 
 def all_gone(processes):
@@ -52,7 +57,9 @@ def test_nothing_outlives_a_controller_that_is_closed(busy):
     assert all_gone(processes)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.thorough), signal.SIGKILL]
+)
 def test_nothing_outlives_a_controller_that_is_ended(busy, number):
     controller, processes = busy
     os.kill(controller.pid, number)
@@ -176,15 +183,12 @@ print([name for name in ("asyncio", "cloudpickle", "grpc", "subprocess", "tempfi
     assert ran.stdout == "[]\n"
 
 
-def test_a_session_that_ends_takes_its_idle_workers_along(connect):
-    with LocalController(["app"]) as controller:
-        session = connect(controller.address)
-        session.register("app")
-        session.add(lambda: None, name="pid", pickled=pickle.dumps(os.getpid))
-        worker = psutil.Process(session.call("pid"))
-        session.close()
+def test_a_session_that_ends_takes_its_idle_workers_along(fresh):
+    fresh.add(lambda: None, name="pid", pickled=pickle.dumps(os.getpid))
+    worker = psutil.Process(fresh.call("pid"))
+    fresh.close()
 
-        assert all_gone([worker])
+    assert all_gone([worker])
 
 
 @pytest.mark.thorough
@@ -245,9 +249,9 @@ def test_what_makes_no_sense_is_refused_before_anything_is_started(arguments, sa
         LocalController(**arguments)
 
 
-def test_a_port_that_is_taken_is_named():
-    with LocalController() as first, pytest.raises(ValueError, match="the port is taken or not allowed"):
-        LocalController(listen=first.address)
+def test_a_port_that_is_taken_is_named(controller):
+    with pytest.raises(ValueError, match="the port is taken or not allowed"):
+        LocalController(listen=controller.address)
 
 
 @pytest.mark.thorough

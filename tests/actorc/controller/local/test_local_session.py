@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
 
+import cloudpickle
 import grpc
 import psutil
 import pytest
@@ -19,6 +19,8 @@ from actorc.controller.local import LocalController
 from actorc.controller.protocol import value_codec
 
 MiB = 1 << 20
+
+cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker need not import this module, and pytest with it
 
 
 def double(x):
@@ -274,23 +276,14 @@ def test_lucas_is_there_for_functions_that_import_it(raw):
     assert module.startswith(f"{name}.")
 
 
-def test_what_functions_print_goes_to_standard_error():
-    code = """
-import pickle, sys
-from actorc.controller.local import LocalController
-sys.path.append({folder!r})
-import conftest
-with LocalController(["app"]) as controller:
-    session = conftest.RawSession(controller.address)
-    session.register("app")
-    session.add(lambda: print("told"), name="tell")
-    session.call("tell")
-    session.close()
-"""
-    folder = str(Path(__file__).parents[1])
-    ran = subprocess.run([sys.executable, "-c", code.format(folder=folder)], capture_output=True, text=True, check=True)
+def test_what_functions_print_goes_to_standard_error(connect, capfd):
+    with LocalController(["app"]) as controller:
+        session = connect(controller.address)
+        session.register("app")
+        session.add(lambda: print("told"), name="tell")
+        session.call("tell")
 
-    assert (ran.stdout, ran.stderr) == ("", "told\n")
+    assert capfd.readouterr() == ("", "told\n")
 
 
 def test_an_id_that_is_not_served_is_refused(connect, controller):
