@@ -100,7 +100,7 @@ def engine(request, clock):
     return engine
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def put():
     def put_it(engine, key, data=b"", *, condition=ANY, idempotency_key="", declared_size=None, **attributes):
         with engine.writer("bucket", key, declared_size=declared_size) as writer:

@@ -1,8 +1,9 @@
-"""Runs one scenario again and again and dies in it: before and after its first disk call, its second, and so on.
+"""Runs scenarios again and again and dies in them: before and after the first disk call, the second, and so on.
 
-Usage: crash_child.py ROOT SCENARIO STEP, where a STEP of 3 stands for every third call. Every attempt has a data
-directory below ROOT and, beside it, a journal of what was tried and what was acknowledged; a fork dies as abruptly as a
-killed process and needs no interpreter start.
+Usage: crash_child.py ROOT SCENARIO=STEP..., where a STEP of 3 stands for every third call. Every attempt has a data
+directory below ROOT/SCENARIO and, beside it, a journal of what was tried and what was acknowledged; a fork dies as
+abruptly as a killed process and needs no interpreter start. Once an attempt did not die, ROOT/SCENARIO/attempts tells
+how many calls were tried.
 """
 
 from __future__ import annotations
@@ -279,16 +280,22 @@ def attempt(scenario, directory, call, moment):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main(root, name, step):
-    logging.disable(logging.WARNING)  # of blobs that are put away and come back; errors are told
-    scenario = {one.__name__: one for one in SCENARIOS}[name]
-    for number, call in enumerate(count(1, int(step)), 1):
-        codes = [attempt(scenario, Path(root, f"{call:03}-{moment}"), call, moment) for moment in ("before", "after")]
+def run_all(scenario, directory, step):
+    directory.mkdir()
+    for number, call in enumerate(count(1, step), 1):
+        codes = [attempt(scenario, directory / f"{call:03}-{moment}", call, moment) for moment in ("before", "after")]
         if 1 in codes:
-            sys.exit(1)
-        if DIED not in codes:
-            print(number)
             return
+        if DIED not in codes:
+            (directory / "attempts").write_text(f"{number}")
+            return
+
+
+def main(root, *asked):
+    logging.disable(logging.WARNING)  # of blobs that are put away and come back; errors are told
+    scenarios = {one.__name__: one for one in SCENARIOS}
+    for name, step in (each.split("=") for each in asked):
+        run_all(scenarios[name], Path(root, name), int(step))
 
 
 main(*sys.argv[1:])

@@ -50,16 +50,31 @@ SCENARIOS = [
 MENDING = ["quarantine", "adopt", "rebuild"]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_kill_at_any_disk_call_loses_nothing(tmp_path, open_local, put, get, problems, scenario, thorough):
-    command = [sys.executable, CHILD, tmp_path, scenario, "1" if thorough else "13"]
+@pytest.fixture(scope="module")
+def remains(tmp_path_factory, thorough):
+    """Where the processes died, each scenario in a folder of its own."""
+    root = tmp_path_factory.mktemp("remains")
+    steps = dict.fromkeys(SCENARIOS, 1 if thorough else 13) | dict.fromkeys(MENDING, 1 if thorough else 23)
+    command = [sys.executable, CHILD, root, *(f"{scenario}={step}" for scenario, step in steps.items())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
-    deaths = 0
-    for journal in sorted(tmp_path.glob("*.journal")):
-        engine = open_local(journal.stem)
+    return root
+
+
+def journals(folder):
+    """Return the journals of all attempts, two of each call: one died before it, one after it."""
+    found = sorted(folder.glob("*.journal"))
+    assert len(found) == 2 * int((folder / "attempts").read_text())
+    assert len(found) > 2
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_kill_at_any_disk_call_loses_nothing(remains, open_local, put, get, problems, scenario):
+    for journal in journals(remains / scenario):
+        engine = open_local(journal.with_suffix(""))
         engine.create_bucket("bucket", exist_ok=True)
         assert present(engine, get) in outcomes(journal), journal.stem
         assert "a staging file of no upload" not in [finding.detail for finding in engine.fsck()]
@@ -70,33 +85,20 @@ def test_a_kill_at_any_disk_call_loses_nothing(tmp_path, open_local, put, get, p
         assert problems(engine) == []
         assert put(engine, "key", b"after") == engine.head("bucket", "key")
         engine.close()
-        deaths += 1
-    assert deaths == 2 * int(done.stdout)
-    assert deaths > 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", MENDING)
-def test_a_kill_while_an_index_is_mended_loses_nothing(
-    tmp_path, open_local, get, problems, disk, clock, scenario, thorough
-):
-    command = [sys.executable, CHILD, tmp_path, scenario, "1" if thorough else "23"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert (done.returncode, done.stderr) == (0, "")
-    deaths = 0
-    for journal in sorted(tmp_path.glob("*.journal")):
-        directory = tmp_path / journal.stem
+def test_a_kill_while_an_index_is_mended_loses_nothing(remains, open_local, get, problems, disk, clock, scenario):
+    for journal in journals(remains / scenario):
+        directory = journal.with_suffix("")
         if not (directory / "meta" / "meta.db").exists():  # killed between taking the old index away and the swap
             with closing(Rebuild(directory, fsops=disk, clock=clock)) as rebuilding:
                 rebuilding.run(commit=True)
-        engine = open_local(journal.stem)
+        engine = open_local(directory)
         engine.adopt()
         engine.sweep()
         assert present(engine, get) in outcomes(journal), journal.stem
         assert present(engine, get) is not None
         assert problems(engine) == []
         engine.close()
-        deaths += 1
-    assert deaths == 2 * int(done.stdout)
-    assert deaths > 2

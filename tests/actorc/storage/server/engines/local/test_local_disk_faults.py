@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -13,6 +15,7 @@ from actorc.storage.errors import IntegrityError, ResourceExhaustedError, Storag
 from actorc.storage.models import ByteRange, ObjectAttributes
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server.engines.base import CopySource, PartChoice
+from actorc.storage.server.engines.local import LocalEngine
 from actorc.storage.server.engines.local.index.row_checksums import register
 
 WRITES = ("create", "allocate", "write", "truncate", "sync", "sync_directory", "make_directory", "rename", "commit")
@@ -46,20 +49,35 @@ def faulty(disk):
 
 
 BEFORE = b"before" * 10_000
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory, put):
+    """A data directory with an object, and with an upload that has a part."""
+    directory = tmp_path_factory.mktemp("prepared") / "data"
+    with closing(LocalEngine(directory, clock=lambda: NOW, sweep_interval=None)) as engine:
+        engine.create_bucket("bucket")
+        put(engine, "key", BEFORE)
+        begin(engine)
+        add_part(engine, put)
+    return directory
 
 
 @pytest.fixture
-def engine(open_local, faulty, put):
-    return prepared(open_local(fsops=faulty), put)
+def open_prepared(prepared, open_local, tmp_path, faulty):
+    """Open a copy of the directory, on a disk that may fail."""
+
+    def opened(name="data"):
+        shutil.copytree(prepared, tmp_path / name)
+        return open_local(name, fsops=faulty)
+
+    return opened
 
 
-def prepared(engine, put):
-    """Fill an engine with an object, and with an upload that has a part."""
-    engine.create_bucket("bucket")
-    put(engine, "key", BEFORE)
-    begin(engine)
-    add_part(engine, put)
-    return engine
+@pytest.fixture
+def engine(open_prepared):
+    return open_prepared()
 
 
 def begin(engine):
@@ -136,12 +154,13 @@ def test_a_full_disk_at_any_call_is_told_and_leaves_nothing(engine, faulty, put,
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_failed_sync_fails_the_call_and_is_never_repeated(open_local, disk, faulty, put, get, problems, change):
+def test_a_failed_sync_fails_the_call_and_is_never_repeated(
+    open_prepared, open_local, disk, faulty, put, get, problems, change
+):
     call, failed = 0, "any"
     while failed:
         call += 1
-        engine = open_local(f"data{call}", fsops=faulty)
-        prepared(engine, put)
+        engine = open_prepared(f"data{call}")
         faulty.fail(call, SYNCS, errno.EIO)
         error = error_of(CHANGES[change], engine, put)
         failed = faulty.failed

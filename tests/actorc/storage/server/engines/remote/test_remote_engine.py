@@ -196,14 +196,13 @@ def asked():
             paths.append(self.path)
             self.send_error(403)
 
-        def do_PUT(self):
-            self.do_GET()
+        do_PUT = do_POST = do_GET
 
         def log_message(self, *_):
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         yield server.server_port, paths
         server.shutdown()
 
