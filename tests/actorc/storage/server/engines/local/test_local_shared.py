@@ -290,8 +290,8 @@ def test_processes_number_generations_without_a_double(writers, group):
 
 
 @pytest.mark.slow
-def test_of_processes_that_write_if_absent_one_wins_each_key(writers, group):
-    said = writers("race", 40)
+def test_of_processes_that_write_if_absent_one_wins_each_key(writers, group, thorough):
+    said = writers("race", 40, processes=3 if thorough else 2)
 
     winners = [sum(line != "taken" for line in lines) for lines in zip(*said, strict=True)]
     assert winners == [1] * 40
