@@ -1,11 +1,11 @@
-"""Garbage collection: what nothing refers to is removed, once it is old enough and was found so twice.
+"""Garbage collection: removes artifacts to which nothing refers, if they are old enough and were found so twice.
 
-It runs beside everything else and is in nobody's way. What is on its way to being referred to is protected by its age:
-a writer that finds its bytes stored already stores them again if they are older than half the grace period, and what
-was stored again since it was marked is not removed.
+It runs beside workflows without stopping them. An artifact that is about to be referred to is protected by its age: a
+writer that finds its bytes stored already stores them again if they are older than half the grace period, and an object
+that was stored again since it was marked is not removed.
 
-Between a look at an object and its removal it can be stored again, and only a condition on the removal finds out. Where
-the store has none, nothing is removed unless the caller stands up for it that nobody stores anything meanwhile.
+Between a look at an object and its removal it can be stored again, and only a condition on the removal detects that. If
+the store has none, nothing is removed unless the caller guarantees that no process stores anything meanwhile.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from actorc.storage.models import ObjectHead
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import record_store
 
-from .live_objects import reach
+from .live_objects import live_objects
 
 _CONDITION: Final = "delete-if-match"
-"""Capability of a store whose removals can be bound to what was looked at."""
+"""Capability of a store whose removals can be bound to the etag of the object that was looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amount:
-    """Some objects."""
+    """Number and bytes of some objects."""
 
     objects: int = 0
     size: int = 0
@@ -36,52 +36,52 @@ class Amount:
 
     @classmethod
     def of(cls, heads: list[ObjectHead]) -> Amount:
-        """Return how much these are."""
+        """Return number and bytes of these objects."""
         return cls(objects=len(heads), size=sum(head["size"] for head in heads))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """What one collection found and did."""
+    """The result of one collection."""
 
     reached: Amount
     """Artifacts and parts of them that something refers to."""
     young: Amount
-    """What nothing refers to yet, or any more, within the grace period."""
+    """Unreferenced objects within the grace period."""
     marked: Amount
-    """What nothing refers to, found so for the first time: the next collection may remove it."""
+    """Unreferenced objects found so for the first time: the next collection may remove them."""
     due: Amount
-    """What was marked before and still is not referred to."""
+    """Objects that were marked before and still are unreferenced."""
     removed: Amount
-    """What was removed of it; less than `due` if somebody took it into use meanwhile."""
+    """Removed objects; fewer than `due` if a writer stored some of them again meanwhile."""
     expired: int
-    """Records whose time is over."""
+    """Records that have expired."""
     problems: tuple[str, ...]
     """Keys of records and artifacts that could not be read; while there are any, nothing is removed."""
     deleting: bool
-    """Whether this was more than a look."""
+    """Whether the collection was asked to mark and remove."""
 
 
 def collect(
     storage: ArtifactStore, *, grace: float, ttl: float, now: float, delete: bool = False, quiescent: bool = False
 ) -> Collection:
-    """Find what nothing refers to in the default bucket and, if told so, remove it.
+    """Find unreferenced artifacts in the default bucket and, with `delete`, mark or remove them.
 
-    What is found is marked and removed by the collection after, if nothing refers to it then. Without `delete` nothing
-    is changed, not even marks.
+    An artifact is marked first, and removed by the next collection if nothing refers to it then. Without `delete`
+    nothing is changed, not even marks.
 
     Args:
         storage: Its default bucket is collected.
-        grace: Seconds since it was last stored during which nothing is removed. No less than what writers know as
+        grace: Seconds since an object was last stored during which it is not removed. No less than the writers'
             ``LUCAS_STORAGE_GRACE``, and longer than the longest step.
         ttl: Seconds for which records of runs, checkpoints and cached results count.
         now: Seconds since 1970.
         delete: Whether to remove and to mark.
-        quiescent: Whether nobody stores anything until this returns.
+        quiescent: Whether no process stores anything until this returns.
 
     Raises:
-        UnsupportedError: It is to delete, the store removes without a condition only, and is not `quiescent`.
-        StorageError: The store failed; what was not removed will be next time.
+        UnsupportedError: `delete` without `quiescent`, and the store has no conditional removal.
+        StorageError: The store failed; the next collection continues.
     """
     conditional = _CONDITION in storage.server_info()["capabilities"]
     if delete and not (conditional or quiescent):
@@ -89,16 +89,19 @@ def collect(
             "whoever stored an artifact again while it is removed would lose it, since this store removes without a "
             "condition only; run 'lucas-storage gc --delete --quiescent' while no workflow runs"
         )
-    # Listed before anything is looked up: what is put to use while this runs is found to be in use.
+    # Blobs before records: a reference that is recorded in between is found. The other way round, a blob stored and
+    # referred to in between would be listed as unreferenced.
     blobs = _blobs(storage)
-    found = reach(storage, ttl=ttl, now=now)
+    found = live_objects(storage, ttl=ttl, now=now)
     unreached = [head for head in blobs if head["key"] not in found.keys]
     old = [head for head in unreached if now - head["last_modified"].timestamp() > grace]
     marks = _marks(storage)
+    # By etag: an object that was stored again since its mark is in use again, or soon will be.
     due = [head for head in old if marks.get(head["key"]) == head["etag"]]
     marked = [head for head in old if marks.get(head["key"]) != head["etag"]]
+    # A record or an artifact that cannot be read may refer to anything.
     deleting = delete and not found.problems
-    remove = _remove if conditional else _remove_unwatched
+    remove = _remove if conditional else _remove_without_condition
     removed = [head for head in due if deleting and remove(storage, head["key"], head["etag"])]
     if deleting:
         for key, etag in found.expired:
@@ -117,14 +120,14 @@ def collect(
 
 
 def _blobs(storage: ArtifactStore) -> list[ObjectHead]:
-    """Return the blobs that the plugin stored; anything else in the bucket is its owner's business."""
+    """Return the blobs that the plugin stored; other objects in the bucket are not its own, and are never removed."""
     start = f"{storage.prefix}/sha256/"
     ours = re.compile(re.escape(start) + r"[0-9a-f]{2}/[0-9a-f]{64}")
     return [head for head in record_store.heads(storage, start) if ours.fullmatch(head["key"])]
 
 
 def _remove(storage: ArtifactStore, key: str, etag: str) -> bool:
-    """Remove an object unless it was written since, and say whether it was."""
+    """Remove an object unless it was written since, and return whether it was removed."""
     try:
         storage.delete_object(storage.bucket, key, if_match=etag)
     except (NotFoundError, PreconditionFailedError):
@@ -132,8 +135,8 @@ def _remove(storage: ArtifactStore, key: str, etag: str) -> bool:
     return True
 
 
-def _remove_unwatched(storage: ArtifactStore, key: str, etag: str) -> bool:
-    """Do the same where nobody writes meanwhile."""
+def _remove_without_condition(storage: ArtifactStore, key: str, etag: str) -> bool:
+    """Do the same on a store without conditional removal, while no process writes."""
     try:
         if storage.head_object(storage.bucket, key)["etag"] != etag:
             return False

@@ -1,4 +1,4 @@
-"""What keeps artifacts from being collected: the records that count, and everything that is reached from them."""
+"""Live objects: all artifacts and parts that unexpired records refer to, directly or through other artifacts."""
 
 from __future__ import annotations
 
@@ -23,45 +23,46 @@ _TAG: Final = TAG.encode()
 
 
 @dataclass(slots=True, kw_only=True)
-class Reached:
-    """What was found from the records of a bucket."""
+class LiveObjects:
+    """The live objects of a bucket, and its expired and unreadable records."""
 
     keys: set[str] = field(default_factory=set)
-    """Of all objects that something refers to, directly or not."""
+    """Keys of all objects to which something refers, directly or not."""
     expired: list[tuple[str, str]] = field(default_factory=list)
-    """Keys and etags of records that count no more."""
+    """Keys and etags of expired records."""
     problems: list[str] = field(default_factory=list)
-    """Keys of what should have been read and could not be: nothing is known of what it refers to."""
+    """Keys of records and artifacts that could not be read, whose references are therefore unknown."""
 
 
-def reach(storage: ArtifactStore, *, ttl: float, now: float) -> Reached:
-    """Return what the records of the default bucket refer to, directly and through JSON data, streams and manifests.
+def live_objects(storage: ArtifactStore, *, ttl: float, now: float) -> LiveObjects:
+    """Return the objects that records of the default bucket refer to, also through JSON data, streams and manifests.
 
-    Names count for ever. A cached result counts for the time it was kept for, or for `ttl` if that was no certain one;
-    records of runs and checkpoints count for `ttl`. A reference into this bucket counts whatever store it names, since
-    one store may have several names.
+    Names count for ever. A cached result counts for its own age limit, or for `ttl` if it has none; records of runs and
+    checkpoints count for `ttl`. A reference into this bucket counts whatever store it names, since one store may have
+    several names.
 
     Args:
-        storage: Its default bucket is looked at.
+        storage: Its default bucket is read.
         ttl: Seconds.
         now: Seconds since 1970.
     """
-    found = Reached()
+    found = LiveObjects()
     refs: list[ArtifactRef] = []
     with ThreadPoolExecutor(_AT_ONCE, "lucas-storage-gc") as pool:
-        for record, expired in pool.map(lambda head: _judged(storage, head, ttl, now), _heads(storage)):
+        for record, expired in pool.map(lambda head: _with_expiry(storage, head, ttl, now), _heads(storage)):
             if expired:
                 found.expired.append((record.key, record.etag))
             elif record.content is None:
                 found.problems.append(record.key)
             else:
                 refs.extend(record_store.refs_in(record.content))
+        # Level by level, each artifact once: artifacts refer to each other, and a crafted bucket may hold a cycle.
         seen: set[ArtifactRef] = set()
         while refs:
-            new = {_place(ref) for ref in refs if ref.bucket in (storage.bucket, "")} - seen
+            new = {_location(ref) for ref in refs if ref.bucket in (storage.bucket, "")} - seen
             seen |= new
             found.keys.update(ref.key for ref in new)
-            refs = [inner for more in pool.map(lambda ref: _within(storage, ref, found), new) for inner in more]
+            refs = [inner for more in pool.map(lambda ref: _references_in(storage, ref, found), new) for inner in more]
     return found
 
 
@@ -70,8 +71,8 @@ def _heads(storage: ArtifactStore) -> Iterator[ObjectHead]:
         yield from record_store.heads(storage, prefix)
 
 
-def _judged(storage: ArtifactStore, head: ObjectHead, ttl: float, now: float) -> tuple[record_store.Record, bool]:
-    """Return a record, and whether its time is over."""
+def _with_expiry(storage: ArtifactStore, head: ObjectHead, ttl: float, now: float) -> tuple[record_store.Record, bool]:
+    """Return a record, and whether it has expired; one that its age alone decides is not read."""
     old = now - head["last_modified"].timestamp() > ttl
     if old and not head["key"].startswith((record_store.NAMES, record_store.MEMO)):
         return record_store.Record(
@@ -80,21 +81,21 @@ def _judged(storage: ArtifactStore, head: ObjectHead, ttl: float, now: float) ->
     record = record_store.read_listed(storage, head)
     if record is None:  # removed meanwhile
         return record_store.Record(key=head["key"], content={}, etag="", modified=head["last_modified"]), False
-    return record, head["key"].startswith(record_store.MEMO) and _is_over(record.content or {}, now, old=old)
+    return record, head["key"].startswith(record_store.MEMO) and _is_expired(record.content or {}, now, old=old)
 
 
-def _is_over(memo: dict[str, Any], now: float, *, old: bool) -> bool:
+def _is_expired(memo: dict[str, Any], now: float, *, old: bool) -> bool:
     at, age = memo.get("at"), memo.get("age")
     return now - at > age if isinstance(at, (int, float)) and isinstance(age, (int, float)) else old
 
 
-def _place(ref: ArtifactRef) -> ArtifactRef:
-    """Return what matters of a reference: where the bytes are, and how they are to be read."""
+def _location(ref: ArtifactRef) -> ArtifactRef:
+    """Return a reference reduced to bucket, key and format, by which an artifact is visited once."""
     return replace(ref, store="default", filename=None)
 
 
-def _within(storage: ArtifactStore, ref: ArtifactRef, found: Reached) -> list[ArtifactRef]:
-    """Return the references in an artifact, and note the parts it consists of."""
+def _references_in(storage: ArtifactStore, ref: ArtifactRef, found: LiveObjects) -> list[ArtifactRef]:
+    """Return the references in an artifact, and add its parts to `found`."""
     here = ref if ref.inline is not None else replace(ref, store=storage.store_name)
     try:
         if ref.kind == "manifest":
@@ -111,7 +112,7 @@ def _within(storage: ArtifactStore, ref: ArtifactRef, found: Reached) -> list[Ar
 
 
 def _texts(storage: ArtifactStore, ref: ArtifactRef) -> Iterator[bytes]:
-    """Yield what may hold references."""
+    """Yield the JSON texts of an artifact, the only ones that hold references; a pickle is never opened here."""
     if ref.inline is not None:
         yield ref.inline if ref.format == _JSON else b""
     elif ref.format == _JSON:

@@ -1,4 +1,4 @@
-"""Where a step stopped, so that its next attempt need not begin again."""
+"""Checkpoints: saved state of a step, from which its next attempt continues."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _UNUSABLE: Final = (
 
 
 class Checkpoint:
-    """The state of the present step, under its function version and inputs: another attempt of the same finds it.
+    """The saved state of the present step, under its function version and inputs, where its next attempt finds it.
 
     Args:
-        storage: Keeps it.
+        storage: Its default bucket holds the state.
 
     Raises:
         RuntimeError: No step is running here.
@@ -51,33 +51,34 @@ class Checkpoint:
             raise RuntimeError("checkpoints belong to a step and none is running; ask for one in a decorated function")
         self._storage = storage
         self._function = scope.function
-        self._place = record_store.place(record_store.CHECKPOINTS, scope.key())
+        self._record_key = record_store.record_key(record_store.CHECKPOINTS, scope.key())
 
     def load(self, default: Any = None) -> Any:
-        """Return what was saved last, verified; `default` if nothing was, or if it can no longer be read."""
-        record = record_store.read(self._storage, self._place)
+        """Return the value saved last, verified; `default` if there is none, or if it can no longer be read."""
+        record = record_store.read(self._storage, self._record_key)
         if record is None:
             return default
         try:
             return materialization.value_of(ArtifactRef.parse((record.content or {}).get("value")))
-        except _UNUSABLE as error:
+        except _UNUSABLE as error:  # a checkpoint saves time; without one the step is slower, not wrong
             why = type(error).__name__
             logger.warning("the checkpoint of %r is not used because of %s; the step begins anew", self._function, why)
             return default
 
     def save(self, value: Any) -> None:
-        """Replace what was saved by `value`; whoever loads meanwhile gets the one or the other, whole.
+        """Replace the saved value by `value`; a concurrent `load` returns the old or the new one, never a mixture.
 
         Args:
             value: Anything a result can be.
         """
+        # The value before the record that names it: a step that is killed in between keeps its last checkpoint.
         ref = materialization.store(value, None, self._storage.store_name)
         content = {"checkpoint": 1, "function": self._function, "at": time.time(), "run": current.run_id()}
-        record_store.write(self._storage, self._place, {**content, "value": ref})
+        record_store.write(self._storage, self._record_key, {**content, "value": ref})
 
     def clear(self) -> None:
-        """Forget what was saved; nothing having been saved is no error."""
+        """Delete the saved value; without one, do nothing."""
         try:
-            self._storage.delete_object(self._storage.bucket, self._place)
+            self._storage.delete_object(self._storage.bucket, self._record_key)
         except NotFoundError:
             return

@@ -1,7 +1,7 @@
-"""What a function returned for the same inputs before: found again by key, and the same for everybody.
+"""Memoization: the result of a call, recorded under its key and reused by later calls with the same inputs.
 
-The first record that is written wins. Whoever computed the same meanwhile takes over what the record says, so that all
-readers see one result, even of a function that never returns the same twice.
+The first record that is written wins. A process that computed the same result meanwhile returns the recorded one, so
+that all readers see one result, even of a function that never returns the same twice.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ logger = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 5
 
-_under_way: Final[dict[tuple[int, str, str, str], threading.Event]] = {}
-"""Who is making what, by process and record: a forked child has none of the threads that would end it."""
+_in_flight: Final[dict[tuple[int, str, str, str], threading.Event]] = {}
+"""Calls that a thread is computing, by process and record: a forked child has none of the threads that would end them.
+
+Without a lock: `setdefault` and `del` are one operation each."""
 
 
 class Memo:
@@ -33,48 +35,47 @@ class Memo:
 
     Args:
         storage: Its default bucket holds the record.
-        key: What tells the call from others, as `lucas_storage.steps.call_key.call_key` gives it.
+        key: Identifies the call; from `lucas_storage.steps.call_key.call_key`.
         function: Named in the record and in the log.
-        age: Seconds after which a record counts no more; None for never.
+        age: Seconds after which a record expires; None for never.
     """
 
     def __init__(self, storage: ArtifactStore, key: str, function: str, age: float | None) -> None:
         self._storage = storage
-        self._place = record_store.place(record_store.MEMO, key)
+        self._record_key = record_store.record_key(record_store.MEMO, key)
         self._function = function
         self._age = age
         self._stale: str | None = None
 
     @contextmanager
-    def making(self, *, patient: bool) -> Iterator[None]:
-        """Make sure that in the body the result is there to recall, if another thread was making it, unless it failed.
+    def single_flight(self, *, wait: bool) -> Iterator[None]:
+        """Enter the body after any other thread of this process that computes the same call has ended.
 
         Args:
-            patient: Whether to wait for that thread. A step that another step waits for must not be, or two of them
-                could wait for each other.
+            wait: Whether to wait for that thread. False for a nested step, since two of them could wait for each other.
         """
         done = threading.Event()
-        record = (os.getpid(), self._storage.store_name, self._storage.bucket, self._place)
-        first = _under_way.setdefault(record, done)
+        record = (os.getpid(), self._storage.store_name, self._storage.bucket, self._record_key)
+        first = _in_flight.setdefault(record, done)
         if first is not done:
-            if patient:
+            if wait:
                 first.wait()
             yield
             return
         try:
             yield
         finally:
-            del _under_way[record]
+            del _in_flight[record]
             done.set()
 
     def recall(self) -> tuple[Any] | None:
-        """Return the result that was kept, in a tuple of its own; None if there is none that can be used.
+        """Return the recorded result in a tuple of its own, since it may be None; None if there is no usable one.
 
         A record is used if it is young enough and all its artifacts are there. It is not if it holds a pickle that is
         not signed, or cannot be read.
         """
-        record = record_store.read(self._storage, self._place)
-        self._stale = None if record is None else record.etag
+        record = record_store.read(self._storage, self._record_key)
+        self._stale = None if record is None else record.etag  # `remember` replaces this one, and no newer one
         if record is None:
             return None
         content = record.content or {}
@@ -85,32 +86,35 @@ class Memo:
         return (content["result"],)
 
     def remember(self, result: Any) -> Any:
-        """Keep a result, and return it, or the one that was kept by somebody else meanwhile.
+        """Record a result and return it, or the result that another process recorded meanwhile.
 
         Args:
             result: JSON data and references, all of whose artifacts are stored.
         """
         content = self._content(result)
+        # Again if the other record cannot be used either, such as one that expired in between. After some attempts
+        # the result is returned without a record: a busy key is no reason to fail a step that succeeded.
         for _ in range(_ATTEMPTS):
             condition = {"if_absent": True} if self._stale is None else {"if_match": self._stale}
             try:
-                record_store.write(self._storage, self._place, content, **condition)
+                record_store.write(self._storage, self._record_key, content, **condition)
             except (AlreadyExistsError, ObjectNotFoundError, PreconditionFailedError):
                 kept = self.recall()
                 if kept is not None:
                     return kept[0]
             else:
                 break
+        # Through the encoding, so that this call returns exactly the data that later calls will read.
         return (record_store.decode(record_store.encode(content)) or content)["result"]
 
-    def leave(self, result: Any, timeout: float) -> None:
-        """Keep a result for whoever resumes, in place of what an earlier run left.
+    def replace(self, result: Any, timeout: float) -> None:
+        """Record a result for a run that resumes this one, in place of any earlier record.
 
         Args:
-            result: As `remember` takes it.
+            result: JSON data and references, all of whose artifacts are stored.
             timeout: Seconds this may take.
         """
-        record_store.write(self._storage, self._place, self._content(result), timeout=timeout)
+        record_store.write(self._storage, self._record_key, self._content(result), timeout=timeout)
 
     def _content(self, result: Any) -> dict[str, Any]:
         return {
@@ -132,5 +136,5 @@ class Memo:
         if not all(map(record_store.is_trusted, refs)):
             return "holds what is read only from a signed reference"
         if not record_store.all_exist(self._storage, refs):
-            return "names artifacts that are gone"
+            return "names artifacts that are gone"  # gc removes artifacts; a reader would find out only later
         return None

@@ -1,12 +1,12 @@
-"""Artifacts by name, so that one run can use what another has made.
+"""Published names of artifacts, by which one run uses the results of another.
 
 ::
 
-    names/<name>/<ulid>.json               what was published, in the order of time; never changed
-    names/<name>/versions/<version>.json   the same once more, for those who gave it a version; never changed
-    names/<name>/aliases/<alias>.json      which of them an alias stands for; the only thing that moves
+    names/<name>/<ulid>.json               a publication, in the order of time; never changed
+    names/<name>/versions/<version>.json   the same once more, if it was given a version; never changed
+    names/<name>/aliases/<alias>.json      the publication that an alias names; the only record that changes
 
-No counter is kept, so two who publish at the same time do not meet: the latest is the greatest key.
+No counter is kept, so processes that publish at the same time never conflict: the latest is the greatest key.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .ulid import is_ulid, ulid
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _RULE: Final = "1-128 letters, digits, dots, hyphens and underscores, the first a letter or digit"
 _ATTEMPTS: Final = 100
-"""How often others may move an alias between our reading and our writing it."""
+"""Attempts to move an alias that other processes move between the reading and the writing of it."""
 
 
 def publish(
@@ -47,7 +47,7 @@ def publish(
     alias: str | None = None,
     tags: Mapping[str, Any] | None = None,
 ) -> ArtifactRef:
-    """Publish an artifact under a name and return its reference; `Storage.publish` says what that means."""
+    """Publish an artifact under a name and return its reference; `Storage.publish` states the guarantee."""
     for what, text in (("name", name), ("version", version), ("alias", alias)):
         _check(what, text)
     _check_ref(storage, ref)
@@ -60,10 +60,11 @@ def publish(
         "at": time.time(),
         "run": current.run_id(),
     }
+    # The version first, since it can be refused; the alias last, since it must name a publication that is there.
     if version is not None:
         content = _claim_version(storage, name, version, content)
     with contextlib.suppress(AlreadyExistsError):  # this version, published once more
-        record_store.write(storage, _place(name, str(content["id"])), content, if_absent=True)
+        record_store.write(storage, _record_key(name, str(content["id"])), content, if_absent=True)
     if alias is not None:
         _move_alias(storage, name, alias, content)
     return ref
@@ -74,7 +75,7 @@ def lookup(storage: ArtifactStore, text: str) -> ArtifactRef:
 
     Raises:
         ArtifactNotFoundError: Nothing is published so.
-        InvalidParameterError: `text` is no such thing.
+        InvalidParameterError: `text` has none of these forms.
     """
     name, at, which = text.partition("@")
     _check("name", name)
@@ -94,9 +95,9 @@ def lookup(storage: ArtifactStore, text: str) -> ArtifactRef:
 
 
 def _claim_version(storage: ArtifactStore, name: str, version: str, content: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of this version: `content`, or what is there already, if it is of the same artifact."""
+    """Return the record of this version: `content`, or the present record, if it is of the same artifact."""
     try:
-        record_store.write(storage, _place(name, f"versions/{version}"), content, if_absent=True)
+        record_store.write(storage, _record_key(name, f"versions/{version}"), content, if_absent=True)
     except AlreadyExistsError as error:
         present = _read(storage, name, f"versions/{version}") or {}
         known = str(present.get("id"))
@@ -111,20 +112,22 @@ def _claim_version(storage: ArtifactStore, name: str, version: str, content: dic
 
 
 def _move_alias(storage: ArtifactStore, name: str, alias: str, content: dict[str, Any]) -> None:
-    """Let an alias stand for what `content` publishes, knowing for certain what it stood for before."""
-    place = _place(name, f"aliases/{alias}")
+    """Point an alias to the publication `content`, recording its previous one without a race."""
+    record_key = _record_key(name, f"aliases/{alias}")
     for _ in range(_ATTEMPTS):
-        present = record_store.read(storage, place)
+        present = record_store.read(storage, record_key)
         before = (present.content or {}).get("id") if present else None
         moved = {**content, "alias": alias, "moved": time.time(), "before": before}
         condition: dict[str, Any] = {"if_absent": True} if present is None else {"if_match": present.etag}
         try:
-            record_store.write(storage, place, moved, **condition)
+            record_store.write(storage, record_key, moved, **condition)
         except (AlreadyExistsError, ObjectNotFoundError, PreconditionFailedError):
-            continue
+            continue  # another process moved it: `before` must name that one's publication
         return
     raise PreconditionFailedError(
-        f"the alias {alias!r} of {name!r} is being moved by others all the time; publish again", storage.bucket, place
+        f"the alias {alias!r} of {name!r} is being moved by others all the time; publish again",
+        storage.bucket,
+        record_key,
     )
 
 
@@ -136,7 +139,7 @@ def _latest(storage: ArtifactStore, name: str) -> str | None:
             page = storage.list_objects(storage.bucket, prefix, delimiter="/", page_token=token)
         except NotFoundError:
             return None
-        keys = (one["key"].removeprefix(prefix).removesuffix(".json") for one in page["objects"])
+        keys = (head["key"].removeprefix(prefix).removesuffix(".json") for head in page["objects"])
         found = max(filter(is_ulid, keys), default=found)
         token = page["next_page_token"]
         if not token:
@@ -144,11 +147,11 @@ def _latest(storage: ArtifactStore, name: str) -> str | None:
 
 
 def _read(storage: ArtifactStore, name: str, which: str) -> dict[str, Any] | None:
-    record = record_store.read(storage, _place(name, which))
+    record = record_store.read(storage, _record_key(name, which))
     return record.content if record else None
 
 
-def _place(name: str, which: str) -> str:
+def _record_key(name: str, which: str) -> str:
     return f"{record_store.NAMES}{name}/{which}.json"
 
 
@@ -158,7 +161,8 @@ def _check(what: str, text: str | None) -> None:
 
 
 def _check_ref(storage: ArtifactStore, ref: ArtifactRef) -> None:
-    """Make sure that what is published stays what it is, where it is."""
+    """Check that a reference pins its content, and names an artifact in the bucket of its publication."""
+    # `gc` looks at the records of one bucket only: a name in another bucket would not keep the artifact from removal.
     if ref.digest is None:
         raise InvalidParameterError("a reference that pins no digest cannot be published; store the value again")
     if ref.inline is None and (ref.store, ref.bucket) != (storage.store_name, storage.bucket):

@@ -2,16 +2,16 @@
 
 ::
 
-    memo/<2 digits>/<key>.json            what a function returned for inputs
-    checkpoints/<2 digits>/<key>.json     where a step stopped
-    names/<name>/<ulid>.json              what was published under a name; beside them versions/ and aliases/
+    memo/<2 digits>/<key>.json            the result of a call
+    checkpoints/<2 digits>/<key>.json     the saved state of a step
+    names/<name>/<ulid>.json              a publication under a name; beside them versions/ and aliases/
     runs/<ulid>/run.json                  a run; beside it steps/<ulid>.json
-    gc/marked.json                        what the next collection may remove
+    gc/marked.json                        the objects that the next collection may remove
 
 The prefixes are forever. A record is ``json@1``, so references in it are references. A small one is repeated in the
-metadata of its object, so that one short call finds it, and a listing finds many. Whoever can write to the bucket
-can write a record, so none is believed: what it refers to is verified like any reference, and a pickle counts only if
-its reference is signed.
+metadata of its object, so that one short call finds it, and a listing finds many. Everybody who can write to the bucket
+can write a record, so none is trusted: its artifacts are verified like those of any reference, and a pickle is used
+only if its reference is signed.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ RUNS: Final = "runs/"
 MARKED: Final = "gc/marked.json"
 
 _FORMAT: Final = "json@1"
-_COPY: Final = "lucas-record"
+_METADATA_COPY: Final = "lucas-record"
 """Name of the metadata that repeats a small record; forever."""
-_COPIED: Final = 1536
-"""Bytes; stores behind a gateway take no more than 2 KiB of metadata."""
+_METADATA_MAX: Final = 1536
+"""Bytes of a record that is repeated in metadata; stores behind a gateway take no more than 2 KiB of metadata."""
 _AT_ONCE: Final = 8
 
 
@@ -61,19 +61,19 @@ class Record:
 
     key: str
     content: dict[str, Any] | None
-    """References in it are `ArtifactRef`; None if what is there is no record."""
+    """References in it are `ArtifactRef`; None if the object is no record."""
     etag: str
     modified: datetime
     """Aware, UTC."""
 
 
-def place(prefix: str, key: str) -> str:
+def record_key(prefix: str, key: str) -> str:
     """Return the object key of the record that is found by `key`, 64 hexadecimal digits."""
     return f"{prefix}{key[:2]}/{key}.json"
 
 
 def read(storage: ArtifactStore, key: str) -> Record | None:
-    """Return a record, or None if there is none; what is there and is no record says nothing."""
+    """Return a record, or None if there is no object; an object that is no record has the content None."""
     try:
         return read_listed(storage, storage.head_object(storage.bucket, key))
     except NotFoundError:
@@ -82,7 +82,7 @@ def read(storage: ArtifactStore, key: str) -> Record | None:
 
 def read_listed(storage: ArtifactStore, head: ObjectHead) -> Record | None:
     """Return the record that `head` describes, as it is now; None if it was removed meanwhile."""
-    text = head["metadata"].get(_COPY)
+    text = head["metadata"].get(_METADATA_COPY)
     if text is not None:
         return Record(key=head["key"], content=decode(text.encode()), etag=head["etag"], modified=head["last_modified"])
     buffer = BytesIO()
@@ -94,7 +94,7 @@ def read_listed(storage: ArtifactStore, head: ObjectHead) -> Record | None:
 
 
 def heads(storage: ArtifactStore, prefix: str) -> Iterator[ObjectHead]:
-    """Yield what is known of all objects whose keys begin with `prefix`; nothing if there is no bucket yet."""
+    """Yield the heads of all objects whose keys begin with `prefix`; none if there is no bucket yet."""
     try:
         yield from storage.iter_objects(storage.bucket, prefix)
     except BucketNotFoundError:
@@ -102,7 +102,7 @@ def heads(storage: ArtifactStore, prefix: str) -> Iterator[ObjectHead]:
 
 
 def decode(text: bytes) -> dict[str, Any] | None:
-    """Return what a record says, or None if it is none."""
+    """Return the content of a record, or None if the text is no record."""
     try:
         content = format_by_id(_FORMAT).decode(MemorySource(text), None)
     except (DecodeError, InvalidRefError):
@@ -111,7 +111,7 @@ def decode(text: bytes) -> dict[str, Any] | None:
 
 
 def encode(content: dict[str, Any]) -> bytes:
-    """Return a record as it is stored; `decode` gives an equal one back, in which references name no run."""
+    """Return a record as it is stored; `decode` returns an equal one, in which references name no run."""
     return bytes(format_by_id(_FORMAT).encode(content))
 
 
@@ -129,7 +129,8 @@ def write(storage: ArtifactStore, key: str, content: dict[str, Any], **condition
         PreconditionFailedError: The record there is not the one of `if_match`.
     """
     text = encode(content)
-    copy = {_COPY: text.decode()} if len(text) <= _COPIED and text.isascii() else {}
+    # ASCII only: other text may be refused or changed as a header on its way to a store.
+    copy = {_METADATA_COPY: text.decode()} if len(text) <= _METADATA_MAX and text.isascii() else {}
     body = EncodedBody(Encoded((text,)))
     storage.send(key, body, format_by_id(_FORMAT).content_type, metadata=copy, **conditions)
 
@@ -147,17 +148,18 @@ def refs_in(value: Any) -> Iterator[ArtifactRef]:
             pending.extend(item)
 
 
-def travelling(value: Any) -> Any:
-    """Return the content of a record as it travels through an engine, its references as tagged dicts."""
+def tagged(value: Any) -> Any:
+    """Return the content of a record with its references as tagged dicts, as engines carry them."""
     if type(value) is ArtifactRef:
         return value.to_json()
     if type(value) is dict:
-        return {key: travelling(item) for key, item in value.items()}
-    return type(value)(map(travelling, value)) if type(value) in (list, tuple) else value
+        return {key: tagged(item) for key, item in value.items()}
+    return type(value)(map(tagged, value)) if type(value) in (list, tuple) else value
 
 
 def is_trusted(ref: ArtifactRef) -> bool:
-    """Say whether a reference out of a record may be handed on: its format is safe to read, or it is signed."""
+    """Return whether a reference in a record may be passed on: its format is safe to read, or it is signed."""
+    # Checked here as well as where it is loaded, so that an unsigned pickle counts as no record, not as an error.
     try:
         if not format_by_id(ref.format).safe:
             signing.verify(ref, settings.resolve().signing_keys)
@@ -167,7 +169,7 @@ def is_trusted(ref: ArtifactRef) -> bool:
 
 
 def all_exist(storage: ArtifactStore, refs: Iterable[ArtifactRef]) -> bool:
-    """Say whether every artifact is there, by one call each, several at once."""
+    """Return whether every artifact is there, by one call each, several at once."""
     stored = [ref for ref in refs if ref.inline is None]
     if len(stored) < 2:
         return all(_exists(storage, ref) for ref in stored)

@@ -1,6 +1,6 @@
-"""Runs that were: read back from what `lucas_storage.records.run_log` wrote.
+"""Past runs, read from the records of `lucas_storage.records.run_log`.
 
-Records may be written by other versions, or by anybody: what is not as expected is left out.
+Records may be of other versions, or of strangers: fields that are not as expected are left out.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _UNENDED: Final = "running"
 
 @dataclass(frozen=True, slots=True)
 class Mention:
-    """An artifact that a step took or gave."""
+    """An artifact among the inputs or outputs of a step."""
 
     format: str
     size: int
@@ -43,7 +43,7 @@ class PastStep:
     seconds: float
     reused: bool
     error: str | None
-    """Name of the class of what was raised."""
+    """Name of the class of the exception."""
     inputs: dict[str, tuple[Mention, ...]]
     outputs: tuple[Mention, ...]
 
@@ -55,7 +55,7 @@ class PastRun:
     key: str
     workflow: str
     status: str
-    """``succeeded``, ``failed``, or ``running``, which is also what a killed one says for ever."""
+    """``succeeded``, ``failed``, or ``running``, which a run that was killed stays for ever."""
     started: float
     """Seconds since 1970."""
     seconds: float | None
@@ -72,7 +72,7 @@ def recent(storage: ArtifactStore, count: int) -> list[PastRun]:
     """Return the last `count` runs, the latest first."""
     keys = sorted(_keys(storage), reverse=True)[:count]
     with ThreadPoolExecutor(_AT_ONCE, "lucas-storage") as pool:
-        return [one for one in pool.map(lambda key: _read(storage, key), keys) if one is not None]
+        return [run for run in pool.map(lambda key: _read(storage, key), keys) if run is not None]
 
 
 def find(storage: ArtifactStore, text: str) -> PastRun:
@@ -112,6 +112,7 @@ def _read(storage: ArtifactStore, key: str) -> PastRun | None:
         return None
     content = record.content or {}
     status = _text(content.get("status"))
+    # The record of a run that ended has its steps; of one that goes on, or was killed, each has a record of its own.
     steps = _unended_steps(storage, key) if status == _UNENDED else content.get("steps")
     seconds = content.get("seconds")
     return PastRun(
@@ -163,7 +164,7 @@ def _mention(found: Any) -> Mention:
 
 
 def _dicts(found: Any) -> list[dict[str, Any]]:
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
 def _error(content: dict[str, Any]) -> str | None:

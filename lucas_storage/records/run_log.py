@@ -1,8 +1,7 @@
-"""What a run leaves behind: which steps there were, what they took and gave, how long they took; never a value.
+"""The record of a run: its steps, references of their inputs and outputs, and times; never a value.
 
 A run is one record that is written as it begins and again as it ends, and one record for each step that has ended.
-Writing them is nobody's business but this module's: it happens in the background, and a failure costs the run nothing
-but one warning.
+They are written in the background, and a failure to write costs the run one warning and nothing else.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ logger = logging.getLogger(__name__)
 PATIENCE: Final = 3.0
 """Seconds that one record may take to be written, and that a run waits for them at its end."""
 _MENTIONED: Final = 1000
-"""References of one value that are recorded; a fan-out of more is known by its steps."""
+"""References of one value that are recorded; the rest of a larger fan-out is in the records of its steps."""
 
 _current: ContextVar[RunLog | None] = ContextVar("lucas_storage_run_log", default=None)
 
 
 class Watcher(Protocol):
-    """Somebody who is told what happens, as it happens, on the threads of the steps."""
+    """An observer of the steps of a run; called as they begin and end, on their threads."""
 
     def began(self, function: str) -> None:
         """A step has begun."""
@@ -47,7 +46,7 @@ class Watcher(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class StepNote:
-    """What there is to say of one step."""
+    """The record of one step, filled in while it runs; for the thread of the step."""
 
     function: str
     inputs: dict[str, Any]
@@ -60,7 +59,7 @@ class StepNote:
     reused: bool = False
     """Whether an earlier result took the place of a call."""
     error: str | None = None
-    """Name of the class of what was raised."""
+    """Name of the class of the exception."""
 
     def content(self) -> dict[str, Any]:
         """Return the record."""
@@ -73,18 +72,18 @@ class StepNote:
             "error": self.error,
             "in": self.inputs,
             "out": self.outputs,
-            "size_in": sum(map(_size, (one for refs in self.inputs.values() for one in refs))),
+            "size_in": sum(map(_size, (ref for refs in self.inputs.values() for ref in refs))),
             "size_out": sum(map(_size, self.outputs)),
         }
 
 
 class RunLog:
-    """What happens in one run.
+    """The log of one run. Safe to share between threads.
 
     Args:
         workflow: Name of the workflow.
-        storage: Takes the records; None keeps none.
-        watcher: Is told of the steps.
+        storage: Its default bucket holds the records; None writes none.
+        watcher: Observer of the steps.
     """
 
     def __init__(self, workflow: str, storage: ArtifactStore | None, watcher: Watcher | None = None) -> None:
@@ -96,18 +95,19 @@ class RunLog:
         self._writer = None if storage is None else _Writer(storage, self.key, self._give_up)
         self._watcher = watcher
         self._started = time.time()
+        # Guards the list and the counters below, which the threads of all steps change.
         self._lock = threading.Lock()
         self._given_up = storage is None
         self._at_work = self._parallel = 0
         self._inputs: dict[str, Any] = {}
 
     def begin(self, inputs: dict[str, Any]) -> None:
-        """Note the inputs of the workflow, as they travel."""
+        """Record the inputs of the workflow, as they travel."""
         self._inputs = {name: mentioned(value) for name, value in inputs.items()}
         self._write_run("running")
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
-        """Note the result of the workflow, as it travels, or what it raised, and see the records written."""
+        """Record the result of the workflow, as it travels, or its exception, and wait for the writing."""
         with self._lock:
             steps = [{"key": note.key, **note.content()} for note in self.steps]
         self._write_run(
@@ -123,7 +123,7 @@ class RunLog:
 
     @contextlib.contextmanager
     def step(self, function: str, given: dict[str, Any]) -> Iterator[StepNote]:
-        """Note one step, which is the body; it fills in what is known only there."""
+        """Record the body as one step; the body fills in the outputs."""
         note = StepNote(function=function, inputs={name: mentioned(value) for name, value in given.items()})
         self._begin()
         if self._watcher:
@@ -141,7 +141,7 @@ class RunLog:
                 self._watcher.ended(function, reused=note.reused, failed=note.error is not None)
 
     def attempt(self, job: Callable[[], object]) -> None:
-        """Do what is good to have and no reason for a run to fail; after a failure, no more of it."""
+        """Run an optional job: its `StorageError` does not fail the run, and ends all further ones."""
         if self._given_up:
             return
         try:
@@ -150,14 +150,15 @@ class RunLog:
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
-        """Write nothing more of this run, and say so once."""
+        """Write no more records of this run, and log one warning."""
+        # Exchanged under the lock: several steps may fail at the same time, and one warning is enough.
         with self._lock:
             known, self._given_up = self._given_up, True
         if not known:
             logger.warning("records of this run are not written because of %s; the run goes on", _reason(error))
 
     def summary(self) -> str:
-        """Return how many steps did not have to run, and which."""
+        """Return a line with the number and the names of the steps that were reused."""
         with self._lock:
             steps = list(self.steps)
         reused = [note.function for note in steps if note.reused]
@@ -195,11 +196,11 @@ class _Writer:
         self._thread.start()
 
     def put(self, name: str, content: dict[str, Any]) -> None:
-        """Have a record written sometime."""
+        """Queue a record."""
         self._waiting.put((name, content))
 
     def close(self) -> None:
-        """Wait until all are written, but not for long."""
+        """Wait until all records are written, at most `PATIENCE` seconds."""
         self._waiting.put(None)
         self._thread.join(PATIENCE)
 
@@ -207,13 +208,16 @@ class _Writer:
         try:
             for name, content in iter(self._waiting.get, None):
                 record_store.write(self._storage, f"{self._prefix}{name}.json", content, timeout=PATIENCE)
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is no reason for a run to fail
+        except Exception as error:  # noqa: BLE001  # a missing record must never fail a run
             self._failed(error)
 
 
 @contextlib.contextmanager
 def logged(workflow: str, store: str | None, watcher: Watcher | None = None) -> Iterator[RunLog]:
-    """Make the body a run: what it stores names the run, and its steps are noted. The body begins and ends the log."""
+    """Make the body a run: artifacts that it stores name the run, and its steps are recorded.
+
+    The body calls `RunLog.begin` and `RunLog.end`; if it raises, the log is ended here.
+    """
     log = RunLog(workflow, _storage(store), watcher)
     token = _current.set(log)
     try:
@@ -228,11 +232,11 @@ def logged(workflow: str, store: str | None, watcher: Watcher | None = None) -> 
 
 @contextlib.contextmanager
 def step(function: str, given: Callable[[], Any]) -> Iterator[StepNote | None]:
-    """Note the body as a step of the run that it is part of; yields None if there is none.
+    """Record the body as a step of the present run; yields None outside a run.
 
     Args:
-        function: Its name.
-        given: Returns what it was given, as it travelled; asked only within a run.
+        function: Name of the function.
+        given: Returns its arguments, as they travelled; called only within a run.
     """
     log = _current.get()
     if log is None:
@@ -244,14 +248,14 @@ def step(function: str, given: Callable[[], Any]) -> Iterator[StepNote | None]:
 
 
 def attempt(job: Callable[[], object]) -> None:
-    """Do what is good to have for the run this is part of; without a run it is not done."""
+    """Run an optional job for the present run, as `RunLog.attempt` does; outside a run, do nothing."""
     log = _current.get()
     if log is not None:
         log.attempt(job)
 
 
 def mentioned(value: Any) -> list[Any]:
-    """Return the references in a value as it travels; of those that carry a value, only what it is."""
+    """Return the references in a value as it travels; of an inline one only format and size, never its value."""
     found: list[Any] = []
     pending = [value]
     while pending and len(found) < _MENTIONED:

@@ -1,4 +1,4 @@
-"""Identifiers that sort by time: 48 bits of milliseconds and 80 random ones, in 26 characters of base 32."""
+"""ULIDs: identifiers that sort by time, 48 bits of milliseconds and 80 random ones, in 26 characters of base 32."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ _RANDOM_BITS: Final = 80
 _LENGTH: Final = 26
 
 _lock = threading.Lock()
+"""Guards `_last`, so that no two threads get the same identifier."""
 _last = 0
 
 
 def ulid() -> str:
-    """Return a new identifier, greater than every other that this process made before."""
+    """Return a new identifier, greater than all that this process made before. Safe to call from any thread."""
     global _last  # noqa: PLW0603  # what makes them grow within one millisecond
     moment = time.time_ns() // 1_000_000
     with _lock:
+        # Within one millisecond, or after the clock was set back, one more than the last, so that order is kept.
         grown = moment > _last >> _RANDOM_BITS
         _last = (moment << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)) if grown else _last + 1
         number = _last
@@ -29,12 +31,12 @@ def ulid() -> str:
 
 
 def is_ulid(text: str) -> bool:
-    """Say whether `text` can be an identifier that `ulid` made."""
+    """Return whether `text` has the form of an identifier of `ulid`."""
     return len(text) == _LENGTH and set(text) <= set(_ALPHABET)
 
 
 def moment_of(text: str) -> float:
-    """Return when an identifier was made, in seconds since 1970."""
+    """Return the time at which an identifier was made, in seconds since 1970."""
     number = 0
     for character in text:
         number = number << 5 | _ALPHABET.index(character)
@@ -42,7 +44,7 @@ def moment_of(text: str) -> float:
 
 
 def _forget() -> None:
-    """Let a forked child begin anew: its parent goes on with the same numbers, and a lock may be held."""
+    """Reset the state in a forked child: its parent continues with the same numbers, and may hold the lock."""
     global _lock, _last
     _lock, _last = threading.Lock(), 0
 

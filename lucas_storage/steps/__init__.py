@@ -1,1 +1,1 @@
-"""What happens in a step: its arguments, its contract, its key."""
+"""Steps: one call of a decorated function, its arguments, its contract and its key."""

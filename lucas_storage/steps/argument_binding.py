@@ -1,4 +1,4 @@
-"""How engines call functions, reduced to one thing: values by parameter name.
+"""Argument binding: values by parameter name, whatever the calling convention of the engine.
 
 Lucas has three conventions: a runtime whose ``input()`` is a dict, keywords, and one dict of everything.
 """
@@ -15,14 +15,14 @@ from lucas_storage.values.annotations import ANY, Plan
 from .contract import Contract
 
 _ENGINE_NAMES: Final = ("sessionID", "instanceID", "name")
-"""What ignis's executor puts into the dict beside the parameters; always together."""
+"""Keys that ignis's executor adds to the dict of parameters; always together."""
 
 
-class Calling:
-    """The parameters of one function, and how what an engine passes is fitted to them.
+class ArgumentBinder:
+    """Binds the arguments of engines to the parameters of one function. Safe to share between threads.
 
     Args:
-        contract: What `lucas_storage.decorator.contract_of` found out about the function.
+        contract: The result of `lucas_storage.decorator.contract_of` for the function.
     """
 
     def __init__(self, contract: Contract) -> None:
@@ -51,7 +51,7 @@ class Calling:
         )
 
     def by_name(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
-        """Return what was passed by parameter name; parameters with defaults may be left out.
+        """Return the arguments by parameter name; parameters with defaults may be missing.
 
         Raises:
             TypeError: Parameters are missing or surplus.
@@ -60,13 +60,13 @@ class Calling:
             return self._fitted(kwargs)
         if len(args) > 1 or kwargs:
             return self._checked(self._positional(args, kwargs))
-        one = args[0].input() if adapter.is_runtime(args[0]) else args[0]
-        if type(one) is dict and not is_tagged(one):
-            return self._fitted(one)
-        return self._checked(self._positional((one,), {}))
+        given = args[0].input() if adapter.is_runtime(args[0]) else args[0]
+        if type(given) is dict and not is_tagged(given):
+            return self._fitted(given)
+        return self._checked(self._positional((given,), {}))
 
     def _fitted(self, given: dict[str, Any]) -> Mapping[str, Any]:
-        """By name where the names say so; else a single parameter is meant to get everything."""
+        """Return a dict by name if its keys are the parameters; else as the value of the only parameter."""
         if self._required <= given.keys() <= self._known:
             return given
         given = self._without_engine_names(given)
@@ -111,7 +111,7 @@ class Calling:
 
 
 def _may_be_a_dict(plan: Plan) -> bool:
-    """Say whether a dict of all inputs can be what a parameter of this plan expects."""
+    """Return whether a parameter of this plan may take a dict of all inputs."""
     inner = plan[1] if plan[0] == "optional" else plan
     return inner in (ANY, "ref") or inner[0] in ("dict", "dataclass")
 

@@ -1,7 +1,7 @@
-"""What tells one call of a function from another: the same in every process, whatever the seed of its hashes.
+"""Call keys: a digest over a function, its version and its arguments, the same in every process.
 
-References count by digest and format, not by where they are; values that travelled inline, by a canonical text. A value
-that only a pickle holds has none, as equal ones pickle differently.
+References count by digest and format, not by bucket and key; inline values, by a canonical text. A value that only a
+pickle holds has no key, since equal ones pickle differently.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from lucas_storage.values.annotations import Plan
 _LONGEST_INT: Final = 2000
 """Bits; Python refuses decimal text of very long ints."""
 _NAMED: Final = ("path", "ref")
-"""Words of plans by which a function gets to see the file name in a reference."""
+"""Words of plans that show the file name in a reference to the function, which may then depend on it."""
 _VERSION: Final = 1
+"""Part of every key: a change of the canonical form needs a new number, so that no old result is found by it."""
 
 
 def call_key(
@@ -37,10 +38,10 @@ def call_key(
     """Return the key of one call, 64 hexadecimal digits.
 
     Args:
-        identity: The function and its version, as `lucas_storage.steps.function_id` gives them.
-        function: The function itself, for its defaults and for what it closes over.
-        given: Parameters as they travelled, without those that are injected.
-        plans: How each is wanted.
+        identity: The function and its version, from `lucas_storage.steps.function_id`.
+        function: The function itself, for its defaults and its closure.
+        given: Arguments as they travelled, without those that are injected.
+        plans: Plan of each parameter.
 
     Raises:
         CacheKeyError: A parameter, a default or a variable around the function has no canonical form; names it.
@@ -67,7 +68,7 @@ def call_key(
 def _of_param(param: str, value: Any, plan: Plan | None) -> Any:
     try:
         return _canonical(value, named=plan is not None and _shows_names(plan))
-    except _NoFormError as error:
+    except _NotCanonicalError as error:
         message = f"no cached result can be kept, since the value has no canonical form; {error}. Pass a reference"
         raise CacheKeyError(f"{message}, or data that JSON can hold", param=param) from error
 
@@ -75,29 +76,29 @@ def _of_param(param: str, value: Any, plan: Plan | None) -> Any:
 def _of_variable(variable: str, value: Any) -> Any:
     try:
         return _canonical(value, named=True)
-    except _NoFormError as error:
+    except _NotCanonicalError as error:
         raise CacheKeyError(
             f"no cached result can be kept, since the function uses the variable {variable!r} of the function around "
             f"it; {error}. Pass it as a parameter, or give the function version="
         ) from error
 
 
-class _NoFormError(Exception):
-    """A value has no canonical form; says why."""
+class _NotCanonicalError(Exception):
+    """A value has no canonical form; the text is the reason."""
 
 
 def _canonical(value: Any, *, named: bool) -> Any:
     """Return JSON data that is equal for equal values, and for them alone.
 
-    Containers are lists that begin with their kind, so that nothing a user can write is taken for anything else.
+    Containers are lists that begin with their kind, so that no value of a user has the form of another kind.
     """
     try:
-        return _form(value, named=named)
+        return _canonical_form(value, named=named)
     except RecursionError as error:
-        raise _NoFormError("it contains itself, or is nested too deeply") from error
+        raise _NotCanonicalError("it contains itself, or is nested too deeply") from error
 
 
-def _form(value: Any, *, named: bool) -> Any:
+def _canonical_form(value: Any, *, named: bool) -> Any:
     kind = type(value)
     if kind is int:
         return value if value.bit_length() <= _LONGEST_INT else ["int", f"{value:x}"]
@@ -111,41 +112,42 @@ def _form(value: Any, *, named: bool) -> Any:
 def _of_container(value: Any, *, named: bool) -> list[Any] | None:
     kind = type(value)
     if kind in (list, tuple):
-        return [kind.__name__, *(_form(item, named=named) for item in value)]
+        return [kind.__name__, *(_canonical_form(item, named=named) for item in value)]
     if kind in (set, frozenset):
-        return [kind.__name__, *sorted((_form(item, named=named) for item in value), key=_dumps)]
+        # Sorted by text: the order of a set depends on the hash seed of the process.
+        return [kind.__name__, *sorted((_canonical_form(item, named=named) for item in value), key=_dumps)]
     if kind is dict:
-        pairs = ([_form(key, named=named), _form(item, named=named)] for key, item in value.items())
+        pairs = ([_canonical_form(key, named=named), _canonical_form(item, named=named)] for key, item in value.items())
         return ["dict", *sorted(pairs, key=_dumps)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return ["dataclass", type_name(value), _form(fields, named=named)]
+        return ["dataclass", type_name(value), _canonical_form(fields, named=named)]
     return None
 
 
 def _of_ref(ref: ArtifactRef, *, named: bool) -> Any:
     if ref.digest is None:
-        raise _NoFormError("it is a reference that pins no digest; store the value again for one that does")
+        raise _NotCanonicalError("it is a reference that pins no digest; store the value again for one that does")
     return ["artifact", ref.digest, ref.format, *([ref.filename] if named and ref.filename else [])]
 
 
 def _of_leaf(value: Any, *, named: bool) -> Any:
-    """Let a value count as the reference to it would."""
+    """Return the form of the reference to a value, so that a call has one key whether it travelled inline or not."""
     if isinstance(value, Path):
         return ["artifact", _file_digest(value), "bytes@1", *([value.name] if named else [])]
     if isinstance(value, Iterator) or hasattr(value, "read") or adapter.is_lambda(value):
-        raise _NoFormError(f"a {type_name(value)} can be read only once")
-    form = format_for(value)
-    if not form.safe:
-        raise _NoFormError(f"a {type_name(value)} can only be pickled, and equal ones pickle differently")
-    return ["artifact", EncodedBody(form.encode(value)).digest, form.id]
+        raise _NotCanonicalError(f"a {type_name(value)} can be read only once")
+    fmt = format_for(value)
+    if not fmt.safe:
+        raise _NotCanonicalError(f"a {type_name(value)} can only be pickled, and equal ones pickle differently")
+    return ["artifact", EncodedBody(fmt.encode(value)).digest, fmt.id]
 
 
 def _file_digest(path: Path) -> str:
     try:
         return FileBody(path).digest
     except OSError as error:
-        raise _NoFormError(f"the path {path.name!r} is no file that can be read") from error
+        raise _NotCanonicalError(f"the path {path.name!r} is no file that can be read") from error
 
 
 def _shows_names(plan: Plan) -> bool:
@@ -158,14 +160,14 @@ def _is_plan(item: object) -> bool:
 
 def _defaults(function: Callable[..., Any], given: Mapping[str, Any], plans: Mapping[str, Plan]) -> dict[str, Any]:
     parameters = inspect.signature(function).parameters.values()
-    left_out = (one for one in parameters if one.default is not one.empty and one.name not in given)
-    return {one.name: one.default for one in left_out if one.name in plans}
+    left_out = (item for item in parameters if item.default is not item.empty and item.name not in given)
+    return {item.name: item.default for item in left_out if item.name in plans}
 
 
 def _closure(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the variables of the functions around this one that it uses, and that hold data.
+    """Return the variables of enclosing functions that this one uses, if they hold data.
 
-    Functions, classes, modules and storage clients do not.
+    Functions, classes, modules and storage clients are left out.
     """
     function = inspect.unwrap(function)
     found = {}

@@ -1,23 +1,23 @@
-"""What is known of a decorated function, as it is shipped with it."""
+"""The contract of a decorated function: plain data that is shipped with it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
-    # a worker restores shipped functions with the standard library alone, so this is not loaded with them
+    # A worker restores shipped functions with the standard library alone, so the module is not loaded with them.
     from lucas_storage.values.annotations import Plan
 
 
 class Contract(TypedDict):
-    """What a worker must know of a function to call it; stands in pickles as a plain dict of plain data."""
+    """The facts that a worker needs to call a function; a plain dict of plain data in pickles, since classes move."""
 
     name: str
     qualname: str
     module: str
     doc: str | None
     parameters: tuple[tuple[str, Plan, bool], ...]
-    """Of each parameter that the engine sees: its name, how it is wanted, and whether it has to be given."""
+    """Of each parameter that the engine sees: its name, its plan, and whether it is required."""
     inject: tuple[str, ...]
     """Names of the parameters that the engine does not see: they get a `Storage`."""
     runtime: bool
@@ -26,7 +26,7 @@ class Contract(TypedDict):
     """Whether there is a ``**`` parameter."""
     result: Plan
     options: dict[str, Any]
-    """What the decorator was told of where results go; settings complete it."""
+    """Options of the decorator; settings complete them."""
     identity: tuple[str, str]
     """The function and its version."""
     cache: bool | float

@@ -1,6 +1,6 @@
-"""Which function this is, and which version of it: what cached results and checkpoints are kept under.
+"""Identity and version of a function, under which cached results and checkpoints are recorded.
 
-Both are found out where the function is decorated, since a worker has no source.
+Both are computed where the function is decorated, since a worker has no source.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def function_version(function: Callable[..., Any], version: str | None) -> str:
     source = _source(function)
     if source is not None:
         return f"source:{hashlib.sha256(source.encode()).hexdigest()}"
-    # Typed in at a prompt: what it was compiled to, by this version of Python.
+    # Typed in at a prompt, so only the bytecode is left, which depends on the version of Python.
     parts = [f"{sys.version_info.major}.{sys.version_info.minor}", *_code_parts(function.__code__)]
     return f"code:{hashlib.sha256(repr(parts).encode()).hexdigest()}"
 
@@ -60,5 +60,6 @@ def _code_parts(code: CodeType) -> list[str]:
         if isinstance(constant, CodeType):
             parts += _code_parts(constant)
         else:
+            # A set literal is a frozenset constant, whose order depends on the hash seed.
             parts.append(repr(sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant))
     return parts

@@ -1,4 +1,4 @@
-"""What rt-style functions are given: the engine's runtime, with values for references and storage that lasts."""
+"""The runtime that rt-style functions get: the engine's own, with values for references and lasting storage."""
 
 from __future__ import annotations
 
@@ -25,18 +25,19 @@ _FORMAT: Final = "lucas-format"
 _SIGNATURE: Final = "lucas-signature"
 """Names of object metadata; kept for ever."""
 _SHARED: Final = "shared"
-"""Where the names of functions go that do not run within `lucas_storage.run`."""
+"""Scope of the names of functions that run outside `lucas_storage.run`."""
 _FIRST_PAUSE: Final = 0.005
+"""Seconds between two looks for a name; doubled up to the longest, since a step may wait for hours."""
 _LONGEST_PAUSE: Final = 0.5
 
 
 class StorageRuntime:
-    """A runtime in front of the engine's own, which stays as it is and answers for everything not defined here.
+    """A proxy of the engine's runtime, which is unchanged and has all attributes that are not defined here.
 
     Args:
         genuine: The engine's runtime.
         function: Named in errors.
-        policy: Where big parameters of nested calls go.
+        policy: Where to store large parameters of nested calls.
     """
 
     def __init__(self, genuine: Any, function: str, policy: Callable[[], Policy]) -> None:
@@ -52,7 +53,7 @@ class StorageRuntime:
         return self._input
 
     def output(self, value: Any) -> Any:
-        """Return `value`; what is big in it is stored when the function returns it."""
+        """Return `value`; large values in it are stored when the function returns."""
         return value
 
     def call(self, function: str, parameters: Any) -> Any:
@@ -62,7 +63,7 @@ class StorageRuntime:
         )
 
     def tell(self, function: str, parameters: Any) -> Any:
-        """Start another function and return at once what the engine says; parameters are values here, as in `call`."""
+        """Start another function and return the engine's answer at once; parameters are values here, as in `call`."""
         return self._genuine.tell(function, materialization.offload_each(parameters, self._policy))
 
     @cached_property
@@ -84,8 +85,8 @@ class RuntimeStorage:
     Any value that can be an artifact. A pickle carries its signature in the object's metadata, and is refused without.
 
     Args:
-        storage: Where they are kept.
-        scope: Who shares the names.
+        storage: Its default bucket holds them.
+        scope: Name of the workflow, whose functions share the names.
     """
 
     def __init__(self, storage: ArtifactStore, scope: str) -> None:
@@ -93,16 +94,17 @@ class RuntimeStorage:
         self._prefix = f"rt/{scope}/"
 
     def put(self, filename: str, data: Any) -> None:
-        """Store a value, replacing what the name held."""
-        form = format_for(data)
-        if not form.safe:
+        """Store a value in place of the present one of the name."""
+        fmt = format_for(data)
+        if not fmt.safe:
             signing.check_writable(settings.resolve().signing_keys, type(data).__name__)
-        body = EncodedBody(form.encode(data))
-        metadata = {_FORMAT: form.id}
-        if not form.safe:
-            signed = signing.sign(self._ref(filename, body.digest, body.size, form.id), settings.resolve().signing_keys)
+        body = EncodedBody(fmt.encode(data))
+        metadata = {_FORMAT: fmt.id}
+        if not fmt.safe:
+            # The signature covers the key, so that a signed pickle cannot be copied under another name.
+            signed = signing.sign(self._ref(filename, body.digest, body.size, fmt.id), settings.resolve().signing_keys)
             metadata[_SIGNATURE] = signed.signature or ""
-        self._storage.send(self._prefix + filename, body, form.content_type, metadata=metadata)
+        self._storage.send(self._prefix + filename, body, fmt.content_type, metadata=metadata)
 
     def get(self, filename: str, timeout: float = -1) -> Any:
         """Return the value of a name, waiting until there is one.
@@ -112,7 +114,7 @@ class RuntimeStorage:
             timeout: Milliseconds to wait; negative waits for ever, 0 looks once.
 
         Returns:
-            The value, or None when the time is over. An object that somebody else put there is its text, or its bytes.
+            The value, or None when the time is over. An object of another program is its text, or its bytes.
 
         Raises:
             UnsafeFormatError: It is a pickle, and its signature is missing or wrong.
@@ -131,12 +133,12 @@ class RuntimeStorage:
         """Return all names, sorted."""
         try:
             found = self._storage.iter_objects(self._storage.bucket, self._prefix)
-            return [one["key"].removeprefix(self._prefix) for one in found]
+            return [head["key"].removeprefix(self._prefix) for head in found]
         except NotFoundError:
             return []
 
     def exists(self, filename: str) -> bool:
-        """Say whether a name holds a value."""
+        """Return whether a name holds a value."""
         return self._storage.object_exists(self._storage.bucket, self._prefix + filename)
 
     def delete(self, filename: str) -> None:
@@ -151,28 +153,29 @@ class RuntimeStorage:
             head = self._storage.head_object(self._storage.bucket, self._prefix + filename)
             try:
                 data = self._storage.get_object(head["bucket"], head["key"], if_match=head["etag"])
-            except PreconditionFailedError:  # replaced between the two calls
+            except PreconditionFailedError:  # replaced between the two calls: format and bytes must be of one value
                 continue
             return self._decoded(filename, data, head["metadata"])
 
     def _decoded(self, filename: str, data: bytes, metadata: dict[str, str]) -> Any:
         if _FORMAT not in metadata:
             return _text_or_bytes(data)
-        form = format_by_id(metadata[_FORMAT])
-        if form.safe:
-            return form.decode(MemorySource(data), None)
+        fmt = format_by_id(metadata[_FORMAT])
+        if fmt.safe:
+            return fmt.decode(MemorySource(data), None)
+        # The digest of the bytes at hand, not of a record of them: the signature is for exactly what is unpickled.
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        ref = self._ref(filename, digest, len(data), form.id).signed(metadata.get(_SIGNATURE))
-        return form.decode(MemorySource(data), None, proof=signing.verify(ref, settings.resolve().signing_keys))
+        ref = self._ref(filename, digest, len(data), fmt.id).signed(metadata.get(_SIGNATURE))
+        return fmt.decode(MemorySource(data), None, proof=signing.verify(ref, settings.resolve().signing_keys))
 
-    def _ref(self, filename: str, digest: str, size: int, form: str) -> ArtifactRef:
+    def _ref(self, filename: str, digest: str, size: int, format_id: str) -> ArtifactRef:
         return ArtifactRef(
             store=self._storage.store_name,
             bucket=self._storage.bucket,
             key=self._prefix + filename,
             digest=digest,
             size=size,
-            format=form,
+            format=format_id,
         )
 
 

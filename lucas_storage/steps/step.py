@@ -1,4 +1,4 @@
-"""One decorated function at work: however an engine calls it, it gets values and gives back what travels."""
+"""Calls a decorated function: binds and loads its arguments, runs it or recalls its result, and stores the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lucas_storage.values import materialization
 from lucas_storage.values.dataclass_fields import classes_of
 from lucas_storage.values.store_value import Policy, policy_of
 
-from .argument_binding import Calling
+from .argument_binding import ArgumentBinder
 from .call_key import call_key
 from .contract import Contract
 from .runtime import StorageRuntime
@@ -27,23 +27,23 @@ from .runtime import StorageRuntime
 logger = logging.getLogger(__name__)
 
 _Inputs: TypeAlias = Callable[[], Any]
-"""Returns what the function was given, as it travelled."""
+"""Returns the arguments as they travelled."""
 
 
 class Step:
-    """A function and what is known of it, ready to be called in this process.
+    """A function and its contract, ready to be called in this process, by any number of threads.
 
     Args:
         function: The user's function.
-        contract: What `lucas_storage.decorator.contract_of` found out about it.
+        contract: The result of `lucas_storage.decorator.contract_of` for it.
     """
 
     def __init__(self, function: Callable[..., Any], contract: Contract) -> None:
         self._function = function
         self._name = contract["name"]
-        self._calling = Calling(contract)
+        self._binder = ArgumentBinder(contract)
         self._inject = contract["inject"]
-        self._result = contract["result"]
+        self._result_plan = contract["result"]
         self._options = contract["options"]
         self._identity = contract["identity"]
         self._cache = contract["cache"]
@@ -53,68 +53,69 @@ class Step:
         """Call the function and return its result as it travels.
 
         Raises:
-            TypeError: Parameters are missing or surplus, or cannot become what their annotations ask for.
+            TypeError: Parameters are missing or surplus, or do not convert to their annotations.
             ArtifactError: A reference cannot be resolved, or a result not stored; names function and parameter.
             Exception: Whatever the function raises, as it is.
         """
-        runtime = self._calling.runtime(args, kwargs)
-        given = self._calling.by_name(args, kwargs) if runtime is None else None
+        runtime = self._binder.runtime(args, kwargs)
+        given = self._binder.by_name(args, kwargs) if runtime is None else None
         inputs: _Inputs = (lambda: given) if runtime is None else runtime.input
         scope = current.StepScope(
             function=self._name,
             key=cache(lambda: self._key(inputs())),
             is_nested=current.step_scope() is not None,
         )
+        # Until the result is stored: it may lie in the scratch directory, or be a file of the cache.
         with scratch.step(), leases.step(), current.step(scope), run_log.step(self._name, inputs) as note:
-            out, reused = self._recalled_or_made(scope, lambda: self._called(runtime, given))
+            out, reused = self._result(scope, lambda: self._call_with_values(runtime, given))
             if note is not None:
                 note.outputs, note.reused = run_log.mentioned(out), reused
             return out
 
-    def _recalled_or_made(self, scope: current.StepScope, make: Callable[[], Any]) -> tuple[Any, bool]:
-        """Return what travels, and whether it is what an earlier call returned."""
+    def _result(self, scope: current.StepScope, call: Callable[[], Any]) -> tuple[Any, bool]:
+        """Return the result as it travels, and whether it is that of an earlier call."""
         resume = self._resumes()
         if self._cache or resume:
-            return self._memoised(scope, make)
-        # Before the call, since the function may change what it was given.
+            return self._memoized(scope, call)
+        # Before the call, since the function may change its arguments.
         key = self._known_key(scope) if resume is None and current.run_id() else None
-        out = self._made(make)
+        out = self._stored(call)
         if key is not None:
-            # Should the run be killed, and somebody wish to resume it.
-            run_log.attempt(lambda: self._memo(key).leave(materialization.refs_in(out), run_log.PATIENCE))
+            # Recorded although nothing is cached: a run that is killed can be resumed from the steps that ended.
+            run_log.attempt(lambda: self._memo(key).replace(materialization.refs_in(out), run_log.PATIENCE))
         return out, False
 
-    def _memoised(self, scope: current.StepScope, make: Callable[[], Any]) -> tuple[Any, bool]:
+    def _memoized(self, scope: current.StepScope, call: Callable[[], Any]) -> tuple[Any, bool]:
         key = scope.key() if self._cache else self._known_key(scope, self._warn_once)
         if key is None:
-            return self._made(make), False
+            return self._stored(call), False
         memo = self._memo(key)
-        with memo.making(patient=not scope.is_nested):
+        with memo.single_flight(wait=not scope.is_nested):
             found = memo.recall()
             if found is not None:
-                return record_store.travelling(found[0]), True
-            return record_store.travelling(memo.remember(materialization.refs_in(self._made(make)))), False
+                return record_store.tagged(found[0]), True
+            return record_store.tagged(memo.remember(materialization.refs_in(self._stored(call)))), False
 
-    def _made(self, make: Callable[[], Any]) -> Any:
-        return materialization.result(make(), self._result, self._policy, self._name)
+    def _stored(self, call: Callable[[], Any]) -> Any:
+        return materialization.result(call(), self._result_plan, self._policy, self._name)
 
-    def _called(self, runtime: Any, given: Mapping[str, Any] | None) -> Any:
+    def _call_with_values(self, runtime: Any, given: Mapping[str, Any] | None) -> Any:
         injected = {name: storage_for(self._policy().store) for name in self._inject}
         if given is None:
-            return self._users(StorageRuntime(runtime, self._name, self._policy), **injected)
+            return self._call_function(StorageRuntime(runtime, self._name, self._policy), **injected)
         values = materialization.resolve(
-            given, self._calling.plans, self._name, self._policy, classes_of(self._function)
+            given, self._binder.plans, self._name, self._policy, classes_of(self._function)
         )
-        return self._users(**values, **injected)
+        return self._call_function(**values, **injected)
 
     @_tracebacks.seam
-    def _users(self, /, *args: Any, **kwargs: Any) -> Any:
+    def _call_function(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._function(*args, **kwargs)
 
     def _known_key(
         self, scope: current.StepScope, unknown: Callable[[CacheKeyError], None] = lambda _: None
     ) -> str | None:
-        """Return what the result of this call is kept under, or None if it can be kept nowhere."""
+        """Return the key of this call, or None if an argument has no canonical form."""
         try:
             return scope.key()
         except CacheKeyError as error:
@@ -127,7 +128,7 @@ class Step:
 
     def _key(self, given: Any) -> str:
         inputs = given if type(given) is dict and not is_tagged(given) else {"input": given}
-        return call_key(self._identity, self._function, inputs, self._calling.plans)
+        return call_key(self._identity, self._function, inputs, self._binder.plans)
 
     def _resumes(self) -> bool | None:
         shipped: bool | None = self._options.get("resume")

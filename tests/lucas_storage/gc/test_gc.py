@@ -262,7 +262,7 @@ def test_a_certain_age_counts_from_when_it_was_kept(store, clock, gc):
     now = clock.now
     for age, key in ((DAY, "aa"), (90 * DAY, "bb")):
         content = {"memo": 1, "at": now, "age": age, "result": store.put(key.encode())}
-        record_store.write(store, record_store.place(record_store.MEMO, key), content)
+        record_store.write(store, record_store.record_key(record_store.MEMO, key), content)
     clock.now += 60 * DAY
 
     assert (gc().expired, gc().removed.objects) == (1, 1)
