@@ -1,6 +1,6 @@
 """Storage for Lucas workflows: references travel between steps, values arrive in functions.
 
-Importing this package loads neither gRPC nor numpy; what is used is loaded when it is used.
+Importing this package loads neither gRPC nor numpy; public names are imported on first use.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ _HOMES = {
 }
 
 
+# Before anything imports `actorc`: upstream's package of that name may be installed beside this one.
 _actorc_precedence.require()
 
 

@@ -13,7 +13,7 @@ from ._sources import blocks_of, with_source
 
 
 class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is untyped
-    """Pickles what cloudpickle does, and keeps the names of files, which cloudpickle replaces from version 3.1.3 on.
+    """A cloudpickle that keeps the names of files, which cloudpickle replaces from version 3.1.3 on. For one thread.
 
     Every reader of pickles opens the result.
     """
@@ -24,20 +24,22 @@ class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle
         self._codes: list[CodeType] = []
 
     def reducer_override(self, obj: Any) -> Any:
-        """Return how an object is made again; NotImplemented: as pickle does."""
+        """Return the reduced form of an object; NotImplemented leaves it to pickle."""
         if type(obj) is CodeType:
             return self._reduced(obj)
         if type(obj) is FunctionType:
-            # where a module was not loaded from a file, only its loader has the source
+            # The source of a module that was not loaded from a file is known to its loader only.
             linecache.lazycache(obj.__code__.co_filename, obj.__globals__)
         return super().reducer_override(obj)
 
     def packed(self) -> bytes:
-        """Return what was dumped, with the source of the functions in it."""
+        """Return the pickle, with the source of the functions in it."""
         return with_source(self._file.getvalue(), blocks_of(self._codes))
 
     def _reduced(self, code: CodeType) -> Any:
         self._codes.append(code)
+        # cloudpickle writes another file name; it is found by making the code once, since the order of the arguments
+        # differs from one version of Python to the next.
         make, arguments = self.dispatch_table[CodeType](code)
         given = make(*arguments).co_filename
         return make, tuple(code.co_filename if each == given else each for each in arguments)

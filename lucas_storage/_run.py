@@ -1,4 +1,4 @@
-"""`run`: a workflow with storage at its edges."""
+"""`run`: runs a workflow with inputs and result in storage."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ logger = logging.getLogger(__name__)
 def run(workflow: Any, inputs: Mapping[str, Any] | None = None, *, materialize: bool = True) -> Any:
     """Run a workflow once and return its value.
 
-    A `Path`, and every value too big or of no use to an engine, is uploaded and enters as a reference. Each run is a
-    fresh one, and leaves a record of its steps, never of a value, that ``lucas-storage runs`` shows. A workflow without
-    an executor, or with Lucas's own, is run by `StorageExecutor`; any other is kept.
+    A `Path`, and every value that is too large or of a type that an engine cannot carry, is uploaded and enters as a
+    reference. No run sees values of an earlier one. Each leaves a record of its steps, never of a value, that
+    ``lucas-storage runs`` shows. A workflow without an executor, or with Lucas's own, is run by `StorageExecutor`; any
+    other executor is kept.
 
     Args:
-        workflow: What ``@workflow`` made, of genuine Lucas or of the embedded engine.
+        workflow: A workflow made by ``@workflow``, of genuine Lucas or of the embedded engine.
         inputs: Values by input name.
         materialize: Whether references in the result are replaced by their values; otherwise they are `ArtifactRef`.
 
     Raises:
-        TypeError: `workflow` is none, or an input is missing; nothing was uploaded and no step was started.
+        TypeError: `workflow` is no workflow, or an input is missing; nothing was uploaded and no step was started.
         ArtifactError: An input cannot be stored, or the result not be read.
         Exception: Whatever a step raises, as it is.
     """
@@ -50,38 +51,39 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
             f"run takes what @workflow made, not a {type(workflow).__name__}; functions are called by a workflow, "
             "with wf.call"
         )
-    given = _completed(inputs or {}, adapter.inputs_of(workflow))
+    given = _with_defaults(inputs or {}, adapter.inputs_of(workflow))
     policy = policy_of(NO_OPTIONS)
     present = settings.resolve()
     with (
-        _summed_up(resume=present.resume.value) as summing,
+        _summary_at_end(resume=present.resume.value) as logs,
         progress.shown(wanted=present.progress.value) as watcher,
         run_log.logged(adapter.name_of(workflow), policy.store, watcher) as log,
     ):
-        summing.append(log)
+        logs.append(log)
+        # Inputs may be generators that use scratch directories; these go as soon as the inputs are stored.
         with scratch.step():
             travelling = materialization.offload_each(given, lambda: policy)
         log.begin(travelling)
-        value = adapter.execute(workflow, travelling, StorageExecutor, prepared=_keeping)
+        value = adapter.execute(workflow, travelling, StorageExecutor, prepared=_keeping_references)
         log.end(value)
     return materialization.value_of(value) if materialize else materialization.refs_in(value)
 
 
-def _keeping(executor: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return what makes the same executors, but that leave references to `run`, which records them."""
+def _keeping_references(executor: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a factory of the same executors that leaves references in the result, for `run` to record."""
 
-    def made(dag: Any) -> Any:
-        one = executor(dag)
-        if isinstance(one, StorageExecutor):
-            one.keeps_references = True
-        return one
+    def make(dag: Any) -> Any:
+        made = executor(dag)
+        if isinstance(made, StorageExecutor):
+            made.keeps_references = True
+        return made
 
-    return made
+    return make
 
 
 @contextmanager
-def _summed_up(*, resume: bool) -> Iterator[list[run_log.RunLog]]:
-    """Say at the end, whether it is a good one or not, how much of the run was there from an earlier one."""
+def _summary_at_end(*, resume: bool) -> Iterator[list[run_log.RunLog]]:
+    """Report at the end, also of a failed run, how many steps were reused from an earlier one."""
     logs: list[run_log.RunLog] = []
     try:
         yield logs
@@ -92,7 +94,7 @@ def _summed_up(*, resume: bool) -> Iterator[list[run_log.RunLog]]:
                 sys.stderr.write(f"lucas-storage: {log.summary()}\n")
 
 
-def _completed(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def _with_defaults(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """Return the inputs with defaults filled in."""
     missing = [name for name, default in known.items() if default is adapter.REQUIRED and name not in given]
     if missing:

@@ -1,8 +1,8 @@
-"""What stands in place of a decorated function, and what is pickled and shipped of it.
+"""`Shim`: the picklable object in place of a decorated function.
 
 Unpickling a shim must never fail and never be slow: a worker that cannot load a function stops serving altogether. So
 this module needs the standard library alone, the user's function travels as a pickle within the pickle, and that is
-opened at the first call, where a failure is an error of the call. No client, setting or credential travels.
+unpickled at the first call, where a failure is an error of the call. No client, setting or credential travels.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from .steps.contract import Contract
 
 VERSION: Final = 1
-"""Grows when a shim's state can no longer be read by an older worker; the reason a call is refused there."""
+"""Grows when older workers can no longer read the state of a shim; they refuse to call a newer one."""
 
 _shipping = threading.local()
-"""Per thread: the shims being pickled, outermost first, and those around the one being opened."""
+"""Per thread: the shims being pickled, outermost first, and those around the one being unpickled."""
 
 
 class Shim:
-    """A decorated function: callable in every way Lucas calls functions, and safe to ship.
+    """A decorated function: callable in every way Lucas calls functions, by any thread, and safe to ship.
 
     Args:
-        contract: What is known of the function, as plain strings and tuples.
+        contract: The contract of the function, as plain strings and tuples.
         function: The user's function; a shipped shim has its pickle instead.
-        signature: Its signature without what is injected.
+        signature: Its signature without the injected parameters.
         token: Names this shim in its own pickle.
         packed: The pickle of the function, with its source.
         around: The shims within whose pickle this one lay, by token.
@@ -53,6 +53,8 @@ class Shim:
         self._contract = contract
         self._family: dict[str, Shim] = {**(around or {}), self.token: self}
         self._packed = packed
+        # Guards the first unpickling, which imports the user's modules and must happen once. Reentrant, since `_open`
+        # unpickles while it holds it.
         self._lock = threading.RLock()
         self._step: Callable[..., Any] | None = None
         for name in ("name", "qualname", "module", "doc"):
@@ -74,7 +76,7 @@ class Shim:
         return f"<with_storage {self._contract['module']}.{self._contract['qualname']}>"
 
     def __getattr__(self, name: str) -> Any:
-        """Make what a shipped shim does not carry: its function, and a signature of names."""
+        """Return, on first use, the attributes that a shipped shim lacks: its function, and a signature of names."""
         if name == "__wrapped__":
             self.__wrapped__ = self._unpack()
             return self.__wrapped__
@@ -87,6 +89,7 @@ class Shim:
         from .settings import shipped_policy  # noqa: PLC0415  # only a process that ships needs settings
 
         contract: Contract = {**self._contract, "options": shipped_policy(self._contract["options"])}
+        # As it came, if it lay in no other shim: a worker that passes a function on need not be able to load it.
         alone = self._packed if len(self._family) == 1 else None
         return restore, (VERSION, contract, self.token, alone or self._pack())
 
@@ -99,17 +102,20 @@ class Shim:
             return self._step
 
     def _pack(self) -> bytes:
-        """Pickle the function. One that names itself, or two that name each other, meet a token instead of no end."""
+        """Return the pickle of the function, in which a token stands for a shim that is being pickled already.
+
+        Without it, a function that names itself, or two that name each other, would be pickled without end.
+        """
         from ._pickling import FunctionPickler  # noqa: PLC0415  # only a process that ships needs cloudpickle
 
-        class Inner(FunctionPickler):
+        class _WithTokens(FunctionPickler):
             def persistent_id(self, obj: object) -> str | None:
                 return obj.token if isinstance(obj, Shim) and obj in shims else None
 
         shims = _shipping.__dict__.setdefault("shims", [])
         shims.append(self)
         try:
-            pickler = Inner(io.BytesIO())
+            pickler = _WithTokens(io.BytesIO())
             pickler.dump(self.__wrapped__)
             return pickler.packed()
         finally:
@@ -118,17 +124,20 @@ class Shim:
     def _unpack(self) -> Any:
         family = self._family
 
-        class Inner(pickle.Unpickler):
+        class _WithTokens(pickle.Unpickler):
             def persistent_load(self, token: str) -> Shim:
                 return family[token]
 
         packed = self._packed or b""
         _sources.show(packed)
-        with self._lock:  # shims within this one are restored meanwhile, and may name it by its token
+        # Shims within this pickle are restored meanwhile and may name this one by its token; per thread, since other
+        # threads unpickle other shims.
+        with self._lock:
             outer, _shipping.family = getattr(_shipping, "family", {}), family
             try:
-                return Inner(io.BytesIO(packed)).load()
-            except (Exception, SystemExit) as error:  # a module may exit when it is imported
+                return _WithTokens(io.BytesIO(packed)).load()
+            # SystemExit, too: a script without `if __name__ == "__main__"` may exit when it is imported.
+            except (Exception, SystemExit) as error:
                 raise _load_error(self._contract, error) from error
             finally:
                 _shipping.family = outer
@@ -137,15 +146,15 @@ class Shim:
 def restore(version: int, contract: Contract, token: str, packed: bytes) -> Callable[..., Any]:
     """Rebuild a shipped shim; named in pickles for ever.
 
-    A shim from a newer version is restored as well, and refuses to be called.
+    A shim of another version is restored as well, and refuses to be called.
     """
-    if version != VERSION:
-        return _Foreign(version, contract)
+    if version != VERSION:  # an error here would end the worker, with all other functions that it serves
+        return _OtherVersion(version, contract)
     return Shim(contract, token=token, packed=packed, around=getattr(_shipping, "family", None))
 
 
-class _Foreign:
-    """A shim of another version: it loads, so that the worker lives, and says so when called."""
+class _OtherVersion:
+    """A shim of another version: it loads, so that the worker goes on, and raises `FunctionLoadError` when called."""
 
     def __init__(self, version: int, contract: Contract) -> None:
         self._version = version

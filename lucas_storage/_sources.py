@@ -28,6 +28,7 @@ _LENGTH: Final = 8
 _FOOT: Final = _LENGTH + len(_MARK)
 
 _merging = threading.Lock()
+"""Guards the read and the write of one entry of `linecache`."""
 
 
 def blocks_of(codes: Iterable[CodeType]) -> list[Block]:
@@ -56,8 +57,8 @@ def with_source(pickled: bytes, blocks: list[Block]) -> bytes:
 def show(packed: Buffer) -> None:
     """Let tracebacks show the source behind a pickle, if there is any.
 
-    Where this machine has other lines in a file of that name, those of the functions are shown in their place: they are
-    what runs. A damaged source is none.
+    Where this machine has other lines in a file of that name, those of the functions are shown in their place, since
+    they belong to the code that runs. A damaged source is ignored.
     """
     for name, first, text in _blocks_behind(packed):
         _merge(name, first, text.splitlines(keepends=True))
@@ -78,13 +79,13 @@ def _blocks_behind(packed: Buffer) -> list[Block]:
 
 def _merge(name: str, first: int, lines: list[str]) -> None:
     begin, end = first - 1, first - 1 + len(lines)
-    with _merging:  # functions of one file are opened on several threads, and none may lose the lines of another
+    with _merging:  # functions of one file are unpickled on several threads, and none may lose the lines of another
         present = linecache.getlines(name)
         if present[begin:end] == lines:
             return
         merged = present + ["\n"] * (begin - len(present))
         merged[begin:end] = lines
-        # without a time of modification, an entry is not compared with the file, which need not be here
+        # Without a time of modification, an entry is not compared with the file, which need not exist here.
         linecache.cache[name] = sum(map(len, merged)), None, merged, name
 
 
@@ -99,7 +100,8 @@ def _last_line(code: CodeType) -> int:
 
 
 def _after_fork_in_child() -> None:
-    global _merging  # noqa: PLW0603  # a lock that another thread held at the fork is never released in the child
+    # A lock that another thread held at the fork is never released in the child.
+    global _merging  # noqa: PLW0603
     _merging = threading.Lock()
 
 

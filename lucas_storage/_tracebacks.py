@@ -1,8 +1,9 @@
-"""What the traceback of an error in a user's code shows: the user's frames, not those of the machinery around them.
+"""Shortened tracebacks: the user's frames, without those of the packages around them.
 
-The machinery is this package, `actorc`, gRPC and Lucas itself, with whatever these go through on the way, such as
-threads and futures. Its frames go where they lead to code of the user's that raised. They stay where the error was
-raised in them, or in a library that they called: that is a defect of theirs, or says what the user asked of them.
+These packages, called the machinery below, are this one, `actorc`, gRPC and Lucas, with the library frames on the way,
+such as those of threads and futures. Their frames are removed if they lead to code of the user that raised. They stay
+if the error was raised in them, or in a library that they called: it is a defect of theirs, or about an argument of the
+user.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from types import CodeType, TracebackType
 from typing import Any, Final, TypeVar
 
 _MACHINERY: Final = frozenset({"actorc", "grpc", "lucas", "lucas_storage"})
-"""Packages, by name: code that was shipped has no file here, and an installation may keep files elsewhere."""
+"""Packages, by name and not by file: shipped code has no file here, and an installation may keep files elsewhere."""
 _SITES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 _seams: Final[set[CodeType]] = set()
@@ -23,13 +24,13 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def seam(function: _F) -> _F:
-    """Mark a function of ours that calls the user's, who may have installed them as a package."""
+    """Mark a function of this package that calls one of the user, who may have installed it as a package."""
     _seams.add(function.__code__)
     return function
 
 
 class _Shortened:
-    """A context whose body may raise errors of the user's code; it keeps no state, so one will do for all."""
+    """A context whose body may raise errors of the user's code; without state, so all threads share one."""
 
     def __enter__(self) -> None:
         """Do nothing."""
@@ -40,14 +41,14 @@ class _Shortened:
 
 
 shortened: Final = _Shortened()
-"""``with shortened:`` is put around whatever leads to code of the user's; the caller's frame is added after it."""
+"""``with shortened:`` is put around calls that lead to code of the user; the caller's frame is added after it."""
 
 
 def shorten(error: BaseException) -> None:
-    """Leave out the frames of the machinery from the traceback of an error, and of the errors it came from.
+    """Remove the frames of the machinery from the traceback of an error, and of its causes and contexts.
 
-    A class of errors with a true attribute `raised_remotely` stands for what a user's code raised in another process,
-    so that no frame of the machinery says anything about it.
+    A class of errors with a true attribute `raised_remotely` stands for an error of the user's code in another process,
+    about which no local frame of the machinery says anything.
     """
     for each in _related(error):
         frames = list(_frames(each.__traceback__))
@@ -85,17 +86,17 @@ def _kept(frames: list[TracebackType], error: BaseException) -> list[TracebackTy
             between.clear()
             kept.append(each)
         else:
-            # a library belongs to whoever called it
+            # A library frame goes with the frame that called it.
             (between or kept).append(each)
     return kept + _rest(between, error)
 
 
 def _rest(between: list[TracebackType], error: BaseException) -> list[TracebackType]:
-    """Return what is kept of the frames behind the last one of the user's."""
+    """Return the frames to keep of those after the last one of the user."""
     if getattr(type(error), "raised_remotely", False):
         return []
     if between and between[-1].tb_frame.f_code in _seams and not isinstance(error, TypeError):
-        # a function of the user's that is not written in Python; a TypeError may come from how it was called
+        # A function of the user that is not written in Python, so without a frame; a TypeError may be about the call.
         return between[-1:]
     return between
 
@@ -115,7 +116,7 @@ def _is_users(trace: TracebackType) -> bool:
 
 @cache
 def _libraries() -> tuple[str, ...]:
-    """Return what the names of files begin with that came with Python or were installed."""
+    """Return the prefixes of the names of files that came with Python or were installed."""
     import sysconfig  # noqa: PLC0415  # of use to errors only
 
     folders = (sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib"))

@@ -1,4 +1,4 @@
-"""What is going on around this point of the program: the run of a workflow, and the step within it."""
+"""The current run of a workflow and the current step, as context variables: each thread and task has its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class StepScope:
 
     function: str
     key: Callable[[], str]
-    """Returns what tells this call from others: 64 hexadecimal digits over function, version and inputs.
+    """Returns the key of this call: 64 hexadecimal digits over function, version and inputs.
 
     Raises `CacheKeyError` if an input has no canonical form."""
     is_nested: bool = False
@@ -26,12 +26,12 @@ _step: ContextVar[StepScope | None] = ContextVar("lucas_storage_step", default=N
 
 
 def run_id() -> str | None:
-    """Return the id of the run this is part of; steps see it, whatever thread they run on."""
+    """Return the id of the current run, or None; steps see it on every thread, since the scheduler copies contexts."""
     return _run.get()
 
 
 def step_scope() -> StepScope | None:
-    """Return the step this is part of."""
+    """Return the current step, or None."""
     return _step.get()
 
 

@@ -1,4 +1,4 @@
-"""`with_storage`: what is wrong is said at decoration, on the driver; what is shipped is a `Shim`."""
+"""`with_storage`: checks a function when it is decorated, on the driver, and puts a `Shim` in its place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["with_storage"]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _OPTIONS: Final = ("store", "inline_max", "pickle")
-"""What a worker decides by, together with its own settings."""
+"""Options that travel with the function; a worker completes them by its own settings."""
 _MEMO_OPTIONS: Final = ("cache", "version")
 _SECRETS: Final = ("access_key", "secret_key", "signing_key", "endpoint", "token", "credentials", "password", "use_ssl")
 _RUNTIME_NAMES: Final = ("rt", "frt")
@@ -57,9 +57,9 @@ def with_storage(function: Any = None, /, **options: Any) -> Any:
             ``pickle`` (bool): whether results that no other format holds may be pickled.
             ``cache`` (bool or timedelta): whether a result is kept and given back for equal inputs, in every run and
             process, and for how long. Results are kept by the function's name and version and by the digests of its
-            inputs; the first to be kept is what everybody gets.
+            inputs; all callers get the first one that was kept.
             ``version`` (str): takes the place of the function's own source as its version. The source covers neither
-            the functions it calls nor global variables; a new version is how you say that those have changed.
+            the functions it calls nor global variables; give a new version when those have changed.
 
     Raises:
         TypeError: It is not directly above a def, is there twice, an option is unknown or of the wrong type, or the
@@ -87,7 +87,7 @@ def _decorate(function: Any, options: dict[str, Any]) -> Shim:
 def contract_of(
     function: Callable[..., Any], options: dict[str, Any], classes: dict[str, type] | None = None
 ) -> Contract:
-    """Return what a worker must know of `function`, as plain data.
+    """Return the contract of `function`: the plain data that a worker needs to call it.
 
     `classes` is filled with the dataclasses that parameters are annotated with, which travel with the function.
     """
@@ -95,18 +95,17 @@ def contract_of(
     plans = parameter_plans(function, classes)
     _check_parameters(function, signature)
     injected = tuple(name for name, plan in plans.items() if _is_injected(name, plan))
-    named = [
-        one for one in signature.parameters.values() if one.kind is not _Kind.VAR_KEYWORD and one.name not in injected
-    ]
+    parameters = signature.parameters.values()
+    named = [item for item in parameters if item.kind is not _Kind.VAR_KEYWORD and item.name not in injected]
     return {
         "name": function.__name__,
         "qualname": function.__qualname__,
         "module": function.__module__,
         "doc": function.__doc__,
-        "parameters": tuple((one.name, _shippable(plans[one.name]), one.default is one.empty) for one in named),
+        "parameters": tuple((item.name, _shippable(plans[item.name]), item.default is item.empty) for item in named),
         "inject": injected,
         "runtime": bool(named) and (named[0].name in _RUNTIME_NAMES or plans[named[0].name] == RUNTIME),
-        "keywords": any(one.kind is _Kind.VAR_KEYWORD for one in signature.parameters.values()),
+        "keywords": any(item.kind is _Kind.VAR_KEYWORD for item in parameters),
         "result": result_plan(function),
         "options": {name: options.get(name) for name in _OPTIONS},
         "identity": (function_id(function), function_version(function, options.get("version"))),
@@ -129,6 +128,7 @@ def _shippable(plan: Plan) -> Plan:
 
 def _check_options(options: dict[str, Any]) -> None:
     for name in options:
+        # An error of its own: options are pickled with the function, and would be readable in every store and log.
         if name in _SECRETS:
             raise TypeError(
                 f"with_storage takes no {name}; connection and credentials are never shipped to workers. Set "

@@ -1,4 +1,4 @@
-"""What the plugin raises.
+"""The errors of the plugin.
 
 ::
 
@@ -73,7 +73,7 @@ __all__ = [
 
 
 class Reference(Protocol):
-    """What is said here of `lucas_storage.ArtifactRef`, whose module raises these errors and stands above them."""
+    """The attributes that errors use of `lucas_storage.ArtifactRef`, whose module stands in a layer above this one."""
 
     @property
     def bucket(self) -> str: ...
@@ -160,11 +160,11 @@ class DecodeError(ArtifactError, code="Decode"):
 
 
 class LimitError(DecodeError, code="Limit"):
-    """Verified bytes would take more memory, files or levels than is accepted of what anybody may have written."""
+    """Verified bytes would take more memory, files or levels than `lucas_storage.limits` allows."""
 
 
 class EmptyUpstreamError(ArtifactError, code="EmptyUpstream"):
-    """A parameter arrived empty, which is what a failed upstream step leaves behind."""
+    """A parameter arrived empty, as after a failed upstream step."""
 
 
 class CacheError(ArtifactError, code="Cache"):

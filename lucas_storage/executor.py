@@ -1,4 +1,4 @@
-"""`StorageExecutor`: what `run` uses, and what users name in ``@workflow(executor=…)``."""
+"""`StorageExecutor`: the executor that `run` uses, and that users name in ``@workflow(executor=…)``."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class StorageExecutor(GraphExecutor):
     succeeded or not. When a step raises, no other is started, and the error is raised at once with a note that names
     the step. Plain code, in ``wf.func``, ``[k]``, ``+`` and ``map``, sees the values of references.
 
-    Use it as ``@workflow(executor=StorageExecutor)``, on the embedded engine and on genuine Lucas. What ``export()``
-    gives then returns the workflow's value with every reference in it replaced, as `run` does. Where a platform sends
-    that value on to somebody else, as knative does, references stay what they are.
+    Use it as ``@workflow(executor=StorageExecutor)``, on the embedded engine and on genuine Lucas. The function that
+    ``export()`` returns then returns the workflow's value with every reference in it replaced, as `run` does. Where a
+    platform sends that value to another process, as knative does, references stay references.
 
     Args:
         dag: The graph of a Lucas workflow, its inputs set.
 
     Attributes:
-        keeps_references: Whether `execute` leaves references in the value, whoever gets it.
+        keeps_references: Whether `execute` always leaves references in the value.
     """
 
     keeps_references = False

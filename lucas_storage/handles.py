@@ -1,9 +1,8 @@
-"""The handle of a store, for those who stand below its class.
+"""The handle of a store, for modules below its class.
 
 A reference that is read, and a value that is stored or loaded, need this process's handle of a store. Its class,
-`lucas_storage.storage.Storage`, does more than keep bytes, so it stands above them. This module is the only place where
-something below asks for something above: by name, and when it is needed, so a process that passes references on, or has
-unpickled one, loads no gRPC before it reads one.
+`lucas_storage.storage.Storage`, stands in a layer above them. This module is the only place where a lower layer reaches
+a higher one: by name, and on first use, so that a process that only passes references on never loads gRPC.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
 _HOME: Final = "lucas_storage.storage"
-"""Where handles are made; for ever, since pickles name it as well."""
+"""The module that makes handles; for ever, since pickles name it as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactStat:
-    """What is known of an artifact without reading it."""
+    """Facts about an artifact that are known without reading it."""
 
     size: int
     """Bytes stored."""
@@ -34,7 +33,7 @@ ArtifactStat.__module__ = _HOME  # where processes of any version find it
 
 
 class Handle(Protocol):
-    """What a reference asks of a store; `lucas_storage.storage.Storage` says what each returns and raises."""
+    """The methods of a store that references use; `lucas_storage.storage.Storage` documents them."""
 
     def get(self, ref: object, as_: Any = None) -> Any:
         """Return the value of a reference."""
@@ -46,11 +45,11 @@ class Handle(Protocol):
         """Return a local file or directory."""
 
     def stat(self, ref: object) -> ArtifactStat:
-        """Return what is known without reading."""
+        """Return the facts that are known without reading."""
 
 
 def handle_for(store: str | None = None) -> Handle:
-    """Return this process's handle for a store; `lucas_storage.storage.storage_for`, wherever it is asked for.
+    """Return this process's handle for a store, by `lucas_storage.storage.storage_for`.
 
     Args:
         store: Logical name of the store; None takes the one of the settings.

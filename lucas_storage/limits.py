@@ -1,7 +1,7 @@
-"""What is accepted of artifacts that anybody may have written, and why so much.
+"""Limits on artifacts that strangers may have written, with the reason of each number.
 
-A digest proves that bytes are those that a reference names, and nothing about who wrote them. So what they say of
-themselves is compared with these before memory or disk is spent on it.
+A digest proves that bytes are those that a reference names, and nothing about who wrote them. So sizes and counts that
+the bytes claim are compared with these limits before memory or disk is used for them.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from typing import Final
 from .errors import LimitError
 
 EXPANSION: Final = 100
-"""How many times as large as its stored bytes a decoded table may be, unless `LUCAS_STORAGE_MAX_EXPANSION` says
-otherwise. Tables of text and numbers reach 3 to 30 with the usual codecs."""
+"""Largest ratio of a decoded table to its stored bytes, unless `LUCAS_STORAGE_MAX_EXPANSION` has another one. Tables of
+text and numbers reach 3 to 30 with the usual codecs."""
 UNASKED: Final = 1 << 30
-"""Bytes that a table may have decoded whatever its stored size: a column of one value encodes to almost nothing."""
+"""Bytes that a decoded table may always have: a column of one value encodes to almost nothing."""
 FILES: Final = 1_000_000
 """Files and empty directories in a directory: three times what the largest public source trees have."""
 DEPTH: Final = 100
-"""Names in a path within a directory; deeper ones are made by nobody and slow to walk."""
+"""Names in a path within a directory; deeper trees are not made in practice, and are slow to walk."""
 PATH_BYTES: Final = 3072
-"""Bytes of a path within a directory: what Linux takes as one path, 4096, without the way to the cache."""
+"""Bytes of a path within a directory: the 4096 of Linux for one path, less the path of the cache."""
 NPY_HEADER: Final = 256 << 10
 """Bytes of the header of an array: a structured dtype of some thousand fields."""
 PICKLE_HEADER: Final = 16 << 20
 """Bytes of the header of a pickle: a million of its buffers."""
 JSON_DEPTH: Final = 100
-"""Levels of nesting that are written: json recurses in C, and a reader's stack may be shorter than the writer's. What
-is nested deeper than the reader's stack is refused."""
+"""Levels of nesting that are written: json recurses in C, and a reader's stack may be shorter than the writer's. Data
+nested deeper than the reader's stack is refused."""
 
 
 def allowed(stored: int, ratio: int) -> int:
@@ -36,10 +36,10 @@ def allowed(stored: int, ratio: int) -> int:
 
 
 def check_expansion(decoded: int, stored: int, ratio: int) -> None:
-    """Make sure that a value does not take out of proportion more memory than its stored bytes.
+    """Check that the decoded size of a value is in proportion to its stored bytes.
 
     Raises:
-        LimitError: It would.
+        LimitError: It is larger.
     """
     most = allowed(stored, ratio)
     if decoded > most:

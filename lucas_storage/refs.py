@@ -131,7 +131,7 @@ class ArtifactRef:
 
     @classmethod
     def parse(cls, obj: object) -> ArtifactRef:
-        """Return the reference that `obj` is or writes down.
+        """Return the reference that `obj` is or spells.
 
         Args:
             obj: An `ArtifactRef`, a URI, or a tagged dict as `to_json` makes it.
@@ -166,7 +166,7 @@ class ArtifactRef:
         return handle_for(self.store).path(self, only)
 
     def stat(self) -> ArtifactStat:
-        """Return what is known of the stored bytes without reading them."""
+        """Return the facts about the stored bytes that are known without reading them."""
         return handle_for(self.store).stat(self)
 
     def __repr__(self) -> str:
@@ -196,7 +196,7 @@ def inline_ref(
 
 
 def is_tagged(obj: object) -> TypeGuard[dict[str, str]]:
-    """Say whether `obj` is a reference on the wire; any other dict is the user's data."""
+    """Return whether `obj` is a reference on the wire; any other dict is the user's data."""
     if not isinstance(obj, dict) or len(obj) != 1:
         return False
     uri = obj.get(TAG)
@@ -204,7 +204,7 @@ def is_tagged(obj: object) -> TypeGuard[dict[str, str]]:
 
 
 def is_filename(text: object) -> bool:
-    """Say whether `text` can be the `filename` of a reference: one path segment of 1-255 bytes in UTF-8."""
+    """Return whether `text` can be the `filename` of a reference: one path segment of 1-255 bytes in UTF-8."""
     if not isinstance(text, str) or text in ("", ".", "..") or "/" in text or "\x00" in text:
         return False
     try:
@@ -247,6 +247,7 @@ def _parse_query(text: str) -> dict[str, str]:
     for item in text.split("&") if text else ():
         name, equals, value = item.partition("=")
         name = _unquote(name)
+        # The way for a later version to add what must not be ignored; other unknown names are skipped.
         if name.startswith(_MUST_UNDERSTAND):
             raise InvalidRefError(
                 f"a reference demands a feature that is unknown here; upgrade lucas-storage for {name!r}"
@@ -281,6 +282,7 @@ def _parse_payload(text: str | None) -> bytes:
     if text is None or not _BASE64URL.fullmatch(text):
         raise InvalidRefError("an inline reference carries its bytes as v, in unpadded base64url")
     payload = _unbase64(text)
+    # One text for one payload: base64 has spare bits at its end, and equal references must have equal URIs.
     if payload is None or base64.urlsafe_b64encode(payload).rstrip(b"=").decode() != text:
         raise InvalidRefError("the bytes v of an inline reference are not canonical base64url")
     return payload

@@ -23,10 +23,10 @@ _HOW: Final = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SigningKeys:
-    """The keys of this process and whether it takes part at all; never shown, never pickled."""
+    """The signing keys of this process, and whether pickles are denied here; never shown, never pickled."""
 
     keys: tuple[bytes, ...] = ()
-    """The first signs, all verify."""
+    """The first signs, all verify, so that a key can be replaced while workflows run."""
     denied: bool = False
     """True refuses to sign and to verify, whatever the keys."""
 
@@ -60,10 +60,11 @@ class Verified:
 
 
 _SEAL: Final = object()
+"""Known to `verify` only: no other module can make a proof by accident."""
 
 
 def check_writable(keys: SigningKeys, type_name: str) -> None:
-    """Make sure that a value of type `type_name` may be written as a pickle, before any work is done.
+    """Check that a value of type `type_name` may be written as a pickle, before any work is done.
 
     Raises:
         UnsafeFormatError: Pickles are denied here, or there is no key to sign with.
@@ -99,6 +100,7 @@ def verify(ref: ArtifactRef, keys: SigningKeys) -> Verified:
             "pass on the reference that its writer returned",
             ref=ref,
         )
+    # Compared in constant time, and with every key: the time taken must not tell how much of a guess is right.
     matches = [hmac.compare_digest(_mac(ref, key), ref.signature) for key in keys.keys]
     if not any(matches):
         raise UnsafeFormatError(
@@ -110,7 +112,7 @@ def verify(ref: ArtifactRef, keys: SigningKeys) -> Verified:
 
 
 def demand(proof: object, format_id: str, size: int | None = None) -> None:
-    """Make sure that `proof` was made by `verify` for an artifact of this format and, once it is known, size.
+    """Check that `proof` was made by `verify` for an artifact of this format and, once it is known, size.
 
     Raises:
         UnsafeFormatError: It was not.
@@ -134,5 +136,6 @@ def _check_usable(ref: ArtifactRef, keys: SigningKeys) -> None:
 def _mac(ref: ArtifactRef, key: bytes) -> str:
     fields = (ref.store, ref.bucket, ref.key, ref.digest or "", str(ref.size), ref.format, ref.kind)
     texts = [_VERSION, *(text.encode() for text in fields)]
+    # Each with its length before it: without that, bytes could move from one field to the next under one signature.
     covered = b"".join(len(text).to_bytes(4, "big") + text for text in texts)
     return hmac.new(key, covered, hashlib.sha256).hexdigest()

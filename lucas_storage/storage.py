@@ -1,4 +1,4 @@
-"""`Storage`: what a decorated function is given, and what the plugin itself stores and fetches with."""
+"""`Storage`: the handle of a store that decorated functions get, and that the plugin itself uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .values import materialization
 
 __all__ = ["ArtifactStat", "Storage", "storage_for"]
 
-_OF_A_HANDLE: Final = (
+_HANDLE_SETTINGS: Final = (
     "access_key",
     "secret_key",
     "bucket",
@@ -31,16 +31,16 @@ _OF_A_HANDLE: Final = (
     "signing_key",
     "grace",
 )
-"""Settings that a handle keeps; with others it is another one."""
+"""Settings that a handle reads when it is made; other values of these need another handle."""
 
 
 class Storage(ArtifactStore):
     """A storage client that knows artifacts.
 
-    Everything a `StorageClient` can do, and `put`, `get`, `open`, `path`, `stat`, `verify`, `publish`, `lookup`,
+    It has all methods of a `StorageClient`, and `put`, `get`, `open`, `path`, `stat`, `verify`, `publish`, `lookup`,
     `checkpoint` and `scratch` for artifacts, which alone use the bucket of the settings. Safe to share between threads
-    and after a fork. What is pickled of it is the store's name: where it arrives, endpoint and credentials are that
-    process's own.
+    and after a fork. Its pickle holds the name of the store only: the process that unpickles it uses its own endpoint
+    and credentials.
 
     Args:
         store: Logical name of the store; None takes the one of the settings.
@@ -51,6 +51,7 @@ class Storage(ArtifactStore):
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # By name: a handle with credentials in a pickle would carry them to every worker, and into every store.
         return storage_for, (self.store_name,)
 
     def put(self, value: Any, *, format: str | None = None) -> ArtifactRef:  # noqa: A002
@@ -77,7 +78,7 @@ class Storage(ArtifactStore):
         Raises:
             ArtifactNotFoundError: The store does not hold it any more.
             DigestMismatchError: The bytes are damaged; they were not decoded.
-            UnsafeFormatError: It is a pickle without a valid signature.
+            UnsafeFormatError: It is a pickle without a valid signature; it was not unpickled.
         """
         return materialization.value_of(ArtifactRef.parse(ref), as_)
 
@@ -92,7 +93,7 @@ class Storage(ArtifactStore):
     ) -> ArtifactRef:
         """Give an artifact a name by which other runs find it, keep it from being collected, and return its reference.
 
-        What is published stays. The same version with the same content is published once, however often this is called.
+        Publications are permanent. A version with the same content is published once, however often this is called.
 
         Args:
             ref: An `ArtifactRef`, a URI, or a tagged dict, of this store and bucket.
@@ -143,11 +144,14 @@ def storage_for(store: str | None = None) -> Storage:
     """
     present = settings.resolve()
     name = present.store.value if store is None else store
-    return _handle(os.getpid(), name, (present.endpoint(name), *(getattr(present, field) for field in _OF_A_HANDLE)))
+    return _handle(
+        os.getpid(), name, (present.endpoint(name), *(getattr(present, field) for field in _HANDLE_SETTINGS))
+    )
 
 
+# By process, so that a forked child makes handles, with locks and leases, of its own.
 @lru_cache(maxsize=32)
 def _handle(_process: int, store: str, _settings: tuple[object, ...]) -> Storage:
     handle = Storage(store)
-    handle._shared = True  # noqa: SLF001  # said here and nowhere else
+    handle._shared = True  # noqa: SLF001  # of this very class
     return handle

@@ -1,10 +1,10 @@
-"""What is known of Lucas; no other module of the plugin may know more.
+"""The adapter to Lucas: the only module of the plugin that uses Lucas's private attributes.
 
-Genuine Lucas and the embedded engine are told apart by the names of their classes, and neither is imported: a worker
-that only has the plugin must be able to ask.
+Genuine Lucas and the embedded engine are distinguished by the names of their classes, and neither is imported: these
+functions must work in a worker that has only the plugin.
 """
 
-# ruff: noqa: SLF001 -- Lucas says these things in attributes of these names only
+# ruff: noqa: SLF001 -- Lucas has these facts in attributes of these names only
 from __future__ import annotations
 
 import threading
@@ -15,42 +15,43 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 REQUIRED: Final = object()
-"""Stands for the default of an input that has none."""
+"""The default of an input that has none."""
 
 _PACKAGES: Final = ("lucas", "lucas_storage")
 _REMOTE: Final = ("actor", "cluster")
 """Providers whose functions only their own executor can call."""
 _ELSEWHERE: Final = ("aliyun", "knative", "local")
-"""Providers that call the workflow, not the other way round."""
+"""Providers whose platform calls the workflow, so that it cannot be run from here."""
 
 _running: ContextVar[tuple[Any, ...]] = ContextVar("lucas_storage_running", default=())
 """The graphs being run around this point, outermost first; steps see it, whatever thread they run on."""
 _runs: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
 _defaults: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
 _registry = threading.Lock()
+"""Guards the two tables above, which are weak so that a workflow of a notebook can be collected."""
 
 
 def is_lambda(value: object) -> bool:
-    """Return whether `value` is a placeholder of a workflow; touch nothing else of it, every attribute exists."""
+    """Return whether `value` is a placeholder of a workflow; by its class alone, since it has every attribute."""
     kind = type(value)
     return kind.__name__ == "Lambda" and _is_ours(kind)
 
 
 def is_runtime(value: object) -> bool:
-    """Return whether `value` is what an engine hands to a function: it has ``input()`` and ``call()``."""
+    """Return whether `value` is the runtime that an engine passes to a function: it has ``input()`` and ``call()``."""
     if isinstance(value, (dict, list, str, bytes)) or is_lambda(value):
         return False
     return callable(getattr(value, "input", None)) and callable(getattr(value, "call", None))
 
 
 def is_sent_on(dag: Any) -> bool:
-    """Return whether the value of a graph leaves this process, as its platform called the workflow from elsewhere."""
+    """Return whether the value of a graph leaves this process, because its platform called the workflow."""
     runtime = getattr(getattr(dag, "workflow_", None), "frt", None)
     return getattr(runtime, "name", "") in _ELSEWHERE
 
 
 def is_workflow(value: object) -> bool:
-    """Return whether `value` is what ``@workflow`` makes."""
+    """Return whether `value` is a workflow, as ``@workflow`` makes it."""
     return type(value).__name__ == "WorkflowContext" and _is_ours(type(value))
 
 
@@ -84,13 +85,13 @@ def execute(
     *,
     prepared: Callable[[Any], Any] = lambda executor: executor,
 ) -> Any:
-    """Run a workflow on a graph as good as new and return its value.
+    """Run a workflow on a graph without traces of earlier runs and return its value.
 
     Args:
-        context: What ``@workflow`` made.
+        context: The workflow.
         inputs: Every input it needs.
-        executor: Takes the place of the engine's stock executor; one that the workflow names itself is kept.
-        prepared: Is given the one or the other, and returns what makes the executor.
+        executor: Replaces the engine's stock executor; one that the workflow names itself is kept.
+        prepared: Called with the executor class chosen; returns the factory to use in its place.
 
     Raises:
         ValueError: The workflow is for a platform that calls it from outside.
@@ -103,7 +104,9 @@ def execute(
             "or give @workflow provider='local-once' to run it here"
         )
     graph = context.generate()
-    if any(graph is one for one in _running.get()):
+    # The lock of `_exclusive` would let this in on the same thread, and the inner run would overwrite the inputs of the
+    # outer one; on another thread the two would wait for each other.
+    if any(graph is running for running in _running.get()):
         raise RuntimeError(f"a step of the workflow {graph.name!r} runs that workflow itself; give it one of its own")
     token = _running.set((*_running.get(), graph))
     try:
@@ -117,7 +120,7 @@ def execute(
 
 
 def _on_genuine(context: Any, graph: Any, executor: Any, inputs: Mapping[str, Any]) -> Any:
-    with _alone(graph), _executor(graph, executor):
+    with _exclusive(graph), _executor(graph, executor):
         value = context.export()(dict(inputs))
     if value is None and _is_lost(context, graph):
         raise RuntimeError(
@@ -128,15 +131,15 @@ def _on_genuine(context: Any, graph: Any, executor: Any, inputs: Mapping[str, An
 
 
 def _is_lost(context: Any, graph: Any) -> bool:
-    """Return whether None is no value: genuine Lucas's cluster returns it, too, for what its master does not find."""
+    """Return whether None means a lost value: genuine Lucas's cluster returns it if its master does not find one."""
     ends = (node for node in graph.dag.nodes if getattr(node, "_is_end_node", False))
     steps = (end.get_pre_control_node() for end in ends)
     return context._provider == "cluster" and any(step is not None and step._fn_type == "remote" for step in steps)
 
 
 @contextmanager
-def _alone(graph: Any) -> Iterator[None]:
-    """One run at a time: genuine Lucas has one graph for all runs, and writes their inputs into it."""
+def _exclusive(graph: Any) -> Iterator[None]:
+    """Let one run at a time use a graph: genuine Lucas has one for all runs, and writes their inputs into it."""
     with _registry:
         lock = _runs.setdefault(graph, threading.RLock())
     with lock:
@@ -161,7 +164,7 @@ def _is_stock(graph: Any, context: Any) -> bool:
 
 
 def _default(graph: Any, place: Any) -> Any:
-    """Return the default of an input of genuine Lucas; after a run outside ours, what is there is no default."""
+    """Return the default of an input of genuine Lucas; after a run by Lucas itself the value there is no default."""
     has_one = place._dataNode._init_state["ready"] and graph.frt is None
     return place.value if has_one else REQUIRED
 

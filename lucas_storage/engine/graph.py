@@ -1,6 +1,6 @@
-"""What an executor knows of the graph of a Lucas workflow, genuine or embedded.
+"""The graph of a Lucas workflow, genuine or embedded, as executors see it.
 
-Lucas is not imported: a node is what has the attributes below, which every executor of Lucas uses.
+Lucas is not imported: a node is any object with the attributes below, which every executor of Lucas uses.
 """
 
 from __future__ import annotations
@@ -15,26 +15,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _claims = threading.Lock()
+"""Guards the set of graphs that are being run."""
 _claimed: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 class Step(Protocol):
-    """What is used of a control node: a function waiting for arguments."""
+    """The attributes used of a control node: a function waiting for arguments."""
 
     _fn: Callable[[dict[Any, Any]], Any]
     _fn_name: str
     _fn_type: str
     _ld_to_key: dict[Any, Any]
 
-    def get_data_node(self) -> Place:
-        """Return where the result goes."""
+    def get_data_node(self) -> DataNode:
+        """Return the node of the result."""
 
-    def get_pre_data_nodes(self) -> list[Place]:
-        """Return where the arguments come from."""
+    def get_pre_data_nodes(self) -> list[DataNode]:
+        """Return the nodes of the arguments."""
 
 
-class Place(Protocol):
-    """What is used of a data node: a value, or the place of one."""
+class DataNode(Protocol):
+    """The attributes used of a data node: a value, or the slot of one."""
 
     _ld: Any
     _is_end_node: bool
@@ -46,8 +47,8 @@ class Place(Protocol):
         """Return the steps that take the value."""
 
 
-class Shape:
-    """Which nodes a graph has, to take out again what the steps of a run add to it."""
+class GraphSnapshot:
+    """The nodes of a graph before a run, to remove again those that its steps add. For the thread of the run."""
 
     def __init__(self, dag: Any) -> None:
         self._dag = dag
@@ -56,10 +57,10 @@ class Shape:
         self._stragglers: list[threading.Thread] = []
 
     @classmethod
-    def of(cls, dag: Any, patience: float) -> Shape:
-        """Return the shape Lucas gave `dag`, waiting at most `patience` seconds for steps that still change it."""
-        # Kept on the graph itself, so that it goes when the graph goes.
-        last: Shape | None = getattr(dag, "_shape_before_failure", None)
+    def of(cls, dag: Any, patience: float) -> GraphSnapshot:
+        """Return the snapshot of `dag` as Lucas made it; waits `patience` seconds for steps that still change it."""
+        # An attribute of the graph itself, so that it is freed with the graph.
+        last: GraphSnapshot | None = getattr(dag, "_snapshot_before_failure", None)
         if last is None:
             return cls(dag)
         last._await_stragglers(patience)
@@ -67,12 +68,12 @@ class Shape:
         return last
 
     def restore(self, stragglers: list[threading.Thread]) -> None:
-        """Give the graph this shape; `stragglers` may change it once more, which the next run sees to."""
+        """Restore the graph; `stragglers` may change it once more, and the next run restores it again."""
         self._stragglers = stragglers
-        self._dag._shape_before_failure = self if stragglers else None
+        self._dag._snapshot_before_failure = self if stragglers else None
         self._dag.nodes[:] = self._nodes
-        for place, takers in self._takers:
-            place.get_succ_control_nodes()[:] = takers
+        for node, takers in self._takers:
+            node.get_succ_control_nodes()[:] = takers
 
     def _await_stragglers(self, patience: float) -> None:
         deadline = time.monotonic() + patience
@@ -84,8 +85,8 @@ class Shape:
 
 
 @contextlib.contextmanager
-def alone(dag: Any) -> Iterator[None]:
-    """Refuse a second run of one graph, which would mix the two; genuine Lucas has one graph per workflow."""
+def exclusive(dag: Any) -> Iterator[None]:
+    """Raise `RuntimeError` for a second run of one graph, which would mix their values; genuine Lucas has only one."""
     with _claims:
         if dag in _claimed:
             message = f"The workflow {dag.workflow_.name!r} is being run on this graph, so let one run follow the other"
@@ -99,16 +100,16 @@ def alone(dag: Any) -> Iterator[None]:
 
 
 def is_step(node: Any) -> bool:
-    """Return whether `node` is a step, rather than the place of a value."""
+    """Return whether `node` is a step, rather than a value."""
     return hasattr(node, "_fn_type")
 
 
 def refuse_lost_argument(step: Step) -> None:
-    """Raise `ValueError` if Lucas lost arguments of `step`: it knows them by their Lambdas, one parameter for each."""
-    places = step.get_pre_data_nodes()
-    if len(step._ld_to_key) >= len(places):
+    """Raise `ValueError` if Lucas lost arguments of `step`: it keeps one parameter for each Lambda."""
+    nodes = step.get_pre_data_nodes()
+    if len(step._ld_to_key) >= len(nodes):
         return
-    kept = ", ".join(sorted({repr(step._ld_to_key[place._ld]) for place in places if places.count(place) > 1}))
+    kept = ", ".join(sorted({repr(step._ld_to_key[node._ld]) for node in nodes if nodes.count(node) > 1}))
     message = (
         f"The step {step._fn_name!r} is given one value for several parameters, and this Lucas delivers only {kept}."
         " Make a value of its own for each of them, as in wf.func(lambda value: value, x)."

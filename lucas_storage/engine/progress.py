@@ -1,4 +1,4 @@
-"""How far the steps of a run are, on a terminal."""
+"""Progress of the steps of a run, as bars on a terminal."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ _OUTPUT: Final = 1
 _ERRORS: Final = 2
 
 _shown = threading.Lock()
-"""Held by the one run whose progress is shown: two would write over each other."""
+"""Held by the run whose progress is shown: two would write over each other."""
 
 
 class StepProgress:
-    """A line for every function: how many of its steps are done, and how many were reused or failed."""
+    """A line for every function: how many of its steps are done, reused or failed. Safe to share between threads."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
+        # Guards the counts, and their order on the screen: a total must not be overwritten by an earlier one.
         self._lock = threading.Lock()
         self._tasks: dict[str, TaskID] = {}
         self._counts: dict[str, dict[str, int]] = {}
 
     def began(self, function: str) -> None:
-        """Show one step more."""
+        """Add a step that has begun."""
         with self._lock:
             if function not in self._tasks:
                 self._tasks[function] = self._bars.add_task(function, total=0, note="")
@@ -38,7 +39,7 @@ class StepProgress:
             self._bars.update(self._tasks[function], total=counts["begun"])
 
     def ended(self, function: str, *, reused: bool, failed: bool) -> None:
-        """Show one step as done."""
+        """Mark a step as done."""
         with self._lock:
             counts = self._counts[function]
             counts["reused"] += reused
@@ -49,7 +50,7 @@ class StepProgress:
 
 @contextlib.contextmanager
 def shown(*, wanted: bool) -> Iterator[StepProgress | None]:
-    """Show the progress of the body's steps; yields None where there is no terminal, or it is taken by another run."""
+    """Show the progress of the body's steps; yields None without a terminal, or while another run shows its own."""
     if not (wanted and _is_terminal(_ERRORS) and _shown.acquire(blocking=False)):
         yield None
         return
@@ -84,5 +85,5 @@ def _bars() -> Any:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}", style="dim", markup=False),
     )
-    # What steps print appears above the lines; where it goes to a file or a pipe, it must go there.
+    # Output of steps appears above the bars; if it is redirected to a file or a pipe, it must go there.
     return Progress(*columns, console=Console(stderr=True), redirect_stdout=_is_terminal(_OUTPUT))

@@ -1,6 +1,6 @@
-"""Runs the graph of a Lucas workflow, in parallel, repeatably, and without looking at values.
+"""Scheduler: runs the graph of a Lucas workflow in parallel, repeatably, and without inspecting values.
 
-It serves genuine Lucas and the embedded engine alike, and imports neither.
+It runs graphs of genuine Lucas and of the embedded engine, and imports neither.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lucas_storage._tracebacks import shortened
-from lucas_storage.engine.graph import Shape, alone, is_step, refuse_lost_argument
+from lucas_storage.engine.graph import GraphSnapshot, exclusive, is_step, refuse_lost_argument
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
     from concurrent.futures import Future
 
-    from lucas_storage.engine.graph import Place, Step
+    from lucas_storage.engine.graph import DataNode, Step
 
 _CONTAINERS = (list, tuple, dict)
 
 SIGNAL_SECONDS = 0.5
-"""How late a Ctrl-C may be heard, at most."""
+"""Longest delay of a Ctrl-C, in seconds."""
 
 
 class GraphExecutor:
@@ -34,7 +34,7 @@ class GraphExecutor:
 
     None is a value. A run leaves the graph as it was, so that the next one is right, whether it succeeded or not. When
     a step raises, no other is started, and the error is raised at once with a note that names the step; steps that are
-    running then go on in the background, and what they return is dropped. A generator that a step returns becomes a
+    running then continue in the background, and their results are dropped. A generator that a step returns becomes a
     list.
 
     Args:
@@ -42,10 +42,10 @@ class GraphExecutor:
     """
 
     max_workers: ClassVar[int] = 8
-    """How many steps run at the same time, at most."""
+    """Largest number of steps that run at the same time."""
 
     straggler_seconds: ClassVar[float] = 10.0
-    """How long a run waits for `wf.func` steps that a failed run of the same graph left behind, before it gives up."""
+    """Seconds that a run waits for `wf.func` steps that a failed run of the same graph left behind."""
 
     def __init__(self, dag: Any) -> None:
         self.dag = dag
@@ -64,58 +64,59 @@ class GraphExecutor:
             return self._fetched(self._value())
 
     def _value(self) -> Any:
-        with alone(self.dag):
-            shape = Shape.of(self.dag, self.straggler_seconds)
+        with exclusive(self.dag):
+            snapshot = GraphSnapshot.of(self.dag, self.straggler_seconds)
             run = _Run(self.dag, self)
             try:
                 return run.result()
             finally:
-                shape.restore(run.local_threads())
+                # While the claim is held: another run must not see the steps that this one added.
+                snapshot.restore(run.local_threads())
                 run.dismiss()
 
     def _called(self, step: Step, arguments: dict[Any, Any]) -> Any:
-        """Call a registered function, on the step's thread, and return what other steps are given of its result."""
+        """Call a registered function, on the step's thread, and return its result as other steps get it."""
         return step._fn(arguments)
 
     def _begun(self, step: Step, arguments: dict[Any, Any]) -> Future[Any] | None:  # noqa: ARG002 -- for subclasses
-        """Begin what `_called` does, without waiting, and return the result to come; None: it needs a thread."""
+        """Begin the call of `_called` without waiting and return its future; None if it needs a thread."""
         return None
 
     def _fetched(self, value: Any) -> Any:
-        """Return what `value` is for plain code, called on the thread of its step, and for the workflow's caller."""
+        """Return `value` as plain code and the workflow's caller get it; called on the thread of the step."""
         return value
 
     def _local_value(self, value: Any) -> Any:
-        """Return what a `wf.func` step is given for the fetched argument `value`; called on the step's thread."""
+        """Return the fetched argument `value` as a `wf.func` step gets it; called on the step's thread."""
         return value
 
     def _passed_value(self, value: Any) -> Any:
-        """Return what other steps are given of what plain code made of such values; called on their threads."""
+        """Return the result `value` of plain code as functions get it; called on their threads."""
         return value
 
 
 class _Run:
-    """One run: the values so far, and which steps may start.
+    """One run: the values so far, and the steps that may start.
 
     Values are kept here and not in the graph, which genuine Lucas shares between runs. Only the thread of the run
-    touches this object; the threads of the steps report through `_finished`, and note their own result in `_bare`.
+    uses this object; the threads of the steps report through `_finished`, and add their own result to `_plain`.
     """
 
     def __init__(self, dag: Any, executor: GraphExecutor) -> None:
         self._dag = dag
         self._executor = executor
-        self._bare: set[Place] = set()
-        """What plain code made of values that it alone was given."""
+        self._plain: set[DataNode] = set()
+        """Nodes whose values plain code made of fetched ones; they pass through `_passed_value` before a function."""
         self._workers = max(1, executor.max_workers)
-        self._values: dict[Place, Any] = {}
-        self._waiting: dict[Step | Place, set[Place]] = {}
-        self._waited_for: dict[Place, list[Step | Place]] = {}
-        self._unfilled: dict[Place, Any] = {}
+        self._values: dict[DataNode, Any] = {}
+        self._waiting: dict[Step | DataNode, set[DataNode]] = {}
+        self._waited_for: dict[DataNode, list[Step | DataNode]] = {}
+        self._unfilled: dict[DataNode, Any] = {}
         self._adopted: set[Any] = set()
         self._seen = 0
         self._ready: deque[Step] = deque()
         self._running: dict[Step, _Thread | None] = {}
-        self._hired: list[_Thread] = []
+        self._threads: list[_Thread] = []
         self._idle: list[_Thread] = []
         self._finished: SimpleQueue[tuple[Step, Any, BaseException | None]] = SimpleQueue()
         self._lambda_type = tuple({type(node._ld) for node in dag.nodes if not is_step(node)})
@@ -133,23 +134,23 @@ class _Run:
         return next((self._values[end] for end in ends), None)
 
     def local_threads(self) -> list[threading.Thread]:
-        """Return the threads of the running steps that could still add to the graph."""
+        """Return the threads of the running `wf.func` steps, which could still add to the graph."""
         return [thread for step, thread in self._running.items() if thread is not None and step._fn_type == "local"]
 
     def dismiss(self) -> None:
-        """Let the threads of the run end, each after the step it is at."""
-        for thread in self._hired:
+        """End the threads of the run, each after its present step."""
+        for thread in self._threads:
             thread.inbox.put(None)
 
     def _adopt_new(self) -> None:
-        # A running wf.func may be in the middle of adding a step. What it returns is adopted when it returns; what it
-        # adds and does not return is adopted here, once no such step is running.
+        # A running wf.func may be in the middle of adding a step. Steps that it returns are adopted when it returns;
+        # steps that it adds and does not return are adopted here, once no wf.func is running.
         if len(self._dag.nodes) > self._seen and not any(step._fn_type == "local" for step in self._running):
             new = self._dag.nodes[self._seen :]
             self._seen += len(new)
             self._adopt(new)
 
-    def _adopt(self, roots: Iterable[Any], *, bare: bool = False) -> None:
+    def _adopt(self, roots: Iterable[Any], *, plain: bool = False) -> None:
         new = self._reached(roots)
         for step in filter(is_step, new):
             refuse_lost_argument(step)
@@ -157,7 +158,7 @@ class _Run:
                 self._ready.append(step)
         for node in new:
             if not is_step(node) and node.get_pre_control_node() is None:
-                self._bare |= {node} if bare else set()
+                self._plain |= {node} if plain else set()
                 self._take(node, node._ld.value)
 
     def _reached(self, roots: Iterable[Any]) -> list[Any]:
@@ -171,8 +172,8 @@ class _Run:
                 pending.extend(node.get_pre_data_nodes() if is_step(node) else [node.get_pre_control_node()])
         return reached
 
-    def _wait(self, node: Any, places: Iterable[Place]) -> bool:
-        """Let `node`, a step or a place, wait for `places`, and say whether there is anything to wait for."""
+    def _wait(self, node: Any, places: Iterable[DataNode]) -> bool:
+        """Let `node`, a step or a value, wait for the missing ones of `places`; return whether there are any."""
         missing = {place for place in places if place not in self._values}
         if missing:
             self._waiting[node] = missing
@@ -180,17 +181,17 @@ class _Run:
             self._waited_for.setdefault(place, []).append(node)
         return bool(missing)
 
-    def _take(self, place: Place, value: Any) -> None:
-        """Take a value that may hold Lambdas, which are values still to come."""
+    def _take(self, place: DataNode, value: Any) -> None:
+        """Set a value that may hold Lambdas, whose values are set later."""
         inner = [ld._dataNode for ld in self._lambdas_in(value)]
-        self._adopt(inner, bare=place in self._bare)
+        self._adopt(inner, plain=place in self._plain)
         if self._wait(place, inner):
             self._unfilled[place] = value
         else:
             self._complete(place, self._filled(value))
 
-    def _complete(self, place: Place, value: Any) -> None:
-        """Set a value, and the values that waited for it alone; the steps that did become ready."""
+    def _complete(self, place: DataNode, value: Any) -> None:
+        """Set a value, and the values that waited only for it; steps that waited only for these become ready."""
         pending = [(place, value)]
         while pending:
             known, full = pending.pop()
@@ -201,7 +202,7 @@ class _Run:
                 else:
                     pending.append((node, self._filled(self._unfilled.pop(node))))
 
-    def _released_by(self, place: Place) -> list[Any]:
+    def _released_by(self, place: DataNode) -> list[Any]:
         waiting = self._waited_for.pop(place, [])
         for node in waiting:
             self._waiting[node].discard(place)
@@ -218,23 +219,23 @@ class _Run:
                 continue
             work = (contextvars.copy_context(), step, arguments)
             if not self._ready and not self._running:
-                # Nothing can run beside it, so the caller's thread will do, and a Ctrl-C reaches the step itself.
+                # Nothing can run beside it: on the caller's thread it costs none, and a Ctrl-C interrupts the step.
                 self._running[step] = None
                 self._work(*work)
                 return
-            self._running[step] = thread = self._idle.pop() if self._idle else self._hire()
+            self._running[step] = thread = self._idle.pop() if self._idle else self._start_thread()
             thread.name = f"step {step._fn_name}"
             thread.inbox.put(work)
 
-    def _hire(self) -> _Thread:
+    def _start_thread(self) -> _Thread:
         thread = _Thread(self._work)
-        self._hired.append(thread)
+        self._threads.append(thread)
         thread.start()
         return thread
 
     def _begin(self, step: Step, arguments: dict[Any, Any]) -> bool:
-        """Begin a step that needs no thread, and say whether it is one."""
-        if step._fn_type == "local" or any(place in self._bare for place in step.get_pre_data_nodes()):
+        """Begin a step that needs no thread; return whether it was one."""
+        if step._fn_type == "local" or any(place in self._plain for place in step.get_pre_data_nodes()):
             return False
         try:
             begun = self._executor._begun(step, arguments)
@@ -249,7 +250,7 @@ class _Run:
         return True
 
     def _report(self, step: Step, begun: Future[Any]) -> None:
-        # What is cancelled belongs to a run that is over.
+        # A cancelled call belongs to a run that has failed; nobody reads its result.
         if not begun.cancelled():
             error = begun.exception()
             self._finished.put((step, None if error else begun.result(), error))
@@ -267,15 +268,15 @@ class _Run:
         places = {step._ld_to_key[place._ld]: place for place in step.get_pre_data_nodes()}
         if step._fn_type != "local":
             fetched, passed = self._executor._fetched, self._executor._passed_value
-            bare = {key: passed(fetched(arguments[key])) for key, place in places.items() if place in self._bare}
-            return _drained(self._executor._called(step, {**arguments, **bare}))
+            plain = {key: passed(fetched(arguments[key])) for key, place in places.items() if place in self._plain}
+            return _drained(self._executor._called(step, {**arguments, **plain}))
         # The embedded engine marks the steps that move values without looking at them.
         seen = arguments
         if not getattr(step, "_passes_refs", False):
             arguments = {key: self._executor._fetched(value) for key, value in arguments.items()}
             seen = {key: self._executor._local_value(value) for key, value in arguments.items()}
-        if any(seen[key] is not arguments[key] or place in self._bare for key, place in places.items()):
-            self._bare.add(step.get_data_node())  # read only once the step is finished
+        if any(seen[key] is not arguments[key] or place in self._plain for key, place in places.items()):
+            self._plain.add(step.get_data_node())  # read only once the step is finished
         return _drained(step._fn(seen))
 
     def _next_finished(self) -> tuple[Step, Any, BaseException | None]:
@@ -292,7 +293,7 @@ class _Run:
         if error is not None:
             _note(error, f"Raised in the step {step._fn_name!r} of the workflow {self._dag.workflow_.name!r}.")
             raise error
-        # Only plain code can have a Lambda to return; what functions return is not searched for one.
+        # Only plain code can return a Lambda; the results of functions, which may be large, are not searched.
         if step._fn_type == "local":
             self._take(step.get_data_node(), value)
         else:
@@ -312,7 +313,7 @@ class _Run:
         return found
 
     def _filled(self, value: Any) -> Any:
-        """Return `value` with the values of the Lambdas in it; what holds none stays the same object."""
+        """Return `value` with its Lambdas replaced by their values; a value without Lambdas stays the same object."""
         if isinstance(value, self._lambda_type):
             return self._filled(value.value) if value._dataNode is None else self._values[value._dataNode]
         if not self._lambdas_in(value):
@@ -328,7 +329,7 @@ class _Run:
 
 
 class _Thread(threading.Thread):
-    """Does the work that is put into its inbox, one piece after the other, until it is None.
+    """Does the work in its inbox, one item after the other, until an item is None.
 
     A daemon: a step that is running when the run fails must not keep the process from ending.
     """
@@ -339,10 +340,10 @@ class _Thread(threading.Thread):
         self._work = work
 
     def run(self) -> None:
-        """Work."""
+        """Take work until the inbox gives None."""
         while (given := self.inbox.get()) is not None:
             self._work(*given)
-            del given
+            del given  # an idle thread would keep the arguments, which may be large, until its next step
 
 
 def _drained(result: Any) -> Any:
@@ -360,6 +361,6 @@ def _drained(result: Any) -> Any:
 
 
 def _note(error: BaseException, text: str) -> None:
-    # An error object that is raised again and again says it once.
+    # The same exception object may be raised by every retry of a step.
     if text not in getattr(error, "__notes__", ()):
         error.add_note(text)

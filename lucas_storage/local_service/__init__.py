@@ -1,1 +1,1 @@
-"""The server of a directory: joined, or started."""
+"""The local server of a data directory: joined if it runs, else started."""

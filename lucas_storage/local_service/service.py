@@ -1,9 +1,10 @@
-"""The storage server of a data directory: joined if it runs, started if it does not.
+"""Joins the storage server of a data directory if it runs, and starts it if it does not.
 
-Three locked files beside the data decide who does what; a lock ends with its holder:
+Three lock files beside the data coordinate the processes. The kernel releases a lock when its holder ends, even if it is
+killed, so nothing here trusts a process id or a file that a killed process left behind:
 
-* ``.users.lock`` is shared by all that use the server; the server ends once nobody holds it;
-* ``.start.lock`` is held by the one that finds out whether a server must be started, and waits until it answers;
+* ``.users.lock`` is held, shared, by every process that uses the server; the server ends once none holds it;
+* ``.start.lock`` is held by the process that checks whether a server must be started, until the server answers;
 * ``.server.lock`` is held by the server.
 """
 
@@ -37,23 +38,24 @@ _LOG_LINES: Final = 8
 class LocalService:
     """A running storage server on this machine, kept alive until `close` or the end of this process.
 
-    Any number of processes of one user may use one data directory at the same time; they share one server. The one
-    that is started here listens on loopback, lets in nobody but this user, makes buckets as they are written to, and
-    outlives neither all its users nor their being killed.
+    Any number of processes of one user may use one data directory at the same time; they share one server. A server
+    that is started here listens on loopback, admits this user only, makes buckets as they are written to, and ends
+    when the last process that uses it has closed it, ended or been killed.
 
     Args:
         data: The data directory, made if it does not exist, and closed to other users if it is open to them. None: the
             nearest ``.lucas-storage``, in the working directory or above it, else a new one there.
-        port: The port that a server takes which is started here, if nobody has it on either loopback address; any other
-            one if somebody has, and 0 is any.
+        port: The port of a server that is started here, if it is free on both loopback addresses; if it is not, and for
+            0, the system chooses one.
 
     Attributes:
         data: The data directory.
         endpoint: The server's ``host:port``.
         access_key: Of this user alone; None if the server has no keys, because 'lucas-storage serve' started it so.
-        secret_key: It proves the access key.
-        signing_key_file: Holds the signing key of this data directory, made the first time, for this user's eyes only.
-        caution: What its user should know before anything is stored there; empty if there is nothing.
+        secret_key: The secret of the access key.
+        signing_key_file: File of the signing key of this data directory, made the first time, readable by this user
+            only.
+        caution: A warning to show to the user before anything is stored there; mostly empty.
 
     Raises:
         InvalidParameterError: The directory is another user's, or others can have put something there.
@@ -64,11 +66,13 @@ class LocalService:
     def __init__(self, data: Path | None = None, *, port: int = 0) -> None:
         if data is None:
             data = local_endpoint.find_directory() or DEFAULT_DATA
-        # who names a link means the directory that it leads to
+        # Through links: the checks of owner and mode are about the directory itself.
         self.data = data.resolve()
-        home = _Home(self.data)
+        home = _DataDirectory(self.data)
         with _named(home.data):
             make_private(home.data)
+        # The users' lock first: a server that ends for lack of users keeps this lock exclusively until it has ended, so
+        # a server that is found below stays.
         self._users = _lock(home.users_lock, file_locks.SHARED)
         try:
             with _named(home.data), _held(home.start_lock):
@@ -91,7 +95,7 @@ class LocalService:
         return StorageClient(self.endpoint, self.access_key, self.secret_key)
 
     def close(self) -> None:
-        """Need the server no longer; it ends if nobody else does. Calling it again does nothing."""
+        """Release the server, which ends if no other process uses it. Calling this again does nothing."""
         if self._users >= 0:
             os.close(self._users)
             self._users = -1
@@ -106,8 +110,8 @@ class LocalService:
 
 
 @dataclass(frozen=True, slots=True)
-class _Home:
-    """Where everything lies in a data directory; the engine tolerates these names beside its own."""
+class _DataDirectory:
+    """Paths of the files beside the data; the engine tolerates these names beside its own."""
 
     data: Path
 
@@ -133,7 +137,7 @@ class _Home:
 
     def has_server(self) -> bool:
         """Return whether a server holds its lock, ready or not."""
-        # shared, so that whoever looks at the same time does not take us for the server
+        # Shared, so that another process that looks at the same time does not take this one for the server.
         lock = file_locks.try_open(self.server_lock, file_locks.SHARED)
         if lock is not None:
             os.close(lock)
@@ -148,7 +152,7 @@ class _Home:
         return "".join(f"\n  {line}" for line in lines)
 
 
-def _joined_or_started(home: _Home, port: int) -> LocalEndpoint:
+def _joined_or_started(home: _DataDirectory, port: int) -> LocalEndpoint:
     deadline = time.monotonic() + PATIENCE
     child: subprocess.Popen[bytes] | None = None
     while time.monotonic() < deadline:
@@ -165,7 +169,9 @@ def _joined_or_started(home: _Home, port: int) -> LocalEndpoint:
                     f"the storage server for {home.data} ended with exit code {child.returncode} before it was ready; "
                     f"its log {home.log} ends with{home.log_tail()}"
                 )
-            child, port = None, 0  # 'lucas-storage serve' was quicker, and has the directory, or somebody the port
+            # 'lucas-storage serve' was quicker and has the directory: join it. Or another program took the port: start
+            # again on any.
+            child, port = None, 0
         time.sleep(_POLL)
     raise StorageError(
         f"the storage server for {home.data} did not answer within {PATIENCE:g} s; its log {home.log} ends "
@@ -173,24 +179,27 @@ def _joined_or_started(home: _Home, port: int) -> LocalEndpoint:
     )
 
 
-def _start(home: _Home, port: int) -> subprocess.Popen[bytes]:
+def _start(home: _DataDirectory, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "actorc.storage.server", "--data", str(home.data), "--listen", f"127.0.0.1:{port}"]
-    # no URL outlives this server, which ends with its last user; no secret stands on a command line, which all can see
+    # No HTTP: a presigned URL would not outlive this server, which ends with its last user. No key among the arguments:
+    # every user of the machine can read a command line.
     command += ["--http", "off", "--auto-create-buckets", "--private", "--linger-lock", str(home.users_lock)]
+    # Else the next look at it could find the address of the server that ended, whose port may be another program's.
     home.endpoint_file.unlink(missing_ok=True)
     with suppress(FileNotFoundError):
-        # What the last server said is worth keeping if it crashed.
+        # The log of the last server is kept, for the case that it crashed.
         home.log.replace(home.log.with_name("server.previous.log"))
     with open(home.log, "wb", opener=_private) as log:
-        # Elsewhere, "-m" would import modules of the user's directory; in its group, Ctrl-C would end the server.
+        # In the working directory "-m" would import modules that lie there. In the session of the caller, Ctrl-C would
+        # end the server while other processes use it.
         return _Server(command, cwd=home.data, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
 
 class _Server(subprocess.Popen[bytes]):
-    """A child that may outlive its parent; not waiting for it is no mistake to warn of."""
+    """A child that may outlive its parent, without the warning of `Popen` for a child that nobody waited for."""
 
     def __del__(self) -> None:
-        """Forget the child; init, or whoever waits for all children, reaps it."""
+        """Do nothing: init reaps the child, or a caller that waits for all children."""
 
 
 def _private(path: str, flags: int) -> int:
@@ -199,7 +208,7 @@ def _private(path: str, flags: int) -> int:
 
 @contextmanager
 def _named(directory: Path) -> Iterator[None]:
-    """Let errors of the file system name a directory if they name no file, as those of a full disk do not."""
+    """Add a directory to file-system errors that name no file, such as those of a full disk."""
     try:
         yield
     except OSError as error:
