@@ -17,7 +17,7 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
 class ServerCommand(click.Command):
-    """A command with the options of a server, which are loaded when it is run or explained: they load gRPC."""
+    """A command with the options of a server, imported when it runs or prints its help, since they load gRPC."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own options and the server's."""

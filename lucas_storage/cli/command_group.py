@@ -1,4 +1,4 @@
-"""A group of commands that are imported when they are run: those of this package, and those that others install."""
+"""A click group whose commands are imported when they are run: those of this package, and of other packages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ BEFORE_SCRIPTS: Final = "lucas_storage.before_scripts"
 class LazyGroup(click.Group):
     """Commands by name; the module of one is imported when it is run, and all of them for ``--help``.
 
-    A command that another package installs and that cannot be loaded says so when it is run, and in ``--help``. It
-    leaves the others alone. A name of this package means its own command, whatever else is installed under it.
+    A command of another package that cannot be loaded fails with the reason when it is run, and shows it in ``--help``;
+    the others work. A name of this package means its own command, even if another package installs one of that name.
 
     Args:
-        modules: Module of each command of this package, by the command's name, which it has there, too.
+        modules: Module of each command of this package, by the name of the command, which its function has, too.
     """
 
     def __init__(self, *args: Any, modules: Mapping[str, str], **options: Any) -> None:
@@ -36,17 +36,17 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return a command; None if there is none of that name."""
-        if cmd_name in self._modules:
+        if cmd_name in self._modules:  # first: no other package can take the place of a command that handles keys
             command: click.Command = getattr(import_module(self._modules[cmd_name]), cmd_name)
             return command
         return next((_loaded(point) for point in entry_points(group=COMMANDS, name=cmd_name)), None)
 
 
 def before_scripts() -> list[Callable[[bool], object]]:
-    """Import what other packages have done before a script runs, and return it, to be called with a bool.
+    """Import the functions that other packages register to run before a script, and return them.
 
-    It is called when `lucas` can be imported, with whether that is the embedded engine. What cannot be loaded is told
-    in a line on standard error, and left out.
+    The caller calls them when `lucas` can be imported, with whether that is the embedded engine. One that cannot be
+    loaded is reported in a line on standard error, and left out.
     """
     found: list[Callable[[bool], object]] = []
     for point in entry_points(group=BEFORE_SCRIPTS):
@@ -61,14 +61,14 @@ def _loaded(point: EntryPoint) -> click.Command:
     try:
         command = point.load()
         if not isinstance(command, click.Command):
-            raise TypeError(f"{point.value} is no click.Command")  # noqa: TRY301  # told as what cannot be imported is
+            raise TypeError(f"{point.value} is no click.Command")  # noqa: TRY301  # reported like a failed import
     except (Exception, SystemExit) as error:  # noqa: BLE001  # another package's code, at its import
         return _broken(point, error)
     return command
 
 
 def _broken(point: EntryPoint, error: BaseException) -> click.Command:
-    """Return a command that takes any arguments, and says why the one it stands for is not there."""
+    """Return a command that takes any arguments, and fails with the reason why it could not be loaded."""
     message = _unusable(point, "command", error)
 
     def say() -> None:

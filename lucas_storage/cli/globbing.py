@@ -1,7 +1,7 @@
-"""Which objects a target stands for: itself, what a pattern matches, or everything beneath it.
+"""Globbing: the objects that a target stands for, which are one object, the matches of a pattern, or a whole prefix.
 
 ``*``, ``?`` and ``[…]`` match within one segment of a key, ``**`` any number of segments. A pattern is followed segment
-by segment, so what lies beneath other prefixes is not even listed.
+by segment, so that keys below other prefixes are not even listed.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ _FIXED_START: Final = re.compile(r"[^*?[]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """An object, and under which name it goes into a folder."""
+class FoundObject:
+    """An object, and the name under which it is copied into a folder."""
 
     head: ObjectHead
     own: str
-    """Name of what was asked for: of the object, or of the folder it is in. A matched one has all names from the
-    first wildcard on."""
+    """Name of the requested object, or of the requested folder it is in; of a match, all segments from the first
+    wildcard on."""
     rest: str | None = None
-    """What the key has beneath that folder; None for an object that was asked for itself."""
+    """The key below that folder; None for an object that was requested itself."""
 
 
 def is_pattern(client: StorageClient, target: Target) -> bool:
-    """Return whether the target has wildcards, and no object is named like this."""
+    """Return whether the target has wildcards, and no object has exactly this key."""
     return bool(target.pattern) and not client.object_exists(target.bucket, target.key)
 
 
@@ -46,18 +46,18 @@ def is_deep(target: Target) -> bool:
 
 
 def fixed_part(target: Target) -> str:
-    """Return what all keys begin with that the pattern of a target matches; empty, or with a slash at the end."""
+    """Return the prefix of all keys that the pattern of a target matches; empty, or with a slash at the end."""
     return _fixed_and_wild(target.pattern)[0]
 
 
-def found(client: StorageClient, target: Target, *, pattern: bool, recursive: bool) -> Iterator[Found]:
+def find(client: StorageClient, target: Target, *, pattern: bool, recursive: bool) -> Iterator[FoundObject]:
     """Iterate over the objects that a target stands for, in byte order of their keys.
 
     Args:
-        client: Where they are.
-        target: What to look for.
-        pattern: Whether its wildcards are meant as such.
-        recursive: Whether also what lies beneath the names is meant.
+        client: Client of their store.
+        target: A key, a prefix or a pattern.
+        pattern: Whether to expand its wildcards.
+        recursive: Whether to include all objects below the names.
 
     Raises:
         ObjectNotFoundError: There is none.
@@ -67,7 +67,7 @@ def found(client: StorageClient, target: Target, *, pattern: bool, recursive: bo
     elif recursive:
         some = _beneath(client, target)
     else:
-        some = iter([Found(head=_head(client, target), own=_last(target.key))])
+        some = iter([FoundObject(head=_head(client, target), own=_last(target.key))])
     nothing = True
     for each in some:
         nothing = False
@@ -79,7 +79,7 @@ def found(client: StorageClient, target: Target, *, pattern: bool, recursive: bo
 def matches(
     client: StorageClient, bucket: str, prefix: str, segments: Sequence[str], *, folders: bool
 ) -> Iterator[ObjectHead | str]:
-    """Yield the objects whose keys match behind `prefix`, and with `folders` the common prefixes that do."""
+    """Yield the objects whose keys match after `prefix`, and with `folders` the common prefixes that do."""
     first, rest = segments[0], segments[1:]
     if first == _ANY_DEPTH:
         yield from _at_any_depth(client, bucket, prefix, segments, folders=folders)
@@ -108,31 +108,32 @@ def level(client: StorageClient, bucket: str, prefix: str) -> Iterator[ObjectHea
     """Yield objects and rolled-up prefixes in the order of their names, page by page."""
     token: str | None = ""
     while token is not None:
+        # Pages follow the order of all names, objects and prefixes together, so sorting each page sorts the whole.
         page = client.list_objects(bucket, prefix, delimiter="/", page_token=token or None)
         some: list[ObjectHead | str] = [*page["objects"], *page["common_prefixes"]]
         yield from sorted(some, key=lambda entry: entry if isinstance(entry, str) else entry["key"])
         token = page["next_page_token"]
 
 
-def _matched(client: StorageClient, target: Target, *, recursive: bool) -> Iterator[Found]:
+def _matched(client: StorageClient, target: Target, *, recursive: bool) -> Iterator[FoundObject]:
     prefix, segments = _fixed_and_wild(target.pattern.rstrip("/") if recursive else target.pattern)
     for entry in matches(client, target.bucket, prefix, segments, folders=recursive):
         if isinstance(entry, str):
             own = entry[len(prefix) : -1]
             for head in client.iter_objects(target.bucket, entry):
-                yield Found(head=head, own=own, rest=head["key"][len(entry) :])
+                yield FoundObject(head=head, own=own, rest=head["key"][len(entry) :])
         else:
-            yield Found(head=entry, own=entry["key"][len(prefix) :])
+            yield FoundObject(head=entry, own=entry["key"][len(prefix) :])
 
 
-def _beneath(client: StorageClient, target: Target) -> Iterator[Found]:
+def _beneath(client: StorageClient, target: Target) -> Iterator[FoundObject]:
     name = target.key.rstrip("/")
     own = _last(name) or target.bucket
     if target.key and not target.key.endswith("/") and client.object_exists(target.bucket, target.key):
-        yield Found(head=client.head_object(target.bucket, target.key), own=own)
+        yield FoundObject(head=client.head_object(target.bucket, target.key), own=own)
     folder = f"{name}/" if name else ""
     for head in client.iter_objects(target.bucket, folder):
-        yield Found(head=head, own=own, rest=head["key"][len(folder) :])
+        yield FoundObject(head=head, own=own, rest=head["key"][len(folder) :])
 
 
 def _head(client: StorageClient, target: Target) -> ObjectHead:
@@ -157,20 +158,20 @@ def _at_any_depth(
     for head in client.iter_objects(bucket, prefix):
         names = head["key"][len(prefix) :].split("/")
         shortest = 1 if folders else len(names)
-        if any(_fits(names[:length], segments) for length in range(shortest, len(names) + 1)):
+        if any(_segments_match(names[:length], segments) for length in range(shortest, len(names) + 1)):
             yield head
 
 
-def _fits(names: Sequence[str], segments: Sequence[str]) -> bool:
+def _segments_match(names: Sequence[str], segments: Sequence[str]) -> bool:
     if not segments:
         return not names
     if segments[0] == _ANY_DEPTH:
-        return any(_fits(names[skipped:], segments[1:]) for skipped in range(len(names) + 1))
-    return bool(names) and fnmatchcase(names[0], segments[0]) and _fits(names[1:], segments[1:])
+        return any(_segments_match(names[skipped:], segments[1:]) for skipped in range(len(names) + 1))
+    return bool(names) and fnmatchcase(names[0], segments[0]) and _segments_match(names[1:], segments[1:])
 
 
 def _fixed_and_wild(pattern: str) -> tuple[str, list[str]]:
-    """Return what comes before the first segment with a wildcard, and the segments from there on."""
+    """Return the prefix before the first segment with a wildcard, and the segments from there on."""
     segments, fixed = pattern.split("/"), ""
     while len(segments) > 1 and (plain := _plain(segments[0])) is not None:
         fixed += f"{plain}/"
@@ -179,7 +180,7 @@ def _fixed_and_wild(pattern: str) -> tuple[str, list[str]]:
 
 
 def _plain(segment: str) -> str | None:
-    """Return what a segment without wildcards stands for, None for one that has some."""
+    """Return a segment without wildcards with its escapes removed; None for one with wildcards."""
     return None if has_wildcards(_ESCAPED.sub("", segment)) else _ESCAPED.sub(r"\1", segment)
 
 

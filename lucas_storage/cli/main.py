@@ -1,4 +1,4 @@
-"""`lucas-storage`, the command-line program."""
+"""`lucas-storage`: the entry point of the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 from lucas_storage.cli.command_group import LazyGroup
 from lucas_storage.cli.output.exit_codes import EXPLANATION, for_programs, reported, runs_script
-from lucas_storage.cli.printing import escape_what_cannot_be_written
+from lucas_storage.cli.printing import escape_unencodable
 
 _MODULES: Final = {
     "run": "lucas_storage.cli.commands.run",
@@ -33,7 +33,7 @@ _MODULES: Final = {
     "config": "lucas_storage.cli.commands.config",
     "doctor": "lucas_storage.cli.commands.doctor",
 }
-"""The module of each command, in the order in which they are met rather than that of the alphabet."""
+"""The module of each command, in the order in which new users need them."""
 
 
 class Program(LazyGroup):
@@ -42,13 +42,13 @@ class Program(LazyGroup):
     def main(self, args: Sequence[str] | None = None, *rest: Any, **options: Any) -> Any:
         """Run the program with these arguments, or those of this process, and exit."""
         given = sys.argv[1:] if args is None else list(args)
-        if not runs_script(given):
-            escape_what_cannot_be_written()
+        if not runs_script(given):  # a script's output is its own, and must be as under `python`
+            escape_unencodable()
         with for_programs(given):
             return super().main(given, *rest, **options)
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
-        """Read what comes before the command."""
+        """Parse the options before the command."""
         with reported(debug=False):
             return super().make_context(*args, **options)
 

@@ -1,4 +1,4 @@
-"""What commands print: text that every terminal takes, and lines for programs."""
+"""Printing: text in the encoding of the terminal, and JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def print_record(record: Mapping[str, Any]) -> None:
     click.echo(line if _is_writable(line) else json.dumps(record, default=to_json))
 
 
-def escape_what_cannot_be_written() -> None:
-    """Let standard output and error escape what is not in their encoding, instead of raising.
+def escape_unencodable() -> None:
+    """Let standard output and error escape characters that are not in their encoding, instead of raising.
 
-    So it is with names of files that are no Unicode, and in the C locale with everything beyond ASCII.
+    Names of files that are no Unicode have such characters, and in the C locale all text beyond ASCII.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

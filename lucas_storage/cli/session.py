@@ -1,4 +1,4 @@
-"""What client commands share: the connection, the options that choose it, and how results are printed."""
+"""Sessions: the connection of a client command, the options that choose it, and the printing of its results."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ class Session:
     def __init__(self, endpoint: str | None, data: Path | None, *, as_json: bool) -> None:
         if endpoint and data:
             raise click.UsageError("--endpoint and --data exclude each other; a data directory has its own server")
-        # with a data directory, what lies in the working directory does not matter
+        # With --data, a server found by the working directory must not be used.
         self.settings = settings.resolve(endpoint=_OF_DATA if data else endpoint)
-        """What this command was told."""
+        """The settings of this command."""
         self._data = data
         self.as_json = as_json
         """Whether results are printed for programs."""
@@ -88,12 +88,12 @@ class Session:
         self._stack.close()
 
     def origin(self, store: str = DEFAULT_STORE) -> str:
-        """Return where the address of a store comes from."""
+        """Return the origin of the address of a store, for people."""
         service = self._service(store)
         return f"the server of {self._data or service.data}" if service else self.settings.endpoint(store).origin
 
     def key_origin(self, store: str = DEFAULT_STORE) -> str:
-        """Return where the access key for a store comes from."""
+        """Return the origin of the access key for a store, for people."""
         service = self._service(store)
         if service is not None:
             return f"its {ENDPOINT_FILE}" if service.access_key else NO_KEYS
@@ -102,7 +102,7 @@ class Session:
         return ClientOptions.resolve(self._endpoint(store)).key_origin
 
     def _service(self, store: str) -> LocalService | None:
-        """Return the server of a data directory, if it is the one that is meant."""
+        """Return the server of a data directory, if the command addresses it; else None."""
         if store != DEFAULT_STORE:
             return None
         if self._own is None and (data := self._own_data()) is not None:
@@ -150,17 +150,17 @@ def _with_session(command: _Command, *, data_exists: bool) -> _Command:
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
     @functools.wraps(command)
     def connected(endpoint: str | None, data: Path | None, *, as_json: bool, **arguments: Any) -> None:
-        # Retries are no news to whoever waits for the result; --debug shows them.
+        # Without a handler, `logging` prints warnings about retries to standard error; --debug adds a real one.
         logging.getLogger("actorc.storage").addHandler(logging.NullHandler())
         session = Session(endpoint, data, as_json=as_json)
         try:
             command(session, **arguments)
         finally:
-            session.close()
+            session.close()  # a server that this command started ends with it, so its lock is released on errors, too
 
     return connected
 
 
 def printable(text: str) -> str:
-    """Return `text` without what could move a terminal's cursor or break a line."""
+    """Return `text` with unprintable characters escaped: keys are chosen by strangers, and could drive the terminal."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -1,4 +1,4 @@
-"""The artifacts behind a command's connection."""
+"""Artifact handles for commands, on the connection of their session."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .session import Session
 
 @contextmanager
 def artifacts(session: Session, store: str = DEFAULT_STORE) -> Iterator[Storage]:
-    """Give the handle for a store, where and with the keys that the session found, which count throughout the body."""
+    """Yield the handle for a store, with the address and the keys of the session, which hold throughout the body."""
     with settings.storage_context(**session.overrides(store)), Storage(store) as storage:
         yield storage
 

@@ -1,4 +1,4 @@
-"""What commands are pointed at: ``BUCKET[/KEY]``, or a ``lucas://`` reference, whole or without its query.
+"""Targets on the command line: ``BUCKET[/KEY]``, or a ``lucas://`` reference, whole or without its query.
 
 In a key, ``*``, ``?`` and ``[…]`` are wildcards for the commands that take several objects, unless there is an object
 whose key is written like this. A ``lucas://`` target may encode them: ``%2A`` is always a star.
@@ -30,7 +30,7 @@ _ENCODE: Final = frozenset(" %?*[")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A bucket, or a place in it; as text, the ``lucas://`` target that names it and nothing else."""
+    """A bucket, a prefix or an object; as text, the ``lucas://`` target that names exactly it."""
 
     store: str = DEFAULT_STORE
     bucket: str
@@ -39,7 +39,7 @@ class Target:
     digest: str | None = None
     """``sha256:`` and the digest that the content must have, if a whole reference was given."""
     pattern: str = ""
-    """The key with what it has of wildcards, and the rest of it decoded; empty if it has none."""
+    """The key with its wildcards, the rest of it decoded; empty if it has none."""
 
     def __str__(self) -> str:
         key = "".join(
@@ -63,6 +63,7 @@ def parse(text: str) -> Target:
     if text.startswith(SCHEME):
         store, _, rest = text.removeprefix(SCHEME).partition("/")
         name, _, rest = rest.partition("/")
+        # Twice: an encoded star is a star in the key, and must not become a wildcard in the pattern.
         literal, pattern = unquote(rest), _ENCODED.sub(lambda run: glob.escape(unquote(run[0])), rest)
     else:
         store = DEFAULT_STORE
@@ -77,7 +78,7 @@ def parse(text: str) -> Target:
 
 
 def as_text(name: str) -> str:
-    """Return a name from the system as text: what Python could not decode there is UTF-8, whatever the locale says.
+    """Return a name from the system as text: bytes that Python could not decode are UTF-8, in every locale.
 
     Raises:
         InvalidParameterError: It is no UTF-8, and so cannot be a key.
@@ -91,7 +92,7 @@ def as_text(name: str) -> str:
 
 
 def check_scheme(text: str) -> None:
-    """Refuse what begins like the address of another service.
+    """Check that a text does not begin like the address of another service, such as ``s3://``.
 
     Raises:
         InvalidParameterError: It does.

@@ -1,7 +1,7 @@
 """Joins the storage server of a data directory if it runs, and starts it if it does not.
 
-Three lock files beside the data coordinate the processes. The kernel releases a lock when its holder ends, even if it is
-killed, so nothing here trusts a process id or a file that a killed process left behind:
+Three lock files beside the data coordinate the processes. The kernel releases a lock when its holder ends, even by a
+signal, so nothing here trusts a process id or a file that a killed process left behind:
 
 * ``.users.lock`` is held, shared, by every process that uses the server; the server ends once none holds it;
 * ``.start.lock`` is held by the process that checks whether a server must be started, until the server answers;

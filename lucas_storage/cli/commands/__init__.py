@@ -1,1 +1,1 @@
-"""The commands of `lucas-storage`, one module per group; importing them loads neither gRPC nor the server."""
+"""The commands of `lucas-storage`, related ones in one module; importing them loads neither gRPC nor the server."""

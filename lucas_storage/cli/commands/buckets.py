@@ -1,4 +1,4 @@
-"""`mb` and `rb`: buckets."""
+"""`mb` and `rb`: make and remove buckets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from actorc.storage.client import StorageClient
 from actorc.storage.errors import AlreadyExistsError
 from actorc.storage.models import BucketResult
 from lucas_storage.cli.output.progress import counter, wanted
-from lucas_storage.cli.output.summary import Tally
+from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.session import Session, reading, writing
 from lucas_storage.cli.uris import Target, bucket
 
@@ -21,12 +21,12 @@ from .copy import quiet_option
 @writing
 def mb(session: Session, targets: tuple[Target, ...], *, exist_ok: bool) -> None:
     """Make buckets."""
-    tally = Tally(session, many=len(targets) > 1)
+    summary = Summary(session, many=len(targets) > 1)
     for target in targets:
-        with tally.trying(target.bucket, {"name": target.bucket}):
+        with summary.trying(target.bucket, {"name": target.bucket}):
             session.emit(_make(session.client(target.store), target.bucket, exist_ok=exist_ok), None)
-            tally.count("made")
-    tally.close()
+            summary.count("made")
+    summary.close()
 
 
 @click.command()
@@ -36,15 +36,15 @@ def mb(session: Session, targets: tuple[Target, ...], *, exist_ok: bool) -> None
 @reading
 def rb(session: Session, targets: tuple[Target, ...], *, force: bool, quiet: bool) -> None:
     """Remove buckets, empty ones unless --force is given."""
-    tally = Tally(session, many=len(targets) > 1)
+    summary = Summary(session, many=len(targets) > 1)
     for target in targets:
-        with tally.trying(target.bucket, {"name": target.bucket}):
+        with summary.trying(target.bucket, {"name": target.bucket}):
             shown = force and wanted(session, quiet=quiet)
             with counter(f"{target.bucket}: objects removed", shown=shown) as moved:
                 session.client(target.store).delete_bucket(target.bucket, force=force, progress=moved)
             session.emit({"name": target.bucket, "removed": True}, None)
-            tally.count("removed")
-    tally.close()
+            summary.count("removed")
+    summary.close()
 
 
 def _make(client: StorageClient, name: str, *, exist_ok: bool) -> BucketResult:

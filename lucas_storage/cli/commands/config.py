@@ -1,4 +1,4 @@
-"""`config`: what this process was told, and by whom."""
+"""`config`: prints all settings and their origins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lucas_storage.cli.printing import print_record
 from lucas_storage.declared_settings import DEFAULT_STORE
 
 _CLIENT: Final = ("use_ssl", "ca_file", "cert_file", "key_file", "http_endpoint")
-"""What the client alone is told, each by a variable of its name."""
+"""Settings of the client alone, each with a variable of its name."""
 _HIDDEN: Final = "…"
 
 
@@ -39,11 +39,11 @@ def _settings() -> Iterator[tuple[str, Setting[Any]]]:
     for each in fields(found):
         if each.name not in {"endpoints", "local"}:
             yield each.name, getattr(found, each.name)
-    # as it was found, so that it is printed even if no client would use it
+    # The endpoint as it was found, so that it is printed even if no client would take it.
     client = ClientOptions.resolve(OriginatedEndpoint(found.endpoint().value, found.endpoint().origin))
     for name in _CLIENT:
         value = getattr(client, name)
-        # a server of this directory says by itself whether it speaks TLS
+        # The endpoint file of a server also has whether it uses TLS, so that is then the origin.
         otherwise = client.endpoint_origin if name == "use_ssl" and value else BUILT_IN
         yield name, Setting(value, origin_of(name) or otherwise)
 

@@ -1,4 +1,4 @@
-"""`cp`: files to objects, objects to files, objects to objects."""
+"""`cp`: copies files to objects, objects to files, and objects to objects."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from actorc.storage.errors import InvalidParameterError, StorageError
 from lucas_storage.cli import globbing
 from lucas_storage.cli.session import Session, writing
 from lucas_storage.cli.transfers import local_files
-from lucas_storage.cli.transfers.destinations import Files, Objects, Options
-from lucas_storage.cli.transfers.queue import Batch, Transfer
+from lucas_storage.cli.transfers.destinations import BucketDestination, FileDestination, Options
+from lucas_storage.cli.transfers.queue import Transfer, TransferQueue
 from lucas_storage.cli.transfers.streaming import stream, write_out
 from lucas_storage.cli.transfers.transfer import upload_input
 from lucas_storage.cli.uris import SCHEME, Target, check_scheme, key, prefix
@@ -68,23 +68,23 @@ def cp(
         _copy_stream(session, sources, destination, options, dry_run=dry_run, quiet=quiet)
         return
     plan = _Plan(session, sources, destination, options)
-    batch = Batch(session, many=plan.many, jobs=jobs, quiet=quiet, dry_run=dry_run)
-    batch.run(plan.transfers())
-    batch.tell("copied", since)
-    batch.close()
+    queue = TransferQueue(session, many=plan.many, jobs=jobs, quiet=quiet, dry_run=dry_run)
+    queue.run(plan.transfers())
+    queue.tell("copied", since)
+    queue.close()
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
     text: str
     target: Target | None
-    """None for files of this machine."""
+    """None for local files."""
     pattern: bool
-    """Whether its wildcards are meant as such."""
+    """Whether to expand its wildcards."""
 
 
 class _Plan:
-    """What is to be copied, found out while it is asked for.
+    """The transfers of one command, found while they are iterated over: copying begins before a listing ends.
 
     Raises:
         UsageError: The arguments do not go together.
@@ -96,12 +96,14 @@ class _Plan:
         self._sources = [self._source(text) for text in sources]
         several = len(sources) > 1 or any(source.pattern for source in self._sources)
         self.many = several or options.recursive
-        """Whether more than one thing may be copied."""
+        """Whether there may be more than one transfer."""
         _check_scheme(destination)
         if destination.startswith(SCHEME):
-            self._there: Objects | Files = Objects(session, destination, options, into=several)
+            self._there: BucketDestination | FileDestination = BucketDestination(
+                session, destination, options, into=several
+            )
         else:
-            self._there = Files(destination, options, into=several)
+            self._there = FileDestination(destination, options, into=several)
         self._check(destination)
 
     def _source(self, text: str) -> _Source:
@@ -113,7 +115,7 @@ class _Plan:
 
     def _check(self, destination: str) -> None:
         remote = [source.target for source in self._sources if source.target is not None]
-        if isinstance(self._there, Files) and len(remote) < len(self._sources):
+        if isinstance(self._there, FileDestination) and len(remote) < len(self._sources):
             raise click.UsageError(
                 f"at least one of the two is an object such as {SCHEME}default/my-bucket/data.csv; "
                 f"if {destination!r} is one, write it like that"
@@ -121,32 +123,32 @@ class _Plan:
         if self._options.content_type and remote:
             raise click.UsageError("--content-type is for uploads; objects keep theirs, and a local file has none")
         for source in self._sources:
-            if source.target is not None and isinstance(self._there, Objects):
+            if source.target is not None and isinstance(self._there, BucketDestination):
                 self._check_outside(self._there, source.target)
 
-    def _check_outside(self, there: Objects, source: Target) -> None:
+    def _check_outside(self, there: BucketDestination, source: Target) -> None:
         if self._options.recursive or globbing.is_deep(source):
             there.check_outside(self._session.client(source.store), source)
 
     def transfers(self) -> Iterator[Transfer]:
-        """Iterate over everything to be copied; what cannot be is among it, with the reason."""
+        """Iterate over all transfers; those that cannot be done have the reason as `problem`."""
         for source in self._sources:
             yield from self._of(source)
 
     def _of(self, source: _Source) -> Iterator[Transfer]:
         try:
             yield from self._found(source)
-        except (StorageError, OSError) as error:
+        except (StorageError, OSError) as error:  # a source that cannot be listed does not keep the others from copying
             yield Transfer(action="copy", source=source.text, destination="", run=_nothing, problem=error)
 
     def _found(self, source: _Source) -> Iterator[Transfer]:
         there, recursive = self._there, self._options.recursive
         if source.target is not None:
             client = self._session.client(source.target.store)
-            for each in globbing.found(client, source.target, pattern=source.pattern, recursive=recursive):
+            for each in globbing.find(client, source.target, pattern=source.pattern, recursive=recursive):
                 here = replace(source.target, key=each.head["key"], pattern="")
                 yield there.from_object(client, here, each)
-        elif isinstance(there, Objects):
+        elif isinstance(there, BucketDestination):
             for file in local_files.files(source.text, pattern=source.pattern, recursive=recursive):
                 yield there.from_file(file)
 
@@ -156,14 +158,14 @@ def _copy_stream(
 ) -> None:
     if len(sources) > 1 or options.recursive:
         raise click.UsageError("standard input and output are copied alone; name one source and one destination")
-    batch = Batch(session, many=False, jobs=1, quiet=quiet, dry_run=dry_run)
+    queue = TransferQueue(session, many=False, jobs=1, quiet=quiet, dry_run=dry_run)
     if sources[0] == STREAM:
         _check_scheme(destination)
         if not destination.startswith(SCHEME):
             raise click.UsageError(f"standard input is copied to an object such as {SCHEME}default/my-bucket/data.csv")
         target = key(destination)
         client = session.client(target.store)
-        batch.run([upload_input(client, target, content_type=options.content_type, no_clobber=options.no_clobber)])
+        queue.run([upload_input(client, target, content_type=options.content_type, no_clobber=options.no_clobber)])
         return
     if session.as_json or options.content_type:
         raise click.UsageError("standard output carries the content and nothing else; drop --json and --content-type")

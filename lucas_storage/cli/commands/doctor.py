@@ -1,4 +1,4 @@
-"""`doctor`: whether everything that is needed is there and works."""
+"""`doctor`: checks the installation, the connection and the server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from actorc.storage.errors import StorageError
 from lucas_storage.cli.output.exit_codes import FAILED
 from lucas_storage.cli.session import Session, printable, reading
 
-from .doctor_checks import FAIL, Answer, check_machine, check_server
+from .doctor_checks import FAIL, CheckResult, check_machine, check_server
 
 
 @click.command()
@@ -32,9 +32,9 @@ def doctor(session: Session) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-def _server(session: Session) -> Iterator[Answer]:
+def _server(session: Session) -> Iterator[CheckResult]:
     try:
         client = session.client()
     except StorageError as error:
-        return iter([Answer(about="endpoint", status=FAIL, found=str(error), advice="mend what it names")])
+        return iter([CheckResult(about="endpoint", status=FAIL, found=str(error), advice="mend what it names")])
     return check_server(client, session.origin(), session.key_origin(), session.settings.bucket.value)

@@ -1,4 +1,4 @@
-"""What can be wrong with an installation, a connection and a server; each question answered on its own."""
+"""The checks of `doctor`: of the installation, the connection and the server, each independent of the others."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ _FOUND: Final = "import actorc.storage as found; print(found.__file__, hasattr(f
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """One line of the checkup."""
+class CheckResult:
+    """The result of one check; its fields are those of the JSON line."""
 
     about: str
     status: str
     """``ok``, ``warn`` or ``fail``."""
     found: str
     advice: str = ""
-    """What to do; empty if nothing needs to be done."""
+    """The next step for the user; empty if there is none."""
 
 
-def check_machine(settings: Settings) -> Iterator[Answer]:
-    """Yield what is known without a server."""
-    yield Answer(about="python", status=OK, found=platform.python_version())
+def check_machine(settings: Settings) -> Iterator[CheckResult]:
+    """Yield the checks that need no server."""
+    yield CheckResult(about="python", status=OK, found=platform.python_version())
     requirements = metadata.requires("lucas-storage") or []
     yield from (_version(name, requirements) for name in _NEEDED)
     yield _precedence()
@@ -53,14 +53,14 @@ def check_machine(settings: Settings) -> Iterator[Answer]:
     yield _signing(settings)
 
 
-def check_server(client: StorageClient, origin: str, key_origin: str, bucket: str) -> Iterator[Answer]:
-    """Yield what a server says of itself, and what it does with a small object, which is removed again.
+def check_server(client: StorageClient, origin: str, key_origin: str, bucket: str) -> Iterator[CheckResult]:
+    """Yield the checks of a server, the last of which writes a small object and removes it again.
 
     Args:
         client: Its client.
-        origin: Where its address came from.
-        key_origin: Where its keys came from.
-        bucket: Where the object goes.
+        origin: Origin of its address.
+        key_origin: Origin of its keys.
+        bucket: Bucket for the object.
     """
     keys = "" if client.access_key is None else f" with keys of {key_origin}"
     where = f"{client.endpoint}{keys} (from {origin})"
@@ -68,42 +68,42 @@ def check_server(client: StorageClient, origin: str, key_origin: str, bucket: st
     try:
         info = client.server_info()
     except StorageError as error:
-        yield Answer(
+        yield CheckResult(
             about="endpoint",
             status=FAIL,
             found=f"{where} gives no answer: {error}",
             advice="start a server with 'lucas-storage serve', or set STORAGE_ENDPOINT to where one is",
         )
         return
-    now = (before + time.time()) / 2
-    yield Answer(about="endpoint", status=OK, found=where)
+    now = (before + time.time()) / 2  # the server looked at its clock about halfway through the call
+    yield CheckResult(about="endpoint", status=OK, found=where)
     yield _server(info)
     yield _clock(info, now)
     yield _scratch(client, bucket, info)
 
 
-def _version(name: str, requirements: list[str]) -> Answer:
+def _version(name: str, requirements: list[str]) -> CheckResult:
     found = metadata.version(name)
     stated = next((text for text in requirements if re.match(rf"{name}\b", text)), name)
     least = re.search(r">=([0-9.]+)", stated)
     if least and _numbers(found) < _numbers(least[1]):
-        return Answer(about=name, status=FAIL, found=found, advice=f"pip install '{stated}'")
-    return Answer(about=name, status=OK, found=found)
+        return CheckResult(about=name, status=FAIL, found=found, advice=f"pip install '{stated}'")
+    return CheckResult(about=name, status=OK, found=found)
 
 
-def _precedence() -> Answer:
-    """Look at what another process finds, which does not import the plugin before."""
+def _precedence() -> CheckResult:
+    """Check which `actorc` another process imports, since importing the plugin has decided it for this one."""
     command = [sys.executable, "-P", "-c", _FOUND]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603  # our own code
     where, _, is_ours = done.stdout.strip().rpartition(" ")
     if is_ours == "True":
-        return Answer(about="actorc", status=OK, found=where)
+        return CheckResult(about="actorc", status=OK, found=where)
     found = (
         f"'import actorc.storage' finds {where}, which is upstream's mock and stores nothing"
         if where
         else (f"'import actorc.storage' fails: {done.stderr.strip().rpartition(chr(10))[2]}")
     )
-    return Answer(
+    return CheckResult(
         about="actorc",
         status=FAIL,
         found=found,
@@ -115,10 +115,10 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"[0-9]+", version)[:3]))
 
 
-def _cache(settings: Settings) -> Answer:
+def _cache(settings: Settings) -> CheckResult:
     folder, origin = settings.cache_dir.value, settings.cache_dir.origin
     if folder is None:
-        return Answer(
+        return CheckResult(
             about="cache",
             status=FAIL,
             found="no directory, since HOME is not set and this user has no entry in /etc/passwd",
@@ -129,22 +129,22 @@ def _cache(settings: Settings) -> Answer:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return Answer(
+        return CheckResult(
             about="cache",
             status=FAIL,
             found=f"{folder} ({origin}) cannot be written to: {error.strerror}",
             advice="set LUCAS_STORAGE_CACHE to a directory of yours",
         )
-    return Answer(about="cache", status=OK, found=f"{folder} ({origin})")
+    return CheckResult(about="cache", status=OK, found=f"{folder} ({origin})")
 
 
-def _signing(settings: Settings) -> Answer:
+def _signing(settings: Settings) -> CheckResult:
     key = settings.signing_key
     if key.value:
-        return Answer(about="signing key", status=OK, found=f"{len(key.value)} (from {key.origin})")
+        return CheckResult(about="signing key", status=OK, found=f"{len(key.value)} (from {key.origin})")
     if settings.pickle.value == "deny":
-        return Answer(about="signing key", status=OK, found="none, and pickle is turned off")
-    return Answer(
+        return CheckResult(about="signing key", status=OK, found="none, and pickle is turned off")
+    return CheckResult(
         about="signing key",
         status=WARN,
         found="none, so objects that only pickle can store are refused",
@@ -152,29 +152,31 @@ def _signing(settings: Settings) -> Answer:
     )
 
 
-def _server(info: ServerInfoResult) -> Answer:
+def _server(info: ServerInfoResult) -> CheckResult:
     durable = "durable" if info["durable"] else "not durable"
     found = f"version {info['version']}, {info['engine']} engine, {durable}"
     if info["durable"]:
-        return Answer(about="server", status=OK, found=found)
-    return Answer(
+        return CheckResult(about="server", status=OK, found=found)
+    return CheckResult(
         about="server", status=WARN, found=found, advice="serve a directory with --data to keep what is stored"
     )
 
 
-def _clock(info: ServerInfoResult, now: float) -> Answer:
+def _clock(info: ServerInfoResult, now: float) -> CheckResult:
     apart = (info["time"] - datetime.fromtimestamp(now, UTC)).total_seconds()
     found = f"the server's is {apart:+.3f} s from this one"
     if abs(apart) <= _CLOCKS_APART:
-        return Answer(about="clock", status=OK, found=found)
-    return Answer(about="clock", status=WARN, found=found, advice="set both clocks; signed requests depend on them")
+        return CheckResult(about="clock", status=OK, found=found)
+    return CheckResult(
+        about="clock", status=WARN, found=found, advice="set both clocks; signed requests depend on them"
+    )
 
 
-def _scratch(client: StorageClient, bucket: str, info: ServerInfoResult) -> Answer:
+def _scratch(client: StorageClient, bucket: str, info: ServerInfoResult) -> CheckResult:
     key = f".doctor/{secrets.token_hex(8)}"
     try:
         if not info["auto_create_buckets"] and not client.bucket_exists(bucket):
-            return Answer(
+            return CheckResult(
                 about="bucket",
                 status=WARN,
                 found=f"{bucket} does not exist",
@@ -183,12 +185,12 @@ def _scratch(client: StorageClient, bucket: str, info: ServerInfoResult) -> Answ
         return _round_trip(client, bucket, key)
     except (PermissionError, NotFoundError) as error:
         advice = "nothing, if this key is not for writing there; else allow it with 'lucas-storage keys add'"
-        return Answer(about="bucket", status=WARN, found=f"{bucket} was not tried: {error}", advice=advice)
+        return CheckResult(about="bucket", status=WARN, found=f"{bucket} was not tried: {error}", advice=advice)
     except StorageError as error:
-        return Answer(about="bucket", status=FAIL, found=str(error), advice="look at the log of the server")
+        return CheckResult(about="bucket", status=FAIL, found=str(error), advice="look at the log of the server")
 
 
-def _round_trip(client: StorageClient, bucket: str, key: str) -> Answer:
+def _round_trip(client: StorageClient, bucket: str, key: str) -> CheckResult:
     data = secrets.token_bytes(1024)
     began = time.perf_counter()
     client.put_object(bucket, key, data, timeout=_PATIENCE)
@@ -197,6 +199,6 @@ def _round_trip(client: StorageClient, bucket: str, key: str) -> Answer:
     finally:
         client.delete_object(bucket, key, timeout=_PATIENCE)
     if not same:
-        return Answer(about="bucket", status=FAIL, found=f"{bucket} gave other bytes back", advice="report it")
+        return CheckResult(about="bucket", status=FAIL, found=f"{bucket} gave other bytes back", advice="report it")
     milliseconds = (time.perf_counter() - began) * 1000
-    return Answer(about="bucket", status=OK, found=f"{bucket}, written, read and deleted in {milliseconds:.0f} ms")
+    return CheckResult(about="bucket", status=OK, found=f"{bucket}, written, read and deleted in {milliseconds:.0f} ms")

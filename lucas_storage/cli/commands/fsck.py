@@ -1,4 +1,4 @@
-"""`fsck`: whether everything in a data directory is as it should be, and what mends an index that lost something."""
+"""`fsck`: verifies a data directory, and repairs or rebuilds its index."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def fsck(directory: Path, *, action: str | None, yes: bool, as_json: bool) -> No
     --adopt never replaces an object that is whole: a later one goes beside it, under a key that ends in .adopted and a
     number. Objects that were deleted shortly before may come back.
     """
-    # a rebuild writes a lost label anew
+    # A rebuild writes FORMAT anew, so that a directory that lost it can be rebuilt.
     marks = ("FORMAT", "blobs", "meta") if action == "rebuild" else ("FORMAT",)
     if not any((directory / name).exists() for name in marks):
         raise InvalidParameterError(f"{directory} is no data directory; name the one that 'serve --data' was given")
     if yes and action != "rebuild":
         raise InvalidParameterError("--yes goes with --rebuild; leave it out")
-    findings, told = _rebuild(directory, commit=yes) if action == "rebuild" else _opened(directory, action)
+    findings, summary = _rebuild(directory, commit=yes) if action == "rebuild" else _opened(directory, action)
     for finding in findings:
         line = f"{finding.kind:<12}  {printable(finding.subject)}  {printable(finding.detail)}"
         if as_json:
@@ -66,9 +66,9 @@ def fsck(directory: Path, *, action: str | None, yes: bool, as_json: bool) -> No
             click.echo(line)
     failed = any(finding.kind not in _HARMLESS for finding in findings)
     if as_json and action in {"accept", "empty"}:
-        print_record({"kind": action, "detail": told})
-    elif not as_json and (told or not failed):
-        click.echo(told or "nothing is damaged")
+        print_record({"kind": action, "detail": summary})
+    elif not as_json and (summary or not failed):
+        click.echo(summary or "nothing is damaged")
     if failed:
         raise click.exceptions.Exit(FAILED)
 
@@ -78,7 +78,7 @@ def _opened(directory: Path, action: str | None) -> tuple[Sequence[Finding], str
 
     if action is None:
         return _checked(directory), ""
-    # nothing is removed for good on the word of an index that a server would refuse
+    # Opened for repair, except to remove for good: an index that a server would refuse must not decide about that.
     with closing(LocalEngine(directory, sweep_interval=None, repairing=action != "empty")) as engine:
         if action == "adopt":
             return _counted(engine.adopt(), "nothing to give back")
@@ -105,9 +105,9 @@ def _rebuild(directory: Path, *, commit: bool) -> tuple[Sequence[Finding], str]:
     from actorc.storage.server.engines.local import Rebuild  # noqa: PLC0415  # as above
 
     with closing(Rebuild(directory)) as rebuild:
-        findings, told = _counted(rebuild.run(commit=commit), "nothing to rebuild from")
+        findings, summary = _counted(rebuild.run(commit=commit), "nothing to rebuild from")
     next_step = "the new index is in place" if commit else "nothing was changed; add --yes to put this index in place"
-    return findings, f"{told}; {next_step}"
+    return findings, f"{summary}; {next_step}"
 
 
 def _counted(findings: Sequence[Finding], nothing: str) -> tuple[Sequence[Finding], str]:

@@ -1,4 +1,4 @@
-"""`gc`: what nothing refers to any more."""
+"""`gc`: finds and removes artifacts to which nothing refers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`keys`: who may use a server, and for what."""
+"""`keys`: makes, lists and disables the access keys of a server."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def list_(*, data: Path, keys_file: Path | None, as_json: bool) -> None:
 @click.argument("access_key")
 @_with_file
 def disable(access_key: str, *, data: Path, keys_file: Path | None, as_json: bool) -> None:
-    """Refuse whoever uses ACCESS_KEY from now on."""
+    """Refuse all requests with ACCESS_KEY from now on."""
     from actorc.storage.server.auth.key_file import disable_key  # noqa: PLC0415  # loads gRPC
 
     key = disable_key(_file(data, keys_file), access_key)
@@ -119,9 +119,9 @@ def disable(access_key: str, *, data: Path, keys_file: Path | None, as_json: boo
 
 
 def _is_found(data: Path) -> bool:
-    """Return whether this user's commands get on with a server of a directory, which the first key closes.
+    """Return whether this user's commands can still use the server of a directory, which the first key closes.
 
-    It has a key of its own for them, and tells it within a second.
+    A server writes a key for them into its endpoint file within a second.
     """
     deadline = time.monotonic() + _PATIENCE
     try:
@@ -130,7 +130,7 @@ def _is_found(data: Path) -> bool:
                 return False
             time.sleep(_POLL)
     except StorageError:
-        # no command takes anything from such a directory, and each says why
+        # No command uses such a directory, and each reports why; a warning here would be a second one.
         return True
     return True
 

@@ -1,4 +1,4 @@
-"""`ls` and `du`: what there is, and how much of it."""
+"""`ls` and `du`: list objects, and add up their sizes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _entries(client: StorageClient, target: Target, *, recursive: bool) -> Itera
     """Yield objects and rolled-up prefixes in the order of their names."""
     if globbing.is_pattern(client, target):
         if recursive:
-            return (each.head for each in globbing.found(client, target, pattern=True, recursive=True))
+            return (each.head for each in globbing.find(client, target, pattern=True, recursive=True))
         return globbing.entries(client, target)
     if recursive:
         return client.iter_objects(target.bucket, target.key)
@@ -92,7 +92,7 @@ def _bucket_sums(client: StorageClient) -> Iterator[tuple[str, int, int]]:
 
 
 def _name_sums(client: StorageClient, target: Target) -> Iterator[tuple[str, int, int]]:
-    """Yield the sums of what has the same name up to the next slash behind the prefix."""
+    """Yield the sums of objects with the same name up to the next slash after the prefix."""
 
     def name(head: ObjectHead) -> str:
         first, slash, _ = head["key"][len(target.key) :].partition("/")

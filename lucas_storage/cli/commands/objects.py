@@ -1,4 +1,4 @@
-"""`cat`: the content of objects."""
+"""`cat`: writes the content of objects to standard output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from actorc.storage.client import StorageClient
 from lucas_storage.cli import globbing
-from lucas_storage.cli.output.summary import Tally
+from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.transfers.streaming import stream, write_out
 from lucas_storage.cli.uris import Target, key
@@ -27,12 +27,12 @@ def cat(session: Session, targets: tuple[Target, ...], *, offset: int, length: i
     last one. With --json, each piece is a line, its bytes in base64.
     """
     patterns = {target: globbing.is_pattern(session.client(target.store), target) for target in targets}
-    tally = Tally(session, many=len(targets) > 1 or any(patterns.values()))
+    summary = Summary(session, many=len(targets) > 1 or any(patterns.values()))
     for target in targets:
-        with tally.trying(str(target), {"bucket": target.bucket, "key": target.key}):
+        with summary.trying(str(target), {"bucket": target.bucket, "key": target.key}):
             _write(session, target, offset, length, pattern=patterns[target])
-            tally.count("written")
-    tally.close()
+            summary.count("written")
+    summary.close()
 
 
 def _write(session: Session, target: Target, offset: int, length: int | None, *, pattern: bool) -> None:
@@ -40,7 +40,7 @@ def _write(session: Session, target: Target, offset: int, length: int | None, *,
     if not pattern:
         _emit(session, target, offset, _pieces(client, target, offset, length))
         return
-    for each in globbing.found(client, target, pattern=True, recursive=False):
+    for each in globbing.find(client, target, pattern=True, recursive=False):
         match = Target(store=target.store, bucket=target.bucket, key=each.head["key"])
         _emit(session, match, offset, _pieces(client, match, offset, length))
 

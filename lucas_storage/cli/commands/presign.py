@@ -1,4 +1,4 @@
-"""`presign`: a URL for somebody without keys."""
+"""`presign`: makes a URL that needs no keys."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lucas_storage.cli.uris import Target, key
 def presign(
     session: Session, target: Target, *, method: str, expires: float, max_size: int | None, content_type: str | None
 ) -> None:
-    """Print a URL that lets whoever has it do one thing to one object for a while, without keys.
+    """Print a URL that lets its holder do one thing to one object for a while, without keys.
 
     With keys and STORAGE_HTTP_ENDPOINT it is made here, and no server is needed; else the server makes it.
     """

@@ -1,4 +1,4 @@
-"""`rm`: objects, in batches."""
+"""`rm`: removes objects, in batches."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import click
 from actorc.storage.errors import ObjectNotFoundError, StorageError
 from actorc.storage.rules import MAX_BATCH
 from lucas_storage.cli import globbing
-from lucas_storage.cli.output.progress import Moved, counter, wanted
-from lucas_storage.cli.output.summary import Tally
+from lucas_storage.cli.output.progress import OnProgress, counter, wanted
+from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.cli.uris import Target, prefix
 
@@ -37,38 +37,38 @@ def rm(
     since = time.monotonic()
     patterns = {target: globbing.is_pattern(session.client(target.store), target) for target in targets}
     many = len(targets) > 1 or recursive or any(patterns.values())
-    tally = Tally(session, many=many)
+    summary = Summary(session, many=many)
     with counter("removed", shown=many and wanted(session, quiet=quiet)) as moved:
-        removal = Removal(session, tally, dry_run=dry_run, moved=moved)
+        removal = Removal(session, summary, dry_run=dry_run, moved=moved)
         for target in targets:
-            with tally.trying(str(target), {"bucket": target.bucket, "key": target.key}):
-                for each in _meant(session, target, pattern=patterns[target], recursive=recursive, force=force):
+            with summary.trying(str(target), {"bucket": target.bucket, "key": target.key}):
+                for each in _objects_of(session, target, pattern=patterns[target], recursive=recursive, force=force):
                     removal.add(each)
         removal.flush()
     if many and not (quiet or dry_run):
-        tally.tell(f"{tally['removed']} removed in {time.monotonic() - since:.1f} s", "removed")
-    tally.close()
+        summary.tell(f"{summary['removed']} removed in {time.monotonic() - since:.1f} s", "removed")
+    summary.close()
 
 
 class Removal:
-    """Removes objects in batches, each key for itself.
+    """Removes objects in batches; one that cannot be removed does not affect the others.
 
     Args:
         session: Has the connections, and prints results.
-        tally: Counts.
-        dry_run: Whether to tell what would be removed, and remove nothing.
-        moved: Told how many are gone.
+        summary: Counts and reports.
+        dry_run: Whether to print the objects without removing them.
+        moved: Called with the number removed so far.
     """
 
-    def __init__(self, session: Session, tally: Tally, *, dry_run: bool, moved: Moved | None = None) -> None:
+    def __init__(self, session: Session, summary: Summary, *, dry_run: bool, moved: OnProgress | None = None) -> None:
         self._session = session
-        self._tally = tally
+        self._summary = summary
         self._dry_run = dry_run
         self._moved = moved
         self._batch: list[Target] = []
 
     def add(self, target: Target) -> None:
-        """Remove an object, now or with those that follow."""
+        """Remove an object, together with others or at once."""
         if self._dry_run:
             record = {"action": "delete", "bucket": target.bucket, "key": target.key, "dry_run": True}
             self._session.emit(record, printable(f"delete {target}"))
@@ -79,33 +79,33 @@ class Removal:
         self._batch.append(target)
 
     def flush(self) -> None:
-        """Remove what was added and is still there."""
+        """Remove the objects added so far."""
         if not self._batch:
             return
         first, batch = self._batch[0], {target.key: target for target in self._batch}
         self._batch = []
-        with self._tally.trying(str(replace(first, key="")), {"action": "delete", "bucket": first.bucket}):
+        with self._summary.trying(str(replace(first, key="")), {"action": "delete", "bucket": first.bucket}):
             result = self._session.client(first.store).delete_objects(first.bucket, list(batch))
             self._take(batch, result["deleted"], result["errors"])
 
     def _take(self, batch: dict[str, Target], deleted: list[str], errors: dict[str, StorageError]) -> None:
         for key in deleted:
-            self._tally.count("removed")
+            self._summary.count("removed")
             record = {"action": "delete", "bucket": batch[key].bucket, "key": key, "removed": True}
             self._session.emit(record, None)
         for key, error in errors.items():
-            self._tally.fail(str(batch[key]), error, {"action": "delete", "bucket": batch[key].bucket, "key": key})
+            self._summary.fail(str(batch[key]), error, {"action": "delete", "bucket": batch[key].bucket, "key": key})
         if self._moved is not None:
-            self._moved(self._tally["removed"], None)
+            self._moved(self._summary["removed"], None)
 
 
-def _meant(session: Session, target: Target, *, pattern: bool, recursive: bool, force: bool) -> Iterator[Target]:
+def _objects_of(session: Session, target: Target, *, pattern: bool, recursive: bool, force: bool) -> Iterator[Target]:
     """Yield the objects that a target stands for; with `force`, perhaps none."""
     if force and not pattern and not recursive and target.key:
         yield target
         return
     try:
-        for each in globbing.found(session.client(target.store), target, pattern=pattern, recursive=recursive):
+        for each in globbing.find(session.client(target.store), target, pattern=pattern, recursive=recursive):
             yield replace(target, key=each.head["key"], pattern="")
     except ObjectNotFoundError:
         if not force:

@@ -1,4 +1,4 @@
-"""`run`: a script, with everything started that it needs and that is not there."""
+"""`run`: runs a script, after starting or joining the services that it needs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
     Everything else is as with 'python SCRIPT', the exit code too.
     """
     _provide_storage(data)
-    # imported before the script's folder is where modules are looked for
+    # Imported before the script's folder is on the module path, where a file could hide one of their modules.
     prepared = before_scripts()
     place_path(script)
     is_embedded = _provide_lucas()
@@ -48,10 +48,10 @@ def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
 
 
 def _provide_storage(data: Path | None) -> None:
-    """Set the environment so that this process and its children find a server and, if we started it, a signing key."""
-    named = _named() if data is None else None
-    if named is not None:
-        os.environ["STORAGE_ENDPOINT"] = named
+    """Set the environment so that this process and its children find a server and, for a local one, a signing key."""
+    chosen = _chosen_endpoint() if data is None else None
+    if chosen is not None:
+        os.environ["STORAGE_ENDPOINT"] = chosen
         return
     # Never closed: threads and exit handlers of the script need it to the end of the process.
     port = settings.resolve().run_port.value
@@ -59,22 +59,22 @@ def _provide_storage(data: Path | None) -> None:
     if service.caution:
         click.echo(f"lucas-storage: {service.caution}", err=True)
     os.environ["STORAGE_ENDPOINT"] = service.endpoint
-    _provide_keys(service, _names(service, port))
+    _provide_keys(service, _endpoint_names(service, port))
     present = settings.resolve()
     if not present.signing_key.value or (present.local and present.signing_key.origin == present.local.origin):
         os.environ["LUCAS_STORAGE_SIGNING_KEY_FILE"] = str(service.signing_key_file)
 
 
-def _named() -> str | None:
-    """Return the endpoint that the user chose; None: one is to be found or started."""
+def _chosen_endpoint() -> str | None:
+    """Return the endpoint that the user chose; None if a local server must be found or started."""
     present = settings.resolve()
     endpoint = present.endpoint()
     is_found = present.local is not None and endpoint.origin == present.local.origin
     return None if is_found or endpoint.origin == BUILT_IN else endpoint.value
 
 
-def _names(service: LocalService, port: int) -> tuple[str, ...]:
-    """Return each way in which a script may write the endpoint; say so if it means another server by its name."""
+def _endpoint_names(service: LocalService, port: int) -> tuple[str, ...]:
+    """Return each way in which a script may write the endpoint; warn if ``localhost`` leads to another server."""
     name = f"localhost:{port}"
     if port and local_endpoint.is_localhost(service.endpoint, port):
         return service.endpoint, name
@@ -88,7 +88,7 @@ def _names(service: LocalService, port: int) -> tuple[str, ...]:
 
 
 def _provide_keys(service: LocalService, names: tuple[str, ...]) -> None:
-    """Set the keys of a server in the environment, which is this user's alone, for no endpoint but that server's."""
+    """Set the keys of a server in the environment, which other users cannot read, for that server's endpoint only."""
     if service.access_key is None or service.secret_key is None:
         return
     if os.environ.get("STORAGE_ACCESS_KEY"):

@@ -1,4 +1,4 @@
-"""`runs`: what ran, with which steps, and what they took and gave."""
+"""`runs`: lists past runs, and shows the steps of one with their inputs and outputs."""
 
 from __future__ import annotations
 

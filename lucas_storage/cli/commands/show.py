@@ -1,4 +1,4 @@
-"""`show`: what an artifact is, and how it begins."""
+"""`show`: describes an artifact and prints its beginning."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def show(session: Session, ref: str, *, lines: int) -> None:
 
 
 def _parsed(text: str) -> ArtifactRef | None:
-    """Return the reference that `text` writes down; None if it can only be a name."""
+    """Return the reference that `text` spells; None if it can only be a published name."""
     if text.startswith("lucas:"):
         return ArtifactRef.parse(text)
     if not text.lstrip().startswith("{"):

@@ -1,4 +1,4 @@
-"""`sync`: makes one side like the other, by copying what changed."""
+"""`sync`: makes a destination like its source, by copying changed files and objects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 from actorc.storage.errors import InvalidParameterError
 from lucas_storage.cli.session import Session, printable, writing
-from lucas_storage.cli.transfers.queue import Batch, Transfer
+from lucas_storage.cli.transfers.queue import Transfer, TransferQueue
 from lucas_storage.cli.transfers.sync_sides import Bucket, Entry, Folder, content_differs, differs
 from lucas_storage.cli.uris import SCHEME, check_scheme, prefix
 
@@ -55,15 +55,16 @@ def sync(
     here, there = _side(session, source), _side(session, destination)
     _check(here, there)
     here.check_source()
-    batch = Batch(session, many=True, jobs=jobs, quiet=quiet, dry_run=dry_run)
+    queue = TransferQueue(session, many=True, jobs=jobs, quiet=quiet, dry_run=dry_run)
     surplus: list[str] = []
-    batch.run(_changes(here, there, surplus, checksum=checksum))
-    if delete and not batch.tally.failed:
-        _remove(session, batch, there, surplus, dry_run=dry_run)
+    queue.run(_changes(here, there, surplus, checksum=checksum))
+    # Only after every copy succeeded: a failed one may be the reason why a name is missing.
+    if delete and not queue.summary.failed:
+        _remove(session, queue, there, surplus, dry_run=dry_run)
     elif delete and surplus:
-        batch.tally.say("lucas-storage: nothing was removed, because something failed")
-    batch.tell("copied", since)
-    batch.close()
+        queue.summary.say("lucas-storage: nothing was removed, because something failed")
+    queue.tell("copied", since)
+    queue.close()
 
 
 def _side(session: Session, text: str) -> _Side:
@@ -87,14 +88,14 @@ def _check(here: _Side, there: _Side) -> None:
         )
     if not isinstance(here, Bucket) or not isinstance(there, Bucket):
         return
-    one, other = here.target.key, there.target.key
+    source, destination = here.target.key, there.target.key
     same = (here.client.endpoint, here.target.bucket) == (there.client.endpoint, there.target.bucket)
-    if same and (one.startswith(other) or other.startswith(one)):
+    if same and (source.startswith(destination) or destination.startswith(source)):
         raise click.UsageError(f"one of {here} and {there} lies inside the other; choose places apart")
 
 
 def _changes(here: _Side, there: _Side, surplus: list[str], *, checksum: bool) -> Iterator[Transfer]:
-    """Yield a transfer for each thing that may have to be copied; note the names that only `there` has."""
+    """Yield a transfer for each entry that may have to be copied; add the names that only `there` has to `surplus`."""
     for entry, present in _side_by_side(here.entries(source=True), there.entries(source=False)):
         if entry is None:
             surplus.extend([present.name] if present else [])
@@ -116,7 +117,7 @@ def _received(there: _Side, here: _Side, entry: Entry) -> Transfer:
 
 
 def _side_by_side(here: Iterator[Entry], there: Iterator[Entry]) -> Iterator[tuple[Entry | None, Entry | None]]:
-    """Yield what both sides have under each name; both are in the order of the names."""
+    """Yield the entries of each name on both sides, None where one lacks it; both are in the order of names."""
     ours, theirs = next(here, None), next(there, None)
     while ours or theirs:
         if theirs is None or (ours and ours.name < theirs.name):
@@ -130,9 +131,9 @@ def _side_by_side(here: Iterator[Entry], there: Iterator[Entry]) -> Iterator[tup
             ours, theirs = next(here, None), next(there, None)
 
 
-def _remove(session: Session, batch: Batch, there: _Side, names: list[str], *, dry_run: bool) -> None:
+def _remove(session: Session, queue: TransferQueue, there: _Side, names: list[str], *, dry_run: bool) -> None:
     if isinstance(there, Bucket):
-        removal = Removal(session, batch.tally, dry_run=dry_run)
+        removal = Removal(session, queue.summary, dry_run=dry_run)
         for name in names:
             removal.add(there.place(name))
         removal.flush()
@@ -143,7 +144,7 @@ def _remove(session: Session, batch: Batch, there: _Side, names: list[str], *, d
         if dry_run:
             session.emit({**record, "dry_run": True}, printable(f"delete {path}"))
             continue
-        with batch.tally.trying(str(path), record):
+        with queue.summary.trying(str(path), record):
             there.remove(name)
-            batch.tally.count("removed")
+            queue.summary.count("removed")
             session.emit({**record, "removed": True}, None)

@@ -1,4 +1,4 @@
-"""A user's script, run as Python itself would run it."""
+"""Runs a user's script as Python itself would."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def place_path(script: str) -> None:
 def run_as_main(script: str, arguments: Sequence[str]) -> None:
     """Run a script as the module ``__main__``.
 
-    What it defines can be pickled by name afterwards, and lives until the end of the process. An error that the script
-    does not catch is shown as Python shows it, beginning with the script's own frame.
+    Its functions and classes can be pickled by name afterwards, and live until the end of the process. An error that
+    the script does not catch is shown as Python shows it, beginning with the script's own frame.
 
     Args:
         script: Path of the file.
@@ -47,7 +47,7 @@ def run_as_main(script: str, arguments: Sequence[str]) -> None:
         raise
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
-    except BaseException as error:  # noqa: BLE001  # shown as the interpreter would show it
+    except BaseException as error:  # noqa: BLE001  # shown as the interpreter would show it, without frames of this module
         error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
         shorten(error)
         sys.excepthook(type(error), error, error.__traceback__)

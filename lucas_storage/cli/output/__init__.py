@@ -1,1 +1,1 @@
-"""What commands print."""
+"""The output of commands: progress, summaries, previews, errors and exit codes."""

@@ -1,4 +1,4 @@
-"""How commands fail: one clear line on standard error, an exit code that means something, and JSON for programs."""
+"""Failures of commands: one line on standard error, an exit code by the class of the error, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def runs_script(arguments: Sequence[str]) -> bool:
 
 @contextmanager
 def for_programs(arguments: Sequence[str]) -> Iterator[None]:
-    """Within the body, `reported` prints failures as JSON, too, if these arguments of the program ask for JSON."""
+    """Let `reported` print failures as JSON, too, if these arguments of the program ask for JSON."""
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     token = _FOR_PROGRAMS.set("--json" in options and not runs_script(arguments))
     try:
@@ -67,21 +67,21 @@ def for_programs(arguments: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def reported(*, debug: bool) -> Iterator[None]:
-    """Turn what the body raises into a line on standard error and an exit code; `debug` adds the traceback.
+    """Turn an exception of the body into a line on standard error and an exit code; `debug` adds the traceback.
 
     For programs, standard output also gets one JSON object with ``error``, ``code``, ``message``, ``bucket`` and
-    ``key``. What a partial failure is has been told by then, each in an object of its own.
+    ``key``. Partial failures have been printed by then, each in an object of its own.
     """
     try:
         yield
-        sys.stdout.flush()
+        sys.stdout.flush()  # here, so that a full disk or a closed pipe is an error of the command, not of the exit
     except click.exceptions.Exit:
         raise
     except click.ClickException as error:
-        _tell_programs({"error": error.format_message(), "code": "Usage", "message": error.format_message()})
+        _print_for_programs({"error": error.format_message(), "code": "Usage", "message": error.format_message()})
         raise
     except (KeyboardInterrupt, click.Abort):
-        _tell_programs({"error": "interrupted", "code": "Interrupted", "message": "interrupted"})
+        _print_for_programs({"error": "interrupted", "code": "Interrupted", "message": "interrupted"})
         raise click.exceptions.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         _forget_output()
@@ -89,12 +89,12 @@ def reported(*, debug: bool) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001  # a person at a terminal has no use for a traceback
         if debug:
             traceback.print_exc()
-        _tell_programs(failure(error))
+        _print_for_programs(failure(error))
         click.echo(f"lucas-storage: {line(error)}", err=True)
         raise click.exceptions.Exit(exit_code(error)) from None
 
 
-def _tell_programs(record: Mapping[str, Any]) -> None:
+def _print_for_programs(record: Mapping[str, Any]) -> None:
     if _FOR_PROGRAMS.get():
         try:
             print_record({"bucket": None, "key": None, **record})
@@ -104,27 +104,27 @@ def _tell_programs(record: Mapping[str, Any]) -> None:
 
 
 def described(error: Exception, record: Mapping[str, Any]) -> Exception:
-    """Return an error that tells programs what was to be done, beside what went wrong."""
+    """Return an error with the fields of its operation, which `failure` adds to the JSON object."""
     error.__dict__["record"] = dict(record)
     return error
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    """Return what programs are told of an error: ``error``, as a person reads it, ``code``, ``message``, names."""
-    told: dict[str, Any] = dict(error.__dict__.get("record", {}))
+    """Return an error as the fields of a JSON object: ``error`` for people, ``code``, ``message``, bucket and key."""
+    fields: dict[str, Any] = dict(error.__dict__.get("record", {}))
     for name in ("bucket", "key"):
-        told[name] = getattr(error, name, None) or told.get(name)
+        fields[name] = getattr(error, name, None) or fields.get(name)
     message = error.message if isinstance(error, StorageError) else line(error)
-    return {**told, "error": line(error), "code": getattr(error, "code", type(error).__name__), "message": message}
+    return {**fields, "error": line(error), "code": getattr(error, "code", type(error).__name__), "message": message}
 
 
 def exit_code(error: Exception) -> int:
-    """Return the exit code that stands for an error."""
+    """Return the exit code for an error."""
     return next((code for code, _, classes in _CODES if isinstance(error, classes)), FAILED)
 
 
 def line(error: Exception) -> str:
-    """Return what a person should know of an error."""
+    """Return the line about an error that people read."""
     if isinstance(error, StorageError):
         return str(error)
     if isinstance(error, OSError):
@@ -134,7 +134,7 @@ def line(error: Exception) -> str:
 
 
 def _forget_output() -> None:
-    # The interpreter flushes standard output once more at its end, and would complain there.
+    # The interpreter flushes standard output once more at its end, and would print the error of a closed pipe there.
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, sys.stdout.fileno())
     os.close(devnull)

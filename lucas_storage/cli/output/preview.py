@@ -1,4 +1,4 @@
-"""What an artifact looks like, without loading all of it and without running any code it may hold."""
+"""Previews: the first lines, rows or values of an artifact, without loading all of it or running code in it."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from lucas_storage.formats.pickles import header_of
 from lucas_storage.refs import ArtifactRef
 
 HEAD: Final = 64 << 10
-"""Bytes read of what is shown from its beginning."""
+"""Bytes that are read from the beginning of an artifact."""
 _WHOLE_JSON: Final = 1 << 20
-"""Bytes of JSON up to which it is laid out; beyond that its beginning is shown as it is."""
+"""Bytes of JSON up to which it is indented; of a longer text the beginning is shown as it is."""
 _MAGIC: Final = b"\x93NUMPY"
 _ROW: Final = 16
-"""Bytes of a line of hexadecimal digits."""
+"""Bytes shown in one line of hexadecimal digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """A look at an artifact."""
+    """The beginning of an artifact, and facts about all of it."""
 
     facts: dict[str, str]
-    """What is known of the whole, by name."""
+    """Facts about the whole artifact, by name."""
     lines: tuple[str, ...]
     """The beginning of its content; it may hold any characters but line ends."""
     complete: bool
-    """Whether that is all of it."""
+    """Whether `lines` are all of the content."""
 
 
 def preview(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Preview:
-    """Return a look at an artifact; bytes of a pickle are described, never loaded.
+    """Return the preview of an artifact; a pickle is described by its header, never loaded, signed or not.
 
     Args:
         storage: Any handle; the reference names its store.
@@ -80,6 +80,7 @@ def _text(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
 
 def _bytes(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
     head = file.read(HEAD)
+    # Without the last three bytes of a longer artifact, among which a character may be cut in two.
     try:
         text = head.decode() if len(head) == ref.size else head[:-3].decode()
     except UnicodeDecodeError:
@@ -111,7 +112,7 @@ def _array(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
 
 
 def _npy_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
-    """Return the header of an array and where its values begin."""
+    """Return the header of an array and the offset of its values."""
     start = file.read(12)
     if start[:6] != _MAGIC:
         raise ValueError("the magic is missing")
@@ -139,7 +140,7 @@ def _parquet(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
 
 
 def _table(arrow: Any, schema: Any, batches: Any, count: int, rows: int | None) -> Preview:
-    """Show a table by its columns and first rows, tab between the values of a row."""
+    """Return the preview of a table: its columns and first rows, with tabs between the values."""
     head: list[list[str]] = []
     for batch in batches:
         part = batch.slice(0, count + 1 - len(head))

@@ -16,26 +16,27 @@ from lucas_storage.cli.session import Session, printable
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-Moved: TypeAlias = "Callable[[int, int | None], None]"
-"""Told the bytes done and all, None if unknown; the numbers only grow."""
+OnProgress: TypeAlias = "Callable[[int, int | None], None]"
+"""Called with the bytes done so far and the total, None if unknown; the numbers only grow."""
 
 
 def wanted(session: Session, *, quiet: bool) -> bool:
-    """Return whether there is a terminal to show progress on, and nobody minds."""
+    """Return whether to show progress: on a terminal, unless `quiet` or JSON is asked for."""
     return not quiet and not session.as_json and sys.stderr.isatty()
 
 
 class Bars:
-    """The lines at the bottom of the terminal, for as long as a block runs. Usable from any thread.
+    """The lines at the bottom of the terminal, for as long as a block runs. Safe to share between threads.
 
     Args:
         shown: Whether to show anything at all.
-        total: Whether there is a line for all together.
+        total: Whether there is a line for all transfers together.
     """
 
     def __init__(self, *, shown: bool, total: bool) -> None:
         self._progress: Progress | None = _progress() if shown else None
         self._total: TaskID | None = None
+        # Guards the counts, which the threads of all transfers change.
         self._lock = threading.Lock()
         self._planned = self._ended = 0
         self._bytes = 0
@@ -43,15 +44,15 @@ class Bars:
             self._total = self._progress.add_task("total", total=0)
 
     def plan(self, size: int | None) -> None:
-        """Record another transfer."""
+        """Add a transfer to the total."""
         with self._lock:
             self._planned += 1
             self._bytes += size or 0
         self._update_total(0)
 
     @contextmanager
-    def transfer(self, name: str, size: int | None) -> Iterator[Moved]:
-        """Show a line while the block runs, which tells how far it is."""
+    def transfer(self, name: str, size: int | None) -> Iterator[OnProgress]:
+        """Show the progress of one transfer in a line of its own while the block runs."""
         if self._progress is None:
             yield _ignore
             return
@@ -97,8 +98,8 @@ class Bars:
 
 
 @contextmanager
-def counter(what: str, *, shown: bool) -> Iterator[Moved | None]:
-    """Show how many of something are done while the block runs."""
+def counter(what: str, *, shown: bool) -> Iterator[OnProgress | None]:
+    """Show a count while the block runs."""
     if not shown:
         yield None
         return

@@ -1,4 +1,4 @@
-"""What became of several things that one command was to do: each failure a line, the rest goes on, one exit code."""
+"""The summary of several operations of one command: a line for each failure, the others continue, one exit code."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 _KINDS: Final = ("unchanged", "skipped", "removed", "failed")
 
 
-class Tally:
-    """Counts, and tells of each failure as it happens.
+class Summary:
+    """Counts successes, and reports each failure as it happens. For one thread.
 
     Args:
         session: Prints results.
-        many: Whether several things were asked for. If not, a failure is raised as it is.
+        many: Whether the command has several operations. If not, a failure is raised as it is.
     """
 
     def __init__(self, session: Session, *, many: bool) -> None:
@@ -37,7 +37,7 @@ class Tally:
 
     @property
     def failed(self) -> int:
-        """How many failures there were."""
+        """Number of failures."""
         return self._counts["failed"]
 
     def count(self, kind: str) -> None:
@@ -45,15 +45,15 @@ class Tally:
         self._counts[kind] += 1
 
     def fail(self, what: str, error: Exception, record: Mapping[str, Any]) -> None:
-        """Tell of a failure.
+        """Report a failure.
 
         Args:
-            what: Names what failed.
-            error: Why.
-            record: What a program is told of it, beside the error.
+            what: Name of the object or file.
+            error: The reason.
+            record: Fields for programs, beside those of the error.
 
         Raises:
-            Exception: `error`, if one thing alone was asked for.
+            Exception: `error`, if the command has one operation only.
         """
         described(error, record)
         if not self._many:
@@ -66,20 +66,20 @@ class Tally:
 
     @contextmanager
     def trying(self, what: str, record: Mapping[str, Any]) -> Iterator[None]:
-        """Take what the block raises as a failure."""
+        """Report an exception of the block as a failure."""
         try:
             yield
         except (click.ClickException, BrokenPipeError):
             raise
-        except Exception as error:  # noqa: BLE001  # told, and made an exit code at the end
+        except Exception as error:  # noqa: BLE001  # reported, and the exit code at the end; the others continue
             self.fail(what, error, record)
 
     def tell(self, line: str, done: str = "done") -> None:
         """Print a summary; not for programs.
 
         Args:
-            line: What was done.
-            done: The kind that `line` tells of; the others follow.
+            line: The text.
+            done: The kind that `line` is about; the counts of the others follow it.
         """
         others = [kind for kind in _KINDS if kind != done and self._counts[kind]]
         if not self._session.as_json:
@@ -89,7 +89,7 @@ class Tally:
         """End the command.
 
         Raises:
-            Exit: Something failed. What was the only thing has the code of its error.
+            Exit: Something failed; with the code of the error, if there was one operation only.
         """
         if self._first is not None:
             alone = sum(self._counts.values()) == 1

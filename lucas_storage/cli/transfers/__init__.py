@@ -1,1 +1,1 @@
-"""Transfers that commands make."""
+"""Transfers of `cp` and `sync`: sources, destinations, safe local paths, and the queue that runs them."""

@@ -1,4 +1,4 @@
-"""What things are copied to: a place in a bucket, or a folder of this machine."""
+"""Destinations of `cp`: a bucket or prefix, or a local file or folder."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ import click
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import InvalidParameterError
 from lucas_storage.cli import globbing
-from lucas_storage.cli.globbing import Found
+from lucas_storage.cli.globbing import FoundObject
 from lucas_storage.cli.session import Session
 from lucas_storage.cli.uris import Target, prefix
 
 from .local_files import LocalFile
 from .queue import Transfer
-from .safe_paths import Claims, Landing
+from .safe_paths import ClaimedNames, SafeFolder
 from .transfer import copy, download, upload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How things are copied."""
+    """Options of a copy."""
 
     recursive: bool
     no_clobber: bool
     content_type: str | None
 
 
-class Objects:
-    """A bucket, or a place in it.
+class BucketDestination:
+    """A bucket, a prefix in it, or an object.
 
     Args:
         session: Has the connection.
-        text: How it is given on the command line.
-        options: How things are copied.
-        into: Whether they go into it under their own names, however it is written.
+        text: The argument on the command line.
+        options: Options of the copy.
+        into: Whether sources go into it under their own names, even if the text does not end with a slash.
 
     Raises:
         UsageError: Nothing can be written there.
@@ -49,20 +49,20 @@ class Objects:
         self._client = session.client(self._target.store)
         self._options = options
         self._into = into or not self._target.key or self._target.key.endswith("/")
-        self._claims = Claims(folders=False)
+        self._claims = ClaimedNames(folders=False)
 
     def check_outside(self, client: StorageClient, source: Target) -> None:
-        """Refuse to copy everything beneath a name to a place that lies beneath it too.
+        """Check that the destination does not lie below the source.
 
         Raises:
-            UsageError: It would be copied for ever.
+            UsageError: It does: the copies would be found as sources, and copied for ever.
         """
         same = (client.endpoint, source.bucket) == (self._client.endpoint, self._target.bucket)
         beneath = globbing.fixed_part(source) if source.pattern else _under(source.key, "")
         if same and _under(self._target.key, "").startswith(beneath):
             raise click.UsageError(f"{self._target} lies inside {source}; copy to somewhere else")
 
-    def from_object(self, client: StorageClient, source: Target, found: Found) -> Transfer:
+    def from_object(self, client: StorageClient, source: Target, found: FoundObject) -> Transfer:
         """Return the copy of an object."""
         target = self._place(found.own, found.rest)
         clients = (client, self._client)
@@ -87,23 +87,23 @@ class Objects:
         return self._target if rest is None else replace(self._target, key=_under(folder, rest))
 
 
-class Files:
-    """A file of this machine, or a folder.
+class FileDestination:
+    """A local file or folder.
 
     Args:
-        text: How it is given on the command line.
-        options: How things are copied.
-        into: Whether they go into it under their own names, however it is written.
+        text: The argument on the command line.
+        options: Options of the copy.
+        into: Whether sources go into it under their own names, even if the text does not end with a slash.
     """
 
     def __init__(self, text: str, options: Options, *, into: bool) -> None:
         self._path = Path(text)
         self._options = options
         self._into = into or text.endswith("/") or text in {".", ".."}
-        self._landing = Landing(self._path)
-        self._claims = Claims(folders=True)
+        self._safe_folder = SafeFolder(self._path)
+        self._claims = ClaimedNames(folders=True)
 
-    def from_object(self, client: StorageClient, source: Target, found: Found) -> Transfer:
+    def from_object(self, client: StorageClient, source: Target, found: FoundObject) -> Transfer:
         """Return the download of an object."""
         make = _Download(client, found, source, self._options)
         if self._into or (found.rest is None and self._path.is_dir()):
@@ -112,26 +112,26 @@ class Files:
 
     def _inside(self, make: _Download, name: str) -> Transfer:
         try:
-            path = self._landing.path(name)
+            path = self._safe_folder.path(name)
         except InvalidParameterError as error:
             return replace(make(self._path), problem=error)
-        return _claimed(make(path, self._landing), self._claims, name)
+        return _claimed(make(path, self._safe_folder), self._claims, name)
 
 
 @dataclass(frozen=True, slots=True)
 class _Download:
     client: StorageClient
-    found: Found
+    found: FoundObject
     source: Target
     options: Options
 
-    def __call__(self, path: Path, landing: Landing | None = None) -> Transfer:
+    def __call__(self, path: Path, inside: SafeFolder | None = None) -> Transfer:
         no_clobber = self.options.no_clobber
-        return download(self.client, self.found.head, self.source, path, landing=landing, no_clobber=no_clobber)
+        return download(self.client, self.found.head, self.source, path, inside=inside, no_clobber=no_clobber)
 
 
-def _claimed(transfer: Transfer, claims: Claims, name: str) -> Transfer:
-    """Return the transfer, or the reason why there is none if its name is taken by another one."""
+def _claimed(transfer: Transfer, claims: ClaimedNames, name: str) -> Transfer:
+    """Return the transfer, with a problem instead if another transfer has its name."""
     if transfer.problem is not None:
         return transfer
     try:
@@ -142,7 +142,7 @@ def _claimed(transfer: Transfer, claims: Claims, name: str) -> Transfer:
 
 
 def _name(own: str, rest: str | None) -> str:
-    """Return the name with which something goes into a folder."""
+    """Return the name under which a source is copied into a folder."""
     if rest is None:
         return own
     return f"{own}/{rest}" if own else rest

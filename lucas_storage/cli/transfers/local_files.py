@@ -1,4 +1,4 @@
-"""Files of this machine: what a path on the command line stands for, and everything in a folder."""
+"""Local files: those that a path or pattern on the command line stands for, and all files in a folder."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _UNFINISHED: Final = re.compile(r"\.download-[0-9a-f]+\.(?:part|journal)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalFile:
-    """A file, and under which name it goes into a folder."""
+    """A file, and the name under which it is copied into a folder."""
 
     path: Path
     own: str = ""
-    """Name of what was asked for, a file or a folder; a matched one has all names from the first wildcard on."""
+    """Name of the requested file or folder; of a match, all segments from the first wildcard on."""
     rest: str | None = None
-    """Path beneath that folder, with slashes; None for a file that was asked for itself."""
+    """Path below that folder, with slashes; None for a file that was requested itself."""
     size: int = 0
     """Bytes."""
     mtime_ns: int = 0
@@ -35,12 +35,12 @@ class LocalFile:
 
 
 def is_unfinished(name: str) -> bool:
-    """Return whether a file of this name is a download that goes on when it is asked for again."""
+    """Return whether a file of this name is an unfinished download, which is continued when it is requested again."""
     return _UNFINISHED.fullmatch(name) is not None
 
 
 def is_pattern(text: str) -> bool:
-    """Return whether `text` has wildcards, and nothing is named like this."""
+    """Return whether `text` has wildcards, and no file has exactly this name."""
     return has_wildcards(text) and not os.path.lexists(text)
 
 
@@ -49,8 +49,8 @@ def files(text: str, *, pattern: bool, recursive: bool) -> Iterator[LocalFile]:
 
     Args:
         text: The path.
-        pattern: Whether its wildcards are meant as such.
-        recursive: Whether folders are meant with everything in them; else each is a problem.
+        pattern: Whether to expand its wildcards.
+        recursive: Whether to include all files in folders; else each folder is a problem.
 
     Raises:
         FileNotFoundError: There is none.
@@ -71,14 +71,14 @@ def files(text: str, *, pattern: bool, recursive: bool) -> Iterator[LocalFile]:
 
 
 def walk(folder: Path, own: str = "", *, follow: bool = True) -> Iterator[LocalFile]:
-    """Iterate over all files in a folder, in the order that their names would have as keys.
+    """Iterate over all files in a folder, in the byte order of their names as keys.
 
-    Left out are unfinished downloads, and folders in which a server of ours keeps its data.
+    Unfinished downloads, and the data directories of servers, are left out.
 
     Args:
-        folder: Where to look.
-        own: Name that the files are given with.
-        follow: Whether links to folders are followed; one into a folder that it is in itself is a problem.
+        folder: The folder.
+        own: `LocalFile.own` of the files.
+        follow: Whether links to folders are followed; one to a folder above it is a problem.
     """
     return _walk(folder, own, "", frozenset(), follow=follow)
 
@@ -87,7 +87,7 @@ def _walk(folder: Path, own: str, name: str, above: frozenset[tuple[int, int]], 
     try:
         status = folder.stat()
         inside = above | {(status.st_dev, status.st_ino)}
-        if inside == above:
+        if inside == above:  # a link upwards, which would never end
             raise InvalidParameterError(f"{folder} is a link to a folder that it is in; it is left out")  # noqa: TRY301
         with os.scandir(folder) as scan:
             entries = sorted(scan, key=_order)
@@ -123,18 +123,19 @@ def _file(path: Path, own: str, rest: str | None = None) -> LocalFile:
 
 
 def _order(entry: os.DirEntry[str]) -> bytes:
-    # in the C locale, a name has its bytes beyond ASCII one by one
+    # In the order of keys, which `sync` walks side by side with a listing. In the C locale Python decodes bytes beyond
+    # ASCII to surrogates; their own bytes count.
     return (f"{entry.name}/" if entry.is_dir() else entry.name).encode("utf-8", "surrogateescape")
 
 
 def _own(text: str) -> str:
-    """Return the name that a path has in its folder; none for a way to a folder such as ``..``."""
+    """Return the last name of a path; empty for paths such as ``..``, which have no name of their own."""
     name = text.rstrip("/").rpartition("/")[2]
     return "" if name in {".", ".."} else name
 
 
 def _fixed_part(text: str) -> str:
-    """Return what comes before the first segment with a wildcard."""
+    """Return the path before the first segment with a wildcard."""
     segments = text.split("/")
     wild = next(index for index, segment in enumerate(segments) if has_wildcards(segment))
     return "".join(f"{segment}/" for segment in segments[:wild])

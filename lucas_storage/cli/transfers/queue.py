@@ -1,4 +1,4 @@
-"""Runs transfers, several at once, and tells what became of them."""
+"""The transfer queue: runs transfers, several at once, and reports their results."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from queue import SimpleQueue
 from typing import Any, Final, TypeAlias
 
 from actorc.storage.units import shown_size
-from lucas_storage.cli.output.progress import Bars, Moved, wanted
-from lucas_storage.cli.output.summary import Tally
+from lucas_storage.cli.output.progress import Bars, OnProgress, wanted
+from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.session import Session, printable
 
 _AHEAD: Final = 10_000
-"""Transfers that are planned before one of them must end; the total grows until all are."""
+"""Transfers that may wait at the same time: enough for a useful total, and a bound on memory for millions of files."""
 _PATIENCE: Final = 3.0
-"""Seconds that interrupted transfers have to clean up behind themselves; then the connections are closed."""
+"""Seconds in which interrupted transfers may remove their partial files; then the connections are closed."""
 
 
 class TakenError(FileExistsError):
-    """What is there must not be replaced."""
+    """The destination exists and must not be replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """Something to be copied."""
+    """One file or object to copy."""
 
     action: str
     """``upload``, ``download`` or ``copy``."""
@@ -36,32 +36,32 @@ class Transfer:
     destination: str
     size: int | None = None
     """Bytes; None if unknown."""
-    run: Callable[[Moved], Mapping[str, Any]]
-    """Does it; returns what is to be told of it."""
+    run: Callable[[OnProgress], Mapping[str, Any]]
+    """Copies it; returns fields for the report."""
     is_needed: Callable[[], bool] = lambda: True
-    """Returns whether it is not there already."""
+    """Returns whether the destination differs; called on the thread of the transfer, since it may read the file."""
     problem: Exception | None = None
-    """Why it cannot be done."""
+    """The reason why it cannot be copied."""
 
     @property
     def record(self) -> dict[str, Any]:
-        """What a program is told."""
+        """The fields for programs."""
         return {"action": self.action, "source": self.source, "destination": self.destination, "size": self.size}
 
 
 _Outcome: TypeAlias = tuple[str, Mapping[str, Any], Exception | None]
-"""``done``, ``unchanged``, ``skipped``, ``planned`` or ``failed``; what is to be told; the failure."""
+"""``done``, ``unchanged``, ``skipped``, ``planned`` or ``failed``; fields for the report; the failure."""
 
 
-class Batch:
-    """Runs the transfers of one command.
+class TransferQueue:
+    """Runs the transfers of one command. Results are reported on the thread of `run`.
 
     Args:
         session: Prints results; its connections are closed if the command is interrupted.
-        many: Whether there may be several. If not, a failure is raised as it is, and all happens on this thread.
-        jobs: How many run at once.
-        quiet: Whether only failures are told.
-        dry_run: Whether to tell what would be done, and do nothing.
+        many: Whether there may be several. If not, a failure is raised as it is, and everything runs on this thread.
+        jobs: Number of transfers that run at once.
+        quiet: Whether to report failures only.
+        dry_run: Whether to report transfers without running them.
     """
 
     def __init__(self, session: Session, *, many: bool, jobs: int, quiet: bool, dry_run: bool) -> None:
@@ -73,16 +73,16 @@ class Batch:
         self._bars = Bars(shown=wanted(session, quiet=quiet) and not dry_run, total=many)
         self._stopping = threading.Event()
         self._bytes = 0
-        self.tally = Tally(session, many=many)
+        self.summary = Summary(session, many=many)
 
     def run(self, transfers: Iterable[Transfer]) -> None:
-        """Do everything; the failures are counted.
+        """Run all transfers; failures are reported and counted.
 
         Raises:
-            Exception: The failure, if there are not to be several.
+            Exception: The failure, if there is one transfer only.
         """
         with self._bars:
-            self.tally.say = self._bars.say
+            self.summary.say = self._bars.say
             if self._many:
                 self._on_threads(transfers)
                 return
@@ -90,23 +90,23 @@ class Batch:
                 self._take(transfer, self._outcome(transfer))
 
     def close(self) -> None:
-        """Tell what was done, and end the command.
+        """End the command.
 
         Raises:
-            Exit: Something failed.
+            Exit: A transfer failed.
         """
-        self.tally.close()
+        self.summary.close()
 
     def tell(self, verb: str, since: float) -> None:
         """Print the summary of many transfers.
 
         Args:
-            verb: What was done, such as ``copied``.
-            since: When it began, by the monotonic clock.
+            verb: Past participle, such as ``copied``.
+            since: Start of the command by the monotonic clock, in seconds.
         """
         if self._many and not self._quiet and not self._dry_run:
             moved = f"{shown_size(self._bytes)} in {time.monotonic() - since:.1f} s"
-            self.tally.tell(f"{self.tally['done']} {verb}, {moved}")
+            self.summary.tell(f"{self.summary['done']} {verb}, {moved}")
 
     def _on_threads(self, transfers: Iterable[Transfer]) -> None:
         ended: SimpleQueue[tuple[Transfer, _Outcome]] = SimpleQueue()
@@ -117,6 +117,7 @@ class Batch:
                 self._bars.plan(transfer.size)
                 pool.submit(self._work, transfer, ended)
                 running += 1
+                # Reported between plans, not by the workers: printing stays on one thread and in whole lines.
                 while running > _AHEAD or not ended.empty():
                     self._take(*ended.get())
                     running -= 1
@@ -128,7 +129,8 @@ class Batch:
         pool.shutdown()
 
     def _stop(self, pool: ThreadPoolExecutor) -> None:
-        """End what runs: at its next sign of progress, or when its connection is closed under it."""
+        """End running transfers: at their next progress, or by closing their connections."""
+        # By the flag first, so that partial files are removed; but a transfer without progress does not look at it.
         self._stopping.set()
         deadline = threading.Timer(_PATIENCE, self._session.close)
         deadline.start()
@@ -150,10 +152,10 @@ class Batch:
                 return "done", transfer.run(partial(self._moved, moved)), None
         except TakenError as error:
             return ("skipped" if self._many else "failed"), {}, error
-        except Exception as error:  # noqa: BLE001  # told where all of them are
+        except Exception as error:  # noqa: BLE001  # reported on the thread of `run`; the other transfers continue
             return "failed", {}, error
 
-    def _moved(self, moved: Moved, done: int, total: int | None) -> None:
+    def _moved(self, moved: OnProgress, done: int, total: int | None) -> None:
         if self._stopping.is_set():
             raise _StoppedError
         moved(done, total)
@@ -161,9 +163,9 @@ class Batch:
     def _take(self, transfer: Transfer, outcome: _Outcome) -> None:
         kind, result, error = outcome
         if kind == "failed" and error is not None:
-            self.tally.fail(transfer.source, error, transfer.record)
+            self.summary.fail(transfer.source, error, transfer.record)
             return
-        self.tally.count(kind)
+        self.summary.count(kind)
         if kind == "unchanged":
             return
         record = {**transfer.record, **result, "result": kind}
@@ -173,4 +175,4 @@ class Batch:
 
 
 class _StoppedError(BaseException):
-    """The command was interrupted; not an `Exception`, so that nobody takes it for a failure of the transfer."""
+    """The command was interrupted; not an `Exception`, so that no handler takes it for a failed transfer."""

@@ -1,4 +1,4 @@
-"""Where downloads land: names that come from elsewhere, kept inside the folder that was asked for."""
+"""Safe local paths for downloads: keys of strangers as file names that cannot leave the destination folder."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _DRIVE: Final = re.compile(r"[A-Za-z]:")
 _MAX_NAME: Final = 255
 """Bytes of one segment that common file systems take."""
 _MAX_PATH: Final = 4095
-"""Bytes that Linux takes."""
+"""Bytes of a path that Linux takes."""
 
 
-class Landing:
-    """A folder that files are written into, and nowhere else.
+class SafeFolder:
+    """A folder outside of which no file is written, whatever the keys are.
 
     Args:
-        folder: It need not exist.
+        folder: The folder, which need not exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,10 +32,10 @@ class Landing:
         """Return the path for a name with slashes.
 
         Raises:
-            InvalidParameterError: It would leave the folder, or no file can be called like this.
+            InvalidParameterError: It would leave the folder, or no file can have this name.
         """
         problem = _problem(name)
-        # as the locale has it, which may know no name beyond ASCII, the bytes of the file's name are UTF-8
+        # The bytes of the file's name are UTF-8 in every locale, also in one that has ASCII only.
         path = self._folder / os.fsdecode(name.encode("utf-8", "surrogatepass"))
         if not problem and len(os.fsencode(path.absolute())) > _MAX_PATH:
             problem = "makes a path that is too long"
@@ -44,11 +44,12 @@ class Landing:
         return path
 
     def check(self, path: Path) -> None:
-        """Look where `path` leads at this moment.
+        """Check that `path` leads into the folder at this moment.
 
         Raises:
             InvalidParameterError: A symbolic link in it leads out of the folder.
         """
+        # Right before writing, in addition to the check of the name: links may be in the folder, or come meanwhile.
         root, real = os.path.realpath(self._folder), os.path.realpath(path)
         if os.path.commonpath([root, real]) != root or root == real:
             raise InvalidParameterError(
@@ -56,11 +57,11 @@ class Landing:
             )
 
 
-class Claims:
-    """Names that files get in one folder, each once.
+class ClaimedNames:
+    """Names taken in one destination, each once: two sources must not overwrite each other silently.
 
     Args:
-        folders: Whether a name with others beneath it cannot be a file as well, which is so on a disk.
+        folders: Whether a name cannot be both a file and a folder, as on a disk; keys can.
     """
 
     def __init__(self, *, folders: bool) -> None:

@@ -1,4 +1,4 @@
-"""Standard input, the reading of which Ctrl-C always ends."""
+"""Standard input that Ctrl-C interrupts at any moment."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import IO, cast
 
 
 class Interruptible:
-    """Bytes of a descriptor that may have none for a long time.
+    """A reader of a descriptor that may give no bytes for a long time. For the main thread.
 
-    Python looks for signals before it calls the system, not within: one that comes in between waits for the next byte,
-    which may never come. Here the signal itself is something to read.
+    Python checks for signals before a system call, not during it: a signal in between would wait for the next byte,
+    which may never come. Here each signal makes a socket readable, which ends the wait.
 
     Args:
-        descriptor: Where bytes come from.
-        woken: Where a byte comes with each signal.
+        descriptor: The descriptor to read.
+        woken: Socket that gets a byte with each signal.
     """
 
     def __init__(self, descriptor: int, woken: socket.socket) -> None:
@@ -29,7 +29,7 @@ class Interruptible:
         self._woken = woken
 
     def read(self, size: int) -> bytes:
-        """Return that many bytes, or fewer at the end; what the handler of a signal raises is raised."""
+        """Return that many bytes, or fewer at the end; raises the exception of a signal handler."""
         pieces = bytearray()
         while len(pieces) < size and (piece := self._next(size - len(pieces))):
             pieces += piece
@@ -46,14 +46,15 @@ class Interruptible:
 
 @contextmanager
 def standard_input() -> Iterator[IO[bytes]]:
-    """Offer standard input; where it is a file, as that, so that it can be read again."""
+    """Yield standard input; a file as it is, so that an upload that failed can read it again."""
     whole = sys.stdin.buffer
-    # a file never lets anybody wait, and only the main thread hears of signals
+    # Reading a file never blocks for long, and Python runs signal handlers on the main thread only.
     if whole.seekable() or threading.current_thread() is not threading.main_thread():
         yield whole
         return
     woken, waking = socket.socketpair()
     with woken, waking:
+        # Neither end may block: the interpreter writes into one in its signal handler, where waiting would not end.
         woken.settimeout(0)
         waking.settimeout(0)
         before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)

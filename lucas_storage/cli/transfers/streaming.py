@@ -1,4 +1,4 @@
-"""The content of a target, held against the digest of the reference it came from, if it was given as one."""
+"""Streams of the content of a target, checked against the digest of the reference, if a whole one was given."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def stream(client: StorageClient, target: Target, *, generation: int | None = No
     """Iterate over the whole content, of one generation if that is given.
 
     Raises:
-        IntegrityError: After the last piece, if the content is not what the reference was made for.
+        IntegrityError: After the last piece, if the content does not have the digest of the reference.
     """
     running = hashlib.sha256()
     for piece in client.stream_object(target.bucket, target.key, generation=generation):
@@ -43,7 +43,7 @@ def check_file(path: Path, target: Target) -> None:
     """Check a downloaded file.
 
     Raises:
-        IntegrityError: It is not what the reference was made for.
+        IntegrityError: It does not have the digest of the reference.
     """
     running = hashlib.sha256()
     with path.open("rb") as file:

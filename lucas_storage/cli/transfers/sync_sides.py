@@ -1,4 +1,4 @@
-"""The two sides of a synchronisation: what each has, in the order of the names, and how it gets something else."""
+"""Source and destination of `sync`: a local folder or a bucket, its entries in the order of names, and transfers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lucas_storage.cli.uris import Target
 
 from .local_files import LocalFile, walk
 from .queue import Transfer
-from .safe_paths import Claims, Landing
+from .safe_paths import ClaimedNames, SafeFolder
 from .transfer import MTIME, copy, download, mtime_ns, upload
 
 Item: TypeAlias = "LocalFile | ObjectHead"
@@ -27,10 +27,10 @@ Item: TypeAlias = "LocalFile | ObjectHead"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that a side has."""
+    """A file or an object of one side."""
 
     name: str
-    """Path beneath the side, with slashes."""
+    """Path below the folder or prefix, with slashes."""
     item: LocalFile | ObjectHead
 
     @property
@@ -40,7 +40,7 @@ class Entry:
 
 
 class Folder:
-    """A folder of this machine.
+    """A local folder.
 
     Args:
         text: Its path.
@@ -48,36 +48,37 @@ class Folder:
 
     def __init__(self, text: str) -> None:
         self.path = Path(text)
-        self._landing = Landing(self.path)
-        self._claims = Claims(folders=True)
+        self._safe_folder = SafeFolder(self.path)
+        self._claims = ClaimedNames(folders=True)
 
     def __str__(self) -> str:
         return str(self.path)
 
     def check_source(self) -> None:
-        """Refuse to read what is not there, which would look as if it were empty.
+        """Check that the folder exists: a missing source would look empty, and `--delete` would remove everything.
 
         Raises:
-            OSError: It is not there, or no folder.
+            OSError: It does not exist, or is no folder.
         """
         os.scandir(self.path).close()
 
     def entries(self, *, source: bool) -> Iterator[Entry]:
-        """Iterate over what is there; links to folders are followed only in a source."""
+        """Iterate over the files; links to folders are followed only in a source."""
+        # In a destination files behind a link are outside of it, and `--delete` must not remove them.
         if source or self.path.is_dir():
             for file in walk(self.path, follow=source):
                 yield Entry(file.rest or "", file)
 
     def receive(self, side: Bucket, entry: Entry) -> Transfer:
-        """Return the transfer that brings something here."""
+        """Return the transfer of an entry of the other side to this one."""
         assert not isinstance(entry.item, LocalFile)
         here = side.place(entry.name)
         try:
-            path = self._landing.path(entry.name)
+            path = self._safe_folder.path(entry.name)
             self._claims.claim(entry.name)
         except InvalidParameterError as error:
             return replace(download(side.client, entry.item, here, self.path), problem=error)
-        return download(side.client, entry.item, here, path, landing=self._landing, keep_time=True)
+        return download(side.client, entry.item, here, path, inside=self._safe_folder, keep_time=True)
 
     def remove(self, name: str) -> None:
         """Remove a file, or a link itself, and the folders that are empty then."""
@@ -89,11 +90,11 @@ class Folder:
 
 
 class Bucket:
-    """A bucket, or what lies beneath a name in it.
+    """A bucket, or the objects below a prefix.
 
     Args:
-        client: Where it is.
-        target: What it is; a slash is added to the name.
+        client: Client of its store.
+        target: The bucket and the prefix, to which a slash is added.
     """
 
     def __init__(self, client: StorageClient, target: Target) -> None:
@@ -105,17 +106,17 @@ class Bucket:
         return str(self.target)
 
     def check_source(self) -> None:
-        """Refuse to read what is not there, which would look as if it were empty.
+        """Check that the prefix has objects: a missing source would look empty, and `--delete` would remove everything.
 
         Raises:
-            NotFoundError: There is no such bucket, or nothing beneath the name.
+            NotFoundError: There is no such bucket, or no object below the prefix.
         """
         some = self.client.list_objects(self.target.bucket, self.target.key, 1)["objects"]
         if self.target.key and not some:
             raise ObjectNotFoundError("nothing is beneath this name", self.target.bucket, self.target.key)
 
     def entries(self, *, source: bool) -> Iterator[Entry]:
-        """Iterate over what is there; a destination that makes itself when it is written to is empty."""
+        """Iterate over the objects; a missing destination bucket is empty if the server makes buckets on writing."""
         try:
             for head in self.client.iter_objects(self.target.bucket, self.target.key):
                 yield Entry(head["key"][len(self.target.key) :], head)
@@ -124,11 +125,11 @@ class Bucket:
                 raise
 
     def place(self, name: str) -> Target:
-        """Return where something is, or goes."""
+        """Return the object of a name."""
         return replace(self.target, key=self.target.key + name)
 
     def receive(self, side: Folder | Bucket, entry: Entry) -> Transfer:
-        """Return the transfer that brings something here."""
+        """Return the transfer of an entry of the other side to this one."""
         if isinstance(side, Folder):
             assert isinstance(entry.item, LocalFile)
             return upload(self.client, entry.item, self.place(entry.name), keep_time=True)
@@ -137,10 +138,10 @@ class Bucket:
 
 
 def differs(source: Item, there: Item, *, checksum: bool) -> bool | None:
-    """Return whether what is there must be replaced; None if only the content of the local file tells.
+    """Return whether `there` must be replaced; None if only the content of the local file can decide.
 
-    Objects have checksums, so two of them are compared by those and by what else is known of them. A file and an
-    object are compared by size and time, where the object has one.
+    Two objects are compared by checksum, size, type and metadata. A file and an object are compared by size and, where
+    the object has one in its metadata, by time.
     """
     if not isinstance(source, LocalFile) and not isinstance(there, LocalFile):
         return any(source[name] != there[name] for name in ("size", "crc32c", "content_type", "metadata"))

@@ -1,4 +1,4 @@
-"""The three ways things move: up, down, and from object to object."""
+"""Transfers: uploads, downloads, and copies from object to object."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Any, Final
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import AlreadyExistsError
 from actorc.storage.models import ObjectHead
-from lucas_storage.cli.output.progress import Moved
+from lucas_storage.cli.output.progress import OnProgress
 from lucas_storage.cli.uris import Target
 
 from .local_files import LocalFile
 from .queue import TakenError, Transfer
-from .safe_paths import Landing
+from .safe_paths import SafeFolder
 from .standard_input import standard_input
 from .streaming import check_file, stream
 
 MTIME: Final = "mtime_ns"
-"""Name in an object's metadata under which 'sync' keeps when the file was changed last."""
+"""Name in an object's metadata of the last change of the file, in nanoseconds since 1970, for 'sync'."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,7 +41,7 @@ def upload(
     """Return the upload of a file."""
     metadata = {MTIME: str(file.mtime_ns)} if keep_time else None
 
-    def run(moved: Moved) -> Mapping[str, Any]:
+    def run(moved: OnProgress) -> Mapping[str, Any]:
         try:
             return client.upload_file(
                 target.bucket, target.key, file.path, content_type, metadata, if_absent=no_clobber, progress=moved
@@ -64,7 +64,7 @@ def upload_input(
 ) -> Transfer:
     """Return the upload of standard input."""
 
-    def run(moved: Moved) -> Mapping[str, Any]:
+    def run(moved: OnProgress) -> Mapping[str, Any]:
         send = client.upload_from_stream
         try:
             with standard_input() as data:
@@ -81,25 +81,25 @@ def download(
     source: Target,
     path: Path,
     *,
-    landing: Landing | None = None,
+    inside: SafeFolder | None = None,
     no_clobber: bool = False,
     keep_time: bool = False,
 ) -> Transfer:
     """Return the download to a file.
 
     Args:
-        client: Where the object is.
-        head: What is known of it.
-        source: The object, with the digest it must have, if that is known.
+        client: Client of the store.
+        head: Head of the object.
+        source: The object, with the digest that it must have, if that is known.
         path: The file.
-        landing: The folder that `path` must not lead out of, if it was made from the key.
+        inside: The folder that `path` must not lead out of, if it was made from the key.
         no_clobber: Do not replace a file.
-        keep_time: Give the file the time that the object has.
+        keep_time: Give the file the time of the object.
     """
 
-    def run(moved: Moved) -> Mapping[str, Any]:
-        if landing is not None:
-            landing.check(path)
+    def run(moved: OnProgress) -> Mapping[str, Any]:
+        if inside is not None:
+            inside.check(path)
         if no_clobber and os.path.lexists(path):
             raise taken(path)
         try:
@@ -121,11 +121,12 @@ def copy(
     *,
     no_clobber: bool = False,
 ) -> Transfer:
-    """Return the copy of an object to another one: inside the server, or through here if there are two of them."""
+    """Return the copy of an object to another one: within the server, or through this process if there are two."""
     here, there = clients
 
-    def run(moved: Moved) -> Mapping[str, Any]:
+    def run(moved: OnProgress) -> Mapping[str, Any]:
         try:
+            # A copy within the server sends no bytes here, so a digest could not be compared.
             if here.endpoint == there.endpoint and source.digest is None:
                 names = (source.bucket, source.key, target.bucket, target.key)
                 return here.copy_object(*names, if_absent=no_clobber, ttl=_seconds_left(head))
@@ -137,14 +138,14 @@ def copy(
 
 
 def mtime_ns(head: ObjectHead) -> int:
-    """Return when what is in an object was changed, as nanoseconds since 1970."""
+    """Return the last change of the content of an object, in nanoseconds since 1970."""
     with suppress(ValueError):
         return int(head["metadata"][MTIME]) if MTIME in head["metadata"] else _stored_ns(head)
     return _stored_ns(head)
 
 
 def taken(what: object) -> TakenError:
-    """Return the error that something is there and not replaced."""
+    """Return the error for a destination that exists and is not replaced."""
     return TakenError(f"{what} is taken; drop --no-clobber to replace what is there")
 
 
@@ -153,7 +154,7 @@ def _stored_ns(head: ObjectHead) -> int:
 
 
 def _seconds_left(head: ObjectHead) -> int | None:
-    """Return for how long an object stays, so that its copy goes with it."""
+    """Return the seconds until an object expires, which are those of its copy, or None."""
     expires_at = head["expires_at"]
     if expires_at is None:
         return None
@@ -161,8 +162,9 @@ def _seconds_left(head: ObjectHead) -> int | None:
 
 
 def _stream(
-    here: StorageClient, there: StorageClient, source: Target, target: Target, *, no_clobber: bool, moved: Moved
+    here: StorageClient, there: StorageClient, source: Target, target: Target, *, no_clobber: bool, moved: OnProgress
 ) -> Mapping[str, Any]:
+    # The head of the generation that is read: one listed earlier may describe other bytes.
     head = here.head_object(source.bucket, source.key)
     return there.upload_from_stream(
         target.bucket,
@@ -176,14 +178,18 @@ def _stream(
     )
 
 
-def _fetch(client: StorageClient, source: Target, path: Path, *, overwrite: bool, moved: Moved) -> Mapping[str, Any]:
+def _fetch(
+    client: StorageClient, source: Target, path: Path, *, overwrite: bool, moved: OnProgress
+) -> Mapping[str, Any]:
     if source.digest is None:
         return client.download_file(source.bucket, source.key, path, overwrite, progress=moved)
+    # Beside the destination, and put in place only when the digest is right: nobody finds a file that fails the check.
     real = path.resolve()
     real.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=real.parent, prefix=".download-") as folder:
         part = Path(folder, "part")
         done = client.download_file(source.bucket, source.key, part, progress=moved)
         check_file(part, source)
+        # A link fails if another process made the file meanwhile, which a rename would replace.
         (os.replace if overwrite else os.link)(part, real)
     return {**done, "file_path": str(path)}
