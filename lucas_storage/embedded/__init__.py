@@ -1,8 +1,8 @@
 """A workflow engine with the public contract of Lucas, for machines that do not have it.
 
-It runs in one process and needs nothing but the standard library. Where the contract leaves room for mistakes it does
-the right thing: every run has a graph of its own, None is a value, and an error ends the run and leaves nothing behind.
-`install()` makes it importable as `lucas`; nothing else does.
+It runs in one process and needs only the standard library. Where the contract leaves behaviour open, every run has a
+graph of its own, None is a value, and an error ends the run and leaves no state behind. Only `install()` makes it
+importable as `lucas`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes the embedded engine importable as `lucas`, where genuine Lucas is absent."""
+"""Aliases: makes the embedded engine importable as `lucas`, where genuine Lucas is absent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EMBEDDED = __package__
 IMPORTABLE = Path(__file__).with_name("importable")
-"""Where a package called lucas lies that stands for the engine."""
+"""Directory of a package called lucas that imports the engine."""
 ONLY_GENUINE = frozenset(
     {"build", "clean", "cluster", "deploy", "durable", "inference", "invoke", "storage", "worker", "_private"}
 )
@@ -28,9 +28,9 @@ ONLY_GENUINE = frozenset(
 def install() -> bool:
     """Let `import lucas` mean the embedded engine, unless genuine Lucas is there.
 
-    Every module of the engine is one object under both names, so `lucas.workflow.Lambda` is the class itself, and what
-    is pickled names `lucas_storage.embedded`. Children that `multiprocessing` starts anew import the engine as well, as
-    they take over the module path, which ends with a place where it is found. Calling it again changes nothing.
+    Every module of the engine is one object under both names, so `lucas.workflow.Lambda` is the class itself, and
+    pickles name `lucas_storage.embedded`. New processes of `multiprocessing` import the engine as well, since they take
+    over the module path, which ends with its directory. Calling this again changes nothing.
 
     Returns:
         True when `lucas` is the embedded engine now, False when genuine Lucas was found and left alone.
@@ -59,10 +59,11 @@ def install() -> bool:
 
 def alias() -> None:
     """Let `lucas` name the engine here, and in children that take over the module path."""
+    # At the end: genuine Lucas that is installed later, or in a child's environment, comes first.
     if str(IMPORTABLE) not in sys.path:
         sys.path.append(str(IMPORTABLE))
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        # Before all others, which would find the engine's files and make modules of their own of them.
+        # Before all other finders, which would find the engine's files and load each a second time, with other classes.
         sys.meta_path.insert(0, _Finder())
     for name, module in list(sys.modules.items()):
         if name == EMBEDDED or name.startswith(f"{EMBEDDED}."):
@@ -70,7 +71,7 @@ def alias() -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds the engine's modules under the name `lucas`, those too that are imported later."""
+    """Finds the engine's modules under the name `lucas`, also those that are imported later."""
 
     def find_spec(
         self,
@@ -78,10 +79,10 @@ class _Finder(MetaPathFinder):
         path: Sequence[str] | None = None,  # noqa: ARG002 -- the import system's signature
         target: ModuleType | None = None,  # noqa: ARG002 -- the import system's signature
     ) -> ModuleSpec | None:
-        """Return how to import a module, or None for whatever is not the engine's.
+        """Return the spec of a module of the engine, or None for any other module.
 
         Raises:
-            ModuleNotFoundError: Only genuine Lucas has it; the message says how to get that.
+            ModuleNotFoundError: Only genuine Lucas has it; the message says how to install that.
         """
         if not fullname.startswith("lucas.") or sys.modules.get("lucas") is not sys.modules[EMBEDDED]:
             return None
@@ -92,7 +93,7 @@ class _Finder(MetaPathFinder):
 
 
 class _Loader(Loader):
-    """Loads a module by giving it that is there under another name."""
+    """Loads a module by returning the one that has another name."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -105,7 +106,7 @@ class _Loader(Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give the module back its own spec, in whose place the import system has put the one it was found by."""
+        """Restore the module's own spec, which the import system has replaced by that of the alias."""
         module.__spec__ = self._spec
 
 
@@ -113,7 +114,7 @@ def _find_spec() -> ModuleSpec | None:
     try:
         return importlib.util.find_spec("lucas")
     except ValueError:
-        # Raised for a module made by hand; it has no files, and no genuine Lucas in them.
+        # Raised for a module without a spec, as tests make them; it has no files, so it is not genuine Lucas.
         return None
 
 
@@ -122,7 +123,7 @@ def _is_ours(spec: ModuleSpec) -> bool:
 
 
 def _is_genuine(spec: ModuleSpec) -> bool:
-    # Looked for without importing `lucas`: a stranger's code is not to be run.
+    # Without importing `lucas`: that would run the code of another project of that name.
     folders = spec.submodule_search_locations
     return "lucas.workflow" in sys.modules or (
         folders is not None and PathFinder.find_spec("lucas.workflow", list(folders)) is not None

@@ -1,4 +1,4 @@
-"""Classes whose objects are called by workflows: what `@actor` makes."""
+"""Actor classes: classes decorated with `@actor`, whose objects are called by workflows."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class ActorClass:
         self._config = config
 
     def onClassInit(self, instance: Any) -> ActorInstance:
-        """Return a new object as the platform holds it."""
+        """Return the handle of a new object on the platform."""
         message = f"{type(self).__name__} does not say where objects are; define onClassInit(instance)"
         raise NotImplementedError(message)
 
     @seam
     def export(self, *args: Any, **kwargs: Any) -> ActorInstance:
-        """Make an object and return what workflows call: `wf.call_method(made, "method", {…})`.
+        """Make an object and return its handle, for `wf.call_method(handle, "method", {…})`.
 
         Each call makes another object. The body of a workflow is run once per run, so an object made in it serves one
         run, and one made outside of it serves all.
@@ -47,7 +47,7 @@ class ActorClass:
 
 
 class LocalOnceClass(ActorClass):
-    """A class whose objects are in this process."""
+    """A class whose objects live in this process."""
 
     def onClassInit(self, instance: Any) -> ActorInstance:
         """Return the object, to be called here."""

@@ -30,8 +30,8 @@ def function(
 ) -> Function | Callable[[Callable[..., Any]], Function]:
     """Register a function so that workflows can call it by name: `@function` or `@function(name=…, …)`.
 
-    The decorated name becomes a `Function`; `export()` gives what can be called. A later function of the same name
-    takes over.
+    The decorated name becomes a `Function`; `export()` returns its handler. A later function of the same name replaces
+    it.
 
     Args:
         fn: The function.
@@ -39,7 +39,7 @@ def function(
             else `local-once`) and `wrapper`, a subclass of `Function` that is used whatever the provider is.
 
     Raises:
-        TypeError: What is decorated cannot be called, or `wrapper` is no subclass of `Function`.
+        TypeError: The decorated object cannot be called, or `wrapper` is no subclass of `Function`.
         RuntimeError: The provider needs genuine Lucas or a wrapper.
         ValueError: The provider is unknown and there is no wrapper.
     """
@@ -76,7 +76,7 @@ def actor(cls: type | None = None, /, **config: Any) -> ActorClass | Callable[[t
             `provider`, else `local-once`) and `wrapper`, a subclass of `ActorClass` that wins over every provider's.
 
     Raises:
-        TypeError: What is decorated is no class, or `wrapper` is no subclass of `ActorClass`.
+        TypeError: The decorated object is no class, or `wrapper` is no subclass of `ActorClass`.
         RuntimeError: The provider needs genuine Lucas or a wrapper.
         ValueError: The provider is unknown and there is no wrapper.
     """
@@ -99,10 +99,10 @@ def durable(**config: Any) -> Callable[[Callable[..., Any]], Function]: ...
 def durable(
     fn: Callable[..., Any] | None = None, /, **config: Any
 ) -> Function | Callable[[Callable[..., Any]], Function]:
-    """Register a function that goes on after each of its calls, as `@function` does.
+    """Register a function that continues after each of its calls, as `@function` does.
 
-    On `local-once` every call is made in this process and returns to where it was made, so nothing is written down: a
-    process that ends in the middle begins such a function anew.
+    On `local-once` every call is made in this process and returns to its caller, so no state is written: if the process
+    ends in between, the function begins anew.
 
     Raises:
         RuntimeError: The provider is another one, which needs genuine Lucas.
@@ -116,7 +116,7 @@ def durable(
 
 
 def recursive(fn: Callable[[Callable[..., Any]], Callable[..., Any]]) -> Callable[..., Any]:
-    """Return the function that `fn` makes when it is given that very function."""
+    """Return the function that `fn` returns when it is called with that same function, for recursion."""
 
     def itself(*args: Any, **kwargs: Any) -> Any:
         return made(*args, **kwargs)
@@ -143,7 +143,7 @@ def workflow(
     The body is run once now, which reports mistakes in it, and once for every run.
 
     Args:
-        body: Called with a `Workflow`; what it returns is the workflow's value.
+        body: Called with a `Workflow`; its result is the workflow's value.
         provider: The platform it is exported for; else the environment's `provider`, else `local-once`.
         executor: The class that runs the graph, as in `executor(dag).execute()`.
     """
@@ -158,11 +158,11 @@ def workflow(
 
 
 def create_handler(fn_or_workflow: Function | WorkflowContext) -> Callable[..., Any]:
-    """Return what a platform calls for one request.
+    """Return the handler that a platform calls for one request.
 
-    For a function, what `export()` gives. For a workflow, a handler in the shape of the environment's `provider`, or of
-    the workflow's own when the environment names none: `handler(data, executor=None)` or, for knative,
-    `handler(metadata)`.
+    For a function, the result of `export()`. For a workflow, a handler with the signature of the environment's
+    `provider`, or of the workflow's own when the environment names none: `handler(data, executor=None)` or, for
+    knative, `handler(metadata)`.
 
     Raises:
         TypeError: The argument is neither.

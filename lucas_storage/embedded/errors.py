@@ -1,4 +1,4 @@
-"""What the embedded engine raises beside the builtin errors it descends from."""
+"""Errors of the embedded engine, beside builtin ones, and their messages."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class MissingInputError(KeyError):
 
 
 class UnknownFunctionError(ValueError):
-    """A call names a function that nobody has registered."""
+    """A call names a function that is not registered."""
 
 
 def needs_genuine(what: str) -> str:
-    """Return the message for something that the embedded engine does not do, and Lucas does."""
+    """Return the message for a feature that only genuine Lucas has."""
     return f"{what} needs genuine Lucas, and this is the engine that lucas-storage brings; {HOW_TO_GET_LUCAS}"
 
 

@@ -1,4 +1,4 @@
-"""`Function`: what a decorated function is."""
+"""`Function`: the object that `@function` puts in place of a function."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FunctionConfig(dict[str, Any]):
 
 
 class Function:
-    """A function as a platform holds it; a platform subclasses it and is given as `wrapper=`.
+    """A function on a platform; a platform subclasses it and is given as `wrapper=`.
 
     Args:
         fn: The decorated function.
@@ -35,12 +35,12 @@ class Function:
         self.onFunctionInit(fn)
 
     def _transformfunction(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what a call of the step calls with its input; `fn` itself gets a dict."""
+        """Return the handler that a step calls with its input; `fn` itself gets a dict."""
         message = f"{type(self).__name__} does not say how functions are called; define _transformfunction(fn)"
         raise NotImplementedError(message)
 
     def export(self) -> Callable[..., Any]:
-        """Return what is called with the input."""
+        """Return the handler, which is called with the input."""
         return self._fn
 
     def onFunctionInit(self, fn: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""Objects whose methods are steps of workflows, and which keep their state between calls."""
+"""Actor instances: objects whose methods are steps of workflows, and which keep their state between calls."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class ActorInstance:
-    """One object of a decorated class, as a platform holds it; a platform subclasses it and says how calls get there.
+    """The handle of one object of a decorated class; a platform subclasses it and defines how methods are called.
 
     Args:
-        instance: The object, as it is here.
+        instance: The object in this process.
     """
 
     def __init__(self, instance: Any) -> None:
@@ -26,11 +26,11 @@ class ActorInstance:
         self._class_name = type(instance).__name__
 
     def get_class_name(self) -> str:
-        """Return what its class is called in steps and messages."""
+        """Return the name of its class in steps and messages."""
         return self._class_name
 
     def remote(self, method_name: str, data: Mapping[str, Any]) -> Any:
-        """Call a method where the object is, and return what it returns.
+        """Call a method where the object lives, and return its result.
 
         Args:
             method_name: Its name.
@@ -40,11 +40,11 @@ class ActorInstance:
         raise NotImplementedError(message)
 
     def method(self, method_name: str) -> Callable[..., Any]:
-        """Return a method of the object as it is here, to look at.
+        """Return a method of the object in this process.
 
         Raises:
-            AttributeError: It has none of this name.
-            TypeError: What is called so cannot be called.
+            AttributeError: It has no attribute of this name.
+            TypeError: The attribute cannot be called.
         """
         found = getattr(self._instance, method_name, self)
         if found is self:
@@ -64,10 +64,11 @@ class LocalOnceInstance(ActorInstance):
     def __init__(self, instance: Any, class_name: str) -> None:
         super().__init__(instance)
         self._class_name = class_name
+        # Held during each call. Reentrant, since methods of one object may call each other.
         self._calling = threading.RLock()
 
     def remote(self, method_name: str, data: Mapping[str, Any]) -> Any:
-        """Call a method and return what it returns; whatever it raises is raised as it is."""
+        """Call a method and return its result; its exceptions are raised unchanged."""
         method = self.method(method_name)
         with shortened, self._calling:
             return self._call(method, data)

@@ -1,7 +1,7 @@
-"""Platforms that other packages bring, found by the entry points they register.
+"""Platforms of other packages, found by entry points.
 
-The engine imports no platform. A package that has one registers, in the group `lucas_storage.platforms` and under the
-name of the provider, the module where it is found:
+The engine imports no platform. A package that has one registers its module, in the group `lucas_storage.platforms` and
+under the name of the provider, with these classes:
 
     actor    ActorContext, ActorExecutor, ActorFunction, ActorRuntime, ActorRuntimeClass
 """

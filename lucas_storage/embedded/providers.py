@@ -1,4 +1,4 @@
-"""Which class holds the functions and the objects of which provider."""
+"""The classes of functions and of actor classes for each provider."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEEDS_LUCAS = ("aliyun", "cluster", "knative", "local")
 
 
 class LocalOnceFunction(Function):
-    """A function that runs where it is called, with a runtime that knows all functions of this process."""
+    """A function that runs in the caller's process, with a runtime that knows all functions registered there."""
 
     def _transformfunction(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         @seam

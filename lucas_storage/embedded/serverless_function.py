@@ -1,4 +1,4 @@
-"""What a handler is given about one request."""
+"""`Metadata`: one request to a handler."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 
 class Metadata:
-    """One request: its input, and how the functions it may call are reached.
+    """One request: its input, and the handlers of the functions that it may call.
 
-    The attributes carry an underscore because that is the contract; runtimes read them.
+    The attributes begin with an underscore because the contract has them so; runtimes read them.
 
     Args:
         id: Names the request.
         params: The input of the function or workflow.
         namespace: Of the function, where the platform has namespaces.
         router: From function names to handlers.
-        request_type: `invoke`, as far as this engine is concerned.
+        request_type: Always `invoke` in this engine.
         redis_db: A platform's connection; not used here.
         producer: A platform's connection; not used here.
     """

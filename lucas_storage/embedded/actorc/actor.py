@@ -1,4 +1,4 @@
-"""The client of the actor platform, under the name that it has in Lucas: what a package registers for `actor`."""
+"""The client of the actor platform, under the name that it has in Lucas: the module registered for `actor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`PPOPipeline`: a model that learns where an actor is."""
+"""`PPOPipeline`: trains a model in an actor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lucas_storage.embedded.decorators import actor
 
 
 class PPOPipeline:
-    """Makes an actor of a model that has ``learn(total_timesteps=…)``; what is set are keywords of `@actor`.
+    """Makes an actor of a model that has ``learn(total_timesteps=…)``; the setters set keywords of `@actor`.
 
     Args:
         model: The model, such as a PPO of Stable-Baselines3.
@@ -20,11 +20,11 @@ class PPOPipeline:
         self._config: dict[str, Any] = {}
 
     def set_wrapper(self, wrapper: Any) -> None:
-        """Set the class that says where the actor is."""
+        """Set the class of the actor's platform."""
         self._config["wrapper"] = wrapper
 
     def set_dependency(self, dependency: Any) -> None:
-        """Set what the actor needs to be installed."""
+        """Set the packages that the actor needs."""
         self._config["dependency"] = dependency
 
     def set_provider(self, provider: str) -> None:

@@ -1,4 +1,4 @@
-"""Runtimes: what a function sees of the platform it runs on."""
+"""Runtimes: the interface of a function to the platform it runs on."""
 
 from __future__ import annotations
 

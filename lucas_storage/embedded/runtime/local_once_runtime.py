@@ -44,7 +44,7 @@ class LocalOnceRuntime(Runtime):
         return self._metadata
 
     def input(self) -> Any:
-        """Return what the function was called with."""
+        """Return the input of the function."""
         return self._input
 
     def output(self, _out: Any) -> Any:
@@ -52,7 +52,7 @@ class LocalOnceRuntime(Runtime):
         return _out
 
     def call(self, fnName: str, fnParams: Any) -> Any:
-        """Call another function here and now, and return its result.
+        """Call another function in this thread and return its result.
 
         Raises:
             UnknownFunctionError: Nothing is registered under that name.
@@ -68,7 +68,7 @@ class LocalOnceRuntime(Runtime):
             fnParams: `{"input": …}`, the function's input under that one key.
 
         Returns:
-            A future of the result, which can be awaited too. Nobody has to look at it.
+            A future of the result, which can also be awaited, or ignored.
 
         Raises:
             UnknownFunctionError: Nothing is registered under that name.
@@ -77,10 +77,11 @@ class LocalOnceRuntime(Runtime):
         if "input" not in fnParams:
             message = "tell takes the function's input under the key 'input', as in rt.tell('name', {'input': {…}})"
             raise ValueError(message)
-        told = Told()
-        arguments = (told, self._handler(fnName), fnParams["input"])
-        threading.Thread(target=_deliver, args=arguments, name=f"tell {fnName}").start()
-        return told
+        future = Told()
+        arguments = (future, self._handler(fnName), fnParams["input"])
+        # No daemon: the process ends only after functions that it has started, as on a platform.
+        threading.Thread(target=_complete, args=arguments, name=f"tell {fnName}").start()
+        return future
 
     def _handler(self, name: str) -> Callable[[Any], Any]:
         handler: Callable[[Any], Any] | None = self._router.get(name)
@@ -90,7 +91,7 @@ class LocalOnceRuntime(Runtime):
 
 
 class Told(Future[Any]):
-    """The result to come of a function that was told something."""
+    """The future result of a function that was started by `tell`; pickles have this name."""
 
     def __await__(self) -> Generator[Any, None, Any]:
         """Wait without blocking the event loop."""
@@ -99,8 +100,8 @@ class Told(Future[Any]):
         return asyncio.wrap_future(self).__await__()
 
 
-def _deliver(told: Told, handler: Callable[[Any], Any], event: Any) -> None:
+def _complete(future: Told, handler: Callable[[Any], Any], event: Any) -> None:
     try:
-        told.set_result(handler(event))
-    except BaseException as error:  # noqa: BLE001 -- handed to whoever asks for the result
-        told.set_exception(error)
+        future.set_result(handler(event))
+    except BaseException as error:  # noqa: BLE001 -- raised again where the result is asked for
+        future.set_exception(error)

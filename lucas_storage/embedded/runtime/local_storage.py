@@ -15,7 +15,7 @@ STAGING = ".tmp"
 PICKLE_MARK = b"\x80"
 POLL_SECONDS = 0.02
 
-# Wakes the readers of this process at once; for values that another process puts, they look again every POLL_SECONDS.
+# Wakes the readers of this process at once; values of other processes are found by a look every POLL_SECONDS.
 _put_here = threading.Condition()
 
 
@@ -23,14 +23,14 @@ class LocalStorage(StorageMethods):
     """Files below `store_path`; a reader sees a whole value or none, and no name leads outside.
 
     Args:
-        store_path: Made at the first put, so that a function that stores nothing leaves nothing.
+        store_path: The directory, made at the first put, so that a function that stores nothing leaves none.
     """
 
     def __init__(self, store_path: str = "./local_storage") -> None:
         self.storage_path = str(Path(store_path).absolute())
 
     def put(self, filename: str, data: Any) -> None:
-        """Store `data` under `filename`, replacing what was there in one step."""
+        """Store `data` under `filename`, replacing any present value in one step."""
         target = self._path(filename)
         content = pickle.dumps(data)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -61,10 +61,11 @@ class LocalStorage(StorageMethods):
         return self._path(filename).is_file()
 
     def delete(self, filename: str) -> None:
-        """Remove `filename`; one that is not there is no error."""
+        """Remove `filename`; a missing one is no error."""
         self._path(filename).unlink(missing_ok=True)
 
     def _publish(self, content: bytes, target: Path) -> None:
+        # In the same file system, so that the rename is atomic and no reader sees half a value.
         staging = Path(self.storage_path, STAGING)
         staging.mkdir(exist_ok=True)
         staged = staging / uuid.uuid4().hex
@@ -82,7 +83,7 @@ class LocalStorage(StorageMethods):
             message = f"{filename!r} cannot name a value, because it is empty, reserved or contains '..'"
             raise ValueError(message)
         path = root.joinpath(filename)
-        # Resolved once more: a link below the directory may lead outside as well.
+        # Resolved as well: a link below the directory may lead outside.
         if root not in path.resolve().parents:
             message = f"{filename!r} cannot name a value, because it leads out of {self.storage_path}"
             raise ValueError(message)
@@ -97,7 +98,7 @@ def _content(path: Path) -> bytes | None:
 
 
 def _value(content: bytes) -> Any:
-    # Part of the contract: a file that people put there by hand is read as text.
+    # Part of the contract: a file without a pickle's first byte was made by hand, and is read as text.
     if content.startswith(PICKLE_MARK):
         return pickle.loads(content)  # noqa: S301 -- written by put, into the user's own directory
     return content.decode()

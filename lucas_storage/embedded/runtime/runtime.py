@@ -1,4 +1,4 @@
-"""What a function sees of the platform it runs on."""
+"""`Runtime` and `StorageMethods`: the interface of a function to the platform it runs on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class StorageMethods(ABC):
 
     @abstractmethod
     def put(self, filename: str, data: Any) -> None:
-        """Store `data` under `filename`, replacing what was there."""
+        """Store `data` under `filename`, replacing any present value."""
 
     @abstractmethod
     def get(self, filename: str, timeout: int = -1) -> Any:
@@ -47,14 +47,13 @@ class StorageMethods(ABC):
 
     @abstractmethod
     def delete(self, filename: str) -> None:
-        """Remove `filename`; one that is not there is no error."""
+        """Remove `filename`; a missing one is no error."""
 
 
 class Runtime(ABC):
-    """What a function is called with: its input, other functions, and storage.
+    """The argument of a function: gives it its input, other functions, and storage.
 
-    A platform subclasses it; `storage` answers with what the subclass keeps in `_storage`, and `metadata()` with
-    `_metadata`.
+    A platform subclasses it; `storage` returns the subclass's `_storage`, and `metadata()` its `_metadata`.
     """
 
     _storage: StorageMethods | None = None
@@ -62,11 +61,11 @@ class Runtime(ABC):
 
     @abstractmethod
     def input(self) -> Any:
-        """Return what the function was called with."""
+        """Return the input of the function."""
 
     @abstractmethod
     def output(self, _out: Any) -> Any:
-        """Return `_out` in the form in which the platform wants results."""
+        """Return `_out` in the form that the platform has for results."""
 
     @abstractmethod
     def call(self, fnName: str, fnParams: Any) -> Any:
@@ -77,7 +76,7 @@ class Runtime(ABC):
         """Send another function a message without waiting for it."""
 
     def metadata(self) -> Metadata | None:
-        """Return the request this runtime serves, or None where the platform does not say."""
+        """Return the request that this runtime serves, or None if the platform has none."""
         return self._metadata
 
     @property

@@ -1,1 +1,1 @@
-"""Workflows behind HTTP."""
+"""HTTP servers for workflows."""

@@ -1,4 +1,4 @@
-"""Functions in several copies, and workflows that load, process and train, one after the other."""
+"""Training pipelines: functions in several copies, and workflows that load data, process it and train a model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DataProcessFunction:
         self._fns = list(fns)
 
     def export(self) -> Callable[[], Function]:
-        """Return what gives the copies in turn."""
+        """Return a function that returns the copies in turn."""
         return itertools.cycle(self._fns).__next__
 
 
@@ -46,11 +46,11 @@ def data_process(
     """Register a function `num_workers` times, so that calls of its name go to the copies in turn.
 
     Args:
-        num_workers: How many copies there are.
-        wrapper: As `@function` has it, and so have the next two and `venv`.
-        dependency: What the function needs to be installed.
+        num_workers: Number of copies.
+        wrapper: As for `@function`, like the next two and `venv`.
+        dependency: The packages that the function needs.
         provider: The platform.
-        name: What calls name; else the function's own name.
+        name: Name for calls; else the function's own name.
         venv: The environment it runs in.
 
     Raises:
@@ -91,8 +91,8 @@ class TrainerConfig:
 class TrainerPipeline:
     """A workflow of up to three functions: one loads data, one processes them, and one trains a model with them.
 
-    The first of them takes the workflow's inputs, by the names of its parameters; the others take what the one before
-    returned, for each of theirs.
+    The first of them takes the workflow's inputs, by the names of its parameters; each of the others takes the result
+    of the one before, for each of its parameters.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What Lucas's own scripts import from `lucas.utils`."""
+"""Functions that Lucas's own scripts import from `lucas.utils`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the environment says of the platform."""
+"""The provider of functions, from the environment."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ DEFAULT_PROVIDER = "local-once"
 
 
 def get_function_container_config() -> dict[str, str]:
-    """Return `{"provider": …}`: the environment's `provider`, else `local-once`."""
+    """Return `{"provider": …}`: the variable `provider` of the environment, else `local-once`."""
     return {"provider": os.environ.get(PROVIDER_VARIABLE, DEFAULT_PROVIDER)}

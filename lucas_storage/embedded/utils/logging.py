@@ -6,7 +6,7 @@ import logging
 import os
 
 _LEVEL_VARIABLE = "LUCAS_LOG"
-"""A tenth of the level: 1 shows everything, 2 (the default) what is informative, 5 what is critical."""
+"""A tenth of the level of `logging`: 1 is debug, 2 (the default) info, 5 critical."""
 
 
 def _made() -> logging.Logger:
@@ -20,4 +20,4 @@ def _made() -> logging.Logger:
 
 
 log = _made()
-"""Writes to standard error. The engine itself writes nothing to it, and no value ever."""
+"""Writes to standard error. Only scripts use it: the engine itself logs nothing, so no value gets into a log."""

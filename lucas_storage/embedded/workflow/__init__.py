@@ -1,4 +1,4 @@
-"""Workflows: graphs of steps, how they are built, run and found by name."""
+"""Workflows: graphs of steps, their construction and execution, and the registry of functions by name."""
 
 from __future__ import annotations
 

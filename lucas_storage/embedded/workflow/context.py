@@ -1,4 +1,4 @@
-"""`WorkflowContext`: what a decorated workflow is."""
+"""`WorkflowContext`: the object that `@workflow` puts in place of a function."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class WorkflowContext:
-    """A workflow that can be run any number of times, also at once: each run builds a graph of its own.
+    """A workflow that can be run any number of times, also by several threads: each run builds a graph of its own.
 
     The body is therefore run once per run, and once at decoration to report mistakes where they are made.
 
     Args:
         body: The decorated function.
         provider: The platform the workflow is exported for.
-        route: Which functions there are.
+        route: The registered functions.
         executor: The class that runs the graphs; None for the engine's own.
     """
 
@@ -45,7 +45,7 @@ class WorkflowContext:
     def set_runtime(self, rt: Runtime) -> None:
         """Set the runtime of the workflows that `generate` will return.
 
-        Each thread sees the one it set itself; a thread that set none sees the last one set.
+        Each thread sees the runtime that it set itself; a thread that set none sees the last one set.
         """
         self._of_thread.runtime = self._runtime = rt
 
@@ -73,7 +73,7 @@ class WorkflowContext:
         Args:
             data: A dict of the inputs.
             executor: Runs the graph instead of the workflow's own.
-            platform: Who called it, which the runtime has as its name.
+            platform: Name of the platform that called it, which is that of the runtime.
 
         Raises:
             MissingInputError: `data` lacks an input. No step was started.
@@ -89,7 +89,7 @@ class WorkflowContext:
             return workflow.execute()
 
     def export(self, fn: Callable[..., Any] | None = None) -> Callable[..., Any]:
-        """Return what a caller calls: `fn` itself if given, else a handler in the shape of the platform.
+        """Return the handler for callers: `fn` itself if given, else one with the signature of the platform.
 
         Raises:
             RuntimeError: The platform needs genuine Lucas, or an executor that the workflow does not name.
@@ -98,7 +98,7 @@ class WorkflowContext:
         return fn if fn is not None else self.handler(self._provider)
 
     def handler(self, provider: str) -> Callable[..., Any]:
-        """Return a handler in the shape of `provider`; raises as `export` does."""
+        """Return a handler with the signature of `provider`; raises as `export` does."""
         if provider == "local-once" or (provider == "actor" and self._executor is not None):
             return self.run
         if provider == "knative":

@@ -16,7 +16,7 @@ class DAG:
     """All nodes of one workflow, in the order in which they were made.
 
     Args:
-        workflow: Whose graph this is.
+        workflow: The workflow of the graph.
     """
 
     def __init__(self, workflow: GraphOwner) -> None:
@@ -25,7 +25,7 @@ class DAG:
         self._built: int | None = None
 
     def get_nodes(self) -> list[DAGNode]:
-        """Return the nodes; steps may add to the list while it is looked at."""
+        """Return the nodes, which are the list itself: steps may add to it while it is iterated over."""
         return self.nodes
 
     def add_node(self, node: DAGNode) -> None:
@@ -43,7 +43,7 @@ class DAG:
         return all(node._done for node in self.nodes)
 
     def seal(self) -> None:
-        """Take the graph as it is for the one that `reset` returns to."""
+        """Make the present graph the one to which `reset` returns."""
         self._built = len(self.nodes)
 
     def reset(self) -> None:

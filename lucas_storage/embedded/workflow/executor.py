@@ -1,4 +1,4 @@
-"""The executor a workflow has when it names none, and one that runs steps at the same time."""
+"""Executors: the default one, which runs steps one after the other, and one that runs them on threads."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Executor:
         """Run all steps and return the workflow's value.
 
         Raises:
-            RuntimeError: Steps wait for values that nobody makes, such as their own result.
+            RuntimeError: Steps wait for values that no step makes, such as their own result.
             Exception: Whatever a step raises, as it is; no further step is started.
         """
         while not self.dag.hasDone():
-            # Not any(): every node gets its turn before the question is asked again.
+            # Not any(), which would stop at the first node that advances: each gets its turn in every round.
             if True not in [self._advance(node) for node in list(self.dag.get_nodes())]:
                 raise RuntimeError(self._waiting())
         return next((node._ld.value for node in self._data_nodes() if node._is_end_node), None)

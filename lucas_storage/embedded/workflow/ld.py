@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from lucas_storage.embedded.workflow.roles import Node, StepAdder
 
 UNKNOWN: Any = object()
-"""Stands for "not known yet" where None would be a value."""
+"""The value of a Lambda that is not known yet; None would be a value."""
 
 
 class Lambda:
     """The place of a value in a workflow: an input, a step's result, or a constant.
 
-    `+` and `[]` plant a step that runs when the value is there; so do `map`, `fork` and `join`. Attributes, truth and
-    iteration are refused, because they would silently act on the place instead of the value.
+    `+` and `[]` add a step that runs when the value is known; so do `map`, `fork` and `join`. Attributes, truth and
+    iteration are refused, because they would silently use the Lambda instead of the value.
 
     Args:
-        value: A constant; None is one. Left out, the value is yet to come.
+        value: A constant; None is one. If left out, the value is known only in a run.
     """
 
     def __init__(self, value: Any = UNKNOWN) -> None:
@@ -43,11 +43,11 @@ class Lambda:
         return self._dataNode
 
     def setDataNode(self, node: Node) -> None:
-        """Let `node` carry this value."""
+        """Make `node` the node of this value."""
         self._dataNode = node
 
     def becatch(self, wf: StepAdder[Lambda]) -> Lambda:
-        """Let the steps planted by operators go into `wf`, and return this value."""
+        """Let operators add their steps to `wf`, and return this Lambda."""
         self.workflow_ = wf
         return self
 
@@ -88,28 +88,28 @@ class Lambda:
         return self.workflow_
 
     def __getattr__(self, name: str) -> NoReturn:
-        """Refuse: an attribute of the value cannot be known before the workflow runs."""
+        """Raise `AttributeError`: an attribute of the value is known only when the workflow runs."""
         message = f"A value that is yet to come has no attribute {name!r}"
         if not name.startswith("_"):
             message += f"; read it where the value is known, as in wf.func(lambda value: value.{name}, …)"
         raise AttributeError(message, name=name, obj=self)
 
     def __bool__(self) -> NoReturn:
-        """Refuse: the body would take one branch for all runs."""
+        """Raise `TypeError`: the body would take one branch for all runs."""
         message = "A value is true or false only when the workflow runs, so decide inside a function or wf.func"
         raise TypeError(message)
 
     def __iter__(self) -> NoReturn:
-        """Refuse: `[]` never ends, so Python would iterate for ever."""
+        """Raise `TypeError`: `[]` never ends, so Python would iterate for ever."""
         message = "The elements of a value are known only when the workflow runs, so use map or wf.func"
         raise TypeError(message)
 
     def __contains__(self, item: object) -> NoReturn:
-        """Refuse, as iteration does."""
+        """Raise `TypeError`, as iteration does."""
         self.__iter__()
 
     def __repr__(self) -> str:
-        """Show where the value comes from, never the value."""
+        """Return the id of the Lambda, never its value: values may be secret, and large."""
         return f"<Lambda {self._id[:8]}>"
 
 

@@ -1,4 +1,4 @@
-"""Lambdas inside lists, tuples and dicts: found, and replaced by their values."""
+"""Search and replacement of Lambdas in nested lists, tuples and dicts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lucas_storage.embedded.workflow.ld import Lambda
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Exactly these types: a subclass (a named tuple, a default dict) could not be rebuilt without knowing it.
+# Exactly these types: a subclass, such as a named tuple or a default dict, has a constructor of its own.
 CONTAINERS = (list, tuple, dict)
 
 
 def lambdas_in(value: Any) -> list[Lambda]:
-    """Return the distinct Lambdas in `value`, which may be one itself; dict keys are not looked at."""
+    """Return the distinct Lambdas in `value`, which may be one itself; dict keys are not searched."""
     found: dict[Lambda, None] = {}
     seen: set[int] = set()
     pending = [value]
@@ -29,7 +29,7 @@ def lambdas_in(value: Any) -> list[Lambda]:
 
 
 def filled(value: Any, value_of: Callable[[Lambda], Any]) -> Any:
-    """Return `value` with `value_of(ld)` in the place of every Lambda; what holds none stays the very same object."""
+    """Return `value` with `value_of(ld)` in place of every Lambda; a value without Lambdas stays the same object."""
     if isinstance(value, Lambda):
         return value_of(value)
     if type(value) not in CONTAINERS or not lambdas_in(value):

@@ -1,6 +1,6 @@
 """The nodes of a graph: control nodes run steps, data nodes carry values.
 
-Executors written for Lucas work on these classes, so their names are fixed. Nothing here turns a value into text.
+Executors written for Lucas use these classes, so their names are fixed. No method here turns a value into text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _numbers = itertools.count()
 
 
 class DAGNode:
-    """What the two kinds of node share."""
+    """Base of the two kinds of node."""
 
     def __init__(self) -> None:
         self._no = next(_numbers)
@@ -56,7 +56,7 @@ class ControlNode(DAGNode):
 
     Args:
         fn: Called with a dict of the arguments.
-        name: What the step is called.
+        name: Name of the step.
         fn_type: `remote` and `remote_map` for registered functions, `local` for `wf.func`.
     """
 
@@ -79,7 +79,7 @@ class ControlNode(DAGNode):
         return self._data_node
 
     def set_data_node(self, data_node: DataNode) -> None:
-        """Let `data_node` take the result."""
+        """Make `data_node` the node of the result."""
         self._data_node = data_node
 
     def get_pre_data_nodes(self) -> list[DataNode]:
@@ -87,20 +87,20 @@ class ControlNode(DAGNode):
         return self._pre_data_nodes
 
     def add_pre_data_node(self, data_node: DataNode) -> None:
-        """Wait for `data_node` too."""
+        """Add `data_node` to the nodes that the step waits for."""
         self._pre_data_nodes.append(data_node)
 
     def defParams(self, ld: Lambda, key: Any) -> None:
-        """Let the value of `ld` be the argument `key`."""
+        """Make the value of `ld` the argument `key`."""
         self._ld_to_key[ld] = key
 
     def appargs(self, ld: Lambda) -> bool:
-        """Take the value of `ld` as an argument, and say whether all arguments are there."""
+        """Set the argument of `ld` to its value, and return whether all arguments are set."""
         self._datas[self._ld_to_key[ld]] = ld.value
         return self.can_run()
 
     def can_run(self) -> bool:
-        """Return whether all arguments are there."""
+        """Return whether all arguments are set."""
         return len(self._datas) >= len(self._ld_to_key)
 
     def calculate(self) -> DataNode:
@@ -167,13 +167,13 @@ class ActorNode(ControlNode):
 
 
 class DataNode(DAGNode):
-    """A value: a constant, an input, or what a step returned.
+    """A value: a constant, an input, or the result of a step.
 
     A step may return Lambdas, alone or inside containers. Then the value is complete when theirs are: the node waits
-    for its children and takes their values by itself.
+    for its children and takes their values itself.
 
     Args:
-        ld: The value's place; a constant is ready at once.
+        ld: The Lambda of the value; a constant is ready at once.
     """
 
     def __init__(self, ld: Lambda) -> None:
@@ -191,7 +191,7 @@ class DataNode(DAGNode):
 
     @classmethod
     def of(cls, ld: Lambda) -> DataNode:
-        """Return the node that carries the value of `ld`, which is made if there is none yet."""
+        """Return the node of the value of `ld`, which is made if there is none yet."""
         node = ld.getDataNode()
         return node if isinstance(node, DataNode) else cls(ld)
 
@@ -200,7 +200,7 @@ class DataNode(DAGNode):
         return self._pre_control_node
 
     def set_pre_control_node(self, control_node: ControlNode) -> None:
-        """Say whose result this is."""
+        """Make this the result of `control_node`."""
         self._pre_control_node = control_node
 
     def get_succ_control_nodes(self) -> list[ControlNode]:
@@ -208,11 +208,11 @@ class DataNode(DAGNode):
         return self._suf_control_nodes
 
     def add_succ_control_node(self, control_node: ControlNode) -> None:
-        """Let one more step wait for this value."""
+        """Add a step that waits for this value."""
         self._suf_control_nodes.append(control_node)
 
     def set_value(self, value: Any) -> None:
-        """Take a value; it is ready when no Lambda in it is still to come."""
+        """Set the value; the node is ready when all Lambdas in it have values."""
         self._ld.value = value
         children = [self._known_node(ld) for ld in self._awaited(value)]
         self._child_node.extend(children)
@@ -230,7 +230,7 @@ class DataNode(DAGNode):
         self._settle()
 
     def apply(self) -> None:
-        """Take the values of the children; harmless when there is nothing left to take."""
+        """Put the values of the children in; does nothing when called again."""
         self._ld.value = filled(self._ld.value, lambda ld: ld.value)
 
     def reset(self) -> None:
@@ -243,7 +243,7 @@ class DataNode(DAGNode):
         self._child_node.clear()
 
     def forget(self, steps: set[DAGNode]) -> None:
-        """Let none of `steps` wait for this value any more."""
+        """Remove `steps` from those that wait for this value."""
         self._suf_control_nodes[:] = [step for step in self._suf_control_nodes if step not in steps]
 
     def neighbours(self) -> list[DAGNode]:
@@ -267,7 +267,8 @@ class DataNode(DAGNode):
         }
 
     def _awaited(self, value: Any) -> list[Lambda]:
-        # Only a local step can have a Lambda to put into a container; other results are not searched.
+        # Only a local step can put a Lambda into a container; the results of functions, which may be large, are not
+        # searched.
         step = self._pre_control_node
         is_local = step is not None and step._fn_type == "local"
         return lambdas_in(value) if is_local or isinstance(value, Lambda) else []
@@ -279,7 +280,7 @@ class DataNode(DAGNode):
         return node
 
     def _settle(self) -> None:
-        # A loop, because steps that return steps can make a chain of any length.
+        # A loop and no recursion: steps that return steps can make a chain of any length.
         pending = [self]
         while pending:
             node = pending.pop()

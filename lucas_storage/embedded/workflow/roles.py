@@ -1,4 +1,4 @@
-"""What the parts of a graph ask of each other, where one stands below the other and each holds the other."""
+"""Protocols of the parts of a graph that refer to each other, so that their modules need no circular imports."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ if TYPE_CHECKING:
 
     from lucas_storage.embedded.runtime.runtime import Runtime
 
-Place_co = TypeVar("Place_co", covariant=True)
+Lambda_co = TypeVar("Lambda_co", covariant=True)
 
 
 class Graph(Protocol):
-    """What a node asks of the `DAG` it belongs to."""
+    """The methods of `DAG` that its nodes use."""
 
     def add_node(self, node: Any) -> None:
         """Add `node` and everything linked to it, each once."""
 
 
 class Node(Protocol):
-    """What is known of the `DataNode` that carries a Lambda."""
+    """The attributes of `DataNode` that its Lambda uses."""
 
     _done: bool
     belong_dag: Graph | None
 
 
-class StepAdder(Protocol[Place_co]):
-    """What a Lambda asks of the `Workflow` that its operators work in."""
+class StepAdder(Protocol[Lambda_co]):
+    """The methods of `Workflow` that the operators of a Lambda use."""
 
-    def func(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Place_co:
-        """Add a step that calls `fn`, and return the place of its result."""
+    def func(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Lambda_co:
+        """Add a step that calls `fn`, and return the Lambda of its result."""
 
 
 class GraphOwner(Protocol):
-    """What a graph and its steps ask of the `Workflow` they belong to."""
+    """The attributes and methods of `Workflow` that its graph and its steps use."""
 
     name: str
     frt: Runtime | None
@@ -44,7 +44,7 @@ class GraphOwner(Protocol):
 
 
 class Runnable(Protocol):
-    """What a route asks of a `WorkflowContext`."""
+    """The methods of `WorkflowContext` that a route uses."""
 
     def run(self, data: Any = None) -> Any:
         """Run the workflow once in this process and return its value."""

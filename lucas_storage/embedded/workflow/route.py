@@ -1,4 +1,4 @@
-"""Which functions and workflows there are, by name."""
+"""The registry of functions, workflows, actors and groups by name."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class RouteFunc:
         self.function: Function | None = None
 
     def set_handler(self, handler: Callable[..., Any]) -> RouteFunc:
-        """Set what is called with the input."""
+        """Set the handler, which is called with the input."""
         self.handler = handler
         return self
 
     def set_function(self, function: Function) -> RouteFunc:
-        """Set what the decorator made."""
+        """Set the object that the decorator made."""
         self.function = function
         return self
 
@@ -40,13 +40,13 @@ class RouteWorkflow:
         self.workflow: Runnable | None = None
 
     def set_workflow(self, workflow: Runnable) -> RouteWorkflow:
-        """Set what the decorator made."""
+        """Set the object that the decorator made."""
         self.workflow = workflow
         return self
 
     @property
     def handler(self) -> Callable[..., Any] | None:
-        """What is called with the input, so that a workflow can be a step of another."""
+        """The handler, which is called with the input, so that a workflow can be a step of another."""
         return self.workflow.run if self.workflow is not None else None
 
 
@@ -64,14 +64,14 @@ class RouteClass:
 
 
 class RouteGroupFunc:
-    """A name that stands for one of several functions, chosen anew for each call that a workflow describes."""
+    """A name for several functions, of which each call in a workflow gets one."""
 
     def __init__(self, name: str, group_func: Callable[[], Function] | None = None) -> None:
         self.name = name
         self.group_func = group_func
 
     def set_group_func(self, group_func: Callable[[], Function]) -> RouteGroupFunc:
-        """Set what chooses."""
+        """Set the function that chooses one."""
         self.group_func = group_func
         return self
 
@@ -80,7 +80,7 @@ Entry: TypeAlias = RouteFunc | RouteWorkflow | RouteClass | RouteGroupFunc
 
 
 class Route:
-    """A view of what is registered, which sees later registrations too."""
+    """A view of the registry, which includes later registrations."""
 
     def __init__(
         self,
@@ -95,21 +95,22 @@ class Route:
         self.groups: list[RouteGroupFunc] = [] if groups is None else groups
 
     def find(self, name: str) -> Entry | None:
-        """Return what is registered under `name`, or None.
+        """Return the entry for `name`, or None.
 
-        Functions go before workflows, these before objects and these before groups, and later ones before earlier.
+        Functions come before workflows, these before actors and these before groups; later entries before earlier ones.
         """
         kinds: tuple[Sequence[Entry], ...] = (self.functions, self.workflows, self.actors, self.groups)
         return next((entry for kind in kinds for entry in reversed(kind) if entry.name == name), None)
 
     def handlers(self) -> dict[str, Callable[..., Any]]:
-        """Return a router: from each name to the handler of what `find` gives."""
+        """Return a router: from each name to the handler of the entry that `find` returns."""
+        # Functions last, so that they replace workflows of the same name.
         entries: list[RouteFunc | RouteWorkflow] = [*self.workflows, *self.functions]
         return {entry.name: entry.handler for entry in entries if entry.handler is not None}
 
 
 class RouteBuilder:
-    """Where decorators register what they make."""
+    """The registry in which decorators register functions, workflows, actors and groups."""
 
     def __init__(self) -> None:
         self.funcs: list[RouteFunc] = []
@@ -118,12 +119,12 @@ class RouteBuilder:
         self.groups: list[RouteGroupFunc] = []
 
     def func(self, funcName: str) -> RouteFunc:
-        """Register a function; one of the same name from before is hidden."""
+        """Register a function; it hides an earlier one of the same name."""
         self.funcs.append(RouteFunc(funcName))
         return self.funcs[-1]
 
     def workflow(self, workflowName: str) -> RouteWorkflow:
-        """Register a workflow; one of the same name from before is hidden."""
+        """Register a workflow; it hides an earlier one of the same name."""
         self.works.append(RouteWorkflow(workflowName))
         return self.works[-1]
 
@@ -135,7 +136,7 @@ class RouteBuilder:
         return known
 
     def group(self, groupName: str) -> RouteGroupFunc:
-        """Register a name for several functions; one of the same name from before is hidden."""
+        """Register a name for several functions; it hides an earlier one of the same name."""
         self.groups.append(RouteGroupFunc(groupName))
         return self.groups[-1]
 
@@ -148,15 +149,15 @@ class RouteBuilder:
         return self.works
 
     def build(self) -> Route:
-        """Return a view of what is registered."""
+        """Return a view of the registry."""
         return Route(self.funcs, self.works, self.actors, self.groups)
 
 
 class RouteRunner:
-    """Finds the handlers of what is registered.
+    """Finds the handlers of registered functions and workflows.
 
     Args:
-        route: What is registered.
+        route: The registry.
     """
 
     def __init__(self, route: Route) -> None:
@@ -175,4 +176,4 @@ class RouteRunner:
 
 
 routeBuilder = RouteBuilder()  # noqa: N816 -- the contract's name
-"""What the decorators of this process register in."""
+"""The registry of this process."""

@@ -1,4 +1,4 @@
-"""What the control nodes of a graph run: a dict of arguments in, a result out."""
+"""The functions that control nodes run: each takes a dict of arguments and returns a result."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
 
 class RemoteStep:
-    """A registered function, called through whatever runtime the workflow runs on."""
+    """A registered function, called through the runtime of the workflow."""
 
     def __init__(self, workflow: GraphOwner, name: str) -> None:
         self._workflow = workflow
         self._name = name
 
     def __call__(self, event: Mapping[Any, Any]) -> Any:
-        """Call the function with a dict of its own."""
+        """Call the function with a copy of the dict, which it may change."""
         return drained(self._workflow.getRuntime().call(self._name, dict(event)))
 
 
 class MethodStep:
-    """A method of an object, called where the object is."""
+    """A method of an object, called where the object lives."""
 
     def __init__(self, obj: ActorInstance, name: str) -> None:
         self._obj = obj
         self._name = name
 
     def __call__(self, event: Mapping[Any, Any]) -> Any:
-        """Call the method with a dict of its own."""
+        """Call the method with a copy of the dict."""
         return drained(self._obj.remote(self._name, dict(event)))
 
 
 class LocalStep:
-    """A plain function, called where the executor runs; integer keys are its positional arguments."""
+    """A plain function, called in the process of the executor; integer keys are its positional arguments."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         self._fn = fn
@@ -58,14 +58,14 @@ class LocalStep:
 
 
 class GatherStep:
-    """Puts values into the places they have in a container."""
+    """Builds a container from a template and the values of the Lambdas in it."""
 
     def __init__(self, template: Any, lambdas: list[Lambda]) -> None:
         self._template = template
         self._keys = {ld: key for key, ld in enumerate(lambdas)}
 
     def __call__(self, event: Mapping[Any, Any]) -> Any:
-        """Return a container of its own with the values in it."""
+        """Return a new container with the values in it."""
         return filled(self._template, lambda ld: event[self._keys[ld]])
 
 
@@ -78,7 +78,7 @@ def same(event: Mapping[Any, Any]) -> Any:
 def drained(result: Any) -> Any:
     """Return a generator's items as a list, so that any number of steps can read them.
 
-    A generator that yields nothing and returns something gives what it returns. Anything else is returned as it is.
+    Of a generator that yields nothing and returns something, its return value. Any other value is returned as it is.
     """
     if not isinstance(result, GeneratorType):
         return result

@@ -1,4 +1,4 @@
-"""`Workflow`: what the body of a workflow builds its graph with."""
+"""`Workflow`: the builder with which the body of a workflow makes its graph."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ class WorkflowInput:
         self._workflow = workflow
 
     def __getitem__(self, key: str) -> Lambda:
-        """Return the place of an input that every run must give."""
+        """Return the Lambda of a required input."""
         return self._workflow._new_input(key, UNKNOWN)
 
     def get(self, key: str, default_val: Any = None) -> Lambda:
-        """Return the place of an input that is `default_val` in a run that does not give it."""
+        """Return the Lambda of an input with a default."""
         return self._workflow._new_input(key, default_val)
 
     def __iter__(self) -> NoReturn:
-        """Refuse: `[]` accepts every name, so Python would iterate for ever."""
+        """Raise `TypeError`: `[]` accepts every name, so Python would iterate for ever."""
         message = "The names of the inputs are known only when the workflow runs, so read them by wf.input()['name']"
         raise TypeError(message)
 
     def __contains__(self, key: object) -> NoReturn:
-        """Refuse, as iteration does."""
+        """Raise `TypeError`, as iteration does."""
         self.__iter__()
 
 
 class Workflow:
-    """One graph and the means to build and run it; every run of a decorated workflow has one of its own.
+    """One graph, with methods to build and run it; every run of a decorated workflow has one of its own.
 
     Args:
-        route: Which functions there are.
-        name: What the workflow is called in messages.
+        route: The registered functions.
+        name: Name of the workflow in messages.
     """
 
     def __init__(self, route: Route | None = None, name: str | None = None) -> None:
@@ -66,6 +66,7 @@ class Workflow:
         self._inputs: list[tuple[str, Any, DataNode]] = []
         self._end: DataNode | None = None
         self._executor_cls: Callable[[DAG], Any] | None = None
+        # Held during a run, and never waited for: two runs would mix their values in the one graph.
         self._running = threading.Lock()
 
     def setRuntime(self, frt: Runtime) -> None:
@@ -92,7 +93,7 @@ class Workflow:
         return WorkflowInput(self)
 
     def call(self, fn_name: str, fn_params: Mapping[str, Any]) -> Lambda:
-        """Add a step that calls a registered function, and return the place of its result.
+        """Add a step that calls a registered function, and return the Lambda of its result.
 
         The function may be registered later, but before the step runs.
 
@@ -107,17 +108,17 @@ class Workflow:
         return self._remote(fn_name, fn_params, "remote")
 
     def map(self, fn_name: str, fn_params: Mapping[str, Any]) -> Lambda:
-        """Do as `call`; a platform that distributes may split lists, this engine passes them whole."""
+        """Add a step as `call` does; a distributed platform may split lists, this engine passes them whole."""
         return self._remote(fn_name, fn_params, "remote_map")
 
     def call_method(self, obj: ActorInstance, method_name: str, fn_params: Mapping[str, Any]) -> Lambda:
-        """Add a step that calls a method of an object, and return the place of its result.
+        """Add a step that calls a method of an object, and return the Lambda of its result.
 
-        Calls of one object run one at a time, in the order in which their arguments come; a call that another one has
-        to follow gives it an argument.
+        Calls of one object run one at a time, in the order in which their arguments become known; for another order,
+        pass the result of the first call to the second.
 
         Args:
-            obj: What `export()` of a class decorated with `@actor` made.
+            obj: The result of `export()` of a class decorated with `@actor`.
             method_name: The method's name.
             fn_params: Its arguments, as `call` takes them.
 
@@ -134,7 +135,7 @@ class Workflow:
         return self._step(ActorNode(obj, MethodStep(obj, method_name), name, "remote"), _by_parameter(name, fn_params))
 
     def func(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Lambda:
-        """Add a step that calls `fn` where the executor runs, and return the place of its result.
+        """Add a step that calls `fn` in the process of the executor, and return the Lambda of its result.
 
         `fn` gets values, not Lambdas. It may add steps (`wf.call(…)`) and return their Lambdas, also inside containers.
 
@@ -153,7 +154,7 @@ class Workflow:
         return ld.becatch(self)
 
     def end_with(self, ld: Any) -> None:
-        """Let `ld`, a Lambda or any value, be the value of the workflow."""
+        """Make `ld`, a Lambda or any value, the value of the workflow."""
         if self._end is not None:
             self._end._is_end_node = False
         self._end = self._node_of(self._as_lambda(ld))
@@ -174,7 +175,7 @@ class Workflow:
             return self._execute(self.getRuntime())
 
     def valicate(self) -> DAG:
-        """Return the graph, to look at."""
+        """Return the graph."""
         return self.dag
 
     def _execute(self, runtime: Runtime) -> Any:
@@ -214,7 +215,7 @@ class Workflow:
         return self._step(ControlNode(RemoteStep(self, name), name, kind), params)
 
     def _chosen(self, name: str) -> str:
-        """Return the function that a call goes to, which is another one than is named if a group is."""
+        """Return the function that a call goes to: the named one, or one of the named group."""
         entry = self.route.find(name) if self.route is not None else None
         if not isinstance(entry, RouteGroupFunc) or entry.group_func is None:
             return name
@@ -233,7 +234,7 @@ class Workflow:
     def _give(self, step: ControlNode, key: Any, value: Any) -> None:
         ld = self._as_lambda(value)
         if ld in step._ld_to_key:
-            # A step knows its arguments by their Lambdas, so the second use of one needs a Lambda of its own.
+            # A step finds its arguments by their Lambdas, so the second use of one needs a Lambda of its own.
             ld = self._passing(same, "same", [ld])
         node = self._node_of(ld)
         step.defParams(ld, key)
@@ -246,7 +247,7 @@ class Workflow:
             raise TypeError(message)
         if isinstance(value, Lambda):
             node = value.getDataNode()
-            # Executors hand values on when they become known; a step added later is given the value itself.
+            # Executors pass values on when they become known; a step that is added later gets the value itself.
             return Lambda(value.value) if node is not None and node._done and self._owns(node) else value
         inner = lambdas_in(value)
         return self._passing(GatherStep(value, inner), "gather", inner) if inner else Lambda(value)
