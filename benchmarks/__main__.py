@@ -1,8 +1,8 @@
 """Run the benchmarks, or those named: ``python -m benchmarks [memory transfers small_calls listing workflow …]``.
 
-What is expected of each was written down before it was run; what missed it stays in the table.
-Prints one table and writes the same as JSON. Every figure stands beside its baseline, measured in the same run; on a
-shared machine only the ratios mean something.
+The expectation of each was written before its first run; rows that miss it stay in the table. Prints one table and
+writes the same as JSON. Each figure is beside its baseline, measured in the same run; on a shared machine only the
+ratios are comparable.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The baseline: gRPC with bytes and nothing else, no protobuf, no disk, no checks; a server in a process of its own."""
+"""Baseline: gRPC with plain bytes, without protobuf, disk or checks; a server in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine of the actor kind without its cluster: what a value costs that goes through driver, message and worker.
+"""A stand-in for an actor engine without its cluster, for the cost of a value through driver, message and worker.
 
 Each step is one gRPC call to a worker process: arguments and result are pickled, a message holds 512 MiB at most, and
 the driver notes the arguments twice in ``dag.json``, as pickle in hexadecimal, and twice in its log, as text.

@@ -1,4 +1,4 @@
-"""One array read by many, and many made for one: how memory grows, with values and with references.
+"""Fan-out and fan-in: memory of one array for many readers, and of many results for one, by values and by references.
 
 Expected: of 64 MiB for each of N readers, values cost N transfers and N copies; references cost one download and no
 private memory, so that four readers are at least four times as fast. Of 100 results of 1 MiB, collected by the driver,

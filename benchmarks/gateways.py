@@ -1,8 +1,8 @@
-"""What one gateway carries, beside the store behind it through obstore: large streams, small calls, its own CPU time.
+"""One gateway beside its store through obstore: throughput of large streams, rate of small calls, and its CPU time.
 
 The store is the one that LUCAS_STORAGE_TEST_S3 names, as for the tests over a real store, or else one in memory: that
-of the gateway in its own process, that of the baseline in this one, so nothing is expected of small calls beside it.
-Clients, gateway and store share this machine; only the CPU time of the gateway says something of others.
+of the gateway in its own process, that of the baseline in this one, so small calls have no expectation there. Clients,
+gateway and store share this machine; only the CPU time of the gateway holds for other machines.
 
 Expected: a stream through a gateway has a third of the store's own speed, as everything goes through it twice, and
 what is put is staged before it is sent on. A small call takes up to three times as long as the store's own.
@@ -99,7 +99,7 @@ class _Theirs:
 
 
 def _place():
-    """Return the URL of a part of the store that nobody else uses."""
+    """Return the URL of an unused prefix of the store."""
     head, mark, query = STORE.partition("?")
     return STORE if STORE == IN_MEMORY else f"{head}/bench-{uuid.uuid4().hex}{mark}{query}"
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a server in a process of its own, clocks, and the row each of them prints."""
+"""The harness of the benchmarks: a server in a process of its own, clocks, and the rows of the table."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Process:
 
 @contextmanager
 def storage_server(*options, engine=None):
-    """The real server in a process of its own: durable, in a directory of its own, or over another engine."""
+    """Yield a real server in a process of its own: durable, in a directory of its own, or over another engine."""
     with tempfile.TemporaryDirectory() as folder:
         endpoint_file = Path(folder, "endpoint.json")
         place = ["--engine", engine] if engine else ["--data", str(Path(folder, "data"))]

@@ -37,7 +37,7 @@ def measure():
 
 
 def _fill(folder):
-    """Put a million rows into the index at once; storing a million objects one by one is not what is measured."""
+    """Put a million rows into the index at once, since storing a million objects takes long and is not measured."""
     engine = LocalEngine(folder, sweep_interval=None)
     engine.create_bucket("bench")
     with engine.writer("bench", "p00/q0000/r000") as writer:

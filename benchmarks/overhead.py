@@ -1,4 +1,4 @@
-"""What the decorator costs a step that has nothing to store, and what a value costs the driver beside the work itself.
+"""Overhead of the decorator for a step that stores nothing, and of a value for the driver.
 
 Expected: at most 50 µs a step. For a value of 8 MiB an actor's driver writes about four bytes of ``dag.json`` and two
 of log for each byte, for a reference half a KiB of each.

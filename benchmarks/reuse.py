@@ -1,4 +1,4 @@
-"""What need not be done again: steps of a run that was killed, and bytes of a directory of which little changed.
+"""Reuse: steps of a run that was killed, and unchanged bytes of a directory.
 
 Expected: of nine steps of 0.2 s, killed in the seventh, a resumed run saves the six that were done, and each lookup
 takes at most 2 ms. Of a directory of which 1 % changed, about 1 % is sent again, where an archive is sent whole.

@@ -1,4 +1,4 @@
-"""What the plugin costs: a call with nothing to store, a cached array, and a shipped function on its arrival."""
+"""Costs of the plugin for a step: a call that stores nothing, a cached array, and the import of a shipped function."""
 
 from __future__ import annotations
 

@@ -119,5 +119,5 @@ def _beyond(values, refs):
 
 
 def _data(size, number):
-    """Return bytes that nobody has stored yet."""
+    """Return bytes that are not stored yet."""
     return np.random.default_rng([size, number]).integers(0, 256, size, np.uint8)

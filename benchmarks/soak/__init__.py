@@ -1,1 +1,1 @@
-"""A long run of everything at once, with kills, strangers and a bad network; `docs/soak.md` is what it last printed."""
+"""The soak test: a long run with load, kills, strangers and a bad network; `docs/soak.md` is its last report."""

@@ -33,7 +33,7 @@ WORKERS = 2
 
 
 class Soak:
-    """The load, the events, and what happened."""
+    """Runs load processes and events, and counts them."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         self._folder = folder
@@ -45,7 +45,7 @@ class Soak:
         self._incarnations = 0
 
     def run(self, seconds: float) -> None:
-        """Let it all happen."""
+        """Run load and events for some seconds."""
         self.service.start()
         self._initial = content("the first", 200)
         with self.service.client() as client:
@@ -62,12 +62,12 @@ class Soak:
         self._end_loads()
 
     def end(self) -> None:
-        """End every process that this one started and that runs yet."""
+        """End every running process that this one started."""
         self._end_loads()
         self.service.end()
 
     def judged(self) -> Verdict:
-        """Kill the server once more, and return what is found of all that was written."""
+        """Kill the server once more, read everything back, and return the verdict."""
         self.service.kill()
         self.service.start()
         with self.service.client() as client:
@@ -118,7 +118,7 @@ class Soak:
         self._loads[self._random.choice(list(self._loads))].kill()
 
     def _siege(self) -> None:
-        """Let strangers in front of the door for a while in which nothing else happens."""
+        """Run strangers against the server for a while without other events."""
         command = [sys.executable, "-m", "benchmarks.soak.strangers", self.service.endpoint, str(SIEGE)]
         with subprocess.Popen(command) as strangers:
             begin = time.monotonic() + 3

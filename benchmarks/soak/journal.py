@@ -1,4 +1,4 @@
-"""What one load process intended and what it was told, written before it goes on, so that it may be killed."""
+"""The journal of one load process: intents and outcomes, written before the next call, so that it may be killed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ABSENT = "absent"
 
 @dataclass(slots=True)
 class Expectation:
-    """What may be found under one key: the acknowledged state, and every later one of which nothing is known."""
+    """The states that one key may have: the acknowledged one, and every later one whose outcome is unknown."""
 
     states: set[str] = field(default_factory=lambda: {ABSENT})
     certain: bool = True
@@ -31,7 +31,7 @@ class Journal:
 
 
 def entries(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield what was appended."""
+    """Yield the entries; stops at a line that a kill cut short."""
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
             yield json.loads(line)
@@ -40,7 +40,7 @@ def entries(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def expectations(path: Path) -> dict[str, Expectation]:
-    """Return what may be found under each key, after what the journal tells."""
+    """Return the possible states of each key, according to the journal."""
     keys: dict[str, Expectation] = {}
     for entry in entries(path):
         if "key" not in entry:

@@ -1,4 +1,4 @@
-"""Whether what several processes saw of one object could have happened in one order. Pure."""
+"""Linearizability check of the reads and writes of one object by several processes. Pure."""
 
 from __future__ import annotations
 

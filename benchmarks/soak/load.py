@@ -1,7 +1,7 @@
 """One load process: ``python -m benchmarks.soak.load ENDPOINT NAME FOLDER``, with the keys in the environment.
 
-It makes one call after the other, checks every answer against its journal, and says what was wrong in the journal. A
-key whose last change ended in an error is left alone from then on: the change may still happen.
+It makes one call after the other, checks every answer against its journal, and records wrong ones there. A key whose
+last change ended in an error is not changed again: the change may still happen.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ REGISTER = "register"
 TIMEOUT = 20.0
 """Seconds that a call may take, restarts of the server included."""
 THINK = 0.02
-"""Seconds between two calls, so that the processor is left to the server and to those who disturb it."""
+"""Seconds between two calls, so that the server and the disturbances get processor time."""
 LARGE = 12 * MiB
 KEYS = 40
 
 
 class Load:
-    """A client, the keys that are its own, and what it knows of them.
+    """A client, its own keys, and their expected states.
 
     Args:
         client: Of the server, or of something between.
@@ -48,7 +48,7 @@ class Load:
         self._folder = Path(tempfile.mkdtemp(dir=os.environ.get("SOAK_SCRATCH")))
 
     def step(self) -> None:
-        """Make one call, and write down how long it took and what came of it."""
+        """Make one call, and record its duration and outcome."""
         operations: dict[Callable[[], None], int] = {
             self._put: 30,
             self._get: 30,

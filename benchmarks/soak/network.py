@@ -1,4 +1,4 @@
-"""A bad network: passes connections on, and does something to one of them now and then."""
+"""A bad network: a TCP proxy that cuts, resets, stalls, flips and duplicates now and then."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class BadNetwork:
         odds: Pieces of at most 64 KiB for each fault, on average.
 
     Attributes:
-        endpoint: Where it listens.
-        faults: How often each kind of fault was made.
+        endpoint: Its own address.
+        faults: Number of faults of each kind.
     """
 
     def __init__(self, target: str, odds: int) -> None:

@@ -1,4 +1,4 @@
-"""The report, as Markdown."""
+"""The report of a soak, as Markdown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .verdict import Verdict, percentile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What happened."""
+    """Facts about one soak."""
 
     minutes: float
     seed: int

@@ -91,7 +91,7 @@ class Service:
         self._process.wait(START_SECONDS)
 
     def fsck(self) -> str:
-        """Return what ``lucas-storage fsck`` says of the directory, while nothing serves it."""
+        """Return the output of ``lucas-storage fsck`` for the directory, while nothing serves it."""
         return self._ask("fsck", str(self.data))
 
     def size(self) -> tuple[int, int]:
@@ -100,7 +100,7 @@ class Service:
         return len(files), sum(files)
 
     def errors(self) -> list[str]:
-        """Return the lines of its log that tell of something that should not be."""
+        """Return the lines of its log about defects."""
         lines = self._log_path.read_text(errors="replace").splitlines()
         return [line for line in lines if " ERROR " in line or "Traceback" in line]
 

@@ -20,7 +20,7 @@ SERVICE = "/ignis.storage.v1.StorageService/"
 
 
 def besiege(endpoint: str, seconds: float) -> None:
-    """Open the calls, again and again as they are ended, for that long."""
+    """Open the calls, and open each again when the server ends it, for that long."""
     over = threading.Event()
 
     def silence() -> Iterator[bytes]:

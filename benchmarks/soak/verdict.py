@@ -1,4 +1,4 @@
-"""What the journals, the store and the clocks say in the end."""
+"""The verdict of a soak, from the journals, the store and the clocks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Window = tuple[float, float]
 
 @dataclass(slots=True)
 class Verdict:
-    """What was found."""
+    """The findings."""
 
     calls: Counter[str] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
@@ -31,7 +31,7 @@ class Verdict:
     """Keys read back whose last change ended in an error or a kill."""
     wrong: list[str] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
-    """What was said of calls that ended with an `IntegrityError`."""
+    """Messages of calls that ended with an `IntegrityError`."""
     register: str | None = None
     register_calls: int = 0
     quiet: list[float] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Verdict:
 
 
 def judge(journals: Iterable[Path], client: StorageClient, initial: str, sieges: Sequence[Window]) -> Verdict:
-    """Return what the journals tell, having read back every key that they name.
+    """Return the verdict on the journals, after reading back every key that they name.
 
     Args:
         journals: Of all load processes there were.
