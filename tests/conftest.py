@@ -1,4 +1,4 @@
-"""What every test has: an environment without the settings of whoever runs it, and a size."""
+"""Fixtures of every test: an environment without the developer's settings, and the size of thorough tests."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def thorough(request):
-    """Whether a test whose size can be chosen takes the full one."""
+    """Whether a test with a size takes the full one."""
     return request.config.getoption("--thorough")
 
 
 @pytest.fixture
 def free_port():
-    """A port nobody listens on."""
+    """A port on which no process listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _state(tmp_path_factory):
-    """A place for journals of uploads that is no user's."""
+    """A directory for journals of uploads, other than the user's."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
@@ -78,7 +78,7 @@ def _state(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def real_store():
-    """A place of this session in the real store, as a split URL; what lies there is deleted at the end."""
+    """A prefix of this session in the real store, as a split URL; its objects are deleted at the end."""
     if not os.environ.get(REAL_STORE):
         pytest.skip("no real S3 store is given; 'make test-remote' starts one and runs what needs it")
     obstore = pytest.importorskip(
@@ -95,5 +95,5 @@ def real_store():
 
 @pytest.fixture
 def store_url(real_store):
-    """An empty place in the real store: what `open_engine` and ``--engine`` take."""
+    """The URL of an empty prefix in the real store, for `open_engine` and ``--engine``."""
     return real_store._replace(path=f"{real_store.path}/{uuid.uuid4().hex[:12]}").geturl()

@@ -1,4 +1,4 @@
-"""Servers, workers and a Redis as processes of their own, which are told what they need as a platform tells them."""
+"""Fixtures of deployment tests: servers, workers and a Redis in processes of their own, configured as by a platform."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STARTED = 90
 
 
 class Process:
-    """A process whose output is read all the time, so that it never waits for whoever reads it."""
+    """A process whose output is read by a thread all the time, so that it never blocks on a full pipe."""
 
     def __init__(self, command, **options):
         self.popen = subprocess.Popen(
@@ -65,7 +65,7 @@ class Process:
 
 @dataclass
 class Platform:
-    """Starts processes in a folder, with nothing of this one's settings, and ends them."""
+    """Starts processes in a folder, without the settings of this one, and ends them."""
 
     folder: Path
     stack: ExitStack
@@ -104,7 +104,7 @@ class Platform:
 
 @dataclass
 class Keys:
-    """A pair of keys, as the environment of whoever uses it has them."""
+    """A pair of keys, as environment variables of its user."""
 
     access: str
     secret: str = field(repr=False)
@@ -131,7 +131,7 @@ class Store:
 
     @property
     def variables(self):
-        """What a worker is told."""
+        """The environment of a worker."""
         return {
             "STORAGE_ENDPOINT": self.endpoint,
             **self.steps.variables,

@@ -1,4 +1,4 @@
-"""The plugin's tests run against the real service in this process, and a cache of their own."""
+"""Fixtures of the plugin's tests: the real service in this process, and a cache of their own."""
 
 from __future__ import annotations
 

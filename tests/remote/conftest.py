@@ -1,4 +1,4 @@
-"""Gateways in processes of their own over a real store, and what befalls the store itself."""
+"""Fixtures of remote tests: gateways in processes of their own over a real store, and faults of the store."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FULL = {"nearfull": ".00001", "backfillfull": ".00002", "full": ".00003"}
 
 
 class Gateway:
-    """A server process over a store, started when made; what it says is kept."""
+    """A server process over a store, started by the constructor; its output is kept."""
 
     def __init__(self, engine, listen="127.0.0.1:0", *options):
         command = [sys.executable, "-m", "actorc.storage.server", "--engine", engine, "--listen", listen]
@@ -49,7 +49,7 @@ class Gateway:
             self._heard.notify_all()
 
     def said(self, text, count=1):
-        """Wait until it has said `text` in so many lines; return the last of them."""
+        """Wait until so many lines of its output hold `text`; return the last of them."""
 
         def lines():
             return [line.rstrip() for line in self.lines if text in line]
@@ -65,7 +65,7 @@ class Gateway:
 
     @contextmanager
     def memory_watched(self):
-        """Yield a list, whose one item at the end is by how many bytes its own memory grew at most."""
+        """Yield a list whose one item, at the end, is the largest growth of its private memory in bytes."""
         grown, done = [], threading.Event()
 
         def memory():
@@ -111,7 +111,7 @@ class Gateway:
 
 
 class Ceph:
-    """The store itself, as far as it is ours to break: an instance of ``ceph-rgw.sh``.
+    """The store itself, where a test may break it: an instance of ``ceph-rgw.sh``.
 
     Each kind of trouble is there when its method returns, and gone when `heal` does.
     """
@@ -139,14 +139,14 @@ class Ceph:
         self._wait_for(self._reads, answered=False)
 
     def fill_disk(self):
-        """Let the disk count as full with what is on it."""
+        """Make the disk full with its present content."""
         self._troubled = True
         for name, ratio in FULL.items():
             self._run("ceph", "osd", f"set-{name}-ratio", ratio)
         self._wait_for(self._writes, answered=False)
 
     def heal(self):
-        """Undo every trouble."""
+        """Undo every fault."""
         if not self._troubled:
             return
         for name in ("rgw", "osd"):
@@ -203,7 +203,7 @@ def is_answered(call):
 
 @pytest.fixture
 def ceph(real_store):
-    """The store, to be broken; it is healed at the end."""
+    """The store, for faults that are undone at the end."""
     directory = os.environ.get("CEPH_RGW_DIR")
     if not directory:
         pytest.skip("the store in LUCAS_STORAGE_TEST_S3 is not ours to break; 'make test-remote' starts one that is")
@@ -217,7 +217,7 @@ def ceph(real_store):
 
 @pytest.fixture
 def start_gateway(store_url):
-    """Start a gateway to the place of this test; what still runs at the end is ended."""
+    """Start a gateway to the prefix of this test; gateways that still run at the end are ended."""
     with ExitStack() as stack:
 
         def started(*options, listen="127.0.0.1:0", engine=store_url):

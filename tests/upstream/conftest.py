@@ -1,4 +1,4 @@
-"""A Python environment of its own, where our wheel and upstream's ``actorc`` meet."""
+"""A Python environment of its own with this project's wheel and upstream's ``actorc``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STAND_IN = {
     "utils/__init__.py": "NAME = 'upstream'\n",
     "protos/store_pb2.py": "",
 }
-"""What upstream's package has in common with ours, and what it has beside it, with nothing in it."""
+"""Modules of upstream's package: those that this one has too, and others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,11 +35,11 @@ class Site:
     wheel: Path
 
     def install_ours(self) -> None:
-        """Unpack the wheel, over what is there."""
+        """Unpack the wheel over the present files."""
         shutil.unpack_archive(self.wheel, self.folder, "zip")
 
     def install(self, package: Path) -> None:
-        """Copy another ``actorc``, over what is there."""
+        """Copy another ``actorc`` over the present files."""
         shutil.copytree(package, self.folder / "actorc", dirs_exist_ok=True)
 
     @property

@@ -1,4 +1,4 @@
-"""The client's tests run against the embedded controller, which is a process of its own with workers."""
+"""Fixtures of the controller's tests: the embedded controller, a process of its own with workers, and clients of it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from tests.actorc.controller.ignis.ignis_double import Ignis  # noqa: E402
 METHOD = "/controller.Service/Session"
 SIZES = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 PATIENCE = 100
-"""Seconds that a session may last with all its calls, a thousand in one test, before whoever waits for ever is told."""
+"""Seconds that a session may last with all its calls, a thousand in one test, before a wait without end is an error."""
 
 
 @pytest.fixture(autouse=True)
-def _nobody_chose_a_controller(monkeypatch, request):
+def _no_controller_chosen(monkeypatch, request):
     timeouts = [f"IGNIS_{what}_TIMEOUT" for what in ("SESSION", "DEFINITION", "CALL", "FETCH")]
     for name in ("IGNIS_ADDR", "MASTER_ADDR", "APP_ID", *timeouts):
         monkeypatch.delenv(name, raising=False)
@@ -115,7 +115,7 @@ def actor(context):
 
 
 class RawSession:
-    """A client made of messages alone, with nothing of ours but these."""
+    """A client made of the protocol's messages alone, without this package's client."""
 
     def __init__(self, address):
         self.address = address

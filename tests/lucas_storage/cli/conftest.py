@@ -1,4 +1,4 @@
-"""The program in a process of its own, in a fresh folder, with nothing of whoever runs the tests."""
+"""Fixtures of command-line tests: the program in a process and a folder of its own, without outside settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODULE = (sys.executable, "-m", "lucas_storage.cli")
 
 
 class Program:
-    """Starts ``lucas-storage`` in a folder; what it started and does not end by itself is killed at the end."""
+    """Starts ``lucas-storage`` in a folder; processes that still run at the end are killed."""
 
     def __init__(self, folder, stack):
         self.folder = folder
@@ -73,7 +73,7 @@ def beside_server(served):
 
 @pytest.fixture
 def wait_for_the_end():
-    """Wait until the server of a data directory is gone: it holds this lock for as long as it lives."""
+    """Wait until the server of a data directory has ended, which releases its lock."""
 
     def wait(data):
         with (data / ".server.lock").open() as file:

@@ -1,4 +1,4 @@
-"""What the tests of the embedded engine share."""
+"""Fixtures of the embedded engine's tests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _nothing_registered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 @pytest.fixture
 def fresh_python(tmp_path: Path) -> Callable[..., str]:
-    """Return what runs code in a fresh interpreter, extra folders first on its path, and gives what it prints."""
+    """Return a function that runs code in a new interpreter, with folders first on its path; returns the output."""
 
     def run(code: str, *folders: Path) -> str:
         path = os.pathsep.join(map(str, [*folders, ROOT, Path(__file__).parent]))

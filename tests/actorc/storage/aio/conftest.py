@@ -1,4 +1,4 @@
-"""A server with a gate, and tests that are coroutines: each runs on a loop of its own."""
+"""Fixtures of the asynchronous client's tests: a server with a gate, and an event loop for each coroutine test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TCP proxy between client and server that does what networks do."""
+"""Fixtures of fault tests: a TCP proxy between client and server that stalls, cuts and damages connections."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUICK = RetryPolicy(attempts=200, unreached_attempts=200, base=0.001, cap=0.02)
 
 
 class Fault:
-    """What happens to the bytes of one direction of one connection: nothing, unless told.
+    """The faults of one direction of one connection; none by default.
 
     `stalled` is set once bytes were withheld.
     """
@@ -38,7 +38,7 @@ class Fault:
         self._seen = 0
 
     def apply(self, data):
-        """Return the bytes to pass on; raises ConnectionError to cut, ConnectionResetError to do so without a word."""
+        """Return the bytes to pass on; raises ConnectionError to close it, ConnectionResetError to reset it."""
         start, self._seen = self._seen, self._seen + len(data)
         if self.flip_at is not None and start <= self.flip_at < self._seen:
             at = self.flip_at - start
@@ -193,7 +193,7 @@ class Served(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def _own_state(monkeypatch, tmp_path):
-    """Journals that no other test has written."""
+    """A state directory of its own, so that no test resumes from the journals of another."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
 
 

@@ -1,4 +1,4 @@
-"""A client made of the .proto alone: what any foreign client can do, and nothing of our own codec."""
+"""Fixtures of the server's tests: a client made of the .proto alone, without this package's codec."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ class Frames:
 
 
 class Process:
-    """A server process, and what it says."""
+    """A server process and its output."""
 
     def __init__(self, *command, **options):
         self.process = subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True, **options)
         self.lines = deque()
 
     def said(self, text):
-        """Read on until it says `text`; return that line."""
+        """Read its output until a line holds `text`; return that line."""
         for line in self.process.stderr:
             self.lines.append(line)
             if text in line:
@@ -120,14 +120,14 @@ class Process:
         self.process.send_signal(number)
 
     def wait(self):
-        """Wait for its end; return the exit code and all it said."""
+        """Wait for its end; return the exit code and its whole output."""
         self.lines.extend(self.process.stderr)
         return self.process.wait(20), "".join(self.lines)
 
 
 @pytest.fixture
 def run():
-    """Start a process of Python; what still runs at the end is killed."""
+    """Start a process of Python; it is killed at the end if it still runs."""
     processes = []
 
     def started(*command, **options):
@@ -149,7 +149,7 @@ def frames():
 
 @pytest.fixture
 def refused():
-    """Run a call that fails; return the gRPC error and the one of ours it stands for."""
+    """Run a call that fails; return the gRPC error and the storage error that it carries."""
 
     def run(call, *arguments, **options):
         def whole():
@@ -191,7 +191,7 @@ def raw(server, connect):
 
 
 class Answer:
-    """What came back over HTTP."""
+    """An HTTP response."""
 
     def __init__(self, response):
         self.status = response.status

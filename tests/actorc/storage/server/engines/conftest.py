@@ -1,4 +1,4 @@
-"""Engines, and short ways to put and get through them."""
+"""Fixtures of the engines' tests: engines, and functions that put and get through them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from actorc.storage.server.engines.memory import MemoryEngine
 
 
 class Clock:
-    """A clock that moves when told to."""
+    """A clock that the test sets."""
 
     def __init__(self):
         self.now = 1_700_000_000.0
@@ -46,7 +46,7 @@ def disk():
 
 @pytest.fixture
 def open_local(tmp_path, clock, disk):
-    """Open a local engine under the test's directory; whatever is still open at the end is closed."""
+    """Open a local engine under the test's directory; engines that are still open at the end are closed."""
     opened = []
 
     def open_it(name="data", *, fsops=disk, clock=clock, sweep_interval=None, **options):
@@ -114,7 +114,7 @@ def put():
 
 @pytest.fixture
 def part():
-    """Store one part; return what is known of it."""
+    """Store one part; return its head."""
 
     def put_part(engine, upload_id, number, data=b"", *, key="key", idempotency_key="", declared_size=None):
         with engine.part_writer("bucket", key, upload_id, number, declared_size=declared_size) as writer:
