@@ -172,7 +172,7 @@ class ArtifactReader:
         assert ref.digest is not None
         with self._explained(ref):
             manifest = Manifest.decode(self._blobs.read(ref.bucket, ref.key, ref.digest, WHOLE_MAX))
-        # The manifest is what its digest promises, but whoever made the reference may have lied about the rest of it.
+        # The manifest is what its digest promises, but the maker of the reference may have lied in the rest of it.
         if manifest.size != ref.size or manifest.is_tree != (ref.format == TREE):
             raise DecodeError(
                 "a manifest is of another size or kind than its reference; store the value again", ref=ref
