@@ -42,7 +42,7 @@ class AsyncMultipartMethods(AsyncSession):
         Raises:
             NotFoundError: The bucket does not exist.
             AlreadyExistsError: `if_absent` and the key is taken.
-            PreconditionFailedError: The present object is not the one of `if_match`.
+            PreconditionFailedError: The current object is not the one of `if_match`.
         """
         return await self._run(
             self._client.create_multipart_upload,
@@ -114,7 +114,7 @@ class AsyncMultipartMethods(AsyncSession):
             UploadNotFoundError: There is no such upload under this key, or not any more.
             InvalidParameterError: A part was not stored, or with another etag, or the order is wrong.
             AlreadyExistsError: `if_absent`, here or at the beginning, and the key is taken.
-            PreconditionFailedError: The present object is not the one of `if_match`.
+            PreconditionFailedError: The current object is not the one of `if_match`.
         """
         return await self._run(
             self._client.complete_multipart_upload,

@@ -48,7 +48,7 @@ class AsyncObjectMethods(AsyncSession):
             InvalidParameterError: A name, `data` or `metadata` breaks a rule; nothing was sent.
             NotFoundError: The bucket does not exist.
             AlreadyExistsError: `if_absent` and the key is taken.
-            PreconditionFailedError: The present object is not the one of `if_match`.
+            PreconditionFailedError: The current object is not the one of `if_match`.
             NetworkError: The service stayed out of reach.
         """
         call = ThreadCall(self._threads)
