@@ -10,9 +10,11 @@ import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
+import click
 import pytest
 
 from actorc.storage import StorageClient
+from lucas_storage.cli.main import program
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "deploy"
 DOCKERFILES = sorted(EXAMPLE.glob("Dockerfile*"))
@@ -97,6 +99,15 @@ def test_each_service_of_lucas_gets_the_secret_and_the_workflow_one_request_at_a
     ] == ["report"]
 
 
+def test_the_command_of_the_server_is_one_that_the_program_takes():
+    first, name, *options = [part for key in ("command", "args") for part in listed(EXAMPLE / "server.yaml", key)]
+    command = program.get_command(click.Context(program), name)
+
+    assert first == "lucas-storage"
+    assert Path(command.make_context(name, options).params["keys"]) == Path("/keys/keys.json")
+
+
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_the_server_of_the_cluster_runs_with_the_command_of_its_manifest(platform):
     """Its keys are made as the document says; what may write in a bucket makes it."""

@@ -73,7 +73,7 @@ def first_line(cls):
 def codes():
     """Return every code that is written anywhere in the packages, of a class, of one error or of a record."""
     texts = [path.read_text() for package in PACKAGES for path in package.rglob("*.py")]
-    trees = [ast.parse(text) for text in texts if re.search(r"\bcode\b", text)]
+    trees = [ast.parse(text) for text in texts if re.search(r'\bcode=|"code"', text)]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     keywords = [node.value for node in nodes if isinstance(node, ast.keyword) and node.arg == "code"]
     records = [
