@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from urllib.parse import urlsplit
 
 import grpc
@@ -128,6 +128,19 @@ class Process:
 @pytest.fixture
 def run():
     """Start a process of Python; it is killed at the end if it still runs."""
+    with _running() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def run_for_all():
+    """Start a process of Python for all tests of a module; it is killed at their end if it still runs."""
+    with _running() as started:
+        yield started
+
+
+@contextmanager
+def _running():
     processes = []
 
     def started(*command, **options):

@@ -34,7 +34,7 @@ def server(run):
     """Start ``python -m actorc.storage.server`` on a free port."""
 
     def started(*arguments):
-        return run("-m", "actorc.storage.server", "--listen", "127.0.0.1:0", *map(str, arguments))
+        return run("-m", "actorc.storage.server", "--listen", "127.0.0.1:0", "--http", "off", *map(str, arguments))
 
     return started
 
@@ -102,9 +102,15 @@ def test_a_second_signal_ends_the_server_at_once(run, connect, frames):
 
 
 @pytest.mark.slow
-def test_a_call_under_way_is_finished_before_the_server_ends(run, connect, frames):
-    process = run("-c", SERVE, "1000")
-    raw = connect(process.address())
+def test_a_call_under_way_is_finished_before_the_server_ends_and_takes_its_endpoint_file_away(
+    server, connect, frames, tmp_path
+):
+    file = tmp_path / "endpoint.json"
+    process = server("--data", tmp_path / "data", "--auto-create-buckets", "--endpoint-file", file, "--grace", "1000")
+    address = process.address()
+    content = json.loads(file.read_text())
+    mode = file.stat().st_mode & 0o777
+    raw = connect(address)
     stopping = threading.Event()
 
     def sender():
@@ -121,21 +127,8 @@ def test_a_call_under_way_is_finished_before_the_server_ends(run, connect, frame
 
     assert next(call).done.size == 3
     assert process.wait()[0] == 0
-
-
-@pytest.mark.slow
-def test_the_endpoint_file_tells_the_address_while_the_server_runs(server, tmp_path):
-    file = tmp_path / "endpoint.json"
-    process = server("--data", tmp_path / "data", "--endpoint-file", file)
-    address = process.address()
-    content = json.loads(file.read_text())
-    mode = file.stat().st_mode & 0o777
-
-    process.kill(signal.SIGTERM)
-    code, _ = process.wait()
-
     assert {"endpoint": address, "pid": process.process.pid, "data": str(tmp_path / "data")} == content
-    assert (mode, code) == (0o600, 0)
+    assert mode == 0o600
     assert [tmp_path / "data"] == list(tmp_path.iterdir())
 
 
@@ -162,18 +155,7 @@ def holder(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_server_ends_when_its_last_user_is_killed(run, holder):
-    user, lock = holder
-    process = run("-c", SERVE, "0.1", str(lock))
-    process.address()
-
-    user.kill()
-
-    assert process.wait()[0] == 0
-
-
-@pytest.mark.slow
-def test_a_new_user_waits_until_the_old_server_is_gone(run, holder, connect, frames):
+def test_a_server_ends_when_its_last_user_is_killed_and_a_new_one_waits_until_it_is_gone(run, holder, connect, frames):
     user, lock = holder
     process = run("-c", SERVE, "1000", str(lock))
     call = stuck_upload(connect(process.address()), frames)
@@ -189,24 +171,48 @@ def test_a_new_user_waits_until_the_old_server_is_gone(run, holder, connect, fra
     assert process.wait()[0] == 0
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (["--engine", "memory://", "--data", "data"], "--data"),
-        (["--engine", "tape://"], "tape"),
-        (["--engine", "memory://", "--listen", "0.0.0.0:0"], "access keys"),
-        (["--engine", "memory://", "--listen", "{taken}"], "taken"),
-    ],
-    ids=["two engines", "unknown engine", "reachable", "taken"],
-)
-def test_a_server_that_cannot_start_says_why_and_what_to_do(run, arguments, reason, taken):
-    process = run("-m", "actorc.storage.server", *(each.format(taken=taken) for each in arguments))
+REFUSED = {
+    "two engines": (["--engine", "memory://", "--data", "data"], "--data"),
+    "unknown engine": (["--engine", "tape://"], "tape"),
+    "reachable": (["--engine", "memory://", "--listen", "0.0.0.0:0"], "access keys"),
+    "taken": (["--engine", "memory://", "--http", "off", "--listen", "{taken}"], "taken"),
+    "workers": (["--engine", "memory://", "--workers", "2"], "one process; drop --workers"),
+}
+MAIN = """
+import json, os, runpy, sys
+import actorc.storage.server
+codes = []
+for number, arguments in enumerate(json.loads(sys.argv[1])):
+    child = os.fork()  # which imports nothing anew
+    if child == 0:
+        os.dup2(os.open(f"{number}.txt", os.O_WRONLY | os.O_CREAT), 2)
+        sys.argv[1:] = arguments
+        runpy.run_module("actorc.storage.server", run_name="__main__", alter_sys=True)
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps(codes))
+"""
 
-    code, said = process.wait()
+
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory):
+    """Exit code and standard error of every server that cannot start."""
+    folder = tmp_path_factory.mktemp("refusals")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        taken = f"127.0.0.1:{listener.getsockname()[1]}"
+        wrong = [[each.format(taken=taken) for each in arguments] for arguments, _ in REFUSED.values()]
+        command = [sys.executable, "-c", MAIN, json.dumps(wrong)]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    said = [(folder / f"{number}.txt").read_text() for number in range(len(REFUSED))]
+    return dict(zip(REFUSED, zip(json.loads(done.stdout), said, strict=True), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", REFUSED)
+def test_a_server_that_cannot_start_says_why_and_what_to_do(refusals, wrong):
+    code, said = refusals[wrong]
 
     assert code == 2
-    assert reason in said
+    assert REFUSED[wrong][1] in said
     assert "Traceback" not in said
 
 
@@ -282,13 +288,6 @@ def test_a_server_where_ports_cannot_be_shared_serves_and_is_found(run, client_o
 
     assert client.stdout.readline().strip() == address
     assert json.loads((data / "endpoint.json").read_text())["shares_port"] is False
-
-
-@pytest.fixture
-def taken():
-    """The address of a listener that is there already."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 def peak(pid):

@@ -31,6 +31,7 @@ from actorc.storage.server.process.supervisor import Supervisor
 pytestmark = pytest.mark.slow
 
 PATIENCE = 20
+SERVE = ("-m", "actorc.storage.server", "--listen", "127.0.0.1:0", "--workers", "2", "--http", "off")
 
 
 @pytest.fixture
@@ -38,9 +39,8 @@ def serve(run, tmp_path):
     """Start a server of two workers; return it once both serve."""
 
     def started(*arguments, **options):
-        command = ["-m", "actorc.storage.server", "--listen", "127.0.0.1:0", "--workers", "2", "--http", "off"]
         data = ["--data", tmp_path / "data", "--auto-create-buckets"]
-        return run(*command, *map(str, (*data, *arguments)), **options)
+        return run(*SERVE, *map(str, (*data, *arguments)), **options)
 
     return started
 
@@ -61,59 +61,66 @@ def clients():
         yield lambda address, count: [stack.enter_context(StorageClient(address)) for _ in range(count)]
 
 
-def test_workers_serve_one_port_and_one_directory(serve, clients):
-    process = serve()
-    many = clients(process.address(), 16)
+@pytest.fixture(scope="module")
+def shared(run_for_all, tmp_path_factory):
+    """A server of two workers for all tests that end neither, and its address."""
+    data = tmp_path_factory.mktemp("shared") / "data"
+    process = run_for_all(*SERVE, "--data", str(data), "--auto-create-buckets")
+    yield process, process.address()
+    last = workers(process)
+    process.kill(signal.SIGTERM)
+
+    assert process.wait()[0] == 0
+    assert all_gone(last)
+
+
+def test_workers_serve_one_port_and_one_directory(shared, clients):
+    process, address = shared
+    many = clients(address, 16)
     data = os.urandom(MiB)
 
     for number, client in enumerate(many):
-        client.put_object("bucket", f"{number:02}", data[number:])
-    got = [client.get_object("bucket", f"{15 - number:02}") for number, client in enumerate(many)]
-    process.kill(signal.SIGTERM)
-    code, said = process.wait()
+        client.put_object("one-place", f"{number:02}", data[number:])
+    got = [client.get_object("one-place", f"{15 - number:02}") for number, client in enumerate(many)]
+    said = [process.said("PutObject OK bucket='one-place'") for _ in many]
 
     assert [data[15 - number :] for number in range(16)] == got
-    assert len(set(re.findall(r"\[(\d+)\] actorc.storage.server.access PutObject OK", said))) == 2
-    assert code == 0
+    assert len({re.search(r"\[(\d+)\] actorc.storage.server.access", line)[1] for line in said}) == 2
 
 
-def test_sixteen_writers_over_two_workers_have_one_winner(serve, clients):
-    many = clients(serve().address(), 16)
-    many[0].create_bucket("bucket")
+def test_sixteen_writers_over_two_workers_have_one_winner(shared, clients):
+    many = clients(shared[1], 16)
+    many[0].create_bucket("race")
     ready = Barrier(16)
 
     def write(client):
         ready.wait()
         try:
-            return client.put_object("bucket", "key", os.urandom(64), if_absent=True)["etag"]
+            return client.put_object("race", "key", os.urandom(64), if_absent=True)["etag"]
         except AlreadyExistsError:
             return None
 
     with ThreadPoolExecutor(16) as threads:
         etags = list(threads.map(write, many))
 
-    assert [many[1].head_object("bucket", "key")["etag"]] == [etag for etag in etags if etag]
+    assert [many[1].head_object("race", "key")["etag"]] == [etag for etag in etags if etag]
 
 
-def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(serve, clients, tmp_path):
-    process = serve()
-    address = process.address()
+def test_a_worker_that_dies_is_replaced_and_nothing_is_lost(shared, clients):
+    process, address = shared
     before = workers(process)
     (client,) = clients(address, 1)
-    client.put_object("bucket", "key", b"data")
+    client.put_object("survivor", "key", b"data")
 
     before[0].kill()
     told = process.said("worker ")
     process.said("serves again")
     after = workers(process)
-    got = [each.get_object("bucket", "key") for each in clients(address, 8)]
-    process.kill(signal.SIGTERM)
+    got = [each.get_object("survivor", "key") for each in clients(address, 8)]
 
     assert "ended (SIGKILL), another one is started in" in told
     assert len({each.pid for each in (*before, *after)}) == 3
     assert got == [b"data"] * 8
-    assert process.wait()[0] == 0
-    assert all_gone(after)
 
 
 def upload(raw, frames, stopping):
@@ -245,13 +252,6 @@ def test_what_keeps_workers_from_serving_is_told(serve, taken, tmp_path, argumen
     assert code == 2
     assert reason in said
     assert "Traceback" not in said
-
-
-def test_a_memory_engine_has_no_workers(run):
-    code, said = run("-m", "actorc.storage.server", "--engine", "memory://", "--workers", "2").wait()
-
-    assert code == 2
-    assert "the memory engine lives in one process; drop --workers" in said
 
 
 def test_a_reserved_port_is_nobody_elses():
