@@ -12,25 +12,13 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
-from ._async._generated.buckets import AsyncBucketMethods
-from ._async._generated.client import AsyncClientMethods
-from ._async._generated.multipart import AsyncMultipartMethods
-from ._async._generated.objects import AsyncObjectMethods
-from ._async._generated.presigning import AsyncPresigningMethods
-from ._async._generated.transfers import AsyncTransferMethods
+from ._async._generated.methods import AsyncMethods
 from ._async.session import MAX_THREADS
 
 __all__ = ["MAX_THREADS", "AsyncStorageClient"]
 
 
-class AsyncStorageClient(
-    AsyncClientMethods,
-    AsyncObjectMethods,
-    AsyncTransferMethods,
-    AsyncMultipartMethods,
-    AsyncBucketMethods,
-    AsyncPresigningMethods,
-):
+class AsyncStorageClient(AsyncMethods):
     """An object storage service for asyncio: `StorageClient`, awaited.
 
     Usable from several event loops and threads at once, and in a forked child. A task that is cancelled cancels what

@@ -1,0 +1,824 @@
+"""Generated from ``client.py`` and ``_client`` by ``make async-client``; do not edit it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from functools import partial
+from typing import IO, TYPE_CHECKING
+
+from actorc.storage import rules
+from actorc.storage._async.call import ThreadCall
+from actorc.storage._async.object_file import AsyncObjectFile
+from actorc.storage._async.session import MAX_THREADS, AsyncSession
+from actorc.storage._async.stream_adapters import AsyncByteSource, AsyncWritable, progress_for, sink_for, source_for
+from actorc.storage._retry import RetryPolicy
+from actorc.storage.models import (
+    BucketResult,
+    CompletedPart,
+    DeleteObjectsResult,
+    DownloadResult,
+    ListResult,
+    NewUpload,
+    ObjectHead,
+    PartResult,
+    PutResult,
+    ServerInfoResult,
+    UploadList,
+)
+
+if TYPE_CHECKING:
+    from actorc.storage._rpc.payload import Progress
+
+
+class AsyncMethods(AsyncSession):
+    """The methods of `AsyncStorageClient`."""
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        access_key: str | None = None,
+        secret_key: str | None = None,
+        use_ssl: bool = False,
+        *,
+        ca_file: str | os.PathLike[str] | None = None,
+        cert_file: str | os.PathLike[str] | None = None,
+        key_file: str | os.PathLike[str] | None = None,
+        http_endpoint: str | None = None,
+        timeout: float | None = None,
+        idle_timeout: float = 60.0,
+        retry: RetryPolicy | None = None,
+        max_threads: int = MAX_THREADS,
+    ) -> None:
+        self._open(
+            endpoint=endpoint,
+            access_key=access_key,
+            secret_key=secret_key,
+            use_ssl=use_ssl,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            http_endpoint=http_endpoint,
+            timeout=timeout,
+            idle_timeout=idle_timeout,
+            retry=retry,
+            max_threads=max_threads,
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """``host:port`` of the server, or of several with commas between them."""
+        return self._client.endpoint
+
+    @property
+    def access_key(self) -> str | None:
+        """The access key in use."""
+        return self._client.access_key
+
+    @property
+    def secret_key(self) -> str | None:
+        """The secret key in use."""
+        return self._client.secret_key
+
+    @property
+    def use_ssl(self) -> bool:
+        """Whether the connection uses TLS."""
+        return self._client.use_ssl
+
+    async def server_info(self, *, timeout: float | None = None) -> ServerInfoResult:
+        """Return the server's version, engine, limits and capabilities."""
+        return await self._run(self._client.server_info, timeout=timeout)
+
+    async def put_object(
+        self,
+        bucket: str,
+        key: str,
+        data: AsyncByteSource,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        ttl: int | None = None,
+        timeout: float | None = None,
+    ) -> PutResult:
+        """Store `data` under `key`, replacing what was there.
+
+        All or nothing: readers see the old object or the new one. When this returns, the object is on disk, if the
+        server's engine is durable.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            data: A bytes-like object; also an open binary file or an iterable of bytes, which is never held in
+                memory whole. Asynchronous iterables and files are taken, too.
+            content_type: MIME type; guessed from the key if not given.
+            metadata: Names and values kept with the object, 8 KiB in total.
+            if_absent: Refuse to replace.
+            if_match: Replace only the object with this etag.
+            ttl: Seconds after which the object is gone; it stays if not given.
+            timeout: Seconds for the whole call.
+
+        Raises:
+            InvalidParameterError: A name, `data` or `metadata` breaks a rule; nothing was sent.
+            NotFoundError: The bucket does not exist.
+            AlreadyExistsError: `if_absent` and the key is taken.
+            PreconditionFailedError: The current object is not the one of `if_match`.
+            NetworkError: The service stayed out of reach.
+        """
+        call = ThreadCall(self._threads)
+        return await call.run(
+            self._client.put_object,
+            bucket,
+            key,
+            source_for(call, data),
+            content_type,
+            metadata,
+            if_absent=if_absent,
+            if_match=if_match,
+            ttl=ttl,
+            timeout=timeout,
+        )
+
+    async def get_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        generation: int | None = None,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> bytes:
+        """Return an object, or a part of it, verified against its checksum.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            offset: First byte wanted.
+            length: Bytes wanted, fewer are returned at the end of the object; None for all behind `offset`.
+            generation: Read this generation or fail.
+            if_match: Read only the object with this etag.
+            timeout: Seconds for the whole call.
+
+        Raises:
+            NotFoundError: The bucket, the object or the generation does not exist.
+            InvalidRangeError: `offset` lies behind the end.
+            PreconditionFailedError: The object is not the one of `if_match`.
+            IntegrityError: The bytes are damaged where they are stored.
+        """
+        return await self._run(
+            self._client.get_object,
+            bucket,
+            key,
+            offset=offset,
+            length=length,
+            generation=generation,
+            if_match=if_match,
+            timeout=timeout,
+        )
+
+    def stream_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        generation: int | None = None,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        """Iterate by ``async for`` over an object in pieces of at most 1 MiB, each verified before it is yielded.
+
+        All pieces are of one generation. A broken connection is resumed at the byte where it broke. Arguments and
+        errors are those of `get_object`; arguments are checked at once, the rest is raised by ``async for``.
+        """
+        items = self._client.stream_object(
+            bucket, key, offset=offset, length=length, generation=generation, if_match=if_match, timeout=timeout
+        )
+        return self._iterate(items, 1)
+
+    async def head_object(self, bucket: str, key: str, *, timeout: float | None = None) -> ObjectHead:
+        """Describe an object without reading it.
+
+        Raises:
+            NotFoundError: The bucket or the object does not exist.
+        """
+        return await self._run(self._client.head_object, bucket, key, timeout=timeout)
+
+    async def object_exists(self, bucket: str, key: str, *, timeout: float | None = None) -> bool:
+        """Return whether there is such an object; a failure to find out is raised, not answered."""
+        return await self._run(self._client.object_exists, bucket, key, timeout=timeout)
+
+    async def delete_object(
+        self, bucket: str, key: str, *, if_match: str | None = None, timeout: float | None = None
+    ) -> None:
+        """Remove an object; one that is not there is no error.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            if_match: Remove only the object with this etag.
+            timeout: Seconds for the whole call.
+
+        Raises:
+            NotFoundError: The bucket does not exist.
+            PreconditionFailedError: The object is not the one of `if_match`.
+        """
+        await self._run(self._client.delete_object, bucket, key, if_match=if_match, timeout=timeout)
+
+    async def delete_objects(
+        self, bucket: str, keys: Iterable[str], *, timeout: float | None = None
+    ) -> DeleteObjectsResult:
+        """Remove any number of objects; each succeeds or fails for itself, and one that is not there is no error.
+
+        Args:
+            bucket: Bucket name.
+            keys: Object keys; they are sent in batches of at most 1000.
+            timeout: Seconds for each batch.
+
+        Returns:
+            ``deleted``, the keys that are gone now, and ``errors``, a `StorageError` for each key that could not be
+            removed.
+
+        Raises:
+            InvalidParameterError: A name breaks a rule; nothing was sent.
+            NotFoundError: The bucket does not exist.
+        """
+        return await self._run(self._client.delete_objects, bucket, keys, timeout=timeout)
+
+    async def copy_object(
+        self,
+        source_bucket: str,
+        source_key: str,
+        bucket: str,
+        key: str,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        generation: int | None = None,
+        source_if_match: str | None = None,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        ttl: int | None = None,
+        timeout: float | None = None,
+    ) -> PutResult:
+        """Make a new object of the bytes of another, inside the server.
+
+        All or nothing, like a put. Content type and metadata are the source's, unless one of them is given; then both
+        are new.
+
+        Args:
+            source_bucket: Where the source is.
+            source_key: Key of the source.
+            bucket: Where the copy goes; may be another bucket.
+            key: Key of the copy.
+            content_type: MIME type of the copy.
+            metadata: Names and values kept with the copy.
+            generation: Copy this generation of the source or fail.
+            source_if_match: Copy only a source with this etag.
+            if_absent: Refuse to replace.
+            if_match: Replace only the object with this etag.
+            ttl: Seconds after which the copy is gone; it stays if not given.
+            timeout: Seconds for the whole call; ten minutes if not given.
+
+        Raises:
+            NotFoundError: A bucket, the source or its generation does not exist.
+            AlreadyExistsError: `if_absent` and the key is taken.
+            PreconditionFailedError: Source or present object are not those of the conditions.
+        """
+        return await self._run(
+            self._client.copy_object,
+            source_bucket,
+            source_key,
+            bucket,
+            key,
+            content_type=content_type,
+            metadata=metadata,
+            generation=generation,
+            source_if_match=source_if_match,
+            if_absent=if_absent,
+            if_match=if_match,
+            ttl=ttl,
+            timeout=timeout,
+        )
+
+    async def list_objects(
+        self,
+        bucket: str,
+        prefix: str = "",
+        max_keys: int = 1000,
+        *,
+        delimiter: str = "",
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> ListResult:
+        """List objects in byte order of their keys.
+
+        Args:
+            bucket: Bucket name.
+            prefix: List only keys that begin with it.
+            max_keys: Names at most, fetched in as many pages as it takes; 0 lists nothing, and is not truncated.
+            delimiter: Roll keys that contain it behind the prefix up into ``common_prefixes``.
+            page_token: ``next_page_token`` of a listing with the same bucket, prefix and delimiter.
+            timeout: Seconds for each page.
+
+        Raises:
+            NotFoundError: The bucket does not exist.
+        """
+        return await self._run(
+            self._client.list_objects,
+            bucket,
+            prefix,
+            max_keys,
+            delimiter=delimiter,
+            page_token=page_token,
+            timeout=timeout,
+        )
+
+    def iter_objects(
+        self, bucket: str, prefix: str = "", *, timeout: float | None = None
+    ) -> AsyncGenerator[ObjectHead, None]:
+        """Iterate by ``async for`` over all objects in byte order of their keys, fetched page by page.
+
+        Objects written or removed meanwhile may or may not appear; all others appear once.
+        """
+        items = self._client.iter_objects(bucket, prefix, timeout=timeout)
+        return self._iterate(items, rules.MAX_PAGE)
+
+    async def upload_file(
+        self,
+        bucket: str,
+        key: str,
+        file_path: str | os.PathLike[str],
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        chunk_size: int | None = None,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        ttl: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> PutResult:
+        """Store a local file of any size.
+
+        A file of 64 MiB or more is sent in parts, several at once over connections of their own. After a network
+        error or a killed process, the same call goes on where it ended: parts that are stored are not sent again,
+        as long as the file did not change.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            file_path: The file.
+            content_type: MIME type; guessed from the file's name if not given.
+            metadata: Names and values kept with the object.
+            chunk_size: Bytes of a part, `DEFAULT_CHUNK_SIZE` if it is None or 0; grows with the file, so that 10000
+                parts suffice.
+            if_absent: Refuse to replace.
+            if_match: Replace only the object with this etag.
+            ttl: Seconds after which the object is gone; it stays if not given.
+            progress: Called with bytes done and total; the numbers only grow. The task that awaits this calls it.
+            timeout: Seconds for the whole call; no limit if not given.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            InvalidParameterError: It is a directory or no regular file, or an argument breaks a rule.
+            IntegrityError: The file was written to meanwhile; nothing was stored.
+        """
+        call = ThreadCall(self._threads)
+        return await call.run(
+            self._client.upload_file,
+            bucket,
+            key,
+            file_path,
+            content_type,
+            metadata,
+            chunk_size,
+            if_absent=if_absent,
+            if_match=if_match,
+            ttl=ttl,
+            progress=progress_for(call, progress),
+            timeout=timeout,
+        )
+
+    async def upload_from_stream(
+        self,
+        bucket: str,
+        key: str,
+        stream: AsyncByteSource,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        chunk_size: int | None = None,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        ttl: int | None = None,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> PutResult:
+        """Store what a stream gives, without holding it in memory whole.
+
+        Nothing is stored unless the stream ends by itself; what it raises is raised here unchanged. A stream longer
+        than a part is sent in parts, each from a buffer of its own, so that a broken connection costs a part and not
+        the stream.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            stream: An open binary file, or an iterable of bytes. Asynchronous iterables and files are taken, too.
+            content_type: MIME type; guessed from the key if not given.
+            metadata: Names and values kept with the object.
+            chunk_size: Bytes of a part, `DEFAULT_CHUNK_SIZE` if it is None or 0; 1 MiB at least and 32 MiB at most.
+            if_absent: Refuse to replace.
+            if_match: Replace only the object with this etag.
+            ttl: Seconds after which the object is gone; it stays if not given.
+            progress: Called with bytes done, which only grow, and the total, None if unknown.
+                The task that awaits this calls it.
+            timeout: Seconds for the whole call; no limit if not given.
+        """
+        call = ThreadCall(self._threads)
+        return await call.run(
+            self._client.upload_from_stream,
+            bucket,
+            key,
+            source_for(call, stream),
+            content_type,
+            metadata,
+            chunk_size,
+            if_absent=if_absent,
+            if_match=if_match,
+            ttl=ttl,
+            progress=progress_for(call, progress),
+            timeout=timeout,
+        )
+
+    async def download_file(
+        self,
+        bucket: str,
+        key: str,
+        file_path: str | os.PathLike[str],
+        overwrite: bool = False,
+        *,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> DownloadResult:
+        """Write an object to a local file, which is there complete or not at all.
+
+        Missing parent directories are made. An object of 64 MiB or more is fetched in parts, several at once over
+        connections of their own, into a hidden file beside the target. It survives network errors and a killed process
+        for seven days, and the same call goes on with it.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            file_path: The file.
+            overwrite: Replace a file that is there.
+            progress: Called with bytes done and total; the numbers only grow. The task that awaits this calls it.
+            timeout: Seconds for the whole call; no limit if not given.
+
+        Raises:
+            FileExistsError: The file exists and `overwrite` is false.
+            InvalidParameterError: It is a directory or no regular file.
+            NotFoundError: The bucket or the object does not exist; no directory was made.
+        """
+        call = ThreadCall(self._threads)
+        return await call.run(
+            self._client.download_file,
+            bucket,
+            key,
+            file_path,
+            overwrite,
+            progress=progress_for(call, progress),
+            timeout=timeout,
+        )
+
+    async def download_to_stream(
+        self,
+        bucket: str,
+        key: str,
+        stream: IO[bytes] | AsyncWritable,
+        *,
+        progress: Progress | None = None,
+        timeout: float | None = None,
+    ) -> ObjectHead:
+        """Write an object to an open binary file, verified piece by piece.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            stream: What to write to; it is neither truncated nor closed.
+                A file whose ``write`` is awaited is taken, too.
+            progress: Called with bytes done and total; the numbers only grow. The task that awaits this calls it.
+            timeout: Seconds for the whole call; no limit if not given.
+        """
+        call = ThreadCall(self._threads)
+        return await call.run(
+            self._client.download_to_stream,
+            bucket,
+            key,
+            sink_for(call, stream),
+            progress=progress_for(call, progress),
+            timeout=timeout,
+        )
+
+    def open_object(
+        self,
+        bucket: str,
+        key: str,
+        mode: str = "rb",
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        ttl: int | None = None,
+        generation: int | None = None,
+        chunk_size: int | None = None,
+        encoding: str | None = None,
+        newline: str | None = None,
+    ) -> AsyncObjectFile:
+        """Return an object as a file whose methods are awaited; ``async with`` opens and closes it.
+
+        A file that is read can be sought in; all of it is of one generation, and what is handed out is verified. A
+        file that is written is published when it is closed, all or nothing; an ``async with`` that raises, and a file
+        that is never closed, publish nothing.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            mode: ``"rb"`` or ``"wb"``; ``"r"`` or ``"w"`` for text.
+            content_type: Writing: MIME type; guessed from the key if not given.
+            metadata: Writing: names and values kept with the object.
+            if_absent: Writing: refuse to replace.
+            if_match: Read or replace only the object with this etag.
+            ttl: Writing: seconds after which the object is gone.
+            generation: Reading: read this generation or fail.
+            chunk_size: Reading: bytes to read ahead at least, 1 MiB if it is None or 0. Writing: bytes of a part,
+                `DEFAULT_CHUNK_SIZE` if it is.
+            encoding: Of text; UTF-8 if not given.
+            newline: Of text, as `open` takes it.
+
+        Raises:
+            NotFoundError: The bucket, the object or the generation does not exist; raised at the first bytes stored
+                when writing.
+            InvalidParameterError: `mode` is no such mode, or a name breaks a rule.
+        """
+        opening = partial(
+            self._client.open_object,
+            bucket,
+            key,
+            mode,
+            content_type=content_type,
+            metadata=metadata,
+            if_absent=if_absent,
+            if_match=if_match,
+            ttl=ttl,
+            generation=generation,
+            chunk_size=chunk_size,
+            encoding=encoding,
+            newline=newline,
+        )
+        return AsyncObjectFile(self._threads, opening)
+
+    async def create_multipart_upload(
+        self,
+        bucket: str,
+        key: str,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        ttl: int | None = None,
+        timeout: float | None = None,
+    ) -> NewUpload:
+        """Begin an object that is sent in parts; nothing is visible until `complete_multipart_upload` returns.
+
+        An upload that is neither completed nor aborted is removed by the server some days after its last part.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            content_type: MIME type; guessed from the key if not given.
+            metadata: Names and values kept with the object.
+            if_absent: Refuse to replace; judged now and again when the upload is completed.
+            if_match: Replace only the object with this etag; judged twice, too.
+            ttl: Seconds, from completion on, after which the object is gone; it stays if not given.
+            timeout: Seconds for the whole call.
+
+        Raises:
+            NotFoundError: The bucket does not exist.
+            AlreadyExistsError: `if_absent` and the key is taken.
+            PreconditionFailedError: The current object is not the one of `if_match`.
+        """
+        return await self._run(
+            self._client.create_multipart_upload,
+            bucket,
+            key,
+            content_type,
+            metadata,
+            if_absent=if_absent,
+            if_match=if_match,
+            ttl=ttl,
+            timeout=timeout,
+        )
+
+    async def upload_part(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        part_number: int,
+        data: AsyncByteSource,
+        *,
+        timeout: float | None = None,
+    ) -> PartResult:
+        """Store a part, replacing the one of this number; it is on disk when this returns.
+
+        Parts may be of any size, be sent in any order, from any thread, process and machine.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            upload_id: What `create_multipart_upload` returned.
+            part_number: 1 to 10000; parts are joined in this order.
+            data: A bytes-like object, an open binary file or an iterable of bytes.
+                Asynchronous iterables and files are taken, too.
+            timeout: Seconds for the whole call; no limit if not given.
+
+        Raises:
+            UploadNotFoundError: There is no such upload under this key, or not any more.
+        """
+        call = ThreadCall(self._threads)
+        return await call.run(
+            self._client.upload_part, bucket, key, upload_id, part_number, source_for(call, data), timeout=timeout
+        )
+
+    async def complete_multipart_upload(
+        self,
+        bucket: str,
+        key: str,
+        upload_id: str,
+        parts: Iterable[CompletedPart],
+        *,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> PutResult:
+        """Make the object of its parts. All or nothing, like a put.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            upload_id: What `create_multipart_upload` returned.
+            parts: ``{"part_number": …, "etag": …}`` for each part, in ascending order, as `upload_part` and
+                `list_parts` return them; parts that are not named are dropped.
+            if_absent: Refuse to replace; in addition to what the upload was begun with.
+            if_match: Replace only the object with this etag; in addition, too.
+            timeout: Seconds for the whole call; if not given, ten minutes, and more for parts that tell their size.
+
+        Raises:
+            UploadNotFoundError: There is no such upload under this key, or not any more.
+            InvalidParameterError: A part was not stored, or with another etag, or the order is wrong.
+            AlreadyExistsError: `if_absent`, here or at the beginning, and the key is taken.
+            PreconditionFailedError: The current object is not the one of `if_match`.
+        """
+        return await self._run(
+            self._client.complete_multipart_upload,
+            bucket,
+            key,
+            upload_id,
+            parts,
+            if_absent=if_absent,
+            if_match=if_match,
+            timeout=timeout,
+        )
+
+    async def abort_multipart_upload(
+        self, bucket: str, key: str, upload_id: str, *, timeout: float | None = None
+    ) -> None:
+        """Drop an upload and its parts; one that is not there is no error."""
+        await self._run(self._client.abort_multipart_upload, bucket, key, upload_id, timeout=timeout)
+
+    async def list_parts(
+        self, bucket: str, key: str, upload_id: str, *, timeout: float | None = None
+    ) -> list[PartResult]:
+        """Return all parts stored so far, in order of their numbers.
+
+        Raises:
+            UploadNotFoundError: There is no such upload under this key, or not any more.
+        """
+        return await self._run(self._client.list_parts, bucket, key, upload_id, timeout=timeout)
+
+    async def list_multipart_uploads(
+        self,
+        bucket: str,
+        prefix: str = "",
+        max_uploads: int = 1000,
+        *,
+        page_token: str | None = None,
+        timeout: float | None = None,
+    ) -> UploadList:
+        """List uploads under way in order of key, then of their beginning.
+
+        Args:
+            bucket: Bucket name.
+            prefix: List only uploads whose key begins with it.
+            max_uploads: Uploads at most, fetched in as many pages as it takes; 0 lists nothing, and is not truncated.
+            page_token: ``next_page_token`` of a listing with the same bucket and prefix.
+            timeout: Seconds for each page.
+
+        Raises:
+            NotFoundError: The bucket does not exist.
+        """
+        return await self._run(
+            self._client.list_multipart_uploads, bucket, prefix, max_uploads, page_token=page_token, timeout=timeout
+        )
+
+    async def create_bucket(self, bucket: str, *, exist_ok: bool = False, timeout: float | None = None) -> BucketResult:
+        """Make a bucket.
+
+        Args:
+            bucket: 3-63 lower-case letters, digits and hyphens, with a letter or digit at both ends.
+            exist_ok: Do not mind if it is there.
+            timeout: Seconds for the whole call.
+
+        Raises:
+            AlreadyExistsError: It exists and `exist_ok` is false.
+        """
+        return await self._run(self._client.create_bucket, bucket, exist_ok=exist_ok, timeout=timeout)
+
+    async def delete_bucket(
+        self, bucket: str, *, force: bool = False, progress: Progress | None = None, timeout: float | None = None
+    ) -> None:
+        """Remove a bucket; it must be empty, unless `force` is given.
+
+        Args:
+            bucket: Bucket name.
+            force: Remove all of its objects first, in batches. What is written meanwhile may make the bucket stay;
+                what was removed is gone then. Uploads under way always go with it.
+            progress: Called with the objects removed so far, and None. The task that awaits this calls it.
+            timeout: Seconds for each call that is made.
+
+        Raises:
+            NotFoundError: It does not exist.
+            PreconditionFailedError: It holds objects.
+            StorageError: With `force`, the first object that could not be removed.
+        """
+        call = ThreadCall(self._threads)
+        await call.run(
+            self._client.delete_bucket, bucket, force=force, progress=progress_for(call, progress), timeout=timeout
+        )
+
+    async def list_buckets(self, *, timeout: float | None = None) -> list[BucketResult]:
+        """Return all buckets in order of name."""
+        return await self._run(self._client.list_buckets, timeout=timeout)
+
+    async def bucket_exists(self, bucket: str, *, timeout: float | None = None) -> bool:
+        """Return whether there is such a bucket; a failure to find out is raised, not answered."""
+        return await self._run(self._client.bucket_exists, bucket, timeout=timeout)
+
+    async def presign_url(
+        self,
+        bucket: str,
+        key: str,
+        method: str = "GET",
+        expires: int = 3600,
+        *,
+        max_size: int | None = None,
+        content_type: str | None = None,
+        timeout: float | None = None,
+    ) -> str:
+        """Return a URL that lets whoever has it do one thing to one object for a while, without keys, over HTTP.
+
+        It ends early when the access key that signed it is disabled. Where the client has keys and knows the server's
+        HTTP endpoint, the URL is made here and now; else the server is asked for it. Nothing checks that the object
+        exists.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            method: GET, which includes HEAD, HEAD, PUT or DELETE.
+            expires: Seconds that it is good for, at most seven days.
+            max_size: With PUT, the bytes that may be sent; a body that is longer is broken off and not stored.
+            content_type: With PUT, the Content-Type that must be sent.
+            timeout: Seconds for the whole call.
+
+        Raises:
+            InvalidParameterError: A value is not allowed, or means nothing for this method.
+            PermissionError: The access key allows not this, or not to let others do it.
+            UnsupportedError: The server is not reached over HTTP.
+        """
+        return await self._run(
+            self._client.presign_url,
+            bucket,
+            key,
+            method,
+            expires,
+            max_size=max_size,
+            content_type=content_type,
+            timeout=timeout,
+        )
