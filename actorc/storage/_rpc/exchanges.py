@@ -47,14 +47,7 @@ class Write(Generic[T]):
     def of_object(upload: Upload, destination: Destination) -> Write[ObjectInfo]:
         """Return the upload of an object."""
         bucket, key = destination.bucket, destination.key
-        opening = pb.WriteOpen(
-            bucket=bucket,
-            key=key,
-            content_type=destination.attributes.content_type,
-            metadata=dict(destination.attributes.metadata),
-            condition=messages.condition_message(destination.condition),
-            ttl_seconds=destination.attributes.ttl or 0,
-        )
+        opening = pb.WriteOpen(**messages.destination_fields(destination))
 
         def judge(answer: pb.WriteObjectResponse) -> ObjectInfo:
             return answer_checks.of_write(

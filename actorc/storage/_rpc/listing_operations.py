@@ -73,7 +73,7 @@ class RemoteListings:
             page_size=query.limit,
             page_token=token,
         )
-        return self._rpc.ask("ListObjects", request, pb.ListObjectsResponse, judge, timeout=timeout)
+        return self._rpc.ask(request, judge, timeout=timeout)
 
     def buckets(self, timeout: float | None = None) -> list[BucketInfo]:
         """Return all buckets in order of name; `timeout` is for each page."""
@@ -92,7 +92,7 @@ class RemoteListings:
             return page, answer_checks.of_token(answer.next_page_token, seen)
 
         request = pb.ListBucketsRequest(page_size=MAX_PAGE, page_token=token)
-        return self._rpc.ask("ListBuckets", request, pb.ListBucketsResponse, judge, timeout=timeout)
+        return self._rpc.ask(request, judge, timeout=timeout)
 
     def uploads(
         self, bucket: str, prefix: str, *, most: int, token: str = _FIRST, timeout: float | None = None
@@ -125,7 +125,7 @@ class RemoteListings:
             )
 
         request = pb.ListMultipartUploadsRequest(bucket=bucket, prefix=prefix, page_size=limit, page_token=token)
-        return self._rpc.ask("ListMultipartUploads", request, pb.ListMultipartUploadsResponse, judge, timeout=timeout)
+        return self._rpc.ask(request, judge, timeout=timeout)
 
     def parts(self, bucket: str, key: str, upload_id: str, timeout: float | None = None) -> list[PartInfo]:
         """Return all parts in order of their numbers; `timeout` is for each page."""
@@ -145,4 +145,4 @@ class RemoteListings:
             return answer_checks.of_parts(page, after, is_truncated=answer.is_truncated), answer.is_truncated
 
         request = pb.ListPartsRequest(bucket=bucket, key=key, upload_id=upload_id, after_number=after)
-        return self._rpc.ask("ListParts", request, pb.ListPartsResponse, judge, timeout=timeout)
+        return self._rpc.ask(request, judge, timeout=timeout)

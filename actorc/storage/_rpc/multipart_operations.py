@@ -23,21 +23,9 @@ class RemoteUploads:
     def create_upload(self, destination: Destination, timeout: float | None = None) -> str:
         """Begin an upload and return its id."""
         request = pb.CreateMultipartUploadRequest(
-            bucket=destination.bucket,
-            key=destination.key,
-            content_type=destination.attributes.content_type,
-            metadata=dict(destination.attributes.metadata),
-            condition=messages.condition_message(destination.condition),
-            ttl_seconds=destination.attributes.ttl or 0,
-            idempotency_key=fresh_key(),
+            **messages.destination_fields(destination), idempotency_key=fresh_key()
         )
-        return self._rpc.ask(
-            "CreateMultipartUpload",
-            request,
-            pb.CreateMultipartUploadResponse,
-            lambda answer: answer_checks.of_upload(answer.upload_id),
-            timeout=timeout,
-        )
+        return self._rpc.ask(request, lambda answer: answer_checks.of_upload(answer.upload_id), timeout=timeout)
 
     def put_part(
         self, bucket: str, key: str, upload_id: str, number: int, upload: Upload, *, timeout: float | None = None
@@ -76,9 +64,7 @@ class RemoteUploads:
             return info if crc32c is None else answer_checks.of_write(info, info.bucket, info.key, size, crc32c)
 
         return self._rpc.ask(
-            "CompleteMultipartUpload",
             request,
-            pb.CompleteMultipartUploadResponse,
             judge,
             timeout=MOVING_SECONDS + time_for(size) if timeout is None else timeout,
             patient=timeout is not None,
@@ -87,4 +73,4 @@ class RemoteUploads:
     def abort_upload(self, bucket: str, key: str, upload_id: str, timeout: float | None = None) -> None:
         """Drop an upload."""
         request = pb.AbortMultipartUploadRequest(bucket=bucket, key=key, upload_id=upload_id)
-        self._rpc.ask("AbortMultipartUpload", request, pb.AbortMultipartUploadResponse, bool, timeout=timeout)
+        self._rpc.ask(request, bool, timeout=timeout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._wire import messages
@@ -56,35 +56,27 @@ class RemoteStore(RemoteListings, RemoteUploads):
 
     def server_info(self, timeout: float | None = None) -> ServerInfo:
         """Return limits and capabilities of the server."""
-        return self._rpc.ask(
-            "GetServerInfo", pb.GetServerInfoRequest(), pb.GetServerInfoResponse, messages.server_info, timeout=timeout
-        )
+        return self._rpc.ask(pb.GetServerInfoRequest(), messages.server_info, timeout=timeout)
 
     def create_bucket(self, bucket: str, *, exist_ok: bool, timeout: float | None = None) -> BucketInfo:
         """Make a bucket and return it."""
         request = pb.CreateBucketRequest(bucket=bucket, exist_ok=exist_ok, idempotency_key=fresh_key())
-        return self._rpc.ask(
-            "CreateBucket",
-            request,
-            pb.CreateBucketResponse,
-            lambda answer: answer_checks.of_bucket(messages.bucket_info(answer.bucket), bucket),
-            timeout=timeout,
-        )
+        return self._ask_bucket(request, timeout)
 
     def delete_bucket(self, bucket: str, timeout: float | None = None) -> None:
         """Remove an empty bucket."""
         request = pb.DeleteBucketRequest(bucket=bucket, idempotency_key=fresh_key())
-        self._rpc.ask("DeleteBucket", request, pb.DeleteBucketResponse, bool, timeout=timeout)
+        self._rpc.ask(request, bool, timeout=timeout)
 
     def head_bucket(self, bucket: str, timeout: float | None = None) -> BucketInfo:
         """Return the description of a bucket."""
-        return self._rpc.ask(
-            "HeadBucket",
-            pb.HeadBucketRequest(bucket=bucket),
-            pb.HeadBucketResponse,
-            lambda answer: answer_checks.of_bucket(messages.bucket_info(answer.bucket), bucket),
-            timeout=timeout,
-        )
+        return self._ask_bucket(pb.HeadBucketRequest(bucket=bucket), timeout)
+
+    def _ask_bucket(self, request: pb.CreateBucketRequest | pb.HeadBucketRequest, timeout: float | None) -> BucketInfo:
+        def judge(answer: pb.CreateBucketResponse | pb.HeadBucketResponse) -> BucketInfo:
+            return answer_checks.of_bucket(messages.bucket_info(answer.bucket), request.bucket)
+
+        return self._rpc.ask(request, judge, timeout=timeout)
 
     def put(self, destination: Destination, upload: Upload, *, timeout: float | None = None) -> ObjectInfo:
         """Store an object: in one call if its size is known and at most 1 MiB, else as a stream.
@@ -101,22 +93,14 @@ class RemoteStore(RemoteListings, RemoteUploads):
         # joined, because the message must hold one buffer; at most 1 MiB
         data = b"".join(chunk.data for chunk in upload.chunks())
         request = pb.PutObjectRequest(
-            bucket=destination.bucket,
-            key=destination.key,
-            content_type=destination.attributes.content_type,
-            metadata=dict(destination.attributes.metadata),
-            condition=messages.condition_message(destination.condition),
-            ttl_seconds=destination.attributes.ttl or 0,
-            idempotency_key=fresh_key(),
-            crc32c=crc32c(data),
-            data=data,
+            **messages.destination_fields(destination), idempotency_key=fresh_key(), crc32c=crc32c(data), data=data
         )
 
         def judge(answer: pb.PutObjectResponse) -> ObjectInfo:
             info = messages.object_info(answer.object)
             return answer_checks.of_write(info, request.bucket, request.key, len(data), request.crc32c)
 
-        return self._rpc.ask("PutObject", request, pb.PutObjectResponse, judge, timeout=timeout)
+        return self._rpc.ask(request, judge, timeout=timeout)
 
     def get(
         self,
@@ -150,14 +134,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
         patience = self._patience if left is None else min(self._patience, left)
         if self._gets and (read.fits or (read.may_fit and self._expects_small)):
             try:
-                return self._rpc.ask(
-                    "GetObject",
-                    read.request,
-                    pb.GetObjectResponse,
-                    read.accept,
-                    timeout=patience,
-                    patient=left is not None,
-                )
+                return self._rpc.ask(read.request, read.accept, timeout=patience, patient=left is not None)
             except UnsupportedError:
                 self._gets = False  # an older server, and it answers every such call like this
             except DeadlineExceededError:
@@ -180,22 +157,20 @@ class RemoteStore(RemoteListings, RemoteUploads):
     def head(self, bucket: str, key: str, timeout: float | None = None) -> ObjectInfo:
         """Return the description of the current object."""
         request = pb.HeadObjectRequest(bucket=bucket, key=key)
-        return self._rpc.ask(
-            "HeadObject",
-            request,
-            pb.HeadObjectResponse,
-            lambda answer: answer_checks.of_object(messages.object_info(answer.object), bucket, key),
-            timeout=timeout,
-        )
+        return self._ask_object(request, timeout=timeout)
+
+    def _ask_object(self, request: pb.HeadObjectRequest | pb.CopyObjectRequest, **times: Any) -> ObjectInfo:
+        def judge(answer: pb.HeadObjectResponse | pb.CopyObjectResponse) -> ObjectInfo:
+            return answer_checks.of_object(messages.object_info(answer.object), request.bucket, request.key)
+
+        return self._rpc.ask(request, judge, **times)
 
     def delete(self, bucket: str, key: str, condition: Condition = ANY, timeout: float | None = None) -> bool:
         """Remove an object; return whether there was one."""
         request = pb.DeleteObjectRequest(
             bucket=bucket, key=key, if_match=condition.if_match or "", idempotency_key=fresh_key()
         )
-        return self._rpc.ask(
-            "DeleteObject", request, pb.DeleteObjectResponse, lambda answer: answer.deleted, timeout=timeout
-        )
+        return self._rpc.ask(request, lambda answer: bool(answer.deleted), timeout=timeout)
 
     def delete_many(self, bucket: str, keys: Sequence[str], timeout: float | None = None) -> list[DeleteResult]:
         """Remove any number of objects in batches; return the result of each. `timeout` is for each batch."""
@@ -203,13 +178,11 @@ class RemoteStore(RemoteListings, RemoteUploads):
 
     def _delete_batch(self, bucket: str, keys: Sequence[str], timeout: float | None) -> list[DeleteResult]:
         request = pb.DeleteObjectsRequest(bucket=bucket, keys=keys, idempotency_key=fresh_key())
-        return self._rpc.ask(
-            "DeleteObjects",
-            request,
-            pb.DeleteObjectsResponse,
-            lambda answer: answer_checks.of_batch(list(map(messages.delete_result, answer.results)), bucket, keys),
-            timeout=timeout,
-        )
+
+        def judge(answer: pb.DeleteObjectsResponse) -> list[DeleteResult]:
+            return answer_checks.of_batch(list(map(messages.delete_result, answer.results)), bucket, keys)
+
+        return self._rpc.ask(request, judge, timeout=timeout)
 
     def copy(
         self,
@@ -237,16 +210,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
             idempotency_key=fresh_key(),
         )
         seconds = MOVING_SECONDS if timeout is None else timeout
-        return self._rpc.ask(
-            "CopyObject",
-            request,
-            pb.CopyObjectResponse,
-            lambda answer: answer_checks.of_object(
-                messages.object_info(answer.object), destination.bucket, destination.key
-            ),
-            timeout=seconds,
-            patient=timeout is not None,
-        )
+        return self._ask_object(request, timeout=seconds, patient=timeout is not None)
 
     def presign_url(self, grant: Grant, expires: int, timeout: float | None = None) -> str:
         """Return a URL, signed by the server, that allows `grant` for `expires` seconds by the server's clock."""
@@ -258,13 +222,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
             max_size=grant.max_size or 0,
             content_type=grant.content_type or "",
         )
-        return self._rpc.ask(
-            "PresignUrl",
-            request,
-            pb.PresignUrlResponse,
-            lambda answer: answer_checks.of_url(answer.url, grant),
-            timeout=timeout,
-        )
+        return self._rpc.ask(request, lambda answer: answer_checks.of_url(answer.url, grant), timeout=timeout)
 
     def close(self) -> None:
         """Close the connection."""

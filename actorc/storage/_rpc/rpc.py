@@ -6,13 +6,14 @@ large upload or a broken download.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import grpc
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from actorc.storage._wire import messages
 from actorc.storage._wire.call_signing import Metadata
@@ -31,7 +32,11 @@ from .write_call import WriteCall
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
-Response = TypeVar("Response", bound=Message)
+
+_UNARY: Final[Mapping[str, tuple[str, type[Message]]]] = {
+    method.input_type.name: (method.name, GetMessageClass(method.output_type)) for method in messages.SERVICE.methods
+}
+"""By the name of a request's class, its method and the class of the answer."""
 
 # one watching thread for all clients of the process
 _idle = IdleWatch()
@@ -87,25 +92,17 @@ class Rpc:
         self._reached = False
 
     def ask(
-        self,
-        method: str,
-        request: Message,
-        answer: type[Response],
-        judge: Callable[[Response], T],
-        *,
-        timeout: float | None = None,
-        patient: bool | None = None,
+        self, request: Message, judge: Callable[[Any], T], *, timeout: float | None = None, patient: bool | None = None
     ) -> T:
         """Make a unary call and return its result; an answer that `judge` rejects counts as a failed attempt.
 
         Args:
-            method: Name of the method in the service.
-            request: The request message.
-            answer: The message class of the answer.
+            request: The request message; its class tells the method and the class of the answer.
             judge: Returns the result from the answer, or raises; if that error is retryable, the call is repeated.
             timeout: Seconds for all attempts together.
             patient: Whether attempts go on that long while no server is reachable; None: if there is a `timeout`.
         """
+        method, answer = _UNARY[request.DESCRIPTOR.name]
         body = request.SerializeToString()
         proof = CallSigner(self._signer, _path(method))
         patient = timeout is not None if patient is None else patient

@@ -19,6 +19,7 @@ from actorc.storage.models import (
     Chunk,
     Condition,
     DeleteResult,
+    Destination,
     ObjectInfo,
     PartInfo,
     ServerInfo,
@@ -195,6 +196,18 @@ def condition_message(condition: Condition) -> pb.Condition:
 def condition(message: pb.Condition) -> Condition:
     """Return `message` as a model."""
     return Condition(if_absent=message.if_absent, if_match=message.if_match or None)
+
+
+def destination_fields(destination: Destination) -> dict[str, Any]:
+    """Return the fields that every request has that begins to write an object."""
+    return {
+        "bucket": destination.bucket,
+        "key": destination.key,
+        "content_type": destination.attributes.content_type,
+        "metadata": dict(destination.attributes.metadata),
+        "condition": condition_message(destination.condition),
+        "ttl_seconds": destination.attributes.ttl or 0,
+    }
 
 
 def range_message(part: ByteRange) -> pb.ByteRange:
