@@ -6,7 +6,7 @@ users index them. The standard library is all this module needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, TypedDict
@@ -129,6 +129,11 @@ class UploadPage:
     next_after: tuple[str, str] | None = None
     """Key and upload id behind which the next page continues; None on the last page."""
 
+    @classmethod
+    def of(cls, shown: Sequence[UploadInfo], *, more: bool) -> UploadPage:
+        """Return a page of uploads in order; `more` says whether others follow."""
+        return cls(uploads=tuple(shown), next_after=(shown[-1].key, shown[-1].upload_id) if more else None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteResult:
@@ -174,6 +179,16 @@ class ObjectPage:
     common_prefixes: tuple[str, ...] = ()
     next_after: str = ""
     """Where the next page continues (`ListQuery.after`): the last name of this one; empty on the last page."""
+
+    @classmethod
+    def of(cls, shown: Sequence[ObjectInfo | str], *, more: bool) -> ObjectPage:
+        """Return a page of objects and common prefixes in order; `more` says whether others follow."""
+        last = shown[-1] if more else ""
+        return cls(
+            objects=tuple(each for each in shown if isinstance(each, ObjectInfo)),
+            common_prefixes=tuple(each for each in shown if isinstance(each, str)),
+            next_after=last.key if isinstance(last, ObjectInfo) else last,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,12 +47,12 @@ def joined_page(list_names: Callable[[ListQuery], ObjectPage], query: ListQuery,
         for entry in _in_order(found):
             room -= _size(entry)
             if len(shown) == query.limit or (shown and room < 0):
-                return _page(shown, last)
+                return ObjectPage.of(shown, more=True)
             shown.append(entry)
             last = _name(entry)
         if found.next_after:
-            return _page(shown, last)
-    return _page(shown, "")
+            return ObjectPage.of(shown, more=True)
+    return ObjectPage.of(shown, more=False)
 
 
 def joined_uploads(
@@ -73,8 +73,7 @@ def joined_uploads(
         page = list_uploads(prefix=prefix, after=after, limit=limit + 1 - len(found))
         found += page.uploads
     shown = found[: fitting(found, limit)]
-    more = len(shown) < len(found)
-    return UploadPage(uploads=tuple(shown), next_after=(shown[-1].key, shown[-1].upload_id) if more else None)
+    return UploadPage.of(shown, more=len(shown) < len(found))
 
 
 def fitting(entries: Sequence[Entry], limit: int) -> int:
@@ -91,14 +90,6 @@ def _in_order(page: ObjectPage) -> Iterator[ObjectInfo | str]:
     if not page.common_prefixes:
         return iter(page.objects)
     return merge(page.objects, page.common_prefixes, key=lambda entry: _name(entry).encode())
-
-
-def _page(shown: list[ObjectInfo | str], next_after: str) -> ObjectPage:
-    return ObjectPage(
-        objects=tuple(entry for entry in shown if isinstance(entry, ObjectInfo)),
-        common_prefixes=tuple(entry for entry in shown if isinstance(entry, str)),
-        next_after=next_after,
-    )
 
 
 def _name(entry: ObjectInfo | str) -> str:

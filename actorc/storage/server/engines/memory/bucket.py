@@ -114,11 +114,8 @@ class Bucket:
             names.append(span.common_prefix(key) or key)
             at = bisect_left(self._names, span.next_after(key))
         page = names[: query.limit]
-        return ObjectPage(
-            objects=tuple(self._objects[name].info for name in page if span.common_prefix(name) is None),
-            common_prefixes=tuple(name.decode() for name in page if span.common_prefix(name) is not None),
-            next_after=page[-1].decode() if len(names) > len(page) else "",
-        )
+        shown = [self._objects[name].info if span.common_prefix(name) is None else name.decode() for name in page]
+        return ObjectPage.of(shown, more=len(names) > len(page))
 
     def upload_page(self, prefix: str, after: tuple[str, str] | None, limit: int) -> UploadPage:
         """Return the first `limit` uploads behind `after` whose keys begin with `prefix`."""
@@ -129,11 +126,7 @@ class Bucket:
             if upload.info.key.startswith(prefix)
         )
         found = [self.uploads[name[1]].info for name in names if name > least]
-        more = len(found) > limit
-        return UploadPage(
-            uploads=tuple(found[:limit]),
-            next_after=(found[limit - 1].key, found[limit - 1].upload_id) if more else None,
-        )
+        return UploadPage.of(found[:limit], more=len(found) > limit)
 
     @property
     def is_empty(self) -> bool:

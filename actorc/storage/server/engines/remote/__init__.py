@@ -272,13 +272,7 @@ class RemoteEngine(Engine):
         # objects of others in the store are skipped, so that the page ends with a name that it shows
         while len(shown) < query.limit and (some := list(islice(names, query.limit - len(shown)))):
             shown += [each for each in self._threads.map(partial(self._shown, query.bucket), some) if each]
-        is_full = len(shown) == query.limit and next(names, None) is not None
-        last = shown[-1] if is_full else ""
-        return ObjectPage(
-            objects=tuple(each for each in shown if isinstance(each, ObjectInfo)),
-            common_prefixes=tuple(each for each in shown if isinstance(each, str)),
-            next_after=last.key if isinstance(last, ObjectInfo) else last,
-        )
+        return ObjectPage.of(shown, more=len(shown) == query.limit and next(names, None) is not None)
 
     def presigned_location(self, bucket: str, key: str, method: str, expires: float) -> str | None:
         if not (self._address.redirect and self._address.is_durable):

@@ -188,12 +188,11 @@ class Uploads:
         below = ((begun.key.encode(), upload_id, begun) for upload_id, begun in loaded if begun)
         wanted = (each for each in below if each[0].startswith(prefix.encode()) and each[:2] > least)
         first = nsmallest(limit + 1, wanted, key=lambda each: each[:2])
-        infos = tuple(
+        infos = [
             UploadInfo(bucket=bucket, key=begun.key, upload_id=upload_id, created_at=utc(begun.created_us))
             for _, upload_id, begun in first[:limit]
-        )
-        more = len(first) > limit
-        return UploadPage(uploads=infos, next_after=(infos[-1].key, infos[-1].upload_id) if more else None)
+        ]
+        return UploadPage.of(infos, more=len(first) > limit)
 
     def sweep(self, abandoned: datetime) -> None:
         """Remove the uploads whose beginning and last part are older than `abandoned`, by the store's clock."""

@@ -75,8 +75,8 @@ def page(connection: sqlite3.Connection, bucket_id: int, query: ListQuery, now_u
         return _rolled(connection, query, span, values)
     rows = connection.execute(_FLAT, values).fetchall()
     _check(query.bucket, rows)
-    objects = tuple(object_info(query.bucket, row[_KEY].decode(), row[_FIELDS]) for row in rows[: query.limit])
-    return ObjectPage(objects=objects, next_after=objects[-1].key if len(rows) > query.limit else "")
+    objects = [object_info(query.bucket, row[_KEY].decode(), row[_FIELDS]) for row in rows[: query.limit]]
+    return ObjectPage.of(objects, more=len(rows) > query.limit)
 
 
 def _rolled(connection: sqlite3.Connection, query: ListQuery, span: Span, values: dict[str, int | bytes]) -> ObjectPage:
@@ -85,25 +85,17 @@ def _rolled(connection: sqlite3.Connection, query: ListQuery, span: Span, values
         "successor": successor(span.delimiter),
         "behind": len(span.prefix) + 1,
     }
-    objects: list[ObjectInfo] = []
-    prefixes: list[str] = []
-    last = ""
+    shown: list[ObjectInfo | str] = []
     # SQLite returns them in order, but SQL does not guarantee it
     rows = sorted(connection.execute(_ROLLED, values), key=itemgetter(_KEY))
     _check(query.bucket, rows)
     for row in rows[: query.limit]:
         key, found = row[_KEY], row[-1]
         if found:
-            last = key[: len(span.prefix) + found - 1 + len(span.delimiter)].decode()
-            prefixes.append(last)
+            shown.append(key[: len(span.prefix) + found - 1 + len(span.delimiter)].decode())
         else:
-            last = key.decode()
-            objects.append(object_info(query.bucket, last, row[_FIELDS]))
-    return ObjectPage(
-        objects=tuple(objects),
-        common_prefixes=tuple(prefixes),
-        next_after=last if len(rows) > query.limit else "",
-    )
+            shown.append(object_info(query.bucket, key.decode(), row[_FIELDS]))
+    return ObjectPage.of(shown, more=len(rows) > query.limit)
 
 
 def _check(bucket: str, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -221,11 +221,11 @@ class Uploads:
                 "limit": limit + 1,
             }
             rows = connection.execute(_PAGE, bounds).fetchall()
-        found = tuple(
+        found = [
             UploadInfo(bucket=bucket, key=key.decode(), upload_id=name, created_at=utc(created_us))
             for key, name, created_us in _checked("upload", bucket, "", rows[:limit])
-        )
-        return UploadPage(uploads=found, next_after=(found[-1].key, found[-1].upload_id) if len(rows) > limit else None)
+        ]
+        return UploadPage.of(found, more=len(rows) > limit)
 
     def expire(self, connection: sqlite3.Connection, limit: int) -> bool:
         """Remove up to `limit` abandoned uploads; return whether there may be more."""
