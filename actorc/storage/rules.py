@@ -8,7 +8,7 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeGuard
 from urllib.parse import urlsplit
 
 from .errors import InvalidParameterError
@@ -93,7 +93,7 @@ def _key_problem(key: object) -> str:
         return "must not begin with '/'; drop the slash"
     if "\x00" in key:
         return "must not contain NUL"
-    return "" if _is_utf8(key) else "must be valid Unicode; this one holds lone surrogates"
+    return "" if is_utf8(key) else "must be valid Unicode; this one holds lone surrogates"
 
 
 def check_prefix(text: object, what: str = "prefix") -> str:
@@ -102,7 +102,7 @@ def check_prefix(text: object, what: str = "prefix") -> str:
     Raises:
         InvalidParameterError: It is no string, longer than a key, or not valid Unicode.
     """
-    if not isinstance(text, str) or len(text) > MAX_KEY_CHARACTERS or not _is_utf8(text):
+    if not isinstance(text, str) or len(text) > MAX_KEY_CHARACTERS or not is_utf8(text):
         raise InvalidParameterError(f"a {what} is a str of at most {MAX_KEY_CHARACTERS} valid characters")
     return text
 
@@ -128,7 +128,7 @@ def check_metadata(metadata: Mapping[str, str] | None) -> dict[str, str]:
 def _check_metadata_item(name: object, value: object) -> None:
     if not isinstance(name, str) or not isinstance(value, str):
         raise InvalidParameterError("metadata names and values are str; convert them first")
-    if not name or not _is_utf8(name) or not _is_utf8(value):
+    if not name or not is_utf8(name) or not is_utf8(value):
         raise InvalidParameterError("metadata names are not empty, and names and values are valid Unicode")
 
 
@@ -138,7 +138,7 @@ def check_content_type(content_type: object) -> str:
     Raises:
         InvalidParameterError: It is no string, empty, longer than 255 characters, or holds control characters.
     """
-    if not isinstance(content_type, str) or not 1 <= len(content_type) <= 255 or not _is_utf8(content_type):
+    if not isinstance(content_type, str) or not 1 <= len(content_type) <= 255 or not is_utf8(content_type):
         raise InvalidParameterError("a content type is a str of 1-255 characters such as 'text/csv'")
     if not _HEADER_TEXT.fullmatch(content_type):
         raise InvalidParameterError("a content type holds no control characters")
@@ -153,8 +153,6 @@ def check_range(offset: object, length: object) -> ByteRange:
     """
     if not _is_count(offset) or not (length is None or _is_count(length)):
         raise InvalidParameterError("offset and length are ints of 0 or more bytes; length=None reads to the end")
-    assert isinstance(offset, int)
-    assert length is None or isinstance(length, int)
     return ByteRange(offset, length)
 
 
@@ -166,7 +164,6 @@ def check_positive(value: object, what: str) -> int:
     """
     if not _is_count(value) or value == 0:
         raise InvalidParameterError(f"{what} is an int of 1 or more, not {value!r}")
-    assert isinstance(value, int)
     return value
 
 
@@ -178,7 +175,6 @@ def check_count(value: object, what: str) -> int:
     """
     if not _is_count(value):
         raise InvalidParameterError(f"{what} is an int of 0 or more, not {value!r}")
-    assert isinstance(value, int)
     return value
 
 
@@ -188,12 +184,10 @@ def check_ttl(ttl: object) -> int | None:
     Raises:
         InvalidParameterError: It is not, or longer than a century.
     """
-    if ttl is None:
-        return None
-    if check_positive(ttl, "ttl") > MAX_TTL:
+    found = None if ttl is None else check_positive(ttl, "ttl")
+    if found is not None and found > MAX_TTL:
         raise InvalidParameterError(f"ttl is at most {MAX_TTL} seconds, a century; leave it out to keep the object")
-    assert isinstance(ttl, int)
-    return ttl
+    return found
 
 
 def check_part_number(number: object) -> int:
@@ -202,10 +196,10 @@ def check_part_number(number: object) -> int:
     Raises:
         InvalidParameterError: It is no int from 1 to 10000.
     """
-    if check_positive(number, "part_number") > MAX_PARTS:
+    found = check_positive(number, "part_number")
+    if found > MAX_PARTS:
         raise InvalidParameterError(f"part numbers go from 1 to {MAX_PARTS}; make the parts larger")
-    assert isinstance(number, int)
-    return number
+    return found
 
 
 def check_condition(*, if_absent: bool, if_match: str | None) -> Condition:
@@ -254,11 +248,14 @@ def _has_host(url: str) -> bool:
         return False
 
 
-def _is_count(value: object) -> bool:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Return whether a text can be written as UTF-8, which lone surrogates cannot."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

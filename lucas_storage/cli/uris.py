@@ -91,6 +91,19 @@ def as_text(name: str) -> str:
         ) from None
 
 
+def is_target(text: str) -> bool:
+    """Return whether an argument that may also be a local file is written ``lucas://…``.
+
+    Raises:
+        UsageError: It begins like the address of another service.
+    """
+    try:
+        check_scheme(text)
+    except InvalidParameterError as error:
+        raise click.UsageError(error.message) from error
+    return text.startswith(SCHEME)
+
+
 def check_scheme(text: str) -> None:
     """Check that a text does not begin like the address of another service, such as ``s3://``.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from lucas_storage.errors import DecodeError
 from lucas_storage.limits import NPY_HEADER
@@ -102,24 +102,33 @@ def _data(array: Any) -> bytes | memoryview:
 
 
 def _restore(memory: memoryview) -> Any:
-    numpy, npy = package("numpy", "numpy"), package("numpy.lib.format", "numpy")
     # Not `numpy.load`, which unpickles when told to and copies: the array is a view of the mapped file.
     file = io.BytesIO(memory[: NPY_HEADER + 1024])
-    version = npy.read_magic(file)
-    if version == _UNICODE:
-        shape, in_columns, dtype = _unicode_header(file)
-    else:
-        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, in_columns, dtype = read(file, max_header_size=NPY_HEADER)
+    shape, in_columns, dtype = read_header(file)
     if dtype.hasobject or any(length < 0 for length in shape):
         raise ValueError("the header names Python objects, or less than nothing")
-    array = numpy.ndarray(shape, dtype, memory, file.tell(), order="F" if in_columns else "C")
+    array = package("numpy", "numpy").ndarray(shape, dtype, memory, file.tell(), order="F" if in_columns else "C")
     if array.nbytes != len(memory) - file.tell():
         raise ValueError("the file is longer than its array")
     return array
 
 
-def _unicode_header(file: io.BytesIO) -> tuple[tuple[int, ...], bool, Any]:
+def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, Any]:
+    """Return shape, whether columns come first, and dtype of the array in a file, which is left where values begin.
+
+    Raises:
+        Exception: The file does not begin with the header of an array.
+    """
+    npy = package("numpy.lib.format", "numpy")
+    version = npy.read_magic(file)
+    if version == _UNICODE:
+        return _unicode_header(file)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    found: tuple[tuple[int, ...], bool, Any] = read(file, max_header_size=NPY_HEADER)
+    return found
+
+
+def _unicode_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, Any]:
     size = int.from_bytes(file.read(4), "little")
     if size > NPY_HEADER:
         raise ValueError("the header is too long")

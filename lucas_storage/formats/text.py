@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from actorc.storage.rules import is_utf8
 from lucas_storage.errors import DecodeError, NoFormatError
 from lucas_storage.limits import JSON_DEPTH
 from lucas_storage.refs import TAG, ArtifactRef, is_tagged
@@ -47,7 +48,7 @@ def is_json(value: object) -> bool:
 def _is_plain(value: Any, room: int) -> bool:
     kind = type(value)
     if kind is str:
-        return _is_unicode(value)
+        return is_utf8(value)
     if kind is float:
         return math.isfinite(value)
     if kind is int:
@@ -55,19 +56,9 @@ def _is_plain(value: Any, room: int) -> bool:
     if kind is list:
         return room > 0 and all(_is_plain(item, room - 1) for item in value)
     if kind is dict:
-        keys = all(type(key) is str and _is_unicode(key) for key in value)
+        keys = all(type(key) is str and is_utf8(key) for key in value)
         return keys and room > 0 and all(_is_plain(item, room - 1) for item in value.values())
     return kind is bool or value is None
-
-
-def _is_unicode(text: str) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _is_short(number: int) -> bool:
@@ -152,12 +143,12 @@ def _write_float(value: float, _: int) -> Any:
 
 
 def _write_text(value: str, _: int) -> Any:
-    return value if _is_unicode(value) else {"$text": _base64(value.encode("utf-8", "surrogatepass"))}
+    return value if is_utf8(value) else {"$text": _base64(value.encode("utf-8", "surrogatepass"))}
 
 
 def _write_dict(value: dict[Any, Any], room: int) -> Any:
     confusing = len(value) == 1 and next(iter(value.keys())).__class__ is str and next(iter(value)).startswith("$")
-    if not confusing and all(type(key) is str and _is_unicode(key) for key in value):
+    if not confusing and all(type(key) is str and is_utf8(key) for key in value):
         return {key: _write(item, room) for key, item in value.items()}
     return {"$dict": [[_write(key, room), _write(item, room)] for key, item in value.items()]}
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from actorc.storage.errors import InvalidParameterError, StorageError
+from actorc.storage.errors import StorageError
 from lucas_storage.cli import globbing
 from lucas_storage.cli.session import Session, writing
 from lucas_storage.cli.transfers import local_files
@@ -17,7 +17,7 @@ from lucas_storage.cli.transfers.destinations import BucketDestination, FileDest
 from lucas_storage.cli.transfers.queue import Transfer, TransferQueue
 from lucas_storage.cli.transfers.streaming import stream, write_out
 from lucas_storage.cli.transfers.transfer import upload_input
-from lucas_storage.cli.uris import SCHEME, Target, check_scheme, key, prefix
+from lucas_storage.cli.uris import SCHEME, Target, is_target, key, prefix
 
 STREAM: Final = "-"
 
@@ -97,8 +97,7 @@ class _Plan:
         several = len(sources) > 1 or any(source.pattern for source in self._sources)
         self.many = several or options.recursive
         """Whether there may be more than one transfer."""
-        _check_scheme(destination)
-        if destination.startswith(SCHEME):
+        if is_target(destination):
             self._there: BucketDestination | FileDestination = BucketDestination(
                 session, destination, options, into=several
             )
@@ -107,8 +106,7 @@ class _Plan:
         self._check(destination)
 
     def _source(self, text: str) -> _Source:
-        _check_scheme(text)
-        if not text.startswith(SCHEME):
+        if not is_target(text):
             return _Source(text, None, local_files.is_pattern(text))
         target = prefix(text)
         return _Source(text, target, globbing.is_pattern(self._session.client(target.store), target))
@@ -160,8 +158,7 @@ def _copy_stream(
         raise click.UsageError("standard input and output are copied alone; name one source and one destination")
     queue = TransferQueue(session, many=False, jobs=1, quiet=quiet, dry_run=dry_run)
     if sources[0] == STREAM:
-        _check_scheme(destination)
-        if not destination.startswith(SCHEME):
+        if not is_target(destination):
             raise click.UsageError(f"standard input is copied to an object such as {SCHEME}default/my-bucket/data.csv")
         target = key(destination)
         client = session.client(target.store)
@@ -172,13 +169,6 @@ def _copy_stream(
     source = key(sources[0])
     if not dry_run:
         write_out(stream(session.client(source.store), source))
-
-
-def _check_scheme(text: str) -> None:
-    try:
-        check_scheme(text)
-    except InvalidParameterError as error:
-        raise click.UsageError(error.message) from error
 
 
 def _nothing(_moved: Callable[[int, int | None], None]) -> dict[str, Any]:

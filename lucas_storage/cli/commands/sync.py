@@ -10,11 +10,10 @@ from typing import TypeAlias
 
 import click
 
-from actorc.storage.errors import InvalidParameterError
 from lucas_storage.cli.session import Session, printable, writing
 from lucas_storage.cli.transfers.queue import Transfer, TransferQueue
 from lucas_storage.cli.transfers.sync_sides import Bucket, Entry, Folder, content_differs, differs
-from lucas_storage.cli.uris import SCHEME, check_scheme, prefix
+from lucas_storage.cli.uris import SCHEME, is_target, prefix
 
 from .copy import dry_run_option, jobs_option, quiet_option
 from .rm import Removal
@@ -68,11 +67,7 @@ def sync(
 
 
 def _side(session: Session, text: str) -> _Side:
-    try:
-        check_scheme(text)
-    except InvalidParameterError as error:
-        raise click.UsageError(error.message) from error
-    if not text.startswith(SCHEME):
+    if not is_target(text):
         return Folder(text)
     target = prefix(text)
     if target.digest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO, Final
 
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import DecodeError, MissingDependencyError
+from lucas_storage.formats.arrays import read_header
 from lucas_storage.formats.base import package
 from lucas_storage.formats.pickles import header_of
 from lucas_storage.refs import ArtifactRef
@@ -21,7 +21,6 @@ HEAD: Final = 64 << 10
 """Bytes that are read from the beginning of an artifact."""
 _WHOLE_JSON: Final = 1 << 20
 """Bytes of JSON up to which it is indented; of a longer text the beginning is shown as it is."""
-_MAGIC: Final = b"\x93NUMPY"
 _ROW: Final = 16
 """Bytes shown in one line of hexadecimal digits."""
 
@@ -94,35 +93,15 @@ def _bytes(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
 
 
 def _array(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
-    header, start = _npy_header(file)
-    shape = header["shape"]
-    facts = {
-        "dtype": str(header["descr"]),
-        "shape": str(tuple(shape)),
-        "order": "by columns" if header["fortran_order"] else "by rows",
-    }
-    numpy = package("numpy", "numpy")
-    dtype = package("numpy.lib.format", "numpy").descr_to_dtype(header["descr"])
+    shape, in_columns, dtype = read_header(file)
+    start = file.tell()
     if dtype.hasobject:
         raise DecodeError("the artifact says it is an array of Python objects, and such are never read", ref=ref)
-    file.seek(start)
-    values = numpy.frombuffer(file.read(count * dtype.itemsize), dtype) if dtype.itemsize else ()
+    descr = package("numpy.lib.format", "numpy").dtype_to_descr(dtype)
+    facts = {"dtype": str(descr), "shape": str(shape), "order": "by columns" if in_columns else "by rows"}
+    values = package("numpy", "numpy").frombuffer(file.read(count * dtype.itemsize), dtype) if dtype.itemsize else ()
     total = (ref.size - start) // (dtype.itemsize or 1)
     return Preview(facts=facts, lines=tuple(map(str, values)), complete=len(values) == total)
-
-
-def _npy_header(file: BinaryIO) -> tuple[dict[str, Any], int]:
-    """Return the header of an array and the offset of its values."""
-    start = file.read(12)
-    if start[:6] != _MAGIC:
-        raise ValueError("the magic is missing")
-    width = 2 if start[6] == 1 else 4
-    size = int.from_bytes(start[8 : 8 + width], "little")
-    if size > HEAD * 4:
-        raise ValueError("the header is too long")
-    file.seek(8 + width)
-    header = ast.literal_eval(file.read(size).decode("latin-1" if start[6] < 3 else "utf-8"))
-    return header, 8 + width + size
 
 
 def _arrow(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
