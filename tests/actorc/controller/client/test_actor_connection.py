@@ -156,7 +156,7 @@ def test_an_application_id_in_use_is_refused(made, echo, controller, connect, mo
     made(controller.address)
 
     with pytest.raises(
-        ControllerUnavailableError, match="in use by another session.*The application id is from APP_ID"
+        ControllerUnavailableError, match=r"in use by another session.*The application id is from APP_ID"
     ):
         echo({"x": 1})
 
