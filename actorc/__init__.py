@@ -1,7 +1,7 @@
 """Clients of the ignis platform: object storage (`actorc.storage`), and calls of its functions (`actorc.controller`).
 
 Where upstream's ``actorc`` is installed beside this one, as on a worker of the platform, its generated modules expect
-their own folder on the module search path; this does for them what upstream's package does.
+their own folder on the module search path; this module adds it, as upstream's package does.
 """
 
 from __future__ import annotations

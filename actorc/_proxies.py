@@ -1,7 +1,7 @@
-"""HTTP proxies that the environment names: never on the way to this machine, and told of where one is in the way.
+"""HTTP proxies from the environment: never used for this machine, and named in errors if one is in the way.
 
-gRPC and the library of object stores read the variables by themselves; this says what gRPC reads, and when neither
-must.
+gRPC and the library of object stores read the variables by themselves; this module knows which ones gRPC reads, and
+when neither may.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from typing import Final
 from actorc.storage.addresses import Ip, ip, parse, resolved
 
 _VARIABLES: Final = ("grpc_proxy", "https_proxy", "http_proxy")
-"""In the order in which gRPC asks for them; it does not look at upper case."""
+"""In the order in which gRPC reads them; it ignores those in upper case."""
 _EXCLUSIONS: Final = ("no_grpc_proxy", "no_proxy")
 
 
 def channel_options(address: str) -> tuple[tuple[str, int], ...]:
-    """Return the options of gRPC for a channel to ``host:port``: past every proxy if that is this machine."""
+    """Return gRPC's options for a channel to ``host:port``: no proxy if that is this machine."""
     return (("grpc.enable_http_proxy", 0),) if _is_here(parse(address).host) else ()
 
 
 def leads_here(host: str) -> bool:
-    """Return whether a name or a number, which may be IPv6 in brackets, means this machine alone."""
+    """Return whether a name or a number, which may be IPv6 in brackets, means only this machine."""
     host = host.strip("[]")
     return _is_here(host) or (ip(host) is None and _leads_here(host))
 
 
 def advice(address: str) -> str:
-    """Return what to say when ``host:port`` cannot be reached: which proxy is in the way, and how to go past it.
+    """Return the advice for an error about ``host:port``: which proxy is in the way, and how to avoid it.
 
-    Nothing if none is. The name and the password that a variable may hold are left out.
+    Empty if there is no proxy. Name and password in the variable are left out.
     """
     host, variable = parse(address).host, _variable()
     if not variable or _is_excluded(host) or _is_here(host):
@@ -44,7 +44,7 @@ def advice(address: str) -> str:
 
 
 def _variable() -> str:
-    """Return the name of the variable that gRPC takes its proxy from; empty if there is none."""
+    """Return the variable that gRPC takes its proxy from; empty if there is none."""
     return next((name for name in _VARIABLES if os.environ.get(name)), "")
 
 
@@ -55,7 +55,7 @@ def _is_here(host: str) -> bool:
     number = ip(host)
     if number is not None:
         return _is_own(number)
-    # asking costs time, and only matters where a proxy would be used
+    # resolving takes time, and only matters where a proxy would be used
     return bool(_variable()) and _leads_here(host)
 
 
@@ -69,7 +69,7 @@ def _leads_here(host: str) -> bool:
 
 def _is_own(number: Ip) -> bool:
     number = getattr(number, "ipv4_mapped", None) or number
-    # the kernel takes the address of "any" for loopback when somebody connects to it
+    # the kernel connects to loopback if the unspecified address is given
     return number.is_loopback or number.is_unspecified
 
 

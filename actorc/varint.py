@@ -1,4 +1,4 @@
-"""Whole numbers as protobuf and Thrift's compact protocol write them: seven bits a byte, the lowest first."""
+"""Varints of protobuf and of Thrift's compact protocol: seven bits a byte, the lowest first."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ _LONGEST = 70
 
 
 def encode(number: int) -> bytes:
-    """Return a number of 0 or more as a varint."""
+    """Return the varint of a number of 0 or more."""
     written = bytearray()
     while number > 0x7F:
         written.append(number & 0x7F | 0x80)
@@ -17,10 +17,10 @@ def encode(number: int) -> bytes:
 
 
 def decode(data: bytes | memoryview, at: int) -> tuple[int, int]:
-    """Return the number that begins at an offset of 0 or more, and the offset of what follows it.
+    """Return the number at an offset of 0 or more, and the offset behind it.
 
     Raises:
-        ValueError: The data end within it, or it is longer than ten bytes.
+        ValueError: The data end within the number, or it is longer than ten bytes.
     """
     number = shift = 0
     while at < len(data) and shift < _LONGEST:

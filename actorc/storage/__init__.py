@@ -1,7 +1,7 @@
 """Object storage over gRPC: `StorageClient`, the errors it raises and the types it returns.
 
 Importing this package loads neither gRPC nor protobuf; the first call to a server does. `AsyncStorageClient`, and with
-it asyncio, is loaded when it is named.
+it asyncio, is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ __all__ = [
     "UploadResult",
     "to_json",
 ]
-# `PermissionError` has its name here, too, and is not among those that an asterisk imports: it hides the builtin one
+# `PermissionError` is importable from here, too, but not by an asterisk, which would hide the builtin one
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Ports of servers that are kept in this user's hands, so that a client never talks to somebody else in their place."""
+"""Holds ports of servers for this user, so that a client never connects to another user's program in their place."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from .addresses import Address, parse
 
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _PROBING: Final = 1.0
-"""Seconds; loopback answers at once, unless whoever listens there is overrun."""
+"""Seconds; loopback answers at once, unless the server there is overloaded."""
 
 
 class _Ports:
-    """Sockets that keep the ports of servers in this user's hands, one for each data directory or address."""
+    """Sockets that hold the ports of servers for this user, one for each data directory or address.
+
+    Any thread may call it.
+    """
 
     def __init__(self) -> None:
-        self._lock = ForkSafeLock()  # guards the sockets, which stay held in a forked child
+        # guards `_held`: two threads must not bind and close the sockets of one name at once; a forked child keeps them
+        self._lock = ForkSafeLock()
         self._held: dict[Path | Address, tuple[Address, socket.socket]] = {}
 
     def hold(self, directory: Path, endpoint: str) -> bool:
-        """Keep a port, instead of another one of that directory; return whether this user alone has it."""
+        """Hold a port, instead of another one of that directory; return whether only this user has it."""
         with self._lock.held():
             try:
                 self._keep(directory, parse(endpoint))
@@ -33,9 +37,9 @@ class _Ports:
             return True
 
     def hold_loopback(self, port: int) -> bool:
-        """Keep a port of both loopback addresses, though nobody may listen yet; return whether this user alone has it.
+        """Hold a port of both loopback addresses, also if nothing listens there; return whether only this user has it.
 
-        Where sockets cannot share a port, nothing is kept: this user's server could not listen there any more.
+        Where sockets cannot share a port, none is held: this user's server could not listen there any more.
         """
         if not can_be_shared(_LOOPBACK[0]):
             return True
@@ -46,17 +50,18 @@ class _Ports:
         try:
             self._keep(address, address)
         except OSError as error:
-            # without IPv6, for one, nobody can listen there
+            # for example, without IPv6 no program can listen there
             return error.errno not in {errno.EADDRINUSE, errno.EACCES}
         return True
 
     def _keep(self, name: Path | Address, address: Address) -> None:
-        present = self._held.get(name)
-        if present and present[0] == address:
+        current = self._held.get(name)
+        if current and current[0] == address:
             return
+        # the new one first, so that at no moment another user can take the port
         held = shared_socket(address)
-        if present:
-            present[1].close()
+        if current:
+            current[1].close()
         self._held[name] = address, held
 
 
@@ -66,7 +71,7 @@ hold_loopback: Final = _ports.hold_loopback
 
 
 def is_served(port: int) -> bool:
-    """Return whether anybody listens on a port of loopback, so that ``localhost:PORT`` leads to them."""
+    """Return whether a program listens on a port of loopback, so that ``localhost:PORT`` leads to it."""
     return any(_accepts(Address(host, port)) for host in _LOOPBACK)
 
 
@@ -80,28 +85,28 @@ def _accepts(address: Address) -> bool:
 
 
 def can_be_shared(host: str) -> bool:
-    """Return whether sockets of this user may share a port of an address, which some sandboxes say and do not keep.
+    """Return whether sockets of this user can share a port of an address; some sandboxes only claim it.
 
     Args:
         host: A numeric address.
     """
     try:
-        with shared_socket(Address(host, 0)) as one, shared_socket(Address(host, one.getsockname()[1])):
+        with shared_socket(Address(host, 0)) as first, shared_socket(Address(host, first.getsockname()[1])):
             return True
     except (OSError, AttributeError):
         return False
 
 
 def shared_socket(address: Address) -> socket.socket:
-    """Return a socket at a port that no other user can have meanwhile, and this one can with others like it.
+    """Return a socket bound to a port, which until it closes only this user can have, with other such sockets.
 
     Raises:
-        OSError: Another user has it, or this one without sharing it.
-        AttributeError: The system does not know what sharing is.
+        OSError: Another user has the port, or this user without sharing it.
+        AttributeError: The system cannot share ports.
     """
     shared = socket.socket(address.family)
     try:
-        # never with SO_REUSEADDR: beside a socket that has it and does not listen, any user's may listen
+        # never with SO_REUSEADDR: beside a socket that has it and does not listen, a socket of any user may listen
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         shared.bind(address)
     except BaseException:

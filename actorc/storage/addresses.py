@@ -1,4 +1,4 @@
-"""``host:port``, as text and as sockets take it."""
+"""Addresses as ``host:port``, in text and for sockets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ADDRESS: Final = re.compile(r"(?:\[([^\s/\[\]]+)\]|([^\s/\[\]]+?))(?::([0-9]{1,
 
 
 class Address(NamedTuple):
-    """A host and a port; a socket connects or binds to the tuple, and ``str`` writes it."""
+    """A host and a port; sockets take the tuple, and ``str`` returns the text."""
 
     host: str
     """A name or a number, an IPv6 address without brackets."""
@@ -29,13 +29,13 @@ class Address(NamedTuple):
 
 
 def parse(text: object, default_port: int | None = None, *, listening: bool = False) -> Address:
-    """Return the address that `text` writes.
+    """Return the address in `text`.
 
     Args:
         text: ``host:port`` with a name or a number; an IPv6 address is in brackets.
         default_port: The port if `text` has none; None: it must have one.
-        listening: Whether it is to be listened on. Then port 0 means any that is free, and an IPv6 address may go
-            without brackets, as it always could there.
+        listening: Whether to listen there. Then port 0 means any free one, and an IPv6 address may have no brackets,
+            which earlier versions allowed.
 
     Raises:
         ValueError: It is no address.
@@ -51,7 +51,7 @@ def parse(text: object, default_port: int | None = None, *, listening: bool = Fa
 
 
 def ip(host: str) -> Ip | None:
-    """Return the number that a host is written as, without its zone; None if it is a name."""
+    """Return the IP address that a host is, without its zone; None if the host is a name."""
     try:
         return ip_address(host.partition("%")[0])
     except ValueError:
@@ -59,10 +59,10 @@ def ip(host: str) -> Ip | None:
 
 
 def resolved(host: str) -> list[Ip]:
-    """Return the numbers of a host.
+    """Return the IP addresses of a host.
 
     Raises:
-        OSError: Nobody here knows it.
+        OSError: The name is unknown here.
         UnicodeError: It cannot be a name.
     """
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)

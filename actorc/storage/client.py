@@ -1,4 +1,4 @@
-"""`StorageClient`: how it is made and closed; its methods are in the modules of the classes it is made of.
+"""`StorageClient`: construction, settings and closing; its methods are in the modules of its base classes.
 
 Importing this module loads neither gRPC nor protobuf; the first call does.
 """
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
 class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMethods, PresigningMethods):
     """An object storage service, reached over gRPC.
 
-    Safe to share between threads, usable in a forked child. Nothing is sent before the first call. Every call that
-    fails for a passing reason is tried again, and a retry never changes anything twice. A pickled client carries
-    no keys: the process that unpickles it takes them from its own environment.
+    Threads may share a client, also in a forked child. Nothing is sent before the first call. A call that fails for a
+    passing reason is retried, and a retry never changes anything twice. A pickled client carries no keys: the process
+    that unpickles it takes them from its own environment.
 
     Args:
         endpoint: ``host:port``; else ``STORAGE_ENDPOINT``, else the server that runs for the nearest
             ``.lucas-storage``, here or above, else ``localhost:9000``. Several servers of one store, as
             ``a:9000,b:9000``: calls go to the first until it cannot be reached, then to the next.
-        access_key: Names the caller; else ``STORAGE_ACCESS_KEY``, or what the server of this directory has for this
-            user, if it is that one.
+        access_key: Names the caller; else ``STORAGE_ACCESS_KEY``, or the key that the server of this directory has for
+            this user, if it is that server.
         secret_key: Proves the caller, and never leaves this process; else ``STORAGE_SECRET_KEY``.
         use_ssl: Whether to use TLS; else ``STORAGE_USE_SSL``.
         ca_file: Authorities to trust instead of the usual ones, PEM; else ``STORAGE_CA_FILE``.
         cert_file: Certificate to show to a server that asks for one, PEM; else ``STORAGE_CERT_FILE``.
         key_file: Its private key, PEM; else ``STORAGE_KEY_FILE``.
-        http_endpoint: Where presigned URLs lead, such as ``https://storage.example.org``; else
+        http_endpoint: Base of presigned URLs, such as ``https://storage.example.org``; else
             ``STORAGE_HTTP_ENDPOINT``, else the server is asked.
-        timeout: Seconds a call may take unless it says otherwise, 30 if not given; transfers of unbounded size have no
-            such limit. If it is given, here or with a call, a server that is not there yet is waited for as long;
-            otherwise an address where nothing answers is reported after three attempts.
-        idle_timeout: Seconds a transfer may stand still.
-        retry: When to try again.
+        timeout: Seconds that a call may take unless it says otherwise, 30 if not given; transfers of unbounded size
+            have no such limit. If it is given, here or with a call, a server that is not there yet is waited for as
+            long; otherwise an address where nothing answers is reported after three attempts.
+        idle_timeout: Seconds that a transfer may make no progress.
+        retry: When and how often to retry.
 
     Raises:
-        InvalidParameterError: The endpoint is no ``host:port`` nor several, one key comes without the other, or the
+        InvalidParameterError: The endpoint is no ``host:port`` nor several, only one of the keys is given, or the
             ``.lucas-storage`` here is not this user's alone.
     """
 

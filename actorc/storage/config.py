@@ -1,7 +1,7 @@
-"""Where a client gets its settings: argument, then environment, then default; each value remembers which.
+"""The settings of a client: argument, then environment, then default; each value remembers its origin.
 
-Who names no endpoint gets that of the server of the nearest ``.lucas-storage``, if one runs there, with its keys. These
-are used for no other endpoint.
+A client without an endpoint uses the server of the nearest ``.lucas-storage``, if one runs there, with its keys. These
+keys are used for no other endpoint.
 
 The only module of the client that reads the environment.
 """
@@ -25,20 +25,20 @@ from .settings import Declared, Place, Setting, Way, environment
 
 DEFAULT_ENDPOINT: Final = "localhost:9000"
 DEFAULT_TIMEOUT: Final = 30.0
-"""Seconds that a call has if nobody says otherwise."""
+"""Seconds that a call may take if nothing else is given."""
 DEFAULT_PORT: Final = 9000
 NO_KEYS: Final = "nowhere"
 KEY_ENDPOINT: Final = "STORAGE_KEY_ENDPOINT"
-"""Variable that names the endpoint that the keys in the environment are for, in each way it may be written, with spaces
-between them; not set: they are for every one."""
+"""Variable with the endpoint that the keys in the environment are for, in each way it may be written, separated by
+spaces; not set: they are for every endpoint."""
 
 
 class OriginatedEndpoint(str):
-    """An endpoint that somebody else than the caller chose, and where; error messages say so.
+    """An endpoint that the caller did not choose, and its origin, for error messages.
 
     Args:
         endpoint: As `ClientOptions.resolve` takes it.
-        origin: What it came from, such as the path of a file.
+        origin: Its origin, such as the path of a file.
     """
 
     __slots__ = ("origin",)
@@ -54,30 +54,30 @@ class OriginatedEndpoint(str):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOptions:
-    """Everything a client is told; refuses to show or pickle secrets."""
+    """All settings of a client. Its secrets are neither shown nor pickled."""
 
     endpoints: tuple[str, ...]
-    """``host:port`` of each server, each once; calls go to the first until it cannot be reached."""
+    """``host:port`` of each server, without duplicates; calls go to the first until it cannot be reached."""
     endpoint_origin: str
-    """Where `endpoints` came from, for error messages."""
+    """Origin of `endpoints`, for error messages."""
     access_key: str | None = field(repr=False)
     secret_key: str | None = field(repr=False)
     key_origin: str = NO_KEYS
-    """Where both keys came from, for error messages."""
+    """Origin of both keys, for error messages."""
     use_ssl: bool
     ca_file: Path | None = None
     """Authorities to trust instead of the usual ones."""
     cert_file: Path | None = None
-    """What this client shows to a server that asks for a certificate."""
+    """Certificate for a server that asks for one."""
     key_file: Path | None = None
     http_endpoint: str | None = None
-    """Where presigned URLs lead; None: the server knows."""
+    """Base of presigned URLs; None: the server knows it."""
     timeout: float
-    """Seconds a call without a body may take, all attempts together."""
+    """Seconds that a call without a body may take, all attempts together."""
     patient: bool = False
-    """Whether that was given: then a server that is not there yet is waited for as long."""
+    """Whether `timeout` was given: then a server that is not there yet is waited for as long."""
     idle_timeout: float
-    """Seconds a transfer may stand still; a transfer has no limit in total."""
+    """Seconds that a transfer may make no progress; its total time has no limit."""
 
     @property
     def endpoint(self) -> str:
@@ -85,7 +85,7 @@ class ClientOptions:
         return ",".join(self.endpoints)
 
     def address(self, endpoint: str) -> str:
-        """Return one of the endpoints and where it came from, as error messages show it."""
+        """Return one of the endpoints with its origin, for error messages."""
         return f"{endpoint} (from {self.endpoint_origin})"
 
     @classmethod
@@ -103,7 +103,7 @@ class ClientOptions:
         timeout: float | None = None,
         idle_timeout: float = 60.0,
     ) -> ClientOptions:
-        """Fill in what is not given from the environment and the defaults.
+        """Return the settings, with values from the environment and the defaults where none is given.
 
         Raises:
             InvalidParameterError: The endpoint is no ``host:port`` nor several with commas between them, or one is
@@ -142,13 +142,13 @@ class ClientOptions:
 
 
 def upload_journals() -> Path | None:
-    """Return the folder where uploads remember what they were at; None if the user has no place for state."""
+    """Return the directory of upload journals; None if the user has no directory for state."""
     base = os.environ.get("XDG_STATE_HOME") or _state_home()
     return Path(base, "lucas-storage", "uploads") if os.path.isabs(base) else None  # noqa: PTH117  # no Path yet
 
 
 def _state_home() -> str:
-    if os.environ.get("HOME") == "":  # says as little as one that is missing; expanding it gives the root directory
+    if os.environ.get("HOME") == "":  # as good as missing; expanding it would give the root directory
         return ""
     return os.path.expanduser("~/.local/state")  # noqa: PTH111  # never raises
 
@@ -174,10 +174,10 @@ def environment_keys(endpoint: str) -> tuple[str | None, str | None]:
 
 
 def _default_origin() -> str:
-    """Return where the default endpoint comes from, for error messages.
+    """Return the origin of the default endpoint, for error messages.
 
-    Whoever has a ``.lucas-storage`` means a server of their own. Until this process ends, nobody else gets the port
-    where it is taken to be.
+    A user with a ``.lucas-storage`` means its server. So until this process ends, no other user gets the port that is
+    taken for that server's.
 
     Raises:
         InvalidParameterError: That port may be another user's already.
@@ -195,10 +195,10 @@ def _default_origin() -> str:
 
 
 def local_server(named: Sequence[str]) -> LocalEndpoint | None:
-    """Return the server of this directory if it is the one that is named, or none is named; None: there is none.
+    """Return the server of this directory if it is the one in `named`, or `named` is empty; None: there is none.
 
     Raises:
-        InvalidParameterError: None is named, and the ``.lucas-storage`` here is not this user's alone.
+        InvalidParameterError: `named` is empty, and the ``.lucas-storage`` here is not this user's alone.
     """
     if not named:
         return local_endpoint.find()
@@ -206,7 +206,7 @@ def local_server(named: Sequence[str]) -> LocalEndpoint | None:
         (address,) = (parse(endpoint, DEFAULT_PORT) for endpoint in named)
     except ValueError:  # several, or none at all
         return None
-    # a server tells its number, so other names are not worth a look
+    # servers publish numbers, so no other name but localhost can be theirs
     if ip(address.host) is None and address.host != "localhost":
         return None
     found = local_endpoint.find(is_needed=False)
@@ -225,9 +225,9 @@ def _keys(
     *,
     named: bool,
 ) -> tuple[str | None, str | None, str]:
-    """Return the keys for some endpoints and where they came from.
+    """Return the keys for some endpoints, and their origin.
 
-    Who leaves the endpoint to be found leaves the keys to it, too, whatever the environment has for other servers.
+    A caller that names no endpoint gets the keys of the one that is found, whatever the environment has for others.
     """
     from_environment = environment_keys(",".join(endpoints))
     is_given = bool(access_key or secret_key)

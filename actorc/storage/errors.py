@@ -1,4 +1,4 @@
-"""What calls raise, on both sides of the wire.
+"""The errors of this package, on both sides of the wire.
 
 ::
 
@@ -23,8 +23,8 @@
     ├── ReadOnlyError
     └── UnsupportedError
 
-A class names its wire reason and its gRPC status once and files itself, so the tree is the table. What an engine
-raises inside the server is what the caller of the client catches: same class, same fields. Reasons are stored in logs
+A class names its wire reason and its gRPC status once and registers itself, so the tree is the table. An error that an
+engine raises in the server reaches the caller of the client with the same class and fields. Reasons are stored in logs
 and understood by clients of other versions; they are never renamed.
 """
 
@@ -55,7 +55,7 @@ __all__ = [
     "UnsupportedError",
     "UploadNotFoundError",
 ]
-# without `PermissionError`, which hides the builtin one from whoever imports an asterisk
+# without `PermissionError`, which would hide the builtin one in a module that imports an asterisk
 
 _BY_REASON: dict[str, type[StorageError]] = {}
 _BY_STATUS: dict[str, type[StorageError]] = {}
@@ -82,7 +82,7 @@ class StorageError(Exception):
     def __init_subclass__(
         cls, *, reason: str = "", status: str = "", code: str = "", retryable: bool | None = None, **kwargs: Any
     ) -> None:
-        """File the class under its wire reason and, if it introduces one, its gRPC status."""
+        """Register the class under its wire reason and, if it introduces one, its gRPC status."""
         super().__init_subclass__(**kwargs)
         cls.default_code = code or cls.default_code
         cls.default_retryable = cls.default_retryable if retryable is None else retryable
@@ -132,15 +132,15 @@ class _NamedError(StorageError):
 
 
 class NotFoundError(_NamedError, reason="NOT_FOUND", status="NOT_FOUND", code="NotFound"):
-    """What was named does not exist."""
+    """The bucket, object or upload does not exist."""
 
 
 class BucketNotFoundError(NotFoundError, reason="BUCKET_NOT_FOUND"):
-    """The server holds no bucket of this name."""
+    """The server has no bucket of this name."""
 
 
 class ObjectNotFoundError(NotFoundError, reason="OBJECT_NOT_FOUND"):
-    """The bucket holds no object under this key, or not the generation asked for."""
+    """The bucket has no object under this key, or not the requested generation."""
 
 
 class UploadNotFoundError(NotFoundError, reason="UPLOAD_NOT_FOUND"):
@@ -154,19 +154,19 @@ class PermissionError(
     status="PERMISSION_DENIED",
     code="PermissionDenied",
 ):
-    """The caller is not known or may not do this."""
+    """The caller is not known, or lacks the permission."""
 
 
 class UnauthenticatedError(PermissionError, reason="UNAUTHENTICATED", status="UNAUTHENTICATED", code="Unauthenticated"):
-    """The caller did not prove who it is; the same for an unknown key and for a wrong signature."""
+    """The caller did not prove its identity; the same for an unknown key and for a wrong signature."""
 
 
 class ClockSkewError(UnauthenticatedError, reason="CLOCK_SKEW", code="ClockSkew"):
     """The time of the request is too far from the server's; a client corrects that once by itself.
 
     Attributes:
-        server_time_us: Microseconds since 1970-01-01 UTC by the server's clock, if it told.
-        server_time_signature: Proves that a server that knows the caller's key told it; empty if it did not prove that.
+        server_time_us: Microseconds since 1970-01-01 UTC by the server's clock, if the server sent it.
+        server_time_signature: Proof that it comes from a server that has the caller's key; empty without proof.
     """
 
     server_time_us: int | None = None
@@ -177,7 +177,7 @@ class NetworkError(_NamedError, reason="NETWORK", status="UNAVAILABLE", code="Ne
     """The service could not be reached, or the connection broke and could not be resumed.
 
     Attributes:
-        broken: Whether something took the connection and broke it, rather than there being nothing.
+        broken: Whether a connection was made and then broke, rather than there being nothing that accepts one.
     """
 
     broken: bool = False
@@ -196,7 +196,7 @@ class InvalidParameterError(
 
 
 class IdempotencyKeyReusedError(InvalidParameterError, reason="IDEMPOTENCY_KEY_REUSED", code="IdempotencyKeyReused"):
-    """The idempotency key is that of an earlier call that asked for something else; nothing was changed."""
+    """An earlier call with this idempotency key had other arguments; nothing was changed."""
 
 
 class InvalidRangeError(InvalidParameterError, reason="INVALID_RANGE", status="OUT_OF_RANGE", code="InvalidRange"):
@@ -210,21 +210,21 @@ class AlreadyExistsError(_NamedError, reason="ALREADY_EXISTS", status="ALREADY_E
 class PreconditionFailedError(
     _NamedError, reason="PRECONDITION_FAILED", status="FAILED_PRECONDITION", code="PreconditionFailed"
 ):
-    """The object is not the one the caller's condition names."""
+    """The object is not the one that the condition names."""
 
 
 class BucketNotEmptyError(PreconditionFailedError, reason="BUCKET_NOT_EMPTY", code="BucketNotEmpty"):
-    """A bucket that still holds objects is not deleted."""
+    """A bucket that contains objects is not deleted."""
 
 
 class IntegrityError(_NamedError, reason="INTEGRITY", status="DATA_LOSS", code="Integrity"):
-    """Bytes do not match their checksum; nothing wrong was stored or handed out."""
+    """Bytes do not match their checksum; no wrong byte was stored or returned."""
 
 
 class DamagedMessageError(
     NetworkError, reason="DAMAGED_MESSAGE", status="DATA_LOSS", code="DamagedMessage", retryable=True
 ):
-    """A request or an answer was damaged on its way, or is not one to what was asked; nothing of it was believed."""
+    """A request or an answer was damaged on its way, or belongs to another call; nothing of it was used."""
 
 
 class ResourceExhaustedError(
@@ -234,7 +234,7 @@ class ResourceExhaustedError(
 
 
 class ReadOnlyError(_NamedError, reason="READ_ONLY", status="UNAVAILABLE", code="ReadOnly"):
-    """The server takes no changes, because a write to its disk failed and what is on it is unknown; reads go on."""
+    """The server refuses changes, because a write to its disk failed and left the state unknown; reads continue."""
 
 
 class UnsupportedError(_NamedError, reason="UNSUPPORTED", status="UNIMPLEMENTED", code="Unsupported"):

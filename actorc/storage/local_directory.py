@@ -1,4 +1,4 @@
-"""What servers and programs of one user have in a data directory, beside the data: locks, address, signing key.
+"""Files that servers and programs of one user share in a data directory, beside the data: locks, address, signing key.
 
 Locks end with their holder, so nothing here trusts a process id or a file that a killed process left behind.
 """
@@ -19,17 +19,17 @@ from .errors import InvalidParameterError, StorageError
 from .ownership import foreign, is_readable_by_others, open_directory, owner, read_secret, replace_private
 
 DIRECTORY: Final = ".lucas-storage"
-"""Name of the data directory that is looked for in the working directory and those above it."""
+"""Name of the data directory that is searched in the working directory and those above it."""
 ENDPOINT_FILE: Final = "endpoint.json"
 SERVER_LOCK: Final = ".server.lock"
 SIGNING_KEY: Final = ".signing.key"
 
 
 def make_private(path: Path) -> None:
-    """Make a directory that is this user's alone, and one that others may look into so again.
+    """Make a directory that only this user can read; make an existing one so again.
 
     Raises:
-        InvalidParameterError: It is another user's, or holds what another user has put there.
+        InvalidParameterError: It belongs to another user, or contains files of one.
         OSError: It cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def _tighten(path: Path) -> None:
         raise InvalidParameterError(foreign(path, status))
     if not is_readable_by_others(status):
         return
-    # first, so that nothing is added while it is looked through
+    # before the check, so that no other user can add a file meanwhile
     path.chmod(0o700)
     with os.scandir(path) as entries:
         for entry in entries:
@@ -62,9 +62,9 @@ def _tighten(path: Path) -> None:
 
 
 def signing_key(directory: Path) -> Path:
-    """Return the file with a directory's signing key, made the first time."""
+    """Return the path of a directory's signing key, which is made the first time."""
     path = directory / SIGNING_KEY
-    # a server and who starts one may both be the first
+    # a server and the program that starts it may both be the first
     with file_locks.locked(directory):
         if not path.exists():
             replace_private(path, secrets.token_urlsafe(32) + "\n", durable=True)
@@ -72,25 +72,25 @@ def signing_key(directory: Path) -> Path:
 
 
 @contextmanager
-def published(path: Path, told: Mapping[str, Any]) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Let a file say this while the block runs, for this user's eyes only, and never seen half-written.
+def published(path: Path, values: Mapping[str, Any]) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Publish values as JSON in a file within the block, readable by this user only and replaced atomically.
 
     Yields:
-        What lets it say something else from then on.
+        A function that replaces the values.
     """
     ours = (0, 0)
 
-    def tell(news: Mapping[str, Any]) -> None:
+    def replace(news: Mapping[str, Any]) -> None:
         nonlocal ours
         replace_private(path, json.dumps(news))
         ours = _identity(path)
 
-    tell(told)
+    replace(values)
     try:
-        yield tell
+        yield replace
     finally:
         with suppress(OSError):
-            # somebody else's may have taken its place
+            # a file of another server may have taken its place
             if _identity(path) == ours:
                 path.unlink()
 
@@ -102,14 +102,13 @@ def _identity(path: Path) -> tuple[int, int]:
 
 @contextmanager
 def serving(directory: Path, patience: float) -> Iterator[None]:
-    """Be the server of a data directory while the block runs, and until the end of this process if it never ends.
+    """Hold the lock of a data directory's server within the block, and at the longest until this process ends.
 
-    Args:
-        directory: It must be there.
-        patience: Seconds to wait for another server to end.
+    directory: An existing directory.
+    patience: Seconds to wait for another server to end.
 
     Raises:
-        StorageError: Another server has it.
+        StorageError: Another server holds the lock.
         OSError: The lock cannot be made.
     """
     try:
@@ -117,25 +116,25 @@ def serving(directory: Path, patience: float) -> Iterator[None]:
         lock = file_locks.open_within(patience, directory / SERVER_LOCK)
     except TimeoutError:
         raise StorageError(
-            f"{directory} has a server already{_told_of(directory)}; use that one, stop it, or choose another data "
+            f"{directory} has a server already{_description(directory)}; use that one, stop it, or choose another data "
             "directory"
         ) from None
     try:
-        # what a killed server left behind is true no longer
+        # it names a server that was killed; programs must not find it
         (directory / ENDPOINT_FILE).unlink(missing_ok=True)
         yield
     finally:
         os.close(lock)
 
 
-def _told_of(directory: Path) -> str:
-    """Return in words what the server of a directory says of itself, if it does; for messages alone."""
+def _description(directory: Path) -> str:
+    """Return process and address of a directory's server in words, or an empty string; for messages only."""
     try:
         descriptor = open_directory(directory)
         try:
-            told = json.loads(read_secret(directory / ENDPOINT_FILE, descriptor))
+            values = json.loads(read_secret(directory / ENDPOINT_FILE, descriptor))
         finally:
             os.close(descriptor)
-        return f", process {int(told['pid'])} on {told['endpoint']}"
+        return f", process {int(values['pid'])} on {values['endpoint']}"
     except (InvalidParameterError, OSError, ValueError, KeyError, TypeError):
         return ""

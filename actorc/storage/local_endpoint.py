@@ -1,12 +1,12 @@
-"""How programs of one user on one machine find the server of a data directory, with its keys.
+"""Finds the server of a data directory and its keys, for programs of the same user on the same machine.
 
-A server writes ``endpoint.json`` into its data directory. That file is believed only if
+A server writes ``endpoint.json`` into its data directory. The file is used only if
 
 * directory and file are this user's, nobody else may write to the one or read the other, and neither is a link;
-* the server lives: it holds ``.server.lock`` (``flock``), which the kernel drops however its holder ends;
-* its port is this user's: the process binds it as well, as one that shares it (``SO_REUSEPORT``). The kernel allows
-  that only if all who have the port are of the same user. The socket stays open, so that nobody else gets the port
-  when the server dies while this process goes on.
+* the server runs: it holds ``.server.lock`` (``flock``), which the kernel releases when the process ends in any way; *
+its port is this user's: this process can bind it, too, with sharing (``SO_REUSEPORT``). The kernel allows that only if
+  all sockets on the port belong to the same user. The socket stays open, so no other user gets the port when the server
+  dies while this process runs.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from .ownership import open_directory, read_secret
 
 
 class UntrustedDirectoryWarning(UserWarning):
-    """A data directory above the working directory was passed over, since others could have put it there."""
+    """A data directory above the working directory was skipped, since another user could have put it there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEndpoint:
-    """What a server tells the programs of its user; refuses to show or pickle secrets."""
+    """Address and keys of a server, for programs of its user. Its secrets are neither shown nor pickled."""
 
     directory: Path
     """Its data directory."""
@@ -42,16 +42,16 @@ class LocalEndpoint:
     """``host:port``, numeric."""
     use_ssl: bool = False
     access_key: str | None = field(default=None, repr=False)
-    """None: the server has no keys, or tells none."""
+    """None: the server has no keys, or publishes none."""
     secret_key: str | None = field(default=None, repr=False)
     signing_key: str | None = field(default=None, repr=False)
-    """Signs what only pickle can store."""
+    """Signs values that only a pickle can store."""
     is_of_earlier_version: bool = False
-    """Whether it is of a version that lets in every user of the machine, and whose port cannot be proved."""
+    """Whether the server is of a version that admits every user of the machine, and whose port cannot be checked."""
 
     @property
     def origin(self) -> str:
-        """The file that told it, for messages."""
+        """Path of the file that it was read from, for messages."""
         return str(self.directory / ENDPOINT_FILE)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -62,10 +62,10 @@ def find(*, is_needed: bool = True) -> LocalEndpoint | None:
     """Return the server of the nearest data directory, None if there is no directory or no server runs for it.
 
     Args:
-        is_needed: False passes over, with a warning, what is an error otherwise: who knows an endpoint can do without.
+        is_needed: Whether problems are errors; if not, they become a warning, for a caller that knows an endpoint.
 
     Raises:
-        InvalidParameterError: It is in the working directory and not this user's alone, or is not to be believed.
+        InvalidParameterError: It is in the working directory and not this user's alone, or is not trustworthy.
     """
     try:
         directory = find_directory()
@@ -73,15 +73,16 @@ def find(*, is_needed: bool = True) -> LocalEndpoint | None:
     except InvalidParameterError as error:
         if is_needed:
             raise
-        _pass_over(error.message)
+        _warn_skipped(error.message)
         return None
 
 
 def find_directory() -> Path | None:
     """Return the nearest ``.lucas-storage`` of this user, in the working directory or above it.
 
-    One above it that is not this user's alone is passed over with a warning, once. The search ends below a directory
-    that everybody may write to, such as ``/tmp``: what lies there belongs to no project of this user.
+    A directory above it that is not this user's alone is skipped with a warning, once. The search ends below a
+    directory that every user can write to, such as ``/tmp``, since a data directory there belongs to no project of this
+    user.
 
     Raises:
         InvalidParameterError: It is in the working directory and not this user's alone.
@@ -98,14 +99,14 @@ def find_directory() -> Path | None:
         except InvalidParameterError as error:
             if directory.parent == here:
                 raise
-            _pass_over(error.message)
+            _warn_skipped(error.message)
         else:
-            return directory if directory.parent == here or not _is_everybodys(directory.parent) else None
+            return directory if directory.parent == here or not _is_world_writable(directory.parent) else None
     return None
 
 
 def _candidates(folder: str) -> Iterator[str]:
-    """Yield where a data directory may be, the nearest first."""
+    """Yield the paths where a data directory may be, the nearest first."""
     folder = folder.rstrip("/")
     yield f"{folder}/{DIRECTORY}"
     while folder:
@@ -113,14 +114,14 @@ def _candidates(folder: str) -> Iterator[str]:
         yield f"{folder}/{DIRECTORY}"
 
 
-def _is_everybodys(folder: Path) -> bool:
+def _is_world_writable(folder: Path) -> bool:
     return bool(folder.stat().st_mode & stat.S_IWOTH)
 
 
 def stamp() -> tuple[object, ...]:
-    """Return what changes when `find` may have another result, though not when a server dies.
+    """Return values that change when `find` may have another result, except when a server dies.
 
-    It costs a few calls of the system, and is asked for at every call of every function.
+    It takes a few system calls, as it is called at every call of every function.
     """
     try:
         here = os.getcwd()  # noqa: PTH109  # without the price of a Path
@@ -135,17 +136,17 @@ def _stamp(directory: str) -> tuple[object, ...] | None:
     except OSError:
         return None
     try:
-        told = os.lstat(f"{directory}/{ENDPOINT_FILE}")
+        file = os.lstat(f"{directory}/{ENDPOINT_FILE}")
     except OSError:
-        told = found
+        file = found
     # mode and owner change with the time of the last change of the inode
-    return directory, found.st_ino, found.st_ctime_ns, told.st_ino, told.st_ctime_ns
+    return directory, found.st_ino, found.st_ctime_ns, file.st_ino, file.st_ctime_ns
 
 
 def read(directory: Path) -> LocalEndpoint | None:
-    """Return what the server of a data directory tells, None if none runs, or it is not ready yet.
+    """Return the server of a data directory; None if none runs, or it is not ready yet.
 
-    From then on nobody but this user gets its port, for as long as this process lives.
+    From then on no other user gets its port, for as long as this process runs.
 
     Raises:
         InvalidParameterError: Directory or file are not this user's alone, or the port is another user's.
@@ -153,41 +154,41 @@ def read(directory: Path) -> LocalEndpoint | None:
     directory = directory.absolute()
     descriptor = open_directory(directory)
     try:
-        told = _parsed(read_secret(directory / ENDPOINT_FILE, descriptor))
-        if told is None or not _is_held(descriptor):
+        fields = _parsed(read_secret(directory / ENDPOINT_FILE, descriptor))
+        if fields is None or not _is_held(descriptor):
             return None
     except FileNotFoundError:
         return None
     finally:
         os.close(descriptor)
     # a server of an earlier version does not share its port, and says nothing of it
-    if not hold(directory, told["endpoint"]) and told.get("shares_port"):
+    if not hold(directory, fields["endpoint"]) and fields.get("shares_port"):
         raise InvalidParameterError(
-            f"the port of {told['endpoint']}, which {directory / ENDPOINT_FILE} names, is in the hands of another "
+            f"the port of {fields['endpoint']}, which {directory / ENDPOINT_FILE} names, is in the hands of another "
             "user; start the server of that directory again"
         )
-    fields = {name: told.get(name) for name in ("access_key", "secret_key", "signing_key")}
+    secrets = {name: fields.get(name) for name in ("access_key", "secret_key", "signing_key")}
     return LocalEndpoint(
         directory=directory,
-        endpoint=told["endpoint"],
-        use_ssl=bool(told.get("use_ssl", False)),
-        is_of_earlier_version="shares_port" not in told,
-        **fields,
+        endpoint=fields["endpoint"],
+        use_ssl=bool(fields.get("use_ssl", False)),
+        is_of_earlier_version="shares_port" not in fields,
+        **secrets,
     )
 
 
 def is_taken(port: int) -> bool:
-    """Return whether ``localhost:PORT`` leads to somebody."""
+    """Return whether ``localhost:PORT`` leads to a program."""
     return is_served(port)
 
 
 def is_free(port: int) -> bool:
-    """Return whether this user's server can have a port of loopback; then nobody else can while this process lives."""
+    """Return whether this user's server can have a port of loopback; then no other user can while this process runs."""
     return not is_served(port) and hold_loopback(port)
 
 
 def is_localhost(endpoint: str, port: int) -> bool:
-    """Return whether ``localhost:PORT`` leads to an endpoint of this user, as long as this process lives."""
+    """Return whether ``localhost:PORT`` leads to an endpoint of this user, for as long as this process runs."""
     return endpoint == f"127.0.0.1:{port}" and hold_loopback(port)
 
 
@@ -195,27 +196,27 @@ def _is_held(directory: int) -> bool:
     """Return whether a server holds the lock in a directory."""
     lock = os.open(SERVER_LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
     try:
-        # shared, so that two who look at once do not take each other for the server
+        # shared, so that two programs that look at once do not take each other for the server
         return not file_locks.try_lock(lock, file_locks.SHARED)
     finally:
         os.close(lock)
 
 
 def _parsed(content: bytes) -> dict[str, Any] | None:
-    """Return what a file tells; None if it is damaged."""
+    """Return the values of ``endpoint.json``; None if it is damaged."""
     try:
-        told = json.loads(content)
-        parse(told["endpoint"])
-        texts = [told.get(name) for name in ("access_key", "secret_key", "signing_key")]
+        fields = json.loads(content)
+        parse(fields["endpoint"])
+        texts = [fields.get(name) for name in ("access_key", "secret_key", "signing_key")]
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return told if all(text is None or isinstance(text, str) for text in texts) else None
+    return fields if all(text is None or isinstance(text, str) for text in texts) else None
 
 
-_passed_over: Final[set[str]] = set()
+_skipped: Final[set[str]] = set()
 
 
-def _pass_over(reason: str) -> None:
-    if reason not in _passed_over:
-        _passed_over.add(reason)
+def _warn_skipped(reason: str) -> None:
+    if reason not in _skipped:
+        _skipped.add(reason)
         warnings.warn(f"{reason}; it is not used", UntrustedDirectoryWarning, stacklevel=2)

@@ -1,7 +1,7 @@
-"""What calls take and return.
+"""Arguments and results of calls.
 
-Inside, values are frozen dataclasses; at the edge of the client they become plain dicts, typed as `TypedDict`, because
-users index them. The standard library is all this module needs.
+Inside they are frozen dataclasses; at the edge of the client they become plain dicts, typed as `TypedDict`, because
+users index them. The module needs only the standard library.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from .errors import StorageError
 
 
 class Chunk(NamedTuple):
-    """Consecutive bytes of an object, with the checksum that proves them."""
+    """Consecutive bytes of an object, with their checksum.
+
+    The chunk does not own a view in `data`: its source says how long it may be used.
+    """
 
     offset: int
     """Position of the first byte in the object."""
@@ -42,11 +45,11 @@ WHOLE = ByteRange()
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must be true of the current object for a change to happen; judged inside the commit."""
+    """Condition on the current object for a change; checked inside the commit."""
 
     if_absent: bool = False
     if_match: str | None = None
-    """The etag the current object must have."""
+    """The etag that the current object must have."""
 
 
 ANY = Condition()
@@ -54,17 +57,17 @@ ANY = Condition()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectAttributes:
-    """What a writer says about an object beside its bytes."""
+    """Attributes that a writer gives to an object, beside its bytes."""
 
     content_type: str = "application/octet-stream"
     metadata: Mapping[str, str] = field(default_factory=dict)
     ttl: int | None = None
-    """Seconds after which the object is gone; None: it stays."""
+    """Seconds that the object lives; None: for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """What a write is to become, and on what condition."""
+    """The object that a write makes, and the condition on the one it replaces."""
 
     bucket: str
     key: str
@@ -103,7 +106,7 @@ class PartInfo:
     size: int
     """Bytes."""
     etag: str
-    """Opaque; named when the upload is completed."""
+    """Opaque; given when the upload is completed."""
     crc32c: int
     """CRC-32C of the part, unsigned."""
     last_modified: datetime
@@ -137,7 +140,7 @@ class UploadPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteResult:
-    """What became of one key of a batch."""
+    """The result for one key of a batch."""
 
     key: str
     deleted: bool
@@ -156,7 +159,7 @@ class BucketInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListQuery:
-    """Which objects of a bucket to list, in byte order of their UTF-8 keys."""
+    """A listing of objects, in byte order of their UTF-8 keys."""
 
     bucket: str
     prefix: str = ""
@@ -167,8 +170,8 @@ class ListQuery:
     limit: int = 1000
     """Objects and common prefixes together."""
     within: str = ""
-    """Go through keys only that begin with this, which begins with `prefix`, and roll them up behind `prefix` all the
-    same; empty: through all that begin with `prefix`."""
+    """List only keys that begin with this, which itself begins with `prefix`, and roll them up behind `prefix`; empty:
+    all keys that begin with `prefix`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +181,7 @@ class ObjectPage:
     objects: tuple[ObjectInfo, ...] = ()
     common_prefixes: tuple[str, ...] = ()
     next_after: str = ""
-    """Where the next page continues (`ListQuery.after`): the last name of this one; empty on the last page."""
+    """The last name of this page, behind which the next one continues (`ListQuery.after`); empty on the last page."""
 
     @classmethod
     def of(cls, shown: Sequence[ObjectInfo | str], *, more: bool) -> ObjectPage:
@@ -193,7 +196,7 @@ class ObjectPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerInfo:
-    """What a server is and can do."""
+    """Version, limits and capabilities of a server."""
 
     version: str
     engine: str
@@ -207,11 +210,11 @@ class ServerInfo:
     time: datetime
     """Aware, UTC, by the server's clock."""
     http_endpoint: str = ""
-    """Where presigned URLs lead; empty: the server makes none."""
+    """Base of presigned URLs; empty: the server makes none."""
 
 
 class PutResult(TypedDict):
-    """What a write returns."""
+    """Result of a write."""
 
     bucket: str
     key: str
@@ -222,7 +225,7 @@ class PutResult(TypedDict):
 
 
 class ObjectHead(PutResult):
-    """What `head_object` and listings return for one object."""
+    """Result of `head_object`, and of listings for one object."""
 
     last_modified: datetime
     metadata: dict[str, str]
@@ -232,14 +235,14 @@ class ObjectHead(PutResult):
 
 
 class CompletedPart(TypedDict):
-    """What `complete_multipart_upload` takes for one part."""
+    """Argument of `complete_multipart_upload` for one part."""
 
     part_number: int
     etag: str
 
 
 class PartResult(CompletedPart):
-    """What `upload_part` and `list_parts` return for one part."""
+    """Result of `upload_part`, and of `list_parts` for one part."""
 
     size: int
     crc32c: str
@@ -248,7 +251,7 @@ class PartResult(CompletedPart):
 
 
 class NewUpload(TypedDict):
-    """What `create_multipart_upload` returns."""
+    """Result of `create_multipart_upload`."""
 
     bucket: str
     key: str
@@ -256,7 +259,7 @@ class NewUpload(TypedDict):
 
 
 class UploadResult(TypedDict):
-    """What multipart methods return for one upload under way."""
+    """Result of multipart methods for one upload under way."""
 
     bucket: str
     key: str
@@ -265,7 +268,7 @@ class UploadResult(TypedDict):
 
 
 class UploadList(TypedDict):
-    """What `list_multipart_uploads` returns."""
+    """Result of `list_multipart_uploads`."""
 
     bucket: str
     prefix: str
@@ -275,15 +278,15 @@ class UploadList(TypedDict):
 
 
 class DeleteObjectsResult(TypedDict):
-    """What `delete_objects` returns; the errors are `StorageError` objects, by key."""
+    """Result of `delete_objects`; the errors are `StorageError` objects, by key."""
 
     deleted: list[str]
-    """Keys that are gone now, whether or not there was an object."""
+    """Keys without an object now, whether or not there was one."""
     errors: dict[str, StorageError]
 
 
 class ListResult(TypedDict):
-    """What `list_objects` returns."""
+    """Result of `list_objects`."""
 
     bucket: str
     prefix: str
@@ -294,7 +297,7 @@ class ListResult(TypedDict):
 
 
 class DownloadResult(TypedDict):
-    """What `download_file` returns."""
+    """Result of `download_file`."""
 
     bucket: str
     key: str
@@ -305,14 +308,14 @@ class DownloadResult(TypedDict):
 
 
 class BucketResult(TypedDict):
-    """What bucket methods return for one bucket."""
+    """Result of bucket methods for one bucket."""
 
     name: str
     created_at: datetime
 
 
 class ServerInfoResult(TypedDict):
-    """What `server_info` returns."""
+    """Result of `server_info`."""
 
     version: str
     engine: str

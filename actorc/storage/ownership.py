@@ -1,6 +1,6 @@
-"""Files and directories of this user alone, so that nobody else has put there what is read from them.
+"""Checks of ownership and mode, so that secrets and state are read only from files of this user alone.
 
-What is opened is what was checked: links are not followed, and owner and mode are those of the open descriptor.
+The checked file is the opened one: links are not followed, and owner and mode are those of the open descriptor.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from .errors import InvalidParameterError
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _LARGEST: Final = 64 << 10
-"""Bytes of a file with secrets; more is no such file."""
+"""Bytes of a file with secrets; a larger one is no such file."""
 
 
 def open_directory(path: Path) -> int:
-    """Return a descriptor of a directory that this user owns and nobody else may write to.
+    """Return a descriptor of a directory that this user owns and no other user can write to.
 
     Raises:
         InvalidParameterError: It is not; the message says why, and what to do.
@@ -29,7 +29,7 @@ def open_directory(path: Path) -> int:
     _check_directory(path, path.lstat())
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        # another one may have taken its place meanwhile
+        # another directory may have taken its place since the first check
         _check_directory(path, os.fstat(descriptor))
     except BaseException:
         os.close(descriptor)
@@ -38,18 +38,18 @@ def open_directory(path: Path) -> int:
 
 
 def read_secret(path: Path, directory: int) -> bytes:
-    """Return the content of a file that this user owns and nobody else may read or write.
+    """Return the content of a file that this user owns and no other user can read or write.
 
     Args:
         path: The file, for messages; its name is looked up in `directory`.
-        directory: What `open_directory` returned.
+        directory: The result of `open_directory`.
 
     Raises:
         InvalidParameterError: It is not; the message says why, and what to do.
         OSError: It is not there, or cannot be read.
     """
     _check_secret(path, os.stat(path.name, dir_fd=directory, follow_symlinks=False))
-    # a pipe in its place would keep whoever opens it waiting
+    # without blocking: opening a pipe in its place would wait for a writer
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path.name, flags, dir_fd=directory)
     try:
@@ -98,15 +98,15 @@ def is_ours(status: os.stat_result) -> bool:
 
 
 def is_writable_by_others(status: os.stat_result) -> bool:
-    """Return whether anybody but the owner may write to a file or directory."""
+    """Return whether other users can write to a file or directory."""
     return bool(status.st_mode & _OTHERS_WRITE)
 
 
 def check_writers(path: Path, status: os.stat_result) -> None:
-    """Return if nobody but this user and root can have written a file.
+    """Check that only this user and root can have written a file.
 
     Raises:
-        InvalidParameterError: Others can; the message says who, and what to do.
+        InvalidParameterError: Other users can; the message names them, and says what to do.
     """
     if not is_ours(status):
         raise InvalidParameterError(
@@ -117,7 +117,7 @@ def check_writers(path: Path, status: os.stat_result) -> None:
 
 
 def is_readable_by_others(status: os.stat_result) -> bool:
-    """Return whether anybody but the owner may read a file, or look into a directory."""
+    """Return whether other users can read a file, or look into a directory."""
     return bool(status.st_mode & _OTHERS)
 
 
@@ -155,7 +155,7 @@ def foreign(path: Path, status: os.stat_result) -> str:
 
 
 def owner(uid: int) -> str:
-    """Return a user in words."""
+    """Return the name of a user for messages."""
     return "root" if uid == 0 else f"the user with id {uid}"
 
 

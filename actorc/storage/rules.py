@@ -1,6 +1,6 @@
-"""What a bucket, a key and metadata may be, and every limit, with its unit.
+"""Rules for buckets, keys and metadata, and all limits with their units.
 
-The client applies these before anything is sent, the server applies them with authority; the messages are the same.
+The client applies them before anything is sent, and the server with authority; the messages are the same.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ MAX_METADATA_BYTES: Final = 8 * KiB
 MAX_PAGE: Final = 1000
 """Names in one page of a listing."""
 MAX_PAGE_BYTES: Final = 3 * MiB
-"""Of a page of a listing: gRPC receives 4 MiB by default, and a page holds at least one name."""
+"""Bytes of a page of a listing: gRPC receives 4 MiB by default, and a page has at least one name."""
 MAX_BATCH: Final = 1000
 """Keys in one batch delete, as in S3."""
 MAX_BATCH_BYTES: Final = 4 * MAX_KEY_CHARACTERS * MAX_BATCH
-"""Of the keys in one batch delete: what the longest keys take in UTF-8."""
+"""Bytes of the keys in one batch delete: as many as the longest keys take in UTF-8."""
 BLOCK_SIZE: Final = MiB
 """Bytes covered by one stored checksum."""
 MAX_CHUNK_SIZE: Final = MiB
@@ -35,12 +35,12 @@ MAX_CHUNK_SIZE: Final = MiB
 MAX_INLINE_SIZE: Final = MiB
 """Objects up to this many bytes are put in one unary call."""
 MAX_ANSWER_SIZE: Final = 128 * KiB
-"""Bytes of an object in a single answer: more take longer in it than in a stream."""
+"""Bytes of an object in a single answer: more of them take longer than a stream."""
 MAX_MESSAGE_SIZE: Final = 8 * MiB
 DEFAULT_CHUNK_SIZE: Final = 5 * MiB
-"""Bytes of a part where nobody says otherwise, as the specification has it; wire frames stay at `MAX_CHUNK_SIZE`."""
+"""Bytes of a part unless given, as the specification has it; wire frames stay at `MAX_CHUNK_SIZE`."""
 PARALLEL_FROM: Final = 64 * MiB
-"""Objects of at least this many bytes are moved in parts, in parallel, and go on after a killed process."""
+"""Objects of at least this many bytes are moved in parts, in parallel, and resumed after a killed process."""
 MAX_PARTS: Final = 10_000
 """Parts of one multipart upload, as in S3."""
 MAX_TTL: Final = 100 * 365 * 24 * 3600
@@ -97,7 +97,7 @@ def _key_problem(key: object) -> str:
 
 
 def check_prefix(text: object, what: str = "prefix") -> str:
-    """Return `text` if it can begin a key or delimit one.
+    """Return `text` if it can be a prefix or delimiter of keys.
 
     Raises:
         InvalidParameterError: It is no string, longer than a key, or not valid Unicode.
@@ -203,7 +203,7 @@ def check_part_number(number: object) -> int:
 
 
 def check_condition(*, if_absent: bool, if_match: str | None) -> Condition:
-    """Return the condition if its halves do not contradict each other.
+    """Return the condition if its two parts do not contradict each other.
 
     Raises:
         InvalidParameterError: Both are given, or the etag is empty.
@@ -216,14 +216,14 @@ def check_condition(*, if_absent: bool, if_match: str | None) -> Condition:
 
 
 def check_http_endpoint(endpoint: object, origin: str) -> str:
-    """Return where URLs lead, without a slash at the end.
+    """Return the base of URLs, without a slash at the end.
 
     Args:
         endpoint: Such as ``https://storage.example.org``, perhaps with a path.
-        origin: Where it was told, for the error.
+        origin: Its origin, for the error.
 
     Raises:
-        InvalidParameterError: It is no such URL.
+        InvalidParameterError: It is not such a URL.
     """
     if not isinstance(endpoint, str) or not _HTTP_ENDPOINT.fullmatch(endpoint) or not _has_host(endpoint):
         raise InvalidParameterError(

@@ -1,4 +1,4 @@
-"""Files that do not have the size that the system states: those of ``/proc`` and ``/sys``, and of some drives."""
+"""Files whose stated size is wrong: those of ``/proc`` and ``/sys``, and of some drives."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .errors import InvalidParameterError
 from .rules import MiB
 
 MAX_UNSIZED: Final = 64 * MiB
-"""Bytes up to which such a file is read; what goes on for longer may never end."""
+"""Bytes up to which such a file is read; a longer one may never end."""
 _DOUBTFUL: Final = MiB
-"""Stated bytes up to which a file without a block on a disk is read, to see whether they are there."""
+"""Stated size in bytes up to which a file without a block on a disk is read, to find out whether it is right."""
 
 
 def refuse_irregular(status: os.stat_result, path: Path) -> None:
@@ -26,21 +26,21 @@ def refuse_irregular(status: os.stat_result, path: Path) -> None:
 
 
 def content_of_unsized(path: Path) -> bytes | None:
-    """Return all bytes of a regular file that does not have the stated size; None for every other regular file.
+    """Return all bytes of a regular file whose stated size is wrong; None for every other regular file.
 
     Raises:
         FileNotFoundError: There is no such file.
-        InvalidParameterError: It is no regular file, or does not come to an end.
+        InvalidParameterError: It is no regular file, or does not end.
     """
     status = path.stat()
     refuse_irregular(status, path)
     if status.st_size and (status.st_blocks or status.st_size > _DOUBTFUL):
         return None
-    # some files there have nothing to read for now, and would be waited for
+    # without blocking: some of these files have nothing to read for now, and reading would wait
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with io.FileIO(descriptor) as file:
         content = _everything(file, path)
-        # one that was written to meanwhile has the size that is stated now
+        # a file that was written to meanwhile has the size that is stated now
         return None if len(content) in (status.st_size, os.fstat(descriptor).st_size) else content
 
 

@@ -1,4 +1,4 @@
-"""Checks of arguments, and their conversion to models; a wrong one raises before anything is sent."""
+"""Checks of arguments and their conversion to models; a wrong argument raises before anything is sent."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def destination(
     ttl: int | None = None,
     file_name: str | None = None,
 ) -> Destination:
-    """Return where a write goes; the content type is guessed from `file_name`, else from the key, if not given."""
+    """Return the destination of a write; without `content_type` it is guessed from `file_name`, else from the key."""
     object_name(bucket, key)
     guessed_from = key if file_name is None else file_name
     return Destination(
@@ -79,6 +79,7 @@ def download(
 
 def checked_generation(generation: int | None) -> int | None:
     """Return `generation` if it is None or can be one."""
+    # checked here, as the server would take 0 for "the current one"
     return None if generation is None else rules.check_positive(generation, "generation")
 
 
@@ -99,9 +100,10 @@ def completed_parts(parts: Iterable[CompletedPart]) -> tuple[list[tuple[int, str
     numbers, size = [], 0
     try:
         for part in parts:
-            told: Mapping[str, Any] = part
-            numbers.append((rules.check_part_number(told["part_number"]), told["etag"]))
-            size += told.get("size") or 0
+            # also parts from JSON or from another client, so the fields are checked
+            fields: Mapping[str, Any] = part
+            numbers.append((rules.check_part_number(fields["part_number"]), fields["etag"]))
+            size += fields.get("size") or 0
     except (TypeError, KeyError) as error:
         raise InvalidParameterError(
             'parts are dicts such as {"part_number": 1, "etag": "..."}; pass what upload_part returned'

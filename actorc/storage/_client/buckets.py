@@ -1,4 +1,4 @@
-"""Buckets."""
+"""Methods about buckets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BucketMethods(Session):
 
         Args:
             bucket: 3-63 lower-case letters, digits and hyphens, with a letter or digit at both ends.
-            exist_ok: Do not mind if it is there.
+            exist_ok: Whether an existing bucket is no error.
             timeout: Seconds for the whole call.
 
         Raises:
@@ -41,14 +41,14 @@ class BucketMethods(Session):
 
         Args:
             bucket: Bucket name.
-            force: Remove all of its objects first, in batches. What is written meanwhile may make the bucket stay;
-                what was removed is gone then. Uploads under way always go with it.
+            force: Remove all of its objects first, in batches. Objects written meanwhile may make the last step fail;
+                removed objects stay removed. Uploads under way always go with the bucket.
             progress: Called with the objects removed so far, and None.
             timeout: Seconds for each call that is made.
 
         Raises:
             NotFoundError: It does not exist.
-            PreconditionFailedError: It holds objects.
+            PreconditionFailedError: It contains objects.
             StorageError: With `force`, the first object that could not be removed.
         """
         rules.check_bucket(bucket)
@@ -61,7 +61,7 @@ class BucketMethods(Session):
         return [result_dicts.bucket_result(info) for info in self._remote.buckets(timeout)]
 
     def bucket_exists(self, bucket: str, *, timeout: float | None = None) -> bool:
-        """Return whether there is such a bucket; a failure to find out is raised, not answered."""
+        """Return whether there is such a bucket; raises if that cannot be found out."""
         try:
             self._remote.head_bucket(rules.check_bucket(bucket), timeout)
         except NotFoundError:

@@ -73,7 +73,7 @@ class MultipartMethods(Session):
         Args:
             bucket: Bucket name.
             key: Object key.
-            upload_id: What `create_multipart_upload` returned.
+            upload_id: The result of `create_multipart_upload`.
             part_number: 1 to 10000; parts are joined in this order.
             data: A bytes-like object, an open binary file or an iterable of bytes.
             timeout: Seconds for the whole call; no limit if not given.
@@ -103,7 +103,7 @@ class MultipartMethods(Session):
         Args:
             bucket: Bucket name.
             key: Object key.
-            upload_id: What `create_multipart_upload` returned.
+            upload_id: The result of `create_multipart_upload`.
             parts: ``{"part_number": …, "etag": …}`` for each part, in ascending order, as `upload_part` and
                 `list_parts` return them; parts that are not named are dropped.
             if_absent: Refuse to replace; in addition to what the upload was begun with.
@@ -122,7 +122,7 @@ class MultipartMethods(Session):
         return result_dicts.put_result(info)
 
     def abort_multipart_upload(self, bucket: str, key: str, upload_id: str, *, timeout: float | None = None) -> None:
-        """Drop an upload and its parts; one that is not there is no error."""
+        """Drop an upload and its parts; a missing one is no error."""
         name = arguments.object_name(bucket, key)
         self._remote.abort_upload(*name, arguments.upload_id(upload_id), timeout)
 

@@ -1,4 +1,4 @@
-"""Objects as file objects: seekable reads by range, and writes that only a clean close publishes."""
+"""Objects as file objects: seekable reads by range, and writes that become visible by a clean close only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Fetch: TypeAlias = "Callable[[int, int], Generator[bytes, None, None]]"
 
 
 def check_mode(mode: object) -> str:
-    """Return `mode` if a file can be opened so."""
+    """Return `mode` if it is one that `open_object` supports."""
     if not isinstance(mode, str) or mode not in MODES:
         raise InvalidParameterError(f"mode is one of {', '.join(map(repr, MODES))}, not {mode!r}")
     return mode
@@ -38,14 +38,16 @@ def reader(fetch: Fetch, size: int, ahead: int, name: str) -> io.BufferedReader:
 
     Args:
         fetch: Reads a range of it.
-        size: Bytes of the object.
-        ahead: Bytes to read at least; doubled, up to 8 MiB, while reading goes on without seeking.
-        name: What the file says its name is.
+        size: Size of the object in bytes.
+        ahead: Bytes to read at least; doubled, up to 8 MiB, while reading is sequential.
+        name: The `name` of the file.
     """
     return io.BufferedReader(_RangeReader(fetch, size, ahead, name), min(ahead, MiB))
 
 
 class _RangeReader(SeekableReader):
+    """Reads an object by ranges; each request asks for more than is needed at once. For one thread."""
+
     def __init__(self, fetch: Fetch, size: int, ahead: int, name: str) -> None:
         super().__init__(size)
         self._fetch = fetch
@@ -57,6 +59,7 @@ class _RangeReader(SeekableReader):
         self.mode = "rb"
 
     def read_at(self, offset: int, size: int) -> memoryview:
+        # seeking ends the running request, and with it the growing read-ahead
         if offset != self._piece_at:
             self._drop()
             self._piece_at = offset
@@ -67,6 +70,7 @@ class _RangeReader(SeekableReader):
         return piece
 
     def readall(self) -> bytes:
+        # one request for all the rest, since its size is known
         self._drop()
         left = self._size - self._position
         rest = b"".join(self._fetch(self._position, left)) if left > 0 else b""
@@ -77,6 +81,7 @@ class _RangeReader(SeekableReader):
         piece = next(self._pieces, None) if self._pieces is not None else None
         if piece is None:
             self._pieces = self._fetch(self._piece_at, min(self._ahead, self._size - self._piece_at))
+            # grows while reading is sequential, so that a scan takes few requests and random reads fetch little
             self._ahead = min(2 * self._ahead, max(self._least, _MAX_AHEAD))
             piece = next(self._pieces)
         return piece
@@ -92,13 +97,13 @@ class _RangeReader(SeekableReader):
 
 
 class ObjectWriter(io.BufferedIOBase):
-    """A binary file that becomes an object when it is closed.
+    """A binary file that becomes an object when it is closed. For one thread.
 
-    Not when the body of its ``with`` raises, not when it is forgotten, and not after a write that failed.
+    It does not if the body of its ``with`` raises, if it is garbage-collected unclosed, or after a failed write.
 
     Args:
-        upload: Takes the bytes.
-        name: What the file says its name is.
+        upload: Takes the bytes, each buffer copied by `write`.
+        name: The `name` of the file.
     """
 
     def __init__(self, upload: StreamUpload, name: str) -> None:
@@ -106,7 +111,7 @@ class ObjectWriter(io.BufferedIOBase):
         self.name = name
         self.mode = "wb"
         self.result: PutResult | None = None
-        """What was stored, once the file is closed."""
+        """The stored object, once the file is closed."""
 
     def writable(self) -> bool:
         """Return True."""
@@ -117,12 +122,13 @@ class ObjectWriter(io.BufferedIOBase):
         return self._upload.written
 
     def write(self, data: Buffer) -> int:
-        """Append `data`; after a failure the file is closed and nothing will be stored."""
+        """Append a copy of `data`; after a failure the file is closed and nothing is stored."""
         if self.closed:
             raise ValueError("write to a closed file")
         before = self._upload.written
         try:
             self._upload.write(memoryview(data))
+        # aborted at once: a caller that ignores the error must not publish an object with a gap
         except BaseException:
             self.abort()
             raise
@@ -135,6 +141,7 @@ class ObjectWriter(io.BufferedIOBase):
         try:
             self.result = result_dicts.put_result(self._upload.finish())
         finally:
+            # also after a failed `finish`, which leaves an upload on the server
             self.abort()
 
     def abort(self) -> None:
@@ -152,6 +159,7 @@ class ObjectWriter(io.BufferedIOBase):
             self.abort()
 
     def __del__(self) -> None:
+        # without a call to the server: the collector may run on any thread, also inside gRPC
         if not self.closed:
             super().close()
             self._upload.cancel()
@@ -173,11 +181,11 @@ class TextWriter(io.TextIOWrapper):
             self.abort()
 
     def __del__(self) -> None:
-        """Do not do what the base class does: close, and so publish."""
+        """Do nothing: the base class would close the file, and so publish the object."""
 
 
 def as_mode(file: io.BufferedReader | ObjectWriter, mode: str, encoding: str | None, newline: str | None) -> IO[Any]:
-    """Return `file`, wrapped for text if `mode` asks for it."""
+    """Return `file`, wrapped for text if `mode` is a text mode."""
     if mode == "r":
         return io.TextIOWrapper(cast("Any", file), encoding or "utf-8", newline=newline)
     if mode == "w":

@@ -1,4 +1,4 @@
-"""Objects: put, get, head, list, copy and delete."""
+"""Methods about objects in memory: put, get, head, list, copy and delete."""
 
 from __future__ import annotations
 
@@ -78,15 +78,15 @@ class ObjectMethods(Session):
         Args:
             bucket: Bucket name.
             key: Object key.
-            offset: First byte wanted.
-            length: Bytes wanted, fewer are returned at the end of the object; None for all behind `offset`.
+            offset: Position of the first byte.
+            length: Number of bytes, fewer at the end of the object; None for all from `offset` on.
             generation: Read this generation or fail.
             if_match: Read only the object with this etag.
             timeout: Seconds for the whole call.
 
         Raises:
             NotFoundError: The bucket, the object or the generation does not exist.
-            InvalidRangeError: `offset` lies behind the end.
+            InvalidRangeError: `offset` is behind the end of the object.
             PreconditionFailedError: The object is not the one of `if_match`.
             IntegrityError: The bytes are damaged where they are stored.
         """
@@ -116,7 +116,7 @@ class ObjectMethods(Session):
         return self._pieces(bucket, key, download, if_match, timeout)
 
     def head_object(self, bucket: str, key: str, *, timeout: float | None = None) -> ObjectHead:
-        """Describe an object without reading it.
+        """Return the description of an object without reading it.
 
         Raises:
             NotFoundError: The bucket or the object does not exist.
@@ -124,7 +124,7 @@ class ObjectMethods(Session):
         return result_dicts.object_head(self._remote.head(*arguments.object_name(bucket, key), timeout))
 
     def object_exists(self, bucket: str, key: str, *, timeout: float | None = None) -> bool:
-        """Return whether there is such an object; a failure to find out is raised, not answered."""
+        """Return whether there is such an object; raises if that cannot be found out."""
         try:
             self.head_object(bucket, key, timeout=timeout)
         except NotFoundError:
@@ -134,7 +134,7 @@ class ObjectMethods(Session):
     def delete_object(
         self, bucket: str, key: str, *, if_match: str | None = None, timeout: float | None = None
     ) -> None:
-        """Remove an object; one that is not there is no error.
+        """Remove an object; a missing one is no error.
 
         Args:
             bucket: Bucket name.
@@ -150,7 +150,7 @@ class ObjectMethods(Session):
         self._remote.delete(*arguments.object_name(bucket, key), condition, timeout)
 
     def delete_objects(self, bucket: str, keys: Iterable[str], *, timeout: float | None = None) -> DeleteObjectsResult:
-        """Remove any number of objects; each succeeds or fails for itself, and one that is not there is no error.
+        """Remove any number of objects, independently of each other; a missing one is no error.
 
         Args:
             bucket: Bucket name.
@@ -158,7 +158,7 @@ class ObjectMethods(Session):
             timeout: Seconds for each batch.
 
         Returns:
-            ``deleted``, the keys that are gone now, and ``errors``, a `StorageError` for each key that could not be
+            ``deleted``, the keys without an object now, and ``errors``, a `StorageError` for each key that could not be
             removed.
 
         Raises:
@@ -190,9 +190,9 @@ class ObjectMethods(Session):
         are new.
 
         Args:
-            source_bucket: Where the source is.
+            source_bucket: Bucket of the source.
             source_key: Key of the source.
-            bucket: Where the copy goes; may be another bucket.
+            bucket: Bucket of the copy; may be another one.
             key: Key of the copy.
             content_type: MIME type of the copy.
             metadata: Names and values kept with the copy.
@@ -206,7 +206,7 @@ class ObjectMethods(Session):
         Raises:
             NotFoundError: A bucket, the source or its generation does not exist.
             AlreadyExistsError: `if_absent` and the key is taken.
-            PreconditionFailedError: Source or present object are not those of the conditions.
+            PreconditionFailedError: The source or the current object is not that of its condition.
         """
         destination = arguments.destination(
             bucket, key, content_type, metadata, if_absent=if_absent, if_match=if_match, ttl=ttl

@@ -1,4 +1,4 @@
-"""Presigned URLs."""
+"""Methods about presigned URLs."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ class PresigningMethods(Session):
         content_type: str | None = None,
         timeout: float | None = None,
     ) -> str:
-        """Return a URL that lets whoever has it do one thing to one object for a while, without keys, over HTTP.
+        """Return a URL that allows its holder one method on one object for a time, over HTTP and without keys.
 
-        It ends early when the access key that signed it is disabled. Where the client has keys and knows the server's
-        HTTP endpoint, the URL is made here and now; else the server is asked for it. Nothing checks that the object
-        exists.
+        The URL ends early if the access key that signed it is disabled. A client with keys that knows the server's HTTP
+        endpoint makes the URL itself; otherwise the server makes it. Nobody checks that the object exists.
 
         Args:
             bucket: Bucket name.
             key: Object key.
             method: GET, which includes HEAD, HEAD, PUT or DELETE.
-            expires: Seconds that it is good for, at most seven days.
-            max_size: With PUT, the bytes that may be sent; a body that is longer is broken off and not stored.
-            content_type: With PUT, the Content-Type that must be sent.
+            expires: Validity in seconds, at most seven days.
+            max_size: With PUT, greatest number of bytes; a longer body is broken off and not stored.
+            content_type: With PUT, the Content-Type that the request must have.
             timeout: Seconds for the whole call.
 
         Raises:
             InvalidParameterError: A value is not allowed, or means nothing for this method.
-            PermissionError: The access key allows not this, or not to let others do it.
+            PermissionError: The access key does not allow this method, or does not allow presigning it.
             UnsupportedError: The server is not reached over HTTP.
         """
         grant = check_grant(
             method, bucket, key, expires=expires, now=time.time(), max_size=max_size, content_type=content_type
         )
         options = self._options
+        # locally if possible, since it saves a call and works without the server
         if options.http_endpoint and options.access_key and options.secret_key:
             return sign_url(options.http_endpoint, derived_key(options.secret_key), options.access_key, grant)
         return self._remote.presign_url(grant, expires, timeout)

@@ -1,4 +1,4 @@
-"""Settings of the client, and its connection, which is made by the first call."""
+"""The settings of a client and its connection, which the first call makes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 _opening: Final = ForkSafeLock()
-"""Held while a client opens its store, so that many first calls share one."""
+"""Guards the creation of stores, so that concurrent first calls of a client share one; it is rarely held."""
 
 
 class Session:
-    """Settings of a client, and its connection."""
+    """The settings of a client and its connection. Any thread may call it, also in a child after a fork."""
 
     DEFAULT_CHUNK_SIZE: int = rules.DEFAULT_CHUNK_SIZE
-    """Bytes of a part of what is uploaded, where a call does not say otherwise; a subclass may have another."""
+    """Bytes of a part of an upload, unless a call says otherwise; a subclass may have another value."""
 
     _options: ClientOptions
     _retry: RetryPolicy
@@ -35,6 +35,7 @@ class Session:
 
     @property
     def _remote(self) -> RemoteStore:
+        # checked before the lock, which only the first calls take
         if self._store is None:
             from actorc.storage._rpc.operations import RemoteStore  # noqa: PLC0415  # loads gRPC, which importing this module must not
 
@@ -74,6 +75,6 @@ class Session:
 
 
 def described(download: Download) -> ObjectInfo:
-    """Return the object that a download which has begun is of."""
+    """Return the object of a download that has begun."""
     assert download.info is not None
     return download.info

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from itertools import chain
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from actorc.storage import rules
@@ -56,7 +57,7 @@ class TransferMethods(Session):
             if_absent: Refuse to replace.
             if_match: Replace only the object with this etag.
             ttl: Seconds after which the object is gone; it stays if not given.
-            progress: Called with bytes done and total; the numbers only grow.
+            progress: Called with bytes done and total; the numbers never decrease.
             timeout: Seconds for the whole call; no limit if not given.
 
         Raises:
@@ -70,15 +71,8 @@ class TransferMethods(Session):
         )
         part_size = arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE)
         with local_files.SteadyFile(path) as source:
-            if source.size < rules.PARALLEL_FROM:
-                info = self._put_file(destination, source, part_size, progress, timeout)
-            else:
-                from actorc.storage._transfer import file_upload  # noqa: PLC0415  # loads the checksum library
-
-                info = file_upload.upload(
-                    self._remote, destination, source, part_size, progress=progress, timeout=timeout
-                )
-        return result_dicts.put_result(info)
+            send = self._put_file if source.size < rules.PARALLEL_FROM else self._put_file_in_parts
+            return result_dicts.put_result(send(destination, source, part_size, progress, timeout))
 
     def upload_from_stream(
         self,
@@ -95,10 +89,10 @@ class TransferMethods(Session):
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> PutResult:
-        """Store what a stream gives, without holding it in memory whole.
+        """Store the bytes of a stream, without holding all of them in memory.
 
-        Nothing is stored unless the stream ends by itself; what it raises is raised here unchanged. A stream longer
-        than a part is sent in parts, each from a buffer of its own, so that a broken connection costs a part and not
+        Nothing is stored unless the stream ends without an error; its exceptions are raised here unchanged. A stream
+        longer than a part is sent in parts, each from a buffer of its own, so a broken connection costs a part and not
         the stream.
 
         Args:
@@ -111,7 +105,7 @@ class TransferMethods(Session):
             if_absent: Refuse to replace.
             if_match: Replace only the object with this etag.
             ttl: Seconds after which the object is gone; it stays if not given.
-            progress: Called with bytes done, which only grow, and the total, None if unknown.
+            progress: Called with bytes done, which never decrease, and the total, None if unknown.
             timeout: Seconds for the whole call; no limit if not given.
         """
         destination = arguments.destination(
@@ -129,7 +123,7 @@ class TransferMethods(Session):
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> DownloadResult:
-        """Write an object to a local file, which is there complete or not at all.
+        """Write an object to a local file, which appears complete or not at all.
 
         Missing parent directories are made. An object of 64 MiB or more is fetched in parts, several at once over
         connections of their own, into a hidden file beside the target. It survives network errors and a killed process
@@ -139,8 +133,8 @@ class TransferMethods(Session):
             bucket: Bucket name.
             key: Object key.
             file_path: The file.
-            overwrite: Replace a file that is there.
-            progress: Called with bytes done and total; the numbers only grow.
+            overwrite: Whether to replace an existing file.
+            progress: Called with bytes done and total; the numbers never decrease.
             timeout: Seconds for the whole call; no limit if not given.
 
         Raises:
@@ -150,20 +144,18 @@ class TransferMethods(Session):
         """
         path = local_files.checked_path(file_path)
         download = arguments.download(bucket, key)
+        # before the first byte, and again when the file is put into place
         local_files.check_target(path, overwrite)
         deadline = Deadline(timeout)
         pieces = self._pieces(bucket, key, download, timeout=timeout)
         first = next(pieces, b"")
         info = described(download)
         if info.size < rules.PARALLEL_FROM:
-            with local_files.whole_target(path, overwrite) as file:
-                for piece in chain((first,), pieces):
-                    file.write(piece)
-                    if progress is not None:
-                        progress(file.tell(), info.size)
+            _write_file(path, chain((first,), pieces), info.size, overwrite=overwrite, progress=progress)
         else:
             from actorc.storage._transfer import file_download  # noqa: PLC0415  # loads the checksum library
 
+            # the first request told the size; its stream is ended, since the parts are fetched over others
             pieces.close()
             file_download.download(
                 self._remote, info, path, overwrite=overwrite, progress=progress, timeout=deadline.left()
@@ -184,8 +176,8 @@ class TransferMethods(Session):
         Args:
             bucket: Bucket name.
             key: Object key.
-            stream: What to write to; it is neither truncated nor closed.
-            progress: Called with bytes done and total; the numbers only grow.
+            stream: The file to write to; it is neither truncated nor closed.
+            progress: Called with bytes done and total; the numbers never decrease.
             timeout: Seconds for the whole call; no limit if not given.
         """
         download = arguments.download(bucket, key)
@@ -209,11 +201,11 @@ class TransferMethods(Session):
         encoding: str | None = None,
         newline: str | None = None,
     ) -> IO[Any]:
-        """Open an object as a file, for whatever takes one: `csv`, `zipfile`, numpy, pandas.
+        """Open an object as a file, for libraries that take one: `csv`, `zipfile`, numpy, pandas.
 
-        A file that is read can be sought in; all of it is of one generation, and what is handed out is verified. A
-        file that is written is published when it is closed, all or nothing; a ``with`` body that raises, and a file
-        that is never closed, publish nothing.
+        A file that is read is seekable; all of it is of one generation, and its bytes are verified. A file that is
+        written is published when it is closed, all or nothing; a ``with`` body that raises, and a file that is never
+        closed, publish nothing.
 
         Args:
             bucket: Bucket name.
@@ -227,13 +219,13 @@ class TransferMethods(Session):
             generation: Reading: read this generation or fail.
             chunk_size: Reading: bytes to read ahead at least, 1 MiB if it is None or 0. Writing: bytes of a part,
                 `DEFAULT_CHUNK_SIZE` if it is.
-            encoding: Of text; UTF-8 if not given.
-            newline: Of text, as `open` takes it.
+            encoding: Encoding of text; UTF-8 if not given.
+            newline: Line ends of text, as in `open`.
 
         Raises:
             NotFoundError: The bucket, the object or the generation does not exist; raised at the first bytes stored
                 when writing.
-            InvalidParameterError: `mode` is no such mode, or a name breaks a rule.
+            InvalidParameterError: `mode` is none of these, or a name breaks a rule.
         """
         opened: io.BufferedReader | object_file.ObjectWriter
         if object_file.check_mode(mode).startswith("r"):
@@ -252,6 +244,7 @@ class TransferMethods(Session):
         self, bucket: str, key: str, if_match: str | None, generation: int | None, chunk_size: int | None
     ) -> io.BufferedReader:
         ahead = arguments.chunk_size(chunk_size, rules.MiB)
+        # an empty range: it names the generation that all later ranges are pinned to
         nothing = arguments.download(bucket, key, length=0, generation=generation)
         for _ in self._pieces(bucket, key, nothing, if_match, self._options.timeout):
             pass
@@ -274,3 +267,23 @@ class TransferMethods(Session):
 
         upload = Upload(source.file, read_size, progress, source.check)
         return self._remote.put(destination, upload, timeout=timeout)
+
+    def _put_file_in_parts(
+        self,
+        destination: Destination,
+        source: local_files.SteadyFile,
+        part_size: int,
+        progress: Progress | None,
+        timeout: float | None,
+    ) -> ObjectInfo:
+        from actorc.storage._transfer import file_upload  # noqa: PLC0415  # loads the checksum library
+
+        return file_upload.upload(self._remote, destination, source, part_size, progress=progress, timeout=timeout)
+
+
+def _write_file(path: Path, pieces: Iterable[bytes], size: int, *, overwrite: bool, progress: Progress | None) -> None:
+    with local_files.whole_target(path, overwrite) as file:
+        for piece in pieces:
+            file.write(piece)
+            if progress is not None:
+                progress(file.tell(), size)

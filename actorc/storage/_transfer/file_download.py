@@ -19,9 +19,9 @@ from .task_group import Moved, TaskGroup
 if TYPE_CHECKING:
     from actorc.storage._rpc.operations import RemoteStore
 
-_AHEAD: Final = 3
+_PARALLEL_TASKS: Final = 3
 """Ranges that run while the next one is started."""
-_STEPS: Final = 4
+_STEPS_PER_CALL: Final = 4
 """Steps of a file that are fetched by one call."""
 
 
@@ -55,6 +55,8 @@ def download(
 
 
 class _FileDownload:
+    """The download of one object into a part file. Its methods run on the thread of the group, tasks aside."""
+
     def __init__(self, remote: RemoteStore, info: ObjectInfo, deadline: Deadline, progress: Progress | None) -> None:
         self._remote = remote
         self._info = info
@@ -63,11 +65,11 @@ class _FileDownload:
         self._done = 0
 
     def fill(self, file: PartFile) -> None:
-        """Fetch the steps that an earlier process has not left in the file."""
+        """Fetch the steps that no earlier process has left in the file."""
         with TaskGroup[None](self._moved) as group:
-            for first in range(0, file.steps, _STEPS):
-                steps = range(first, min(first + _STEPS, file.steps))
-                group.start(partial(self._settle, file, steps), ahead=_AHEAD)
+            for first in range(0, file.steps, _STEPS_PER_CALL):
+                steps = range(first, min(first + _STEPS_PER_CALL, file.steps))
+                group.start(partial(self._fetch_missing, file, steps), ahead=_PARALLEL_TASKS)
             group.results()
 
     def _moved(self, count: int) -> None:
@@ -75,29 +77,31 @@ class _FileDownload:
         if self._progress is not None:
             self._progress(self._done, self._info.size)
 
-    def _settle(self, file: PartFile, steps: Sequence[int], moved: Moved) -> None:
+    def _fetch_missing(self, file: PartFile, steps: Sequence[int], moved: Moved) -> None:
         missing: list[int] = []
         for index in steps:
-            if file.proven(index):
+            if file.has_step(index):
                 moved(file.span(index)[1])
             else:
                 missing.append(index)
+        # neighbouring steps by one call
         for run in _runs(missing):
             self._fetch(file, run, moved)
 
     def _fetch(self, file: PartFile, run: range, moved: Moved) -> None:
         start, end = file.span(run[0])[0], sum(file.span(run[-1]))
         download = Download(ByteRange(start, end - start), self._info.generation)
-        sums, proven = BlockSums(file.step), 0
+        sums, recorded = BlockSums(file.step), 0
         for piece in self._remote.read(self._info.bucket, self._info.key, download, timeout=self._deadline.left()):
             file.write(start + sums.size, piece)
+            # recorded after the bytes are written: a step in the journal promises that they were
             sums.add(piece, crc32c(piece))
             moved(len(piece))
-            if sums.size // file.step > proven:
-                file.prove(run[proven], sums.blocks()[proven])
-                proven += 1
-        for index, crc in zip(run[proven:], sums.blocks()[proven:], strict=True):
-            file.prove(index, crc)
+            if sums.size // file.step > recorded:
+                file.record_step(run[recorded], sums.blocks()[recorded])
+                recorded += 1
+        for index, crc in zip(run[recorded:], sums.blocks()[recorded:], strict=True):
+            file.record_step(index, crc)
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[range]:

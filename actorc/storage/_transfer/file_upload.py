@@ -15,15 +15,15 @@ from actorc.storage.models import Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_PARTS, MiB
 
 from .local_files import FileSlice, SteadyFile
-from .part_upload import Parts
-from .resume_journal import UploadJournal, fingerprint, is_passing
+from .part_upload import MultipartUpload
+from .resume_journal import UploadJournal, fingerprint, is_resumable
 from .task_group import Moved, TaskGroup
 
 if TYPE_CHECKING:
     from actorc.storage._rpc.operations import RemoteStore
 
-_AHEAD: Final = 3
-"""Parts that run while the next one is started."""
+_PARALLEL_TASKS: Final = 3
+"""MultipartUpload that run while the next one is started."""
 
 
 def upload(
@@ -53,14 +53,17 @@ def upload(
     with UploadJournal(config.upload_journals(), name) as journal:
         transfer = _FileUpload(remote, destination, source, journal, deadline, progress)
         try:
-            return transfer.run(_fitting(part_size, source.size))
+            return transfer.run(_part_size_for(part_size, source.size))
         except BaseException as error:
-            if not is_passing(error):
+            # a passing failure leaves the parts on the server, for the next process to continue
+            if not is_resumable(error):
                 transfer.drop()
             raise
 
 
 class _FileUpload:
+    """The upload of one file. Its methods run on the thread of the group, tasks aside."""
+
     def __init__(
         self,
         remote: RemoteStore,
@@ -77,18 +80,19 @@ class _FileUpload:
         self._deadline = deadline
         self._progress = progress
         self._done = 0
-        self._parts: Parts | None = None
+        self._parts: MultipartUpload | None = None
 
     def run(self, part_size: int) -> ObjectInfo:
         """Send the missing parts and publish the object."""
-        parts, size, stored = self._resumed() or self._begun(part_size)
+        parts, size, stored = self._resume() or self._begin(part_size)
         self._parts = parts
         with TaskGroup[PartInfo](self._moved) as group:
             for number, start in enumerate(range(0, self._source.size, size), start=1):
                 piece = FileSlice(self._source.file.fileno(), start, min(size, self._source.size - start))
-                put = parts.task(number, partial(_sending, piece), self._deadline)
-                group.start(partial(_keep_or_put, piece, stored.get(number), put), ahead=_AHEAD)
+                put = parts.task(number, partial(_part_upload, piece), self._deadline)
+                group.start(partial(_keep_or_put, piece, stored.get(number), put), ahead=_PARALLEL_TASKS)
             infos = group.results()
+        # before the commit: an object of two states of the file must not become visible
         self._source.check()
         return parts.complete(infos, self._deadline)
 
@@ -97,20 +101,21 @@ class _FileUpload:
         if self._parts is not None:
             self._parts.abort()
 
-    def _resumed(self) -> tuple[Parts, int, dict[int, PartInfo]] | None:
+    def _resume(self) -> tuple[MultipartUpload, int, dict[int, PartInfo]] | None:
         """Return the upload in the journal, its part size and its stored parts, or None if it no longer exists."""
         entry = self._journal.load()
         upload_id, part_size = entry.get("upload_id"), entry.get("part_size")
         if not isinstance(upload_id, str) or not isinstance(part_size, int) or part_size < MiB:
             return None
-        parts = Parts(self._remote, self._destination, upload_id)
+        parts = MultipartUpload(self._remote, self._destination, upload_id)
         try:
             return parts, part_size, parts.stored(self._deadline)
         except UploadNotFoundError:
             return None
 
-    def _begun(self, part_size: int) -> tuple[Parts, int, dict[int, PartInfo]]:
-        parts = Parts.begin(self._remote, self._destination, self._deadline)
+    def _begin(self, part_size: int) -> tuple[MultipartUpload, int, dict[int, PartInfo]]:
+        # saved before the first part, so that a kill at any time leaves a journal to resume from
+        parts = MultipartUpload.begin(self._remote, self._destination, self._deadline)
         self._journal.save({"upload_id": parts.upload_id, "part_size": part_size})
         return parts, part_size, {}
 
@@ -120,25 +125,26 @@ class _FileUpload:
             self._progress(self._done, self._source.size)
 
 
-def _fitting(part_size: int, size: int) -> int:
+def _part_size_for(part_size: int, size: int) -> int:
     """Return the part size in whole MiB, at least `part_size`, with which `MAX_PARTS` parts suffice."""
     least = max(part_size, -(-size // MAX_PARTS))
     return -(-least // MiB) * MiB
 
 
-def _sending(piece: FileSlice, progress: Progress) -> Upload:
+def _part_upload(piece: FileSlice, progress: Progress) -> Upload:
     return Upload(piece, progress=progress)
 
 
 def _keep_or_put(piece: FileSlice, stored: PartInfo | None, put: Callable[[Moved], PartInfo], moved: Moved) -> PartInfo:
     """Return the stored part if it has the same bytes, else store it."""
-    if stored is None or (stored.size, stored.crc32c) != _summed(piece):
+    # compared by checksum and not by the journal: the bytes decide whether a part can stay
+    if stored is None or (stored.size, stored.crc32c) != _checksum(piece):
         return put(moved)
     moved(stored.size)
     return stored
 
 
-def _summed(piece: FileSlice) -> tuple[int, int]:
+def _checksum(piece: FileSlice) -> tuple[int, int]:
     """Return size and CRC-32C of a slice, and rewind it."""
     size = crc = 0
     while data := piece.read(MiB):

@@ -44,6 +44,7 @@ class SteadyFile:
         content = content_of_unsized(path)
         self._path = path
         self.file: IO[bytes] = path.open("rb", buffering=0) if content is None else _copy(content)
+        # read before the first byte, and compared after the last
         self._before = self._state()
 
     @property
@@ -56,7 +57,7 @@ class SteadyFile:
         return now.st_size, now.st_mtime_ns
 
     def identity(self) -> tuple[object, ...]:
-        """Return what identifies this content: real path, size, time of the last write, inode."""
+        """Return values that identify this content: real path, size, time of the last write, inode."""
         status = os.fstat(self.file.fileno())
         return os.path.realpath(self._path), status.st_size, status.st_mtime_ns, status.st_ino
 
@@ -96,10 +97,10 @@ def check_target(path: Path, overwrite: bool) -> None:
         return
     refuse_irregular(status, path)
     if not overwrite:
-        raise _exists(path)
+        raise _exists_error(path)
 
 
-def _exists(path: Path) -> FileExistsError:
+def _exists_error(path: Path) -> FileExistsError:
     return FileExistsError(f"{path} exists already; pass overwrite=True to replace it")
 
 
@@ -114,12 +115,14 @@ def whole_target(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
     """
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
+    # beside the target, so that the rename stays within the file system
     temporary = target.with_name(f".download-{os.urandom(8).hex()}.part")
     try:
         with temporary.open("xb") as file:
             yield file
         publish(temporary, target, overwrite)
     finally:
+        # also after success, when the name is gone or is a second link
         temporary.unlink(missing_ok=True)
 
 
@@ -134,11 +137,11 @@ def publish(temporary: Path, target: Path, overwrite: bool) -> None:
             shutil.copymode(target, temporary)
         temporary.replace(target)
         return
-    # a link fails if the target exists; a rename would replace a file made since it was checked
+    # a link fails if the target exists; a rename would replace a file that was made since the check
     try:
         os.link(temporary, target)
     except FileExistsError:
-        raise _exists(target) from None
+        raise _exists_error(target) from None
     except OSError:
         # a file system without hard links; only the window between check and rename is unguarded there
         check_target(target, overwrite)
@@ -148,7 +151,8 @@ def publish(temporary: Path, target: Path, overwrite: bool) -> None:
 class FileSlice(SeekableReader):
     """Consecutive bytes of an open file, as a file object.
 
-    Reads are positional, so threads may read several slices of one descriptor at once. The slice does not own it.
+    Reads are positional, so threads may read several slices of one descriptor at once; a slice itself is for one
+    thread. It does not own the descriptor.
 
     Args:
         descriptor: The open file.

@@ -20,20 +20,20 @@ from actorc.storage.models import ObjectInfo
 from actorc.storage.rules import MiB
 
 from .local_files import publish
-from .resume_journal import fingerprint, is_passing, locked, sweep
+from .resume_journal import fingerprint, is_resumable, locked, sweep
 
-_LEAST_STEP: Final = 4 * MiB
-"""Least bytes of a step, one line of the journal; a stream that breaks loses less than one step."""
-_MOST_STEPS: Final = 1 << 16
+_MIN_STEP: Final = 4 * MiB
+"""Least bytes of a step, which is one line of the journal; a broken stream loses less than one step."""
+_MAX_STEPS: Final = 1 << 16
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class PartFile:
-    """A file beside the target that collects the bytes of one object, in any order, from many threads.
+    """A file beside the target that collects the bytes of one object, in any order. Any thread may write.
 
     A context manager. The file is kept for a later process if this one is killed, or if the block ends with a failure
-    of the network; after any other exception it is removed. One process at a time uses it; another one gets a file of
-    its own, which is always removed.
+    of the network; after any other exception it is removed. One process at a time uses it; another process gets a file
+    of its own, which is always removed.
 
     Args:
         target: Final path; its directory exists.
@@ -43,15 +43,15 @@ class PartFile:
     def __init__(self, target: Path, info: ObjectInfo) -> None:
         self._target = target
         self._info = info
-        self.step = -(-max(_LEAST_STEP, info.size // _MOST_STEPS) // MiB) * MiB
+        self.step = -(-max(_MIN_STEP, info.size // _MAX_STEPS) // MiB) * MiB
         """Bytes of a step, the unit of the journal; the last one is shorter."""
         self._sums: dict[int, int] = {}
-        self._claims: dict[int, int] = {}
+        self._recorded: dict[int, int] = {}
         self._lock = threading.Lock()  # guards `_sums`, and keeps lines of the journal whole
         sweep(target.parent, ".download-*.part", ".journal")
         self._path, self._file, self._shared = _opened(target, fingerprint(target, info.bucket, info.key))
         self._log = os.open(self._path.with_suffix(".journal"), _FLAGS | os.O_APPEND, 0o600)
-        self._recall()
+        self._load()
 
     @property
     def steps(self) -> int:
@@ -63,28 +63,28 @@ class PartFile:
         start = index * self.step
         return start, min(self.step, self._info.size - start)
 
-    def _recall(self) -> None:
-        """Read the steps in the journal if it is about this object; else empty journal and file."""
+    def _load(self) -> None:
+        """Read the steps in the journal if it is of this object; otherwise empty journal and file."""
         header = json.dumps([self._info.generation, self._info.etag, self._info.size, self._info.crc32c, self.step])
         with os.fdopen(os.dup(self._log), "rb") as log:
             lines = log.read().decode(errors="replace").splitlines()
         if lines[:1] == [header]:
-            self._claims = dict(filter(None, map(_claim, lines[1:])))
+            self._recorded = dict(filter(None, map(_recorded_step, lines[1:])))
             return
         os.ftruncate(self._log, 0)
         os.ftruncate(self._file, 0)
         os.write(self._log, f"{header}\n".encode())
 
-    def proven(self, index: int) -> bool:
-        """Return whether an earlier process wrote this step; reads it and compares the checksum."""
+    def has_step(self, index: int) -> bool:
+        """Return whether an earlier process wrote this step; reads the bytes and compares their checksum."""
         start, size = self.span(index)
         crc = length = 0
-        while index in self._claims and length < size:
+        while index in self._recorded and length < size:
             data = os.pread(self._file, min(MiB, size - length), start + length)
             if not data:
                 return False
             crc, length = crc32c(data, crc), length + len(data)
-        if self._claims.get(index) != crc or length != size:
+        if self._recorded.get(index) != crc or length != size:
             return False
         with self._lock:
             self._sums[index] = crc
@@ -97,7 +97,7 @@ class PartFile:
             written = os.pwrite(self._file, view, offset)
             view, offset = view[written:], offset + written
 
-    def prove(self, index: int, crc: int) -> None:
+    def record_step(self, index: int, crc: int) -> None:
         """Record in the journal that a step was written, with its CRC-32C. Any thread may call it."""
         with self._lock:
             self._sums[index] = crc
@@ -113,6 +113,7 @@ class PartFile:
         whole = 0
         for index in range(self.steps):
             whole = combine(whole, self._sums[index], self.span(index)[1])
+        # also the steps of earlier processes are part of this sum
         if whole != self._info.crc32c:
             raise IntegrityError("the object does not match its checksum", self._info.bucket, self._info.key)
         publish(self._path, self._target, overwrite)
@@ -123,7 +124,9 @@ class PartFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if not self._shared or error is None or not is_passing(error):
+        # unlinked before the lock is released with the descriptor, so that no other process resumes a file that goes
+        # away
+        if not self._shared or error is None or not is_resumable(error):
             self._path.with_suffix(".journal").unlink(missing_ok=True)
             self._path.unlink(missing_ok=True)
         os.close(self._log)
@@ -142,7 +145,7 @@ def _opened(target: Path, name: str) -> tuple[Path, int, bool]:
     return path, os.open(path, _FLAGS | os.O_EXCL, 0o666), False
 
 
-def _claim(line: str) -> tuple[int, int] | None:
+def _recorded_step(line: str) -> tuple[int, int] | None:
     """Return index and checksum of a step, or None for an incomplete line."""
     index, _, crc = line.partition(" ")
     try:

@@ -1,4 +1,4 @@
-"""A multipart upload on the server, as uploads of files and of streams use it."""
+"""A multipart upload on the server, shared by uploads of files and of streams."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ABORT_SECONDS: Final = 1.0
+"""Seconds that aborting may delay the error that the caller waits for."""
 
 
-class Parts:
+class MultipartUpload:
     """A multipart upload. Immutable; any thread may call it.
 
     Args:
@@ -40,7 +41,7 @@ class Parts:
         """Id of the upload on the server."""
 
     @classmethod
-    def begin(cls, remote: RemoteStore, destination: Destination, deadline: Deadline) -> Parts:
+    def begin(cls, remote: RemoteStore, destination: Destination, deadline: Deadline) -> MultipartUpload:
         """Begin an upload; the server checks its conditions now, and again at completion."""
         return cls(remote, destination, remote.create_upload(destination, deadline.left()))
 
@@ -79,6 +80,7 @@ class Parts:
 
     def abort(self) -> None:
         """Abort the upload. Never raises: an upload that remains is removed by the server after some days."""
+        # only tidiness: the error that ended the transfer must not be replaced by one of cleaning up
         try:
             # outside the cancelled scope, which would refuse the call
             with cancellation.entered(None):
@@ -95,16 +97,16 @@ def _put(
     deadline: Deadline,
     moved: Moved,
 ) -> PartInfo:
-    return remote.put_part(*name, number, make(_steps(moved)), timeout=deadline.left())
+    return remote.put_part(*name, number, make(_increments(moved)), timeout=deadline.left())
 
 
-def _steps(moved: Moved) -> Progress:
+def _increments(moved: Moved) -> Progress:
     """Return a progress callback that calls `moved` with each increment."""
-    told = 0
+    reported = 0
 
     def progress(done: int, _: int | None) -> None:
-        nonlocal told
-        told, step = done, done - told
+        nonlocal reported
+        reported, step = done, done - reported
         moved(step)
 
     return progress

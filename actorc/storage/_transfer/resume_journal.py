@@ -32,7 +32,7 @@ def fingerprint(*facts: object) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
 
-def is_passing(error: BaseException) -> bool:
+def is_resumable(error: BaseException) -> bool:
     """Return whether the transfer may be resumed after `error`."""
     return isinstance(error, StorageError) and error.retryable
 
@@ -47,6 +47,7 @@ def locked(path: Path) -> int | None:
         try:
             _check_owner(path, descriptor)
             if file_locks.is_same_file(path, descriptor):
+                # `sweep` judges by this time, so a file in use is never old
                 os.utime(descriptor)
                 return descriptor
         except BaseException:
@@ -73,6 +74,7 @@ def sweep(folder: Path, pattern: str, companion: str) -> None:
     oldest = time.time() - MAX_AGE
     for path in folder.glob(pattern):
         with contextlib.suppress(OSError):
+            # looked at before locking, since nearly all files are young
             if path.lstat().st_mtime < oldest:
                 _remove(path, path.with_suffix(companion))
 
@@ -108,6 +110,7 @@ class UploadJournal:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             # another user who can write there could redirect this user's uploads
             os.close(open_directory(folder))
+            # without the lock this process must not resume: two processes would send parts of one upload
             self._lock = locked(self._held)
             sweep(folder, "*.lock", ".json")
         except OSError as error:
@@ -131,6 +134,7 @@ class UploadJournal:
             return
         temporary = self._path.with_suffix(".new")
         try:
+            # the rename makes it atomic: a process that is killed here leaves the old entry
             temporary.write_text(json.dumps(entry))
             temporary.replace(self._path)
         except OSError as error:
@@ -144,7 +148,8 @@ class UploadJournal:
     ) -> None:
         if self._lock is None:
             return
-        if error is None or not is_passing(error):
+        # the lock file goes last and before its descriptor closes, so that no process locks a name that goes away
+        if error is None or not is_resumable(error):
             self._path.unlink(missing_ok=True)
             self._held.unlink(missing_ok=True)
         os.close(self._lock)

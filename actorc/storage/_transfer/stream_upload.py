@@ -15,7 +15,7 @@ from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_PARTS, PARALLEL_FROM, MiB
 
-from .part_upload import Parts
+from .part_upload import MultipartUpload
 from .task_group import TaskGroup
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 _MIN_PART: Final = MiB
 _MAX_PART: Final = 32 * MiB
-_BUFFERED: Final = 32 * MiB
-"""Bytes of all buffers that are filled or sent; frames queued in gRPC come on top."""
+_MAX_BUFFERED: Final = 32 * MiB
+"""Bytes of all buffers that are filled or sent; frames queued in gRPC come in addition."""
 _MAX_AHEAD: Final = 3
-_GROWS_EVERY: Final = 1000
-"""Parts after which their size doubles, so that their number suffices for longer streams."""
+_PARTS_PER_SIZE: Final = 1000
+"""MultipartUpload after which their size doubles, so that their number suffices for longer streams."""
 
 
 def store(
@@ -57,16 +57,16 @@ def store(
 
 
 class StreamUpload:
-    """An object that is written piece by piece. A context manager that aborts the upload unless `finish` returned.
+    """Writes an object piece by piece. A context manager that aborts the upload unless `finish` returned.
 
-    For one thread; `cancel` may be called from any. Each part has a buffer of its own, which belongs to the task that
-    sends it from then on.
+    For one thread; `cancel` may be called from any. Each part has a buffer of its own; from `_send` on it belongs to
+    the task that sends it.
 
     Args:
         remote: The server.
         destination: Name and attributes of the object.
         part_size: Bytes of the first parts; clamped to 1 to 32 MiB.
-        size: Total bytes, if known; another number is an error.
+        size: Total bytes, if known; any other total is an error.
         progress: Called with the bytes stored so far and `size`.
         timeout: Seconds for the whole upload; None for no limit.
     """
@@ -89,7 +89,7 @@ class StreamUpload:
         self._deadline = Deadline(timeout)
         self._buffer = memoryview(b"")
         self._filled = 0
-        self._parts: Parts | None = None
+        self._parts: MultipartUpload | None = None
         self._sent = 0
         self._done = 0
         self._group: TaskGroup[PartInfo] = TaskGroup(self._moved)
@@ -103,7 +103,7 @@ class StreamUpload:
 
     @property
     def _part_size(self) -> int:
-        return min(self._first_size << self._sent // _GROWS_EVERY, _MAX_PART)
+        return min(self._first_size << self._sent // _PARTS_PER_SIZE, _MAX_PART)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append a copy of `data`; send the buffer whenever it fills a part.
@@ -123,6 +123,7 @@ class StreamUpload:
             view = view[len(piece) :]
 
     def _next_buffer(self) -> None:
+        # the buffer may be sent again after a broken connection, so the next part gets a new one
         if self._filled:
             self._send()
         # mapped: memory that other threads free, malloc rarely returns to the system
@@ -135,7 +136,7 @@ class StreamUpload:
             rest: Further bytes; they become the last part, which cannot be sent again after a broken connection.
 
         Raises:
-            StorageError: A part could not be stored, or a condition does not hold; nothing was published.
+            StorageError: A part could not be stored, or a condition is not met; nothing was published.
         """
         if self._parts is None and rest is None:
             self._check(self.written)
@@ -144,6 +145,7 @@ class StreamUpload:
         parts = [*self._last_part(rest), *self._group.results()]
         self._check(sum(part.size for part in parts))
         info = self._open().complete(parts, self._deadline)
+        # nothing is left to abort
         self._parts = None
         return info
 
@@ -165,15 +167,16 @@ class StreamUpload:
             raise InvalidParameterError(
                 f"what is written piece by piece ends at {self.written} bytes; write a file and upload that"
             )
-        ahead = min(_MAX_AHEAD, _BUFFERED // self._part_size - 1)
+        ahead = min(_MAX_AHEAD, _MAX_BUFFERED // self._part_size - 1)
         self._sent += 1
         task = self._open().task(self._sent, partial(_upload, self._content), self._deadline)
+        # handed over: the task reads the buffer from now on
         self._buffer, self._filled = memoryview(b""), 0
         self._group.start(task, ahead=ahead)
 
-    def _open(self) -> Parts:
+    def _open(self) -> MultipartUpload:
         if self._parts is None:
-            self._parts = Parts.begin(self._remote, self._destination, self._deadline)
+            self._parts = MultipartUpload.begin(self._remote, self._destination, self._deadline)
         return self._parts
 
     def _moved(self, count: int) -> None:
@@ -198,6 +201,7 @@ class StreamUpload:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        # tasks first: a part that is still being sent would make the server refuse the abort, or outlive it
         self._group.__exit__(kind, error, traceback)
         if self._parts is not None:
             self._parts.abort()

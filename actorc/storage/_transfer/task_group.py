@@ -17,6 +17,8 @@ Moved: TypeAlias = "Callable[[int], None]"
 
 
 class _Ended(NamedTuple):
+    """The end of a task: its result, or its error."""
+
     thread: threading.Thread
     result: object = None
     error: BaseException | None = None
@@ -25,8 +27,8 @@ class _Ended(NamedTuple):
 class TaskGroup(Generic[Result]):
     """Runs tasks, each on a thread of its own.
 
-    One thread owns the group: it starts tasks and waits for them, and only there are progress and results handled, so
-    that callbacks need no lock. `cancel` may be called from any thread.
+    One thread owns the group: it starts tasks and waits for them, and only that thread handles progress and results, so
+    callbacks need no lock. `cancel` may be called from any thread.
 
     Args:
         moved: Called on the owning thread with the bytes a task has transferred; an exception ends the group.
@@ -49,6 +51,7 @@ class TaskGroup(Generic[Result]):
         Raises:
             BaseException: The exception of the first task that failed.
         """
+        # a copy of the context, since the caller's cancel scope is a context variable
         context = copy_context()
         thread = threading.Thread(target=context.run, args=(self._run, task), name="storage-part", daemon=True)
         thread.start()
@@ -68,16 +71,18 @@ class TaskGroup(Generic[Result]):
         this = threading.current_thread()
         try:
             with cancellation.entered(self._scope):
+                # through the queue and not by a callback, so that only the owner runs the caller's code
                 self._events.put(_Ended(this, task(self._events.put)))
         except BaseException as error:  # noqa: BLE001  # raised again on the thread that waits
             self._events.put(_Ended(this, error=error))
 
     def _wait(self, ahead: int) -> None:
+        # a cancelled outer scope cancels this one, which ends the tasks that the owner waits for
         with cancellation.running(self._scope.cancel):
             while len(self._threads) > ahead or not self._events.empty():
-                self._take(self._events.get())
+                self._handle(self._events.get())
 
-    def _take(self, event: _Ended | int) -> None:
+    def _handle(self, event: _Ended | int) -> None:
         if isinstance(event, int):
             self._moved(event)
             return
@@ -97,5 +102,6 @@ class TaskGroup(Generic[Result]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._scope.cancel()
+        # joined, so that no thread uses the caller's file or buffer after the block
         for thread in self._threads:
             thread.join()

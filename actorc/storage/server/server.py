@@ -113,17 +113,7 @@ class StorageServer:
         self.strangers = CallPool(_STRANGER_THREADS, waiting=_MAX_WAITING_STRANGERS, name="storage-stranger")
         self._grpc = grpc.server(
             self.calls,
-            interceptors=[
-                CallInterceptor(
-                    Authenticator(self._keyring),
-                    self._access_log,
-                    self._in_flight,
-                    calls=self.calls,
-                    strangers=self.strangers,
-                    max_streams=options.max_streams,
-                    idle_timeout=options.idle_timeout,
-                )
-            ],
+            interceptors=[self._interceptor()],
             # else a second server on the same port would share it silently
             options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port or group is not None))),
         )
@@ -161,6 +151,17 @@ class StorageServer:
     def is_open(self) -> bool:
         """Whether every caller may do everything."""
         return self._keyring.is_open
+
+    def _interceptor(self) -> CallInterceptor:
+        return CallInterceptor(
+            Authenticator(self._keyring),
+            self._access_log,
+            self._in_flight,
+            calls=self.calls,
+            strangers=self.strangers,
+            max_streams=self._options.max_streams,
+            idle_timeout=self._options.idle_timeout,
+        )
 
     def _bind(self, address: str) -> int:
         if self._credentials is None:

@@ -1,4 +1,4 @@
-"""A server that ends with its block."""
+"""A real storage server in this process, as a context manager."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class LocalServer:
 
     Attributes:
         endpoint: Its address, as `StorageClient` and ``STORAGE_ENDPOINT`` take it.
-        http_endpoint: Where presigned URLs lead; None if they lead nowhere.
+        http_endpoint: Base of presigned URLs; None if there are none.
     """
 
     def __init__(self, endpoint: str, http_endpoint: str | None = None) -> None:
@@ -34,11 +34,11 @@ def local_server(
 ) -> Iterator[LocalServer]:
     """Serve from this process, on a free port of 127.0.0.1, until the block ends; calls still running are cancelled.
 
-    The environment is left alone: hand `LocalServer.endpoint` on, or use `LocalServer.client`.
+    The environment is not changed: pass `LocalServer.endpoint` on, or use `LocalServer.client`.
 
     Args:
         engine: URL of an engine, such as ``file:///directory``, or an open one, which is closed at the end.
-        auto_create_buckets: Whether a write to a bucket that does not exist makes it.
+        auto_create_buckets: Whether a write to a missing bucket creates it.
         http: Whether to serve presigned URLs as well, on another free port; or the address for it, ``HOST:PORT``.
         options: Further fields of `ServerOptions`.
 
@@ -47,8 +47,8 @@ def local_server(
         StorageError: The engine cannot be opened.
     """
     url = engine if isinstance(engine, str) else f"{engine.name}://"
-    plane = http if isinstance(http, str) else "127.0.0.1:0" if http else "off"
-    settings: dict[str, Any] = {"listen": "127.0.0.1:0", "grace": 0.0, "http": plane, **options}
+    http_address = http if isinstance(http, str) else "127.0.0.1:0" if http else "off"
+    settings: dict[str, Any] = {"listen": "127.0.0.1:0", "grace": 0.0, "http": http_address, **options}
     server = StorageServer(
         ServerOptions(engine=url, auto_create_buckets=auto_create_buckets, **settings),
         engine=None if isinstance(engine, str) else engine,

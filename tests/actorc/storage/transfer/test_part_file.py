@@ -31,7 +31,7 @@ def described(content=CONTENT, generation=1):
 def fill(file, *indexes):
     for index in indexes:
         file.write(file.span(index)[0], STEPS[index])
-        file.prove(index, crc32c(STEPS[index]))
+        file.record_step(index, crc32c(STEPS[index]))
 
 
 def broken_off(error, target, *indexes, info=None):
@@ -69,7 +69,7 @@ def test_steps_in_any_order_become_the_file(tmp_path):
 def test_proven_steps_are_there_after_a_network_error(tmp_path):
     interrupted(tmp_path / "file", 0, 2)
     with PartFile(tmp_path / "file", described()) as file:
-        found = [file.proven(index) for index in range(file.steps)]
+        found = [file.has_step(index) for index in range(file.steps)]
         fill(file, 1)
         file.publish(overwrite=False)
 
@@ -93,7 +93,7 @@ def test_a_step_that_was_harmed_is_not_believed(tmp_path):
         file.write(b"!")
         file.truncate(9 * MiB)
     with PartFile(tmp_path / "file", described()) as file:
-        found = [file.proven(index) for index in range(file.steps)]
+        found = [file.has_step(index) for index in range(file.steps)]
 
     assert found == [True, False, False]
 
@@ -103,7 +103,7 @@ def test_a_journal_that_breaks_off_is_believed_up_to_there(tmp_path):
     [journal] = tmp_path.glob(".download-*.journal")
     journal.write_bytes(journal.read_bytes()[:-4])
     with PartFile(tmp_path / "file", described()) as file:
-        found = [file.proven(index) for index in range(file.steps)]
+        found = [file.has_step(index) for index in range(file.steps)]
 
     assert found == [True, False, False]
 
@@ -112,7 +112,7 @@ def test_another_generation_begins_anew(tmp_path):
     interrupted(tmp_path / "file", 0, 1)
     interrupted(tmp_path / "file", info=described(generation=2))
     with PartFile(tmp_path / "file", described()) as file:
-        found = [file.proven(index) for index in range(file.steps)]
+        found = [file.has_step(index) for index in range(file.steps)]
 
     assert found == [False, False, False]
 
@@ -144,7 +144,7 @@ def test_a_link_under_the_name_of_the_part_file_is_not_followed(tmp_path):
 def test_a_file_that_is_not_the_object_is_not_published(tmp_path):
     with PartFile(tmp_path / "file", described()) as file:
         fill(file, 0, 1)
-        file.prove(2, 7)
+        file.record_step(2, 7)
         with pytest.raises(IntegrityError, match="checksum"):
             file.publish(overwrite=False)
 

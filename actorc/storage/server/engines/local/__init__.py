@@ -132,23 +132,7 @@ class LocalEngine(Engine):
             if group is None and (self._index.verified or self._orphans.due):
                 self._quarantine_leftovers(repairing=repairing)
             undo.pop_all()
-        self._maintenance_lock = MaintenanceLock(self._directory.jobs, self._health)
-        self._collector = GarbageCollector(
-            self._index,
-            self._blobs,
-            self._health,
-            self._maintenance_lock,
-            self._orphans,
-            is_sound=self._is_sound,
-            quarantine_days=quarantine_days,
-        )
-        self._scrubber = Scrubber(
-            self._index, self._blobs, self._fsops, self._maintenance_lock, clock=clock, days=scrub_days
-        )
-        if sweep_interval is not None:
-            self._collector.start(sweep_interval)
-        if scrub_days:
-            self._scrubber.start()
+        self._start_maintenance(clock, scrub_days, quarantine_days, sweep_interval)
 
     def share(self) -> int:
         """Close the engine, but keep its directory locked.
@@ -355,6 +339,27 @@ class LocalEngine(Engine):
         if not self._closed:
             self._close_index()
             self._directory.close()
+
+    def _start_maintenance(
+        self, clock: Clock, scrub_days: float, quarantine_days: float, sweep_interval: float | None
+    ) -> None:
+        self._maintenance_lock = MaintenanceLock(self._directory.jobs, self._health)
+        self._collector = GarbageCollector(
+            self._index,
+            self._blobs,
+            self._health,
+            self._maintenance_lock,
+            self._orphans,
+            is_sound=self._is_sound,
+            quarantine_days=quarantine_days,
+        )
+        self._scrubber = Scrubber(
+            self._index, self._blobs, self._fsops, self._maintenance_lock, clock=clock, days=scrub_days
+        )
+        if sweep_interval is not None:
+            self._collector.start(sweep_interval)
+        if scrub_days:
+            self._scrubber.start()
 
     def _quarantine_leftovers(self, *, repairing: bool) -> None:
         try:

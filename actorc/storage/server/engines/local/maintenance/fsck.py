@@ -48,6 +48,17 @@ def _references(connection: sqlite3.Connection) -> Iterator[Finding]:
     ).fetchall():
         what = "is not there" if stored is None else f"has {stored} bytes instead of {size}"
         yield Finding("damaged", key.decode(), f"its content {content_id} {what}")
+    yield from _reference_counts(connection)
+    for content_id, size, joined in connection.execute(
+        "SELECT id, size, (SELECT sum(leaf.size) FROM segment JOIN content AS leaf ON leaf.id = leaf_id"
+        " WHERE content_id = content.id) AS joined FROM content"
+        " WHERE file IS NULL AND data IS NULL AND joined IS NOT size"
+    ).fetchall():
+        yield Finding("damaged", f"content {content_id}", f"its segments have {joined or 0} bytes instead of {size}")
+    yield from _stray_rows(connection)
+
+
+def _reference_counts(connection: sqlite3.Connection) -> Iterator[Finding]:
     for content_id, refs, count in connection.execute(
         "SELECT id, refs, count(content_id) FROM content LEFT JOIN"
         f" (SELECT content_id FROM ({_OWNERS}) UNION ALL SELECT leaf_id FROM segment) ON content_id = id"
@@ -55,12 +66,9 @@ def _references(connection: sqlite3.Connection) -> Iterator[Finding]:
     ).fetchall():
         kind = "inconsistent" if count else "leftover"
         yield Finding(kind, f"content {content_id}", f"{refs} references are counted, {count} are there")
-    for content_id, size, joined in connection.execute(
-        "SELECT id, size, (SELECT sum(leaf.size) FROM segment JOIN content AS leaf ON leaf.id = leaf_id"
-        " WHERE content_id = content.id) AS joined FROM content"
-        " WHERE file IS NULL AND data IS NULL AND joined IS NOT size"
-    ).fetchall():
-        yield Finding("damaged", f"content {content_id}", f"its segments have {joined or 0} bytes instead of {size}")
+
+
+def _stray_rows(connection: sqlite3.Connection) -> Iterator[Finding]:
     for (file,) in connection.execute("SELECT file FROM garbage WHERE file IN (SELECT file FROM content)").fetchall():
         yield Finding("inconsistent", file, "the blob is content and waits to be removed; it is not removed")
     for (content_id,) in connection.execute(
