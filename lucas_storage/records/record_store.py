@@ -17,15 +17,15 @@ only if its reference is signed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from io import BytesIO
 from typing import Any, Final
 
 from actorc.storage.errors import BucketNotFoundError, NotFoundError
 from actorc.storage.models import ObjectHead
-from lucas_storage import settings, signing
+from lucas_storage import parallel, settings, signing
 from lucas_storage.artifacts.body import EncodedBody
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import (
@@ -52,7 +52,6 @@ _METADATA_COPY: Final = "lucas-record"
 """Name of the metadata that repeats a small record; forever."""
 _METADATA_MAX: Final = 1536
 """Bytes of a record that is repeated in metadata; stores behind a gateway take no more than 2 KiB of metadata."""
-_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,10 +170,7 @@ def is_trusted(ref: ArtifactRef) -> bool:
 def all_exist(storage: ArtifactStore, refs: Iterable[ArtifactRef]) -> bool:
     """Return whether every artifact is there, by one call each, several at once."""
     stored = [ref for ref in refs if ref.inline is None]
-    if len(stored) < 2:
-        return all(_exists(storage, ref) for ref in stored)
-    with ThreadPoolExecutor(min(_AT_ONCE, len(stored)), "lucas-storage") as pool:
-        return all(pool.map(lambda ref: _exists(storage, ref), stored))
+    return all(parallel.each(partial(_exists, storage), stored))
 
 
 def _exists(storage: ArtifactStore, ref: ArtifactRef) -> bool:

@@ -6,11 +6,12 @@ Records may be of other versions, or of strangers: fields that are not as expect
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from actorc.storage.errors import BucketNotFoundError, InvalidParameterError
+from lucas_storage import parallel
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import NotFoundError
 from lucas_storage.refs import ArtifactRef
@@ -18,7 +19,6 @@ from lucas_storage.refs import ArtifactRef
 from . import record_store
 from .ulid import is_ulid
 
-_AT_ONCE: Final = 8
 _UNENDED: Final = "running"
 
 
@@ -71,8 +71,7 @@ class PastRun:
 def recent(storage: ArtifactStore, count: int) -> list[PastRun]:
     """Return the last `count` runs, the latest first."""
     keys = sorted(_keys(storage), reverse=True)[:count]
-    with ThreadPoolExecutor(_AT_ONCE, "lucas-storage") as pool:
-        return [run for run in pool.map(lambda key: _read(storage, key), keys) if run is not None]
+    return [run for run in parallel.each(partial(_read, storage), keys) if run is not None]
 
 
 def find(storage: ArtifactStore, text: str) -> PastRun:
@@ -131,9 +130,8 @@ def _read(storage: ArtifactStore, key: str) -> PastRun | None:
 
 def _unended_steps(storage: ArtifactStore, key: str) -> list[Any]:
     heads = record_store.heads(storage, f"{record_store.RUNS}{key}/steps/")
-    with ThreadPoolExecutor(_AT_ONCE, "lucas-storage") as pool:
-        found = pool.map(lambda head: record_store.read_listed(storage, head), heads)
-        return [record.content for record in found if record is not None]
+    found = parallel.each(partial(record_store.read_listed, storage), heads)
+    return [record.content for record in found if record is not None]
 
 
 def _step(content: dict[str, Any]) -> PastStep:

@@ -6,20 +6,18 @@ A container in which nothing is replaced stays the same object.
 
 from __future__ import annotations
 
-import contextvars
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from operator import call
 from typing import Any, ClassVar, Final
 
+from lucas_storage import parallel
 from lucas_storage.errors import ArtifactError
 
 from .annotations import ANY, Plan
 
-PARALLEL: Final = 8
-"""Artifacts moved at once for one step."""
 CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset})
 _DEEPEST_ROUND: Final = 100
 """Longest chain of references to data that holds references; a store may hold a cycle, which has no end."""
@@ -140,17 +138,7 @@ class Walk(ABC):
         if sum(slot.does_io for slot in slots) < 2:
             return [job() for job in jobs]
         # Each with a copy of this context: the lease and the scratch directory of a step are context variables.
-        with ThreadPoolExecutor(min(PARALLEL, len(jobs)), "lucas-storage") as pool:
-            return _results([pool.submit(contextvars.copy_context().run, job) for job in jobs])
-
-
-def _results(futures: list[Future[Any]]) -> list[Any]:
-    try:
-        return [future.result() for future in futures]
-    except BaseException:
-        for future in futures:  # leaving the pool waits for them; those that have not begun need not
-            future.cancel()
-        raise
+        return parallel.each(call, jobs)
 
 
 def _inner_plan(plan: Plan, index: Any, length: int) -> Plan:
