@@ -14,11 +14,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+from click.testing import CliRunner
 
 import lucas_storage
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.local import LocalController
 from actorc.storage.testing import local_server
+from lucas_storage.cli.main import program
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +29,6 @@ CASES = Path(__file__).with_name("actor_storage_cases.py")
 ENGINES = {"embedded": "", "genuine": os.environ.get("LUCAS_SRC"), "older": os.environ.get("LUCAS_OLD")}
 METHOD = "/controller.Service/Session"
 MiB = 1 << 20
-SIZE = 200 * MiB
 SIGNING_KEY = "a planted signing key"
 
 
@@ -77,7 +78,8 @@ def opened(message):
 class Seen:
     """What the cases gave on one engine, and what was between client and controller meanwhile."""
 
-    def __init__(self, results, recorder, keys, growth):
+    def __init__(self, size, results, recorder, keys, growth):
+        self.size = size
         self.results = results
         self.raw = recorder.sent
         self.sent = [each for message in recorder.sent for each in opened(message)]
@@ -94,8 +96,7 @@ def key(tmp_path_factory):
     keys = tmp_path_factory.mktemp("keys") / "keys.json"
 
     def make(*rights):
-        command = [sys.executable, "-m", "lucas_storage.cli", "keys", "add", "--json", "--keys", str(keys), *rights]
-        made = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        made = json.loads(CliRunner().invoke(program, ["keys", "add", "--json", "--keys", str(keys), *rights]).stdout)
         return {"STORAGE_ACCESS_KEY": made["access_key"], "STORAGE_SECRET_KEY": made["secret_key"]}
 
     make.file = keys
@@ -127,17 +128,19 @@ def peak(pid):
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def seen(request, key, tmp_path_factory):
+def seen(request, key, thorough, tmp_path_factory):
     path = ENGINES[request.param]
     if path is None:
         pytest.skip("no checkout of this Lucas is named")
     folder = tmp_path_factory.mktemp(request.param)
     (folder / "here").mkdir()
+    size = (200 if thorough else 48) * MiB
+    tables = ["tables"] * request.config.getoption("--ecosystem")
     here = key("--admin")
     with platform(folder, key) as (server, controller, workers), Recorder(controller.address) as recorder:
         before = peak(controller.pid)
         done = subprocess.run(
-            [sys.executable, str(CASES), str(SIZE)],
+            [sys.executable, str(CASES), str(size), *tables],
             env={
                 **os.environ,
                 **here,
@@ -158,7 +161,7 @@ def seen(request, key, tmp_path_factory):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["embedded"] == (request.param == "embedded")
-    return Seen(found["results"], recorder, [here, workers], growth)
+    return Seen(size, found["results"], recorder, [here, workers], growth)
 
 
 @pytest.mark.ecosystem
@@ -173,7 +176,7 @@ def test_without_materialising_a_run_returns_references(seen):
 def test_a_large_result_passes_the_controller_as_a_reference(seen):
     fetched = [message.response_object.value.data for message in seen.received]
 
-    assert seen.results["large"] == [True, SIZE, SIZE]
+    assert seen.results["large"] == [True, seen.size, seen.size]
     assert 0 < max(map(len, fetched)) < 64 << 10
     assert len(seen.traffic) < MiB
     assert seen.growth < 32 * MiB
@@ -202,7 +205,7 @@ def test_nothing_that_is_sent_holds_a_secret(seen):
     functions = {message.append_py_func.name for message in seen.sent}
     values = [message.append_arg.value.encoded.data for message in seen.sent]
 
-    assert functions >= {"load", "train", "forbidden", "drawn"}
+    assert functions >= {"read", "train", "forbidden", "drawn"}
     assert any(b"$artifact" in value for value in values)
     assert [secret for secret in seen.secrets if secret.encode() in b"".join(seen.raw)] == []
 
