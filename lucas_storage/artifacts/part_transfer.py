@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self, TypeVar
@@ -44,7 +45,7 @@ class PartSender:
         self._put = put
         # The queue is both the bound and the owner of idle memory: a part is cut only when one of its buffers is free,
         # so a fast source cannot fill the memory while the network is slow.
-        self._slots: SimpleQueue[bytearray | None] = SimpleQueue()
+        self._slots: SimpleQueue[mmap | None] = SimpleQueue()
         for _ in range(IN_FLIGHT):
             self._slots.put(None)  # allocated at first use: values in memory need none
         self._pool = ThreadPoolExecutor(IN_FLIGHT, "lucas-storage-part")
@@ -66,15 +67,16 @@ class PartSender:
         """
         return self._pool.submit(self._send, encoded, self._slot())
 
-    def memory(self) -> bytearray:
+    def memory(self) -> mmap:
         """Return memory for a part, as soon as fewer than `IN_FLIGHT` are on their way; `submit_filled` takes it back.
 
         Raises:
             StorageError: A part before it could not be stored.
         """
-        return self._slot() or bytearray(PART)
+        # Pages that are never written to cost nothing, so a small stream does not pay for the zeros of a whole part.
+        return self._slot() or mmap(-1, PART, flags=MAP_PRIVATE | MAP_ANONYMOUS)
 
-    def submit_filled(self, memory: bytearray, size: int) -> Future[Part]:
+    def submit_filled(self, memory: mmap, size: int) -> Future[Part]:
         """Begin to store the first `size` bytes of a buffer that `memory` returned; it is the sender's from now on."""
         return self._pool.submit(self._send, Encoded((memoryview(memory)[:size],)), memory)
 
@@ -88,7 +90,7 @@ class PartSender:
                 return
             yield self.submit_filled(memory, size)
 
-    def _slot(self) -> bytearray | None:
+    def _slot(self) -> mmap | None:
         memory = self._slots.get()
         if self._error is not None:
             # At the next part, not at the end: a source of many gigabytes is not read for an upload that has failed.
@@ -100,7 +102,7 @@ class PartSender:
         """Store all parts and return them in order."""
         return stored([self.submit(piece) for piece in pieces])
 
-    def _send(self, encoded: Encoded, memory: bytearray | None) -> Part:
+    def _send(self, encoded: Encoded, memory: mmap | None) -> Part:
         try:
             body = EncodedBody(encoded)
             self._put(body)
@@ -159,7 +161,7 @@ class Cutter:
 
     def __init__(self, parts: PartSender) -> None:
         self._parts = parts
-        self._memory: bytearray | None = None
+        self._memory: mmap | None = None
         self._held = 0
         self._sent: list[Future[Part]] = []
 
@@ -182,7 +184,7 @@ class Cutter:
             self._flush(self._memory)
         return self._sent
 
-    def _flush(self, memory: bytearray) -> None:
+    def _flush(self, memory: mmap) -> None:
         self._sent.append(self._parts.submit_filled(memory, self._held))
         self._memory, self._held = None, 0
 
