@@ -24,14 +24,14 @@ def test_a_signed_reference_is_verified_after_a_trip_as_text():
     demand(proof, "pickle5@1", 4711)
 
 
-@pytest.mark.slow
-def test_every_change_of_one_character_is_refused():
+def test_every_change_of_one_character_is_refused(thorough):
     uri = SIGNED.uri
     alphabet = string.ascii_letters + string.digits + "-._~:/?&=%@!+"
+    step = 1 if thorough else 5
     accepted = []
 
     for at in range(len(uri)):
-        for other in alphabet.replace(uri[at], ""):
+        for other in alphabet.replace(uri[at], "")[at % step :: step]:
             try:
                 verify(ArtifactRef.parse(uri[:at] + other + uri[at + 1 :]), KEYS)
             except (InvalidRefError, UnsafeFormatError):

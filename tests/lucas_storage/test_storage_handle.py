@@ -17,7 +17,6 @@ import pytest
 from actorc.storage import NetworkError, NotFoundError, StorageClient
 from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, storage_context, with_storage
-from lucas_storage.artifacts.manifest import WHOLE_MAX
 from lucas_storage.errors import ArtifactNotFoundError, DecodeError, DigestMismatchError, UnknownStoreError
 from lucas_storage.storage import storage_for
 
@@ -333,11 +332,11 @@ def test_an_unpinned_reference_is_read_as_it_is_now(storage):
     assert storage.get(ref) == [2]
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("small_parts")
 def test_a_very_large_object_of_another_program_is_read_range_by_range(storage, settings):
-    block = os.urandom(1 << 20)
-    storage.upload_from_stream(storage.bucket, "theirs", (block for _ in range(WHOLE_MAX // len(block) + 1)))
-    ref = ArtifactRef(bucket=storage.bucket, key="theirs", size=WHOLE_MAX + len(block), format="bytes@1")
+    block = os.urandom(4096)
+    storage.upload_from_stream(storage.bucket, "theirs", [block] * 5)
+    ref = ArtifactRef(bucket=storage.bucket, key="theirs", size=5 * len(block), format="bytes@1")
 
     with storage.open(ref) as file:
         file.seek(ref.size - 100)

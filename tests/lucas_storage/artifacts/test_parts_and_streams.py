@@ -95,8 +95,9 @@ def test_no_more_parts_are_on_their_way_than_allowed():
     assert memory.most <= IN_FLIGHT
 
 
-def test_the_memory_of_a_part_that_is_stored_is_used_again(tmp_path):
-    data = os.urandom(2 * IN_FLIGHT * PART + 7)
+def test_the_memory_of_a_part_that_is_stored_is_used_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("lucas_storage.artifacts.part_transfer.PART", 4096)
+    data = os.urandom(2 * IN_FLIGHT * 4096 + 7)
     (tmp_path / "file").write_bytes(data)
     memory = Memory()
 

@@ -20,7 +20,7 @@ install()
 
 import lucas  # noqa: E402  # there only now, if it is the embedded engine
 
-BIG = 50_000
+BIG = 10_000
 
 
 class Identity(lucas.Function):

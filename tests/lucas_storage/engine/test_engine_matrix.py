@@ -15,7 +15,7 @@ import lucas_storage
 ROOT = Path(lucas_storage.__file__).parents[1]
 CASES = Path(__file__).with_name("engine_cases.py")
 LUCAS_SRC = os.environ.get("LUCAS_SRC")
-BIG = 50_000
+BIG = 10_000
 
 EXPECTED = {
     "linear": [3 * BIG, 5 * BIG],

@@ -150,12 +150,14 @@ VALUES = {
     "json": lambda: {"a": "x" * 100_000},
     "text": lambda: "x" * 100_000,
     "bytes": lambda: b"x" * 100_000,
-    "parts": lambda: b"x" * (70 << 20),
+    "parts": lambda: b"y" * 100_000,  # with small parts
 }
 
 
 @pytest.fixture(params=VALUES)
 def ref(request, storage):
+    if request.param == "parts":
+        request.getfixturevalue("small_parts")
     return storage.put(VALUES[request.param]())
 
 
