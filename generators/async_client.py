@@ -44,10 +44,10 @@ PHRASES: Final = {
     "`StorageClient`": "`AsyncStorageClient`",
     "Iterate over": "Iterate by ``async for`` over",
     "raised while iterating": "raised by ``async for``",
-    "Open an object as a file, for whatever takes one: `csv`, `zipfile`, numpy, pandas.": (
+    "Open an object as a file, for libraries that take one: `csv`, `zipfile`, numpy, pandas.": (
         "Return an object as a file whose methods are awaited; ``async with`` opens and closes it."
     ),
-    "a ``with`` body that raises": "an ``async with`` that raises",
+    "a ``with`` body that raises": "an ``async with`` body that raises",
 }
 """Phrases of docstrings, and what the counterpart says instead."""
 

@@ -156,15 +156,15 @@ class AsyncMethods(AsyncSession):
         Args:
             bucket: Bucket name.
             key: Object key.
-            offset: First byte wanted.
-            length: Bytes wanted, fewer are returned at the end of the object; None for all behind `offset`.
+            offset: Position of the first byte.
+            length: Number of bytes, fewer at the end of the object; None for all from `offset` on.
             generation: Read this generation or fail.
             if_match: Read only the object with this etag.
             timeout: Seconds for the whole call.
 
         Raises:
             NotFoundError: The bucket, the object or the generation does not exist.
-            InvalidRangeError: `offset` lies behind the end.
+            InvalidRangeError: `offset` is behind the end of the object.
             PreconditionFailedError: The object is not the one of `if_match`.
             IntegrityError: The bytes are damaged where they are stored.
         """
@@ -201,7 +201,7 @@ class AsyncMethods(AsyncSession):
         return self._iterate(items, 1)
 
     async def head_object(self, bucket: str, key: str, *, timeout: float | None = None) -> ObjectHead:
-        """Describe an object without reading it.
+        """Return the description of an object without reading it.
 
         Raises:
             NotFoundError: The bucket or the object does not exist.
@@ -209,13 +209,13 @@ class AsyncMethods(AsyncSession):
         return await self._run(self._client.head_object, bucket, key, timeout=timeout)
 
     async def object_exists(self, bucket: str, key: str, *, timeout: float | None = None) -> bool:
-        """Return whether there is such an object; a failure to find out is raised, not answered."""
+        """Return whether there is such an object; raises if that cannot be found out."""
         return await self._run(self._client.object_exists, bucket, key, timeout=timeout)
 
     async def delete_object(
         self, bucket: str, key: str, *, if_match: str | None = None, timeout: float | None = None
     ) -> None:
-        """Remove an object; one that is not there is no error.
+        """Remove an object; a missing one is no error.
 
         Args:
             bucket: Bucket name.
@@ -232,7 +232,7 @@ class AsyncMethods(AsyncSession):
     async def delete_objects(
         self, bucket: str, keys: Iterable[str], *, timeout: float | None = None
     ) -> DeleteObjectsResult:
-        """Remove any number of objects; each succeeds or fails for itself, and one that is not there is no error.
+        """Remove any number of objects, independently of each other; a missing one is no error.
 
         Args:
             bucket: Bucket name.
@@ -240,7 +240,7 @@ class AsyncMethods(AsyncSession):
             timeout: Seconds for each batch.
 
         Returns:
-            ``deleted``, the keys that are gone now, and ``errors``, a `StorageError` for each key that could not be
+            ``deleted``, the keys without an object now, and ``errors``, a `StorageError` for each key that could not be
             removed.
 
         Raises:
@@ -271,9 +271,9 @@ class AsyncMethods(AsyncSession):
         are new.
 
         Args:
-            source_bucket: Where the source is.
+            source_bucket: Bucket of the source.
             source_key: Key of the source.
-            bucket: Where the copy goes; may be another bucket.
+            bucket: Bucket of the copy; may be another one.
             key: Key of the copy.
             content_type: MIME type of the copy.
             metadata: Names and values kept with the copy.
@@ -287,7 +287,7 @@ class AsyncMethods(AsyncSession):
         Raises:
             NotFoundError: A bucket, the source or its generation does not exist.
             AlreadyExistsError: `if_absent` and the key is taken.
-            PreconditionFailedError: Source or present object are not those of the conditions.
+            PreconditionFailedError: The source or the current object is not that of its condition.
         """
         return await self._run(
             self._client.copy_object,
@@ -380,7 +380,7 @@ class AsyncMethods(AsyncSession):
             if_absent: Refuse to replace.
             if_match: Replace only the object with this etag.
             ttl: Seconds after which the object is gone; it stays if not given.
-            progress: Called with bytes done and total; the numbers only grow. The task that awaits this calls it.
+            progress: Called with bytes done and total; the numbers never decrease. The task that awaits this calls it.
             timeout: Seconds for the whole call; no limit if not given.
 
         Raises:
@@ -419,10 +419,10 @@ class AsyncMethods(AsyncSession):
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> PutResult:
-        """Store what a stream gives, without holding it in memory whole.
+        """Store the bytes of a stream, without holding all of them in memory.
 
-        Nothing is stored unless the stream ends by itself; what it raises is raised here unchanged. A stream longer
-        than a part is sent in parts, each from a buffer of its own, so that a broken connection costs a part and not
+        Nothing is stored unless the stream ends without an error; its exceptions are raised here unchanged. A stream
+        longer than a part is sent in parts, each from a buffer of its own, so a broken connection costs a part and not
         the stream.
 
         Args:
@@ -435,7 +435,7 @@ class AsyncMethods(AsyncSession):
             if_absent: Refuse to replace.
             if_match: Replace only the object with this etag.
             ttl: Seconds after which the object is gone; it stays if not given.
-            progress: Called with bytes done, which only grow, and the total, None if unknown.
+            progress: Called with bytes done, which never decrease, and the total, None if unknown.
                 The task that awaits this calls it.
             timeout: Seconds for the whole call; no limit if not given.
         """
@@ -465,7 +465,7 @@ class AsyncMethods(AsyncSession):
         progress: Progress | None = None,
         timeout: float | None = None,
     ) -> DownloadResult:
-        """Write an object to a local file, which is there complete or not at all.
+        """Write an object to a local file, which appears complete or not at all.
 
         Missing parent directories are made. An object of 64 MiB or more is fetched in parts, several at once over
         connections of their own, into a hidden file beside the target. It survives network errors and a killed process
@@ -475,8 +475,8 @@ class AsyncMethods(AsyncSession):
             bucket: Bucket name.
             key: Object key.
             file_path: The file.
-            overwrite: Replace a file that is there.
-            progress: Called with bytes done and total; the numbers only grow. The task that awaits this calls it.
+            overwrite: Whether to replace an existing file.
+            progress: Called with bytes done and total; the numbers never decrease. The task that awaits this calls it.
             timeout: Seconds for the whole call; no limit if not given.
 
         Raises:
@@ -509,9 +509,9 @@ class AsyncMethods(AsyncSession):
         Args:
             bucket: Bucket name.
             key: Object key.
-            stream: What to write to; it is neither truncated nor closed.
+            stream: The file to write to; it is neither truncated nor closed.
                 A file whose ``write`` is awaited is taken, too.
-            progress: Called with bytes done and total; the numbers only grow. The task that awaits this calls it.
+            progress: Called with bytes done and total; the numbers never decrease. The task that awaits this calls it.
             timeout: Seconds for the whole call; no limit if not given.
         """
         call = ThreadCall(self._threads)
@@ -542,9 +542,9 @@ class AsyncMethods(AsyncSession):
     ) -> AsyncObjectFile:
         """Return an object as a file whose methods are awaited; ``async with`` opens and closes it.
 
-        A file that is read can be sought in; all of it is of one generation, and what is handed out is verified. A
-        file that is written is published when it is closed, all or nothing; an ``async with`` that raises, and a file
-        that is never closed, publish nothing.
+        A file that is read is seekable; all of it is of one generation, and its bytes are verified. A file that is
+        written is published when it is closed, all or nothing; an ``async with`` body that raises, and a file that is never
+        closed, publish nothing.
 
         Args:
             bucket: Bucket name.
@@ -558,13 +558,13 @@ class AsyncMethods(AsyncSession):
             generation: Reading: read this generation or fail.
             chunk_size: Reading: bytes to read ahead at least, 1 MiB if it is None or 0. Writing: bytes of a part,
                 `DEFAULT_CHUNK_SIZE` if it is.
-            encoding: Of text; UTF-8 if not given.
-            newline: Of text, as `open` takes it.
+            encoding: Encoding of text; UTF-8 if not given.
+            newline: Line ends of text, as in `open`.
 
         Raises:
             NotFoundError: The bucket, the object or the generation does not exist; raised at the first bytes stored
                 when writing.
-            InvalidParameterError: `mode` is no such mode, or a name breaks a rule.
+            InvalidParameterError: `mode` is none of these, or a name breaks a rule.
         """
         opening = partial(
             self._client.open_object,
@@ -643,7 +643,7 @@ class AsyncMethods(AsyncSession):
         Args:
             bucket: Bucket name.
             key: Object key.
-            upload_id: What `create_multipart_upload` returned.
+            upload_id: The result of `create_multipart_upload`.
             part_number: 1 to 10000; parts are joined in this order.
             data: A bytes-like object, an open binary file or an iterable of bytes.
                 Asynchronous iterables and files are taken, too.
@@ -673,7 +673,7 @@ class AsyncMethods(AsyncSession):
         Args:
             bucket: Bucket name.
             key: Object key.
-            upload_id: What `create_multipart_upload` returned.
+            upload_id: The result of `create_multipart_upload`.
             parts: ``{"part_number": …, "etag": …}`` for each part, in ascending order, as `upload_part` and
                 `list_parts` return them; parts that are not named are dropped.
             if_absent: Refuse to replace; in addition to what the upload was begun with.
@@ -700,7 +700,7 @@ class AsyncMethods(AsyncSession):
     async def abort_multipart_upload(
         self, bucket: str, key: str, upload_id: str, *, timeout: float | None = None
     ) -> None:
-        """Drop an upload and its parts; one that is not there is no error."""
+        """Drop an upload and its parts; a missing one is no error."""
         await self._run(self._client.abort_multipart_upload, bucket, key, upload_id, timeout=timeout)
 
     async def list_parts(
@@ -743,7 +743,7 @@ class AsyncMethods(AsyncSession):
 
         Args:
             bucket: 3-63 lower-case letters, digits and hyphens, with a letter or digit at both ends.
-            exist_ok: Do not mind if it is there.
+            exist_ok: Whether an existing bucket is no error.
             timeout: Seconds for the whole call.
 
         Raises:
@@ -758,14 +758,14 @@ class AsyncMethods(AsyncSession):
 
         Args:
             bucket: Bucket name.
-            force: Remove all of its objects first, in batches. What is written meanwhile may make the bucket stay;
-                what was removed is gone then. Uploads under way always go with it.
+            force: Remove all of its objects first, in batches. Objects written meanwhile may make the last step fail;
+                removed objects stay removed. Uploads under way always go with the bucket.
             progress: Called with the objects removed so far, and None. The task that awaits this calls it.
             timeout: Seconds for each call that is made.
 
         Raises:
             NotFoundError: It does not exist.
-            PreconditionFailedError: It holds objects.
+            PreconditionFailedError: It contains objects.
             StorageError: With `force`, the first object that could not be removed.
         """
         call = ThreadCall(self._threads)
@@ -778,7 +778,7 @@ class AsyncMethods(AsyncSession):
         return await self._run(self._client.list_buckets, timeout=timeout)
 
     async def bucket_exists(self, bucket: str, *, timeout: float | None = None) -> bool:
-        """Return whether there is such a bucket; a failure to find out is raised, not answered."""
+        """Return whether there is such a bucket; raises if that cannot be found out."""
         return await self._run(self._client.bucket_exists, bucket, timeout=timeout)
 
     async def presign_url(
@@ -792,24 +792,23 @@ class AsyncMethods(AsyncSession):
         content_type: str | None = None,
         timeout: float | None = None,
     ) -> str:
-        """Return a URL that lets whoever has it do one thing to one object for a while, without keys, over HTTP.
+        """Return a URL that allows its holder one method on one object for a time, over HTTP and without keys.
 
-        It ends early when the access key that signed it is disabled. Where the client has keys and knows the server's
-        HTTP endpoint, the URL is made here and now; else the server is asked for it. Nothing checks that the object
-        exists.
+        The URL ends early if the access key that signed it is disabled. A client with keys that knows the server's HTTP
+        endpoint makes the URL itself; otherwise the server makes it. Nobody checks that the object exists.
 
         Args:
             bucket: Bucket name.
             key: Object key.
             method: GET, which includes HEAD, HEAD, PUT or DELETE.
-            expires: Seconds that it is good for, at most seven days.
-            max_size: With PUT, the bytes that may be sent; a body that is longer is broken off and not stored.
-            content_type: With PUT, the Content-Type that must be sent.
+            expires: Validity in seconds, at most seven days.
+            max_size: With PUT, greatest number of bytes; a longer body is broken off and not stored.
+            content_type: With PUT, the Content-Type that the request must have.
             timeout: Seconds for the whole call.
 
         Raises:
             InvalidParameterError: A value is not allowed, or means nothing for this method.
-            PermissionError: The access key allows not this, or not to let others do it.
+            PermissionError: The access key does not allow this method, or does not allow presigning it.
             UnsupportedError: The server is not reached over HTTP.
         """
         return await self._run(
