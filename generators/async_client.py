@@ -47,7 +47,7 @@ PHRASES: Final = {
     "Open an object as a file, for libraries that take one: `csv`, `zipfile`, numpy, pandas.": (
         "Return an object as a file whose methods are awaited; ``async with`` opens and closes it."
     ),
-    "a ``with`` body that raises": "an ``async with`` body that raises",
+    "a ``with`` body that raises": "an ``async with`` that raises",
 }
 """Phrases of docstrings, and what the counterpart says instead."""
 

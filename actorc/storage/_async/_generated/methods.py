@@ -543,7 +543,7 @@ class AsyncMethods(AsyncSession):
         """Return an object as a file whose methods are awaited; ``async with`` opens and closes it.
 
         A file that is read is seekable; all of it is of one generation, and its bytes are verified. A file that is
-        written is published when it is closed, all or nothing; an ``async with`` body that raises, and a file that is never
+        written is published when it is closed, all or nothing; an ``async with`` that raises, and a file that is never
         closed, publish nothing.
 
         Args:
