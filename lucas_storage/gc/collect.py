@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -83,6 +84,7 @@ def collect(
         UnsupportedError: `delete` without `quiescent`, and the store has no conditional removal.
         StorageError: The store failed; the next collection continues.
     """
+    # Asked of the server, not assumed by its kind: a gateway has only the conditions of the store behind it.
     conditional = _CONDITION in storage.server_info()["capabilities"]
     if delete and not (conditional or quiescent):
         raise UnsupportedError(
@@ -92,31 +94,42 @@ def collect(
     # Blobs before records: a reference that is recorded in between is found. The other way round, a blob stored and
     # referred to in between would be listed as unreferenced.
     blobs = _blobs(storage)
-    found = live_objects(storage, ttl=ttl, now=now)
-    unreached = [head for head in blobs if head["key"] not in found.keys]
-    old = [head for head in unreached if now - head["last_modified"].timestamp() > grace]
+    live = live_objects(storage, ttl=ttl, now=now)
+    unreferenced = [head for head in blobs if head["key"] not in live.keys]
+    old = [head for head in unreferenced if now - head["last_modified"].timestamp() > grace]
     marks = _marks(storage)
     # By etag: an object that was stored again since its mark is in use again, or soon will be.
     due = [head for head in old if marks.get(head["key"]) == head["etag"]]
     marked = [head for head in old if marks.get(head["key"]) != head["etag"]]
+    removed: list[ObjectHead] = []
     # A record or an artifact that cannot be read may refer to anything.
-    deleting = delete and not found.problems
-    remove = _remove if conditional else _remove_without_condition
-    removed = [head for head in due if deleting and remove(storage, head["key"], head["etag"])]
-    if deleting:
-        for key, etag in found.expired:
-            remove(storage, key, etag)
+    if delete and not live.problems:
+        removed = _delete(storage, due, live.expired, _remove if conditional else _remove_without_condition)
         _mark(storage, marked, now)
     return Collection(
-        reached=Amount.of([head for head in blobs if head["key"] in found.keys]),
-        young=Amount.of([head for head in unreached if now - head["last_modified"].timestamp() <= grace]),
+        reached=Amount.of([head for head in blobs if head["key"] in live.keys]),
+        young=Amount.of([head for head in unreferenced if now - head["last_modified"].timestamp() <= grace]),
         marked=Amount.of(marked),
         due=Amount.of(due),
         removed=Amount.of(removed),
-        expired=len(found.expired),
-        problems=tuple(found.problems),
+        expired=len(live.expired),
+        problems=tuple(live.problems),
         deleting=delete,
     )
+
+
+def _delete(
+    storage: ArtifactStore,
+    due: list[ObjectHead],
+    expired: list[tuple[str, str]],
+    remove: Callable[[ArtifactStore, str, str], bool],
+) -> list[ObjectHead]:
+    """Remove objects and expired records, and return the objects that were removed."""
+    # Before the new marks replace the old ones: a collection that is killed here continues next time.
+    removed = [head for head in due if remove(storage, head["key"], head["etag"])]
+    for key, etag in expired:
+        remove(storage, key, etag)
+    return removed
 
 
 def _blobs(storage: ArtifactStore) -> list[ObjectHead]:

@@ -59,6 +59,7 @@ def live_objects(storage: ArtifactStore, *, ttl: float, now: float) -> LiveObjec
         # Level by level, each artifact once: artifacts refer to each other, and a crafted bucket may hold a cycle.
         seen: set[ArtifactRef] = set()
         while refs:
+            # Inline references, whose bucket is empty, may hold JSON data with references to stored artifacts.
             new = {_location(ref) for ref in refs if ref.bucket in (storage.bucket, "")} - seen
             seen |= new
             found.keys.update(ref.key for ref in new)
