@@ -51,6 +51,7 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
             f"run takes what @workflow made, not a {type(workflow).__name__}; functions are called by a workflow, "
             "with wf.call"
         )
+    # Before anything is uploaded: a missing input is a mistake that needs no server to find.
     given = _with_defaults(inputs or {}, adapter.inputs_of(workflow))
     policy = policy_of(NO_OPTIONS)
     present = settings.resolve()
@@ -64,6 +65,7 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
         with scratch.step():
             travelling = materialization.offload_each(given, lambda: policy)
         log.begin(travelling)
+        # The record gets references, so values are materialized only after it was written.
         value = adapter.execute(workflow, travelling, StorageExecutor, prepared=_keeping_references)
         log.end(value)
     return materialization.value_of(value) if materialize else materialization.refs_in(value)
@@ -91,6 +93,7 @@ def _summary_at_end(*, resume: bool) -> Iterator[list[run_log.RunLog]]:
         for log in logs:
             logger.info("run %s, %s", log.key, log.summary())
             if resume and log.steps:
+                # Not only logged: who resumes a run wants to know what was reused, and few programs configure logging.
                 sys.stderr.write(f"lucas-storage: {log.summary()}\n")
 
 

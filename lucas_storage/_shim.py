@@ -57,6 +57,7 @@ class Shim:
         # unpickles while it holds it.
         self._lock = threading.RLock()
         self._step: Callable[..., Any] | None = None
+        # From the contract and not from the function, which a shipped shim does not have yet.
         for name in ("name", "qualname", "module", "doc"):
             setattr(self, f"__{name}__", contract[name])
         if function is not None:
@@ -66,6 +67,7 @@ class Shim:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function with values for its references, and return its result with references for big values."""
         with _tracebacks.shortened:
+            # Without the lock once it is open: calls of one function run in parallel.
             step = self._step or self._open()
             return step(args, kwargs)
 
@@ -129,6 +131,7 @@ class Shim:
                 return family[token]
 
         packed = self._packed or b""
+        # Before it is loaded, so that an error of loading shows source lines, too.
         _sources.show(packed)
         # Shims within this pickle are restored meanwhile and may name this one by its token; per thread, since other
         # threads unpickle other shims.

@@ -90,6 +90,7 @@ def _merge(name: str, first: int, lines: list[str]) -> None:
 
 
 def _lines(name: str) -> list[str]:
+    # The file may have changed since it was read first, as in a notebook or an editor.
     linecache.checkcache(name)
     return linecache.getlines(name)
 

@@ -58,6 +58,7 @@ def shorten(error: BaseException) -> None:
 
 
 def _related(error: BaseException) -> Iterator[BaseException]:
+    # By identity: errors may be each other's context, in a circle.
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
     while pending:

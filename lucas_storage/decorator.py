@@ -75,10 +75,12 @@ def with_storage(function: Any = None, /, **options: Any) -> Any:
 
 
 def _decorate(function: Any, options: dict[str, Any]) -> Shim:
+    # All mistakes that can be seen are reported here, on the driver, where the traceback leads to the decorated line.
     _check_target(function)
     signature = inspect.signature(function)
     classes: dict[str, type] = {}
     contract = contract_of(function, options, classes)
+    # On the function itself, which is pickled by value together with its attributes.
     remember_classes(function, classes)
     visible = [signature.parameters[name] for name, _, _ in contract["parameters"]]
     return Shim(contract, function=function, signature=signature.replace(parameters=visible))
@@ -137,6 +139,7 @@ def _check_options(options: dict[str, Any]) -> None:
         if name not in (*_OPTIONS, *_MEMO_OPTIONS):
             known = ", ".join((*_OPTIONS, *_MEMO_OPTIONS))
             raise TypeError(f"with_storage has no option {name!r}; it takes {known}")
+    # By exact type: True as a number of bytes is a mistake.
     _check_type(options, "store", str)
     _check_type(options, "inline_max", int)
     _check_type(options, "pickle", bool)
@@ -160,6 +163,7 @@ def _check_type(options: dict[str, Any], name: str, kind: type) -> None:
 
 
 def _check_target(function: Any) -> None:
+    # Twice would resolve references twice, and the outer one would see plain values as references of the user.
     if isinstance(function, Shim):
         raise TypeError(f"{function.__name__!r} has @with_storage twice; remove one")
     if inspect.isfunction(function):

@@ -104,6 +104,7 @@ class ArtifactError(StorageError):
         param: str | None = None,
         **fields: Any,
     ) -> None:
+        # So that handlers of `StorageError`, which know of no references, find bucket and key where they look for them.
         if ref is not None:
             bucket, key = bucket or ref.bucket or None, key or ref.key or None
         super().__init__(message, code, bucket, key, **fields)

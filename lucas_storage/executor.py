@@ -50,4 +50,5 @@ class StorageExecutor(GraphExecutor):
         return materialization.value_of(value)
 
     def _passed_value(self, value: Any) -> Any:
+        # Functions get references again, so that a value that plain code made is stored once and not pickled for each.
         return materialization.offload(value, ANY, partial(policy_of, NO_OPTIONS))

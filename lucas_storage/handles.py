@@ -57,5 +57,6 @@ def handle_for(store: str | None = None) -> Handle:
     Raises:
         UnknownStoreError: This process has no endpoint for it.
     """
+    # By name and late: an import at the top would be a circle, and load gRPC wherever references are unpickled.
     handle: Handle = import_module(_HOME).storage_for(store)
     return handle

@@ -108,6 +108,7 @@ class ArtifactRef:
             raise InvalidRefError("a reference of kind inline carries its bytes; use inline_ref() to make one")
         if (self.store, self.bucket, self.key) != ("default", "", ""):
             raise InvalidRefError("a reference of kind inline names no store, bucket or key")
+        # Checked like stored bytes, so that digest and bytes of no reference disagree.
         if (self.size, self.digest) != (len(self.inline), _sha256(self.inline)):
             raise InvalidRefError("size and digest of an inline reference are those of the bytes it carries")
 
@@ -120,6 +121,7 @@ class ArtifactRef:
         else:
             digest = f"d={self.digest}&" if self.digest else ""
             name = f"{self.store}/{self.bucket}/{quote(self.key, safe='/')}"
+            # In a fixed order, so that equal references have equal texts.
             head = f"{_STORED}{name}?{digest}n={self.size}&f={quote(self.format, safe='')}"
         kind = "m" if self.kind == "manifest" else None
         extra = (("k", kind), ("fn", self.filename), ("r", self.run), ("h", self.signature))
@@ -197,6 +199,7 @@ def inline_ref(
 
 def is_tagged(obj: object) -> TypeGuard[dict[str, str]]:
     """Return whether `obj` is a reference on the wire; any other dict is the user's data."""
+    # Exactly one key: a dict with the tag and more is the user's own data.
     if not isinstance(obj, dict) or len(obj) != 1:
         return False
     uri = obj.get(TAG)
@@ -208,12 +211,14 @@ def is_filename(text: object) -> bool:
     if not isinstance(text, str) or text in ("", ".", "..") or "/" in text or "\x00" in text:
         return False
     try:
+        # The limit of common file systems for one name.
         return len(text.encode()) <= 255
     except UnicodeEncodeError:
         return False
 
 
 def _parse_uri(uri: str) -> ArtifactRef:
+    # First of all: every later step then works on ASCII without controls, quotes or spaces.
     if not _URI_TEXT.fullmatch(uri):
         raise InvalidRefError("a reference holds characters that no URI may hold; percent-encode them in upper case")
     if uri.startswith(_INLINE):
@@ -238,6 +243,7 @@ def _parse_uri(uri: str) -> ArtifactRef:
 def _parse_inline(text: str) -> ArtifactRef:
     query = _parse_query(text)
     common = _parse_common(query)
+    # Added at the end, since `inline_ref` computes size and digest that the signature covers.
     signature = common.pop("signature")
     return inline_ref(payload=_parse_payload(query.get("v")), **common).signed(signature)
 
@@ -252,6 +258,7 @@ def _parse_query(text: str) -> dict[str, str]:
             raise InvalidRefError(
                 f"a reference demands a feature that is unknown here; upgrade lucas-storage for {name!r}"
             )
+        # A name twice could be read differently by two programs, one of which checks it and the other uses it.
         if not equals or name in query:
             raise InvalidRefError(f"a reference has a query name without a value or twice; it is {name!r}")
         query[name] = _unquote(value)

@@ -117,6 +117,7 @@ def demand(proof: object, format_id: str, size: int | None = None) -> None:
     Raises:
         UnsafeFormatError: It was not.
     """
+    # By type: a caller that passes True, or the reference itself, must not get a pickle loaded.
     ref = proof.ref if isinstance(proof, Verified) else None
     if ref is None or ref.format != format_id or size not in (None, ref.size):
         raise UnsafeFormatError(f"a {format_id} artifact is decoded only with proof of its signature; call verify()")
@@ -129,12 +130,14 @@ def _check_usable(ref: ArtifactRef, keys: SigningKeys) -> None:
         )
     if not keys.keys:
         raise UnsafeFormatError(f"a {ref.format} artifact needs a signing key, and there is none here; {_HOW}", ref=ref)
+    # Without a digest the signature would cover no bytes.
     if ref.digest is None:
         raise UnsafeFormatError(f"a {ref.format} artifact without a digest cannot be trusted; store it again", ref=ref)
 
 
 def _mac(ref: ArtifactRef, key: bytes) -> str:
     fields = (ref.store, ref.bucket, ref.key, ref.digest or "", str(ref.size), ref.format, ref.kind)
+    # The version is part of the text, so that signatures of another scheme can never be valid for this one.
     texts = [_VERSION, *(text.encode() for text in fields)]
     # Each with its length before it: without that, bytes could move from one field to the next under one signature.
     covered = b"".join(len(text).to_bytes(4, "big") + text for text in texts)

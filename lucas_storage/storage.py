@@ -142,6 +142,7 @@ def storage_for(store: str | None = None) -> Storage:
     Raises:
         UnknownStoreError: This process has no endpoint for it.
     """
+    # The settings are part of the key: a step within `storage_context` must not get the handle of another context.
     present = settings.resolve()
     name = present.store.value if store is None else store
     return _handle(

@@ -68,6 +68,8 @@ def lines_of(data: Iterable[bytes]) -> Iterator[bytes]:
     Raises:
         DecodeError: The last line has no end.
     """
+    # Pieces are collected and joined once for each line; adding them to one bytes object would copy a long line again
+    # for every piece.
     held: list[bytes] = []
     for piece in data:
         first, *more = piece.split(b"\n")

@@ -77,6 +77,7 @@ class _TreeEntry:
 
 
 def _scan(root: Path, above: str) -> Iterator[_TreeEntry]:
+    # Links are refused rather than followed: one could lead out of the directory, or to itself.
     with os.scandir(root / above) as entries:
         for entry in entries:
             path = f"{above}/{entry.name}" if above else entry.name

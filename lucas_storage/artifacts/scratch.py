@@ -38,6 +38,7 @@ def directory() -> Path:
     made = _current.get()
     if made is None:
         return lasting()
+    # A file that cannot be removed must not turn a step that succeeded into one that failed.
     made.append(tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True))
     return Path(made[-1].name)
 

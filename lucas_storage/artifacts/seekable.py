@@ -36,6 +36,7 @@ class _Parts(SeekableReader):
 
     def read_at(self, offset: int, size: int) -> memoryview:
         index = bisect_right(self._starts, offset) - 1
+        # The last part is kept, since readers go forward in pieces far smaller than a part.
         if self._held[0] != index:
             self._held = (index, self._fetch(self._parts[index]))
         start = offset - self._starts[index]

@@ -68,6 +68,7 @@ class ArtifactWriter:
 
     def known(self, path: Path, fmt: Format, filename: str | None) -> ArtifactRef | None:
         """Return a reference to the artifact whose cached copy a path is, if the store still holds it."""
+        # By the cache's own stamps: a copy that was edited has another digest, and is stored as a new file.
         found = self._cache().address_of(path)
         if found is None:
             return None
@@ -76,6 +77,7 @@ class ArtifactWriter:
         kind: Kind = "manifest" if algorithm == "manifest" else "blob"
         ref = self._ref(f"sha256:{value}", kind, size_of(content), fmt, filename)
         with self._explained():
+            # The store may have lost or collected it while the copy stayed here.
             return ref if self._blobs.is_fresh(ref.bucket, ref.key) else None
 
     def _kept(self, ref: ArtifactRef, body: Body, fmt: Format, content_type: str) -> ArtifactRef:

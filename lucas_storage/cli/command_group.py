@@ -48,6 +48,7 @@ def before_scripts() -> list[Callable[[bool], object]]:
     The caller calls them when `lucas` can be imported, with whether that is the embedded engine. One that cannot be
     loaded is reported in a line on standard error, and left out.
     """
+    # Imported before the script begins: an error of another package is reported here and not in the user's traceback.
     found: list[Callable[[bool], object]] = []
     for point in entry_points(group=BEFORE_SCRIPTS):
         try:
@@ -74,6 +75,8 @@ def _broken(point: EntryPoint, error: BaseException) -> click.Command:
     def say() -> None:
         raise click.ClickException(message)
 
+    # Options are accepted unread: which ones the command has is unknown, and the reason must not be hidden by an error
+    # about one of them.
     anything: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
     return click.Command(point.name, callback=say, context_settings=anything, short_help=message)
 

@@ -84,6 +84,7 @@ def matches(
     if first == _ANY_DEPTH:
         yield from _at_any_depth(client, bucket, prefix, segments, folders=folders)
         return
+    # A segment without wildcards needs no listing: it is part of the prefix.
     if rest and (plain := _plain(first)) is not None:
         yield from matches(client, bucket, f"{prefix}{plain}/", rest, folders=folders)
         return
@@ -145,6 +146,7 @@ def _head(client: StorageClient, target: Target) -> ObjectHead:
         return client.head_object(target.bucket, target.key)
     except NotFoundError as error:
         folder = target.key.rstrip("/") + "/"
+        # One more call, in the error case only: the user probably meant a folder.
         if not client.list_objects(target.bucket, folder, 1)["objects"]:
             raise
         raise ObjectNotFoundError(
@@ -155,6 +157,7 @@ def _head(client: StorageClient, target: Target) -> ObjectHead:
 def _at_any_depth(
     client: StorageClient, bucket: str, prefix: str, segments: Sequence[str], *, folders: bool
 ) -> Iterator[ObjectHead]:
+    # One listing of everything below: with `**` every level may match, and a listing for each would be more calls.
     for head in client.iter_objects(bucket, prefix):
         names = head["key"][len(prefix) :].split("/")
         shortest = 1 if folders else len(names)

@@ -44,6 +44,7 @@ class Program(LazyGroup):
         given = sys.argv[1:] if args is None else list(args)
         if not runs_script(given):  # a script's output is its own, and must be as under `python`
             escape_unencodable()
+        # By the raw arguments: an error of the command line must be JSON, too, and comes before options are parsed.
         with for_programs(given):
             return super().main(given, *rest, **options)
 

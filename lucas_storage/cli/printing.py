@@ -15,6 +15,7 @@ from actorc.storage import to_json
 
 def print_record(record: Mapping[str, Any]) -> None:
     """Print one JSON object as a line of its own, in ASCII where standard output takes nothing else."""
+    # Escapes of JSON rather than a question mark: a program reads the same text in every locale.
     line = json.dumps(record, default=to_json, ensure_ascii=False)
     click.echo(line if _is_writable(line) else json.dumps(record, default=to_json))
 

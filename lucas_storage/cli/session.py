@@ -59,6 +59,7 @@ class Session:
         Raises:
             UnknownStoreError: There is no endpoint for it.
         """
+        # One client for each store: a command of thousands of keys opens one connection.
         if store not in self._clients:
             service = self._service(store)
             client = service.client() if service else StorageClient(self._endpoint(store), *self.settings.keys(store))
@@ -73,6 +74,7 @@ class Session:
         """
         client, service = self.client(store), self._service(store)
         keys = {"access_key": client.access_key, "secret_key": client.secret_key}
+        # A key of the user's own wins over that of the data directory.
         file = service and not self.settings.signing_key.value and service.signing_key_file
         return {"endpoints": {store: client.endpoint}, **keys, "signing_key_file": file or None}
 
@@ -116,6 +118,7 @@ class Session:
         untold = (BUILT_IN, local.origin if local else BUILT_IN)
         if self._data or self.settings.endpoint().origin not in untold:
             return self._data
+        # Only if nothing else names a server: the environment of a deployed program must not be overridden by a folder.
         return find_directory()
 
     def _endpoint(self, store: str) -> str | None:

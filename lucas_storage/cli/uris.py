@@ -57,6 +57,7 @@ def parse(text: str) -> Target:
     """
     text = as_text(text)
     check_scheme(text)
+    # A query makes it a reference, whose digest is then checked; a plain target may hold a question mark as wildcard.
     if text.startswith(SCHEME) and _REFERENCE.search(text):
         ref = ArtifactRef.parse(text)
         return Target(store=ref.store, bucket=ref.bucket, key=ref.key, digest=ref.digest)

@@ -44,8 +44,10 @@ def install() -> bool:
     if sys.modules.get("lucas") is sys.modules[EMBEDDED]:
         return True
     found = _find_spec()
+    # Genuine Lucas always wins: scripts are written for it.
     if found is not None and _is_genuine(found):
         return False
+    # Its modules may be in use already; two projects under one name would be mixed.
     if "lucas" in sys.modules:
         raise ImportError(
             _stranger(found) + " It has been imported already, so the embedded engine cannot take its name."
@@ -67,6 +69,7 @@ def alias() -> None:
         sys.meta_path.insert(0, _Finder())
     for name, module in list(sys.modules.items()):
         if name == EMBEDDED or name.startswith(f"{EMBEDDED}."):
+            # Modules that are imported already, too: else a class would exist twice, and `isinstance` would fail.
             sys.modules["lucas" + name[len(EMBEDDED) :]] = module
 
 

@@ -55,6 +55,7 @@ def _register(fn: Callable[..., Any], given: dict[str, Any]) -> Function:
     config = FunctionConfig(
         {"name": getattr(fn, "__name__", type(fn).__name__), "cpu": 1, "memory": 128, "dependency": []} | given
     )
+    # The environment decides at decoration, as in Lucas: one script runs on several platforms unchanged.
     config.setdefault("provider", _provider())
     made = function_class(config["provider"], config.get("wrapper"))(fn, config)
     routeBuilder.func(config["name"]).set_handler(made.export()).set_function(made)

@@ -22,6 +22,7 @@ def platform(provider: str) -> Any:
     Raises:
         ImportError: No installed package has one.
     """
+    # The first one: two packages for one provider are a mistake of the installation, which cannot be resolved here.
     for found in entry_points(group=GROUP, name=provider):
         return found.load()
     message = (

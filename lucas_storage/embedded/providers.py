@@ -30,6 +30,7 @@ class LocalOnceFunction(Function):
 
         def handler(data: Any) -> Any:
             with shortened:
+                # All functions known now, not at decoration: those registered later can be called, too.
                 return call(LocalOnceRuntime.serving(data, routeBuilder.build().handlers()))
 
         return handler

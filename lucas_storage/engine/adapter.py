@@ -108,6 +108,7 @@ def execute(
     # outer one; on another thread the two would wait for each other.
     if any(graph is running for running in _running.get()):
         raise RuntimeError(f"a step of the workflow {graph.name!r} runs that workflow itself; give it one of its own")
+    # In a context variable, which reaches the threads of the steps, so that a nested run is recognized there.
     token = _running.set((*_running.get(), graph))
     try:
         chosen = executor if _is_stock(graph, context) else graph._executor_cls
@@ -122,6 +123,7 @@ def execute(
 def _on_genuine(context: Any, graph: Any, executor: Any, inputs: Mapping[str, Any]) -> Any:
     with _exclusive(graph), _executor(graph, executor):
         value = context.export()(dict(inputs))
+    # An error rather than None: the user's code would take the lost value for a result.
     if value is None and _is_lost(context, graph):
         raise RuntimeError(
             f"the cluster has no value for the result of the workflow {graph.name!r}, since its master was asked "
@@ -148,6 +150,7 @@ def _exclusive(graph: Any) -> Iterator[None]:
 
 @contextmanager
 def _executor(graph: Any, executor: Any) -> Iterator[None]:
+    # Restored after the run, since genuine Lucas shares the graph with runs that are not ours.
     before = graph._executor_cls
     graph.setExecutor(executor)
     try:

@@ -51,6 +51,7 @@ class GraphSnapshot:
     """The nodes of a graph before a run, to remove again those that its steps add. For the thread of the run."""
 
     def __init__(self, dag: Any) -> None:
+        # Copies of the lists, which the steps of a run change in place.
         self._dag = dag
         self._nodes = list(dag.nodes)
         self._takers = [(node, list(node.get_succ_control_nodes())) for node in dag.nodes if not is_step(node)]
@@ -78,6 +79,7 @@ class GraphSnapshot:
     def _await_stragglers(self, patience: float) -> None:
         deadline = time.monotonic() + patience
         for thread in self._stragglers:
+            # One deadline for all threads together, not one for each.
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
                 message = f"The {thread.name!r} of an earlier run, which failed, is still running on this graph"

@@ -51,6 +51,7 @@ class StepProgress:
 @contextlib.contextmanager
 def shown(*, wanted: bool) -> Iterator[StepProgress | None]:
     """Show the progress of the body's steps; yields None without a terminal, or while another run shows its own."""
+    # Without waiting: a nested or a parallel run goes on without bars.
     if not (wanted and _is_terminal(_ERRORS) and _shown.acquire(blocking=False)):
         yield None
         return

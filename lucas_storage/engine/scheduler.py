@@ -163,6 +163,7 @@ class _Run:
 
     def _reached(self, roots: Iterable[Any]) -> list[Any]:
         """Return the nodes that `roots` depend on and that are new, themselves included."""
+        # A loop and no recursion: a chain of steps may be longer than the stack is deep.
         reached, pending = [], deque(roots)
         while pending:
             node = pending.popleft()
@@ -217,12 +218,16 @@ class _Run:
             arguments = self._arguments(step)
             if self._begin(step, arguments):
                 continue
+            # A copy of the context for each step: settings and run of the caller hold in it, and variables that a step
+            # sets do not reach the others.
             work = (contextvars.copy_context(), step, arguments)
             if not self._ready and not self._running:
                 # Nothing can run beside it: on the caller's thread it costs none, and a Ctrl-C interrupts the step.
                 self._running[step] = None
                 self._work(*work)
                 return
+            # Threads are used again, since a fan-out has thousands of short steps. No `ThreadPoolExecutor`: its threads
+            # are joined at exit, so a step that hangs would keep the process alive.
             self._running[step] = thread = self._idle.pop() if self._idle else self._start_thread()
             thread.name = f"step {step._fn_name}"
             thread.inbox.put(work)
@@ -235,6 +240,7 @@ class _Run:
 
     def _begin(self, step: Step, arguments: dict[Any, Any]) -> bool:
         """Begin a step that needs no thread; return whether it was one."""
+        # Plain values must pass through `_passed_value` first, which may do I/O and therefore needs a thread.
         if step._fn_type == "local" or any(place in self._plain for place in step.get_pre_data_nodes()):
             return False
         try:

@@ -38,6 +38,7 @@ class NpyFormat(Format):
             raise not_mine(
                 self.id, value, "pass a plain ndarray of numbers, times or records; convert objects with astype first"
             )
+        # The order in memory is kept, so that no transposed copy is made, here or by the reader.
         order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
         array = package("numpy", "numpy").asarray(value, order=order)
         return Encoded((_header(array), _data(array)))
@@ -105,6 +106,7 @@ def _restore(memory: memoryview) -> Any:
     # Not `numpy.load`, which unpickles when told to and copies: the array is a view of the mapped file.
     file = io.BytesIO(memory[: NPY_HEADER + 1024])
     shape, in_columns, dtype = read_header(file)
+    # An array of objects over foreign memory would be pointers that a stranger chose.
     if dtype.hasobject or any(length < 0 for length in shape):
         raise ValueError("the header names Python objects, or less than nothing")
     array = package("numpy", "numpy").ndarray(shape, dtype, memory, file.tell(), order="F" if in_columns else "C")
@@ -130,6 +132,7 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, Any]:
 
 def _unicode_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, Any]:
     size = int.from_bytes(file.read(4), "little")
+    # `ast.literal_eval` takes time and stack in proportion to the text.
     if size > NPY_HEADER:
         raise ValueError("the header is too long")
     fields = ast.literal_eval(file.read(size).decode())

@@ -67,6 +67,8 @@ class Encoded:
         """Yield the bytes in order, in non-empty pieces of at most `size` bytes; only small pieces are copied."""
         joined: list[Buffer] = []
         held = 0
+        # Small pieces are joined and large ones passed on as they are: neither a call for each header of a few bytes,
+        # nor a copy of an array.
         for piece in self._pieces(size):
             if held and (len(piece) >= SMALL or held + len(piece) > size):
                 yield b"".join(joined)

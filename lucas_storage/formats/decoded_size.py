@@ -80,6 +80,7 @@ def _of_footer(footer: Struct, data: memoryview) -> ParquetSize:
 def _dictionary_size(data: memoryview, offset: int, otherwise: int) -> int:
     """Return the decoded bytes of a dictionary page by its header; `otherwise` if it is no header of one."""
     try:
+        # The header may be damaged on purpose; then the size of the whole column counts, which is the larger one.
         header, _ = read_struct(data, offset)
         return int(header[2]) if header[1] == _DICTIONARY else otherwise
     except (ValueError, LookupError, TypeError):
@@ -148,6 +149,7 @@ def _of_batch(metadata: memoryview, body: memoryview) -> int:
     buffers = _field(metadata, batch, _BUFFERS)
     if buffers is None or _field(metadata, batch, _COMPRESSION) is None:
         return 0
+    # A compressed buffer begins with the size of its content, 8 bytes, which is what pyarrow allocates.
     return sum(_decoded_size(body, start, size) for start, size in _structs(metadata, _offset(metadata, buffers)))
 
 

@@ -125,6 +125,7 @@ class PickleFormat(Format):
         memory = private(source)
         demand(proof, self.id, len(memory))
         header, text, buffers = _take_apart(memory)
+        # Before unpickling: bytecode of another version may crash the interpreter, rather than raise an error.
         if header.code and header.python != _python():
             raise DecodeError(
                 f"a pickled {header.type} with code in it was written by Python {header.python} and cannot be loaded "
@@ -177,6 +178,7 @@ def _dump(value: Any, buffers: list[memoryview], name: str) -> bytes:
 
 
 def _log_once(name: str) -> None:
+    # Once for each type: a run with thousands of such values would fill the log.
     if name not in _logged:
         _logged.add(name)
         logger.warning("storing values of type %s as pickles, since no other format holds them", name)
@@ -190,6 +192,7 @@ def _aligned(head: bytes, buffers: list[memoryview]) -> Iterator[bytes | memoryv
     yield head
     end = len(head)
     for buffer in buffers:
+        # Aligned in the file, so that arrays over the mapped file are aligned in memory.
         gap = -end % _ALIGNMENT
         if gap:
             yield bytes(gap)
@@ -208,6 +211,7 @@ def _take_apart(memory: memoryview) -> tuple[_Header, memoryview, list[memoryvie
         begin = end + -end % _ALIGNMENT
         end = begin + size
         buffers.append(memory[begin:end])
+    # Checked before unpickling: a header that claims other sizes was not written by `encode`.
     if end != len(memory):
         raise DecodeError("an artifact of format pickle5@1 has another length than its header says")
     return header, memory[start : start + header.size], buffers

@@ -211,6 +211,7 @@ def _to_frame(table: Any, frequency: bytes | None) -> Any:
     package("pandas", "pandas")
     frame = table.to_pandas()
     if frequency is not None:
+        # Arrow has no frequency of an index; without it the frame would not be equal to the stored one.
         frame.index.freq = frequency.decode()
     return frame
 
@@ -220,6 +221,7 @@ def _is_lossless_table(table: Any) -> bool:
 
 
 def _is_lossless_polars(frame: Any) -> bool:
+    # Without rows: only the schema is compared, at no cost for a large frame.
     empty = frame.clear()
     try:
         return bool(package("polars", "polars").from_arrow(empty.to_arrow()).schema == frame.schema)
@@ -237,6 +239,7 @@ def _is_lossless_pandas(frame: Any) -> bool:
     objects = list(_objects(frame))
     if not all(map(_is_text, objects)):
         return False
+    # Two rows are enough to see which dtypes come back; converting a large frame twice would be slow.
     sample = frame if objects else frame.iloc[:2]
     try:
         return _same_outline(_frame_to_table(sample).to_pandas(), sample)

@@ -147,6 +147,7 @@ def _write_text(value: str, _: int) -> Any:
 
 
 def _write_dict(value: dict[Any, Any], room: int) -> Any:
+    # The user's own dict that looks like a tag is written as pairs, so that reading does not take it for one.
     confusing = len(value) == 1 and next(iter(value.keys())).__class__ is str and next(iter(value)).startswith("$")
     if not confusing and all(type(key) is str and is_utf8(key) for key in value):
         return {key: _write(item, room) for key, item in value.items()}
@@ -168,6 +169,7 @@ def _is_scalar(value: Any, dtype: Any) -> bool:
     """Return whether `value` is a scalar, not an array, that its dtype string and bytes restore with its type."""
     if not isinstance(value, dtype.type) or dtype.kind not in "biufcmMSU" or dtype.itemsize == 0:
         return False
+    # Tried, since a dtype string does not restore every scalar.
     restored = _scalar(dtype.str, value.tobytes())
     same = bool(restored == value) or bool(restored != restored)  # noqa: PLR0124  # NaN and NaT are not equal to themselves
     return type(restored) is type(value) and same
@@ -176,6 +178,7 @@ def _is_scalar(value: Any, dtype: Any) -> bool:
 def _scalar(dtype: str, data: bytes) -> Any:
     numpy = package("numpy", "numpy")
     kind = numpy.dtype(dtype)
+    # Bytes of a stranger as pointers to objects would crash the interpreter.
     if kind.hasobject:
         raise ValueError("a scalar of Python objects")
     (value,) = numpy.frombuffer(data, kind)

@@ -55,6 +55,7 @@ class Checkpoint:
 
     def load(self, default: Any = None) -> Any:
         """Return the value saved last, verified; `default` if there is none, or if it can no longer be read."""
+        # Not trusted: the reference is verified as any other, and a pickle is loaded only if it is signed.
         record = record_store.read(self._storage, self._record_key)
         if record is None:
             return default

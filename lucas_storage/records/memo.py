@@ -55,6 +55,7 @@ class Memo:
             wait: Whether to wait for that thread. False for a nested step, since two of them could wait for each other.
         """
         done = threading.Event()
+        # Only within this process: other processes may compute the same at the same time, and the first record wins.
         record = (os.getpid(), self._storage.store_name, self._storage.bucket, self._record_key)
         first = _in_flight.setdefault(record, done)
         if first is not done:
@@ -98,6 +99,7 @@ class Memo:
             condition = {"if_absent": True} if self._stale is None else {"if_match": self._stale}
             try:
                 record_store.write(self._storage, self._record_key, content, **condition)
+            # Another process was first, or its record was removed in between. Its result counts, if it can be used.
             except (AlreadyExistsError, ObjectNotFoundError, PreconditionFailedError):
                 kept = self.recall()
                 if kept is not None:
@@ -128,6 +130,7 @@ class Memo:
 
     def _problem(self, content: Mapping[str, Any]) -> str | None:
         at: Any = content.get("at")
+        # Checked field by field: a stranger, or a newer version, may have written the record.
         if content.get("memo") != 1 or "result" not in content or type(at) not in (int, float):
             return "cannot be read"
         if self._age is not None and time.time() - at >= self._age:

@@ -50,6 +50,7 @@ def publish(
     """Publish an artifact under a name and return its reference; `Storage.publish` states the guarantee."""
     for what, text in (("name", name), ("version", version), ("alias", alias)):
         _check(what, text)
+    # Before anything is written, so that no version is taken by a publication that fails.
     _check_ref(storage, ref)
     content = {
         "published": 1,
@@ -83,6 +84,7 @@ def lookup(storage: ArtifactStore, text: str) -> ArtifactRef:
         _check("alias or version", which)
         record = _read(storage, name, f"aliases/{which}") or _read(storage, name, f"versions/{which}")
     else:
+        # By listing, since no record says which is the latest: a counter would be a place where publishers conflict.
         latest = _latest(storage, name)
         record = _read(storage, name, latest) if latest else None
     ref = (record or {}).get("ref")
@@ -107,6 +109,7 @@ def _claim_version(storage: ArtifactStore, name: str, version: str, content: dic
                 f"version {version!r} of {name!r} is published already, as other content; choose another version",
                 ref=ours,
             ) from error
+        # The id of the first publication, so that publishing the same version again adds no further record.
         return {**content, "id": known if is_ulid(known) else content["id"]}
     return content
 

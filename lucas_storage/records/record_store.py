@@ -74,6 +74,7 @@ def record_key(prefix: str, key: str) -> str:
 def read(storage: ArtifactStore, key: str) -> Record | None:
     """Return a record, or None if there is no object; an object that is no record has the content None."""
     try:
+        # One call for a small record, whose text is in the metadata; a larger one is read in a second call.
         return read_listed(storage, storage.head_object(storage.bucket, key))
     except NotFoundError:
         return None
@@ -136,6 +137,7 @@ def write(storage: ArtifactStore, key: str, content: dict[str, Any], **condition
 
 def refs_in(value: Any) -> Iterator[ArtifactRef]:
     """Yield every reference in the content of a record."""
+    # A loop and no recursion: a record of a stranger may be nested deeper than the stack.
     pending = [value]
     while pending:
         item = pending.pop()
@@ -176,6 +178,7 @@ def all_exist(storage: ArtifactStore, refs: Iterable[ArtifactRef]) -> bool:
 def _exists(storage: ArtifactStore, ref: ArtifactRef) -> bool:
     try:
         storage.stat(ref)
+    # A store that does not answer is an error, not a missing artifact: the step would run again for nothing.
     except (ArtifactNotFoundError, DigestMismatchError, UnknownStoreError):
         return False
     return True

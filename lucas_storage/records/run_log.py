@@ -31,6 +31,7 @@ PATIENCE: Final = 3.0
 _MENTIONED: Final = 1000
 """References of one value that are recorded; the rest of a larger fan-out is in the records of its steps."""
 
+# A context variable, which the scheduler copies to the threads of steps: runs of one process must not mix.
 _current: ContextVar[RunLog | None] = ContextVar("lucas_storage_run_log", default=None)
 
 
@@ -128,6 +129,7 @@ class RunLog:
         self._begin()
         if self._watcher:
             self._watcher.began(function)
+        # Not `time.time`: the clock of the machine may be set during a step.
         start = time.perf_counter()
         try:
             yield note
@@ -187,6 +189,7 @@ class _Writer:
     """Writes the records of one run in the background, in order, up to the first that fails."""
 
     def __init__(self, storage: ArtifactStore, run: str, failed: Callable[[Exception], None]) -> None:
+        # A thread of its own, so that no step waits for a record; one thread, so that "ended" is written after "begun".
         self._storage = storage
         self._failed = failed
         self._prefix = f"{record_store.RUNS}{run}/"
@@ -202,10 +205,12 @@ class _Writer:
     def close(self) -> None:
         """Wait until all records are written, at most `PATIENCE` seconds."""
         self._waiting.put(None)
+        # A record that takes longer is lost; the value of the run is not held back for it.
         self._thread.join(PATIENCE)
 
     def _work(self) -> None:
         try:
+            # Up to the first failure: with a store that is away, each further record would take the whole timeout.
             for name, content in iter(self._waiting.get, None):
                 record_store.write(self._storage, f"{self._prefix}{name}.json", content, timeout=PATIENCE)
         except Exception as error:  # noqa: BLE001  # a missing record must never fail a run
@@ -221,6 +226,7 @@ def logged(workflow: str, store: str | None, watcher: Watcher | None = None) -> 
     log = RunLog(workflow, _storage(store), watcher)
     token = _current.set(log)
     try:
+        # Artifacts stored in the body name this run in their references.
         with current.run(log.key):
             yield log
     except BaseException as error:

@@ -69,6 +69,7 @@ class ArgumentBinder:
         """Return a dict by name if its keys are the parameters; else as the value of the only parameter."""
         if self._required <= given.keys() <= self._known:
             return given
+        # Only if the names do not fit as they are: a function may have a parameter called `name`.
         given = self._without_engine_names(given)
         if len(self._names) != 1 or self._open or self._fits(given):
             return self._checked(given)
@@ -78,6 +79,7 @@ class ArgumentBinder:
         return {name: given}
 
     def _without_engine_names(self, given: dict[str, Any]) -> dict[str, Any]:
+        # All three or none: a single one of these names may be a parameter of the user's workflow.
         if not given.keys() >= set(_ENGINE_NAMES):
             return given
         dropped = set(_ENGINE_NAMES) - self._known
@@ -90,6 +92,7 @@ class ArgumentBinder:
         if len(args) > len(self._names):
             raise self._error(f"takes {len(self._names)} parameters and got {len(args)}", "pass them by name")
         given = dict(zip(self._names, args, strict=False))
+        # A shim takes any arguments, so Python itself does not report this.
         for name in given.keys() & kwargs.keys():
             raise self._error(f"got the parameter {name!r} twice", "pass it once")
         return {**given, **kwargs}

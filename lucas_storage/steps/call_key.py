@@ -48,6 +48,7 @@ def call_key(
     """
     name, version = identity
     values = {**_defaults(function, given, plans), **given}
+    # A version given by the user stands for everything that the function depends on, its closure included.
     around = {} if version.startswith("version:") else _closure(function)
     try:
         text = _dumps(
@@ -119,6 +120,7 @@ def _of_container(value: Any, *, named: bool) -> list[Any] | None:
     if kind is dict:
         pairs = ([_canonical_form(key, named=named), _canonical_form(item, named=named)] for key, item in value.items())
         return ["dict", *sorted(pairs, key=_dumps)]
+    # By the name of the class as well: two classes with equal fields are different values.
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return ["dataclass", type_name(value), _canonical_form(fields, named=named)]
@@ -135,6 +137,7 @@ def _of_leaf(value: Any, *, named: bool) -> Any:
     """Return the form of the reference to a value, so that a call has one key whether it travelled inline or not."""
     if isinstance(value, Path):
         return ["artifact", _file_digest(value), "bytes@1", *([value.name] if named else [])]
+    # Reading it for the key would leave nothing for the function.
     if isinstance(value, Iterator) or hasattr(value, "read") or adapter.is_lambda(value):
         raise _NotCanonicalError(f"a {type_name(value)} can be read only once")
     fmt = format_for(value)
@@ -169,6 +172,7 @@ def _closure(function: Callable[..., Any]) -> dict[str, Any]:
 
     Functions, classes, modules and storage clients are left out.
     """
+    # A decorator in between has variables of its own, which are not data of the function.
     function = inspect.unwrap(function)
     found = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):

@@ -51,6 +51,7 @@ def _source(function: Callable[..., Any]) -> str | None:
         return None
     if not isinstance(node, ast.FunctionDef):
         return None
+    # Without trailing blanks, so that a formatter does not make every cached result stale.
     return "\n".join(line.rstrip() for line in text.splitlines()[node.lineno - 1 :])
 
 

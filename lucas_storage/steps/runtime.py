@@ -158,6 +158,7 @@ class RuntimeStorage:
             return self._decoded(filename, data, head["metadata"])
 
     def _decoded(self, filename: str, data: bytes, metadata: dict[str, str]) -> Any:
+        # Another program's object: the bytes alone never decide that they are a pickle.
         if _FORMAT not in metadata:
             return _text_or_bytes(data)
         fmt = format_by_id(metadata[_FORMAT])

@@ -57,6 +57,7 @@ class Step:
             ArtifactError: A reference cannot be resolved, or a result not stored; names function and parameter.
             Exception: Whatever the function raises, as it is.
         """
+        # Bound before anything is loaded: a missing parameter is reported without a download.
         runtime = self._binder.runtime(args, kwargs)
         given = self._binder.by_name(args, kwargs) if runtime is None else None
         inputs: _Inputs = (lambda: given) if runtime is None else runtime.input
@@ -86,11 +87,13 @@ class Step:
         return out, False
 
     def _memoized(self, scope: current.StepScope, call: Callable[[], Any]) -> tuple[Any, bool]:
+        # With `cache=True` a value without a key is the user's error; a run that resumes just runs the step again.
         key = scope.key() if self._cache else self._known_key(scope, self._warn_once)
         if key is None:
             return self._stored(call), False
         memo = self._memo(key)
         with memo.single_flight(wait=not scope.is_nested):
+            # Within the flight of this call, so that a thread that waited finds the result of the other one.
             found = memo.recall()
             if found is not None:
                 return record_store.tagged(found[0]), True
@@ -100,6 +103,7 @@ class Step:
         return materialization.result(call(), self._result_plan, self._policy, self._name)
 
     def _call_with_values(self, runtime: Any, given: Mapping[str, Any] | None) -> Any:
+        # Resolved here, in the process of the step: a handle is never shipped, since it holds credentials.
         injected = {name: storage_for(self._policy().store) for name in self._inject}
         if given is None:
             return self._call_function(StorageRuntime(runtime, self._name, self._policy), **injected)
@@ -108,6 +112,7 @@ class Step:
         )
         return self._call_function(**values, **injected)
 
+    # Marked, so that tracebacks show the user's frame even if the function came from an installed package.
     @_tracebacks.seam
     def _call_function(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._function(*args, **kwargs)

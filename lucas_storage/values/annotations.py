@@ -160,6 +160,7 @@ def optional(plan: Plan) -> Plan:
 
 
 def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
+    # Variables of enclosing functions are added last, so that they hide globals, as in Python.
     names = dict(getattr(function, "__globals__", {}))
     code = getattr(function, "__code__", None)
     for name, cell in zip(getattr(code, "co_freevars", ()), getattr(function, "__closure__", None) or (), strict=True):
@@ -220,6 +221,7 @@ def _with_options(plan: Plan, extras: tuple[Any, ...]) -> Plan:
 
 def _union(plans: list[Plan], *, nullable: bool) -> Plan:
     """Return the plan of a union: of one type and None, the plan of that type; of several types, ``any``."""
+    # A union of several types gives no single conversion, so the value is loaded in its own format.
     known = [plan for plan in plans if plan != ANY]
     only = known[0] if len(known) == 1 and len(plans) == 1 + nullable else ANY
     return optional(only) if nullable else only

@@ -43,6 +43,7 @@ def taken_apart(value: Any, cls: type | None) -> dict[str, Any] | None:
         return None
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
     needed = {name for name, field in fields.items() if _has_no_default(field)}
+    # Checked before any field is loaded: the constructor would report it only after all downloads.
     wrong = [*sorted(needed - value.keys()), *sorted(map(str, value.keys() - fields.keys()))]
     if wrong:
         raise TypeError(

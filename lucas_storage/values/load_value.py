@@ -89,6 +89,7 @@ def load(ref: ArtifactRef, word: str) -> Any:
 
 def _decoded(ref: ArtifactRef, word: str) -> Any:
     source = _InlineSource(ref) if ref.inline is not None else _StoredSource(_handle(ref), ref)
+    # A limit of this process, never one that comes with the data.
     source.max_expansion = settings.resolve().max_expansion.value
     if word == "bytes":
         return bytes(source.read())

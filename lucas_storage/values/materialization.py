@@ -100,6 +100,7 @@ def offload(value: Any, plan: Plan, policy: Policies, function: str | None = Non
         ValueError: It contains itself.
         TypeError: It holds a placeholder of a workflow.
     """
+    # Most results are small: a number needs no walk, and no settings.
     if type(value) in _NUMBERS and _is_number(value):
         return value
     box = [value]
@@ -157,6 +158,7 @@ class _Materializer(Walk):
     def visit(self, box: Any, index: Any, plan: Plan, param: str | None) -> None:
         value = box[index]
         kind = type(value)
+        # By exact type: a subclass of dict is the user's own, and never a reference.
         if kind is ArtifactRef or (kind is dict and is_tagged(value)):
             self._reference(box, index, plan, param)
             return
@@ -165,7 +167,9 @@ class _Materializer(Walk):
                 return
             plan = plan[1]
         if plan == "ref":
+            # The function wants a reference, and the engine passed a value: it is stored for it.
             self.wait(Slot(box, index, plan, param, partial(_stored, value, self._policy), does_io=True))
+        # A Lambda has every attribute, so it would pass later checks and be stored as a value.
         elif kind not in _SCALARS and kind not in CONTAINERS and adapter.is_lambda(value):
             raise TypeError(_placeholder(f"parameter {param!r} of {self._function!r}"))
         elif type(plan) is str and plan != ANY:
@@ -244,6 +248,7 @@ class _Materializer(Walk):
     def _fit(self, value: Any, word: str, param: str | None, job: Callable[[], Any]) -> Any:
         try:
             return job()
+        # Raised as TypeError that names the parameter: the user reads which annotation does not fit which value.
         except (TypeError, DecodeError, NoFormatError) as error:
             raise TypeError(f"{self._subject(param)} {mismatch(value, word)}") from error
 

@@ -80,6 +80,7 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
     if not fmt.safe:  # before encoding: a large value is not pickled first and refused afterwards
         _check_pickle(value, policy)
     encoded = fmt.encode(value)
+    # Safe formats only: a pickle is always stored under its digest, and its reference signed.
     if fmt.safe and policy.is_inline(encoded.size):
         return inline_ref(fmt.id, bytes(encoded), filename=name)
     return store_encoded(encoded, fmt, policy, name)
@@ -120,6 +121,7 @@ def streamed(
     Raises:
         TypeError: It yielded bytes and then another value.
     """
+    # The first item decides whether this is a stream of bytes or of records; it is put back before the rest.
     first = next(stream, _NOTHING)
     every = stream if first is _NOTHING else chain((first,), stream)
     are_bytes = isinstance(first, BYTES)

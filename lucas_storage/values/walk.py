@@ -75,6 +75,7 @@ class Walk(ABC):
         copy: Any = dict(value) if type(value) is dict else list(value)
         before = self._progress()
         changed = False
+        # A list of the items, since `visit` replaces elements of the copy meanwhile.
         for inner, item in list(copy.items() if type(value) is dict else enumerate(copy)):
             inner_plan = ANY if plan == ANY else _inner_plan(plan, inner, len(copy))
             if inner_plan != ANY or type(item) not in self.plain:
@@ -111,6 +112,7 @@ class Walk(ABC):
         while self._slots:
             if len(self._rounds) > _DEEPEST_ROUND:
                 raise ValueError(f"references lead to references more than {_DEEPEST_ROUND} times; store values")
+            # In rounds: values of this round may hold further references, which the next round fetches in parallel.
             slots, self._slots = self._slots, []
             self._rounds.append([])
             for slot, value in zip(slots, self._values(slots), strict=True):

@@ -94,6 +94,7 @@ class _Plan:
         self._session = session
         self._options = options
         self._sources = [self._source(text) for text in sources]
+        # A pattern counts as several even if it matches one: what a command does must not depend on what is stored.
         several = len(sources) > 1 or any(source.pattern for source in self._sources)
         self.many = several or options.recursive
         """Whether there may be more than one transfer."""

@@ -93,6 +93,7 @@ def _version(name: str, requirements: list[str]) -> CheckResult:
 
 def _precedence() -> CheckResult:
     """Check which `actorc` another process imports, since importing the plugin has decided it for this one."""
+    # With -P, so that a folder `actorc` in the working directory is not found.
     command = [sys.executable, "-P", "-c", _FOUND]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603  # our own code
     where, _, is_ours = done.stdout.strip().rpartition(" ")
@@ -173,6 +174,7 @@ def _clock(info: ServerInfoResult, now: float) -> CheckResult:
 
 
 def _scratch(client: StorageClient, bucket: str, info: ServerInfoResult) -> CheckResult:
+    # A random key, so that two doctors at the same time do not delete each other's object.
     key = f".doctor/{secrets.token_hex(8)}"
     try:
         if not info["auto_create_buckets"] and not client.bucket_exists(bucket):
@@ -183,6 +185,7 @@ def _scratch(client: StorageClient, bucket: str, info: ServerInfoResult) -> Chec
                 advice=f"make it with 'lucas-storage mb {bucket}', or set LUCAS_STORAGE_BUCKET",
             )
         return _round_trip(client, bucket, key)
+    # A warning: a key without write access is a valid configuration.
     except (PermissionError, NotFoundError) as error:
         advice = "nothing, if this key is not for writing there; else allow it with 'lucas-storage keys add'"
         return CheckResult(about="bucket", status=WARN, found=f"{bucket} was not tried: {error}", advice=advice)

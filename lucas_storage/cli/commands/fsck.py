@@ -93,6 +93,7 @@ def _checked(directory: Path) -> Sequence[Finding]:
     try:
         with closing(LocalEngine(directory, sweep_interval=None)) as engine:
             return engine.fsck()
+    # A damaged index is refused. Its own findings are printed if they explain it, else it is opened for repair.
     except IntegrityError as error:
         if found := inspect(directory):
             return found

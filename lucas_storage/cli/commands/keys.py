@@ -83,6 +83,7 @@ def add(
     else:
         click.echo(f"STORAGE_ACCESS_KEY={key.id}\nSTORAGE_SECRET_KEY={secret}")
         click.echo("Keep the secret key now, it cannot be shown again.", err=True)
+    # A server that writes no key for its own user's commands closes to them, too, with its first key.
     if keys_file is None and not _is_found(data):
         click.echo(
             f"A server runs for {data} and tells your own commands no key; set both variables for them, or start it "

@@ -36,6 +36,7 @@ def ls(session: Session, target: Target | None, *, long: bool, recursive: bool, 
     if target is None:
         _list_buckets(session, long=long)
         return
+    # Printed as they come: a bucket may have millions of keys.
     found = False
     for entry in _entries(session.client(target.store), target, recursive=recursive):
         found = True

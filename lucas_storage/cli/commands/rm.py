@@ -74,6 +74,7 @@ class Removal:
             self._session.emit(record, printable(f"delete {target}"))
             return
         first = self._batch[0] if self._batch else target
+        # A call deletes keys of one bucket only, and at most `MAX_BATCH` of them.
         if len(self._batch) == MAX_BATCH or (first.store, first.bucket) != (target.store, target.bucket):
             self.flush()
         self._batch.append(target)
@@ -101,6 +102,7 @@ class Removal:
 
 def _objects_of(session: Session, target: Target, *, pattern: bool, recursive: bool, force: bool) -> Iterator[Target]:
     """Yield the objects that a target stands for; with `force`, perhaps none."""
+    # Without looking: the object need not exist, so the call that finds it out would be wasted.
     if force and not pattern and not recursive and target.key:
         yield target
         return

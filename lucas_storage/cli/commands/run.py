@@ -99,6 +99,7 @@ def _provide_keys(service: LocalService, names: tuple[str, ...]) -> None:
         )
     os.environ["STORAGE_ACCESS_KEY"] = service.access_key
     os.environ["STORAGE_SECRET_KEY"] = service.secret_key
+    # The keys are for this server only: a client of another endpoint in the script must not send them there.
     os.environ[KEY_ENDPOINT] = " ".join(names)
 
 

@@ -54,6 +54,7 @@ def _show(session: Session, run: PastRun, *, long: bool) -> None:
         return
     from rich.console import Console  # noqa: PLC0415  # of use to few commands only
 
+    # Lines are wrapped for terminals only, so that `grep` finds whole ones.
     terminal = os.isatty(_OUTPUT)
     Console(width=None if terminal else _WIDE, highlight=False).print(_tree(run, long=long), soft_wrap=True)
 

@@ -99,6 +99,7 @@ def _changes(here: _Side, there: _Side, surplus: list[str], *, checksum: bool) -
         if present is None or transfer.problem is not None:
             yield transfer
             continue
+        # Files whose content must be compared are read on the threads of the queue, not here, where the listing waits.
         verdict = differs(entry.item, present.item, checksum=checksum)
         needed = partial(content_differs, entry.item, present.item) if verdict is None else partial(bool, verdict)
         yield replace(transfer, is_needed=needed)

@@ -37,10 +37,12 @@ def run_as_main(script: str, arguments: Sequence[str]) -> None:
     file = str(Path(script).absolute())
     loader = SourceFileLoader("__main__", file)
     main.__dict__.update(__builtins__=builtins, __file__=file, __cached__=None, __loader__=loader)
+    # Kept after the script ends: threads and exit handlers use it, and pickles of its classes name it.
     sys.modules["__main__"] = main
     sys.argv[:] = [script, *arguments]
     try:
         with io.open_code(file) as source:
+            # Else the script would get the `__future__` imports of this module.
             code = compile(source.read(), file, "exec", dont_inherit=True)
         exec(code, main.__dict__)  # noqa: S102  # running the script is what the user asks for
     except SystemExit:

@@ -46,6 +46,7 @@ MEANINGS: Final = {
 EXPLANATION: Final = "\n".join(["\b", "Exit codes", *(f"  {code:<3}  {meaning}" for code, meaning in MEANINGS.items())])
 
 
+# Not an argument, since errors are raised where the options of the command are unknown, or not yet parsed.
 _FOR_PROGRAMS: ContextVar[bool] = ContextVar("lucas_storage_for_programs", default=False)
 
 
@@ -57,6 +58,7 @@ def runs_script(arguments: Sequence[str]) -> bool:
 @contextmanager
 def for_programs(arguments: Sequence[str]) -> Iterator[None]:
     """Let `reported` print failures as JSON, too, if these arguments of the program ask for JSON."""
+    # After `--` a name may be `--json`.
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     token = _FOR_PROGRAMS.set("--json" in options and not runs_script(arguments))
     try:

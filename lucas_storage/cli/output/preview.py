@@ -95,6 +95,7 @@ def _bytes(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
 def _array(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
     shape, in_columns, dtype = read_header(file)
     start = file.tell()
+    # The bytes would be taken for pointers.
     if dtype.hasobject:
         raise DecodeError("the artifact says it is an array of Python objects, and such are never read", ref=ref)
     descr = package("numpy.lib.format", "numpy").dtype_to_descr(dtype)
@@ -122,6 +123,7 @@ def _table(arrow: Any, schema: Any, batches: Any, count: int, rows: int | None) 
     """Return the preview of a table: its columns and first rows, with tabs between the values."""
     head: list[list[str]] = []
     for batch in batches:
+        # One row more than shown, which tells whether the preview is complete.
         part = batch.slice(0, count + 1 - len(head))
         head += [[str(value) for value in row.values()] for row in arrow.Table.from_batches([part]).to_pylist()]
         if len(head) > count:

@@ -71,6 +71,7 @@ class Bars:
             progress.remove_task(task)
             with self._lock:
                 self._ended += 1
+            # The rest of a transfer that ended early, unchanged or failed: else the total would never be reached.
             self._update_total((size or 0) - before)
 
     def _update_total(self, moved: int) -> None:
@@ -83,6 +84,7 @@ class Bars:
         if self._progress is None:
             click.echo(line, err=True)
         else:
+            # Without markup: brackets in a key are no style.
             self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:

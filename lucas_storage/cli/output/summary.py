@@ -58,6 +58,7 @@ class Summary:
         described(error, record)
         if not self._many:
             raise error
+        # At once, not at the end: a program may act on it while the rest runs, and a kill loses no failure.
         self._session.emit(failure(error), None)
         self._first = self._first or error
         self.count("failed")
@@ -69,6 +70,7 @@ class Summary:
         """Report an exception of the block as a failure."""
         try:
             yield
+        # An error of the command line, or of standard output, ends the command: the next operation would fail likewise.
         except (click.ClickException, BrokenPipeError):
             raise
         except Exception as error:  # noqa: BLE001  # reported, and the exit code at the end; the others continue
@@ -92,6 +94,7 @@ class Summary:
             Exit: Something failed; with the code of the error, if there was one operation only.
         """
         if self._first is not None:
+            # One object named by a pattern fails with the exit code of its error, as if it had been named itself.
             alone = sum(self._counts.values()) == 1
             raise click.exceptions.Exit(exit_code(self._first) if alone else FAILED)
 

@@ -43,6 +43,7 @@ class BucketDestination:
     """
 
     def __init__(self, session: Session, text: str, options: Options, *, into: bool) -> None:
+        # A destination has no wildcards: a star in it is part of the key.
         self._target = replace(prefix(text), pattern="")
         if self._target.digest:
             raise click.UsageError("what a whole reference names is not written twice; drop it from its '?' on")
@@ -68,6 +69,7 @@ class BucketDestination:
         clients = (client, self._client)
         transfer = copy(clients, found.head, source, target, no_clobber=self._options.no_clobber)
         same = (client.endpoint, source.bucket, source.key) == (self._client.endpoint, target.bucket, target.key)
+        # A copy onto itself would change nothing but the generation; it is probably a mistyped destination.
         if same:
             problem = InvalidParameterError("source and destination are the same object", target.bucket, target.key)
             return replace(transfer, problem=problem)
@@ -135,6 +137,7 @@ def _claimed(transfer: Transfer, claims: ClaimedNames, name: str) -> Transfer:
     if transfer.problem is not None:
         return transfer
     try:
+        # On the planning thread, in the order of the sources, so that the first of two wins, whichever is quicker.
         claims.claim(name)
     except InvalidParameterError as error:
         return replace(transfer, problem=error)

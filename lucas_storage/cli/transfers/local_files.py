@@ -97,6 +97,7 @@ def _walk(folder: Path, own: str, name: str, above: frozenset[tuple[int, int]], 
     for entry in entries:
         path = folder / entry.name
         if entry.is_dir():
+            # The data directory of a server changes while it is read, and holds its keys.
             if entry.name != DEFAULT_DATA.name and (follow or not entry.is_symlink()):
                 yield from _walk(path, own, f"{name}{entry.name}/", inside, follow=follow)
         elif not is_unfinished(entry.name):

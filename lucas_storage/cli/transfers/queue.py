@@ -141,6 +141,7 @@ class TransferQueue:
         ended.put((transfer, self._outcome(transfer)))
 
     def _outcome(self, transfer: Transfer) -> _Outcome:
+        # Not raised while planning: the other transfers of the command continue.
         if transfer.problem is not None:
             return "failed", {}, transfer.problem
         try:
@@ -150,6 +151,7 @@ class TransferQueue:
                 if self._dry_run:
                     return "planned", {"dry_run": True}, None
                 return "done", transfer.run(partial(self._moved, moved)), None
+        # With --no-clobber an existing file is no failure if there are several: that is what the option asks for.
         except TakenError as error:
             return ("skipped" if self._many else "failed"), {}, error
         except Exception as error:  # noqa: BLE001  # reported on the thread of `run`; the other transfers continue

@@ -87,6 +87,7 @@ class ClaimedNames:
 def _problem(name: str) -> str:
     if name.startswith("/") or _DRIVE.match(name):
         return "is an absolute path"
+    # Names are refused, not cleaned: two keys could become one file.
     segments = name.split("/")
     if not {"", ".", ".."}.isdisjoint(segments):
         return "has an empty segment, or one that is '.' or '..'"
@@ -94,6 +95,7 @@ def _problem(name: str) -> str:
         return "holds NUL"
     if max(len(segment.encode("utf-8", "surrogatepass")) for segment in segments) > _MAX_NAME:
         return "has a segment that is too long for a file"
+    # A key of that form could replace the journal of a download, from which a later one would continue.
     if is_unfinished(segments[-1]):
         return "is one that unfinished downloads have here"
     return ""

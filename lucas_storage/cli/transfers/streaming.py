@@ -27,6 +27,8 @@ def stream(client: StorageClient, target: Target, *, generation: int | None = No
     for piece in client.stream_object(target.bucket, target.key, generation=generation):
         if target.digest:
             running.update(piece)
+        # Before the digest is known, since a stream cannot be held back; each piece has passed the checksums of the
+        # store.
         yield piece
     _compare(running, target)
 

@@ -84,6 +84,7 @@ class Folder:
         """Remove a file, or a link itself, and the folders that are empty then."""
         path = self.path / name
         path.unlink(missing_ok=True)
+        # A folder that is not empty stays; `rmdir` removes no other.
         with suppress(OSError):
             for folder in list(path.parents)[: name.count("/")]:
                 folder.rmdir()
@@ -148,6 +149,7 @@ def differs(source: Item, there: Item, *, checksum: bool) -> bool | None:
     file, head = (source, there) if isinstance(source, LocalFile) else (there, source)
     assert isinstance(file, LocalFile)
     assert not isinstance(head, LocalFile)
+    # The cheapest first: most changed files have another size.
     if file.size != head["size"]:
         return True
     if checksum:

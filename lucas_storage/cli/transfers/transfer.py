@@ -39,6 +39,7 @@ def upload(
     keep_time: bool = False,
 ) -> Transfer:
     """Return the upload of a file."""
+    # The time at listing, not at upload: a file that changes meanwhile is uploaded again by the next `sync`.
     metadata = {MTIME: str(file.mtime_ns)} if keep_time else None
 
     def run(moved: OnProgress) -> Mapping[str, Any]:
@@ -100,6 +101,7 @@ def download(
     def run(moved: OnProgress) -> Mapping[str, Any]:
         if inside is not None:
             inside.check(path)
+        # Before the transfer, to save it; the rename afterwards decides, since a file may come meanwhile.
         if no_clobber and os.path.lexists(path):
             raise taken(path)
         try:
@@ -107,6 +109,7 @@ def download(
         except FileExistsError as error:
             raise (taken(path) if no_clobber and os.path.lexists(path) else error) from error
         if keep_time:
+            # After the download, which sets the time itself. The next `sync` compares it with that of the object.
             os.utime(path, ns=(mtime_ns(head), mtime_ns(head)))
         return done
 

@@ -32,6 +32,7 @@ class LocalStorage(StorageMethods):
     def put(self, filename: str, data: Any) -> None:
         """Store `data` under `filename`, replacing any present value in one step."""
         target = self._path(filename)
+        # Before a directory is made: a value that cannot be pickled leaves nothing behind.
         content = pickle.dumps(data)
         target.parent.mkdir(parents=True, exist_ok=True)
         self._publish(content, target)
@@ -43,6 +44,7 @@ class LocalStorage(StorageMethods):
         path = self._path(filename)
         deadline = None if timeout < 0 else time.monotonic() + timeout / 1000
         with _put_here:
+            # Looked for while the condition is held, so that a put between the look and the wait is not missed.
             while (content := _content(path)) is None:
                 left = POLL_SECONDS if deadline is None else min(POLL_SECONDS, deadline - time.monotonic())
                 if left <= 0:
@@ -77,6 +79,7 @@ class LocalStorage(StorageMethods):
             raise
 
     def _path(self, filename: str) -> Path:
+        # Names may come from data of a workflow, so none may lead out of the directory.
         root = Path(self.storage_path).resolve()
         parts = Path(filename).parts
         if not parts or ".." in parts or parts[0] == STAGING:

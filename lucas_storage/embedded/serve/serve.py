@@ -38,6 +38,7 @@ class Serve:
         def answer() -> Any:
             return jsonify({"status": 1, "result": run(request.get_json())})
 
+        # The path is the name of the endpoint as well: Flask wants a distinct one, and all views are called `answer`.
         self._app.add_url_rule(path, endpoint=path, view_func=answer, methods=["POST"])
 
     def serve(self, **options: Any) -> None:

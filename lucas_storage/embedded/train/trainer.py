@@ -60,6 +60,7 @@ def data_process(
         message = f"data_process needs a positive number of workers, not {num_workers}"
         raise ValueError(message)
     config = {"wrapper": wrapper, "dependency": dependency, "provider": provider, "venv": venv}
+    # Without None, which would count as a chosen provider or wrapper.
     given = {key: value for key, value in config.items() if value is not None}
 
     def decorate(fn: Callable[..., Any]) -> DataProcessFunction:

@@ -39,7 +39,9 @@ class WorkflowContext:
         self._route = route
         self._executor = executor
         self._runtime: Runtime | None = None
+        # Requests on several threads share the context, and each must call functions through its own runtime.
         self._of_thread = threading.local()
+        # Once at decoration: a mistake in the body is raised where it is written, not at the first request.
         self.generate()
 
     def set_runtime(self, rt: Runtime) -> None:

@@ -30,6 +30,7 @@ class DAG:
 
     def add_node(self, node: DAGNode) -> None:
         """Add `node` and everything linked to it, each once."""
+        # A loop and no recursion: chains of steps may be longer than the stack is deep.
         pending: list[DAGNode] = [node]
         while pending:
             new = pending.pop()

@@ -65,6 +65,7 @@ class Lambda:
         wf = self._caught("map")
 
         def each(value: Any) -> Any:
+            # Run as a step, since the length of the list is known only then.
             return [wf.func(fn, element) for element in value] if isinstance(value, list) else wf.func(fn, value)
 
         return wf.func(each, self)

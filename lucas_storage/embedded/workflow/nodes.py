@@ -110,6 +110,7 @@ class ControlNode(DAGNode):
             Exception: Whatever the step raises, as it is.
         """
         node = self.get_data_node()
+        # A copy, since the function may change its arguments and the step may run again.
         node.set_value(self._fn(dict(self._datas)))
         return node
 

@@ -150,6 +150,7 @@ class RouteBuilder:
 
     def build(self) -> Route:
         """Return a view of the registry."""
+        # The lists themselves and no copies: a workflow may call functions that are registered after it.
         return Route(self.funcs, self.works, self.actors, self.groups)
 
 

@@ -130,6 +130,7 @@ class Workflow:
         if not isinstance(obj, ActorInstance):
             message = f"wf.call_method takes what export() of a class with @actor makes, not {type(obj).__name__}"
             raise TypeError(message)
+        # Looked up now, so that a misspelled name is reported in the body of the workflow.
         obj.method(method_name)
         name = f"{obj.get_class_name()}.{method_name}"
         return self._step(ActorNode(obj, MethodStep(obj, method_name), name, "remote"), _by_parameter(name, fn_params))
@@ -183,6 +184,7 @@ class Workflow:
             message = f"The workflow {self.name!r} is running on this graph; generate() and export() give a run its own"
             raise RuntimeError(message)
         try:
+            # Right before the run, so that `reset` removes exactly the steps that the run adds.
             self.dag.seal()
             self._take(runtime.input())
             return (self._executor_cls or Executor)(self.dag).execute()
@@ -196,6 +198,7 @@ class Workflow:
             message = f"The workflow {self.name!r} takes its inputs as a dict by name, not {type(given).__name__}"
             raise TypeError(message)
         for key, default, node in self._inputs:
+            # Before any step is started, so that no step runs for nothing.
             if key not in given and default is UNKNOWN:
                 raise missing_input(self.name, key, given)
             node.set_value(given.get(key, default))
@@ -219,6 +222,7 @@ class Workflow:
         entry = self.route.find(name) if self.route is not None else None
         if not isinstance(entry, RouteGroupFunc) or entry.group_func is None:
             return name
+        # Chosen while the graph is built, so that each call of a run goes to one of the copies in turn.
         return str(entry.group_func()._config["name"])
 
     def _step(self, step: ControlNode, arguments: Mapping[Any, Any]) -> Lambda:
