@@ -7,7 +7,6 @@ import threading
 import uuid
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from actorc.controller.errors import ControllerError, ParameterError, PicklingError
@@ -41,9 +40,7 @@ class Calls:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def call(self, callee: Definition | Method, given: Mapping[str, Any]) -> RemoteValue:

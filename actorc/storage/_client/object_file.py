@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Generator
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from actorc.storage._rpc import result_dicts
@@ -150,10 +149,8 @@ class ObjectWriter(io.BufferedIOBase):
             super().close()
             self._upload.__exit__(None, None, None)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if kind is None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None:
             self.close()
         else:
             self.abort()
@@ -172,10 +169,8 @@ class TextWriter(io.TextIOWrapper):
         """Close the file without publishing anything."""
         cast("ObjectWriter", self.buffer).abort()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if kind is None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None:
             self.close()
         else:
             self.abort()

@@ -11,7 +11,6 @@ import json
 import os
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from actorc.storage._wire.checksum import combine, crc32c
@@ -121,9 +120,7 @@ class PartFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         # unlinked before the lock is released with the descriptor, so that no other process resumes a file that goes
         # away
         if not self._shared or error is None or not is_resumable(error):

@@ -14,7 +14,6 @@ import time
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from actorc.storage import file_locks
@@ -143,9 +142,7 @@ class UploadJournal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if self._lock is None:
             return
         # the lock file goes last and before its descriptor closes, so that no process locks a name that goes away

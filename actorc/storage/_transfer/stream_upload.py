@@ -6,7 +6,6 @@ import mmap
 from collections.abc import Iterable
 from functools import partial
 from itertools import chain
-from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from actorc.storage._rpc.deadline import Deadline
@@ -198,11 +197,9 @@ class StreamUpload:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # tasks first: a part that is still being sent would make the server refuse the abort, or outlive it
-        self._group.__exit__(kind, error, traceback)
+        self._group.__exit__(None, None, None)
         if self._parts is not None:
             self._parts.abort()
 

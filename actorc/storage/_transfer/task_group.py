@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from contextvars import copy_context
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 from actorc.storage._rpc import cancellation
@@ -98,9 +97,7 @@ class TaskGroup(Generic[Result]):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._scope.cancel()
         # joined, so that no thread uses the caller's file or buffer after the block
         for thread in self._threads:
