@@ -156,9 +156,11 @@ class ManyBuckets(MemoryEngine):
 @pytest.fixture
 def full(connect):
     """A foreign client, whose gRPC takes no more than it does by default, and one of ours, of a full bucket."""
-    with local_server("memory://") as server, server.client() as client:
-        for number in range(450):
-            client.put_object("bucket", f"{number:04}", b"", metadata={"note": "n" * 8180})
+    engine = MemoryEngine()
+    engine.create_bucket("bucket")
+    for number in range(450):
+        put(ObjectStore(engine), f"{number:04}", {"note": "n" * 8180})
+    with local_server(engine) as server, server.client() as client:
         yield connect(server.endpoint), client
 
 
