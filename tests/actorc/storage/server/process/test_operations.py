@@ -126,6 +126,12 @@ def test_a_read_only_server_is_well_after_a_restart(client, disk, tmp_path, serv
         assert health(running.endpoint) == SERVING
 
 
+def take(path, size):
+    """Take so much of a file system."""
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 256 MiB, of which something else takes most."""
@@ -139,8 +145,7 @@ def small_disk(tmp_path):
     )
     if not mounted:
         pytest.skip("a file system of its own cannot be mounted here")
-    with (folder / "else").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, 172 * MiB)
+    take(folder / "else", 172 * MiB)
     yield folder
     subprocess.run(["umount", folder], check=True)
 
@@ -159,6 +164,7 @@ def put_until_it_fails(client, data):
 @pytest.mark.parametrize("size", [10 * KiB, 100 * KiB, 2 * MiB])
 def test_a_full_disk_is_told_and_the_server_goes_on(small_disk, size):
     data = os.urandom(size)
+    take(small_disk / "more", 10 * MiB)
     engine = LocalEngine(small_disk / "data")
     with local_server(engine) as server, server.client(retry=ONCE) as client:
         client.put_object("bucket", "small", b"data")
@@ -198,12 +204,12 @@ def fill(path):
 
 def test_deleting_goes_through_when_something_else_has_filled_the_disk(small_disk, ask):
     with local_server(LocalEngine(small_disk / "data"), http=True) as server, server.client(retry=ONCE) as client:
-        for number in range(200):
+        for number in range(80):
             client.put_object("bucket", f"old-{number}", bytes(100))
         fill(small_disk / "rest")
         error, _ = put_until_it_fails(client, bytes(10 * KiB))
         full = health(server.endpoint), [ask(server.http_endpoint + page).status for page in ("/readyz", "/healthz")]
-        for number in range(200):
+        for number in range(80):
             client.delete_object("bucket", f"old-{number}")
         read = client.list_objects("bucket")["objects"]
         (small_disk / "rest").unlink()

@@ -66,6 +66,12 @@ class Dying(FsOps):
 
         return call
 
+    def sync(self, _descriptor):
+        """Do nothing: what a killed process wrote stays with the system, synced or not."""
+
+    def sync_directory(self, _path):
+        """Do nothing, for the same reason."""
+
 
 class Run:
     """An engine, and the journal of what it acknowledged."""
