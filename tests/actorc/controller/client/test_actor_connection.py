@@ -162,50 +162,6 @@ def test_an_application_id_in_use_is_refused(made, echo, controller, connect, mo
 
 
 @pytest.mark.slow
-def test_a_lost_controller_fails_the_call_and_the_next_run_connects_again(made, actor_waiting, free_port):
-    first = LocalController(app_ids=("tests",), listen=f"127.0.0.1:{free_port}")
-    made(first.address, "tests")
-    started, call = actor_waiting
-    failed = []
-
-    def wait_for_ever():
-        try:
-            call({"path": str(started)})
-        except ControllerUnavailableError as error:
-            failed.append(error)
-
-    caller = threading.Thread(target=wait_for_ever)
-    caller.start()
-    while not started.exists():
-        caller.join(0.01)
-    psutil.Process(first.pid).kill()
-    caller.join(SECONDS)
-    first.close()
-
-    assert "the connection to the controller was lost during a call of 'wait_here'" in str(failed[0])
-    assert (failed[0].address, failed[0].function) == (first.address, "wait_here")
-    started.unlink()
-    with LocalController(app_ids=("tests",), listen=first.address):
-        assert call({"path": ""}) == "done"
-
-
-@pytest.fixture
-def actor_waiting(tmp_path):
-    """A path, and a function that makes it and then never returns; with an empty path it returns at once."""
-
-    @lucas.function(wrapper=ActorFunction, provider="actor", venv="tests")
-    def wait_here(path):
-        import threading
-
-        if path:
-            Path(path).touch()
-            threading.Event().wait()
-        return "done"
-
-    return tmp_path / "started", wait_here.export()
-
-
-@pytest.mark.slow
 def test_a_started_controller_that_is_killed_is_started_again(echo):
     started = []
 
@@ -248,7 +204,7 @@ def test_a_result_of_a_lost_connection_says_so(context, actor):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
-def test_a_forked_child_has_a_session_of_its_own(controller):
+def test_a_forked_child_has_a_session_of_its_own_and_both_processes_end_silently(controller):
     code = """
 first = where.export()()
 child = os.fork()
@@ -288,10 +244,6 @@ def test_a_fork_waits_for_what_is_being_sent_and_nothing_more_is_before_it_is_ov
     outbox.resume()
     sender.join(SECONDS)
     assert taken == [(b"second",)]
-
-
-def test_a_process_ends_silently_with_an_open_session(controller):
-    assert len(in_child("print(where.export()())", controller, "tests.ending")) == 1
 
 
 def test_a_process_ends_silently_in_the_middle_of_a_call(controller, tmp_path):

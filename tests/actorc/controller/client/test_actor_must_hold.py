@@ -179,7 +179,7 @@ def test_a_controller_that_ends_fails_the_calls_under_way_and_another_one_serves
 
     with pytest.raises(ControllerUnavailableError, match=f"lost during a call of 'endless'.*{first.address}") as caught:
         outcome.result(SOON)
-    assert caught.value.function == "endless"
+    assert (caught.value.address, caught.value.function) == (first.address, "endless")
     first.close()
     with pytest.raises(ControllerUnavailableError, match="the controller cannot be reached at"):
         begun(step("double", {"x": 1})).result(SOON)
