@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
+
+from actorc.storage.context_variables import bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,21 +37,11 @@ def step_scope() -> StepScope | None:
     return _step.get()
 
 
-@contextmanager
-def run(identifier: str) -> Iterator[None]:
+def run(identifier: str) -> AbstractContextManager[None]:
     """Make the body part of a run."""
-    token = _run.set(identifier)
-    try:
-        yield
-    finally:
-        _run.reset(token)
+    return bound(_run, identifier)
 
 
-@contextmanager
-def step(scope: StepScope) -> Iterator[None]:
+def step(scope: StepScope) -> AbstractContextManager[None]:
     """Make the body part of a step."""
-    token = _step.set(scope)
-    try:
-        yield
-    finally:
-        _step.reset(token)
+    return bound(_step, scope)

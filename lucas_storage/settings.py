@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 
 from actorc.storage import local_endpoint
 from actorc.storage.config import DEFAULT_ENDPOINT, local_server
+from actorc.storage.context_variables import bound
 from actorc.storage.local_endpoint import LocalEndpoint
 from actorc.storage.setting_types import user_directory
 from actorc.storage.settings import BUILT_IN, Place, Setting, environment, read_toml
@@ -47,11 +48,8 @@ def storage_context(**overrides: Any) -> Iterator[None]:
     for way in WAYS:
         if place.find(way) is not None and way.is_path:
             overrides[way.name] = place.rooted(way, overrides[way.name])
-    token = _CONTEXT.set((place, *_CONTEXT.get()))
-    try:
+    with bound(_CONTEXT, (place, *_CONTEXT.get())):
         yield
-    finally:
-        _CONTEXT.reset(token)
 
 
 def resolve(**overrides: Any) -> Settings:

@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from actorc.storage.context_variables import bound
+
 _PREFIX: Final = "lucas-storage-"
 
 _Directories: TypeAlias = list["tempfile.TemporaryDirectory[str]"]
@@ -24,11 +26,10 @@ def step() -> Iterator[None]:
     """Remove on leaving the directories that `directory` made meanwhile."""
     # A context variable: threads that a step starts with its context, and coroutines, see its list and no other's.
     made: _Directories = []
-    token = _current.set(made)
     try:
-        yield
+        with bound(_current, made):
+            yield
     finally:
-        _current.reset(token)
         for temporary in made:
             temporary.cleanup()
 

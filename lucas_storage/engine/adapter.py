@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
+from actorc.storage.context_variables import bound
+
 REQUIRED: Final = object()
 """The default of an input that has none."""
 
@@ -109,15 +111,12 @@ def execute(
     if any(graph is running for running in _running.get()):
         raise RuntimeError(f"a step of the workflow {graph.name!r} runs that workflow itself; give it one of its own")
     # In a context variable, which reaches the threads of the steps, so that a nested run is recognized there.
-    token = _running.set((*_running.get(), graph))
-    try:
+    with bound(_running, (*_running.get(), graph)):
         chosen = executor if _is_stock(graph, context) else graph._executor_cls
         chosen = chosen and prepared(chosen)
         if not _is_embedded(context):
             return _on_genuine(context, graph, chosen, inputs)
         return context.export()(dict(inputs)) if chosen is None else context.run(dict(inputs), chosen)
-    finally:
-        _running.reset(token)
 
 
 def _on_genuine(context: Any, graph: Any, executor: Any, inputs: Mapping[str, Any]) -> Any:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, Final, Protocol
 
+from actorc.storage.context_variables import bound
 from actorc.storage.errors import StorageError
 from lucas_storage import current
 from lucas_storage.artifacts.store import ArtifactStore, store_for
@@ -224,16 +225,13 @@ def logged(workflow: str, store: str | None, watcher: Watcher | None = None) -> 
     The body calls `RunLog.begin` and `RunLog.end`; if it raises, the log is ended here.
     """
     log = RunLog(workflow, _storage(store), watcher)
-    token = _current.set(log)
     try:
         # Artifacts stored in the body name this run in their references.
-        with current.run(log.key):
+        with bound(_current, log), current.run(log.key):
             yield log
     except BaseException as error:
         log.end(error=error)
         raise
-    finally:
-        _current.reset(token)
 
 
 @contextlib.contextmanager

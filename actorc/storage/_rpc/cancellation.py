@@ -8,9 +8,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
+from actorc.storage.context_variables import bound
 from actorc.storage.errors import StorageError
 
 
@@ -66,14 +67,9 @@ class CancelScope:
 _present: ContextVar[CancelScope | None] = ContextVar("actorc_storage_cancel_scope", default=None)
 
 
-@contextmanager
-def entered(scope: CancelScope | None) -> Iterator[None]:
+def entered(scope: CancelScope | None) -> AbstractContextManager[None]:
     """Make `scope` current within the block; with None, clean-up inside is not cancelled."""
-    token = _present.set(scope)
-    try:
-        yield
-    finally:
-        _present.reset(token)
+    return bound(_present, scope)
 
 
 def is_possible() -> bool:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from actorc.storage import file_locks
+from actorc.storage.context_variables import bound
 
 logger = logging.getLogger(__name__)
 
@@ -138,11 +139,10 @@ class Holder:
 def step() -> Iterator[None]:
     """Keep the copies that `hold` takes meanwhile until the body ends."""
     holder = Holder()
-    token = _step.set(holder)
     try:
-        yield
+        with bound(_step, holder):
+            yield
     finally:
-        _step.reset(token)
         holder.release()
 
 

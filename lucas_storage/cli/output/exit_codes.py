@@ -7,12 +7,13 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
 import click
 
+from actorc.storage.context_variables import bound
 from actorc.storage.errors import (
     AlreadyExistsError,
     InvalidParameterError,
@@ -55,16 +56,11 @@ def runs_script(arguments: Sequence[str]) -> bool:
     return next((each for each in arguments if not each.startswith("-")), "") == "run"
 
 
-@contextmanager
-def for_programs(arguments: Sequence[str]) -> Iterator[None]:
+def for_programs(arguments: Sequence[str]) -> AbstractContextManager[None]:
     """Let `reported` print failures as JSON, too, if these arguments of the program ask for JSON."""
     # After `--` a name may be `--json`.
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
-    token = _FOR_PROGRAMS.set("--json" in options and not runs_script(arguments))
-    try:
-        yield
-    finally:
-        _FOR_PROGRAMS.reset(token)
+    return bound(_FOR_PROGRAMS, "--json" in options and not runs_script(arguments))
 
 
 @contextmanager
