@@ -13,7 +13,6 @@ endpoint; nothing in a reference is ever dialled.
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import check_bucket, check_key
 from actorc.storage.units import shown_size
 
+from .digests import digest_of
 from .errors import InvalidRefError
 from .handles import ArtifactStat, handle_for
 
@@ -109,7 +109,7 @@ class ArtifactRef:
         if (self.store, self.bucket, self.key) != ("default", "", ""):
             raise InvalidRefError("a reference of kind inline names no store, bucket or key")
         # Checked like stored bytes, so that digest and bytes of no reference disagree.
-        if (self.size, self.digest) != (len(self.inline), _sha256(self.inline)):
+        if (self.size, self.digest) != (len(self.inline), digest_of((self.inline,))):
             raise InvalidRefError("size and digest of an inline reference are those of the bytes it carries")
 
     @property
@@ -187,7 +187,7 @@ def inline_ref(
     return ArtifactRef(
         bucket="",
         key="",
-        digest=_sha256(payload),
+        digest=digest_of((payload,)),
         size=len(payload),
         format=format,
         kind="inline",
@@ -317,10 +317,6 @@ def _check_optional(pattern: re.Pattern[str], value: object, what: str, rule: st
 def _check(pattern: re.Pattern[str], value: object, what: str, rule: str) -> None:
     if type(value) is not str or not pattern.fullmatch(value):
         raise InvalidRefError(f"{what} of a reference is not valid; it is {rule}, not {value!r:.80}")
-
-
-def _sha256(payload: bytes) -> str:
-    return "sha256:" + hashlib.sha256(payload).hexdigest()
 
 
 def _short(digest: str | None) -> str:

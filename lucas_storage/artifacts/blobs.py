@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from actorc.storage.errors import (
     PermissionError,
 )
 from actorc.storage.rules import MAX_INLINE_SIZE
+from lucas_storage.digests import digest_of
 from lucas_storage.errors import DigestMismatchError, InvalidRefError
 
 from .body import Body
@@ -120,7 +120,7 @@ class Blobs:
     def _read(self, bucket: str, key: str, digest: str, limit: int) -> bytes:
         # One byte more than allowed shows that the object is too long, without reading the rest of it into memory.
         data = self._client.get_object(bucket, key, length=limit + 1)
-        if len(data) > limit or "sha256:" + hashlib.sha256(data).hexdigest() != digest:
+        if len(data) > limit or digest_of((data,)) != digest:
             raise DigestMismatchError(
                 "a part of an artifact does not match its digest, and was not used; store the value again",
                 bucket=bucket,

@@ -5,7 +5,6 @@ Digest and checksum are computed before anything is sent, since the digest is th
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
@@ -21,6 +20,7 @@ from actorc.storage.models import PutResult
 from actorc.storage.rules import MAX_INLINE_SIZE, MiB
 from actorc.storage.seekable_reader import SeekableReader
 from actorc.storage.unsized_files import refuse_irregular
+from lucas_storage.digests import digest_of
 from lucas_storage.formats.base import Buffer, Encoded
 
 Fingerprint: TypeAlias = tuple[int, int, int]
@@ -84,10 +84,7 @@ class FileBody:
     @cached_property
     def digest(self) -> str:
         """``sha256:`` and the hexadecimal digest."""
-        running = hashlib.sha256()
-        for piece in _pieces(self._path):
-            running.update(piece)
-        return "sha256:" + running.hexdigest()
+        return digest_of(_pieces(self._path))
 
     def crc32c(self) -> int:
         """Return the CRC-32C of all bytes, unsigned."""

@@ -14,6 +14,7 @@ from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError
 from actorc.storage.models import ObjectHead
 from actorc.storage.rules import MAX_ANSWER_SIZE, MiB
+from lucas_storage.digests import digest_of
 from lucas_storage.errors import (
     ArtifactNotFoundError,
     CacheError,
@@ -152,7 +153,7 @@ class ArtifactReader:
             return whole / name
         file = _file_of(self.manifest(ref), name, ref)
         alone = Manifest(parts=file.parts)
-        address = _manifest_address("sha256:" + hashlib.sha256(alone.encode()).hexdigest())
+        address = _manifest_address(digest_of((alone.encode(),)))
         with self._cache().single_flight(address):
             for _ in range(_TRIES):
                 content = self._cache().find(address, file.size) or self._assembled(ref, alone, address)

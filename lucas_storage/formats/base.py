@@ -6,7 +6,6 @@ packages they serve only when a value or a reference of theirs appears.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
 import sys
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, TypeAlias
 
 from lucas_storage import limits
+from lucas_storage.digests import digest_of
 from lucas_storage.errors import DecodeError, MissingDependencyError, NoFormatError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -58,10 +58,7 @@ class Encoded:
 
     def digest(self) -> str:
         """Return ``sha256:`` and the hexadecimal digest over all parts in order; computed anew on each call."""
-        running = hashlib.sha256()
-        for part in self.parts:
-            running.update(part)
-        return "sha256:" + running.hexdigest()
+        return digest_of(self.parts)
 
     def chunks(self, size: int) -> Iterator[Buffer]:
         """Yield the bytes in order, in non-empty pieces of at most `size` bytes; only small pieces are copied."""

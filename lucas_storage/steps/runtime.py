@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from functools import cached_property
@@ -12,6 +11,7 @@ from actorc.storage.errors import NotFoundError, PreconditionFailedError
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody
 from lucas_storage.artifacts.store import ArtifactStore, store_for
+from lucas_storage.digests import digest_of
 from lucas_storage.engine import adapter
 from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.base import MemorySource
@@ -165,7 +165,7 @@ class RuntimeStorage:
         if fmt.safe:
             return fmt.decode(MemorySource(data), None)
         # The digest of the bytes at hand, not of a record of them: the signature is for exactly what is unpickled.
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        digest = digest_of((data,))
         ref = self._ref(filename, digest, len(data), fmt.id).signed(metadata.get(_SIGNATURE))
         return fmt.decode(MemorySource(data), None, proof=signing.verify(ref, settings.resolve().signing_keys))
 

@@ -7,7 +7,6 @@ pickle is unpickled.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import BinaryIO, Final
 from actorc.storage.ownership import is_ours
 from actorc.storage.rules import MiB
 from lucas_storage.artifacts.manifest import WHOLE_MAX, Manifest, Part
+from lucas_storage.digests import digest_of
 from lucas_storage.errors import StorageError
 
 from .stamps import Signature, signature
@@ -80,7 +80,7 @@ def is_right(folder: Path, address: str, files: Mapping[str, Signature]) -> bool
     algorithm, _, value = address.partition(":")
     try:
         if algorithm == "sha256":
-            return not is_folder(files) and _digest(folder / CONTENT) == value
+            return not is_folder(files) and _digest(folder / CONTENT) == address
         manifest = _manifest(folder, value)
         if manifest is None or manifest.is_tree != is_folder(files):
             return False
@@ -131,7 +131,7 @@ def _inside(folder: Path, above: str) -> Iterator[tuple[str, os.stat_result]]:
 def _manifest(folder: Path, value: str) -> Manifest | None:
     with opened(folder / MANIFEST) as file:
         text = file.read(WHOLE_MAX + 1)
-    if hashlib.sha256(text).hexdigest() != value:
+    if digest_of((text,)) != f"sha256:{value}":
         return None
     with contextlib.suppress(StorageError):  # of a newer version, or against a rule that came later: fetched anew
         return Manifest.decode(text)
@@ -150,11 +150,8 @@ def _outline(manifest: Manifest) -> dict[str, int]:
 
 
 def _digest(path: Path) -> str:
-    running = hashlib.sha256()
     with opened(path) as file:
-        while piece := file.read(MiB):
-            running.update(piece)
-    return running.hexdigest()
+        return digest_of(iter(lambda: file.read(MiB), b""))
 
 
 def _holds(path: Path, parts: tuple[Part, ...], *, executable: bool | None = None) -> bool:
@@ -162,6 +159,6 @@ def _holds(path: Path, parts: tuple[Part, ...], *, executable: bool | None = Non
         if executable is not None and bool(os.fstat(file.fileno()).st_mode & _EXECUTES) != executable:
             return False
         for part in parts:
-            if "sha256:" + hashlib.sha256(file.read(part.size)).hexdigest() != part.digest:
+            if digest_of((file.read(part.size),)) != part.digest:
                 return False
         return not file.read(1)  # the parts are right, but the file must end with them

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError
-from actorc.storage.rules import MiB
 from lucas_storage.cli.uris import Target
 
 if TYPE_CHECKING:
@@ -47,11 +46,8 @@ def check_file(path: Path, target: Target) -> None:
     Raises:
         IntegrityError: It does not have the digest of the reference.
     """
-    running = hashlib.sha256()
     with path.open("rb") as file:
-        while target.digest and (piece := file.read(MiB)):
-            running.update(piece)
-    _compare(running, target)
+        _compare(hashlib.file_digest(file, "sha256"), target)
 
 
 def _compare(running: _Hash, target: Target) -> None:
