@@ -14,8 +14,8 @@ class TestLocal(EngineContract):
 
 
 @pytest.mark.thorough
-class TestLocalAsynchronously(TestLocal):
-    """The asynchronous client is the blocking one on threads; the quick tests meet it over memory."""
+class TestLocalThroughTheAsynchronousClient(TestLocal):
+    """The quick tests meet it over memory."""
 
     faces = ("async",)
     rule_faces = ()

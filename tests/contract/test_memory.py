@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+import pytest
+
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing.contract import EngineContract
 
 
 class TestMemory(EngineContract):
-    """All faces are met over this engine, which waits for nothing; a pure rule through one of them, too."""
+    """The asynchronous client, which is the blocking one on threads, is met here; a pure rule through it, too."""
 
     lacks = ("retention",)
-    rule_faces = ("store", "client")
+    faces = rule_faces = ("store", "async")
 
     def open_engine(self, directory):
         return MemoryEngine()
+
+
+@pytest.mark.thorough
+class TestMemoryThroughTheBlockingClient(TestMemory):
+    """The quick tests meet it over the other engines."""
+
+    faces = ("client",)
+    rule_faces = ()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from actorc.storage.testing.contract import EngineContract
+from actorc.storage.testing.contract.subject import FACES
 from tests.contract.dict_engine import LACKS, DictEngine
 
 HERE = Path(__file__).parent
@@ -91,12 +92,13 @@ CAUGHT = {
 
 @pytest.fixture
 def tested(tmp_path):
-    """Run cases of a test module in a folder of its own, as its author does; return how it ended and what was said."""
+    """Run cases of test modules in a folder of their own, as their author does; return what pytest said."""
 
-    def run(module, *cases):
+    def run(*cases, **modules):
         (tmp_path / "dict_engine.py").write_bytes((HERE / "dict_engine.py").read_bytes())
-        (tmp_path / "test_mine.py").write_text(module)
-        command = ["-m", "pytest", "-q", "-W", "error", "--strict-markers", "-p", "no:cacheprovider", "test_mine.py"]
+        for name, module in modules.items():
+            (tmp_path / f"test_{name}.py").write_text(module)
+        command = ["-m", "pytest", "-q", "-W", "error", "--strict-markers", "-p", "no:cacheprovider"]
         ran = subprocess.run(
             [sys.executable, *command, "-k", " or ".join(cases)],
             cwd=tmp_path,
@@ -104,7 +106,7 @@ def tested(tmp_path):
             text=True,
             check=False,
         )
-        return ran.returncode, ran.stdout + ran.stderr
+        return ran.stdout + ran.stderr
 
     return run
 
@@ -117,22 +119,19 @@ class TestDict(EngineContract):
         return DictEngine()
 
 
-def test_engines_that_break_a_promise_are_caught_by_the_case_that_names_it(tested):
-    returned, said = tested(BROKEN, *{case for _, case in CAUGHT})
+def test_the_class_of_the_page_passes_and_engines_that_break_a_promise_are_caught_by_the_case_that_names_it(tested):
+    (page,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    cases = {case for _, case in CAUGHT}
 
-    failed = set(re.findall(r"^FAILED test_mine\.py::Test(\w+)::(\w+)", said, re.MULTILINE))
-    assert returned == 1, said
-    assert failed - {("Nothing", case) for _, case in CAUGHT} == CAUGHT
+    said = tested(*cases, mine=BROKEN, page=page)
+
+    failed = re.findall(r"^(?:FAILED|ERROR) test_(\w+)\.py::Test(\w+)::(\w+)", said, re.MULTILINE)
+    assert {(cls, case) for _, cls, case in failed if cls != "Nothing"} == CAUGHT, said
+    assert {case for _, cls, case in failed if cls == "Nothing"} == cases
+    assert {module for module, _, _ in failed} == {"mine"}
+    assert int(re.search(r"(\d+) passed", said)[1]) >= len(FACES) * len(cases)
     assert "TestNothing has to say how its engine is opened; define open_engine" in said
     assert "assert [" in said, "assertions of the cases show their values"
-
-
-def test_the_class_of_the_page_about_engines_is_tested(tested):
-    (block,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-
-    returned, said = tested(block, "test_what_was_put_comes_back")
-
-    assert (returned, "24 passed" in said) == (0, True), said
 
 
 def test_a_server_for_tests_needs_no_pytest_and_the_contract_says_what_it_needs():

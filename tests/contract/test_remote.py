@@ -29,8 +29,8 @@ class TestRemote(EngineContract):
 
 
 @pytest.mark.thorough
-class TestRemoteAsynchronously(TestRemote):
-    """The asynchronous client is the blocking one on threads; the quick tests meet it over memory."""
+class TestRemoteThroughTheAsynchronousClient(TestRemote):
+    """The quick tests meet it over memory."""
 
     faces = ("async",)
     rule_faces = ()

@@ -39,7 +39,7 @@ class ConcurrencyCases:
             storage.put_object("bucket", key, key.encode() * 100)
             return storage.get_object("bucket", key) == key.encode() * 100
 
-        with ThreadPoolExecutor(32) as threads:
-            assert all(threads.map(round_trip, range(128)))
+        with ThreadPoolExecutor(16) as threads:
+            assert all(threads.map(round_trip, range(64)))
 
-        assert len(storage.list_objects("bucket")["objects"]) == 128
+        assert len(storage.list_objects("bucket")["objects"]) == 64
