@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import uuid
+from collections import Counter
 from urllib.parse import parse_qsl, urlsplit
 
 import hypothesis
@@ -14,6 +15,9 @@ from hypothesis import HealthCheck
 
 REAL_STORE = "LUCAS_STORAGE_TEST_S3"
 """Names a bucket of a real S3 store, whose credentials are in the environment as the store's own programs take them."""
+
+SLOW_WEIGHT = 20
+"""As many quick tests take as long as one that is marked as slow."""
 
 FULL_SIZE_SECONDS = 900
 """A test of the full size may take longer than the quick ones, which pyproject.toml limits."""
@@ -38,6 +42,8 @@ def pytest_configure(config):
     hypothesis.settings.register_profile("thorough", max_examples=100, **patient)
     hypothesis.settings.register_profile("quick", max_examples=10, **patient)
     hypothesis.settings.load_profile("thorough" if config.getoption("--thorough") else "quick")
+    # xdist would order files by their number of tests; see put_long_files_first
+    config.option.loadscopereorder = False
 
 
 def pytest_itemcollected(item):
@@ -50,9 +56,19 @@ def pytest_collection_modifyitems(config, items):
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(FULL_SIZE_SECONDS))
     unasked = [marker for marker in ("thorough", "ecosystem") if not config.getoption(f"--{marker}")]
-    left_out = [item for item in items if any(map(item.get_closest_marker, unasked))]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if not any(map(item.get_closest_marker, unasked))]
+    left_out = {item for item in items if any(map(item.get_closest_marker, unasked))}
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
+    if hasattr(config, "workerinput"):
+        put_long_files_first(items)
+
+
+def put_long_files_first(items):
+    """Order files for xdist, which hands them out in this order: none that takes long is left when the rest is done."""
+    weights = Counter()
+    for item in items:
+        weights[item.path] += SLOW_WEIGHT if item.get_closest_marker("slow") else 1
+    items.sort(key=lambda item: -weights[item.path])
 
 
 @pytest.fixture(scope="session")
