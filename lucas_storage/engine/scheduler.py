@@ -275,7 +275,7 @@ class _Run:
         if step._fn_type != "local":
             fetched, passed = self._executor._fetched, self._executor._passed_value
             plain = {key: passed(fetched(arguments[key])) for key, place in places.items() if place in self._plain}
-            return _drained(self._executor._called(step, {**arguments, **plain}))
+            return drained(self._executor._called(step, {**arguments, **plain}))
         # The embedded engine marks the steps that move values without looking at them.
         seen = arguments
         if not getattr(step, "_passes_refs", False):
@@ -283,7 +283,7 @@ class _Run:
             seen = {key: self._executor._local_value(value) for key, value in arguments.items()}
         if any(seen[key] is not arguments[key] or place in self._plain for key, place in places.items()):
             self._plain.add(step.get_data_node())  # read only once the step is finished
-        return _drained(step._fn(seen))
+        return drained(step._fn(seen))
 
     def _next_finished(self) -> tuple[Step, Any, BaseException | None]:
         # A finished step ends the wait at once. The timeout is for signals alone: one that arrives just before the
@@ -352,8 +352,11 @@ class _Thread(threading.Thread):
             del given  # an idle thread would keep the arguments, which may be large, until its next step
 
 
-def _drained(result: Any) -> Any:
-    """Return the items of a generator as a list, or what it returns if it yields none; anything else as it is."""
+def drained(result: Any) -> Any:
+    """Return a generator's items as a list, so that any number of steps can read them.
+
+    Of a generator that yields nothing and returns something, its return value. Any other value is returned as it is.
+    """
     if not isinstance(result, GeneratorType):
         return result
     returned = None

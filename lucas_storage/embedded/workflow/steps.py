@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from lucas_storage._tracebacks import seam
 from lucas_storage.embedded.workflow.nested import filled
+from lucas_storage.engine.scheduler import drained
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Mapping
 
     from lucas_storage.embedded.instances import ActorInstance
     from lucas_storage.embedded.workflow.ld import Lambda
@@ -73,20 +73,3 @@ def same(event: Mapping[Any, Any]) -> Any:
     """Return the only argument."""
     (value,) = event.values()
     return value
-
-
-def drained(result: Any) -> Any:
-    """Return a generator's items as a list, so that any number of steps can read them.
-
-    Of a generator that yields nothing and returns something, its return value. Any other value is returned as it is.
-    """
-    if not isinstance(result, GeneratorType):
-        return result
-    returned = None
-
-    def watched() -> Generator[Any, None, None]:
-        nonlocal returned
-        returned = yield from result
-
-    items = list(watched())
-    return items if items or returned is None else returned
