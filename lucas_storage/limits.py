@@ -25,6 +25,9 @@ NPY_HEADER: Final = 256 << 10
 """Bytes of the header of an array: a structured dtype of some thousand fields."""
 PICKLE_HEADER: Final = 16 << 20
 """Bytes of the header of a pickle: a million of its buffers."""
+INT_BITS: Final = 2000
+"""Bits of an int that is written in decimal; Python refuses to parse much longer ones, by a setting of the
+interpreter."""
 JSON_DEPTH: Final = 100
 """Levels of nesting that are written: json recurses in C, and a reader's stack may be shorter than the writer's. Data
 nested deeper than the reader's stack is refused."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorc.storage.rules import is_utf8
 from lucas_storage.errors import DecodeError, NoFormatError
-from lucas_storage.limits import JSON_DEPTH
+from lucas_storage.limits import INT_BITS, JSON_DEPTH
 from lucas_storage.refs import TAG, ArtifactRef, is_tagged
 
 from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_mine, package, stored
@@ -28,8 +28,6 @@ from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_m
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
 
-_LONGEST_INT: Final = 2000
-"""Bits of an int in decimal; Python refuses to parse very long ones, and a setting of the interpreter is the limit."""
 _OBJECTS: Final = ("ndarray", "table", "dataframe", "polars")
 
 
@@ -62,7 +60,7 @@ def _is_plain(value: Any, room: int) -> bool:
 
 
 def _is_short(number: int) -> bool:
-    return number.bit_length() <= _LONGEST_INT
+    return number.bit_length() <= INT_BITS
 
 
 class JsonFormat(Format):

@@ -21,11 +21,10 @@ from lucas_storage.engine import adapter
 from lucas_storage.errors import CacheKeyError
 from lucas_storage.formats import format_for
 from lucas_storage.formats.base import type_name
+from lucas_storage.limits import INT_BITS
 from lucas_storage.refs import ArtifactRef, is_tagged
 from lucas_storage.values.annotations import Plan
 
-_LONGEST_INT: Final = 2000
-"""Bits; Python refuses decimal text of very long ints."""
 _NAMED: Final = ("path", "ref")
 """Words of plans that show the file name in a reference to the function, which may then depend on it."""
 _VERSION: Final = 1
@@ -102,7 +101,7 @@ def _canonical(value: Any, *, named: bool) -> Any:
 def _canonical_form(value: Any, *, named: bool) -> Any:
     kind = type(value)
     if kind is int:
-        return value if value.bit_length() <= _LONGEST_INT else ["int", f"{value:x}"]
+        return value if value.bit_length() <= INT_BITS else ["int", f"{value:x}"]
     if value is None or kind in (bool, str, float):
         return value
     if kind is ArtifactRef or is_tagged(value):

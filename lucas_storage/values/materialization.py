@@ -15,6 +15,7 @@ from lucas_storage.errors import DecodeError, NoFormatError
 from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.base import Encoded, Format
 from lucas_storage.formats.composite import STREAM
+from lucas_storage.limits import INT_BITS
 from lucas_storage.refs import ArtifactRef, inline_ref, is_tagged
 
 from .annotations import ANY, Plan, read
@@ -28,8 +29,6 @@ Name = TypeVar("Name", bound="str | None")
 Policies: TypeAlias = Callable[[], Policy]
 """Called only when a value must be stored: resolving settings costs more than a call that stores nothing."""
 
-_LONGEST_INT: Final = 2000
-"""Bits of an int that travels as JSON; readers may refuse the decimal text of a longer one, as Python does."""
 _SCALARS: Final = frozenset({bool, int, float, str, type(None)})
 _TEXT: Final = frozenset({str})
 _EXACT: Final = frozenset({bool, str, type(None)})
@@ -364,7 +363,7 @@ def _is_number(value: Any) -> bool:
     """Return whether every JSON reader gives a number, bool or None back unchanged."""
     if type(value) is float:
         return math.isfinite(value)
-    return type(value) is not int or value.bit_length() <= _LONGEST_INT
+    return type(value) is not int or value.bit_length() <= INT_BITS
 
 
 def _is_flat(value: Any) -> bool:
