@@ -68,7 +68,7 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
         # The record gets references, so values are materialized only after it was written.
         value = adapter.execute(workflow, travelling, StorageExecutor, prepared=_keeping_references)
         log.end(value)
-    return materialization.value_of(value) if materialize else materialization.refs_in(value)
+    return materialization.value_of(value) if materialize else materialization.with_refs(value)
 
 
 def _keeping_references(executor: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -222,7 +222,9 @@ class ArtifactReader:
             ArtifactError: At once, if the artifact cannot be read at all.
         """
         if ref.kind == "manifest" and self.cached(ref) is None:
-            return self._bytes_of(ref, self._file_manifest(ref).parts)
+            if ref.format == TREE:
+                raise _no_bytes(ref)
+            return self._bytes_of(ref, self.manifest(ref).parts)
         return _file_pieces(self._opener(ref))
 
     def records(self, ref: ArtifactRef) -> tuple[Iterator[bytes], bool]:
@@ -278,11 +280,6 @@ class ArtifactReader:
         if ref.kind != "manifest":
             _check_size(ref, head["size"])
         return head
-
-    def _file_manifest(self, ref: ArtifactRef) -> Manifest:
-        if ref.format == TREE:
-            raise _no_bytes(ref)
-        return self.manifest(ref)
 
     def _bytes_of(self, ref: ArtifactRef, parts: tuple[Part, ...]) -> Iterator[bytes]:
         return run_ahead(partial(self.part, ref, part) for part in parts)

@@ -83,7 +83,7 @@ class Step:
         out = self._stored(call)
         if key is not None:
             # Recorded although nothing is cached: a run that is killed can be resumed from the steps that ended.
-            run_log.attempt(lambda: self._memo(key).replace(materialization.refs_in(out), run_log.PATIENCE))
+            run_log.attempt(lambda: self._memo(key).replace(materialization.with_refs(out), run_log.PATIENCE))
         return out, False
 
     def _memoized(self, scope: current.StepScope, call: Callable[[], Any]) -> tuple[Any, bool]:
@@ -97,7 +97,7 @@ class Step:
             found = memo.recall()
             if found is not None:
                 return record_store.tagged(found[0]), True
-            return record_store.tagged(memo.remember(materialization.refs_in(self._stored(call)))), False
+            return record_store.tagged(memo.remember(materialization.with_refs(self._stored(call)))), False
 
     def _stored(self, call: Callable[[], Any]) -> Any:
         return materialization.result(call(), self._result_plan, self._policy, self._name)

@@ -132,11 +132,6 @@ def store(value: Any, requested: str | None, target: str) -> ArtifactRef:
     return _stored(value, policy)
 
 
-def refs_in(value: Any) -> Any:
-    """Return data with its references as `ArtifactRef`, resolving none."""
-    return _with_refs(value)
-
-
 def _stored(value: Any, policy: Policies) -> ArtifactRef:
     if type(value) is ArtifactRef or is_tagged(value):
         return ArtifactRef.parse(value)
@@ -308,7 +303,7 @@ class _Offloader(Walk):
         if is_stream(value):
             value = streamed(value, self._policy(), partial(self._line, items_plan), requested, name)
         elif requested is None and type(value) in CONTAINERS:
-            value = _with_refs(offload(value, ANY, self._policy, self._function))
+            value = with_refs(offload(value, ANY, self._policy, self._function))
         if type(value) is ArtifactRef:
             return value if name is None else replace(value, filename=name)
         return artifact(value, self._policy(), requested, name)
@@ -322,7 +317,7 @@ class _Offloader(Walk):
             walk.run()
         except RecursionError as error:
             raise ValueError(_TOO_DEEP) from error
-        return bytes(format_by_id("json@1").encode(_with_refs(box[0])))
+        return bytes(format_by_id("json@1").encode(with_refs(box[0])))
 
 
 def _inline_or_artifact(value: Any, policy: Policies) -> Any:
@@ -343,19 +338,19 @@ def _as_artifact(value: Any, policy: Policies) -> ArtifactRef:
 
 
 def _encoded(value: Any) -> tuple[Format, Encoded]:
-    data = _with_refs(value)
+    data = with_refs(value)
     fmt = format_for(data)
     return fmt, fmt.encode(data)
 
 
-def _with_refs(value: Any) -> Any:
+def with_refs(value: Any) -> Any:
     """Return data with its tagged dicts as `ArtifactRef`, by which a format tells them from the user's own dicts."""
     if type(value) is dict:
         if is_tagged(value):
             return ArtifactRef.parse(value)
-        return {key: _with_refs(item) for key, item in value.items()}
+        return {key: with_refs(item) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(map(_with_refs, value))
+        return type(value)(map(with_refs, value))
     return value
 
 

@@ -146,9 +146,7 @@ def differs(source: Item, there: Item, *, checksum: bool) -> bool | None:
     """
     if not isinstance(source, LocalFile) and not isinstance(there, LocalFile):
         return any(source[name] != there[name] for name in ("size", "crc32c", "content_type", "metadata"))
-    file, head = (source, there) if isinstance(source, LocalFile) else (there, source)
-    assert isinstance(file, LocalFile)
-    assert not isinstance(head, LocalFile)
+    file, head = _file_and_head(source, there)
     # The cheapest first: most changed files have another size.
     if file.size != head["size"]:
         return True
@@ -161,11 +159,16 @@ def differs(source: Item, there: Item, *, checksum: bool) -> bool | None:
 
 def content_differs(source: Item, there: Item) -> bool:
     """Return whether a file and an object of the same size hold different bytes; reads the file."""
-    file, head = (source, there) if isinstance(source, LocalFile) else (there, source)
-    assert isinstance(file, LocalFile)
-    assert not isinstance(head, LocalFile)
+    file, head = _file_and_head(source, there)
     running = 0
     with file.path.open("rb") as content:
         while piece := content.read(MiB):
             running = google_crc32c.extend(running, piece)
     return f"{running:08x}" != head["crc32c"]
+
+
+def _file_and_head(source: Item, there: Item) -> tuple[LocalFile, ObjectHead]:
+    file, head = (source, there) if isinstance(source, LocalFile) else (there, source)
+    assert isinstance(file, LocalFile)
+    assert not isinstance(head, LocalFile)
+    return file, head
