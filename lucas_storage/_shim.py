@@ -139,8 +139,8 @@ class Shim:
             outer, _shipping.family = getattr(_shipping, "family", {}), family
             try:
                 return _WithTokens(io.BytesIO(packed)).load()
-            # SystemExit, too: a script without `if __name__ == "__main__"` may exit when it is imported.
             except (Exception, SystemExit) as error:
+                # SystemExit, too: a script without `if __name__ == "__main__"` may exit when it is imported.
                 raise _load_error(self._contract, error) from error
             finally:
                 _shipping.family = outer

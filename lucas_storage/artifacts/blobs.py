@@ -67,8 +67,9 @@ class Blobs:
             return
         try:
             self.send(bucket, key, body, content_type, if_absent=trusted and body.size <= MAX_INLINE_SIZE)
-        # An object under this key is not yet the blob: it may be damaged, or of another program. Then it is replaced.
         except AlreadyExistsError:
+            # An object under this key is not yet the blob: it may be damaged, or of another program. Then it is
+            # replaced.
             if not self._holds(bucket, key, body):
                 self.send(bucket, key, body, content_type)
         self._distrusted.discard((bucket, key))
@@ -111,9 +112,9 @@ class Blobs:
         """
         try:
             return self._read(bucket, key, digest, limit)
-        # Once more: the bytes may have been damaged on the way, not in the store. If they are wrong again, the next
-        # `put` of the same value replaces them, although the store takes them for right.
         except IntegrityError:
+            # Once more: the bytes may have been damaged on the way, not in the store. If they are wrong again, the next
+            # `put` of the same value replaces them, although the store takes them for right.
             self.distrust(bucket, key)
         return self._read(bucket, key, digest, limit)
 

@@ -77,8 +77,8 @@ class LocalService:
             with _named(home.data), _held(home.start_lock):
                 self.signing_key_file = signing_key(home.data)
                 found = _joined_or_started(home, port)
-        # The lock is released on every error, so that a server without users ends.
         except BaseException:
+            # The lock is released on every error, so that a server without users ends.
             self.close()
             raise
         self.endpoint = found.endpoint

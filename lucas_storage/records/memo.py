@@ -99,8 +99,8 @@ class Memo:
             condition = {"if_absent": True} if self._stale is None else {"if_match": self._stale}
             try:
                 record_store.write(self._storage, self._record_key, content, **condition)
-            # Another process was first, or its record was removed in between. Its result counts, if it can be used.
             except (AlreadyExistsError, ObjectNotFoundError, PreconditionFailedError):
+                # Another process was first, or its record was removed in between. Its result counts, if it can be used.
                 kept = self.recall()
                 if kept is not None:
                     return kept[0]

@@ -178,7 +178,7 @@ def all_exist(storage: ArtifactStore, refs: Iterable[ArtifactRef]) -> bool:
 def _exists(storage: ArtifactStore, ref: ArtifactRef) -> bool:
     try:
         storage.stat(ref)
-    # A store that does not answer is an error, not a missing artifact: the step would run again for nothing.
     except (ArtifactNotFoundError, DigestMismatchError, UnknownStoreError):
+        # A store that does not answer is an error, not a missing artifact: the step would run again for nothing.
         return False
     return True

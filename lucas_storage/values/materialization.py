@@ -242,8 +242,8 @@ class _Materializer(Walk):
     def _fit(self, value: Any, word: str, param: str | None, job: Callable[[], Any]) -> Any:
         try:
             return job()
-        # Raised as TypeError that names the parameter: the user reads which annotation does not fit which value.
         except (TypeError, DecodeError, NoFormatError) as error:
+            # Raised as TypeError that names the parameter: the user reads which annotation does not fit which value.
             raise TypeError(f"{self._subject(param)} {mismatch(value, word)}") from error
 
     def _subject(self, param: str | None) -> str:

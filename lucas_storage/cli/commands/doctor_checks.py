@@ -185,8 +185,8 @@ def _scratch(client: StorageClient, bucket: str, info: ServerInfoResult) -> Chec
                 advice=f"make it with 'lucas-storage mb {bucket}', or set LUCAS_STORAGE_BUCKET",
             )
         return _round_trip(client, bucket, key)
-    # A warning: a key without write access is a valid configuration.
     except (PermissionError, NotFoundError) as error:
+        # A warning: a key without write access is a valid configuration.
         advice = "nothing, if this key is not for writing there; else allow it with 'lucas-storage keys add'"
         return CheckResult(about="bucket", status=WARN, found=f"{bucket} was not tried: {error}", advice=advice)
     except StorageError as error:

@@ -93,8 +93,8 @@ def _checked(directory: Path) -> Sequence[Finding]:
     try:
         with closing(LocalEngine(directory, sweep_interval=None)) as engine:
             return engine.fsck()
-    # A damaged index is refused. Its own findings are printed if they explain it, else it is opened for repair.
     except IntegrityError as error:
+        # A damaged index is refused. Its own findings are printed if they explain it, else it is opened for repair.
         if found := inspect(directory):
             return found
         refusal = Finding("damaged", "meta.db", error.message)

@@ -70,8 +70,9 @@ class Summary:
         """Report an exception of the block as a failure."""
         try:
             yield
-        # An error of the command line, or of standard output, ends the command: the next operation would fail likewise.
         except (click.ClickException, BrokenPipeError):
+            # An error of the command line, or of standard output, ends the command: the next operation would fail
+            # likewise.
             raise
         except Exception as error:  # noqa: BLE001  # reported, and the exit code at the end; the others continue
             self.fail(what, error, record)

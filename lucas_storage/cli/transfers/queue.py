@@ -151,8 +151,8 @@ class TransferQueue:
                 if self._dry_run:
                     return "planned", {"dry_run": True}, None
                 return "done", transfer.run(partial(self._moved, moved)), None
-        # With --no-clobber an existing file is no failure if there are several: that is what the option asks for.
         except TakenError as error:
+            # With --no-clobber an existing file is no failure if there are several: that is what the option asks for.
             return ("skipped" if self._many else "failed"), {}, error
         except Exception as error:  # noqa: BLE001  # reported on the thread of `run`; the other transfers continue
             return "failed", {}, error
