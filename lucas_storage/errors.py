@@ -113,8 +113,10 @@ class ArtifactError(StorageError):
         self.param = param
 
     def __str__(self) -> str:
+        # Built when it is shown: function and parameter become known only on the way up.
         names = ((f"parameter {self.param!r}", self.param), (f"{self.function!r}", self.function))
         place = " of ".join(text for text, given in names if given)
+        # Within the text and after its code, so that what is before the first colon, which Lucas shows, has the names.
         text = super().__str__()
         head = f"[{self.code}] "
         return f"{head}{place}, {text.removeprefix(head)}" if place else text

@@ -63,6 +63,7 @@ class EncodedBody:
     def send(self, client: StorageClient, bucket: str, key: str, content_type: str, **options: Any) -> PutResult:
         """Store the bytes, in one call if they fit."""
         if self.size <= MAX_INLINE_SIZE:
+            # One copy of at most an inline message, and one call instead of a stream.
             return client.put_object(bucket, key, bytes(self._encoded), content_type, **options)
         source = _Joined(self._encoded)
         return client.upload_from_stream(bucket, key, source, content_type, **options)
@@ -146,5 +147,6 @@ def _pieces(path: Path) -> Iterator[bytes]:
 def _crc32c(pieces: Iterator[Buffer]) -> int:
     total = 0
     for piece in pieces:
+        # google_crc32c takes bytes only; a copy of 1 MiB at a time.
         total = google_crc32c.extend(total, piece if isinstance(piece, bytes) else bytes(piece))
     return total

@@ -120,6 +120,7 @@ class Manifest:
             version = fields["manifest"]
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise _refused("it is not JSON of that kind") from error
+        # Before anything else is read: fields of a newer version may mean something else.
         if version != VERSION:
             raise UnsupportedError(
                 f"a manifest of version {version!r:.20} needs a newer lucas-storage; upgrade it here"

@@ -149,9 +149,11 @@ class ArtifactReader:
         whole = self.cached(ref)
         if whole is not None:
             self._cache().hold(_address(ref), holder)
+        # The name is the user's, and must not lead out of the copy.
         if whole is not None and all(map(is_filename, name.split("/"))) and (whole / name).is_file():
             return whole / name
         file = _file_of(self.manifest(ref), name, ref)
+        # A copy under the address of a manifest of this file alone, which other directories with the same file share.
         alone = Manifest(parts=file.parts)
         address = _manifest_address(digest_of((alone.encode(),)))
         with self._cache().single_flight(address):

@@ -185,6 +185,7 @@ class ArtifactStore(StorageClient):
         # By name, never by an address in the reference: data must not decide where this process connects to, and
         # sends its credentials.
         is_here = ref.inline is not None or ref.store == self.store_name
+        # A handle that was made for other settings reads with those, not with the shared one of the process.
         handle = self if is_here else store_for(ref.store)
         return handle._artifact_reader  # noqa: SLF001  # of this very class
 
@@ -231,6 +232,7 @@ class ArtifactStore(StorageClient):
             error.ref = error.ref or ref
             raise
         except NetworkError as error:
+            # A wrong address is the usual reason, and the user must see which variable or file it came from.
             error.message += f"; store {self.store_name!r} is at {self._origin.value} ({self._origin.origin})"
             error.args = (error.message,)
             raise

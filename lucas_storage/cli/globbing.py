@@ -130,6 +130,7 @@ def _matched(client: StorageClient, target: Target, *, recursive: bool) -> Itera
 def _beneath(client: StorageClient, target: Target) -> Iterator[FoundObject]:
     name = target.key.rstrip("/")
     own = _last(name) or target.bucket
+    # A key may be an object and a prefix of others at the same time; `-r` means both.
     if target.key and not target.key.endswith("/") and client.object_exists(target.bucket, target.key):
         yield FoundObject(head=client.head_object(target.bucket, target.key), own=own)
     folder = f"{name}/" if name else ""

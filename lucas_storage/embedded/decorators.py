@@ -58,6 +58,7 @@ def _register(fn: Callable[..., Any], given: dict[str, Any]) -> Function:
     # The environment decides at decoration, as in Lucas: one script runs on several platforms unchanged.
     config.setdefault("provider", _provider())
     made = function_class(config["provider"], config.get("wrapper"))(fn, config)
+    # Registered when it is decorated, so that importing a module makes its functions callable by name.
     routeBuilder.func(config["name"]).set_handler(made.export()).set_function(made)
     return made
 

@@ -188,6 +188,7 @@ def _versions(name: str) -> list[Format]:
 def _load_entry_points(wanted: Callable[[str], bool]) -> None:
     """Import entry points, which register formats; one that cannot be imported is skipped with a warning."""
     for point in entry_points(group=GROUP):
+        # Only those asked for: importing all installed formats would load packages that no value needs.
         if point.name in _FORMATS or not wanted(point.name):
             continue
         try:

@@ -179,8 +179,10 @@ class Format(ABC):
 def flat(buffer: Any) -> memoryview:
     """Return contiguous memory as a flat view of single bytes, without a copy."""
     view = memoryview(buffer)
+    # `cast` refuses a view with a zero in its shape.
     if not view.nbytes:
         return memoryview(b"")
+    # Flat, so that its length is its number of bytes, of which sizes and offsets are computed.
     return view if view.format == "B" and view.ndim == 1 else view.cast("B")
 
 
@@ -239,6 +241,7 @@ def package(name: str, extra: str) -> Any:
 
 def is_loaded(value: object, package_name: str) -> bool:
     """Return whether the class of `value` comes from a package, without importing it."""
+    # By the loaded modules: a value of a package cannot exist before the package is imported.
     return type(value).__module__.partition(".")[0] == package_name and package_name in sys.modules
 
 

@@ -74,6 +74,7 @@ class JsonFormat(Format):
         """Return whether `value` consists of JSON data and of types that have a tag."""
         if is_json(value):
             return True
+        # By type first, so that a large value of another type is not walked through.
         if type(value) not in _WRITERS and not is_loaded(value, "numpy"):
             return False
         try:
@@ -101,6 +102,7 @@ class JsonFormat(Format):
             text = str(data, "utf-8")
             # A hook for every dict makes parsing slow, so it is used only where a tag may be.
             hook = _read if '"$' in text else None
+            # NaN and Infinity are no JSON: other readers of the artifact would refuse it.
             return json.loads(text, object_hook=hook, parse_constant=_refuse_constant)
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, MemoryError) as error:
             raise DecodeError("an artifact of format json@1 is not JSON as this version writes it") from error

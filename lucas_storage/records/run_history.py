@@ -70,6 +70,7 @@ class PastRun:
 
 def recent(storage: ArtifactStore, count: int) -> list[PastRun]:
     """Return the last `count` runs, the latest first."""
+    # By key before reading: of thousands of runs only those shown are read.
     keys = sorted(_keys(storage), reverse=True)[:count]
     return [run for run in parallel.each(partial(_read, storage), keys) if run is not None]
 
@@ -82,6 +83,7 @@ def find(storage: ArtifactStore, text: str) -> PastRun:
         InvalidParameterError: There are several.
     """
     keys = sorted(_keys(storage))
+    # Identifiers sort by time, so the greatest is the latest, and none of the records need be read.
     found = keys[-1:] if text == "last" else [key for key in keys if key.startswith(text.upper())]
     if len(found) > 1:
         raise InvalidParameterError(f"{len(found)} runs begin with {text!r}; give more of the id")
@@ -95,6 +97,7 @@ def _keys(storage: ArtifactStore) -> Iterator[str]:
     token: str | None = None
     while True:
         try:
+            # With a delimiter: a run has as many records as steps, and only its prefix is wanted.
             page = storage.list_objects(storage.bucket, record_store.RUNS, delimiter="/", page_token=token)
         except BucketNotFoundError:
             return

@@ -121,6 +121,7 @@ class RuntimeStorage:
         """
         end = None if timeout < 0 else time.monotonic() + timeout / 1000
         pause = _FIRST_PAUSE
+        # Asked in growing intervals, since a store does not announce new objects.
         while not self.exists(filename):
             left = pause if end is None else end - time.monotonic()
             if left <= 0:

@@ -48,6 +48,7 @@ _BY_NAME: Final = {
     "actorc": {"StorageClient": STORAGE},
     "lucas": {"Runtime": RUNTIME},
 }
+# The usual import names: under `if TYPE_CHECKING` a worker cannot look up to what an alias refers.
 _ALIASES: Final = {"np": "numpy", "pa": "pyarrow", "pd": "pandas", "pl": "polars", "npt": "numpy"}
 _BARE: Final = {
     **{name: word for package, names in _BY_NAME.items() if package != "polars" for name, word in names.items()},
@@ -55,6 +56,7 @@ _BARE: Final = {
     "bytearray": "bytes",
     "str": "str",
 }
+# pandas and polars both have a DataFrame, and many packages a Table.
 _UNIQUE: Final = {name: word for name, word in _BARE.items() if name not in ("DataFrame", "Table")}
 """Names that mean one thing whatever module they are taken from."""
 _CONTAINERS: Final = {
@@ -198,6 +200,7 @@ def _read_class(cls: Any, names: _Names) -> Plan:
     if inner is None or inner.classes is None:
         return ANY
     name = f"{cls.__module__}:{cls.__qualname__}"
+    # The class stays with the function. Its name in the plan is a label: a class that data names is never imported.
     inner.classes[name] = cls
     fields = tuple((field.name, _read(field.type, inner, results=False)) for field in dataclasses.fields(cls))
     return ("dataclass", name, fields)
@@ -228,6 +231,7 @@ def _union(plans: list[Plan], *, nullable: bool) -> Plan:
 
 
 def _container(name: str, plans: list[Plan], *, variadic: bool) -> Plan:
+    # In lower case, since `typing.List` and `list` are one.
     name = name.lower()
     if name in _MAPPINGS and len(plans) == 2:
         return _unless_any("dict", plans[1])
@@ -296,6 +300,7 @@ def _read_subscript(node: ast.Subscript, names: _Names, *, results: bool) -> Pla
         none = [ast.Constant(None)] if last == "Optional" else []
         return _read_union([*items, *none], names, results=results)
     leaf = _read_name(head, names, results=results)
+    # A type with parameters of its own, such as `np.ndarray[...]`, whose parameters do not matter here.
     if leaf != ANY and leaf[0] != "iterator":
         return leaf
     plans = [_read_node(item, names, results=results) for item in items]

@@ -81,6 +81,7 @@ def load(ref: ArtifactRef, word: str) -> Any:
     """
     if word == "ref":
         return ref
+    # Before the download, which may be large.
     if ref.format == TREE and word not in (ANY, "path"):
         raise cannot_become(TREE, word, "Path")
     way = _LOADERS.get(word) or (_COMPOSITE_LOADERS.get(ref.format) if word == ANY else None)
@@ -156,6 +157,7 @@ def lift(value: Any, word: str) -> Any:
         EmptyUpstreamError: It is None, or bytes without content, where a value is needed.
         TypeError: A value of its kind does not convert to `word`.
     """
+    # Engines pass nothing, or empty bytes, on after a step that failed; the conversion would hide that.
     if value is None or (word in _CLASSES and type(value) is bytes and not value):
         raise EmptyUpstreamError(
             "a value is needed and nothing arrived; the step before has probably failed or returned nothing, look there"

@@ -163,8 +163,8 @@ class _Materializer(Walk):
         if plan == "ref":
             # The function wants a reference, and the engine passed a value: it is stored for it.
             self.wait(Slot(box, index, plan, param, partial(_stored, value, self._policy), does_io=True))
-        # A Lambda has every attribute, so it would pass later checks and be stored as a value.
         elif kind not in _SCALARS and kind not in CONTAINERS and adapter.is_lambda(value):
+            # A Lambda has every attribute, so it would pass later checks and be stored as a value.
             raise TypeError(_placeholder(f"parameter {param!r} of {self._function!r}"))
         elif type(plan) is str and plan != ANY:
             if not is_ready(value, plan):

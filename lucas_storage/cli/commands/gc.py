@@ -51,6 +51,7 @@ def gc(session: Session, *, delete: bool, grace: float | None, ttl: float | None
             delete=delete,
             quiescent=quiescent,
         )
+    # Printed before the exit code is decided: the counts say what was left undone.
     session.emit(asdict(done), _text(done))
     if done.problems:
         raise click.exceptions.Exit(FAILED)

@@ -74,6 +74,7 @@ def add(
     from actorc.storage.server.auth.access import EVERYTHING, Statement  # noqa: PLC0415  # loads gRPC
     from actorc.storage.server.auth.key_file import add_key  # noqa: PLC0415
 
+    # No default: a key that may do more than its owner thinks is worse than an error.
     if admin == bool(allowed):
         raise click.UsageError("give either --allow, what the key is for, or --admin")
     statements = [EVERYTHING] if admin else [Statement.parse(text) for text in allowed]
@@ -82,6 +83,7 @@ def add(
         print_record({"access_key": key.id, "secret_key": secret, **_described(key)})
     else:
         click.echo(f"STORAGE_ACCESS_KEY={key.id}\nSTORAGE_SECRET_KEY={secret}")
+        # On standard error, so that standard output can be written to a file of variables.
         click.echo("Keep the secret key now, it cannot be shown again.", err=True)
     # A server that writes no key for its own user's commands closes to them, too, with its first key.
     if keys_file is None and not _is_found(data):

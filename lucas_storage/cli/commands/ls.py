@@ -99,6 +99,7 @@ def _name_sums(client: StorageClient, target: Target) -> Iterator[tuple[str, int
         first, slash, _ = head["key"][len(target.key) :].partition("/")
         return target.key + first + slash
 
+    # Keys come in byte order, so that those of one name follow each other, and no sums are held in memory.
     for each, heads in groupby(client.iter_objects(target.bucket, target.key), name):
         yield (each, *_sums(heads))
 

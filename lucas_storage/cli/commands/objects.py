@@ -26,6 +26,7 @@ def cat(session: Session, targets: tuple[Target, ...], *, offset: int, length: i
     Keys may have wildcards. Every piece is checked before it is written; the digest of a whole reference, after the
     last one. With --json, each piece is a line, its bytes in base64.
     """
+    # Asked before the first byte is written, so that an unknown store or bucket is an error without output.
     patterns = {target: globbing.is_pattern(session.client(target.store), target) for target in targets}
     summary = Summary(session, many=len(targets) > 1 or any(patterns.values()))
     for target in targets:

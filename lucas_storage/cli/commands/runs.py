@@ -68,6 +68,7 @@ def _tree(run: PastRun, *, long: bool) -> Tree:
     for line in _mentions("in", run.inputs, long=long):
         tree.add(Text(line, style="dim"))
     for step in run.steps:
+        # `Text` rather than markup: brackets in the name of a function are no style.
         branch = tree.add(Text(_step_line(step), style="red" if step.error else "cyan" if step.reused else ""))
         for line in (*_mentions("in", step.inputs, long=long), *_mentions("out", {"": step.outputs}, long=long)):
             branch.add(Text(line, style="dim"))

@@ -37,6 +37,7 @@ class LocalOnceRuntime(Runtime):
     @classmethod
     def serving(cls, params: Any, router: Mapping[str, Callable[[Any], Any]]) -> LocalOnceRuntime:
         """Return a runtime for one new request with the input `params`."""
+        # A copy of the router: functions registered during the request do not change it.
         return cls(Metadata(str(uuid.uuid4()), params, None, dict(router), "invoke", None, None))
 
     def metadata(self) -> Metadata:

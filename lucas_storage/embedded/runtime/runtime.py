@@ -56,6 +56,7 @@ class Runtime(ABC):
     A platform subclasses it; `storage` returns the subclass's `_storage`, and `metadata()` its `_metadata`.
     """
 
+    # Defaults on the class, since subclasses of users do not always call `__init__`.
     _storage: StorageMethods | None = None
     _metadata: Metadata | None = None
 

@@ -117,6 +117,7 @@ class TrainerPipeline:
         Raises:
             ValueError: There is no function, or one without its configuration.
         """
+        # Registered here, not in the body of the workflow, which runs once for every run.
         steps = [self._registered(part, fn, config) for part, (fn, config) in self._given.items() if fn is not None]
         if not steps:
             message = "a pipeline needs a function, such as data_loader"

@@ -118,6 +118,7 @@ def _cut(values: Any, count: int) -> list[Any]:
     if count < 1:
         message = f"fork needs a positive number of pieces, not {count}"
         raise ValueError(message)
+    # The first pieces get one element more each, so that all are used.
     size, longer = divmod(len(values), count)
     ends = [size * i + min(i, longer) for i in range(count + 1)]
     return [values[start:end] for start, end in itertools.pairwise(ends)]

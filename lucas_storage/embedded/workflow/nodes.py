@@ -219,6 +219,7 @@ class DataNode(DAGNode):
         self._child_node.extend(children)
         for child in children:
             child._parent_node = self
+            # The contract has one parent, but a value may be returned by several steps.
             child._parents.append(self)
         self._settle()
 
@@ -237,6 +238,7 @@ class DataNode(DAGNode):
     def reset(self) -> None:
         """Return to the state before the run."""
         super().reset()
+        # As before the run: `apply` may have replaced Lambdas in it by their values.
         self._ld.value = self._initial
         self._ready = self._ld._is_constant
         self._parent_node = None

@@ -130,6 +130,7 @@ class RouteBuilder:
 
     def actor(self, actorName: str) -> RouteClass:
         """Register the objects of a class, of which the latest is kept."""
+        # One entry for a class, since each object made replaces the last one.
         known = next((entry for entry in self.actors if entry.name == actorName), None)
         if known is None:
             self.actors.append(known := RouteClass(actorName))

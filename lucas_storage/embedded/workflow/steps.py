@@ -48,6 +48,7 @@ class LocalStep:
 
     def __call__(self, event: Mapping[Any, Any]) -> Any:
         """Call the function with positional and named arguments."""
+        # Sorted, since arguments arrive in the order in which their values become known.
         positional = [event[key] for key in sorted(key for key in event if isinstance(key, int))]
         named = {key: value for key, value in event.items() if isinstance(key, str)}
         return drained(self._call(*positional, **named))
