@@ -1,4 +1,4 @@
-"""A thread that calls a function when it is due, and otherwise sleeps."""
+"""A thread that calls a function at set times."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 
 class Alarm:
-    """Calls a function when it is due, on a daemon thread that is started when an alarm is first set.
+    """Calls a function at its deadline, on a daemon thread that the first alarm starts.
 
     Any thread may call it. A forked child has no such thread, and must make an alarm of its own.
 
     Args:
-        ring: Gets the time and returns when it is to be called next, None if it need not be.
-        name: Of the thread.
-        clock: Monotonic seconds.
+        ring: Called with the time; returns the next deadline, None for none.
+        name: Name of the thread.
+        clock: Returns monotonic seconds.
     """
 
     def __init__(
@@ -24,13 +24,13 @@ class Alarm:
         self._ring = ring
         self._name = name
         self._clock = clock
-        self._changed = threading.Condition()  # guards the fields below
+        self._changed = threading.Condition()  # guards the fields below, and wakes the thread
         self._when: float | None = None
         self._thread: threading.Thread | None = None
         self._is_stopped = False
 
     def set(self, when: float | None) -> None:
-        """Ring at `when`, a time of the clock, or before."""
+        """Ring at `when`, in seconds of the clock, or earlier."""
         if when is None:
             return
         with self._changed:
@@ -44,7 +44,7 @@ class Alarm:
             self._changed.notify()
 
     def stop(self) -> None:
-        """Ring no more; the thread ends on its own."""
+        """Stop ringing; the thread ends by itself and is not joined, because it may be the caller."""
         with self._changed:
             self._is_stopped = True
             self._changed.notify()
@@ -54,7 +54,7 @@ class Alarm:
             self.set(self._ring(self._clock()))
 
     def _wait(self) -> bool:
-        """Wait until it is time; return False if it never will be."""
+        """Wait until the deadline; return False once it was stopped."""
         with self._changed:
             while not self._is_stopped:
                 remaining = None if self._when is None else self._when - self._clock()

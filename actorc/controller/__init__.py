@@ -1,6 +1,6 @@
-"""The actor platform: `ActorContext`, `ActorFunction`, `ActorRuntimeClass`, `ActorExecutor` and `ActorRuntime`.
+"""The client of the actor platform: its context, functions, runtime classes, executor and runtime.
 
-They are loaded when they are named, because they need Lucas; the modules beneath do not.
+They are loaded on access, because they need Lucas; the modules beneath do not.
 """
 
 from __future__ import annotations

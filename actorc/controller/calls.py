@@ -1,4 +1,4 @@
-"""The path under which pickles name `value_of_call`, those of earlier versions and those made now."""
+"""The path under which old and new pickles name `value_of_call`."""
 
 from actorc.controller.client.calls import value_of_call
 

@@ -1,4 +1,4 @@
-"""The path under which pickles name the classes of remote objects, those of earlier versions and those made now."""
+"""The path under which old and new pickles name the classes of remote objects."""
 
 from actorc.controller.lucas.runtime_classes import ActorRuntimeClass, ActorRuntimeInstance
 

@@ -1,6 +1,6 @@
-"""What workflows on the actor platform import: the context, and the function, executor and runtime classes.
+"""The public names of the actor platform: its context, and the function, executor and runtime classes.
 
-Importing this module loads neither gRPC nor protobuf; the first call does.
+Importing it loads neither gRPC nor protobuf; the first call does, so that scripts without calls start fast.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ __all__ = [
 
 
 class ActorContext:
-    """This process as a client of the actor platform; `createContext` makes the one there is.
+    """This process as a client of the actor platform. Thread-safe; `createContext` returns the one of the process.
 
-    It connects at the first call, and again after the connection was lost.
+    It connects at the first call, and again after the connection is lost.
     """
 
     def __init__(self, through: Connection) -> None:
@@ -44,26 +44,28 @@ class ActorContext:
     ) -> ActorContext:
         """Return the context of this process.
 
-        Nothing is connected yet. Later calls return the same context, unless they ask for another address or id; then
-        the one before is closed.
+        Nothing is connected yet. Later calls return the same context, unless they give another address or id; then the
+        former context is closed.
 
         Args:
             address: ``host:port`` of the controller; else IGNIS_ADDR, else MASTER_ADDR if it has a port, else the
                 controller that ``lucas-storage run`` starts, else ``localhost:50051``.
             app_id: The application id; else APP_ID, else a generated one. A controller that ``lucas-storage run``
-                started knows its own only, so that one is taken there.
-            ignis_address: What upstream calls `address`.
+                started serves its own id only, so that one is used there.
+            ignis_address: Lucas's name for `address`.
 
         Raises:
             AddressError: The address, wherever it came from, is no ``host:port``.
         """
         through = connection.establish(address or ignis_address, app_id)
+        # one context per connection, which Lucas's client must share; reentrant, because adopting imports Lucas's
+        # client, whose import makes a context
         with _making.held():
             client_bridge.adopt(through)
             return _context_of(through)
 
     def close(self) -> None:
-        """End the session; runs that are under way fail, and whatever comes later makes a new context."""
+        """End the session; runs under way fail, and later calls need a new context."""
         self._connection.close()
 
     def __reduce__(self) -> NoReturn:
@@ -81,6 +83,6 @@ def _context_of(through: Connection) -> ActorContext:
     return _latest[1]
 
 
-# Who imports this module means this client, also with the Lucas whose decorator looks at no `wrapper` and makes a
-# context of its own, for which it demands APP_ID.
+# A script that imports this module wants this client, also with a Lucas whose decorator ignores `wrapper` and creates
+# a context of its own, which demands APP_ID.
 lucas_types.when_own_client_is_imported(ActorContext.createContext)

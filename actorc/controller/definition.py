@@ -1,4 +1,4 @@
-"""The path under which pickles name `Definition`, those of earlier versions and those made now."""
+"""The path under which old and new pickles name `Definition`."""
 
 from actorc.controller.client.definition import Definition
 

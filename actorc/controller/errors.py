@@ -1,4 +1,4 @@
-"""What the client of the controller raises.
+"""Exceptions of the client of the controller.
 
 ::
 
@@ -24,11 +24,11 @@ from typing import Any
 
 
 class ControllerError(Exception):
-    """Any failure of a call to the actor platform; the base of every error of this package.
+    """A call to the actor platform failed; the base of every error of this package.
 
     Attributes:
-        message: What happened and what to do next.
-        function: Name of the function concerned, if one is.
+        message: The failure and what to do next.
+        function: Name of the function concerned, if there is one.
     """
 
     def __init__(self, message: str, *, function: str | None = None) -> None:
@@ -44,13 +44,13 @@ class ControllerError(Exception):
 
 
 class AddressError(ControllerError, ValueError):
-    """The address of a controller is no ``host:port``; the message names where it came from."""
+    """The address of a controller is no ``host:port``; the message names its origin."""
 
 
 class ControllerUnavailableError(ControllerError, ConnectionError):
-    """The controller could not be reached, refused the session, or the connection was lost while a call ran.
+    """The controller was not reached, it refused the session, or the connection was lost while a call ran.
 
-    What a lost call did is unknown; it is not repeated. The next call opens a new connection.
+    Whether a lost call ran is unknown; it is not repeated. The next call opens a new connection.
 
     Attributes:
         address: ``host:port`` of the controller.
@@ -64,7 +64,7 @@ class ControllerUnavailableError(ControllerError, ConnectionError):
 
 
 class ParameterError(ControllerError, TypeError):
-    """What a call gives is not what the function takes, or the function cannot be called by name; nothing was sent."""
+    """The arguments do not match the parameters, or the function cannot be called by name; nothing was sent."""
 
 
 class UnknownFunctionError(ControllerError, LookupError):
@@ -72,11 +72,11 @@ class UnknownFunctionError(ControllerError, LookupError):
 
 
 class PicklingError(ControllerError, pickle.PickleError):
-    """A function or an argument cannot be pickled, or a result not be unpickled here; the message says which."""
+    """A function or an argument cannot be pickled, or a result cannot be unpickled; the message names it."""
 
 
 class MessageTooLargeError(ControllerError):
-    """A function or an argument exceeds what a message can carry; nothing was sent.
+    """A function or an argument is larger than a message may be; nothing was sent.
 
     Attributes:
         size: Its size in bytes.
@@ -88,11 +88,11 @@ class MessageTooLargeError(ControllerError):
 
 
 class ControllerTimeoutError(ControllerError, TimeoutError):
-    """What a call waits for on the platform did not come in its time; what the function does by then is unknown.
+    """The platform did not answer in time; whether the function still runs is unknown.
 
     Attributes:
         waited_for: ``definition``, ``call`` or ``value``.
-        seconds: How long that was waited for.
+        seconds: The time limit that passed.
     """
 
     def __init__(
@@ -104,16 +104,16 @@ class ControllerTimeoutError(ControllerError, TimeoutError):
 
 
 class RemoteFunctionError(ControllerError):
-    """The function raised, could not be loaded by its worker, or lost its worker.
+    """The function raised, could not be loaded by its worker, or its worker died.
 
     Attributes:
-        error_type: Name of the class that was raised, or empty if the platform itself reports the failure.
+        error_type: Name of the exception class, or empty if the platform itself reports the failure.
         error_message: Its message.
         traceback: The worker's traceback as text, or empty if there is none.
     """
 
     raised_remotely = True
-    """Its own traceback shows the caller's part alone; see `lucas_storage._tracebacks`."""
+    """Its local traceback shows only the caller's part; see `lucas_storage._tracebacks`."""
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class RemoteFunctionError(ControllerError):
 
     @classmethod
     def of(cls, function: str, wire: str) -> RemoteFunctionError:
-        """Return the error for what a controller says: ``Type: message``, and a traceback after an empty line."""
+        """Parse the controller's text: ``Type: message``, then an empty line and a traceback if there is one."""
         head, mark, frames = wire.partition(f"\n\n{_TRACEBACK}")
         kind, message = _split(head)
         problem = f"raised {kind} on its worker" if kind else "failed on the platform"

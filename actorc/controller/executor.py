@@ -1,4 +1,4 @@
-"""The path under which pickles name `ActorExecutor`, those of earlier versions and those made now."""
+"""The path under which old and new pickles name `ActorExecutor`."""
 
 from actorc.controller.lucas.executor import ActorExecutor
 

@@ -1,4 +1,4 @@
-"""The path under which pickles name `ActorFunction`, those of earlier versions and those made now."""
+"""The path under which old and new pickles name `ActorFunction`."""
 
 from actorc.controller.lucas.functions import ActorFunction, named
 

@@ -1,4 +1,4 @@
-"""The path under which pickles name `ActorRuntime`, those of earlier versions and those made now."""
+"""The path under which old and new pickles name `ActorRuntime`."""
 
 from actorc.controller.lucas.runtime import ActorRuntime
 

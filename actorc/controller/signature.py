@@ -1,4 +1,4 @@
-"""The path under which pickles name `Signature`, those of earlier versions and those made now."""
+"""The path under which old and new pickles name `Signature`."""
 
 from actorc.controller.client.signature import Signature
 

@@ -49,7 +49,7 @@ class Worker:
         return cloudpickle.loads(answer.value.data) if answer.WhichOneof("result") == "value" else answer.error
 
     def leave(self):
-        self._send(messages.leave("venv"))
+        self._send(messages.end_worker("venv"))
 
     def _send(self, parts):
         self._socket.send_multipart([self._peer, b"".join(parts)])

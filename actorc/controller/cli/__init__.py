@@ -1,1 +1,1 @@
-"""What the controller adds to the command line; `lucas-storage` finds it by its entry points."""
+"""Commands that the controller adds to the command line; `lucas-storage` finds them by their entry points."""

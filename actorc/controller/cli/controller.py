@@ -50,26 +50,26 @@ def controller(
         new_app_id,
     )
 
-    given = _given(app_id_file)
-    told = "" if app_id_file else (given[0] if given else new_app_id())
+    app_ids = _app_ids(app_id_file)
+    app_id = "" if app_id_file else (app_ids[0] if app_ids else new_app_id())
     path = (str(Path.cwd()), *sys.path)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     try:
         if call_timeout is None:
             call_timeout = Timeouts.from_environment().call or DEFAULT_CALL_TIMEOUT
         options = ControllerOptions(
-            app_ids=given or (told,),
+            app_ids=app_ids or (app_id,),
             listen=listen,
             max_workers=max_workers,
             call_timeout=call_timeout,
             path=path,
         )
-        serve(options, on_address=lambda address: _tell(address, told, as_json=as_json))
+        serve(options, on_address=lambda address: _print_variables(address, app_id, as_json=as_json))
     except (ValueError, ControllerError) as error:
         raise InvalidParameterError(str(error)) from error
 
 
-def _given(file: Path | None) -> tuple[str, ...]:
+def _app_ids(file: Path | None) -> tuple[str, ...]:
     if file is None:
         return tuple(filter(None, [os.environ.get("APP_ID")]))
     ids = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
@@ -78,16 +78,16 @@ def _given(file: Path | None) -> tuple[str, ...]:
     return ids
 
 
-def _tell(address: str, told: str, *, as_json: bool) -> None:
-    """Say what clients must know, in the form in which a shell takes it; ids of a file are known to those they are for.
+def _print_variables(address: str, app_id: str, *, as_json: bool) -> None:
+    """Print the variables that clients need, as shell commands or JSON; ids from a file are not printed.
 
     Args:
         address: ``host:port``.
-        told: The id to tell; empty if there is none to tell.
-        as_json: Whether a program takes it.
+        app_id: The id to print; empty if it came from a file, whose reader knows it.
+        as_json: Whether to print JSON.
     """
-    known = variables(address, told)
-    if not told:
+    known = variables(address, app_id)
+    if not app_id:
         del known["APP_ID"]
     if as_json:
         click.echo(json.dumps(known))

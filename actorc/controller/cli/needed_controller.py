@@ -1,7 +1,7 @@
-"""A controller for a script that uses the actor platform, with our client or with Lucas's own.
+"""Start a controller for a script that uses the actor platform, with this client or with Lucas's own.
 
-Ours asks for one when it makes its first call. Lucas's own reads addresses from the environment while it is imported or
-soon after, and knows nothing of us; so a controller is there, and named in the environment, before Python looks for it.
+This client asks for one at its first call. Lucas's own reads addresses from the environment while it is imported or
+soon after, and knows nothing of this package; so an import hook starts a controller, and sets the variables, first.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ if TYPE_CHECKING:
     from actorc.controller.local import LocalController
 
 _LUCAS_CLIENT: Final = "lucas.actorc"
-"""The package of Lucas's own client; whatever loads it, the decorator ``@function(provider="actor")`` too, uses it."""
+"""The package of Lucas's own client; everything that loads it uses it, also ``@function(provider="actor")``."""
 _OUR_CLIENT: Final = "actorc.controller.context"
-"""Takes the place of Lucas's own client once that is imported."""
+"""The module of this client, which replaces Lucas's own once it is imported."""
 
 
-_started: Final[list[LocalController]] = []
+_controllers: Final[list[LocalController]] = []
 
 
 def provide(is_embedded: bool) -> None:  # called by position, as every such function is
-    """Have a controller started when the script first calls a function on the actor platform, if it ever does.
+    """Start a controller when the script first calls a function on the actor platform, if it ever does.
 
     Args:
-        is_embedded: Whether `lucas` is the embedded engine. Genuine Lucas may bring a client of its own, which is told
-            of the controller in its environment when it is first imported.
+        is_embedded: Whether `lucas` is the embedded engine. Genuine Lucas may bring its own client, which needs the
+        address in the environment before it is first imported.
     """
     address.start_when_needed(_start)
     if not is_embedded and _LUCAS_CLIENT not in sys.modules:
-        sys.meta_path.insert(0, _Watch())
+        sys.meta_path.insert(0, _ImportHook())
 
 
 def variables(address: str, app_id: str) -> dict[str, str]:
-    """Return what clients read: ours IGNIS_ADDR before MASTER_ADDR, Lucas's own MASTER_ADDR alone, both APP_ID."""
+    """Return the variables that clients read: this one IGNIS_ADDR before MASTER_ADDR, Lucas's own only MASTER_ADDR."""
     return {"IGNIS_ADDR": address, "MASTER_ADDR": address, "APP_ID": app_id}
 
 
@@ -53,13 +53,13 @@ def _start() -> tuple[str, str]:
     from actorc.controller.local.options import DEFAULT_CALL_TIMEOUT  # noqa: PLC0415
 
     controller = LocalController(call_timeout=Timeouts.from_environment().call or DEFAULT_CALL_TIMEOUT)
-    _started.append(controller)
+    _controllers.append(controller)
     atexit.register(controller.close)
     return controller.address, controller.app_id
 
 
-class _Watch:
-    """Finds nothing, and notices that Lucas's own client is looked for."""
+class _ImportHook:
+    """An import hook that finds no module; it reacts to the first import of Lucas's own client."""
 
     def find_spec(
         self,
@@ -67,35 +67,35 @@ class _Watch:
         path: Sequence[str] | None = None,  # noqa: ARG002  # Python's contract
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        """Return None, so that Python goes on looking; before it does, once, Lucas's client is told what it reads."""
+        """Return None, so that Python finds the module itself; set the environment before Lucas's client loads."""
         # where our client takes its place, a controller is started at the first call, if there is one
         if name == _LUCAS_CLIENT and self in sys.meta_path and _OUR_CLIENT not in sys.modules:
             sys.meta_path.remove(self)
-            _tell_lucas()
+            _set_variables()
         return None
 
 
-def _tell_lucas() -> None:
-    """Fill in what the environment lacks; what the user chose stays."""
+def _set_variables() -> None:
+    """Set the variables that Lucas's client reads; a variable the user has set stays."""
     destination = address.Choice().destination()
-    for controller in _started:
+    for controller in _controllers:
         # Lucas's client never ends its session, and shows a traceback if the controller does before this process; it
         # ends with this process, which closes the socket between them
         atexit.unregister(controller.close)
     # a session has an id to itself, and our own client may come to have one beside Lucas's; the controller that is
     # started here serves its id with a dot and more behind it, too
     app_id = f"{destination.app_id}.lucas" if destination.is_started else destination.app_id
-    told = variables(destination.address, app_id)
+    values = variables(destination.address, app_id)
     if destination.is_started:
-        os.environ["APP_ID"] = told["APP_ID"]
+        os.environ["APP_ID"] = values["APP_ID"]
     before = os.environ.get("MASTER_ADDR", "")
     if before and not address.is_address(before):
         click.echo(
-            f"lucas-storage: MASTER_ADDR is {told['MASTER_ADDR']} from here on, as Lucas's own client of the actor "
+            f"lucas-storage: MASTER_ADDR is {values['MASTER_ADDR']} from here on, as Lucas's own client of the actor "
             f"platform reads it; {before!r} has no port",
             err=True,
         )
         del os.environ["MASTER_ADDR"]
-    for name, value in told.items():
+    for name, value in values.items():
         if not os.environ.get(name):
             os.environ[name] = value

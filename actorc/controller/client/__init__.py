@@ -1,1 +1,1 @@
-"""A session with the controller: what is sent, what is under way, and what comes back."""
+"""The client's session with the controller: messages sent, calls and fetches under way, and their answers."""

@@ -1,4 +1,4 @@
-"""Where the controller is, and as whom to register: argument, then environment, then a starter, then the default.
+"""The controller's address and the application id: argument, then environment, then a starter, then the default.
 
 With `timeouts`, the only module of the client that reads the environment.
 """
@@ -41,12 +41,12 @@ class Destination:
 
     @property
     def is_started(self) -> bool:
-        """Whether it was started for this process, and serves `app_id` with a dot and more behind it alone."""
+        """Whether it was started for this process; and serves only `app_id`, also followed by a dot and more."""
         return self.origin == _STARTED
 
     @property
     def has_generated_id(self) -> bool:
-        """Whether nobody else can have used `app_id`."""
+        """Whether `app_id` was generated here, so no other process can have used it."""
         return self.app_id_origin == _GENERATED
 
     @property
@@ -56,7 +56,7 @@ class Destination:
 
 
 class Choice:
-    """What a user chose, checked at once; what is not chosen is settled when a controller is needed.
+    """The address and the id a user chose, checked at once; missing ones are resolved when a controller is needed.
 
     Args:
         address: ``host:port``, or None for the environment's.
@@ -67,7 +67,7 @@ class Choice:
         ControllerError: A timeout in the environment is no number of seconds.
 
     Attributes:
-        timeouts: How long to wait there for what.
+        timeouts: How long to wait for each kind of answer.
     """
 
     def __init__(self, address: str | None = None, app_id: str | None = None) -> None:
@@ -77,10 +77,10 @@ class Choice:
         self._app_id = _chosen_app_id(app_id)
 
     def destination(self) -> Destination:
-        """Return where to connect; a starter that was provided is called if nobody chose an address.
+        """Return where to connect; starts a controller if the user chose no address and a starter is set.
 
         Raises:
-            Exception: Whatever the starter raises.
+            Exception: The starter failed; its exception is passed on.
         """
         if self._address is not None:
             return _destination(self._address, self._app_id)
@@ -92,28 +92,29 @@ class Choice:
         return _destination((address, _STARTED), (app_id, _STARTED))
 
     def restarted(self, destination: Destination) -> Destination | None:
-        """Return where a new controller is, if the one at `destination` was started here and is gone; else None."""
+        """Return a new destination if the controller at `destination` was started here and is gone; else None."""
         if destination.origin != _STARTED:
             return None
         _forget_started(destination.address)
         return self.destination()
 
     def fits(self, address: str | None, app_id: str | None) -> bool:
-        """Return whether this is what somebody wants who names `address` and `app_id`, or has no wish."""
+        """Return whether this choice satisfies a caller who asks for `address` and `app_id`; None asks for nothing."""
         return address in (None, self._given[0]) and app_id in (None, self._given[1])
 
 
 def start_when_needed(start: Start | None) -> None:
-    """Let `start` be called when this process first needs a controller and nobody chose one; None takes it back.
+    """Set the function that starts a controller when this process first needs one without an address; None removes it.
 
-    An address that is passed to ``createContext`` or set in the environment goes before it. It is called again only
-    when the controller that it started is gone.
+    An address that is passed to ``createContext`` or set in the environment takes precedence. `start` is called again
+    only when the controller that it started is gone.
     """
     global _start, _running
     with _starting.held():
         _start, _running = start, None
 
 
+# held while the starter runs, so that concurrent first calls start one controller and not one each
 _starting: Final = ForkSafeLock()
 _start: Start | None = None
 _running: tuple[str, str] | None = None

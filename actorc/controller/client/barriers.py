@@ -1,6 +1,6 @@
-"""Whether the platform has dealt with what it never answers, such as a definition: it answers data that comes behind.
+"""Barriers: confirm that the platform has processed messages it never answers, such as definitions.
 
-Knows no clock and sends nothing. Not safe to use from several threads at once.
+Data is sent after them, which the platform does answer. Reads no clock, sends nothing, and is not thread-safe.
 """
 
 from __future__ import annotations
@@ -13,38 +13,38 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class _Mark(Generic[T]):
+class _Barrier(Generic[T]):
     number: int
     behind: T | None
     until: float
 
 
-class Marks(Generic[T]):
-    """Marks that were sent and not answered yet; the platform answers them in their order, or none at all."""
+class Barriers(Generic[T]):
+    """Barriers that were sent and are not answered yet; the platform answers them in order, or none at all."""
 
     def __init__(self) -> None:
         self.sent = 0
-        """How many were sent so far."""
+        """Number of barriers sent so far."""
         self.are_answered = True
-        """Whether the platform answers marks, as far as is known."""
-        self._open: deque[_Mark[T]] = deque()
+        """Whether the platform answers barriers, as far as is known."""
+        self._open: deque[_Barrier[T]] = deque()
 
     def put(self, behind: T | None, until: float) -> None:
-        """Note that a mark was sent; `behind` is what it stands behind and should be dealt with by `until`."""
+        """Record a barrier that was sent after `behind`, which should be processed by `until`."""
         self.sent += 1
-        self._open.append(_Mark(self.sent, behind, until))
+        self._open.append(_Barrier(self.sent, behind, until))
 
     def answer(self) -> None:
-        """Note that the oldest mark was answered."""
+        """Record the answer to the oldest barrier."""
         if self._open:
             self._open.popleft()
 
     def overtake(self, sent: int) -> None:
-        """Note an answer to what was sent after `sent` marks; if one of them is open, the platform answers none."""
+        """Record an answer to a call behind `sent` barriers; if one of them is open, the platform answers none."""
         if self._open and self._open[0].number <= sent:
             self.are_answered = False
             self._open.clear()
 
     def oldest(self) -> tuple[T, float] | None:
-        """Return what has not been dealt with for longest, and until when it should be; None if all of it has been."""
-        return next(((mark.behind, mark.until) for mark in self._open if mark.behind is not None), None)
+        """Return the oldest unprocessed definition and its deadline; None if all are processed."""
+        return next(((barrier.behind, barrier.until) for barrier in self._open if barrier.behind is not None), None)

@@ -1,4 +1,4 @@
-"""Calls of functions on the platform: checked before anything is sent, their results passed on as references."""
+"""Calls of functions on the platform: arguments are checked before anything is sent; results pass as references."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class Calls:
-    """The calls of one run. Their results stay on the platform until it is closed. Usable from many threads.
+    """The calls of one run. Their results stay on the platform until it is closed. Any thread may call it.
 
     Args:
-        through: The connection to the controller; left out, that of this process.
+        through: The connection to the controller; None for the one of this process.
     """
 
     def __init__(self, through: Connection | None = None) -> None:
@@ -44,7 +44,7 @@ class Calls:
         self.close()
 
     def call(self, callee: Definition | Method, given: Mapping[str, Any]) -> RemoteValue:
-        """Call a function or a method and return its result, which stays where it is.
+        """Call a function or a method and return its result as a reference; the value stays on the platform.
 
         Args:
             callee: The function, or the method of an object.
@@ -66,38 +66,41 @@ class Calls:
     def start(
         self, callee: Definition | Method, given: Mapping[str, Any], instance_id: str = ""
     ) -> Future[RemoteValue]:
-        """Start what `call` does, and return the result to come; `instance_id` names the call in the run."""
+        """Start a call as `call` does, and return its pending result; `instance_id` names the call within the run."""
         arguments = self._arguments(callee, given)
         session = self._connection.session()
         call = self._key(callee, instance_id)
+        # before the call is registered: an object whose session has ended must fail and leave nothing to release
         if isinstance(callee, Method):
-            callee.of.home.enter(session, callee.of.name)
+            callee.definition.session.bind(session, callee.definition.name)
+        # checked and added under one lock: a call that `close` does not see would keep its result for ever
         with self._lock:
             if self._is_closed:
                 raise self._over(callee.name)
             self._made[call] = session
-        return session.start(callee.of if isinstance(callee, Method) else callee, call, arguments)
+        return session.start(callee.definition if isinstance(callee, Method) else callee, call, arguments)
 
     @staticmethod
     def must_fetch(definition: Definition | Method, given: Mapping[str, Any]) -> bool:
-        """Return whether `start` waits for results that are to travel within other values."""
+        """Return whether `start` would block to fetch results that are nested in other values."""
         values = list(given.values())
         within = values if definition.signature.bundles(given) else [v for v in values if type(v) is not RemoteValue]
         return bool(remote_values_in(within))
 
     def fetched(self, value: Any) -> Any:
-        """Return `value` with what is behind each `RemoteValue` in it, which are fetched together.
+        """Return `value` with each `RemoteValue` in it replaced by its value; all are fetched at the same time.
 
         Raises:
             ControllerUnavailableError: The connection was lost.
-            ControllerTimeoutError: The controller did not hand out a value in its time.
+            ControllerTimeoutError: The controller did not send a value in time.
             PicklingError: A result cannot be unpickled here.
         """
-        asked = {one: one.connection.fetch(one) for one in remote_values_in(value)}
-        return filled(value, lambda one: _decoded(one, asked[one].result())) if asked else value
+        # all requests before the first wait, so that the values travel together
+        asked = {remote: remote.connection.fetch(remote) for remote in remote_values_in(value)}
+        return filled(value, lambda remote: _decoded(remote, asked[remote].result())) if asked else value
 
     def close(self) -> None:
-        """Give up all results; calls that are under way go on, and nobody sees what they return."""
+        """Release all results; calls under way continue, and their results are dropped."""
         with self._lock:
             self._is_closed = True
             made, self._made = self._made, {}
@@ -106,8 +109,8 @@ class Calls:
 
     def _key(self, callee: Definition | Method, instance_id: str) -> CallKey:
         if isinstance(callee, Method):
-            # Where other calls have a name of their own these have that of the object, so each is a run of its own.
-            return CallKey(session_id=str(uuid.uuid4()), instance_id=callee.of.key, function=callee.name)
+            # An object's key is its instance id, so only the session id is left to tell two calls of one method apart.
+            return CallKey(session_id=str(uuid.uuid4()), instance_id=callee.definition.key, function=callee.name)
         number = instance_id or str(next(self._numbers))
         return CallKey(session_id=self._session_id, instance_id=number, function=callee.name)
 
@@ -125,7 +128,7 @@ class Calls:
         try:
             return Encoded(data=dumps(value))
         except NotHereError:
-            # Hardly any argument holds a result of another call, so none is searched before it is pickled.
+            # Results rarely hide in arguments, so none is searched for them before pickling has failed.
             inner = self.fetched(value)
         except Exception as error:
             raise _not_pickled(function, parameter, error) from error

@@ -1,4 +1,4 @@
-"""The connection of this process to its controller: made at the first call, and again whenever it was lost."""
+"""The connection of this process to its controller: made at the first call, and again after it was lost."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from .address import Choice, Destination
 if TYPE_CHECKING:
     from .session import Session
 
-# gRPC reads these when it is loaded. Without fork support, its thread on the stream is in the middle of something at a
-# fork, and the child, which inherits that, sometimes aborts when it uses gRPC itself.
+# gRPC reads these when it is loaded. Without fork support, a fork copies the state of gRPC's threads in the middle of
+# an operation, and the child sometimes aborts when it uses gRPC itself.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
-# Forks, and controllers that end, are no news for the user's terminal; gRPC's errors are still shown.
+# Forks and ended controllers are normal, so they are not logged to the terminal; gRPC's errors still are.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 _SILENCE_SECONDS: Final = 2.0
-"""How long an application of a given id may take to say its first word."""
+"""Seconds that an application with a given id may take for its first answer."""
 
 
 class Connection:
-    """Hands out a session that works. Safe to use from many threads, and in a child after a fork.
+    """Provides a session that is open. Thread-safe, and usable in a child after a fork.
 
     Args:
-        choice: Where to connect, and as whom.
+        choice: The address and the application id.
     """
 
     def __init__(self, choice: Choice) -> None:
         self.choice = choice
         self._is_closed = False
         self._is_first = True
-        self._forget()
+        self._reset()
         in_child(self, Connection._leave_to_parent)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._latest: Future[Session] | None = None
 
     @property
     def is_closed(self) -> bool:
-        """Whether it was closed by `close`."""
+        """Whether `close` was called."""
         return self._is_closed
 
     def session(self) -> Session:
@@ -62,15 +62,16 @@ class Connection:
             if self._is_closed:
                 raise ControllerError("this context was closed; make another with ActorContext.createContext()")
             if self._latest is None or _is_over(self._latest):
-                # Whoever comes while it is being opened waits for it, and shares its failure.
+                # Threads that come while it is being opened wait for it and share its failure.
                 self._latest = opening = Future()
             latest = self._latest
+        # outside the lock, since connecting takes seconds, and `close` must not wait for it
         if opening is not None:
             self._open(opening)
         return latest.result()
 
     def close(self, *, at_exit: bool = False) -> None:
-        """End the session; calls under way fail, unless nobody is left `at_exit`, and later ones are refused."""
+        """End the session and refuse later calls; calls under way fail, except `at_exit`, when no one can handle it."""
         with self._lock:
             self._is_closed = True
             latest, self._latest = self._latest, None
@@ -81,12 +82,12 @@ class Connection:
     def _leave_to_parent(self) -> None:
         _inherited.append(self._latest)
         self._is_first = False
-        self._forget()
+        self._reset()
 
     def _open(self, opening: Future[Session]) -> None:
         try:
             opening.set_result(self._opened())
-        except BaseException as error:  # noqa: BLE001  # raised by whoever waits for it, the caller first
+        except BaseException as error:  # noqa: BLE001  # raised in every thread that waits, the caller first
             opening.set_exception(error)
 
     def _opened(self) -> Session:
@@ -99,12 +100,13 @@ class Connection:
         try:
             session = Session(destination, app_id, self.choice.timeouts)
         except ControllerUnavailableError:
+            # a controller that this process started may have died; a new one replaces it
             again = self.choice.restarted(destination)
             if again is None:
                 raise
             return Session(again, again.app_id, self.choice.timeouts)
         if is_first and not destination.has_generated_id and not session.is_heard(_SILENCE_SECONDS):
-            # Ignis takes an id again and leaves it with what served the session before, which answers nobody any more.
+            # Ignis accepts an id again but leaves it with the actors of its former session, which no longer answer.
             session.close()
             return Session(destination, _fresh(destination), self.choice.timeouts)
         return session
@@ -121,15 +123,15 @@ def _is_over(latest: Future[Session]) -> bool:
 _choosing: Final = ForkSafeLock()
 _current: Connection | None = None
 _inherited: list[object] = []
-"""Sessions of a parent process, kept for ever: closing one in the child would disturb the parent's connection."""
+"""Sessions of the parent process, kept alive for ever: closing one in the child would break the parent's connection."""
 
 
 def establish(address: str | None = None, app_id: str | None = None) -> Connection:
-    """Return the connection of this process, another one than before if an argument asks for it.
+    """Return the connection of this process; replaces it if an argument differs from what it was made with.
 
     Args:
-        address: ``host:port``; None has no wish.
-        app_id: The application id; None has no wish.
+        address: ``host:port``; None accepts any.
+        app_id: The application id; None accepts any.
 
     Raises:
         AddressError: The address, wherever it came from, is no ``host:port``.
@@ -140,13 +142,14 @@ def establish(address: str | None = None, app_id: str | None = None) -> Connecti
         if before is not None and not before.is_closed and before.choice.fits(address, app_id):
             return before
         _current = chosen = Connection(Choice(address, app_id))
+    # outside the lock, since it waits for the threads of the session
     if before is not None:
         before.close()
     return chosen
 
 
 def _close_at_exit() -> None:
-    # An open stream has threads in gRPC's own code, which must not outlive the interpreter.
+    # The threads of gRPC's own code that serve an open stream must not outlive the interpreter.
     if _current is not None:
         _current.close(at_exit=True)
 

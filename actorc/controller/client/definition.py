@@ -1,4 +1,4 @@
-"""What the platform is told of a function: its name and parameters, where it runs, and its pickle."""
+"""The registration of a function: its name and parameters, its resources and environment, and its pickle."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from .signature import Signature
 from .timeouts import positive
 
 HIDDEN_PARAMETER: Final = "_"
-"""What a function without parameters has on the platform: ignis takes a replica for a call with its first argument."""
+"""The only parameter of a function without parameters: ignis assigns a replica when the first argument arrives."""
 
 _DEFAULT_VENV: Final = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Definition:
-    """A function as it is registered, and the wishes of its decorator."""
+    """A function as it is registered, with the keywords of its decorator. Immutable, so threads may share it."""
 
     function: Callable[..., Any]
     signature: Signature
     venv: str
     requirements: tuple[str, ...]
     cpu: int
-    """Thousandths of a core, which is what the platform counts in."""
+    """Thousandths of a core, the platform's unit."""
     memory: int
     """Bytes."""
     gpu: int
     """Devices."""
     replicas: int
     timeout: float | None
-    """Seconds that a call may take; None for the setting."""
+    """Seconds that a call may take; None for the client's setting."""
     backend: str | None = None
-    """What is to run it, if not Python."""
+    """The language runtime it asks for; only Python is supported."""
 
     @classmethod
     def of(cls, function: Callable[..., Any], config: Any) -> Definition:
-        """Read what was given to the decorator, which Lucas keeps as a dict or, up to November 2025, as attributes.
+        """Read the keywords of the decorator, which Lucas keeps as a dict or, up to November 2025, as attributes.
 
         Raises:
             ParameterError: A parameter of the function cannot be passed by name.
@@ -54,7 +54,7 @@ class Definition:
 
     @staticmethod
     def wishes(name: str, config: Any) -> tuple[str, dict[str, Any]]:
-        """Return the name a decorator gives, else `name`, and its other keywords as fields; raises as `of` does."""
+        """Return the decorator's name, else `name`, and its other keywords as fields; raises as `of` does."""
         given = dict(config) if isinstance(config, Mapping) else vars(config)
         name = str(given.get("name") or name)
         resources = {"cpu": given.get("cpu"), "memory": given.get("memory"), "gpu": given.get("gpu")}
@@ -78,11 +78,11 @@ class Definition:
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """What the platform passes to it, at least one."""
+        """The parameters the platform passes, at least one."""
         return self.signature.names or (HIDDEN_PARAMETER,)
 
     def pickled(self) -> bytes:
-        """Pickle the function as it is now, with the helpers it uses.
+        """Pickle the function in its current state, with the functions and globals it uses.
 
         Raises:
             PicklingError: Something it uses cannot be pickled; the message names it.
@@ -110,7 +110,7 @@ Definition.__module__ = "actorc.controller.definition"  # where processes of any
 
 
 def memory_bytes(function: str, given: object) -> int:
-    """Return how many bytes `given` is: a number of them, or a text such as ``128MB``, ``512Mi`` or ``1.5G``."""
+    """Return the bytes that `given` stands for: a number, or text such as ``128MB``, ``512Mi`` or ``1.5G``."""
     if given is None:
         return 0
     try:
@@ -149,7 +149,7 @@ def _timeout(function: str, given: object) -> float | None:
 
 
 def _count(function: str, keyword: str, given: Any, default: int, each: int = 1) -> int:
-    """Return a whole number from 0 up, `each` for one of what is given; a part of one counts as one."""
+    """Return a whole number from 0 up: `given` times `each`, rounded up; `default` times `each` for None."""
     if given is None:
         return default * each
     if isinstance(given, (int, float)) and 0 <= given < math.inf:
@@ -158,7 +158,7 @@ def _count(function: str, keyword: str, given: Any, default: int, each: int = 1)
 
 
 def _reason(function: Callable[..., Any], error: Exception) -> str:
-    """Name what the function uses and cannot be pickled, as far as that can be told."""
+    """Return why a function cannot be pickled; names the globals and closure variables at fault if they are found."""
     plain = inspect.unwrap(function)
     used = inspect.getclosurevars(plain) if inspect.isfunction(plain) else None
     names = {**used.globals, **used.nonlocals} if used else {}

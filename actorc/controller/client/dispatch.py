@@ -1,7 +1,7 @@
-"""The calls of a session: sent once the platform can bear them, and over when they are answered or their time is.
+"""The calls of a session: sent when a replica is free, and ended by an answer or at their deadline.
 
-Sends by what it is given to send with, and waits for nothing. Not safe to use from several threads at once: the session
-has its lock held, and completes the futures of calls once it has let go of that.
+It sends through a function it is given, and never blocks. Not thread-safe: the session calls it with its lock held,
+and completes the futures of calls only after it has released that lock.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from . import messages
-from .barriers import Marks
+from .barriers import Barriers
 from .call_deadlines import Deadlines
 from .definition import Definition
 from .messages import Argument
@@ -26,128 +26,134 @@ from .timeouts import Timeouts
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Function:
-    """A function of a session, its pickle, and its replicas."""
+    """A function of a session, with its pickle and its replicas."""
 
     definition: Definition
     pickled: bytes
     replicas: Replicas[Call]
     whole: Generation
-    """What stands for all replicas where nothing need be counted."""
+    """The generation used for every call where replicas need not be counted."""
     has_answered: bool = False
-    """Whether a call of it has ever ended."""
+    """Whether any call of it has ended."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Call:
-    """A call, until it is over on the platform."""
+    """A call, until it has ended on the platform."""
 
     key: CallKey
     function: Function
     arguments: Mapping[str, Argument]
     result: Future[RemoteValue] = field(default_factory=Future)
     name: str = ""
-    """What its function is called on the platform; empty until it was sent."""
-    marks: int = 0
-    """How many marks were sent before it."""
+    """The name of its function on the platform; empty until it is sent."""
+    barriers: int = 0
+    """Number of barriers sent before it."""
 
 
 class Dispatch:
-    """Calls under way and calls that wait for a replica.
+    """The calls under way and those that wait for a replica.
 
     Args:
-        send: Sends messages, which nobody else's come between.
-        timeouts: How long a definition and a call may take.
-        limits: What may last how long; calls are put into it and taken out.
+        send: Sends the given messages in one piece; no other thread's messages come between them.
+        timeouts: Limits for a definition and a call.
+        deadlines: The deadlines of the session; calls are added to it and removed.
 
     Attributes:
-        is_ours: Whether the controller is the embedded one, which queues calls, ends those that do not return, and
-            replaces what they cost. So calls go out at once, under the names of their functions.
+        is_ours: Whether the controller is the embedded one, which queues calls, ends overdue ones and replaces lost
+            processes. Then calls are sent at once, and functions keep their names.
     """
 
-    def __init__(self, send: Callable[..., None], timeouts: Timeouts, limits: Deadlines[object]) -> None:
+    def __init__(self, send: Callable[..., None], timeouts: Timeouts, deadlines: Deadlines[object]) -> None:
         self.is_ours = False
-        self.marks: Marks[Function] = Marks()
+        self.barriers: Barriers[Function] = Barriers()
         self._send = send
         self._timeouts = timeouts
-        self._limits = limits
+        self._deadlines = deadlines
         self._tag = secrets.token_hex(3)
         self._numbers = itertools.count(1)
         self._expected: dict[CallKey, Call] = {}
         self._sent: dict[CallKey, Call] = {}
 
     def add(self, key: CallKey, function: Function, arguments: Mapping[str, Argument], now: float) -> Call:
-        """Send a call, now or when there is a replica for it."""
+        """Send a call now, or later when a replica for it is free."""
         call = Call(key=key, function=function, arguments=arguments)
         self._expected[key] = call
         if self.is_ours:
             self._transmit(call, function.whole, now)
         else:
-            function.replicas.want(call)
+            function.replicas.enqueue(call)
             self._begin(function, now)
         return call
 
     def finish(self, key: CallKey, *, has_failed: bool, now: float) -> Call | None:
-        """Take the answer to what the platform knows as `key`, and return the call if anybody waits for it."""
+        """Process the answer to the call with the wire key `key`; return the call if a caller waits for it."""
         call = self._sent.pop(key, None)
         if call is None:
             return None
+        # the replica is accounted for even if no caller waits any more, else it would count as taken for ever
         self._heard(call, now)
-        is_expected = self._forget(call)
+        is_expected = self._remove(call)
         if has_failed:
-            call.function.replicas.bury(call)
+            call.function.replicas.discard(call)
         else:
             call.function.replicas.end(call)
         self._begin(call.function, now)
         return call if is_expected else None
 
     def expire(self, call: Call, now: float) -> bool:
-        """Take it that a call whose time is over has lost its replica; say whether anybody waits for it."""
-        is_expected = self._forget(call)
+        """Count the replica of an overdue call as lost; return whether a caller waits for it."""
+        is_expected = self._remove(call)
         call.function.replicas.lose(call)
         self._begin(call.function, now)
         return is_expected
 
     def release(self, key: CallKey) -> Call | None:
-        """Forget who waits for a call, and return the call if anybody did; one that was not sent never will be."""
+        """Drop the caller's interest in a call; return the call if it had one. A call not yet sent is never sent.
+
+        The platform is notified unless the call was never sent, so that it frees the result.
+        """
         call = self._expected.pop(key, None)
-        if call is None or not call.function.replicas.give_up(call):
+        if call is None or not call.function.replicas.dequeue(call):
             self._send(messages.done(key))
         return call
 
-    def mark(self, function: Function | None, now: float) -> None:
-        """Have the platform say when it has dealt with what was sent; with a definition it may take its time."""
+    def send_barrier(self, function: Function | None, now: float) -> None:
+        """Send a barrier, which the platform answers once it has processed all before it, such as a definition."""
         self._send(messages.append_data())
-        self.marks.put(function, now + self._timeouts.definition)
+        self.barriers.put(function, now + self._timeouts.definition)
+        # the platform works on a definition before anything behind it, so the time of calls stops meanwhile
         if function is not None:
-            self._limits.hold()
+            self._deadlines.hold()
 
-    def take_mark(self, now: float) -> None:
-        """Take the answer to a mark."""
-        self.marks.answer()
+    def take_barrier(self, now: float) -> None:
+        """Process the answer to a barrier."""
+        self.barriers.answer()
         self._resume(now)
 
     def close(self) -> list[Call]:
-        """Forget everything and return the calls that somebody waits for."""
+        """Remove all calls and return those that a caller waits for."""
         calls = list(self._expected.values())
         self._expected.clear()
         self._sent.clear()
         return calls
 
     def seconds(self, function: Function) -> float:
-        """Return how long a call of a function may take."""
+        """Return the seconds that a call of a function may take."""
         return self._timeouts.of_call(function.definition.timeout)
 
     def _begin(self, function: Function, now: float) -> None:
         while begun := function.replicas.begin():
             call, generation = begun
             self._transmit(call, generation, now)
-            self._limits.begin(call, self.seconds(function), now)
+            self._deadlines.begin(call, self.seconds(function), now)
 
     def _transmit(self, call: Call, generation: Generation, now: float) -> None:
+        # defined by its first call, so that the definition is in front of it on the stream
         if not generation.name:
             self._define(call.function, generation, now)
         of_object = isinstance(call.function.definition, ObjectDefinition)
-        call.name, call.marks = call.key.function if of_object else generation.name, self.marks.sent
+        call.name, call.barriers = call.key.function if of_object else generation.name, self.barriers.sent
         self._sent[_wire_key(call)] = call
         self._send(*messages.call(call.key, call.name, call.arguments, of_object=of_object))
         call.arguments = {}
@@ -160,24 +166,29 @@ class Dispatch:
             self._send(messages.append_object(definition, timeout, function.pickled))
         else:
             name = definition.name
+            # the tag keeps it apart from former generations and other applications: a venv on ignis has one table of
+            # names
             generation.name = name if self.is_ours else wire_name(name, f"{self._tag}-{next(self._numbers)}")
             replicas, pickled = generation.replicas, function.pickled
             self._send(messages.append_function(definition, generation.name, replicas, timeout, pickled))
-        if not self.is_ours and self.marks.are_answered:
-            self.mark(function, now)
+        # the embedded controller needs none: it answers the calls of a function that it cannot define with the reason
+        if not self.is_ours and self.barriers.are_answered:
+            self.send_barrier(function, now)
 
     def _heard(self, call: Call, now: float) -> None:
+        # an answer behind an open barrier shows that this platform does not answer barriers
         call.function.has_answered = True
-        self.marks.overtake(call.marks)
+        self.barriers.overtake(call.barriers)
         self._resume(now)
 
     def _resume(self, now: float) -> None:
-        if self.marks.oldest() is None:
-            self._limits.resume(now)
+        if self.barriers.oldest() is None:
+            self._deadlines.resume(now)
 
-    def _forget(self, call: Call) -> bool:
-        """Forget a call, and say whether anybody waited for it, whose future is then nobody else's to complete."""
-        self._limits.end(call)
+    def _remove(self, call: Call) -> bool:
+        """Remove a call; return whether a caller waited for it, so that the caller alone completes its future."""
+        self._deadlines.end(call)
+        # another call may have the key by now, after a release
         if self._expected.get(call.key) is not call:
             return False
         del self._expected[call.key]
@@ -185,7 +196,7 @@ class Dispatch:
 
 
 def new_function(definition: Definition, pickled: bytes) -> Function:
-    """Return a function that was not sent yet."""
+    """Return a function of which nothing has been sent."""
     count = definition.replicas
     return Function(
         definition=definition, pickled=pickled, replicas=Replicas(count), whole=Generation(replicas=count, free=count)

@@ -1,4 +1,4 @@
-"""What is said of calls that failed or did not end in time: what was waited for, how long, and what to look at."""
+"""Error messages for calls that failed or did not end in time: what was awaited, for how long, and where to look."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _NO_OBJECTS: Final = (
     "use functions there, or the controller of 'lucas-storage run'"
 )
 _ENDED: Final = "future: timeout"
-"""What ignis says of a call whose time is over (`utils/future.go` of ignis b843106)."""
+"""Ignis's text for a call that exceeded its time (`utils/future.go` of ignis b843106)."""
 
 _GIVEN_UP: Final = r"{} did not return within ([0-9.e+-]+) seconds"
-"""What the embedded controller says of such a call; it ends the process in which that hangs."""
+"""The embedded controller's text for such a call; it kills the process in which the call runs."""
 
 
 def failure(call: Call, said: str) -> ControllerError:
-    """Return the error for a call of which the controller says that it failed."""
-    # Ignis puts a line of its own before what the worker said.
+    """Return the error for a call that the controller reports as failed."""
+    # Ignis puts a line of its own before the worker's text.
     worker = said.removeprefix(f"{call.name}: execution failed\n")
     if worker == _ENDED:
         return _ended_by_platform(call.function.definition)
@@ -42,7 +42,7 @@ def failure(call: Call, said: str) -> ControllerError:
 
 
 def late_definition(call: Call, seconds: float) -> ControllerTimeoutError:
-    """Return the error for a call of a function that the controller has not dealt with."""
+    """Return the error for a call of a function that the controller did not define in time."""
     definition = call.function.definition
     return ControllerTimeoutError(
         f"the controller did not deal with the definition of {definition.name!r} within {seconds:g} seconds. It makes "
@@ -55,7 +55,7 @@ def late_definition(call: Call, seconds: float) -> ControllerTimeoutError:
 
 
 def late_call(call: Call, seconds: float) -> ControllerTimeoutError:
-    """Return the error for a call to ignis that did not return."""
+    """Return the error for a call to ignis that did not return in time."""
     definition = call.function.definition
     known = "" if call.function.has_answered else _doubt(definition)
     return ControllerTimeoutError(
@@ -70,11 +70,11 @@ def late_call(call: Call, seconds: float) -> ControllerTimeoutError:
 
 
 def late_value(fetch: Fetch, seconds: float) -> ControllerTimeoutError:
-    """Return the error for a value that did not come."""
-    function = fetch.of.call.function
+    """Return the error for a value that did not arrive in time."""
+    function = fetch.result.call.function
     return ControllerTimeoutError(
         f"the result of {function!r} did not come within {seconds:g} seconds of the request for it. A platform that "
-        f"does not have it any more sends no answer. {_LOG}, for {fetch.of.id!r}; pass what is large with "
+        f"does not have it any more sends no answer. {_LOG}, for {fetch.result.id!r}; pass what is large with "
         "@with_storage, or allow more time with IGNIS_FETCH_TIMEOUT",
         waited_for="value",
         seconds=seconds,
@@ -83,8 +83,8 @@ def late_value(fetch: Fetch, seconds: float) -> ControllerTimeoutError:
 
 
 def stream_for(fetch: Fetch) -> ControllerError:
-    """Return the error for a value that the platform holds as a stream, as it does what a generator yields."""
-    function = fetch.of.call.function
+    """Return the error for a value that the platform holds as a stream, as it does for a generator's."""
+    function = fetch.result.call.function
     return ControllerError(
         f"the result of {function!r} is a stream, which steps on the platform can read and nobody else; return a list, "
         "or decorate the function with @with_storage",
@@ -103,7 +103,7 @@ def _ended_by_platform(definition: Definition) -> ControllerTimeoutError:
 
 
 def _doubt(definition: Definition) -> str:
-    """Return what may be behind it that no call of a function has ever ended."""
+    """Return a likely reason why no call of a function has ever ended."""
     if isinstance(definition, ObjectDefinition):
         return f"It is an object, and {_NO_OBJECTS}. "
     return f"No call of it has ever ended, so its {_venv(definition)} may not have come about; {_NEEDS}. "

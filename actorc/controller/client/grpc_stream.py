@@ -1,4 +1,4 @@
-"""A gRPC stream of messages both ways, with a thread that reads it."""
+"""A bidirectional gRPC stream of messages, with a thread that reads it."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from .messages import MAX_MESSAGE_SIZE, METHOD
 from .outbox import Outbox
 
 _END_SECONDS: Final = 10.0
-"""How long each thread of a stream that was ended may take to notice it, on a machine that is busy."""
+"""Seconds that each thread of an ended stream may take to stop on a busy machine."""
 _PAUSE_SECONDS: Final = 1.0
-"""How long a fork waits for what is being sent; a controller that does not read may let it never be."""
+"""Seconds that a fork waits for a message being sent; a controller that does not read can block it for ever."""
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
     ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
     ("grpc.enable_retries", 0),
-    # a dead peer is noticed; a controller written in Go takes more frequent pings for an attack
+    # notices a dead peer; servers of grpc-go close connections that ping more often than every 5 minutes
     ("grpc.keepalive_time_ms", 310_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    # equal channels would otherwise share one connection, also one that is already broken
+    # channels with equal options would otherwise share a connection, even one that is already broken
     ("grpc.use_local_subchannel_pool", 1),
 )
 
 
 class Stream:
-    """Sends what is in an outbox, and hands over what comes until the end of the stream.
+    """Sends the messages of an outbox, and passes on received ones until the stream ends. `close` is for any thread.
 
     Args:
         address: ``host:port`` of the controller.
-        outbox: What is sent; whoever ends the stream closes it.
-        receive: Gets every message, on the thread of the stream.
-        end: Gets the reason why no more messages come, on that thread.
+        outbox: The messages to send; the owner of the stream closes it.
+        receive: Called with every message, on the reader thread.
+        end: Called with the reason why the stream ended, on the reader thread.
     """
 
     def __init__(
@@ -48,7 +48,8 @@ class Stream:
         self._receive = receive
         self._end = end
         self._channel = grpc.insecure_channel(address, (*_OPTIONS, *_proxies.channel_options(address)))
-        _pausing.watch(outbox)
+        # before the call begins, so that a fork can never see an outbox that sends and is not paused
+        _fork_pause.add(outbox)
         method = self._channel.stream_stream(
             METHOD, request_serializer=b"".join, response_deserializer=self._deserialized
         )
@@ -56,15 +57,15 @@ class Stream:
         self._receiver: threading.Thread | None = None
         self._call = method(outbox)
         self.reader = threading.Thread(target=self._read, name="controller session", daemon=True)
-        """The thread; it ends with the stream."""
+        """The reader thread; it ends with the stream."""
         self.reader.start()
 
     def close(self) -> None:
-        """End the stream, whose outbox is closed, at once; its threads have ended when this returns."""
+        """End the stream, whose outbox is closed, at once; returns when its threads have ended."""
         self._call.cancel()
         self._channel.close()
-        # Those of gRPC are daemons: one that the end of the process stops while it holds a lock of the call would let
-        # the process wait for ever, as the call takes that lock when it is collected.
+        # gRPC's threads are daemons: one that the interpreter's exit stops while it holds the lock of the call would
+        # block the exit for ever, because the call takes that lock when it is collected.
         for thread in (self.reader, self._outbox.taker, self._receiver):
             if thread is not None and thread is not threading.current_thread():
                 thread.join(_END_SECONDS)
@@ -81,18 +82,18 @@ class Stream:
             reason = "the controller ended it"
         except grpc.RpcError as error:
             reason = _reason(error)
-        # gRPC may never come back for the message after the last it took, so a fork would wait for that one in vain.
-        _pausing.leave(self._outbox)
+        # gRPC may never ask for another message, so a fork would wait in vain for the last one to be sent.
+        _fork_pause.remove(self._outbox)
         self._end(reason)
         self._channel.close()
 
 
-class _Pausing:
-    """Lets a fork begin while nothing is being sent.
+class _ForkPause:
+    """Makes forks wait while a message is being sent. Thread-safe; its methods also run in the fork hooks.
 
-    A thread of gRPC's that waits until a message has been sent holds the lock of the call, also when it waits for a
-    fork, and gRPC's other thread may need that lock before it can wait for the fork, too: then gRPC gives up after 5
-    seconds, and what becomes of the child is undefined.
+    A gRPC thread that sends a message holds the lock of the call, also while it waits for a fork, and gRPC's other
+    thread may need that lock before it can wait for the fork, too: then gRPC gives up after 5 seconds, and the state of
+    the child is undefined.
     """
 
     def __init__(self) -> None:
@@ -101,21 +102,23 @@ class _Pausing:
         self._outboxes: weakref.WeakSet[Outbox] = weakref.WeakSet()
         self._paused: list[Outbox] = []
 
-    def watch(self, outbox: Outbox) -> None:
+    def add(self, outbox: Outbox) -> None:
         """Pause an outbox at every fork from now on."""
         with self._lock:
             self._outboxes.add(outbox)
             if not self._is_registered:
-                # The last hook registered is the first that is called: gRPC's own came with the first channel.
-                os.register_at_fork(before=self._pause, after_in_parent=self._resume, after_in_child=self._forget)
+                # The hook registered last runs first, so it must be registered after gRPC's own, which came with the
+                # first channel.
+                os.register_at_fork(before=self._pause, after_in_parent=self._resume, after_in_child=self._reset)
                 self._is_registered = True
 
-    def leave(self, outbox: Outbox) -> None:
-        """Pause an outbox no longer, since nothing of it is sent any more."""
+    def remove(self, outbox: Outbox) -> None:
+        """Stop pausing an outbox, since none of its messages is sent any more."""
         with self._lock:
             self._outboxes.discard(outbox)
 
     def _pause(self) -> None:
+        # held until the fork is over, so that no outbox is added or removed meanwhile
         self._lock.acquire()
         self._paused = [each for each in list(self._outboxes) if each.pause(_PAUSE_SECONDS)]
 
@@ -124,14 +127,14 @@ class _Pausing:
             each.resume()
         self._lock.release()
 
-    def _forget(self) -> None:
-        # the streams are the parent's
+    def _reset(self) -> None:
+        # the streams belong to the parent, and the lock was taken by `_pause`
         self._outboxes.clear()
         self._paused = []
         self._lock = threading.Lock()
 
 
-_pausing: Final = _Pausing()
+_fork_pause: Final = _ForkPause()
 
 
 def _reason(error: grpc.RpcError) -> str:

@@ -1,4 +1,4 @@
-"""What the client needs of Lucas, genuine or embedded; no other module of it imports `lucas`."""
+"""The parts of Lucas that the client uses, genuine or embedded; no other module of the client imports `lucas`."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ except ImportError as error:
 
 __all__ = ["ActorClass", "ActorInstance", "Function", "Runtime", "registered", "takes_provider_actor"]
 
-_CLIENT: Final = "lucas.actorc.actor"
+_CLIENT_MODULE: Final = "lucas.actorc.actor"
 
 
 def registered() -> list[Any]:
-    """Return what `@function` registered, the latest first; each has a `name` and, mostly, a `function`."""
+    """Return the functions registered by `@function`, latest first; each has a `name` and, mostly, a `function`."""
     return list(reversed(routeBuilder.build().functions))
 
 
 def takes_provider_actor() -> bool:
-    """Return whether this Lucas has a class of its own for the provider `actor`, whatever a function's `wrapper` is.
+    """Return whether this Lucas has a class of its own for the provider `actor`, regardless of a function's `wrapper`.
 
-    It does since it gives keywords to functions as a dict, which took the place of a class.
+    It does since it passes keywords to functions as a dict; before, it had the class `FunctionConfig` for them.
     """
     import lucas  # noqa: PLC0415  # asked for by its own name, which the embedded engine does not have
 
@@ -42,21 +42,21 @@ def takes_provider_actor() -> bool:
 
 def own_client() -> Any:
     """Return the module of Lucas's own client of the platform; importing it loads its protobuf files."""
-    # not as an attribute of its package, which it is only at the end of its import
-    return importlib.import_module(_CLIENT)  # puts folders of its own on the module search path
+    # not as an attribute of its package, which is set only at the end of the import
+    return importlib.import_module(_CLIENT_MODULE)  # puts folders of its own on the module search path
 
 
 def when_own_client_is_imported(do: Callable[[], object]) -> None:
-    """Call `do` as soon as Lucas's own client has been imported for the first time, whoever does that, if there is one.
+    """Call `do` as soon as Lucas's own client has been imported for the first time, if this Lucas has one.
 
-    It is imported by `@function(provider="actor")`, and would connect there and then.
+    `@function(provider="actor")` imports it, and without `do` it would connect at once.
     """
-    if takes_provider_actor() and _CLIENT not in sys.modules:
-        sys.meta_path.insert(0, _Watch(do))
+    if takes_provider_actor() and _CLIENT_MODULE not in sys.modules:
+        sys.meta_path.insert(0, _ImportHook(do))
 
 
-class _Watch:
-    """Finds Lucas's own client as others find it, once, and lets its loader call something when it is done."""
+class _ImportHook:
+    """An import hook that finds Lucas's own client as Python does, once, and calls a function after it was loaded."""
 
     def __init__(self, do: Callable[[], object]) -> None:
         self._do = do
@@ -67,18 +67,19 @@ class _Watch:
         path: Sequence[str] | None = None,  # noqa: ARG002  # Python's contract
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        """Return how to load the client; None for every other module."""
-        if name != _CLIENT or self not in sys.meta_path:
+        """Return the spec of the client; None for every other module."""
+        if name != _CLIENT_MODULE or self not in sys.meta_path:
             return None
+        # before the lookup, which would otherwise call this finder again
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec, spec.loader, self._do)
+            spec.loader = _CallingLoader(spec, spec.loader, self._do)
         return spec
 
 
-class _Loader(Loader):
-    """Loads a module as its own loader does, which it has again from then on."""
+class _CallingLoader(Loader):
+    """Loads a module with its own loader, and restores that loader."""
 
     def __init__(self, spec: ModuleSpec, own: Loader, do: Callable[[], object]) -> None:
         self._spec = spec
@@ -86,11 +87,11 @@ class _Loader(Loader):
         self._do = do
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Return what the module's own loader makes."""
+        """Return the module that its own loader creates."""
         return self._own.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run the module, then do what was to be done."""
+        """Execute the module, then call the function."""
         self._spec.loader = module.__loader__ = self._own
         self._own.exec_module(module)
         self._do()

@@ -1,4 +1,4 @@
-"""The messages of a session, serialized; no other module of the client builds them, and only `session` reads them."""
+"""Serialized messages of a session; the client builds them here alone, and `session` reads the answers."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from .remote_values import CallKey, RemoteValue
 
 METHOD: Final = "/controller.Service/Session"
 MAX_MESSAGE_SIZE: Final = 512 << 20
-"""Bytes; what the platform accepts in both directions."""
+"""Bytes; the platform's limit in both directions."""
 
 Argument: TypeAlias = Encoded | RemoteValue
 
-_MARK: Final = "lucas-storage.mark"
+_BARRIER_ID: Final = "lucas-storage.mark"
 
 
 def register(app_id: str) -> Parts:
-    """Open the session of an application."""
+    """Return the message that registers an application; it opens the session."""
     command = pb.RegisterRequest(application_id=app_id, batches=True)
     return (pb.Message(type=pb.FR_REGISTER_REQUEST, register_request=command).SerializeToString(),)
 
 
 def append_function(definition: Definition, name: str, replicas: int, timeout: float | None, pickled: bytes) -> Parts:
-    """Register a function under `name`; there is no answer.
+    """Return the message that registers a function under `name`; it has no answer.
 
-    `timeout` is how many seconds a call may take, if anybody said so; the embedded controller keeps to it.
+    `timeout` is the seconds a call may take, if the user set any; only the embedded controller enforces it.
     """
     command = pb.AppendPyFunc(
         name=name,
@@ -49,7 +49,7 @@ def append_function(definition: Definition, name: str, replicas: int, timeout: f
 
 
 def append_object(definition: ObjectDefinition, timeout: float | None, pickled: bytes) -> Parts:
-    """Register an object, each of whose calls may take `timeout` seconds; there is no answer."""
+    """Return the message that registers an object whose calls may take `timeout` seconds; it has no answer."""
     command = pb.AppendPyClass(
         name=definition.key,
         methods=[pb.AppendPyClass.ClassMethod(name=name, params=params) for name, params in definition.methods],
@@ -65,25 +65,25 @@ def append_object(definition: ObjectDefinition, timeout: float | None, pickled: 
 
 
 def append_data() -> Parts:
-    """Store a value that nobody needs; the answer is a result that `is_mark`.
+    """Return the message of a barrier: it stores an unused value, and the answer satisfies `is_barrier`.
 
-    It has one id, because the platform never forgets a value.
+    All barriers share one id, because the platform never forgets a value.
     """
-    command = pb.AppendData(object=pb.EncodedObject(id=_MARK, data=b"null", language=pb.LANGUAGE_JSON))
+    command = pb.AppendData(object=pb.EncodedObject(id=_BARRIER_ID, data=b"null", language=pb.LANGUAGE_JSON))
     return (pb.Message(type=pb.FR_APPEND_DATA, append_data=command).SerializeToString(),)
 
 
-def is_mark(result: pb.ReturnResult) -> bool:
-    """Return whether a result is the answer to `append_data`."""
-    return result.name == _MARK and not result.instance_id
+def is_barrier(result: pb.ReturnResult) -> bool:
+    """Return whether a result is the answer to a barrier."""
+    return result.name == _BARRIER_ID and not result.instance_id
 
 
 def call(key: CallKey, name: str, arguments: Mapping[str, Argument], *, of_object: bool) -> list[Parts]:
-    """Give a call of the function called `name` all its arguments, and start it; `of_object` says it is a method.
+    """Return the messages of a call of `name`: its arguments, then its start; `of_object` is true for a method.
 
-    References go first. Ignis takes a replica for a call when its first argument arrives, and has two actors that look
-    whether it has one already: for a reference at once, for a value after that was stored. In this order the first of
-    them is done before the other one begins.
+    References are sent first. Ignis assigns a replica to a call when its first argument arrives, and two of its actors
+    check for one: for a reference at once, for a value after storing it. In this order the first check is over before
+    the second begins, so one call never takes two replicas.
     """
     in_order = sorted(arguments.items(), key=lambda item: isinstance(item[1], Encoded))
     begin = pb.Invoke(session_id=key.session_id, instance_id=key.instance_id, name=name)
@@ -94,7 +94,7 @@ def call(key: CallKey, name: str, arguments: Mapping[str, Argument], *, of_objec
 
 
 def append_argument(key: CallKey, name: str, parameter: str, argument: Argument) -> Parts:
-    """Give a call one of its arguments."""
+    """Return the message with one argument of a call."""
     command = pb.AppendArg(session_id=key.session_id, instance_id=key.instance_id, name=name, param=parameter)
     value = _data(argument, f"obj.{key.session_id}.{key.instance_id}.{parameter}")
     parts = (command.SerializeToString(), *nested(value, pb.AppendArg.VALUE_FIELD_NUMBER))
@@ -102,7 +102,7 @@ def append_argument(key: CallKey, name: str, parameter: str, argument: Argument)
 
 
 def append_method_argument(key: CallKey, name: str, parameter: str, argument: Argument) -> Parts:
-    """Give a call of a method one of its arguments."""
+    """Return the message with one argument of a call of a method."""
     command = pb.AppendClassMethodArg(
         session_id=key.session_id, instance_id=key.instance_id, method_name=name, param=parameter
     )
@@ -112,13 +112,13 @@ def append_method_argument(key: CallKey, name: str, parameter: str, argument: Ar
 
 
 def request(value: RemoteValue) -> Parts:
-    """Ask for what is behind a reference."""
+    """Return the message that asks for the value of a reference."""
     command = pb.RequestObject(id=value.id)
     return (pb.Message(type=pb.FR_REQUEST_OBJECT, request_object=command).SerializeToString(),)
 
 
 def done(key: CallKey) -> Parts:
-    """Say that nobody needs the result of a call any more; there is no answer."""
+    """Return the message that releases the result of a call; it has no answer."""
     command = pb.MarkDagNodeDone(node_id=key.instance_id, session_id=key.session_id)
     return (pb.Message(type=pb.FR_MARK_DAG_NODE_DONE, mark_dag_node_done=command).SerializeToString(),)
 

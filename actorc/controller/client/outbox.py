@@ -1,4 +1,4 @@
-"""What a session sends: put in by many threads, taken out by gRPC's, as few messages as the other end takes."""
+"""The send queue of a session: filled by many threads, drained by gRPC's, in as few messages as the peer accepts."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from actorc.controller.protocol.protobuf_fields import Parts
 
 
 class Outbox:
-    """Messages in the order in which they were put; iterated over by one thread, until it was closed and is empty.
+    """Messages in the order of `put`. Any thread may put; one thread iterates, until it is closed and empty.
+
+    The buffers of a message must not change after `put`: they are joined when the message is sent.
 
     Attributes:
-        batches: Whether the other end takes several messages as one.
+        batches: Whether the peer accepts several messages in one.
         taker: The thread that iterates, once it has begun.
     """
 
@@ -25,27 +27,28 @@ class Outbox:
         self._put: SimpleQueue[tuple[Parts, ...]] = SimpleQueue()
         self._waiting: deque[Parts] = deque()
         self._is_closed = False
+        # held from handing a message out until it is sent, so that `pause` can wait for that
         self._sending = threading.Lock()
         self._is_sending = False
 
     def put(self, *messages: Parts) -> None:
-        """Send messages, which nobody else's come between."""
+        """Queue messages in one piece; no other thread's messages come between them."""
         self._put.put(messages)
 
     def close(self) -> None:
-        """Send no more than what was put already."""
+        """Accept no more messages; the iteration ends after those that were put."""
         self._put.put(())
 
     def pause(self, seconds: float) -> bool:
-        """Hand nothing out until `resume`; return whether what was handed out has been sent by then.
+        """Hand out no message until `resume`; return whether the last one was sent within `seconds`.
 
         Args:
-            seconds: How long to wait for that.
+            seconds: How long to wait.
         """
         return not self._is_closed and self._sending.acquire(timeout=seconds)
 
     def resume(self) -> None:
-        """Go on after a successful `pause`."""
+        """Continue after a successful `pause`."""
         self._sending.release()
 
     def __iter__(self) -> Self:
@@ -53,10 +56,11 @@ class Outbox:
 
     def __next__(self) -> Parts:
         self.taker = threading.current_thread()
-        # Whoever comes for the next one has sent the one before.
+        # gRPC asks for the next message only after it has sent the last one.
         if self._is_sending:
             self._is_sending = False
             self._sending.release()
+        # outside the lock, since it blocks until there is a message, and a fork must not wait for that
         message = self._next()
         self._sending.acquire()
         self._is_sending = True
@@ -64,6 +68,7 @@ class Outbox:
 
     def _next(self) -> Parts:
         if not self._waiting and not self._is_closed:
+            # blocks only if there is nothing to send; then takes all there is, for one batch
             self._take()
         while len(self._waiting) < MAX_COUNT and not self._put.empty():
             self._take()

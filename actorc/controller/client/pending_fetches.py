@@ -1,4 +1,4 @@
-"""Values that were asked for and have not come yet. The session has its lock held around what is here."""
+"""Values that were requested and have not arrived. The session calls this with its lock held."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ from .remote_values import RemoteValue
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Fetch:
-    """A value on its way, for everybody who asked for it."""
+    """A value on its way, shared by all callers that asked for it."""
 
-    of: RemoteValue
+    result: RemoteValue
     value: Future[Encoded] = field(default_factory=Future)
 
 
-class Fetches:
-    """Values by the id that the controller has for them.
+class PendingFetches:
+    """Pending fetches, by the controller's id of the value. Not thread-safe.
 
     Args:
         send: Sends a message.
         seconds: How long a value may take.
-        limits: What may last how long; fetches are put into it and taken out.
+        deadlines: The deadlines of the session; fetches are added to it and removed.
     """
 
-    def __init__(self, send: Callable[..., None], seconds: float, limits: Deadlines[object]) -> None:
+    def __init__(self, send: Callable[..., None], seconds: float, deadlines: Deadlines[object]) -> None:
         self.seconds = seconds
         self._send = send
-        self._limits = limits
+        self._deadlines = deadlines
         self._asked: dict[str, Fetch] = {}
 
     def ask(self, value: RemoteValue, now: float) -> Future[Encoded]:
-        """Ask for a value, unless it is on its way already."""
+        """Request a value, unless it is on its way already; return its future."""
         fetch = self._asked.get(value.id)
         if fetch is None:
-            fetch = self._asked[value.id] = Fetch(of=value)
-            self._limits.begin(fetch, self.seconds, now)
+            fetch = self._asked[value.id] = Fetch(result=value)
+            self._deadlines.begin(fetch, self.seconds, now)
             self._send(messages.request(value))
         return fetch.value
 
     def take(self, object_id: str) -> Fetch | None:
-        """Forget the fetch of a value, which has come or never will; None if nobody asked for it."""
+        """Remove and return the fetch of a value that has arrived or never will; None if there is none."""
         fetch = self._asked.pop(object_id, None)
         if fetch is not None:
-            self._limits.end(fetch)
+            self._deadlines.end(fetch)
         return fetch
 
     def close(self) -> list[Fetch]:
-        """Forget and return everything that was asked for."""
+        """Remove and return all pending fetches."""
         fetches = list(self._asked.values())
         self._asked.clear()
         return fetches

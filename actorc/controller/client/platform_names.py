@@ -1,6 +1,6 @@
-"""What functions are called on the platform, where some names go astray and one process serves many applications.
+"""Names of functions on the platform: unique across applications, and free of characters that ignis interprets.
 
-Ignis takes what follows a dot for a method and splits ids at ``::``, and the worker of a venv has one table of
+Ignis takes the text behind a dot for a method and splits ids at ``::``, and the worker of a venv has one table of
 functions for every application that uses the venv.
 """
 
@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_PLAIN: Final = re.compile(r"[^\w-]")
-_MARK: Final = "~"
-"""Separates a name from what makes it the only one; names have it escaped."""
+_SPECIAL: Final = re.compile(r"[^\w-]")
+_SEPARATOR: Final = "~"
+"""Separates a name from its tag; in names it is escaped."""
 
 
 def wire_name(name: str, tag: str) -> str:
-    """Return what the function `name` is called on the platform; `tag` is plain, and no other function has it.
+    """Return the name of the function `name` on the platform; `tag` is plain text that no other function has.
 
-    Different names stay different, and what is escaped is so as in a URL.
+    Different names stay different; escapes are those of URLs.
     """
-    return f"{_PLAIN.sub(_escaped, name)}{_MARK}{tag}"
+    return f"{_SPECIAL.sub(_escaped, name)}{_SEPARATOR}{tag}"
 
 
 def _escaped(match: re.Match[str]) -> str:

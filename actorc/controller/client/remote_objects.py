@@ -1,4 +1,4 @@
-"""Objects on the platform: made here, sent once, and called there, where they keep their state."""
+"""Objects on the platform: created here, sent once, and called there, where they keep their state."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from .definition import Definition
 from .signature import Signature
 
 
-class Home:
-    """The session in which an object lives; none before its first call, and never another one after that."""
+class ObjectSession:
+    """The session of an object: none before its first call, and never another one after that. Thread-safe."""
 
     def __init__(self) -> None:
+        # the first calls of an object may come from several threads, and only one session may take it
         self._lock = threading.Lock()
         self._session: weakref.ref[object] | None = None
 
-    def enter(self, session: object, name: str) -> None:
-        """Let an object live in a session.
+    def bind(self, session: object, name: str) -> None:
+        """Place an object into a session.
 
         Raises:
-            ControllerUnavailableError: It lived in another one, which has ended, and its state with it.
+            ControllerUnavailableError: It lived in another session, which has ended, and its state with it.
         """
         with self._lock:
+            # weak, so that an object does not keep an ended session alive
             if self._session is None:
                 self._session = weakref.ref(session)
             elif self._session() is not session:
@@ -42,19 +44,19 @@ class Home:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ObjectDefinition(Definition):
-    """An object as it is registered, and the wishes of its class's decorator; `function` is the object."""
+    """An object as it is registered, with the keywords of its class's decorator; `function` is the object."""
 
     key: str = field(default_factory=lambda: str(uuid.uuid4()))
-    """The name it has on the platform."""
+    """Its name on the platform."""
     methods: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """The names of its methods, with that of the class before them, and their parameters."""
-    home: Home = field(default_factory=Home)
+    """Names of its methods, each after that of the class and a dot, with their parameters."""
+    session: ObjectSession = field(default_factory=ObjectSession)
     packed: bytes | None = None
-    """Its pickle, if somebody else has made it."""
+    """Its pickle, if another client has made it."""
 
     @classmethod
     def of_object(cls, instance: Any, config: Any, key: str) -> ObjectDefinition:
-        """Read what was given to the decorator; raises as `Definition.of` does."""
+        """Read the keywords of the decorator; raises as `Definition.of` does."""
         name, wishes = cls.wishes(type(instance).__name__, config)
         return cls(
             function=instance,
@@ -72,34 +74,36 @@ class ObjectDefinition(Definition):
         """
         shown = f"{self.name}.{name}"
         if self.packed is None:
-            return Method(of=self, signature=Signature.of(getattr(self.function, name), shown))
-        return Method(of=self, signature=Signature(function=shown, names=dict(self.methods)[shown], defaults={}))
+            return Method(definition=self, signature=Signature.of(getattr(self.function, name), shown))
+        return Method(
+            definition=self, signature=Signature(function=shown, names=dict(self.methods)[shown], defaults={})
+        )
 
     def pickled(self) -> bytes:
-        """Pickle the object as it is now, unless somebody else has; raises as that of a function does."""
+        """Return the pickle made elsewhere, else pickle the object as it is now; raises as that of a function does."""
         return self.packed if self.packed is not None else self._pickled("object", self.function)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """A method of an object, to be called there."""
+    """A method of an object on the platform."""
 
-    of: ObjectDefinition
+    definition: ObjectDefinition
     signature: Signature
 
     @property
     def name(self) -> str:
-        """Its name, with that of the class before it."""
+        """Its name, after that of the class and a dot."""
         return self.signature.function
 
 
-def adopted(
+def already_pickled(
     name: str, key: str, methods: Mapping[str, tuple[str, ...]], packed: bytes, wishes: Any
 ) -> ObjectDefinition:
     """Return an object of Lucas's own client, which has pickled it already."""
     _, read = Definition.wishes(name, wishes)
     return ObjectDefinition(
-        function=_elsewhere,
+        function=_pickled_elsewhere,
         signature=Signature(function=name, names=(), defaults={}),
         key=key,
         methods=tuple(methods.items()),
@@ -108,12 +112,12 @@ def adopted(
     )
 
 
-def _elsewhere() -> None:
-    """Stand for an object that is only there as its pickle."""
+def _pickled_elsewhere() -> None:
+    """Stand in for an object of which only the pickle is known."""
 
 
 def _signatures(instance: Any, class_name: str) -> Iterator[Signature]:
-    """Yield what each method takes; those that cannot be called by name are refused when they are called."""
+    """Yield the signature of each method; one that cannot be called by name is left out, and refused when called."""
     for name, method in _methods(instance):
         try:
             yield Signature.of(method, f"{class_name}.{name}")
@@ -124,6 +128,6 @@ def _signatures(instance: Any, class_name: str) -> Iterator[Signature]:
 def _methods(instance: Any) -> Iterator[tuple[str, Callable[..., Any]]]:
     kind = type(instance)
     for name in dir(kind):
-        # Properties run code of the user's when they are looked at, so the class is asked first.
+        # Reading a property of the instance runs the user's code, so the class is read first.
         if name != "__init__" and inspect.isroutine(getattr(kind, name)) and not hasattr(object, name):
             yield name, getattr(instance, name)

@@ -1,4 +1,4 @@
-"""What stays on the platform: calls, and the results that nobody has fetched."""
+"""Names of calls, and references to results that stay on the platform."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CONTAINERS = (list, tuple, dict)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallKey:
-    """Names one call; no other ever has the same."""
+    """The unique name of one call."""
 
     session_id: str
     """The run it belongs to."""
@@ -24,15 +24,15 @@ class CallKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RemoteValue:
-    """The result of a call, which the controller keeps; steps pass it on without seeing it."""
+    """The result of a call, held by the controller. Immutable; other calls take it without its bytes coming here."""
 
     id: str
-    """The controller's name for it."""
+    """The controller's name of it."""
     reference: bytes
-    """How the controller refers to it, serialized and with whatever it put there; it goes back as it came."""
+    """The controller's serialized reference; it is sent back unchanged, with fields this client does not know."""
     call: CallKey
-    connection: Keeper
-    """The session it is known in; no other can ask for it."""
+    connection: ResultSession
+    """The session it belongs to; no other can fetch it."""
 
     def __reduce__(self) -> NoReturn:
         raise NotHereError(
@@ -42,19 +42,19 @@ class RemoteValue:
         )
 
 
-class Keeper(Protocol):
-    """The session that a result is known in, as far as its holder needs that."""
+class ResultSession(Protocol):
+    """The part of a session that a result needs."""
 
     def fetch(self, value: RemoteValue) -> Future[Any]:
-        """Ask for the value."""
+        """Request the value."""
 
 
 class NotHereError(PicklingError):
-    """Something to be pickled holds a `RemoteValue`."""
+    """The object being pickled contains a `RemoteValue`."""
 
 
 def remote_values_in(value: Any) -> list[RemoteValue]:
-    """Return the remote values in `value`, which may be one itself; only lists, tuples and dicts are searched."""
+    """Return the remote values in `value`, which may itself be one; only lists, tuples and dicts are searched."""
     found, seen, pending = [], set(), [value]
     while pending:
         item = pending.pop()
@@ -67,7 +67,7 @@ def remote_values_in(value: Any) -> list[RemoteValue]:
 
 
 def filled(value: Any, fill: Callable[[RemoteValue], Any]) -> Any:
-    """Return `value` with `fill(one)` in the place of each remote value; what holds none stays the same object."""
+    """Return `value` with each remote value replaced by `fill` of it; a value without any is returned itself."""
     if isinstance(value, RemoteValue):
         return fill(value)
     if type(value) not in _CONTAINERS or not remote_values_in(value):

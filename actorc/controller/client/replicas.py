@@ -1,6 +1,6 @@
-"""Which call may take a replica of a function, on a platform that stops for ever if there is none free.
+"""Assigns calls to replicas of a function, because ignis hangs for ever on a call without a free replica.
 
-Nothing but counting: no clock, no thread, no message. Not safe to use from several threads at once.
+It only counts: no clock, no thread, no message. Not thread-safe; the session calls it with its lock held.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ C = TypeVar("C", bound=Hashable)
 
 @dataclass(slots=True, eq=False)
 class Generation:
-    """Replicas that were asked for together, under one definition of the function."""
+    """Replicas that were requested together, under one definition of the function."""
 
     replicas: int
-    """How many were asked for."""
+    """Number of replicas requested."""
     free: int
-    """How many of them no call holds, and none has lost."""
+    """Number of them that no call holds and that are not lost."""
     name: str = ""
-    """What the function is called there; empty until they were asked for."""
+    """Name of the function on the platform; empty until they are requested."""
 
 
 class Replicas(Generic[C]):
-    """The replicas of one function and the calls that hold or want one.
+    """The replicas of one function and the calls that hold or await one. Not thread-safe.
 
-    At no time do more calls hold a replica than there may be, nor do those of a generation hold more than it has. A
-    replica that was lost is replaced, as a generation of its own, once a call wants it. Calls begin in the order in
-    which they came, and each does if those before it return or lose what they hold.
+    Never more calls hold a replica than `count`, nor more of a generation than it has. A lost replica is replaced, as a
+    generation of its own, once a call needs it. Calls begin in the order of their arrival, and each begins if those
+    before it return or lose their replica.
 
     Args:
-        count: How many calls may hold one at the same time, at least 1.
+        count: Greatest number of calls that hold one at the same time, at least 1.
     """
 
     def __init__(self, count: int) -> None:
@@ -42,23 +42,23 @@ class Replicas(Generic[C]):
         self._lost: dict[C, Generation] = {}
         self._with_free: dict[Generation, None] = {}
 
-    def want(self, call: C) -> None:
-        """Let a call wait for its turn."""
+    def enqueue(self, call: C) -> None:
+        """Queue a call."""
         self._waiting[call] = None
 
-    def give_up(self, call: C) -> bool:
-        """Forget a call that waits; False if it does not wait, because it has begun or has ended."""
+    def dequeue(self, call: C) -> bool:
+        """Remove a call from the queue; False if it is not queued, because it has begun or ended."""
         if call not in self._waiting:
             return False
         del self._waiting[call]
         return True
 
     def begin(self) -> tuple[C, Generation] | None:
-        """Let the call that has waited longest hold a replica.
+        """Assign a replica to the call that has waited longest.
 
         Returns:
-            The call and where its replica is, which may be a generation that nobody has heard of yet; None if no call
-            waits, or as many as may hold a replica do.
+            The call and the generation of its replica, which may be one not yet requested; None if no call waits or
+            `count` of them hold a replica.
         """
         if not self._waiting or len(self._held) >= self.count:
             return None
@@ -70,24 +70,24 @@ class Replicas(Generic[C]):
         return call, generation
 
     def end(self, call: C) -> None:
-        """Take back the replica of a call, also of one that was given up for lost and has come to an end after all."""
+        """Take back the replica of a call, also of one that was counted as lost and has ended after all."""
         generation = self._held.pop(call, None) or self._lost.pop(call, None)
         if generation is not None:
             generation.free += 1
             self._with_free[generation] = None
 
     def lose(self, call: C) -> None:
-        """Count the replica of a call as lost, until `end` says otherwise."""
+        """Count the replica of a call as lost, until `end` returns it."""
         if call in self._held:
             self._lost[call] = self._held.pop(call)
 
-    def bury(self, call: C) -> None:
+    def discard(self, call: C) -> None:
         """Count the replica of a call as lost for good."""
         self._held.pop(call, None)
         self._lost.pop(call, None)
 
     def _replacement(self) -> Generation:
-        # With none free, those that calls hold are all that are left.
+        # No replica is free, so the ones that calls hold are all that is left of `count`.
         missing = self.count - len(self._held)
         return Generation(replicas=missing, free=missing)
 

@@ -1,4 +1,4 @@
-"""One connection to a controller: a stream of messages both ways, and who waits for which of them."""
+"""One session with a controller: a stream of messages both ways, and the callers that wait for answers."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from .failure_reports import failure, late_call, late_definition, late_value, st
 from .grpc_stream import Stream
 from .messages import MAX_MESSAGE_SIZE, Argument
 from .outbox import Outbox
-from .pending_fetches import Fetch, Fetches
+from .pending_fetches import Fetch, PendingFetches
 from .remote_objects import ObjectDefinition
 from .remote_values import CallKey, RemoteValue
 from .timeouts import Timeouts
 
-_AROUND: Final = 4 << 10
-"""Bytes that a message has beside its one large field: names, ids and their lengths."""
+_ENVELOPE_SIZE: Final = 4 << 10
+"""Bytes of a message around its one large field: names, ids and their lengths."""
 
 
 class Session:
-    """A registered application on one stream. Safe to use from many threads; when the stream ends, it is over.
+    """A registered application on one stream. Thread-safe; it cannot be used again after the stream has ended.
 
-    No call is sent that the platform has no replica for, and nothing is waited for longer than `timeouts` say.
+    No call is sent before the platform has a replica for it, and every wait ends within its `timeouts`.
 
     Args:
-        destination: Where the controller is.
-        app_id: What to register as; no other session may have it.
-        timeouts: How long to wait for what.
+        destination: The controller.
+        app_id: The id to register; no other session may have it.
+        timeouts: How long to wait for each kind of answer.
 
     Raises:
         ControllerUnavailableError: There is no controller, or it does not take the session.
@@ -50,14 +50,18 @@ class Session:
     def __init__(self, destination: Destination, app_id: str, timeouts: Timeouts) -> None:
         self._destination = destination
         self._timeouts = timeouts
+        # guards the dispatch, the fetches and their deadlines; never held while a future is completed, because
+        # callbacks of futures may call this session
         self._lock = threading.Lock()
+        # separate, because pickling a function may take long and run the user's code, which must not stop the reader
+        # thread
         self._defining = threading.Lock()
         self._defined: dict[str, Function] = {}
         self._outbox = Outbox()
-        self._limits: Deadlines[object] = Deadlines()
-        self._dispatch = Dispatch(self._outbox.put, timeouts, self._limits)
-        self._fetches = Fetches(self._outbox.put, timeouts.fetch, self._limits)
-        self._alarm = Alarm(self._ring, "controller deadlines")
+        self._deadlines: Deadlines[object] = Deadlines()
+        self._dispatch = Dispatch(self._outbox.put, timeouts, self._deadlines)
+        self._fetches = PendingFetches(self._outbox.put, timeouts.fetch, self._deadlines)
+        self._alarm = Alarm(self._expire, "controller deadlines")
         self._end: str | None = None
         self._acknowledged: Future[str] = Future()
         self._is_heard = threading.Event()
@@ -71,20 +75,21 @@ class Session:
         return self._end is not None
 
     def is_heard(self, seconds: float) -> bool:
-        """Wait until the application behind the session has answered; False if it has not within `seconds`."""
+        """Wait until the application behind the session has answered; return False if it has not within `seconds`."""
         return self._is_heard.wait(seconds)
 
     def start(self, definition: Definition, call: CallKey, arguments: dict[str, Argument]) -> Future[RemoteValue]:
-        """Start a call of a function, all of whose parameters are given; it is sent once there is a replica for it.
+        """Start a call of a function with all of its arguments; it is sent once a replica is free.
 
         Returns:
-            The result to come; it is cancelled when the call is released before it has ended.
+            The pending result; it is cancelled when the call is released before it has ended.
 
         Raises:
             PicklingError: The function cannot be pickled.
             MessageTooLargeError: The function or an argument cannot be sent; nothing was.
             ControllerUnavailableError: The stream has ended, or an argument belongs to one that has.
         """
+        # checked before any is sent: ignis takes a replica for a call at its first argument, and would never free it
         for name, argument in arguments.items():
             self._check_argument(call, name, argument)
         function = self._function(definition)
@@ -107,26 +112,28 @@ class Session:
         return asked
 
     def release(self, key: CallKey) -> None:
-        """Say that nobody needs the result of a call any more, whether it has ended or not."""
+        """Release the result of a call that nothing needs any more, whether the call has ended or not."""
         with self._lock:
             call = None if self.is_over else self._dispatch.release(key)
         if call is not None:
+            # after the lock is released, since cancelling runs callbacks
             call.result.cancel()
 
     def abandon(self) -> None:
-        """End the stream at the end of the process; threads that still wait never hear of it, and print nothing."""
+        """End the stream at the exit of the process; threads that still wait are not woken, so they print nothing."""
         with self._lock:
+            # emptied before the stream ends, so that no waiting thread gets an error to print
             self._dispatch.close()
             self._fetches.close()
         self.close()
 
     def close(self) -> None:
-        """End the stream; whatever waits for an answer fails."""
+        """End the stream; everything that waits for an answer fails."""
         self._finish("this process has closed it")
         self._stream.close()
 
     def _function(self, definition: Definition) -> Function:
-        """Return the function of this session, pickled once though calls of several threads begin with it."""
+        """Return the function of this session; concurrent first calls of it pickle it once."""
         with self._defining:
             key = definition.key if isinstance(definition, ObjectDefinition) else definition.name
             function = self._defined.get(key)
@@ -171,17 +178,18 @@ class Session:
             )
 
     def _set_alarm(self) -> None:
-        oldest = self._dispatch.marks.oldest()
-        self._alarm.set(self._limits.next() if oldest is None else oldest[1])
+        oldest = self._dispatch.barriers.oldest()
+        self._alarm.set(self._deadlines.next() if oldest is None else oldest[1])
 
-    def _ring(self, now: float) -> float | None:
-        """End what should have ended by `now`, and return when there is more to end."""
+    def _expire(self, now: float) -> float | None:
+        """Fail calls and fetches that are overdue at `now`, and return the next deadline."""
         with self._lock:
-            oldest = self._dispatch.marks.oldest()
-            late = [each for each in self._limits.due(now) if self._is_expected(each, now)]
-            following = self._limits.next() if oldest is None else oldest[1]
+            oldest = self._dispatch.barriers.oldest()
+            late = [each for each in self._deadlines.due(now) if self._is_expected(each, now)]
+            # behind an open definition the deadlines are held, so only its own deadline counts
+            following = self._deadlines.next() if oldest is None else oldest[1]
         for each in late:
-            self._tell_late(each)
+            self._fail_late(each)
         if oldest is not None and oldest[1] <= now:
             self._give_up(oldest[0])
             return None
@@ -191,16 +199,16 @@ class Session:
         """Record that the time of a call or fetch is over; return whether a caller waits for it."""
         if isinstance(late, Call):
             return self._dispatch.expire(late, now)
-        return isinstance(late, Fetch) and self._fetches.take(late.of.id) is not None
+        return isinstance(late, Fetch) and self._fetches.take(late.result.id) is not None
 
-    def _tell_late(self, late: object) -> None:
+    def _fail_late(self, late: object) -> None:
         if isinstance(late, Call):
             late.result.set_exception(late_call(late, self._dispatch.seconds(late.function)))
         elif isinstance(late, Fetch):
             late.value.set_exception(late_value(late, self._fetches.seconds))
 
     def _give_up(self, function: Function) -> None:
-        """End the session, because nothing that is sent behind a definition is dealt with before it."""
+        """End the session, because the platform processes nothing behind a definition that it has not finished."""
         seconds, name = self._timeouts.definition, function.definition.name
         self._finish(
             f"this process ended it, as {name!r} was not made ready there within {seconds:g} seconds",
@@ -221,15 +229,17 @@ class Session:
         if ack.batches or ack.error:
             self._is_heard.set()
         else:
+            # only the answer to a barrier shows that the application behind a session of ignis is alive, see
+            # `Connection`
             with self._lock:
-                self._dispatch.mark(None, time.monotonic())
+                self._dispatch.send_barrier(None, time.monotonic())
         self._acknowledged.set_result(ack.error)
 
     def _take_result(self, result: pb.ReturnResult) -> None:
         self._is_heard.set()
-        if messages.is_mark(result):
+        if messages.is_barrier(result):
             with self._lock:
-                self._dispatch.take_mark(time.monotonic())
+                self._dispatch.take_barrier(time.monotonic())
                 self._set_alarm()
             return
         key = CallKey(session_id=result.session_id, instance_id=result.instance_id, function=result.name)
@@ -237,6 +247,7 @@ class Session:
         with self._lock:
             call = self._dispatch.finish(key, has_failed=not is_value, now=time.monotonic())
             self._set_alarm()
+        # released, expired, or never ours: the answer is of no use, and its replica has been accounted for
         if call is None:
             return
         if is_value:
@@ -262,14 +273,17 @@ class Session:
 
     def _finish(self, reason: str, error: Callable[[Call], ControllerError] | None = None) -> None:
         with self._lock:
+            # the first reason is the cause; later ones only follow from it
             self._end = self._end or reason
             self._outbox.close()
             self._alarm.stop()
             calls, fetches = self._dispatch.close(), self._fetches.close()
+        # after the lock is released, since completing a future runs its callbacks, which may call this session
         for call in calls:
             call.result.set_exception(error(call) if error else self._lost(call.key.function))
         for fetch in fetches:
-            fetch.value.set_exception(self._lost(fetch.of.call.function))
+            fetch.value.set_exception(self._lost(fetch.result.call.function))
+        # nothing else wakes the threads that wait for the first answer or the registration
         self._is_heard.set()
         if not self._acknowledged.done():
             self._acknowledged.set_exception(self._unreachable(reason))
@@ -297,7 +311,7 @@ class Session:
 
 def _check_size(message: bytes, what: str, function: str) -> None:
     size = len(message)
-    if size > MAX_MESSAGE_SIZE - _AROUND:
+    if size > MAX_MESSAGE_SIZE - _ENVELOPE_SIZE:
         raise MessageTooLargeError(
             f"{what} has {size / (1 << 20):,.0f} MiB, and a message carries {MAX_MESSAGE_SIZE >> 20}; with "
             "@with_storage on the functions, references are passed instead",

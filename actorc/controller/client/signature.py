@@ -1,4 +1,4 @@
-"""What a function takes by name, and how what a call gives is fitted to it."""
+"""Signatures of functions, and how the arguments of a call are matched to them."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any, Final
 from actorc.controller.errors import ParameterError
 
 _BUNDLE: Final = "params"
-"""The one parameter of a function that takes its whole input as a dict."""
+"""The only parameter of a function that takes its whole input as one dict."""
 _RUNTIMES: Final = ("rt", "frt")
 _Kind = inspect.Parameter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """The parameters of one function, each of which the platform passes by name."""
+    """The parameters of one function, each passed by name. Immutable."""
 
     function: str
-    """The name it is registered under."""
+    """The name under which it is registered."""
     names: tuple[str, ...]
-    """In their order."""
+    """Parameter names in order."""
     defaults: Mapping[str, Any]
-    """The platform knows no defaults and waits for every parameter, so they are filled in here."""
+    """Default values; the platform knows no defaults and waits for every parameter, so they are filled in here."""
 
     @classmethod
     def of(cls, function: Callable[..., Any], name: str) -> Signature:
@@ -46,11 +46,11 @@ class Signature:
         return cls(function=name, names=tuple(each.name for each in parameters), defaults=defaults)
 
     def bundles(self, given: Iterable[str]) -> bool:
-        """Return whether all that is given is meant to be one dict, the function's only parameter `params`."""
+        """Return whether the arguments together form one dict, for the function's only parameter `params`."""
         return self.names == (_BUNDLE,) and set(given) != {_BUNDLE}
 
     def completed(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a value for every parameter, in their order, with defaults where nothing is given.
+        """Return a value for every parameter, in order; defaults fill the gaps.
 
         Raises:
             ParameterError: Parameters are missing or surplus.

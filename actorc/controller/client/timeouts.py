@@ -1,4 +1,4 @@
-"""How long the client waits for what, so that it never waits for ever."""
+"""Timeouts of the client, so that no call waits for ever."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from actorc.controller.errors import ControllerError
 from actorc.storage import units
 
 PLATFORM_LIMIT: Final = 300.0
-"""Seconds after which ignis ends a call and a fetch, whatever a client says (`configs/constants.go` of b843106)."""
+"""Seconds after which ignis ends a call and a fetch, regardless of the client (`configs/constants.go` of b843106)."""
 
 _SESSION: Final = 10.0
 _DEFINITION: Final = 600.0
-"""Ignis gives the making of a venv, and the installation of each package, 300 seconds."""
+"""Seconds. Ignis allows 300 for making a venv, and 300 for installing each package."""
 _BEYOND_PLATFORM: Final = 330.0
-"""Ignis's own limit and what its answer may take, so that its error is seen where it sends one."""
+"""Seconds: ignis's own limit and time for its answer, so that its error arrives before this client gives up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,34 +24,34 @@ class Timeouts:
     """Seconds from a message to its answer."""
 
     session: float = _SESSION
-    """For the registration."""
+    """For the answer to a registration."""
     definition: float = _DEFINITION
-    """For a function to be dealt with, which may make a venv."""
+    """For the platform to process a definition, which may create a venv."""
     call: float | None = None
-    """For a call to return, from when a replica is there for it; a function's own `timeout` goes first.
+    """For a call to return, counted from when a replica is free; the `timeout` of a function takes precedence.
 
-    None if nobody chose one; the embedded controller has a default of its own.
+    None if the user set none; the embedded controller has its own default.
     """
     fetch: float = _BEYOND_PLATFORM
-    """For a value to come."""
+    """For a value to arrive."""
 
     @classmethod
     def from_environment(cls) -> Self:
-        """Read what the environment says.
+        """Read the environment variables.
 
         Raises:
-            ControllerError: A variable is set to what is no number of seconds.
+            ControllerError: A variable is no number of seconds.
         """
         found = {each.name: _seconds(f"IGNIS_{each.name.upper()}_TIMEOUT") for each in fields(cls)}
         return cls(**{name: seconds for name, seconds in found.items() if seconds})
 
     def of_call(self, given: float | None) -> float:
-        """Return the seconds for a call to ignis of a function whose decorator says `given`."""
+        """Return the seconds for a call to ignis of a function whose decorator gives `given`."""
         return given or self.call or _BEYOND_PLATFORM
 
 
 def positive(given: object) -> float | None:
-    """Return a length of time in seconds, as `units.seconds` takes it; None if it is none, or no time at all."""
+    """Return a duration in seconds, as `units.seconds` reads it; None if it is invalid or zero."""
     try:
         return units.seconds(given) or None
     except ValueError:

@@ -1,4 +1,4 @@
-"""The session of one application: its functions, its calls, and the values these take and return."""
+"""The session of one application: its functions, its calls, and their arguments and results."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.protocol.protobuf_fields import Parts
 
 from . import messages, registration_checks, rejections
-from .call_results import Outcomes
+from .call_results import CallResults
 from .calls import Call, CallKey
 from .functions import Callee, Function, class_of, foreign
 from .messages import Received, Value
-from .pool_tasks import Crew, Task
-from .value_store import Objects
+from .pool_tasks import Task, WorkerGroup
+from .value_store import ValueStore
 from .worker_pool import Pool
 
 log = logging.getLogger(__name__)
@@ -25,17 +25,17 @@ _READABLE: Final = (pb.LANGUAGE_JSON, pb.LANGUAGE_PYTHON)
 
 
 class UnsupportedError(Exception):
-    """A command that nothing here can carry out, and that has no answer to say so in."""
+    """A command that this controller cannot carry out and whose kind has no error answer."""
 
 
 class Application:
-    """Carries out what a client wants, in order, without ever waiting.
+    """Carries out the commands of a client, in order, without blocking. For the event loop only.
 
-    Whatever cannot be done is answered with an error at once, and nothing else is.
+    Every command that cannot be carried out is answered with an error at once, and with nothing else.
 
     Args:
-        pool: Runs its calls, among those of others.
-        answer: Sends a message to the client.
+        pool: Runs its calls, next to those of other applications.
+        answer: Queues a message for the client.
         path: Where workers find modules, after those of this Python.
     """
 
@@ -45,26 +45,26 @@ class Application:
         self._path = path
         self._functions: dict[str, Function] = {}
         self._objects_with_methods: dict[str, Function] = {}
-        self._crews: dict[tuple[str, bool], Crew] = {}
+        self._groups: dict[tuple[str, bool], WorkerGroup] = {}
         self._calls: dict[CallKey, Call] = {}
         self._of_node: dict[tuple[str, str], list[Call]] = {}
-        self._outcomes = Outcomes()
-        self._kept: set[str] = set()
+        self._results = CallResults()
+        self._session_values: set[str] = set()
         self._is_closed = False
-        # the platform says in which store a result is; the application's id would do, but is a secret
+        # the platform names the store of each result; the application's id would do, but is a secret
         self._store = f"store-{uuid.uuid4()}"
-        self.objects = Objects()
+        self.objects = ValueStore()
 
     @property
     def call_count(self) -> int:
-        """How many calls are remembered: those under way, and those whose results may be asked for."""
+        """Number of calls remembered: those under way, and those whose results may still be fetched."""
         return sum(map(len, self._of_node.values()))
 
     def handle(self, received: Received[pb.Message]) -> None:
         """Carry out one command.
 
         Raises:
-            UnsupportedError: It is none of those that are known here.
+            UnsupportedError: The command is unknown or not supported.
         """
         message = received.message
         match message.type:
@@ -84,19 +84,19 @@ class Application:
             case pb.FR_MARK_DAG_NODE_DONE:
                 self._done((message.mark_dag_node_done.session_id, message.mark_dag_node_done.node_id))
             case pb.FR_DAG | pb.FR_READY:
-                pass  # for display elsewhere
+                pass  # only displayed by other controllers
             case _:
                 self._define(message)
 
     def close(self) -> None:
-        """Forget everything; what calls that still run return is dropped."""
+        """Release everything; results of calls that still run are dropped."""
         self._is_closed = True
-        for crew in self._crews.values():
-            self._pool.close(crew)
-        for each in (self._functions, self._objects_with_methods, self._crews, self._calls, self._of_node):
+        for group in self._groups.values():
+            self._pool.close(group)
+        for each in (self._functions, self._objects_with_methods, self._groups, self._calls, self._of_node):
             each.clear()
-        self._outcomes.clear()
-        self._kept.clear()
+        self._results.clear()
+        self._session_values.clear()
         self.objects.clear()
 
     def _define(self, message: pb.Message) -> None:
@@ -116,7 +116,7 @@ class Application:
                 raise UnsupportedError(rejections.unsupported(message.type))
 
     def _refusal(self, command: registration_checks.Definition, shown: str) -> str:
-        """Return why something cannot be called; there is no answer to a definition, so its calls are told."""
+        """Return why a function cannot be called; a definition has no answer, so its calls get the reason."""
         reason = registration_checks.refusal(command, shown, self._path)
         for each in filter(None, (reason, registration_checks.excess(command, shown))):
             log.warning("%s", each)
@@ -126,14 +126,14 @@ class Application:
         before = registry.get(function.name)
         registry[function.name] = function
         if before is not None:
-            self._pool.forget(self._crew(before), before)
+            self._pool.forget(self._group(before), before)
 
-    def _crew(self, function: Function) -> Crew:
+    def _group(self, function: Function) -> WorkerGroup:
         kind = (function.venv, function.keeps_state)
-        return self._crews.setdefault(kind, Crew(function.venv))
+        return self._groups.setdefault(kind, WorkerGroup(function.venv))
 
     def _call(self, key: CallKey) -> Call:
-        """Return the call that arguments are being collected for."""
+        """Return the call whose arguments are being collected; a new one if there is none."""
         call = self._calls.get(key)
         if call is None:
             found = self._callee(key)
@@ -147,8 +147,8 @@ class Application:
         return call
 
     def _callee(self, key: CallKey) -> Callee | str:
-        """Return what a call calls, or why there is nothing of that name."""
-        # the calls of an object carry its name where those of functions have the name of the call
+        """Return the function or method a call names, or why there is none."""
+        # calls of an object carry its name in the place where calls of functions carry that of the call
         known = self._objects_with_methods.get(key.instance_id) or self._functions.get(key.name)
         if known is None:
             return rejections.unknown(key.name, self._functions)
@@ -182,7 +182,7 @@ class Application:
                 call.owned.append(self.objects.own(value))
                 return value
             case _:
-                self._refuse(call, rejections.no_value(name, param, self._outcomes.failure()))
+                self._refuse(call, rejections.no_value(name, param, self._results.failure()))
                 return None
 
     def _invoke(self, key: CallKey) -> None:
@@ -201,8 +201,9 @@ class Application:
             on_return=lambda result: self._returned(call, result),
             on_loss=lambda reason: self._lost(call, reason),
         )
+        # the task owns the arguments from here on, and drops them once they are sent
         call.args = {}
-        self._pool.submit(self._crew(call.callee.function), call.task)
+        self._pool.submit(self._group(call.callee.function), call.task)
 
     def _returned(self, call: Call, result: Value | str) -> None:
         if isinstance(result, str):
@@ -210,12 +211,13 @@ class Application:
             return
         if self._is_closed:
             return
+        # the arguments are no longer needed, and may be large
         self._release(call)
         if call.is_done:
             self._forget(call)
         else:
             call.owned.append(self.objects.own(result))
-            self._outcomes.returned(call.key, result.id)
+            self._results.returned(call.key, result.id)
         self._answer(messages.returned(*call.key, result.id, self._store))
 
     def _lost(self, call: Call, reason: str) -> None:
@@ -231,38 +233,41 @@ class Application:
         self._fail(call, reason)
 
     def _fail(self, call: Call, reason: str) -> None:
-        self._outcomes.failed(call.key, reason)
+        self._results.failed(call.key, reason)
         self._answer(messages.failed(*call.key, reason))
 
     def _request(self, object_id: str) -> None:
-        value = self.objects.get(self._outcomes.object_id(object_id))
+        value = self.objects.get(self._results.object_id(object_id))
         if value is not None:
             self._answer(messages.found(object_id, value))
             return
-        failure = self._outcomes.failure(object_id)
+        failure = self._results.failure(object_id)
         reason = f"the call failed; {failure}" if failure else f"the object {rejections.GONE}"
         self._answer(messages.missing(object_id, reason))
 
     def _keep(self, command: pb.AppendData, received: Received[pb.Message]) -> None:
-        """Hold a value until the session ends, in place of another one of its id; it is answered like a result."""
+        """Keep a value until the session ends, replacing another one with its id; the answer is like that of a call."""
         if not _is_readable(command.object):
             reason = f"the data {command.object.id!r} {rejections.UNREADABLE}"
             self._answer(messages.failed(command.session_id, "", command.object.id, reason))
             return
         value = received.value(command.object)
+        # owned before the former value is released, so that the entry of an id never vanishes in between
         self.objects.own(value)
-        if value.id in self._kept:
+        if value.id in self._session_values:
             self.objects.release(value.id)
-        self._kept.add(value.id)
+        self._session_values.add(value.id)
         self._answer(messages.returned(command.session_id, "", value.id, value.id, self._store))
 
     def _done(self, node: tuple[str, str]) -> None:
-        """Let go of the calls of a node: of results, of arguments that wait for more, and of calls not yet begun."""
+        """Release the calls of a node: their results, arguments that were collected, and calls not yet begun."""
         for call in self._of_node.pop(node, ()):
             self._calls.pop(call.key, None)
             self._release(call)
-            self._outcomes.forget(call.key)
+            self._results.forget(call.key)
             call.is_done = True
+            # a running call goes on, since its process may run others; one not yet begun is answered here, because the
+            # pool drops it silently
             if call.task is not None and not call.task.has_begun:
                 call.task.is_given_up = True
                 self._answer(messages.failed(*call.key, f"the call of {call.key.name!r} was given up before it began"))

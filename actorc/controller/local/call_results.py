@@ -1,7 +1,7 @@
-"""What became of calls, for a client that asks for results by the names of calls, as Lucas's own does.
+"""Results and failures of calls, for a client that asks for them by the names of calls, as Lucas's own does.
 
-That client takes no notice of errors: of a call that failed it takes nothing for the reference, passes that on, and
-asks for the value of it in the end. So failures are remembered, and told where it looks.
+That client ignores errors: for a failed call it takes the missing reference, passes it on, and asks for its value in
+the end. So failures are remembered and reported there.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Final
 from .calls import CallKey
 
 _KEPT_FAILURES: Final = 256
-"""That client never says that a run is over."""
+"""Number of failures; that client never says when a run is over, so the oldest are dropped."""
 
 
-class Outcomes:
-    """Results and failures of calls, by ``session-instance-function``."""
+class CallResults:
+    """Results and failures of calls, by ``session-instance-function``. For the event loop only."""
 
     def __init__(self) -> None:
         self._results: dict[str, str] = {}
@@ -45,11 +45,11 @@ class Outcomes:
         self._failures.clear()
 
     def object_id(self, name: str) -> str:
-        """Return the id of the result of the call of that name, or the name itself."""
+        """Return the id of the result of the call `name`; `name` itself if there is no such call."""
         return self._results.get(name, name)
 
     def failure(self, name: str = "") -> str:
-        """Return why the call of that name failed, or the latest one if it has none; nothing if it did not."""
+        """Return why the call `name` failed, without a name the latest failure; empty if there is none."""
         if name:
             return self._failures.get(name, "")
         return next(reversed(self._failures.values()), "")

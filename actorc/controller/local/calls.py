@@ -1,4 +1,4 @@
-"""A call, from its first argument to the last one who needs its result."""
+"""A call, from its first argument until its result is released."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .pool_tasks import Task
 
 
 class CallKey(NamedTuple):
-    """What makes a call one of its own, among those under way."""
+    """The unique name of a call among those under way."""
 
     session_id: str
     instance_id: str
@@ -21,21 +21,21 @@ class CallKey(NamedTuple):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Call:
-    """A call and what it owns."""
+    """A call and the values it owns."""
 
     key: CallKey
     callee: Callee | None
     args: dict[str, Value] = field(default_factory=dict)
     owned: list[str] = field(default_factory=list)
-    """Ids of values that came with it, and of its result."""
+    """Ids of its arguments that came as values, and of its result."""
     is_refused: bool = False
-    """It was answered with an error before it could run."""
+    """Whether it was answered with an error before it ran."""
     task: Task | None = None
-    """Set once it was invoked."""
+    """Set when it is invoked."""
     is_done: bool = False
-    """Nobody needs its result."""
+    """Whether the client released its result."""
 
     def missing(self) -> list[str]:
-        """Return the parameters that have no argument."""
+        """Return the parameters without an argument."""
         assert self.callee is not None
         return [param for param in self.callee.params if param not in self.args]

@@ -1,4 +1,4 @@
-"""A controller in a process of its own, that ends with this one."""
+"""A controller in a process of its own, which ends with this one."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from actorc.fork_hooks import in_child
 
 from .options import DEFAULT_CALL_TIMEOUT, DEFAULT_MAX_WORKERS, ControllerOptions, new_app_id, reserved
 
-_LAST: Final = 10.0
-"""Seconds that the controller has to end before it is killed."""
+_END_SECONDS: Final = 10.0
+"""Seconds that the controller has to exit before it is killed."""
 
 
 class LocalController:
-    """A running ignis controller on this machine, until `close` or the end of this process, however it comes about.
+    """A running ignis controller on this machine, until `close` or the end of this process, even if it is killed.
 
-    Functions run in worker processes of it, one for each venv name and replica; their output goes where this process's
-    standard error goes. Nothing is installed: workers have what this Python has.
+    Functions run in worker processes, one for each venv name and replica; their output goes to the standard error of
+    this process. Nothing is installed: workers have the packages of this Python.
 
     Args:
-        app_ids: Applications it serves, each also with a dot and more behind it. None given: one that nobody guesses.
-        listen: ``HOST:PORT`` on loopback; port 0 finds one.
-        max_workers: How many worker processes there may be at a time.
-        call_timeout: Seconds that a call may take, where its function says nothing else; then it fails, and the process
-            it runs in is replaced.
+        app_ids: Applications it serves, each also followed by a dot and more. Empty: one with a random id.
+        listen: ``HOST:PORT`` on loopback; port 0 chooses a free one.
+        max_workers: Greatest number of worker processes at a time.
+        call_timeout: Seconds that a call may take, unless its function sets another limit; then it fails, and its
+            process is replaced.
         path: What workers append to ``sys.path``; None: this process's.
         cwd: The working directory of workers; None: this process's.
-        env: Variables for the controller and its workers, beside those of this process.
+        env: Variables for the controller and its workers, in addition to those of this process.
 
     Attributes:
         address: ``host:port``.
@@ -43,7 +43,7 @@ class LocalController:
         pid: Its process id.
 
     Raises:
-        ValueError: An argument makes no sense, or the address is not on loopback or taken.
+        ValueError: An argument is invalid, or the address is not on loopback or is taken.
         ControllerError: It did not start.
     """
 
@@ -68,47 +68,43 @@ class LocalController:
         )
         self.app_id = wanted.app_ids[0]
         options, self._port = reserved(wanted)
-        self._channel, theirs = socket.socketpair()
+        self._channel, peer = socket.socketpair()
         in_child(self, LocalController._leave_to_parent)
-        with theirs:
-            # elsewhere, "-m" would import modules of this directory; in its group, Ctrl-C would end it before us
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "actorc.controller.local"],
-                cwd="/",
-                env={**os.environ, **(env or {})},
-                stdin=theirs.fileno(),
-                stdout=2,  # what functions print must not mix with what this process does
-                start_new_session=True,
-            )
+        with peer:
+            self._process = _start(peer, {**os.environ, **(env or {})})
         self.pid = self._process.pid
+        # a controller that did not start must not leave a process or a socket behind
         try:
-            self.address = self._started(options)
+            self.address = self._await_address(options)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """End it with all its workers; return when it is gone. Calling it again does nothing."""
+        """End the controller and all its workers; return when they are gone. Calling it again does nothing."""
         with suppress(OSError):  # closed already
+            # the controller exits at the end of the stream, which closing does not cause while a child has a copy
             self._channel.shutdown(socket.SHUT_RDWR)
         self._channel.close()
         try:
-            self._process.wait(_LAST)
+            self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        # last: until the controller is gone, the held port keeps other users from listening on it
         if self._port is not None:
             self._port.close()
 
-    def _started(self, options: ControllerOptions) -> str:
+    def _await_address(self, options: ControllerOptions) -> str:
+        # a write fails if the controller has died already; the missing answer below reports that
         with suppress(OSError):
             self._channel.sendall(options.to_json().encode() + b"\n")
         with suppress(OSError), self._channel.makefile("rb", buffering=0) as lines:
-            told: dict[str, Any] = json.loads(lines.readline() or b"{}")
-            if "address" in told:
-                return str(told["address"])
-            if "error" in told:
-                raise ValueError(told["error"])
+            reply: dict[str, Any] = json.loads(lines.readline() or b"{}")
+            if "address" in reply:
+                return str(reply["address"])
+            if "error" in reply:
+                raise ValueError(reply["error"])
         raise ControllerError("the controller ended before it served; what it wrote to standard error says why")
 
     def __enter__(self) -> Self:
@@ -120,3 +116,15 @@ class LocalController:
     def _leave_to_parent(self) -> None:
         # the controller ends with the process that started it, whatever that forks lives on
         self._channel.close()
+
+
+def _start(channel: socket.socket, env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    # in another directory, "-m" would import its modules; in this group, Ctrl-C would end it before us
+    return subprocess.Popen(
+        [sys.executable, "-m", "actorc.controller.local"],
+        cwd="/",
+        env=env,
+        stdin=channel.fileno(),
+        stdout=2,  # the output of functions must not mix with that of this process
+        start_new_session=True,
+    )

@@ -1,4 +1,4 @@
-"""Messages on a stream of bytes, each after its length. Knows nothing of what they say."""
+"""Framing of messages on a byte stream, each after its length; independent of their content."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import Final
 HEADER: Final = struct.Struct(">I")
 _SCRATCH: Final = 256 << 10
 _LARGEST: Final = 1 << 30
-"""Bytes; twice what the platform lets a message have, so that garbage is not taken for the size of one."""
+"""Bytes; twice the platform's limit, so that a larger length is recognized as garbage before memory is allocated."""
 
 
 class DamagedMessageError(ValueError):
-    """What arrived is no message; whoever sent it is not to be listened to any longer."""
+    """The bytes received are no message; the connection to their sender must be ended."""
 
 
 def header(size: int) -> bytes:
-    """Return what goes before a message of `size` bytes."""
+    """Return the header of a message of `size` bytes."""
     return HEADER.pack(size)
 
 
 class FrameReader:
-    """Cuts what arrives into messages; a large one is received where it stays, without a copy.
+    """Cuts received bytes into messages; a large message is received into its own buffer, without a copy.
 
-    Ask for `buffer`, fill it from its beginning, and tell `filled` how many bytes there are now.
+    Fill `buffer` from its beginning, then pass the number of bytes to `filled`. For one thread. A small message is a
+    copy; a large one is the buffer itself, which the caller owns from then on. A view from `buffer` is valid until
+    `filled`.
     """
 
     def __init__(self) -> None:
@@ -33,16 +35,16 @@ class FrameReader:
         self._have = 0
 
     def buffer(self) -> memoryview:
-        """Return where the next bytes belong."""
+        """Return the space for the next bytes."""
         if self._large is not None:
             return memoryview(self._large)[self._have :]
         return memoryview(self._scratch)[self._end :]
 
     def filled(self, count: int) -> list[bytes | bytearray]:
-        """Take `count` bytes that were put into the buffer; return the messages that are complete now.
+        """Accept `count` bytes that were put into `buffer`; return the messages that are complete now.
 
         Raises:
-            DamagedMessageError: They are no messages.
+            DamagedMessageError: A length is impossible.
         """
         if self._large is None:
             self._end += count
@@ -50,6 +52,7 @@ class FrameReader:
         self._have += count
         if self._have < len(self._large):
             return []
+        # handed over: the next message starts in the scratch buffer, so this one is never written again
         complete, self._large = self._large, None
         return [complete]
 
@@ -62,9 +65,11 @@ class FrameReader:
                 raise DamagedMessageError(f"it says that it has {size:,} bytes")
             first = self._begin + HEADER.size
             if self._end - first >= size:
+                # copied, since the scratch buffer is reused for the next bytes
                 complete.append(bytes(view[first : first + size]))
                 self._begin = first + size
                 continue
+            # the rest of a message that cannot fit goes straight into its own buffer
             if size > _SCRATCH - HEADER.size:
                 self._receive_apart(size, view[first : self._end])
             break

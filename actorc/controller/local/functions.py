@@ -1,4 +1,4 @@
-"""What an application registers: functions, and objects whose methods are called."""
+"""Functions that an application registers, and objects whose methods are called."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Function:
-    """One registration; another one under the same name is another function.
+    """One registration; another one under the same name is another function. Immutable.
 
-    An object is one, too: its methods share its state, so they share a process, and one of them runs at a time.
+    An object is one, too: its methods share its state, so they share a process, and only one of them runs at a time.
     """
 
     name: str
     params: tuple[str, ...] = ()
     venv: str
     handler: bytes
-    """Its pickle, which is opened by workers only."""
+    """Its pickle; only workers open it."""
     language: pb.Language.ValueType
-    """What its results are encoded in."""
+    """The encoding of its results."""
     replicas: int
     methods: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of an object: the parameters of each method, by its name with that of the class before it."""
+    """Parameters of each method of an object, by its name after that of the class and a dot."""
     keeps_state: bool = False
     """Whether it is an object."""
     timeout: float | None = None
-    """Seconds that a call may take; None for the controller's own."""
+    """Seconds that a call may take; None for the controller's default."""
     refusal: str = ""
-    """Why it cannot be called here."""
+    """Why it cannot be called here; empty if it can."""
 
     @classmethod
     def of(cls, command: pb.AppendPyFunc, refusal: str = "") -> Function:
-        """Read what a client registers."""
+        """Read a registration."""
         return cls(
             name=command.name,
             params=tuple(command.params),
@@ -48,7 +48,7 @@ class Function:
 
     @classmethod
     def of_object(cls, command: pb.AppendPyClass, refusal: str = "") -> Function:
-        """Read an object that a client registers; it is one, however many replicas are asked for."""
+        """Read the registration of an object, of which there is one, however many replicas are requested."""
         return cls(
             name=command.name,
             venv=command.venv,
@@ -63,11 +63,11 @@ class Function:
 
     @property
     def shown(self) -> str:
-        """Its name in messages, which of an object is that of its class."""
+        """Its name in messages; of an object, the name of its class."""
         return class_of(self.methods) or self.name
 
     def callee(self, name: str) -> Callee | None:
-        """Return what a call of `name` calls; None: it has no such method."""
+        """Return the target of a call of `name`; None if it has no such method."""
         if not self.keeps_state:
             return Callee(self, self.params)
         params = self.methods.get(name)
@@ -76,7 +76,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """What a call calls: a function, or a method of an object."""
+    """The target of a call: a function, or a method of an object."""
 
     function: Function
     params: tuple[str, ...]
@@ -84,11 +84,11 @@ class Callee:
 
 
 def foreign(name: str, what: str) -> Function:
-    """Return a function that is not in Python, so that its calls say so."""
+    """Return a function that is not in Python, so that its calls fail with that reason."""
     refusal = f"{name!r} is {what}, and this controller runs functions in Python only; use ignis for it"
     return Function(name=name, venv="", handler=b"", language=pb.LANGUAGE_UNKNOWN, replicas=1, refusal=refusal)
 
 
 def class_of(methods: Iterable[str]) -> str:
-    """Return the name of the class whose methods these are; nothing if there are none."""
+    """Return the name of the class that has these methods; empty without methods."""
     return next(iter(methods), "").rpartition(".")[0]

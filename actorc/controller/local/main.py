@@ -1,4 +1,4 @@
-"""A controller as a process: what it is told, and its end."""
+"""The controller process: its event loop, its signals and its end."""
 
 from __future__ import annotations
 
@@ -15,32 +15,35 @@ from .server import ControllerServer
 
 log = logging.getLogger(__name__)
 
-_SWITCH: Final = 0.0005
-"""Seconds after which one of our threads lets another one run; Python's 5 ms are an age between two messages."""
+_SWITCH_SECONDS: Final = 0.0005
+"""Seconds a thread may run before another gets its turn; Python's default of 5 ms delays every message by as much."""
 
 
 def serve(
-    options: ControllerOptions, *, on_address: Callable[[str], None], needed: Callable[[], None] | None = None
+    options: ControllerOptions,
+    *,
+    on_address: Callable[[str], None],
+    wait_until_unneeded: Callable[[], None] | None = None,
 ) -> None:
-    """Run a controller until SIGINT or SIGTERM; on the main thread.
+    """Run a controller until SIGINT or SIGTERM. For the main thread only.
 
     Args:
-        options: How it runs.
+        options: The controller's options.
         on_address: Called with the address once it serves.
-        needed: Returns when nobody needs the controller any more; called on a thread.
+        wait_until_unneeded: Returns when nothing needs the controller any more; called on a thread of its own.
 
     Raises:
         ValueError: The port is taken or not allowed.
     """
-    sys.setswitchinterval(_SWITCH)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     if hasattr(signal, "SIGCHLD"):
-        # who started us may ignore it, and has that inherited: how workers end would be unknown, their ids reused
+        # the parent may ignore it, which is inherited: exit codes of workers would be lost, and their ids reused
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    asyncio.run(_serve(options, on_address, needed))
+    asyncio.run(_serve(options, on_address, wait_until_unneeded))
 
 
 async def _serve(
-    options: ControllerOptions, on_address: Callable[[str], None], needed: Callable[[], None] | None
+    options: ControllerOptions, on_address: Callable[[str], None], wait_until_unneeded: Callable[[], None] | None
 ) -> None:
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -48,13 +51,16 @@ async def _serve(
     server = ControllerServer(options)
     try:
         on_address(await server.start())
-        if needed is not None:
-            threading.Thread(target=_stop_after, args=(needed, loop, stopping), daemon=True).start()
+        if wait_until_unneeded is not None:
+            threading.Thread(target=_stop_after, args=(wait_until_unneeded, loop, stopping), daemon=True).start()
         await stopping.wait()
+    # also after a failure to bind: workers must not outlive the controller
     finally:
         await server.stop()
 
 
-def _stop_after(needed: Callable[[], None], loop: asyncio.AbstractEventLoop, stopping: asyncio.Event) -> None:
-    needed()
+def _stop_after(
+    wait_until_unneeded: Callable[[], None], loop: asyncio.AbstractEventLoop, stopping: asyncio.Event
+) -> None:
+    wait_until_unneeded()
     loop.call_soon_threadsafe(stopping.set)

@@ -1,6 +1,6 @@
-"""The messages of the controller: answers to its clients, and orders to workers with what these answer.
+"""Messages of the controller: answers to clients, and orders to workers with their answers.
 
-All are written as parts, so that a value is never copied into one.
+All are written as parts, so that a large value is never copied into a message.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .framing import DamagedMessageError
 M = TypeVar("M", pb.Message, pb.WorkerMessage)
 
 MAX_MESSAGE_SIZE: Final = 512 << 20
-"""Bytes; what the platform accepts in both directions."""
+"""Bytes; the platform's limit in both directions."""
 _LARGE: Final = 64 << 10
-"""Bytes from which a message is worth being cut."""
+"""Bytes from which cutting a message costs less than copying its value."""
 
 _DATA: Final = pb.EncodedObject.DATA_FIELD_NUMBER
 _IN_ARGUMENT: Final = (
@@ -50,7 +50,7 @@ _IN_CALL: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
-    """An encoded value, where it was received."""
+    """An encoded value in the buffer in which it was received. Immutable, and so is its buffer from then on."""
 
     id: str
     language: pb.Language.ValueType
@@ -58,21 +58,21 @@ class Value:
 
     @property
     def parts(self) -> Parts:
-        """It as an ``EncodedObject``."""
+        """The value as an ``EncodedObject``."""
         head = pb.EncodedObject(id=self.id, language=self.language).SerializeToString()
         return head + opening(_DATA, len(self.data)), self.data
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Received(Generic[M]):
-    """A message and the large fields that are not in it."""
+    """A message, and its large fields, which are views of the buffer in which it was received."""
 
     message: M
     fields: list[memoryview] | None = None
     """None if the message was not cut."""
 
     def value(self, encoded: pb.EncodedObject) -> Value:
-        """Return a value of this message."""
+        """Return a value of this message; a large one is a view that keeps the buffer of the message alive."""
         data: Buffer = encoded.data
         if self.fields is not None:
             number = number_in(encoded.data)
@@ -81,15 +81,15 @@ class Received(Generic[M]):
 
 
 def from_client(data: bytes) -> list[Received[pb.Message]]:
-    """Read what a client sent, which may be several messages as one.
+    """Parse a message of a client, which may hold several messages.
 
     Raises:
-        DamagedMessageError: It is no message.
+        DamagedMessageError: It cannot be parsed.
     """
-    with _understood():
+    with _parse_errors():
         rest, fields = (data, None) if len(data) < _LARGE else _cut(data)
         message = pb.Message.FromString(rest)
-    # what is large is never in a batch, so nothing was cut out of one
+    # large messages are never batched, so nothing was cut from a batch
     return [Received(each) for each in message.batch] or [Received(message, fields)]
 
 
@@ -102,21 +102,21 @@ def _cut(data: bytes) -> tuple[bytes, list[memoryview]]:
 
 
 def from_worker(frame: Buffer) -> Received[pb.WorkerMessage]:
-    """Read what a worker sent.
+    """Parse a message of a worker.
 
     Raises:
-        DamagedMessageError: It is no message.
+        DamagedMessageError: It cannot be parsed.
     """
     return _of_worker(frame, _IN_RESULT)
 
 
 def from_controller(frame: Buffer) -> Received[pb.WorkerMessage]:
-    """Read, as a worker, what the controller sent."""
+    """Parse a message of the controller; for workers."""
     return _of_worker(frame, _IN_CALL)
 
 
 def _of_worker(frame: Buffer, path: tuple[int, ...]) -> Received[pb.WorkerMessage]:
-    with _understood():
+    with _parse_errors():
         if len(frame) < _LARGE:
             return Received(pb.WorkerMessage.FromString(bytes(frame)))
         message, fields = cut(frame, *path)
@@ -124,7 +124,7 @@ def _of_worker(frame: Buffer, path: tuple[int, ...]) -> Received[pb.WorkerMessag
 
 
 @contextmanager
-def _understood() -> Iterator[None]:
+def _parse_errors() -> Iterator[None]:
     try:
         yield
     except (ValueError, DecodeError) as error:
@@ -132,36 +132,36 @@ def _understood() -> Iterator[None]:
 
 
 def ack(error: str = "", *, batches: bool = False) -> Parts:
-    """Answer a registration, and one that takes batches with the same."""
+    """Return the answer to a registration; `batches` confirms that batches are accepted."""
     return _to_client(pb.Message(type=pb.ACK, ack=pb.Ack(error=error, batches=batches)))
 
 
 def returned(session_id: str, instance_id: str, name: str, result: str, store: str) -> Parts:
-    """Say that a call is over, under which id its result is held, and in which store, as the platform says both."""
+    """Return the result of a call: the id of the value and its store, in the platform's terms."""
     value = pb.Data(type=pb.Data.OBJECT_REF, ref=pb.Flow(id=result, source=pb.StoreRef(id=store)))
     command = pb.ReturnResult(session_id=session_id, instance_id=instance_id, name=name, value=value)
     return _to_client(pb.Message(type=pb.BK_RETURN_RESULT, return_result=command))
 
 
 def failed(session_id: str, instance_id: str, name: str, error: str) -> Parts:
-    """Say that a call is over, and why it has no result."""
+    """Return the result of a call that failed."""
     command = pb.ReturnResult(session_id=session_id, instance_id=instance_id, name=name, error=error)
     return _to_client(pb.Message(type=pb.BK_RETURN_RESULT, return_result=command))
 
 
 def found(object_id: str, value: Value) -> Parts:
-    """Answer a request for an object."""
+    """Return the answer to a request for an object."""
     answer = pb.Message(type=pb.BK_RESPONSE_OBJECT, response_object=pb.ResponseObject(id=object_id))
     within = (pb.Message.RESPONSE_OBJECT_FIELD_NUMBER, pb.ResponseObject.VALUE_FIELD_NUMBER)
-    # a reader merges the two occurrences of the answer
+    # protobuf merges the two occurrences of the field
     return answer.SerializeToString(), *nested(value.parts, *within)
 
 
 def missing(object_id: str, error: str) -> Parts:
-    """Answer a request for an object that is not there.
+    """Return the answer to a request for a missing object.
 
-    There is a value beside the error, an exception that says the same: Lucas's own client does not look at the error,
-    and what it cannot decode ends the thread on which all its answers arrive.
+    Besides the error it holds a value, an exception with the same text: Lucas's own client does not check the error,
+    and a value it cannot decode would end the thread that receives all its answers.
     """
     value = pb.EncodedObject(id=object_id, data=pickle.dumps(RuntimeError(error)), language=pb.LANGUAGE_PYTHON)
     answer = pb.ResponseObject(id=object_id, value=value, error=error)
@@ -171,19 +171,19 @@ def missing(object_id: str, error: str) -> Parts:
 def add_handler(
     venv: str, name: str, handler: bytes, language: pb.Language.ValueType, methods: Iterable[str] = ()
 ) -> Parts:
-    """Give a worker a function, or an object with methods."""
+    """Return the order to add a function, or an object with methods."""
     command = pb.AddHandler(name=name, handler=handler, language=language, methods=methods)
     return _to_worker(pb.WorkerMessage(conn=venv, type=pb.R_ADD_HANDLER, add_handler=command))
 
 
 def remove_handler(venv: str, name: str) -> Parts:
-    """Take a function from a worker."""
+    """Return the order to remove a function."""
     command = pb.RemoveHandler(name=name)
     return _to_worker(pb.WorkerMessage(conn=venv, type=pb.R_REMOVE_HANDLER, remove_handler=command))
 
 
 def execute(venv: str, call_id: str, name: str, args: Mapping[str, Value], method: str = "") -> Parts:
-    """Let a worker call a function, or a method of an object."""
+    """Return the order to call a function, or a method of an object."""
     command = pb.Execute(corr_id=call_id, name=name, method=method)
     order = pb.WorkerMessage(conn=venv, type=pb.R_EXECUTE, execute=command)
     parts: Parts = (order.SerializeToString(),)
@@ -194,25 +194,25 @@ def execute(venv: str, call_id: str, name: str, args: Mapping[str, Value], metho
     return parts
 
 
-def leave(venv: str) -> Parts:
-    """Let a worker end."""
+def end_worker(venv: str) -> Parts:
+    """Return the order to exit."""
     return _to_worker(pb.WorkerMessage(conn=venv, type=pb.R_EXIT, exit=pb.Exit()))
 
 
 def ready(venv: str) -> Parts:
-    """Say, as a worker, that orders may come."""
+    """Return a worker's message that it accepts orders."""
     return _to_worker(pb.WorkerMessage(conn=venv, type=pb.D_READY, ready=pb.Ready()))
 
 
 def result(venv: str, call_id: str, value: Value) -> Parts:
-    """Say, as a worker, what a function returned."""
+    """Return a worker's message with the result of a function."""
     answer = pb.WorkerMessage(conn=venv, type=pb.D_RETURN, returned=pb.Return(corr_id=call_id))
     within = (pb.WorkerMessage.RETURNED_FIELD_NUMBER, pb.Return.VALUE_FIELD_NUMBER)
     return answer.SerializeToString(), *nested(value.parts, *within)
 
 
 def error(venv: str, call_id: str, text: str) -> Parts:
-    """Say, as a worker, why a function returned nothing."""
+    """Return a worker's message with the reason why a function has no result."""
     answer = pb.Return(corr_id=call_id, error=text)
     return _to_worker(pb.WorkerMessage(conn=venv, type=pb.D_RETURN, returned=answer))
 

@@ -1,4 +1,4 @@
-"""How a controller runs."""
+"""Options of a controller, checked at once, because it reports errors only to its log after it has started."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from actorc.storage.addresses import Address, ip, parse
 DEFAULT_LISTEN: Final = "127.0.0.1:50051"
 DEFAULT_MAX_WORKERS: Final = 16
 DEFAULT_CALL_TIMEOUT: Final = 3600.0
-"""Seconds. Ignis ends every call after 300; on a machine of one's own a step may well train for longer."""
+"""Seconds. Ignis ends every call after 300, but a step on a user's own machine may train for longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerOptions:
-    """How a controller runs."""
+    """Options of a controller; a wrong one raises at construction."""
 
     app_ids: tuple[str, ...] = field(repr=False)
-    """Applications it serves: each id itself, and the id with a dot and more behind it."""
+    """Applications it serves: each id, and each id followed by a dot and more."""
     listen: str = DEFAULT_LISTEN
-    """Numeric ``HOST:PORT`` on loopback, or ``localhost:PORT``; port 0 finds one."""
+    """Numeric ``HOST:PORT`` on loopback, or ``localhost:PORT``; port 0 chooses a free one."""
     shares_port: bool = False
-    """Whether who started it holds the port as well, see `reserved`."""
+    """Whether its parent holds the port as well, see `reserved`."""
     max_workers: int = DEFAULT_MAX_WORKERS
-    """How many worker processes there may be at a time."""
+    """Greatest number of worker processes at a time."""
     call_timeout: float = DEFAULT_CALL_TIMEOUT
-    """Seconds that a call may take, from when a worker begins with it, where its function says nothing else."""
+    """Seconds that a call may take, from its start in a worker, unless its function sets another limit."""
     path: tuple[str, ...] = field(default_factory=lambda: tuple(sys.path))
-    """What workers append to their ``sys.path``."""
+    """Paths that workers append to their ``sys.path``."""
     cwd: str = field(default_factory=lambda: str(Path.cwd()))
     """The working directory of workers."""
 
     def __post_init__(self) -> None:
-        """Check what was given."""
+        """Check the values."""
         if not self.app_ids or not all(self.app_ids):
             raise ValueError("the controller has no application to serve; give it an id, which must not be empty")
         if self.max_workers < 1:
@@ -61,10 +61,11 @@ class ControllerOptions:
 
 
 def reserved(options: ControllerOptions) -> tuple[ControllerOptions, socket.socket | None]:
-    """Return options with a free port in the place of port 0, and a socket that holds it.
+    """Return options with a free port in place of port 0, and a socket that holds it.
 
-    Clients load what a controller sends them. As long as the socket is open, only this user can listen on that port,
-    also when the controller has died: the system lets sockets share a port only if all of them are of one user.
+    Clients unpickle the values a controller sends. As long as the socket is open, only this user can listen on that
+    port, even after the controller has died: the system lets sockets share a port only if all of them belong to one
+    user.
     """
     address = address_of(options.listen)
     if address.port or not hasattr(socket, "SO_REUSEPORT"):
@@ -74,15 +75,15 @@ def reserved(options: ControllerOptions) -> tuple[ControllerOptions, socket.sock
 
 
 def new_app_id() -> str:
-    """Return an application id that nobody guesses."""
+    """Return an unguessable application id."""
     return f"app-{secrets.token_urlsafe(24)}"
 
 
 def address_of(listen: str) -> Address:
-    """Return a numeric address on loopback to bind to.
+    """Return the numeric loopback address to bind to.
 
     Raises:
-        ValueError: It is no address, or one that other machines reach.
+        ValueError: It is no address, or one that other machines can reach.
     """
     try:
         host, port = parse(listen, listening=True)

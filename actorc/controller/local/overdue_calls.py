@@ -1,4 +1,4 @@
-"""Which of the calls under way should have returned by now. Knows no clock and ends nothing."""
+"""Deadlines of running calls, and which of them have passed. Reads no clock: callers pass the time."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-_SPARE: Final = 64
+_SPARE_ENTRIES: Final = 64
+"""Entries of ended calls that may remain in the heap in any case, so that a small one is not rebuilt all the time."""
 
 
-class Due(Generic[T]):
-    """Calls by the time by which each should have returned, with where each runs."""
+class CallDeadlines(Generic[T]):
+    """Running calls, ordered by deadline, each with the process it runs in. For the event loop only."""
 
     def __init__(self) -> None:
         self._by_time: list[tuple[float, str]] = []
         self._open: dict[str, T] = {}
 
     def put(self, call_id: str, where: T, until: float) -> None:
-        """Record a call that begins, or of another time for it if that is earlier."""
+        """Record the deadline of a call; of several, the earliest counts."""
         self._open[call_id] = where
         heapq.heappush(self._by_time, (until, call_id))
 
     def remove(self, call_id: str) -> None:
-        """Forget a call that is over, if it is known."""
+        """Remove a call that has ended; an unknown one is no error."""
         self._open.pop(call_id, None)
-        # most calls return long before: what is left of them must not pile up until then
-        if len(self._by_time) > 2 * len(self._open) + _SPARE:
+        # most calls end long before their deadline, so their entries would pile up in the heap until then
+        if len(self._by_time) > 2 * len(self._open) + _SPARE_ENTRIES:
             self._by_time = [each for each in self._by_time if each[1] in self._open]
             heapq.heapify(self._by_time)
 
     def pop(self, now: float) -> tuple[str, T] | None:
-        """Return a call that is overdue, and where it runs, and forget it; None if there is none."""
+        """Remove and return a call that is overdue and its process; None if there is none."""
         until = self.next()
         if until is None or until > now:
             return None
@@ -39,7 +40,7 @@ class Due(Generic[T]):
         return call_id, self._open.pop(call_id)
 
     def next(self) -> float | None:
-        """Return when the next one will be overdue; None if none is open."""
+        """Return the earliest deadline; None if no call runs."""
         while self._by_time and self._by_time[0][1] not in self._open:
             heapq.heappop(self._by_time)
         return self._by_time[0][0] if self._by_time else None

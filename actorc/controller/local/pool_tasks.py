@@ -1,4 +1,4 @@
-"""What the pool deals with: calls that are ready, the processes they run in, and who waits for which."""
+"""Data of the pool: calls that are ready, the processes they run in, and the queues of functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from .functions import Function
 
 
-class Start(Protocol):
+class StartWorker(Protocol):
     """Starts a worker for a venv."""
 
     def __call__(
@@ -21,11 +21,11 @@ class Start(Protocol):
         on_ready: Callable[[], None],
         /,
     ) -> Process:
-        """Call these with each return, when it has ended, and when it is ready; return it."""
+        """Return a started worker, which calls these with each return, once at its end, and once when it is ready."""
 
 
 class Process(Protocol):
-    """What a pool needs of a worker."""
+    """The methods of a worker that the pool uses."""
 
     def add(self, function: Function) -> None: ...  # noqa: D102
     def remove(self, function: Function) -> None: ...  # noqa: D102
@@ -44,33 +44,33 @@ class Task:
     """Of an object."""
     args: Mapping[str, Any]
     on_return: Callable[[Any], None]
-    """Gets what the worker returned."""
+    """Called with the worker's answer."""
     on_loss: Callable[[str], None]
-    """Gets the reason why no worker will return anything."""
+    """Called with the reason why no worker will answer."""
     has_begun: bool = False
     is_given_up: bool = False
-    """Nobody waits for it; it is not begun any more."""
+    """Whether its client released it; then it is not started any more."""
 
     @property
     def name(self) -> str:
-        """What it calls, as messages show it."""
+        """The name of the called function in messages."""
         return f"{self.function.shown}.{self.method}" if self.method else self.function.shown
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
-    """A function, and its calls that wait."""
+class FunctionQueue:
+    """The queue of calls of one function."""
 
-    crew: Crew
+    group: WorkerGroup
     function: Function
     waiting: deque[Task] = field(default_factory=deque)
 
 
 @dataclass(slots=True, eq=False)
-class Place:
-    """One of the processes."""
+class Worker:
+    """One worker process, and the calls that run in it."""
 
-    crew: Crew
+    group: WorkerGroup
     index: int
     since: float
     process: Process = field(init=False)
@@ -78,31 +78,31 @@ class Place:
     handlers: dict[str, Function] = field(default_factory=dict)
     last_used: int = 0
     is_ready: bool = False
-    """It carries out orders; those that came before wait for that."""
+    """Whether it carries out orders; earlier orders wait in its socket."""
     is_leaving: bool = False
-    """It gets no more calls."""
+    """Whether it gets no more calls."""
     is_stuck: bool = False
-    """A call in it did not return in time."""
+    """Whether a call in it did not return in time."""
     is_ending: bool = False
-    """It was told to end."""
+    """Whether it was ordered to exit."""
 
     def runs(self, function: Function) -> bool:
-        """Return whether a call of this function runs there."""
+        """Return whether a call of this function runs in it."""
         return any(task.function is function for task in self.tasks.values())
 
     @property
     def keeps_state(self) -> bool:
-        """Whether objects live there that somebody may still call."""
-        return not self.crew.is_closed and any(home is self for home in self.crew.homes.values())
+        """Whether objects live in it that a client may still call."""
+        return not self.group.is_closed and any(home is self for home in self.group.homes.values())
 
 
 @dataclass(slots=True, eq=False)
-class Crew:
-    """The processes of one venv of one application: those of its functions, or those of its objects."""
+class WorkerGroup:
+    """The processes of one venv of one application, either for its functions or for its objects."""
 
     venv: str
-    places: dict[int, Place] = field(default_factory=dict)
-    lanes: dict[Function, Lane] = field(default_factory=dict)
-    homes: dict[Function, Place | str] = field(default_factory=dict)
-    """Where each object lives, or how it was lost."""
+    workers: dict[int, Worker] = field(default_factory=dict)
+    queues: dict[Function, FunctionQueue] = field(default_factory=dict)
+    homes: dict[Function, Worker | str] = field(default_factory=dict)
+    """The process of each object, or how it was lost."""
     is_closed: bool = False

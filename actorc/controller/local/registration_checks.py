@@ -1,4 +1,4 @@
-"""Whether what a client registers can be called here: what it asks for, and what this Python has."""
+"""Checks of a registration: whether this controller and this Python can run it."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _LANGUAGES: Final = (pb.LANGUAGE_JSON, pb.LANGUAGE_PYTHON)
 _REQUIREMENT: Final = re.compile(
     r"\s*([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?:\[[^\]]*\])?\s*(?:[<>=!~@(].*)?"
 )
-"""A name as packages have it, with what may follow; the rest of PEP 508 is a condition, which is not judged."""
+"""A package name and the text that may follow; the conditions of PEP 508 are not evaluated."""
 _OURS: Final = frozenset({"actorc", "lucas", "lucas-storage"})
-"""What a worker has in any case, wherever it came from."""
+"""Packages every worker has, wherever they were installed from."""
 
 
 def refusal(command: Definition, shown: str, path: Sequence[str]) -> str:
-    """Say why it cannot be called here, and what to do; nothing if it can.
+    """Return why a function cannot be called here, and the remedy; empty if it can.
 
     Args:
-        command: What a client registers.
-        shown: Its name.
+        command: The registration.
+        shown: The function's name in messages.
         path: Where workers find modules, after those of this Python.
     """
     if command.language not in _LANGUAGES:
@@ -49,7 +49,7 @@ def refusal(command: Definition, shown: str, path: Sequence[str]) -> str:
 
 
 def excess(command: Definition, shown: str) -> str:
-    """Say that it asks for more processors than there are, which does not keep it from running; nothing if not.
+    """Return a warning if a function asks for more processors than there are, though it runs all the same; else empty.
 
     The platform counts thousandths of a core.
     """
@@ -71,7 +71,7 @@ def _negative(command: Definition) -> str:
 
 
 def _is_there(requirement: str, path: Sequence[str]) -> bool:
-    """Return whether a requirement is met, by its name alone; one that is no name, such as a file's, counts as met."""
+    """Return whether a required package is installed, whatever its version; file names and URLs count as installed."""
     match = _REQUIREMENT.fullmatch(requirement)
     if match is None or match[1].endswith((".py", ".txt", ".whl")):
         return True
@@ -80,14 +80,14 @@ def _is_there(requirement: str, path: Sequence[str]) -> bool:
         return True
     from importlib.metadata import Distribution  # noqa: PLC0415  # slow to load, and few functions depend on anything
 
-    invalidate_caches()  # who was told to install something did so since
+    invalidate_caches()  # the package may have been installed since the last look
     if next(iter(Distribution.discover(name=name, path=[*sys.path, *path])), None) is not None:
         return True
     return "." not in name and _is_module(name.replace("-", "_"), path)
 
 
 def _is_module(name: str, path: Sequence[str]) -> bool:
-    """Return whether a module of this name could be imported; a mere folder is none."""
+    """Return whether a module of this name can be imported; a mere folder is none."""
     with suppress(ValueError):  # one that is loaded in an unusual way
         for spec in (find_spec(name), PathFinder.find_spec(name, path)):
             if spec is not None and spec.origin is not None:

@@ -1,4 +1,4 @@
-"""What an application's calls take and return, by id, each for as long as a call owns it."""
+"""Arguments and results of an application's calls, by id, each kept as long as a call owns it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class _Entry:
     owners: int
 
 
-class Objects:
-    """Values by id, with the number of those who own each; one without an owner is gone."""
+class ValueStore:
+    """Values by id with a count of owners; a value without owners is removed. For the event loop only."""
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
@@ -23,19 +23,19 @@ class Objects:
         return len(self._entries)
 
     def own(self, value: Value) -> str:
-        """Keep a value for one more owner; return its id."""
+        """Add an owner to a value and store it; return its id."""
         entry = self._entries.setdefault(value.id, _Entry(value, 0))
         entry.value = value
         entry.owners += 1
         return value.id
 
     def get(self, object_id: str) -> Value | None:
-        """Return a value, None if nobody owns it any more or ever did."""
+        """Return a value, None if it has no owner."""
         entry = self._entries.get(object_id)
         return entry.value if entry else None
 
     def release(self, object_id: str) -> None:
-        """Have one owner less."""
+        """Remove one owner of a value."""
         entry = self._entries[object_id]
         entry.owners -= 1
         if not entry.owners:

@@ -1,4 +1,4 @@
-"""A process that runs functions, as the controller sees it."""
+"""A worker process, as the controller sees it."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from actorc.controller.protocol.protobuf_fields import Buffer
 from . import messages
 from .functions import Function
 from .messages import Value
-from .worker_socket import Line
+from .worker_socket import WorkerSocket
 
-_LAST: Final = 2.0
-"""Seconds to end in, once told so."""
+_EXIT_SECONDS: Final = 2.0
+"""Seconds that a worker has to exit after the order to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What functions find in a worker, beside what comes with them."""
+class WorkerSettings:
+    """The settings of a worker that its functions depend on."""
 
     path: tuple[str, ...]
     """Appended to ``sys.path``."""
@@ -37,25 +37,25 @@ class Surroundings:
 
 
 class WorkerProcess:
-    """A running worker, in a session of its own, with all that its functions start there.
+    """A running worker, in a session of its own, together with all processes its functions start.
 
-    It ends when the other end of its socket is gone, at once, however that came about.
+    It exits at once when the peer of its socket is gone. For the event loop only, except `kill`.
 
     Args:
-        venv: A label; several workers may have it.
-        surroundings: What its functions find.
+        venv: A label; several workers may share it.
+        settings: The settings for its functions.
         on_return: Called with the id of a call, and its result or an error.
-        on_end: Called once with the way it ended, after the last `on_return`.
-        on_ready: Called once when it begins to carry out orders.
+        on_end: Called once, after the last `on_return`, with how it ended.
+        on_ready: Called once, when it begins to carry out orders.
 
     Raises:
-        OSError: The system has no room for another process.
+        OSError: The system cannot start another process.
     """
 
     def __init__(
         self,
         venv: str,
-        surroundings: Surroundings,
+        settings: WorkerSettings,
         on_return: Callable[[str, Value | str], None],
         on_end: Callable[[str], None],
         on_ready: Callable[[], None] = lambda: None,
@@ -73,9 +73,10 @@ class WorkerProcess:
             except BaseException:
                 ours.close()
                 raise
-        self._line = Line(ours, self._loop, self._receive, self.kill)
-        self._line.send((_order(venv, surroundings),))
-        self._reaping = threading.Lock()
+        self._socket = WorkerSocket(ours, self._loop, self._receive, self.kill)
+        self._socket.send((_settings_message(venv, settings),))
+        # `kill` must not signal an id that was reaped meanwhile, since another process may have it by then
+        self._reap_lock = threading.Lock()
         self._watcher = threading.Thread(target=self._watch, name=f"worker-{self._process.pid}", daemon=True)
         self._watcher.start()
 
@@ -85,29 +86,29 @@ class WorkerProcess:
         return self._process.pid
 
     def add(self, function: Function) -> None:
-        """Give it a function, in place of another one of that name."""
-        self._line.send(
+        """Add a function, replacing another one of that name."""
+        self._socket.send(
             messages.add_handler(
                 self._venv, function.name, function.handler, function.language, methods=function.methods
             )
         )
 
     def remove(self, function: Function) -> None:
-        """Take a function from it; calls that run finish."""
-        self._line.send(messages.remove_handler(self._venv, function.name))
+        """Remove a function; running calls of it finish."""
+        self._socket.send(messages.remove_handler(self._venv, function.name))
 
     def execute(self, call_id: str, function: Function, args: Mapping[str, Value], method: str) -> None:
-        """Let it call a function, or a method of an object."""
-        self._line.send(messages.execute(self._venv, call_id, function.name, args, method))
+        """Call a function, or a method of an object."""
+        self._socket.send(messages.execute(self._venv, call_id, function.name, args, method))
 
     def end(self) -> None:
-        """Let it end; it is ended if it does not."""
-        self._line.send(messages.leave(self._venv))
-        self._loop.call_later(_LAST, self.kill)
+        """Order it to exit; it is killed if it does not in time."""
+        self._socket.send(messages.end_worker(self._venv))
+        self._loop.call_later(_EXIT_SECONDS, self.kill)
 
     def kill(self) -> None:
-        """End it, and what its functions started, at once. Calling it again does nothing."""
-        with self._reaping, suppress(ProcessLookupError, PermissionError):
+        """Kill it and all processes its functions started, at once. Calling it again does nothing."""
+        with self._reap_lock, suppress(ProcessLookupError, PermissionError):
             if self._process.returncode is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -127,39 +128,40 @@ class WorkerProcess:
             self._on_return(answer.corr_id, received.value(answer.value) if is_value else answer.error)
 
     def _watch(self) -> None:
-        """Wait for its end, on a thread: a process that a function left behind may keep its socket open."""
+        """Wait for its exit, on a thread: its socket may stay open, if a process it left behind has it."""
         if hasattr(os, "waitid"):
-            with suppress(ChildProcessError):  # the system reaped it, so that its id may be somebody else's by now
-                # its id stays taken, so that what it leaves behind can still be told by it
+            with suppress(ChildProcessError):  # already reaped by the system, so its id may belong to another process
+                # it is not reaped yet, so its id still names its group, and the processes it left can be killed
                 os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
                 self.kill()
-            with self._reaping:
+            with self._reap_lock:
                 self._process.wait()
         self._process.wait()
-        with suppress(RuntimeError):  # the loop is closed, so nobody wants to know
+        with suppress(RuntimeError):  # the loop is closed, so no callback is wanted any more
             self._loop.call_soon_threadsafe(self._ended)
 
     def _ended(self) -> None:
-        self._line.drain()
-        self._line.close()
+        # its last results may still be in the socket
+        self._socket.drain()
+        self._socket.close()
         early = "" if self._is_ready else " before it was ready"
-        self._on_end(_ending(self._process.returncode) + early)
+        self._on_end(_exit_text(self._process.returncode) + early)
 
 
 def _start(channel: socket.socket) -> subprocess.Popen[bytes]:
-    # elsewhere, "-m" would import modules of the user's directory
+    # in another directory, "-m" would import its modules
     return subprocess.Popen(
         [sys.executable, "-m", "actorc.controller.local.worker"],
         cwd="/",
         stdin=channel.fileno(),
-        stdout=2,  # what functions print must not mix with what this process answers
+        stdout=2,  # the output of functions must not mix with that of this process
         start_new_session=True,
     )
 
 
-def _order(venv: str, surroundings: Surroundings) -> bytes:
-    return json.dumps({"venv": venv, "path": surroundings.path, "cwd": surroundings.cwd}).encode()
+def _settings_message(venv: str, settings: WorkerSettings) -> bytes:
+    return json.dumps({"venv": venv, "path": settings.path, "cwd": settings.cwd}).encode()
 
 
-def _ending(code: int) -> str:
+def _exit_text(code: int) -> str:
     return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -1,4 +1,4 @@
-"""A socket to a worker on the event loop: it never waits, and keeps what the worker is too busy to take."""
+"""The controller's socket to a worker, on the event loop: it never blocks, and queues messages for a busy worker."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from .framing import DamagedMessageError, FrameReader, header
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 16
-"""Parts that one system call sends."""
+_PARTS_PER_CALL: Final = 16
+"""Parts per system call."""
 
 
-class Line:
-    """Frames both ways over one socket, which is closed with it.
+class WorkerSocket:
+    """Frames in both directions over one socket, which it owns. For the event loop only.
+
+    The parts of a sent message must not change: they are queued as views until the system has taken them.
 
     Args:
         channel: A connected stream socket.
-        loop: What calls back.
-        on_frame: Gets each message that arrives.
-        on_end: Called once, when nobody is at the other end any more, or what comes from there is no message.
+        loop: The event loop it registers with.
+        on_frame: Called with each message that arrives; the message belongs to the callee.
+        on_end: Called once, when the peer is gone or sends no valid message.
     """
 
     def __init__(
@@ -43,43 +45,45 @@ class Line:
         self._on_frame = on_frame
         self._on_end = on_end
         self._reader = FrameReader()
-        self._kept: deque[memoryview] = deque()
+        self._unsent: deque[memoryview] = deque()
         self.is_open = True
         loop.add_reader(channel, self._receive)
 
     def send(self, parts: Parts) -> None:
-        """Send a message that is given in parts; one to somebody who has gone is dropped."""
+        """Send a message that is given in parts; it is dropped if the peer is gone."""
         if not self.is_open:
             return
-        was_free = not self._kept
-        self._kept.append(memoryview(header(sum(map(len, parts)))))
-        self._kept.extend(memoryview(part) for part in parts if part)
+        was_free = not self._unsent
+        self._unsent.append(memoryview(header(sum(map(len, parts)))))
+        self._unsent.extend(memoryview(part) for part in parts if part)
         if was_free:
             self._flush()
-            if self._kept and self.is_open:
+            # the event loop continues it when the worker reads again
+            if self._unsent and self.is_open:
                 self._loop.add_writer(self._channel, self._flush)
 
     def drain(self) -> None:
-        """Take what has arrived already."""
+        """Process the messages that have arrived already."""
         while self.is_open and self._receive():
             pass
 
     def close(self) -> None:
-        """Hang up. Calling it again does nothing."""
+        """Close the socket. Calling it again does nothing."""
         if not self.is_open:
             return
         self.is_open = False
         self._loop.remove_reader(self._channel)
         self._loop.remove_writer(self._channel)
         self._channel.close()
-        self._kept.clear()
+        self._unsent.clear()
 
     def _receive(self) -> bool:
-        """Take what one call brings; say whether there may be more."""
+        """Process the result of one system call; return whether there may be more."""
         try:
             count = self._channel.recv_into(self._reader.buffer())
         except BlockingIOError:
             return False
+        # a reset connection is the same as its end
         except OSError:
             count = 0
         if not count:
@@ -98,20 +102,20 @@ class Line:
 
     def _flush(self) -> None:
         try:
-            while self._kept:
-                self._sent(self._channel.sendmsg(list(islice(self._kept, _AT_ONCE))))
+            while self._unsent:
+                self._drop_sent(self._channel.sendmsg(list(islice(self._unsent, _PARTS_PER_CALL))))
         except BlockingIOError:
             return
         except OSError:
-            # the reader learns of it too, after what the worker said last
-            self._kept.clear()
+            # the reader sees the error too, after the worker's last messages, so it ends the connection
+            self._unsent.clear()
         self._loop.remove_writer(self._channel)
 
-    def _sent(self, count: int) -> None:
+    def _drop_sent(self, count: int) -> None:
         while count:
-            part = self._kept[0]
+            part = self._unsent[0]
             if count < len(part):
-                self._kept[0] = part[count:]
+                self._unsent[0] = part[count:]
                 return
             count -= len(part)
-            self._kept.popleft()
+            self._unsent.popleft()

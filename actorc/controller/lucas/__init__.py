@@ -1,1 +1,1 @@
-"""What binds the platform to Lucas: its functions, classes, executor and runtime."""
+"""Bindings of the platform to Lucas: functions, classes, executor and runtime."""

@@ -1,7 +1,7 @@
-"""Serves as the context of Lucas's own client of the platform, where a Lucas has one.
+"""Replaces the context of Lucas's own client of the platform, where a Lucas has one.
 
-That client builds messages of its own protobuf files, which say the same as ours under other names. They are taken and
-given here as bytes, so that a process never holds two declarations of one name.
+That client builds messages from its own protobuf files, which declare the same as ours under other names. Messages are
+exchanged with it as bytes, so that a process never loads two declarations of one name.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorc.controller.client import lucas_types
 from actorc.controller.client.calls import Calls
-from actorc.controller.client.remote_objects import Method, ObjectDefinition, adopted
+from actorc.controller.client.remote_objects import Method, ObjectDefinition, already_pickled
 from actorc.controller.client.remote_values import RemoteValue
 from actorc.controller.errors import ControllerError
 from actorc.controller.protocol.value_codec import Encoded
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from actorc.controller.client.definition import Definition
 
 _KEPT_RUNS: Final = 64
-"""Lucas never says that a run is over, so the latest are kept, and those in which a call is under way."""
+"""Number of runs; Lucas never says that one is over, so the oldest is closed, unless a call of it is under way."""
 _UUID_LENGTH: Final = 36
-"""Lucas names a call ``run-instance-function``, and its runs with a UUID."""
+"""Characters; Lucas names a call ``run-instance-function``, and a run by a UUID."""
 
 
 def adopt(through: Connection) -> None:
-    """Let Lucas's own functions, executor and runtime use a connection; nothing where Lucas has none of its own."""
+    """Make Lucas's own functions, executor and runtime use a connection; do nothing if this Lucas has none."""
     if not lucas_types.takes_provider_actor():
         return
     client = lucas_types.own_client()
@@ -44,27 +44,28 @@ def adopt(through: Connection) -> None:
 
 
 class LucasContext:
-    """What Lucas's own client sends to and waits on.
+    """The object that Lucas's own client sends messages to and gets results from. Thread-safe.
 
-    Functions are not registered as it pickled them at their decoration, but at their first call, as all others are.
+    Functions are registered at their first call, as all others are, and not as Lucas pickled them at their decoration.
 
     Args:
         through: The connection to the controller.
-        data: Makes Lucas's message of a result from bytes.
+        data: Parses Lucas's message of a result.
     """
 
     def __init__(self, through: Connection, data: Callable[[bytes], Any]) -> None:
         self.through = through
         self._data = data
+        # guards the table of runs; Lucas calls this from one thread per step
         self._lock = threading.Lock()
         self._runs: OrderedDict[str, _Run] = OrderedDict()
         self._objects: dict[str, ObjectDefinition] = {}
 
     def send(self, message: Any) -> None:
-        """Do what a message of Lucas's asks for.
+        """Carry out a message of Lucas's client.
 
         Raises:
-            ControllerError: It asks for what is not done here, or the call it starts cannot be made.
+            ControllerError: The message is not supported, or the call it starts cannot be made.
         """
         from actorc._generated.ignis.controller.v1 import controller_pb2 as pb  # noqa: PLC0415  # loads protobuf
 
@@ -86,14 +87,14 @@ class LucasContext:
             )
 
     def get_result(self, key: str) -> Future[Any]:
-        """Return the result to come of a call that was started, as Lucas's message of a reference."""
+        """Return the pending result of a call, as Lucas's message of a reference."""
         result: Future[Any] = Future()
         run = self._run(key[:_UUID_LENGTH])
         run.started(key).add_done_callback(lambda made: self._hand_over(run, made, result))
         return result
 
     def get_obj(self, obj_id: str) -> Future[Any]:
-        """Return the value of a result, by the name of the result or of its call; it is there already."""
+        """Return the value of a result, named by the result or by its call, in a future that is done."""
         value: Future[Any] = Future()
         try:
             with self._lock:
@@ -115,6 +116,7 @@ class LucasContext:
             oldest = next(iter(self._runs))
             ended = self._runs.pop(oldest) if len(self._runs) > _KEPT_RUNS and self._runs[oldest].is_idle else None
             found = self._runs[name]
+        # outside the lock, since it sends a message for every call of the run
         if ended is not None:
             ended.calls.close()
         return found
@@ -123,13 +125,14 @@ class LucasContext:
         error = made.exception()
         if error is not None:
             result.set_exception(error)
+            # recorded before the future completes: its callbacks may ask for the value by its id at once
             return
         run.by_id[made.result().id] = made.result()
         result.set_result(self._data(made.result().reference))
 
 
 class _Run:
-    """What Lucas's client does in one run of a workflow, or in one call of a function outside of any."""
+    """One run of a workflow by Lucas's client, or one call of a function outside of a workflow."""
 
     def __init__(self, through: Connection) -> None:
         self.calls = Calls(through)
@@ -139,7 +142,7 @@ class _Run:
 
     @property
     def is_idle(self) -> bool:
-        """Whether every call that was started has ended."""
+        """Whether all calls of the run have ended."""
         return all(call.done() for call in list(self._started.values()))
 
     def give(self, call: tuple[str, str], parameter: str, data: pb.Data) -> None:
@@ -152,23 +155,23 @@ class _Run:
         self._given[call][parameter] = value
 
     def start(self, invoke: pb.Invoke, callee: Definition | Method) -> None:
-        """Start a call with the arguments that were given."""
+        """Start a call with its collected arguments."""
         given = self._given.pop((invoke.instance_id, invoke.name), {})
         key = f"{invoke.session_id}-{invoke.instance_id}-{invoke.name}"
         self._started[key] = self.calls.start(callee, given, invoke.instance_id)
 
     def started(self, key: str) -> Future[RemoteValue]:
-        """Return the result to come of the call named `key`."""
+        """Return the pending result of the call `key`."""
         if key not in self._started:
             raise ControllerError("no call of this name was started")
         return self._started[key]
 
     def knows(self, name: str) -> bool:
-        """Return whether there is a result of this name, or a call."""
+        """Return whether a result or a call has this name."""
         return name in self.by_id or name in self._started
 
     def result(self, name: str) -> RemoteValue:
-        """Return the result of this name, or of the call of this name."""
+        """Return the result with this name or of the call with this name."""
         return self.by_id[name] if name in self.by_id else self.started(name).result()
 
 
@@ -180,7 +183,7 @@ def _value(runs: list[_Run], name: str) -> Any:
 
 
 def _object(command: pb.AppendPyClass) -> ObjectDefinition:
-    """Return the object that Lucas's client registers, which has its class's name before those of its methods."""
+    """Return the object that Lucas's client registers; the names of its methods contain that of its class."""
     methods = {method.name: tuple(method.params) for method in command.methods}
     name = next(iter(methods), command.name).rpartition(".")[0] or command.name
     wishes = {
@@ -189,4 +192,4 @@ def _object(command: pb.AppendPyClass) -> ObjectDefinition:
         "cpu": command.resources.cpu or None,
         "memory": command.resources.memory,
     }
-    return adopted(name, command.name, methods, command.pickled_object, wishes)
+    return already_pickled(name, command.name, methods, command.pickled_object, wishes)

@@ -20,9 +20,9 @@ class ActorExecutor(StorageExecutor):
     """Runs functions and methods on the platform, and plain code here: ``@workflow(executor=ActorExecutor)``.
 
     Results stay on the platform and are passed on as references; plain code, in ``wf.func``, ``[k]``, ``+`` and
-    ``map``, and the workflow's caller get values. Every step runs once, as soon as its arguments are there. A step that
-    raises, a connection that is lost and a parameter that is missing end the run with an error. Each run is a fresh
-    one, whatever became of the one before, and is written nowhere.
+    ``map``, and the workflow's caller get values. Every step runs once, as soon as its arguments exist. A step that
+    raises, a lost connection and a missing parameter end the run with an error. Each run starts from the beginning,
+    whatever the result of the last one, and no run is recorded.
 
     Args:
         dag: The graph of a Lucas workflow, its inputs set.
@@ -31,7 +31,7 @@ class ActorExecutor(StorageExecutor):
     __module__ = "actorc.controller.executor"  # where processes of any version find it
 
     max_workers: ClassVar[int] = 64
-    """How many calls wait for the platform at the same time, at most; replicas decide how many run."""
+    """Greatest number of calls that wait for the platform at the same time; replicas limit how many run."""
 
     def execute(self) -> Any:
         """Run the graph and return the workflow's value; raises as `StorageExecutor.execute` does.
@@ -54,7 +54,7 @@ class ActorExecutor(StorageExecutor):
         return self._calls.fetched(value)
 
     def _callee(self, step: Any) -> Definition | Method:
-        """Return what a step calls; a function is the same one throughout a run."""
+        """Return the function or method a step calls; a function is the same one throughout a run."""
         name = step._fn_name  # noqa: SLF001  # Lucas's contract
         if hasattr(step, "_obj"):
             return method_of(step)

@@ -1,4 +1,4 @@
-"""`ActorFunction`, and how a call by name finds what was decorated."""
+"""`ActorFunction`, and the lookup of decorated functions by name."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _LUCAS_OWN: Final = "lucas.actorc.actor"
 class ActorFunction(lucas_types.Function):  # type: ignore[misc]  # Lucas is untyped
     """A function that runs on the platform: ``@function(wrapper=ActorFunction, provider="actor", …)``.
 
-    It is pickled at its first call, with the helpers it then finds. ``export()`` gives a callable that takes a dict of
-    parameters, calls the function on the platform, and returns its value.
+    It is pickled at its first call, with the functions and globals it then uses. ``export()`` gives a callable that
+    takes a dict of parameters, calls the function on the platform, and returns its value.
 
     Raises:
         ParameterError: A parameter of the function cannot be passed by name.
@@ -42,10 +42,10 @@ class ActorFunction(lucas_types.Function):  # type: ignore[misc]  # Lucas is unt
 
 
 def named(name: str) -> Definition:
-    """Return the function that is registered for the platform under `name`, the latest if there are several.
+    """Return the function registered for the platform under `name`, the latest if there are several.
 
     Raises:
-        UnknownFunctionError: There is none, or it is for another provider.
+        UnknownFunctionError: There is none, or it has another provider.
         ParameterError: A parameter of the function cannot be passed by name.
     """
     entries = lucas_types.registered()
@@ -64,7 +64,7 @@ def named(name: str) -> Definition:
 
 
 _definitions: weakref.WeakKeyDictionary[Any, Definition] = weakref.WeakKeyDictionary()
-"""Of functions that Lucas's own class holds."""
+"""Definitions of functions of Lucas's own class."""
 
 
 def _definition_of(function: Any) -> Definition:

@@ -1,4 +1,4 @@
-"""`ActorRuntime`: a request, for workflows that are run by hand."""
+"""`ActorRuntime`: one request, for workflows that are run without an executor."""
 
 from __future__ import annotations
 
@@ -51,22 +51,22 @@ class ActorRuntime(lucas_types.Runtime):  # type: ignore[misc]  # Lucas is untyp
         return value_of_call(named(fnName), fnParams)
 
     def tell(self, fnName: str, fnParams: Mapping[str, Any]) -> Future[Any]:  # noqa: N803  # Lucas's contract
-        """Start a function on the platform and return at once.
+        """Start a function on the platform without waiting for it.
 
         Returns:
-            Its value to come; nobody has to look at it.
+            Its pending value, which may be ignored.
 
         Raises:
-            UnknownFunctionError: Nothing is registered for the platform under that name.
+            UnknownFunctionError: No function is registered for the platform under that name.
         """
-        told: Future[Any] = Future()
-        work = (contextvars.copy_context().run, told, named(fnName), fnParams)
+        future: Future[Any] = Future()
+        work = (contextvars.copy_context().run, future, named(fnName), fnParams)
         threading.Thread(target=_deliver, args=work, name=f"tell {fnName}", daemon=True).start()
-        return told
+        return future
 
 
-def _deliver(run: Any, told: Future[Any], definition: Definition, given: Mapping[str, Any]) -> None:
+def _deliver(run: Any, future: Future[Any], definition: Definition, given: Mapping[str, Any]) -> None:
     try:
-        told.set_result(run(value_of_call, definition, given))
-    except BaseException as error:  # noqa: BLE001  # handed to whoever asks for the value
-        told.set_exception(error)
+        future.set_result(run(value_of_call, definition, given))
+    except BaseException as error:  # noqa: BLE001  # raised by the future when its value is asked for
+        future.set_exception(error)

@@ -1,4 +1,4 @@
-"""`ActorRuntimeClass`, and how a step finds the object whose method it calls."""
+"""`ActorRuntimeClass`, and the lookup of the object whose method a step calls."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lucas_storage._tracebacks import shortened
 class ActorRuntimeInstance(lucas_types.ActorInstance):  # type: ignore[misc]  # Lucas is untyped
     """An object on the platform, for ``wf.call_method(made, "method", {…})`` and for ``remote``.
 
-    It is pickled at its first call and lives on the platform from then on, as long as the connection does; what becomes
-    of the object that was made here does not matter to it any more.
+    It is pickled at its first call and lives on the platform from then on, as long as the connection does; later
+    changes to the object here have no effect on it.
     """
 
     __module__ = "actorc.controller.classes"  # where processes of any version find it
@@ -42,7 +42,7 @@ class ActorRuntimeInstance(lucas_types.ActorInstance):  # type: ignore[misc]  # 
             return value_of_call(self.called(method_name), data)
 
     def called(self, method_name: str) -> Method:
-        """Return a method, to be called on the platform; raises as `remote` does before anything is sent."""
+        """Return a method for a call on the platform; raises as `remote` does before anything is sent."""
         if not callable(getattr(self._instance, method_name)):
             message = f"{method_name!r} of {self._class_name!r} is no method"
             raise TypeError(message)

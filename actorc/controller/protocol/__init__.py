@@ -1,1 +1,1 @@
-"""The messages that the client and the embedded controller share."""
+"""Encoding of messages that the client and the embedded controller share."""

@@ -1,4 +1,4 @@
-"""Several messages as one, because gRPC costs the same for each, however small. Knows nothing of what they say."""
+"""Batches several messages into one, because gRPC costs as much for a small message as for a large one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MAX_COUNT: Final = 256
 MAX_SIZE: Final = 1 << 20
 """Bytes of the messages in a batch, together."""
 SMALL: Final = 64 << 10
-"""Bytes from which a message goes alone: it costs more than gRPC does, and would be copied once more."""
+"""Bytes from which a message is sent alone: its own cost exceeds gRPC's, and batching would copy it once more."""
 
 
 def next_message(waiting: deque[Parts]) -> Parts:
-    """Take messages that wait, at least one and in their order, and return them as a message.
+    """Remove waiting messages, at least one and in order, and return them as one message.
 
     Args:
-        waiting: Serialized messages; others may append while this runs.
+        waiting: Serialized messages; other threads may append meanwhile.
     """
     first = waiting.popleft()
     taken, room = [first], MAX_SIZE - _size(first)

@@ -1,7 +1,7 @@
-"""Large fields of messages, without copying them: protobuf's wire format as far as that takes.
+"""Reads and writes large fields of messages without copying them, by protobuf's wire format.
 
-Generated code copies a value on the way in and several times on the way out. Here, a large message is read with its
-values cut out, which stay where they were received, and written as parts around them.
+Generated code copies a value once when it parses and several times when it serializes. Here, the values of a large
+message are cut out as views of the received buffer, and a message is written as parts around them.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from actorc import varint
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Parts: TypeAlias = tuple[Buffer, ...]
-"""A message is what they are one after the other."""
+"""The bytes of a message, in pieces that follow each other; none may change while the message is in use."""
 
 _DELIMITED: Final = 2
 _FIXED: Final = {1: 8, 5: 4}
 
 
 def opening(number: int, size: int) -> bytes:
-    """Return what goes before the `size` bytes of a field: bytes, a text or a message."""
+    """Return the tag and length in front of a field of `size` bytes: bytes, text or a message."""
     return varint.encode(number << 3 | _DELIMITED) + varint.encode(size)
 
 
 def nested(parts: Parts, *numbers: int) -> Parts:
-    """Return a message with nothing but a field in it, or with messages within each other down to that field.
+    """Return a message that contains only one field, or nested messages that contain only that field.
 
     Args:
-        parts: What the field holds.
+        parts: The content of the field.
         numbers: The field's number, after those of the messages around it, outermost first.
     """
     size = sum(map(len, parts))
@@ -39,21 +39,23 @@ def nested(parts: Parts, *numbers: int) -> Parts:
 
 
 def cut(message: Buffer, *numbers: int) -> tuple[bytes, list[memoryview]]:
-    """Return a message with a number in place of each large field, and these fields, the first one under number 1.
+    """Return a message with a number in place of each large field, and views of these fields, the first with number 1.
+
+    The views share the buffer of `message`, which must not change as long as they are used.
 
     Args:
-        message: In its serialized form.
+        message: The serialized message.
         numbers: The field's number, after those of the messages around it, outermost first.
 
     Raises:
-        ValueError: It is no message.
+        ValueError: It is not a valid message.
     """
     found: list[memoryview] = []
     return b"".join(_without(memoryview(message), numbers, found)), found
 
 
 def number_in(field: bytes) -> int:
-    """Return the number that was put in a field's place; 0 for a field that was not there."""
+    """Return the number that `cut` put in place of a field; 0 for a field that was absent."""
     return int.from_bytes(field, "big")
 
 
@@ -69,7 +71,7 @@ def _without(message: memoryview, numbers: tuple[int, ...], found: list[memoryvi
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, int, int]]:
-    """Yield where each field begins, where its content begins and ends, and its tag."""
+    """Yield the start of each field, the start and the end of its content, and its tag."""
     begin = 0
     while begin < len(message):
         tag, content = varint.decode(message, begin)

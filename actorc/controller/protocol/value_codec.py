@@ -1,4 +1,4 @@
-"""Values as bytes: pickled on the way out, unpickled on the way in."""
+"""Encodes values as pickles, and decodes pickles and JSON."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from lucas_storage import _sources
 
 JSON: Final = 1
 PYTHON: Final = 3
-"""The platform's numbers for how a value is encoded."""
+"""The platform's numbers of encodings."""
 
 _SCALARS: Final = frozenset({type(None), bool, int, float, str, bytes})
-"""What cloudpickle pickles as pickle does, only that it takes many times as long to begin."""
+"""Types that cloudpickle pickles as pickle does, but whose import and setup takes many times as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """A value as it travels."""
+    """An encoded value."""
 
     data: bytes
     language: int = PYTHON
 
 
 def dumps(value: Any) -> bytes:
-    """Pickle a value, functions and classes of the main module by value, with their source.
+    """Pickle a value; functions and classes of the main module by value, with their source.
 
     Raises:
         Exception: It cannot be pickled.
@@ -39,11 +39,11 @@ def dumps(value: Any) -> bytes:
 
 
 def decoded(encoded: Encoded) -> Any:
-    """Return the value; tracebacks show the source of the functions in it from then on.
+    """Return the value; tracebacks show the source of its functions from then on.
 
     Raises:
-        ValueError: It is in a language that is not read here.
-        Exception: Whatever unpickling raises.
+        ValueError: It has an unsupported language.
+        Exception: Unpickling failed with it.
     """
     if encoded.language == JSON:
         return json.loads(encoded.data)

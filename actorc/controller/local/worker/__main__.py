@@ -1,4 +1,4 @@
-"""``python -m actorc.controller.local.worker``: runs functions until the other end of standard input is gone."""
+"""``python -m actorc.controller.local.worker``: runs functions until the peer of its standard input is gone."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from .loop import serve
 
 
 def main() -> None:
-    """Carry out orders, then end at once, with all that functions started."""
+    """Carry out orders, then exit at once, together with every process that functions started."""
+    # moved away from descriptor 0, so that a function that reads standard input finds it empty
     channel = socket.socket(fileno=os.dup(sys.stdin.fileno()))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, sys.stdin.fileno())
     os.close(nothing)
     try:
         serve(channel)
-    except BaseException:  # noqa: BLE001  # nobody else is left to show it
+    except BaseException:  # noqa: BLE001  # the process ends here, so nothing else would show it
         sys.excepthook(*sys.exc_info())
     finally:
         _end()
 
 
 def _end() -> None:
-    # threads in the middle of a call are not waited for
+    # not a regular exit, which would wait for threads that still run calls
     sys.stdout.flush()
     sys.stderr.flush()
+    # only its own process group, which `start_new_session` made: else this would kill the user's shell
     if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)

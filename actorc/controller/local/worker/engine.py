@@ -1,4 +1,4 @@
-"""Lucas for functions whose modules import it, where it is not installed."""
+"""An import hook that provides Lucas to functions whose modules import it where it is not installed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from types import ModuleType
 
 
 def provide_lucas() -> None:
-    """Let the embedded engine take its place when it is first imported, and not before: few functions need it."""
-    sys.meta_path.insert(0, _Engine())
+    """Import the embedded engine as `lucas` on demand, because few functions need it."""
+    sys.meta_path.insert(0, _LucasFinder())
 
 
-class _Engine:
-    """Is asked for every module, until one asks for Lucas: a finder and a loader, as the import system calls them.
+class _LucasFinder:
+    """A finder and loader for `lucas`; Python asks it for every module until the first import of Lucas.
 
-    The base classes that `importlib.abc` has for both would bring `tempfile` and `shutil` to every worker.
+    It has no base class, since those of `importlib.abc` would load `tempfile` and `shutil` in every worker.
     """
 
     def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
-        """Return what makes Lucas, if that is asked for and not there."""
+        """Return the spec of the embedded engine for `lucas` if Lucas is not installed; else None."""
         if fullname != "lucas":
             return None
         sys.meta_path.remove(self)
@@ -27,15 +27,15 @@ class _Engine:
 
         if not embedded.install():
             return None
-        # the import system takes what is there already for a module to load once more
+        # the import system would take an entry in `sys.modules` for a module that is being loaded a second time
         self._engine = sys.modules.pop(fullname)
         self._spec = self._engine.__spec__
         return ModuleSpec(fullname, self, is_package=True)  # type: ignore[arg-type]  # a loader by its methods
 
     def create_module(self, _: ModuleSpec) -> ModuleType:
-        """Return the engine, which is there already."""
+        """Return the engine, which is loaded already."""
         return self._engine
 
     def exec_module(self, module: ModuleType) -> None:
-        """Let the engine keep its own name."""
+        """Restore the engine's own spec."""
         module.__spec__ = self._spec

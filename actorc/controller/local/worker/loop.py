@@ -1,4 +1,4 @@
-"""Reads orders, carries them out on threads, and answers."""
+"""The main loop of a worker: reads orders, runs calls on threads, and sends their results."""
 
 from __future__ import annotations
 
@@ -22,36 +22,38 @@ from actorc.controller.protocol.protobuf_fields import Buffer, Parts
 from .engine import provide_lucas
 from .functions import Functions
 
-_SMALL: Final = 64 << 10
-"""Bytes up to which one system call is cheaper than no copy."""
+_JOINED_SIZE: Final = 64 << 10
+"""Bytes up to which copying the parts into one buffer is cheaper than several system calls."""
 
 
 def serve(channel: socket.socket) -> None:
-    """Do what the other end says, until it says no more or is gone."""
+    """Carry out orders until the controller sends the last one or is gone."""
     worker = _Worker(channel)
     reader = FrameReader()
+    # a reset connection means that the controller has died, which ends the worker like the end of the stream
     with suppress(ConnectionError):
         while count := channel.recv_into(reader.buffer()):
             complete = reader.filled(count)
-            # popped, because a large one must not stay here until the next one comes
+            # popped, because a reference to a large message would keep its memory until the next message comes
             while complete:
                 if not worker.carry_out(complete.pop(0)):
                     return
 
 
 class _Worker:
-    """Does what each message says; the first one says where."""
+    """Carries out messages; the first one holds its settings. Results are sent from the threads of calls."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
+        # a message is sent in several pieces, which those of another thread must not come between
         self._sending = threading.Lock()
         self._threads = _Threads()
         self._functions: Functions | None = None
 
     def carry_out(self, frame: Buffer) -> bool:
-        """Do what a message says; return whether another one is to come."""
+        """Carry out a message; return whether more may follow."""
         if self._functions is None:
-            self._functions = Functions(_settle(json.loads(bytes(frame))))
+            self._functions = Functions(_set_up(json.loads(bytes(frame))))
             self._send(messages.ready(self._functions.venv))
             return True
         received = messages.from_controller(frame)
@@ -65,7 +67,7 @@ class _Worker:
         return received.message.type != pb.R_EXIT
 
     def _execute(self, functions: Functions, received: Received[pb.WorkerMessage]) -> None:
-        # found now: by the time the call runs, another function may have that name
+        # looked up now: by the time the call runs, another function may have that name
         handler = functions.find(received.message.execute.name)
         self._threads.run(lambda: self._send(functions.call(handler, received)))
 
@@ -73,12 +75,12 @@ class _Worker:
         size = sum(map(len, parts))
         whole = (header(size), *parts)
         with self._sending:
-            for piece in whole if size > _SMALL else (b"".join(whole),):
+            for piece in whole if size > _JOINED_SIZE else (b"".join(whole),):
                 self._channel.sendall(piece)
 
 
 class _Threads:
-    """Runs each piece of work at once, on a thread that is idle or a new one."""
+    """Runs each function at once, on an idle thread or a new one; calls may wait for each other, so none is queued."""
 
     def __init__(self) -> None:
         self._work: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -95,13 +97,14 @@ class _Threads:
             self._idle.release()
 
 
-def _settle(order: dict[str, Any]) -> str:
-    """Become a place where the user's functions feel at home; return the name of the venv."""
+def _set_up(order: dict[str, Any]) -> str:
+    """Set up directory, module path and output for the user's functions; return the name of the venv."""
     here = str(Path.cwd())
     os.chdir(order["cwd"])
-    # "-m" put the directory there in which this was started
+    # "-m" put the start directory there
     sys.path[:] = [each for each in sys.path if each != here]
     sys.path.extend(each for each in order["path"] if each not in sys.path)
+    # output of a function that is killed later must not be lost in a buffer
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     provide_lucas()

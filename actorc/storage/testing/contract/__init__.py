@@ -1,4 +1,4 @@
-"""What a storage engine must do, as tests for whoever writes one; needs pytest and Hypothesis.
+"""The contract of storage engines, as tests for authors of an engine; needs pytest and Hypothesis.
 
 A class in a test module takes the cases, and says what they are about::
 

@@ -220,12 +220,12 @@ print(status, where.export()() == first)
 def test_a_fork_does_not_wait_for_a_stream_that_has_ended(controller):
     outbox, ended = Outbox(), threading.Event()
     stream = Stream(controller.address, outbox, receive=lambda _: None, end=lambda _: ended.set())
-    assert outbox in grpc_stream._pausing._outboxes
+    assert outbox in grpc_stream._fork_pause._outboxes
 
     stream._call.cancel()
 
     assert ended.wait(SECONDS)
-    assert outbox not in grpc_stream._pausing._outboxes
+    assert outbox not in grpc_stream._fork_pause._outboxes
     outbox.close()
     stream.close()
 

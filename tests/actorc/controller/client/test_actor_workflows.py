@@ -199,7 +199,7 @@ def test_the_results_of_a_run_are_given_up_at_its_end(functions, own_context):
 
     assert [call.function for call in released] == ["add", "add", "add", "fail"]
     assert (session._dispatch.close(), session._fetches.close()) == ([], [])
-    assert session._limits.next() is None
+    assert session._deadlines.next() is None
 
 
 def test_a_run_that_is_over_starts_nothing(functions):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorc.alarm import Alarm
-from actorc.controller.client.barriers import Marks
+from actorc.controller.client.barriers import Barriers
 from actorc.controller.client.call_deadlines import Deadlines
 from actorc.controller.client.timeouts import Timeouts
 
@@ -58,32 +58,32 @@ def test_what_is_due_is_what_lasted_too_long_and_was_not_held(events):
 
 
 def test_marks_are_answered_in_their_order():
-    marks = Marks()
-    marks.put(None, 0.0)
-    marks.put("f", 1.0)
-    marks.put("g", 2.0)
+    barriers = Barriers()
+    barriers.put(None, 0.0)
+    barriers.put("f", 1.0)
+    barriers.put("g", 2.0)
 
-    assert marks.oldest() == ("f", 1.0)
-    marks.answer()
-    assert marks.oldest() == ("f", 1.0)
-    marks.answer()
-    assert marks.oldest() == ("g", 2.0)
-    marks.answer()
-    assert marks.oldest() is None
-    marks.answer()  # of a platform that answers more than it was asked
-    assert marks.are_answered
+    assert barriers.oldest() == ("f", 1.0)
+    barriers.answer()
+    assert barriers.oldest() == ("f", 1.0)
+    barriers.answer()
+    assert barriers.oldest() == ("g", 2.0)
+    barriers.answer()
+    assert barriers.oldest() is None
+    barriers.answer()  # of a platform that answers more than it was asked
+    assert barriers.are_answered
 
 
 def test_a_platform_that_answers_what_was_sent_behind_a_mark_answers_no_marks():
-    marks = Marks()
-    marks.put("f", 1.0)
-    marks.overtake(0)
-    assert marks.are_answered
+    barriers = Barriers()
+    barriers.put("f", 1.0)
+    barriers.overtake(0)
+    assert barriers.are_answered
 
-    marks.overtake(1)
+    barriers.overtake(1)
 
-    assert not marks.are_answered
-    assert marks.oldest() is None
+    assert not barriers.are_answered
+    assert barriers.oldest() is None
 
 
 def test_an_alarm_rings_when_it_is_due_and_as_it_says_itself():

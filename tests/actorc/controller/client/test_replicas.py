@@ -49,7 +49,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
     @rule()
     def comes(self):
         self.came += 1
-        self.replicas.want(self.came)
+        self.replicas.enqueue(self.came)
         self.waiting.append(self.came)
 
     @precondition(lambda self: self.count)
@@ -76,7 +76,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
     def fails(self, data):
         call = self._any(data, self.under_way)
         del self.under_way[call]
-        self.replicas.bury(call)
+        self.replicas.discard(call)
 
     @precondition(lambda self: self.count and self.under_way)
     @rule(data=st.data())
@@ -91,7 +91,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
         call = self._any(data, self.late)
         generation = self.late.pop(call)
         if has_failed:
-            self.replicas.bury(call)
+            self.replicas.discard(call)
         else:
             self.platform.give_back(generation)
             self.replicas.end(call)
@@ -100,7 +100,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
     @rule(data=st.data())
     def is_given_up(self, data):
         call = data.draw(st.integers(1, self.came))
-        assert self.replicas.give_up(call) == (call in self.waiting)
+        assert self.replicas.dequeue(call) == (call in self.waiting)
         self.waiting = [each for each in self.waiting if each != call]
 
     @invariant()
@@ -112,7 +112,7 @@ class AnyOrderOfEvents(RuleBasedStateMachine):
         while self.count and self.waiting:
             for call in list(self.under_way):
                 del self.under_way[call]
-                self.replicas.bury(call)
+                self.replicas.discard(call)
             before = len(self.waiting)
             self.begin()
             assert len(self.waiting) < before
@@ -126,10 +126,10 @@ def test_as_many_replicas_are_asked_for_as_were_lost(count, failures):
     replicas = Replicas(count)
     asked = set()
     for call in range(failures):
-        replicas.want(call)
+        replicas.enqueue(call)
         begun, generation = replicas.begin()
         asked.add(generation)
-        replicas.bury(begun)
+        replicas.discard(begun)
 
     # the first are asked for together, and each after that only when all of them are gone
     assert sum(generation.replicas for generation in asked) == -(-failures // count) * count
@@ -138,12 +138,12 @@ def test_as_many_replicas_are_asked_for_as_were_lost(count, failures):
 def test_a_replica_that_came_back_is_used_before_another_is_asked_for():
     replicas = Replicas(1)
     for call in "abc":
-        replicas.want(call)
+        replicas.enqueue(call)
     _, first = replicas.begin()
     replicas.lose("a")
     _, second = replicas.begin()
     replicas.end("a")
-    replicas.bury("b")
+    replicas.discard("b")
 
     assert first is not second
     assert replicas.begin() == ("c", first)

@@ -13,7 +13,7 @@ from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.local import messages
 from actorc.controller.local.application import Application, UnsupportedError
 from actorc.controller.local.messages import Received, Value
-from actorc.controller.local.value_store import Objects
+from actorc.controller.local.value_store import ValueStore
 from actorc.controller.local.worker_pool import Pool
 from actorc.controller.protocol.batching import next_message
 
@@ -142,7 +142,7 @@ def test_commands_have_the_same_effects_in_the_same_order_when_they_come_as_batc
 
 
 def test_a_value_is_there_for_as_long_as_anybody_owns_it():
-    objects, value = Objects(), Value("id", pb.LANGUAGE_PYTHON, b"")
+    objects, value = ValueStore(), Value("id", pb.LANGUAGE_PYTHON, b"")
     objects.own(value)
     objects.own(value)
     objects.release("id")

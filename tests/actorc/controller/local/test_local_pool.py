@@ -6,7 +6,7 @@ import pytest
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.local.functions import Function
-from actorc.controller.local.pool_tasks import Crew, Task
+from actorc.controller.local.pool_tasks import Task, WorkerGroup
 from actorc.controller.local.worker_pool import Pool
 
 GIVEN_UP = (
@@ -51,7 +51,7 @@ class Floor:
         self.on_ready, self.are_ready_at_once = [], True
         self.processes, self.ending, self.returned, self.lost = [], [], [], []
         self.pool = Pool(size, self.start, lambda: self.now, timeout=10)
-        self.crews = {}
+        self.groups = {}
 
     def start(self, venv, on_return, on_end, on_ready):
         self.processes.append(Process(self, venv, on_return, on_end))
@@ -61,10 +61,10 @@ class Floor:
         return self.processes[-1]
 
     def submit(self, function, count=1):
-        crew = self.crews.setdefault((function.venv, function.keeps_state), Crew(function.venv))
+        group = self.groups.setdefault((function.venv, function.keeps_state), WorkerGroup(function.venv))
         tasks = [self.task(function) for _ in range(count)]
         for task in tasks:
-            self.pool.submit(crew, task)
+            self.pool.submit(group, task)
         return tasks
 
     def task(self, function):
@@ -209,7 +209,7 @@ def test_a_call_that_was_given_up_is_not_begun(floor):
 def test_a_function_that_was_replaced_is_taken_from_workers(floor):
     old, new = function(), function()
     floor.submit(old)
-    floor.pool.forget(floor.crews["a", False], old)
+    floor.pool.forget(floor.groups["a", False], old)
     floor.submit(new)
 
     assert floor.processes[0].added == [new]
@@ -219,7 +219,7 @@ def test_a_function_that_was_replaced_is_taken_from_workers(floor):
 def test_the_processes_of_a_venv_that_is_closed_end_when_they_are_idle(floor):
     floor.submit(function(replicas=2), 2)
     floor.finish(floor.processes[0])
-    floor.pool.close(floor.crews["a", False])
+    floor.pool.close(floor.groups["a", False])
     idle = list(floor.ending)
     floor.finish(floor.processes[1])
 
@@ -230,7 +230,7 @@ def test_the_processes_of_a_venv_that_is_closed_end_when_they_are_idle(floor):
 def test_a_process_that_works_for_nobody_any_more_makes_room_for_one_that_does():
     floor = Floor(1)
     floor.submit(function(venv="a"))
-    floor.pool.close(floor.crews["a", False])
+    floor.pool.close(floor.groups["a", False])
     floor.submit(function(venv="b"))
     floor.end(floor.ending[0])
 
@@ -383,7 +383,7 @@ def test_an_object_is_never_idle_enough_to_make_room():
 def test_calls_that_wait_for_an_object_do_not_go_to_another_one_of_its_name(floor):
     old, new = an_object(), an_object()
     floor.submit(old, 2)
-    floor.pool.forget(floor.crews["a", True], old)
+    floor.pool.forget(floor.groups["a", True], old)
     floor.finish(floor.processes[0])
     floor.submit(new)
 
@@ -398,11 +398,11 @@ def test_an_object_has_the_process_of_one_that_was_replaced_once_no_call_runs_th
     floor = Floor(8)
     first, second, third = an_object(), an_object(), an_object()
     floor.submit(first)
-    floor.pool.forget(floor.crews["a", True], first)
+    floor.pool.forget(floor.groups["a", True], first)
     floor.submit(second)
     for process in floor.processes:
         floor.finish(process)
-    floor.pool.forget(floor.crews["a", True], second)
+    floor.pool.forget(floor.groups["a", True], second)
     floor.submit(third)
 
     assert [process.added for process in floor.processes] in ([[third], []], [[], [third]])

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from actorc.controller.local import LocalController
-from actorc.controller.local.worker_process import Surroundings, WorkerProcess
+from actorc.controller.local.worker_process import WorkerProcess, WorkerSettings
 
 pytestmark = pytest.mark.slow
 
@@ -135,8 +135,8 @@ def ignored_children():
 def test_the_end_of_a_worker_is_noticed_though_the_system_reaped_it(ignored_children):
     async def ending():
         ended = asyncio.get_running_loop().create_future()
-        surroundings = Surroundings(path=(), cwd="/")
-        worker = WorkerProcess("venv", surroundings, lambda *_: None, ended.set_result)
+        settings = WorkerSettings(path=(), cwd="/")
+        worker = WorkerProcess("venv", settings, lambda *_: None, ended.set_result)
         worker.kill()
         said = await asyncio.wait_for(ended, PATIENCE)
         worker.wait()
