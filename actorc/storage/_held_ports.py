@@ -110,6 +110,7 @@ def shared_socket(address: Address) -> socket.socket:
         shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         shared.bind(address)
     except BaseException:
+        # else the socket would hold the port until it is collected
         shared.close()
         raise
     return shared

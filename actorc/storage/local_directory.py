@@ -36,6 +36,7 @@ def make_private(path: Path) -> None:
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
+        # made earlier, perhaps with permissions that are too wide
         _tighten(path)
     else:
         (path / ".gitignore").write_text("*\n")

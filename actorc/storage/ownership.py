@@ -78,6 +78,7 @@ def replace_private(path: Path, text: str, *, durable: bool = False) -> None:
                 os.fsync(file.fileno())
         Path(draft).replace(path)
     except BaseException:
+        # a draft that is left behind would never be removed
         Path(draft).unlink(missing_ok=True)
         raise
     if durable:

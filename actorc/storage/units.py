@@ -67,4 +67,5 @@ def _parsed(text: str) -> float:
     try:
         return float(text.removesuffix(unit)) * _SECONDS.get(unit, 1)
     except ValueError:
+        # refused by the caller's comparison, like every number out of range
         return math.nan

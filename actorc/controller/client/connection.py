@@ -42,6 +42,7 @@ class Connection:
         in_child(self, Connection._leave_to_parent)
 
     def _reset(self) -> None:
+        # guards `_latest` and `_is_closed`; not held while a session is opened
         self._lock = threading.Lock()
         self._latest: Future[Session] | None = None
 

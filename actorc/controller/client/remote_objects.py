@@ -122,6 +122,7 @@ def _signatures(instance: Any, class_name: str) -> Iterator[Signature]:
         try:
             yield Signature.of(method, f"{class_name}.{name}")
         except (ParameterError, ValueError, TypeError):
+            # objects often have methods that no workflow calls; only calling one is an error
             continue
 
 

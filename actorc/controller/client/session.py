@@ -161,6 +161,7 @@ class Session:
         try:
             refusal = self._acknowledged.result(self._timeouts.session)
         except FutureTimeoutError:
+            # here and below: a session that was not acknowledged must not keep its stream and threads
             self.close()
             raise self._error(
                 f"the controller did not answer the registration within {self._timeouts.session:g} seconds; another "

@@ -28,6 +28,7 @@ def main() -> int:
                 wait_until_unneeded=lambda: _wait_for_parent_end(channel),
             )
         except ValueError as error:
+            # raised again by the parent, whose user chose the options
             _reply(channel, {"error": str(error)})
             return 2
     return 0

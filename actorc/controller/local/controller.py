@@ -89,6 +89,7 @@ class LocalController:
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
+            # a controller that hangs must not block the exit of its parent
             self._process.kill()
             self._process.wait()
         # last: until the controller is gone, the held port keeps other users from listening on it

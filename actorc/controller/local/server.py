@@ -116,6 +116,7 @@ class ControllerServer:
         try:
             await self._serve(requests, context)
         except UnsupportedError as error:
+            # no command without an answer may fail silently, so it ends the session
             log.warning("%s", error)
             await context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))
         except DamagedMessageError as error:

@@ -109,6 +109,7 @@ class Pool:
             try:
                 worker = self._worker_of_object(queue) if queue.function.keeps_state else self._worker_for(queue)
             except OSError as error:
+                # only this call fails: for the next one the system may have room again
                 reason = f"the worker of venv {queue.group.venv!r} could not be started because of {error}"
                 queue.waiting.popleft().on_loss(reason)
                 continue

@@ -71,6 +71,7 @@ class WorkerProcess:
             try:
                 self._process = _start(theirs)
             except BaseException:
+                # else the descriptor would leak, when the system is short of them already
                 ours.close()
                 raise
         self._socket = WorkerSocket(ours, self._loop, self._receive, self.kill)
@@ -108,6 +109,7 @@ class WorkerProcess:
 
     def kill(self) -> None:
         """Kill it and all processes its functions started, at once. Calling it again does nothing."""
+        # a group whose processes have all ended is no error
         with self._reap_lock, suppress(ProcessLookupError, PermissionError):
             if self._process.returncode is None:
                 os.killpg(self._process.pid, signal.SIGKILL)

@@ -94,6 +94,7 @@ class WorkerSocket:
             for frame in self._reader.filled(count):
                 self._on_frame(frame)
         except DamagedMessageError as error:
+            # the position in the stream is lost, so nothing after it can be read
             log.warning("a worker sent what is no message and is ended, %s", error)
             self.close()
             self._on_end()
@@ -105,6 +106,7 @@ class WorkerSocket:
             while self._unsent:
                 self._drop_sent(self._channel.sendmsg(list(islice(self._unsent, _PARTS_PER_CALL))))
         except BlockingIOError:
+            # the event loop calls this again when there is room
             return
         except OSError:
             # the reader sees the error too, after the worker's last messages, so it ends the connection

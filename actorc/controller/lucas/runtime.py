@@ -61,6 +61,7 @@ class ActorRuntime(lucas_types.Runtime):  # type: ignore[misc]  # Lucas is untyp
         """
         future: Future[Any] = Future()
         work = (contextvars.copy_context().run, future, named(fnName), fnParams)
+        # daemon, since the caller need not wait for the value, nor does the exit of its process
         threading.Thread(target=_deliver, args=work, name=f"tell {fnName}", daemon=True).start()
         return future
 

@@ -61,6 +61,7 @@ class ThreadCall:
             self._scope.cancel()
             raise
         except BaseException:
+            # the thread must have ended before this returns: it may still read the caller's source
             job.cancel()
             await self.cancel()
             raise

@@ -115,9 +115,9 @@ class Attempts:
             yield Attempt(endpoint=endpoint, metadata=self._metadata(), left=self._left())
         except StorageError as error:
             error.request_id = error.request_id or self._request_id
+            # nothing has ever answered: a proxy from the environment is a likely cause, so the message names it
             if isinstance(error, NetworkError) and not self._reached():
                 _add_proxy_advice(error, endpoint)
-            # nothing has ever answered: a proxy from the environment is a likely cause, so the message names it
             if not self._correct_clock(error):
                 self._pause(error, elsewhere=self._switch_server(endpoint, error))
 

@@ -217,7 +217,7 @@ def _flat(buffer: bytes | bytearray | memoryview) -> memoryview:
     view = memoryview(buffer)
     if not view.c_contiguous:
         raise InvalidParameterError("the buffer is not contiguous; pass bytes(buffer)")
-    # an empty view cannot be cast, as its shape may have zeros
+    # cast, so that lengths and slices count bytes whatever the item size; not an empty view, whose shape may have zeros
     return view.cast("B") if view.nbytes else memoryview(b"")
 
 

@@ -134,6 +134,7 @@ class WriteCall:
         except TimeoutError:
             raise self._silence(self._idle_timeout) from None
         except QueueClosedError:
+            # the server has ended the call early, and its reason says more than a closed queue
             self._raise_refusal()
 
     def _begin(self, first: bytes) -> None:

@@ -92,6 +92,7 @@ class PartFile:
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write `data` at `offset`. Any thread may call it."""
         view = memoryview(data)
+        # a write may take fewer bytes, as on a disk that is almost full
         while view:
             written = os.pwrite(self._file, view, offset)
             view, offset = view[written:], offset + written

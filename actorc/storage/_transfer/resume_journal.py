@@ -113,6 +113,7 @@ class UploadJournal:
             self._lock = locked(self._held)
             sweep(folder, "*.lock", ".json")
         except OSError as error:
+            # without a journal an upload still works, it only cannot be resumed
             _warn(str(folder), str(error))
         except InvalidParameterError:
             _warn(str(folder), "it is not this user's alone, set XDG_STATE_HOME to a directory that is")
@@ -120,6 +121,7 @@ class UploadJournal:
     def load(self) -> dict[str, Any]:
         """Return the saved entry; empty if it is missing or damaged."""
         if self._lock is None:
+            # not locked, so another process may be using the entry
             return {}
         try:
             entry = json.loads(self._path.read_bytes())

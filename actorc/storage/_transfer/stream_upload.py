@@ -86,6 +86,7 @@ class StreamUpload:
         self._size = size
         self._progress = progress
         self._deadline = Deadline(timeout)
+        # a new buffer for every part, because the last one still belongs to the task that sends it
         self._buffer = memoryview(b"")
         self._filled = 0
         self._parts: MultipartUpload | None = None
@@ -112,6 +113,7 @@ class StreamUpload:
             InvalidParameterError: The stream is longer than the greatest number of parts can hold.
         """
         view = memoryview(data).cast("B")
+        # copied, since the caller may reuse its buffer when this returns
         while view:
             if self._filled == len(self._buffer):
                 self._next_buffer()

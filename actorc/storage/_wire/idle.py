@@ -52,6 +52,7 @@ class Guard:
         try:
             self._on_idle()
         except Exception:
+            # one thread watches all transfers, so an error of one must not end it
             log.exception("ending an idle transfer failed")
 
 

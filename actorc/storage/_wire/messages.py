@@ -346,6 +346,7 @@ def _error_in_details(data: bytes, code: grpc.StatusCode, opened: Callable[[byte
             details = pb.Status.FromString(opened(data))
             error = error_from_status(details)
     except DamagedMessageError as damage:
+        # damaged details are worth a retry; their text is not trusted, since any byte of it may be wrong
         return damage
     if details.code != code.value[0]:
         return DamagedMessageError(

@@ -174,6 +174,7 @@ class StorageServer:
         try:
             self._open_http(DEFAULT_HTTP if wanted == "auto" else wanted)
         except InvalidParameterError as error:
+            # HTTP that was not asked for is a convenience, and the service works without it
             if wanted != "auto":
                 self.stop(0)
                 raise

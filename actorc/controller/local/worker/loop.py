@@ -88,6 +88,7 @@ class _Threads:
 
     def run(self, work: Callable[[], None]) -> None:
         self._work.put(work)
+        # the semaphore counts idle threads, so each piece of work has one that takes it
         if not self._idle.acquire(blocking=False):
             threading.Thread(target=self._run, daemon=True).start()
 

@@ -109,6 +109,7 @@ class Keyring:
             keys = read_keys(path)
         except StorageError as error:
             log.error("the access keys are left as they were, %s", error)  # noqa: TRY400 - the message says it all
+            # a mistake in an edited file must not lock out everyone who had access before
             return self._keys or {}
         log.info("read %d access keys from %s", len(keys), path)
         return keys

@@ -81,6 +81,7 @@ class CallPool(ThreadPoolExecutor):
         try:
             future = super().submit(work, *args, **kwargs)
         except BaseException:
+            # the work will never run, so its place is free again
             self._leave()
             raise
         future.add_done_callback(lambda _: self._leave())

@@ -71,6 +71,7 @@ def _serve(order: dict[str, Any], channel: socket.socket, shutdown: ShutdownFlag
 
 def _watch_supervisor(channel: socket.socket, shutdown: ShutdownFlag, orphaned: threading.Event) -> None:
     """Wait for the end of the supervisor, then request a shutdown; exit if that takes longer than `_EXIT_SECONDS`."""
+    # a broken socket means the same as the end of the stream
     with suppress(OSError):
         while channel.recv(1):
             pass
@@ -83,7 +84,9 @@ def _watch_supervisor(channel: socket.socket, shutdown: ShutdownFlag, orphaned: 
 
 def _send_heartbeats(channel: socket.socket, calls: CallPool) -> None:
     """Send heartbeats, until the supervisor is gone or the calls are stuck."""
+    # never set; its `wait` is a sleep that ends with the daemon thread
     pause = threading.Event()
+    # the supervisor has gone, and another thread ends this process
     with suppress(OSError):
         while not pause.wait(_INTERVAL_SECONDS):
             if (stuck := calls.stuck_seconds()) < _STUCK_SECONDS:
@@ -98,6 +101,7 @@ def _line(channel: socket.socket) -> bytes:
 
 
 def _report(channel: socket.socket, news: dict[str, str]) -> None:
+    # a supervisor that has gone needs no report
     with suppress(OSError):
         channel.sendall(json.dumps(news).encode() + b"\n")
 

@@ -40,5 +40,6 @@ class BucketCreation:
         except BucketNotFoundError as error:
             if not self.auto_create or error.bucket != bucket:
                 raise
+        # another writer may create it at the same time
         self._engine.create_bucket(bucket, exist_ok=True)
         return change()

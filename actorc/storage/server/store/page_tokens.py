@@ -33,6 +33,7 @@ def read_token(token: str, *listed: str) -> str:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)
         after = raw[len(head) :].decode()
     except (binascii.Error, ValueError):
+        # reported below like a token of another listing: to the caller both are the same mistake
         raw, after = b"", ""
     if not raw.startswith(head) or not after:
         raise InvalidParameterError(

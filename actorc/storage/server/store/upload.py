@@ -75,6 +75,7 @@ def name_in_errors(bucket: str, key: str | None = None) -> Iterator[None]:
     try:
         yield
     except StorageError as error:
+        # names that are set already are more precise, as those of a copy's source
         error.bucket = error.bucket or bucket
         error.key = error.key or key
         raise

@@ -43,6 +43,7 @@ class CallsInFlight:
 
     def _begin(self) -> None:
         with self._changed:
+            # refused under the lock, so that no call begins after `close` has counted the last
             if self._closed:
                 raise NetworkError(
                     "the server is stopping and takes no more calls; try again in a moment", retry_after=_RETRY_AFTER

@@ -25,6 +25,7 @@ class DescriptorWatch:
     def __init__(self) -> None:
         self._over = threading.Event()
         self._short = False
+        # daemon, so that a server that is not closed does not keep its process alive
         self._thread = threading.Thread(target=self._run, name="storage-descriptors", daemon=True)
 
     def start(self) -> None:

@@ -54,6 +54,7 @@ class LocalWriter(Writer):
             with explained():
                 self._append(data)
         except BaseException:
+            # at once: a blob with a gap must never be committed
             self.abort()
             raise
         self._sums.add(data, crc32c)

@@ -115,6 +115,7 @@ class RemoteEngine(Engine):
         self._closed = threading.Event()
         if sweep_interval is not None:
             sweep = partial(self._sweep_at_times, sweep_interval)
+            # daemon, because a sweep may be waiting for the store when the process ends
             threading.Thread(target=sweep, name="store-sweep", daemon=True).start()
 
     @property
@@ -247,6 +248,7 @@ class RemoteEngine(Engine):
 
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
         self._markers.check(bucket)
+        # aborting twice is no error, since the first answer may have been lost
         with suppress(UploadNotFoundError):
             self._uploads.find(bucket, key, upload_id)
             self._uploads.drop(bucket, upload_id)
@@ -293,6 +295,7 @@ class RemoteEngine(Engine):
             try:
                 self.sweep()
             except StorageError as error:
+                # the next sweep tries again
                 log.warning("what is left over in the store was not removed, %s", error.message)
 
     def _open(self, name: str, ahead: ByteRange) -> tuple[Found | None, ByteRange | None]:

@@ -50,6 +50,7 @@ class Availability:
                 return
             self._down = True
         log.warning("the store is out of reach; it is asked again until it answers")
+        # one thread asks for all, instead of every request waiting for its own timeout
         threading.Thread(target=self._watch, name="store-in-reach", daemon=True).start()
 
     def close(self) -> None:
@@ -61,6 +62,7 @@ class Availability:
             try:
                 self._probe()
             except NetworkError:
+                # still out of reach
                 continue
             except StorageError:
                 # a refusal is an answer, too

@@ -92,6 +92,7 @@ class _PartSource:
         try:
             return next(self._pieces)
         except StorageError as error:
+            # recorded, since obstore wraps it and the caller is to raise the original
             self.failed = error
             raise
 
@@ -259,6 +260,7 @@ class Backend:
         try:
             obstore.delete(self._quick, name)
         except FileNotFoundError:
+            # deleting a missing object is no error, as with the stores that do not report it
             return
 
     def _with_time_for(self, size: int) -> ObjectStore:

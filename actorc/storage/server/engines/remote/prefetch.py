@@ -47,6 +47,7 @@ def prefetched(pieces: Iterable[bytes]) -> Iterator[Iterator[bytes]]:
 def _put(waiting: _Waiting, item: bytes | BaseException | None, stopped: threading.Event) -> bool:
     while not stopped.is_set():
         try:
+            # never for ever: the consumer may have stopped taking pieces
             waiting.put(item, timeout=_POLL)
         except queue.Full:
             continue

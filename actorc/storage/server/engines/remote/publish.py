@@ -228,6 +228,7 @@ class Publisher:
             try:
                 self._send(target, body, record, current)
             except Conflict:
+                # another writer was faster, so the condition is checked against its object
                 continue
             except StorageError as error:
                 if not error.retryable:

@@ -96,6 +96,7 @@ class Spool:
         self._open = False
         self._memory = bytearray()
         if self._file is not None:
+            # flushing may fail on a full disk, and the bytes are dropped in any case
             with suppress(OSError):
                 self._file.close()
             self._file = None

@@ -204,6 +204,7 @@ class Blobs:
         target = self.path(name)
         self._ensure(target.parent.parent)
         self._ensure(target.parent)
+        # its content was synced before, so a name in place always leads to whole bytes
         self._fsops.rename(staged, target)
         return target
 
@@ -213,6 +214,7 @@ class Blobs:
             self._fsops.sync_directory(path)
         except OSError as error:
             if not may_pass(error):
+                # after a failed fsync the kernel may have dropped the pages, so a later success would prove nothing
                 self._health.lose(error)
             raise
 
@@ -222,6 +224,7 @@ class Blobs:
         try:
             descriptor = self._fsops.open(path)
         except FileNotFoundError:
+            # removed meanwhile, so nothing can be using it
             yield True
             return
         try:

@@ -77,6 +77,7 @@ def named(bucket: str, key: str) -> Iterator[None]:
     try:
         yield
     except (IntegrityError, IdempotencyKeyReusedError) as error:
+        # the innermost block knows best: a copy has two objects
         if not error.bucket:
             error.bucket, error.key = bucket, key
         raise

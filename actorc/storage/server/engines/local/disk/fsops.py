@@ -39,6 +39,7 @@ class FsOps:
         """Write all of `data` at `offset`."""
         with memoryview(data) as view:
             done = 0
+            # a write may take fewer bytes than it was given
             while done < len(view):
                 done += os.pwrite(descriptor, view[done:], offset + done)
 
@@ -68,6 +69,7 @@ class FsOps:
         try:
             path.mkdir(mode=0o700)
         except FileExistsError:
+            # another thread or process may have made it first
             if not path.is_dir():
                 raise
 

@@ -89,6 +89,7 @@ class Quarantine:
         try:
             found = sorted(self._root.iterdir())
         except (FileNotFoundError, NotADirectoryError):
+            # nothing was ever quarantined
             return []
         return [(since, path) for path in found if (since := _day(path.name)) is not None and path.is_dir()]
 

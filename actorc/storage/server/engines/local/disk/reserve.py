@@ -61,6 +61,7 @@ class Reserve:
                 try:
                     self._descriptor = self._fsops.reserve(self._folder, _SIZE)
                 except OSError as error:
+                    # the space is a precaution; a server without it works until the disk is full
                     log.info("no room is kept for deleting, %s", error)
 
     def close(self) -> None:

@@ -163,6 +163,7 @@ class GroupCommit:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error as second:
+            # a transaction that cannot be rolled back leaves the connection in an unknown state
             self._health.lose(second)
         if isinstance(error, Exception) and is_full(error) and self._health.good:
             # on a full disk the emptied log has room for a delete, which makes room for more
@@ -173,6 +174,7 @@ class GroupCommit:
             self._fsops.checkpoint(self._connection, mode)
             self._checkpointed = self._connection.total_changes
         except (sqlite3.Error, OSError) as error:
+            # a later checkpoint tries again unless the disk is broken; no committed change depends on it
             if not may_pass(error):
                 self._health.lose(error)
 

@@ -332,6 +332,7 @@ class Index:
                 self._presence.expect_log()
                 closing_mark.remove(self._path, self._fsops)
         except BaseException:
+            # an index that did not open leaves neither connections nor reserved space
             with closing(connection), closing(reserve):
                 if is_first:
                     self._presence.expect_nothing()

@@ -44,6 +44,7 @@ class PresenceLock:
                 yield file_locks.try_lock(self._descriptor)
                 file_locks.lock(self._descriptor, file_locks.SHARED)
             except BaseException:
+                # a lock that is kept would make the next start believe that a process is running
                 self._release()
                 raise
 

@@ -88,6 +88,7 @@ def create(database: Path, store_id: str, fsops: FsOps) -> None:
         fsops.commit(connection)
         # everything into one file: the rename moves neither log nor shared memory
         fsops.checkpoint(connection, "TRUNCATE")
+    # complete before it gets its name, so that a killed first start leaves no half-made index
     fsops.rename(draft, database)
     fsops.sync_directory(database.parent)
     _mark(database, fsops)

@@ -179,6 +179,7 @@ class Uploads:
                 upload = _find(connection, bucket, key, upload_id)
                 chosen, ids = _choose_parts(connection, upload.id, parts)
             except StorageError:
+                # the completion itself checks again, in its transaction, and reports the reason
                 return empty
             pieces = _pieces(chosen, [content_refs.load(connection, content_id)[0] for content_id in ids])
         size, crc = sum(part.size for part in chosen), joined_checksum((part.crc32c, part.size) for part in chosen)

@@ -62,6 +62,7 @@ class GarbageCollector:
 
     def start(self, interval: float) -> None:
         """Start a thread that sweeps every `interval` seconds and when woken, and searches orphans each hour."""
+        # daemon, so that a process that never closes the engine can exit
         self._thread = Thread(target=self._run, args=(interval,), name="storage-sweep", daemon=True)
         self._thread.start()
 

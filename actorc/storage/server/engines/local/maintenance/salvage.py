@@ -65,6 +65,7 @@ class Salvage:
             try:
                 intact_in = _RowChecks(connection)
             except sqlite3.DatabaseError:
+                # no table can be read, so there is nothing to salvage
                 return
             self._check_store(connection, intact_in, store_id)
             for is_intact, created_us, name in self._rows(
@@ -115,6 +116,7 @@ class Salvage:
                 yield row
             self._is_whole = True
         except sqlite3.DatabaseError:
+            # the rows before the damage were yielded, and count
             return
 
     def _bucket(self, created_us: Any, name: Any) -> None:
@@ -172,6 +174,7 @@ class Salvage:
         try:
             trailer = self._blobs.trailer(self._blobs.path(file))
         except (DamagedTrailerError, OSError):
+            # a blob that cannot be read says nothing against the row
             return True
         is_original = trailer is not None and trailer.order == generation
         return not is_original or trailer is None or (trailer.bucket, trailer.key) == name

@@ -83,6 +83,7 @@ class Scrubber:
 
     def start(self) -> None:
         """Start a thread that reads at the rate of one pass in `days`."""
+        # daemon, so that a process that never closes the engine can exit
         self._thread = Thread(target=self._run, name="storage-scrub", daemon=True)
         self._thread.start()
 
