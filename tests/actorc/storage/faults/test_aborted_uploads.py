@@ -104,7 +104,7 @@ WAYS = (
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_aborted_uploads_leave_nothing(tmp_path, thorough):
-    count = 10_000 if thorough else 200
+    count = 10_000 if thorough else 120
     dice = random.Random(count)
     plan = [(dice.choice(WAYS), f"key-{number}", dice.randrange(600 * KiB)) for number in range(count)]
     with local_server((tmp_path / "data").as_uri()) as server, server.client() as client:

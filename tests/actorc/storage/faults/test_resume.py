@@ -21,12 +21,13 @@ SIZE = 64 * MiB + 4321
 OVERHEAD = 2 * MiB
 """Bytes of everything that is not content."""
 
+# four parts of 8 MiB are under way at most: by then, two are stored
 KILLED = """
 import os, signal, sys
 from actorc.storage import StorageClient
 
 def die(done, total):
-    if done > 40 << 20:
+    if done > 50 << 20:
         os.kill(os.getpid(), signal.SIGKILL)
 
 getattr(StorageClient(sys.argv[1]), sys.argv[2])("bucket", "key", sys.argv[3], progress=die)
