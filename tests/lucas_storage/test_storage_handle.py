@@ -105,6 +105,27 @@ def test_other_bytes_under_the_key_are_replaced(storage, size, wrong):
     assert storage.get_object(ref.bucket, ref.key) == b"x" * size
 
 
+@pytest.mark.parametrize("size", [0, 1000, 200_000])
+@pytest.mark.parametrize("change", [1, -1], ids=["longer", "shorter"])
+def test_an_object_of_another_length_than_its_reference_is_refused(storage, size, change):
+    ref = storage.put(b"x" * size)
+    storage.put_object(ref.bucket, ref.key, b"x" * (size + change) if size + change > 0 else b"y")
+
+    with pytest.raises(DigestMismatchError):
+        storage.get(ref)
+
+
+def test_a_small_artifact_is_read_with_one_call_and_a_larger_one_as_a_stream(storage, monkeypatch):
+    streams, genuine = [], Storage.stream_object
+    small, large = storage.put(b"x" * 1000), storage.put(b"x" * 200_000)
+    monkeypatch.setattr(Storage, "stream_object", lambda self, *args: streams.append(args) or genuine(self, *args))
+
+    assert storage.get(small) == b"x" * 1000
+    assert streams == []
+    assert storage.get(large) == b"x" * 200_000
+    assert streams == [(large.bucket, large.key)]
+
+
 def test_big_values_of_many_parts_arrive_whole(storage):
     arrays = {"a": np.arange(400_000), "b": np.ones((700, 1000))}
     ref = storage.put(arrays, format="pickle5")

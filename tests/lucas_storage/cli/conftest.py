@@ -108,3 +108,19 @@ def invoke(client, tmp_path, monkeypatch):
         return CliRunner().invoke(program, [str(each) for each in arguments], prog_name="lucas-storage", **options)
 
     return run
+
+
+@pytest.fixture
+def run_script(invoke, tmp_path):
+    """Run a script in this process, where a server is named; whatever `run` changes is afterwards as it was."""
+
+    def run(code, *arguments):
+        (tmp_path / "script.py").write_text(textwrap.dedent(code))
+        return invoke("run", "script.py", *arguments)
+
+    main, state = sys.modules["__main__"], [(each, each.copy()) for each in (os.environ, sys.argv, sys.path)]
+    yield run
+    sys.modules["__main__"] = main
+    for each, before in state:
+        each.clear()
+        (each.update if each is os.environ else each.extend)(before)

@@ -83,11 +83,10 @@ def test_of_several_each_failure_is_an_object_and_nothing_follows(invoke, client
     assert result.exit_code == 1
 
 
-def test_an_argument_that_is_a_scripts_own_changes_nothing(beside_server):
-    beside_server.script("raise SystemExit(3)")
-    ran = beside_server.run("run", "script.py", "--json")
+def test_an_argument_that_is_a_scripts_own_changes_nothing(run_script):
+    ran = run_script("raise SystemExit(3)", "--json")
 
-    assert (ran.returncode, ran.stdout) == (3, "")
+    assert (ran.exit_code, ran.stdout) == (3, "")
 
 
 @pytest.mark.thorough

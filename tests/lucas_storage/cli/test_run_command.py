@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from actorc.storage.testing import local_server
-
 pytestmark = pytest.mark.slow
 
 WORKFLOW = """
@@ -89,13 +87,11 @@ def test_a_killed_run_leaves_neither_a_server_nor_a_mess(lucas_storage, wait_for
     assert again.stdout == "200000\n", again.stderr
 
 
-def test_with_an_endpoint_in_the_environment_nothing_is_started(lucas_storage):
-    lucas_storage.script("import os; print(os.environ['STORAGE_ENDPOINT'])")
-    with local_server() as server:
-        ran = lucas_storage.run("run", "script.py", env={"STORAGE_ENDPOINT": server.endpoint})
+def test_with_an_endpoint_in_the_environment_nothing_is_started(run_script, client, tmp_path):
+    ran = run_script("import os; print(os.environ['STORAGE_ENDPOINT'])")
 
-    assert ran.stdout.strip() == server.endpoint
-    assert not (lucas_storage.folder / ".lucas-storage").exists()
+    assert ran.stdout.strip() == client.endpoint
+    assert not (tmp_path / ".lucas-storage").exists()
 
 
 @pytest.mark.thorough
@@ -149,13 +145,21 @@ def test_a_script_is_the_main_module(beside_server):
     assert ran.stdout == f"__main__ {file} YES ['scripts/main.py', '--data', 'x', '--help', '--', '-v']\n", ran.stderr
 
 
+ENDINGS = [("sys.exit()", 0, ""), ("sys.exit(7)", 7, ""), ("sys.stdout.write('done')", 0, "")]
+
+
+@pytest.mark.parametrize(("ending", "code", "said"), ENDINGS)
+def test_the_exit_code_of_a_script_is_that_of_the_command(run_script, ending, code, said):
+    ran = run_script(f"import sys\n{ending}")
+
+    assert (ran.exit_code, ran.stderr) == (code, said)
+
+
 @pytest.mark.parametrize(
     ("ending", "code", "said"),
     [
-        pytest.param("sys.exit()", 0, "", marks=pytest.mark.thorough),
-        ("sys.exit(7)", 7, ""),
         ("sys.exit('enough')", 1, "enough\n"),
-        ("sys.stdout.write('done')", 0, ""),
+        *(pytest.param(*case, marks=pytest.mark.thorough) for case in ENDINGS),
     ],
 )
 def test_a_script_ends_with_its_own_exit_code(beside_server, ending, code, said):
@@ -166,12 +170,12 @@ def test_a_script_ends_with_its_own_exit_code(beside_server, ending, code, said)
 
 
 @pytest.mark.parametrize("mistake", ["raise FileNotFoundError('mine')", "1 +"])
-def test_an_error_of_a_script_is_shown_as_python_shows_it(beside_server, mistake):
-    path = beside_server.script(f"import sys\n{mistake}")
-    ran = beside_server.run("run", "script.py")
+def test_an_error_of_a_script_is_shown_as_python_shows_it(run_script, tmp_path, mistake):
+    path = tmp_path / "script.py"
+    ran = run_script(f"import sys\n{mistake}")
     heading, *frames = [line for line in ran.stderr.splitlines() if not line.startswith("    ")]
 
-    assert ran.returncode == 1
+    assert ran.exit_code == 1
     assert f'  File "{path}", line 2' in (heading + "\n" + "\n".join(frames))
     assert not any("commands" in line for line in frames)
 
