@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -116,6 +117,8 @@ class Source:
 
     def __init__(self, text: str) -> None:
         self._source = text
+        self._bytes = text.encode()  # in which nodes tell their columns
+        self._starts = [0, *accumulate(map(len, self._bytes.splitlines(keepends=True)))]
 
     def counterparts(self) -> Iterator[str]:
         """Yield each method's counterpart, formatted as ``ruff format`` does."""
@@ -187,10 +190,13 @@ class Source:
                 _append(lines, parameter.arg, adapted[2])
         return lines
 
-    def _text(self, node: ast.AST | None) -> str:
-        text = ast.get_source_segment(self._source, node) if node else None
-        assert text is not None, "every parameter and every result has an annotation"
-        return text
+    def _text(self, node: ast.expr | ast.stmt | None) -> str:
+        # ast.get_source_segment splits the whole module anew for each node
+        assert node is not None, "every parameter and every result has an annotation"
+        assert node.end_lineno is not None
+        assert node.end_col_offset is not None
+        start = self._starts[node.lineno - 1] + node.col_offset
+        return self._bytes[start : self._starts[node.end_lineno - 1] + node.end_col_offset].decode()
 
 
 def _has_counterpart(name: str) -> bool:
