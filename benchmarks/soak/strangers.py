@@ -17,6 +17,7 @@ SILENT = 400
 INVENTED = 100
 A_CONNECTION = 100
 SERVICE = "/ignis.storage.v1.StorageService/"
+FORGED = (("x-acs-key", "AKAAAAAAAAAAAAAAAAAA"), ("x-acs-hash", "0" * 64), ("x-acs-sig", "0" * 64))
 
 
 def besiege(endpoint: str, seconds: float) -> None:
@@ -27,16 +28,12 @@ def besiege(endpoint: str, seconds: float) -> None:
         over.wait()
         yield from ()
 
+    # Each channel with a connection of its own, which gRPC would otherwise share.
     channels = [
         grpc.insecure_channel(endpoint, options=[("grpc.use_local_subchannel_pool", 1)])
         for _ in range((SILENT + INVENTED) // A_CONNECTION)
     ]
-    forged = (
-        ("x-acs-key", "AKAAAAAAAAAAAAAAAAAA"),
-        ("x-acs-date", str(int(time.time() * 1000))),
-        ("x-acs-hash", "0" * 64),
-        ("x-acs-sig", "0" * 64),
-    )
+    forged = (*FORGED, ("x-acs-date", str(int(time.time() * 1000))))
     wanted = [("HeadObject", ())] * SILENT + [("WriteObject", forged)] * INVENTED
     open_calls: list[grpc.Call | None] = [None] * len(wanted)
     end = time.monotonic() + seconds
