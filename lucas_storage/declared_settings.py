@@ -1,5 +1,5 @@
 # ruff: noqa: RUF009  # the function that declares a setting returns a field
-"""Everything the plugin can be told: names, variables, types, defaults, and what follows from them."""
+"""The settings of the plugin: names, variables, types and defaults, and values that follow from them."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ SIGNING_KEY_FILE: Final = Way(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything the plugin can be told, each value with its origin. Holds credentials; refuses to be pickled."""
+    """All settings, each value with its origin. Holds credentials; refuses to be pickled."""
 
     endpoints: Mapping[str, Setting[str]]
     """Store name to address. The store ``default`` is always there."""
     access_key: Setting[str | None] = _declared("access_key", text, variable="STORAGE_ACCESS_KEY", secret=True)
     secret_key: Setting[str | None] = _declared("secret_key", text, variable="STORAGE_SECRET_KEY", secret=True)
     store: Setting[str] = _declared("store", setting_types.store_name, DEFAULT_STORE)
-    """Where results go unless a function says otherwise."""
+    """Store of results, unless a function names another one."""
     bucket: Setting[str] = _declared("bucket", setting_types.bucket_name, "lucas-artifacts")
     prefix: Setting[str] = _declared("prefix", setting_types.key_prefix, "a")
-    """What every artifact's key begins with; a slash follows it."""
+    """Prefix of the key of every artifact, without the slash that follows it."""
     inline_max: Setting[int] = _declared("inline_max", units.size, 64 << 10)
     """Bytes of encoded JSON up to which data travels with the call."""
     cache_dir: Setting[Path | None] = _declared(
         "cache_dir", Path, _cache_dir, variable="LUCAS_STORAGE_CACHE", is_path=True
     )
-    """Absolute; None if nothing was said and the user has no home directory."""
+    """Absolute; None if it is not set and the user has no home directory."""
     cache_max: Setting[int] = _declared("cache_max", units.size, 10 << 30)
     """Bytes."""
     cache_scrub: Setting[float] = _declared("cache_scrub", units.seconds, 7 * 86_400.0)
     """Seconds after which a local copy is read again, and compared with its digest, though nothing touched it."""
     max_expansion: Setting[int] = _declared("max_expansion", ratio, limits.EXPANSION)
-    """How many times as large as its stored bytes a decoded table may be; the first GiB is free."""
+    """Largest ratio of a decoded table to its stored bytes; up to 1 GiB is always allowed."""
     pickle: Setting[str] = _declared("pickle", setting_types.pickle_policy, "signed")
     """``signed`` or ``deny``."""
     signing_key: Setting[tuple[bytes, ...]] = _declared(
@@ -72,26 +72,26 @@ class Settings:
     )
     """The first key signs, all verify."""
     resume: Setting[bool] = _declared("resume", switch, default=False)
-    """Whether every decorated step uses what was kept for its function version and inputs. Within `run` results are
-    kept for it anyway, unless this is said to be off."""
+    """Whether every decorated step uses the result recorded for its function version and inputs. Within `run` results
+    are recorded in any case, unless this is set to off."""
     ttl: Setting[float] = _declared("ttl", units.seconds, 30 * 86_400.0)
     """Seconds for which records of runs, checkpoints and cached results keep their artifacts from being collected."""
     grace: Setting[float] = _declared("grace", units.seconds, 48 * 3600.0)
-    """Seconds an artifact that nothing reaches is spared; longer than the longest step."""
+    """Seconds for which an unreferenced artifact is kept; longer than the longest step."""
     progress: Setting[bool] = _declared("progress", switch, default=True)
-    """Whether `run` shows on a terminal how far the steps are."""
-    # not LUCAS_STORAGE_PORT, in which Kubernetes tells pods of a service that is called lucas-storage, as a URL
+    """Whether `run` shows the progress of steps on a terminal."""
+    # Not LUCAS_STORAGE_PORT, which Kubernetes sets to a URL in pods beside a service with the name lucas-storage.
     run_port: Setting[int] = _declared("run_port", port, DEFAULT_PORT)
-    """Of loopback; what the server of ``lucas-storage run`` takes if nobody has it. 0: any."""
+    """Loopback port of the server of ``lucas-storage run``, if it is free; 0 lets the system choose one."""
     local: LocalEndpoint | None = None
     """The server of this directory, if that is where the store ``default`` is."""
 
     @property
     def cache_root(self) -> Path:
-        """Where local copies lie.
+        """The directory of local copies.
 
         Raises:
-            SettingsError: Nothing says where.
+            SettingsError: It is not set, and has no default here.
         """
         if self.cache_dir.value is None:
             raise SettingsError(
@@ -104,7 +104,7 @@ class Settings:
         """Return the address of a store.
 
         Raises:
-            UnknownStoreError: This process was told no address for it.
+            UnknownStoreError: This process has no address for it.
         """
         try:
             return self.endpoints[store]
@@ -120,19 +120,19 @@ class Settings:
         Those of a local server are for that server alone.
 
         Raises:
-            UnknownStoreError: This process was told no address for it.
+            UnknownStoreError: This process has no address for it.
         """
         origins = {self.access_key.origin, self.secret_key.origin}
-        is_told = self.local is not None and origins == {self.local.origin}
+        is_from_local = self.local is not None and origins == {self.local.origin}
         is_here = self.local is not None and self.endpoint(store).value == self.local.endpoint
-        if origins <= {BUILT_IN, "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY"} or (is_told and not is_here):
-            # the client finds these by itself, and knows what they are for
+        if origins <= {BUILT_IN, "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY"} or (is_from_local and not is_here):
+            # The client finds these itself, and uses those of a server for that server only.
             return None, None
         return self.access_key.value, self.secret_key.value
 
     @property
     def signing_keys(self) -> SigningKeys:
-        """What signs and verifies here."""
+        """The keys that sign and verify in this process."""
         return SigningKeys(self.signing_key.value, denied=self.pickle.value == "deny")
 
     def __reduce__(self) -> NoReturn:
@@ -144,4 +144,4 @@ DECLARED: Final[Mapping[str, Declared]] = {
 }
 """By the name of the field, every setting but the endpoints."""
 WAYS: Final = (ENDPOINT, ENDPOINTS, *(way for each in DECLARED.values() for way in each.ways))
-"""Every way to give one."""
+"""Every name under which a setting can be given."""

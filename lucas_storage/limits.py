@@ -16,7 +16,7 @@ text and numbers reach 3 to 30 with the usual codecs."""
 UNASKED: Final = 1 << 30
 """Bytes that a decoded table may always have: a column of one value encodes to almost nothing."""
 FILES: Final = 1_000_000
-"""Files and empty directories in a directory: three times what the largest public source trees have."""
+"""Files and empty directories in a directory: three times as many as in the largest public source trees."""
 DEPTH: Final = 100
 """Names in a path within a directory; deeper trees are not made in practice, and are slow to walk."""
 PATH_BYTES: Final = 3072

@@ -1,4 +1,4 @@
-"""Types of the plugin's own settings, which break as those of `actorc.storage.setting_types` do."""
+"""Types of the plugin's own settings; each raises ValueError with the rule, as in `actorc.storage.setting_types`."""
 
 from __future__ import annotations
 
@@ -58,13 +58,14 @@ def secrets(value: object) -> tuple[bytes, ...]:
 
 
 def secrets_file(path: Path) -> tuple[bytes, ...]:
-    """Return the secrets in a file that nobody but this user and root can have written."""
+    """Return the secrets in a file that only this user and root can have written."""
     try:
         with path.open(encoding="utf-8") as file:
+            # The owner of the file that was read, not of another one that took its place.
             status, text = os.fstat(file.fileno()), file.read()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError("a file that can be read as text") from error
-    check_writers(path, status)
+    check_writers(path, status)  # with a key of another user's choice, his pickles would be loaded
     if is_readable_by_others(status):
         _warn_of_readers(path)
     return secrets(text)
@@ -72,7 +73,7 @@ def secrets_file(path: Path) -> tuple[bytes, ...]:
 
 @lru_cache(maxsize=8)
 def _warn_of_readers(path: Path) -> None:
-    """Say it once."""
+    """Log a warning, once for each path."""
     log.warning("other users may read the signing keys in %s and sign with them; run 'chmod 600' on it", path)
 
 

@@ -1,8 +1,7 @@
-"""Where settings come from: argument, `storage_context`, environment, file, default; each field on its own.
+"""Resolution of settings: from argument, `storage_context`, environment, file or default, each setting on its own.
 
-Who names no endpoint gets that of the server of the nearest ``.lucas-storage``, if one runs there, with its keys.
-
-What it returns is for the process that does the I/O; it refuses to be pickled.
+Without a configured endpoint, it is that of the server of the nearest ``.lucas-storage``, if one runs, with its keys.
+The result is for the process that does the I/O, and refuses to be pickled.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _CONTEXT: ContextVar[tuple[Place, ...]] = ContextVar("lucas_storage_settings", d
 def storage_context(**overrides: Any) -> Iterator[None]:
     """Override settings within a ``with`` block, for this thread or task; blocks nest.
 
-    Reaches the driver and what runs in its context; workers resolve their own settings.
+    It holds on the driver, and on threads that run in a copy of its context; workers resolve their own settings.
 
     Args:
         overrides: ``endpoint``, ``endpoints``, ``access_key``, ``secret_key``, ``store``, ``bucket``, ``prefix``,
@@ -45,6 +44,7 @@ def storage_context(**overrides: Any) -> Iterator[None]:
     """
     _check_names(overrides)
     place = Place("storage_context", overrides, SettingsError)
+    # Checked, and paths made absolute, here and not where they are used, which may be in another directory.
     for way in WAYS:
         if place.find(way) is not None and way.is_path:
             overrides[way.name] = place.rooted(way, overrides[way.name])
@@ -62,7 +62,8 @@ def resolve(**overrides: Any) -> Settings:
     _check_names(overrides)
     if any(value is not None for value in overrides.values()):
         return _resolved(Place("argument", overrides, SettingsError))
-    global _known  # noqa: PLW0603  # what a call asks for again and again, and what hardly ever changes
+    # Every call of a decorated function asks, and the answer rarely changes: comparing what it depends on is cheaper.
+    global _known  # noqa: PLW0603
     state = _state()
     if _known is None or _known[0] != state or _known[1] != _version(_known[2]):
         settings = _resolved()
@@ -72,7 +73,7 @@ def resolve(**overrides: Any) -> Settings:
 
 
 def resuming() -> bool | None:
-    """Return what `resume` is now, None if nobody said; cheaply enough to be asked at every call of every function.
+    """Return the setting `resume`, None if it is not set; cheap enough to be called at every call of every function.
 
     Raises:
         SettingsError: A value cannot be used.
@@ -93,7 +94,8 @@ def _resolved(*first: Place) -> Settings:
 
 
 def _with_local(places: tuple[Place, ...], local: LocalEndpoint, *, is_named: bool) -> tuple[Place, ...]:
-    """Add what a local server told; who names no endpoint means its keys, whatever the environment has for others."""
+    """Return the places with the endpoint and the keys of a local server among them."""
+    # Without a configured endpoint they come before the environment, whose keys may be those of another server.
     at = len(places) if is_named else next(number for number, place in enumerate(places) if not place.origin)
     keys = {"endpoint": local.endpoint, "access_key": local.access_key, "secret_key": local.secret_key}
     last = Place(local.origin, {"signing_key": local.signing_key}, SettingsError)
@@ -106,7 +108,9 @@ def _outer_places() -> tuple[Place, ...]:
 
 _Version: TypeAlias = tuple[int, int, int] | None
 _known: tuple[tuple[Any, ...], _Version, Path | None, Settings] | None = None
-"""What the settings depend on, as it was; the key file's version and path; and the settings."""
+"""The state that the settings depend on, as it was; version and path of the key file; and the settings.
+
+Without a lock: threads that come at the same time resolve the same settings twice."""
 
 
 def _state() -> tuple[Any, ...]:
@@ -115,9 +119,9 @@ def _state() -> tuple[Any, ...]:
 
 
 def _local_stamp() -> tuple[object, ...] | None:
-    """Return what changes with what a local server tells; None where everything that it could tell is said already."""
-    is_told = all(map(os.environ.get, ("STORAGE_ENDPOINT", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY")))
-    return None if is_told and any(map(os.environ.get, _SIGNING)) else local_endpoint.stamp()
+    """Return the stamp of the local server's file; None if the environment has everything that the file could add."""
+    is_complete = all(map(os.environ.get, ("STORAGE_ENDPOINT", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY")))
+    return None if is_complete and any(map(os.environ.get, _SIGNING)) else local_endpoint.stamp()
 
 
 @lru_cache(maxsize=4)
@@ -134,17 +138,17 @@ def _key_file_path() -> Path | None:
 def _version(path: Path | None) -> _Version:
     try:
         stat = path.stat() if path else None
-    except OSError:
+    except OSError:  # as if there were no file; reading it reports the error
         return None
     return stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
 def shipped_policy(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what travels to a worker with a function: never a secret, an address or a path.
+    """Return the options that are shipped to a worker with a function: never a secret, an address or a path.
 
     Args:
-        options: ``store``, ``inline_max`` and ``pickle`` (a bool) as the decorator was given them. What is None takes
-            this process's setting, or stays None for the worker to decide if nothing was set here either.
+        options: ``store``, ``inline_max`` and ``pickle`` (a bool) of the decorator. One that is None takes the setting
+            of this process, or stays None for the worker to decide if it is not set here either.
     """
     settings = resolve()
     here: dict[str, Setting[Any]] = {
@@ -159,6 +163,7 @@ def shipped_policy(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _all_endpoints(places: tuple[Place, ...]) -> dict[str, Setting[str]]:
     stores = {DEFAULT_STORE: Setting(DEFAULT_ENDPOINT, BUILT_IN)}
+    # From the last place to the first, so that each store has the address of the place that comes first.
     for place in reversed(places):
         single, several = place.find(ENDPOINT), place.find(ENDPOINTS)
         if single is not None:

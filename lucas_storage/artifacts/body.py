@@ -41,7 +41,7 @@ class Body(Protocol):
         """Return the CRC-32C of all bytes, unsigned."""
 
     def send(self, client: StorageClient, bucket: str, key: str, content_type: str, **options: Any) -> PutResult:
-        """Store the bytes; streams what does not fit into one message. `options` are those of `put_object`."""
+        """Store the bytes, as a stream if they do not fit into one message. `options` are those of `put_object`."""
 
 
 class EncodedBody:
@@ -95,7 +95,7 @@ class FileBody:
         """Store the file.
 
         Raises:
-            IntegrityError: It was written to since it was measured; what was stored is refused by every reader.
+            IntegrityError: It was written to since it was measured; every reader refuses the stored object.
         """
         result = client.upload_file(bucket, key, self._path, content_type, **options)
         check_steady(self._path, self._before)

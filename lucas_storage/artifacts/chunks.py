@@ -2,7 +2,7 @@
 
 An artifact of format ``stream@1`` is always a manifest. Bytes are stored one item after the other, so that the file is
 the plain bytes for every reader that wants a file, and the lengths of the items beside them, each an unsigned LEB128
-number. Anything else is one line of ``json@1`` for each item, references in place of what is no JSON data.
+number. Anything else is one line of ``json@1`` for each item, references in place of values that are no JSON data.
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ class Cutter:
         self._sent: list[Future[Part]] = []
 
     def add(self, piece: Buffer) -> None:
-        """Take a piece of any length; sends what is complete."""
+        """Add a piece of any length; sends complete parts."""
         view = memoryview(piece)
         while view:
             if self._memory is None:
@@ -176,7 +176,7 @@ class Cutter:
                 self._flush(self._memory)
 
     def end(self) -> list[Future[Part]]:
-        """Send what is left and return all parts."""
+        """Send the last part and return all parts."""
         if self._memory is not None:
             self._flush(self._memory)
         return self._sent

@@ -168,7 +168,7 @@ class ArtifactReader:
         """Return the manifest of an artifact of several parts.
 
         Raises:
-            DecodeError: It breaks a rule, or is not what the reference says.
+            DecodeError: It breaks a rule, or is of another size or kind than its reference.
         """
         # First: the keys of the parts are made of this one's, so a forged key must not lead elsewhere in the bucket.
         prefix_of(ref.key, ref.digest)
@@ -218,7 +218,7 @@ class ArtifactReader:
         return self._client.stream_object(ref.bucket, ref.key)
 
     def chunks(self, ref: ArtifactRef) -> Iterator[bytes]:
-        """Return the bytes in order, in pieces that are verified; what is large is not kept in the cache.
+        """Return the bytes in order, in verified pieces; those of a large artifact are not cached.
 
         Raises:
             ArtifactError: At once, if the artifact cannot be read at all.
@@ -237,7 +237,7 @@ class ArtifactReader:
         return items_of(self.chunks(ref), self._bytes_of(ref, manifest.items)), True
 
     def open(self, ref: ArtifactRef) -> BinaryIO:
-        """Return the bytes as a seekable file; what is large is read where it is needed."""
+        """Return the bytes as a seekable file; of a large artifact only the parts that are read are fetched."""
         return self._opener(ref)()
 
     def _opener(self, ref: ArtifactRef) -> Callable[[], BinaryIO]:

@@ -29,7 +29,7 @@ _OPTION: Final = "--endpoint"
 
 
 class Session:
-    """The connections of one command, closed with it.
+    """The connections of one command, closed with it. For its main thread; the clients may be used by others.
 
     Args:
         endpoint: Address given on the command line.

@@ -111,7 +111,7 @@ class Source(ABC):
 
 
 class MemorySource(Source):
-    """Verified bytes that are in memory, such as those of an inline reference."""
+    """Verified bytes that are in memory, such as those of an inline reference; `read` returns them without a copy."""
 
     in_memory = True
 
@@ -132,7 +132,7 @@ class MemorySource(Source):
 
 
 class Format(ABC):
-    """One way to write a kind of value as bytes."""
+    """One way to write a kind of value as bytes. Without state, so that all threads share one instance."""
 
     id: str
     """Versioned id such as ``npy@1``; kept in references for ever."""

@@ -31,7 +31,7 @@ Without a lock: `setdefault` and `del` are one operation each."""
 
 
 class Memo:
-    """The record of one call.
+    """The record of one call, for the thread that makes it.
 
     Args:
         storage: Its default bucket holds the record.

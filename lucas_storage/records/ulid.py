@@ -20,7 +20,7 @@ _last = 0
 
 def ulid() -> str:
     """Return a new identifier, greater than all that this process made before. Safe to call from any thread."""
-    global _last  # noqa: PLW0603  # what makes them grow within one millisecond
+    global _last  # noqa: PLW0603  # the last one, so that they grow within one millisecond
     moment = time.time_ns() // 1_000_000
     with _lock:
         # Within one millisecond, or after the clock was set back, one more than the last, so that order is kept.

@@ -48,7 +48,7 @@ _BY_NAME: Final = {
     "actorc": {"StorageClient": STORAGE},
     "lucas": {"Runtime": RUNTIME},
 }
-# The usual import names: under `if TYPE_CHECKING` a worker cannot look up to what an alias refers.
+# The usual import names: the alias of an import under `if TYPE_CHECKING` does not exist at run time.
 _ALIASES: Final = {"np": "numpy", "pa": "pyarrow", "pd": "pandas", "pl": "polars", "npt": "numpy"}
 _BARE: Final = {
     **{name: word for package, names in _BY_NAME.items() if package != "polars" for name, word in names.items()},

@@ -3,10 +3,10 @@
 ::
 
     <root>/sha256/3f/3f9c…/content       the bytes, read-only
-    <root>/sha256/3f/3f9c…/weather.csv   the same file under the name it had, for those who ask for a path
-    <root>/manifest/3f/3f9c…/content     what a manifest describes; a file, or a directory
+    <root>/sha256/3f/3f9c…/weather.csv   the same file under the name of the value, for `path`
+    <root>/manifest/3f/3f9c…/content     the file or the directory of a manifest
     <root>/manifest/3f/3f9c…/.manifest   the manifest, by which it is verified again
-    <root>/…/.stamp                      what the copy looked like when it was verified (`stamps`)
+    <root>/…/.stamp                      the signatures of the copy when it was verified (`stamps`)
     <root>/.leases                       which copies are in use (`leases`)
 
 The promise. A copy is there complete and verified or not at all, however many processes write at the same time. A copy

@@ -15,7 +15,7 @@ from . import leases, removal, stamps
 from .copies import CONTENT, size_of
 
 YOUNG: Final = 600.0
-"""Seconds after its last use during which a copy is not evicted where processes cannot see what others use."""
+"""Seconds after its last use during which a copy is not evicted where processes cannot see each other's leases."""
 _LOW_WATER: Final = 0.9
 """Share of the cap that eviction leaves filled, so that not every insertion evicts."""
 _COUNTED_ANEW: Final = 0.1
@@ -59,7 +59,7 @@ class Eviction:
 
 
 def _shrink(root: Path, target: int, keep: Path | None) -> int:
-    """Remove the copies longest unused until `target` bytes are left, and return what is left."""
+    """Remove the copies longest unused until `target` bytes are left, and return the number of bytes left."""
     held_by = leases.leases_of(root)
     found = sorted(_copies(root))
     held = sum(size for _, size, _ in found)

@@ -36,7 +36,7 @@ def set_aside(folder: Path, root: Path) -> Path | None:
 
 
 def delete(path: Path) -> None:
-    """Remove a copy that was set aside; what cannot be removed now is swept later."""
+    """Remove a copy that was set aside; files that cannot be removed now are swept later."""
     with contextlib.suppress(OSError):
         if path.is_symlink() or not path.is_dir():
             path.unlink(missing_ok=True)
