@@ -1,4 +1,4 @@
-"""Parts on their way: bytes are cut into parts, uploads are bounded in memory, downloads run ahead of the reader."""
+"""Transfer of parts: bytes are cut into parts, uploads are bounded in memory, downloads run ahead of the reader."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class ArtifactWriter:
             NoFormatError: It has more parts than a manifest holds.
         """
         # Left before the manifest is made: it waits for every part, so that no manifest names a part that is missing.
-        with PartSender(self._put_part) as parts:
+        with PartSender(lambda part: self._put(self._key(part.digest), part, _PART_TYPE)) as parts:
             manifest = parted.send(parts)
         body = EncodedBody(Encoded((manifest.encode(),)))
         if body.size > WHOLE_MAX:
@@ -85,9 +85,6 @@ class ArtifactWriter:
         ref = ref if fmt.safe else signing.sign(ref, self._settings.signing_keys)
         self._put(ref.key, body, content_type)
         return ref
-
-    def _put_part(self, body: Body) -> None:
-        self._put(self._key(body.digest), body, _PART_TYPE)
 
     def _put(self, key: str, body: Body, content_type: str) -> None:
         with self._explained():

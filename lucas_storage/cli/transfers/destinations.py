@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -107,29 +109,17 @@ class FileDestination:
 
     def from_object(self, client: StorageClient, source: Target, found: FoundObject) -> Transfer:
         """Return the download of an object."""
-        make = _Download(client, found, source, self._options)
+        make = partial(download, client, found.head, source, no_clobber=self._options.no_clobber)
         if self._into or (found.rest is None and self._path.is_dir()):
             return self._inside(make, _name(found.own, found.rest))
         return make(self._path) if found.rest is None else self._inside(make, found.rest)
 
-    def _inside(self, make: _Download, name: str) -> Transfer:
+    def _inside(self, make: Callable[..., Transfer], name: str) -> Transfer:
         try:
             path = self._safe_folder.path(name)
         except InvalidParameterError as error:
             return replace(make(self._path), problem=error)
-        return _claimed(make(path, self._safe_folder), self._claims, name)
-
-
-@dataclass(frozen=True, slots=True)
-class _Download:
-    client: StorageClient
-    found: FoundObject
-    source: Target
-    options: Options
-
-    def __call__(self, path: Path, inside: SafeFolder | None = None) -> Transfer:
-        no_clobber = self.options.no_clobber
-        return download(self.client, self.found.head, self.source, path, inside=inside, no_clobber=no_clobber)
+        return _claimed(make(path, inside=self._safe_folder), self._claims, name)
 
 
 def _claimed(transfer: Transfer, claims: ClaimedNames, name: str) -> Transfer:
