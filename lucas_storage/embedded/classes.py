@@ -28,8 +28,7 @@ class ActorClass:
 
     def onClassInit(self, instance: Any) -> ActorInstance:
         """Return the handle of a new object on the platform."""
-        message = f"{type(self).__name__} does not say where objects are; define onClassInit(instance)"
-        raise NotImplementedError(message)
+        raise NotImplementedError(f"{type(self).__name__} does not say where objects are; define onClassInit(instance)")
 
     @seam
     def export(self, *args: Any, **kwargs: Any) -> ActorInstance:

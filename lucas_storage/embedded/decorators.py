@@ -50,8 +50,7 @@ def function(
 
 def _register(fn: Callable[..., Any], given: dict[str, Any]) -> Function:
     if isinstance(fn, Function) or not callable(fn):
-        message = f"@function decorates a function, not {type(fn).__name__}"
-        raise TypeError(message)
+        raise TypeError(f"@function decorates a function, not {type(fn).__name__}")
     config = FunctionConfig(
         {"name": getattr(fn, "__name__", type(fn).__name__), "cpu": 1, "memory": 128, "dependency": []} | given
     )
@@ -85,8 +84,7 @@ def actor(cls: type | None = None, /, **config: Any) -> ActorClass | Callable[[t
 
     def decorate(decorated: type) -> ActorClass:
         if not isinstance(decorated, type):
-            message = f"@actor decorates a class, not {type(decorated).__name__}"
-            raise TypeError(message)
+            raise TypeError(f"@actor decorates a class, not {type(decorated).__name__}")
         given = ActorConfig({"name": decorated.__name__, "dependency": []} | config)
         given.setdefault("provider", _provider())
         return actor_class(given["provider"], given.get("wrapper"))(decorated, given)
@@ -175,8 +173,7 @@ def create_handler(fn_or_workflow: Function | WorkflowContext) -> Callable[..., 
         return fn_or_workflow.export()
     if isinstance(fn_or_workflow, WorkflowContext):
         return fn_or_workflow.handler(os.environ.get(PROVIDER_VARIABLE, fn_or_workflow._provider))
-    message = f"create_handler takes what @function or @workflow made, not {type(fn_or_workflow).__name__}"
-    raise TypeError(message)
+    raise TypeError(f"create_handler takes what @function or @workflow made, not {type(fn_or_workflow).__name__}")
 
 
 def _provider() -> str:

@@ -16,8 +16,7 @@ class FunctionConfig(dict[str, Any]):
         try:
             return self[name]
         except KeyError:
-            message = f"This was decorated without {name!r}"
-            raise AttributeError(message, name=name, obj=self) from None
+            raise AttributeError(f"This was decorated without {name!r}", name=name, obj=self) from None
 
 
 class Function:

@@ -74,5 +74,4 @@ def _no_class(provider: str) -> Exception:
 def _checked(wrapper: type[_Held], base: type[_Held]) -> type[_Held]:
     if isinstance(wrapper, type) and issubclass(wrapper, base):
         return wrapper
-    message = f"A wrapper must be a subclass of lucas.{base.__name__}, and {wrapper!r} is none"
-    raise TypeError(message)
+    raise TypeError(f"A wrapper must be a subclass of lucas.{base.__name__}, and {wrapper!r} is none")

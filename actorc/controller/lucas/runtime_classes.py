@@ -44,8 +44,7 @@ class ActorRuntimeInstance(lucas_types.ActorInstance):  # type: ignore[misc]  # 
     def called(self, method_name: str) -> Method:
         """Return a method for a call on the platform; raises as `remote` does before anything is sent."""
         if not callable(getattr(self._instance, method_name)):
-            message = f"{method_name!r} of {self._class_name!r} is no method"
-            raise TypeError(message)
+            raise TypeError(f"{method_name!r} of {self._class_name!r} is no method")
         return self._definition.method(method_name)
 
 

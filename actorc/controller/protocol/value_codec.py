@@ -50,5 +50,4 @@ def decoded(encoded: Encoded) -> Any:
     if encoded.language == PYTHON:
         _sources.show(encoded.data)
         return pickle.loads(encoded.data)  # noqa: S301  # the platform runs our code and sends what it returned
-    message = f"a value in the platform's language {encoded.language} is not read here"
-    raise ValueError(message)
+    raise ValueError(f"a value in the platform's language {encoded.language} is not read here")

@@ -10,6 +10,5 @@ from lucas_storage.embedded.platforms import platform
 def __getattr__(name: str) -> Any:
     if name in {"__path__", "__wrapped__"}:
         # Asked for by the import system and by inspect, of a module that is neither a package nor wraps anything.
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message, name=name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
     return getattr(platform("actor"), name)

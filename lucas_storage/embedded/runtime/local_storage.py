@@ -83,13 +83,11 @@ class LocalStorage(StorageMethods):
         root = Path(self.storage_path).resolve()
         parts = Path(filename).parts
         if not parts or ".." in parts or parts[0] == STAGING:
-            message = f"{filename!r} cannot name a value, because it is empty, reserved or contains '..'"
-            raise ValueError(message)
+            raise ValueError(f"{filename!r} cannot name a value, because it is empty, reserved or contains '..'")
         path = root.joinpath(filename)
         # Resolved as well: a link below the directory may lead outside.
         if root not in path.resolve().parents:
-            message = f"{filename!r} cannot name a value, because it leads out of {self.storage_path}"
-            raise ValueError(message)
+            raise ValueError(f"{filename!r} cannot name a value, because it leads out of {self.storage_path}")
         return path
 
 

@@ -88,8 +88,7 @@ class Runtime(ABC):
             RuntimeError: This platform keeps none.
         """
         if self._storage is None:
-            message = f"{type(self).__name__} has no storage"
-            raise RuntimeError(message)
+            raise RuntimeError(f"{type(self).__name__} has no storage")
         return self._storage
 
     async def waitResults(self, tasks: Iterable[Awaitable[Any]]) -> list[Any]:

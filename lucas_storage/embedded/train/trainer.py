@@ -57,8 +57,7 @@ def data_process(
         ValueError: `num_workers` is not positive.
     """
     if num_workers < 1:
-        message = f"data_process needs a positive number of workers, not {num_workers}"
-        raise ValueError(message)
+        raise ValueError(f"data_process needs a positive number of workers, not {num_workers}")
     config = {"wrapper": wrapper, "dependency": dependency, "provider": provider, "venv": venv}
     # Without None, which would count as a chosen provider or wrapper.
     given = {key: value for key, value in config.items() if value is not None}
@@ -120,8 +119,7 @@ class TrainerPipeline:
         # Registered here, not in the body of the workflow, which runs once for every run.
         steps = [self._registered(part, fn, config) for part, (fn, config) in self._given.items() if fn is not None]
         if not steps:
-            message = "a pipeline needs a function, such as data_loader"
-            raise ValueError(message)
+            raise ValueError("a pipeline needs a function, such as data_loader")
 
         @workflow(executor=executor)
         def training_pipeline_workflow(wf: Workflow) -> Lambda:
@@ -138,8 +136,7 @@ class TrainerPipeline:
     def _registered(part: str, fn: Callable[..., Any], config: TrainerConfig | None) -> tuple[str, list[str]]:
         """Register a function and return its name and its parameters."""
         if config is None:
-            message = f"the pipeline has a {part} and no {part}_config"
-            raise ValueError(message)
+            raise ValueError(f"the pipeline has a {part} and no {part}_config")
         function(**config.export())(fn)
         return config.name, list(inspect.signature(fn).parameters)
 
@@ -147,5 +144,4 @@ class TrainerPipeline:
 def __getattr__(name: str) -> Any:
     if name in {"ParameterServer", "Trainer"}:
         raise ImportError(needs_genuine(f"lucas.train.trainer.{name}"), name=__name__)
-    message = f"module {__name__!r} has no attribute {name!r}"
-    raise AttributeError(message, name=name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)

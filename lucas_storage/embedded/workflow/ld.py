@@ -84,8 +84,7 @@ class Lambda:
 
     def _caught(self, operation: str) -> StepAdder[Lambda]:
         if self.workflow_ is None:
-            message = f"{operation} needs a workflow to work in, so pass the value to wf.catch first"
-            raise RuntimeError(message)
+            raise RuntimeError(f"{operation} needs a workflow to work in, so pass the value to wf.catch first")
         return self.workflow_
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -97,13 +96,11 @@ class Lambda:
 
     def __bool__(self) -> NoReturn:
         """Raise `TypeError`: the body would take one branch for all runs."""
-        message = "A value is true or false only when the workflow runs, so decide inside a function or wf.func"
-        raise TypeError(message)
+        raise TypeError("A value is true or false only when the workflow runs, so decide inside a function or wf.func")
 
     def __iter__(self) -> NoReturn:
         """Raise `TypeError`: `[]` never ends, so Python would iterate for ever."""
-        message = "The elements of a value are known only when the workflow runs, so use map or wf.func"
-        raise TypeError(message)
+        raise TypeError("The elements of a value are known only when the workflow runs, so use map or wf.func")
 
     def __contains__(self, item: object) -> NoReturn:
         """Raise `TypeError`, as iteration does."""
@@ -116,8 +113,7 @@ class Lambda:
 
 def _cut(values: Any, count: int) -> list[Any]:
     if count < 1:
-        message = f"fork needs a positive number of pieces, not {count}"
-        raise ValueError(message)
+        raise ValueError(f"fork needs a positive number of pieces, not {count}")
     # The first pieces get one element more each, so that all are used.
     size, longer = divmod(len(values), count)
     ends = [size * i + min(i, longer) for i in range(count + 1)]

@@ -74,8 +74,7 @@ class ControlNode(DAGNode):
     def get_data_node(self) -> DataNode:
         """Return the node that takes the result."""
         if self._data_node is None:
-            message = f"The step {self._fn_name!r} has no node for its result"
-            raise RuntimeError(message)
+            raise RuntimeError(f"The step {self._fn_name!r} has no node for its result")
         return self._data_node
 
     def set_data_node(self, data_node: DataNode) -> None:

@@ -211,8 +211,7 @@ class Workflow:
 
     def _remote(self, name: str, params: Mapping[str, Any], kind: str) -> Lambda:
         if not isinstance(name, str):
-            message = f"wf.call takes the name of a function as text, not {type(name).__name__}"
-            raise TypeError(message)
+            raise TypeError(f"wf.call takes the name of a function as text, not {type(name).__name__}")
         params = _by_parameter(name, params)
         name = self._chosen(name)
         return self._step(ControlNode(RemoteStep(self, name), name, kind), params)
@@ -247,8 +246,7 @@ class Workflow:
 
     def _as_lambda(self, value: Any) -> Lambda:
         if isinstance(value, WorkflowInput):
-            message = "The input of a workflow is passed on value by value, as wf.input()['name']"
-            raise TypeError(message)
+            raise TypeError("The input of a workflow is passed on value by value, as wf.input()['name']")
         if isinstance(value, Lambda):
             node = value.getDataNode()
             # Executors pass values on when they become known; a step that is added later gets the value itself.
@@ -276,5 +274,4 @@ class Workflow:
 def _by_parameter(name: str, params: object) -> Mapping[str, Any]:
     if isinstance(params, Mapping):
         return params
-    message = f"A call takes the input of {name!r} as a dict by parameter, not {type(params).__name__}"
-    raise TypeError(message)
+    raise TypeError(f"A call takes the input of {name!r} as a dict by parameter, not {type(params).__name__}")
