@@ -13,9 +13,10 @@ from actorc import _proxies
 from actorc.storage._wire import messages
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage.config import ClientOptions
-from actorc.storage.errors import InvalidParameterError, NetworkError, StorageError
+from actorc.storage.errors import NetworkError, StorageError
 
 from . import cancellation
+from .deadline import Deadline
 from .endpoints import Endpoints
 from .retry import RetryPolicy
 
@@ -68,13 +69,11 @@ class Attempts:
         patient: bool = False,
         correct: Callable[[StorageError, str], bool] = lambda _error, _request_id: False,
     ) -> None:
-        if timeout is not None and not timeout > 0:
-            raise InvalidParameterError(f"timeout is a number of seconds above 0, not {timeout!r}")
         self._options = options
         self._endpoints = endpoints
         # a monotonic clock: setting the machine's time must neither end a call nor prolong it
         self._policy = policy
-        self._deadline = None if timeout is None else time.monotonic() + timeout
+        self._deadline = Deadline(timeout).end
         self._patient = patient
         self._restart_patience()
         self._reached = reached

@@ -37,7 +37,8 @@ class Deadline:
         if timeout is not None and not timeout > 0:
             raise InvalidParameterError(f"timeout is a number of seconds above 0, not {timeout!r}")
         self._timeout = timeout
-        self._end = None if timeout is None else time.monotonic() + timeout
+        self.end = None if timeout is None else time.monotonic() + timeout
+        """The moment, by the monotonic clock; None: there is no limit."""
 
     # the deadline is fixed once, so that retries inside a transfer do not extend it
     def left(self) -> float | None:
@@ -46,9 +47,9 @@ class Deadline:
         Raises:
             DeadlineExceededError: There are none.
         """
-        if self._end is None:
+        if self.end is None:
             return None
-        left = self._end - time.monotonic()
+        left = self.end - time.monotonic()
         if left <= 0:
             raise DeadlineExceededError(
                 f"the transfer was not done within {self._timeout:g} s; retry, or pass a longer timeout="

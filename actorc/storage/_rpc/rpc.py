@@ -108,10 +108,7 @@ class Rpc:
         patient = timeout is not None if patient is None else patient
         attempts = self._attempts(proof, self._options.timeout if timeout is None else timeout, patient=patient)
         while True:
-            with (
-                self._attempt(attempts, method) as (attempt, exchange),
-                self._channels[attempt.endpoint].channel() as channel,
-            ):
+            with self._attempt(attempts, method, streams=False) as (attempt, exchange, channel):
                 call: Any = channel.unary_unary(_path(method))
                 sealed = exchange.seal(body)
                 reply, ended = _reply(call, sealed, attempt.left, exchange.metadata + proof.sign(sealed))
@@ -131,10 +128,7 @@ class Rpc:
         proof = CallSigner(self._signer, _path(method))
         attempts = self._attempts(proof, timeout, patient=timeout is not None)
         while True:
-            with (
-                self._attempt(attempts, method) as (attempt, exchange),
-                self._channels[attempt.endpoint].channel(streams=True) as channel,
-            ):
+            with self._attempt(attempts, method, streams=True) as (attempt, exchange, channel):
                 stream: Any = channel.unary_stream(_path(method))
                 body = exchange.seal(receiver.request())
                 call = stream(body, timeout=attempt.left, metadata=exchange.metadata + proof.sign(body))
@@ -160,10 +154,7 @@ class Rpc:
         proof = CallSigner(self._signer, _path(method))
         attempts = self._attempts(proof, timeout, patient=timeout is not None, may_repeat=lambda: sender.replayable)
         while True:
-            with (
-                self._attempt(attempts, method) as (attempt, exchange),
-                self._channels[attempt.endpoint].channel(streams=True) as channel,
-            ):
+            with self._attempt(attempts, method, streams=True) as (attempt, exchange, channel):
                 stream: Any = channel.stream_stream(_path(method))
                 idle_timeout = self._options.idle_timeout
                 writing = WriteCall(stream, exchange, proof.sign, attempt.left, idle_timeout)
@@ -173,13 +164,15 @@ class Rpc:
                 return reply
 
     @contextmanager
-    def _attempt(self, attempts: Attempts, method: str) -> Iterator[tuple[Attempt, Exchange]]:
-        """Yield one attempt and its `Exchange`; turn gRPC errors into those of `actorc.storage.errors`."""
+    def _attempt(
+        self, attempts: Attempts, method: str, *, streams: bool
+    ) -> Iterator[tuple[Attempt, Exchange, grpc.Channel]]:
+        """Yield one attempt, its `Exchange` and a channel; turn gRPC errors into those of `actorc.storage.errors`."""
         with attempts.attempt() as attempt:
             peer, address = self._peers[attempt.endpoint], self._options.address(attempt.endpoint)
             exchange = Exchange(_path(method), attempt.metadata, peer, address)
-            with exchange.errors():
-                yield attempt, exchange
+            with exchange.errors(), self._channels[attempt.endpoint].channel(streams=streams) as channel:
+                yield attempt, exchange, channel
 
     def _attempts(
         self,
