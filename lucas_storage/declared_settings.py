@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from actorc.storage import units
-from actorc.storage.config import DEFAULT_PORT
+from actorc.storage.config import DEFAULT_PORT, OriginatedEndpoint
 from actorc.storage.local_endpoint import LocalEndpoint
 from actorc.storage.setting_types import port, ratio, switch, text, user_directory
 from actorc.storage.settings import BUILT_IN, Declared, Setting, Way, refuse_to_ship
@@ -113,6 +113,22 @@ class Settings:
             raise UnknownStoreError(
                 f"this process has no endpoint for store {store!r} (it knows {known}); set LUCAS_STORAGE_ENDPOINTS"
             ) from None
+
+    def client_endpoint(
+        self, store: str = DEFAULT_STORE, argument: str = "the endpoint argument"
+    ) -> OriginatedEndpoint | None:
+        """Return the address of a store to give to a client, with its origin for errors; None: it finds its own.
+
+        Args:
+            store: Logical name of the store.
+            argument: How errors call an argument.
+
+        Raises:
+            UnknownStoreError: This process was told no address for it.
+        """
+        told = self.endpoint(store)
+        origin = argument if told.origin == "argument" else told.origin
+        return None if origin == BUILT_IN else OriginatedEndpoint(told.value, origin)
 
     def keys(self, store: str = DEFAULT_STORE) -> tuple[str | None, str | None]:
         """Return the access key and the secret key to give to a client of a store; None: it finds its own.

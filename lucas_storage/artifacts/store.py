@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from actorc.storage.client import StorageClient
-from actorc.storage.config import OriginatedEndpoint
 from actorc.storage.errors import NetworkError, NotFoundError
-from actorc.storage.settings import BUILT_IN, Setting
 from lucas_storage import settings
 from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
 from lucas_storage.formats import format_by_id
@@ -49,7 +47,7 @@ class ArtifactStore(StorageClient):
         self._settings = settings.resolve(store=store)
         store = self._settings.store.value
         self._origin = self._settings.endpoint(store)
-        super().__init__(_endpoint(self._origin), *self._settings.keys(store))
+        super().__init__(self._settings.client_endpoint(store), *self._settings.keys(store))
         self.store_name = store
         """Logical name of the store."""
         self._shared = False
@@ -248,15 +246,6 @@ def store_for(store: str | None = None) -> ArtifactStore:
         UnknownStoreError: This process has no endpoint for it.
     """
     return cast("ArtifactStore", handle_for(store))
-
-
-def _endpoint(endpoint: Setting[str]) -> OriginatedEndpoint | None:
-    """Return an endpoint with the name of its origin for errors; None for the built-in default, the client's own."""
-    if endpoint.origin == BUILT_IN:
-        return None
-    return OriginatedEndpoint(
-        endpoint.value, "the endpoint argument" if endpoint.origin == "argument" else endpoint.origin
-    )
 
 
 # By process: a forked child must not share the locks of its parent, one of which another thread may have held.

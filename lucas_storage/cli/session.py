@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import click
 
 from actorc.storage.client import StorageClient
-from actorc.storage.config import NO_KEYS, ClientOptions, OriginatedEndpoint
+from actorc.storage.config import NO_KEYS, ClientOptions
 from actorc.storage.local_directory import ENDPOINT_FILE
 from actorc.storage.local_endpoint import find_directory
 from actorc.storage.settings import BUILT_IN
@@ -23,8 +23,6 @@ from lucas_storage.local_service.service import DEFAULT_DATA, LocalService
 from .printing import print_record
 
 _OF_DATA: Final = "the server of --data"
-_FROM_CLIENT: Final = ("STORAGE_ENDPOINT", BUILT_IN)
-"""Origins that the client finds by itself, and names in its errors."""
 _OPTION: Final = "--endpoint"
 
 
@@ -61,8 +59,10 @@ class Session:
         """
         # One client for each store: a command of thousands of keys opens one connection.
         if store not in self._clients:
-            service = self._service(store)
-            client = service.client() if service else StorageClient(self._endpoint(store), *self.settings.keys(store))
+            if (service := self._service(store)) is not None:
+                client = service.client()
+            else:
+                client = StorageClient(self.settings.client_endpoint(store, _OPTION), *self.settings.keys(store))
             self._clients[store] = self._stack.enter_context(client)
         return self._clients[store]
 
@@ -101,7 +101,7 @@ class Session:
             return f"its {ENDPOINT_FILE}" if service.access_key else NO_KEYS
         if any(self.settings.keys(store)):
             return self.settings.access_key.origin
-        return ClientOptions.resolve(self._endpoint(store)).key_origin
+        return ClientOptions.resolve(self.settings.client_endpoint(store, _OPTION)).key_origin
 
     def _service(self, store: str) -> LocalService | None:
         """Return the server of a data directory, if the command addresses it; else None."""
@@ -120,12 +120,6 @@ class Session:
             return self._data
         # Only if nothing else names a server: the environment of a deployed program must not be overridden by a folder.
         return find_directory()
-
-    def _endpoint(self, store: str) -> str | None:
-        address = self.settings.endpoint(store)
-        if address.origin in _FROM_CLIENT:
-            return None
-        return OriginatedEndpoint(address.value, _OPTION if address.origin == "argument" else address.origin)
 
 
 _Command: TypeAlias = Callable[..., None]
