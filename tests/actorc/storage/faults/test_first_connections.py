@@ -27,12 +27,14 @@ def free_port():
 
 @pytest.fixture
 def failures():
-    """Counts the attempts of clients that failed and will be made again."""
+    """Counts the calls that failed four times and are made again: once more than where nothing is waited for."""
     counted = threading.Semaphore(0)
 
     class Counting(logging.Handler):
-        def emit(self, _record):
-            counted.release()
+        def emit(self, record):
+            attempt, *_ = record.args
+            if attempt == 4:
+                counted.release()
 
     handler, logger = Counting(), logging.getLogger("actorc.storage._rpc.attempts")
     logger.addHandler(handler)
@@ -96,26 +98,34 @@ def gatekeeper():
             each.close()
 
 
-@pytest.mark.parametrize("call", CALLS)
-def test_connections_that_break_at_first_are_tried_again(gatekeeper, call):
-    keeper = gatekeeper(4)
-    with StorageClient(keeper.endpoint) as client:
-        CALLS[call](client)
+def test_connections_that_break_at_first_are_tried_again(gatekeeper):
+    keepers = {name: gatekeeper(4) for name in CALLS}
 
-    assert keeper.left == 0
+    def make(name):
+        with StorageClient(keepers[name].endpoint) as client:
+            CALLS[name](client)
+
+    # at the same time, since each waits for gRPC to connect once more
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(make, CALLS))
+
+    assert [keeper.left for keeper in keepers.values()] == [0] * len(CALLS)
 
 
-@pytest.mark.parametrize("given", ["client", "call"])
-@pytest.mark.parametrize("call", CALLS)
-def test_a_server_that_is_not_there_yet_is_waited_for_if_a_timeout_is_given(free_port, failures, given, call):
-    options = {"timeout": 20.0} if given == "client" else {}
-    per_call = {"timeout": 20.0} if given == "call" else {}
-    with ThreadPoolExecutor(1) as thread, StorageClient(f"127.0.0.1:{free_port}", **options) as client:
-        answer = thread.submit(CALLS[call], client, **per_call)
-        for _ in range(4):  # one more than where nothing is waited for
+def test_a_server_that_is_not_there_yet_is_waited_for_if_a_timeout_is_given(free_port, failures):
+    def make(name, given):
+        options = {"timeout": 20.0} if given == "client" else {}
+        per_call = {"timeout": 20.0} if given == "call" else {}
+        with StorageClient(f"127.0.0.1:{free_port}", **options) as client:
+            CALLS[name](client, **per_call)
+
+    with ThreadPoolExecutor(2 * len(CALLS)) as threads:
+        answers = [threads.submit(make, name, given) for name in CALLS for given in ("client", "call")]
+        for _ in answers:
             assert failures.acquire(timeout=20)
         with local_server(listen=f"127.0.0.1:{free_port}"):
-            answer.result()
+            for answer in answers:
+                answer.result()
 
 
 def test_a_wrong_address_is_reported_soon_with_what_to_do(free_port):
