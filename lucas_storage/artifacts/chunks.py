@@ -22,31 +22,24 @@ _LONGEST: Final = 63
 """Bits of a length; a longer one is refused, so that no stored stream can make a reader allocate without bound."""
 
 
-class ByteStream:
-    """An iterator of bytes.
+def send_bytes(pieces: Iterable[Any], parts: PartSender, *, items: bool) -> Manifest:
+    """Run an iterator of bytes to its end and store its items.
 
     Args:
-        pieces: Bytes and nothing else.
-        items: Whether a reader gets the very items back, rather than parts of any length.
+        pieces: The iterator.
+        parts: Stores the parts.
+        items: Whether a reader gets the same items back, rather than pieces of any length.
+
+    Raises:
+        TypeError: It gave something else than bytes.
     """
-
-    def __init__(self, pieces: Iterable[Any], *, items: bool) -> None:
-        self._pieces = pieces
-        self._items = items
-
-    def send(self, parts: PartSender) -> Manifest:
-        """Run the iterator to its end and store its items.
-
-        Raises:
-            TypeError: It gave something else than bytes.
-        """
-        data, lengths = Cutter(parts), Cutter(parts)
-        for piece in checked(self._pieces):
-            data.add(piece)
-            if self._items:
-                lengths.add(_number(len(piece)))
-        sent, counted = data.end(), lengths.end()
-        return Manifest(parts=stored(sent), items=stored(counted) if self._items else None)
+    data, lengths = Cutter(parts), Cutter(parts)
+    for piece in checked(pieces):
+        data.add(piece)
+        if items:
+            lengths.add(_number(len(piece)))
+    sent, counted = data.end(), lengths.end()
+    return Manifest(parts=stored(sent), items=stored(counted) if items else None)
 
 
 def checked(pieces: Iterable[Any]) -> Iterator[bytes]:

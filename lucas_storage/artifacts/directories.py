@@ -19,53 +19,37 @@ from .part_transfer import PartSender, stored
 _OWNER_EXECUTES: Final = 0o100
 
 
-class LargeFile:
-    """A local file, which must not change until it is stored.
+def send_file(path: Path, parts: PartSender) -> Manifest:
+    """Store a regular local file, which must not change meanwhile.
 
-    Args:
-        path: A regular file.
+    Raises:
+        IntegrityError: It was written to meanwhile.
     """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def send(self, parts: PartSender) -> Manifest:
-        """Store the file.
-
-        Raises:
-            IntegrityError: It was written to meanwhile.
-        """
-        return Manifest(parts=stored(_sent(self._path, parts)))
+    return Manifest(parts=stored(_sent(path, parts)))
 
 
-class Directory:
-    """A local directory: regular files, which of them the owner may execute, and empty directories.
+def send_directory(root: Path, parts: PartSender) -> Manifest:
+    """Store a local directory: regular files, which of them the owner may execute, and empty directories.
 
     Args:
         root: The directory, or a link to it.
+        parts: Stores the parts.
+
+    Raises:
+        NoFormatError: It holds a link, or something that is neither file nor directory, or a name that is no
+            Unicode; nothing was stored.
+        IntegrityError: A file was written to meanwhile.
     """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    def send(self, parts: PartSender) -> Manifest:
-        """Store all files.
-
-        Raises:
-            NoFormatError: It holds a link, or something that is neither file nor directory, or a name that is no
-                Unicode; nothing was stored.
-            IntegrityError: A file was written to meanwhile.
-        """
-        # By bytes, which no locale changes: equal directories have equal manifests, and so one digest.
-        entries = sorted(_scan(self._root, ""), key=lambda entry: entry.path.encode())
-        _check_readable(entries)  # before a byte is sent
-        sent = [(entry, _sent(self._root / entry.path, parts)) for entry in entries if not entry.is_folder]
-        return Manifest(
-            files=tuple(
-                TreeFile(path=entry.path, executable=entry.executable, parts=stored(futures)) for entry, futures in sent
-            ),
-            folders=tuple(entry.path for entry in entries if entry.is_folder),
-        )
+    # By bytes, which no locale changes: equal directories have equal manifests, and so one digest.
+    entries = sorted(_scan(root, ""), key=lambda entry: entry.path.encode())
+    _check_readable(entries)  # before a byte is sent
+    sent = [(entry, _sent(root / entry.path, parts)) for entry in entries if not entry.is_folder]
+    return Manifest(
+        files=tuple(
+            TreeFile(path=entry.path, executable=entry.executable, parts=stored(futures)) for entry, futures in sent
+        ),
+        folders=tuple(entry.path for entry in entries if entry.is_folder),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, Final, Self, TypeAlias, TypeVar
 
 from lucas_storage.formats.base import Encoded
 
@@ -21,13 +21,6 @@ T = TypeVar("T")
 
 IN_FLIGHT: Final = 4
 """Parts of one artifact that move at the same time."""
-
-
-class Parted(Protocol):
-    """An artifact that is stored as parts while it is read, in one pass."""
-
-    def send(self, parts: PartSender) -> Manifest:
-        """Send every part and return the manifest."""
 
 
 class PartSender:
@@ -116,15 +109,13 @@ def stored(parts: Iterable[Future[Part]]) -> tuple[Part, ...]:
     return tuple(part.result() for part in parts)
 
 
-class LargeValue:
-    """An encoded value that is too large for one object."""
+Send: TypeAlias = Callable[[PartSender], Manifest]
+"""Sends every part of an artifact, in one pass, and returns the manifest."""
 
-    def __init__(self, encoded: Encoded) -> None:
-        self._encoded = encoded
 
-    def send(self, parts: PartSender) -> Manifest:
-        """Store the bytes; large buffers are not copied."""
-        return Manifest(parts=parts.send(cut(self._encoded)))
+def send_value(encoded: Encoded, parts: PartSender) -> Manifest:
+    """Store an encoded value that is too large for one object; large buffers are not copied."""
+    return Manifest(parts=parts.send(cut(encoded)))
 
 
 def cut(encoded: Encoded) -> Iterator[Encoded]:

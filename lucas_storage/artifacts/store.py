@@ -25,7 +25,7 @@ from .body import Body
 from .cache.cache import Cache
 from .cache.leases import Holder
 from .manifest import Manifest
-from .part_transfer import Parted
+from .part_transfer import Send
 from .reader import ArtifactReader
 from .writer import ArtifactWriter
 
@@ -135,13 +135,13 @@ class ArtifactStore(StorageClient):
         """
         return self._artifact_writer.keep(body, fmt, filename)
 
-    def keep_parts(self, parted: Parted, fmt: Format, filename: str | None = None) -> ArtifactRef:
+    def keep_parts(self, send: Send, fmt: Format, filename: str | None = None) -> ArtifactRef:
         """Store a value in parts and return a reference to its manifest.
 
         Parts are sent while the rest is made; those that are there already are not sent again. The manifest is stored
         last, so no reference leads to an incomplete artifact.
         """
-        return self._artifact_writer.keep_parts(parted, fmt, filename)
+        return self._artifact_writer.keep_parts(send, fmt, filename)
 
     def known(self, path: Path, fmt: Format, filename: str | None) -> ArtifactRef | None:
         """Return a reference to the artifact whose cached copy a path is, if this store still holds it.

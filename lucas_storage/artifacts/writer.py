@@ -18,7 +18,7 @@ from .body import Body, EncodedBody
 from .cache.cache import Cache
 from .cache.copies import size_of
 from .manifest import WHOLE_MAX
-from .part_transfer import Parted, PartSender
+from .part_transfer import PartSender, Send
 
 _PART_TYPE: Final = "application/octet-stream"
 _MANIFEST_TYPE: Final = "application/vnd.lucas.manifest+json"
@@ -51,7 +51,7 @@ class ArtifactWriter:
         ref = self._ref(body.digest, "blob", body.size, fmt, filename)
         return self._kept(ref, body, fmt, fmt.content_type)
 
-    def keep_parts(self, parted: Parted, fmt: Format, filename: str | None) -> ArtifactRef:
+    def keep_parts(self, send: Send, fmt: Format, filename: str | None) -> ArtifactRef:
         """Store parts while the rest is made, then the manifest, and return a reference to that.
 
         Raises:
@@ -59,7 +59,7 @@ class ArtifactWriter:
         """
         # Left before the manifest is made: it waits for every part, so that no manifest names a part that is missing.
         with PartSender(lambda part: self._put(self._key(part.digest), part, _PART_TYPE)) as parts:
-            manifest = parted.send(parts)
+            manifest = send(parts)
         body = EncodedBody(Encoded((manifest.encode(),)))
         if body.size > WHOLE_MAX:
             raise NoFormatError("an artifact has too many parts for one reference; divide it into several")

@@ -15,10 +15,10 @@ from actorc.storage.unsized_files import content_of_unsized
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody, FileBody
 from lucas_storage.artifacts.cache.copies import CONTENT
-from lucas_storage.artifacts.chunks import BYTES, ByteStream, checked
-from lucas_storage.artifacts.directories import Directory, LargeFile
+from lucas_storage.artifacts.chunks import BYTES, checked, send_bytes
+from lucas_storage.artifacts.directories import send_directory, send_file
 from lucas_storage.artifacts.manifest import PART, WHOLE_MAX
-from lucas_storage.artifacts.part_transfer import LargeValue
+from lucas_storage.artifacts.part_transfer import send_value
 from lucas_storage.artifacts.store import store_for
 from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.errors import NoFormatError, UnsafeFormatError
@@ -90,7 +90,7 @@ def store_encoded(encoded: Encoded, fmt: Format, policy: Policy, name: str | Non
     """Store an encoded value: as one object, or in parts if it is large or shares large buffers with other values."""
     storage = store_for(policy.store)
     if encoded.size > WHOLE_MAX or (encoded.apart and any(len(part) >= PART for part in encoded.parts)):
-        return storage.keep_parts(LargeValue(encoded), fmt, name)
+        return storage.keep_parts(partial(send_value, encoded), fmt, name)
     return storage.keep(EncodedBody(encoded), fmt, name)
 
 
@@ -127,8 +127,8 @@ def streamed(
     are_bytes = isinstance(first, BYTES)
     if requested not in (None, STREAM, STREAM.partition("@")[0]):
         return _raw(checked(every), _declared(requested), policy, name) if are_bytes else list(every)
-    body = ByteStream(every, items=True) if are_bytes else ByteStream(_lines(every, line), items=False)
-    return store_for(policy.store).keep_parts(body, format_by_id(STREAM), name)
+    send = partial(send_bytes, every if are_bytes else _lines(every, line), items=are_bytes)
+    return store_for(policy.store).keep_parts(send, format_by_id(STREAM), name)
 
 
 def _lines(items: Iterator[Any], line: Callable[[Any], bytes]) -> Iterator[bytes]:
@@ -143,7 +143,9 @@ def _raw(pieces: Iterator[bytes], fmt: Format, policy: Policy, name: str | None)
     for piece in pieces:
         head += piece
         if len(head) > PART:
-            return store_for(policy.store).keep_parts(ByteStream(chain((head,), pieces), items=False), fmt, name)
+            return store_for(policy.store).keep_parts(
+                partial(send_bytes, chain((head,), pieces), items=False), fmt, name
+            )
     if policy.is_inline(len(head)):
         return inline_ref(fmt.id, bytes(head), filename=name)
     return store_encoded(Encoded((bytes(head),)), fmt, policy, name)
@@ -165,7 +167,7 @@ def _path(path: Path, policy: Policy, requested: str | None, name: str | None) -
     if known is not None:
         return known
     if size > WHOLE_MAX:
-        return storage.keep_parts(LargeFile(path), fmt, name)
+        return storage.keep_parts(partial(send_file, path), fmt, name)
     return storage.keep(FileBody(path), fmt, name)
 
 
@@ -174,7 +176,7 @@ def _folder(path: Path, policy: Policy, requested: str | None, name: str | None)
     if fmt.id != TREE:
         raise NoFormatError(f"a directory cannot be declared to be {fmt.id}; leave the format out, or pass a file")
     storage = store_for(policy.store)
-    return storage.known(path, fmt, name) or storage.keep_parts(Directory(path), fmt, name)
+    return storage.known(path, fmt, name) or storage.keep_parts(partial(send_directory, path), fmt, name)
 
 
 def _name_of(path: Path) -> str | None:

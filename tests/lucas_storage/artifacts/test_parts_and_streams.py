@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lucas_storage.artifacts.chunks import ByteStream, items_of, lines_of
+from lucas_storage.artifacts.chunks import items_of, lines_of, send_bytes
 from lucas_storage.artifacts.manifest import PART
 from lucas_storage.artifacts.part_transfer import IN_FLIGHT, Cutter, PartSender, cut, run_ahead, stored
 from lucas_storage.errors import DecodeError
@@ -45,10 +46,10 @@ class Memory:
         return [self.blobs[part.digest] for part in parts]
 
 
-def sent(stream):
+def sent(send):
     memory = Memory()
     with PartSender(memory.put) as parts:
-        manifest = stream.send(parts)
+        manifest = send(parts)
     return manifest, memory
 
 
@@ -147,7 +148,7 @@ def test_the_error_of_a_job_comes_in_its_turn():
 
 @given(st.lists(st.binary(max_size=300), max_size=30), st.integers(1, 50))
 def test_items_come_back_however_the_bytes_are_cut(items, size):
-    manifest, memory = sent(ByteStream(iter(items), items=True))
+    manifest, memory = sent(partial(send_bytes, iter(items), items=True))
     data, lengths = b"".join(memory.read(manifest.parts)), b"".join(memory.read(manifest.items))
 
     def in_pieces(whole):
@@ -177,4 +178,4 @@ def test_a_line_without_an_end_is_refused():
 
 def test_a_stream_of_bytes_gives_nothing_else():
     with pytest.raises(TypeError, match="gave bytes and then a str"):
-        sent(ByteStream(iter([b"a", "b"]), items=True))
+        sent(partial(send_bytes, iter([b"a", "b"]), items=True))

@@ -16,7 +16,7 @@ import pytest
 
 from lucas_storage import limits, settings, storage_context
 from lucas_storage.artifacts.cache.cache import Cache
-from lucas_storage.artifacts.directories import Directory
+from lucas_storage.artifacts.directories import send_directory
 from lucas_storage.artifacts.manifest import Manifest
 from lucas_storage.errors import CacheFullError, DecodeError, LimitError, NoFormatError, SettingsError
 from lucas_storage.formats import format_by_id
@@ -222,7 +222,7 @@ def test_what_no_reader_accepts_is_not_stored(tmp_path):
     (deep / "f").write_bytes(b"1")
 
     with pytest.raises(NoFormatError, match="cannot be stored; a path has at most 100 names"):
-        Directory(tmp_path).send(None)
+        send_directory(tmp_path, None)
 
 
 def test_what_is_larger_than_the_disk_is_refused_before_anything_is_written(tmp_path):
