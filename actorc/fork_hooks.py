@@ -1,7 +1,7 @@
-"""What a forked child does first: it makes anew what only its parent can use.
+"""Resets objects in a forked child, before any of its own code runs.
 
-In a child there is the thread that forked and no other. A lock that another thread held at that moment is never
-released there, threads that are waited for do not exist, and connections are the parent's.
+Only the thread that forked exists in a child. A lock that another thread held at that moment is never released there,
+other threads do not exist, and connections belong to the parent.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def in_child(owner: Owner, reset: Callable[[Owner], None]) -> None:
     Hooks of `os.register_at_fork` cannot be removed; this one is gone with its owner. Any thread may call it.
 
     Args:
-        owner: Kept alive by its other users alone; one object has one reset.
-        reset: An unbound method or a function that does not refer to `owner`; it must not fail, nor wait.
+        owner: Referenced weakly; it has one reset.
+        reset: An unbound method or a function without a reference to `owner`; it must neither fail nor block.
     """
     _resets[owner] = reset
 

@@ -1,4 +1,4 @@
-"""Context variables that have a value for as long as a block runs."""
+"""Sets a context variable for the duration of a block."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @contextmanager
 def bound(variable: ContextVar[T], value: T) -> Iterator[None]:
-    """Give a context variable a value within the block, in this thread or task and in those that copy its context."""
+    """Set a context variable within the block, for this thread or task and for those that copy its context."""
     token = variable.set(value)
     try:
         yield

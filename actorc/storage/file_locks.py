@@ -21,7 +21,8 @@ SHARED: Final = fcntl.LOCK_SH
 EXCLUSIVE: Final = fcntl.LOCK_EX
 
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-_POLL: Final = 0.02
+_POLL_SECONDS: Final = 0.02
+"""Pause between two attempts to lock a file."""
 
 
 def lock(descriptor: int, kind: int = EXCLUSIVE) -> None:
@@ -68,7 +69,7 @@ def open_within(seconds: float, path: Path, kind: int = EXCLUSIVE) -> int:
     while (descriptor := try_open(path, kind)) is None:
         if time.monotonic() > deadline:
             raise TimeoutError(errno.ETIMEDOUT, "another process keeps it locked", str(path))
-        time.sleep(_POLL)
+        time.sleep(_POLL_SECONDS)
     return descriptor
 
 

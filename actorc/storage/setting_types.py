@@ -1,6 +1,6 @@
-"""How what is written for a setting becomes its value; what breaks a rule is a ValueError that says the rule alone.
+"""Parsers of settings; each returns a value, or raises a ValueError with the rule that is broken.
 
-The value itself is in no message: some are secrets. Sizes and lengths of time are in `units`.
+No message contains the value, since some are secrets. Sizes and durations are parsed in `units`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ _SWITCH: Final = {
 
 
 def text(value: object) -> str:
-    """Return a text without white space around it, not empty."""
+    """Return text without surrounding white space; it must not be empty."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError("text that is not empty")
     return value.strip()
 
 
 def switch(value: object) -> bool:
-    """Return whether something is on, from a bool or a text."""
+    """Return a bool, from itself or from text."""
     found = value if type(value) is bool else _SWITCH.get(value.strip().lower()) if isinstance(value, str) else None
     if type(found) is not bool:
         raise ValueError("1 or 0")
@@ -42,7 +42,7 @@ def port(value: object) -> int:
 
 
 def ratio(value: object) -> int:
-    """Return how many times as large something may be."""
+    """Return a factor: a whole number of 1 or more."""
     found = _whole(value)
     if not found:
         raise ValueError("a whole number of 1 or more")
@@ -50,7 +50,7 @@ def ratio(value: object) -> int:
 
 
 def _whole(value: object) -> int | None:
-    """Return a number from 0 up, from one or its digits; None: it is something else."""
+    """Return a number from 0 up, from itself or its digits; None for anything else."""
     found = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value.strip()) else value
     return found if type(found) is int and found >= 0 else None
 
@@ -59,8 +59,8 @@ def file_path(value: object, base: Path | None = None) -> Path:
     """Return an absolute path, with ``~`` expanded.
 
     Args:
-        value: What was written.
-        base: Where a relative path begins; None takes the present directory, which may be another one later on.
+        value: The path as it was given.
+        base: Directory of a relative path; None for the working directory, which may change later.
     """
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
         raise ValueError("a path")
@@ -74,7 +74,7 @@ def file_path(value: object, base: Path | None = None) -> Path:
 def home() -> Path | None:
     """Return the user's home directory; None if HOME is not set and the user has no entry in the passwd database.
 
-    Containers run as users that nobody entered, and an empty variable says as little as one that is missing.
+    Containers often run as users without such an entry. An empty variable counts as unset.
     """
     given = Path(os.environ.get("HOME", ""))
     if given.is_absolute():
@@ -86,11 +86,11 @@ def home() -> Path | None:
 
 
 def user_directory(variable: str, default: str) -> Path | None:
-    """Return the directory of ours that a variable of the XDG specification names; None if there is no home either.
+    """Return this package's directory under a directory of the XDG specification; None without a home directory.
 
     Args:
-        variable: Such as ``XDG_CACHE_HOME``; a path that is not absolute counts as unset, the specification says.
-        default: Where it is in the home directory, if nothing is said.
+        variable: Such as ``XDG_CACHE_HOME``; by the specification, a relative path counts as unset.
+        default: Path within the home directory if the variable is unset.
     """
     base = Path(os.environ.get(variable, ""))
     if base.is_absolute():

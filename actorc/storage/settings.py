@@ -1,6 +1,6 @@
-"""Settings: each is found in the first of several places that gives it, and remembers which place that was.
+"""Settings: each is taken from the first of several places that has it, and records which place that was.
 
-The client, the server, the plugin and the controller's client declare their own; what all have in common is here.
+The client, the server and the plugin declare their own settings; the lookup that all of them share is here.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ BUILT_IN: Final = "built-in default"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Setting(Generic[T]):
-    """A value and where it came from; shows no secret and refuses to be pickled."""
+    """A value and its origin. Immutable; its repr hides secrets, and pickling it raises."""
 
     value: T
     origin: str
-    """``argument``, ``storage_context``, the name of an environment variable, the path of the file, also of the one in
-    which a server of this user told it, or ``built-in default``."""
+    """``argument``, ``storage_context``, the name of an environment variable, the path of a file, which may be the one
+    that a server of this user writes, or ``built-in default``."""
     secret: bool = False
 
     def __repr__(self) -> str:
@@ -39,7 +39,7 @@ class Setting(Generic[T]):
 
 
 def refuse_to_ship() -> NoReturn:
-    """Raise what an object raises that may hold credentials and is pickled."""
+    """Raise the error of pickling an object that may hold credentials."""
     raise TypeError(
         "credentials are never shipped to workers; set STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY where the I/O happens"
     )
@@ -47,35 +47,35 @@ def refuse_to_ship() -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to give a setting."""
+    """The names of one setting, and how its value is read."""
 
     name: str
-    """As an argument and in a file."""
+    """Name of the argument and of the key in a file."""
     variable: str
-    """In the environment."""
+    """Name of the environment variable."""
     read: Callable[[Any], Any]
-    """Returns the value; raises ValueError with the rule, without the value, since it may be a secret."""
+    """Returns the value; raises ValueError with the rule but not the value, which may be a secret."""
     secret: bool = False
     is_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One place that may give settings."""
+    """A place where settings are looked up, such as a file."""
 
     origin: str
     """Empty for the environment, where the variable is the origin."""
     values: Mapping[str, Any]
     error: type[InvalidParameterError] = InvalidParameterError
-    """What is raised if a value cannot be used."""
+    """The error for an invalid value."""
     base: Path | None = None
-    """Where relative paths begin; None: in the present directory."""
+    """Directory of relative paths; None for the working directory."""
 
     def find(self, way: Way) -> Setting[Any] | None:
-        """Return the value given here in this way; None: there is none.
+        """Return the value that this place has; None if it has none.
 
         Raises:
-            InvalidParameterError: It cannot be used; the message has the place and the rule, and not the value.
+            InvalidParameterError: It is invalid; the message names the place and the rule, but not the value.
         """
         raw = self.raw(way)
         if raw is None:
@@ -89,7 +89,7 @@ class Place:
             raise self.error(f"the setting {name} cannot be used; {rule}") from error
 
     def raw(self, way: Way) -> Any:
-        """Return what is written here in this way; None and variables that are blank say nothing."""
+        """Return the unparsed value; None if it is missing, or if an environment variable is blank."""
         found = self.values.get(way.name if self.origin else way.variable)
         if found is not None and (self.origin or found.strip()):
             return found
@@ -98,7 +98,7 @@ class Place:
         return None
 
     def rooted(self, way: Way, raw: object) -> Path:
-        """Return a path that means the same wherever this process goes: many tools change the present directory."""
+        """Return an absolute path, which stays valid when a tool changes the working directory."""
         if self.origin:
             return file_path(raw, self.base)
         if _anchors.get(way.variable, (None,))[0] != raw:
@@ -107,23 +107,23 @@ class Place:
 
 
 _anchors: Final[dict[str, tuple[Any, Path]]] = {}
-"""By variable, what was in it when it was read first, and the path that meant then."""
+"""The value of each variable when it was first read, and the absolute path it meant then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A setting as it is declared."""
+    """The declaration of a setting."""
 
     ways: tuple[Way, ...]
-    """In one place, an earlier one goes first."""
+    """Its names; within one place, an earlier one takes precedence."""
     default: Any
     """A value, or a function that returns it."""
 
     def find(self, places: Iterable[Place]) -> Setting[Any]:
-        """Return what the first place that gives the setting says, else the default.
+        """Return the value of the first place that has the setting, else the default.
 
         Raises:
-            InvalidParameterError: It cannot be used.
+            InvalidParameterError: The value is invalid.
         """
         found = next(filter(None, (place.find(way) for place in places for way in self.ways)), None)
         if found is not None:
@@ -132,15 +132,15 @@ class Declared:
 
 
 def environment(error: type[InvalidParameterError] = InvalidParameterError) -> Place:
-    """Return the environment as a place; `error` is raised if a variable cannot be used."""
+    """Return the environment as a place; `error` is raised for an invalid variable."""
     return Place("", os.environ, error)
 
 
 def read_toml(path: Path, what: str, error: type[InvalidParameterError] = InvalidParameterError) -> dict[str, Any]:
-    """Return what a file says.
+    """Return the content of a TOML file.
 
     Raises:
-        InvalidParameterError: It cannot be read; `what` is what it is called in the message.
+        InvalidParameterError: It cannot be read; the message calls it `what`.
     """
     tomllib = import_module("tomllib")  # most processes have no file, and start without its milliseconds
     try:

@@ -1,7 +1,7 @@
-"""Sizes and lengths of time as people write and read them.
+"""Parsing and formatting of sizes and durations with units.
 
-An error is a ValueError that says the rule alone: who reads a setting adds its name and its origin, and who reads an
-option shows what was given.
+Errors are ValueErrors with only the rule: the reader of a setting adds its name and origin, and the reader of an option
+adds the value.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def shown_size(size: int) -> str:
 
 
 def seconds(value: object) -> float:
-    """Return a length of time, from a number of seconds, a timedelta, or a text with a unit or without one.
+    """Return a duration in seconds, from a number of seconds, a timedelta, or text with or without a unit.
 
     Units are ``s``, ``m``, ``h`` and ``d``; case does not matter.
 

@@ -54,8 +54,8 @@ async def _serve(
         if wait_until_unneeded is not None:
             threading.Thread(target=_stop_after, args=(wait_until_unneeded, loop, stopping), daemon=True).start()
         await stopping.wait()
-    # also after a failure to bind: workers must not outlive the controller
     finally:
+        # also after a failure to bind: workers must not outlive the controller
         await server.stop()
 
 

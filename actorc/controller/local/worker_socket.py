@@ -83,8 +83,8 @@ class WorkerSocket:
             count = self._channel.recv_into(self._reader.buffer())
         except BlockingIOError:
             return False
-        # a reset connection is the same as its end
         except OSError:
+            # a reset connection is the same as its end
             count = 0
         if not count:
             self.close()

@@ -125,8 +125,8 @@ class LucasContext:
         error = made.exception()
         if error is not None:
             result.set_exception(error)
-            # recorded before the future completes: its callbacks may ask for the value by its id at once
             return
+        # recorded before the future completes: its callbacks may ask for the value by its id at once
         run.by_id[made.result().id] = made.result()
         result.set_result(self._data(made.result().reference))
 

@@ -1,1 +1,1 @@
-"""The methods of `StorageClient`, a family of verbs in each module."""
+"""The methods of `StorageClient`, one group of operations in each module."""

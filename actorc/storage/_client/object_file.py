@@ -127,8 +127,8 @@ class ObjectWriter(io.BufferedIOBase):
         before = self._upload.written
         try:
             self._upload.write(memoryview(data))
-        # aborted at once: a caller that ignores the error must not publish an object with a gap
         except BaseException:
+            # at once: a caller that ignores the error must not publish an object with a gap
             self.abort()
             raise
         return self._upload.written - before

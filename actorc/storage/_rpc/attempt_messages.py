@@ -17,8 +17,8 @@ from actorc.storage.errors import StorageError
 class Peer:
     """A server's capabilities as learned from its answers. Threads share it without a lock: fields only turn true."""
 
-    # Not guarded by a lock: a thread that still reads False asks the answer's metadata once more.
     def __init__(self) -> None:
+        # not guarded by a lock: a thread that still reads False asks the answer's metadata once more
         self.seals = False
         """Whether it ever announced checksums of messages; from then on an answer without one is refused."""
 

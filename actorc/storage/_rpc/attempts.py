@@ -71,7 +71,6 @@ class Attempts:
     ) -> None:
         self._options = options
         self._endpoints = endpoints
-        # a monotonic clock: setting the machine's time must neither end a call nor prolong it
         self._policy = policy
         self._deadline = Deadline(timeout).end
         self._patient = patient

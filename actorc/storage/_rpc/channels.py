@@ -79,8 +79,8 @@ class Channels:
         channel = self._take(streams)
         try:
             yield channel
-        # a channel that `close` took away fails with a status of gRPC; the caller needs to know who closed it
         except (grpc.RpcError, NetworkError) as error:
+            # a channel that `close` took away fails with a status of gRPC; the caller needs to know who closed it
             if self._closed:
                 raise _closed() from error
             if _status(error) in self._drop_after:

@@ -37,10 +37,11 @@ class Deadline:
         if timeout is not None and not timeout > 0:
             raise InvalidParameterError(f"timeout is a number of seconds above 0, not {timeout!r}")
         self._timeout = timeout
+        # fixed once, so that retries inside a transfer do not extend it; monotonic, so that setting the machine's time
+        # neither ends nor prolongs it
         self.end = None if timeout is None else time.monotonic() + timeout
-        """The moment, by the monotonic clock; None: there is no limit."""
+        """The moment in seconds of the monotonic clock; None for no limit."""
 
-    # the deadline is fixed once, so that retries inside a transfer do not extend it
     def left(self) -> float | None:
         """Return the seconds left, None for no limit.
 

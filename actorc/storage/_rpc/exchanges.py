@@ -38,8 +38,8 @@ class Write(Generic[T]):
     def __init__(self, upload: Upload, opening: pb.WriteOpen, judge: Callable[[pb.WriteObjectResponse], T]) -> None:
         self._upload = upload
         self._judge = judge
-        # one key for all attempts: the server recognises a repeated write by it, and stores it once
         self._open = opening
+        # one key for all attempts: the server recognises a repeated write by it, and stores it once
         self._open.idempotency_key = fresh_key()
         self._open.declared_size = upload.size or 0
 

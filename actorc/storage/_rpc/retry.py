@@ -53,11 +53,11 @@ class RetryPolicy:
         """
         # an address that never answered is probably mistyped, so fewer attempts are made
         limit = self.attempts if reached else min(self.attempts, self.unreached_attempts)
-        # full jitter below spreads clients that failed at the same moment
         if not error.retryable or (failures >= limit and not (self.persistent and lasting)):
             return None
         if elsewhere:
             return 0.0
+        # full jitter, which spreads clients that failed at the same moment
         wait = min(self.cap, self.base * 2.0 ** min(failures - 1, _MAX_DOUBLINGS)) * jitter()
         if error.retry_after is None:
             return wait

@@ -94,9 +94,9 @@ class _FileDownload:
         sums, recorded = BlockSums(file.step), 0
         for piece in self._remote.read(self._info.bucket, self._info.key, download, timeout=self._deadline.left()):
             file.write(start + sums.size, piece)
-            # recorded after the bytes are written: a step in the journal promises that they were
             sums.add(piece, crc32c(piece))
             moved(len(piece))
+            # recorded after the bytes are written: a step in the journal promises that they were
             if sums.size // file.step > recorded:
                 file.record_step(run[recorded], sums.blocks()[recorded])
                 recorded += 1

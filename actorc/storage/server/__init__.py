@@ -1,4 +1,4 @@
-"""The storage service: a gRPC face over the rules of object storage over engines that hold the bytes."""
+"""The storage service: gRPC and HTTP over the rules of object storage, over engines that hold the bytes."""
 
 from __future__ import annotations
 

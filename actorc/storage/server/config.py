@@ -1,5 +1,6 @@
-# ruff: noqa: RUF009  # the functions that declare options return fields
 """The options of a server."""
+
+# ruff: noqa: RUF009  # the functions that declare options return fields
 
 from __future__ import annotations
 

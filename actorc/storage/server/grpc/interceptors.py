@@ -182,8 +182,7 @@ class CallInterceptor(grpc.ServerInterceptor):
                     if not call.is_active():
                         call.set_cancelled()
                         break
-        # the status of the call has the error already; None, sent last, ends the call
-        except Exception:  # noqa: BLE001, S110 - it is the status that the last word sends
+        except Exception:  # noqa: BLE001, S110 - the status of the call has the error already, and `None` ends the call
             pass
         send(None)
 

@@ -209,7 +209,6 @@ class _Server(web.Server):
         finally:
             self._busy.discard(connection)
             # it may have been lost meanwhile
-            # unless it was lost meanwhile
             if connection in self._open:
                 self._mark_idle(connection)
         if self._ending:

@@ -158,8 +158,8 @@ class _KeyPublisher:
             return
         try:
             self._replace_fields(**self._resources.endpoint_fields())
-        # tried again half a second later; a full disk must not end the server
         except OSError as error:
+            # tried again half a second later; a full disk must not end the server
             log.warning("programs of this user are not told their key yet, %s", error)
         else:
             self._is_published = True

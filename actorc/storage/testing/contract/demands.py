@@ -1,4 +1,4 @@
-"""What a case asks of the engine it is met over, and of the faces it is met through."""
+"""Requirements of a case on its engine and its faces."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Case = TypeVar("Case", bound=Callable[..., None])
 
 @dataclass(slots=True)
 class Demand:
-    """What one case asks for. Kept on its function, because pytest's own marks must be declared by who runs it."""
+    """Requirements of one case. Kept on its function, since a mark of pytest must be declared by the user of pytest."""
 
     needed: frozenset[str] = frozenset()
-    """Capabilities without which it has no meaning."""
+    """Capabilities that the case needs."""
     refused: frozenset[str] = frozenset()
-    """Capabilities with which it has none: it says how an engine refuses what it lacks."""
+    """Capabilities that the engine must lack, since the case tests their refusal."""
     is_rule: bool = False
-    """Whether it is one of many cases of a pure rule, which holds behind every face if it does behind one."""
+    """Whether it tests a pure rule, which holds behind every face if it holds behind one."""
 
 
 _NOTHING: Final = Demand()
@@ -47,13 +47,13 @@ def refused_without(capability: str) -> Callable[[Case], Case]:
 
 
 def rule(case: Case) -> Case:
-    """Meet a case through the faces for rules only."""
+    """Run a case through the faces for rules only."""
     _own(case).is_rule = True
     return case
 
 
 def demand_of(case: Any) -> Demand:
-    """Return what a function or method asks for."""
+    """Return the requirements of a case."""
     found: Demand = getattr(case, "demand", _NOTHING)
     return found
 

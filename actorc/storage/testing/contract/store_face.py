@@ -1,5 +1,6 @@
-# ruff: noqa: D102 (what the methods promise is said in client.py)
 """The rules of the service, called without a server, under the surface of the client."""
+
+# ruff: noqa: D102 (what the methods promise is said in client.py)
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is under test: one engine, behind each face."""
+"""The engine under test, behind each face."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FACES = ("store", "client", "async")
 
 
 class Subject:
-    """What the author of an engine says of it.
+    """Declares the capabilities of an engine; the author of the engine subclasses it.
 
     Attributes:
-        lacks: Those of `CAPABILITIES` that the engine does not have. Cases that need one are left out; others come in,
-            which show that it is refused.
-        faces: What the engine is used through: ``store`` are the rules of the service in this process, ``client`` and
-            ``async`` the two clients over a real server.
-        rule_faces: Those of the faces through which the many cases of a pure rule are met.
+        lacks: Members of `CAPABILITIES` that the engine does not have. Cases that need one are left out, and cases that
+            show its refusal are included.
+        faces: Interfaces to the engine: ``store`` is the rules of the service in this process, ``client`` and ``async``
+            are the two clients over a real server.
+        rule_faces: The faces for cases of a pure rule, of which there are many.
     """
 
     lacks: ClassVar[Collection[str]] = ()

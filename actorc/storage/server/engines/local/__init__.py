@@ -1,5 +1,6 @@
-# ruff: noqa: D102 (the methods are documented in base.py)
 """The durable engine: immutable files beside a SQLite index, on one machine."""
+
+# ruff: noqa: D102 (the methods are documented in base.py)
 
 from __future__ import annotations
 

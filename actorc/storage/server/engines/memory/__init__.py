@@ -1,5 +1,6 @@
-# ruff: noqa: D102 (the methods are documented in base.py)
 """The engine in memory, for tests and experiments; its content is gone with the process."""
+
+# ruff: noqa: D102 (the methods are documented in base.py)
 
 from __future__ import annotations
 

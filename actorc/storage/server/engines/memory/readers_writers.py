@@ -1,5 +1,6 @@
-# ruff: noqa: D102 (the methods are documented in base.py)
 """Writers of objects and parts in memory, and readers of objects."""
+
+# ruff: noqa: D102 (the methods are documented in base.py)
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-# ruff: noqa: D102 (the methods are documented in base.py)
 """The engine over a remote object store: S3, Google Cloud Storage or Azure, through obstore.
 
 The server keeps only uploads under way, so any number of servers can serve one store. Capabilities that the store lacks
 are not among those of the engine, and calls that need them are refused.
 """
+
+# ruff: noqa: D102 (the methods are documented in base.py)
 
 from __future__ import annotations
 

@@ -277,8 +277,8 @@ class Backend:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        # raised by the caller's own code within the block
         except StorageError:
+            # raised by the caller's own code within the block
             raise
         except (exceptions.BaseError, OSError, ValueError) as error:
             translated = refusal(error)

@@ -1,5 +1,6 @@
-# ruff: noqa: D102 (the methods are documented in base.py)
 """Readers of objects in the store."""
+
+# ruff: noqa: D102 (the methods are documented in base.py)
 
 from __future__ import annotations
 

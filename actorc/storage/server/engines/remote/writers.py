@@ -1,5 +1,6 @@
-# ruff: noqa: D102 (the methods are documented in base.py)
 """Writers of objects and parts: bytes are spooled until the commit, which brings the attributes of the object."""
+
+# ruff: noqa: D102 (the methods are documented in base.py)
 
 from __future__ import annotations
 

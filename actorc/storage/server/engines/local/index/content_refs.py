@@ -1,9 +1,10 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """Reference-counted content of objects: a file, inline bytes, or several of these joined.
 
 Objects, retained generations and parts refer to content. Files without a reference become garbage, those of joined
 content as a group: while a reader has it open, none of them is removed.
 """
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """Idempotency keys, generations and time of changes: a repeated call returns the result of the first.
 
 The result is recorded in the transaction of the change, so a retry finds either both or none.
 """
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-# ruff: noqa: D102, S608 (what the methods promise is said in base.py; statements are made of our own text)
 """The index: names, generations and recorded results in SQLite. An object exists if and only if its row does."""
+
+# ruff: noqa: D102, S608 (what the methods promise is said in base.py; statements are made of our own text)
 
 from __future__ import annotations
 

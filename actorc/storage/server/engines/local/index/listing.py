@@ -1,10 +1,11 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """Pages of listings by skip-scan, in one SQL statement each.
 
 Each step of the recursion asks the primary key for the least key at or behind a bound. The next bound is right behind
 that key, or, if the key is rolled up, behind everything its common prefix covers: a page costs as many seeks as it
 has names, however many keys are rolled up. Expired objects are skipped until they are swept.
 """
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

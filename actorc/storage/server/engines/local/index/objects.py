@@ -1,5 +1,6 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """The current generation of each key: conditions, replacement, removal, expiry, in the caller's transaction."""
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """Retained generations: replaced objects kept for pinned readers, limited in time, in bytes and by free space."""
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

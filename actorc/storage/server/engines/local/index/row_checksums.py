@@ -1,4 +1,3 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """A checksum in every row of the index, and a count and sum of these checksums for every table.
 
 SQLite does not verify pages that it reads, so a flipped bit may silently change a name. Here the database itself
@@ -6,6 +5,8 @@ maintains checksums: each table has a generated column with the checksum of its 
 ``tally`` and refuse to change or remove a row that does not match. No statement can bypass this, and all of it is part
 of the same transaction.
 """
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

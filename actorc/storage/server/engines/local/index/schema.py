@@ -1,4 +1,3 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """The SQL schema of the index, and connections to it.
 
 Listings scan ``object``, which has only short rows, so that a page of names takes few pages of the database. The bytes
@@ -6,6 +5,8 @@ of an object are a row of ``content``, which is reference-counted: a file, inlin
 rows that it joins. Keys are blobs, since blobs compare byte by byte. Every row has a checksum, and ``tally`` has their
 number and sum for each table (`row_checksums`).
 """
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """The upgrade of indexes of earlier versions, in one transaction."""
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

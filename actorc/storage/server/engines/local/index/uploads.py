@@ -1,5 +1,6 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """Multipart uploads in the index; completion makes the object and ends the upload in one transaction."""
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """Full verification of the index: every row checksum, every tally, and SQLite's own integrity check."""
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """`fsck`: checks that every blob the index needs exists and is intact, and that there are no others."""
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-# ruff: noqa: S608 (statements are made of our own names only)
 """Copies intact rows of a damaged index into a new one."""
+
+# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 

@@ -171,8 +171,8 @@ class Scrubber:
         found = self._next(content)
         return found is not None and found[0] == content and found[1].file == segment.file
 
-    # only the holder of the lock: another process continues from the stored progress
     def _save(self, progress: Progress) -> None:
+        # another process may have taken over, and its progress must not be overwritten
         if not self._maintenance_lock.held():
             return
         packed = json.dumps(asdict(progress))
