@@ -110,19 +110,26 @@ class StorageServer:
         self._http: HttpServer | None = None
         self.calls = CallPool(options.threads, waiting=options.queue, name="storage-call")
         self.strangers = CallPool(_STRANGER_THREADS, waiting=_MAX_WAITING_STRANGERS, name="storage-stranger")
-        self._grpc = grpc.server(
+        self._store = self._new_store()
+        self._grpc = self._new_grpc_server(shares_port=shares_port or group is not None)
+
+    def _new_store(self) -> ObjectStore:
+        auto_create = self._options.auto_create_buckets
+        # asked at each write, since keys may be added while the server runs; then only their owners may create buckets
+        return ObjectStore(
+            self._engine, auto_create_buckets=(lambda: self._keyring.is_open) if auto_create is None else auto_create
+        )
+
+    def _new_grpc_server(self, *, shares_port: bool) -> grpc.Server:
+        server = grpc.server(
             self.calls,
             interceptors=[self._interceptor()],
             # else a second server on the same port would share it silently
-            options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port or group is not None))),
-        )
-        auto_create = options.auto_create_buckets
-        # asked at each write, since keys may be added while the server runs; then only their owners may create buckets
-        self._store = ObjectStore(
-            self._engine, auto_create_buckets=(lambda: self._keyring.is_open) if auto_create is None else auto_create
+            options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port))),
         )
         service = StorageService(self._store, self._urls)
-        self._grpc.add_generic_rpc_handlers((storage_handler(service), self._health))
+        server.add_generic_rpc_handlers((storage_handler(service), self._health))
+        return server
 
     def start(self) -> str:
         """Start to serve; return the address.

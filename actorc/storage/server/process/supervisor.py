@@ -194,7 +194,7 @@ class _Worker:
 
 
 class _WorkerSlot:
-    """Keeps one worker running: starts another when it ends.
+    """Keeps one worker running: a thread of its own starts another when it ends. The owner calls from one thread.
 
     Args:
         number: Number of the worker in the log.

@@ -111,7 +111,7 @@ class StoreUrl:
             return Backend(lambda _patience: memory, self.timeout, probed=probed)
         return Backend(self._connected, self.timeout, probed=probed)
 
-    def _connected(self, limits: TimeLimits) -> ObjectStore:
+    def _client_config(self, limits: TimeLimits) -> ClientConfig:
         client: ClientConfig = {
             "allow_http": self.endpoint.startswith("http://"),
             "connect_timeout": timedelta(seconds=min(_CONNECT_TIMEOUT, self.timeout)),
@@ -120,11 +120,13 @@ class StoreUrl:
         host = _host(self.endpoint)
         if host and _proxies.leads_here(host):
             # A proxy of the environment is for other machines. obstore ignores the environment if a proxy is given, and
-            # this
-            # one is never used, since the only host that is called is excluded.
+            # this one is never used, since the only host that is called is excluded.
             client |= {"proxy_url": self.endpoint, "proxy_excludes": host}
         if limits.silence is not None:
             client["read_timeout"] = timedelta(seconds=limits.silence)
+        return client
+
+    def _connected(self, limits: TimeLimits) -> ObjectStore:
         # clients retry, too: obstore must not take longer than one attempt of theirs
         retry: RetryConfig = {
             "max_retries": 3,
@@ -134,7 +136,7 @@ class StoreUrl:
         config = {name: value for name, value in (("endpoint", self.endpoint), ("region", self.region)) if value}
         try:
             store: ObjectStore = _STORES[self.scheme](
-                self.bucket, config=config, client_options=client, retry_config=retry
+                self.bucket, config=config, client_options=self._client_config(limits), retry_config=retry
             )
         except Exception as error:  # obstore has no common base of what it raises here
             raise StorageError(
