@@ -379,25 +379,27 @@ def test_ctrl_c_ends_all_transfers_and_leaves_nothing_behind(lucas_storage, clie
     assert all((tmp_path / "out" / name).stat().st_size == 96 * MiB for name in files(tmp_path / "out"))
 
 
-def test_an_interrupt_ends_transfers_that_stand_still(invoke, tmp_path, monkeypatch):
-    monkeypatch.setattr(queue, "_PATIENCE", 0)
-    (tmp_path / "data").mkdir()
-    for name in "ab":
-        (tmp_path / "data" / name).write_text(name)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+def test_an_interrupt_closes_connections_under_transfers_that_stand_still(invoke, tmp_path, monkeypatch):
+    meeting, closed, ended = threading.Barrier(2, timeout=20), threading.Event(), []
 
-        def interrupt():
-            with silent.accept()[0]:
+    class Client(StorageClient):
+        def upload_file(self, *_arguments, **_options):
+            if meeting.wait() == 0:
                 signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-                ended.wait()
+            ended.append(closed.wait(timeout=20))
+            raise ConnectionError
 
-        ended, stranger = threading.Event(), threading.Thread(target=interrupt)
-        stranger.start()
-        result = invoke("cp", "-r", "data", HERE, "--endpoint", f"127.0.0.1:{silent.getsockname()[1]}")
-        ended.set()
-        stranger.join()
+        def close(self):
+            closed.set()
+            super().close()
 
-    assert (result.exit_code, result.stderr) == (130, "")
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    monkeypatch.setattr(queue, "_PATIENCE", 0)
+    monkeypatch.setattr(session, "StorageClient", Client)
+    result = invoke("cp", "-j", 2, "a", "b", f"{HERE}/")
+
+    assert (result.exit_code, result.stderr, ended) == (130, "", [True, True])
 
 
 @pytest.mark.thorough
