@@ -11,6 +11,7 @@ from typing import Any, Final, NoReturn
 from actorc.storage import units
 from actorc.storage.config import DEFAULT_PORT, OriginatedEndpoint
 from actorc.storage.local_endpoint import LocalEndpoint
+from actorc.storage.rules import check_bucket
 from actorc.storage.setting_types import port, ratio, switch, text, user_directory
 from actorc.storage.settings import BUILT_IN, Declared, Setting, Way, refuse_to_ship
 
@@ -50,7 +51,7 @@ class Settings:
     secret_key: Setting[str | None] = _declared("secret_key", text, variable="STORAGE_SECRET_KEY", secret=True)
     store: Setting[str] = _declared("store", setting_types.store_name, DEFAULT_STORE)
     """Store of results, unless a function names another one."""
-    bucket: Setting[str] = _declared("bucket", setting_types.bucket_name, "lucas-artifacts")
+    bucket: Setting[str] = _declared("bucket", check_bucket, "lucas-artifacts")
     prefix: Setting[str] = _declared("prefix", setting_types.key_prefix, "a")
     """Prefix of the key of every artifact, without the slash that follows it."""
     inline_max: Setting[int] = _declared("inline_max", units.size, 64 << 10)

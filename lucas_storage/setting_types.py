@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from actorc.storage.ownership import check_writers, is_readable_by_others
-from actorc.storage.rules import check_bucket, check_key
+from actorc.storage.rules import check_key
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +24,6 @@ def store_name(value: object) -> str:
     if not isinstance(value, str) or not _STORE.fullmatch(value):
         raise ValueError("a store name of 1-63 lower-case letters, digits and hyphens")
     return value
-
-
-def bucket_name(value: object) -> str:
-    """Return a bucket's name."""
-    return check_bucket(value)
 
 
 def key_prefix(value: object) -> str:

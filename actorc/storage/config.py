@@ -118,7 +118,7 @@ class ClientOptions:
         if not endpoints:
             found, origin = (local.endpoint, local.origin) if local else (DEFAULT_ENDPOINT, _default_origin())
             endpoints = (found,)
-        access, secret, key_origin = _keys(access_key, secret_key, endpoints, local, named=told.value is not None)
+        access, secret, key_origin = _keys((access_key, secret_key), endpoints, local, named=told.value is not None)
         ssl = bool(_told("use_ssl", use_ssl).value) or (local is not None and local.use_ssl)
         if not ssl and (ca_file or cert_file or key_file):
             raise InvalidParameterError("files of TLS are given, but TLS is not asked for; pass use_ssl=True as well")
@@ -218,22 +218,17 @@ def _is_the_same(named: Address, found: str) -> bool:
 
 
 def _keys(
-    access_key: str | None,
-    secret_key: str | None,
-    endpoints: tuple[str, ...],
-    local: LocalEndpoint | None,
-    *,
-    named: bool,
+    given: tuple[str | None, str | None], endpoints: tuple[str, ...], local: LocalEndpoint | None, *, named: bool
 ) -> tuple[str | None, str | None, str]:
     """Return the keys for some endpoints, and their origin.
 
     A caller that names no endpoint gets the keys of the one that is found, whatever the environment has for others.
     """
     from_environment = environment_keys(",".join(endpoints))
-    is_given = bool(access_key or secret_key)
+    is_given = any(given)
     if local and local.access_key and not (is_given or (named and any(from_environment))):
         return local.access_key, local.secret_key, local.origin
-    access, secret = access_key or from_environment[0], secret_key or from_environment[1]
+    access, secret = given[0] or from_environment[0], given[1] or from_environment[1]
     if (access is None) != (secret is None):
         raise InvalidParameterError(
             "an access key and a secret key go together; pass both, or set STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY"
