@@ -79,20 +79,19 @@ class RemoteListings:
         """Return all buckets in order of name; `timeout` is for each page."""
         found: list[BucketInfo] = []
         token, seen = _FIRST, {_FIRST}
+
+        def judge(answer: pb.ListBucketsResponse) -> tuple[list[BucketInfo], str]:
+            buckets = [messages.bucket_info(message) for message in answer.buckets]
+            page = answer_checks.of_buckets(buckets, found[-1].name if found else "")
+            return page, answer_checks.of_token(answer.next_page_token, seen)
+
         while True:
-            page, token = self._buckets(token, found[-1].name if found else "", seen, timeout)
+            request = pb.ListBucketsRequest(page_size=MAX_PAGE, page_token=token)
+            page, token = self._rpc.ask(request, judge, timeout=timeout)
             found += page
             if not token:
                 return found
             seen.add(token)
-
-    def _buckets(self, token: str, last: str, seen: set[str], timeout: float | None) -> tuple[list[BucketInfo], str]:
-        def judge(answer: pb.ListBucketsResponse) -> tuple[list[BucketInfo], str]:
-            page = answer_checks.of_buckets([messages.bucket_info(message) for message in answer.buckets], last)
-            return page, answer_checks.of_token(answer.next_page_token, seen)
-
-        request = pb.ListBucketsRequest(page_size=MAX_PAGE, page_token=token)
-        return self._rpc.ask(request, judge, timeout=timeout)
 
     def uploads(
         self, bucket: str, prefix: str, *, most: int, token: str = _FIRST, timeout: float | None = None
@@ -108,41 +107,34 @@ class RemoteListings:
         """
         found: list[UploadInfo] = []
         seen = {token}
+
+        def judge(answer: pb.ListMultipartUploadsResponse) -> tuple[list[UploadInfo], str]:
+            uploads = [messages.upload_info(message) for message in answer.uploads]
+            page = answer_checks.of_uploads(uploads, bucket, prefix, min(most - len(found), MAX_PAGE))
+            return page, answer_checks.of_token(answer.next_page_token, seen)
+
         while True:
-            page, token = self._uploads(bucket, prefix, min(most - len(found), MAX_PAGE), token, seen, timeout)
+            limit = min(most - len(found), MAX_PAGE)
+            request = pb.ListMultipartUploadsRequest(bucket=bucket, prefix=prefix, page_size=limit, page_token=token)
+            page, token = self._rpc.ask(request, judge, timeout=timeout)
             found += page
             if not token or len(found) >= most:
                 return found, token
             seen.add(token)
 
-    def _uploads(
-        self, bucket: str, prefix: str, limit: int, token: str, seen: set[str], timeout: float | None
-    ) -> tuple[list[UploadInfo], str]:
-        def judge(answer: pb.ListMultipartUploadsResponse) -> tuple[list[UploadInfo], str]:
-            page = [messages.upload_info(message) for message in answer.uploads]
-            return answer_checks.of_uploads(page, bucket, prefix, limit), answer_checks.of_token(
-                answer.next_page_token, seen
-            )
-
-        request = pb.ListMultipartUploadsRequest(bucket=bucket, prefix=prefix, page_size=limit, page_token=token)
-        return self._rpc.ask(request, judge, timeout=timeout)
-
     def parts(self, bucket: str, key: str, upload_id: str, timeout: float | None = None) -> list[PartInfo]:
         """Return all parts in order of their numbers; `timeout` is for each page."""
         found: list[PartInfo] = []
+        asked = pb.ListPartsRequest(bucket=bucket, key=key, upload_id=upload_id)
+
+        def judge(answer: pb.ListPartsResponse) -> tuple[list[PartInfo], bool]:
+            parts = [messages.part_info(message) for message in answer.parts]
+            page = answer_checks.of_parts(parts, asked.after_number, is_truncated=answer.is_truncated)
+            return page, answer.is_truncated
+
         while True:
-            after = found[-1].number if found else 0
-            page, is_truncated = self._parts(bucket, key, upload_id, after, timeout)
+            page, is_truncated = self._rpc.ask(asked, judge, timeout=timeout)
             found += page
             if not is_truncated:
                 return found
-
-    def _parts(
-        self, bucket: str, key: str, upload_id: str, after: int, timeout: float | None
-    ) -> tuple[list[PartInfo], bool]:
-        def judge(answer: pb.ListPartsResponse) -> tuple[list[PartInfo], bool]:
-            page = [messages.part_info(message) for message in answer.parts]
-            return answer_checks.of_parts(page, after, is_truncated=answer.is_truncated), answer.is_truncated
-
-        request = pb.ListPartsRequest(bucket=bucket, key=key, upload_id=upload_id, after_number=after)
-        return self._rpc.ask(request, judge, timeout=timeout)
+            asked.after_number = found[-1].number

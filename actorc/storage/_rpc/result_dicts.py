@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from actorc.storage.errors import StorageError
 from actorc.storage.models import (
@@ -120,17 +121,8 @@ def bucket_result(info: BucketInfo) -> BucketResult:
 
 def server_info_result(info: ServerInfo) -> ServerInfoResult:
     """Return the limits and capabilities of a server."""
-    return ServerInfoResult(
-        version=info.version,
-        engine=info.engine,
-        durable=info.durable,
-        max_chunk_size=info.max_chunk_size,
-        max_inline_size=info.max_inline_size,
-        auto_create_buckets=info.auto_create_buckets,
-        capabilities=list(info.capabilities),
-        time=info.time,
-        http_endpoint=info.http_endpoint or None,
-    )
+    told = {"capabilities": list(info.capabilities), "http_endpoint": info.http_endpoint or None}
+    return cast("ServerInfoResult", asdict(info) | told)
 
 
 def to_json(value: object) -> Any:

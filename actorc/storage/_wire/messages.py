@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -41,6 +42,8 @@ _BREAKS = re.compile(r"(Socket closed|Connection reset by peer|Broken pipe)( \(\
 """End of gRPC's message about a connection that was made and then broke, with or without an error number."""
 _BRIEF = 160
 """Characters that are kept of an error message in a batch answer, which may contain thousands of them."""
+_OF_A_SERVER = tuple(each.name for each in fields(ServerInfo) if each.name not in {"capabilities", "time"})
+"""Fields of `ServerInfo` that the message has by the same name and with the same value."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 _TRANSPORT_CODES = {
@@ -232,32 +235,14 @@ def chunk(message: pb.Chunk) -> Chunk:
 
 def server_message(info: ServerInfo) -> pb.GetServerInfoResponse:
     """Return `info` as a message."""
-    return pb.GetServerInfoResponse(
-        version=info.version,
-        engine=info.engine,
-        durable=info.durable,
-        max_chunk_size=info.max_chunk_size,
-        max_inline_size=info.max_inline_size,
-        auto_create_buckets=info.auto_create_buckets,
-        capabilities=info.capabilities,
-        time_us=microseconds(info.time),
-        http_endpoint=info.http_endpoint,
-    )
+    same = {name: getattr(info, name) for name in _OF_A_SERVER}
+    return pb.GetServerInfoResponse(**same, capabilities=info.capabilities, time_us=microseconds(info.time))
 
 
 def server_info(message: pb.GetServerInfoResponse) -> ServerInfo:
     """Return `message` as a model."""
-    return ServerInfo(
-        version=message.version,
-        engine=message.engine,
-        durable=message.durable,
-        max_chunk_size=message.max_chunk_size,
-        max_inline_size=message.max_inline_size,
-        auto_create_buckets=message.auto_create_buckets,
-        capabilities=tuple(message.capabilities),
-        time=moment(message.time_us),
-        http_endpoint=message.http_endpoint,
-    )
+    same = {name: getattr(message, name) for name in _OF_A_SERVER}
+    return ServerInfo(**same, capabilities=tuple(message.capabilities), time=moment(message.time_us))
 
 
 def status_code(error: StorageError) -> grpc.StatusCode:
