@@ -35,7 +35,7 @@ _STORED: Final = "lucas://"
 _INLINE: Final = "lucas:inline?"
 _MUST_UNDERSTAND: Final = "!"
 
-_STORE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+STORE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _FORMAT = re.compile(r"(?:[a-z0-9][a-z0-9._-]{0,62}/)?[a-z0-9][a-z0-9._-]{0,62}@[1-9][0-9]{0,5}")
@@ -78,7 +78,7 @@ class ArtifactRef:
     """The stored bytes themselves, for kind ``inline`` and no other."""
 
     def __post_init__(self) -> None:
-        _check(_STORE, self.store, "the store", "1-63 lower-case letters, digits and hyphens")
+        _check(STORE_NAME, self.store, "the store", "1-63 lower-case letters, digits and hyphens")
         _check(_FORMAT, self.format, "the format", "a versioned id such as npy@1")
         _check_optional(_DIGEST, self.digest, "the digest", "sha256: and 64 lower-case hexadecimal digits")
         _check_optional(_RUN, self.run, "the run", "up to 64 letters, digits, dots, hyphens and underscores")

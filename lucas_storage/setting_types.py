@@ -13,15 +13,16 @@ from typing import Final
 from actorc.storage.ownership import check_writers, is_readable_by_others
 from actorc.storage.rules import check_key
 
+from .refs import STORE_NAME
+
 log = logging.getLogger(__name__)
 
 _SHORTEST_KEY: Final = 16
-_STORE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 def store_name(value: object) -> str:
     """Return the logical name of a store."""
-    if not isinstance(value, str) or not _STORE.fullmatch(value):
+    if not isinstance(value, str) or not STORE_NAME.fullmatch(value):
         raise ValueError("a store name of 1-63 lower-case letters, digits and hyphens")
     return value
 
@@ -78,7 +79,7 @@ def endpoints(value: object) -> dict[str, str]:
     if not isinstance(stores, Mapping) or not stores:
         raise ValueError("store=address, separated by commas")
     for store, address in stores.items():
-        if not isinstance(store, str) or not _STORE.fullmatch(store) or not isinstance(address, str) or not address:
+        if not isinstance(store, str) or not STORE_NAME.fullmatch(store) or not isinstance(address, str) or not address:
             raise ValueError("store=address, with stores of 1-63 lower-case letters, digits and hyphens")
     return dict(stores)
 

@@ -12,9 +12,6 @@ from actorc.storage import units
 PLATFORM_LIMIT: Final = 300.0
 """Seconds after which ignis ends a call and a fetch, regardless of the client (`configs/constants.go` of b843106)."""
 
-_SESSION: Final = 10.0
-_DEFINITION: Final = 600.0
-"""Seconds. Ignis allows 300 for making a venv, and 300 for installing each package."""
 _BEYOND_PLATFORM: Final = 330.0
 """Seconds: ignis's own limit and time for its answer, so that its error arrives before this client gives up."""
 
@@ -23,10 +20,11 @@ _BEYOND_PLATFORM: Final = 330.0
 class Timeouts:
     """Seconds from a message to its answer."""
 
-    session: float = _SESSION
+    session: float = 10.0
     """For the answer to a registration."""
-    definition: float = _DEFINITION
-    """For the platform to process a definition, which may create a venv."""
+    definition: float = 600.0
+    """For the platform to process a definition, which may create a venv. Ignis allows 300 for making one, and 300 for
+    installing each package."""
     call: float | None = None
     """For a call to return, counted from when a replica is free; the `timeout` of a function takes precedence.
 
