@@ -15,9 +15,8 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from actorc.storage._wire import messages
+from actorc.storage._wire import idle, messages
 from actorc.storage._wire.call_signing import Metadata
-from actorc.storage._wire.idle import IdleWatch
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import DeadlineExceededError
 
@@ -39,7 +38,6 @@ _UNARY: Final[Mapping[str, tuple[str, type[Message]]]] = {
 """By the name of a request's class, its method and the class of the answer."""
 
 # one watching thread for all clients of the process
-_idle = IdleWatch()
 
 
 class Receiver(Protocol):
@@ -196,7 +194,7 @@ class Rpc:
     def _messages(self, call: Any) -> Iterator[bytes]:
         limit = self._options.idle_timeout
         try:
-            with cancellation.running(call.cancel), _idle.guard(limit, call.cancel) as guard:
+            with cancellation.running(call.cancel), idle.watch.guard(limit, call.cancel) as guard:
                 while (message := next(call, None)) is not None:
                     # the caller may take any time with the bytes; only the server's silence counts
                     guard.pause()

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from actorc import fork_hooks
 from actorc.alarm import Alarm
@@ -108,3 +109,7 @@ class IdleWatch:
         for guard in expired:
             guard.expire()
         return following
+
+
+watch: Final = IdleWatch()
+"""The watch of this process, for all its transfers as a client and as a server."""

@@ -17,8 +17,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
-from actorc.storage._wire import messages
-from actorc.storage._wire.idle import IdleWatch
+from actorc.storage._wire import idle, messages
 
 from .admission import CALLER_THREAD, Behavior, CallPool
 
@@ -29,8 +28,6 @@ _SERVICE: Final = "grpc.health.v1.Health"
 _THREADS: Final = 2
 _MESSAGE_SECONDS: Final = 1.0
 """Seconds that a probe has for its message."""
-
-_idle = IdleWatch()
 
 
 class Health(grpc.GenericRpcHandler):
@@ -73,7 +70,7 @@ class Health(grpc.GenericRpcHandler):
         return grpc.stream_unary_rpc_method_handler(behavior, StringValue.FromString, Int32Value.SerializeToString)
 
     def _check(self, probes: Iterator[StringValue], context: grpc.ServicerContext) -> Int32Value:
-        with _idle.guard(_MESSAGE_SECONDS, context.cancel):
+        with idle.watch.guard(_MESSAGE_SECONDS, context.cancel):
             probe = next(probes, StringValue())
         if probe.value not in {"", messages.SERVICE.full_name}:
             context.abort(grpc.StatusCode.NOT_FOUND, "this server has no such service")

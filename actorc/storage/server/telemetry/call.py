@@ -14,8 +14,8 @@ from typing import Final, NoReturn
 import grpc
 from google.protobuf.message import Message
 
-from actorc.storage._wire import messages
-from actorc.storage._wire.idle import Guard, IdleWatch
+from actorc.storage._wire import idle, messages
+from actorc.storage._wire.idle import Guard
 from actorc.storage._wire.message_checksum import ANSWER, HEADER, REQUEST, STATUS, YES, Checks
 from actorc.storage.errors import StorageError
 from actorc.storage.server.auth.access import NOBODY
@@ -30,8 +30,6 @@ _MAX_TEXT: Final = 1024
 """Characters of a name or message in metadata and logs: as many as a key may have; longer texts are cut."""
 _MAX_STATUS_TEXT: Final = 256
 """Characters of a status message; its details have all of it. Clients commonly accept 8 KiB of metadata in all."""
-
-_idle = IdleWatch()
 
 
 class CallHead:
@@ -149,7 +147,7 @@ class Call:
     @contextmanager
     def limited(self, seconds: float, error: StorageError) -> Iterator[Guard]:
         """End the call with `error` if it makes no progress for `seconds` within the block."""
-        with _idle.guard(seconds, lambda: self.end(error)) as guard:
+        with idle.watch.guard(seconds, lambda: self.end(error)) as guard:
             yield guard
 
     def is_active(self) -> bool:
