@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import signal
 import threading
@@ -103,6 +104,19 @@ def test_an_error_shows_the_workers_traceback(actor):
     assert (caught.value.function, caught.value.error_type) == ("fails", "ValueError")
     assert f'File "{__file__}", line ' in caught.value.traceback
     assert 'in fails\n    raise ValueError("no: such key")' in caught.value.traceback
+
+
+def test_an_error_shows_the_source_of_a_function_that_no_file_on_the_worker_has(actor, monkeypatch):
+    source = "def typed(x):\n    raise KeyError(x)  # in a notebook\n"
+    lines = source.splitlines(keepends=True)
+    monkeypatch.setitem(linecache.cache, "<cell 7>", (len(source), None, lines, "<cell 7>"))
+    cell = {"__name__": "__main__"}
+    exec(compile(source, "<cell 7>", "exec"), cell)
+
+    with pytest.raises(RemoteFunctionError) as caught:
+        actor(cell["typed"]).export()({"x": 1})
+
+    assert "raise KeyError(x)  # in a notebook" in caught.value.traceback
 
 
 def test_the_traceback_here_is_the_callers_alone(actor):
