@@ -82,28 +82,32 @@ sys.stdin.read()
     assert all_gone([controller])
 
 
-def test_a_controller_ends_though_what_its_process_forked_lives_on():
+def test_a_controller_is_its_starters_whatever_that_forks_closes_or_keeps_open(connect):
     code = """
 import os, sys, time
 from actorc.controller.local import LocalController
-controller = LocalController()
-child = os.fork()
-if not child:
-    controller.close()
-    sys.stdin.read()
-    os._exit(0)
-print(controller.pid, child, flush=True)
+controller = LocalController(["app"])
+for closes in (True, False):
+    if not os.fork():
+        if closes:
+            controller.close()
+        os.write(1, f"child {os.getpid()}\\n".encode())
+        sys.stdin.read()
+        os._exit(0)
+os.write(1, f"{controller.address} {controller.pid}\\n".encode())
 time.sleep(60)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True) as parent:
-        controller, child = map(psutil.Process, map(int, parent.stdout.readline().split()))
-        before = controller.is_running(), child.is_running()
+        said = [parent.stdout.readline().split() for _ in range(3)]
+        ((address, controller),) = [(name, psutil.Process(int(pid))) for name, pid in said if name != "child"]
+        children = [psutil.Process(int(pid)) for name, pid in said if name == "child"]
+        answer = connect(address).register("app")
         parent.kill()
         ended = all_gone([controller])
-        survived = child.is_running()
+        survived = [child.is_running() for child in children]
 
-    assert before == (True, True)
-    assert (ended, survived) == (True, True)
+    assert answer == ""
+    assert (ended, survived) == (True, [True, True])
 
 
 @pytest.mark.thorough
