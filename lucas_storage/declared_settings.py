@@ -68,6 +68,7 @@ class Settings:
     """Largest ratio of a decoded table to its stored bytes; up to 1 GiB is always allowed."""
     pickle: Setting[str] = _declared("pickle", setting_types.pickle_policy, "signed")
     """``signed`` or ``deny``."""
+    # Never an access key: everybody who may write to the store has one of those, and could then sign pickles.
     signing_key: Setting[tuple[bytes, ...]] = _declared(
         "signing_key", setting_types.secrets, (), SIGNING_KEY_FILE, secret=True
     )

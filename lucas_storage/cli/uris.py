@@ -42,6 +42,7 @@ class Target:
     """The key with its wildcards, the rest of it decoded; empty if it has none."""
 
     def __str__(self) -> str:
+        # Unprintable characters are encoded, so that a printed target can be copied from a terminal and given back.
         key = "".join(
             each if each.isprintable() and each not in _ENCODE else quote(each, errors="surrogatepass")
             for each in self.key

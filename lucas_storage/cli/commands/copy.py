@@ -113,6 +113,7 @@ class _Plan:
         return _Source(text, target, globbing.is_pattern(self._session.client(target.store), target))
 
     def _check(self, destination: str) -> None:
+        # Before anything is listed or copied: a mistake in one argument must not leave half of a copy.
         remote = [source.target for source in self._sources if source.target is not None]
         if isinstance(self._there, FileDestination) and len(remote) < len(self._sources):
             raise click.UsageError(

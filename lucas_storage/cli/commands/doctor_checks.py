@@ -84,6 +84,7 @@ def check_server(client: StorageClient, origin: str, key_origin: str, bucket: st
 
 def _version(name: str, requirements: list[str]) -> CheckResult:
     found = metadata.version(name)
+    # From the metadata of the installed package, so that the advice is for this version of it.
     stated = next((text for text in requirements if re.match(rf"{name}\b", text)), name)
     least = re.search(r">=([0-9.]+)", stated)
     if least and _numbers(found) < _numbers(least[1]):

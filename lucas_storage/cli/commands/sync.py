@@ -114,6 +114,7 @@ def _received(there: _Side, here: _Side, entry: Entry) -> Transfer:
 
 def _side_by_side(here: Iterator[Entry], there: Iterator[Entry]) -> Iterator[tuple[Entry | None, Entry | None]]:
     """Yield the entries of each name on both sides, None where one lacks it; both are in the order of names."""
+    # Merged as they come, in the byte order that both have, so that neither listing is held in memory.
     ours, theirs = next(here, None), next(there, None)
     while ours or theirs:
         if theirs is None or (ours and ours.name < theirs.name):

@@ -65,6 +65,7 @@ def preview(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Preview:
 
 
 def _json(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
+    # Indenting needs the whole text, and a value in memory several times as large.
     if ref.size > _WHOLE_JSON:
         return _text(file, ref, count)
     lines = json.dumps(json.loads(file.read()), indent=2, ensure_ascii=False).splitlines()

@@ -93,4 +93,5 @@ class Runtime(ABC):
 
     async def waitResults(self, tasks: Iterable[Awaitable[Any]]) -> list[Any]:
         """Return the results of `tasks`, in their order."""
+        # Futures of `tell` run already, so waiting for one after the other takes as long as the slowest.
         return [await task for task in tasks]

@@ -69,6 +69,7 @@ class ControlNode(DAGNode):
         self._ld_to_key: dict[Lambda, Any] = {}
         self._data_node: DataNode | None = None
         self._pre_data_nodes: list[DataNode] = []
+        # Set for steps of the engine that only move values, so that the scheduler fetches nothing for them.
         self._passes_refs = False
 
     def get_data_node(self) -> DataNode:
