@@ -1,4 +1,4 @@
-"""Journals that no other test has written."""
+"""A state directory for each test, so that none resumes from the journals of another."""
 
 from __future__ import annotations
 
