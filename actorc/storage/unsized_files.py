@@ -39,12 +39,12 @@ def content_of_unsized(path: Path) -> bytes | None:
     # without blocking: some of these files have nothing to read for now, and reading would wait
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with io.FileIO(descriptor) as file:
-        content = _everything(file, path)
+        content = _read_whole(file, path)
         # a file that was written to meanwhile has the size that is stated now
         return None if len(content) in (status.st_size, os.fstat(descriptor).st_size) else content
 
 
-def _everything(file: io.RawIOBase, path: Path) -> bytes:
+def _read_whole(file: io.RawIOBase, path: Path) -> bytes:
     pieces = bytearray()
     while piece := file.read(MiB):
         pieces += piece

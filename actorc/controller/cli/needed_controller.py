@@ -77,7 +77,7 @@ class _ImportHook:
 
 def _set_variables() -> None:
     """Set the variables that Lucas's client reads; a variable the user has set stays."""
-    destination = address.Choice().destination()
+    destination = address.ControllerChoice().destination()
     for controller in _controllers:
         # Lucas's client never ends its session, and shows a traceback if the controller does before this process; it
         # ends with this process, which closes the socket between them

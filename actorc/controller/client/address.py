@@ -55,7 +55,7 @@ class Destination:
         return f"{self.address} (from {self.origin})"
 
 
-class Choice:
+class ControllerChoice:
     """The address and the id a user chose, checked at once; missing ones are resolved when a controller is needed.
 
     Args:

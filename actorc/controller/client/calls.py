@@ -61,7 +61,7 @@ class Calls:
         try:
             return self.start(callee, given).result()
         except CancelledError:
-            raise self._over(callee.name) from None
+            raise self._closed_error(callee.name) from None
 
     def start(
         self, callee: Definition | Method, given: Mapping[str, Any], instance_id: str = ""
@@ -76,7 +76,7 @@ class Calls:
         # checked and added under one lock: a call that `close` does not see would keep its result for ever
         with self._lock:
             if self._is_closed:
-                raise self._over(callee.name)
+                raise self._closed_error(callee.name)
             self._made[call] = session
         return session.start(callee.definition if isinstance(callee, Method) else callee, call, arguments)
 
@@ -137,7 +137,7 @@ class Calls:
         except Exception as error:
             raise _not_pickled(function, parameter, error) from error
 
-    def _over(self, function: str) -> ControllerError:
+    def _closed_error(self, function: str) -> ControllerError:
         return ControllerError(f"the run that called {function!r} is over", function=function)
 
 

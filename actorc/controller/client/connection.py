@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from actorc.controller.errors import ControllerError, ControllerUnavailableError
 from actorc.fork_hooks import ForkSafeLock, in_child
 
-from .address import Choice, Destination
+from .address import ControllerChoice, Destination
 
 if TYPE_CHECKING:
     from .session import Session
@@ -34,7 +34,7 @@ class Connection:
         choice: The address and the application id.
     """
 
-    def __init__(self, choice: Choice) -> None:
+    def __init__(self, choice: ControllerChoice) -> None:
         self.choice = choice
         self._is_closed = False
         self._is_first = True
@@ -142,7 +142,7 @@ def establish(address: str | None = None, app_id: str | None = None) -> Connecti
         before = _current
         if before is not None and not before.is_closed and before.choice.fits(address, app_id):
             return before
-        _current = chosen = Connection(Choice(address, app_id))
+        _current = chosen = Connection(ControllerChoice(address, app_id))
     # outside the lock, since it waits for the threads of the session
     if before is not None:
         before.close()

@@ -92,7 +92,7 @@ class Dispatch:
         if call is None:
             return None
         # the replica is accounted for even if no caller waits any more, else it would count as taken for ever
-        self._heard(call, now)
+        self._record_answer(call, now)
         is_expected = self._remove(call)
         if has_failed:
             call.function.replicas.discard(call)
@@ -175,7 +175,7 @@ class Dispatch:
         if not self.is_ours and self.barriers.are_answered:
             self.send_barrier(function, now)
 
-    def _heard(self, call: Call, now: float) -> None:
+    def _record_answer(self, call: Call, now: float) -> None:
         # an answer behind an open barrier shows that this platform does not answer barriers
         call.function.has_answered = True
         self.barriers.overtake(call.barriers)

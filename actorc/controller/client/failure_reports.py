@@ -57,7 +57,7 @@ def late_definition(call: Call, seconds: float) -> ControllerTimeoutError:
 def late_call(call: Call, seconds: float) -> ControllerTimeoutError:
     """Return the error for a call to ignis that did not return in time."""
     definition = call.function.definition
-    known = "" if call.function.has_answered else _doubt(definition)
+    known = "" if call.function.has_answered else _likely_reason(definition)
     return ControllerTimeoutError(
         f"{definition.name!r} did not return within {seconds:g} seconds of its call, and whether it still runs is "
         f"unknown. Its replica counts as lost and is replaced. {known}{_LOG}, for {call.name!r}; allow more time with "
@@ -102,7 +102,7 @@ def _ended_by_platform(definition: Definition) -> ControllerTimeoutError:
     )
 
 
-def _doubt(definition: Definition) -> str:
+def _likely_reason(definition: Definition) -> str:
     """Return a likely reason why no call of a function has ever ended."""
     if isinstance(definition, ObjectDefinition):
         return f"It is an object, and {_NO_OBJECTS}. "

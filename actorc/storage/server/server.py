@@ -15,7 +15,7 @@ from .auth.authentication import Authenticator, Keyring
 from .auth.key_file import OwnKey
 from .auth.presigning import PresignedUrls
 from .config import DEFAULT_HTTP, Group, ServerOptions, numeric_address
-from .engines import Upkeep, open_engine
+from .engines import BackgroundWork, open_engine
 from .engines.base import Engine
 from .grpc.admission import CallPool
 from .grpc.health import Health
@@ -249,10 +249,10 @@ class StorageServer:
 
 
 def _engine(options: ServerOptions, group: Group | None) -> Engine:
-    upkeep = Upkeep(
+    background_work = BackgroundWork(
         upload_ttl=options.upload_ttl, scrub_days=options.scrub_days, quarantine_days=options.quarantine_days
     )
-    return open_engine(options.engine_url, upkeep, group=None if group is None else group.lock)
+    return open_engine(options.engine_url, background_work, group=None if group is None else group.lock)
 
 
 def _credentials(options: ServerOptions) -> grpc.ServerCredentials | None:

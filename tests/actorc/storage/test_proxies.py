@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actorc import _proxies
-from actorc.controller.client.address import Choice
+from actorc.controller.client.address import ControllerChoice
 from actorc.controller.client.connection import Connection
 from actorc.controller.errors import ControllerUnavailableError
 from actorc.storage import NetworkError, StorageClient
@@ -88,6 +88,6 @@ def test_a_host_that_is_excluded_is_not_said_to_be_behind_a_proxy(monkeypatch, e
 
 def test_the_controllers_client_names_the_proxy_too(monkeypatch):
     monkeypatch.setenv("grpc_proxy", DEAD)
-    connection = Connection(Choice("192.0.2.1:50051", "app"))
+    connection = Connection(ControllerChoice("192.0.2.1:50051", "app"))
     with pytest.raises(ControllerUnavailableError, match=r"the proxy http://127\.0\.0\.1:1 that grpc_proxy names"):
         connection.session()

@@ -132,8 +132,8 @@ def test_our_client_and_lucas_own_share_a_controller(lucas_storage):
         LucasContext.createContext()
         from actorc.controller.client import address
         from actorc.controller.client.connection import Connection
-        ours = address.Choice().destination()
-        through = Connection(address.Choice())
+        ours = address.ControllerChoice().destination()
+        through = Connection(address.ControllerChoice())
         through.session()
         through.close()
         print(ours.is_started, ours.address == os.environ["MASTER_ADDR"])

@@ -38,7 +38,7 @@ STRANGER = """
 import json, os, socket, sys
 from contextlib import suppress
 from pathlib import Path
-from actorc.controller.client.address import Choice
+from actorc.controller.client.address import ControllerChoice
 from actorc.controller.client.connection import Connection
 from actorc.controller.errors import ControllerError
 from actorc.storage import StorageClient, StorageError
@@ -49,7 +49,7 @@ is_alive = sys.argv[5] == "alive"
 
 
 def session(app_id):
-    Connection(Choice(controller, app_id)).session()
+    Connection(ControllerChoice(controller, app_id)).session()
 
 
 if is_alive:

@@ -17,7 +17,7 @@ from .preconditions import UPLOAD_TTL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Upkeep:
+class BackgroundWork:
     """Settings of the background work of an engine."""
 
     upload_ttl: float = UPLOAD_TTL
@@ -28,16 +28,16 @@ class Upkeep:
     """Least days that blobs unknown to the index are kept."""
 
 
-_DEFAULT = Upkeep()
+_DEFAULT = BackgroundWork()
 
 
-def open_engine(url: str, upkeep: Upkeep = _DEFAULT, *, group: int | None = None) -> Engine:
+def open_engine(url: str, background_work: BackgroundWork = _DEFAULT, *, group: int | None = None) -> Engine:
     """Open the engine that `url` names; closing it releases its medium.
 
     Args:
         url: ``memory://``, ``file:///absolute/directory``, a plain path, or the URL of a bucket in an object store:
             ``s3://bucket/prefix?endpoint=https://store.example.org``, ``gs://bucket`` or ``az://container``.
-        upkeep: Settings of its background work.
+        background_work: Settings of its background work.
         group: Descriptor that `share_engine` returned in a parent process; owned by the engine from now on.
 
     Raises:
@@ -45,7 +45,7 @@ def open_engine(url: str, upkeep: Upkeep = _DEFAULT, *, group: int | None = None
         StorageError: The directory is in use, holds something else, or cannot be written.
     """
     if "://" not in url:
-        return _open_directory(url, upkeep, group)
+        return _open_directory(url, background_work, group)
     parts = urlsplit(url)
     opener = _OPENERS.get(parts.scheme)
     if opener is None:
@@ -53,7 +53,7 @@ def open_engine(url: str, upkeep: Upkeep = _DEFAULT, *, group: int | None = None
         raise InvalidParameterError(
             f"no storage engine is known for {parts.scheme}://; use one of {known} or a plain path"
         )
-    return opener(parts, upkeep, group)
+    return opener(parts, background_work, group)
 
 
 def share_engine(url: str) -> int:
@@ -75,31 +75,31 @@ def share_engine(url: str) -> int:
     )
 
 
-def _open_memory(parts: SplitResult, upkeep: Upkeep, _group: int | None) -> Engine:
+def _open_memory(parts: SplitResult, background_work: BackgroundWork, _group: int | None) -> Engine:
     if parts.netloc or parts.path:
         raise InvalidParameterError("the memory engine has no address; write memory:// and nothing behind it")
-    return MemoryEngine(upload_ttl=upkeep.upload_ttl)
+    return MemoryEngine(upload_ttl=background_work.upload_ttl)
 
 
-def _open_file(parts: SplitResult, upkeep: Upkeep, group: int | None) -> Engine:
+def _open_file(parts: SplitResult, background_work: BackgroundWork, group: int | None) -> Engine:
     if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
         raise InvalidParameterError("a file URL names an absolute path on this host; write file:///absolute/directory")
-    return _open_directory(unquote(parts.path), upkeep, group)
+    return _open_directory(unquote(parts.path), background_work, group)
 
 
-def _open_directory(path: str, upkeep: Upkeep, group: int | None) -> Engine:
+def _open_directory(path: str, background_work: BackgroundWork, group: int | None) -> Engine:
     if not path:
         raise InvalidParameterError("the data directory is not named; write a path or file:///absolute/directory")
     return LocalEngine(
         path,
-        upload_ttl=upkeep.upload_ttl,
-        scrub_days=upkeep.scrub_days,
-        quarantine_days=upkeep.quarantine_days,
+        upload_ttl=background_work.upload_ttl,
+        scrub_days=background_work.scrub_days,
+        quarantine_days=background_work.quarantine_days,
         group=group,
     )
 
 
-def _open_remote(parts: SplitResult, upkeep: Upkeep, group: int | None) -> Engine:
+def _open_remote(parts: SplitResult, background_work: BackgroundWork, group: int | None) -> Engine:
     try:
         from .remote import RemoteEngine  # noqa: PLC0415 - obstore may be missing
         from .remote.store_url import StoreUrl  # noqa: PLC0415 - as above
@@ -111,10 +111,10 @@ def _open_remote(parts: SplitResult, upkeep: Upkeep, group: int | None) -> Engin
     # a placeholder: there is nothing to lock, see `share_engine`
     if group is not None:
         os.close(group)
-    return RemoteEngine(StoreUrl.of(parts), upload_ttl=upkeep.upload_ttl)
+    return RemoteEngine(StoreUrl.of(parts), upload_ttl=background_work.upload_ttl)
 
 
-_Opener = Callable[[SplitResult, Upkeep, "int | None"], Engine]
+_Opener = Callable[[SplitResult, BackgroundWork, "int | None"], Engine]
 _OPENERS: dict[str, _Opener] = {
     "memory": _open_memory,
     "file": _open_file,

@@ -10,7 +10,7 @@ from actorc.storage.models import ByteRange, Chunk
 from actorc.storage.rules import BLOCK_SIZE
 
 
-class Summed(Protocol):
+class ChecksummedBlocks(Protocol):
     """Stored bytes and the checksums of their blocks."""
 
     @property
@@ -22,7 +22,7 @@ class Summed(Protocol):
         """CRC-32C of every block."""
 
 
-S = TypeVar("S", bound=Summed)
+S = TypeVar("S", bound=ChecksummedBlocks)
 
 
 def block_length(size: int, index: int) -> int:

@@ -24,7 +24,7 @@ class Exchange:
     Args:
         request: The request.
         idle_timeout: Seconds to wait for the peer.
-        always: Headers of every response.
+        common_headers: Headers of every response.
 
     Attributes:
         headers: Headers of the request; names compare case-insensitively.
@@ -32,7 +32,7 @@ class Exchange:
         size: Bytes of the body received or sent so far.
     """
 
-    def __init__(self, request: web.BaseRequest, idle_timeout: float, always: Mapping[str, str]) -> None:
+    def __init__(self, request: web.BaseRequest, idle_timeout: float, common_headers: Mapping[str, str]) -> None:
         self.method = request.method
         self.headers: Mapping[str, str] = request.headers
         self.response: web.StreamResponse | None = None
@@ -40,7 +40,7 @@ class Exchange:
         self._request = request
         self._transport = request.transport
         self._idle_timeout = idle_timeout
-        self._always = always
+        self._common_headers = common_headers
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -67,7 +67,7 @@ class Exchange:
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send status and headers; ``Content-Length`` says how many bytes follow."""
-        self.response = web.StreamResponse(status=status, headers={**self._always, **headers})
+        self.response = web.StreamResponse(status=status, headers={**self._common_headers, **headers})
         self._await(self.response.prepare(self._request))
 
     def write(self, data: bytes | memoryview) -> None:

@@ -175,7 +175,7 @@ class HttpHandler:
                 f"the server carries out {self._limit} requests already; try again in a moment",
                 retry_after=_RETRY_AFTER,
             )
-        record.exchange = exchange = Exchange(request, self._idle_timeout, _always(record.request_id))
+        record.exchange = exchange = Exchange(request, self._idle_timeout, _common_headers(record.request_id))
         # released when the thread ends and not when the request does: a cancelled request leaves its thread running
         store = AuthorizedStore(self._store, record.principal)
         work = self._threads.submit(self._work, exchange, store, url)
@@ -233,7 +233,7 @@ def _page_response(page: Page) -> web.Response:
 
 
 def _refusal_response(refusal: Refusal, request_id: str, request: web.BaseRequest) -> web.Response:
-    headers = {**_always(request_id), **refusal.headers}
+    headers = {**_common_headers(request_id), **refusal.headers}
     if refusal.status == 304:
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = "application/json; charset=utf-8"
@@ -244,7 +244,7 @@ def _refusal_response(refusal: Refusal, request_id: str, request: web.BaseReques
     return response
 
 
-def _always(request_id: str) -> dict[str, str]:
+def _common_headers(request_id: str) -> dict[str, str]:
     return {**ALWAYS, "x-acs-request-id": request_id}
 
 

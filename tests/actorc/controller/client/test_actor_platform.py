@@ -17,7 +17,7 @@ import grpc
 import pytest
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller.client.address import Choice
+from actorc.controller.client.address import ControllerChoice
 from actorc.controller.client.calls import Calls
 from actorc.controller.client.connection import Connection
 from actorc.controller.client.definition import Definition
@@ -128,7 +128,7 @@ def connect(platform):
     connections = []
 
     def make(app_id=None):
-        connections.append(Connection(Choice(platform.address, app_id)))
+        connections.append(Connection(ControllerChoice(platform.address, app_id)))
         return connections[-1]
 
     yield make

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorc.controller.client.address import Choice, start_when_needed
+from actorc.controller.client.address import ControllerChoice, start_when_needed
 from actorc.controller.errors import AddressError, ControllerError
 
 
@@ -26,7 +26,7 @@ def test_an_argument_goes_before_the_environment(monkeypatch):
     monkeypatch.setenv("IGNIS_ADDR", "ignis:1")
     monkeypatch.setenv("APP_ID", "environment")
 
-    found = Choice("here:2", "mine").destination()
+    found = ControllerChoice("here:2", "mine").destination()
 
     assert (found.address, found.origin, found.app_id) == ("here:2", "the address argument", "mine")
 
@@ -36,7 +36,7 @@ def test_ignis_addr_goes_before_master_addr(monkeypatch):
     monkeypatch.setenv("IGNIS_ADDR", "ignis:2")
     monkeypatch.setenv("APP_ID", "environment")
 
-    found = Choice().destination()
+    found = ControllerChoice().destination()
 
     assert (found.address, found.origin) == ("ignis:2", "IGNIS_ADDR")
     assert (found.app_id, found.app_id_origin) == ("environment", "APP_ID")
@@ -44,16 +44,16 @@ def test_ignis_addr_goes_before_master_addr(monkeypatch):
 
 def test_master_addr_counts_only_with_a_port(monkeypatch):
     monkeypatch.setenv("MASTER_ADDR", "master")
-    without = Choice().destination()
+    without = ControllerChoice().destination()
     monkeypatch.setenv("MASTER_ADDR", "master:29500")
-    with_port = Choice().destination()
+    with_port = ControllerChoice().destination()
 
     assert (without.address, without.origin) == ("localhost:50051", "the built-in default")
     assert (with_port.address, with_port.origin) == ("master:29500", "MASTER_ADDR")
 
 
 def test_every_process_has_an_id_of_its_own():
-    assert Choice().destination().app_id != Choice().destination().app_id
+    assert ControllerChoice().destination().app_id != ControllerChoice().destination().app_id
 
 
 @pytest.mark.parametrize(
@@ -61,42 +61,42 @@ def test_every_process_has_an_id_of_its_own():
 )
 def test_an_address_is_a_host_and_a_port(address):
     with pytest.raises(AddressError, match=r"\(from the address argument\) is not the address of a controller"):
-        Choice(address)
+        ControllerChoice(address)
 
 
 @pytest.mark.parametrize("address", ["localhost:1", "10.0.0.1:65535", "[::1]:50051"])
 def test_hosts_have_names_and_numbers(address):
-    assert Choice(address).destination().address == address
+    assert ControllerChoice(address).destination().address == address
 
 
 def test_a_wrong_address_names_the_variable_it_came_from(monkeypatch):
     monkeypatch.setenv("IGNIS_ADDR", "nowhere")
 
     with pytest.raises(ValueError, match="from IGNIS_ADDR"):
-        Choice()
+        ControllerChoice()
 
 
 def test_a_starter_is_called_once_and_only_when_needed(starter):
-    choice = Choice()
+    choice = ControllerChoice()
     assert starter == []
 
-    first, second = choice.destination(), Choice().destination()
+    first, second = choice.destination(), ControllerChoice().destination()
 
     assert (first.address, second.address) == (starter[0], starter[0])
     assert len(starter) == 1
 
 
 def test_a_starter_is_not_called_for_an_address_somebody_chose(starter):
-    assert Choice("here:1").destination().address == "here:1"
+    assert ControllerChoice("here:1").destination().address == "here:1"
     assert starter == []
 
 
 def test_a_started_controller_knows_its_own_application_only(starter):
-    assert Choice(app_id="mine").destination().app_id == "its own"
+    assert ControllerChoice(app_id="mine").destination().app_id == "its own"
 
 
 def test_a_started_controller_that_is_gone_is_started_again_once(starter):
-    choice, other = Choice(), Choice()
+    choice, other = ControllerChoice(), ControllerChoice()
     gone = choice.destination()
 
     again, same = choice.restarted(gone), other.restarted(gone)
@@ -106,11 +106,11 @@ def test_a_started_controller_that_is_gone_is_started_again_once(starter):
 
 
 def test_a_chosen_controller_is_never_started_again(starter):
-    choice = Choice("here:1")
+    choice = ControllerChoice("here:1")
 
     assert choice.restarted(choice.destination()) is None
 
 
 def test_the_address_error_is_a_controller_error():
     with pytest.raises(ControllerError):
-        Choice("x")
+        ControllerChoice("x")

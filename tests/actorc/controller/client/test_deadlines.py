@@ -141,10 +141,10 @@ def test_timeouts_come_from_the_environment_and_a_function_s_own_goes_first(monk
 
 @pytest.mark.parametrize("given", ["soon", "0", "-1", "inf", "nan"])
 def test_what_is_no_time_is_refused_at_once(monkeypatch, given):
-    from actorc.controller.client.address import Choice
+    from actorc.controller.client.address import ControllerChoice
     from actorc.controller.errors import ControllerError
 
     monkeypatch.setenv("IGNIS_CALL_TIMEOUT", given)
 
     with pytest.raises(ControllerError, match=r"\(from IGNIS_CALL_TIMEOUT\) is no number of seconds"):
-        Choice()
+        ControllerChoice()

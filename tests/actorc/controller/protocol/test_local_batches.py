@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller.client.address import Choice
+from actorc.controller.client.address import ControllerChoice
 from actorc.controller.client.definition import Definition
 from actorc.controller.client.outbox import Outbox
 from actorc.controller.client.remote_values import CallKey
@@ -97,7 +97,7 @@ def platform():
 
 def test_a_platform_without_batches_gets_none(platform):
     address, received = platform
-    choice = Choice(address, "app")
+    choice = ControllerChoice(address, "app")
     session = Session(choice.destination(), "app", choice.timeouts)
     definition = Definition.of(lambda a: a, {"name": "f", "replicas": 200})
     calls = [CallKey(session_id="run", instance_id=str(number), function="f") for number in range(200)]

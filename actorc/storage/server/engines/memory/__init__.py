@@ -56,7 +56,7 @@ from actorc.storage.server.engines.preconditions import (
     utc,
 )
 
-from .bucket import Bucket, Segment, Stored, Upload
+from .bucket import Bucket, Segment, StoredObject, Upload
 from .readers_writers import MemoryObjectWriter, MemoryPartWriter, MemoryReader
 
 T = TypeVar("T")
@@ -90,7 +90,7 @@ class MemoryEngine(Engine):
             made = Bucket(BucketInfo(name=bucket, created_at=utc(self._now())))
             return self._buckets.setdefault(bucket, made).info
 
-        return self._once(("create_bucket", bucket, idempotency_key), (exist_ok,), change)
+        return self._run_once(("create_bucket", bucket, idempotency_key), (exist_ok,), change)
 
     def delete_bucket(self, bucket: str, *, idempotency_key: str = "") -> None:
         def change() -> None:
@@ -98,7 +98,7 @@ class MemoryEngine(Engine):
                 raise bucket_not_empty(bucket)
             del self._buckets[bucket]
 
-        self._once(("delete_bucket", bucket, idempotency_key), (), change)
+        self._run_once(("delete_bucket", bucket, idempotency_key), (), change)
 
     def head_bucket(self, bucket: str) -> BucketInfo:
         with self._lock:
@@ -133,14 +133,14 @@ class MemoryEngine(Engine):
             _check_precondition(condition, held, key)
             return held.remove(key.encode())
 
-        return self._once(("delete", bucket, key, idempotency_key), (condition,), change)
+        return self._run_once(("delete", bucket, key, idempotency_key), (condition,), change)
 
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
         def change() -> list[DeleteResult]:
             held = self._bucket(bucket)
             return [DeleteResult(key=key, deleted=held.remove(key.encode())) for key in keys]
 
-        return self._once(("delete_many", bucket, *keys, idempotency_key), (), change)
+        return self._run_once(("delete_many", bucket, *keys, idempotency_key), (), change)
 
     def copy(
         self,
@@ -163,7 +163,7 @@ class MemoryEngine(Engine):
             return self._publish(held, key, found.segments, found.info.crc32c, kept)
 
         asked = source, attributes, condition, ttl
-        return self._once(("copy", bucket, key, idempotency_key), asked, change)
+        return self._run_once(("copy", bucket, key, idempotency_key), asked, change)
 
     def create_upload(
         self,
@@ -182,7 +182,7 @@ class MemoryEngine(Engine):
             held.uploads[upload_id] = Upload(info, attributes, condition, touched=now)
             return upload_id
 
-        return self._once(("create_upload", bucket, key, idempotency_key), (attributes, condition), change)
+        return self._run_once(("create_upload", bucket, key, idempotency_key), (attributes, condition), change)
 
     def part_writer(
         self,
@@ -218,7 +218,7 @@ class MemoryEngine(Engine):
             return self._publish(held, key, segments, crc, upload.attributes)
 
         call = ("complete_upload", bucket, key, upload_id, idempotency_key)
-        return self._once(call, (list(parts), condition), change)
+        return self._run_once(call, (list(parts), condition), change)
 
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
         with self._lock:
@@ -265,7 +265,7 @@ class MemoryEngine(Engine):
             return self._publish(held, key, (segment,), crc, attributes)
 
         asked = segment.size, crc, attributes, condition
-        return self._once(("commit", bucket, key, idempotency_key), asked, change)
+        return self._run_once(("commit", bucket, key, idempotency_key), asked, change)
 
     def _put_part(
         self, bucket: str, key: str, upload_id: str, number: int, segment: Segment, crc: int, idempotency_key: str
@@ -278,7 +278,7 @@ class MemoryEngine(Engine):
             return info
 
         call = ("part", bucket, key, upload_id, str(number), idempotency_key)
-        return self._once(call, (segment.size, crc), change)
+        return self._run_once(call, (segment.size, crc), change)
 
     def _publish(
         self, held: Bucket, key: str, segments: tuple[Segment, ...], crc: int, attributes: ObjectAttributes
@@ -297,7 +297,7 @@ class MemoryEngine(Engine):
             last_modified=utc(now),
             expires_at=None if expires_us is None else utc(expires_us),
         )
-        held.store(key.encode(), Stored(info, segments))
+        held.store(key.encode(), StoredObject(info, segments))
         return info
 
     def _bucket(self, bucket: str) -> Bucket:
@@ -308,7 +308,7 @@ class MemoryEngine(Engine):
         held.expire(now, now - self._upload_ttl)
         return held
 
-    def _find(self, bucket: str, key: str, generation: int | None = None) -> Stored:
+    def _find(self, bucket: str, key: str, generation: int | None = None) -> StoredObject:
         stored = self._bucket(bucket).find(key.encode())
         if stored is None or generation not in {None, stored.info.generation}:
             raise object_missing(bucket, key, generation)
@@ -328,7 +328,7 @@ class MemoryEngine(Engine):
     def _now(self) -> int:
         return microseconds(self._clock)
 
-    def _once(self, call: tuple[str, ...], asked: tuple[object, ...], change: Callable[[], T]) -> T:
+    def _run_once(self, call: tuple[str, ...], asked: tuple[object, ...], change: Callable[[], T]) -> T:
         """Run `change` and return its result, or return the result of an earlier call with the same idempotency key.
 
         Args:

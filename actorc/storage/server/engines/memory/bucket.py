@@ -35,7 +35,7 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredObject:
     """One generation of an object."""
 
     info: ObjectInfo
@@ -63,7 +63,7 @@ class Bucket:
     def __init__(self, info: BucketInfo) -> None:
         self.info = info
         self.uploads: dict[str, Upload] = {}  # the one touched longest ago first
-        self._objects: dict[bytes, Stored] = {}
+        self._objects: dict[bytes, StoredObject] = {}
         self._names: list[bytes] = []
         self._expiring: list[tuple[datetime, bytes, int]] = []
 
@@ -78,11 +78,11 @@ class Bucket:
         while self.uploads and (oldest := next(iter(self.uploads.values()))).touched <= abandoned:
             del self.uploads[oldest.info.upload_id]
 
-    def find(self, name: bytes) -> Stored | None:
+    def find(self, name: bytes) -> StoredObject | None:
         """Return the object of this name, or None."""
         return self._objects.get(name)
 
-    def store(self, name: bytes, stored: Stored) -> None:
+    def store(self, name: bytes, stored: StoredObject) -> None:
         """Store an object under a name, replacing the current one."""
         if name not in self._objects:
             insort(self._names, name)

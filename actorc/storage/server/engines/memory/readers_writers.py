@@ -13,7 +13,7 @@ from actorc.storage.rules import BLOCK_SIZE
 from actorc.storage.server.engines.base import ObjectReader, ObjectWriter, PartWriter, Writer
 from actorc.storage.server.engines.blocks import cut
 
-from .bucket import Segment, Stored
+from .bucket import Segment, StoredObject
 
 
 class MemoryWriter(Writer):
@@ -91,7 +91,7 @@ class MemoryReader(ObjectReader):
         stored: The generation.
     """
 
-    def __init__(self, stored: Stored) -> None:
+    def __init__(self, stored: StoredObject) -> None:
         self.info = stored.info
         self._segments = stored.segments
 

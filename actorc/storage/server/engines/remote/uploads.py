@@ -40,7 +40,7 @@ _DESCRIPTION: Final = "upload"
 _BATCH: Final = 1000
 
 
-class Begun(NamedTuple):
+class UploadDescription(NamedTuple):
     """An upload under way."""
 
     key: str
@@ -61,7 +61,7 @@ class Begun(NamedTuple):
         return json.dumps(plain).encode()
 
     @classmethod
-    def decoded(cls, data: bytes) -> Begun:
+    def decoded(cls, data: bytes) -> UploadDescription:
         """Return the upload that `encoded` serialized."""
         plain: dict[str, Any] = json.loads(data)
         attributes = ObjectAttributes(content_type=plain["content_type"], metadata=plain["metadata"])
@@ -106,11 +106,11 @@ class Uploads:
         if target.condition != ANY:
             self._check_condition(target.bucket, target.key, target.condition)
         upload_id = upload_id_of(self._publisher.next_generation())
-        begun = Begun(target.key, self._publisher.now_us(), target.attributes, target.condition)
+        begun = UploadDescription(target.key, self._publisher.now_us(), target.attributes, target.condition)
         self._backend.put(self._at(target.bucket, upload_id, _DESCRIPTION), begun.encoded(), {})
         return upload_id
 
-    def find(self, bucket: str, key: str, upload_id: str) -> Begun:
+    def find(self, bucket: str, key: str, upload_id: str) -> UploadDescription:
         """Return an upload.
 
         Raises:
@@ -234,7 +234,7 @@ class Uploads:
             if sent != part.info.crc32c:
                 raise IntegrityError(f"the store sent part {part.info.number} damaged; upload it again")
 
-    def _joined(self, target: Target, begun: Begun) -> Condition:
+    def _joined(self, target: Target, begun: UploadDescription) -> Condition:
         """Return the one of two conditions to send with the request; the other one is checked here.
 
         Raises:
@@ -252,9 +252,9 @@ class Uploads:
     def _check_condition(self, bucket: str, key: str, condition: Condition) -> None:
         check_precondition(condition, current_etag(self._publisher.find(bucket, key)), bucket, key)
 
-    def _load(self, bucket: str, upload_id: str) -> Begun | None:
+    def _load(self, bucket: str, upload_id: str) -> UploadDescription | None:
         found = self._backend.get(self._at(bucket, upload_id, _DESCRIPTION)) if _ID.fullmatch(upload_id) else None
-        return None if found is None else Begun.decoded(b"".join(found.body))
+        return None if found is None else UploadDescription.decoded(b"".join(found.body))
 
     def _at(self, bucket: str, upload_id: str, what: str) -> str:
         return f"{self._names.upload(bucket, upload_id)}/{what}"

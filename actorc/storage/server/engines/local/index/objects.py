@@ -39,7 +39,7 @@ class CurrentGeneration(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WriteTarget:
     """The bucket and key of a write, and the object that it replaces."""
 
     bucket_id: int
@@ -63,7 +63,7 @@ class Objects:
         self._fsops = fsops
         self._path = path
 
-    def place(self, connection: sqlite3.Connection, bucket: str, key: str, *conditions: Condition) -> Place:
+    def place(self, connection: sqlite3.Connection, bucket: str, key: str, *conditions: Condition) -> WriteTarget:
         """Return the place for an object, if the current one meets the conditions.
 
         Raises:
@@ -90,12 +90,12 @@ class Objects:
             current = None
         for condition in conditions:
             check_precondition(condition, etag_of(current.generation, current.crc32c) if current else None, bucket, key)
-        return Place(bucket_id, name, current)
+        return WriteTarget(bucket_id, name, current)
 
     def publish(
         self,
         connection: sqlite3.Connection,
-        place: Place,
+        place: WriteTarget,
         content_id: int,
         attributes: ObjectAttributes,
         *,
@@ -132,7 +132,9 @@ class Objects:
         )
         return fields
 
-    def restore(self, connection: sqlite3.Connection, place: Place, fields: tuple[Any, ...], content_id: int) -> None:
+    def restore(
+        self, connection: sqlite3.Connection, place: WriteTarget, fields: tuple[Any, ...], content_id: int
+    ) -> None:
         """Insert an object with its former row of `FIELDS`, where there is none."""
         self._idempotency.advance(fields[0])
         connection.execute(
@@ -187,7 +189,7 @@ class Objects:
             raise damaged_row(table, bucket, key)
         return tuple(fields)
 
-    def _retire(self, connection: sqlite3.Connection, place: Place, current: CurrentGeneration) -> None:
+    def _retire(self, connection: sqlite3.Connection, place: WriteTarget, current: CurrentGeneration) -> None:
         if current.size > self._kept.max_bytes or not self._has_room():
             content_refs.drop(connection, current.content_id)
             return

@@ -15,7 +15,7 @@ from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.trailer import MANIFEST, PART, DamagedTrailerError, Piece, Trailer
 from actorc.storage.server.engines.local.index import content_refs, objects
 from actorc.storage.server.engines.local.index.index import Index
-from actorc.storage.server.engines.local.index.objects import Place
+from actorc.storage.server.engines.local.index.objects import WriteTarget
 from actorc.storage.server.engines.local.rows import Segment, pack_metadata
 
 from .fsck_index import Finding
@@ -135,7 +135,7 @@ class Restoration:
         return self._restore(connection, candidate, place, f" as {key}, since another object is there")
 
     def _restore(
-        self, connection: sqlite3.Connection, candidate: _Candidate, place: Place, beside: str = ""
+        self, connection: sqlite3.Connection, candidate: _Candidate, place: WriteTarget, beside: str = ""
     ) -> Finding:
         trailer = candidate.trailer
         if place.current is not None:
@@ -155,7 +155,7 @@ class Restoration:
             return candidate.finding("damaged", f"restored{beside}, but its bytes do not match their checksums")
         return candidate.finding("restored", f"{trailer.size} bytes{beside}")
 
-    def _remove_current(self, connection: sqlite3.Connection, place: Place, content_id: int) -> None:
+    def _remove_current(self, connection: sqlite3.Connection, place: WriteTarget, content_id: int) -> None:
         files = [(segment.file,) for segment in content_refs.load(connection, content_id) if segment.file is not None]
         objects.remove(connection, place.bucket_id, place.name, content_id)
         # the old index may have called them garbage without knowing all objects
