@@ -6,7 +6,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from actorc.storage._wire.checksum import crc32c
+from google_crc32c import value as crc32c
+
 from actorc.storage.models import (
     ANY,
     WHOLE,
