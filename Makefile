@@ -20,12 +20,16 @@ $(BIN)/pip:
 chosen: | $(BIN)/pip
 	@$(PYTHON) requirements/supported.py $(VENV)
 
+# Some thousands of modules are installed and some hundreds imported, so each is compiled when it is imported first, and
+# that is kept whatever the environment says: compiling all of them takes half a minute.
+export PYTHONDONTWRITEBYTECODE :=
+
 # A lock is installed once, and again when it, or what an installation is made of, has changed since. Hashes and an
 # editable installation exclude each other, so the package itself comes after them, built by what the lock has.
 $(VENV)/.%: requirements/%.txt pyproject.toml hatch_build.py $(wildcard *.pth *.start) \
 		| $(BIN)/pip $(if $(filter file,$(origin PYTHON)),,chosen)
 	@$(BIN)/python requirements/supported.py
-	$(BIN)/pip install --quiet --require-hashes -r $<
+	$(BIN)/pip install --quiet --no-compile --require-hashes -r $<
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
