@@ -379,27 +379,32 @@ def test_ctrl_c_ends_all_transfers_and_leaves_nothing_behind(lucas_storage, clie
     assert all((tmp_path / "out" / name).stat().st_size == 96 * MiB for name in files(tmp_path / "out"))
 
 
-def test_an_interrupt_closes_connections_under_transfers_that_stand_still(invoke, tmp_path, monkeypatch):
-    meeting, closed, ended = threading.Barrier(2, timeout=20), threading.Event(), []
+def test_an_interrupt_closes_connections_under_transfers_that_stand_still(client, monkeypatch):
+    meeting, closed, ended = threading.Barrier(3, timeout=20), threading.Event(), []
 
-    class Client(StorageClient):
-        def upload_file(self, *_arguments, **_options):
-            if meeting.wait() == 0:
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-            ended.append(closed.wait(timeout=20))
-            raise ConnectionError
-
+    class Watched(session.Session):
         def close(self):
             closed.set()
             super().close()
 
-    for name in "ab":
-        (tmp_path / name).write_text(name)
-    monkeypatch.setattr(queue, "_PATIENCE", 0)
-    monkeypatch.setattr(session, "StorageClient", Client)
-    result = invoke("cp", "-j", 2, "a", "b", f"{HERE}/")
+    def stand_still(_moved):
+        meeting.wait()
+        ended.append(closed.wait(timeout=20))
+        raise ConnectionError
 
-    assert (result.exit_code, result.stderr, ended) == (130, "", [True, True])
+    def interrupted():
+        for name in "ab":
+            yield queue.Transfer(action="upload", source=name, destination=name, run=stand_still)
+        meeting.wait()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(queue, "_PATIENCE", 0)
+    watched = Watched(client.endpoint, None, as_json=False)
+    transfers = queue.TransferQueue(watched, many=True, jobs=2, quiet=True, dry_run=False)
+    with pytest.raises(KeyboardInterrupt):
+        transfers.run(interrupted())
+
+    assert ended == [True, True]
 
 
 @pytest.mark.thorough
