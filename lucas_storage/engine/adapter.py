@@ -1,4 +1,4 @@
-"""The adapter to Lucas: the only module of the plugin that uses Lucas's private attributes.
+"""The adapter to Lucas: reads the private attributes of workflows and functions; `graph` reads those of nodes.
 
 Genuine Lucas and the embedded engine are distinguished by the names of their classes, and neither is imported: these
 functions must work in a worker that has only the plugin.

@@ -1,6 +1,6 @@
 """Interceptor of all calls: authentication, admission, idle timeouts, errors as status, and the access log.
 
-Methods in `service.py` may raise anything and wait for their peer; here is decided which text of a failure the caller
+Methods in `service.py` may raise anything and wait for their peer: `call.py` decides which text of a failure the caller
 sees, and no peer is waited for longer than the idle timeout.
 
 A call takes one of three ways, decided by its headers alone before a thread is used. A call that proves a key, or comes
@@ -32,10 +32,10 @@ from actorc.storage.errors import (
 from actorc.storage.rules import KiB
 from actorc.storage.server.auth.authentication import Authenticator, HeaderProof
 from actorc.storage.server.telemetry.access_log import AccessLog
-from actorc.storage.server.telemetry.call import Call, CallHead
 from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
 
 from .admission import CALLER_THREAD, Behavior, CallPool
+from .call import Call, CallHead
 
 Reader = Callable[..., Any]
 Answers = Callable[[Call, HeaderProof, Iterator[bytes]], Generator[Any, None, None]]

@@ -23,7 +23,8 @@ from actorc.storage.server.auth.presigning import PresignedUrls
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.server.store.upload import Upload
-from actorc.storage.server.telemetry.call import Call
+
+from .call import Call
 
 WriteFrame = Chunk | pb.WriteObjectRequest
 

@@ -11,7 +11,7 @@ from typing import Final
 from actorc.storage.models import ANY, ByteRange, Condition, ObjectInfo
 
 from .errors import Refusal
-from .headers import identity_headers
+from .response_headers import identity_headers
 
 Headers = Mapping[str, str]
 """Headers of a request; names compare case-insensitively."""

@@ -29,8 +29,8 @@ from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
 from . import objects
 from .errors import Refusal
 from .exchange import Exchange
-from .headers import ALWAYS
 from .pages import Page, Pages
+from .response_headers import ALWAYS
 
 log = logging.getLogger(__name__)
 

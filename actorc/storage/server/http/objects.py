@@ -15,7 +15,7 @@ from actorc.storage.server.auth.authorized_store import AuthorizedStore
 from .conditions import change_condition, check_read, names_no_etag, wanted_range
 from .errors import Refusal
 from .exchange import Exchange
-from .headers import identity_headers, is_active, object_headers
+from .response_headers import identity_headers, is_active, object_headers
 
 _ATTEMPTS = 5
 """How often an object may be replaced between its description and its opening."""

@@ -51,7 +51,7 @@ from actorc.storage.server.engines.preconditions import (
 )
 
 from .buckets import BucketMarkers
-from .conditional_writes import ConditionSupport, probe_conditions
+from .condition_support import ConditionSupport, probe_conditions
 from .key_layout import KeyLayout
 from .listing import Listed, listed
 from .object_metadata import Record

@@ -19,7 +19,7 @@ from actorc.storage.server.engines.preconditions import (
     object_missing,
 )
 
-from .conditional_writes import ConditionSupport
+from .condition_support import ConditionSupport
 from .errors import Conflict
 from .key_layout import KeyLayout
 from .object_metadata import Record, call_id, check_attributes

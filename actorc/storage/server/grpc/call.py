@@ -20,8 +20,7 @@ from actorc.storage._wire.message_checksum import ANSWER, HEADER, REQUEST, STATU
 from actorc.storage.errors import StorageError
 from actorc.storage.server.auth.access import NOBODY
 from actorc.storage.server.engines.descriptor_shortage import is_out_of_descriptors, out_of_descriptors
-
-from .access_log import AccessLog, EndedCall
+from actorc.storage.server.telemetry.access_log import AccessLog, EndedCall
 
 log = logging.getLogger(__name__)
 
