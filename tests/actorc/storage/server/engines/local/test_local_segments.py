@@ -239,7 +239,7 @@ def test_readers_and_a_sweep_that_race_never_meet_half_an_object(open_local, ass
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
-    for _ in range(25 if thorough else 2):
+    for _ in range(25 if thorough else 1):
         for data in versions:
             assemble(engine, "key", [data[:LARGE], data[LARGE : 2 * LARGE], data[2 * LARGE :]])
         engine.delete("bucket", "key")
