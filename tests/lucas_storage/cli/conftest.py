@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import subprocess
 import sys
@@ -48,6 +49,17 @@ class Program:
         path = self.folder / name
         path.write_text(textwrap.dedent(code))
         return path
+
+
+@pytest.fixture(autouse=True)
+def _log_of_other_tests():
+    """A command that runs in this process sets up the log of the process; leave it as it was."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
 
 
 @pytest.fixture
