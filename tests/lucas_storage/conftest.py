@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from actorc.storage.testing import local_server
@@ -28,7 +30,7 @@ def settings(server, tmp_path):
     given = {
         "endpoint": server.endpoint,
         "cache_dir": tmp_path / "cache",
-        "bucket": f"b-{abs(hash(tmp_path)):x}",
+        "bucket": f"b-{uuid.uuid4().hex}",
         "signing_key": SIGNING_KEY,
     }
     with storage_context(**given):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from actorc.controller.client.address import start_when_needed
 from actorc.storage.testing import local_server
 from lucas_storage.cli.main import program
 from lucas_storage.local_service.service import DEFAULT_DATA, LocalService
@@ -52,14 +53,16 @@ class Program:
 
 
 @pytest.fixture(autouse=True)
-def _log_of_other_tests():
-    """A command that runs in this process sets up the log of the process; leave it as it was."""
+def _process_as_before():
+    """A command that runs in this process sets up its log, and what starts a controller when one is needed."""
     root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
+    level, handlers, finders = root.level, list(root.handlers), list(sys.meta_path)
     yield
     root.setLevel(level)
     for handler in set(root.handlers) - set(handlers):
         root.removeHandler(handler)
+    sys.meta_path[:] = finders
+    start_when_needed(None)
 
 
 @pytest.fixture
