@@ -11,7 +11,7 @@ import os
 from functools import lru_cache
 from typing import Final
 
-from actorc.storage.addresses import Ip, ip, parse, resolved
+from actorc.addresses import Ip, ip, parse, resolved
 
 _VARIABLES: Final = ("grpc_proxy", "https_proxy", "http_proxy")
 """In the order in which gRPC reads them; it ignores those in upper case."""

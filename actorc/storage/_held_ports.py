@@ -7,9 +7,8 @@ import socket
 from pathlib import Path
 from typing import Final
 
+from actorc.addresses import Address, parse
 from actorc.fork_hooks import ForkSafeLock
-
-from .addresses import Address, parse
 
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _PROBING: Final = 1.0

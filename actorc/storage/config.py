@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
+from actorc.addresses import Address, ip, parse
+
 from . import local_endpoint
 from ._held_ports import hold_loopback
-from .addresses import Address, ip, parse
 from .errors import InvalidParameterError
 from .local_endpoint import LocalEndpoint
 from .rules import check_http_endpoint

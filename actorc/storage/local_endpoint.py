@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from actorc.addresses import parse
+
 from . import file_locks
 from ._held_ports import hold, hold_loopback, is_served
-from .addresses import parse
 from .errors import InvalidParameterError
 from .local_directory import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK
 from .ownership import open_directory, read_secret

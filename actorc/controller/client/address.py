@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from actorc import addresses
 from actorc.controller.errors import AddressError
 from actorc.fork_hooks import ForkSafeLock
-from actorc.storage import addresses
 
 from .timeouts import Timeouts
 

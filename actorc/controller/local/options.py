@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from actorc.addresses import Address, ip, parse
 from actorc.storage._held_ports import shared_socket
-from actorc.storage.addresses import Address, ip, parse
 
 DEFAULT_LISTEN: Final = "127.0.0.1:50051"
 DEFAULT_MAX_WORKERS: Final = 16

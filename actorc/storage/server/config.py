@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from actorc.storage.addresses import Address, Ip, parse, resolved
+from actorc.addresses import Address, Ip, parse, resolved
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import check_http_endpoint
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from actorc.addresses import Address
 from actorc.storage import StorageClient, config
-from actorc.storage.addresses import Address
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import InvalidParameterError, StorageError
 from actorc.storage.file_locks import SHARED, try_open

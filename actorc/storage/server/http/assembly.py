@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from actorc.storage.addresses import Address
+from actorc.addresses import Address
 from actorc.storage.rules import check_http_endpoint
 from actorc.storage.server.auth.authentication import Keyring
 from actorc.storage.server.auth.presigning import PresignedUrls

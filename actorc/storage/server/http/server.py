@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from actorc.storage.addresses import Address
+from actorc.addresses import Address
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import KiB, MiB
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from actorc.storage.addresses import ip, parse
+from actorc.addresses import ip, parse
 from actorc.storage.local_directory import DIRECTORY, ENDPOINT_FILE, make_private, published, serving, signing_key
 from actorc.storage.ownership import is_readable_by_others, is_writable_by_others
 

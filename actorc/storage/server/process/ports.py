@@ -7,8 +7,8 @@ import socket
 import time
 from typing import Final
 
+from actorc.addresses import Address
 from actorc.storage._held_ports import shared_socket
-from actorc.storage.addresses import Address
 from actorc.storage.errors import InvalidParameterError
 
 _WAIT_SECONDS: Final = 2.0

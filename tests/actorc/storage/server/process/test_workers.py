@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.addresses import Address
 from actorc.storage import AlreadyExistsError, StorageClient
-from actorc.storage.addresses import Address
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import MiB
 from actorc.storage.server import ServerOptions
