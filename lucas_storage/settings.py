@@ -18,8 +18,8 @@ from actorc.storage import local_endpoint
 from actorc.storage.config import DEFAULT_ENDPOINT, local_server
 from actorc.storage.context_variables import bound
 from actorc.storage.local_endpoint import LocalEndpoint
+from actorc.storage.setting_lookup import BUILT_IN, Place, Setting, environment, read_toml
 from actorc.storage.setting_types import user_directory
-from actorc.storage.settings import BUILT_IN, Place, Setting, environment, read_toml
 
 from .declared_settings import DECLARED, DEFAULT_STORE, ENDPOINT, ENDPOINTS, SIGNING_KEY_FILE, WAYS, Settings
 from .errors import SettingsError

@@ -21,8 +21,8 @@ from ._held_ports import hold_loopback
 from .errors import InvalidParameterError
 from .local_endpoint import LocalEndpoint
 from .rules import check_http_endpoint
+from .setting_lookup import Declared, Place, Setting, Way, environment
 from .setting_types import switch
-from .settings import Declared, Place, Setting, Way, environment
 
 DEFAULT_ENDPOINT: Final = "localhost:9000"
 DEFAULT_TIMEOUT: Final = 30.0

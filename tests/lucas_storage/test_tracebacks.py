@@ -19,11 +19,12 @@ import cloudpickle
 import pytest
 
 import lucas_storage
-from lucas_storage import StorageExecutor, _pickling, _sources, run, with_storage
-from lucas_storage._shim import VERSION, restore
+from lucas_storage import StorageExecutor, run, with_storage
 from lucas_storage._tracebacks import shorten
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import NoFormatError
+from lucas_storage.shipping import function_pickler, source_lines
+from lucas_storage.shipping.shim import VERSION, restore
 
 ROOT = Path(lucas_storage.__file__).parents[1]
 PACKING = """
@@ -151,11 +152,11 @@ def test_a_function_without_source_is_shipped_with_its_file_and_line():
 def test_of_two_versions_of_a_file_the_lines_of_the_one_that_runs_are_shown(tmp_path):
     file = tmp_path / "steps.py"
     file.write_text("# shipped\n\ndef fail():\n    raise KeyError('shipped')\n")
-    packed = _pickling.dumps(compiled(file.read_text(), str(file), __name__="__main__")["fail"])
+    packed = function_pickler.dumps(compiled(file.read_text(), str(file), __name__="__main__")["fail"])
     file.write_text("# of the worker\n\ndef fail():\n    raise KeyError('of the worker')\n")
     linecache.clearcache()
 
-    _sources.show(packed)
+    source_lines.show(packed)
 
     assert [linecache.getline(str(file), number) for number in (1, 4)] == [
         "# of the worker\n",
@@ -167,8 +168,8 @@ def test_of_two_versions_of_a_file_the_lines_of_the_one_that_runs_are_shown(tmp_
 def test_a_file_that_is_the_same_on_the_worker_stays_that_file(tmp_path):
     file = tmp_path / "steps.py"
     file.write_text("def fail():\n    raise KeyError('the same')\n")
-    packed = _pickling.dumps(compiled(file.read_text(), str(file), __name__="__main__")["fail"])
-    _sources.show(packed)
+    packed = function_pickler.dumps(compiled(file.read_text(), str(file), __name__="__main__")["fail"])
+    source_lines.show(packed)
     file.write_text("# edited\n")
     linecache.checkcache(str(file))
 
@@ -181,9 +182,9 @@ def test_functions_of_one_file_that_are_opened_at_once_lose_no_line_of_each_othe
     source = "".join(f"def f{number}():\n    raise KeyError({number})\n" for number in range(count))
     linecache.cache[name] = len(source), None, source.splitlines(keepends=True), name
     functions = compiled(source, name, __name__="__main__")
-    packed = [_pickling.dumps(functions[f"f{number}"]) for number in range(count)]
+    packed = [function_pickler.dumps(functions[f"f{number}"]) for number in range(count)]
     linecache.cache.clear()
-    threads = [threading.Thread(target=_sources.show, args=(each,)) for each in packed]
+    threads = [threading.Thread(target=source_lines.show, args=(each,)) for each in packed]
     for each in threads:
         each.start()
     for each in threads:
@@ -197,7 +198,7 @@ def test_a_reader_that_knows_nothing_of_the_source_opens_the_pickle():
     def double(x):
         return 2 * x
 
-    packed = _pickling.dumps(double)
+    packed = function_pickler.dumps(double)
 
     assert b"return 2 * x" in packed
     assert pickle.loads(packed)(21) == pickle.Unpickler(io.BytesIO(packed)).load()(21) == 42
@@ -216,10 +217,10 @@ def test_a_function_that_was_shipped_without_source_is_opened():
     [b"", b"[", b"{}", b"[1]", b'[["a","b","c"]]', json.dumps([["", 0, 1]]).encode(), b"\xff", b'[["a",0,"b"]]'],
 )
 def test_a_damaged_source_is_none(source):
-    foot = len(source).to_bytes(8, "big") + _sources.with_source(b"", [("", 1, "x")])[-8:]
+    foot = len(source).to_bytes(8, "big") + source_lines.with_source(b"", [("", 1, "x")])[-8:]
 
     for damaged in (source + foot, foot, foot[-9:], foot[-8:], foot[1:]):
-        _sources.show(pickle.dumps(1) + damaged)
+        source_lines.show(pickle.dumps(1) + damaged)
 
 
 @pytest.mark.usefixtures("settings")

@@ -7,7 +7,7 @@ import pickle
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lucas_storage import _sources
+from lucas_storage.shipping import source_lines
 
 JSON: Final = 1
 PYTHON: Final = 3
@@ -33,9 +33,10 @@ def dumps(value: Any) -> bytes:
     """
     if type(value) in _SCALARS:
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    from lucas_storage import _pickling  # noqa: PLC0415  # only a process that sends something needs cloudpickle
+    # only a process that sends something needs cloudpickle
+    from lucas_storage.shipping import function_pickler  # noqa: PLC0415
 
-    return _pickling.dumps(value)
+    return function_pickler.dumps(value)
 
 
 def decoded(encoded: Encoded) -> Any:
@@ -48,6 +49,6 @@ def decoded(encoded: Encoded) -> Any:
     if encoded.language == JSON:
         return json.loads(encoded.data)
     if encoded.language == PYTHON:
-        _sources.show(encoded.data)
+        source_lines.show(encoded.data)
         return pickle.loads(encoded.data)  # noqa: S301  # the platform runs our code and sends what it returned
     raise ValueError(f"a value in the platform's language {encoded.language} is not read here")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.settings import read_toml
+from actorc.storage.setting_lookup import read_toml
 
 from .config import ServerOptions
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from actorc.storage.config import ClientOptions, OriginatedEndpoint, origin_of
-from actorc.storage.settings import BUILT_IN, Setting
+from actorc.storage.setting_lookup import BUILT_IN, Setting
 from lucas_storage import settings
 from lucas_storage.cli.printing import print_record
 from lucas_storage.declared_settings import DEFAULT_STORE

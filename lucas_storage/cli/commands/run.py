@@ -10,7 +10,7 @@ import click
 
 from actorc.storage import local_endpoint
 from actorc.storage.config import KEY_ENDPOINT
-from actorc.storage.settings import BUILT_IN
+from actorc.storage.setting_lookup import BUILT_IN
 from lucas_storage import settings
 from lucas_storage.cli.command_group import before_scripts
 from lucas_storage.local_service.service import DEFAULT_DATA, LocalService

@@ -9,7 +9,7 @@ from typing import Any
 
 import cloudpickle
 
-from ._sources import blocks_of, with_source
+from .source_lines import blocks_of, with_source
 
 
 class FunctionPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle is untyped

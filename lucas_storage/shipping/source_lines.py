@@ -4,7 +4,7 @@ A pickle ends at its own last byte, and every reader of pickles ignores what fol
 the source opens such a pickle as any other one, and a pickle without source is opened here as ever. Only the lines of
 the functions travel, not the rest of their files.
 
-Opening a pickle needs the standard library alone; `lucas_storage._pickling` writes them.
+Opening a pickle needs the standard library alone; `function_pickler` writes them.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ import pickle
 import pytest
 
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.setting_lookup import Declared, Place, Setting, Way, environment, read_toml
 from actorc.storage.setting_types import file_path, port, ratio, switch, text, user_directory
-from actorc.storage.settings import Declared, Place, Setting, Way, environment, read_toml
 
 SECRET = "hunter2-hunter2"
 NAME = Way("name", "THE_NAME", text)

@@ -16,8 +16,8 @@ import pytest
 
 import lucas_storage
 from lucas_storage import storage_context, with_storage
-from lucas_storage._shim import VERSION, restore
 from lucas_storage.errors import FunctionLoadError
+from lucas_storage.shipping.shim import VERSION, restore
 from lucas_storage.values.materialization import offload
 from lucas_storage.values.store_value import Policy
 

@@ -1,0 +1,194 @@
+"""`Shim`: the picklable object in place of a decorated function.
+
+Unpickling a shim must never fail and never be slow: a worker that cannot load a function stops serving altogether. So
+this module needs the standard library alone, the user's function travels as a pickle within the pickle, and that is
+unpickled at the first call, where a failure is an error of the call. No client, setting or credential travels.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Final
+
+from lucas_storage._tracebacks import shortened
+
+from . import source_lines
+
+if TYPE_CHECKING:
+    from lucas_storage.steps.contract import Contract
+
+VERSION: Final = 1
+"""Grows when older workers can no longer read the state of a shim; they refuse to call a newer one."""
+
+_shipping = threading.local()
+"""Per thread: the shims being pickled, outermost first, and those around the one being unpickled."""
+
+
+class Shim:
+    """A decorated function: callable in every way Lucas calls functions, by any thread, and safe to ship.
+
+    Args:
+        contract: The contract of the function, as plain strings and tuples.
+        function: The user's function; a shipped shim has its pickle instead.
+        signature: Its signature without the injected parameters.
+        token: Names this shim in its own pickle.
+        packed: The pickle of the function, with its source.
+        around: The shims within whose pickle this one lay, by token.
+    """
+
+    def __init__(
+        self,
+        contract: Contract,
+        *,
+        function: Callable[..., Any] | None = None,
+        signature: Any = None,
+        token: str = "",
+        packed: bytes | None = None,
+        around: Mapping[str, Shim] | None = None,
+    ) -> None:
+        self.token = token or uuid.uuid4().hex
+        self._contract = contract
+        self._family: dict[str, Shim] = {**(around or {}), self.token: self}
+        self._packed = packed
+        # Guards the first unpickling, which imports the user's modules and must happen once. Reentrant, since `_open`
+        # unpickles while it holds it.
+        self._lock = threading.RLock()
+        self._step: Callable[..., Any] | None = None
+        # From the contract and not from the function, which a shipped shim does not have yet.
+        for name in ("name", "qualname", "module", "doc"):
+            setattr(self, f"__{name}__", contract[name])
+        if function is not None:
+            self.__wrapped__ = function
+            self.__signature__ = signature
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function with values for its references, and return its result with references for big values."""
+        with shortened:
+            # Without the lock once it is open: calls of one function run in parallel.
+            step = self._step or self._open()
+            return step(args, kwargs)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<with_storage {self._contract['module']}.{self._contract['qualname']}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """Return, on first use, the attributes that a shipped shim lacks: its function, and a signature of names."""
+        if name == "__wrapped__":
+            self.__wrapped__ = self._unpack()
+            return self.__wrapped__
+        if name == "__signature__":
+            self.__signature__ = _signature(self._contract["parameters"])
+            return self.__signature__
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from lucas_storage.settings import shipped_policy  # noqa: PLC0415  # only a process that ships needs settings
+
+        contract: Contract = {**self._contract, "options": shipped_policy(self._contract["options"])}
+        # As it came, if it lay in no other shim: a worker that passes a function on need not be able to load it.
+        alone = self._packed if len(self._family) == 1 else None
+        return restore, (VERSION, contract, self.token, alone or self._pack())
+
+    def _open(self) -> Callable[..., Any]:
+        with self._lock:
+            if self._step is None:
+                from lucas_storage.steps.step import Step  # noqa: PLC0415  # brings the rest of the package, at the first call
+
+                self._step = Step(self.__wrapped__, self._contract)
+            return self._step
+
+    def _pack(self) -> bytes:
+        """Return the pickle of the function, in which a token stands for a shim that is being pickled already.
+
+        Without it, a function that names itself, or two that name each other, would be pickled without end.
+        """
+        from .function_pickler import FunctionPickler  # noqa: PLC0415  # only a process that ships needs cloudpickle
+
+        class _WithTokens(FunctionPickler):
+            def persistent_id(self, obj: object) -> str | None:
+                return obj.token if isinstance(obj, Shim) and obj in shims else None
+
+        shims = _shipping.__dict__.setdefault("shims", [])
+        shims.append(self)
+        try:
+            pickler = _WithTokens(io.BytesIO())
+            pickler.dump(self.__wrapped__)
+            return pickler.packed()
+        finally:
+            shims.pop()
+
+    def _unpack(self) -> Any:
+        family = self._family
+
+        class _WithTokens(pickle.Unpickler):
+            def persistent_load(self, token: str) -> Shim:
+                return family[token]
+
+        packed = self._packed or b""
+        # Before it is loaded, so that an error of loading shows source lines, too.
+        source_lines.show(packed)
+        # Shims within this pickle are restored meanwhile and may name this one by its token; per thread, since other
+        # threads unpickle other shims.
+        with self._lock:
+            outer, _shipping.family = getattr(_shipping, "family", {}), family
+            try:
+                return _WithTokens(io.BytesIO(packed)).load()
+            except (Exception, SystemExit) as error:
+                # SystemExit, too: a script without `if __name__ == "__main__"` may exit when it is imported.
+                raise _load_error(self._contract, error) from error
+            finally:
+                _shipping.family = outer
+
+
+def restore(version: int, contract: Contract, token: str, packed: bytes) -> Callable[..., Any]:
+    """Rebuild a shipped shim; named in pickles for ever.
+
+    A shim of another version is restored as well, and refuses to be called.
+    """
+    if version != VERSION:  # an error here would end the worker, with all other functions that it serves
+        return _OtherVersion(version, contract)
+    return Shim(contract, token=token, packed=packed, around=getattr(_shipping, "family", None))
+
+
+restore.__module__ = "lucas_storage._shim"  # where processes of any version find it
+
+
+class _OtherVersion:
+    """A shim of another version: it loads, so that the worker goes on, and raises `FunctionLoadError` when called."""
+
+    def __init__(self, version: int, contract: Contract) -> None:
+        self._version = version
+        self._name = str(contract.get("qualname", "a function")) if isinstance(contract, Mapping) else "a function"
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        from lucas_storage.errors import FunctionLoadError  # noqa: PLC0415  # restoring a shim must not need it
+
+        raise FunctionLoadError(
+            f"{self._name!r} was shipped in format {self._version} and this worker reads format {VERSION}; "
+            "install the same lucas-storage on both sides",
+            function=self._name,
+        )
+
+
+def _load_error(contract: Contract, error: BaseException) -> Exception:
+    from lucas_storage.errors import FunctionLoadError  # noqa: PLC0415  # restoring a shim must not need it
+
+    return FunctionLoadError(
+        f"{contract['qualname']!r} could not be loaded here because of {type(error).__name__} ({error}); "
+        "install what it imports on the worker, or define it in the module that is shipped",
+        function=contract["qualname"],
+    )
+
+
+def _signature(parameters: tuple[tuple[str, Any, bool], ...]) -> Any:
+    from inspect import Parameter, Signature  # noqa: PLC0415  # slow to import, and hardly asked for
+
+    return Signature([Parameter(name, Parameter.KEYWORD_ONLY) for name, _, _ in parameters])
