@@ -10,6 +10,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from actorc.storage.rules import MiB
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from actorc.storage._rpc.payload import ByteSource, Progress
 
     from .call import ThreadCall
@@ -31,7 +33,7 @@ class AsyncWritable(Protocol):
         """Append `data`."""
 
 
-AsyncByteSource: TypeAlias = "ByteSource | AsyncIterable[bytes | memoryview] | AsyncReadable"
+AsyncByteSource: TypeAlias = "ByteSource | AsyncIterable[Buffer] | AsyncReadable"
 """What an upload can be read from; the asynchronous ones are read by the task that awaits the upload."""
 
 

@@ -98,7 +98,8 @@ class TransferMethods(Session):
         Args:
             bucket: Bucket name.
             key: Object key.
-            stream: An open binary file, or an iterable of bytes.
+            stream: An open binary file, which is read from where it stands, an iterable of bytes, or any bytes-like
+                object.
             content_type: MIME type; guessed from the key if not given.
             metadata: Names and values kept with the object.
             chunk_size: Bytes of a part, `DEFAULT_CHUNK_SIZE` if it is None or 0; 1 MiB at least and 32 MiB at most.

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from typing import IO, Any, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
 
 from actorc.storage._wire.checksum import BlockSums, crc32c
+from actorc.storage.buffers import flat_view
 from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import WHOLE, ByteRange, Chunk, ObjectInfo
 from actorc.storage.rules import MAX_CHUNK_SIZE
 
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 Progress: TypeAlias = "Callable[[int, int | None], None]"
 """Called with the bytes done, which never decrease, and the total if it is known."""
 
-ByteSource: TypeAlias = "bytes | bytearray | memoryview | IO[bytes] | Iterable[bytes | memoryview]"
+ByteSource: TypeAlias = "Buffer | IO[bytes] | Iterable[Buffer]"
 """Sources that an upload can read."""
 
 
@@ -73,7 +78,12 @@ class Upload:
     @property
     def replayable(self) -> bool:
         """Whether `chunks` can be called again."""
-        return not self._started or self._start is not None or isinstance(self._source, memoryview)
+        return not self._started or self._start is not None or self.is_buffer
+
+    @property
+    def is_buffer(self) -> bool:
+        """Whether the source is memory, all of which is there at once."""
+        return isinstance(self._source, memoryview)
 
     @property
     def sent(self) -> int:
@@ -201,24 +211,28 @@ class Download:
             raise IntegrityError("the object does not match its checksum", self.info.bucket, self.info.key)
 
 
-def _checked_source(source: ByteSource) -> memoryview | IO[bytes] | Iterable[bytes | memoryview]:
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return _flat(source)
+def _checked_source(source: ByteSource) -> memoryview | IO[bytes] | Iterable[Buffer]:
     if isinstance(source, str):
         raise InvalidParameterError("data is bytes, not str; encode it first, for example with .encode()")
-    if not hasattr(source, "read") and not hasattr(source, "__iter__"):
+    # before the others, since most buffers can be iterated over as well, and a map of a file has a `read`
+    memory = _memory(source)
+    if memory is not None:
+        return memory
+    # a set has no order, and a mapping would lose its values
+    unordered = isinstance(source, (Mapping, AbstractSet))
+    if unordered or (not hasattr(source, "read") and not hasattr(source, "__iter__")):
         raise InvalidParameterError(
-            f"data is bytes, an open binary file or an iterable of bytes, not {type(source).__name__}"
+            f"data is a bytes-like object, an open binary file or an iterable of bytes, not {type(source).__name__}"
         )
-    return source
+    return cast("IO[bytes] | Iterable[Buffer]", source)
 
 
-def _flat(buffer: bytes | bytearray | memoryview) -> memoryview:
-    view = memoryview(buffer)
-    if not view.c_contiguous:
-        raise InvalidParameterError("the buffer is not contiguous; pass bytes(buffer)")
-    # cast, so that lengths and slices count bytes whatever the item size; not an empty view, whose shape may have zeros
-    return view.cast("B") if view.nbytes else memoryview(b"")
+def _memory(source: object) -> memoryview | None:
+    """Return the memory of a buffer; None if `source` is none."""
+    try:
+        return flat_view(source)  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 def _position(source: object) -> int | None:
@@ -250,8 +264,9 @@ def _read(file: IO[bytes], size: int) -> bytes:
 def _checked_piece(piece: object) -> bytes | memoryview:
     if isinstance(piece, bytes):
         return piece
-    if isinstance(piece, (bytearray, memoryview)):
-        return _flat(piece)
+    memory = None if isinstance(piece, str) else _memory(piece)
+    if memory is not None:
+        return memory
     kind = type(piece).__name__
     raise InvalidParameterError(f"the source gave {kind} where bytes were expected; open files in binary mode")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from actorc.storage._rpc.deadline import Deadline
 from actorc.storage._rpc.payload import ByteSource, Progress, Upload
+from actorc.storage.buffers import flat_view
 from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_PARTS, PARALLEL_FROM, MiB
@@ -18,6 +19,8 @@ from .part_upload import MultipartUpload
 from .task_group import TaskGroup
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from actorc.storage._rpc.operations import RemoteStore
 
 _MIN_PART: Final = MiB
@@ -43,8 +46,7 @@ def store(
     A buffer, or a small seekable file, is sent as one stream, everything else in parts.
     """
     whole = Upload(source, part_size, progress)
-    buffered = isinstance(source, (bytes, bytearray, memoryview))
-    if whole.size is not None and (buffered or whole.size < PARALLEL_FROM):
+    if whole.size is not None and (whole.is_buffer or whole.size < PARALLEL_FROM):
         return remote.put(destination, whole, timeout=timeout)
     with StreamUpload(remote, destination, part_size, size=whole.size, progress=progress, timeout=timeout) as stream:
         pieces = whole.pieces()
@@ -105,14 +107,14 @@ class StreamUpload:
     def _part_size(self) -> int:
         return min(self._first_size << self._sent // _PARTS_PER_SIZE, _MAX_PART)
 
-    def write(self, data: bytes | bytearray | memoryview) -> None:
+    def write(self, data: Buffer) -> None:
         """Append a copy of `data`; send the buffer whenever it fills a part.
 
         Raises:
             StorageError: A part could not be stored.
             InvalidParameterError: The stream is longer than the greatest number of parts can hold.
         """
-        view = memoryview(data).cast("B")
+        view = flat_view(data)
         # copied, since the caller may reuse its buffer when this returns
         while view:
             if self._filled == len(self._buffer):

@@ -110,8 +110,9 @@ class AsyncMethods(AsyncSession):
         Args:
             bucket: Bucket name.
             key: Object key.
-            data: A bytes-like object; also an open binary file or an iterable of bytes, which is never held in
-                memory whole. Asynchronous iterables and files are taken, too.
+            data: Any bytes-like object whose memory is contiguous, such as bytes, an array, a map of a file or a
+                `pyarrow.Buffer`; also an open binary file, which is read from where it stands, or an iterable of bytes,
+                neither of which is ever held in memory whole. Asynchronous iterables and files are taken, too.
             content_type: MIME type; guessed from the key if not given.
             metadata: Names and values kept with the object, 8 KiB in total.
             if_absent: Refuse to replace.
@@ -428,7 +429,8 @@ class AsyncMethods(AsyncSession):
         Args:
             bucket: Bucket name.
             key: Object key.
-            stream: An open binary file, or an iterable of bytes. Asynchronous iterables and files are taken, too.
+            stream: An open binary file, which is read from where it stands, an iterable of bytes, or any bytes-like
+                object. Asynchronous iterables and files are taken, too.
             content_type: MIME type; guessed from the key if not given.
             metadata: Names and values kept with the object.
             chunk_size: Bytes of a part, `DEFAULT_CHUNK_SIZE` if it is None or 0; 1 MiB at least and 32 MiB at most.

@@ -1,0 +1,43 @@
+"""The memory of any buffer as a flat view of bytes: bytes, arrays, maps of files, buffers of other packages."""
+
+from __future__ import annotations
+
+import re
+from pickle import PickleBuffer
+from typing import TYPE_CHECKING, Final
+
+from .errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_FIELD_NAME: Final = re.compile(":[^:]*:")
+"""Name of a field in the format of a record, which may hold any letter."""
+
+
+def flat_view(buffer: Buffer) -> memoryview:
+    """Return the memory of `buffer` as a flat view of single bytes, without a copy.
+
+    The memory stays the owner's, who must not change it while the view is in use.
+
+    Raises:
+        TypeError: It is no buffer.
+        InvalidParameterError: Its memory has gaps or another order, or holds no data but references to Python objects;
+            or it does not give its memory, as an array of dates or a closed map.
+    """
+    try:
+        view = memoryview(buffer)
+    except (ValueError, BufferError) as error:
+        raise InvalidParameterError(
+            f"the memory of a {type(buffer).__name__} cannot be read, {error}; pass bytes"
+        ) from error
+    if not view.c_contiguous:
+        raise InvalidParameterError("the buffer is not contiguous; pass bytes(buffer)")
+    if "O" in _FIELD_NAME.sub("", view.format):
+        raise InvalidParameterError(
+            "the buffer holds Python objects, whose addresses mean nothing elsewhere; encode it"
+        )
+    if not view.nbytes:
+        return memoryview(b"")  # also for a shape with a zero, which the line below refuses
+    # `raw` and not `cast`, which takes only the formats of the struct module in native order
+    return view if view.format == "B" and view.ndim == 1 else PickleBuffer(view).raw()

@@ -1,0 +1,144 @@
+"""Bytes-like objects as data: every buffer is taken as its memory, and what is none is refused before it is sent."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from array import array
+from collections import ChainMap
+from pathlib import Path
+from pickle import PickleBuffer
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from actorc.storage import AsyncStorageClient, InvalidParameterError, StorageClient
+from actorc.storage.testing import local_server
+
+
+@pytest.fixture(scope="module")
+def server():
+    with local_server() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    with StorageClient(server.endpoint) as it:
+        yield it
+
+
+def mapped(content):
+    found = mmap.mmap(-1, len(content))
+    found.write(content)  # which leaves its position behind the content
+    return found
+
+
+class Pair(ctypes.Structure):
+    _fields_ = (("small", ctypes.c_int8), ("large", ctypes.c_int32))
+
+
+BUFFERS = {
+    "bytearray": bytearray(b"abc"),
+    "memoryview": memoryview(b"abcdef")[1:4],
+    "array of bytes": array("B", b"abc"),
+    "array of signed bytes": array("b", b"abc"),
+    "array of text": array("u", "äb"),
+    "array of doubles": array("d", [1.5, -2.0]),
+    "numpy": np.arange(3, dtype="u1"),
+    "numpy, two dimensions": np.arange(6.0).reshape(2, 3),
+    "numpy, no dimension": np.array(3, dtype="i2"),
+    "numpy, other byte order": np.array([1, 2], dtype=">i4"),
+    "numpy, records": np.zeros(2, dtype=[("Open", "i2"), ("x", ">f8")]),
+    "numpy, half and complex": np.array([1.5], dtype="f2"),
+    "numpy, text": np.array(["ab"]),
+    "numpy, nothing": np.empty((3, 0)),
+    "numpy scalar": np.float64(1.5),
+    "pyarrow": pa.py_buffer(b"abc"),
+    "map": mapped(b"abc"),
+    "ctypes array": (ctypes.c_uint16 * 3)(1, 2, 3),
+    "ctypes structure": Pair(1, 2),
+    "pickle buffer": PickleBuffer(b"abc"),
+}
+NO_BUFFERS = {
+    "dict": {b"a": 1},
+    "mapping": ChainMap({b"a": 1}),
+    "set": {b"a"},
+    "str": "abc",
+    "numpy str": np.str_("abc"),
+    "int": 5,
+    "None": None,
+    "bool": True,
+    "path": Path("name"),
+    "list of int": [1, 2],
+    "list of str": [b"abc", np.str_("abc")],
+    "range": range(3),
+    "gaps": memoryview(b"abcdef")[::2],
+    "columns first": np.asfortranarray(np.arange(6).reshape(2, 3)),
+    "objects": np.array([None, 1], dtype=object),
+    "objects in records": np.zeros(2, dtype=[("a", "i8"), ("b", "O")]),
+    "dates": np.array(["2026-11-27"], dtype="M8[D]"),
+}
+
+
+def every(cases):
+    return pytest.mark.parametrize("data", cases.values(), ids=cases)
+
+
+@every(BUFFERS)
+def test_the_memory_of_any_buffer_is_what_is_stored(client, data):
+    expected = bytes(memoryview(data))
+    upload = {"bucket": "bucket", "key": "parts", "upload_id": ""}
+    upload["upload_id"] = client.create_multipart_upload("bucket", "parts")["upload_id"]
+
+    assert client.put_object("bucket", "key", data)["size"] == len(expected)
+    assert client.upload_from_stream("bucket", "stream", data)["size"] == len(expected)
+    part = client.upload_part(**upload, part_number=1, data=data)
+    client.complete_multipart_upload(**upload, parts=[part])
+    client.put_object("bucket", "iterable", iter([data, b"end"]))
+    with client.open_object("bucket", "written", "wb") as file:
+        file.write(data)
+
+    for key in ("key", "stream", "parts", "written"):
+        assert client.get_object("bucket", key) == expected
+    assert client.get_object("bucket", "iterable") == expected + b"end"
+
+
+@every(NO_BUFFERS)
+def test_what_is_no_buffer_is_refused_and_nothing_is_stored(client, data):
+    upload = client.create_multipart_upload("bucket", "refused")["upload_id"]
+
+    with pytest.raises(InvalidParameterError):
+        client.put_object("bucket", "refused", data)
+    with pytest.raises(InvalidParameterError):
+        client.upload_from_stream("bucket", "refused", data)
+    with pytest.raises(InvalidParameterError):
+        client.upload_part("bucket", "refused", upload, 1, data)
+    assert client.list_parts("bucket", "refused", upload) == []
+    assert not client.object_exists("bucket", "refused")
+
+
+def test_a_closed_map_is_refused_by_name(client):
+    closed = mapped(b"abc")
+    closed.close()
+
+    with pytest.raises(InvalidParameterError, match="mmap"):
+        client.put_object("bucket", "refused", closed)
+
+
+async def put_and_get(endpoint, data):
+    async with AsyncStorageClient(endpoint) as client:
+        await client.put_object("bucket", "key", data)
+        return await client.get_object("bucket", "key")
+
+
+def test_the_asynchronous_client_takes_any_buffer_too(server):
+    import asyncio
+
+    async def chunks():
+        yield np.arange(3.0)
+        yield array("i", [1])
+
+    assert asyncio.run(put_and_get(server.endpoint, array("d", [1.5]))) == array("d", [1.5]).tobytes()
+    assert asyncio.run(put_and_get(server.endpoint, chunks())) == np.arange(3.0).tobytes() + array("i", [1]).tobytes()
