@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar, overload
 
 from ._shim import Shim
-from .steps.contract import Contract
+from .steps.contract import Contract, Parameter
 from .steps.function_id import function_id, function_version
-from .values.annotations import ANY, RUNTIME, STORAGE, Plan, parameter_plans, result_plan
+from .values.annotation import ANY, RUNTIME, STORAGE, Annotation, OrNone
+from .values.annotation_reader import parameter_annotations, result_annotation
 from .values.dataclass_fields import remember_classes
 
 __all__ = ["with_storage"]
@@ -82,37 +83,42 @@ def _decorate(function: Any, options: dict[str, Any]) -> Shim:
     contract = contract_of(function, options, classes)
     # On the function itself, which is pickled by value together with its attributes.
     remember_classes(function, classes)
-    visible = [signature.parameters[name] for name, _, _ in contract["parameters"]]
-    return Shim(contract, function=function, signature=signature.replace(parameters=visible))
+    visible = [signature.parameters[parameter.name] for parameter in contract.parameters]
+    return Shim(contract.shipped(), function=function, signature=signature.replace(parameters=visible))
 
 
 def contract_of(
     function: Callable[..., Any], options: dict[str, Any], classes: dict[str, type] | None = None
 ) -> Contract:
-    """Return the contract of `function`: the plain data that a worker needs to call it.
+    """Return the contract of `function`.
 
     `classes` is filled with the dataclasses that parameters are annotated with, which travel with the function.
     """
     signature = inspect.signature(function)
-    plans = parameter_plans(function, classes)
+    annotations = parameter_annotations(function, classes)
     _check_parameters(function, signature)
-    injected = tuple(name for name, plan in plans.items() if _is_injected(name, plan))
+    injected = tuple(name for name, annotation in annotations.items() if _is_injected(name, annotation))
     parameters = signature.parameters.values()
     named = [item for item in parameters if item.kind is not _Kind.VAR_KEYWORD and item.name not in injected]
-    return {
-        "name": function.__name__,
-        "qualname": function.__qualname__,
-        "module": function.__module__,
-        "doc": function.__doc__,
-        "parameters": tuple((item.name, _shippable(plans[item.name]), item.default is item.empty) for item in named),
-        "inject": injected,
-        "runtime": bool(named) and (named[0].name in _RUNTIME_NAMES or plans[named[0].name] == RUNTIME),
-        "keywords": any(item.kind is _Kind.VAR_KEYWORD for item in parameters),
-        "result": result_plan(function),
-        "options": {name: options.get(name) for name in _OPTIONS},
-        "identity": (function_id(function), function_version(function, options.get("version"))),
-        "cache": _cached(options.get("cache")),
-    }
+    return Contract(
+        name=function.__name__,
+        qualname=function.__qualname__,
+        module=function.__module__,
+        doc=function.__doc__,
+        parameters=tuple(_parameter(item, annotations[item.name]) for item in named),
+        inject=injected,
+        takes_runtime=bool(named) and (named[0].name in _RUNTIME_NAMES or annotations[named[0].name] == RUNTIME),
+        takes_keywords=any(item.kind is _Kind.VAR_KEYWORD for item in parameters),
+        result=result_annotation(function),
+        options={name: options.get(name) for name in _OPTIONS},
+        identity=(function_id(function), function_version(function, options.get("version"))),
+        cache=_cached(options.get("cache")),
+    )
+
+
+def _parameter(item: inspect.Parameter, annotation: Annotation) -> Parameter:
+    shippable = ANY if annotation == RUNTIME else annotation
+    return Parameter(name=item.name, annotation=shippable, is_required=item.default is item.empty)
 
 
 def _cached(cache: bool | timedelta | None) -> bool | float:
@@ -120,12 +126,8 @@ def _cached(cache: bool | timedelta | None) -> bool | float:
     return cache.total_seconds() if isinstance(cache, timedelta) else bool(cache)
 
 
-def _is_injected(name: str, plan: Plan) -> bool:
-    return name == "storage" or plan in (STORAGE, ("optional", STORAGE))
-
-
-def _shippable(plan: Plan) -> Plan:
-    return ANY if plan == RUNTIME else plan
+def _is_injected(name: str, annotation: Annotation) -> bool:
+    return name == "storage" or annotation in (STORAGE, OrNone(STORAGE))
 
 
 def _check_options(options: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from ._tracebacks import shortened
 from .engine import adapter
 from .engine.scheduler import GraphExecutor
 from .values import materialization
-from .values.annotations import ANY
+from .values.annotation import ANY
 from .values.store_value import NO_OPTIONS, policy_of
 
 
@@ -51,4 +51,4 @@ class StorageExecutor(GraphExecutor):
 
     def _passed_value(self, value: Any) -> Any:
         # Functions get references again, so that a value that plain code made is stored once and not pickled for each.
-        return materialization.offload(value, ANY, partial(policy_of, NO_OPTIONS))
+        return materialization.offload(value, ANY.name, partial(policy_of, NO_OPTIONS))

@@ -20,7 +20,7 @@ from lucas_storage._tracebacks import shortened
 from . import source_lines
 
 if TYPE_CHECKING:
-    from lucas_storage.steps.contract import Contract
+    from lucas_storage.steps.contract import ShippedContract
 
 VERSION: Final = 1
 """Grows when older workers can no longer read the state of a shim; they refuse to call a newer one."""
@@ -33,7 +33,7 @@ class Shim:
     """A decorated function: callable in every way Lucas calls functions, by any thread, and safe to ship.
 
     Args:
-        contract: The contract of the function, as plain strings and tuples.
+        contract: The contract of the function, as plain data.
         function: The user's function; a shipped shim has its pickle instead.
         signature: Its signature without the injected parameters.
         token: Names this shim in its own pickle.
@@ -43,7 +43,7 @@ class Shim:
 
     def __init__(
         self,
-        contract: Contract,
+        contract: ShippedContract,
         *,
         function: Callable[..., Any] | None = None,
         signature: Any = None,
@@ -92,7 +92,7 @@ class Shim:
     def __reduce__(self) -> tuple[Any, ...]:
         from lucas_storage.settings import shipped_policy  # noqa: PLC0415  # only a process that ships needs settings
 
-        contract: Contract = {**self._contract, "options": shipped_policy(self._contract["options"])}
+        contract: ShippedContract = {**self._contract, "options": shipped_policy(self._contract["options"])}
         # As it came, if it lay in no other shim: a worker that passes a function on need not be able to load it.
         alone = self._packed if len(self._family) == 1 else None
         return restore, (VERSION, contract, self.token, alone or self._pack())
@@ -100,9 +100,11 @@ class Shim:
     def _open(self) -> Callable[..., Any]:
         with self._lock:
             if self._step is None:
-                from lucas_storage.steps.step import Step  # noqa: PLC0415  # brings the rest of the package, at the first call
+                # At the first call, since these bring the rest of the package.
+                from lucas_storage.steps.contract import Contract  # noqa: PLC0415
+                from lucas_storage.steps.step import Step  # noqa: PLC0415
 
-                self._step = Step(self.__wrapped__, self._contract)
+                self._step = Step(self.__wrapped__, Contract.from_shipped(self._contract))
             return self._step
 
     def _pack(self) -> bytes:
@@ -148,7 +150,7 @@ class Shim:
                 _shipping.family = outer
 
 
-def restore(version: int, contract: Contract, token: str, packed: bytes) -> Callable[..., Any]:
+def restore(version: int, contract: ShippedContract, token: str, packed: bytes) -> Callable[..., Any]:
     """Rebuild a shipped shim; named in pickles for ever.
 
     A shim of another version is restored as well, and refuses to be called.
@@ -164,7 +166,7 @@ restore.__module__ = "lucas_storage._shim"  # where processes of any version fin
 class _OtherVersion:
     """A shim of another version: it loads, so that the worker goes on, and raises `FunctionLoadError` when called."""
 
-    def __init__(self, version: int, contract: Contract) -> None:
+    def __init__(self, version: int, contract: ShippedContract) -> None:
         self._version = version
         self._name = str(contract.get("qualname", "a function")) if isinstance(contract, Mapping) else "a function"
 
@@ -178,7 +180,7 @@ class _OtherVersion:
         )
 
 
-def _load_error(contract: Contract, error: BaseException) -> Exception:
+def _load_error(contract: ShippedContract, error: BaseException) -> Exception:
     from lucas_storage.errors import FunctionLoadError  # noqa: PLC0415  # restoring a shim must not need it
 
     return FunctionLoadError(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lucas_storage.engine import adapter
 from lucas_storage.refs import is_tagged
-from lucas_storage.values.annotations import ANY, Plan
+from lucas_storage.values.annotation import ANY, REF, Annotation, DictOf, OrNone, Record
 
 from .contract import Contract
 
@@ -22,18 +22,18 @@ class ArgumentBinder:
     """Binds the arguments of engines to the parameters of one function. Safe to share between threads.
 
     Args:
-        contract: The result of `lucas_storage.decorator.contract_of` for the function.
+        contract: The contract of the function.
     """
 
     def __init__(self, contract: Contract) -> None:
-        parameters = contract["parameters"]
-        self._function = contract["name"]
-        self._names: tuple[str, ...] = tuple(name for name, _, _ in parameters)
+        parameters = contract.parameters
+        self._function = contract.name
+        self._names = tuple(parameter.name for parameter in parameters)
         self._known = frozenset(self._names)
-        self._required = frozenset(name for name, _, required in parameters if required)
-        self._open = contract["keywords"]
-        self._takes_runtime = contract["runtime"]
-        self.plans: dict[str, Plan] = {name: plan for name, plan, _ in parameters}
+        self._required = frozenset(parameter.name for parameter in parameters if parameter.is_required)
+        self._open = contract.takes_keywords
+        self._takes_runtime = contract.takes_runtime
+        self.annotations: dict[str, Annotation] = {parameter.name: parameter.annotation for parameter in parameters}
 
     def runtime(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any | None:
         """Return the runtime that the function takes as it is, or None if it takes its inputs by name.
@@ -74,7 +74,7 @@ class ArgumentBinder:
         if len(self._names) != 1 or self._open or self._fits(given):
             return self._checked(given)
         name = self._names[0]
-        if not _may_be_a_dict(self.plans[name]):
+        if not _may_be_a_dict(self.annotations[name]):
             return self._checked(given)
         return {name: given}
 
@@ -113,10 +113,10 @@ class ArgumentBinder:
         return TypeError(f"{self._function!r} {problem}; {remedy}")
 
 
-def _may_be_a_dict(plan: Plan) -> bool:
-    """Return whether a parameter of this plan may take a dict of all inputs."""
-    inner = plan[1] if plan[0] == "optional" else plan
-    return inner in (ANY, "ref") or inner[0] in ("dict", "dataclass")
+def _may_be_a_dict(annotation: Annotation) -> bool:
+    """Return whether a parameter of this annotation may take a dict of all inputs."""
+    inner = annotation.inner if isinstance(annotation, OrNone) else annotation
+    return inner in (ANY, REF) or isinstance(inner, (DictOf, Record))
 
 
 def _listed(names: Any) -> str:

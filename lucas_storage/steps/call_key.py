@@ -23,7 +23,7 @@ from lucas_storage.formats import format_for
 from lucas_storage.formats.base import type_name
 from lucas_storage.limits import INT_BITS
 from lucas_storage.refs import ArtifactRef, is_tagged
-from lucas_storage.values.annotations import Plan
+from lucas_storage.values.annotation import Shipped as Plan
 
 _NAMED: Final = ("path", "ref")
 """Words of plans that show the file name in a reference to the function, which may then depend on it."""

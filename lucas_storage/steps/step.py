@@ -16,6 +16,7 @@ from lucas_storage.records.memo import Memo
 from lucas_storage.refs import is_tagged
 from lucas_storage.storage import storage_for
 from lucas_storage.values import materialization
+from lucas_storage.values.annotation import shipped
 from lucas_storage.values.dataclass_fields import classes_of
 from lucas_storage.values.store_value import Policy, policy_of
 
@@ -35,18 +36,19 @@ class Step:
 
     Args:
         function: The user's function.
-        contract: The result of `lucas_storage.decorator.contract_of` for it.
+        contract: Its contract.
     """
 
     def __init__(self, function: Callable[..., Any], contract: Contract) -> None:
         self._function = function
-        self._name = contract["name"]
+        self._name = contract.name
         self._binder = ArgumentBinder(contract)
-        self._inject = contract["inject"]
-        self._result_plan = contract["result"]
-        self._options = contract["options"]
-        self._identity = contract["identity"]
-        self._cache = contract["cache"]
+        self._inject = contract.inject
+        self._plans = {name: shipped(annotation) for name, annotation in self._binder.annotations.items()}
+        self._result_plan = shipped(contract.result)
+        self._options = contract.options
+        self._identity = contract.identity
+        self._cache = contract.cache
         self._warned = False
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -107,9 +109,7 @@ class Step:
         injected = {name: storage_for(self._policy().store) for name in self._inject}
         if given is None:
             return self._call_function(StorageRuntime(runtime, self._name, self._policy), **injected)
-        values = materialization.resolve(
-            given, self._binder.plans, self._name, self._policy, classes_of(self._function)
-        )
+        values = materialization.resolve(given, self._plans, self._name, self._policy, classes_of(self._function))
         return self._call_function(**values, **injected)
 
     # Marked, so that tracebacks show the user's frame even if the function came from an installed package.
@@ -133,7 +133,7 @@ class Step:
 
     def _key(self, given: Any) -> str:
         inputs = given if type(given) is dict and not is_tagged(given) else {"input": given}
-        return call_key(self._identity, self._function, inputs, self._binder.plans)
+        return call_key(self._identity, self._function, inputs, self._plans)
 
     def _resumes(self) -> bool | None:
         shipped: bool | None = self._options.get("resume")

@@ -16,10 +16,11 @@ from lucas_storage.formats.base import Buffer, MemorySource, Source, cannot_beco
 from lucas_storage.formats.composite import STREAM, TREE
 from lucas_storage.refs import ArtifactRef, inline_ref
 
-from .annotations import ANY
+from .annotation import ANY as _ANY
 
+ANY: Final = _ANY.name
 CHUNKS: Final = "chunks"
-"""The stored bytes, piece by piece; beside the words of `lucas_storage.values.annotations`."""
+"""The stored bytes, piece by piece; beside the words of `lucas_storage.values.annotation`."""
 
 _CLASSES: Final = {
     "ndarray": ("numpy", "ndarray"),
@@ -74,7 +75,7 @@ def load(ref: ArtifactRef, word: str) -> Any:
 
     Args:
         ref: The reference; only its store's name decides where the bytes come from.
-        word: A word of `lucas_storage.values.annotations`, or `CHUNKS`.
+        word: A word of `lucas_storage.values.annotation`, or `CHUNKS`.
 
     Raises:
         ArtifactError: It is gone, damaged, unsafe, of an unknown format, or does not convert to `word`.

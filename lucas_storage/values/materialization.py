@@ -18,11 +18,13 @@ from lucas_storage.formats.composite import STREAM
 from lucas_storage.limits import INT_BITS
 from lucas_storage.refs import ArtifactRef, inline_ref, is_tagged
 
-from .annotations import ANY, Plan, read
+from .annotation import Shipped as Plan
+from .annotation import shipped
+from .annotation_reader import read
 from .dataclass_fields import Classes, rebuilt, taken_apart
 from .load_value import CHUNKS, check, is_ready, items, lift, load, mismatch
 from .store_value import NO_OPTIONS, Policy, artifact, is_stream, policy_of, store_encoded, streamed
-from .walk import CONTAINERS, Slot, Walk
+from .walk import ANY, CONTAINERS, Slot, Walk
 
 Name = TypeVar("Name", bound="str | None")
 
@@ -72,7 +74,7 @@ def value_of(value: Any, annotation: Any = None) -> Any:
         ArtifactError: A reference cannot be resolved.
     """
     classes: dict[str, type] = {}
-    plan = ANY if annotation is None else read(annotation, classes=classes)
+    plan = ANY if annotation is None else shipped(read(annotation, classes=classes))
     walk = _Materializer(None, partial(policy_of, NO_OPTIONS), classes)
     return _materialize({None: value}, {None: plan}, walk)[None]
 

@@ -16,8 +16,10 @@ from typing import Any, ClassVar, Final
 from lucas_storage import parallel
 from lucas_storage.errors import ArtifactError
 
-from .annotations import ANY, Plan
+from .annotation import ANY as _ANY
+from .annotation import Shipped as Plan
 
+ANY: Final = _ANY.name
 CONTAINERS: Final = frozenset({dict, list, tuple, set, frozenset})
 _DEEPEST_ROUND: Final = 100
 """Longest chain of references to data that holds references; a store may hold a cycle, which has no end."""

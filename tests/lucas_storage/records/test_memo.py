@@ -28,7 +28,8 @@ from lucas_storage.errors import CacheKeyError, UnsafeFormatError
 from lucas_storage.records import record_store
 from lucas_storage.refs import inline_ref
 from lucas_storage.steps.call_key import call_key
-from lucas_storage.values.annotations import parameter_plans
+from lucas_storage.values.annotation import shipped
+from lucas_storage.values.annotation_reader import parameter_annotations
 
 SIGNING_KEY = "a signing key for tests alone"
 DIGEST = "sha256:" + "ab" * 32
@@ -69,7 +70,8 @@ def noise(n: int) -> np.ndarray:
 
 def key_of(function=noise, identity=("m:f", "version:1"), **given):
     plain = getattr(function, "__wrapped__", function)
-    return call_key(identity, plain, given, parameter_plans(plain))
+    plans = {name: shipped(annotation) for name, annotation in parameter_annotations(plain).items()}
+    return call_key(identity, plain, given, plans)
 
 
 def ref_to(digest=DIGEST, **fields):

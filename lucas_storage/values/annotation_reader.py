@@ -1,15 +1,4 @@
-"""Plans: annotations as strings and tuples, read once on the driver, that travel without the types they name.
-
-::
-
-    plan  = word                        any ref bytes str path binaryio ndarray table dataframe polars
-          | ("optional", plan)          None, or the plan
-          | ("list" | "set" | "iterator", plan)
-          | ("dict", plan)              of the values; keys are str
-          | ("tuple", plan, ...)        position by position
-          | ("tuple*", plan)            of any length
-          | ("dataclass", name, ((field, plan), ...))  a parameter; a class within itself is any
-          | ("out", format, name, plan) a result with options
+"""Reads annotations once, on the driver, into `Annotation`, which travels without the types they name.
 
 Third-party types are recognised by name, never by importing them. An annotation that is not recognised is ``any``.
 """
@@ -24,17 +13,26 @@ import sys
 import types
 import typing
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from .annotation import (
+    ANY,
+    REF,
+    RUNTIME,
+    STORAGE,
+    Annotation,
+    DictOf,
+    IteratorOf,
+    ListOf,
+    OrNone,
+    Record,
+    SetOf,
+    StoredAs,
+    TupleOf,
+    TupleOfAnyLength,
+    Word,
+)
 from .out import Out
-
-Plan: TypeAlias = str | tuple[Any, ...]
-
-ANY: Final = "any"
-STORAGE: Final = "storage"
-"""The word for a parameter annotated `Storage` or `StorageClient`; never part of a shipped plan."""
-RUNTIME: Final = "runtime"
-"""The word for a parameter annotated with Lucas's `Runtime`; never part of a shipped plan."""
 
 _BUILTIN: Final = {bytes: "bytes", bytearray: "bytes", str: "str"}
 _BY_NAME: Final = {
@@ -44,9 +42,9 @@ _BY_NAME: Final = {
     "pyarrow": {"Table": "table"},
     "pandas": {"DataFrame": "dataframe"},
     "polars": {"DataFrame": "polars"},
-    "lucas_storage": {"ArtifactRef": "ref", "Storage": STORAGE, "Runtime": RUNTIME},
-    "actorc": {"StorageClient": STORAGE},
-    "lucas": {"Runtime": RUNTIME},
+    "lucas_storage": {"ArtifactRef": REF.name, "Storage": STORAGE.name, "Runtime": RUNTIME.name},
+    "actorc": {"StorageClient": STORAGE.name},
+    "lucas": {"Runtime": RUNTIME.name},
 }
 # The usual import names: the alias of an import under `if TYPE_CHECKING` does not exist at run time.
 _ALIASES: Final = {"np": "numpy", "pa": "pyarrow", "pd": "pandas", "pl": "polars", "npt": "numpy"}
@@ -59,17 +57,17 @@ _BARE: Final = {
 # pandas and polars both have a DataFrame, and many packages a Table.
 _UNIQUE: Final = {name: word for name, word in _BARE.items() if name not in ("DataFrame", "Table")}
 """Names that mean one thing whatever module they are taken from."""
-_CONTAINERS: Final = {
-    "list": "list",
-    "sequence": "list",
-    "mutablesequence": "list",
-    "collection": "list",
-    "set": "set",
-    "frozenset": "set",
-    "abstractset": "set",
-    "iterator": "iterator",
-    "iterable": "iterator",
-    "generator": "iterator",
+_CONTAINERS: Final[dict[str, Callable[[Annotation], Annotation]]] = {
+    "list": ListOf,
+    "sequence": ListOf,
+    "mutablesequence": ListOf,
+    "collection": ListOf,
+    "set": SetOf,
+    "frozenset": SetOf,
+    "abstractset": SetOf,
+    "iterator": IteratorOf,
+    "iterable": IteratorOf,
+    "generator": IteratorOf,
 }
 _BARE_ITERATORS: Final = (Iterator, Iterable, Generator)
 _MAPPINGS: Final = ("dict", "mapping", "mutablemapping")
@@ -103,26 +101,29 @@ class _Names:
         return inner
 
 
-def parameter_plans(function: Callable[..., Any], classes: MutableMapping[str, type] | None = None) -> dict[str, Plan]:
-    """Return the plan of every parameter of `function`, in order.
+def parameter_annotations(
+    function: Callable[..., Any], classes: MutableMapping[str, type] | None = None
+) -> dict[str, Annotation]:
+    """Return the annotation of every parameter of `function`, in order.
 
     A parameter whose default is None may be None whatever its annotation says.
 
     Args:
         function: The function.
-        classes: Filled with the dataclasses that plans name.
+        classes: Filled with the dataclasses that annotations name.
     """
     names = _namespace(function)
     classes = {} if classes is None else classes
-    plans: dict[str, Plan] = {}
+    found: dict[str, Annotation] = {}
     for parameter in inspect.signature(function).parameters.values():
-        plan = ANY if parameter.annotation is parameter.empty else read(parameter.annotation, names, classes=classes)
-        plans[parameter.name] = optional(plan) if parameter.default is None else plan
-    return plans
+        given = parameter.annotation
+        annotation = ANY if given is parameter.empty else read(given, names, classes=classes)
+        found[parameter.name] = or_none(annotation) if parameter.default is None else annotation
+    return found
 
 
-def result_plan(function: Callable[..., Any]) -> Plan:
-    """Return the plan of the result of `function`."""
+def result_annotation(function: Callable[..., Any]) -> Annotation:
+    """Return the annotation of the result of `function`."""
     annotation = inspect.signature(function).return_annotation
     return ANY if annotation is inspect.Signature.empty else read(annotation, _namespace(function), results=True)
 
@@ -133,14 +134,14 @@ def read(
     *,
     results: bool = False,
     classes: MutableMapping[str, type] | None = None,
-) -> Plan:
-    """Return the plan for one annotation.
+) -> Annotation:
+    """Return one annotation, read.
 
     Args:
         annotation: A type, a typing construct, or the text of one.
         names: Values of the names in a text, as far as known; the others are judged by their spelling.
         results: Whether `Out` options matter.
-        classes: Filled with the dataclasses that the plan names; None takes dataclasses for any other class.
+        classes: Filled with the dataclasses that it names; None takes dataclasses for any other class.
 
     Raises:
         TypeError: `Out` is given as a class, not as a call, or with options that are not known here.
@@ -148,7 +149,7 @@ def read(
     return _read(annotation, _Names(names or {}, classes), results=results)
 
 
-def _read(annotation: object, names: _Names, *, results: bool) -> Plan:
+def _read(annotation: object, names: _Names, *, results: bool) -> Annotation:
     if isinstance(annotation, str):
         return _read_text(annotation, names, results=results)
     if isinstance(annotation, typing.ForwardRef):
@@ -156,9 +157,9 @@ def _read(annotation: object, names: _Names, *, results: bool) -> Plan:
     return _read_type(annotation, names, results=results)
 
 
-def optional(plan: Plan) -> Plan:
-    """Return `plan`, or None in its place."""
-    return plan if plan == ANY or plan[0] == "optional" else ("optional", plan)
+def or_none(annotation: Annotation) -> Annotation:
+    """Return the annotation of the same value, or None in its place."""
+    return annotation if annotation == ANY or isinstance(annotation, OrNone) else OrNone(annotation)
 
 
 def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def _namespace(function: Callable[..., Any]) -> dict[str, Any]:
     return names
 
 
-def _read_type(annotation: Any, names: _Names, *, results: bool) -> Plan:
+def _read_type(annotation: Any, names: _Names, *, results: bool) -> Annotation:
     origin = typing.get_origin(annotation)
     arguments = typing.get_args(annotation)
     if origin is typing.Annotated:
@@ -181,7 +182,7 @@ def _read_type(annotation: Any, names: _Names, *, results: bool) -> Plan:
         plans = [_read(argument, names, results=results) for argument in arguments]
         return _union(plans, nullable=type(None) in arguments)
     if origin is typing.IO and arguments == (bytes,):
-        return "binaryio"
+        return Word("binaryio")
     if origin is not None and arguments and _leaf(origin) == ANY:
         plans = [
             ANY if argument in (..., [], ()) else _read(argument, names, results=results) for argument in arguments
@@ -190,12 +191,12 @@ def _read_type(annotation: Any, names: _Names, *, results: bool) -> Plan:
     return _read_class(origin or annotation, names)
 
 
-def _read_class(cls: Any, names: _Names) -> Plan:
+def _read_class(cls: Any, names: _Names) -> Annotation:
     word = _leaf(cls)
     if word != ANY or not isinstance(cls, type):
         return word
     if cls in _BARE_ITERATORS:
-        return ("iterator", ANY)
+        return IteratorOf(ANY)
     inner = names.within(cls) if dataclasses.is_dataclass(cls) else None
     if inner is None or inner.classes is None:
         return ANY
@@ -203,51 +204,53 @@ def _read_class(cls: Any, names: _Names) -> Plan:
     # The class stays with the function. Its name in the plan is a label: a class that data names is never imported.
     inner.classes[name] = cls
     fields = tuple((field.name, _read(field.type, inner, results=False)) for field in dataclasses.fields(cls))
-    return ("dataclass", name, fields)
+    return Record("dataclass", name, fields)
 
 
-def _leaf(kind: Any) -> str:
+def _leaf(kind: Any) -> Annotation:
     if isinstance(kind, type) and kind in _BUILTIN:
-        return _BUILTIN[kind]
+        return Word(_BUILTIN[kind])
     package = str(getattr(kind, "__module__", "")).partition(".")[0]
-    return _BY_NAME.get(package, {}).get(getattr(kind, "__name__", ""), ANY)
+    return Word(_BY_NAME.get(package, {}).get(getattr(kind, "__name__", ""), ANY.name))
 
 
-def _with_options(plan: Plan, extras: tuple[Any, ...]) -> Plan:
+def _with_options(member: Annotation, extras: tuple[Any, ...]) -> Annotation:
     for extra in extras:
         if extra is Out:
             raise TypeError('Out is an option to fill in; write Out("parquet") or Out(name="features")')
         if isinstance(extra, Out):
-            return ("out", extra.format, extra.name, plan)
-    return plan
+            return StoredAs(extra.format, extra.name, member)
+    return member
 
 
-def _union(plans: list[Plan], *, nullable: bool) -> Plan:
-    """Return the plan of a union: of one type and None, the plan of that type; of several types, ``any``."""
+def _union(members: list[Annotation], *, nullable: bool) -> Annotation:
+    """Return the annotation of a union: of one type and None, that type or None; of several types, ``any``."""
     # A union of several types gives no single conversion, so the value is loaded in its own format.
-    known = [plan for plan in plans if plan != ANY]
-    only = known[0] if len(known) == 1 and len(plans) == 1 + nullable else ANY
-    return optional(only) if nullable else only
+    known = [member for member in members if member != ANY]
+    only = known[0] if len(known) == 1 and len(members) == 1 + nullable else ANY
+    return or_none(only) if nullable else only
 
 
-def _container(name: str, plans: list[Plan], *, variadic: bool) -> Plan:
+def _container(name: str, members: list[Annotation], *, variadic: bool) -> Annotation:
     # In lower case, since `typing.List` and `list` are one.
     name = name.lower()
-    if name in _MAPPINGS and len(plans) == 2:
-        return _unless_any("dict", plans[1])
-    if name == "tuple" and plans:
-        return ("tuple*", plans[0]) if variadic else ("tuple", *plans)
+    if not members:
+        return ANY
+    if name in _MAPPINGS and len(members) == 2:
+        return _unless_any(DictOf, members[1])
+    if name == "tuple":
+        return TupleOfAnyLength(members[0]) if variadic else TupleOf(tuple(members))
     kind = _CONTAINERS.get(name)
-    if kind == "iterator" or (kind == "set" and plans):
-        return (kind, plans[0])
-    return _unless_any(kind, plans[0]) if kind and plans else ANY
+    if kind in (IteratorOf, SetOf):
+        return kind(members[0])
+    return _unless_any(kind, members[0]) if kind else ANY
 
 
-def _unless_any(kind: str, plan: Plan) -> Plan:
-    return ANY if plan == ANY else (kind, plan)
+def _unless_any(kind: Callable[[Annotation], Annotation], items: Annotation) -> Annotation:
+    return ANY if items == ANY else kind(items)
 
 
-def _read_text(text: str, names: _Names, *, results: bool) -> Plan:
+def _read_text(text: str, names: _Names, *, results: bool) -> Annotation:
     # Parsed, never evaluated: an annotation may name what is not importable here, and evaluating runs its code.
     try:
         node = ast.parse(text.strip(), mode="eval").body
@@ -256,7 +259,7 @@ def _read_text(text: str, names: _Names, *, results: bool) -> Plan:
     return _read_node(node, names, results=results)
 
 
-def _read_node(node: ast.expr, names: _Names, *, results: bool) -> Plan:
+def _read_node(node: ast.expr, names: _Names, *, results: bool) -> Annotation:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return _read_text(node.value, names, results=results)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
@@ -268,17 +271,17 @@ def _read_node(node: ast.expr, names: _Names, *, results: bool) -> Plan:
     return ANY
 
 
-def _read_name(dotted: str, names: _Names, *, results: bool) -> Plan:
-    """Return the plan for a name; an unknown one, as under ``if TYPE_CHECKING``, is judged by its spelling."""
+def _read_name(dotted: str, names: _Names, *, results: bool) -> Annotation:
+    """Return the annotation of a name; an unknown one, as under ``if TYPE_CHECKING``, is judged by its spelling."""
     found = _look_up(dotted, names)
     if found is not None:
         return ANY if isinstance(found, str) else _read_type(found, names, results=results)
     head, _, last = dotted.rpartition(".")
     package = head.partition(".")[0]
-    known: Plan | None = _BY_NAME.get(_ALIASES.get(package, package), {}).get(last)
-    if known is None and _CONTAINERS.get(last.lower()) == "iterator":
-        known = ("iterator", ANY)
-    return known or (_UNIQUE if head else _BARE).get(last, ANY)
+    known = _BY_NAME.get(_ALIASES.get(package, package), {}).get(last)
+    if known is None and _CONTAINERS.get(last.lower()) is IteratorOf:
+        return IteratorOf(ANY)
+    return Word(known or (_UNIQUE if head else _BARE).get(last, ANY.name))
 
 
 def _look_up(dotted: str, names: _Names) -> Any | None:
@@ -289,7 +292,7 @@ def _look_up(dotted: str, names: _Names) -> Any | None:
     return found
 
 
-def _read_subscript(node: ast.Subscript, names: _Names, *, results: bool) -> Plan:
+def _read_subscript(node: ast.Subscript, names: _Names, *, results: bool) -> Annotation:
     head = ast.unparse(node.value)
     last = head.rpartition(".")[2]
     items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
@@ -301,13 +304,13 @@ def _read_subscript(node: ast.Subscript, names: _Names, *, results: bool) -> Pla
         return _read_union([*items, *none], names, results=results)
     leaf = _read_name(head, names, results=results)
     # A type with parameters of its own, such as `np.ndarray[...]`, whose parameters do not matter here.
-    if leaf != ANY and leaf[0] != "iterator":
+    if leaf != ANY and not isinstance(leaf, IteratorOf):
         return leaf
     plans = [_read_node(item, names, results=results) for item in items]
     return _container(last, plans, variadic=isinstance(items[-1], ast.Constant) and items[-1].value is ...)
 
 
-def _read_union(nodes: list[ast.expr], names: _Names, *, results: bool) -> Plan:
+def _read_union(nodes: list[ast.expr], names: _Names, *, results: bool) -> Annotation:
     nullable = any(_is_none(node) for node in nodes)
     return _union([_read_node(node, names, results=results) for node in nodes], nullable=nullable)
 

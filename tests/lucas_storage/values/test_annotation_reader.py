@@ -1,4 +1,4 @@
-"""Annotations become plans, whether they are types or text, and without importing what they name."""
+"""Annotations are read, whether they are types or text, without importing what they name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ import pytest
 from actorc.storage import StorageClient
 from lucas_storage import ArtifactRef, Out, Storage
 from lucas_storage.embedded import Runtime
-from lucas_storage.values.annotations import parameter_plans, read, result_plan
+from lucas_storage.values.annotation import from_shipped, shipped
+from lucas_storage.values.annotation_reader import parameter_annotations, read, result_annotation
 
 TYPES = [
     (Any, "any"),
@@ -67,13 +68,14 @@ TYPES = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "plan"), TYPES, ids=[str(one) for one, _ in TYPES])
-def test_a_type_reads_as_its_plan(annotation, plan):
-    assert plan == read(annotation)
+@pytest.mark.parametrize(("annotation", "form"), TYPES, ids=[str(one) for one, _ in TYPES])
+def test_a_type_is_shipped_in_its_form_and_comes_back_from_it(annotation, form):
+    assert form == shipped(read(annotation))
+    assert read(annotation) == from_shipped(form)
 
 
 @pytest.mark.parametrize(
-    ("text", "plan"),
+    ("text", "form"),
     [
         ("np.ndarray", "ndarray"),
         ("numpy.ndarray", "ndarray"),
@@ -103,33 +105,33 @@ def test_a_type_reads_as_its_plan(annotation, plan):
         ("f(x)", "any"),
     ],
 )
-def test_text_whose_names_are_unknown_is_judged_by_spelling(text, plan):
-    assert plan == read(text)
+def test_text_whose_names_are_unknown_is_judged_by_spelling(text, form):
+    assert form == shipped(read(text))
 
 
 def test_text_whose_names_are_known_means_what_they_stand_for():
-    assert read("Table", {"Table": dict}) == "any"
-    assert read("Frame | None", {"Frame": pl.DataFrame}) == ("optional", "polars")
-    assert read("np.generic", {"np": np}) == "any"
+    assert shipped(read("Table", {"Table": dict})) == "any"
+    assert shipped(read("Frame | None", {"Frame": pl.DataFrame})) == ("optional", "polars")
+    assert shipped(read("np.generic", {"np": np})) == "any"
 
 
-def test_options_of_results_are_part_of_the_plan():
+def test_options_of_results_are_part_of_the_annotation():
     expected = ("out", "parquet", "features", "dataframe")
 
-    assert expected == read(Annotated[pd.DataFrame, Out("parquet", name="features")], results=True)
-    assert expected == read('Annotated[pd.DataFrame, Out("parquet", name="features")]', results=True)
-    assert ("dict", expected) == read(
-        'dict[str, Annotated[pd.DataFrame, Out("parquet", name="features")]]', results=True
+    assert expected == shipped(read(Annotated[pd.DataFrame, Out("parquet", name="features")], results=True))
+    assert expected == shipped(read('Annotated[pd.DataFrame, Out("parquet", name="features")]', results=True))
+    assert ("dict", expected) == shipped(
+        read('dict[str, Annotated[pd.DataFrame, Out("parquet", name="features")]]', results=True)
     )
-    assert expected == read(
-        "Annotated[pd.DataFrame, FEATURES]", {"FEATURES": Out("parquet", name="features")}, results=True
+    assert expected == shipped(
+        read("Annotated[pd.DataFrame, FEATURES]", {"FEATURES": Out("parquet", name="features")}, results=True)
     )
 
 
 def test_options_in_text_are_literals_or_known_names():
     expected = ("out", "parquet", None, "any")
 
-    assert expected == read("Annotated[dict, Out(FORMAT)]", {"FORMAT": "parquet"}, results=True)
+    assert expected == shipped(read("Annotated[dict, Out(FORMAT)]", {"FORMAT": "parquet"}, results=True))
     with pytest.raises(TypeError, match="Out is given FORMAT, which is not known here"):
         read("Annotated[dict, Out(FORMAT)]", results=True)
 
@@ -154,14 +156,14 @@ class Point:
 
 def test_dataclasses_are_read_with_their_fields_and_once_within_themselves():
     name = f"{Point.__module__}:Point"
-    plan = ("dataclass", name, (("path", "path"), ("array", ("optional", "ndarray")), ("next", "any")))
+    form = ("dataclass", name, (("path", "path"), ("array", ("optional", "ndarray")), ("next", "any")))
     classes = {}
 
-    assert plan == read(Point, {"Point": Point, "Path": Path, "np": np}, classes=classes)
-    assert ("optional", plan) == read("Point | None", globals(), classes=classes)
-    assert ("list", plan) == read("list[Point]", globals(), classes=classes)
+    assert form == shipped(read(Point, {"Point": Point, "Path": Path, "np": np}, classes=classes))
+    assert ("optional", form) == shipped(read("Point | None", globals(), classes=classes))
+    assert ("list", form) == shipped(read("list[Point]", globals(), classes=classes))
     assert classes == {name: Point}
-    assert read(Point) == "any"
+    assert shipped(read(Point)) == "any"
 
 
 def test_annotations_are_found_in_globals_and_closures():
@@ -170,19 +172,21 @@ def test_annotations_are_found_in_globals_and_closures():
     def function(a: Local, b: Path, c, d: Unknown = None, e: np.ndarray = None) -> list[Path]:  # noqa: F821
         return Local
 
-    assert parameter_plans(function) == {
+    forms = {name: shipped(annotation) for name, annotation in parameter_annotations(function).items()}
+    assert forms == {
         "a": "path",
         "b": "path",
         "c": "any",
         "d": "any",
         "e": ("optional", "ndarray"),
     }
-    assert result_plan(function) == ("list", "path")
+    assert shipped(result_annotation(function)) == ("list", "path")
 
 
 def test_reading_text_imports_nothing():
     code = (
-        "import sys; from lucas_storage.values.annotations import read; read('dict[str, np.ndarray | pd.DataFrame]'); "
+        "import sys; from lucas_storage.values.annotation_reader import read; "
+        "read('dict[str, np.ndarray | pd.DataFrame]'); "
         "print({'numpy', 'pandas', 'pyarrow', 'polars', 'grpc'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
