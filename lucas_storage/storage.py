@@ -58,8 +58,8 @@ class Storage(ArtifactStore):
         """Store a value and return its reference; equal bytes are stored once.
 
         Args:
-            value: Anything a result can be: data, a `Path` to a file or directory, an iterator, an open binary file.
-                A reference is returned as it is.
+            value: Anything a result can be: data, a `Path` to a file or directory, an iterator, an open file, which is
+                stored whole, wherever it stands. A reference is returned as it is.
             format: Format id or name; None lets the value decide.
 
         Raises:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +9,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, TypeGuard
 
-from actorc.storage.rules import MiB
 from actorc.storage.unsized_files import content_of_unsized
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody, FileBody
@@ -27,8 +25,12 @@ from lucas_storage.formats.base import Encoded, Format, type_name
 from lucas_storage.formats.composite import STREAM, TREE
 from lucas_storage.refs import ArtifactRef, inline_ref, is_filename
 
+from .open_files import content_of, is_open_file
+
 INLINE_LEAF: Final = 4096
 """Bytes of a leaf of a safe format that travel within the reference: a round trip costs more than they do."""
+TEXT: Final = "text@1"
+"""The format of open text files."""
 _NOTHING: Final = object()
 NO_OPTIONS: Final[dict[str, Any]] = {"store": None, "inline_max": None, "pickle": None}
 """Options of a decorator without arguments; settings decide everything."""
@@ -74,8 +76,9 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
     """
     if isinstance(value, Path):
         return _path(value, policy, requested, name or _name_of(value))
-    if isinstance(value, (io.RawIOBase, io.BufferedIOBase)):
-        return _raw(iter(partial(value.read, MiB), b""), _declared(requested), policy, name)
+    if is_open_file(value):
+        with content_of(value) as (pieces, is_text):
+            return _raw(pieces, _declared(requested or (TEXT if is_text else None)), policy, name)
     fmt = format_for(value, requested)
     if not fmt.safe:  # before encoding: a large value is not pickled first and refused afterwards
         _check_pickle(value, policy)
@@ -96,7 +99,7 @@ def store_encoded(encoded: Encoded, fmt: Format, policy: Policy, name: str | Non
 
 def is_stream(value: object) -> TypeGuard[Iterator[Any]]:
     """Return whether a value is an iterator that is run while it is stored; open files are read instead."""
-    return isinstance(value, Iterator) and not isinstance(value, io.IOBase)
+    return isinstance(value, Iterator) and not is_open_file(value)
 
 
 def streamed(
