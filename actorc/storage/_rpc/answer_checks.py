@@ -1,4 +1,4 @@
-"""Checks that an answer belongs to its request. Pure: models in, the same models out, or an error.
+"""Checks that an answer can be parsed and belongs to its request. Pure: no call is made here.
 
 A flipped bit may turn a request into another valid one; its answer is then well-formed, but about another object. So
 every name in an answer is compared with the request, also for servers that send no checksums of messages. A mismatch is
@@ -7,11 +7,39 @@ a `DamagedMessageError`, which is retried; a change is retried with the same ide
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
 
 from actorc.storage._wire.url_signing import Grant, is_url_of
 from actorc.storage.errors import DamagedMessageError
 from actorc.storage.models import BucketInfo, DeleteResult, ListQuery, ObjectInfo, PartInfo, UploadInfo
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+
+def parsed(kind: type[AnyMessage], data: bytes | None) -> AnyMessage:
+    """Return the message of an answer.
+
+    Raises:
+        DamagedMessageError: `data` is None, or no message of this kind.
+    """
+    # gRPC returns None for a call that succeeded without an answer
+    if data is None:
+        raise DamagedMessageError("the storage server answered with nothing; the answer was lost on its way")
+    with damaged_answers():
+        return kind.FromString(data)
+
+
+@contextmanager
+def damaged_answers() -> Iterator[None]:
+    """Turn errors of parsing an answer into a `DamagedMessageError`, the original chained."""
+    try:
+        yield
+    except (DecodeError, OverflowError) as error:
+        raise DamagedMessageError(f"the answer of the storage server cannot be read ({error})") from error
 
 
 def of_object(info: ObjectInfo, bucket: str, key: str) -> ObjectInfo:

@@ -8,10 +8,12 @@ from typing import Any
 
 import grpc
 
-from actorc.storage._wire import messages
+from actorc.storage._wire import call_headers
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage._wire.message_checksum import ANSWER, HEADER, REQUEST, STATUS, YES, Checks
 from actorc.storage.errors import StorageError
+
+from . import call_errors
 
 
 class Peer:
@@ -37,7 +39,7 @@ class Exchange:
         self.metadata: Metadata = (*metadata, (HEADER, YES))
         """Metadata of the attempt, and the announcement that its messages are sealed."""
         sent = dict(metadata)
-        self._checks = Checks(method, sent[messages.REQUEST_ID_KEY], sent[messages.ATTEMPT_KEY])
+        self._checks = Checks(method, sent[call_headers.REQUEST_ID_KEY], sent[call_headers.ATTEMPT_KEY])
         self._peer = peer
         self._address = address
 
@@ -70,7 +72,7 @@ class Exchange:
             seals = self._seals(error.trailing_metadata) if isinstance(error, grpc.Call) else False
             return self._checks.open(details, STATUS) if seals else details
 
-        return messages.error_from_rpc(error, self._address, opened)
+        return call_errors.error_from_rpc(error, self._address, opened)
 
     def _seals(self, announced: Callable[[], Any]) -> bool:
         if not self._peer.seals:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from actorc import _proxies
-from actorc.storage._wire import messages
+from actorc.storage._wire import call_headers
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import NetworkError, StorageError
@@ -120,7 +120,7 @@ class Attempts:
                 self._pause(error, elsewhere=self._switch_server(endpoint, error))
 
     def _metadata(self) -> Metadata:
-        return ((messages.REQUEST_ID_KEY, self._request_id), (messages.ATTEMPT_KEY, str(self._attempts)))
+        return ((call_headers.REQUEST_ID_KEY, self._request_id), (call_headers.ATTEMPT_KEY, str(self._attempts)))
 
     def _left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())

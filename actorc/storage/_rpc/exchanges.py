@@ -84,7 +84,7 @@ class Write(Generic[T]):
         # half-closed before the wait: a server stores only after a commit that is the last message
         call.finish()
         answer = call.answer(time_for(self._upload.sent))
-        with messages.damaged_answers():
+        with answer_checks.damaged_answers():
             return self._judge(answer)
 
 
@@ -155,7 +155,7 @@ class Read:
         chunk = decode_chunk(READ_CHUNK_FIELD, message)
         if chunk is not None:
             return self._download.feed(chunk)
-        parsed = messages.parsed(pb.ReadObjectResponse, opened(message))
+        parsed = answer_checks.parsed(pb.ReadObjectResponse, opened(message))
         match parsed.WhichOneof("frame"):
             case "object":
                 self._download.describe(self._expected(messages.object_info(parsed.object)))

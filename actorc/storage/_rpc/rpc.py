@@ -15,12 +15,13 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from actorc.storage._wire import idle, messages
+from actorc.storage._wire import idle
+from actorc.storage._wire.call_headers import SERVICE
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import DeadlineExceededError
 
-from . import cancellation
+from . import answer_checks, cancellation
 from .attempt_messages import Exchange, Peer
 from .attempts import Attempt, Attempts
 from .channels import Channels
@@ -33,7 +34,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 _UNARY: Final[Mapping[str, tuple[str, type[Message]]]] = {
-    method.input_type.name: (method.name, GetMessageClass(method.output_type)) for method in messages.SERVICE.methods
+    method.input_type.name: (method.name, GetMessageClass(method.output_type)) for method in SERVICE.methods
 }
 """By the name of a request's class, its method and the class of the answer."""
 
@@ -112,8 +113,8 @@ class Rpc:
                 reply, ended = _reply(call, sealed, attempt.left, exchange.metadata + proof.sign(sealed))
                 # before the answer is judged: a server that answers anything has been reached
                 self._reached = True
-                with messages.damaged_answers():
-                    return judge(messages.parsed(answer, exchange.open(reply, ended.trailing_metadata)))
+                with answer_checks.damaged_answers():
+                    return judge(answer_checks.parsed(answer, exchange.open(reply, ended.trailing_metadata)))
 
     def receive(self, method: str, receiver: Receiver, *, timeout: float | None = None) -> Iterator[bytes | memoryview]:
         """Yield the payload of a stream of answers; a broken stream is resumed, and progress resets the failure count.
@@ -132,7 +133,7 @@ class Rpc:
                 call = stream(body, timeout=attempt.left, metadata=exchange.metadata + proof.sign(body))
                 opened = partial(exchange.open, announced=call.initial_metadata)
                 for message in self._messages(call):
-                    with messages.damaged_answers():
+                    with answer_checks.damaged_answers():
                         payload = receiver.accept(message, opened)
                     # each verified piece is progress, so a download over a bad network ends only when it stands still
                     attempts.progressed()
@@ -216,7 +217,7 @@ class Rpc:
 
 
 def _path(method: str) -> str:
-    return f"/{messages.SERVICE.full_name}/{method}"
+    return f"/{SERVICE.full_name}/{method}"
 
 
 def _reply(method: Any, body: bytes, timeout: float | None, metadata: Metadata) -> tuple[bytes | None, grpc.Call]:

@@ -11,10 +11,11 @@ import grpc
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage._wire.chunk_codec import WRITE_CHUNK_FIELD, encode_chunk
-from actorc.storage._wire.messages import damaged_answers, error_from_status, parsed
+from actorc.storage._wire.error_status import error_from_status
 from actorc.storage.errors import DeadlineExceededError, NetworkError, StorageError
 from actorc.storage.models import Chunk
 
+from .answer_checks import damaged_answers, parsed
 from .attempt_messages import Exchange
 from .cancellation import cancelled
 from .frame_queue import FrameQueue, QueueClosedError

@@ -8,7 +8,7 @@ import pytest
 
 import actorc.storage
 from actorc.storage import errors
-from actorc.storage._wire import messages
+from actorc.storage._wire import error_status, messages
 from actorc.storage.errors import NotFoundError, ResourceExhaustedError, StorageError
 
 
@@ -40,17 +40,17 @@ def test_an_error_survives_pickling_whole(cls):
 def test_an_error_crosses_the_wire_as_the_same_class_with_the_same_fields(cls):
     error = cls("gone, look elsewhere", bucket="bucket", key="kéy", request_id="r1", retry_after=2.5)
 
-    copy = messages.error_from_status(messages.status_message(error))
+    copy = error_status.error_from_status(error_status.status_message(error))
 
     assert type(copy) is cls
     assert copy.__dict__ == error.__dict__
 
 
 def test_a_reason_of_a_later_version_is_understood_as_its_status():
-    message = messages.status_message(NotFoundError("gone", "bucket"))
+    message = error_status.status_message(NotFoundError("gone", "bucket"))
     message.details[0].value = messages.pb.ErrorInfo(reason="SHELF_NOT_FOUND").SerializeToString()
 
-    assert type(messages.error_from_status(message)) is NotFoundError
+    assert type(error_status.error_from_status(message)) is NotFoundError
 
 
 @pytest.mark.parametrize("code", list(grpc.StatusCode))

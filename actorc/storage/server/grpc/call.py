@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 import grpc
 from google.protobuf.message import Message
 
-from actorc.storage._wire import idle, messages
+from actorc.storage._wire import call_headers, error_status, idle
 from actorc.storage._wire.idle import Guard
 from actorc.storage._wire.message_checksum import ANSWER, HEADER, REQUEST, STATUS, YES, Checks
 from actorc.storage.errors import StorageError
@@ -42,7 +42,7 @@ class CallHead:
     def __init__(self, method: str, metadata: Mapping[str, str | bytes]) -> None:
         self.method = method
         self.metadata = metadata
-        self.request_id = _request_id(metadata.get(messages.REQUEST_ID_KEY))
+        self.request_id = _request_id(metadata.get(call_headers.REQUEST_ID_KEY))
         self.arrived = time.monotonic()
 
 
@@ -58,7 +58,7 @@ class Call:
         self.bytes = 0
         """Bytes of objects received or sent."""
         self.request_id = head.request_id
-        self.first_attempt = head.metadata.get(messages.ATTEMPT_KEY) == "1"
+        self.first_attempt = head.metadata.get(call_headers.ATTEMPT_KEY) == "1"
         """Whether the client says that it has not sent this request before."""
         self._checks = _checks(head)
         self._context = context
@@ -79,7 +79,7 @@ class Call:
 
     @property
     def _trailers(self) -> tuple[tuple[str, str], ...]:
-        return ((messages.REQUEST_ID_KEY, self.request_id), *self._announcement)
+        return ((call_headers.REQUEST_ID_KEY, self.request_id), *self._announcement)
 
     def announce(self) -> None:
         """Announce checksums before the first message; in the trailers that is too late for a stream."""
@@ -117,17 +117,17 @@ class Call:
             log.error("%s failed, request %s", self.method, self.request_id, exc_info=error)
             known = StorageError("internal error of the storage server; its log has the cause under this request id")
         known.request_id = self.request_id
-        self._status = messages.status_code(known)
+        self._status = error_status.status_code(known)
         return known
 
     def abort(self, error: Exception) -> NoReturn:
         """End the call with the status of `error`, on its own thread."""
         failure = self.failure(error)
-        details = messages.status_message(failure).SerializeToString()
+        details = error_status.status_message(failure).SerializeToString()
         if self._checks:
             details = self._checks.seal(details, STATUS)
-        self._context.set_trailing_metadata((*self._trailers, (messages.DETAILS_KEY, details)))
-        self._context.abort(messages.status_code(failure), failure.message[:_MAX_STATUS_TEXT])
+        self._context.set_trailing_metadata((*self._trailers, (call_headers.DETAILS_KEY, details)))
+        self._context.abort(error_status.status_code(failure), failure.message[:_MAX_STATUS_TEXT])
 
     def end(self, error: StorageError) -> None:
         """End the call with the status of `error`, on any thread, even while its own thread waits in gRPC.
@@ -135,7 +135,7 @@ class Call:
         The public `ServicerContext.cancel` does the same, but the caller would see CANCELLED, without a reason.
         """
         self._ended = error
-        self._status = messages.status_code(error)
+        self._status = error_status.status_code(error)
         # a private attribute of grpcio; without it the call still ends, but with CANCELLED
         call = getattr(getattr(self._context, "_rpc_event", None), "call", None)
         if call is None:
@@ -191,8 +191,10 @@ def _checks(head: CallHead) -> Checks | None:
     """Return the checksums of a call, or None if the client did not announce any."""
     if head.metadata.get(HEADER) != YES:
         return None
-    request_id, attempt = (str(head.metadata.get(name, "")) for name in (messages.REQUEST_ID_KEY, messages.ATTEMPT_KEY))
-    return Checks(f"/{messages.SERVICE.full_name}/{head.method}", request_id, attempt)
+    request_id, attempt = (
+        str(head.metadata.get(name, "")) for name in (call_headers.REQUEST_ID_KEY, call_headers.ATTEMPT_KEY)
+    )
+    return Checks(f"/{call_headers.SERVICE.full_name}/{head.method}", request_id, attempt)
 
 
 def _request_id(offered: str | bytes | None) -> str:

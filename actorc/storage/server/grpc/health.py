@@ -17,7 +17,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
-from actorc.storage._wire import idle, messages
+from actorc.storage._wire import call_headers, idle
 
 from .admission import CALLER_THREAD, Behavior, CallPool
 
@@ -72,7 +72,7 @@ class Health(grpc.GenericRpcHandler):
     def _check(self, probes: Iterator[StringValue], context: grpc.ServicerContext) -> Int32Value:
         with idle.watch.guard(_MESSAGE_SECONDS, context.cancel):
             probe = next(probes, StringValue())
-        if probe.value not in {"", messages.SERVICE.full_name}:
+        if probe.value not in {"", call_headers.SERVICE.full_name}:
             context.abort(grpc.StatusCode.NOT_FOUND, "this server has no such service")
         return self._answer()
 

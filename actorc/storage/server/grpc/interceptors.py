@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias
 
 import grpc
 
-from actorc.storage._wire import messages
+from actorc.storage._wire import call_headers
 from actorc.storage._wire.idle import Guard
 from actorc.storage.errors import (
     DeadlineExceededError,
@@ -42,7 +42,7 @@ Answers = Callable[[Call, HeaderProof, Iterator[bytes]], Generator[Any, None, No
 """Makes the answers to a call from its messages."""
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
-_PREFIX: Final = f"/{messages.SERVICE.full_name}/"
+_PREFIX: Final = f"/{call_headers.SERVICE.full_name}/"
 MAX_HEADERS: Final = 32 * KiB
 """Bytes of headers that a call may have."""
 _OUR_PREFIX: Final = "x-acs-"

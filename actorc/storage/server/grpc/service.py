@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
-from actorc.storage._wire import messages
+from actorc.storage._wire import call_headers, error_status, messages
 from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, WRITE_CHUNK_FIELD, decode_chunk, encode_chunk
 from actorc.storage.errors import DamagedMessageError, InvalidParameterError
 from actorc.storage.models import ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
@@ -93,7 +93,7 @@ class StorageService:
         except Exception as error:
             failure = call.failure(error)
             # in band, since gRPC drops the trailers of a stream whose sender still sends
-            yield pb.WriteObjectResponse(failed=messages.status_message(failure))
+            yield pb.WriteObjectResponse(failed=error_status.status_message(failure))
             with call.limited(_DRAIN_SECONDS, failure):
                 for _ in frames:
                     pass
@@ -285,8 +285,8 @@ class StorageService:
 
 def storage_handler(service: StorageService) -> grpc.GenericRpcHandler:
     """Return the handler for gRPC, with every method of the descriptor."""
-    handlers = {method.name: _method_handler(method, service) for method in messages.SERVICE.methods}
-    return grpc.method_handlers_generic_handler(messages.SERVICE.full_name, handlers)
+    handlers = {method.name: _method_handler(method, service) for method in call_headers.SERVICE.methods}
+    return grpc.method_handlers_generic_handler(call_headers.SERVICE.full_name, handlers)
 
 
 def _method_handler(method: MethodDescriptor, service: StorageService) -> grpc.RpcMethodHandler[Any, Any]:

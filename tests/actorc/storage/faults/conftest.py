@@ -16,7 +16,7 @@ import grpc
 import pytest
 
 from actorc.storage import RetryPolicy, StorageClient
-from actorc.storage._wire import messages
+from actorc.storage._wire import call_headers
 from actorc.storage.testing import local_server
 
 QUICK = RetryPolicy(attempts=200, unreached_attempts=200, base=0.001, cap=0.02)
@@ -166,7 +166,7 @@ class Relay(grpc.GenericRpcHandler):
             context.set_trailing_metadata(call.trailing_metadata())
         except grpc.RpcError:
             trailers = [
-                (name, self.alter("status", method, value) if name == messages.DETAILS_KEY else value)
+                (name, self.alter("status", method, value) if name == call_headers.DETAILS_KEY else value)
                 for name, value in call.trailing_metadata()
             ]
             context.set_trailing_metadata([each for each in trailers if each[1] is not None])

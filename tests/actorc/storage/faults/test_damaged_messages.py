@@ -19,7 +19,8 @@ from actorc.storage import (
     StorageClient,
     StorageError,
 )
-from actorc.storage._wire import messages
+from actorc.storage._rpc import call_errors
+from actorc.storage._wire import call_headers
 from actorc.storage._wire.message_checksum import HEADER, YES, Checks
 from actorc.storage.server.store.page_tokens import write_token
 from actorc.storage.testing import local_server
@@ -326,12 +327,12 @@ def test_a_first_answer_without_its_checksum_is_not_believed_either(relay, full)
 
 @pytest.mark.parametrize("seal", [lambda checks, body: body, lambda checks, body: checks.seal(body, "answer")])
 def test_a_client_that_says_it_sends_checksums_is_held_to_that(server, full, seal):
-    path = f"/{messages.SERVICE.full_name}/DeleteObject"
+    path = f"/{call_headers.SERVICE.full_name}/DeleteObject"
     body = seal(Checks(path, "id", ""), pb.DeleteObjectRequest(bucket="bucket", key="wanted-").SerializeToString())
     with grpc.insecure_channel(server.endpoint) as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary(path)(body, metadata=[(HEADER, YES), (messages.REQUEST_ID_KEY, "id")])
+        channel.unary_unary(path)(body, metadata=[(HEADER, YES), (call_headers.REQUEST_ID_KEY, "id")])
 
-    error = messages.error_from_rpc(
+    error = call_errors.error_from_rpc(
         caught.value, "the server", lambda details: Checks(path, "id", "").open(details, "status")
     )
     assert DamagedMessageError is type(error)

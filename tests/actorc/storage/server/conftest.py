@@ -18,7 +18,8 @@ import pytest
 from google.protobuf.message_factory import GetMessageClass
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
-from actorc.storage._wire import messages
+from actorc.storage._rpc import call_errors
+from actorc.storage._wire import call_headers
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.testing import local_server
 
@@ -36,13 +37,13 @@ class Raw:
         return self.stub(method)(request, metadata=metadata, timeout=timeout)
 
     def stub(self, method):
-        described = messages.SERVICE.methods_by_name[method]
+        described = call_headers.SERVICE.methods_by_name[method]
         kind = (
             "stream" if described.client_streaming else "unary",
             "stream" if described.server_streaming else "unary",
         )
         return getattr(self.channel, "_".join(kind))(
-            f"/{messages.SERVICE.full_name}/{method}",
+            f"/{call_headers.SERVICE.full_name}/{method}",
             GetMessageClass(described.input_type).SerializeToString,
             GetMessageClass(described.output_type).FromString,
         )
@@ -171,7 +172,7 @@ def refused():
 
         with pytest.raises(grpc.RpcError) as caught:
             whole()
-        return caught.value, messages.error_from_rpc(caught.value, "the server under test")
+        return caught.value, call_errors.error_from_rpc(caught.value, "the server under test")
 
     return run
 

@@ -6,7 +6,7 @@ import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import DamagedMessageError
-from actorc.storage._wire import messages
+from actorc.storage._wire import call_headers
 from actorc.storage._wire.message_checksum import ANSWER, REQUEST, STATUS, Checks
 
 METHOD = "/ignis.storage.v1.StorageService/HeadObject"
@@ -63,4 +63,4 @@ def test_a_parser_that_does_not_know_the_field_skips_it():
 def test_no_message_has_a_field_of_the_number():
     for message in pb.DESCRIPTOR.message_types_by_name.values():
         assert 2047 not in message.fields_by_number
-    assert messages.SERVICE.methods
+    assert call_headers.SERVICE.methods

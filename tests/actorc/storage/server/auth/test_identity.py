@@ -28,7 +28,7 @@ from actorc.storage import (
     StorageError,
 )
 from actorc.storage._rpc.signer import Signer
-from actorc.storage._wire import messages
+from actorc.storage._wire import call_headers
 from actorc.storage._wire.call_signing import HASH_HEADER, derived_key, sign_clock, sign_request
 from actorc.storage.errors import ClockSkewError, UnauthenticatedError
 from actorc.storage.server import ServerOptions, StorageServer
@@ -37,7 +37,7 @@ from actorc.storage.server.auth.authentication import Keyring
 from actorc.storage.server.auth.key_file import add_key, disable_key, read_keys
 from actorc.storage.testing import local_server
 
-METHODS = [method.name for method in messages.SERVICE.methods]
+METHODS = [method.name for method in call_headers.SERVICE.methods]
 HEAD = pb.HeadObjectRequest(bucket="bucket", key="key")
 
 
@@ -54,9 +54,9 @@ class Holder:
         key = derived_key(secret or self.secret)
         now_ms = int((time.time() if at is None else at) * 1000)
         data = request.SerializeToString() if body is None else body
-        proof = sign_request(key, self.id, f"/{messages.SERVICE.full_name}/{method}", data, now_ms)
+        proof = sign_request(key, self.id, f"/{call_headers.SERVICE.full_name}/{method}", data, now_ms)
         headers = [header for header in proof if hashed or header[0] != HASH_HEADER]
-        return [*headers, (messages.REQUEST_ID_KEY, "same")]
+        return [*headers, (call_headers.REQUEST_ID_KEY, "same")]
 
     @property
     def arguments(self):
@@ -101,7 +101,7 @@ def client(server):
 
 
 def first_message(method):
-    described = messages.SERVICE.methods_by_name[method]
+    described = call_headers.SERVICE.methods_by_name[method]
     if method == "WriteObject":
         return pb.WriteObjectRequest(open=pb.WriteOpen(bucket="bucket", key="key"))
     fields = {"bucket": "bucket", "source_bucket": "bucket", "key": "key", "source_key": "key", "method": "GET"}
@@ -212,7 +212,7 @@ def test_the_time_is_signed_for_who_has_the_key_and_for_the_call(raw, admin, ref
 
     _, error = refused(call, raw, method, metadata)
 
-    path, date_ms = f"/{messages.SERVICE.full_name}/{method}", int(dict(metadata)["x-acs-date"])
+    path, date_ms = f"/{call_headers.SERVICE.full_name}/{method}", int(dict(metadata)["x-acs-date"])
     expected = sign_clock(derived_key(admin.secret), path, "same", date_ms, error.server_time_us)
     assert expected == error.server_time_signature
 
@@ -248,7 +248,7 @@ def test_an_upload_without_a_message_is_refused(raw, admin, refused):
 
 
 def test_what_cannot_be_read_is_not_looked_into_before_it_is_known_who_sent_it(raw, admin, refused):
-    method = raw.channel.unary_unary(f"/{messages.SERVICE.full_name}/HeadObject")
+    method = raw.channel.unary_unary(f"/{call_headers.SERVICE.full_name}/HeadObject")
     signed = admin.sign("HeadObject", None, body=b"\xff")
 
     errors = [refused(method, b"\xff", metadata=metadata, timeout=20)[1] for metadata in ([], signed)]

@@ -14,7 +14,8 @@ from google.protobuf.message_factory import GetMessageClass
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import InvalidParameterError, PermissionError, StorageError
-from actorc.storage._wire import messages
+from actorc.storage._rpc import call_errors
+from actorc.storage._wire import call_headers
 from actorc.storage._wire.call_signing import DATE_HEADER, HASH_HEADER, SIGNATURE_HEADER, derived_key, sign_request
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import ClockSkewError, UnauthenticatedError
@@ -22,8 +23,8 @@ from actorc.storage.server.auth.access import EVERYTHING, Statement
 from actorc.storage.server.auth.key_file import add_key, disable_key
 from actorc.storage.testing import local_server
 
-SERVICE = f"/{messages.SERVICE.full_name}"
-METHODS = [method.name for method in messages.SERVICE.methods]
+SERVICE = f"/{call_headers.SERVICE.full_name}"
+METHODS = [method.name for method in call_headers.SERVICE.methods]
 MINE = "mine/"
 SHARED = {"GetServerInfo", "ListBuckets", "HeadBucket", "ListObjects", "ListMultipartUploads", "DeleteObjects"}
 """Methods that answer whoever may do something in the bucket, for what is theirs."""
@@ -88,7 +89,7 @@ def raw(place, connect):
 
 
 def message(method):
-    described = messages.SERVICE.methods_by_name[method]
+    described = call_headers.SERVICE.methods_by_name[method]
     if method == "WriteObject":
         return pb.WriteObjectRequest(open=pb.WriteOpen(bucket="bucket", key="theirs"))
     known = described.input_type.fields_by_name
@@ -443,7 +444,7 @@ def test_no_secret_of_a_call_is_logged_told_or_shown(place, raw, caplog):
             planted += [headers[SIGNATURE_HEADER]] if SIGNATURE_HEADER in headers else []
             with pytest.raises(grpc.RpcError) as caught:
                 call(raw, method, request, headers)
-            error = messages.error_from_rpc(caught.value, "server")
+            error = call_errors.error_from_rpc(caught.value, "server")
             said += [
                 str(caught.value),
                 str(caught.value.trailing_metadata()),

@@ -8,7 +8,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
-from actorc.storage._wire import messages
+from actorc.storage._wire import call_headers
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import (
     AlreadyExistsError,
@@ -24,9 +24,9 @@ from actorc.storage.server import ServerOptions, StorageServer
 MiB = 1 << 20
 
 
-@pytest.mark.parametrize("method", [method.name for method in messages.SERVICE.methods])
+@pytest.mark.parametrize("method", [method.name for method in call_headers.SERVICE.methods])
 def test_every_method_of_the_proto_answers(raw, method):
-    described = messages.SERVICE.methods_by_name[method]
+    described = call_headers.SERVICE.methods_by_name[method]
     request = GetMessageClass(described.input_type)()
 
     try:
@@ -191,7 +191,7 @@ def test_deleting_what_is_not_there_succeeds(raw):
 
 
 def test_bytes_that_are_no_message_are_refused_with_a_reason(raw, refused):
-    garbage = raw.channel.unary_unary(f"/{messages.SERVICE.full_name}/HeadObject")
+    garbage = raw.channel.unary_unary(f"/{call_headers.SERVICE.full_name}/HeadObject")
 
     status, error = refused(garbage, b"\xff\xff\xff", timeout=20)
 
@@ -200,7 +200,7 @@ def test_bytes_that_are_no_message_are_refused_with_a_reason(raw, refused):
 
 
 def test_a_method_of_a_later_version_is_unimplemented(raw, refused):
-    status, _ = refused(raw.channel.unary_unary(f"/{messages.SERVICE.full_name}/Teleport"), b"", timeout=20)
+    status, _ = refused(raw.channel.unary_unary(f"/{call_headers.SERVICE.full_name}/Teleport"), b"", timeout=20)
 
     assert grpc.StatusCode.UNIMPLEMENTED is status.code()
 

@@ -10,7 +10,8 @@ import psutil
 import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
-from actorc.storage._wire import messages
+from actorc.storage._rpc import call_errors
+from actorc.storage._wire import call_headers, error_status
 from actorc.storage.errors import (
     AlreadyExistsError,
     BucketNotFoundError,
@@ -50,9 +51,9 @@ def refusal(raw, frames, **options):
     failed = None
     try:
         for answer in call:
-            failed = messages.error_from_status(answer.failed) if answer.WhichOneof("frame") == "failed" else failed
+            failed = error_status.error_from_status(answer.failed) if answer.WhichOneof("frame") == "failed" else failed
     except grpc.RpcError as error:
-        return failed, messages.error_from_rpc(error, "the server under test")
+        return failed, call_errors.error_from_rpc(error, "the server under test")
     raise AssertionError("the upload was not refused")
 
 
@@ -82,7 +83,7 @@ def test_any_legal_encoding_of_a_chunk_is_understood(raw, frames):
     reordered = b"\x1a\x03abc" + pb.Chunk(crc32c=chunk.crc32c).SerializeToString() + b"\x08\x00"
     request = b"\x1a" + bytes([len(reordered)]) + reordered
     opening, commit = frames.opening(), frames.commit(b"abc")
-    method = raw.channel.stream_stream(f"/{messages.SERVICE.full_name}/WriteObject")
+    method = raw.channel.stream_stream(f"/{call_headers.SERVICE.full_name}/WriteObject")
 
     list(method(iter([opening.SerializeToString(), request, commit.SerializeToString()]), timeout=20))
 
@@ -90,7 +91,7 @@ def test_any_legal_encoding_of_a_chunk_is_understood(raw, frames):
 
 
 def test_bytes_that_are_no_frame_are_refused_with_a_reason(raw, frames, refused):
-    method = raw.channel.stream_stream(f"/{messages.SERVICE.full_name}/WriteObject")
+    method = raw.channel.stream_stream(f"/{call_headers.SERVICE.full_name}/WriteObject")
 
     _, error = refused(method, iter([frames.opening().SerializeToString(), b"\xff\xff"]), timeout=20)
 
@@ -159,17 +160,17 @@ def test_a_first_attempt_is_refused_before_its_bytes_are_sent(raw, frames):
     taken = pb.Condition(if_absent=True)
 
     told, _ = answers(
-        raw, [frames.opening(condition=taken, idempotency_key="k")], metadata=[(messages.ATTEMPT_KEY, "1")]
+        raw, [frames.opening(condition=taken, idempotency_key="k")], metadata=[(call_headers.ATTEMPT_KEY, "1")]
     )
 
     assert [answer.WhichOneof("frame") for answer in told] == ["failed"]
-    assert AlreadyExistsError is type(messages.error_from_status(told[0].failed))
+    assert AlreadyExistsError is type(error_status.error_from_status(told[0].failed))
 
 
-@pytest.mark.parametrize("metadata", [[(messages.ATTEMPT_KEY, "2")], []])
+@pytest.mark.parametrize("metadata", [[(call_headers.ATTEMPT_KEY, "2")], []])
 def test_an_upload_repeated_after_a_lost_answer_gets_that_answer(raw, frames, metadata):
     fields = {"condition": pb.Condition(if_absent=True), "idempotency_key": "once"}
-    first = raw.write(frames.upload(b"abc", **fields), metadata=[(messages.ATTEMPT_KEY, "1")])
+    first = raw.write(frames.upload(b"abc", **fields), metadata=[(call_headers.ATTEMPT_KEY, "1")])
 
     second = raw.write(frames.upload(b"abc", **fields), metadata=metadata)
 
@@ -181,7 +182,7 @@ def test_a_missing_bucket_is_told_before_bytes_are_sent(frames, connect):
         told, _ = answers(connect(server.endpoint), [frames.opening()])
 
     assert [answer.WhichOneof("frame") for answer in told] == ["failed"]
-    assert BucketNotFoundError is type(messages.error_from_status(told[0].failed))
+    assert BucketNotFoundError is type(error_status.error_from_status(told[0].failed))
 
 
 @pytest.mark.slow

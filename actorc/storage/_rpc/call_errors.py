@@ -1,0 +1,125 @@
+"""The error for a failed call: the one that the service sent, or one made from what gRPC says about the connection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.storage._wire.call_headers import DETAILS_KEY
+from actorc.storage._wire.error_status import error_from_status
+from actorc.storage.errors import DamagedMessageError, NetworkError, StorageError, error_class
+
+from .answer_checks import damaged_answers
+
+_BREAKS = re.compile(r"(Socket closed|Connection reset by peer|Broken pipe)( \(\d+\))?$")
+"""End of gRPC's message about a connection that was made and then broke, with or without an error number."""
+_TRANSPORT_CODES = {
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.UNIMPLEMENTED,
+}
+"""Status codes that gRPC itself sets. Others come from the service, with details or after an error in band."""
+
+
+def error_from_rpc(
+    rpc_error: grpc.RpcError, address: str, opened: Callable[[bytes], bytes] = lambda details: details
+) -> StorageError:
+    """Return the error that a failed call stands for.
+
+    Args:
+        rpc_error: The error that gRPC raised.
+        address: The server's address and where it was set, for messages.
+        opened: Returns the serialized `Status` in the details among the trailers, and raises if it is damaged.
+    """
+    code = rpc_error.code() if isinstance(rpc_error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    details = _details(rpc_error)
+    if details is not None:
+        return _error_in_details(details, code, opened)
+    if code not in _TRANSPORT_CODES:
+        return DamagedMessageError(_transport_message(code, rpc_error, address))
+    # a cancellation that this process did not ask for came from the server or a proxy, so another attempt may succeed
+    if code is grpc.StatusCode.CANCELLED and not _cancelled_here(rpc_error):
+        return NetworkError(f"the storage server at {address} broke off the call; retry")
+    if code is grpc.StatusCode.UNAVAILABLE and (mistake := _tls_mistake(rpc_error.details() or "", address)):
+        return NetworkError(mistake, retryable=False)
+    error = error_class("", code.name)(_transport_message(code, rpc_error, address))
+    if isinstance(error, NetworkError):
+        error.broken = isinstance(rpc_error, grpc.Call) and bool(_BREAKS.search(rpc_error.details() or ""))
+    return error
+
+
+def _error_in_details(data: bytes, code: grpc.StatusCode, opened: Callable[[bytes], bytes]) -> StorageError:
+    """Return the error in the details `data` if they are undamaged and agree with the status of the call."""
+    try:
+        with damaged_answers():
+            details = pb.Status.FromString(opened(data))
+            error = error_from_status(details)
+    except DamagedMessageError as damage:
+        # damaged details are worth a retry; their text is not trusted, since any byte of it may be wrong
+        return damage
+    if details.code != code.value[0]:
+        return DamagedMessageError(
+            f"the storage server failed with {code.name}, and its reason is that of another status"
+        )
+    return error
+
+
+def _details(rpc_error: grpc.RpcError) -> bytes | None:
+    trailers: Any = rpc_error.trailing_metadata() if isinstance(rpc_error, grpc.Call) else None
+    for name, value in trailers or ():
+        if name == DETAILS_KEY and isinstance(value, bytes):
+            return value
+    return None
+
+
+def _cancelled_here(rpc_error: grpc.RpcError) -> bool:
+    return isinstance(rpc_error, grpc.Future) and bool(rpc_error.cancelled())
+
+
+def _transport_message(code: grpc.StatusCode, rpc_error: grpc.RpcError, address: str) -> str:
+    said = rpc_error.details() if isinstance(rpc_error, grpc.Call) else str(rpc_error)
+    match code:
+        case grpc.StatusCode.UNAVAILABLE:
+            return f"no storage server answers at {address}; {_unavailable_advice(said or '')} ({said})"
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return f"the storage server at {address} did not answer in time; retry, or pass a longer timeout="
+        case grpc.StatusCode.UNIMPLEMENTED:
+            return f"what listens at {address} is no storage server, or an older one; check host and port ({said})"
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return f"the storage server at {address} is busy; retry later ({said})"
+        case grpc.StatusCode.CANCELLED:
+            return "the call was cancelled"
+        case _:
+            return (
+                f"the call to {address} failed with {code.name} and without the reason that a storage server gives; "
+                f"something between may have answered in its place, check host and port ({said})"
+            )
+
+
+def _unavailable_advice(said: str) -> str:
+    if said.startswith("failed to connect") and _BREAKS.search(said):
+        return (
+            "something closes the connection at once, a server with TLS wants use_ssl=True, "
+            "and if it asks for a client certificate, cert_file= and key_file="
+        )
+    return "start 'lucas-storage serve' or correct it"
+
+
+def _tls_mistake(said: str, address: str) -> str:
+    """Return a description of the TLS mistake that `said` proves, or an empty string."""
+    if "WRONG_VERSION_NUMBER" in said:
+        return f"the server at {address} does not speak TLS; leave out use_ssl, or start it with --tls-cert, --tls-key"
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return (
+            f"the TLS certificate of {address} is not signed by a trusted authority; pass ca_file=, "
+            f"or set STORAGE_CA_FILE, with the one that signed it ({said})"
+        )
+    if "Hostname Verification" in said:
+        return f"the TLS certificate of {address} is for another host; use a name that stands in it ({said})"
+    return ""

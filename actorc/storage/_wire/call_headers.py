@@ -1,0 +1,13 @@
+"""The service as gRPC names it, and the headers and trailers of its calls that other modules do not own."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+
+SERVICE: Final = pb.DESCRIPTOR.services_by_name["StorageService"]
+REQUEST_ID_KEY: Final = "x-request-id"
+ATTEMPT_KEY: Final = "x-attempt"
+DETAILS_KEY: Final = "grpc-status-details-bin"
+"""The trailer with the serialized `Status` of a call that failed."""
