@@ -7,22 +7,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
-
-import google_crc32c
 
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import BucketNotFoundError, InvalidParameterError, ObjectNotFoundError
 from actorc.storage.models import ObjectHead
-from actorc.storage.rules import MiB
 from lucas_storage.cli.uris import Target
 
 from .local_files import LocalFile, walk
 from .queue import Transfer
 from .safe_paths import ClaimedNames, SafeFolder
-from .transfer import MTIME, copy, download, mtime_ns, upload
-
-Item: TypeAlias = "LocalFile | ObjectHead"
+from .transfer import copy, download, upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,39 +130,3 @@ class Bucket:
             return upload(self.client, entry.item, self.place(entry.name), keep_time=True)
         assert not isinstance(entry.item, LocalFile)
         return copy((side.client, self.client), entry.item, side.place(entry.name), self.place(entry.name))
-
-
-def differs(source: Item, there: Item, *, checksum: bool) -> bool | None:
-    """Return whether `there` must be replaced; None if only the content of the local file can decide.
-
-    Two objects are compared by checksum, size, type and metadata. A file and an object are compared by size and, where
-    the object has one in its metadata, by time.
-    """
-    if not isinstance(source, LocalFile) and not isinstance(there, LocalFile):
-        return any(source[name] != there[name] for name in ("size", "crc32c", "content_type", "metadata"))
-    file, head = _file_and_head(source, there)
-    # The cheapest first: most changed files have another size.
-    if file.size != head["size"]:
-        return True
-    if checksum:
-        return None
-    if file.mtime_ns == mtime_ns(head):
-        return False
-    return True if MTIME in head["metadata"] else None
-
-
-def content_differs(source: Item, there: Item) -> bool:
-    """Return whether a file and an object of the same size hold different bytes; reads the file."""
-    file, head = _file_and_head(source, there)
-    running = 0
-    with file.path.open("rb") as content:
-        while piece := content.read(MiB):
-            running = google_crc32c.extend(running, piece)
-    return f"{running:08x}" != head["crc32c"]
-
-
-def _file_and_head(source: Item, there: Item) -> tuple[LocalFile, ObjectHead]:
-    file, head = (source, there) if isinstance(source, LocalFile) else (there, source)
-    assert isinstance(file, LocalFile)
-    assert not isinstance(head, LocalFile)
-    return file, head

@@ -1,4 +1,4 @@
-"""Conditional requests and ranges, RFC 9110 sections 13 and 14. Pure: headers in, decisions out."""
+"""Conditional requests, RFC 9110 section 13. Pure: headers in, decisions out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from actorc.storage.models import ANY, ByteRange, Condition, ObjectInfo
+from actorc.storage.models import ANY, Condition, ObjectInfo
 
 from .errors import Refusal
 from .response_headers import identity_headers
@@ -17,7 +17,6 @@ Headers = Mapping[str, str]
 """Headers of a request; names compare case-insensitively."""
 
 _ETAG: Final = re.compile(r'\s*(W/)?"([^"\x00-\x20\x7f]*)"\s*(?:,|$)')
-_RANGE: Final = re.compile(r"\s*bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})\s*", re.IGNORECASE | re.ASCII)
 
 
 def check_read(headers: Headers, info: ObjectInfo) -> None:
@@ -38,26 +37,13 @@ def check_read(headers: Headers, info: ObjectInfo) -> None:
         raise _not_modified(info)
 
 
-def wanted_range(headers: Headers, info: ObjectInfo) -> ByteRange | None:
-    """Return the requested range, or None for the whole object.
-
-    A range of another unit, several ranges, and malformed ranges are ignored, as RFC 9110 section 14.2 allows.
-
-    Raises:
-        Refusal: 416, the object has no byte of the range.
-    """
-    asked = _RANGE.fullmatch(headers.get("Range", ""))
-    if asked is None or not _is_unchanged(headers.get("If-Range"), info):
-        return None
-    first, last = asked.groups()
-    if not first:
-        return _suffix(int(last), info) if last else None
-    if last and int(last) < int(first):
-        return None
-    if int(first) >= info.size:
-        raise _unsatisfiable(info)
-    stop = min(int(last) + 1, info.size) if last else info.size
-    return ByteRange(int(first), stop - int(first))
+def range_is_valid(headers: Headers, info: ObjectInfo) -> bool:
+    """Return whether a range of the current object may be sent: ``If-Range`` names it, or is not there."""
+    header = headers.get("If-Range")
+    if header is None:
+        return True
+    date = _parsed(header)
+    return _modified(info) == date if date else _matches(header, info.etag, weakly=False)
 
 
 def names_no_etag(headers: Headers) -> bool:
@@ -90,22 +76,6 @@ def change_condition(headers: Headers) -> Condition:
     return Condition(if_match=etags[0][1])
 
 
-def _suffix(length: int, info: ObjectInfo) -> ByteRange:
-    present = min(length, info.size)
-    if not present:
-        raise _unsatisfiable(info)
-    return ByteRange(info.size - present, present)
-
-
-def _unsatisfiable(info: ObjectInfo) -> Refusal:
-    return Refusal(
-        416,
-        "InvalidRange",
-        f"the object has {info.size} bytes and none of the range; begin before its end",
-        {"Content-Range": f"bytes */{info.size}"},
-    )
-
-
 def _not_modified(info: ObjectInfo) -> Refusal:
     return Refusal(304, "NotModified", "the object is the one the caller has", identity_headers(info))
 
@@ -122,14 +92,6 @@ def _matches(header: str, etag: str, *, weakly: bool) -> bool:
 
 def _etags(header: str) -> list[tuple[bool, str]]:
     return [(bool(found[1]), found[2]) for found in _ETAG.finditer(header)]
-
-
-def _is_unchanged(header: str | None, info: ObjectInfo) -> bool:
-    """Return whether ``If-Range`` names the current object."""
-    if header is None:
-        return True
-    date = _parsed(header)
-    return _modified(info) == date if date else _matches(header, info.etag, weakly=False)
 
 
 def _modified(info: ObjectInfo) -> datetime:

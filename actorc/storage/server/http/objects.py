@@ -12,9 +12,10 @@ from actorc.storage.models import WHOLE, Chunk, ObjectAttributes, ObjectInfo
 from actorc.storage.rules import MAX_OBJECT_SIZE
 from actorc.storage.server.auth.authorized_store import AuthorizedStore
 
-from .conditions import change_condition, check_read, names_no_etag, wanted_range
+from .conditions import change_condition, check_read, names_no_etag
 from .errors import Refusal
 from .exchange import Exchange
+from .ranges import wanted_range
 from .response_headers import identity_headers, is_active, object_headers
 
 _ATTEMPTS = 5
