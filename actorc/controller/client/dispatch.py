@@ -6,8 +6,6 @@ and completes the futures of calls only after it has released that lock.
 
 from __future__ import annotations
 
-import itertools
-import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -17,7 +15,7 @@ from .barriers import Barriers
 from .call_deadlines import Deadlines
 from .definition import Definition
 from .messages import Argument
-from .platform_names import wire_name
+from .registration import Registration
 from .remote_objects import ObjectDefinition
 from .remote_values import CallKey, RemoteValue
 from .replicas import Generation, Replicas
@@ -70,8 +68,7 @@ class Dispatch:
         self._send = send
         self._timeouts = timeouts
         self._deadlines = deadlines
-        self._tag = secrets.token_hex(3)
-        self._numbers = itertools.count(1)
+        self._registration = Registration(send, timeouts.call)
         self._expected: dict[CallKey, Call] = {}
         self._sent: dict[CallKey, Call] = {}
 
@@ -159,18 +156,7 @@ class Dispatch:
         call.arguments = {}
 
     def _define(self, function: Function, generation: Generation, now: float) -> None:
-        definition = function.definition
-        timeout = definition.timeout or self._timeouts.call
-        if isinstance(definition, ObjectDefinition):
-            generation.name = definition.key
-            self._send(messages.append_object(definition, timeout, function.pickled))
-        else:
-            name = definition.name
-            # the tag keeps it apart from former generations and other applications: a venv on ignis has one table of
-            # names
-            generation.name = name if self.is_ours else wire_name(name, f"{self._tag}-{next(self._numbers)}")
-            replicas, pickled = generation.replicas, function.pickled
-            self._send(messages.append_function(definition, generation.name, replicas, timeout, pickled))
+        self._registration.register(function.definition, function.pickled, generation, keep_name=self.is_ours)
         # the embedded controller needs none: it answers the calls of a function that it cannot define with the reason
         if not self.is_ours and self.barriers.are_answered:
             self.send_barrier(function, now)
