@@ -81,10 +81,10 @@ def _opened(directory: Path, action: str | None) -> tuple[Sequence[Finding], str
     # Opened for repair, except to remove for good: an index that a server would refuse must not decide about that.
     with closing(LocalEngine(directory, sweep_interval=None, repairing=action != "empty")) as engine:
         if action == "adopt":
-            return _counted(engine.adopt(), "nothing to give back")
+            return _counted(engine.maintenance.adopt(), "nothing to give back")
         if action == "accept":
-            return (), f"{engine.accept()} files put into quarantine"
-        return (), f"{engine.empty_quarantine()} files removed from quarantine"
+            return (), f"{engine.maintenance.accept()} files put into quarantine"
+        return (), f"{engine.maintenance.empty_quarantine()} files removed from quarantine"
 
 
 def _checked(directory: Path) -> Sequence[Finding]:
@@ -92,14 +92,14 @@ def _checked(directory: Path) -> Sequence[Finding]:
 
     try:
         with closing(LocalEngine(directory, sweep_interval=None)) as engine:
-            return engine.fsck()
+            return engine.maintenance.fsck()
     except IntegrityError as error:
         # A damaged index is refused. Its own findings are printed if they explain it, else it is opened for repair.
         if found := inspect(directory):
             return found
         refusal = Finding("damaged", "meta.db", error.message)
     with closing(LocalEngine(directory, sweep_interval=None, repairing=True)) as engine:
-        return [refusal, *engine.fsck()]
+        return [refusal, *engine.maintenance.fsck()]
 
 
 def _rebuild(directory: Path, *, commit: bool) -> tuple[Sequence[Finding], str]:

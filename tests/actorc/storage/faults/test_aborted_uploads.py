@@ -124,6 +124,6 @@ def test_aborted_uploads_leave_nothing(tmp_path, thorough):
         assert client.list_multipart_uploads("bucket")["uploads"] == []
     with closing(LocalEngine(tmp_path / "data", sweep_interval=None)) as engine:
         engine.sweep()
-        assert engine.fsck() == []
+        assert engine.maintenance.fsck() == []
     left = [path for path in (tmp_path / "data").rglob("*") if path.is_file() and len(path.name) == len(BLOB)]
     assert left == []

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 
-from actorc.storage.errors import IntegrityError, ResourceExhaustedError, StorageError
+from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import (
     ANY,
     WHOLE,
@@ -47,17 +46,9 @@ from .disk.held_blobs import HeldBlobs
 from .disk.quarantine import DAYS, Quarantine
 from .index.index import Index
 from .index.retention import Retention
-from .maintenance.fsck import contradictions, fsck
-from .maintenance.fsck_index import Finding
-from .maintenance.garbage import GarbageCollector
-from .maintenance.lock import MaintenanceLock
-from .maintenance.orphans import Orphans
-from .maintenance.restoration import Restoration
-from .maintenance.scrub import Progress, Scrubber
+from .maintenance.maintenance import Maintenance
 from .readers_writers import INLINE_MAX, LocalObjectWriter, LocalPartWriter, LocalReader
 from .rows import Segment
-
-_log = logging.getLogger(__name__)
 
 _DEFAULT = Retention()
 _MIN_SPARE = MiB
@@ -124,13 +115,23 @@ class LocalEngine(Engine):
             )
             undo.callback(self._index.close)
             self._directory.relabel()
-            self._orphans = Orphans(self._index, self._blobs)
+            self.maintenance = Maintenance(
+                self._index,
+                self._blobs,
+                self._fsops,
+                self._health,
+                self._directory,
+                clock=clock,
+                scrub_days=scrub_days,
+                quarantine_days=quarantine_days,
+            )
+            """Background threads and repairs."""
             # only by the process that locked the directory alone: others of a group may have blobs that are not
             # committed yet
-            if group is None and (self._index.verified or self._orphans.due):
-                self._quarantine_leftovers(repairing=repairing)
+            if group is None and (self._index.verified or self.maintenance.orphans.due):
+                self.maintenance.quarantine_leftovers(repairing=repairing)
             undo.pop_all()
-        self._start_maintenance(clock, scrub_days, quarantine_days, sweep_interval)
+        self.maintenance.start(sweep_interval)
 
     def share(self) -> int:
         """Close the engine, but keep its directory locked.
@@ -198,12 +199,12 @@ class LocalEngine(Engine):
     def delete(self, bucket: str, key: str, condition: Condition = ANY, *, idempotency_key: str = "") -> bool:
         existed = self._index.delete(bucket, key, condition, idempotency_key=idempotency_key)
         if existed:
-            self._collector.wake()
+            self.maintenance.collector.wake()
         return existed
 
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
         results = self._index.delete_many(bucket, keys, idempotency_key=idempotency_key)
-        self._collector.wake()
+        self.maintenance.collector.wake()
         return results
 
     def copy(
@@ -261,7 +262,7 @@ class LocalEngine(Engine):
 
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
         self._index.uploads.abort(bucket, key, upload_id)
-        self._collector.wake()
+        self.maintenance.collector.wake()
 
     def list_parts(
         self, bucket: str, key: str, upload_id: str, *, after_number: int = 0, limit: int = 1000
@@ -277,102 +278,19 @@ class LocalEngine(Engine):
         return self._index.page(query)
 
     def sweep(self) -> None:
-        """Remove garbage and expired objects now, and move orphans into quarantine.
-
-        Raises:
-            StorageError: There are more orphans than a crash explains; none was moved.
-        """
-        self._collector.sweep()
-        self._collector.sweep_orphans()
-
-    def fsck(self) -> list[Finding]:
-        """Read every byte and return all damage and inconsistencies; run it while nothing is written."""
-        with self._index.reading() as connection:
-            return list(fsck(connection, self._blobs, self._directory.staging))
-
-    def adopt(self) -> list[Finding]:
-        """Restore objects from blobs that the index does not know; return the result for each of these blobs.
-
-        Blobs that cannot be restored are moved into quarantine. Run it while nothing is written.
-        """
-        with explained():
-            names = [*self._orphans.names(), *(entry.name for entry in self._blobs.quarantine.entries())]
-            unknown = self._index.unknown(dict.fromkeys(names))
-            findings = list(Restoration(self._index, self._blobs, rebuilding=False).restore_all(unknown))
-            self._orphans.reclaim()
-            self.accept()
-            return findings
-
-    def accept(self) -> int:
-        """Move all orphans into quarantine, whatever their number; return that."""
-        with explained():
-            moved = self._orphans.accept(list(self._orphans.names()))
-            self._orphans.due = False
-            return moved
-
-    def empty_quarantine(self) -> int:
-        """Remove all blobs in quarantine that the index does not know, of any age; return their number."""
-        with explained():
-            self._orphans.reclaim()
-            entries = list(self._blobs.quarantine.entries())
-            for entry in entries:
-                self._blobs.quarantine.remove(entry)
-            self._blobs.quarantine.tidy()
-            return len(entries)
+        """Remove garbage and expired objects now, and move orphans into quarantine; raises as the maintenance does."""
+        self.maintenance.sweep()
 
     @property
     def damaged(self) -> int:
         """Number of times that the scrubber found damaged content."""
-        return self._scrubber.progress().damaged
-
-    def scrub(self) -> Progress:
-        """Finish the current pass over everything stored now; return the progress of all passes."""
-        with explained():
-            for _ in self._scrubber.blocks():
-                pass
-            return self._scrubber.progress()
+        return self.maintenance.scrubber.progress().damaged
 
     def close(self) -> None:
         """Finish running changes, checkpoint the database, and unlock the directory."""
         if not self._closed:
             self._close_index()
             self._directory.close()
-
-    def _start_maintenance(
-        self, clock: Clock, scrub_days: float, quarantine_days: float, sweep_interval: float | None
-    ) -> None:
-        self._maintenance_lock = MaintenanceLock(self._directory.jobs, self._health)
-        self._collector = GarbageCollector(
-            self._index,
-            self._blobs,
-            self._health,
-            self._maintenance_lock,
-            self._orphans,
-            is_sound=self._is_sound,
-            quarantine_days=quarantine_days,
-        )
-        self._scrubber = Scrubber(
-            self._index, self._blobs, self._fsops, self._maintenance_lock, clock=clock, days=scrub_days
-        )
-        if sweep_interval is not None:
-            self._collector.start(sweep_interval)
-        if scrub_days:
-            self._scrubber.start()
-
-    def _quarantine_leftovers(self, *, repairing: bool) -> None:
-        try:
-            # recorded first: if this engine is closed cleanly before the search, the next one must still search
-            self._orphans.due = True
-            if not repairing:
-                self._orphans.move_to_quarantine()
-                self._orphans.due = False
-        except (OSError, ResourceExhaustedError) as error:
-            # a full disk must not keep a server from starting; the sweeper tries again
-            _log.warning("what a crash left behind stays where it is for now: %s", error)
-
-    def _is_sound(self) -> bool:
-        with self._index.reading() as connection:
-            return not any(contradictions(connection))
 
     def _check_writable(self) -> None:
         """Raise if a commit would fail, before any bytes are taken."""
@@ -387,10 +305,8 @@ class LocalEngine(Engine):
 
     def _close_index(self) -> None:
         self._closed = True
-        # before the index is closed: both threads use it
-        self._scrubber.stop()
-        self._collector.stop()
-        self._maintenance_lock.close()
+        # before the index is closed: its threads use it
+        self.maintenance.close()
         self._index.close()
 
     def _open(self, info: ObjectInfo, segments: Sequence[Segment]) -> LocalReader | None:

@@ -174,6 +174,6 @@ def problems():
     """Return what `fsck` finds, blobs in quarantine aside: a crash or a failed disk may leave some."""
 
     def found(engine):
-        return [finding for finding in engine.fsck() if finding.kind != "quarantined"]
+        return [finding for finding in engine.maintenance.fsck() if finding.kind != "quarantined"]
 
     return found

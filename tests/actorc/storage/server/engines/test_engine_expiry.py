@@ -190,13 +190,13 @@ def test_the_sweep_removes_what_is_gone(local, put, assemble, clock, files, tmp_
     assemble(local, "parts", [bytes(LARGE), bytes(SMALL), bytes(LARGE)], ttl=60)
     put(local, "stays", bytes(LARGE), ttl=61)
     clock.now += 60
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
 
     local.sweep()
 
     assert len(files(tmp_path / "data" / "blobs")) == 1
     assert names(local) == ["stays"]
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
     with local._index.reading() as connection:
         assert connection.execute(
             "SELECT (SELECT count(*) FROM object), (SELECT count(*) FROM content),"
@@ -231,4 +231,4 @@ def test_the_age_of_abandoned_uploads_can_be_set(open_local, part, clock, files,
 
     assert files(tmp_path / "data" / "blobs") == []
     assert engine.list_uploads("bucket").uploads == ()
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []

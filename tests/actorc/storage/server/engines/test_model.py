@@ -372,7 +372,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self):
         self.engine.sweep()
-        findings = self.engine.fsck()
+        findings = self.engine.maintenance.fsck()
         for bucket, key in list(self.objects):
             self.read(bucket, key, 0, None)
         self.engine.close()

@@ -188,7 +188,7 @@ def test_a_full_disk_is_told_and_the_server_goes_on(small_disk, size):
         # of large ones there may be no room for one more, and yet for others
         assert ready == NOT_SERVING or size > MiB
         assert client.get_object("bucket", "key") == data
-        assert engine.fsck() == []
+        assert engine.maintenance.fsck() == []
 
 
 def fill(path):

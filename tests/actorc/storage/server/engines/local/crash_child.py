@@ -239,14 +239,14 @@ def quarantine(run):
     forgotten(run)
     run.fsops.armed = True
     run.engine.sweep()
-    run.engine.adopt()
+    run.engine.maintenance.adopt()
 
 
 def adopt(run):
     forgotten(run)
-    run.engine.accept()
+    run.engine.maintenance.accept()
     run.fsops.armed = True
-    run.engine.adopt()
+    run.engine.maintenance.adopt()
 
 
 def rebuild(run):

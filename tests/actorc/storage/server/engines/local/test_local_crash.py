@@ -77,7 +77,7 @@ def test_a_kill_at_any_disk_call_loses_nothing(remains, open_local, put, get, pr
         engine = open_local(journal.with_suffix(""))
         engine.create_bucket("bucket", exist_ok=True)
         assert present(engine, get) in outcomes(journal), journal.stem
-        assert "a staging file of no upload" not in [finding.detail for finding in engine.fsck()]
+        assert "a staging file of no upload" not in [finding.detail for finding in engine.maintenance.fsck()]
         for upload in engine.list_uploads("bucket").uploads:
             for part in engine.list_parts("bucket", "key", upload.upload_id):
                 assert part.size in {30, MiB + 1, MiB + 5, MiB + 10, MiB + 20}
@@ -96,7 +96,7 @@ def test_a_kill_while_an_index_is_mended_loses_nothing(remains, open_local, get,
             with closing(Rebuild(directory, fsops=disk, clock=clock)) as rebuilding:
                 rebuilding.run(commit=True)
         engine = open_local(directory)
-        engine.adopt()
+        engine.maintenance.adopt()
         engine.sweep()
         assert present(engine, get) in outcomes(journal), journal.stem
         assert present(engine, get) is not None

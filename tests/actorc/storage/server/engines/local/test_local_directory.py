@@ -93,7 +93,7 @@ def test_a_lost_label_is_written_anew_by_a_rebuild_and_nothing_is_lost(data, ope
     engine = open_local()
     assert label(data) == before
     assert (get(engine, "small"), get(engine, "large")) == (b"small", b"l" * LARGE)
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
 
 
 def test_a_rebuild_leaves_the_directories_of_others_alone(rebuild, tmp_path):
@@ -161,14 +161,14 @@ def test_a_copy_of_a_directory_at_rest_is_as_good_as_the_directory(data, open_lo
     engine = open_local("copy")
 
     assert (get(engine, "small"), get(engine, "large")) == (b"small", b"l" * LARGE)
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
 
 
 def test_a_truncated_blob_is_told_by_its_length(data, open_local):
     (blob,) = (path for path in (data / "blobs").rglob("*") if path.is_file())
     os.truncate(blob, LARGE - 1)
 
-    (finding,) = open_local().fsck()
+    (finding,) = open_local().maintenance.fsck()
 
     assert (finding.kind, finding.subject, finding.detail) == (
         "damaged",

@@ -150,7 +150,7 @@ def test_a_full_disk_at_any_call_is_told_and_leaves_nothing(engine, faulty, put,
     if change in EXPECTED:
         assert EXPECTED[change] == get(engine, "key")
     engine.sweep()
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -196,7 +196,7 @@ def test_an_index_that_cannot_grow_refuses_and_goes_on(local, put, get):
     assert local.healthy
     assert get(local, "small") == b"1"
     put(local, "key", bytes(16 * KiB))
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
 
 
 def test_a_file_system_that_cannot_reserve_is_written_to_all_the_same(engine, faulty, put, get):
@@ -232,7 +232,7 @@ def test_a_leftover_that_cannot_be_removed_does_not_hide_the_error(open_local, d
     stubborn.stubborn = False
     assert len(files(tmp_path / "data" / "staging")) == 1
     engine.close()
-    assert open_local().fsck() == []
+    assert open_local().maintenance.fsck() == []
 
 
 def blob(tmp_path):
@@ -269,7 +269,7 @@ def test_a_flipped_bit_is_an_error_and_no_wrong_byte_comes_out(local, put, get, 
     assert data[: position // MiB * MiB] == seen
     with pytest.raises(IntegrityError):
         get(local, "key", part=ByteRange(position, 1))
-    assert [(finding.kind, finding.subject) for finding in local.fsck()] == [("damaged", "key")]
+    assert [(finding.kind, finding.subject) for finding in local.maintenance.fsck()] == [("damaged", "key")]
 
 
 def test_a_file_cut_short_is_an_error(local, put, get, tmp_path):
@@ -279,7 +279,7 @@ def test_a_file_cut_short_is_an_error(local, put, get, tmp_path):
     assert bytes(MiB) == get(local, "key", part=ByteRange(0, MiB))
     with pytest.raises(IntegrityError):
         get(local, "key")
-    assert [finding.kind for finding in local.fsck()] == ["damaged"]
+    assert [finding.kind for finding in local.maintenance.fsck()] == ["damaged"]
 
 
 def test_a_lost_file_is_an_error_and_not_a_missing_object(local, put, get, tmp_path):
@@ -290,7 +290,7 @@ def test_a_lost_file_is_an_error_and_not_a_missing_object(local, put, get, tmp_p
         get(local, "key")
 
     assert info == local.head("bucket", "key")
-    assert [finding.kind for finding in local.fsck()] == ["damaged"]
+    assert [finding.kind for finding in local.maintenance.fsck()] == ["damaged"]
 
 
 @pytest.mark.parametrize("damaged", [b"othxr", b"othe", b""])
@@ -306,7 +306,7 @@ def test_damaged_inline_bytes_are_an_error(local, put, get, tmp_path, damaged):
     with pytest.raises(IntegrityError):
         get(local, "key", part=ByteRange(1, 2))
 
-    assert [finding.kind for finding in local.fsck()] == ["damaged"]
+    assert [finding.kind for finding in local.maintenance.fsck()] == ["damaged"]
 
 
 def test_a_block_that_reads_well_the_second_time_is_handed_out(open_local, disk, put, get):
@@ -348,4 +348,4 @@ def test_the_sweep_thread_outlives_a_failing_disk(open_local, disk, put, get, fi
         pass
 
     assert "sweeping failed" in caplog.text
-    assert [finding for finding in engine.fsck() if finding.kind != "leftover"] == []
+    assert [finding for finding in engine.maintenance.fsck() if finding.kind != "leftover"] == []

@@ -137,7 +137,7 @@ def test_orphans_are_put_away_and_blobs_on_their_way_are_not(open_local, disk, p
 
         def commit(self, connection):
             if self.engine:
-                self.engine._collector.sweep_orphans()
+                self.engine.maintenance.collector.sweep_orphans()
             super().commit(connection)
 
     sweeping = Sweeping()
@@ -156,7 +156,7 @@ def test_orphans_are_put_away_and_blobs_on_their_way_are_not(open_local, disk, p
     assert bytes(LARGE) == get(engine, "key") == get(engine, "old")
     assert len(files(tmp_path / "data" / "blobs")) == 3
     orphan = "abcd" + "0" * 28
-    assert [(finding.kind, finding.subject) for finding in engine.fsck()] == [
+    assert [(finding.kind, finding.subject) for finding in engine.maintenance.fsck()] == [
         ("leftover", "notes"),
         ("quarantined", orphan),
     ]
@@ -170,7 +170,7 @@ def test_the_thread_of_an_engine_sweeps_after_a_delete(open_local, put, files, t
 
     engine.delete("bucket", "key")
 
-    while files(tmp_path / "data" / "blobs") or engine.fsck():
+    while files(tmp_path / "data" / "blobs") or engine.maintenance.fsck():
         pass
     engine.close()
     assert "storage-sweep" not in [thread.name for thread in threading.enumerate()]

@@ -134,7 +134,7 @@ def test_a_kill_loses_nothing_and_the_next_start_verifies(open_local, local, put
 
     assert engine._index.verified
     assert get(engine, "key") == b"data"
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
     engine.close()
     assert not open_local("killed")._index.verified
 
@@ -258,7 +258,7 @@ def test_a_row_damaged_meanwhile_is_an_error_that_names_the_object(local, put, g
         assert refused.value.key in {"key", "copy"}
 
     assert local.healthy
-    assert "damaged" in [finding.kind for finding in local.fsck()]
+    assert "damaged" in [finding.kind for finding in local.maintenance.fsck()]
 
 
 def test_a_listing_with_a_damaged_row_is_an_error(local, put, database):
@@ -376,7 +376,7 @@ def test_a_flipped_bit_anywhere_in_the_index_gives_no_wrong_answer(
         if engine is None:
             refused += 1
             continue
-        is_told = any(finding.kind == "dropped" for finding in engine.fsck())
+        is_told = any(finding.kind == "dropped" for finding in engine.maintenance.fsck())
         damaged += len(read_back(engine, get, expected))
         keys = {info.key for info in engine.page(ListQuery(bucket="bucket", limit=1000)).objects}
         assert expected.keys() - keys == set()

@@ -55,7 +55,7 @@ def damage(path, position):
 
 
 def said(engine, kind):
-    return [finding.detail for finding in engine.fsck() if finding.kind == kind]
+    return [finding.detail for finding in engine.maintenance.fsck() if finding.kind == kind]
 
 
 def test_a_blob_that_the_index_forgot_goes_to_quarantine_and_not_away(local, put, tmp_path):
@@ -116,12 +116,12 @@ def test_what_others_put_into_quarantine_is_left_alone(open_local, put, get, tmp
     shutil.copyfile(blobs(tmp_path)[0], day / f"{blobs(tmp_path)[0].name}.bak")
     expected = put_away(tmp_path)
 
-    assert engine.adopt() == []
-    assert engine.empty_quarantine() == 0
+    assert engine.maintenance.adopt() == []
+    assert engine.maintenance.empty_quarantine() == 0
     engine.sweep()
 
     assert put_away(tmp_path) == expected
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
 
 
 def test_a_file_in_the_place_of_the_quarantine_hides_nothing(local, put, get, tmp_path):
@@ -133,7 +133,7 @@ def test_a_file_in_the_place_of_the_quarantine_hides_nothing(local, put, get, tm
 
     with pytest.raises(IntegrityError, match="missing on the disk"):
         get(local, "key")
-    assert {finding.kind for finding in local.fsck()} == {"damaged"}
+    assert {finding.kind for finding in local.maintenance.fsck()} == {"damaged"}
 
 
 def test_a_server_says_what_it_puts_into_quarantine_and_how_it_comes_back(local, put, tmp_path, caplog):
@@ -145,7 +145,7 @@ def test_a_server_says_what_it_puts_into_quarantine_and_how_it_comes_back(local,
     (said,) = (record.getMessage() for record in caplog.records)
     assert said.startswith("blobs that the index does not know were put into quarantine (1)")
     assert "--adopt" in said
-    assert [finding.kind for finding in local.adopt()] == ["restored"]
+    assert [finding.kind for finding in local.maintenance.adopt()] == ["restored"]
 
 
 def test_quarantine_is_not_emptied_while_the_index_contradicts_itself(local, put, tmp_path, clock):
@@ -183,7 +183,7 @@ def test_what_is_read_comes_back_from_quarantine(open_local, put, get, tmp_path)
 
     assert data == get(engine, "key")
     assert (len(blobs(tmp_path)), put_away(tmp_path)) == (1, [])
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
 
 
 def test_what_is_needed_is_not_emptied_with_the_rest(open_local, put, get, tmp_path, clock):
@@ -284,7 +284,7 @@ def test_more_than_a_crash_leaves_refuses_the_start_and_moves_nothing(open_local
     assert bytes(LARGE) == get(repairing, "key")
     with pytest.raises(StorageError, match="does not know 9 blobs"):
         repairing.sweep()
-    assert repairing.accept() == 9
+    assert repairing.maintenance.accept() == 9
     repairing.close()
     assert bytes(LARGE) == get(open_local(), "key")
 
@@ -306,7 +306,7 @@ def test_a_full_disk_does_not_keep_leftovers_from_letting_it_start(open_local, d
 def test_fsck_finds_a_blob_that_says_it_is_another_object(local, put, tmp_path):
     put(local, "one", bytes(LARGE))
     local.copy(CopySource(bucket="bucket", key="one"), "bucket", "copy")
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
     with connect(tmp_path / "data" / "meta" / "meta.db") as connection:
         connection.execute("UPDATE object SET key = ? WHERE key = ?", (b"onf", b"one"))
     connection.close()
@@ -335,8 +335,8 @@ def test_a_blob_of_a_version_without_trailers_is_as_good_as_ever(local, put, get
     os.truncate(blob, len(data))
 
     assert data == get(local, "key")
-    assert local.fsck() == []
-    local.scrub()
+    assert local.maintenance.fsck() == []
+    local.maintenance.scrub()
     assert local.damaged == 0
 
 
@@ -359,11 +359,13 @@ def test_a_flipped_bit_anywhere_in_a_blob_is_told_and_never_served(local, put, g
         if position < LARGE:
             with pytest.raises(IntegrityError):
                 get(local, "key")
-            local.scrub()
+            local.maintenance.scrub()
             assert local.damaged
         else:
             assert data == get(local, "key")
-        assert [finding.kind for finding in local.fsck()] == ["damaged" if position < LARGE else "inconsistent"]
+        assert [finding.kind for finding in local.maintenance.fsck()] == [
+            "damaged" if position < LARGE else "inconsistent"
+        ]
         local.sweep()
         assert [blob] == blobs(tmp_path)
         blob.write_bytes(intact)

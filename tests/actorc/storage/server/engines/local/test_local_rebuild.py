@@ -73,7 +73,7 @@ def test_a_lost_index_is_rebuilt_with_everything_that_has_a_blob(
     assert contents == {one.key: get(engine, one.key) for one in expected}
     assert [finding.kind for finding in findings].count("restored") == len(expected)
     assert [finding.subject for finding in findings if finding.kind == "lost"] == ["meta.db"]
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
     assert engine.head("bucket", "large").expires_at is not None
     assert put(engine, "new").generation > max(one.generation for one in expected)
 
@@ -105,7 +105,7 @@ def test_what_an_old_index_still_proves_is_kept(open_local, local, put, get, ass
     engine = open_local()
     assert expected == engine.page(ListQuery(bucket="bucket"))
     assert [finding.detail for finding in findings] == ["6 objects of which the old index still had all"]
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
     engine.delete("bucket", "large")
     assert bytes(LARGE) == get(engine, "copy")
     engine.delete_many("bucket", ["copy", "parts", "copied parts"])
@@ -153,7 +153,7 @@ def test_a_flipped_bit_in_the_file_of_an_index_costs_no_more_than_its_row(
         *(f"small {number}" for number in (0, 1, 2, 4)),
     ]
     assert engine.head("bucket", "large").metadata == {"name": "value of the large one"}
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
 
 
 def test_of_two_generations_the_later_one_is_restored_and_the_other_one_kept(
@@ -275,7 +275,7 @@ def test_a_rebuild_that_stops_anywhere_can_be_done_again(open_local, disk, put, 
         engine = open_local()
         assert (get(engine, "small"), get(engine, "large")) == (b"small", b"2" * LARGE)
         assert len(blobs(tmp_path)) + len(put_away(tmp_path)) == 2
-        assert [finding for finding in engine.fsck() if finding.kind != "quarantined"] == []
+        assert [finding for finding in engine.maintenance.fsck() if finding.kind != "quarantined"] == []
         engine.close()
         calls += 1 if thorough else 7
     assert calls > 10
@@ -300,12 +300,12 @@ def test_what_the_index_lost_is_adopted_under_its_key(local, put, get, tmp_path)
     local.sweep()
     assert len(put_away(tmp_path)) == 1
 
-    assert kinds(local.adopt()) == [("restored", "bucket/key")]
+    assert kinds(local.maintenance.adopt()) == [("restored", "bucket/key")]
 
     assert local.head("bucket", "key").etag == info.etag
     assert get(local, "key") == b"1" * LARGE
     assert (len(blobs(tmp_path)), put_away(tmp_path)) == (1, [])
-    assert local.adopt() == []
+    assert local.maintenance.adopt() == []
 
 
 def test_adopting_never_replaces_an_object(local, put, get, tmp_path):
@@ -313,7 +313,7 @@ def test_adopting_never_replaces_an_object(local, put, get, tmp_path):
     forget(tmp_path, "key")
     put(local, "key", b"2" * LARGE)
 
-    assert kinds(local.adopt()) == [("superseded", "bucket/key")]
+    assert kinds(local.maintenance.adopt()) == [("superseded", "bucket/key")]
     assert get(local, "key") == b"2" * LARGE
     assert len(put_away(tmp_path)) == 1
 
@@ -325,7 +325,7 @@ def test_a_later_object_is_adopted_beside_the_one_that_is_there(local, put, get,
     forget(tmp_path, "later")
     rename(blob, "later", "key")
 
-    (finding,) = local.adopt()
+    (finding,) = local.maintenance.adopt()
 
     assert finding.detail.endswith(f"as key.adopted-{later.generation:x}, since another object is there")
     assert get(local, "key") == b"2" * LARGE
@@ -366,7 +366,7 @@ def test_an_older_copy_of_the_index_gets_what_came_after_it(open_local, local, p
     shutil.move(tmp_path / "older", tmp_path / "data" / "meta")
 
     engine = open_local(repairing=True)
-    findings = engine.adopt()
+    findings = engine.maintenance.adopt()
 
     assert kinds(findings) == [("restored", f"bucket/{key}") for key in ("new", "parts", "replaced")]
     assert expected == listing(engine)
@@ -396,15 +396,15 @@ def test_adopting_that_stops_anywhere_can_be_done_again(open_local, disk, put, g
         engine = open_local(fsops=stopping, repairing=True)
         stopping._left = calls
         with suppress(StorageError):
-            engine.adopt()
+            engine.maintenance.adopt()
             done = True
         stopping._left = 1 << 30
         engine.close()
         engine = open_local(repairing=True)
-        engine.adopt()
+        engine.maintenance.adopt()
         assert (get(engine, "key"), get(engine, "parts")) == (b"1" * LARGE, b"2" * LARGE + b"small")
         assert len(blobs(tmp_path)) + len(put_away(tmp_path)) == 3
-        assert engine.fsck() == []
+        assert engine.maintenance.fsck() == []
         engine.close()
         calls += 1 if thorough else 5
     assert calls > 4
@@ -413,9 +413,9 @@ def test_adopting_that_stops_anywhere_can_be_done_again(open_local, disk, put, g
 def test_the_quarantine_is_emptied_when_told_to(local, put, tmp_path):
     put(local, "key", bytes(LARGE))
     forget(tmp_path, "key")
-    assert local.accept() == 1
+    assert local.maintenance.accept() == 1
 
-    assert local.empty_quarantine() == 1
+    assert local.maintenance.empty_quarantine() == 1
     assert (blobs(tmp_path), put_away(tmp_path)) == ([], [])
 
 

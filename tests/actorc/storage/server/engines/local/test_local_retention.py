@@ -35,7 +35,7 @@ def test_a_replaced_generation_stays_readable_for_a_quarter_of_an_hour(local, pu
 
     assert b"3" * size == get(local, "key")
     assert (1 if size == LARGE else 0) == len(files(tmp_path / "data" / "blobs"))
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])
@@ -54,7 +54,7 @@ def test_deleting_an_object_drops_what_was_retained_of_it(local, put, get, size)
     assert gone(local, get, first)
     assert gone(local, get, second)
     assert not gone(local, get, other)
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
 
 
 def test_the_oldest_go_when_the_total_is_exceeded(open_local, put, get, clock):
@@ -94,7 +94,7 @@ def test_nothing_is_retained_on_a_nearly_full_disk(local, disk, put, get, files,
     local.sweep()
     assert gone(local, get, kept)
     assert files(tmp_path / "data" / "blobs") == []
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
 
 
 def test_many_expired_generations_are_swept_in_one_go(local, put, clock, monkeypatch):

@@ -33,22 +33,22 @@ def flip(tmp_path, size):
 
 
 def test_a_pass_reads_every_byte_and_is_remembered(stored, open_local, clock):
-    sizes = list(stored._scrubber.blocks())
+    sizes = list(stored.maintenance.scrubber.blocks())
     stored.close()
 
-    progress = open_local()._scrubber.progress()
+    progress = open_local().maintenance.scrubber.progress()
     assert sum(sizes) == 4 + BIG + MiB + 3
     assert (progress.passes, progress.content, progress.damaged) == (1, 0, 0)
     assert progress.began_us == clock.now * 1_000_000
 
 
 def test_reading_goes_on_where_it_was_before_a_restart(stored, open_local):
-    blocks = stored._scrubber.blocks()
+    blocks = stored.maintenance.scrubber.blocks()
     first = list(islice(blocks, 2))
     blocks.close()
     stored.close()
 
-    rest = list(open_local()._scrubber.blocks())
+    rest = list(open_local().maintenance.scrubber.blocks())
 
     assert first == [4, MiB]
     assert sum(rest) == BIG - MiB + MiB + 3
@@ -58,7 +58,7 @@ def test_damage_is_counted_and_told_with_the_name_of_the_object(stored, tmp_path
     flip(tmp_path, BIG)
     before = files(tmp_path / "data" / "blobs")
 
-    progress = stored.scrub()
+    progress = stored.maintenance.scrub()
 
     assert (progress.passes, progress.damaged) == (1, 1)
     (told,) = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
@@ -70,33 +70,33 @@ def test_damage_is_counted_and_told_with_the_name_of_the_object(stored, tmp_path
 def test_damage_within_an_object_of_parts_names_the_object(stored, tmp_path, caplog):
     flip(tmp_path, MiB)
 
-    assert stored.scrub().damaged == 1
+    assert stored.maintenance.scrub().damaged == 1
     assert "key='parts'" in caplog.text
 
 
 def test_a_lost_file_is_damage(stored, tmp_path, caplog):
     flip(tmp_path, BIG).unlink()
 
-    assert stored.scrub().damaged == 1
+    assert stored.maintenance.scrub().damaged == 1
     assert "key='large'" in caplog.text
 
 
 def test_damage_counts_in_every_pass(stored, tmp_path):
     flip(tmp_path, BIG)
-    stored.scrub()
+    stored.maintenance.scrub()
 
-    assert stored.scrub().damaged == 2
+    assert stored.maintenance.scrub().damaged == 2
 
 
 def test_what_is_deleted_while_it_is_read_is_no_damage(stored, caplog):
-    blocks = stored._scrubber.blocks()
+    blocks = stored.maintenance.scrubber.blocks()
     list(islice(blocks, 2))
     stored.delete("bucket", "large")
     stored.sweep()
     rest = list(blocks)
 
     assert sum(rest) == MiB + 3
-    assert stored._scrubber.progress().damaged == 0
+    assert stored.maintenance.scrubber.progress().damaged == 0
 
 
 def test_the_rate_makes_a_pass_take_its_days_at_most(open_local, disk, put):
@@ -107,20 +107,20 @@ def test_the_rate_makes_a_pass_take_its_days_at_most(open_local, disk, put):
 
     engine = open_local(fsops=Used(), scrub_days=30)
 
-    assert engine._scrubber._rate() == 1000
+    assert engine.maintenance.scrubber._rate() == 1000
 
 
 def test_a_pass_that_is_done_is_followed_by_another_one_in_time(open_local, clock):
     engine = open_local(scrub_days=30)
-    engine._scrubber.stop()  # its own thread would read beside this one
-    done = engine.scrub().passes
+    engine.maintenance.scrubber.stop()  # its own thread would read beside this one
+    done = engine.maintenance.scrub().passes
 
     clock.now += 30 * DAY - 10
-    assert engine._scrubber._pass() == pytest.approx(10)
-    assert engine._scrubber.progress().passes == done
+    assert engine.maintenance.scrubber._pass() == pytest.approx(10)
+    assert engine.maintenance.scrubber.progress().passes == done
     clock.now += 10
-    engine._scrubber._pass()
-    assert engine._scrubber.progress().passes == done + 1
+    engine.maintenance.scrubber._pass()
+    assert engine.maintenance.scrubber.progress().passes == done + 1
 
 
 def test_the_thread_of_an_engine_reads(open_local, put):
@@ -131,5 +131,5 @@ def test_the_thread_of_an_engine_reads(open_local, put):
 
     engine = open_local(scrub_days=1e-9)
 
-    while not engine._scrubber.progress().passes:
+    while not engine.maintenance.scrubber.progress().passes:
         pass

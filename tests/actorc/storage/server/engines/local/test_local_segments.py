@@ -59,7 +59,7 @@ def test_neither_completing_nor_copying_touches_a_byte(watched, part, get):
 
     assert counting.written < 1000  # the manifest, whatever the bytes of the parts
     assert get(engine, "copy") == WHOLE
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
 
 
 @pytest.mark.thorough
@@ -84,7 +84,7 @@ def test_a_ten_thousand_part_object_costs_its_parts(local, part, get):
 
     assert (10_000, crc32c(b"x" * 10_000)) == (info.size, info.crc32c)
     assert get(local, "key", part=ByteRange(9_000, 3)) == b"x" * 3
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
 
 
 def test_an_object_is_no_larger_than_an_object_may_be(local, part):
@@ -108,13 +108,13 @@ def test_files_are_removed_with_the_last_that_needs_them(local, put, assemble, g
 
     assert len(files(tmp_path / "data" / "blobs")) == 5  # the manifest of the parts included
     assert (get(local, "single-copy"), get(local, "parts-copy")) == (b"1" * LARGE, WHOLE)
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
 
     local.delete_many("bucket", ["single-copy", "parts-copy"])
     local.sweep()
     assert files(tmp_path / "data" / "blobs") == []
     assert (counted(local, "content"), counted(local, "segment"), counted(local, "garbage")) == (0, 0, 0)
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
 
 
 def test_a_copy_onto_itself_keeps_the_generation_before_readable(local, assemble, get, clock, files, tmp_path):
@@ -129,7 +129,7 @@ def test_a_copy_onto_itself_keeps_the_generation_before_readable(local, assemble
     assert after == local.head("bucket", "key")
     assert get(local, "key") == WHOLE
     assert len(files(tmp_path / "data" / "blobs")) == 4
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
 
 
 def test_a_replaced_dropped_or_aborted_part_leaves_no_file(local, part, get, files, tmp_path):
@@ -148,7 +148,7 @@ def test_a_replaced_dropped_or_aborted_part_leaves_no_file(local, part, get, fil
     assert get(local, "key") == b"2" * LARGE
     assert len(files(tmp_path / "data" / "blobs")) == 2  # the part and the manifest
     assert (counted(local, "content"), counted(local, "segment")) == (3, 2)
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
 
 
 def test_parts_are_durable_before_they_are_part_of_an_object(open_local, local, part, get):
@@ -201,7 +201,7 @@ def test_a_reader_of_many_files_is_a_snapshot(local, put, assemble, files, tmp_p
 
     local.sweep()
     assert files(tmp_path / "data" / "blobs") == []
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
     assert descriptors == psutil.Process().num_fds()
 
 
@@ -269,7 +269,7 @@ def test_a_damaged_part_is_an_error_where_it_is_read(local, assemble, get, tmp_p
         assert pieces[other] == get(local, "key", part=ByteRange(other * LARGE, LARGE))
     with pytest.raises(IntegrityError):
         get(local, "key", part=ByteRange(number * LARGE + 5, 1))
-    assert [(finding.kind, finding.subject) for finding in local.fsck()] == [("damaged", "key")]
+    assert [(finding.kind, finding.subject) for finding in local.maintenance.fsck()] == [("damaged", "key")]
 
 
 @pytest.mark.parametrize("number", [0, 2])
@@ -281,7 +281,7 @@ def test_a_lost_part_is_an_error_and_not_a_missing_object(local, assemble, get, 
         get(local, "key")
 
     assert local.head("bucket", "key")
-    assert [finding.kind for finding in local.fsck()] == ["damaged"]
+    assert [finding.kind for finding in local.maintenance.fsck()] == ["damaged"]
 
 
 @pytest.mark.parametrize(
@@ -298,13 +298,13 @@ def test_an_index_that_contradicts_itself_is_found(local, assemble, damage, kind
     assemble(local, "key", PIECES)
     local._index._idempotency.run(lambda connection: connection.execute(damage))
 
-    assert kinds == {finding.kind for finding in local.fsck()}
+    assert kinds == {finding.kind for finding in local.maintenance.fsck()}
 
 
 def test_a_part_of_an_upload_is_checked_as_well(local, part, tmp_path):
     upload_id = local.create_upload("bucket", "key", ObjectAttributes())
     part(local, upload_id, 1, bytes(LARGE))
-    assert local.fsck() == []
+    assert local.maintenance.fsck() == []
     os.truncate(blob_of(tmp_path, bytes(LARGE)), 5)
 
-    assert [(finding.kind, finding.subject) for finding in local.fsck()] == [("damaged", "key")]
+    assert [(finding.kind, finding.subject) for finding in local.maintenance.fsck()] == [("damaged", "key")]

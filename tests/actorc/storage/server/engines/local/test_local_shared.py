@@ -80,7 +80,7 @@ def test_what_one_engine_writes_the_other_one_reads(pair, put, get):
     put(first, "large", bytes(LARGE))
 
     assert (b"data", bytes(LARGE)) == (get(second, "small"), get(second, "large"))
-    assert second.fsck() == []
+    assert second.maintenance.fsck() == []
 
 
 def test_generations_grow_over_all_engines_of_a_group(pair, put):
@@ -106,7 +106,7 @@ def test_an_upload_may_have_its_parts_from_anywhere(pair, part, get):
     second.complete_upload("bucket", "key", upload_id, [PartChoice(one.number, one.etag) for one in parts])
 
     assert bytes(2 * LARGE) == get(first, "key")
-    assert first.fsck() == []
+    assert first.maintenance.fsck() == []
 
 
 def test_retained_bytes_are_limited_together(group, put, get):
@@ -118,7 +118,7 @@ def test_retained_bytes_are_limited_together(group, put, get):
         with pytest.raises(StorageError, match="is gone"):
             get(engine, "key", generation=generations[1])
     engines[1].sweep()
-    assert engines[0].fsck() == []
+    assert engines[0].maintenance.fsck() == []
 
 
 def test_what_another_engine_is_about_to_commit_is_no_orphan(group, put, get, disk, files, tmp_path):
@@ -129,7 +129,7 @@ def test_what_another_engine_is_about_to_commit_is_no_orphan(group, put, get, di
 
         def commit(self, connection):
             # the other engine writes to the index as well when it sweeps all
-            other._collector.sweep_orphans()
+            other.maintenance.collector.sweep_orphans()
             self.swept += 1
             super().commit(connection)
 
@@ -163,9 +163,9 @@ def test_staging_of_the_living_is_left_alone_and_that_of_the_dead_is_not(group, 
 def test_one_engine_leads_until_it_ends(group):
     first, second = group(), group()
 
-    assert (first._maintenance_lock.held(), second._maintenance_lock.held()) == (True, False)
+    assert (first.maintenance.lock.held(), second.maintenance.lock.held()) == (True, False)
     first.close()
-    assert second._maintenance_lock.held()
+    assert second.maintenance.lock.held()
 
 
 def test_an_engine_that_is_read_only_leads_no_more_and_the_others_go_on(group, disk, put, get):
@@ -179,7 +179,7 @@ def test_an_engine_that_is_read_only_leads_no_more_and_the_others_go_on(group, d
 
     failing = Failing()
     first, second = group(fsops=failing), group()
-    assert first._maintenance_lock.held()
+    assert first.maintenance.lock.held()
     failing.broken = True
     with pytest.raises(StorageError):
         put(first, "key", b"lost")
@@ -191,11 +191,11 @@ def test_an_engine_that_is_read_only_leads_no_more_and_the_others_go_on(group, d
 
     assert (first.healthy, second.healthy) == (False, True)
     assert get(first, "key") == b"data"
-    assert (first._maintenance_lock.held(), second._maintenance_lock.held()) == (False, True)
+    assert (first.maintenance.lock.held(), second.maintenance.lock.held()) == (False, True)
 
 
 def test_a_woken_engine_sweeps_whoever_leads(group, put, files, tmp_path):
-    assert group()._maintenance_lock.held()
+    assert group().maintenance.lock.held()
     other = group(sweep_interval=3600)
     put(other, "key", bytes(LARGE))
 
@@ -286,7 +286,7 @@ def test_processes_number_generations_without_a_double(writers, group):
 
     assert all(sorted(lines, key=int) == lines for lines in said)
     assert len({line for lines in said for line in lines}) == 3 * 60
-    assert group().fsck() == []
+    assert group().maintenance.fsck() == []
 
 
 @pytest.mark.slow
@@ -297,7 +297,7 @@ def test_of_processes_that_write_if_absent_one_wins_each_key(writers, group, tho
     assert winners == [1] * 40
     engine = group()
     engine.sweep()
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
 
 
 def test_leaving_a_group_changes_nothing_for_the_others(pair, put, get):

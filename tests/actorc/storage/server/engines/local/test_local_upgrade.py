@@ -46,7 +46,7 @@ def test_a_directory_without_checksums_gets_them_and_loses_nothing(old, open_loc
     assert [part.size for part in engine.list_parts("bucket", "later", upload.upload_id)] == [5]
     assert [bucket.name for bucket in engine.buckets()] == ["bucket", "empty"]
     engine.sweep()
-    assert engine.fsck() == []
+    assert engine.maintenance.fsck() == []
     assert put(engine, "after", b"data").generation > engine.head("bucket", "copy").generation
     engine.close()
     assert not open_local()._index.verified
