@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lucas_storage._tracebacks import seam
 from lucas_storage.embedded.workflow.nested import filled
-from lucas_storage.engine.scheduler import drained
+from lucas_storage.engine.generator_results import drained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
