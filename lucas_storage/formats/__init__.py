@@ -23,6 +23,7 @@ from .composite import StreamFormat, TreeFormat
 from .pickles import PickleFormat
 from .tables import ArrowFormat, ParquetFormat
 from .text import BytesFormat, JsonFormat, TextFormat, is_json
+from .typed_arrays import ArrayFormat
 
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
@@ -50,6 +51,7 @@ _BUILT_IN: Final[tuple[Format, ...]] = (
     TextFormat(),
     JsonFormat(),
     BytesFormat(),
+    ArrayFormat(),
     NpyFormat(),
     ArrowFormat(),
 )

@@ -6,10 +6,11 @@ import ast
 import io
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from actorc.storage.buffers import flat_view
 from lucas_storage.errors import DecodeError
 from lucas_storage.limits import NPY_HEADER
 
-from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_mine, package, private, stored
+from .base import Encoded, Format, Source, cannot_become, is_loaded, not_mine, package, private, stored
 
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
@@ -99,7 +100,7 @@ def _data(array: Any) -> bytes | memoryview:
     if array.nbytes == 0:
         return b""
     in_order = array if array.flags.c_contiguous else array.T  # a view either way: no byte of the array is copied
-    return flat(in_order.reshape(-1).view("u1"))
+    return flat_view(in_order.reshape(-1).view("u1"))
 
 
 def _restore(memory: memoryview) -> Any:

@@ -16,6 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, TypeAlias
 
+from actorc.storage.buffers import flat_view
 from lucas_storage import limits
 from lucas_storage.digests import digest_of
 from lucas_storage.errors import DecodeError, MissingDependencyError, NoFormatError, UnsupportedError
@@ -47,9 +48,9 @@ class Encoded:
         if isinstance(data, Encoded):
             return data
         try:
-            return cls((flat(data),))
+            return cls((flat_view(data),))
         except TypeError:
-            return cls(tuple(flat(buffer) for buffer in data))
+            return cls(tuple(flat_view(buffer) for buffer in data))
 
     @property
     def size(self) -> int:
@@ -174,16 +175,6 @@ class Format(ABC):
             DecodeError: The bytes are not of this format, or the value does not convert to `want`.
             UnsafeFormatError: The format is not safe and `proof` is missing.
         """
-
-
-def flat(buffer: Any) -> memoryview:
-    """Return contiguous memory as a flat view of single bytes, without a copy."""
-    view = memoryview(buffer)
-    # `cast` refuses a view with a zero in its shape.
-    if not view.nbytes:
-        return memoryview(b"")
-    # Flat, so that its length is its number of bytes, of which sizes and offsets are computed.
-    return view if view.format == "B" and view.ndim == 1 else view.cast("B")
 
 
 def stored(source: Source, want: str | None) -> Any | None:

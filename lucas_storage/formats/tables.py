@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from actorc.storage.buffers import flat_view
 from lucas_storage.errors import DecodeError, NoFormatError, StorageError
 from lucas_storage.limits import allowed, check_expansion
 
 from . import decoded_size
-from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_mine, package, shared, stored, type_name
+from .base import Encoded, Format, Source, cannot_become, is_loaded, not_mine, package, shared, stored, type_name
 
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
@@ -122,7 +123,7 @@ class ParquetFormat(_TableFormat):
     def _write(self, arrow: Any, table: Any) -> list[bytes | memoryview]:
         sink = arrow.BufferOutputStream()
         package("pyarrow.parquet", "arrow").write_table(table, sink)
-        return [flat(sink.getvalue())]
+        return [flat_view(sink.getvalue())]
 
     def _read(self, arrow: Any, stored_bytes: Any, ratio: int) -> Any:
         size = len(stored_bytes)
@@ -154,7 +155,7 @@ class _Pieces:
         self.held: list[bytes | memoryview] = []
 
     def write(self, data: Any) -> int:
-        piece = data if isinstance(data, bytes) else flat(data)
+        piece = data if isinstance(data, bytes) else flat_view(data)
         self.held.append(piece)
         return len(piece)
 

@@ -16,18 +16,23 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from mmap import mmap
+from pickle import PickleBuffer
 from typing import TYPE_CHECKING, Any, Final
 
+from actorc.storage.buffers import flat_view
+from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import is_utf8
 from lucas_storage.errors import DecodeError, NoFormatError
 from lucas_storage.limits import INT_BITS, JSON_DEPTH
 from lucas_storage.refs import TAG, ArtifactRef, is_tagged
 
-from .base import Encoded, Format, Source, cannot_become, flat, is_loaded, not_mine, package, stored
+from .base import Encoded, Format, Source, cannot_become, is_loaded, not_mine, package, stored
 
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
 
+_BUFFERS: Final = (bytes, bytearray, memoryview, PickleBuffer, mmap)
 _OBJECTS: Final = ("ndarray", "table", "dataframe", "polars")
 
 
@@ -273,17 +278,23 @@ class BytesFormat(Format):
     id = "bytes@1"
 
     def handles(self, value: object) -> bool:
-        """Return whether `value` is bytes, a bytearray or a memoryview."""
-        return type(value) in (bytes, bytearray, memoryview)
+        """Return whether `value` is bytes, or a buffer that is nothing but bytes: a map of a file, or one of pyarrow."""
+        return type(value) in _BUFFERS or (
+            is_loaded(value, "pyarrow") and isinstance(value, package("pyarrow", "arrow").Buffer)
+        )
 
     def encode(self, value: Any) -> Encoded:
-        """Return the bytes; only a memoryview with gaps is copied."""
+        """Return the bytes of a buffer; only a memoryview with gaps is copied."""
         if type(value) is bytes:
             return Encoded((value,))
-        if not isinstance(value, (bytes, bytearray, memoryview)):
-            raise not_mine(self.id, value, "convert it to bytes")
-        view = memoryview(value)
-        return Encoded((flat(view) if view.c_contiguous else view.tobytes(),))
+        if isinstance(value, memoryview) and not value.c_contiguous:
+            value = value.tobytes()
+        try:
+            return Encoded((flat_view(value),))
+        except TypeError as error:
+            raise not_mine(self.id, value, "convert it to bytes") from error
+        except InvalidParameterError as error:
+            raise NoFormatError(f"{self.id} cannot hold this value, {error.message}") from error
 
     def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:
         """Return bytes, text if they are UTF-8, or their file."""

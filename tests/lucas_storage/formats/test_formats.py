@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from array import array
 from contextlib import nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -131,6 +132,15 @@ SAMPLES = {
     ],
     "text@1": ["", "plain", "ä日\x00\n\u2028", "\ud800 alone", "\ud800\udc00", "\U00010000" * 3],
     "bytes@1": [b"", b"\x00\xff" * 10],
+    "array@1": [
+        array("d", [1.5, math.nan, -0.0]),
+        array("b"),
+        array("B", b"\x00\xff"),
+        array("l", [-1, 1 << 40]),
+        array("Q", [2**64 - 1]),
+        array("f", [0.1] * 20_000),
+        array("u", "ä\U00010000"),
+    ],
     "npy@1": [
         np.array(3.5),
         np.array([], dtype="i2"),
@@ -252,6 +262,7 @@ def same_frame(one, other):
 
 
 SAME = {
+    array: lambda one, other: one.typecode == other.typecode and one.tobytes() == other.tobytes(),
     np.ndarray: same_array,
     pa.Table: lambda one, other: one.equals(other, check_metadata=True),
     pd.DataFrame: same_frame,
@@ -583,11 +594,11 @@ def test_arrays_of_objects_are_never_read_from_npy(tmp_path):
 
 def test_files_of_other_writers_are_read(tmp_path):
     names = np.zeros(2, dtype=[("größe", "f4"), ("日本", "i4")])
-    for array in (LARGE, names, np.asfortranarray(LARGE.reshape(2, -1))):
-        with pytest.warns(UserWarning, match="format 3.0") if array is names else nullcontext():
-            np.save(tmp_path / "array.npy", array)
+    for written in (LARGE, names, np.asfortranarray(LARGE.reshape(2, -1))):
+        with pytest.warns(UserWarning, match="format 3.0") if written is names else nullcontext():
+            np.save(tmp_path / "array.npy", written)
 
-        assert same(array, format_by_id("npy@1").decode(FileSource(tmp_path / "array.npy"), None))
+        assert same(written, format_by_id("npy@1").decode(FileSource(tmp_path / "array.npy"), None))
 
 
 class Canary:
