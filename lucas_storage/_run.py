@@ -15,7 +15,7 @@ from .artifacts import scratch
 from .engine import adapter, progress
 from .executor import StorageExecutor
 from .records import run_log
-from .values import materialization
+from .values import incoming, outgoing, wire_form
 from .values.store_value import NO_OPTIONS, policy_of
 
 __all__ = ["run"]
@@ -63,12 +63,12 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
         logs.append(log)
         # Inputs may be generators that use scratch directories; these go as soon as the inputs are stored.
         with scratch.step():
-            travelling = materialization.offload_each(given, lambda: policy)
+            travelling = outgoing.offload_each(given, lambda: policy)
         log.begin(travelling)
         # The record gets references, so values are materialized only after it was written.
         value = adapter.execute(workflow, travelling, StorageExecutor, prepared=_keeping_references)
         log.end(value)
-    return materialization.value_of(value) if materialize else materialization.with_refs(value)
+    return incoming.value_of(value) if materialize else wire_form.with_refs(value)
 
 
 def _keeping_references(executor: Callable[[Any], Any]) -> Callable[[Any], Any]:

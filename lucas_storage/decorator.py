@@ -12,7 +12,7 @@ from .steps.contract import Contract, Parameter
 from .steps.function_id import function_id, function_version
 from .values.annotation import ANY, RUNTIME, STORAGE, Annotation, OrNone
 from .values.annotation_reader import parameter_annotations, result_annotation
-from .values.dataclass_fields import remember_classes
+from .values.record_fields import remember_classes
 
 __all__ = ["with_storage"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from ._tracebacks import shortened
 from .engine import adapter
 from .engine.scheduler import GraphExecutor
-from .values import materialization
+from .values import incoming, outgoing
 from .values.annotation import ANY
 from .values.store_value import NO_OPTIONS, policy_of
 
@@ -44,11 +44,11 @@ class StorageExecutor(GraphExecutor):
         if self.keeps_references or adapter.is_sent_on(self.dag):
             return value
         with shortened:
-            return materialization.value_of(value)
+            return incoming.value_of(value)
 
     def _local_value(self, value: Any) -> Any:
-        return materialization.value_of(value)
+        return incoming.value_of(value)
 
     def _passed_value(self, value: Any) -> Any:
         # Functions get references again, so that a value that plain code made is stored once and not pickled for each.
-        return materialization.offload(value, ANY.name, partial(policy_of, NO_OPTIONS))
+        return outgoing.offload(value, ANY, partial(policy_of, NO_OPTIONS))

@@ -15,7 +15,7 @@ from .handles import ArtifactStat
 from .records.checkpoints import Checkpoint
 from .records.published_names import lookup, publish
 from .refs import ArtifactRef
-from .values import materialization
+from .values import incoming, outgoing
 
 __all__ = ["ArtifactStat", "Storage", "storage_for"]
 
@@ -66,7 +66,7 @@ class Storage(ArtifactStore):
             NoFormatError: No format holds the value, or not the one asked for.
             UnsafeFormatError: It could only be pickled, and that is denied or cannot be signed.
         """
-        return materialization.store(value, format, self.store_name)
+        return outgoing.store(value, format, self.store_name)
 
     def get(self, ref: object, as_: Any = None) -> Any:
         """Return the value of a reference, verified, with the references in it resolved.
@@ -80,7 +80,7 @@ class Storage(ArtifactStore):
             DigestMismatchError: The bytes are damaged; they were not decoded.
             UnsafeFormatError: It is a pickle without a valid signature; it was not unpickled.
         """
-        return materialization.value_of(ArtifactRef.parse(ref), as_)
+        return incoming.value_of(ArtifactRef.parse(ref), as_)
 
     def publish(
         self,

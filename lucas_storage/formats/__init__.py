@@ -20,7 +20,7 @@ from lucas_storage.signing import demand
 from .arrays import NpyFormat
 from .base import Encoded, Format, MemorySource, Source, not_mine, stored
 from .composite import StreamFormat, TreeFormat
-from .pickles import PickleFormat
+from .pickles import PickleFormat, PickleWithReferencesFormat
 from .tables import ArrowFormat, ParquetFormat
 from .text import BytesFormat, JsonFormat, TextFormat, is_json
 from .typed_arrays import ArrayFormat
@@ -57,7 +57,15 @@ _BUILT_IN: Final[tuple[Format, ...]] = (
 )
 """In the order in which they are asked for a value without a requested format."""
 _FORMATS: Final[dict[str, Format]] = {
-    built_in.id: built_in for built_in in (*_BUILT_IN, ParquetFormat(), TreeFormat(), StreamFormat(), _PICKLE)
+    built_in.id: built_in
+    for built_in in (
+        *_BUILT_IN,
+        ParquetFormat(),
+        TreeFormat(),
+        StreamFormat(),
+        _PICKLE,
+        PickleWithReferencesFormat(),
+    )
 }
 _BY_TYPE: Final[dict[type, Format]] = {}
 

@@ -22,6 +22,7 @@ from lucas_storage.digests import digest_of
 from lucas_storage.errors import DecodeError, MissingDependencyError, NoFormatError, UnsupportedError
 
 if TYPE_CHECKING:
+    from lucas_storage.refs import ArtifactRef
     from lucas_storage.signing import Verified
 
 Buffer: TypeAlias = bytes | memoryview
@@ -105,6 +106,16 @@ class Source(ABC):
     @abstractmethod
     def path(self) -> Path:
         """Return a read-only local file with the bytes, good for memory mapping."""
+
+    def referred(self, refs: list[tuple[str, ArtifactRef]]) -> list[Any]:
+        """Return the values of references within the bytes, each loaded as its word says.
+
+        Raises:
+            UnsupportedError: These bytes stand alone.
+        """
+        if refs:
+            raise UnsupportedError("an artifact that refers to others is read by its reference; pass that one on")
+        return []
 
     def open(self) -> BinaryIO:
         """Return the file that was verified, open; its path may lead to another file a moment later."""

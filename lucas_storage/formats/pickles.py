@@ -6,7 +6,8 @@ One stream that describes itself::
     multiple of 64 bytes
 
 The header says which Python wrote it, whether code travels inside, and where the buffers are, so that a reader refuses
-before it unpickles anything, and arrays in the value are views of the mapped file.
+before it unpickles anything, and arrays in the value are views of the mapped file. ``pickle5@2`` is a pickle that
+refers to other artifacts, by their positions in a list of references in the header.
 """
 
 from __future__ import annotations
@@ -16,21 +17,25 @@ import json
 import logging
 import pickle
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from lucas_storage.errors import DecodeError, NoFormatError
+from lucas_storage.errors import DecodeError, NoFormatError, StorageError
 from lucas_storage.limits import PICKLE_HEADER
+from lucas_storage.refs import ArtifactRef
 from lucas_storage.signing import demand
 
-from .base import Encoded, Format, Source, package, private, stored, type_name
+from .base import Buffer, Encoded, Format, Source, package, private, stored, type_name
 
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
 
 logger = logging.getLogger(__name__)
 
+NAME: Final = "pickle5"
 _MAGIC: Final = b"LUCASPK5"
 _ALIGNMENT: Final = 64
 """Bytes of a cache line, on which vector instructions are fastest."""
@@ -54,9 +59,12 @@ class _Header:
     """Bytes of the pickle itself."""
     buffers: list[int]
     """Bytes of each."""
+    refs: list[tuple[str, str]] = field(default_factory=list)
+    """Of each value that stands outside: the word by which it is loaded, and its reference as text."""
 
     def encode(self) -> bytes:
-        text = json.dumps({name: getattr(self, name) for name in self.__slots__}, separators=(",", ":")).encode()
+        fields = {name: getattr(self, name) for name in self.__slots__ if name != "refs" or self.refs}
+        text = json.dumps(fields, separators=(",", ":")).encode()
         return _MAGIC + len(text).to_bytes(8, "big") + text
 
     @classmethod
@@ -69,7 +77,9 @@ class _Header:
             raise ValueError("the header is too long")
         end = 16 + length
         fields = json.loads(bytes(memory[16:end]))
-        header = cls(**{name: fields[name] for name in cls.__slots__})
+        header = cls(**{name: fields[name] for name in cls.__slots__ if name != "refs" or name in fields})
+        if any(type(word) is not str or type(uri) is not str for word, uri in header.refs):
+            raise ValueError("a reference is no text")
         if type(header.buffers) is not list or any(
             type(size) is not int or size < 0 for size in (header.size, *header.buffers)
         ):
@@ -80,7 +90,7 @@ class _Header:
 class PickleFormat(Format):
     """Any object that cloudpickle takes, with its large buffers beside the pickle rather than in it."""
 
-    id = "pickle5@1"
+    id = f"{NAME}@1"
     safe = False
     content_type = "application/x-python-pickle"
     extension = ".pkl5"
@@ -94,20 +104,10 @@ class PickleFormat(Format):
         """Return the pickle and views of the value's buffers; writes a line to the log, once for each type.
 
         Raises:
-            NoFormatError: The value refuses to be pickled.
+            NoFormatError: The value refuses to be pickled, or a file is in it, of which the pickle would hold the name.
         """
-        name = type_name(value)
-        buffers: list[memoryview] = []
-        text = _dump(value, buffers, name)
-        _log_once(name)
-        header = _Header(
-            python=_python(),
-            code=_BY_VALUE in text,
-            type=name,
-            size=len(text),
-            buffers=[len(buffer) for buffer in buffers],
-        ).encode()
-        return Encoded(tuple(_aligned(header + text, buffers)), apart=True)
+        _, encoded = pickled_apart(value, _refused_file).encoded(())
+        return encoded
 
     def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:
         """Return the object, or the stored bytes; its buffers are views of the file, and writable.
@@ -131,7 +131,91 @@ class PickleFormat(Format):
                 f"a pickled {header.type} with code in it was written by Python {header.python} and cannot be loaded "
                 f"by Python {_python()}; run both steps on one version, or return plain data"
             )
-        return _load(header, text, buffers)
+        return _load(header, text, buffers, self._values(header, source))
+
+    def _values(self, header: _Header, source: Source) -> list[Any]:
+        """Return the values of the references in a header."""
+        del header, source
+        return []
+
+
+class PickleWithReferencesFormat(PickleFormat):
+    """A pickle in which files, arrays and tables are references, which its header names; none is read without it."""
+
+    id = f"{NAME}@2"
+
+    def _values(self, header: _Header, source: Source) -> list[Any]:
+        # Before unpickling, so that one that is gone is told as such.
+        return source.referred([(word, ArtifactRef.parse(uri)) for word, uri in header.refs])
+
+
+@dataclass(frozen=True, slots=True)
+class Pickled:
+    """An object that was pickled, and the values in it that stand outside of the pickle."""
+
+    type: str
+    """Name of its class."""
+    text: bytes
+    buffers: list[memoryview]
+    leaves: list[Any]
+    """Values to be stored on their own, in the order of their references."""
+
+    def encoded(self, refs: Sequence[ArtifactRef]) -> tuple[str, Encoded]:
+        """Return the format and the bytes, with the references of all leaves.
+
+        Raises:
+            NoFormatError: There are too many leaves.
+        """
+        words = ("path" if isinstance(leaf, Path) else "any" for leaf in self.leaves)
+        header = _Header(
+            python=_python(),
+            code=_BY_VALUE in self.text,
+            type=self.type,
+            size=len(self.text),
+            buffers=[len(buffer) for buffer in self.buffers],
+            refs=[(word, ref.uri) for word, ref in zip(words, refs, strict=True)],
+        ).encode()
+        if len(header) > PICKLE_HEADER:
+            raise NoFormatError(
+                f"a value of type {self.type} holds {len(refs)} files, arrays and tables, too many for one pickle; "
+                "return them in a list or dict"
+            )
+        format_id = PickleWithReferencesFormat.id if refs else PickleFormat.id
+        return format_id, Encoded(tuple(_aligned(header + self.text, self.buffers)), apart=True)
+
+
+def pickled_apart(value: Any, is_leaf: Callable[[Any], bool]) -> Pickled:
+    """Return a value pickled, with those within it that are leaves outside; writes a line to the log for each type.
+
+    Raises:
+        NoFormatError: The value, or one within it, refuses to be pickled.
+    """
+    name = type_name(value)
+    buffers: list[memoryview] = []
+    leaves: dict[int, tuple[int, Any]] = {}
+    text = _dump(value, buffers, name, partial(_place, leaves, is_leaf, value))
+    _log_once(name)
+    return Pickled(name, text, buffers, [leaf for _, leaf in leaves.values()])
+
+
+def _place(leaves: dict[int, tuple[int, Any]], is_leaf: Callable[[Any], bool], root: Any, value: Any) -> int | None:
+    """Return the position of a leaf among the leaves, each once; None for a value that is pickled."""
+    # Values are kept with their ids, which are given again once a value is gone.
+    if id(value) in leaves:
+        return leaves[id(value)][0]
+    if value is root or not is_leaf(value):
+        return None
+    leaves[id(value)] = (len(leaves), value)
+    return len(leaves) - 1
+
+
+def _refused_file(value: Any) -> bool:
+    if isinstance(value, Path):
+        raise NoFormatError(
+            f"a pickle would hold the path {value.name!r} and not its file; pass the Path by itself, in a list or "
+            "a dict, or a PurePath if only the name is meant"
+        )
+    return False
 
 
 def header_of(head: bytes) -> dict[str, str]:
@@ -142,10 +226,7 @@ def header_of(head: bytes) -> dict[str, str]:
     Raises:
         DecodeError: The bytes are not the beginning of a pickle of this format.
     """
-    try:
-        header, _ = _Header.decode(memoryview(head))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise DecodeError("an artifact of format pickle5@1 does not begin with the header of one") from error
+    header, _ = _header(head)
     return {
         "type": str(header.type),
         "python": str(header.python),
@@ -154,7 +235,19 @@ def header_of(head: bytes) -> dict[str, str]:
     }
 
 
-def _dump(value: Any, buffers: list[memoryview], name: str) -> bytes:
+def refs_of(file: BinaryIO) -> list[ArtifactRef]:
+    """Return the references in the header of a stored pickle, without unpickling anything; reads no more than that.
+
+    Raises:
+        DecodeError: The bytes are not the beginning of a pickle of this format.
+        InvalidRefError: A reference in it breaks a rule.
+    """
+    start = file.read(16)
+    size = int.from_bytes(start[8:], "big")
+    return [ArtifactRef.parse(uri) for _, uri in _header(start + file.read(min(size, PICKLE_HEADER)))[0].refs]
+
+
+def _dump(value: Any, buffers: list[memoryview], name: str, place: Callable[[Any], int | None]) -> bytes:
     def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
         try:
             view = buffer.raw()
@@ -166,15 +259,42 @@ def _dump(value: Any, buffers: list[memoryview], name: str) -> bytes:
 
     # cloudpickle, since classes and functions of the user's script cannot be imported by a worker.
     file = io.BytesIO()
-    pickler = package("cloudpickle", "").Pickler(file, protocol=5, buffer_callback=keep_in_band)
+    pickler = _pickler()(file, protocol=5, buffer_callback=keep_in_band)
+    pickler.place = place
     try:
         pickler.dump(value)
+    except StorageError:
+        raise
     except Exception as error:
         raise NoFormatError(
             f"a value of type {name} cannot be pickled, and no other format holds it; convert it, or give its class a "
             "format with register_format"
         ) from error
     return file.getvalue()
+
+
+@cache
+def _pickler() -> Any:
+    base: Any = package("cloudpickle", "").Pickler
+
+    class Pickler(base):  # type: ignore[misc]  # imported on first use
+        place: Callable[[Any], int | None]
+
+        def persistent_id(self, obj: Any) -> int | None:
+            return self.place(obj)
+
+    return Pickler
+
+
+class _Unpickler(pickle.Unpickler):
+    """Puts values into the places of the leaves."""
+
+    def __init__(self, text: memoryview, buffers: list[memoryview], leaves: list[Any]) -> None:
+        super().__init__(io.BytesIO(text), buffers=buffers)
+        self._leaves = leaves
+
+    def persistent_load(self, place: int) -> Any:
+        return self._leaves[place]
 
 
 def _log_once(name: str) -> None:
@@ -200,11 +320,15 @@ def _aligned(head: bytes, buffers: list[memoryview]) -> Iterator[bytes | memoryv
         end += gap + len(buffer)
 
 
-def _take_apart(memory: memoryview) -> tuple[_Header, memoryview, list[memoryview]]:
+def _header(memory: Buffer) -> tuple[_Header, int]:
     try:
-        header, start = _Header.decode(memory)
+        return _Header.decode(memoryview(memory))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise DecodeError("an artifact of format pickle5@1 does not begin with the header of one") from error
+        raise DecodeError("a pickled artifact does not begin with the header of one") from error
+
+
+def _take_apart(memory: memoryview) -> tuple[_Header, memoryview, list[memoryview]]:
+    header, start = _header(memory)
     end = start + header.size
     buffers: list[memoryview] = []
     for size in header.buffers:
@@ -213,13 +337,13 @@ def _take_apart(memory: memoryview) -> tuple[_Header, memoryview, list[memoryvie
         buffers.append(memory[begin:end])
     # Checked before unpickling: a header that claims other sizes was not written by `encode`.
     if end != len(memory):
-        raise DecodeError("an artifact of format pickle5@1 has another length than its header says")
+        raise DecodeError("a pickled artifact has another length than its header says")
     return header, memory[start : start + header.size], buffers
 
 
-def _load(header: _Header, text: memoryview, buffers: list[memoryview]) -> Any:
+def _load(header: _Header, text: memoryview, buffers: list[memoryview], leaves: list[Any]) -> Any:
     try:
-        return pickle.loads(text, buffers=buffers)  # noqa: S301  # signature, digest and version were checked
+        return _Unpickler(text, buffers, leaves).load()  # signature, digest and version were checked
     except Exception as error:
         missing = f"; install {error.name} here" if isinstance(error, ModuleNotFoundError) else ""
         raise DecodeError(

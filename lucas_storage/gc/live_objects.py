@@ -14,6 +14,7 @@ from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.formats.composite import STREAM
+from lucas_storage.formats.pickles import PickleWithReferencesFormat, refs_of
 from lucas_storage.records import record_store
 from lucas_storage.refs import TAG, ArtifactRef
 
@@ -102,6 +103,9 @@ def _references_in(storage: ArtifactStore, ref: ArtifactRef, found: LiveObjects)
         if ref.kind == "manifest":
             prefix = prefix_of(ref.key, ref.digest)
             found.keys.update(key_of(prefix, part.digest) for part in storage.manifest(here).reached())
+        if ref.format == PickleWithReferencesFormat.id:
+            with storage.open(here) as file:
+                return refs_of(file)
         return [
             inner for text in _texts(storage, here) if _TAG in text for inner in record_store.refs_in(_decoded(text))
         ]
@@ -113,7 +117,7 @@ def _references_in(storage: ArtifactStore, ref: ArtifactRef, found: LiveObjects)
 
 
 def _texts(storage: ArtifactStore, ref: ArtifactRef) -> Iterator[bytes]:
-    """Yield the JSON texts of an artifact, the only ones that hold references; a pickle is never opened here."""
+    """Yield the JSON texts of an artifact; a pickle is never opened here, and its references are in its header."""
     if ref.inline is not None:
         yield ref.inline if ref.format == _JSON else b""
     elif ref.format == _JSON:

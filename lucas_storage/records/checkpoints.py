@@ -18,7 +18,7 @@ from lucas_storage.errors import (
     UnsafeFormatError,
 )
 from lucas_storage.refs import ArtifactRef
-from lucas_storage.values import materialization
+from lucas_storage.values import incoming, outgoing
 
 from . import record_store
 
@@ -60,7 +60,7 @@ class Checkpoint:
         if record is None:
             return default
         try:
-            return materialization.value_of(ArtifactRef.parse((record.content or {}).get("value")))
+            return incoming.value_of(ArtifactRef.parse((record.content or {}).get("value")))
         except _UNUSABLE as error:  # a checkpoint saves time; without one the step is slower, not wrong
             why = type(error).__name__
             logger.warning("the checkpoint of %r is not used because of %s; the step begins anew", self._function, why)
@@ -73,7 +73,7 @@ class Checkpoint:
             value: Anything a result can be.
         """
         # The value before the record that names it: a step that is killed in between keeps its last checkpoint.
-        ref = materialization.store(value, None, self._storage.store_name)
+        ref = outgoing.store(value, None, self._storage.store_name)
         content = {"checkpoint": 1, "function": self._function, "at": time.time(), "run": current.run_id()}
         record_store.write(self._storage, self._record_key, {**content, "value": ref})
 

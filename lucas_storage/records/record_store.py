@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from actorc.storage.errors import BucketNotFoundError, NotFoundError
 from actorc.storage.models import ObjectHead
-from lucas_storage import parallel, settings, signing
+from lucas_storage import containers, parallel, settings, signing
 from lucas_storage.artifacts.body import EncodedBody
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import (
@@ -136,26 +136,8 @@ def write(storage: ArtifactStore, key: str, content: dict[str, Any], **condition
 
 
 def refs_in(value: Any) -> Iterator[ArtifactRef]:
-    """Yield every reference in the content of a record."""
-    # A loop and no recursion: a record of a stranger may be nested deeper than the stack.
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if type(item) is ArtifactRef:
-            yield item
-        elif type(item) is dict:
-            pending.extend(item.values())
-        elif type(item) in (list, tuple, set, frozenset):
-            pending.extend(item)
-
-
-def tagged(value: Any) -> Any:
-    """Return the content of a record with its references as tagged dicts, as engines carry them."""
-    if type(value) is ArtifactRef:
-        return value.to_json()
-    if type(value) is dict:
-        return {key: tagged(item) for key, item in value.items()}
-    return type(value)(map(tagged, value)) if type(value) in (list, tuple) else value
+    """Return every reference in the content of a record."""
+    return (item for item in containers.walked(value) if type(item) is ArtifactRef)
 
 
 def is_trusted(ref: ArtifactRef) -> bool:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from itertools import islice
 from queue import SimpleQueue
 from typing import Any, Final, Protocol
 
@@ -20,6 +21,7 @@ from actorc.storage.context_variables import bound
 from actorc.storage.errors import StorageError
 from lucas_storage import current
 from lucas_storage.artifacts.store import ArtifactStore, store_for
+from lucas_storage.containers import walked
 from lucas_storage.refs import ArtifactRef, is_tagged
 
 from . import record_store
@@ -260,18 +262,8 @@ def attempt(job: Callable[[], object]) -> None:
 
 def mentioned(value: Any) -> list[Any]:
     """Return the references in a value as it travels; of an inline one only format and size, never its value."""
-    found: list[Any] = []
-    pending = [value]
-    while pending and len(found) < _MENTIONED:
-        item = pending.pop()
-        if type(item) is ArtifactRef or is_tagged(item):
-            ref = ArtifactRef.parse(item)
-            found.append(ref if ref.inline is None else {"inline": ref.format, "size": ref.size})
-        elif type(item) is dict:
-            pending.extend(reversed(item.values()))
-        elif type(item) in (list, tuple):
-            pending.extend(reversed(item))
-    return found
+    refs = (ArtifactRef.parse(item) for item in walked(value) if type(item) is ArtifactRef or is_tagged(item))
+    return [ref if ref.inline is None else {"inline": ref.format, "size": ref.size} for ref in islice(refs, _MENTIONED)]
 
 
 def _size(mention: Any) -> int:

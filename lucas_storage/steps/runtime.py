@@ -16,7 +16,7 @@ from lucas_storage.engine import adapter
 from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.refs import ArtifactRef
-from lucas_storage.values import materialization
+from lucas_storage.values import incoming, outgoing
 from lucas_storage.values.store_value import Policy
 
 _Names: TypeAlias = list[str]
@@ -58,13 +58,11 @@ class StorageRuntime:
 
     def call(self, function: str, parameters: Any) -> Any:
         """Call another function and return its result; parameters and result are values here, references on the way."""
-        return materialization.value_of(
-            self._genuine.call(function, materialization.offload_each(parameters, self._policy))
-        )
+        return incoming.value_of(self._genuine.call(function, outgoing.offload_each(parameters, self._policy)))
 
     def tell(self, function: str, parameters: Any) -> Any:
         """Start another function and return the engine's answer at once; parameters are values here, as in `call`."""
-        return self._genuine.tell(function, materialization.offload_each(parameters, self._policy))
+        return self._genuine.tell(function, outgoing.offload_each(parameters, self._policy))
 
     @cached_property
     def storage(self) -> RuntimeStorage:
@@ -75,8 +73,8 @@ class StorageRuntime:
     def _input(self) -> Any:
         given = self._genuine.input()
         if type(given) is dict:
-            return materialization.resolve(given, {}, self._function, self._policy)
-        return materialization.value_of(given)
+            return incoming.resolve(given, {}, self._function, self._policy)
+        return incoming.value_of(given)
 
 
 class RuntimeStorage:

@@ -11,13 +11,13 @@ from lucas_storage import _tracebacks, current, settings
 from lucas_storage.artifacts import scratch
 from lucas_storage.artifacts.cache import leases
 from lucas_storage.errors import CacheKeyError
-from lucas_storage.records import record_store, run_log
+from lucas_storage.records import run_log
 from lucas_storage.records.memo import Memo
 from lucas_storage.refs import is_tagged
 from lucas_storage.storage import storage_for
-from lucas_storage.values import materialization
+from lucas_storage.values import incoming, outgoing, wire_form
 from lucas_storage.values.annotation import shipped
-from lucas_storage.values.dataclass_fields import classes_of
+from lucas_storage.values.record_fields import classes_of
 from lucas_storage.values.store_value import Policy, policy_of
 
 from .argument_binding import ArgumentBinder
@@ -45,7 +45,7 @@ class Step:
         self._binder = ArgumentBinder(contract)
         self._inject = contract.inject
         self._plans = {name: shipped(annotation) for name, annotation in self._binder.annotations.items()}
-        self._result_plan = shipped(contract.result)
+        self._result_annotation = contract.result
         self._options = contract.options
         self._identity = contract.identity
         self._cache = contract.cache
@@ -85,7 +85,7 @@ class Step:
         out = self._stored(call)
         if key is not None:
             # Recorded although nothing is cached: a run that is killed can be resumed from the steps that ended.
-            run_log.attempt(lambda: self._memo(key).replace(materialization.with_refs(out), run_log.PATIENCE))
+            run_log.attempt(lambda: self._memo(key).replace(wire_form.with_refs(out), run_log.PATIENCE))
         return out, False
 
     def _memoized(self, scope: current.StepScope, call: Callable[[], Any]) -> tuple[Any, bool]:
@@ -98,18 +98,18 @@ class Step:
             # Within the flight of this call, so that a thread that waited finds the result of the other one.
             found = memo.recall()
             if found is not None:
-                return record_store.tagged(found[0]), True
-            return record_store.tagged(memo.remember(materialization.with_refs(self._stored(call)))), False
+                return wire_form.tagged(found[0]), True
+            return wire_form.tagged(memo.remember(wire_form.with_refs(self._stored(call)))), False
 
     def _stored(self, call: Callable[[], Any]) -> Any:
-        return materialization.result(call(), self._result_plan, self._policy, self._name)
+        return outgoing.result(call(), self._result_annotation, self._policy, self._name)
 
     def _call_with_values(self, runtime: Any, given: Mapping[str, Any] | None) -> Any:
         # Resolved here, in the process of the step: a handle is never shipped, since it holds credentials.
         injected = {name: storage_for(self._policy().store) for name in self._inject}
         if given is None:
             return self._call_function(StorageRuntime(runtime, self._name, self._policy), **injected)
-        values = materialization.resolve(given, self._plans, self._name, self._policy, classes_of(self._function))
+        values = incoming.resolve(given, self._binder.annotations, self._name, self._policy, classes_of(self._function))
         return self._call_function(**values, **injected)
 
     # Marked, so that tracebacks show the user's frame even if the function came from an installed package.

@@ -166,6 +166,24 @@ RUNTIME: Final = Word("runtime")
 """A parameter annotated with Lucas's `Runtime`; never shipped."""
 
 
+def of_child(annotation: Annotation, name: Any, count: int) -> Annotation:
+    """Return what an annotation asks for in one child of a container.
+
+    Args:
+        annotation: The annotation of the container.
+        name: Key or position of the child; None for a key.
+        count: Number of children.
+    """
+    match annotation:
+        case ListOf(items) | SetOf(items) | IteratorOf(items) | TupleOfAnyLength(items):
+            return items
+        case DictOf(values):
+            return values if name is not None else ANY
+        case TupleOf(items):
+            return items[name] if len(items) == count else ANY
+    return ANY
+
+
 def shipped(annotation: Annotation) -> Shipped:  # noqa: C901, PLR0911, PLR0912  # one case for each form
     """Return an annotation as strings and tuples; `from_shipped` gives an equal one back."""
     match annotation:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Final
 
 from actorc.storage.rules import MiB
-from lucas_storage import settings, signing
+from lucas_storage import parallel, settings, signing
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.errors import EmptyUpstreamError
 from lucas_storage.formats import format_by_id, format_for
@@ -66,6 +66,9 @@ class _StoredSource(Source):
 
     def open(self) -> BinaryIO:
         return self._storage.copy(self._ref)
+
+    def referred(self, refs: list[tuple[str, ArtifactRef]]) -> list[Any]:
+        return parallel.each(lambda pair: load(pair[1], pair[0]), refs)
 
 
 def load(ref: ArtifactRef, word: str) -> Any:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from actorc.storage.unsized_files import content_of_unsized
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody, FileBody
+from lucas_storage.artifacts.cache.copies import CONTENT
 from lucas_storage.artifacts.chunks import BYTES, checked, send_bytes
 from lucas_storage.artifacts.directories import send_directory, send_file
 from lucas_storage.artifacts.manifest import PART, WHOLE_MAX
@@ -50,6 +51,10 @@ class Policy:
         return self.inline_max > 0 and size <= min(INLINE_LEAF, self.inline_max)
 
 
+Policies: TypeAlias = Callable[[], Policy]
+"""Called only when a value must be stored: resolving settings costs more than a call that stores nothing."""
+
+
 def policy_of(options: dict[str, Any]) -> Policy:
     """Return the policy for the options of a decorator, as completed by the settings in force."""
     present = settings.resolve(store=options["store"], inline_max=options["inline_max"])
@@ -64,7 +69,7 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
     """Store a value, or put it into its reference if it is small and safe to read.
 
     Args:
-        value: A leaf; containers that hold artifacts are left to `Walk`.
+        value: A leaf; containers are taken apart before, by `outgoing`.
         policy: Store and limits.
         requested: Format id or name; None lets the value decide.
         name: Name of the file if the value is later asked for as a path.
@@ -80,7 +85,7 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
             return _raw(pieces, _declared(requested or (TEXT if is_text else None)), policy, name)
     fmt = format_for(value, requested)
     if not fmt.safe:  # before encoding: a large value is not pickled first and refused afterwards
-        _check_pickle(value, policy)
+        check_pickle(value, policy)
     encoded = fmt.encode(value)
     # Safe formats only: a pickle is always stored under its digest, and its reference signed.
     if fmt.safe and policy.is_inline(encoded.size):
@@ -94,6 +99,11 @@ def store_encoded(encoded: Encoded, fmt: Format, policy: Policy, name: str | Non
     if encoded.size > WHOLE_MAX or (encoded.apart and any(len(part) >= PART for part in encoded.parts)):
         return storage.keep_parts(partial(send_value, encoded), fmt, name)
     return storage.keep(EncodedBody(encoded), fmt, name)
+
+
+def is_file(value: object) -> bool:
+    """Return whether a value is a file, whose bytes are the artifact."""
+    return isinstance(value, Path) or is_open_file(value)
 
 
 def is_stream(value: object) -> TypeGuard[Iterator[Any]]:
@@ -183,7 +193,7 @@ def _folder(path: Path, policy: Policy, requested: str | None, name: str | None)
 
 def _name_of(path: Path) -> str | None:
     name = path.name or path.resolve().name
-    return name if is_filename(name) else None
+    return name if is_filename(name) and name != CONTENT else None
 
 
 def _declared(requested: str | None) -> Format:
@@ -197,7 +207,12 @@ def _declared(requested: str | None) -> Format:
     return fmt
 
 
-def _check_pickle(value: object, policy: Policy) -> None:
+def check_pickle(value: object, policy: Policy) -> None:
+    """Check that a value may be pickled.
+
+    Raises:
+        UnsafeFormatError: The policy or a setting forbids it, or there is no key to sign with.
+    """
     if not policy.pickle:
         raise UnsafeFormatError(
             f"a value of type {type_name(value)} could only be pickled, and pickle=False forbids it; "

@@ -164,4 +164,5 @@ _PREVIEWS: Final[Mapping[str, Callable[..., Preview]]] = {
     "parquet@1": _parquet,
     "tree@1": _tree,
     "pickle5@1": _pickle,
+    "pickle5@2": _pickle,
 }

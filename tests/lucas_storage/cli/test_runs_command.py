@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class Model:
     """A class whose pickle leaves a trace when it is loaded."""
 
     def __reduce__(self):
-        return CANARY.touch, ()
+        return os.mkdir, (str(CANARY),)
 
 
 @pytest.fixture

@@ -207,6 +207,26 @@ def test_what_a_reference_carries_is_looked_into_as_well(store, clock, gc):
     assert found.load()[1, 2].sum() == 49_995_000
 
 
+class Model:
+    """An object that holds an array."""
+
+
+def test_an_object_keeps_the_files_and_arrays_that_it_holds(store, clock, gc, tmp_path):
+    model = Model()
+    model.weights, model.file = np.arange(10_000), tmp_path / "file"
+    model.file.write_bytes(b"content" * 1000)
+    ref = store.put([model])
+    store.publish(ref, "model")
+    garbage = store.put(b"garbage")
+    clock.now += GRACE + 1
+
+    gc(), gc()
+
+    assert exists(store, garbage) == [False]
+    assert store.get(ref)[0].weights.sum() == 49_995_000
+    assert store.get(ref)[0].file.read_bytes() == model.file.read_bytes()
+
+
 def test_directories_and_streams_keep_their_parts(store, clock, gc, tmp_path):
     folder = tmp_path / "folder"
     (folder / "sub").mkdir(parents=True)

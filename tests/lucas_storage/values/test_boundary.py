@@ -342,7 +342,7 @@ def test_a_local_path_given_directly_stays_or_is_opened(tmp_path):
     ids=["ndarray", "table", "dataframe", "polars"],
 )
 def test_arrays_and_tables_arrive_as_annotated(value, annotation):
-    assert received(value, annotation) is value
+    assert type(received(value, annotation)) is annotation
     assert type(received(returned(value), annotation)) is annotation
     assert type(received(returned([value]), list[annotation])[0]) is annotation
 
@@ -386,12 +386,6 @@ def test_one_reference_many_times_is_fetched_once(settings):
 
     assert all(np.array_equal(np.arange(BIG), one) for one in arrived)
     assert len(list(settings["cache_dir"].glob("sha256/*/*/content"))) == 1
-
-
-def test_what_holds_no_reference_is_the_same_object():
-    value = {"a": [1, {"b": (2, 3)}], "c": Model()}
-
-    assert received(value) is value
 
 
 def test_changing_an_array_does_not_change_the_artifact():

@@ -1,0 +1,132 @@
+"""Containers: how each kind comes apart into its children, and how it is made again of other ones.
+
+The one place that knows what holds values. Exactly the types below are containers, and classes with declared fields; a
+subclass of dict or list is a class of the user, whose content belongs to its own code.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+
+BUILT_IN: Final = frozenset({dict, list, tuple, set, frozenset, OrderedDict, defaultdict, Counter, deque})
+"""Types of containers that no class needs to be known for."""
+_MAPPINGS: Final = frozenset({dict, OrderedDict, defaultdict, Counter})
+_PLAIN: Final = frozenset({str, int, float, bool, type(None), bytes})
+"""Types of scalars that hold nothing."""
+_MAKERS: Final[dict[type, Callable[[Any, Any], Any]]] = {
+    defaultdict: lambda like, pairs: defaultdict(like.default_factory, pairs),
+    Counter: lambda _, pairs: Counter(dict(pairs)),  # pairs themselves would be counted
+}
+_PYDANTIC: Final = {
+    "__pydantic_validator__": ("__pydantic_fields__", "model_fields"),
+    "__fields_set__": ("__fields__",),
+}
+"""Marks of models of pydantic 2 and 1, and the attributes that may hold their fields."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Parts:
+    """A container that was taken apart."""
+
+    children: list[Any]
+    """Its values; before them, the keys of a dict if any of them is more than plain data."""
+    names: Sequence[Hashable]
+    """Of each child the key, the name of the field, or the position; None of a key."""
+    make: Callable[[list[Any]], Any]
+    """Returns a new container of this kind that holds other children in the places of these."""
+    is_sequence: bool = False
+    """Whether its children have no names, so that another such container can hold them."""
+
+
+def apart(value: Any) -> Parts | None:
+    """Return a container taken apart; None if `value` is none."""
+    kind = type(value)
+    if kind in _MAPPINGS:
+        return _mapping(value)
+    if kind is deque:
+        return Parts(list(value), range(len(value)), partial(deque, maxlen=value.maxlen), is_sequence=True)
+    if kind in BUILT_IN:
+        return Parts(list(value), range(len(value)), kind, is_sequence=True)
+    names = field_names(value)
+    if names is None:
+        return None
+    if isinstance(value, tuple):
+        return Parts(list(value), names, kind._make)
+    # Fields that were never set, or deleted, stay unset.
+    names = [name for name in names if hasattr(value, name)]
+    return Parts([getattr(value, name) for name in names], names, partial(_refilled, value, names))
+
+
+def children(value: Any) -> list[Any]:
+    """Return what a container holds, keys included; nothing for other values."""
+    parts = apart(value)
+    return [] if parts is None else parts.children
+
+
+def field_names(value: Any) -> Sequence[str] | None:
+    """Return the names of the fields of an object; None if its class declares none."""
+    kind = type(value)
+    if isinstance(value, type):
+        return None
+    if isinstance(value, tuple):
+        names = getattr(kind, "_fields", None)
+        return names if names is not None and hasattr(kind, "_make") and kind is not tuple else None
+    return class_fields(kind)
+
+
+def class_fields(kind: type) -> Sequence[str] | None:
+    """Return the names of the fields that a dataclass, a class of attrs or a model of pydantic declares, or None."""
+    if dataclasses.is_dataclass(kind):
+        return [field.name for field in dataclasses.fields(kind)]
+    # By their marks, since neither package is imported to find out that a value is none of its.
+    attributes = getattr(kind, "__attrs_attrs__", None)
+    if attributes is not None:
+        return [attribute.name for attribute in attributes]
+    for name in _PYDANTIC.get(_pydantic_mark(kind), ()):
+        fields = getattr(kind, name, None)
+        if isinstance(fields, dict):
+            return list(fields)
+    return None
+
+
+def _pydantic_mark(kind: type) -> str:
+    return next((mark for mark in _PYDANTIC if hasattr(kind, mark)), "")
+
+
+def walked(value: Any) -> Iterator[Any]:
+    """Yield a value, and what containers within it hold but for plain scalars, each container before its content."""
+    # A loop and no recursion: data of a stranger may be nested deeper than the stack.
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        yield item
+        found = children(item)
+        if not set(map(type, found)) <= _PLAIN:
+            pending.extend(reversed(found))
+
+
+def _mapping(value: Any) -> Parts:
+    make = _MAKERS.get(type(value), lambda _, pairs: type(value)(pairs))
+    keys = list(value)
+    if set(map(type, keys)) <= _PLAIN:
+        return Parts(list(value.values()), keys, lambda values: make(value, zip(keys, values, strict=True)))
+    count = len(keys)
+    # Keys first, so that a reader meets them in the order in which they are written.
+    return Parts(
+        [*keys, *value.values()],
+        [*[None] * count, *keys],
+        lambda both: make(value, zip(both[:count], both[count:], strict=True)),
+    )
+
+
+def _refilled(value: Any, names: Sequence[str], fields: list[Any]) -> Any:
+    # A copy, and no constructor: it ran already, and may demand arguments that are no fields.
+    new = copy.copy(value)
+    for name, field in zip(names, fields, strict=True):
+        object.__setattr__(new, name, field)  # a frozen instance has no other way
+    return new

@@ -1,0 +1,275 @@
+"""What a function is given: references become values as annotations ask, and every value is the function's own.
+
+A tree is collected over the given values, in which references and values that must be converted are pending. Loading
+one may bring data with further references, which is collected in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+from lucas_storage.containers import BUILT_IN, Parts, apart
+from lucas_storage.engine import adapter
+from lucas_storage.errors import ArtifactError, DecodeError, NoFormatError
+from lucas_storage.formats.composite import STREAM
+from lucas_storage.refs import ArtifactRef, is_tagged
+
+from . import outgoing, wire_form
+from .annotation import (
+    ANY,
+    BYTES,
+    REF,
+    Annotation,
+    IteratorOf,
+    OrNone,
+    Record,
+    SetOf,
+    TupleOf,
+    TupleOfAnyLength,
+    Word,
+    of_child,
+)
+from .annotation_reader import read
+from .load_value import CHUNKS, check, is_ready, items, lift, load, mismatch
+from .own_copy import SCALARS, own_data, own_leaf
+from .record_fields import Classes, fields_given, made
+from .store_value import NO_OPTIONS, Policies, policy_of
+from .tree import Done, Node, Pending, branch, resolved
+
+Name = TypeVar("Name", bound="str | None")
+
+PIECES: Final = IteratorOf(BYTES)
+_TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
+
+
+def resolve(
+    given: Mapping[str, Any],
+    annotations: Mapping[str, Annotation],
+    function: str,
+    policy: Policies,
+    classes: Classes = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return parameters with every reference in them replaced by its value, as their annotations ask.
+
+    All values are new: whatever is done to them, nobody else sees it. Files are shared, and read-only.
+
+    Args:
+        given: Values by parameter name, references in them at any depth.
+        annotations: Of each parameter; one without is loaded in its stored format.
+        function: Named in errors.
+        policy: Where to store a value of which the function wants a reference.
+        classes: The classes that annotations name.
+
+    Raises:
+        ArtifactError: A reference cannot be resolved; carries function and parameter.
+        TypeError: A value does not convert to the annotation of its parameter, or is a placeholder.
+        ValueError: A value contains itself.
+    """
+    call = Call(function, policy, classes)
+    try:
+        # One tree for all parameters, so that their artifacts are loaded at the same time.
+        nodes = [
+            Parameter(name, call).node(value, annotations.get(name, ANY), fresh=False) for name, value in given.items()
+        ]
+        values = resolved(branch(nodes, list))
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    return dict(zip(given, values, strict=True))
+
+
+def value_of(value: Any, annotation: Any = None) -> Any:
+    """Return `value` with every reference in it replaced, outside any function.
+
+    Args:
+        value: A reference, or data that holds some.
+        annotation: Type to convert to; None loads each reference in its stored format.
+
+    Raises:
+        ArtifactError: A reference cannot be resolved.
+        ValueError: The value contains itself.
+    """
+    classes: dict[str, type] = {}
+    wanted = ANY if annotation is None else read(annotation, classes=classes)
+    parameter = Parameter(None, Call(None, partial(policy_of, NO_OPTIONS), classes))
+    try:
+        return resolved(parameter.node(value, wanted, fresh=False))
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a function, whose arguments are collected."""
+
+    function: str | None
+    """Its name, for errors; None outside any function."""
+    policy: Policies
+    classes: Classes
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a call: collects the tree of its value, and names it in every error."""
+
+    name: str | None
+    call: Call
+
+    def node(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:
+        """Return the tree of a value.
+
+        Args:
+            value: As it travelled.
+            annotation: What the function asks for.
+            fresh: Whether it was made for this call alone, so that nothing needs to be copied.
+        """
+        kind = type(value)
+        # By exact type: a subclass of dict is the user's own, and never a reference.
+        if kind is ArtifactRef or (kind is dict and is_tagged(value)):
+            return self._reference(value, annotation)
+        if isinstance(annotation, OrNone):
+            if value is None:
+                return Done(None)
+            annotation = annotation.inner
+        if annotation == ANY and kind in SCALARS:
+            return Done(value)
+        if kind not in SCALARS and kind not in BUILT_IN and adapter.is_lambda(value):
+            # A Lambda has every attribute, so it would pass later checks and be stored as a value.
+            raise TypeError(wire_form.placeholder(f"parameter {self.name!r} of {self.call.function!r}"))
+        if annotation == REF:
+            # The function wants a reference, and the engine passed a value: it is stored for it.
+            return self._pending(lambda: outgoing.stored(value, self.call.policy), does_io=True)
+        if isinstance(annotation, Word) and annotation != ANY:
+            return self._word(value, annotation.name, fresh=fresh)
+        return self._container(value, annotation, fresh=fresh)
+
+    def _word(self, value: Any, word: str, *, fresh: bool) -> Node:
+        if is_ready(value, word):
+            return Done(value if fresh else own_leaf(value))
+        return self._pending(partial(self._fit, value, word, partial(lift, value, word)), does_io=False)
+
+    def _container(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:
+        if annotation == ANY and type(value) in BUILT_IN:
+            copied = own_data(value)
+            if copied is not None:
+                return Done(copied)
+        if isinstance(annotation, Record):
+            return self._record(value, annotation, fresh=fresh)
+        parts = apart(value)
+        if parts is not None:
+            return self._branch(parts, annotation, fresh=fresh)
+        if annotation == PIECES and not is_ready(value, CHUNKS):
+            return self._word(value, CHUNKS, fresh=fresh)
+        return Done(value if fresh else own_leaf(value))
+
+    def _branch(self, parts: Parts, annotation: Annotation, *, fresh: bool) -> Node:
+        children = [
+            self.node(child, of_child(annotation, name, len(parts.children)), fresh=fresh)
+            for child, name in zip(parts.children, parts.names, strict=True)
+        ]
+        return branch(children, _final(parts, annotation))
+
+    def _record(self, value: Any, annotation: Record, *, fresh: bool) -> Node:
+        """Return the tree of an object with fields, or of data that becomes one."""
+        wanted = dict(annotation.fields)
+        cls = self.call.classes.get(annotation.name)
+        try:
+            given = None if cls is None else fields_given(value, annotation.kind, cls)
+        except TypeError as error:
+            raise TypeError(f"{self._subject()} {error}") from error
+        if cls is not None and given is not None:
+            parts = Parts(list(given.values()), list(given), lambda fields: made(cls, given, fields))
+        elif (found := apart(value)) is not None:
+            parts = found
+        else:
+            return Done(value if fresh else own_leaf(value))
+        nodes = [
+            self.node(child, wanted.get(str(name), ANY), fresh=fresh)
+            for child, name in zip(parts.children, parts.names, strict=True)
+        ]
+        return branch(nodes, parts.make)
+
+    def _reference(self, value: Any, annotation: Annotation) -> Node:
+        ref = self._attributed(partial(ArtifactRef.parse, value))
+        wanted = annotation.inner if isinstance(annotation, OrNone) else annotation
+        if ref.format == STREAM and isinstance(wanted, IteratorOf):
+            return self._pending(partial(self._items, ref, wanted.items), does_io=True)
+        # The reference that stands for None, which engines cannot carry: a parameter gets None itself.
+        if wanted != REF and (ref.format, ref.inline) == ("json@1", b"null"):
+            return self.node(None, annotation, fresh=True)
+        word = _asked(wanted)
+        if word == CHUNKS and wire_form.is_data_format(ref.format):  # a list of pieces
+            word = ANY.name
+        return Pending(
+            lambda _: self._loaded(ref, word, annotation), Done(None), ref.inline is None and word != REF.name
+        )
+
+    def _loaded(self, ref: ArtifactRef, word: str, annotation: Annotation) -> Node:
+        value = self._attributed(partial(load, ref, word))
+        if word not in (ANY.name, CHUNKS):
+            self._fit(value, word, partial(check, value, word))
+            return Done(value)
+        # Data may hold references of its own, and becomes what the annotation asks. A pickle is what it was.
+        kind = type(value)
+        if kind in BUILT_IN or kind is ArtifactRef or isinstance(annotation, Record | OrNone):
+            return self.node(value, annotation, fresh=True)
+        return Done(value)
+
+    def _items(self, ref: ArtifactRef, annotation: Annotation) -> Iterator[Any]:
+        """Return the items of a stream, loaded as they are asked for; raises at once if none can be read."""
+        # Not a generator itself: `items` is called now, so that a missing stream fails before the function runs.
+        return self._each(items(ref), annotation)
+
+    def _each(self, found: Iterator[Any], annotation: Annotation) -> Iterator[Any]:
+        end = object()
+        while (item := self._attributed(partial(next, found, end))) is not end:
+            if type(item) is bytes and annotation in (ANY, BYTES):
+                yield item
+            else:
+                yield resolved(self.node(item, annotation, fresh=True))
+
+    def _pending(self, job: Callable[[], Any], *, does_io: bool) -> Pending:
+        return Pending(lambda _: Done(self._attributed(job)), Done(None), does_io)
+
+    def _attributed(self, job: Callable[[], Any]) -> Any:
+        """Run a job; its errors name the function and the parameter."""
+        try:
+            return job()
+        except ArtifactError as error:
+            error.function = error.function or self.call.function
+            error.param = error.param or self.name
+            raise
+
+    def _fit(self, value: Any, word: str, job: Callable[[], Any]) -> Any:
+        try:
+            return job()
+        except (TypeError, DecodeError, NoFormatError) as error:
+            # Raised as TypeError that names the parameter: the user reads which annotation does not fit which value.
+            raise TypeError(f"{self._subject()} {mismatch(value, word)}") from error
+
+    def _subject(self) -> str:
+        return f"parameter {self.name!r} of {self.call.function!r}" if self.name else "the value"
+
+
+def _asked(annotation: Annotation) -> str:
+    """Return the word by which an artifact is loaded."""
+    if isinstance(annotation, Word):
+        return annotation.name
+    return CHUNKS if annotation == PIECES else ANY.name
+
+
+def _final(parts: Parts, annotation: Annotation) -> Callable[[list[Any]], Any]:
+    """Return what makes the container, of the annotated type: engines that carry JSON make lists of tuples."""
+    if not parts.is_sequence or parts.make is frozenset:
+        return parts.make
+    match annotation:
+        case TupleOf() | TupleOfAnyLength():
+            return tuple
+        case SetOf():
+            return set
+        case IteratorOf():
+            return iter
+    return parts.make

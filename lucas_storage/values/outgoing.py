@@ -1,0 +1,219 @@
+"""What leaves a function: values as they travel, references in place of all that is large or no JSON data.
+
+A tree is collected over the value, in which leaves that need an artifact of their own are pending. What remains is data
+with references in it, the skeleton, which is encoded once: small plain data travels as it is, other data as one
+artifact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Final
+
+from lucas_storage.containers import apart
+from lucas_storage.engine import adapter
+from lucas_storage.errors import ArtifactError
+from lucas_storage.formats import format_for
+from lucas_storage.formats.base import Encoded, Format
+from lucas_storage.refs import ArtifactRef, inline_ref, is_tagged
+
+from . import object_pickles, wire_form
+from .annotation import (
+    ANY,
+    Annotation,
+    DictOf,
+    IteratorOf,
+    ListOf,
+    OrNone,
+    SetOf,
+    StoredAs,
+    TupleOf,
+    TupleOfAnyLength,
+    of_child,
+)
+from .store_value import Policies, Policy, artifact, is_file, is_stream, store_encoded, streamed
+from .tree import Done, Node, Pending, branch, resolved
+
+_HOLDING: Final = (ListOf, SetOf, IteratorOf, DictOf, TupleOf, TupleOfAnyLength)
+"""Annotations that ask for something in the children of a container."""
+_DATA: Final = frozenset({dict, list, tuple, set, frozenset})
+"""Containers that the format of data holds."""
+_NUMBERS: Final = frozenset({bool, int, float, type(None)})
+_NOTHING: Final = inline_ref("json@1", b"null").to_json()
+_TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
+
+
+def offload(value: Any, annotation: Annotation, policy: Policies, function: str | None = None) -> Any:
+    """Return `value` as it travels: JSON data, with tagged references for everything else.
+
+    Leaves that are no data become artifacts of their own. The remaining data becomes one artifact if its encoding
+    exceeds the `inline_max` of the policy. Nothing of what is returned is an object of the caller.
+
+    Raises:
+        ArtifactError: A leaf cannot be stored.
+        ValueError: It contains itself.
+        TypeError: It holds a placeholder of a workflow.
+    """
+    # Most results are small: a number needs no walk, and no settings.
+    if type(value) in _NUMBERS and wire_form.is_number(value):
+        return value
+    return _travelling(_Result(function, policy).skeleton(value, annotation), policy)
+
+
+def offload_each(given: Any, policy: Policies) -> Any:
+    """Return parameters as they travel, each on its own; a value that is no dict is one parameter."""
+    if type(given) is not dict:
+        return offload(given, ANY, policy)
+    return {name: offload(value, ANY, policy) for name, value in given.items()}
+
+
+def result(value: Any, annotation: Annotation, policy: Policies, function: str) -> Any:
+    """Return the result of a function as it travels; engines take None for "not ready", so it becomes a reference."""
+    return dict(_NOTHING) if value is None else offload(value, annotation, policy, function)
+
+
+def store(value: Any, requested: str | None, target: str) -> ArtifactRef:
+    """Store a value whole, whatever its size, and return its reference; leaves become artifacts of their own."""
+    policy = partial(Policy, store=target)
+    if requested is None or type(value) is ArtifactRef:
+        return stored(value, policy)
+    return _Result(None, policy).stored_as(value, StoredAs(requested, None, ANY))
+
+
+def stored(value: Any, policy: Policies) -> ArtifactRef:
+    """Return the reference of a value that is stored whole, or within the reference if the policy says so."""
+    return _as_artifact(_Result(None, policy).skeleton(value, ANY), policy)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """One value that leaves a function: collects the tree of its leaves."""
+
+    function: str | None
+    policy: Policies
+
+    def skeleton(self, value: Any, annotation: Annotation) -> Any:
+        """Return the value as data in which every leaf is an `ArtifactRef`."""
+        try:
+            return resolved(self.node(value, annotation))
+        except RecursionError as error:
+            raise ValueError(_TOO_DEEP) from error
+
+    def node(self, value: Any, annotation: Annotation) -> Node:
+        """Return the tree of a value, the options of its annotation followed."""
+        if isinstance(annotation, OrNone):
+            annotation = annotation.inner
+        if is_stream(value):
+            # At once and on this thread: a generator may rely on thread and context of its function. Only its parts
+            # are sent by others.
+            options = annotation if isinstance(annotation, StoredAs) else StoredAs(None, None, annotation)
+            return Done(self.stored_as(value, options))
+        if isinstance(annotation, StoredAs) and value is not None:
+            return self._leaf(partial(self.stored_as, value, annotation))
+        kind = type(value)
+        if kind is ArtifactRef or (kind is dict and is_tagged(value)):
+            return Done(ArtifactRef.parse(value))
+        if kind in _DATA:
+            return self._container(value, annotation)
+        return Done(value) if wire_form.is_inline(value) else self._object(value)
+
+    def _container(self, value: Any, annotation: Annotation) -> Node:
+        parts = apart(value)
+        assert parts is not None
+        if not isinstance(annotation, _HOLDING) and all(map(wire_form.is_inline, parts.children)):
+            return Done(parts.make(parts.children))
+        children = (
+            self.node(child, of_child(annotation, name, len(parts.children)))
+            for child, name in zip(parts.children, parts.names, strict=True)
+        )
+        return branch(children, parts.make)
+
+    def _object(self, value: Any) -> Node:
+        """Return the tree of a value that is no data: an artifact of its own, or a pickle with references in it."""
+        if is_file(value):
+            return self._leaf(partial(artifact, value, self.policy()))
+        if adapter.is_lambda(value):
+            raise TypeError(wire_form.placeholder(f"the result of {self.function!r}"))
+        fmt = self._attributed(partial(format_for, value))
+        if fmt.safe:
+            return self._leaf(partial(artifact, value, self.policy(), fmt.id))
+        return self._pickle(value)
+
+    def _pickle(self, value: Any, name: str | None = None) -> Node:
+        pickled = self._attributed(partial(object_pickles.pickled, value, self.policy()))
+        leaves = branch((self._object(leaf) for leaf in pickled.leaves), list)
+        return Pending(
+            lambda refs: Done(self._attributed(partial(object_pickles.stored, pickled, refs, self.policy(), name))),
+            leaves,
+            does_io=True,
+        )
+
+    def stored_as(self, value: Any, options: StoredAs) -> ArtifactRef:
+        """Return the reference of a value that was stored with the options of an `Out`."""
+        requested, name = options.format, options.name
+        if is_stream(value):
+            items = options.inner.items if isinstance(options.inner, IteratorOf) else ANY
+            value = streamed(value, self.policy(), partial(self._line, items), requested, name)
+        elif type(value) in _DATA and wire_form.is_data_format(requested):
+            value = _as_artifact(self.skeleton(value, options.inner), self.policy, requested)
+        elif not is_file(value) and type(value) is not ArtifactRef and object_pickles.is_asked(value, requested):
+            value = resolved(self._pickle(value, name))
+        if type(value) is ArtifactRef:
+            return value if name is None else replace(value, filename=name)
+        return artifact(value, self.policy(), requested, name)
+
+    def _line(self, annotation: Annotation, item: Any) -> bytes:
+        """Return one item of a stream as a line of ``json@1``, its leaves stored apart."""
+        skeleton = self.skeleton(item, annotation)
+        fmt, encoded = wire_form.encoded(skeleton)
+        if fmt.id != wire_form.LINES:
+            # Readers know lines of this format alone, so data that it lacks a form for stands in a reference.
+            fmt, encoded = wire_form.encoded(_kept(fmt, encoded, self.policy()))
+        return bytes(encoded)
+
+    def _leaf(self, job: Any) -> Node:
+        return Pending(lambda _: Done(self._attributed(job)), Done(None), does_io=True)
+
+    def _attributed(self, job: Any) -> Any:
+        """Run a job; its errors name the function."""
+        try:
+            return job()
+        except ArtifactError as error:
+            error.function = error.function or self.function
+            raise
+
+
+def _travelling(skeleton: Any, policy: Policies) -> Any:
+    """Return a skeleton as it travels: plain data as it is, if it is small, with tagged dicts for references."""
+    if type(skeleton) is ArtifactRef:
+        return skeleton.to_json()
+    fmt, encoded = wire_form.encoded(skeleton)
+    if encoded.size > policy().inline_max:
+        return store_encoded(encoded, fmt, policy()).to_json()
+    if wire_form.is_plain(fmt, encoded):
+        return wire_form.tagged(skeleton)
+    # What engines cannot carry stands in a reference. The values of a dict have one each, so that plain code can still
+    # look at the others by their keys.
+    if type(skeleton) is dict and set(map(type, skeleton)) == {str}:
+        return {key: _element(item, policy()) for key, item in skeleton.items()}
+    return _kept(fmt, encoded, policy()).to_json()
+
+
+def _element(value: Any, policy: Policy) -> Any:
+    if type(value) is ArtifactRef:
+        return value.to_json()
+    fmt, encoded = wire_form.encoded(value)
+    return wire_form.tagged(value) if wire_form.is_plain(fmt, encoded) else _kept(fmt, encoded, policy).to_json()
+
+
+def _as_artifact(skeleton: Any, policy: Policies, requested: str | None = None) -> ArtifactRef:
+    if type(skeleton) is ArtifactRef:
+        return skeleton
+    return _kept(*wire_form.encoded(skeleton, requested), policy())
+
+
+def _kept(fmt: Format, encoded: Encoded, policy: Policy) -> ArtifactRef:
+    if policy.is_inline(encoded.size):
+        return inline_ref(fmt.id, bytes(encoded))
+    return store_encoded(encoded, fmt, policy)

@@ -1,0 +1,287 @@
+"""Whatever holds values: files, arrays, tables and references in it are found, and it arrives as what it was."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pydantic
+import pytest
+
+from lucas_storage import ArtifactRef, Storage, with_storage
+from lucas_storage.errors import NoFormatError
+
+pytestmark = pytest.mark.usefixtures("settings")
+
+Pair = namedtuple("Pair", "name file")  # noqa: PYI024  # both kinds of named tuples are met
+
+
+class Named(NamedTuple):
+    name: str
+    file: Any
+
+
+@dataclass
+class Report:
+    name: str
+    file: Any
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    name: str
+    file: Any
+
+
+class Model(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+
+    name: str
+    file: Any
+
+
+class Plain:
+    """A class of a user that declares nothing."""
+
+    def __init__(self, name, file):
+        self.name, self.file = name, file
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+def passed_on(value):
+    """Return what the next function sees of a result."""
+
+    @with_storage
+    def produce():
+        return value
+
+    return received(produce())
+
+
+def received(value, annotation=Any):
+    seen = []
+
+    def consume(x):
+        seen.append(x)
+
+    consume.__annotations__["x"] = annotation
+    with_storage(consume)(x=value)
+    return seen[0]
+
+
+HOLDERS = {
+    "list": lambda leaf: [leaf],
+    "tuple": lambda leaf: (1, leaf),
+    "dict": lambda leaf: {"a": leaf},
+    "dict of int": lambda leaf: {1: leaf, (2, 3): leaf},
+    "OrderedDict": lambda leaf: OrderedDict(b=leaf, a=1),
+    "defaultdict": lambda leaf: defaultdict(list, a=[leaf]),
+    "deque": lambda leaf: deque([leaf], maxlen=3),
+    "NamedTuple": lambda leaf: Named("n", leaf),
+    "namedtuple": lambda leaf: Pair("n", leaf),
+    "dataclass": lambda leaf: Report("n", leaf, {"deep": [leaf]}),
+    "frozen dataclass": lambda leaf: Frozen("n", leaf),
+    "pydantic": lambda leaf: Model(name="n", file=leaf),
+    "object": lambda leaf: Plain("n", leaf),
+    "all": lambda leaf: {"x": [Report("n", {1: (leaf,)}), Named("m", deque([leaf]))]},
+}
+
+
+def leaves_of(value):
+    if isinstance(value, (dict, OrderedDict)):
+        return [leaf for item in value.values() for leaf in leaves_of(item)]
+    if isinstance(value, (list, tuple, deque, set, frozenset)):
+        return [leaf for item in value for leaf in leaves_of(item)]
+    if hasattr(value, "__dict__") and not isinstance(value, (np.ndarray, pd.DataFrame)):
+        return [leaf for item in vars(value).values() for leaf in leaves_of(item)]
+    if isinstance(value, Frozen):
+        return leaves_of(value.file)
+    return [value] if isinstance(value, (Path, bytes, np.ndarray, pd.DataFrame)) else []
+
+
+@pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS)
+def test_files_and_arrays_are_found_in_every_container(holder, tmp_path):
+    path = tmp_path / "räum.txt"
+    path.write_text("hello")
+    array = np.arange(3000)
+    file, data = holder(path), holder(array)
+    count = len(leaves_of(file))
+    travelling = with_storage(lambda_of(file))()
+    path.unlink()
+    arrived = received(travelling)
+
+    assert type(arrived) is type(file)
+    assert [leaf if isinstance(leaf, bytes) else leaf.read_bytes() for leaf in leaves_of(arrived)] == [b"hello"] * count
+    assert [leaf.tolist() for leaf in leaves_of(passed_on(data))] == [array.tolist()] * count
+
+
+def lambda_of(value):
+    def produce():
+        return value
+
+    return produce
+
+
+def test_files_and_references_are_found_in_sets(tmp_path):
+    (tmp_path / "a").write_text("one")
+    (tmp_path / "b").write_text("two")
+    ref = Storage().put(b"three")
+
+    for kind in (set, frozenset):
+        arrived = passed_on({"inner": kind({tmp_path / "a", tmp_path / "b", ref})})["inner"]
+
+        assert type(arrived) is kind
+        assert {item if isinstance(item, bytes) else item.read_bytes() for item in arrived} == {
+            b"one",
+            b"two",
+            b"three",
+        }
+
+
+CONTAINERS = [
+    {1: "a", 2.5: "b", None: "c", False: "d", (1, "x"): [1]},
+    OrderedDict([("b", 1), ("a", [2])]),
+    defaultdict(int, a=1),
+    Counter("abca"),
+    deque([1, 2], maxlen=5),
+    {1, 2, "x"},
+    frozenset({(1, 2)}),
+    (1, (2, [3])),
+    Named("n", 1),
+    Report("n", {"a": (1,)}),
+    Frozen("n", None),
+    Model(name="n", file=[1]),
+    Colour.RED,
+    [{"a": Colour.RED}, Named("a", Report("b", deque([1])))],
+]
+
+
+@pytest.mark.parametrize("value", CONTAINERS, ids=[type(value).__name__ for value in CONTAINERS])
+def test_a_container_arrives_equal_and_as_its_own_type(value):
+    for arrived, given in (
+        (passed_on(value), value),
+        (passed_on([value])[0], value),
+        (passed_on({"k": value})["k"], value),
+    ):
+        assert arrived == given
+        assert type(arrived) is type(given)
+        assert repr(arrived) == repr(given)
+
+
+def test_an_array_that_is_held_twice_arrives_once():
+    array = np.arange(3000)
+    arrived = passed_on(Plain(array, [array]))
+
+    assert arrived.name is arrived.file[0]
+
+
+def test_a_path_without_a_file_in_an_object_is_refused_by_name(tmp_path):
+    with pytest.raises(NoFormatError, match=r"Report holds the path '.*gone', where no file is"):
+        passed_on(Report("n", tmp_path / "gone"))
+
+
+def test_an_object_goes_on_with_its_references(tmp_path):
+    ref = Storage().put(tmp_path_file(tmp_path))
+
+    assert passed_on(Report("n", ref)).file == ref
+
+
+def tmp_path_file(tmp_path):
+    (tmp_path / "x").write_text("x")
+    return tmp_path / "x"
+
+
+def test_objects_given_in_process_are_entered_and_stay_their_callers(tmp_path):
+    ref = Storage().put(np.arange(2000))
+    given = Report("n", ref.to_json(), {"more": Named("m", ref)})
+    arrived = received(given)
+
+    assert arrived.file.tolist() == arrived.notes["more"].file.tolist() == list(range(2000))
+    assert given == Report("n", ref.to_json(), {"more": Named("m", ref)})
+    assert isinstance(given.notes["more"].file, ArtifactRef)
+
+
+def edited(value):  # noqa: C901  # one case for each kind
+    """Change a value in every place that can be changed."""
+    match value:
+        case dict():
+            for item in list(value.values()):
+                edited(item)
+            value["new"] = 1
+        case list() | deque():
+            for item in value:
+                edited(item)
+            value.append(1)
+        case set():
+            value.add("new")
+        case tuple():
+            for item in value:
+                edited(item)
+        case np.ndarray():
+            value[0] = -1
+        case bytearray():
+            value += b"new"
+        case pd.DataFrame():
+            value["new"] = 1
+        case Report() | Plain():
+            edited(value.file)
+            value.name = "new"
+
+
+GIVEN = {
+    "numbers": lambda: [3, 1, 2],
+    "nested": lambda: {"a": [[1], {"b": [2]}], "t": ([1],)},
+    "large": lambda: [[n, [n]] for n in range(20_000)],
+    "keys": lambda: {1: [1], (2,): {3: [4]}},
+    "set": lambda: {1, 2},
+    "deque": lambda: deque([[1]]),
+    "ordered": lambda: OrderedDict(a=[1]),
+    "array": lambda: np.arange(2000),
+    "small array": lambda: [np.arange(3)],
+    "frame": lambda: pd.DataFrame({"a": [1, 2]}),
+    "dataclass": lambda: Report("n", [1, {"a": [2]}]),
+    "object": lambda: Plain("n", [np.arange(3)]),
+}
+
+
+@pytest.mark.parametrize("make", GIVEN.values(), ids=GIVEN)
+def test_a_value_given_to_a_step_is_its_own(make):
+    @with_storage
+    def produce():
+        return kept[0]
+
+    @with_storage
+    def spoil(x):
+        edited(x)
+
+    kept = [make()]
+    travelling = produce()
+    for given in (kept[0], travelling):
+        spoil(x=given)
+        spoil(x=given)
+
+        assert repr(kept[0].__dict__ if isinstance(kept[0], Plain) else kept[0]) == repr(
+            make().__dict__ if isinstance(kept[0], Plain) else make()
+        )
+        assert str(shown(received(travelling))) == str(shown(make()))
+
+
+def shown(value):
+    return vars(value) if isinstance(value, Plain) else value
+
+
+def test_what_a_step_returned_is_not_changed_by_what_it_does_later():
+    kept = [1, [2]]
+    travelling = with_storage(lambda_of(kept))()
+    edited(kept)
+
+    assert received(travelling) == [1, [2]]
