@@ -24,9 +24,11 @@ from .blobs import Blobs
 from .body import Body
 from .cache.cache import Cache
 from .cache.leases import Holder
+from .local_copies import LocalCopies
 from .manifest import Manifest
 from .part_transfer import Send
 from .reader import ArtifactReader
+from .stored_bytes import StoredBytes
 from .writer import ArtifactWriter
 
 
@@ -83,10 +85,12 @@ class ArtifactStore(StorageClient):
         return io.BytesIO(parsed.inline) if parsed.inline is not None else self._reader_of(parsed).open(parsed)
 
     def path(self, ref: object, only: str | None = None) -> Path:
-        """Return a verified, read-only local file or directory, under the name it had.
+        """Return a verified, read-only local file or directory, under the name it had; never a symbolic link.
 
-        It belongs to the cache; copy it to change it. It stays until the present step ends; outside a step, until this
-        handle is closed, or the process ends if the handle was injected.
+        It belongs to the cache, and all steps on this host share it; `scratch(copy_of=…)` gives a copy to edit. It
+        stays until the present step ends; outside a step, until this handle is closed, or the process ends if the
+        handle was injected. One that was edited in spite of that is another artifact where a step returns it, and is
+        replaced when it is asked for again.
 
         Args:
             ref: An `ArtifactRef`, a URI, or a tagged dict.
@@ -100,9 +104,9 @@ class ArtifactStore(StorageClient):
         if only is not None:
             if parsed.format != TREE:
                 raise UnsupportedError(f"an artifact of format {parsed.format} holds no files; drop only={only!r}")
-            return self._reader_of(parsed).one_file(parsed, only, self._holder)
+            return self._reader_of(parsed).copies.one_file(parsed, only, self._holder)
         name = parsed.filename or f"artifact{_extension(parsed.format)}"
-        return self._reader_of(parsed).named(parsed, name, self._holder)
+        return self._reader_of(parsed).copies.held(parsed, self._holder, name)
 
     def stat(self, ref: object) -> ArtifactStat:
         """Return size, format, digest and age of an artifact without reading it.
@@ -113,7 +117,7 @@ class ArtifactStore(StorageClient):
         parsed = ArtifactRef.parse(ref)
         stored_at = None
         if parsed.inline is None:
-            stored_at = self._reader_of(parsed).stored_at(parsed)
+            stored_at = self._reader_of(parsed).stored.stored_at(parsed)
         return ArtifactStat(size=parsed.size, format=parsed.format, digest=parsed.digest, stored_at=stored_at)
 
     def verify(self, ref: object) -> None:
@@ -125,7 +129,7 @@ class ArtifactStore(StorageClient):
         """
         parsed = ArtifactRef.parse(ref)
         if parsed.inline is None:
-            self._reader_of(parsed).verify(parsed)
+            self._reader_of(parsed).stored.verify(parsed)
 
     def keep(self, body: Body, fmt: Format, filename: str | None = None) -> ArtifactRef:
         """Store encoded bytes under their digest and return a reference, signed if its format is not safe.
@@ -155,7 +159,7 @@ class ArtifactStore(StorageClient):
 
     def manifest(self, ref: ArtifactRef) -> Manifest:
         """Return the manifest of an artifact of kind ``manifest``."""
-        return self._reader_of(ref).manifest(ref)
+        return self._reader_of(ref).stored.manifest(ref)
 
     def local(self, ref: ArtifactRef) -> Path:
         """Return a verified copy of the stored bytes in the cache, kept there as long as the result of `path`.
@@ -164,11 +168,11 @@ class ArtifactStore(StorageClient):
             ArtifactNotFoundError: The store does not hold it any more.
             DigestMismatchError: The bytes do not match their digest; the next `put` of them replaces them.
         """
-        return self._reader_of(ref).held(ref, self._holder)
+        return self._reader_of(ref).copies.held(ref, self._holder)
 
     def copy(self, ref: ArtifactRef) -> BinaryIO:
         """Return a verified copy of the stored bytes, open; raises the errors of `local`."""
-        return self._reader_of(ref).copy(ref)
+        return self._reader_of(ref).copies.copy(ref)
 
     def chunks(self, ref: ArtifactRef) -> Iterator[bytes]:
         """Return the stored bytes in verified pieces; a large artifact is fetched as they are read, and not cached."""
@@ -194,7 +198,8 @@ class ArtifactStore(StorageClient):
 
     @cached_property
     def _artifact_reader(self) -> ArtifactReader:
-        return ArtifactReader(self, self._blobs, lambda: self._cache, self.explained)
+        stored = StoredBytes(self, self._blobs, self.explained)
+        return ArtifactReader(stored, LocalCopies(stored, lambda: self._cache))
 
     @cached_property
     def _artifact_writer(self) -> ArtifactWriter:

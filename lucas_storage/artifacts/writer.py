@@ -16,7 +16,6 @@ from lucas_storage.refs import ArtifactRef, Kind
 from .blobs import Blobs, key_of
 from .body import Body, EncodedBody
 from .cache.cache import Cache
-from .cache.copies import size_of
 from .manifest import WHOLE_MAX
 from .part_transfer import PartSender, Send
 
@@ -72,10 +71,10 @@ class ArtifactWriter:
         found = self._cache().address_of(path)
         if found is None:
             return None
-        address, content = found
+        address, size = found
         algorithm, _, value = address.partition(":")
         kind: Kind = "manifest" if algorithm == "manifest" else "blob"
-        ref = self._ref(f"sha256:{value}", kind, size_of(content), fmt, filename)
+        ref = self._ref(f"sha256:{value}", kind, size, fmt, filename)
         with self._explained():
             # The store may have lost or collected it while the copy stayed here.
             return ref if self._blobs.is_fresh(ref.bucket, ref.key) else None

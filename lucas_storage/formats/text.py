@@ -278,7 +278,7 @@ class BytesFormat(Format):
     id = "bytes@1"
 
     def handles(self, value: object) -> bool:
-        """Return whether `value` is bytes, or a buffer that is nothing but bytes: a map of a file, or one of pyarrow."""
+        """Return whether `value` is bytes, or a buffer without a type of its items, such as a map of a file."""
         return type(value) in _BUFFERS or (
             is_loaded(value, "pyarrow") and isinstance(value, package("pyarrow", "arrow").Buffer)
         )

@@ -12,7 +12,6 @@ from typing import Any, Final, TypeAlias, TypeGuard
 from actorc.storage.unsized_files import content_of_unsized
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody, FileBody
-from lucas_storage.artifacts.cache.copies import CONTENT
 from lucas_storage.artifacts.chunks import BYTES, checked, send_bytes
 from lucas_storage.artifacts.directories import send_directory, send_file
 from lucas_storage.artifacts.manifest import PART, WHOLE_MAX
@@ -193,7 +192,7 @@ def _folder(path: Path, policy: Policy, requested: str | None, name: str | None)
 
 def _name_of(path: Path) -> str | None:
     name = path.name or path.resolve().name
-    return name if is_filename(name) and name != CONTENT else None
+    return name if is_filename(name) else None
 
 
 def _declared(requested: str | None) -> Format:

@@ -3,7 +3,7 @@
 ::
 
     <root>/sha256/3f/3f9c…/content       the bytes, read-only
-    <root>/sha256/3f/3f9c…/weather.csv   the same file under the name of the value, for `path`
+    <root>/sha256/3f/3f9c…/weather.csv   the same file under the name of the value (`copy_names`)
     <root>/manifest/3f/3f9c…/content     the file or the directory of a manifest
     <root>/manifest/3f/3f9c…/.manifest   the manifest, by which it is verified again
     <root>/…/.stamp                      the signatures of the copy when it was verified (`stamps`)
@@ -32,13 +32,14 @@ from weakref import WeakValueDictionary
 
 from lucas_storage.errors import CacheFullError, DigestMismatchError
 
-from . import copies, copy_names, leases, removal, stamps
+from . import copies, copy_names, leases, removal, stamps, verification
 from .copies import CONTENT, MANIFEST, size_of
+from .copy_names import top_of
 from .directory import CacheDirectory, file_errors
 from .eviction import Eviction
-from .publishing import new_place, publish, write
+from .publishing import new_place, publish, publish_name, write
 from .stamps import Stamp
-from .verification import LOOKS, verified
+from .verification import LOOKS
 
 SCRUB: Final = 7 * 86_400.0
 """Seconds after which a copy is read again though nothing touched it."""
@@ -68,15 +69,31 @@ class Cache:
         # thread has it or waits for it, and not before.
         self._flights: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
-    def find(self, address: str, size: int | None = None, *, is_folder: bool = False) -> Path | None:
+    def find(
+        self, address: str, size: int | None = None, *, is_folder: bool = False, name: str | None = None
+    ) -> Path | None:
         """Return the copy at `address`, as verified, and mark it as used now.
 
         One of another size than `size`, all files together, or that is no directory where one is wanted, is absent; so
         is one that was changed.
+
+        Args:
+            address: Address of the copy.
+            size: Its bytes, if that is known.
+            is_folder: Whether it must be a directory, rather than a file.
+            name: One path segment, under which the copy is returned; made if it is missing, and anew if it was changed.
+                None returns the content.
         """
         with self._file_errors():
+            found = verification.unchanged(
+                self._root(), address, top_of(name), size, is_folder=is_folder, scrub=self._scrub
+            )
+            if found is not None:
+                return found[0] / top_of(name)
             found = self._verified(address, size, is_folder=is_folder)
-            return found and found[0] / CONTENT
+            if found is None or name is None or top_of(name) == CONTENT:
+                return found and found[0] / CONTENT
+            return publish_name(self._directory, *found, name)
 
     def open(self, address: str, size: int) -> BinaryIO | None:
         """Return the copy of one file at `address`, open: the file that was verified, even if its path was replaced.
@@ -107,31 +124,50 @@ class Cache:
         with self._file_errors():
             leases.hold(leases.leases_of(self._root()), address, holder)
 
-    def address_of(self, path: Path) -> tuple[str, Path] | None:
-        """Return the address and the content of the copy that `path`, under any of its names, is.
+    def address_of(self, path: Path) -> tuple[str, int] | None:
+        """Return address and size of the copy that `path`, its content or one of its names, is.
 
-        None if it is no copy, or was changed.
+        None if it is no copy, or was changed, or the copy was.
         """
-        folder = Path(os.path.abspath(path)).parent  # noqa: PTH100 -- resolving would lose the name
-        algorithm, value = folder.parent.parent.name, folder.name
-        address = f"{algorithm}:{value}"
+        folder, top = copy_names.located(path)
+        address = f"{folder.parent.parent.name}:{folder.name}"
         with self._file_errors():
             try:
-                content = self._folder(address) / CONTENT
-                if not (content.parent.samefile(folder) and content.samefile(path)):
+                if not self._folder(address).samefile(folder):
                     return None
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        found = self.find(address, is_folder=path.is_dir())
-        return (address, found) if found else None
+            stamp = self._vouching(folder, top, address, is_folder=path.is_dir())
+            return None if stamp is None else (address, stamp.size)
 
-    def insert(self, digest: str | None, pieces: Iterable[bytes | memoryview], size: int = 0) -> Path:
+    def _vouching(self, folder: Path, top: str, address: str, *, is_folder: bool) -> Stamp | None:
+        """Return a stamp that vouches for the content of a copy, or for a name of it; None if either was changed."""
+        found = verification.unchanged(self._root(), address, top, None, is_folder=is_folder, scrub=self._scrub)
+        if found is not None:
+            return found[1]
+        for _ in range(LOOKS):  # a name that it gets in between changes its ctime
+            found = self._verified(address, None, is_folder=is_folder)
+            if found is None:
+                return None
+            # The name, too: it shares the files of the content, but not its directories.
+            if copy_names.is_unchanged(folder, top, found[1]):
+                return found[1]
+        return None
+
+    def insert(
+        self,
+        digest: str | None,
+        pieces: Iterable[bytes | memoryview],
+        size: int = 0,
+        name: str | None = None,
+    ) -> Path:
         """Write a copy and return it.
 
         Args:
             digest: Digest that the pieces must have; None accepts any.
             pieces: The bytes in order; each is used before the next is asked for.
             size: Their number, if that is known, so that a full disk is reported before anything is fetched.
+            name: As `find` has it.
 
         Raises:
             DigestMismatchError: They have another digest; nothing was kept.
@@ -142,9 +178,16 @@ class Cache:
             written = write(self._directory, place / CONTENT, pieces, running.update)
             found = "sha256:" + running.hexdigest()
             _check_digest(digest, found, written)
-            return self._publish(place, found, written)
+            return self._publish(place, found, written, name)
 
-    def make(self, address: str, build: Callable[[Path], None], manifest: bytes | None = None, size: int = 0) -> Path:
+    def make(
+        self,
+        address: str,
+        build: Callable[[Path], None],
+        manifest: bytes | None = None,
+        size: int = 0,
+        name: str | None = None,
+    ) -> Path:
         """Let `build` make a file or a directory, of bytes it has verified, and keep it.
 
         Args:
@@ -152,6 +195,7 @@ class Cache:
             build: Makes it at a path where nothing is yet; its errors are raised here, and nothing is kept.
             manifest: The text by which it is verified again; without it a copy that was touched is dropped.
             size: Bytes it will have, if that is known.
+            name: As `find` has it.
         """
         self._check_room(size)
         with new_place(self._directory) as place:
@@ -160,15 +204,7 @@ class Cache:
                 if manifest is not None:
                     (place / MANIFEST).write_bytes(manifest)
                 made = size_of(place / CONTENT)
-            return self._publish(place, address, made)
-
-    def named(self, content: Path, name: str) -> Path:
-        """Return the copy `content`, just handed out, under a name of the user's, in the directory of its digest.
-
-        The name is reduced to one harmless path segment. Any other file of that name is replaced.
-        """
-        with self._file_errors():
-            return copy_names.named(content, name)
+            return self._publish(place, address, made, name)
 
     def evict(self, address: str) -> None:
         """Remove the copy at `address`, if there is one, even if it is in use."""
@@ -199,7 +235,7 @@ class Cache:
         return self._root() / algorithm / value[:2] / value
 
     def _verified(self, address: str, size: int | None, *, is_folder: bool) -> tuple[Path, Stamp] | None:
-        return verified(self._root(), address, size, is_folder=is_folder, scrub=self._scrub)
+        return verification.verified(self._root(), address, size, is_folder=is_folder, scrub=self._scrub)
 
     def _check_room(self, size: int) -> None:
         # Before a byte is fetched: a disk that fills up midway takes other programs' writes down with it.
@@ -215,12 +251,14 @@ class Cache:
                 "on its disk; free some, or set LUCAS_STORAGE_CACHE to a directory on a larger one"
             )
 
-    def _publish(self, place: Path, address: str, size: int) -> Path:
+    def _publish(self, place: Path, address: str, size: int, name: str | None) -> Path:
         with self._file_errors():
-            folder, is_new = publish(self._directory, place, address, size, self._scrub)
-            if is_new:
+            folder, there = publish(self._directory, place, address, size, self._scrub, name)
+            if there is None:
                 self._eviction.inserted(self._root(), size, folder)
-            return folder / CONTENT
+            elif name is not None:
+                return publish_name(self._directory, folder, there, name)
+            return folder / top_of(name)
 
 
 def _check_digest(expected: str | None, found: str, size: int) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -19,30 +19,37 @@ from lucas_storage.artifacts.manifest import WHOLE_MAX, Manifest, Part
 from lucas_storage.digests import digest_of
 from lucas_storage.errors import StorageError
 
-from .stamps import Signature, signature
+from .stamps import Signature, Signatures, signature
 
 CONTENT: Final = "content"
 MANIFEST: Final = ".manifest"
 READ_ONLY: Final = 0o444
-"""Mode of a content that is one file."""
+"""Mode of a file, unless it can be executed."""
+READ_ONLY_FOLDER: Final = 0o555
+"""Mode of a directory, and of a file that can be executed."""
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 """Non-blocking, since a pipe in the place of a copy would otherwise block the opening until a writer comes."""
-_EXECUTES: Final = 0o100
+EXECUTES: Final = 0o100
+"""The bit of a mode by which a file of a directory counts as one that can be executed."""
 
 
-def signatures(folder: Path) -> dict[str, Signature] | None:
+def signatures(folder: Path, top: str = CONTENT) -> dict[str, Signature] | None:
     """Return the signatures of the content in the directory of a copy, by path within that directory.
 
     None if there is no content, or anything in it is neither a file nor a directory of this user's.
+
+    Args:
+        folder: The directory of the copy.
+        top: Another file or directory in it to look at, in place of the content.
     """
     found: dict[str, Signature] = {}
     try:
-        status = os.lstat(folder / CONTENT)
+        status = os.lstat(folder / top)
         if not _is_plain(status):
             return None
-        found[CONTENT] = signature(status)
+        found[top] = signature(status)
         if stat.S_ISDIR(status.st_mode):
-            for path, inside in _inside(folder, CONTENT):
+            for path, inside in _inside(folder, top):
                 if not _is_plain(inside):
                     return None
                 found[path] = signature(inside)
@@ -51,7 +58,7 @@ def signatures(folder: Path) -> dict[str, Signature] | None:
     return found
 
 
-def bytes_in(files: Mapping[str, Signature]) -> int:
+def bytes_in(files: Signatures) -> int:
     """Return the bytes of all files together."""
     return sum(size for _, _, size, _, _ in files.values())
 
@@ -64,12 +71,12 @@ def size_of(path: Path) -> int:
     return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names)  # noqa: PTH118 -- ten thousand files
 
 
-def is_folder(files: Mapping[str, Signature]) -> bool:
+def is_folder(files: Signatures) -> bool:
     """Return whether the content is a directory."""
     return stat.S_ISDIR(files[CONTENT][0])
 
 
-def is_right(folder: Path, address: str, files: Mapping[str, Signature]) -> bool:
+def is_right(folder: Path, address: str, files: Signatures) -> bool:
     """Read a copy and return whether its bytes have the digest of its address.
 
     Args:
@@ -156,7 +163,7 @@ def _digest(path: Path) -> str:
 
 def _holds(path: Path, parts: tuple[Part, ...], *, executable: bool | None = None) -> bool:
     with opened(path) as file:
-        if executable is not None and bool(os.fstat(file.fileno()).st_mode & _EXECUTES) != executable:
+        if executable is not None and bool(os.fstat(file.fileno()).st_mode & EXECUTES) != executable:
             return False
         for part in parts:
             if digest_of((file.read(part.size),)) != part.digest:

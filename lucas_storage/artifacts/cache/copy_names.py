@@ -1,96 +1,121 @@
-"""User-visible names of a copy: links to its content, in the directory of its digest.
+"""The names of a copy: what a step gets when it asks for a path.
 
-A step that asks for a path gets a file of the name that the value had, since programs go by suffixes.
+::
+
+    <copy>/content         the bytes, read-only, or the directory
+    <copy>/weather.csv     a file: a hard link to the content
+    <copy>/images/         a directory of its own; its files are hard links to those of the content
+    <copy>/.names/.env     a name that begins with a dot, as the files of the cache itself do
+
+Programs go by suffixes, and archive or walk the directory they are given, so a name is a regular file or a directory,
+never a symbolic link. It may be any name that a file can have; the name ``content`` is the content itself. Files are
+copied where the file system has no hard links.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import re
 import shutil
 import stat
 from pathlib import Path
 from typing import Final
 
-from . import copies, stamps, verification
-from .copies import CONTENT, READ_ONLY
-from .removal import NEW, delete, listed
+from . import copies
+from .copies import CONTENT, READ_ONLY_FOLDER
+from .directory import MODE
+from .removal import listed
 from .stamps import Stamp
 
+NAMES: Final = ".names"
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]")
 
 
-def named(content: Path, name: str) -> Path:
-    """Return the copy `content`, just handed out, under the safe form of a name; `Cache.named` states the guarantee."""
-    path = content.with_name(safe_name(name))
-    stamp = stamps.read(content.parent)  # none if there was no room for one
-    if not _is_name_of(path, content, stamp):
-        before = stamps.signature(os.lstat(content))
-        _name(content, path)
-        if stamp is not None and before == stamp.files[CONTENT]:  # else it has to be read again
-            _look_again(content, path, stamp)
-    return path
+def top_of(name: str | None) -> str:
+    """Return the path, within the directory of a copy, of the copy under a name; None stands for the content."""
+    if name is None:
+        return CONTENT
+    return f"{NAMES}/{name}" if name.startswith(".") else name
 
 
-def safe_name(name: str) -> str:
-    """Return `name` as one path segment without control characters or leading dots, other than that of the content."""
-    flat = _UNSAFE.sub("_", name).lstrip(".")
-    return flat if flat and flat != CONTENT else f"_{flat}"
+def located(path: Path) -> tuple[Path, str]:
+    """Return the directory of the copy that a path would be, and the path within it."""
+    whole = Path(os.path.abspath(path))  # noqa: PTH100 -- resolving would lose the name
+    if whole.parent.name == NAMES:
+        return whole.parent.parent, f"{NAMES}/{whole.name}"
+    return whole.parent, whole.name
 
 
-def take_names(folder: Path, content: Path) -> None:
-    """Give a new content the names of the one that it replaces, since another process may be about to open one."""
+def is_unchanged(folder: Path, top: str, stamp: Stamp) -> bool:
+    """Return whether a content or a name holds the files of a stamp, and nothing has changed one since."""
+    return _is_like(folder, top, stamp, len(stamp.files[CONTENT]))
+
+
+def is_linked(folder: Path, top: str, stamp: Stamp) -> bool:
+    """Return whether a name holds the files of a content that was just verified."""
+    # Kind and inode: the content was looked at, and links that other processes add meanwhile change times of both.
+    return _is_like(folder, top, stamp, 2)
+
+
+def link(folder: Path, name: str) -> None:
+    """Give a copy that is not published yet a name."""
+    path = folder / top_of(name)
+    path.parent.mkdir(mode=MODE, exist_ok=True)
+    if not path.exists():
+        link_all(folder / CONTENT, path)
+        close(path)
+
+
+def take_names(folder: Path, place: Path) -> None:
+    """Give a copy, not published yet, the names of the one that it replaces, which other processes may be using."""
+    hidden = folder / NAMES
     for path in () if folder.is_symlink() else listed(folder):  # another process may be replacing it, too
-        if path.name != CONTENT and not path.name.startswith("."):
-            _name(content, content.with_name(path.name))
+        if not path.name.startswith("."):
+            link(place, path.name)
+    for path in () if hidden.is_symlink() else listed(hidden):
+        link(place, path.name)
 
 
-def _is_name_of(path: Path, content: Path, stamp: Stamp | None) -> bool:
-    """Return whether a name is the content's: the same file, the link to a directory, or an unchanged copy."""
-    try:
-        found, wanted = (stamps.signature(os.lstat(file)) for file in (path, content))
-        if stat.S_ISLNK(found[0]):
-            return stat.S_ISDIR(wanted[0]) and os.readlink(path) == CONTENT  # noqa: PTH115 -- beside lstat
-    except FileNotFoundError:
+def link_all(content: Path, path: Path) -> None:
+    """Make a file, or a directory with all that is in it, at `path` out of hard links; all but the top is read-only."""
+    if not stat.S_ISDIR(content.lstat().st_mode):
+        _link_or_copy(content, path)
+        return
+    path.mkdir(mode=MODE)
+    with os.scandir(content) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                link_all(content / entry.name, path / entry.name)
+                close(path / entry.name)
+            else:
+                _link_or_copy(content / entry.name, path / entry.name)
+
+
+def close(path: Path) -> None:
+    """Make a directory read-only; does nothing to a file."""
+    if path.is_dir():
+        path.chmod(READ_ONLY_FOLDER)
+
+
+def _is_like(folder: Path, top: str, stamp: Stamp, fields: int) -> bool:
+    found = copies.signatures(folder, top)
+    if found is None or len(found) != len(stamp.files):
         return False
-    return found == wanted or (stamp is not None and found == stamp.names.get(path.name))
+    for path, seen in found.items():
+        wanted = stamp.files.get(CONTENT + path[len(top) :])
+        if wanted is None or seen[0] != wanted[0]:
+            return False
+        # Of a directory its entries are compared, and they alone.
+        if not stat.S_ISDIR(seen[0]) and seen[:fields] != wanted[:fields] and seen != stamp.names.get(path):
+            return False
+    return True
 
 
-def _name(content: Path, path: Path) -> None:
-    """Give a content one more name, in place of any file that has it."""
-    # Made under another name and renamed: a reader of the present name finds the old file or the new one, never none.
-    temporary = path.with_name(f"{NEW}{os.urandom(8).hex()}")
+def _link_or_copy(source: Path, path: Path) -> None:
     try:
-        if content.is_dir():
-            temporary.symlink_to(CONTENT, target_is_directory=True)
-        else:
-            _link_or_copy(content, temporary)
-        if path.is_dir() and not path.is_symlink():
-            delete(path)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _link_or_copy(content: Path, path: Path) -> None:
-    try:
-        os.link(content, path)
+        os.link(source, path)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        shutil.copyfile(content, path)  # a file system without links, or one that has given this file all it allows
-        path.chmod(READ_ONLY)
-
-
-def _look_again(content: Path, path: Path, stamp: Stamp) -> None:
-    """Stamp a content anew after it got a name, which changed its ctime, unless another change came in between."""
-    now = stamps.signature(os.lstat(content))
-    if now[:-1] != stamp.files[CONTENT][:-1]:  # all but the ctime
-        return
-    named = {} if copies.is_folder(stamp.files) else {path.name: stamps.signature(os.lstat(path))}
-    verification.settle({CONTENT: now, **named}, stamp.size, stamp.address)
-    # Only one that is a file of its own is remembered: the others look like the content.
-    names = {name: found for name, found in named.items() if found[1] != now[1]}
-    verification.keep(content.parent, stamp.seen_again({**stamp.files, CONTENT: now}, {**stamp.names, **names}))
+        shutil.copyfile(source, path)  # a file system without links, or one that has given this file all it allows
+        path.chmod(stat.S_IMODE(source.stat().st_mode))

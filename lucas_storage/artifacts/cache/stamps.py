@@ -4,7 +4,7 @@
 
     {"address":…,"boot":…,"settled":…,"size":…,"verified":…}       one line; eviction reads no more than this
     {"content":[kind,inode,size,mtime,ctime],…}                    every file and directory, times in nanoseconds
-    {…}                                                            names that are no links, likewise
+    {…}                                                            files of names that are no hard links, likewise
 
 A copy is unchanged since its verification if all of these are unchanged. They are in a file of their own because links
 and times that the cache itself gives to a copy change its ctime. The file's own mtime is when the copy was used last.
@@ -27,6 +27,8 @@ from actorc.storage.ownership import is_ours, replace_private
 NAME: Final = ".stamp"
 Signature: TypeAlias = tuple[int, int, int, int, int]
 """Kind, inode, bytes, mtime and ctime in nanoseconds; a directory has 0 bytes."""
+Signatures: TypeAlias = Mapping[str, Signature]
+"""By path within the directory of a copy."""
 
 _SECOND: Final = 1_000_000_000
 _COARSE: Final = 2 * _SECOND
@@ -53,13 +55,13 @@ class Stamp:
     """Boot id of the machine then: after a power cut a file may lack bytes although its times are unchanged."""
     settled: bool
     """Whether any later change would have given a file another ctime than the stamp has."""
-    files: Mapping[str, Signature]
-    """The content, and all that is in it, by path within the directory of the copy."""
-    names: Mapping[str, Signature]
-    """Names that are files of their own, where the file system has no links."""
+    files: Signatures
+    """The content, and all that is in it."""
+    names: Signatures
+    """Files of names that are files of their own, where the file system has no hard links."""
 
     @classmethod
-    def of(cls, address: str, files: Mapping[str, Signature], size: int) -> Stamp:
+    def of(cls, address: str, files: Signatures, size: int) -> Stamp:
         """Return the stamp for files that were just verified and looked at."""
         return cls(
             address=address,
@@ -81,7 +83,7 @@ class Stamp:
         age = time.time() - self.verified
         return self.settled and self.address == address and self.boot == _boot() and 0 <= age < scrub
 
-    def seen_again(self, files: Mapping[str, Signature], names: Mapping[str, Signature]) -> Stamp:
+    def seen_again(self, files: Signatures, names: Signatures) -> Stamp:
         """Return the stamp for files that were looked at anew, but not read."""
         # An unsettled one stays so: the change that it may have missed would be believed from now on.
         settled = self.settled and _is_over(_latest([*files.values(), *names.values()]))

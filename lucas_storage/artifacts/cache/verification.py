@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from . import copies, stamps
-from .copies import CONTENT, READ_ONLY
+from . import copies, copy_names, stamps
+from .copies import READ_ONLY, READ_ONLY_FOLDER
 from .directory import within
-from .stamps import Signature, Stamp
+from .stamps import Signatures, Stamp
 
 LOOKS: Final = 3
 """Attempts before a copy whose signatures keep changing counts as wrong."""
@@ -24,8 +23,7 @@ def verified(root: Path, address: str, size: int | None, *, is_folder: bool, scr
 
     None if there is no copy, or it is wrong, of another size, or a file where a directory is wanted.
     """
-    algorithm, _, value = address.partition(":")
-    folder = within(root, algorithm, value[:2], value)
+    folder = _folder(root, address)
     files = folder and copies.signatures(folder)
     if not folder or not files or copies.is_folder(files) != is_folder:
         return None
@@ -36,8 +34,27 @@ def verified(root: Path, address: str, size: int | None, *, is_folder: bool, scr
         found = _read_again(folder, address, files)
     if found is None:
         return None
-    with contextlib.suppress(OSError):  # read-only, or evicted
-        stamps.used(folder)
+    _mark_used(folder)
+    return folder, found
+
+
+def unchanged(
+    root: Path, address: str, top: str, size: int | None, *, is_folder: bool, scrub: float
+) -> tuple[Path, Stamp] | None:
+    """Return directory and stamp of a copy if the stamp still vouches for one name, or for the content, and mark it.
+
+    Reads no bytes; None does not say that the copy is wrong. The arguments are those of `verified`, and `top` is a
+    path as `copy_names.top_of` gives it.
+    """
+    folder = _folder(root, address)
+    found = stamps.read(folder) if folder else None
+    if not folder or not found or not found.is_current(address, scrub):
+        return None
+    if copies.is_folder(found.files) != is_folder or size not in (None, found.size):
+        return None
+    if not copy_names.is_unchanged(folder, top, found):
+        return None
+    _mark_used(folder)
     return folder, found
 
 
@@ -52,7 +69,7 @@ def stamp(folder: Path, address: str, size: int) -> Stamp | None:
     return found
 
 
-def settle(files: Mapping[str, Signature], size: int, address: str) -> None:
+def settle(files: Signatures, size: int, address: str) -> None:
     """Wait for a tick of the clock where that is cheaper than to read the copy once more."""
     if size >= _WAITED_FOR or address.startswith("manifest:"):
         stamps.settle(files.values())
@@ -64,13 +81,22 @@ def keep(folder: Path, stamp: Stamp) -> None:
         stamps.write(folder, stamp)
 
 
-def _read_again(folder: Path, address: str, files: Mapping[str, Signature]) -> Stamp | None:
+def _folder(root: Path, address: str) -> Path | None:
+    algorithm, _, value = address.partition(":")
+    return within(root, algorithm, value[:2], value)
+
+
+def _mark_used(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # read-only, or evicted
+        stamps.used(folder)
+
+
+def _read_again(folder: Path, address: str, files: Signatures) -> Stamp | None:
     """Read a copy that was touched, or not read for long; return its new stamp, or None if it is wrong.
 
     A name that another process gives it meanwhile changes its ctime, so there are several attempts.
     """
-    if not copies.is_folder(files):
-        _make_read_only(folder / CONTENT)
+    _make_read_only(folder, files)
     for _ in range(LOOKS):
         now = copies.signatures(folder)
         if now is None:
@@ -86,8 +112,14 @@ def _read_again(folder: Path, address: str, files: Mapping[str, Signature]) -> S
     return None
 
 
-def _make_read_only(content: Path) -> None:
-    with contextlib.suppress(OSError):  # evicted, or another user's
-        # Only where it changes something: it gives the file another ctime, under the hands of other readers.
-        if stat.S_IMODE(content.lstat().st_mode) != READ_ONLY:
-            content.chmod(READ_ONLY)
+def _make_read_only(folder: Path, files: Signatures) -> None:
+    is_tree = copies.is_folder(files)
+    for path, seen in files.items():
+        with contextlib.suppress(OSError):  # evicted, or another user's
+            mode = stat.S_IMODE((folder / path).lstat().st_mode)
+            # Which files of a directory can be executed is part of its content; one that is alone never can.
+            is_open = stat.S_ISDIR(seen[0]) or (is_tree and mode & copies.EXECUTES)
+            wanted = READ_ONLY_FOLDER if is_open else READ_ONLY
+            # Only where it changes something: it gives the file another ctime, under the hands of other readers.
+            if mode != wanted:
+                (folder / path).chmod(wanted)
