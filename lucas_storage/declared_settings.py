@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 from actorc.storage import units
 from actorc.storage.config import DEFAULT_PORT, OriginatedEndpoint
-from actorc.storage.local_endpoint import LocalEndpoint
+from actorc.storage.local_server.local_endpoint import LocalEndpoint
 from actorc.storage.rules import check_bucket
 from actorc.storage.setting_lookup import BUILT_IN, Declared, Setting, Way, refuse_to_ship
 from actorc.storage.setting_types import port, ratio, switch, text, user_directory

@@ -14,10 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from actorc.storage import local_endpoint
 from actorc.storage.config import DEFAULT_ENDPOINT, local_server
 from actorc.storage.context_variables import bound
-from actorc.storage.local_endpoint import LocalEndpoint
+from actorc.storage.local_server import local_endpoint
+from actorc.storage.local_server.local_endpoint import LocalEndpoint
 from actorc.storage.setting_lookup import BUILT_IN, Place, Setting, environment, read_toml
 from actorc.storage.setting_types import user_directory
 

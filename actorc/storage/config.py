@@ -16,10 +16,10 @@ from typing import Any, Final, Self
 
 from actorc.addresses import Address, ip, parse
 
-from . import local_endpoint
-from ._held_ports import hold_loopback
 from .errors import InvalidParameterError
-from .local_endpoint import LocalEndpoint
+from .local_server import local_endpoint
+from .local_server.held_ports import hold_loopback
+from .local_server.local_endpoint import LocalEndpoint
 from .rules import check_http_endpoint
 from .setting_lookup import Declared, Place, Setting, Way, environment
 from .setting_types import switch

@@ -5,12 +5,12 @@ The client applies them before anything is sent, and the server with authority; 
 
 from __future__ import annotations
 
-import mimetypes
 import re
 from collections.abc import Mapping
 from typing import Final, TypeGuard
 from urllib.parse import urlsplit
 
+from .content_types import DEFAULT_CONTENT_TYPE, guess_content_type  # noqa: F401  # scripts take these two from here
 from .errors import InvalidParameterError
 from .models import ByteRange, Condition
 
@@ -47,7 +47,6 @@ MAX_TTL: Final = 100 * 365 * 24 * 3600
 """Seconds."""
 MAX_OBJECT_SIZE: Final = 5 << 40
 """Bytes: 5 TiB, the largest object S3 accepted for most of its life."""
-DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
 _HTTP_ENDPOINT = re.compile(r"https?://[^\s\x00-\x1f\x7f?#@]+", re.IGNORECASE)
@@ -230,14 +229,6 @@ def check_http_endpoint(endpoint: object, origin: str) -> str:
             f"{endpoint!r} (from {origin}) is not where URLs can lead; give one like 'http://127.0.0.1:9001'"
         )
     return endpoint.rstrip("/")
-
-
-def guess_content_type(name: str) -> str:
-    """Return the MIME type that the file name extension of `name` stands for."""
-    guessed, encoding = mimetypes.guess_type(name)
-    if encoding == "gzip":
-        return "application/gzip"
-    return guessed or DEFAULT_CONTENT_TYPE
 
 
 def _has_host(url: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from .local_directory import DIRECTORY
+from .local_server.shared_files import DIRECTORY
 
 if TYPE_CHECKING:
     from .server.options import Option

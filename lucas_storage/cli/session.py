@@ -13,8 +13,8 @@ import click
 
 from actorc.storage.client import StorageClient
 from actorc.storage.config import NO_KEYS, ClientOptions
-from actorc.storage.local_directory import ENDPOINT_FILE
-from actorc.storage.local_endpoint import find_directory
+from actorc.storage.local_server.local_endpoint import find_directory
+from actorc.storage.local_server.shared_files import ENDPOINT_FILE
 from actorc.storage.setting_lookup import BUILT_IN
 from lucas_storage import settings
 from lucas_storage.declared_settings import DEFAULT_STORE

@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from actorc.storage import file_locks, local_endpoint
+from actorc.storage import file_locks
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import StorageError
-from actorc.storage.local_directory import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK, make_private, signing_key
-from actorc.storage.local_endpoint import LocalEndpoint
+from actorc.storage.local_server import local_endpoint
+from actorc.storage.local_server.local_endpoint import LocalEndpoint
+from actorc.storage.local_server.shared_files import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK, make_private, signing_key
 
 DEFAULT_DATA: Final = Path(DIRECTORY)
 PATIENCE: Final = 30.0

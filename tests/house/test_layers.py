@@ -58,6 +58,13 @@ def test_an_import_upward_closes_a_circle_wherever_it_stands(tmp_path, upward):
     assert set(circle_in(imports_of_files(tmp_path, ["package"]))) == {"package.above", "package.below"}
 
 
+def test_a_folder_can_be_seen_at_once():
+    folders = [folder for package in PACKAGES for folder in (ROOT / package).rglob("*") if folder.is_dir()]
+    modules = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
+
+    assert {folder: count for folder, count in modules.items() if count > 22} == {}
+
+
 def circle_in(graph: dict[str, set[str]]) -> list[str]:
     """Return the modules of a circle, each imported by the next and the first at both ends; empty if there is none."""
     try:

@@ -1,4 +1,4 @@
-"""The registration of a function: its name and parameters, its resources and environment, and its pickle."""
+"""The definition of a function: its name and parameters, its resources and environment, and its pickle."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorc.addresses import Address, ip, parse
-from actorc.storage._held_ports import shared_socket
+from actorc.storage.local_server.held_ports import shared_socket
 
 DEFAULT_LISTEN: Final = "127.0.0.1:50051"
 DEFAULT_MAX_WORKERS: Final = 16

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from actorc.storage import rules
+from actorc.storage.content_types import guess_content_type
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import CompletedPart, Condition, Destination, ListQuery, ObjectAttributes
 
@@ -44,7 +45,7 @@ def destination(
         bucket=bucket,
         key=key,
         attributes=ObjectAttributes(
-            content_type=rules.check_content_type(content_type or rules.guess_content_type(guessed_from)),
+            content_type=rules.check_content_type(content_type or guess_content_type(guessed_from)),
             metadata=rules.check_metadata(metadata),
             ttl=rules.check_ttl(ttl),
         ),

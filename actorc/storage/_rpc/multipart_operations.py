@@ -9,8 +9,8 @@ from actorc.storage._wire import messages
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
 
 from . import answer_checks
+from .data_calls import Write, fresh_key
 from .deadline import MOVING_SECONDS, time_for
-from .exchanges import Write, fresh_key
 from .payload import Upload, source_errors
 from .rpc import Rpc
 

@@ -25,8 +25,8 @@ from actorc.storage.models import (
 from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_BATCH, MAX_INLINE_SIZE, MiB
 
 from . import answer_checks
+from .data_calls import Read, SmallRead, Write, fresh_key
 from .deadline import MOVING_SECONDS, Deadline
-from .exchanges import Read, SmallRead, Write, fresh_key
 from .listing_operations import RemoteListings
 from .multipart_operations import RemoteUploads
 from .payload import Download, Upload, source_errors

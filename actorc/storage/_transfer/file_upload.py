@@ -15,7 +15,7 @@ from actorc.storage.models import Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_PARTS, MiB
 
 from .local_files import FileSlice, SteadyFile
-from .part_upload import MultipartUpload
+from .multipart_upload import MultipartUpload
 from .resume_journal import UploadJournal, fingerprint, is_resumable
 from .task_group import Moved, TaskGroup
 

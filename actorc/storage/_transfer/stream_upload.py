@@ -15,7 +15,7 @@ from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_PARTS, PARALLEL_FROM, MiB
 
-from .part_upload import MultipartUpload
+from .multipart_upload import MultipartUpload
 from .task_group import TaskGroup
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from dataclasses import asdict
 import click
 
 from lucas_storage import settings
+from lucas_storage.cli.artifact_handles import artifacts
 from lucas_storage.cli.output.exit_codes import FAILED
 from lucas_storage.cli.quantities import DURATION
 from lucas_storage.cli.session import Session, printable, reading
-from lucas_storage.cli.stores import artifacts
 from lucas_storage.gc.collect import Amount, Collection, collect
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from actorc.storage import local_endpoint
 from actorc.storage.errors import StorageError
+from actorc.storage.local_server import local_endpoint
 from lucas_storage.cli.printing import print_record
 from lucas_storage.cli.session import printable
 from lucas_storage.local_service.service import DEFAULT_DATA

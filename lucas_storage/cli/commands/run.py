@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from actorc.storage import local_endpoint
 from actorc.storage.config import KEY_ENDPOINT
+from actorc.storage.local_server import local_endpoint
 from actorc.storage.setting_lookup import BUILT_IN
 from lucas_storage import settings
 from lucas_storage.cli.command_group import before_scripts

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lucas_storage.cli.artifact_handles import artifacts, short
 from lucas_storage.cli.session import Session, printable, reading
-from lucas_storage.cli.stores import artifacts, short
 from lucas_storage.records.run_history import Mention, PastRun, PastStep, find, recent
 
 if TYPE_CHECKING:

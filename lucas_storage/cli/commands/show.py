@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import click
 
+from lucas_storage.cli.artifact_handles import artifacts
 from lucas_storage.cli.output.preview import preview
 from lucas_storage.cli.session import Session, printable, reading
-from lucas_storage.cli.stores import artifacts
 from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.errors import InvalidRefError
 from lucas_storage.refs import ArtifactRef

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from actorc.storage import BucketNotFoundError, StorageClient, UnauthenticatedError
-from actorc.storage.local_directory import make_private, published, serving
+from actorc.storage.local_server.shared_files import make_private, published, serving
 from actorc.storage.server.auth.key_file import read_keys
 from actorc.storage.testing import local_server
 

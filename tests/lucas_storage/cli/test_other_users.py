@@ -42,7 +42,7 @@ from actorc.controller.client.address import ControllerChoice
 from actorc.controller.client.connection import Connection
 from actorc.controller.errors import ControllerError
 from actorc.storage import StorageClient, StorageError
-from actorc.storage.local_endpoint import find
+from actorc.storage.local_server.local_endpoint import find
 
 data, endpoint, controller, controller_pid = Path(sys.argv[1]), *sys.argv[2:5]
 is_alive = sys.argv[5] == "alive"

@@ -19,8 +19,8 @@ from actorc.controller.local.framing import FrameReader, header
 from actorc.controller.local.messages import Received
 from actorc.controller.protocol.protobuf_fields import Buffer, Parts
 
-from .engine import provide_lucas
 from .functions import Functions
+from .lucas_import_hook import provide_lucas
 
 _JOINED_SIZE: Final = 64 << 10
 """Bytes up to which copying the parts into one buffer is cheaper than several system calls."""

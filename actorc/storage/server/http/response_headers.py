@@ -6,8 +6,8 @@ from email.utils import format_datetime
 from typing import Final
 from urllib.parse import quote
 
+from actorc.storage.content_types import DEFAULT_CONTENT_TYPE
 from actorc.storage.models import WHOLE, ByteRange, ObjectInfo
-from actorc.storage.rules import DEFAULT_CONTENT_TYPE
 
 ALWAYS: Final = {
     "Server": "lucas-storage",

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorc.addresses import ip, parse
-from actorc.storage.local_directory import DIRECTORY, ENDPOINT_FILE, make_private, published, serving, signing_key
+from actorc.storage.local_server.shared_files import (
+    DIRECTORY,
+    ENDPOINT_FILE,
+    make_private,
+    published,
+    serving,
+    signing_key,
+)
 from actorc.storage.ownership import is_readable_by_others, is_writable_by_others
 
 log = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from types import FrameType
 from typing import Any
 
 from actorc.storage import file_locks
-from actorc.storage._held_ports import can_be_shared
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.local_directory import ENDPOINT_FILE, published
+from actorc.storage.local_server.held_ports import can_be_shared
+from actorc.storage.local_server.shared_files import ENDPOINT_FILE, published
 from actorc.storage.server.auth.key_file import OwnKey, own_key
 from actorc.storage.server.config import ServerOptions, is_loopback, numeric_address
 from actorc.storage.server.server import StorageServer

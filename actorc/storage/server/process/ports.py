@@ -8,8 +8,8 @@ import time
 from typing import Final
 
 from actorc.addresses import Address
-from actorc.storage._held_ports import shared_socket
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.local_server.held_ports import shared_socket
 
 _WAIT_SECONDS: Final = 2.0
 """Seconds to wait for workers of a killed server, which notice its end and stop."""

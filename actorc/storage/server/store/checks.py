@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from actorc.storage import rules
+from actorc.storage.content_types import guess_content_type
 from actorc.storage.errors import InvalidParameterError, UnsupportedError
 from actorc.storage.models import Condition, ObjectAttributes
 from actorc.storage.server.engines.base import Engine
@@ -23,7 +24,7 @@ def check_name(bucket: str, key: str) -> None:
 
 def check_attributes(attributes: ObjectAttributes, key: str) -> ObjectAttributes:
     """Return `attributes`, checked, with an empty content type guessed from the key."""
-    content_type = rules.check_content_type(attributes.content_type or rules.guess_content_type(key))
+    content_type = rules.check_content_type(attributes.content_type or guess_content_type(key))
     return ObjectAttributes(
         content_type=content_type,
         metadata=rules.check_metadata(attributes.metadata),

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from actorc.storage.content_types import DEFAULT_CONTENT_TYPE
 from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import BucketInfo
-from actorc.storage.rules import DEFAULT_CONTENT_TYPE
 from actorc.storage.server.engines.preconditions import (
     bucket_missing,
     bucket_not_empty,

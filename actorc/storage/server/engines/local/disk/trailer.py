@@ -16,8 +16,9 @@ from dataclasses import fields as dataclass_fields
 from typing import Any, Final
 
 from actorc.storage._wire.checksum import crc32c
+from actorc.storage.content_types import DEFAULT_CONTENT_TYPE
 from actorc.storage.models import ObjectAttributes
-from actorc.storage.rules import DEFAULT_CONTENT_TYPE, MiB
+from actorc.storage.rules import MiB
 from actorc.storage.server.engines.local.rows import pack_json, pack_sums, unpack_sums
 
 from .fsops import FsOps

@@ -18,7 +18,8 @@ from actorc.storage import StorageClient, config
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import InvalidParameterError, StorageError
 from actorc.storage.file_locks import SHARED, try_open
-from actorc.storage.local_directory import (
+from actorc.storage.local_server.local_endpoint import UntrustedDirectoryWarning, find, find_directory, read, stamp
+from actorc.storage.local_server.shared_files import (
     ENDPOINT_FILE,
     SERVER_LOCK,
     make_private,
@@ -26,7 +27,6 @@ from actorc.storage.local_directory import (
     serving,
     signing_key,
 )
-from actorc.storage.local_endpoint import UntrustedDirectoryWarning, find, find_directory, read, stamp
 from actorc.storage.server.process.ports import reserve
 from lucas_storage import Storage
 
@@ -348,7 +348,7 @@ def test_a_port_that_clients_hold_gives_every_connection_to_the_server(data):
 
 CLIENT = """
 import subprocess
-from actorc.storage.local_endpoint import find
+from actorc.storage.local_server.local_endpoint import find
 assert find()
 subprocess.Popen(["cat"], close_fds=False)
 """

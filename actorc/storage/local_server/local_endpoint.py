@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorc.addresses import parse
+from actorc.storage import file_locks
+from actorc.storage.errors import InvalidParameterError
+from actorc.storage.ownership import open_directory, read_secret
 
-from . import file_locks
-from ._held_ports import hold, hold_loopback, is_served
-from .errors import InvalidParameterError
-from .local_directory import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK
-from .ownership import open_directory, read_secret
+from .held_ports import hold, hold_loopback, is_served
+from .shared_files import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK
 
 
 class UntrustedDirectoryWarning(UserWarning):

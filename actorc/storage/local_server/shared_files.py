@@ -14,9 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from . import file_locks
-from .errors import InvalidParameterError, StorageError
-from .ownership import foreign, is_readable_by_others, open_directory, owner, read_secret, replace_private
+from actorc.storage import file_locks
+from actorc.storage.errors import InvalidParameterError, StorageError
+from actorc.storage.ownership import foreign, is_readable_by_others, open_directory, owner, read_secret, replace_private
 
 DIRECTORY: Final = ".lucas-storage"
 """Name of the data directory that is searched in the working directory and those above it."""

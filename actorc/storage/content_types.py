@@ -1,0 +1,16 @@
+"""MIME types of objects, guessed from their names."""
+
+from __future__ import annotations
+
+import mimetypes
+from typing import Final
+
+DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
+
+
+def guess_content_type(name: str) -> str:
+    """Return the MIME type that the file name extension of `name` stands for."""
+    guessed, encoding = mimetypes.guess_type(name)
+    if encoding == "gzip":
+        return "application/gzip"
+    return guessed or DEFAULT_CONTENT_TYPE
