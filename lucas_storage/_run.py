@@ -16,7 +16,7 @@ from .engine import adapter, progress
 from .executor import StorageExecutor
 from .records import run_log
 from .values import incoming, outgoing, wire_form
-from .values.store_value import NO_OPTIONS, policy_of
+from .values.policy import ByOptions, Fixed
 
 __all__ = ["run"]
 
@@ -53,7 +53,7 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
         )
     # Before anything is uploaded: a missing input is a mistake that needs no server to find.
     given = _with_defaults(inputs or {}, adapter.inputs_of(workflow))
-    policy = policy_of(NO_OPTIONS)
+    policy = ByOptions()()
     present = settings.resolve()
     with (
         _summary_at_end(resume=present.resume.value) as logs,
@@ -63,7 +63,7 @@ def _run(workflow: Any, inputs: Mapping[str, Any] | None, *, materialize: bool) 
         logs.append(log)
         # Inputs may be generators that use scratch directories; these go as soon as the inputs are stored.
         with scratch.step():
-            travelling = outgoing.offload_each(given, lambda: policy)
+            travelling = outgoing.offload_each(given, Fixed(policy))
         log.begin(travelling)
         # The record gets references, so values are materialized only after it was written.
         value = adapter.execute(workflow, travelling, StorageExecutor, prepared=_keeping_references)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from ._tracebacks import shortened
@@ -10,7 +9,7 @@ from .engine import adapter
 from .engine.scheduler import GraphExecutor
 from .values import incoming, outgoing
 from .values.annotation import ANY
-from .values.store_value import NO_OPTIONS, policy_of
+from .values.policy import ByOptions
 
 
 class StorageExecutor(GraphExecutor):
@@ -51,4 +50,4 @@ class StorageExecutor(GraphExecutor):
 
     def _passed_value(self, value: Any) -> Any:
         # Functions get references again, so that a value that plain code made is stored once and not pickled for each.
-        return outgoing.offload(value, ANY, partial(policy_of, NO_OPTIONS))
+        return outgoing.offload(value, ANY, ByOptions())

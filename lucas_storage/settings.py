@@ -82,6 +82,15 @@ def resuming() -> bool | None:
     return None if found.origin == BUILT_IN else bool(found.value)
 
 
+def inline_max() -> int:
+    """Return the setting `inline_max`, of which every call that returns data asks.
+
+    Raises:
+        SettingsError: The value cannot be used.
+    """
+    return int(DECLARED["inline_max"].find(_outer_places()).value)
+
+
 def _resolved(*first: Place) -> Settings:
     places = (*first, *_outer_places())
     named = _all_endpoints(places)[DEFAULT_STORE]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
@@ -17,7 +16,7 @@ from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.values import incoming, outgoing
-from lucas_storage.values.store_value import Policy
+from lucas_storage.values.policy import Policies
 
 _Names: TypeAlias = list[str]
 
@@ -40,7 +39,7 @@ class StorageRuntime:
         policy: Where to store large parameters of nested calls.
     """
 
-    def __init__(self, genuine: Any, function: str, policy: Callable[[], Policy]) -> None:
+    def __init__(self, genuine: Any, function: str, policy: Policies) -> None:
         self._genuine = genuine
         self._function = function
         self._policy = policy

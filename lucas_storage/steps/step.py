@@ -17,8 +17,8 @@ from lucas_storage.refs import is_tagged
 from lucas_storage.storage import storage_for
 from lucas_storage.values import incoming, outgoing, wire_form
 from lucas_storage.values.annotation import shipped
+from lucas_storage.values.policy import ByOptions
 from lucas_storage.values.record_fields import classes_of
-from lucas_storage.values.store_value import Policy, policy_of
 
 from .argument_binding import ArgumentBinder
 from .call_key import call_key
@@ -47,6 +47,7 @@ class Step:
         self._plans = {name: shipped(annotation) for name, annotation in self._binder.annotations.items()}
         self._result_annotation = contract.result
         self._options = contract.options
+        self._policy = ByOptions(contract.options)
         self._identity = contract.identity
         self._cache = contract.cache
         self._warned = False
@@ -143,6 +144,3 @@ class Step:
         if not self._warned:
             self._warned = True
             logger.warning("%s; this step runs every time", error.message)
-
-    def _policy(self) -> Policy:
-        return policy_of(self._options)

@@ -36,8 +36,8 @@ from .annotation import (
 from .annotation_reader import read
 from .load_value import CHUNKS, check, is_ready, items, lift, load, mismatch
 from .own_copy import SCALARS, own_data, own_leaf
+from .policy import ByOptions, Policies
 from .record_fields import Classes, fields_given, made
-from .store_value import NO_OPTIONS, Policies, policy_of
 from .tree import Done, Node, Pending, branch, resolved
 
 Name = TypeVar("Name", bound="str | None")
@@ -94,7 +94,7 @@ def value_of(value: Any, annotation: Any = None) -> Any:
     """
     classes: dict[str, type] = {}
     wanted = ANY if annotation is None else read(annotation, classes=classes)
-    parameter = Parameter(None, Call(None, partial(policy_of, NO_OPTIONS), classes))
+    parameter = Parameter(None, Call(None, ByOptions(), classes))
     try:
         return resolved(parameter.node(value, wanted, fresh=False))
     except RecursionError as error:

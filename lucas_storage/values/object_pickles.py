@@ -13,7 +13,8 @@ from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.pickles import NAME, Pickled, pickled_apart
 from lucas_storage.refs import ArtifactRef
 
-from .store_value import Policy, check_pickle, store_encoded
+from .policy import Policy
+from .store_value import check_pickle, store_encoded
 
 _HOLDING_NOTHING: Final = BUILT_IN | {
     bool,

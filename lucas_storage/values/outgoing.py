@@ -32,7 +32,8 @@ from .annotation import (
     TupleOfAnyLength,
     of_child,
 )
-from .store_value import Policies, Policy, artifact, is_file, is_stream, store_encoded, streamed
+from .policy import Fixed, Policies, Policy
+from .store_value import artifact, is_file, is_stream, store_encoded, streamed
 from .tree import Done, Node, Pending, branch, resolved
 
 _HOLDING: Final = (ListOf, SetOf, IteratorOf, DictOf, TupleOf, TupleOfAnyLength)
@@ -75,7 +76,7 @@ def result(value: Any, annotation: Annotation, policy: Policies, function: str) 
 
 def store(value: Any, requested: str | None, target: str) -> ArtifactRef:
     """Store a value whole, whatever its size, and return its reference; leaves become artifacts of their own."""
-    policy = partial(Policy, store=target)
+    policy = Fixed(Policy(store=target))
     if requested is None or type(value) is ArtifactRef:
         return stored(value, policy)
     return _Result(None, policy).stored_as(value, StoredAs(requested, None, ANY))
@@ -189,7 +190,7 @@ def _travelling(skeleton: Any, policy: Policies) -> Any:
     if type(skeleton) is ArtifactRef:
         return skeleton.to_json()
     fmt, encoded = wire_form.encoded(skeleton)
-    if encoded.size > policy().inline_max:
+    if encoded.size > policy.inline_max:
         return store_encoded(encoded, fmt, policy()).to_json()
     if wire_form.is_plain(fmt, encoded):
         return wire_form.tagged(skeleton)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, TypeAlias, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from actorc.storage.unsized_files import content_of_unsized
 from lucas_storage import settings, signing
@@ -17,7 +16,6 @@ from lucas_storage.artifacts.directories import send_directory, send_file
 from lucas_storage.artifacts.manifest import PART, WHOLE_MAX
 from lucas_storage.artifacts.part_transfer import send_value
 from lucas_storage.artifacts.store import store_for
-from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.errors import NoFormatError, UnsafeFormatError
 from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.base import Encoded, Format, type_name
@@ -25,43 +23,12 @@ from lucas_storage.formats.composite import STREAM, TREE
 from lucas_storage.refs import ArtifactRef, inline_ref, is_filename
 
 from .open_files import content_of, is_open_file
+from .policy import Policy
 
-INLINE_LEAF: Final = 4096
-"""Bytes of a leaf of a safe format that travel within the reference: a round trip costs more than they do."""
 TEXT: Final = "text@1"
 """The format of open text files."""
+
 _NOTHING: Final = object()
-NO_OPTIONS: Final[dict[str, Any]] = {"store": None, "inline_max": None, "pickle": None}
-"""Options of a decorator without arguments; settings decide everything."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """Store of results, and limits of inline values. Holds no secret, so it may be pickled."""
-
-    store: str = DEFAULT_STORE
-    inline_max: int = 0
-    """Bytes of encoded JSON data up to which it travels inline."""
-    pickle: bool = True
-    """Whether a value that no other format holds may be pickled."""
-
-    def is_inline(self, size: int) -> bool:
-        """Return whether a leaf of `size` bytes travels within its reference."""
-        return self.inline_max > 0 and size <= min(INLINE_LEAF, self.inline_max)
-
-
-Policies: TypeAlias = Callable[[], Policy]
-"""Called only when a value must be stored: resolving settings costs more than a call that stores nothing."""
-
-
-def policy_of(options: dict[str, Any]) -> Policy:
-    """Return the policy for the options of a decorator, as completed by the settings in force."""
-    present = settings.resolve(store=options["store"], inline_max=options["inline_max"])
-    return Policy(
-        store=present.store.value,
-        inline_max=present.inline_max.value,
-        pickle=options["pickle"] is not False,
-    )
 
 
 def artifact(value: Any, policy: Policy, requested: str | None = None, name: str | None = None) -> ArtifactRef:

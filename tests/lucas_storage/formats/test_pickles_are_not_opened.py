@@ -101,11 +101,12 @@ def test_no_forged_reference_opens_a_pickle(storage, planted, canary, changed, t
 
 
 def test_what_was_signed_is_not_opened_once_it_was_replaced(storage, canary, tmp_path):
-    from lucas_storage.values.store_value import policy_of, store_encoded
+    from lucas_storage.values.policy import ByOptions
+    from lucas_storage.values.store_value import store_encoded
 
     honest = PickleFormat().encode({"a": np.arange(5000)})
     malicious = bytes(PickleFormat().encode(Canary(canary)))
-    policy = policy_of({"store": None, "inline_max": None, "pickle": None})
+    policy = ByOptions()()
     for large in (False, True):
         with pytest.MonkeyPatch.context() as patch:
             if large:

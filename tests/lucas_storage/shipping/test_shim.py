@@ -20,7 +20,7 @@ from lucas_storage.errors import FunctionLoadError
 from lucas_storage.shipping.shim import VERSION, restore
 from lucas_storage.values.annotation import ANY
 from lucas_storage.values.outgoing import offload
-from lucas_storage.values.store_value import Policy
+from lucas_storage.values.policy import Fixed, Policy
 
 ROOT = Path(lucas_storage.__file__).parents[1]
 SECRET = "planted-secret-1f2e3d4c"
@@ -47,7 +47,7 @@ def double(x: np.ndarray) -> float:
 
 
 def test_a_shipped_function_gets_values_in_a_fresh_interpreter():
-    ref = offload(np.arange(5), ANY, lambda: Policy(inline_max=4096))["$artifact"]
+    ref = offload(np.arange(5), ANY, Fixed(Policy(inline_max=4096)))["$artifact"]
     code = """
         import os, pickle, sys
         f = pickle.loads(sys.stdin.buffer.read())
