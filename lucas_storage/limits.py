@@ -28,6 +28,8 @@ PICKLE_HEADER: Final = 16 << 20
 INT_BITS: Final = 2000
 """Bits of an int that is written in decimal; Python refuses to parse much longer ones, by a setting of the
 interpreter."""
+TAGGED_BYTES: Final = 4096
+"""Bytes of a bytes object that is written within JSON data, a third longer than it is; longer ones are artifacts."""
 JSON_DEPTH: Final = 100
 """Levels of nesting that are written: json recurses in C, and a reader's stack may be shorter than the writer's. Data
 nested deeper than the reader's stack is refused."""

@@ -20,9 +20,11 @@ from lucas_storage.signing import demand
 from .arrays import NpyFormat
 from .base import Encoded, Format, MemorySource, Source, not_mine, stored
 from .composite import StreamFormat, TreeFormat
+from .json_format import Json2Format, JsonFormat, holds_references, is_tagged_scalar
 from .pickles import PickleFormat, PickleWithReferencesFormat
+from .plain_data import is_exact
 from .tables import ArrowFormat, ParquetFormat
-from .text import BytesFormat, JsonFormat, TextFormat, is_json
+from .text import BytesFormat, TextFormat
 from .typed_arrays import ArrayFormat
 
 if TYPE_CHECKING:
@@ -35,7 +37,9 @@ __all__ = [
     "Source",
     "format_by_id",
     "format_for",
-    "is_json",
+    "holds_references",
+    "is_exact",
+    "is_tagged_scalar",
     "register_format",
 ]
 
@@ -52,6 +56,7 @@ _BUILT_IN: Final[tuple[Format, ...]] = (
     JsonFormat(),
     BytesFormat(),
     ArrayFormat(),
+    Json2Format(),
     NpyFormat(),
     ArrowFormat(),
 )
@@ -91,7 +96,8 @@ def format_for(value: object, requested: str | None = None) -> Format:
 
     Args:
         value: Nothing is imported for it that is not loaded already, but pyarrow for a DataFrame.
-        requested: A format id such as ``parquet@1``, or its name without the version, which takes the newest.
+        requested: A format id such as ``parquet@1``, or its name without the version, which takes the newest, or an
+            older one that the newest only adds to, if that holds the value.
             None lets the type of the value decide; a value that no other format holds is pickled, and the caller must
             sign its reference with `lucas_storage.signing`.
 
@@ -101,7 +107,7 @@ def format_for(value: object, requested: str | None = None) -> Format:
         MissingDependencyError: The value is a DataFrame, and pyarrow is not installed.
     """
     if requested is not None:
-        return _requested(requested)
+        return _requested(requested, value)
     found = _BY_TYPE.get(type(value)) or next((fmt for fmt in _BUILT_IN if fmt.handles(value)), None)
     if found is None:  # only now: importing the packages of others costs time, and may fail
         _load_all()
@@ -176,7 +182,7 @@ class _Registered(Format):
             ) from error
 
 
-def _requested(requested: str) -> Format:
+def _requested(requested: str, value: object) -> Format:
     if "@" in requested:
         return format_by_id(requested)
     found = _versions(requested)
@@ -188,7 +194,10 @@ def _requested(requested: str) -> Format:
         raise UnknownFormatError(
             f"format {requested!r} is not installed here; use one of {known}, or install its package"
         )
-    return max(found, key=lambda fmt: int(fmt.id.partition("@")[2]))
+    fmt = max(found, key=lambda fmt: int(fmt.id.partition("@")[2]))
+    while fmt.extends is not None and (older := format_by_id(fmt.extends)).handles(value):
+        fmt = older
+    return fmt
 
 
 def _versions(name: str) -> list[Format]:

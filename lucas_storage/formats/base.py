@@ -153,6 +153,8 @@ class Format(ABC):
     content_type: str = "application/octet-stream"
     extension: str = ""
     """With its dot, such as ``.npy``; for names of local files."""
+    extends: str | None = None
+    """Id of the version to which this one only adds; values that it holds are written in it, for older readers."""
 
     @abstractmethod
     def handles(self, value: object) -> bool:

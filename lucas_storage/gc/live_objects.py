@@ -11,7 +11,7 @@ from actorc.storage.errors import NotFoundError, StorageError
 from actorc.storage.models import ObjectHead
 from lucas_storage.artifacts.blobs import key_of, prefix_of
 from lucas_storage.artifacts.store import ArtifactStore
-from lucas_storage.formats import format_by_id
+from lucas_storage.formats import format_by_id, holds_references
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.formats.composite import STREAM
 from lucas_storage.formats.pickles import PickleWithReferencesFormat, refs_of
@@ -19,7 +19,8 @@ from lucas_storage.records import record_store
 from lucas_storage.refs import TAG, ArtifactRef
 
 _AT_ONCE: Final = 8
-_JSON: Final = "json@1"
+_LINES: Final = "json@1"
+"""Format of the lines of a stream of records."""
 _TAG: Final = TAG.encode()
 
 
@@ -107,7 +108,10 @@ def _references_in(storage: ArtifactStore, ref: ArtifactRef, found: LiveObjects)
             with storage.open(here) as file:
                 return refs_of(file)
         return [
-            inner for text in _texts(storage, here) if _TAG in text for inner in record_store.refs_in(_decoded(text))
+            inner
+            for text in _texts(storage, here)
+            if _TAG in text
+            for inner in record_store.refs_in(_decoded(text, ref.format))
         ]
     except NotFoundError:  # gone already, so nothing can be read through it
         return []
@@ -119,8 +123,8 @@ def _references_in(storage: ArtifactStore, ref: ArtifactRef, found: LiveObjects)
 def _texts(storage: ArtifactStore, ref: ArtifactRef) -> Iterator[bytes]:
     """Yield the JSON texts of an artifact; a pickle is never opened here, and its references are in its header."""
     if ref.inline is not None:
-        yield ref.inline if ref.format == _JSON else b""
-    elif ref.format == _JSON:
+        yield ref.inline if holds_references(ref.format) else b""
+    elif holds_references(ref.format):
         yield storage.get_object(ref.bucket, ref.key) if ref.kind == "blob" else b"".join(storage.chunks(ref))
     elif ref.format == STREAM:
         items, are_bytes = storage.records(ref)
@@ -128,5 +132,5 @@ def _texts(storage: ArtifactStore, ref: ArtifactRef) -> Iterator[bytes]:
             yield from items
 
 
-def _decoded(text: bytes) -> Any:
-    return format_by_id(_JSON).decode(MemorySource(text), None)
+def _decoded(text: bytes, format_id: str) -> Any:
+    return format_by_id(_LINES if format_id == STREAM else format_id).decode(MemorySource(text), None)

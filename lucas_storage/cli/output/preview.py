@@ -157,6 +157,7 @@ def _one_line(text: str) -> str:
 
 _PREVIEWS: Final[Mapping[str, Callable[..., Preview]]] = {
     "json@1": _json,
+    "json@2": _json,
     "text@1": _text,
     "stream@1": _bytes,
     "npy@1": _array,
