@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from actorc.storage.errors import InvalidParameterError
+
 from . import settings
 from .artifacts import scratch
+from .artifacts.artifact_file import ArtifactFile
+from .artifacts.private_copies import copy_into
 from .artifacts.store import ArtifactStore
+from .errors import NoFormatError
+from .formats.composite import STREAM, TREE
 from .handles import ArtifactStat
+from .parallel import each
 from .records.checkpoints import Checkpoint
 from .records.published_names import lookup, publish
-from .refs import ArtifactRef
+from .refs import ArtifactRef, is_filename
 from .values import incoming, outgoing
+from .values.store_value import declared
 
 __all__ = ["ArtifactStat", "Storage", "storage_for"]
 
@@ -37,10 +46,10 @@ _HANDLE_SETTINGS: Final = (
 class Storage(ArtifactStore):
     """A storage client that knows artifacts.
 
-    It has all methods of a `StorageClient`, and `put`, `get`, `open`, `path`, `stat`, `verify`, `publish`, `lookup`,
-    `checkpoint` and `scratch` for artifacts, which alone use the bucket of the settings. Safe to share between threads
-    and after a fork. Its pickle holds the name of the store only: the process that unpickles it uses its own endpoint
-    and credentials.
+    It has all methods of a `StorageClient`, and `put`, `writer`, `get`, `open`, `path`, `prefetch`, `stat`, `verify`,
+    `publish`, `lookup`, `checkpoint` and `scratch` for artifacts, which alone use the bucket of the settings. Safe to
+    share between threads and after a fork. Its pickle holds the name of the store only: the process that unpickles it
+    uses its own endpoint and credentials.
 
     Args:
         store: Logical name of the store; None takes the one of the settings.
@@ -67,6 +76,56 @@ class Storage(ArtifactStore):
             UnsafeFormatError: It could only be pickled, and that is denied or cannot be signed.
         """
         return outgoing.store(value, format, self.store_name)
+
+    def writer(
+        self,
+        format: str | None = None,  # noqa: A002
+        *,
+        name: str | None = None,
+    ) -> AbstractContextManager[ArtifactFile]:
+        """Return a binary file to be opened by ``with``, whose bytes become an artifact, all or nothing.
+
+        The file has the reference as its `ref` once the body has ended; a body that raises stores no artifact. Parts
+        are stored while the rest is written, so that memory is bounded whatever the size::
+
+            with storage.writer(name="table.csv") as file:
+                file.write(b"...")
+            ref = file.ref
+
+        Args:
+            format: Format id or name of the bytes, such as ``parquet``; None takes ``bytes@1``.
+            name: Name of the file where a later step asks for a `Path`.
+
+        Raises:
+            UnknownFormatError: There is no such format here.
+            NoFormatError: It is not one of plain bytes.
+            UnsafeFormatError: It is that of pickles, which only `put` writes.
+            InvalidParameterError: `name` is no file name.
+        """
+        fmt = declared(format)
+        if fmt.id in (TREE, STREAM):
+            raise NoFormatError(
+                f"a file cannot be declared to be {fmt.id}, which has parts; return a directory or a generator"
+            )
+        if name is not None and not is_filename(name):
+            raise InvalidParameterError(f"the name {name!r:.80} is not a file name; drop its directories")
+        return self.writing(fmt, name)
+
+    def prefetch(self, *refs: object) -> None:
+        """Load artifacts into the local cache, several at once, and return when all are there.
+
+        What is there already is not fetched again. The copies stay as long as those that `path` returns.
+
+        Args:
+            refs: Each an `ArtifactRef`, a URI, or a tagged dict; of any store this process knows.
+
+        Raises:
+            ArtifactNotFoundError: The store does not hold one any more.
+            DigestMismatchError: The bytes of one are damaged.
+            CacheFullError: There is no room for them.
+        """
+        parsed = map(ArtifactRef.parse, refs)
+        each(self.path, [ref for ref in parsed if ref.inline is None])
 
     def get(self, ref: object, as_: Any = None) -> Any:
         """Return the value of a reference, verified, with the references in it resolved.
@@ -128,9 +187,29 @@ class Storage(ArtifactStore):
         """
         return Checkpoint(self)
 
-    def scratch(self) -> Path:
-        """Return a new, empty directory that is removed when the present step is over, its result stored."""
-        return scratch.directory()
+    def scratch(self, *, copy_of: str | os.PathLike[str] | None = None) -> Path:
+        """Return a new, empty directory that is removed when the present step is over, its result stored.
+
+        Outside a step, when this process ends.
+
+        Args:
+            copy_of: A local file or directory, such as `path` returns, of which a copy is put there. The copy, under
+                the name of the original, is returned instead. It is the step's own and can be written to. It shares its
+                blocks with the original where the file system can (Btrfs, XFS, with the temporary directory on the same
+                one), and is copied otherwise. Links within a directory stay links.
+
+        Raises:
+            FileNotFoundError: There is nothing to copy.
+            TypeError: `copy_of` is a reference; pass ``storage.path(ref)``.
+            InvalidParameterError: It is, or holds, something that is neither a file nor a directory.
+        """
+        if copy_of is None:
+            return scratch.directory()
+        if not isinstance(copy_of, (str, os.PathLike)):
+            raise TypeError(
+                f"scratch copies a local path, and not a {type(copy_of).__name__}; pass storage.path() of a reference"
+            )
+        return copy_into(scratch.directory(), Path(copy_of))
 
 
 def storage_for(store: str | None = None) -> Storage:

@@ -166,6 +166,12 @@ class Cutter:
             if self._held == PART:
                 self._flush(self._memory)
 
+    def short(self) -> bytes | None:
+        """Return all bytes that were added if no part was complete yet; None if one was sent."""
+        if self._sent:
+            return None
+        return b"" if self._memory is None else self._memory[: self._held]
+
     def end(self) -> list[Future[Part]]:
         """Send the last part and return all parts."""
         if self._memory is not None:

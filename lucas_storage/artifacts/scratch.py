@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from actorc.storage.context_variables import bound
+
+from .cache.removal import delete
 
 _PREFIX: Final = "lucas-storage-"
 
@@ -53,4 +54,4 @@ def lasting() -> Path:
 
 def _remove(name: str, owner: int) -> None:
     if os.getpid() == owner:  # a forked child ends with the handlers of its parent
-        shutil.rmtree(name, ignore_errors=True)
+        delete(Path(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -20,6 +20,7 @@ from lucas_storage.formats.composite import TREE
 from lucas_storage.handles import ArtifactStat, handle_for
 from lucas_storage.refs import ArtifactRef
 
+from .artifact_file import ArtifactFile
 from .blobs import Blobs
 from .body import Body
 from .cache.cache import Cache
@@ -146,6 +147,10 @@ class ArtifactStore(StorageClient):
         last, so no reference leads to an incomplete artifact.
         """
         return self._artifact_writer.keep_parts(send, fmt, filename)
+
+    def writing(self, fmt: Format, filename: str | None = None) -> AbstractContextManager[ArtifactFile]:
+        """Return a file, to be entered, whose bytes become an artifact if the body ends without an error."""
+        return self._artifact_writer.writing(fmt, filename)
 
     def known(self, path: Path, fmt: Format, filename: str | None) -> ArtifactRef | None:
         """Return a reference to the artifact whose cached copy a path is, if this store still holds it.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,10 +13,11 @@ from lucas_storage.errors import NoFormatError
 from lucas_storage.formats.base import Encoded, Format
 from lucas_storage.refs import ArtifactRef, Kind
 
+from .artifact_file import ArtifactFile
 from .blobs import Blobs, key_of
 from .body import Body, EncodedBody
 from .cache.cache import Cache
-from .manifest import WHOLE_MAX
+from .manifest import WHOLE_MAX, Manifest
 from .part_transfer import PartSender, Send
 
 _PART_TYPE: Final = "application/octet-stream"
@@ -56,14 +57,25 @@ class ArtifactWriter:
         Raises:
             NoFormatError: It has more parts than a manifest holds.
         """
-        # Left before the manifest is made: it waits for every part, so that no manifest names a part that is missing.
-        with PartSender(lambda part: self._put(self._key(part.digest), part, _PART_TYPE)) as parts:
+        with self._sender() as parts:
             manifest = send(parts)
-        body = EncodedBody(Encoded((manifest.encode(),)))
-        if body.size > WHOLE_MAX:
-            raise NoFormatError("an artifact has too many parts for one reference; divide it into several")
-        ref = self._ref(body.digest, "manifest", manifest.size, fmt, filename)
-        return self._kept(ref, body, fmt, _MANIFEST_TYPE)
+        return self._kept_manifest(manifest, fmt, filename)
+
+    @contextmanager
+    def writing(self, fmt: Format, filename: str | None) -> Iterator[ArtifactFile]:
+        """Yield a file; if the body ends without an error, what was written becomes an artifact, else nothing does.
+
+        Raises:
+            NoFormatError: It has more parts than a manifest holds.
+        """
+        with self._sender() as parts, ArtifactFile(parts) as file:
+            yield file
+            short = file.short()
+            manifest = file.manifest() if short is None else None
+        if manifest is not None:
+            file.publish(self._kept_manifest(manifest, fmt, filename))
+        else:
+            file.publish(self.keep(EncodedBody(Encoded((short or b"",))), fmt, filename))
 
     def known(self, path: Path, fmt: Format, filename: str | None) -> ArtifactRef | None:
         """Return a reference to the artifact whose cached copy a path is, if the store still holds it."""
@@ -78,6 +90,18 @@ class ArtifactWriter:
         with self._explained():
             # The store may have lost or collected it while the copy stayed here.
             return ref if self._blobs.is_fresh(ref.bucket, ref.key) else None
+
+    def _sender(self) -> PartSender:
+        # To be left before the manifest is stored: leaving waits for every part, so that no manifest names one that is
+        # missing.
+        return PartSender(lambda part: self._put(self._key(part.digest), part, _PART_TYPE))
+
+    def _kept_manifest(self, manifest: Manifest, fmt: Format, filename: str | None) -> ArtifactRef:
+        body = EncodedBody(Encoded((manifest.encode(),)))
+        if body.size > WHOLE_MAX:
+            raise NoFormatError("an artifact has too many parts for one reference; divide it into several")
+        ref = self._ref(body.digest, "manifest", manifest.size, fmt, filename)
+        return self._kept(ref, body, fmt, _MANIFEST_TYPE)
 
     def _kept(self, ref: ArtifactRef, body: Body, fmt: Format, content_type: str) -> ArtifactRef:
         # Signed before it is stored: without a signing key nothing is stored that nobody could read.

@@ -48,7 +48,7 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
         return _path(value, policy, requested, name or _name_of(value))
     if is_open_file(value):
         with content_of(value) as (pieces, is_text):
-            return _raw(pieces, _declared(requested or (TEXT if is_text else None)), policy, name)
+            return _raw(pieces, declared(requested or (TEXT if is_text else None)), policy, name)
     fmt = format_for(value, requested)
     if not fmt.safe:  # before encoding: a large value is not pickled first and refused afterwards
         check_pickle(value, policy)
@@ -104,7 +104,7 @@ def streamed(
     every = stream if first is _NOTHING else chain((first,), stream)
     are_bytes = isinstance(first, BYTES)
     if requested not in (None, STREAM, STREAM.partition("@")[0]):
-        return _raw(checked(every), _declared(requested), policy, name) if are_bytes else list(every)
+        return _raw(checked(every), declared(requested), policy, name) if are_bytes else list(every)
     send = partial(send_bytes, every if are_bytes else _lines(every, line), items=are_bytes)
     return store_for(policy.store).keep_parts(send, format_by_id(STREAM), name)
 
@@ -132,7 +132,7 @@ def _raw(pieces: Iterator[bytes], fmt: Format, policy: Policy, name: str | None)
 def _path(path: Path, policy: Policy, requested: str | None, name: str | None) -> ArtifactRef:
     if path.is_dir():
         return _folder(path, policy, requested, name)
-    fmt = _declared(requested)
+    fmt = declared(requested)
     content = content_of_unsized(path)  # files such as those of /proc, which state 0 bytes
     if content is not None:
         return _raw(iter((content,)), fmt, policy, name)
@@ -162,8 +162,13 @@ def _name_of(path: Path) -> str | None:
     return name if is_filename(name) else None
 
 
-def _declared(requested: str | None) -> Format:
-    """Return the format requested for raw bytes; ``bytes@1`` without a request."""
+def declared(requested: str | None) -> Format:
+    """Return the format requested for raw bytes; ``bytes@1`` without a request.
+
+    Raises:
+        UnknownFormatError: There is no such format here.
+        UnsafeFormatError: It is that of pickles.
+    """
     # A signature states that this process encoded a value. It did not encode a file, which may come from anywhere.
     fmt = format_for(None, requested or "bytes@1")
     if not fmt.safe:

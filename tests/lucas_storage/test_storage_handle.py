@@ -17,7 +17,13 @@ import pytest
 from actorc.storage import NetworkError, NotFoundError, StorageClient
 from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, storage_context, with_storage
-from lucas_storage.errors import ArtifactNotFoundError, DecodeError, DigestMismatchError, UnknownStoreError
+from lucas_storage.errors import (
+    ArtifactNotFoundError,
+    DecodeError,
+    DigestMismatchError,
+    InvalidRefError,
+    UnknownStoreError,
+)
 from lucas_storage.storage import storage_for
 
 DATA = b"0123456789" * 10_000
@@ -393,3 +399,56 @@ def test_a_long_stream_passes_in_bounded_memory(settings):
 
     assert length == 200_000_000
     assert grown < 100 << 20
+
+
+def test_what_was_prefetched_is_read_without_the_store(settings, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "a.txt").write_text("a")
+    with local_server() as other, storage_context(endpoint=other.endpoint), Storage() as storage:
+        refs = [storage.put(DATA), storage.put(np.arange(9)), storage.put(tmp_path / "folder")]
+
+        storage.prefetch(refs[0], refs[1].uri, refs[2].to_json())
+
+    with storage_context(endpoint=other.endpoint), Storage() as storage:
+        assert storage.get(refs[0]) == DATA
+        assert storage.get(refs[1]).tolist() == list(range(9))
+        assert (storage.path(refs[2]) / "a.txt").read_text() == "a"
+
+
+def test_what_is_prefetched_twice_is_fetched_once(storage, monkeypatch):
+    calls, genuine = [], Storage.get_object
+    refs = [storage.put(bytes([n]) * 1000) for n in range(20)]
+    monkeypatch.setattr(
+        Storage, "get_object", lambda self, *args, **more: calls.append(args) or genuine(self, *args, **more)
+    )
+
+    storage.prefetch(*refs, *refs)
+    storage.prefetch(*refs)
+    storage.prefetch()
+
+    assert len(calls) == 20
+
+
+def test_a_prefetched_artifact_is_not_evicted_before_the_step_has_used_it(settings):
+    with storage_context(cache_max=150_000):
+
+        @with_storage
+        def step(first: ArtifactRef, second: ArtifactRef, storage: Storage) -> list:
+            storage.prefetch(first, second)
+            paths = [storage.local(ref) for ref in (first, second)]
+            storage.get(storage.put(b"z" * 100_000))
+            return [path.exists() for path in paths]
+
+        first, second = (storage_for().put(letter * 100_000) for letter in (b"x", b"y"))
+        assert step(first=first, second=second) == [True, True]
+
+
+def test_prefetch_of_what_is_gone_or_no_reference_says_so(storage):
+    gone, there = storage.put(DATA), storage.put(b"there")
+    storage.delete_object(gone.bucket, gone.key)
+
+    with pytest.raises(ArtifactNotFoundError):
+        storage.prefetch(there, gone)
+    with pytest.raises(InvalidRefError):
+        storage.prefetch("no reference")
+    storage.prefetch(ArtifactRef.parse(with_storage(lambda: b"abc")()))

@@ -84,11 +84,12 @@ def link_all(content: Path, path: Path) -> None:
     path.mkdir(mode=MODE)
     with os.scandir(content) as entries:
         for entry in entries:
+            target = os.path.join(path, entry.name)  # noqa: PTH118 -- ten thousand files
             if entry.is_dir(follow_symlinks=False):
-                link_all(content / entry.name, path / entry.name)
-                close(path / entry.name)
+                link_all(Path(entry.path), Path(target))
+                close(Path(target))
             else:
-                _link_or_copy(content / entry.name, path / entry.name)
+                _link_or_copy(entry.path, target)
 
 
 def close(path: Path) -> None:
@@ -111,11 +112,10 @@ def _is_like(folder: Path, top: str, stamp: Stamp, fields: int) -> bool:
     return True
 
 
-def _link_or_copy(source: Path, path: Path) -> None:
+def _link_or_copy(source: str | Path, path: str | Path) -> None:
     try:
         os.link(source, path)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        shutil.copyfile(source, path)  # a file system without links, or one that has given this file all it allows
-        path.chmod(stat.S_IMODE(source.stat().st_mode))
+        shutil.copy(source, path)  # a file system without links, or one that has given this file all it allows
