@@ -10,7 +10,8 @@ from typing import Any, Final
 import click
 
 from lucas_storage.cli.command_group import LazyGroup
-from lucas_storage.cli.output.exit_codes import EXPLANATION, for_programs, reported, runs_script
+from lucas_storage.cli.output.exit_codes import EXPLANATION
+from lucas_storage.cli.output.failures import for_programs, reported, runs_script
 from lucas_storage.cli.printing import escape_unencodable
 
 _MODULES: Final = {

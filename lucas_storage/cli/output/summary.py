@@ -12,7 +12,8 @@ import click
 
 from lucas_storage.cli.session import Session, printable
 
-from .exit_codes import FAILED, described, exit_code, failure, line
+from .exit_codes import FAILED, exit_code
+from .failures import described, failure, line
 
 log = logging.getLogger(__name__)
 

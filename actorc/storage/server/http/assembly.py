@@ -12,7 +12,8 @@ from actorc.addresses import Address
 from actorc.storage.rules import check_http_endpoint
 from actorc.storage.server.auth.authentication import Keyring
 from actorc.storage.server.auth.presigning import PresignedUrls
-from actorc.storage.server.config import ServerOptions, numeric_address
+from actorc.storage.server.config import ServerOptions
+from actorc.storage.server.listen_address import numeric_address
 from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.server.telemetry.access_log import AccessLog
 from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from actorc.storage import file_locks
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.local_server.held_ports import can_be_shared
 from actorc.storage.local_server.shared_files import ENDPOINT_FILE, published
 from actorc.storage.server.auth.key_file import OwnKey, own_key
-from actorc.storage.server.config import ServerOptions, is_loopback, numeric_address
+from actorc.storage.server.config import ServerOptions
+from actorc.storage.server.listen_address import is_loopback, numeric_address
 from actorc.storage.server.server import StorageServer
 from actorc.storage.server.telemetry.descriptor_log import raise_limit
 
 from .announcement import announced, occupied
 from .ports import reserve
-from .shutdown import ShutdownFlag
+from .shutdown import ShutdownFlag, stop_on_signals, stop_when_unlocked
 from .supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -63,13 +60,13 @@ def serve(
     with ExitStack() as stack:
         resources = _acquired(options, stack, private=private)
         supervisor = Supervisor(resources.options, own=resources.own) if options.workers > 1 else None
-        _stop_on_signals(shutdown, supervisor)
+        stop_on_signals(shutdown, supervisor.kill if supervisor else None)
         server = supervisor or StorageServer(resources.options, own=resources.own, shares_port=resources.shares_port)
         stack.callback(server.stop)
         endpoint = server.start()
         publisher = _publish_files(stack, options, endpoint, resources, endpoint_file)
         if linger_lock:
-            _stop_when_unlocked(linger_lock, shutdown)
+            stop_when_unlocked(linger_lock, shutdown)
         log.info("serving %s on %s", options.engine_url, endpoint)
         if server.http_endpoint:
             log.info("serving presigned URLs at %s", server.http_endpoint)
@@ -178,28 +175,3 @@ def _warn_of_exposure(server: StorageServer | Supervisor, options: ServerOptions
             "the server is reachable from other machines without TLS; nobody learns a secret key, but whoever is on "
             "the way can read and change what is sent"
         )
-
-
-def _stop_on_signals(shutdown: ShutdownFlag, supervisor: Supervisor | None) -> None:
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if shutdown.begun:
-            # without cleaning up: the user asked twice, and running calls may never end
-            if supervisor is not None:
-                supervisor.kill()
-            os._exit(128 + number)
-        shutdown.begin()
-
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
-
-
-def _stop_when_unlocked(path: Path, shutdown: ShutdownFlag) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def wait() -> None:
-        # held until the process is gone, since the descriptor is never closed
-        file_locks.lock(descriptor)
-        log.info("nobody needs the server any more")
-        shutdown.begin()
-
-    threading.Thread(target=wait, name="linger-lock", daemon=True).start()

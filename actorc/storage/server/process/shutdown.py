@@ -1,11 +1,21 @@
-"""A shutdown flag that a signal handler may set."""
+"""Shutdown of a server process: on a signal, or when no program of its user needs it any more."""
 
 from __future__ import annotations
 
+import logging
+import os
+import signal
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
+from types import FrameType
 from typing import Final
+
+from actorc.storage import file_locks
+
+log = logging.getLogger(__name__)
 
 _WAKE_SECONDS: Final = 0.5
 """Seconds between wake-ups of the main thread, in which Python runs the handler of a signal that came before."""
@@ -40,3 +50,31 @@ class ShutdownFlag:
                 # with a timeout, since Python runs signal handlers only while the main thread executes bytecode
                 self._requests.get(timeout=_WAKE_SECONDS)
             poll()
+
+
+def stop_on_signals(shutdown: ShutdownFlag, kill: Callable[[], None] | None) -> None:
+    """Let SIGINT and SIGTERM request the shutdown; the second one calls `kill` and ends the process. Main thread."""
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if shutdown.begun:
+            # without cleaning up: the user asked twice, and running calls may never end
+            if kill is not None:
+                kill()
+            os._exit(128 + number)
+        shutdown.begin()
+
+    signal.signal(signal.SIGINT, on_signal)
+    signal.signal(signal.SIGTERM, on_signal)
+
+
+def stop_when_unlocked(path: Path, shutdown: ShutdownFlag) -> None:
+    """Request the shutdown once no other process holds a lock on a file."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def wait() -> None:
+        # held until the process is gone, since the descriptor is never closed
+        file_locks.lock(descriptor)
+        log.info("nobody needs the server any more")
+        shutdown.begin()
+
+    threading.Thread(target=wait, name="linger-lock", daemon=True).start()

@@ -27,8 +27,9 @@ from typing import Any, Final
 from actorc.storage.errors import InvalidParameterError, StorageError, error_class
 from actorc.storage.server.auth.authentication import Keyring
 from actorc.storage.server.auth.key_file import OwnKey, as_record
-from actorc.storage.server.config import DEFAULT_HTTP, ServerOptions, numeric_address
+from actorc.storage.server.config import DEFAULT_HTTP, ServerOptions
 from actorc.storage.server.engines import share_engine
+from actorc.storage.server.listen_address import numeric_address
 from actorc.storage.server.options import to_plain
 
 from .ports import reserve

@@ -6,7 +6,7 @@ import pytest
 
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.server import ServerOptions
-from actorc.storage.server.config import numeric_address
+from actorc.storage.server.listen_address import numeric_address
 
 
 @pytest.mark.parametrize(
