@@ -84,7 +84,8 @@ def _decorate(function: Any, options: dict[str, Any]) -> Shim:
     # On the function itself, which is pickled by value together with its attributes.
     remember_classes(function, classes)
     visible = [signature.parameters[parameter.name] for parameter in contract.parameters]
-    return Shim(contract.shipped(), function=function, signature=signature.replace(parameters=visible))
+    shown = signature.replace(parameters=visible)
+    return Shim(contract.shipped(), version=contract.version, function=function, signature=shown)
 
 
 def contract_of(
@@ -108,7 +109,7 @@ def contract_of(
         parameters=tuple(_parameter(item, annotations[item.name]) for item in named),
         inject=injected,
         takes_runtime=bool(named) and (named[0].name in _RUNTIME_NAMES or annotations[named[0].name] == RUNTIME),
-        takes_keywords=any(item.kind is _Kind.VAR_KEYWORD for item in parameters),
+        more=next((annotations[item.name] for item in parameters if item.kind is _Kind.VAR_KEYWORD), None),
         result=result_annotation(function),
         options={name: options.get(name) for name in _OPTIONS},
         identity=(function_id(function), function_version(function, options.get("version"))),

@@ -22,8 +22,8 @@ from . import source_lines
 if TYPE_CHECKING:
     from lucas_storage.steps.contract import ShippedContract
 
-VERSION: Final = 1
-"""Grows when older workers can no longer read the state of a shim; they refuse to call a newer one."""
+VERSION: Final = 2
+"""The newest version of shims that is read here; an older worker refuses to call one that it could not honour."""
 
 _shipping = threading.local()
 """Per thread: the shims being pickled, outermost first, and those around the one being unpickled."""
@@ -34,6 +34,7 @@ class Shim:
 
     Args:
         contract: The contract of the function, as plain data.
+        version: The lowest version of workers that can honour the contract.
         function: The user's function; a shipped shim has its pickle instead.
         signature: Its signature without the injected parameters.
         token: Names this shim in its own pickle.
@@ -45,6 +46,7 @@ class Shim:
         self,
         contract: ShippedContract,
         *,
+        version: int = 1,
         function: Callable[..., Any] | None = None,
         signature: Any = None,
         token: str = "",
@@ -53,6 +55,7 @@ class Shim:
     ) -> None:
         self.token = token or uuid.uuid4().hex
         self._contract = contract
+        self._version = version
         self._family: dict[str, Shim] = {**(around or {}), self.token: self}
         self._packed = packed
         # Guards the first unpickling, which imports the user's modules and must happen once. Reentrant, since `_open`
@@ -95,7 +98,7 @@ class Shim:
         contract: ShippedContract = {**self._contract, "options": shipped_policy(self._contract["options"])}
         # As it came, if it lay in no other shim: a worker that passes a function on need not be able to load it.
         alone = self._packed if len(self._family) == 1 else None
-        return restore, (VERSION, contract, self.token, alone or self._pack())
+        return restore, (self._version, contract, self.token, alone or self._pack())
 
     def _open(self) -> Callable[..., Any]:
         with self._lock:
@@ -153,18 +156,19 @@ class Shim:
 def restore(version: int, contract: ShippedContract, token: str, packed: bytes) -> Callable[..., Any]:
     """Rebuild a shipped shim; named in pickles for ever.
 
-    A shim of another version is restored as well, and refuses to be called.
+    A shim of a later version is restored as well, and refuses to be called.
     """
-    if version != VERSION:  # an error here would end the worker, with all other functions that it serves
-        return _OtherVersion(version, contract)
-    return Shim(contract, token=token, packed=packed, around=getattr(_shipping, "family", None))
+    # An error here would end the worker, with all other functions that it serves.
+    if version not in range(1, VERSION + 1):
+        return _LaterVersion(version, contract)
+    return Shim(contract, version=version, token=token, packed=packed, around=getattr(_shipping, "family", None))
 
 
 restore.__module__ = "lucas_storage._shim"  # where processes of any version find it
 
 
-class _OtherVersion:
-    """A shim of another version: it loads, so that the worker goes on, and raises `FunctionLoadError` when called."""
+class _LaterVersion:
+    """A shim of a later version: it loads, so that the worker goes on, and raises `FunctionLoadError` when called."""
 
     def __init__(self, version: int, contract: ShippedContract) -> None:
         self._version = version

@@ -31,9 +31,16 @@ class ArgumentBinder:
         self._names = tuple(parameter.name for parameter in parameters)
         self._known = frozenset(self._names)
         self._required = frozenset(parameter.name for parameter in parameters if parameter.is_required)
-        self._open = contract.takes_keywords
+        self._open = contract.more is not None
+        self._more = contract.more or ANY
         self._takes_runtime = contract.takes_runtime
         self.annotations: dict[str, Annotation] = {parameter.name: parameter.annotation for parameter in parameters}
+
+    def annotations_of(self, given: Mapping[str, Any]) -> Mapping[str, Annotation]:
+        """Return the annotation of each argument, those that a ``**`` parameter takes included."""
+        if self._more == ANY:
+            return self.annotations
+        return {**self.annotations, **dict.fromkeys(given.keys() - self._known, self._more)}
 
     def runtime(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any | None:
         """Return the runtime that the function takes as it is, or None if it takes its inputs by name.

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, TypedDict
+from typing import TYPE_CHECKING, Any, Final, NotRequired, Self, TypedDict
 
-from lucas_storage.values.annotation import Annotation, from_shipped, shipped
+from lucas_storage.values.annotation import ANY, Annotation, from_shipped, shipped
+from lucas_storage.values.first_version import in_first_version
 
 if TYPE_CHECKING:
     from lucas_storage.values.annotation import Shipped
+
+
+FIRST_VERSION: Final = 1
+"""Version of contracts that every worker reads."""
+SECOND_VERSION: Final = 2
+"""Version of contracts with annotations that workers of the first one would ignore."""
 
 
 class ShippedContract(TypedDict):
@@ -22,7 +29,10 @@ class ShippedContract(TypedDict):
     inject: tuple[str, ...]
     runtime: bool
     keywords: bool
+    more: NotRequired[Shipped]
     result: Shipped
+    checked: NotRequired[Shipped]
+    """The annotation of the result where it says more than workers of the first version read, which check none."""
     options: dict[str, Any]
     identity: tuple[str, str]
     cache: bool | float
@@ -50,8 +60,8 @@ class Contract:
     """Names of the parameters that the engine does not see: they get a `Storage`."""
     takes_runtime: bool
     """Whether the first parameter takes the engine's runtime."""
-    takes_keywords: bool
-    """Whether there is a ``**`` parameter."""
+    more: Annotation | None = None
+    """The annotation of each value of the ``**`` parameter; None if there is no such parameter."""
     result: Annotation
     options: dict[str, Any]
     """Options of the decorator; settings complete them."""
@@ -60,9 +70,16 @@ class Contract:
     cache: bool | float
     """Whether results are kept: for ever, not at all, or for so many seconds."""
 
+    @property
+    def version(self) -> int:
+        """The lowest version of workers that can honour the contract."""
+        annotations = [parameter.annotation for parameter in self.parameters]
+        is_first = all(annotation == in_first_version(annotation) for annotation in annotations)
+        return FIRST_VERSION if is_first and self.more in (None, ANY) else SECOND_VERSION
+
     def shipped(self) -> ShippedContract:
         """Return the contract as plain data; `from_shipped` gives an equal one back."""
-        return {
+        form: ShippedContract = {
             "name": self.name,
             "qualname": self.qualname,
             "module": self.module,
@@ -70,12 +87,18 @@ class Contract:
             "parameters": tuple((item.name, shipped(item.annotation), item.is_required) for item in self.parameters),
             "inject": self.inject,
             "runtime": self.takes_runtime,
-            "keywords": self.takes_keywords,
-            "result": shipped(self.result),
+            "keywords": self.more is not None,
+            "result": shipped(in_first_version(self.result, of_result=True)),
             "options": self.options,
             "identity": self.identity,
             "cache": self.cache,
         }
+        # Only where they say something: the bytes of a contract that needs nothing new are those of the first version.
+        if self.more not in (None, ANY):
+            form["more"] = shipped(self.more)
+        if shipped(self.result) != form["result"]:
+            form["checked"] = shipped(self.result)
+        return form
 
     @classmethod
     def from_shipped(cls, form: ShippedContract) -> Self:
@@ -91,8 +114,8 @@ class Contract:
             ),
             inject=form["inject"],
             takes_runtime=form["runtime"],
-            takes_keywords=form["keywords"],
-            result=from_shipped(form["result"]),
+            more=from_shipped(form.get("more", ANY.name)) if form["keywords"] else None,
+            result=from_shipped(form.get("checked", form["result"])),
             options=form["options"],
             identity=form["identity"],
             cache=form["cache"],

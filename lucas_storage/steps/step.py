@@ -44,7 +44,6 @@ class Step:
         self._name = contract.name
         self._binder = ArgumentBinder(contract)
         self._inject = contract.inject
-        self._plans = {name: shipped(annotation) for name, annotation in self._binder.annotations.items()}
         self._result_annotation = contract.result
         self._options = contract.options
         self._policy = ByOptions(contract.options)
@@ -110,13 +109,17 @@ class Step:
         injected = {name: storage_for(self._policy().store) for name in self._inject}
         if given is None:
             return self._call_function(StorageRuntime(runtime, self._name, self._policy), **injected)
-        values = incoming.resolve(given, self._binder.annotations, self._name, self._policy, classes_of(self._function))
+        annotations = self._binder.annotations_of(given)
+        values = incoming.resolve(given, annotations, self._name, self._policy, classes_of(self._function))
         return self._call_function(**values, **injected)
 
     # Marked, so that tracebacks show the user's frame even if the function came from an installed package.
     @_tracebacks.seam
     def _call_function(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._function(*args, **kwargs)
+
+    def _plans(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: shipped(annotation) for name, annotation in self._binder.annotations_of(given).items()}
 
     def _known_key(
         self, scope: current.StepScope, unknown: Callable[[CacheKeyError], None] = lambda _: None
@@ -134,7 +137,7 @@ class Step:
 
     def _key(self, given: Any) -> str:
         inputs = given if type(given) is dict and not is_tagged(given) else {"input": given}
-        return call_key(self._identity, self._function, inputs, self._plans)
+        return call_key(self._identity, self._function, inputs, self._plans(inputs))
 
     def _resumes(self) -> bool | None:
         shipped: bool | None = self._options.get("resume")

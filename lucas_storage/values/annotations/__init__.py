@@ -1,0 +1,1 @@
+"""Parts of the reader of annotations: types, typing constructs, and text."""

@@ -1,0 +1,76 @@
+"""Classes with named fields, of five kinds, and the annotations of their fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lucas_storage.values.annotation import RecordKind
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of a class, with its annotation as it is written."""
+
+    name: str
+    annotation: Any
+    owner: type
+    """The class whose body declares it; in whose module the names of a text are looked up."""
+
+
+def record_kind(cls: type) -> RecordKind | None:
+    """Return the kind of a class with named fields; None if it is no such class.
+
+    The packages attrs and pydantic are not imported for this.
+    """
+    if dataclasses.is_dataclass(cls):
+        return "dataclass"
+    if hasattr(cls, "__attrs_attrs__"):
+        return "attrs"
+    if any(
+        base.__name__ == "BaseModel" and base.__module__.partition(".")[0] == "pydantic" for base in cls.__mro__[1:]
+    ):
+        return "pydantic"
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        return "namedtuple"
+    return "typeddict" if issubclass(cls, dict) and hasattr(cls, "__required_keys__") else None
+
+
+def fields_of(cls: Any, kind: RecordKind) -> Iterator[Field]:
+    """Yield the fields of a class of this kind, in the order of their declaration."""
+    match kind:
+        case "dataclass":
+            found = {field.name: field.type for field in dataclasses.fields(cls)}
+        case "attrs":
+            found = {field.name: Any if field.type is None else field.type for field in cls.__attrs_attrs__}
+        case "pydantic":
+            found = _of_model(cls)
+        case "namedtuple":
+            found = {name: _declared(cls, name) for name in cls._fields}
+        case "typeddict":
+            # Of all bases together, which a dict has no others of.
+            found = dict(cls.__annotations__)
+    for name, annotation in found.items():
+        yield Field(name, annotation, _owner(cls, name))
+
+
+def _of_model(cls: Any) -> dict[str, Any]:
+    if hasattr(cls, "model_fields"):  # version 2
+        return {name: Any if field.annotation is None else field.annotation for name, field in cls.model_fields.items()}
+    return {name: field.annotation for name, field in cls.__fields__.items()}
+
+
+def _declared(cls: type, name: str) -> Any:
+    return _annotations(_owner(cls, name)).get(name, Any)
+
+
+def _owner(cls: type, name: str) -> type:
+    return next((base for base in cls.__mro__ if name in _annotations(base)), cls)
+
+
+def _annotations(cls: type) -> dict[str, Any]:
+    # Not those of a base class, which `getattr` would find.
+    return inspect.get_annotations(cls)
