@@ -114,12 +114,18 @@ def contract_of(
         options={name: options.get(name) for name in _OPTIONS},
         identity=(function_id(function), function_version(function, options.get("version"))),
         cache=_cached(options.get("cache")),
+        is_async=_is_async(function),
     )
 
 
 def _parameter(item: inspect.Parameter, annotation: Annotation) -> Parameter:
     shippable = ANY if annotation == RUNTIME else annotation
     return Parameter(name=item.name, annotation=shippable, is_required=item.default is item.empty)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    inner = inspect.unwrap(function)  # which a wrapper made with functools.wraps only passes on
+    return inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner)
 
 
 def _cached(cache: bool | timedelta | None) -> bool | float:
@@ -170,8 +176,6 @@ def _check_target(function: Any) -> None:
     if isinstance(function, Shim):
         raise TypeError(f"{function.__name__!r} has @with_storage twice; remove one")
     if inspect.isfunction(function):
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            _refuse(function, "is async, and Lucas calls functions synchronously", "write it as a plain def")
         return
     if hasattr(type(function), "export"):
         raise TypeError(

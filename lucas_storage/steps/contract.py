@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FIRST_VERSION: Final = 1
 """Version of contracts that every worker reads."""
 SECOND_VERSION: Final = 2
-"""Version of contracts with annotations that workers of the first one would ignore."""
+"""Version of contracts with annotations, or a kind of function, that workers of the first one would ignore."""
 
 
 class ShippedContract(TypedDict):
@@ -36,6 +36,7 @@ class ShippedContract(TypedDict):
     options: dict[str, Any]
     identity: tuple[str, str]
     cache: bool | float
+    is_async: NotRequired[bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,13 +70,15 @@ class Contract:
     """The function and its version."""
     cache: bool | float
     """Whether results are kept: for ever, not at all, or for so many seconds."""
+    is_async: bool = False
+    """Whether it is written with ``async def``."""
 
     @property
     def version(self) -> int:
         """The lowest version of workers that can honour the contract."""
         annotations = [parameter.annotation for parameter in self.parameters]
         is_first = all(annotation == in_first_version(annotation) for annotation in annotations)
-        return FIRST_VERSION if is_first and self.more in (None, ANY) else SECOND_VERSION
+        return FIRST_VERSION if is_first and self.more in (None, ANY) and not self.is_async else SECOND_VERSION
 
     def shipped(self) -> ShippedContract:
         """Return the contract as plain data; `from_shipped` gives an equal one back."""
@@ -98,6 +101,8 @@ class Contract:
             form["more"] = shipped(self.more)
         if shipped(self.result) != form["result"]:
             form["checked"] = shipped(self.result)
+        if self.is_async:
+            form["is_async"] = True
         return form
 
     @classmethod
@@ -119,4 +124,5 @@ class Contract:
             options=form["options"],
             identity=form["identity"],
             cache=form["cache"],
+            is_async=form.get("is_async", False),
         )

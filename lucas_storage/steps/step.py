@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import cache
+from types import CoroutineType
 from typing import Any, TypeAlias
 
 from lucas_storage import _tracebacks, current, settings
@@ -116,7 +117,11 @@ class Step:
     # Marked, so that tracebacks show the user's frame even if the function came from an installed package.
     @_tracebacks.seam
     def _call_function(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._function(*args, **kwargs)
+        value = self._function(*args, **kwargs)
+        # By what it returned: a wrapper of an async function may be a plain one.
+        if isinstance(value, (CoroutineType, AsyncIterator)):
+            return _ended(value)
+        return value
 
     def _plans(self, given: Mapping[str, Any]) -> dict[str, Any]:
         return {name: shipped(annotation) for name, annotation in self._binder.annotations_of(given).items()}
@@ -147,3 +152,9 @@ class Step:
         if not self._warned:
             self._warned = True
             logger.warning("%s; this step runs every time", error.message)
+
+
+def _ended(value: Any) -> Any:
+    from . import own_loop  # noqa: PLC0415  # asyncio is slow to import, and few steps need it
+
+    return own_loop.run(value) if isinstance(value, CoroutineType) else own_loop.items(value)
