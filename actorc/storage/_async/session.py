@@ -22,6 +22,8 @@ class AsyncSession:
 
     DEFAULT_CHUNK_SIZE: int = rules.DEFAULT_CHUNK_SIZE
     """As `StorageClient.DEFAULT_CHUNK_SIZE`."""
+    PARALLEL_FROM: int = rules.PARALLEL_FROM
+    """As `StorageClient.PARALLEL_FROM`."""
 
     def _open(
         self, *, max_threads: int, access_key: str | None = None, secret_key: str | None = None, **options: Any
@@ -29,7 +31,8 @@ class AsyncSession:
         # what a pickle holds: no keys, as for the blocking client
         self._recipe = {**options, "max_threads": rules.check_positive(max_threads, "max_threads")}
         self._client = StorageClient(access_key=access_key, secret_key=secret_key, **options)
-        self._client.DEFAULT_CHUNK_SIZE = self.DEFAULT_CHUNK_SIZE  # which a subclass may have changed
+        # which a subclass may have changed
+        self._client.DEFAULT_CHUNK_SIZE, self._client.PARALLEL_FROM = self.DEFAULT_CHUNK_SIZE, self.PARALLEL_FROM
         self._threads = Threads(max_threads, "storage-async")
 
     async def _run(

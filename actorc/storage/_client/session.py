@@ -28,6 +28,8 @@ class Session:
 
     DEFAULT_CHUNK_SIZE: int = rules.DEFAULT_CHUNK_SIZE
     """Bytes of a part of an upload, unless a call says otherwise; a subclass may have another value."""
+    PARALLEL_FROM: int = rules.PARALLEL_FROM
+    """Bytes from which files are moved in parts, in parallel, and resumed; a subclass may have another value."""
 
     _options: ClientOptions
     _retry: RetryPolicy
@@ -55,7 +57,15 @@ class Session:
         from actorc.storage._transfer import stream_upload  # noqa: PLC0415  # loads the checksum library
 
         size = arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE)
-        info = stream_upload.store(self._remote, destination, source, size, progress=progress, timeout=timeout)
+        info = stream_upload.store(
+            self._remote,
+            destination,
+            source,
+            size,
+            parallel_from=self.PARALLEL_FROM,
+            progress=progress,
+            timeout=timeout,
+        )
         return result_dicts.put_result(info)
 
     def _pieces(

@@ -71,7 +71,7 @@ class TransferMethods(Session):
         )
         part_size = arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE)
         with local_files.SteadyFile(path) as source:
-            send = self._put_file if source.size < rules.PARALLEL_FROM else self._put_file_in_parts
+            send = self._put_file if source.size < self.PARALLEL_FROM else self._put_file_in_parts
             return result_dicts.put_result(send(destination, source, part_size, progress, timeout))
 
     def upload_from_stream(
@@ -151,7 +151,7 @@ class TransferMethods(Session):
         pieces = self._pieces(bucket, key, download, timeout=timeout)
         first = next(pieces, b"")
         info = described(download)
-        if info.size < rules.PARALLEL_FROM:
+        if info.size < self.PARALLEL_FROM:
             _write_file(path, chain((first,), pieces), info.size, overwrite=overwrite, progress=progress)
         else:
             from actorc.storage._transfer import file_download  # noqa: PLC0415  # loads the checksum library

@@ -13,7 +13,7 @@ from actorc.storage._rpc.payload import ByteSource, Progress, Upload
 from actorc.storage.buffers import flat_view
 from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
-from actorc.storage.rules import MAX_PARTS, PARALLEL_FROM, MiB
+from actorc.storage.rules import MAX_PARTS, MiB
 
 from .multipart_upload import MultipartUpload
 from .task_group import TaskGroup
@@ -38,15 +38,16 @@ def store(
     source: ByteSource,
     part_size: int,
     *,
+    parallel_from: int,
     progress: Progress | None = None,
     timeout: float | None = None,
 ) -> ObjectInfo:
     """Store the bytes of `source`; if it raises, raise that unchanged and store nothing.
 
-    A buffer, or a small seekable file, is sent as one stream, everything else in parts.
+    A buffer, or a seekable file of less than `parallel_from` bytes, is sent as one stream, everything else in parts.
     """
     whole = Upload(source, part_size, progress)
-    if whole.size is not None and (whole.is_buffer or whole.size < PARALLEL_FROM):
+    if whole.size is not None and (whole.is_buffer or whole.size < parallel_from):
         return remote.put(destination, whole, timeout=timeout)
     with StreamUpload(remote, destination, part_size, size=whole.size, progress=progress, timeout=timeout) as stream:
         pieces = whole.pieces()

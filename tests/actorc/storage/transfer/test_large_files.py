@@ -16,7 +16,13 @@ from actorc.storage.testing import local_server
 pytestmark = pytest.mark.slow
 
 MiB = 1 << 20
-SIZE = 64 * MiB + 12_345
+SIZE = 20 * MiB + 12_345
+
+
+class Client(StorageClient):
+    """A client to which a file is large that is not."""
+
+    PARALLEL_FROM = 16 * MiB
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +33,7 @@ def server():
 
 @pytest.fixture
 def client(server):
-    with StorageClient(server.endpoint) as it:
+    with Client(server.endpoint) as it:
         yield it
         it.delete_bucket("files", force=True)
 
@@ -102,7 +108,7 @@ def test_a_condition_that_holds_no_more_at_the_end_publishes_nothing(client, sou
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, RuntimeError])
 def test_an_exception_in_the_callback_ends_both_ways_and_leaves_nothing(client, source, tmp_path, raised):
     def stop(done, total):
-        if done > 20 * MiB:
+        if done > 8 * MiB:
             raise raised
 
     with pytest.raises(raised):
@@ -136,7 +142,11 @@ def test_an_object_replaced_meanwhile_arrives_as_it_was(tmp_path, source):
         if direct.head_object("files", "big")["size"] == SIZE:
             direct.put_object("files", "big", b"new")
 
-    with local_server((tmp_path / "data").as_uri()) as server, server.client() as client, server.client() as direct:
+    with (
+        local_server((tmp_path / "data").as_uri()) as server,
+        Client(server.endpoint) as client,
+        server.client() as direct,
+    ):
         client.upload_file("files", "big", source)
         client.download_file("files", "big", tmp_path / "out", progress=replace)
 
