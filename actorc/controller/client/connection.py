@@ -7,7 +7,7 @@ import os
 import threading
 import uuid
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from actorc.controller.errors import ControllerError, ControllerUnavailableError
 from actorc.fork_hooks import ForkSafeLock, in_child
@@ -23,9 +23,6 @@ os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "1")
 # Forks and ended controllers are normal, so they are not logged to the terminal; gRPC's errors still are.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
-_SILENCE_SECONDS: Final = 2.0
-"""Seconds that an application with a given id may take for its first answer."""
-
 
 class Connection:
     """Provides a session that is open. Thread-safe, and usable in a child after a fork.
@@ -33,6 +30,9 @@ class Connection:
     Args:
         choice: The address and the application id.
     """
+
+    silence_seconds: ClassVar[float] = 2.0
+    """Seconds that an application with a given id may take for its first answer."""
 
     def __init__(self, choice: ControllerChoice) -> None:
         self.choice = choice
@@ -106,7 +106,7 @@ class Connection:
             if again is None:
                 raise
             return Session(again, again.app_id, self.choice.timeouts)
-        if is_first and not destination.has_generated_id and not session.is_heard(_SILENCE_SECONDS):
+        if is_first and not destination.has_generated_id and not session.is_heard(self.silence_seconds):
             # Ignis accepts an id again but leaves it with the actors of its former session, which no longer answer.
             session.close()
             return Session(destination, _fresh(destination), self.choice.timeouts)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from actorc.storage.units import shown_size
 from lucas_storage.cli.output.progress import Bars, OnProgress, wanted
@@ -18,8 +18,6 @@ from lucas_storage.cli.session import Session, printable
 
 _AHEAD: Final = 10_000
 """Transfers that may wait at the same time: enough for a useful total, and a bound on memory for millions of files."""
-_PATIENCE: Final = 3.0
-"""Seconds in which interrupted transfers may remove their partial files; then the connections are closed."""
 
 
 class TakenError(FileExistsError):
@@ -63,6 +61,9 @@ class TransferQueue:
         quiet: Whether to report failures only.
         dry_run: Whether to report transfers without running them.
     """
+
+    patience: ClassVar[float] = 3.0
+    """Seconds in which interrupted transfers may remove their partial files; then the connections are closed."""
 
     def __init__(self, session: Session, *, many: bool, jobs: int, quiet: bool, dry_run: bool) -> None:
         self._session = session
@@ -132,7 +133,7 @@ class TransferQueue:
         """End running transfers: at their next progress, or by closing their connections."""
         # By the flag first, so that partial files are removed; but a transfer without progress does not look at it.
         self._stopping.set()
-        deadline = threading.Timer(_PATIENCE, self._session.close)
+        deadline = threading.Timer(self.patience, self._session.close)
         deadline.start()
         pool.shutdown(cancel_futures=True)
         deadline.cancel()

@@ -398,7 +398,7 @@ def test_an_interrupt_closes_connections_under_transfers_that_stand_still(client
         meeting.wait()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(queue, "_PATIENCE", 0)
+    monkeypatch.setattr(queue.TransferQueue, "patience", 0)
     watched = Watched(client.endpoint, None, as_json=False)
     transfers = queue.TransferQueue(watched, many=True, jobs=2, quiet=True, dry_run=False)
     with pytest.raises(KeyboardInterrupt):

@@ -12,12 +12,10 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 log = logging.getLogger(__name__)
 
-_HANDSHAKE_SECONDS: Final = 10.0
-"""Seconds for a TLS handshake, the same as gRPC has."""
 _PAUSE_SECONDS: Final = 1.0
 """Seconds until the next attempt after a connection could not be accepted."""
 _SHORTAGES: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -33,6 +31,9 @@ class Listener:
         protocol_factory: Returns the protocol for a new connection.
         limit: Handshakes that may be under way; the oldest is cancelled for a further one.
     """
+
+    handshake_seconds: ClassVar[float] = 10.0
+    """Seconds for a TLS handshake, the same as gRPC has."""
 
     def __init__(
         self,
@@ -90,7 +91,7 @@ class Listener:
         handshake.add_done_callback(lambda ended: self._handshakes.pop(ended, None))
 
     async def _make(self, accepted: socket.socket) -> None:
-        timeout = None if self._tls is None else _HANDSHAKE_SECONDS
+        timeout = None if self._tls is None else self.handshake_seconds
         try:
             await self._loop.connect_accepted_socket(
                 self._protocol_factory, accepted, ssl=self._tls, ssl_handshake_timeout=timeout

@@ -9,7 +9,7 @@ import socket
 import ssl
 import threading
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from aiohttp import web
 
@@ -26,24 +26,15 @@ _protocol_log = logging.getLogger(f"{__name__}.protocol")
 _protocol_log.setLevel(logging.CRITICAL)
 
 _FAILED: Final = 500
-_HEADER_TIMEOUT: Final = 30.0
-"""Seconds that a connection has to send a request, or the next one, and to take a response other than the bytes of an
-object."""
-_LINGER_SECONDS: Final = 2.0
-"""Seconds for which the rest of a refused body is read, so that the sender gets to read the reason."""
 _LIMITS: Final = {
     "access_log": None,
     "logger": _protocol_log,
     "auto_decompress": False,
-    "keepalive_timeout": _HEADER_TIMEOUT,
-    "lingering_time": _LINGER_SECONDS,
     # a key of 1024 characters takes 12 KiB when each is four bytes and every byte is encoded
     "max_line_size": 16 * KiB,
     "max_field_size": 8 * KiB,
     "read_bufsize": MiB,
 }
-_MAX_CONNECTIONS: Final = 1024
-"""Connections that may be open."""
 _DESCRIPTORS_EACH: Final = 4
 """Connections may use one in this many file descriptors of the process, if that is fewer."""
 _MIN_CONNECTIONS: Final = 8
@@ -76,6 +67,14 @@ class HttpServer:
         handler: Handles the requests.
     """
 
+    max_connections: ClassVar[int] = 1024
+    """Connections that may be open, if the process has file descriptors enough."""
+    idle_seconds: ClassVar[float] = 30.0
+    """Seconds that a connection has to send a request, or the next one, and to take a response other than the bytes of
+    an object."""
+    linger_seconds: ClassVar[float] = 2.0
+    """Seconds for which the rest of a refused body is read, so that the sender gets to read the reason."""
+
     def __init__(self, listening: socket.socket, tls: ssl.SSLContext | None, handler: HttpHandler) -> None:
         self._listening = listening
         self._tls = tls
@@ -98,8 +97,8 @@ class HttpServer:
         asyncio.run(self._serve())
 
     async def _serve(self) -> None:
-        limit = _max_connections()
-        server = _Server(self._handler, limit, **_LIMITS)
+        limit = _allowed_connections(self.max_connections)
+        server = _Server(self._handler, limit, self.idle_seconds, **_LIMITS, lingering_time=self.linger_seconds)
         listener = Listener(self._listening, self._tls, server, limit)
         listener.start()
         grace = await asyncio.wrap_future(self._stopping)
@@ -141,13 +140,16 @@ class _Server(web.Server):
     Args:
         handler: Handles the requests.
         limit: Connections that may be open.
-        limits: Options of aiohttp.
+        idle_seconds: Seconds that a connection may be idle.
+        limits: Other options of aiohttp.
     """
 
-    def __init__(self, handler: HttpHandler, limit: int, **limits: Any) -> None:
+    def __init__(self, handler: HttpHandler, limit: int, idle_seconds: float, **limits: Any) -> None:
+        limits["keepalive_timeout"] = idle_seconds
         super().__init__(self._handle, **limits)
         self._handler = handler
         self._limit = limit
+        self._idle_seconds = idle_seconds
         self._limits = limits
         # in the order in which they became idle, each with the timer that closes it
         self._idle: dict[web.RequestHandler, asyncio.TimerHandle] = {}
@@ -218,7 +220,7 @@ class _Server(web.Server):
     def _mark_idle(self, connection: web.RequestHandler, unsent: int | None = None) -> None:
         """Start the idle timer of a connection."""
         loop = asyncio.get_running_loop()
-        self._idle[connection] = loop.call_later(_HEADER_TIMEOUT, self._close_if_idle, connection, unsent)
+        self._idle[connection] = loop.call_later(self._idle_seconds, self._close_if_idle, connection, unsent)
 
     def _mark_busy(self, connection: web.RequestHandler) -> None:
         timer = self._idle.pop(connection, None)
@@ -244,11 +246,7 @@ class _Server(web.Server):
         self._open[connection].abort()
 
 
-def _max_connections() -> int:
-    """Return the allowed number of connections, which leaves descriptors for gRPC and for files."""
+def _allowed_connections(most: int) -> int:
+    """Return the allowed number of connections, at most `most`, which leaves descriptors for gRPC and for files."""
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return (
-        _MAX_CONNECTIONS
-        if allowed == resource.RLIM_INFINITY
-        else max(_MIN_CONNECTIONS, min(_MAX_CONNECTIONS, allowed // _DESCRIPTORS_EACH))
-    )
+    return most if allowed == resource.RLIM_INFINITY else max(_MIN_CONNECTIONS, min(most, allowed // _DESCRIPTORS_EACH))

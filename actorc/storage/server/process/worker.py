@@ -28,9 +28,9 @@ from .shutdown import ShutdownFlag
 
 log = logging.getLogger(__name__)
 
-_INTERVAL_SECONDS: Final = 1.0
+INTERVAL_SECONDS: Final = 1.0
 """Seconds between two heartbeats."""
-_STUCK_SECONDS: Final = 1800.0
+STUCK_SECONDS: Final = 1800.0
 """Seconds without the end of a call, with all threads busy, after which they count as stuck. Only a transfer takes that
 long, and transfers never get all threads; the longest wait for a store is ten minutes."""
 _EXIT_SECONDS: Final = 5.0
@@ -63,7 +63,7 @@ def _serve(order: dict[str, Any], channel: socket.socket, shutdown: ShutdownFlag
         _report(channel, {"reason": error.reason, "status": error.status, "message": error.message})
         return 2
     _report(channel, {"http_endpoint": server.http_endpoint})
-    threading.Thread(target=_send_heartbeats, args=(channel, server.calls), name="sign-of-life", daemon=True).start()
+    threading.Thread(target=send_heartbeats, args=(channel, server.calls), name="sign-of-life", daemon=True).start()
     shutdown.wait()
     server.stop(0 if orphaned.is_set() else None)
     return 0
@@ -82,16 +82,16 @@ def _watch_supervisor(channel: socket.socket, shutdown: ShutdownFlag, orphaned: 
     os._exit(1)
 
 
-def _send_heartbeats(channel: socket.socket, calls: CallPool) -> None:
-    """Send heartbeats, until the supervisor is gone or the calls are stuck."""
+def send_heartbeats(channel: socket.socket, calls: CallPool, interval: float = INTERVAL_SECONDS) -> None:
+    """Send a heartbeat every `interval` seconds, until the supervisor is gone or the calls are stuck."""
     # never set; its `wait` is a sleep that ends with the daemon thread
     pause = threading.Event()
     # the supervisor has gone, and another thread ends this process
     with suppress(OSError):
-        while not pause.wait(_INTERVAL_SECONDS):
-            if (stuck := calls.stuck_seconds()) < _STUCK_SECONDS:
+        while not pause.wait(interval):
+            if (stuck := calls.stuck_seconds()) < STUCK_SECONDS:
                 channel.sendall(b"\n")
-            elif stuck < _STUCK_SECONDS + 2 * _INTERVAL_SECONDS:
+            elif stuck < STUCK_SECONDS + 2 * interval:
                 log.error("all threads are taken and no call has ended for %.0f s; a new worker is wanted", stuck)
 
 

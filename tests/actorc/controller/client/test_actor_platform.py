@@ -429,7 +429,7 @@ def test_a_registration_that_is_not_answered_is_an_error(platform, connect, monk
 
 
 def test_an_id_whose_application_says_nothing_is_left_for_a_fresh_one(platform, connect, monkeypatch):
-    monkeypatch.setattr("actorc.controller.client.connection._SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(Connection, "silence_seconds", 0.2)
     platform.silent_ids.add("mine")
     with Calls(connect("mine")) as calls:
         started = calls.start(define(), {"a": 1})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from actorc.storage.errors import ResourceExhaustedError, StorageError, UnsupportedError
 from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo
@@ -27,8 +27,6 @@ from .object_store import MAX_SINGLE, Backend
 from .prefetch import prefetched
 from .spool import Spool
 
-_MAX_ONE_REQUEST: Final = 64 * MiB
-"""Bytes; objects up to this size are sent in one request, with or without a condition."""
 _ATTEMPTS: Final = 4
 """How often the current object is looked up while others change it."""
 _FOREIGN_ETAG: Final = "?"
@@ -75,6 +73,9 @@ class Publisher:
         conditions: The conditions that the store checks, and its form of etags.
         clock: Seconds since 1970-01-01 UTC.
     """
+
+    max_one_request: ClassVar[int] = 64 * MiB
+    """Bytes; objects up to this size are sent in one request, with or without a condition."""
 
     def __init__(self, backend: Backend, names: KeyLayout, conditions: ConditionSupport, clock: Clock) -> None:
         self._backend = backend
@@ -137,7 +138,7 @@ class Publisher:
             with spool.as_view() as body:
                 return self._publish_conditionally(target, body, record)
         name = self._names.object(target.bucket, target.key)
-        if size <= _MAX_ONE_REQUEST:
+        if size <= self.max_one_request:
             with spool.as_view() as body:
                 self._backend.put(name, body, record.attributes())
         else:
@@ -164,7 +165,7 @@ class Publisher:
         if target.condition != ANY:
             _check_single(size)
             return False
-        return size > _MAX_ONE_REQUEST
+        return size > self.max_one_request
 
     def find(self, bucket: str, key: str) -> CurrentObject | None:
         """Return the current object, or None."""

@@ -10,6 +10,7 @@ from actorc.storage.errors import BucketNotEmptyError, ObjectNotFoundError, Prec
 from actorc.storage.models import Condition, ListQuery, ObjectAttributes
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import INLINE_MAX
+from actorc.storage.server.engines.local.index.index import Index
 
 SMALL, LARGE = 10, INLINE_MAX + 1
 DAY = 24 * 3600
@@ -205,7 +206,7 @@ def test_the_sweep_removes_what_is_gone(local, put, assemble, clock, files, tmp_
 
 
 def test_much_that_is_gone_is_swept_in_one_go(local, put, clock, monkeypatch):
-    monkeypatch.setattr("actorc.storage.server.engines.local.index.index._BATCH", 3)
+    monkeypatch.setattr(Index, "batch", 3)
     for number in range(8):
         put(local, f"key{number}", ttl=60)
         local.create_upload("bucket", "key", ObjectAttributes())

@@ -25,7 +25,7 @@ from actorc.storage.server import ServerOptions, StorageServer, server
 from actorc.storage.server.auth.access import EVERYTHING, Statement
 from actorc.storage.server.auth.key_file import add_key, disable_key
 from actorc.storage.server.engines.memory import MemoryEngine
-from actorc.storage.server.http import server as plane_module
+from actorc.storage.server.http.server import HttpServer
 from actorc.storage.testing import local_server
 
 MiB = 1 << 20
@@ -360,14 +360,14 @@ def test_a_reader_that_takes_nothing_is_given_up_and_others_are_served(ask, line
     assert [each.split()[1] for each in told("GET", 2)] == ["200", "408"]
 
 
-def test_a_connection_that_says_nothing_is_closed(opened, monkeypatch):
-    monkeypatch.setattr(plane_module, "_HEADER_TIMEOUT", 0.05)
-    running, _ = opened
-    parts = urlsplit(running.http_endpoint)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as silent:
-        silent.sendall(b"GET /o/ HTTP/1.1\r\nHo")
+def test_a_connection_that_says_nothing_is_closed(monkeypatch):
+    monkeypatch.setattr(HttpServer, "idle_seconds", 0.05)
+    with local_server(http=True) as running:
+        parts = urlsplit(running.http_endpoint)
+        with socket.create_connection((parts.hostname, parts.port), timeout=20) as silent:
+            silent.sendall(b"GET /o/ HTTP/1.1\r\nHo")
 
-        assert silent.recv(100) == b""
+            assert silent.recv(100) == b""
 
 
 @pytest.mark.parametrize("head", [b"GET /" + b"a" * 20_000, b"GET / HTTP/1.1\r\nHost: " + b"a" * 20_000])

@@ -15,8 +15,8 @@ import trustme
 
 from actorc.storage import NetworkError, ResourceExhaustedError, RetryPolicy, StorageClient
 from actorc.storage.server import server
-from actorc.storage.server.http import listener as listener_module
-from actorc.storage.server.http import server as plane_module
+from actorc.storage.server.http.listener import Listener
+from actorc.storage.server.http.server import HttpServer
 from actorc.storage.testing import local_server
 
 MiB = 1 << 20
@@ -48,13 +48,13 @@ def opened():
 @pytest.fixture
 def few(monkeypatch):
     """Room for a few connections, with as much time as they like."""
-    monkeypatch.setattr(plane_module, "_MAX_CONNECTIONS", MOST)
-    monkeypatch.setattr(plane_module, "_HEADER_TIMEOUT", FOR_EVER)
+    monkeypatch.setattr(HttpServer, "max_connections", MOST)
+    monkeypatch.setattr(HttpServer, "idle_seconds", FOR_EVER)
 
 
 @pytest.fixture
 def hasty(monkeypatch):
-    monkeypatch.setattr(plane_module, "_HEADER_TIMEOUT", 0.2)
+    monkeypatch.setattr(HttpServer, "idle_seconds", 0.2)
 
 
 def was_closed(connection):
@@ -137,7 +137,7 @@ def test_a_head_that_does_not_come_is_not_waited_for_whatever_was_before(hasty, 
 @pytest.mark.parametrize("target", ["/o/bucket/key", "/healthz"])
 @pytest.mark.parametrize("body", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
 def test_the_body_of_a_stranger_is_not_waited_for(opened, line, ask, monkeypatch, target, body):
-    monkeypatch.setitem(plane_module._LIMITS, "lingering_time", 0.05)
+    monkeypatch.setattr(HttpServer, "linger_seconds", 0.05)
     with local_server(http=True) as running:
         stranger = line(f"{running.http_endpoint}{target}", "PUT", body)
 
@@ -183,7 +183,7 @@ def test_handshakes_that_do_not_come_give_way_too(few, tls, ask, opened):
 
 
 def test_a_handshake_is_not_waited_for_for_ever(monkeypatch, tls, ask, opened):
-    monkeypatch.setattr(listener_module, "_HANDSHAKE_SECONDS", 0.2)
+    monkeypatch.setattr(Listener, "handshake_seconds", 0.2)
     endpoint, context = tls
     silent, chatty = (opened[1](urlsplit(endpoint).port) for _ in range(2))
     chatty.sendall(b"GET / HTTP/1.1\r\n\r\n")

@@ -377,8 +377,8 @@ def test_a_pool_moves_when_a_call_ends_and_another_takes_its_thread(pool):
     assert calls.stuck_seconds() == 0.0
 
 
-@pytest.mark.parametrize(("stuck", "lives"), [(worker._STUCK_SECONDS - 1, True), (worker._STUCK_SECONDS + 60, False)])
-def test_a_worker_whose_calls_are_stuck_says_nothing_more(monkeypatch, pool, stuck, lives):
+@pytest.mark.parametrize(("stuck", "lives"), [(worker.STUCK_SECONDS - 1, True), (worker.STUCK_SECONDS + 60, False)])
+def test_a_worker_whose_calls_are_stuck_says_nothing_more(pool, stuck, lives):
     calls, begin, now, _ = pool
     looks = threading.Semaphore(0)
 
@@ -387,13 +387,12 @@ def test_a_worker_whose_calls_are_stuck_says_nothing_more(monkeypatch, pool, stu
             looks.release()
             return calls.stuck_seconds()
 
-    monkeypatch.setattr(worker, "_INTERVAL_SECONDS", 0.01)
     begin()
     begin()
     now[0] = stuck
     ours, theirs = socket.socketpair()
     with ours:
-        thread = threading.Thread(target=worker._send_heartbeats, args=(theirs, Watched()))
+        thread = threading.Thread(target=worker.send_heartbeats, args=(theirs, Watched(), 0.01))
         thread.start()
         for _ in range(3):
             assert looks.acquire(timeout=PATIENCE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from threading import Condition
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from actorc.storage.errors import StorageError
 from actorc.storage.server.engines.local.disk.errors import Health, explain, is_full, may_pass
@@ -21,8 +21,6 @@ from .row_checksums import is_refusal, refused
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], T]
-
-_CHECKPOINT_ROWS = 8000  # changed rows between checkpoints, those of the tally included; some 10-30 MB of log
 
 
 class GroupCommit:
@@ -36,6 +34,9 @@ class GroupCommit:
         begin: The first change of every transaction.
         seal: The last change of every transaction.
     """
+
+    checkpoint_rows: ClassVar[int] = 8000
+    """Changed rows between checkpoints, those of the tally included; some 10-30 MB of log."""
 
     def __init__(
         self,
@@ -118,7 +119,7 @@ class GroupCommit:
                 self._reserve.restore()
             # waiting callers are answered before a checkpoint, which none of them needs
             self._finish(batch)
-            if self._connection.total_changes - self._checkpointed > _CHECKPOINT_ROWS:
+            if self._connection.total_changes - self._checkpointed > self.checkpoint_rows:
                 self._checkpoint("PASSIVE")
         finally:
             # also after an error: while a leader is marked busy, no other thread may lead

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import (
@@ -47,7 +47,6 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_BATCH = 500
 _BUCKETS = f"SELECT {intact('bucket')}, name, created_us FROM bucket"
 _REMOVABLE = (
     f"{intact('garbage')} AND NOT EXISTS (SELECT 1 FROM content WHERE content.file IN (garbage.file, garbage.guard))"
@@ -76,6 +75,9 @@ class Index:
         IntegrityError: The index is damaged, or a part of it is missing.
         StorageError: It belongs to another data directory, or to a newer version.
     """
+
+    batch: ClassVar[int] = 500
+    """Rows that one transaction of a sweep removes at most, so that writers do not wait long."""
 
     def __init__(
         self,
@@ -298,7 +300,7 @@ class Index:
             return connection.execute(
                 f"SELECT guard, file FROM garbage WHERE (guard, file) > (?, ?) AND {_REMOVABLE}"
                 " ORDER BY guard, file LIMIT ?",
-                (*after, _BATCH),
+                (*after, self.batch),
             ).fetchall()
 
     def forget_garbage(self, names: Iterable[str]) -> None:
@@ -317,7 +319,7 @@ class Index:
 
         def change(connection: sqlite3.Connection) -> bool:
             tasks = self._objects.expire, self.uploads.expire, self._idempotency.forget
-            more = [task(connection, _BATCH) for task in tasks]
+            more = [task(connection, self.batch) for task in tasks]
             return any(more)
 
         return self._idempotency.run(change)

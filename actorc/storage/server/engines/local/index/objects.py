@@ -161,9 +161,9 @@ class Objects:
         return object_info(bucket, key, tuple(fields)), content_id
 
     def expire(self, connection: sqlite3.Connection, limit: int) -> bool:
-        """Remove up to `limit` expired objects, and expired generations; return whether there may be more."""
+        """Remove up to `limit` expired objects and as many generations; return whether there may be more."""
         until = self._idempotency.now() if self._has_room() else _NO_LIMIT_US
-        more = retention.expire(connection, until)
+        more = retention.expire(connection, until, limit)
         rows = connection.execute(
             f"SELECT bucket_id, key, content_id FROM object WHERE expires_us <= ? AND {intact('object')} LIMIT ?",
             (self._idempotency.now(), limit),

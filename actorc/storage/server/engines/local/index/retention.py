@@ -15,7 +15,6 @@ from .row_checksums import intact
 from .schema import read_meta
 
 _MIN_CHARGE = 4 * KiB  # counted at least, so that `max_bytes` bounds the number of rows, too
-_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +49,16 @@ def limit(connection: sqlite3.Connection, max_bytes: int) -> None:
         _drop(connection, row)
 
 
-def expire(connection: sqlite3.Connection, until_us: int) -> bool:
-    """Remove a batch of the generations whose retention ended by `until_us`; return whether there may be more."""
+def expire(connection: sqlite3.Connection, until_us: int, limit: int) -> bool:
+    """Remove up to `limit` generations whose retention ended by `until_us`; return whether there may be more."""
     rows = connection.execute(
         "SELECT bucket_id, key, generation, content_id, charge FROM retained"
         f" WHERE until_us <= ? AND {intact('retained')} LIMIT ?",
-        (until_us, _BATCH),
+        (until_us, limit),
     ).fetchall()
     for row in rows:
         _drop(connection, row)
-    return len(rows) == _BATCH
+    return len(rows) == limit
 
 
 def forget(connection: sqlite3.Connection, bucket_id: int, key: bytes) -> None:

@@ -15,6 +15,7 @@ from actorc.storage.errors import AlreadyExistsError, StorageError
 from actorc.storage.models import Condition, ListQuery
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.local import INLINE_MAX, LocalEngine
+from actorc.storage.server.engines.local.index.group_commit import GroupCommit
 
 LARGE = INLINE_MAX + 1
 
@@ -272,7 +273,7 @@ def test_an_interrupt_behind_the_commit_keeps_the_object(open_local, disk, put, 
 
 
 def test_the_log_of_the_database_is_carried_over_now_and_then(open_local, disk, put, monkeypatch):
-    monkeypatch.setattr("actorc.storage.server.engines.local.index.group_commit._CHECKPOINT_ROWS", 40)
+    monkeypatch.setattr(GroupCommit, "checkpoint_rows", 40)
 
     class Counting(type(disk)):
         modes = ()

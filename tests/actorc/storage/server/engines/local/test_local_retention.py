@@ -7,6 +7,7 @@ import pytest
 from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.rules import KiB
 from actorc.storage.server.engines.local import INLINE_MAX, Retention
+from actorc.storage.server.engines.local.index.index import Index
 
 SMALL, LARGE = 10, INLINE_MAX + 1
 
@@ -98,7 +99,7 @@ def test_nothing_is_retained_on_a_nearly_full_disk(local, disk, put, get, files,
 
 
 def test_many_expired_generations_are_swept_in_one_go(local, put, clock, monkeypatch):
-    monkeypatch.setattr("actorc.storage.server.engines.local.index.retention._BATCH", 3)
+    monkeypatch.setattr(Index, "batch", 3)
     for _ in range(8):
         put(local, "key", b"data", idempotency_key="")
     clock.now += 3600

@@ -15,6 +15,7 @@ from actorc.storage.models import ByteRange, ObjectAttributes
 from actorc.storage.rules import MAX_OBJECT_SIZE, MiB
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import INLINE_MAX
+from actorc.storage.server.engines.local.index.index import Index
 
 LARGE = INLINE_MAX + 1
 PIECES = [b"a" * (2 * MiB + 3), b"b" * 7, b"c" * LARGE, b"", b"d" * MiB]
@@ -206,7 +207,7 @@ def test_a_reader_of_many_files_is_a_snapshot(local, put, assemble, files, tmp_p
 
 
 def test_garbage_that_is_being_read_does_not_hold_up_the_rest(local, put, assemble, files, tmp_path, monkeypatch):
-    monkeypatch.setattr("actorc.storage.server.engines.local.index.index._BATCH", 2)
+    monkeypatch.setattr(Index, "batch", 2)
     assemble(local, "key", [bytes([number]) * LARGE for number in range(7)])
     for number in range(5):
         put(local, f"key{number}", bytes(LARGE))

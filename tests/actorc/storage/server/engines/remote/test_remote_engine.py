@@ -33,10 +33,11 @@ pytest.importorskip("obstore", reason="remote engines need obstore, which is not
 
 from obstore.store import MemoryStore
 
-from actorc.storage.server.engines.remote import RemoteEngine, publish
+from actorc.storage.server.engines.remote import RemoteEngine
 from actorc.storage.server.engines.remote.availability import Availability
 from actorc.storage.server.engines.remote.errors import Conflict
 from actorc.storage.server.engines.remote.object_store import Backend
+from actorc.storage.server.engines.remote.publish import Publisher
 from actorc.storage.server.engines.remote.store_url import StoreUrl
 
 ABSENT = Condition(if_absent=True)
@@ -437,7 +438,7 @@ def test_a_page_takes_no_more_names_than_it_needs(over, put):
 
 @pytest.fixture
 def small_requests(monkeypatch):
-    monkeypatch.setattr(publish, "_MAX_ONE_REQUEST", MiB)
+    monkeypatch.setattr(Publisher, "max_one_request", MiB)
 
 
 def test_large_objects_go_in_many_requests(remote, small_requests, put, get, assemble):
