@@ -20,10 +20,13 @@ from lucas_storage.signing import demand
 from .arrays import NpyFormat
 from .base import Encoded, Format, MemorySource, Source, not_mine, stored
 from .composite import StreamFormat, TreeFormat
+from .images import PngFormat
 from .json_format import Json2Format, JsonFormat, holds_references, is_tagged_scalar
 from .pickles import PickleFormat, PickleWithReferencesFormat
 from .plain_data import is_exact
+from .sparse import SparseFormat
 from .tables import ArrowFormat, ParquetFormat
+from .tensors import SafetensorsFormat
 from .text import BytesFormat, TextFormat
 from .typed_arrays import ArrayFormat
 
@@ -59,6 +62,9 @@ _BUILT_IN: Final[tuple[Format, ...]] = (
     Json2Format(),
     NpyFormat(),
     ArrowFormat(),
+    PngFormat(),
+    SparseFormat(),
+    SafetensorsFormat(),
 )
 """In the order in which they are asked for a value without a requested format."""
 _FORMATS: Final[dict[str, Format]] = {
