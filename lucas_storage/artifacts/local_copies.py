@@ -61,17 +61,18 @@ class LocalCopies:
         if ref.digest is None and ref.kind != "manifest":
             return self._cache().insert(None, self._stored.pieces(ref), ref.size, name)
         address = _address(ref)
-        # Threads that want the same artifact fetch it once; other processes may fetch it, too, and one copy wins.
-        with self._cache().single_flight(address):
-            return self.cached(ref, name) or self._fetched_with_room(ref, address, name)
+        return self._cache().found_or_made(
+            address,
+            ref.size,
+            lambda: self.cached(ref, name),
+            lambda: self._fetched_with_room(ref, address, name),
+        )
 
     def held(self, ref: ArtifactRef, holder: Holder, name: str | None = None) -> Path:
         """Return the copy of `local`, kept from eviction until the present step ends or `holder` is released."""
         for _ in range(_TRIES):
             path = self.local(ref, name)
-            self._cache().hold(_address_of(ref, path), holder)
-            # Looked at after the lease was taken: before it, another process may have evicted the copy.
-            if path.exists():
+            if self._cache().hand_out(_address_of(ref, path), path, holder):
                 return path
         raise _contended()
 
@@ -95,22 +96,23 @@ class LocalCopies:
             ArtifactNotFoundError: The directory has no such file.
         """
         whole = self.cached(ref)
-        if whole is not None:
-            self._cache().hold(_address(ref), holder)
         # The path is the user's, and must not lead out of the copy.
-        if whole is not None and all(map(is_filename, path.split("/"))) and (whole / path).is_file():
+        is_there = whole is not None and all(map(is_filename, path.split("/"))) and (whole / path).is_file()
+        if whole and is_there and self._cache().hand_out(_address(ref), whole / path, holder):
             return whole / path
         file = _file_of(self._stored.manifest(ref), path, ref)
         # A copy under the address of a manifest of this file alone, which other directories with the same file share.
         alone = Manifest(parts=file.parts)
         address, name = _manifest_address(digest_of((alone.encode(),))), path.rpartition("/")[2]
-        with self._cache().single_flight(address):
-            for _ in range(_TRIES):
-                found = self._cache().find(address, file.size, name=name)
-                found = found or self._assembled(ref, alone, address, name)
-                self._cache().hold(address, holder)
-                if found.exists():
-                    return found
+        for _ in range(_TRIES):
+            found = self._cache().found_or_made(
+                address,
+                file.size,
+                lambda: self._cache().find(address, file.size, name=name),
+                lambda: self._assembled(ref, alone, address, name),
+            )
+            if self._cache().hand_out(address, found, holder):
+                return found
         raise _contended()
 
     def _fetched_with_room(self, ref: ArtifactRef, address: str, name: str | None) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from actorc.storage.client import StorageClient
-from actorc.storage.errors import NetworkError, NotFoundError
+from actorc.storage.errors import IntegrityError, NetworkError, NotFoundError
 from lucas_storage import settings
 from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
 from lucas_storage.formats import format_by_id
@@ -161,6 +161,19 @@ class ArtifactStore(StorageClient):
             filename: Name of the file that `path` makes of the reference.
         """
         return self._artifact_writer.known(path, fmt, filename)
+
+    def check_not_replaced(self, path: Path) -> None:
+        """Check that a path, just stored, leads to the file or directory that `path` returned to this step.
+
+        Raises:
+            IntegrityError: Somebody edited that, and the cache put an untouched copy in its place, since another step
+                asked for it. If it was this step, its edit is gone.
+        """
+        if self._cache.is_replaced(path, self._holder):
+            raise IntegrityError(
+                f"{path.name!r} was edited while this step used it, and replaced by an untouched copy because another "
+                "step asked for it; edit a copy that storage.scratch(copy_of=…) makes"
+            )
 
     def manifest(self, ref: ArtifactRef) -> Manifest:
         """Return the manifest of an artifact of kind ``manifest``."""

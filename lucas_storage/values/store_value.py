@@ -45,7 +45,10 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
         UnsafeFormatError: It can only be pickled, and that is denied or cannot be signed.
     """
     if isinstance(value, Path):
-        return _path(value, policy, requested, name or _name_of(value))
+        ref = _path(value, policy, requested, name or _name_of(value))
+        # Afterwards: nobody can have replaced the file between a check and its reading.
+        store_for(policy.store).check_not_replaced(value)
+        return ref
     if is_open_file(value):
         with content_of(value) as (pieces, is_text):
             return _raw(pieces, declared(requested or (TEXT if is_text else None)), policy, name)

@@ -24,11 +24,9 @@ import contextlib
 import hashlib
 import os
 import shutil
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
-from weakref import WeakValueDictionary
 
 from lucas_storage.errors import CacheFullError, DigestMismatchError
 
@@ -37,6 +35,7 @@ from .copies import CONTENT, MANIFEST, size_of
 from .copy_names import top_of
 from .directory import CacheDirectory, file_errors
 from .eviction import Eviction
+from .flights import Flights
 from .publishing import new_place, publish, publish_name, write
 from .stamps import Stamp
 from .verification import LOOKS
@@ -64,10 +63,7 @@ class Cache:
         self._directory = CacheDirectory(root)
         self._eviction = Eviction(cap)
         self._scrub = scrub
-        self._lock = threading.Lock()
-        # One lock for each address that is being fetched; `_lock` guards the table. Weak: a lock is forgotten when no
-        # thread has it or waits for it, and not before.
-        self._flights: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
+        self._flights = Flights()
 
     def find(
         self, address: str, size: int | None = None, *, is_folder: bool = False, name: str | None = None
@@ -122,7 +118,20 @@ class Cache:
         Outside a step, until `holder` is released.
         """
         with self._file_errors():
-            leases.hold(leases.leases_of(self._root()), address, holder)
+            leases.hold(self._leases(), address, holder)
+
+    def hand_out(self, address: str, path: Path, holder: leases.Holder) -> bool:
+        """Keep a copy that was just found as `hold` does; return whether `path`, to it or within it, is still there.
+
+        Before the lease was taken another process may have evicted it.
+        """
+        self.hold(address, holder)
+        with self._file_errors():
+            return leases.holder_of_step(holder).note(path)
+
+    def is_replaced(self, path: Path, holder: leases.Holder) -> bool:
+        """Return whether `path` was handed out and leads to another copy by now, since somebody edited the first."""
+        return leases.holder_of_step(holder).is_replaced(path) and self.address_of(path) is not None
 
     def address_of(self, path: Path) -> tuple[str, int] | None:
         """Return address and size of the copy that `path`, its content or one of its names, is.
@@ -216,16 +225,19 @@ class Cache:
         with self._file_errors():
             return self._eviction.make_room(self._root(), size)
 
-    @contextlib.contextmanager
-    def single_flight(self, address: str) -> Iterator[None]:
-        """Let one thread of this process at a time fetch `address`; the others find the copy it made."""
-        with self._lock:
-            lock = self._flights.setdefault(address, threading.Lock())
-        with lock:
-            yield
+    def found_or_made(self, address: str, size: int, find: Callable[[], Path | None], make: Callable[[], Path]) -> Path:
+        """Return what `find` finds, else what `make` makes, which one thread of one process at a time does for a copy.
+
+        The arguments are those of `Flights.found_or_made`.
+        """
+        return self._flights.found_or_made(address, size, find, make, self._leases)
 
     def _file_errors(self) -> contextlib.AbstractContextManager[None]:
         return file_errors(self._directory.wanted)
+
+    def _leases(self) -> leases.Leases:
+        with self._file_errors():
+            return leases.leases_of(self._root())
 
     def _root(self) -> Path:
         return self._directory.path()

@@ -76,26 +76,28 @@ def is_folder(files: Signatures) -> bool:
     return stat.S_ISDIR(files[CONTENT][0])
 
 
-def is_right(folder: Path, address: str, files: Signatures) -> bool:
+def is_right(folder: Path, address: str, files: Signatures, top: str = CONTENT) -> bool:
     """Read a copy and return whether its bytes have the digest of its address.
 
     Args:
         folder: The directory of the copy.
         address: ``sha256:`` or ``manifest:`` and a digest.
         files: Its `signatures`.
+        top: What to read, in place of the content.
     """
     algorithm, _, value = address.partition(":")
+    is_tree = stat.S_ISDIR(files[top][0])
     try:
         if algorithm == "sha256":
-            return not is_folder(files) and _digest(folder / CONTENT) == address
+            return not is_tree and _digest(folder / top) == address
         manifest = _manifest(folder, value)
-        if manifest is None or manifest.is_tree != is_folder(files):
+        if manifest is None or manifest.is_tree != is_tree:
             return False
         if manifest.files is None:
-            return _holds(folder / CONTENT, manifest.parts)
+            return _holds(folder / top, manifest.parts)
         # The tree first: a file too many would pass if only the files of the manifest were read.
-        return _outline(manifest) == {path: found[0] for path, found in files.items()} and all(
-            _holds(folder / CONTENT / file.path, file.parts, executable=file.executable) for file in manifest.files
+        return _outline(manifest, top) == {path: found[0] for path, found in files.items()} and all(
+            _holds(folder / top / file.path, file.parts, executable=file.executable) for file in manifest.files
         )
     except FileNotFoundError:
         return False
@@ -145,14 +147,14 @@ def _manifest(folder: Path, value: str) -> Manifest | None:
     return None
 
 
-def _outline(manifest: Manifest) -> dict[str, int]:
+def _outline(manifest: Manifest, top: str) -> dict[str, int]:
     """Return the file type of every path that the manifest of a directory implies."""
-    found = {CONTENT: stat.S_IFDIR}
+    found = {top: stat.S_IFDIR}
     for path in (*(file.path for file in manifest.files or ()), *manifest.folders):
         parts = path.split("/")
         for depth in range(1, len(parts) + 1):
-            found.setdefault("/".join((CONTENT, *parts[:depth])), stat.S_IFDIR)
-    found.update({f"{CONTENT}/{file.path}": stat.S_IFREG for file in manifest.files or ()})
+            found.setdefault("/".join((top, *parts[:depth])), stat.S_IFDIR)
+    found.update({f"{top}/{file.path}": stat.S_IFREG for file in manifest.files or ()})
     return found
 
 

@@ -18,6 +18,7 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ from . import copies
 from .copies import CONTENT, READ_ONLY_FOLDER
 from .directory import MODE
 from .removal import listed
-from .stamps import Stamp
+from .stamps import Signatures, Stamp
 
 NAMES: Final = ".names"
 _NO_LINKS: Final = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
@@ -36,6 +37,11 @@ def top_of(name: str | None) -> str:
     if name is None:
         return CONTENT
     return f"{NAMES}/{name}" if name.startswith(".") else name
+
+
+def tops_of(stamp: Stamp) -> set[str]:
+    """Return the names, as `top_of` gives them, that have files of their own."""
+    return {"/".join(path.split("/")[: 2 if path.startswith(f"{NAMES}/") else 1]) for path in stamp.names}
 
 
 def located(path: Path) -> tuple[Path, str]:
@@ -66,14 +72,31 @@ def link(folder: Path, name: str) -> None:
         close(path)
 
 
-def take_names(folder: Path, place: Path) -> None:
-    """Give a copy, not published yet, the names of the one that it replaces, which other processes may be using."""
+def names_in(folder: Path) -> list[str]:
+    """Return the names of a copy."""
     hidden = folder / NAMES
-    for path in () if folder.is_symlink() else listed(folder):  # another process may be replacing it, too
-        if not path.name.startswith("."):
-            link(place, path.name)
-    for path in () if hidden.is_symlink() else listed(hidden):
-        link(place, path.name)
+    plain = [] if folder.is_symlink() else listed(folder)  # another process may be replacing it
+    return [
+        *(path.name for path in plain if path.name != CONTENT and not path.name.startswith(".")),
+        *(path.name for path in ([] if hidden.is_symlink() else listed(hidden))),
+    ]
+
+
+def own_files(folder: Path, names: Iterable[str], files: Signatures) -> Signatures:
+    """Return the signatures of those files under names that are no links to the content.
+
+    Args:
+        folder: The directory of the copy.
+        names: Some of its names.
+        files: The signatures of its content.
+    """
+    inodes = {seen[1] for seen in files.values()}
+    return {
+        path: seen
+        for name in names
+        for path, seen in (copies.signatures(folder, top_of(name)) or {}).items()
+        if not stat.S_ISDIR(seen[0]) and seen[1] not in inodes
+    }
 
 
 def link_all(content: Path, path: Path) -> None:

@@ -1,8 +1,8 @@
 """Leases: no process evicts a copy that a step of another process reads, however long the step takes.
 
 A copy in use is one locked byte of a file, at an offset that follows from its digest: any number of them costs one file
-descriptor and no byte on a disk that may be full. The kernel releases the locks of a process when it ends, even by a
-signal.
+descriptor and no byte on a disk that may be full. A second byte for each digest is locked by the process that fetches
+the copy. The kernel releases the locks of a process when it ends, even by a signal.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 NAME: Final = ".leases"
 _DIGITS: Final = 15
 """Hexadecimal digits of an address that make an offset; 16 would not fit into a signed 64-bit file offset."""
+_FETCHES: Final = 16**_DIGITS
+"""Offset of the bytes that are locked while a copy is fetched, above those of the leases."""
+_POLL_SECONDS: Final = 0.02
 _TAKEN: Final = (errno.EACCES, errno.EAGAIN)
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -80,9 +84,30 @@ class Leases:
                 if free:
                     self._lock_byte(address, fcntl.LOCK_UN)
 
-    def _lock_byte(self, address: str, how: int) -> bool:
+    @contextlib.contextmanager
+    def fetching(self, address: str, seconds: float) -> Iterator[None]:
+        """Keep other processes that ask for the same from fetching a copy until the body ends.
+
+        Waits for another one that does, but no longer than `seconds`: a process that was stopped must not stop all
+        others, and two that fetch the same do no harm.
+        """
+        deadline = time.monotonic() + seconds
+        while not (is_locked := self._try_to_fetch(address)) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)  # the kernel's own waiting has no limit
         try:
-            fcntl.lockf(self._opened(), how, 1, _offset(address))
+            yield
+        finally:
+            if is_locked:
+                with self._lock:
+                    self._lock_byte(address, fcntl.LOCK_UN, _FETCHES)
+
+    def _try_to_fetch(self, address: str) -> bool:
+        with self._lock:
+            return self._lock_byte(address, fcntl.LOCK_EX | fcntl.LOCK_NB, _FETCHES)
+
+    def _lock_byte(self, address: str, how: int, above: int = 0) -> bool:
+        try:
+            fcntl.lockf(self._opened(), how, 1, above + _offset(address))
             self.are_shared = True
         except OSError as error:
             if error.errno in _TAKEN:
@@ -113,10 +138,14 @@ class Leases:
 
 
 class Holder:
-    """The leases of one step, or of one handle, each taken once and all released together. Safe to share by threads."""
+    """The leases of one step, or of one handle, each taken once and all released together. Safe to share by threads.
+
+    It also knows which files it was handed, since a path may lead to another file by the time it is returned.
+    """
 
     def __init__(self) -> None:
         self._held: set[tuple[Leases, str]] = set()
+        self._handed: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def hold(self, leases: Leases, address: str) -> None:
@@ -126,11 +155,28 @@ class Holder:
                 leases.hold(address)
                 self._held.add((leases, address))
 
+    def note(self, path: Path) -> bool:
+        """Remember which file or directory a path leads to; return False if it leads nowhere."""
+        try:
+            self._handed[os.fspath(path)] = os.lstat(path).st_ino
+        except FileNotFoundError:
+            return False
+        return True
+
+    def is_replaced(self, path: Path) -> bool:
+        """Return whether a path that was noted leads to another file or directory by now, or nowhere."""
+        before = self._handed.get(os.path.abspath(path))  # noqa: PTH100 -- resolving would lose the name
+        try:
+            return before is not None and os.lstat(path).st_ino != before
+        except FileNotFoundError:
+            return True
+
     def release(self) -> None:
         """Release all leases."""
         # Taken out under the lock and released outside it: a release calls the kernel.
         with self._lock:
             held, self._held = self._held, set()
+            self._handed = {}
         for leases, address in held:
             leases.release(address)
 
@@ -148,7 +194,12 @@ def step() -> Iterator[None]:
 
 def hold(leases: Leases, address: str, otherwise: Holder) -> None:
     """Keep a copy for as long as the present step runs; outside one, until `otherwise` is released."""
-    (_step.get() or otherwise).hold(leases, address)
+    holder_of_step(otherwise).hold(leases, address)
+
+
+def holder_of_step(otherwise: Holder) -> Holder:
+    """Return the leases of the present step; outside one, `otherwise`."""
+    return _step.get() or otherwise
 
 
 def leases_of(root: Path) -> Leases:

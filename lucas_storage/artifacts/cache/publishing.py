@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import stat
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -91,7 +91,8 @@ def publish(
         found = verification.verified(directory.path(), address, size, is_folder=is_folder, scrub=scrub)
         if found is not None:
             return found
-        copy_names.take_names(folder, place)
+        for each in copy_names.names_in(folder):  # other processes may be using them
+            copy_names.link(place, each)
         verification.stamp(place, address, size)
         # By inode: another process may have replaced the wrong copy by a right one, which is in use by now.
         if _inode(folder) == judged:
@@ -114,7 +115,12 @@ def publish_name(directory: CacheDirectory, folder: Path, stamp: Stamp, name: st
     before = copies.signatures(folder)
     with new_place(directory) as place:
         made = place / CONTENT
-        copy_names.link_all(folder / CONTENT, made)
+        if path.is_file() and not copies.is_folder(stamp.files):
+            # Somebody put another file there, which is returned by now or not. An inode of its own tells the file that
+            # was handed out from the one that takes its place.
+            shutil.copy(folder / CONTENT, made)
+        else:
+            copy_names.link_all(folder / CONTENT, made)
         _put(made, path, folder, stamp)
     copy_names.close(path)
     if before == stamp.files:  # else it has to be read again
@@ -144,13 +150,12 @@ def _put(made: Path, path: Path, folder: Path, stamp: Stamp) -> None:
 
 def _look_again(folder: Path, name: str, stamp: Stamp) -> None:
     """Stamp a copy anew after it got a name, which changed the ctime of its files, unless another change came in."""
-    now, named = copies.signatures(folder), copies.signatures(folder, top_of(name))
-    if now is None or named is None or _but_for_ctime(now) != _but_for_ctime(stamp.files):
+    now = copies.signatures(folder)
+    if now is None or _but_for_ctime(now) != _but_for_ctime(stamp.files):
         return
-    verification.settle({**now, **named}, stamp.size, stamp.address)
-    # Only those that are files of their own are remembered: the others look like the content.
-    inodes = {seen[1] for seen in now.values()}
-    names = {path: seen for path, seen in named.items() if not stat.S_ISDIR(seen[0]) and seen[1] not in inodes}
+    names = copy_names.own_files(folder, [name], now)
+    stamps.settle(names.values())  # always, since they are believed for as long as the stamp is kept
+    verification.settle(now, stamp.size, stamp.address)
     verification.keep(folder, stamp.seen_again(now, {**stamp.names, **names}))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from . import copies, copy_names, stamps
 from .copies import READ_ONLY, READ_ONLY_FOLDER
 from .directory import within
-from .stamps import Signatures, Stamp
+from .stamps import Signature, Signatures, Stamp
 
 LOOKS: Final = 3
 """Attempts before a copy whose signatures keep changing counts as wrong."""
@@ -31,7 +32,7 @@ def verified(root: Path, address: str, size: int | None, *, is_folder: bool, scr
         return None
     found = stamps.read(folder)
     if found is None or found.files != files or not found.is_current(address, scrub):
-        found = _read_again(folder, address, files)
+        found = _read_again(folder, address, files, found)
     if found is None:
         return None
     _mark_used(folder)
@@ -58,15 +59,15 @@ def unchanged(
     return folder, found
 
 
-def stamp(folder: Path, address: str, size: int) -> Stamp | None:
-    """Stamp a copy whose bytes are right; None if it is gone."""
+def stamp(folder: Path, address: str, size: int) -> None:
+    """Stamp a copy that is not published yet, and whose bytes are right, with the names it has."""
     files = copies.signatures(folder)
-    if files is None:
-        return None
+    if files is None:  # the whole cache was removed
+        return
+    names = copy_names.own_files(folder, copy_names.names_in(folder), files)
+    stamps.settle(names.values())
     settle(files, size, address)
-    found = Stamp.of(address, files, size)
-    keep(folder, found)
-    return found
+    keep(folder, replace(Stamp.of(address, files, size), names=names))
 
 
 def settle(files: Signatures, size: int, address: str) -> None:
@@ -91,7 +92,7 @@ def _mark_used(folder: Path) -> None:
         stamps.used(folder)
 
 
-def _read_again(folder: Path, address: str, files: Signatures) -> Stamp | None:
+def _read_again(folder: Path, address: str, files: Signatures, before: Stamp | None) -> Stamp | None:
     """Read a copy that was touched, or not read for long; return its new stamp, or None if it is wrong.
 
     A name that another process gives it meanwhile changes its ctime, so there are several attempts.
@@ -107,9 +108,23 @@ def _read_again(folder: Path, address: str, files: Signatures) -> Stamp | None:
         if not copies.is_right(folder, address, now):
             return None
         if copies.signatures(folder) == now:
+            found = replace(found, names=_names_read_again(folder, address, before) if before else {})
             keep(folder, found)
             return found
     return None
+
+
+def _names_read_again(folder: Path, address: str, before: Stamp) -> Signatures:
+    """Read the names that have files of their own, and return the signatures of these files where they are right."""
+    found: dict[str, Signature] = {}
+    for top in copy_names.tops_of(before):
+        now = copies.signatures(folder, top)
+        if now is None:
+            continue
+        stamps.settle(now.values())
+        if copies.is_right(folder, address, now, top) and copies.signatures(folder, top) == now:
+            found.update({path: seen for path, seen in now.items() if path in before.names})
+    return found
 
 
 def _make_read_only(folder: Path, files: Signatures) -> None:

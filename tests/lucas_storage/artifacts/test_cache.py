@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from lucas_storage.artifacts.cache import copies, leases, stamps
+from lucas_storage.artifacts.cache import copies, flights, leases, stamps
 from lucas_storage.artifacts.cache.cache import Cache
+from lucas_storage.artifacts.cache.flights import Flights
 from lucas_storage.artifacts.cache.removal import ABANDONED
 from lucas_storage.errors import CacheError, CacheRefusedError, DigestMismatchError
 
@@ -209,12 +210,12 @@ def test_writers_of_one_digest_do_not_disturb_each_other(cache):
     assert found[0].read_bytes() == data
 
 
-def test_one_thread_at_a_time_fetches_a_digest(cache):
-    inside, most = [0], [0]
+def test_one_thread_at_a_time_fetches_a_digest():
+    inside, most, fetches = [0], [0], Flights()
 
     def fetch():
         for _ in range(50):
-            with cache.single_flight("sha256:x"):
+            with fetches.alone("sha256:x"):
                 inside[0] += 1
                 os.sched_yield()
                 most[0] = max(most[0], inside[0])
@@ -849,3 +850,56 @@ def test_any_number_of_copies_is_held_by_one_descriptor(tmp_path, holder):
         cache.hold(digest(str(n).encode()), holder)
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+FETCHES = """
+import sys
+from pathlib import Path
+from lucas_storage.artifacts.cache.leases import leases_of
+with leases_of(Path(sys.argv[1])).fetching(sys.argv[2], 0):
+    print("fetching", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def fetching_elsewhere(cache, tmp_path):
+    """Another process that is fetching a copy of ``abc``."""
+    cache.insert(None, [b"another"])
+    other = subprocess.Popen(
+        [sys.executable, "-c", FETCHES, str(tmp_path / "cache"), digest(b"abc")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with other:
+        assert other.stdout.readline() == b"fetching\n"
+        yield other
+        other.stdin.close()
+
+
+def asked_for(cache, finds):
+    """Ask for ``abc`` and return how often it was made, which follows if none of `finds` is a path."""
+    made = []
+    cache.found_or_made(
+        digest(b"abc"), 3, lambda: finds.pop(0)(), lambda: made.append(0) or cache.insert(None, [b"abc"])
+    )
+    return len(made)
+
+
+def test_a_copy_that_another_process_fetched_meanwhile_is_not_fetched_again(cache, tmp_path, fetching_elsewhere):
+    def end():
+        Cache(tmp_path / "cache", 1 << 30).insert(None, [b"abc"])
+        fetching_elsewhere.stdin.close()
+
+    assert asked_for(cache, [end, lambda: cache.find(digest(b"abc"), 3)]) == 0
+
+
+def test_a_copy_is_fetched_when_the_process_that_was_fetching_it_is_killed(cache, fetching_elsewhere):
+    assert asked_for(cache, [fetching_elsewhere.kill, lambda: None]) == 1
+
+
+def test_a_process_that_does_not_get_on_is_not_waited_for_for_ever(cache, fetching_elsewhere, monkeypatch):
+    monkeypatch.setattr(flights, "PATIENCE", 0)
+
+    assert asked_for(cache, [lambda: None, lambda: None]) == 1
+    assert fetching_elsewhere.poll() is None

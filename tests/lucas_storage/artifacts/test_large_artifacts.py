@@ -94,7 +94,7 @@ def part_keys(storage, ref):
 
 
 def cached_files(settings):
-    return [path for path in Path(settings["cache_dir"]).rglob("*") if path.is_file()]
+    return [path for path in Path(settings["cache_dir"]).rglob("*") if path.is_file() and path.name != ".leases"]
 
 
 @pytest.mark.usefixtures("settings")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shutil
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from lucas_storage import ArtifactRef, with_storage
+from actorc.storage import IntegrityError
+from lucas_storage import ArtifactRef, Storage, storage_context, with_storage
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -168,22 +170,25 @@ def in_a_process(code, *arguments, settings):
 ASKS = """
 import sys
 from pathlib import Path
-from lucas_storage import Storage
 from dataclasses import replace
-from lucas_storage import ArtifactRef
+from actorc.storage import StorageClient
+from lucas_storage import ArtifactRef, Storage
 ref, names = ArtifactRef.parse(sys.argv[1]), sys.argv[2:]
 storage = Storage()
 storage.bucket_exists("connected")
+fetched, genuine = [], StorageClient.get_object
+StorageClient.get_object = lambda *given, **more: fetched.append(given) or genuine(*given, **more)
 print("ready", flush=True)
 sys.stdin.readline()
 for name in names:
     path = storage.path(replace(ref, filename=name))
     print(sum(len(file.read_bytes()) for file in path.rglob("*") if file.is_file()), (path / "0").stat().st_ino)
+print(len(fetched), flush=True)
 sys.stdin.read()
 """
 
 
-def test_processes_that_ask_for_a_directory_at_once_share_one_complete_copy(storage, settings, tmp_path):
+def test_processes_that_ask_for_a_directory_at_once_fetch_it_once_and_share_it(storage, settings, tmp_path):
     files = {f"{n}": b"%d" % n * 100 for n in range(60)}
     ref = storage.put(made_by_hand(tmp_path / "data", files))
     processes = [in_a_process(ASKS, ref.uri, *names, settings=settings) for names in (["one", "two"], ["two", "one"])]
@@ -193,11 +198,13 @@ def test_processes_that_ask_for_a_directory_at_once_share_one_complete_copy(stor
         process.stdin.write("now\n")
         process.stdin.flush()
     told = [process.stdout.readline().split() for process in processes for _ in range(2)]
+    fetched = sum(int(process.stdout.readline()) for process in processes)
     for process in processes:
         process.communicate()
 
     assert {size for size, _ in told} == {str(sum(map(len, files.values())))}
     assert len({inode for _, inode in told}) == 1
+    assert fetched == 61
 
 
 KILLED = """
@@ -370,8 +377,6 @@ def test_a_directory_that_was_touched_and_not_edited_is_the_same_artifact(storag
 
 
 def test_a_name_in_use_is_not_made_again_when_the_bytes_are_verified_again(settings, storage, data):
-    from lucas_storage import Storage, storage_context
-
     ref = storage.put(data)
     inode = storage.path(ref).stat().st_ino
 
@@ -385,3 +390,61 @@ def test_a_file_of_a_directory_that_was_edited_is_found_by_whoever_asks_for_it_a
     edited(storage.path(ref, only="a.txt"))
 
     assert storage.path(ref, only="a.txt").read_bytes() == FILES["a.txt"]
+
+
+@pytest.mark.parametrize("change", [edited, replaced], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("kind", ["small file", "file", "directory"])
+def test_an_edit_that_is_undone_by_another_step_is_an_error_and_not_the_old_artifact(
+    storage, data, tmp_path, kind, change
+):
+    (tmp_path / "small").write_bytes(b"abc")
+    ref = storage.put({"small file": tmp_path / "small", "file": data / "a.txt", "directory": data}[kind])
+
+    @with_storage
+    def reads(given: Path) -> bool:
+        return given.exists()
+
+    @with_storage
+    def edits(given: Path) -> Path:
+        change(given if given.is_file() else given / "a.txt")
+        assert reads(given=ref.to_json())
+        return given
+
+    @with_storage
+    def passes_on(given: Path) -> Path:
+        assert reads(given=ref.to_json())
+        return given
+
+    with pytest.raises(IntegrityError, match=r"edited while this step used it.*scratch\(copy_of=…\)"):
+        edits(given=ref.to_json())
+    assert ArtifactRef.parse(passes_on(given=ref.to_json())).digest == ref.digest
+
+
+def test_a_file_that_a_step_puts_in_the_place_of_what_it_was_handed_is_stored(storage, data):
+    ref = storage.put(data / "a.txt")
+    path = storage.path(ref)
+    replaced(path)
+
+    assert storage.get(storage.put(path)) == b"another"
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EMLINK])
+def test_names_are_complete_where_the_file_system_has_no_hard_links(storage, data, monkeypatch, error):
+    def no_links(*_):
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "link", no_links)
+    refs = [replace(ref, filename=name) for ref in (storage.put(data), storage.put(data / "a.txt")) for name in "ab"]
+    given = [storage.path(ref) for ref in refs]
+    inodes = [path.stat().st_ino for path in given]
+
+    assert [storage.path(ref).stat().st_ino for ref in refs] == inodes
+    assert [seen_in(path) for path in given[:2]] == [seen_in(data)] * 2
+    assert [path.read_bytes() for path in given[2:]] == [FILES["a.txt"]] * 2
+    assert [storage.put(path).digest for path in given] == [ref.digest for ref in refs]
+    with storage_context(cache_scrub=0), Storage() as scrubbing:
+        assert [scrubbing.path(ref).stat().st_ino for ref in refs] == inodes
+
+    edited(given[0] / "a.txt")
+    assert storage.put(given[0]).digest != refs[0].digest
+    assert seen_in(storage.path(refs[0])) == seen_in(data)
