@@ -38,12 +38,7 @@ def own_data(value: Any) -> Any | None:
 
     None as well if a reference may be among them, or if a container holds itself.
     """
-    kind = type(value)
-    if (
-        kind in (list, dict)
-        and set(map(type, value.values() if kind is dict else value)) <= SCALARS
-        and not (kind is dict and len(value) == 1 and TAG in value)
-    ):
+    if type(value) is list and set(map(type, value)) <= SCALARS:
         return value.copy()
     file = io.BytesIO()
     pickler = _BuiltInPickler(file, protocol=5)
