@@ -9,8 +9,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections import Counter, OrderedDict, defaultdict, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 BUILT_IN: Final = frozenset({dict, list, tuple, set, frozenset, OrderedDict, defaultdict, Counter, deque})
@@ -108,6 +109,27 @@ def walked(value: Any) -> Iterator[Any]:
         found = children(item)
         if not set(map(type, found)) <= _PLAIN:
             pending.extend(reversed(found))
+
+
+def holds(value: Any, kind: type) -> bool:
+    """Return whether an object of exactly this class is within a value; the value must not contain itself."""
+    # Level by level, so that the work for an item is done in C.
+    level = [value]
+    while level:
+        kinds = set(map(type, level))
+        if kind in kinds:
+            return True
+        if kinds <= _PLAIN:
+            return False
+        level = list(chain.from_iterable(_content(item) for item in level if type(item) not in _PLAIN))
+    return False
+
+
+def _content(value: Any) -> Iterable[Any]:
+    kind = type(value)
+    if kind in _MAPPINGS:
+        return chain(value, value.values())
+    return value if kind in BUILT_IN else children(value)
 
 
 def _mapping(value: Any) -> Parts:

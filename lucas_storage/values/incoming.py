@@ -12,7 +12,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from lucas_storage.containers import BUILT_IN, Parts, apart
+from lucas_storage.containers import BUILT_IN, Parts, apart, holds
 from lucas_storage.engine import adapter
 from lucas_storage.errors import ArtifactError, DecodeError, NoFormatError
 from lucas_storage.formats.composite import STREAM
@@ -153,7 +153,9 @@ class Parameter:
 
     def _container(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:
         if annotation == ANY and type(value) in BUILT_IN:
-            copied = own_data(value)
+            if fresh and not holds(value, ArtifactRef):
+                return Done(value)
+            copied = None if fresh else own_data(value)
             if copied is not None:
                 return Done(copied)
         if isinstance(annotation, Record):

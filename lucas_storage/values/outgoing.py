@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
-from lucas_storage.containers import apart
+from lucas_storage.containers import BUILT_IN, apart
 from lucas_storage.engine import adapter
-from lucas_storage.errors import ArtifactError
+from lucas_storage.errors import ArtifactError, NoFormatError
 from lucas_storage.formats import format_for
 from lucas_storage.formats.base import Encoded, Format
+from lucas_storage.formats.json_format import json_line
+from lucas_storage.formats.plain_data import is_exact
 from lucas_storage.refs import ArtifactRef, inline_ref, is_tagged
 
 from . import object_pickles, wire_form
@@ -36,10 +38,8 @@ from .policy import Fixed, Policies, Policy
 from .store_value import artifact, is_file, is_stream, store_encoded, streamed
 from .tree import Done, Node, Pending, branch, resolved
 
-_HOLDING: Final = (ListOf, SetOf, IteratorOf, DictOf, TupleOf, TupleOfAnyLength)
+_HOLDING: Final = ListOf | SetOf | IteratorOf | DictOf | TupleOf | TupleOfAnyLength
 """Annotations that ask for something in the children of a container."""
-_DATA: Final = frozenset({dict, list, tuple, set, frozenset})
-"""Containers that the format of data holds."""
 _NUMBERS: Final = frozenset({bool, int, float, type(None)})
 _NOTHING: Final = inline_ref("json@1", b"null").to_json()
 _TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
@@ -57,8 +57,13 @@ def offload(value: Any, annotation: Annotation, policy: Policies, function: str 
         TypeError: It holds a placeholder of a workflow.
     """
     # Most results are small: a number needs no walk, and no settings.
-    if type(value) in _NUMBERS and wire_form.is_number(value):
+    if type(value) in _NUMBERS and is_exact(value):
         return value
+    if type(value) in BUILT_IN and not isinstance(annotation, _HOLDING | StoredAs):
+        # Most other results are data as a whole, and need no tree.
+        found = wire_form.whole(value)
+        if found is not None:
+            return _sent(value, *found, policy)
     return _travelling(_Result(function, policy).skeleton(value, annotation), policy)
 
 
@@ -115,14 +120,14 @@ class _Result:
         kind = type(value)
         if kind is ArtifactRef or (kind is dict and is_tagged(value)):
             return Done(ArtifactRef.parse(value))
-        if kind in _DATA:
+        if kind in BUILT_IN and wire_form.is_held(value):
             return self._container(value, annotation)
         return Done(value) if wire_form.is_inline(value) else self._object(value)
 
     def _container(self, value: Any, annotation: Annotation) -> Node:
         parts = apart(value)
         assert parts is not None
-        if not isinstance(annotation, _HOLDING) and all(map(wire_form.is_inline, parts.children)):
+        if not isinstance(annotation, _HOLDING) and wire_form.are_inline(parts.children):
             return Done(parts.make(parts.children))
         children = (
             self.node(child, of_child(annotation, name, len(parts.children)))
@@ -156,7 +161,7 @@ class _Result:
         if is_stream(value):
             items = options.inner.items if isinstance(options.inner, IteratorOf) else ANY
             value = streamed(value, self.policy(), partial(self._line, items), requested, name)
-        elif type(value) in _DATA and wire_form.is_data_format(requested):
+        elif type(value) in BUILT_IN and wire_form.is_held(value) and wire_form.is_data_format(requested):
             value = _as_artifact(self.skeleton(value, options.inner), self.policy, requested)
         elif not is_file(value) and type(value) is not ArtifactRef and object_pickles.is_asked(value, requested):
             value = resolved(self._pickle(value, name))
@@ -167,11 +172,10 @@ class _Result:
     def _line(self, annotation: Annotation, item: Any) -> bytes:
         """Return one item of a stream as a line of ``json@1``, its leaves stored apart."""
         skeleton = self.skeleton(item, annotation)
-        fmt, encoded = wire_form.encoded(skeleton)
-        if fmt.id != wire_form.LINES:
-            # Readers know lines of this format alone, so data that it lacks a form for stands in a reference.
-            fmt, encoded = wire_form.encoded(_kept(fmt, encoded, self.policy()))
-        return bytes(encoded)
+        try:
+            return json_line(skeleton)
+        except NoFormatError as error:
+            raise ValueError(_TOO_DEEP) from error
 
     def _leaf(self, job: Any) -> Node:
         return Pending(lambda _: Done(self._attributed(job)), Done(None), does_io=True)
@@ -189,11 +193,14 @@ def _travelling(skeleton: Any, policy: Policies) -> Any:
     """Return a skeleton as it travels: plain data as it is, if it is small, with tagged dicts for references."""
     if type(skeleton) is ArtifactRef:
         return skeleton.to_json()
-    fmt, encoded = wire_form.encoded(skeleton)
+    return _sent(skeleton, *wire_form.encoded(skeleton), policy)
+
+
+def _sent(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> Any:
     if encoded.size > policy.inline_max:
         return store_encoded(encoded, fmt, policy()).to_json()
     if wire_form.is_plain(fmt, encoded):
-        return wire_form.tagged(skeleton)
+        return wire_form.own(skeleton)
     # What engines cannot carry stands in a reference. The values of a dict have one each, so that plain code can still
     # look at the others by their keys.
     if type(skeleton) is dict and set(map(type, skeleton)) == {str}:

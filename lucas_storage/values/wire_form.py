@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
+from lucas_storage.containers import BUILT_IN
 from lucas_storage.errors import NoFormatError
-from lucas_storage.formats import format_by_id, format_for
+from lucas_storage.formats import format_by_id, format_for, is_tagged_scalar
 from lucas_storage.formats.base import Encoded, Format
-from lucas_storage.limits import INT_BITS
-from lucas_storage.refs import ArtifactRef, is_tagged
+from lucas_storage.formats.json_tags import JSON_2
+from lucas_storage.formats.plain_data import SCALARS
+from lucas_storage.refs import TAG, ArtifactRef, is_tagged
 
-LINES: Final = "json@1"
-"""Format of one line of a stream."""
-_INLINE: Final = frozenset({bool, int, float, str, type(None)})
-"""Types that stand in data themselves, by a tag where JSON lacks them."""
+from .own_copy import own_data
+
+_DATA: Final = "json"
+_DATA_FORMATS: Final = tuple(map(format_by_id, ("json@1", "json@2")))
+"""The formats of data, in the order in which they are chosen."""
 _TAGS: Final = b'{"$'
 _CARRIED: Final = (b'{"$artifact"', b'{"$tuple"')
 """Tags of what engines carry: a reference, and a tuple, of which some make a list."""
+_TAG: Final = f'"{TAG}"'.encode()
 _TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
 
 
 def is_inline(value: Any) -> bool:
     """Return whether a value that is no container stands in data itself, and is no artifact of its own."""
-    return type(value) in _INLINE
+    return type(value) in SCALARS or is_tagged_scalar(value)
 
 
-def is_number(value: Any) -> bool:
-    """Return whether every JSON reader gives a number, bool or None back unchanged."""
-    if type(value) is float:
-        return math.isfinite(value)
-    return type(value) is not int or value.bit_length() <= INT_BITS
+def are_inline(values: list[Any]) -> bool:
+    """Return whether `is_inline` is true of all values."""
+    return all(is_tagged_scalar(value) for value in values if type(value) not in SCALARS)
+
+
+def whole(value: Any) -> tuple[Format, Encoded] | None:
+    """Return a container that is data as a whole in its format; None if leaves or references in it stand apart."""
+    fmt = next((fmt for fmt in _DATA_FORMATS if fmt.handles(value)), None)
+    if fmt is None:
+        return None
+    data = fmt.encode(value)
+    # References are found by their text: looking at each dict would cost more than encoding all of them.
+    return None if _TAG in bytes(data) else (fmt, data)
+
+
+def is_held(container: Any) -> bool:
+    """Return whether data holds a built-in container itself, whatever is in it; else it is an object to be pickled."""
+    way = JSON_2.containers[type(container)]
+    return way.holds is None or way.holds((container,))
 
 
 def is_data_format(format_id: str | None) -> bool:
     """Return whether a format, or its name, is one of data in which references stand; None lets the value decide."""
-    return format_id is None or format_id.partition("@")[0] == "json"
+    return format_id is None or format_id.partition("@")[0] == _DATA
 
 
 def encoded(skeleton: Any, requested: str | None = None) -> tuple[Format, Encoded]:
@@ -47,7 +64,7 @@ def encoded(skeleton: Any, requested: str | None = None) -> tuple[Format, Encode
     fmt = format_for(skeleton, requested)
     try:
         # Never a pickle, in which nobody would find the references.
-        return (fmt, fmt.encode(skeleton)) if fmt.safe else (fmt, format_by_id(LINES).encode(skeleton))
+        return (fmt, fmt.encode(skeleton)) if fmt.safe else (fmt, _DATA_FORMATS[-1].encode(skeleton))
     except NoFormatError as error:
         raise ValueError(_TOO_DEEP) from error
 
@@ -59,6 +76,12 @@ def is_plain(fmt: Format, data: Encoded) -> bool:
     # A quote within a text is escaped, so that what looks like the begin of a tag is one, or a dict like one.
     text = bytes(data)
     return text.count(_TAGS) == sum(map(text.count, _CARRIED))
+
+
+def own(value: Any) -> Any:
+    """Return data as engines carry it, with nothing in it that belongs to anybody else."""
+    copied = own_data(value) if type(value) in BUILT_IN else None
+    return tagged(value) if copied is None else copied
 
 
 def tagged(value: Any) -> Any:

@@ -67,10 +67,10 @@ def again(given, seen):
 
 
 def workflow_in(style):
-    for name, body in (("produce", produce), ("spoil", spoil), ("again", again)):
+    for role, body in (("produce", produce), ("spoil", spoil), ("again", again)):
         step, options = STYLES[style](body)
-        step.__name__ = step.__qualname__ = name = f"{style}_{name}"
-        lucas.function(name=name, **options)(with_storage(step))
+        step.__name__ = step.__qualname__ = f"{style}_{role}"
+        lucas.function(name=f"{style}_{role}", **options)(with_storage(step))
     executor = {}
     if style == "actor":
         from actorc.controller import ActorContext, ActorExecutor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import decimal
 import enum
 from collections import Counter, OrderedDict, defaultdict, deque
@@ -31,7 +31,7 @@ class Colour(enum.Enum):
     BLUE = "blue"
 
 
-ZONES = [datetime.UTC, datetime.timezone(datetime.timedelta(hours=-3, minutes=-30)), ZoneInfo("Europe/Berlin")]
+ZONES = [dt.UTC, dt.timezone(dt.timedelta(hours=-3, minutes=-30)), ZoneInfo("Europe/Berlin")]
 exact = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 tagged = (
     st.datetimes()
@@ -75,7 +75,7 @@ def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 values = st.recursive(leaves, _containers, max_leaves=12)
 
 
-def form(value: Any) -> Any:
+def form(value: Any) -> Any:  # noqa: PLR0911  # one case for each kind
     """Return a text-like form that is equal for values that are equal and of the same types, and for them alone."""
     kind = type(value)
     match value:
@@ -83,7 +83,7 @@ def form(value: Any) -> Any:
             return kind, value.dtype.str, value.shape, value.tobytes()
         case float() | complex() | decimal.Decimal() | np.generic():
             return kind, repr(value)
-        case datetime.datetime():
+        case dt.datetime():
             return kind, value.isoformat(), value.fold, type(value.tzinfo), str(value.tzinfo)
         case defaultdict():
             return kind, value.default_factory, [(form(key), form(item)) for key, item in value.items()]
@@ -121,5 +121,3 @@ def edit(value: Any) -> None:
         case tuple():
             for item in value:
                 edit(item)
-
-

@@ -99,13 +99,13 @@ def test_a_big_leaf_is_stored():
 
 
 def test_leaves_are_replaced_one_by_one_and_data_stays():
-    out = returned({"a": np.zeros(BIG), "n": 3, "inner": [b"x", {"deep": Model()}]})
+    out = returned({"a": np.zeros(BIG), "n": 3, "inner": [{"deep": Model()}], "other": [b"x"]})
 
     assert out["n"] == 3
-    assert [ref_of(one).format for one in (out["a"], out["inner"][0], out["inner"][1]["deep"])] == [
+    assert [ref_of(one).format for one in (out["a"], out["inner"][0]["deep"], out["other"])] == [
         "npy@1",
-        "bytes@1",
         "pickle5@1",
+        "json@2",
     ]
 
 

@@ -12,9 +12,11 @@ import numpy as np
 import pandas as pd
 import pydantic
 import pytest
+from hypothesis import given
 
 from lucas_storage import ArtifactRef, Storage, with_storage
 from lucas_storage.errors import NoFormatError
+from tests.lucas_storage.values.nested_values import edit, form, values
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -167,14 +169,14 @@ CONTAINERS = [
 
 @pytest.mark.parametrize("value", CONTAINERS, ids=[type(value).__name__ for value in CONTAINERS])
 def test_a_container_arrives_equal_and_as_its_own_type(value):
-    for arrived, given in (
+    for arrived, sent in (
         (passed_on(value), value),
         (passed_on([value])[0], value),
         (passed_on({"k": value})["k"], value),
     ):
-        assert arrived == given
-        assert type(arrived) is type(given)
-        assert repr(arrived) == repr(given)
+        assert arrived == sent
+        assert type(arrived) is type(sent)
+        assert repr(arrived) == repr(sent)
 
 
 def test_an_array_that_is_held_twice_arrives_once():
@@ -208,6 +210,19 @@ def test_objects_given_in_process_are_entered_and_stay_their_callers(tmp_path):
     assert arrived.file.tolist() == arrived.notes["more"].file.tolist() == list(range(2000))
     assert given == Report("n", ref.to_json(), {"more": Named("m", ref)})
     assert isinstance(given.notes["more"].file, ArtifactRef)
+
+
+@given(values)
+def test_any_value_arrives_equal_and_is_the_steps_own(value):
+    before = form(value)
+    travelling = with_storage(lambda_of(value))()
+    for _ in range(2):
+        arrived = received(travelling)
+
+        assert form(arrived) == before
+        edit(arrived)
+        edit(received(value))
+    assert form(value) == before
 
 
 def edited(value):  # noqa: C901  # one case for each kind
@@ -247,6 +262,7 @@ GIVEN = {
     "ordered": lambda: OrderedDict(a=[1]),
     "array": lambda: np.arange(2000),
     "small array": lambda: [np.arange(3)],
+    "bytearray": lambda: [bytearray(b"abc")],
     "frame": lambda: pd.DataFrame({"a": [1, 2]}),
     "dataclass": lambda: Report("n", [1, {"a": [2]}]),
     "object": lambda: Plain("n", [np.arange(3)]),
@@ -265,9 +281,9 @@ def test_a_value_given_to_a_step_is_its_own(make):
 
     kept = [make()]
     travelling = produce()
-    for given in (kept[0], travelling):
-        spoil(x=given)
-        spoil(x=given)
+    for argument in (kept[0], travelling):
+        spoil(x=argument)
+        spoil(x=argument)
 
         assert repr(kept[0].__dict__ if isinstance(kept[0], Plain) else kept[0]) == repr(
             make().__dict__ if isinstance(kept[0], Plain) else make()
