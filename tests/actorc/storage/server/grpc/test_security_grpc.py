@@ -355,7 +355,9 @@ class Http2:
         self._socket.close()
 
 
-OK, UNIMPLEMENTED, UNAUTHENTICATED = (b"grpc-status" + self for self in (b"\x010", b"\x0212", b"\x0216"))
+OK, INVALID, EXHAUSTED, UNIMPLEMENTED, UNAUTHENTICATED = (
+    b"grpc-status" + self for self in (b"\x010", b"\x013", b"\x018", b"\x0212", b"\x0216")
+)
 
 
 def spoken(place, headers, path=f"{SERVICE}/HeadObject"):
@@ -410,7 +412,9 @@ def test_a_header_that_is_no_text_or_too_much_of_it_proves_nothing(place, caplog
 def test_headers_without_measure_are_refused_and_the_server_goes_on(place):
     answer = spoken(place, [*proved(place), *((f"x-{number}", b"a" * 10_000) for number in range(20))])
 
-    assert b"grpc-status\x013" in answer
+    # ours, unless gRPC refuses them beforehand: it draws at random whether it does above the size that it is told
+    assert INVALID in answer or EXHAUSTED in answer
+    assert OK not in answer
     assert OK in spoken(place, proved(place))
 
 
