@@ -3,9 +3,6 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
-# Twice as many processes as processors for tests of the full size, which wait for disks and for time as long as they
-# compute; those that talk to servers within their process are left the processors to themselves.
-TWICE = PYTEST_XDIST_AUTO_NUM_WORKERS=$$($(BIN)/python -c 'import os; print(2 * (os.cpu_count() or 1))')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-ecosystem test-remote test-all test-lowest test-newest test-pythons check locks compatibility protos async-client bench soak setup lucas chosen
@@ -40,7 +37,7 @@ test: $(VENV)/.test ## Run the quick tests, which is all but a few
 	$(BIN)/pytest $(PARALLEL)
 
 test-all: test ## Run these, then those that take longer at their full size
-	$(TWICE) $(BIN)/pytest --thorough -m "thorough or sized" $(PARALLEL)
+	$(BIN)/pytest --thorough -m "thorough or sized" $(PARALLEL)
 
 test-ecosystem: $(VENV)/.test ## Run every example and every block of the documents, and what else needs heavy libraries
 	$(BIN)/pytest --ecosystem -m ecosystem $(PARALLEL)

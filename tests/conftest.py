@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import shutil
 import socket
 import sys
 import uuid
 from collections import Counter
+from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import hypothesis
+import psutil
 import pytest
 from hypothesis import HealthCheck
 
@@ -21,6 +25,12 @@ SLOW_WEIGHT = 20
 
 FULL_SIZE_SECONDS = 900
 """A test of the full size may take longer than the quick ones, which pyproject.toml limits."""
+
+IN_MEMORY = Path("/dev/shm")
+"""A file system that needs no disk; there the syncs of thousands of stores take no time."""
+
+ROOM_IN_MEMORY = 4 << 30
+"""As many bytes have to be free for the directories of the quick tests to be kept in memory."""
 
 for _name in [name for name in os.environ if name.startswith(("STORAGE_", "LUCAS_STORAGE_")) and name != REAL_STORE]:
     del os.environ[_name]
@@ -44,6 +54,35 @@ def pytest_configure(config):
     hypothesis.settings.load_profile("thorough" if config.getoption("--thorough") else "quick")
     # xdist would order files by their number of tests; see put_long_files_first
     config.option.loadscopereorder = False
+    # Tests of the full size are on the disk: they are too large for memory, and a real file system is met that way.
+    if not config.getoption("--thorough") and has_room_in_memory():
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Start more processes than there are processors, as tests wait for deadlines and for processes of their own.
+
+    Half as many more for the quick ones. Twice as many for those of the full size, which wait as long as they compute.
+    """
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    processors = os.cpu_count() or 1
+    return 2 * processors if config.getoption("--thorough") else processors + processors // 2
+
+
+def has_room_in_memory():
+    if not IN_MEMORY.is_dir():
+        return False
+    return min(shutil.disk_usage(IN_MEMORY).free, psutil.virtual_memory().available) >= ROOM_IN_MEMORY
+
+
+def pytest_collection_finish(session):
+    # What was imported and collected is there until the end. To look through it again and again, and to look for
+    # cycles after each 700 allocations, takes a tenth of the time of all tests.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_itemcollected(item):
