@@ -117,6 +117,18 @@ def check_writers(path: Path, status: os.stat_result) -> None:
         raise InvalidParameterError(f"other users may write to {path} ({_mode(status)}); run 'chmod go-w' on it")
 
 
+def check_own_directory(path: Path, status: os.stat_result) -> None:
+    """Check that a path is a directory of this user.
+
+    Raises:
+        InvalidParameterError: It is not; the message says what to do.
+    """
+    if not stat.S_ISDIR(status.st_mode):
+        raise InvalidParameterError(f"{path} is no directory; remove it, or name another place with --data")
+    if status.st_uid != os.geteuid():
+        raise InvalidParameterError(foreign(path, status))
+
+
 def is_readable_by_others(status: os.stat_result) -> bool:
     """Return whether other users can read a file, or look into a directory."""
     return bool(status.st_mode & _OTHERS)
@@ -125,10 +137,7 @@ def is_readable_by_others(status: os.stat_result) -> bool:
 def _check_directory(path: Path, status: os.stat_result) -> None:
     if stat.S_ISLNK(status.st_mode):
         raise InvalidParameterError(f"{path} is a symbolic link; name the directory that it leads to with --data")
-    if not stat.S_ISDIR(status.st_mode):
-        raise InvalidParameterError(f"{path} is no directory; remove it, or name another place with --data")
-    if status.st_uid != os.geteuid():
-        raise InvalidParameterError(foreign(path, status))
+    check_own_directory(path, status)
     if is_writable_by_others(status):
         raise InvalidParameterError(
             f"other users may write to {path} ({_mode(status)}), so it may be a trap; if all in it is yours, run "

@@ -6,13 +6,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .graph import is_step, refuse_lost_argument
+from .nested_values import CONTAINERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .graph import DataNode, Step
-
-_CONTAINERS = (list, tuple, dict)
 
 
 class Dataflow:
@@ -141,7 +140,7 @@ class Dataflow:
             is_lambda = isinstance(item, self._lambda_type)
             if is_lambda and item._dataNode is not None:
                 found.append(item)
-            elif (is_lambda or type(item) in _CONTAINERS) and id(item) not in seen:
+            elif (is_lambda or type(item) in CONTAINERS) and id(item) not in seen:
                 seen.add(id(item))
                 pending.extend([item.value] if is_lambda else item.values() if isinstance(item, dict) else item)
         return found

@@ -22,7 +22,7 @@ from actorc.storage.models import (
     UploadPage,
 )
 from actorc.storage.rules import MAX_CHUNK_SIZE
-from actorc.storage.server.engines import preconditions
+from actorc.storage.server.engines import errors, etags, preconditions, request_fingerprints, times
 from actorc.storage.server.engines.base import CAPABILITIES, Engine, ObjectReader, ObjectWriter, PartWriter
 from actorc.storage.server.engines.listing import Span
 
@@ -90,7 +90,7 @@ class DictEngine(Engine):
     def create_bucket(self, bucket, *, exist_ok=False, idempotency_key=""):
         def change():
             if bucket in self._buckets and not exist_ok:
-                raise preconditions.bucket_taken(bucket)
+                raise errors.bucket_taken(bucket)
             return self._buckets.setdefault(bucket, BucketInfo(name=bucket, created_at=self._now()))
 
         return self._once(("create_bucket", bucket, idempotency_key), (exist_ok,), change)
@@ -99,7 +99,7 @@ class DictEngine(Engine):
         def change():
             self.head_bucket(bucket)
             if any(name[0] == bucket for name in self._objects):
-                raise preconditions.bucket_not_empty(bucket)
+                raise errors.bucket_not_empty(bucket)
             del self._buckets[bucket]
             self._uploads = {name: each for name, each in self._uploads.items() if each.info.bucket != bucket}
 
@@ -107,7 +107,7 @@ class DictEngine(Engine):
 
     def head_bucket(self, bucket):
         if bucket not in self._buckets:
-            raise preconditions.bucket_missing(bucket)
+            raise errors.bucket_missing(bucket)
         return self._buckets[bucket]
 
     def buckets(self):
@@ -159,7 +159,7 @@ class DictEngine(Engine):
     def create_upload(self, bucket, key, attributes, condition=ANY, *, idempotency_key=""):
         def change():
             self._judge(condition, bucket, key)
-            upload_id = preconditions.upload_id_of(self._next_generation())
+            upload_id = etags.upload_id_of(self._next_generation())
             info = UploadInfo(bucket=bucket, key=key, upload_id=upload_id, created_at=self._now())
             self._uploads[upload_id] = Upload(info, attributes, condition)
             return upload_id
@@ -172,7 +172,7 @@ class DictEngine(Engine):
         def publish(data, *, idempotency_key):
             def change():
                 upload = self._upload(bucket, key, upload_id)
-                etag = preconditions.etag_of(self._next_generation(), crc32c(data))
+                etag = etags.etag_of(self._next_generation(), crc32c(data))
                 info = PartInfo(
                     number=number, size=len(data), etag=etag, crc32c=crc32c(data), last_modified=self._now()
                 )
@@ -243,7 +243,7 @@ class DictEngine(Engine):
             bucket=bucket,
             key=key,
             size=len(data),
-            etag=preconditions.etag_of(generation, crc32c(data)),
+            etag=etags.etag_of(generation, crc32c(data)),
             generation=generation,
             crc32c=crc32c(data),
             content_type=described.content_type,
@@ -258,14 +258,14 @@ class DictEngine(Engine):
             self.head_bucket(bucket)
             info, data = self._objects.get((bucket, key), (None, b""))
         if info is None or generation not in {None, info.generation}:
-            raise preconditions.object_missing(bucket, key, generation)
+            raise errors.object_missing(bucket, key, generation)
         return info, data
 
     def _upload(self, bucket, key, upload_id):
         self.head_bucket(bucket)
         upload = self._uploads.get(upload_id)
         if upload is None or (upload.info.bucket, upload.info.key) != (bucket, key):
-            raise preconditions.upload_missing(bucket, key)
+            raise errors.upload_missing(bucket, key)
         return upload
 
     def _judge(self, condition, bucket, key):
@@ -278,14 +278,14 @@ class DictEngine(Engine):
         return self._generation
 
     def _now(self):
-        return preconditions.utc(preconditions.microseconds(time.time))
+        return times.utc(times.microseconds(time.time))
 
     def _once(self, call, asked, change):
-        request = preconditions.fingerprint(*asked)
+        request = request_fingerprints.fingerprint(*asked)
         with self._lock:
             if call in self._answers:
                 earlier, answer = self._answers[call]
-                preconditions.check_request(earlier, request, *call[1:-1][:2])
+                request_fingerprints.check_request(earlier, request, *call[1:-1][:2])
                 return answer
             answer = change()
             if call[-1]:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from actorc.controller.errors import ControllerError, ParameterError, PicklingError
 from actorc.controller.protocol.value_codec import Encoded, decoded, dumps
+from lucas_storage.engine.nested_values import found_in, replaced
 
 from . import connection
 from .definition import HIDDEN_PARAMETER, Definition
 from .remote_objects import Method
-from .remote_values import CallKey, NotHereError, RemoteValue, filled, remote_values_in
+from .remote_values import CallKey, NotHereError, RemoteValue
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -85,7 +86,7 @@ class Calls:
         """Return whether `start` would block to fetch results that are nested in other values."""
         values = list(given.values())
         within = values if definition.signature.bundles(given) else [v for v in values if type(v) is not RemoteValue]
-        return bool(remote_values_in(within))
+        return bool(found_in(within, RemoteValue))
 
     def fetched(self, value: Any) -> Any:
         """Return `value` with each `RemoteValue` in it replaced by its value; all are fetched at the same time.
@@ -96,8 +97,8 @@ class Calls:
             PicklingError: A result cannot be unpickled here.
         """
         # all requests before the first wait, so that the values travel together
-        asked = {remote: remote.connection.fetch(remote) for remote in remote_values_in(value)}
-        return filled(value, lambda remote: _decoded(remote, asked[remote].result())) if asked else value
+        asked = {remote: remote.connection.fetch(remote) for remote in found_in(value, RemoteValue)}
+        return replaced(value, RemoteValue, lambda remote: _decoded(remote, asked[remote].result())) if asked else value
 
     def close(self) -> None:
         """Release all results; calls under way continue, and their results are dropped."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from actorc.controller.errors import PicklingError
-
-_CONTAINERS = (list, tuple, dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,27 +48,3 @@ class ResultSession(Protocol):
 
 class NotHereError(PicklingError):
     """The object being pickled contains a `RemoteValue`."""
-
-
-def remote_values_in(value: Any) -> list[RemoteValue]:
-    """Return the remote values in `value`, which may itself be one; only lists, tuples and dicts are searched."""
-    found, seen, pending = [], set(), [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, RemoteValue):
-            found.append(item)
-        elif type(item) in _CONTAINERS and id(item) not in seen:
-            seen.add(id(item))
-            pending.extend(item.values() if isinstance(item, dict) else item)
-    return found
-
-
-def filled(value: Any, fill: Callable[[RemoteValue], Any]) -> Any:
-    """Return `value` with each remote value replaced by `fill` of it; a value without any is returned itself."""
-    if isinstance(value, RemoteValue):
-        return fill(value)
-    if type(value) not in _CONTAINERS or not remote_values_in(value):
-        return value
-    if isinstance(value, dict):
-        return {key: filled(item, fill) for key, item in value.items()}
-    return type(value)(filled(item, fill) for item in value)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,7 +15,14 @@ from typing import Any, Final
 
 from actorc.storage import file_locks
 from actorc.storage.errors import InvalidParameterError, StorageError
-from actorc.storage.ownership import foreign, is_readable_by_others, open_directory, owner, read_secret, replace_private
+from actorc.storage.ownership import (
+    check_own_directory,
+    is_readable_by_others,
+    open_directory,
+    owner,
+    read_secret,
+    replace_private,
+)
 
 DIRECTORY: Final = ".lucas-storage"
 """Name of the data directory that is searched in the working directory and those above it."""
@@ -44,10 +50,7 @@ def make_private(path: Path) -> None:
 
 def _tighten(path: Path) -> None:
     status = path.stat()
-    if not stat.S_ISDIR(status.st_mode):
-        raise InvalidParameterError(f"{path} is no directory; remove it, or name another place with --data")
-    if status.st_uid != os.geteuid():
-        raise InvalidParameterError(foreign(path, status))
+    check_own_directory(path, status)
     if not is_readable_by_others(status):
         return
     # before the check, so that no other user can add a file meanwhile

@@ -64,18 +64,22 @@ def preview(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Preview:
             raise DecodeError(f"the artifact is not one of format {ref.format}; make it again", ref=ref) from error
 
 
+def _lines(text: str, count: int, *, complete: bool) -> Preview:
+    """Return the first lines of a text, which may be that of the whole artifact."""
+    lines = text.splitlines()
+    return Preview(facts={}, lines=tuple(lines[:count]), complete=complete and len(lines) <= count)
+
+
 def _json(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
     # Indenting needs the whole text, and a value in memory several times as large.
     if ref.size > _WHOLE_JSON:
         return _text(file, ref, count)
-    lines = json.dumps(json.loads(file.read()), indent=2, ensure_ascii=False).splitlines()
-    return Preview(facts={}, lines=tuple(lines[:count]), complete=len(lines) <= count)
+    return _lines(json.dumps(json.loads(file.read()), indent=2, ensure_ascii=False), count, complete=True)
 
 
 def _text(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
     head = file.read(HEAD)
-    lines = head.decode(errors="replace").splitlines()
-    return Preview(facts={}, lines=tuple(lines[:count]), complete=len(head) == ref.size and len(lines) <= count)
+    return _lines(head.decode(errors="replace"), count, complete=len(head) == ref.size)
 
 
 def _bytes(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
@@ -86,8 +90,7 @@ def _bytes(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
     except UnicodeDecodeError:
         text = "\0"
     if "\0" not in text:
-        lines = text.splitlines()
-        return Preview(facts={}, lines=tuple(lines[:count]), complete=len(head) == ref.size and len(lines) <= count)
+        return _lines(text, count, complete=len(head) == ref.size)
     rows = [head[start : start + _ROW] for start in range(0, min(len(head), count * _ROW), _ROW)]
     lines = [f"{number * _ROW:08x}  {row.hex(' ')}" for number, row in enumerate(rows)]
     return Preview(facts={}, lines=tuple(lines), complete=sum(map(len, rows)) == ref.size)

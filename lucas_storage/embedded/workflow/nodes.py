@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from lucas_storage.embedded.workflow.ld import Lambda
-from lucas_storage.embedded.workflow.nested import filled, lambdas_in
+from lucas_storage.engine.nested_values import found_in, replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -233,7 +233,7 @@ class DataNode(DAGNode):
 
     def apply(self) -> None:
         """Put the values of the children in; does nothing when called again."""
-        self._ld.value = filled(self._ld.value, lambda ld: ld.value)
+        self._ld.value = replaced(self._ld.value, Lambda, lambda ld: ld.value)
 
     def reset(self) -> None:
         """Return to the state before the run."""
@@ -274,7 +274,7 @@ class DataNode(DAGNode):
         # searched.
         step = self._pre_control_node
         is_local = step is not None and step._fn_type == "local"
-        return lambdas_in(value) if is_local or isinstance(value, Lambda) else []
+        return found_in(value, Lambda) if is_local or isinstance(value, Lambda) else []
 
     def _known_node(self, ld: Lambda) -> DataNode:
         node = DataNode.of(ld)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lucas_storage._tracebacks import seam
-from lucas_storage.embedded.workflow.nested import filled
+from lucas_storage.embedded.workflow.ld import Lambda
 from lucas_storage.engine.generator_results import drained
+from lucas_storage.engine.nested_values import replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lucas_storage.embedded.instances import ActorInstance
-    from lucas_storage.embedded.workflow.ld import Lambda
     from lucas_storage.embedded.workflow.roles import GraphOwner
 
 
@@ -67,7 +67,7 @@ class GatherStep:
 
     def __call__(self, event: Mapping[Any, Any]) -> Any:
         """Return a new container with the values in it."""
-        return filled(self._template, lambda ld: event[self._keys[ld]])
+        return replaced(self._template, Lambda, lambda ld: event[self._keys[ld]])
 
 
 def same(event: Mapping[Any, Any]) -> Any:

@@ -13,9 +13,9 @@ from lucas_storage.embedded.instances import ActorInstance
 from lucas_storage.embedded.workflow.dag import DAG, ActorNode, ControlNode, DataNode
 from lucas_storage.embedded.workflow.executor import Executor
 from lucas_storage.embedded.workflow.ld import UNKNOWN, Lambda
-from lucas_storage.embedded.workflow.nested import lambdas_in
 from lucas_storage.embedded.workflow.route import RouteGroupFunc
 from lucas_storage.embedded.workflow.steps import GatherStep, LocalStep, MethodStep, RemoteStep, same
+from lucas_storage.engine.nested_values import found_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -251,7 +251,7 @@ class Workflow:
             node = value.getDataNode()
             # Executors pass values on when they become known; a step that is added later gets the value itself.
             return Lambda(value.value) if node is not None and node._done and self._owns(node) else value
-        inner = lambdas_in(value)
+        inner = found_in(value, Lambda)
         return self._passing(GatherStep(value, inner), "gather", inner) if inner else Lambda(value)
 
     def _passing(self, fn: Callable[[Mapping[Any, Any]], Any], name: str, values: list[Lambda]) -> Lambda:

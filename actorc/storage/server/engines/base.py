@@ -55,6 +55,12 @@ class CopySource:
     if_match: str | None = None
     """The etag it must have; None: any."""
 
+    @staticmethod
+    def attributes(given: ObjectAttributes | None, found: ObjectInfo, ttl: int | None) -> ObjectAttributes:
+        """Return the attributes of the copy: those given, else those of the source; its expiry is its own."""
+        described = given or found
+        return ObjectAttributes(content_type=described.content_type, metadata=described.metadata, ttl=ttl)
+
 
 class PartChoice(NamedTuple):
     """Number and etag of a part, as given by the caller that completes an upload."""

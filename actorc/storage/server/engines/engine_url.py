@@ -13,7 +13,7 @@ from .base import Engine
 from .local import LocalEngine
 from .local.disk.quarantine import DAYS
 from .memory import MemoryEngine
-from .preconditions import UPLOAD_TTL
+from .times import UPLOAD_TTL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

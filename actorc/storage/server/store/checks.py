@@ -32,6 +32,17 @@ def check_attributes(attributes: ObjectAttributes, key: str) -> ObjectAttributes
     )
 
 
+def check_new_object(
+    bucket: str, key: str, attributes: ObjectAttributes, condition: Condition, idempotency_key: str
+) -> ObjectAttributes:
+    """Check the request for a new object; return its attributes as `check_attributes` does."""
+    check_name(bucket, key)
+    attributes = check_attributes(attributes, key)
+    check_condition(condition)
+    check_idempotency_key(idempotency_key)
+    return attributes
+
+
 def check_expiry(ttl: int | None, engine: Engine) -> None:
     """Raise if an object with this ttl, in seconds, is not to be stored in an engine that removes nothing by itself."""
     if ttl is not None and "ttl" not in engine.capabilities:

@@ -14,11 +14,11 @@ from actorc.storage.server.engines.base import Engine, PartChoice
 from .auto_create import BucketCreation
 from .checks import (
     GUESSED_TYPE,
-    check_attributes,
     check_condition,
     check_expiry,
     check_idempotency_key,
     check_name,
+    check_new_object,
     page_limit,
 )
 from .page_tokens import read_token, write_token
@@ -60,10 +60,7 @@ class MultipartUploads:
             AlreadyExistsError: `condition.if_absent` and the key is taken.
             PreconditionFailedError: `condition.if_match` is not the etag of the current object.
         """
-        check_name(bucket, key)
-        attributes = check_attributes(attributes, key)
-        check_condition(condition)
-        check_idempotency_key(idempotency_key)
+        attributes = check_new_object(bucket, key, attributes, condition, idempotency_key)
         create = partial(
             self._engine.create_upload, bucket, key, attributes, condition, idempotency_key=idempotency_key
         )

@@ -18,7 +18,8 @@ from actorc.storage import rules
 from actorc.storage.errors import InvalidRangeError
 from actorc.storage.models import WHOLE, ByteRange, Chunk, ListQuery, ObjectInfo, ObjectPage, ServerInfo
 from actorc.storage.server.engines.base import Engine, ObjectReader
-from actorc.storage.server.engines.preconditions import Clock, check_precondition, microseconds, utc
+from actorc.storage.server.engines.preconditions import check_precondition
+from actorc.storage.server.engines.times import Clock, microseconds, utc
 
 from .auto_create import BucketCreation
 from .buckets import BucketOperations

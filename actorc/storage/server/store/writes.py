@@ -12,7 +12,15 @@ from actorc.storage.server.engines.base import CopySource, Engine
 from actorc.storage.server.engines.preconditions import check_precondition
 
 from .auto_create import BucketCreation
-from .checks import GUESSED_TYPE, check_attributes, check_condition, check_expiry, check_idempotency_key, check_name
+from .checks import (
+    GUESSED_TYPE,
+    check_attributes,
+    check_condition,
+    check_expiry,
+    check_idempotency_key,
+    check_name,
+    check_new_object,
+)
 from .upload import Upload, check_size, name_in_errors
 
 
@@ -86,10 +94,7 @@ class WriteOperations:
             PreconditionFailedError: `condition.if_match` is not the etag of the current object.
             ResourceExhaustedError: The disk is full.
         """
-        check_name(bucket, key)
-        attributes = check_attributes(attributes, key)
-        check_condition(condition)
-        check_idempotency_key(idempotency_key)
+        attributes = check_new_object(bucket, key, attributes, condition, idempotency_key)
         check_size(declared_size)
         with name_in_errors(bucket, key):
             check_expiry(attributes.ttl, self._engine)

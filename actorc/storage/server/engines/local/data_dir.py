@@ -12,8 +12,12 @@ from pathlib import Path
 
 from actorc.storage import file_locks
 from actorc.storage.errors import IntegrityError, StorageError
+from actorc.storage.server.engines.times import Clock
 
+from .disk.blobs import Blobs
+from .disk.errors import Health
 from .disk.fsops import FsOps
+from .disk.quarantine import Quarantine
 from .index import schema
 
 FORMAT_VERSION = 2
@@ -68,6 +72,11 @@ class DataDirectory:
         except BaseException:
             self.close()
             raise
+
+    def open_blobs(self, health: Health, clock: Clock) -> Blobs:
+        """Return the blobs of the directory, with those in quarantine; `clock` is in seconds since 1970-01-01 UTC."""
+        quarantine = Quarantine(self.root / "quarantine", self._fsops, clock)
+        return Blobs(self.blobs, self.staging, quarantine, self._fsops, health)
 
     def share(self) -> int:
         """Return the descriptor of the lock instead of releasing it; processes that inherit it share the directory.

@@ -35,15 +35,14 @@ from actorc.storage.server.engines.base import (
     PartChoice,
     PartWriter,
 )
-from actorc.storage.server.engines.preconditions import UPLOAD_TTL, Clock
+from actorc.storage.server.engines.times import UPLOAD_TTL, Clock
 
 from .completion import LocalCompletion
 from .data_dir import DataDirectory
-from .disk.blobs import Blobs
 from .disk.errors import Health, explained
 from .disk.fsops import FsOps
 from .disk.held_blobs import HeldBlobs
-from .disk.quarantine import DAYS, Quarantine
+from .disk.quarantine import DAYS
 from .index.index import Index
 from .index.retention import Retention
 from .maintenance.maintenance import Maintenance
@@ -101,8 +100,7 @@ class LocalEngine(Engine):
         with explained(), ExitStack() as undo:
             self._directory = DataDirectory(Path(path), self._fsops, group)
             undo.callback(self._directory.close)
-            quarantine = Quarantine(self._directory.root / "quarantine", self._fsops, clock)
-            self._blobs = Blobs(self._directory.blobs, self._directory.staging, quarantine, self._fsops, self._health)
+            self._blobs = self._directory.open_blobs(self._health, clock)
             self._index = Index(
                 self._directory.database,
                 self._directory.store_id,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from actorc.storage.models import BucketInfo, ObjectInfo, PartInfo
-from actorc.storage.server.engines.preconditions import etag_of, utc
+from actorc.storage.server.engines.etags import etag_of
+from actorc.storage.server.engines.times import utc
 
 FIELDS = "generation, size, crc32c, content_type, metadata, modified_us, expires_us"
 """The columns `object_info` reads, in its order; ``object`` and ``retained`` share them."""

@@ -36,25 +36,17 @@ from actorc.storage.server.engines.base import (
     PartWriter,
 )
 from actorc.storage.server.engines.blocks import joined_checksum
-from actorc.storage.server.engines.preconditions import (
-    REMEMBERED_SECONDS,
-    UPLOAD_TTL,
-    Clock,
+from actorc.storage.server.engines.errors import (
     bucket_missing,
     bucket_not_empty,
     bucket_taken,
-    check_precondition,
-    check_request,
-    chosen_parts,
-    etag_of,
-    expiry,
-    fingerprint,
-    microseconds,
     object_missing,
-    upload_id_of,
     upload_missing,
-    utc,
 )
+from actorc.storage.server.engines.etags import etag_of, upload_id_of
+from actorc.storage.server.engines.preconditions import check_precondition, chosen_parts
+from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint
+from actorc.storage.server.engines.times import REMEMBERED_SECONDS, UPLOAD_TTL, Clock, expiry, microseconds, utc
 
 from .bucket import Bucket, Segment, StoredObject, Upload
 from .readers_writers import MemoryObjectWriter, MemoryPartWriter, MemoryReader
@@ -158,8 +150,7 @@ class MemoryEngine(Engine):
             check_precondition(Condition(if_match=source.if_match), found.info.etag, source.bucket, source.key)
             held = self._bucket(bucket)
             _check_precondition(condition, held, key)
-            described = attributes or found.info
-            kept = ObjectAttributes(content_type=described.content_type, metadata=described.metadata, ttl=ttl)
+            kept = source.attributes(attributes, found.info, ttl)
             return self._publish(held, key, found.segments, found.info.crc32c, kept)
 
         asked = source, attributes, condition, ttl

@@ -10,14 +10,9 @@ from typing import Final
 from actorc.storage.content_types import DEFAULT_CONTENT_TYPE
 from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import BucketInfo
-from actorc.storage.server.engines.preconditions import (
-    bucket_missing,
-    bucket_not_empty,
-    bucket_taken,
-    check_request,
-    fingerprint,
-    utc,
-)
+from actorc.storage.server.engines.errors import bucket_missing, bucket_not_empty, bucket_taken
+from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint
+from actorc.storage.server.engines.times import utc
 
 from .errors import Conflict
 from .key_layout import KeyLayout

@@ -41,14 +41,9 @@ from actorc.storage.models import (
     UploadPage,
 )
 from actorc.storage.server.engines.base import CopySource, Engine, ObjectReader, ObjectWriter, PartChoice, PartWriter
-from actorc.storage.server.engines.preconditions import (
-    UPLOAD_TTL,
-    Clock,
-    check_precondition,
-    microseconds,
-    object_missing,
-    utc,
-)
+from actorc.storage.server.engines.errors import object_missing
+from actorc.storage.server.engines.preconditions import check_precondition
+from actorc.storage.server.engines.times import UPLOAD_TTL, Clock, microseconds, utc
 
 from .buckets import BucketMarkers
 from .condition_support import ConditionSupport, probe_conditions
@@ -196,8 +191,7 @@ class RemoteEngine(Engine):
         with self.read(source.bucket, source.key, generation=source.generation) as reader:
             check_precondition(Condition(if_match=source.if_match), reader.info.etag, source.bucket, source.key)
             self._markers.check(bucket)
-            described = attributes or reader.info
-            kept = ObjectAttributes(content_type=described.content_type, metadata=described.metadata, ttl=ttl)
+            kept = source.attributes(attributes, reader.info, ttl)
             operation = f"copy {source.bucket}/{source.key}"
             target = self._publisher.target(operation, bucket, key, kept, condition, idempotency_key)
             # identified by the source, as the bytes found there may be others when the call is repeated

@@ -11,7 +11,8 @@ from typing import Final
 
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import ObjectAttributes, ObjectInfo
-from actorc.storage.server.engines.preconditions import etag_of, utc
+from actorc.storage.server.engines.etags import etag_of
+from actorc.storage.server.engines.times import utc
 
 # letters and digits alone: Azure takes no hyphen in a name, and proxies drop headers with an underscore
 _GENERATION: Final = "acsgeneration"

@@ -10,14 +10,10 @@ from typing import ClassVar, Final, NamedTuple
 from actorc.storage.errors import ResourceExhaustedError, StorageError, UnsupportedError
 from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo
 from actorc.storage.rules import MiB
-from actorc.storage.server.engines.preconditions import (
-    Clock,
-    check_precondition,
-    check_request,
-    fingerprint,
-    microseconds,
-    object_missing,
-)
+from actorc.storage.server.engines.errors import object_missing
+from actorc.storage.server.engines.preconditions import check_precondition
+from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint
+from actorc.storage.server.engines.times import Clock, microseconds
 
 from .condition_support import ConditionSupport
 from .errors import Conflict

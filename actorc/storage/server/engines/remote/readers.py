@@ -11,7 +11,7 @@ from actorc.storage.errors import IntegrityError, NetworkError
 from actorc.storage.models import WHOLE, ByteRange, Chunk, ObjectInfo
 from actorc.storage.rules import MAX_CHUNK_SIZE
 from actorc.storage.server.engines.base import ObjectReader
-from actorc.storage.server.engines.preconditions import object_missing
+from actorc.storage.server.engines.errors import object_missing
 
 from .object_store import Backend, Found
 

@@ -17,15 +17,11 @@ from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, 
 from actorc.storage.rules import MAX_CHUNK_SIZE
 from actorc.storage.server.engines.base import PartChoice
 from actorc.storage.server.engines.blocks import joined_checksum
-from actorc.storage.server.engines.preconditions import (
-    check_precondition,
-    chosen_parts,
-    etag_of,
-    fingerprint,
-    upload_id_of,
-    upload_missing,
-    utc,
-)
+from actorc.storage.server.engines.errors import upload_missing
+from actorc.storage.server.engines.etags import etag_of, upload_id_of
+from actorc.storage.server.engines.preconditions import check_precondition, chosen_parts
+from actorc.storage.server.engines.request_fingerprints import fingerprint
+from actorc.storage.server.engines.times import utc
 
 from .key_layout import KeyLayout
 from .object_metadata import call_id

@@ -15,7 +15,7 @@ from actorc.storage.server.auth.access import Principal, Statement
 from actorc.storage.server.auth.authorized_store import AuthorizedStore
 from actorc.storage.server.engines import open_engine
 from actorc.storage.server.engines.memory import MemoryEngine
-from actorc.storage.server.engines.preconditions import utc
+from actorc.storage.server.engines.times import utc
 from actorc.storage.server.store.page_tokens import read_token, write_token
 from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.testing import local_server

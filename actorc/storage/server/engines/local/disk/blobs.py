@@ -175,9 +175,7 @@ class Blobs:
 
     def recover(self, name: str, kept: Path) -> None:
         """Move a blob from quarantine to its place."""
-        target = self.path(name)
-        self._ensure(target.parent.parent)
-        self._ensure(target.parent)
+        target = self._place(name)
         try:
             self._fsops.rename(kept, target)
         except FileNotFoundError:  # another process was faster
@@ -201,9 +199,7 @@ class Blobs:
 
     def accept(self, staged: Path, name: str) -> Path:
         """Rename a synced file to its place and return that path; the directory is not synced yet."""
-        target = self.path(name)
-        self._ensure(target.parent.parent)
-        self._ensure(target.parent)
+        target = self._place(name)
         # its content was synced before, so a name in place always leads to whole bytes
         self._fsops.rename(staged, target)
         return target
@@ -231,6 +227,13 @@ class Blobs:
             yield file_locks.try_lock(descriptor)
         finally:
             os.close(descriptor)
+
+    def _place(self, name: str) -> Path:
+        """Return the path of a blob, in a directory that exists."""
+        target = self.path(name)
+        self._ensure(target.parent.parent)
+        self._ensure(target.parent)
+        return target
 
     def _ensure(self, folder: Path) -> None:
         if folder in self._durable:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from actorc.storage.server.engines.preconditions import Clock
+from actorc.storage.server.engines.times import Clock
 
 from .fsops import FsOps
 

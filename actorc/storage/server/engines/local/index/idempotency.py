@@ -17,13 +17,8 @@ from actorc.storage.server.engines.local.disk.errors import Health
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.reserve import Reserve
 from actorc.storage.server.engines.local.rows import pack_json
-from actorc.storage.server.engines.preconditions import (
-    REMEMBERED_SECONDS,
-    Clock,
-    check_request,
-    fingerprint,
-    microseconds,
-)
+from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint
+from actorc.storage.server.engines.times import REMEMBERED_SECONDS, Clock, microseconds
 
 from .group_commit import Change, GroupCommit
 from .row_checksums import damaged_row, intact

@@ -22,17 +22,13 @@ from actorc.storage.models import (
     ObjectPage,
 )
 from actorc.storage.server.engines.base import CopySource
+from actorc.storage.server.engines.errors import bucket_missing, bucket_not_empty, bucket_taken
 from actorc.storage.server.engines.local.disk.errors import Health, explained, named
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.reserve import Reserve
 from actorc.storage.server.engines.local.rows import ALIVE, Segment, bucket_info, call_id, object_info
-from actorc.storage.server.engines.preconditions import (
-    Clock,
-    bucket_missing,
-    bucket_not_empty,
-    bucket_taken,
-    check_precondition,
-)
+from actorc.storage.server.engines.preconditions import check_precondition
+from actorc.storage.server.engines.times import Clock
 
 from . import closing_mark, content_refs, listing, objects, schema, startup, uploads
 from .group_commit import Change
@@ -247,8 +243,7 @@ class Index:
             check_precondition(Condition(if_match=source.if_match), info.etag, source.bucket, source.key)
             place = self._objects.place(connection, bucket, key, condition)
             content_refs.share(connection, content_id)
-            described = attributes or info
-            kept = ObjectAttributes(content_type=described.content_type, metadata=described.metadata, ttl=ttl)
+            kept = source.attributes(attributes, info, ttl)
             return self._objects.publish(connection, place, content_id, kept, size=info.size, crc32c=info.crc32c)
 
         call = call_id("copy", bucket, key, idempotency_key)

@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from actorc.storage.models import Condition, ObjectAttributes, ObjectInfo
+from actorc.storage.server.engines.errors import bucket_missing, object_missing
+from actorc.storage.server.engines.etags import etag_of
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, object_info, pack_metadata
-from actorc.storage.server.engines.preconditions import (
-    bucket_missing,
-    check_precondition,
-    etag_of,
-    expiry,
-    object_missing,
-)
+from actorc.storage.server.engines.preconditions import check_precondition
+from actorc.storage.server.engines.times import expiry
 
 from . import content_refs, retention
 from .idempotency import IdempotencyLog

@@ -16,6 +16,8 @@ from actorc.storage.models import Condition, ObjectAttributes, ObjectInfo, PartI
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.base import PartChoice
 from actorc.storage.server.engines.blocks import joined_checksum
+from actorc.storage.server.engines.errors import upload_missing
+from actorc.storage.server.engines.etags import upload_id_of
 from actorc.storage.server.engines.listing import successor
 from actorc.storage.server.engines.local.disk.errors import named
 from actorc.storage.server.engines.local.disk.trailer import MANIFEST, Piece, Trailer
@@ -27,7 +29,8 @@ from actorc.storage.server.engines.local.rows import (
     part_info,
     unpack_metadata,
 )
-from actorc.storage.server.engines.preconditions import chosen_parts, upload_id_of, upload_missing, utc
+from actorc.storage.server.engines.preconditions import chosen_parts
+from actorc.storage.server.engines.times import utc
 
 from . import content_refs
 from .idempotency import IdempotencyLog
@@ -160,9 +163,8 @@ class Uploads:
             if manifest.file is None:
                 raise StorageError("the parts of the upload changed meanwhile; complete it again", retryable=True)
             _remove(connection, upload.id)
-            size = sum(part.size for part in chosen)
+            size, crc = _joined(chosen)
             content_id = content_refs.join(connection, [*ids, content_refs.add(connection, manifest)], size)
-            crc = joined_checksum((part.crc32c, part.size) for part in chosen)
             return self._objects.publish(
                 connection, place, content_id, upload.attributes, size=size, crc32c=crc, order=manifest.order
             )
@@ -183,7 +185,7 @@ class Uploads:
                 # the completion itself checks again, in its transaction, and reports the reason
                 return empty
             pieces = _pieces(chosen, [content_refs.load(connection, content_id)[0] for content_id in ids])
-        size, crc = sum(part.size for part in chosen), joined_checksum((part.crc32c, part.size) for part in chosen)
+        size, crc = _joined(chosen)
         return replace(empty.described(upload.attributes), size=size, crc32c=crc, pieces=pieces)
 
     def abort(self, bucket: str, key: str, upload_id: str) -> None:
@@ -244,6 +246,11 @@ def drop_all(connection: sqlite3.Connection, in_bucket: int) -> None:
     """Drop every upload of a bucket."""
     for (upload,) in connection.execute("SELECT id FROM upload WHERE bucket_id = ?", (in_bucket,)).fetchall():
         _remove(connection, upload)
+
+
+def _joined(parts: Sequence[PartInfo]) -> tuple[int, int]:
+    """Return size and checksum of the object that parts make."""
+    return sum(part.size for part in parts), joined_checksum((part.crc32c, part.size) for part in parts)
 
 
 def _find(connection: sqlite3.Connection, bucket: str, key: str, upload_id: str) -> _Upload:

@@ -14,7 +14,7 @@ from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.index import startup
 from actorc.storage.server.engines.local.index.presence import PresenceLock
 from actorc.storage.server.engines.local.index.verification import damages
-from actorc.storage.server.engines.preconditions import utc
+from actorc.storage.server.engines.times import utc
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.errors import Health, explained
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.index.index import Index
-from actorc.storage.server.engines.preconditions import Clock
+from actorc.storage.server.engines.times import Clock
 
 from .fsck import contradictions, fsck
 from .fsck_index import Finding

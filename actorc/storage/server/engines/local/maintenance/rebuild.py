@@ -16,14 +16,12 @@ from pathlib import Path
 
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.local.data_dir import OLD_INDEX_PREFIX, DataDirectory
-from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.errors import Health, explained
 from actorc.storage.server.engines.local.disk.fsops import FsOps
-from actorc.storage.server.engines.local.disk.quarantine import Quarantine
 from actorc.storage.server.engines.local.index import closing_mark, presence
 from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.local.index.retention import Retention
-from actorc.storage.server.engines.preconditions import UPLOAD_TTL, Clock
+from actorc.storage.server.engines.times import UPLOAD_TTL, Clock
 
 from .fsck_index import Finding
 from .orphans import Orphans
@@ -52,8 +50,7 @@ class Rebuild:
         with explained():
             self._directory = DataDirectory(Path(path), self._fsops, rebuilding=True)
         self._draft = self._directory.root / _DRAFT
-        quarantine = Quarantine(self._directory.root / "quarantine", self._fsops, clock)
-        self._blobs = Blobs(self._directory.blobs, self._directory.staging, quarantine, self._fsops, self._health)
+        self._blobs = self._directory.open_blobs(self._health, clock)
 
     def run(self, *, commit: bool) -> list[Finding]:
         """Build the new index and return the result for each object and blob; put it into place if `commit`.

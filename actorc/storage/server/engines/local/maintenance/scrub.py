@@ -17,7 +17,7 @@ from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.local.rows import Segment, unpack_sums
-from actorc.storage.server.engines.preconditions import Clock, microseconds
+from actorc.storage.server.engines.times import Clock, microseconds
 
 from .lock import MaintenanceLock
 
