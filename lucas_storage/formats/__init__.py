@@ -21,7 +21,14 @@ from .arrays import NpyFormat
 from .base import Encoded, Format, MemorySource, Source, not_mine, stored
 from .composite import StreamFormat, TreeFormat
 from .images import PngFormat
-from .json_format import Json2Format, JsonFormat, holds_references, is_tagged_scalar
+from .json_format import (
+    Json2Format,
+    JsonFormat,
+    encode_data,
+    holds_references,
+    is_tagged_scalar,
+    may_hold_references,
+)
 from .pickles import PickleFormat, PickleWithReferencesFormat
 from .plain_data import is_exact
 from .sparse import SparseFormat
@@ -38,11 +45,13 @@ __all__ = [
     "Format",
     "MemorySource",
     "Source",
+    "encode_data",
     "format_by_id",
     "format_for",
     "holds_references",
     "is_exact",
     "is_tagged_scalar",
+    "may_hold_references",
     "register_format",
 ]
 

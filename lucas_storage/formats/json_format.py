@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from lucas_storage.errors import DecodeError, NoFormatError
-from lucas_storage.refs import inline_ref
+from lucas_storage.refs import TAG, inline_ref
 
 from .base import Encoded, Format, Source, stored
 from .json_scalars import numpy_scalars
@@ -18,6 +18,9 @@ from .plain_data import is_exact
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
 
+_TAG: Final = b'{"$'
+"""The begin of every tag as it is written; a quote within a text is escaped."""
+_REFERENCE: Final = f'"{TAG}"'.encode()
 _TAGS: Final = re.compile(rb'\{\s*"\$')
 _SENSELESS: Final = (
     ValueError,
@@ -46,11 +49,17 @@ class JsonFormat(Format):
 
     def encode(self, value: Any) -> Encoded:
         """Return `value` as JSON; the order of dicts is kept, sets are sorted so that equal sets have equal bytes."""
-        if is_exact(value):
-            data = dumps(value)
-            # A key that looks like a tag: the user's own dict has to be told from one.
-            if b'{"$' not in data:
-                return Encoded((data,))
+        data = _exact(value)
+        return self._with_tags(value) if data is None else Encoded((data,))
+
+    def encode_if_held(self, value: Any) -> Encoded | None:
+        """Return what `encode` does, or None if `handles` is false, with one look at each item for both."""
+        data = _exact(value)
+        if data is not None:
+            return Encoded((data,))
+        return self._with_tags(value) if self.dialect.holds(value) else None
+
+    def _with_tags(self, value: Any) -> Encoded:
         try:
             return Encoded((dumps(self.dialect.write(value)),))
         except RecursionError as error:
@@ -83,6 +92,20 @@ class Json2Format(JsonFormat):
     dialect = JSON_2
 
 
+def _exact(value: Any) -> bytes | None:
+    """Return exact data as JSON text without a tag; None for any other value."""
+    if not is_exact(value):
+        return None
+    data = dumps(value)
+    # A key that looks like a tag: the user's own dict has to be told from one.
+    return None if _holds(data, _TAG) else data
+
+
+def _holds(data: bytes, mark: bytes) -> bool:
+    # The dollar first: a single byte is looked for twenty times as fast as several.
+    return b"$" in data and mark in data
+
+
 REFERENCES_IN: Final = frozenset({JsonFormat.id, Json2Format.id})
 
 
@@ -93,6 +116,20 @@ def holds_references(format_id: str) -> bool:
     inline reference (see `json_line`).
     """
     return format_id in REFERENCES_IN
+
+
+def encode_data(value: Any) -> tuple[Format, Encoded] | None:
+    """Return `value` encoded in the first version that holds it, and that version; None if none does."""
+    for fmt in (_JSON_1, _JSON_2):
+        encoded = fmt.encode_if_held(value)
+        if encoded is not None:
+            return fmt, encoded
+    return None
+
+
+def may_hold_references(data: bytes | memoryview | Encoded) -> bool:
+    """Return whether a reference may stand in JSON data, at any depth; False proves that none does."""
+    return _holds(bytes(data), _REFERENCE)
 
 
 def is_tagged_scalar(value: object) -> bool:

@@ -24,9 +24,9 @@ _ITEMS: Final = 5_000
 _BYTES: Final = 64 << 10
 """Items and bytes from which on the encoder is worth its import, of about 30 ms."""
 _SMALL: Final = b"0.0000"
-_EXPONENT: Final = re.compile(rb"e[-+0-9]")
-_FLOAT: Final = re.compile(rb"(?<![0-9.])(?:0\.0000[0-9]+|[0-9.]+e[-+]?[0-9]+)")
-"""Floats that encoders write in other ways than Python, which writes 1e-05 and 1e+16."""
+_SMALL_FLOAT: Final = re.compile(rb"0\.0000[0-9]+")
+_EXPONENT: Final = re.compile(rb"e([-+]?[0-9]+)")
+"""What encoders write in other ways than Python, which writes 1e-05 and 1e+16."""
 _PROBE: Final[list[Any]] = [
     [
         sign * digits * 10.0**exponent
@@ -81,13 +81,26 @@ def _as_standard(fast: Any, value: Any) -> bytes:
     if not _has_odd_floats(data):
         return data
     if b'"' not in data:
-        return _FLOAT.sub(lambda found: repr(float(found[0])).encode(), data)
+        # Two patterns that begin with what is rare, of which a search is a hundred times as fast as of any number.
+        return _EXPONENT.sub(_exponent, _SMALL_FLOAT.sub(_small_float, data))
     # Strings may look like such floats, as hexadecimal digits do, so the floats are looked at by themselves.
     return _standard(value) if _has_odd_floats(fast.encode(floats_in(value))) else data
 
 
+def _small_float(found: re.Match[bytes]) -> bytes:
+    # In 10.00001 it is no number but the end of one.
+    begin = found.start()
+    is_end = begin > 0 and found.string[begin - 1 : begin].isdigit()
+    return found[0] if is_end else repr(float(found[0])).encode()
+
+
+def _exponent(found: re.Match[bytes]) -> bytes:
+    return b"e%+03d" % int(found[1])
+
+
 def _has_odd_floats(data: bytes) -> bool:
-    return _SMALL in data or _EXPONENT.search(data) is not None
+    # Single bytes first: they are looked for twenty times as fast as anything longer.
+    return (b"." in data and _SMALL in data) or (b"e" in data and _EXPONENT.search(data) is not None)
 
 
 def _is_loaded() -> bool:

@@ -132,8 +132,11 @@ def each_once(containers: Collection[Any]) -> Collection[Any]:
     return containers if len(containers) < _SHARED else dict(zip(map(id, containers), containers, strict=True)).values()
 
 
-def items_of(level: Collection[Any], kinds: set[type]) -> list[Any]:
+def items_of(level: Collection[Any], kinds: set[type]) -> Collection[Any]:
     """Return the items of all lists and the values of all dicts on a level, the level beneath it."""
+    if len(level) == 1:
+        (only,) = level
+        return only if type(only) is list else only.values() if type(only) is dict else ()
     lists, dicts = (each_once(of_kind(level, kinds, kind)) for kind in (list, dict))
     return list(chain(chain.from_iterable(lists), chain.from_iterable(map(dict.values, dicts))))
 

@@ -184,6 +184,28 @@ def of_child(annotation: Annotation, name: Any, count: int) -> Annotation:
     return ANY
 
 
+def has_options(annotation: Annotation) -> bool:
+    """Return whether an annotation has options for a value, or for one at any depth in it."""
+    match annotation:
+        case StoredAs():
+            return True
+        case (
+            OrNone(inner)
+            | ListOf(inner)
+            | SetOf(inner)
+            | IteratorOf(inner)
+            | TupleOfAnyLength(inner)
+            | DictOf(inner)
+            | Columns(inner=inner)
+        ):
+            return has_options(inner)
+        case TupleOf(inners) | Either(inners):
+            return any(map(has_options, inners))
+        case Record(fields=fields):
+            return any(has_options(inner) for _, inner in fields)
+    return False
+
+
 def shipped(annotation: Annotation) -> Shipped:  # noqa: C901, PLR0911, PLR0912  # one case for each form
     """Return an annotation as strings and tuples; `from_shipped` gives an equal one back."""
     match annotation:

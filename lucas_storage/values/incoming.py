@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 from lucas_storage.containers import BUILT_IN, Parts, apart, holds
 from lucas_storage.engine import adapter
 from lucas_storage.errors import ArtifactError, DecodeError, NoFormatError
+from lucas_storage.formats import holds_references
 from lucas_storage.formats.composite import STREAM
 from lucas_storage.refs import ArtifactRef, is_tagged
 
@@ -34,7 +35,7 @@ from .annotation import (
     of_child,
 )
 from .annotation_reader import read
-from .load_value import CHUNKS, check, is_ready, items, lift, load, mismatch
+from .load_value import CHUNKS, check, is_ready, items, lift, load, load_data, mismatch
 from .own_copy import SCALARS, own_data, own_leaf
 from .policy import ByOptions, Policies
 from .record_fields import Classes, fields_given, made
@@ -210,6 +211,10 @@ class Parameter:
         )
 
     def _loaded(self, ref: ArtifactRef, word: str, annotation: Annotation) -> Node:
+        if annotation == ANY and holds_references(ref.format):
+            value, refers = self._attributed(partial(load_data, ref))
+            # Made for this call, and nothing is left to be made in it.
+            return self.node(value, annotation, fresh=True) if refers else Done(value)
         value = self._attributed(partial(load, ref, word))
         if word not in (ANY.name, CHUNKS):
             self._fit(value, word, partial(check, value, word))

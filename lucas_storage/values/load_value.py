@@ -11,7 +11,7 @@ from actorc.storage.rules import MiB
 from lucas_storage import parallel, settings, signing
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.errors import EmptyUpstreamError
-from lucas_storage.formats import format_by_id, format_for
+from lucas_storage.formats import format_by_id, format_for, holds_references, may_hold_references
 from lucas_storage.formats.base import Buffer, MemorySource, Source, cannot_become, type_name
 from lucas_storage.formats.composite import STREAM, TREE
 from lucas_storage.refs import ArtifactRef, inline_ref
@@ -104,6 +104,17 @@ def _decoded(ref: ArtifactRef, word: str) -> Any:
     return fmt.decode(source, None if word == ANY else word, proof=proof)
 
 
+def load_data(ref: ArtifactRef) -> tuple[Any, bool]:
+    """Return the value of a reference to JSON data, and whether references may stand in it.
+
+    Raises:
+        ArtifactError: It is gone, damaged or of an unknown version.
+    """
+    source = _InlineSource(ref) if ref.inline is not None else _StoredSource(_handle(ref), ref)
+    data = source.read()
+    return format_by_id(ref.format).decode(MemorySource(data), None), may_hold_references(data)
+
+
 _LOADERS: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
     "path": lambda ref: _handle(ref).path(ref),
     "binaryio": lambda ref: _handle(ref).open(ref),
@@ -151,7 +162,7 @@ def is_ready(value: object, word: str) -> bool:
 def _is_leaf(value: object) -> bool:
     """Return whether a value would be stored as an artifact of its own, in a safe format other than JSON."""
     fmt = format_for(value)
-    return fmt.safe and fmt.id != "json@1"
+    return fmt.safe and not holds_references(fmt.id)
 
 
 def lift(value: Any, word: str) -> Any:

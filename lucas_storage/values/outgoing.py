@@ -32,6 +32,7 @@ from .annotation import (
     StoredAs,
     TupleOf,
     TupleOfAnyLength,
+    has_options,
     of_child,
 )
 from .policy import Fixed, Policies, Policy
@@ -59,7 +60,7 @@ def offload(value: Any, annotation: Annotation, policy: Policies, function: str 
     # Most results are small: a number needs no walk, and no settings.
     if type(value) in _NUMBERS and is_exact(value):
         return value
-    if type(value) in BUILT_IN and not isinstance(annotation, _HOLDING | StoredAs):
+    if type(value) in BUILT_IN and not has_options(annotation):
         # Most other results are data as a whole, and need no tree.
         found = wire_form.whole(value)
         if found is not None:

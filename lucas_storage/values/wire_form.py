@@ -6,21 +6,19 @@ from typing import Any, Final
 
 from lucas_storage.containers import BUILT_IN
 from lucas_storage.errors import NoFormatError
-from lucas_storage.formats import format_by_id, format_for, is_tagged_scalar
+from lucas_storage.formats import encode_data, format_by_id, format_for, is_tagged_scalar, may_hold_references
 from lucas_storage.formats.base import Encoded, Format
 from lucas_storage.formats.json_tags import JSON_2
 from lucas_storage.formats.plain_data import SCALARS
-from lucas_storage.refs import TAG, ArtifactRef, is_tagged
+from lucas_storage.refs import ArtifactRef, is_tagged
 
 from .own_copy import own_data
 
 _DATA: Final = "json"
-_DATA_FORMATS: Final = tuple(map(format_by_id, ("json@1", "json@2")))
-"""The formats of data, in the order in which they are chosen."""
+_NEWEST: Final = "json@2"
 _TAGS: Final = b'{"$'
 _CARRIED: Final = (b'{"$artifact"', b'{"$tuple"')
 """Tags of what engines carry: a reference, and a tuple, of which some make a list."""
-_TAG: Final = f'"{TAG}"'.encode()
 _TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
 
 
@@ -36,12 +34,9 @@ def are_inline(values: list[Any]) -> bool:
 
 def whole(value: Any) -> tuple[Format, Encoded] | None:
     """Return a container that is data as a whole in its format; None if leaves or references in it stand apart."""
-    fmt = next((fmt for fmt in _DATA_FORMATS if fmt.handles(value)), None)
-    if fmt is None:
-        return None
-    data = fmt.encode(value)
+    found = encode_data(value)
     # References are found by their text: looking at each dict would cost more than encoding all of them.
-    return None if _TAG in bytes(data) else (fmt, data)
+    return None if found is None or may_hold_references(found[1]) else found
 
 
 def is_held(container: Any) -> bool:
@@ -61,10 +56,13 @@ def encoded(skeleton: Any, requested: str | None = None) -> tuple[Format, Encode
     Raises:
         ValueError: It is nested too deeply.
     """
+    found = encode_data(skeleton) if requested is None and type(skeleton) in BUILT_IN else None
+    if found is not None:
+        return found
     fmt = format_for(skeleton, requested)
     try:
         # Never a pickle, in which nobody would find the references.
-        return (fmt, fmt.encode(skeleton)) if fmt.safe else (fmt, _DATA_FORMATS[-1].encode(skeleton))
+        return (fmt, fmt.encode(skeleton)) if fmt.safe else (fmt, format_by_id(_NEWEST).encode(skeleton))
     except NoFormatError as error:
         raise ValueError(_TOO_DEEP) from error
 
