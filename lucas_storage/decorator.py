@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn, TypeVar, overload
 
 from ._shim import Shim
 from .steps.contract import Contract, Parameter
-from .steps.function_id import function_id, function_version
+from .steps.function_version import declared_identity
 from .values.annotation import ANY, RUNTIME, STORAGE, Annotation, OrNone
 from .values.annotation_reader import parameter_annotations, result_annotation
 from .values.record_fields import remember_classes
@@ -112,7 +112,7 @@ def contract_of(
         more=next((annotations[item.name] for item in parameters if item.kind is _Kind.VAR_KEYWORD), None),
         result=result_annotation(function),
         options={name: options.get(name) for name in _OPTIONS},
-        identity=(function_id(function), function_version(function, options.get("version"))),
+        identity=declared_identity(function, options.get("version")),
         cache=_cached(options.get("cache")),
         is_async=_is_async(function),
     )

@@ -39,6 +39,12 @@ def is_lambda(value: object) -> bool:
     return kind.__name__ == "Lambda" and _is_ours(kind)
 
 
+def function_within(value: object) -> Any | None:
+    """Return the function that ``@function`` decorated to make `value`, None if `value` was not made so."""
+    kind = type(value)
+    return vars(value).get("_origin_fn") if _is_ours(kind) and hasattr(value, "__dict__") else None
+
+
 def is_runtime(value: object) -> bool:
     """Return whether `value` is the runtime that an engine passes to a function: it has ``input()`` and ``call()``."""
     if isinstance(value, (dict, list, str, bytes)) or is_lambda(value):

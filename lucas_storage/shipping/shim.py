@@ -96,9 +96,18 @@ class Shim:
         from lucas_storage.settings import shipped_policy  # noqa: PLC0415  # only a process that ships needs settings
 
         contract: ShippedContract = {**self._contract, "options": shipped_policy(self._contract["options"])}
+        if self._packed is None:
+            contract["identity"] = self._identity(contract)
         # As it came, if it lay in no other shim: a worker that passes a function on need not be able to load it.
         alone = self._packed if len(self._family) == 1 else None
         return restore, (self._version, contract, self.token, alone or self._pack())
+
+    def _identity(self, contract: ShippedContract) -> tuple[str, str]:
+        """Return the identity with the version of the function, which only the process that decorated it can tell."""
+        from lucas_storage.steps.contract import Contract  # noqa: PLC0415  # only a process that ships needs these
+        from lucas_storage.steps.function_version import shipped_identity  # noqa: PLC0415
+
+        return shipped_identity(self.__wrapped__, Contract.from_shipped(contract), self.token)
 
     def _open(self) -> Callable[..., Any]:
         with self._lock:

@@ -67,7 +67,7 @@ class Contract:
     options: dict[str, Any]
     """Options of the decorator; settings complete them."""
     identity: tuple[str, str]
-    """The function and its version."""
+    """The function and its version, as `lucas_storage.steps.function_version` writes it."""
     cache: bool | float
     """Whether results are kept: for ever, not at all, or for so many seconds."""
     is_async: bool = False
@@ -126,3 +126,11 @@ class Contract:
             cache=form["cache"],
             is_async=form.get("is_async", False),
         )
+
+
+def contract_of_shim(value: object) -> ShippedContract | None:
+    """Return the contract of a decorated function, None if `value` is none; by its class, which stands layers above."""
+    kind = type(value)
+    is_shim = kind.__name__ == "Shim" and kind.__module__.startswith("lucas_storage.")
+    contract: ShippedContract | None = getattr(value, "_contract", None) if is_shim else None
+    return contract

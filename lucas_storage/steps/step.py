@@ -24,6 +24,7 @@ from lucas_storage.values.record_fields import classes_of
 from .argument_binding import ArgumentBinder
 from .call_key import call_key
 from .contract import Contract
+from .function_version import FunctionVersion
 from .runtime import StorageRuntime
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Step:
         self._options = contract.options
         self._policy = ByOptions(contract.options)
         self._identity = contract.identity
+        self._version = FunctionVersion(function, contract)
         self._cache = contract.cache
         self._warned = False
 
@@ -142,7 +144,7 @@ class Step:
 
     def _key(self, given: Any) -> str:
         inputs = given if type(given) is dict and not is_tagged(given) else {"input": given}
-        return call_key(self._identity, self._function, inputs, self._plans(inputs))
+        return call_key(self._version.identity(), self._function, inputs, self._plans(inputs))
 
     def _resumes(self) -> bool | None:
         shipped: bool | None = self._options.get("resume")
