@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .object_forms import ObjectForms
 
 _DERIVED: Final = frozenset(
-    (
+    (  # noqa: SIM905  # a list of them would have a line for each
         "__abstractmethods__ __annotate__ __annotate_func__ __annotations__ __annotations_cache__ __class_vars__ "
         "__dataclass_fields__ __dataclass_params__ __dict__ __doc__ __firstlineno__ __module__ __orig_bases__ "
         "__parameters__ __private_attributes__ __protocol_attrs__ __qualname__ __signature__ __slotnames__ "

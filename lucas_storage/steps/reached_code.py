@@ -19,7 +19,7 @@ from lucas_storage.values.record_fields import classes_of
 
 from .canonical import Canonical, Form, NotCanonicalError, UnknownKindError, dumps
 from .class_forms import annotations_of
-from .contract import Contract, contract_of_shim
+from .contract import Contract, ShippedContract, contract_of_shim
 from .function_code import Chain, FunctionCode, Import, function_code
 from .module_origin import compiled_file, loaded_origin, named_origin
 from .object_forms import ObjectForms
@@ -40,6 +40,7 @@ _FACTS: Final = frozenset(
     )
 )
 """What a module knows of itself; the same code in another folder is the same code."""
+_NO_CONVERSIONS: Final = ("name", "qualname", "module", "doc", "options", "identity", "cache")
 _UNSEEN: Final = ("__import__", "eval", "exec", "globals")
 """Builtin functions that reach what no name says."""
 _GROWING: Final = (list, set, dict, int, float, str)
@@ -89,8 +90,7 @@ class _ReachedCode(ObjectForms):
         name, version = shipped["identity"]
         if version:
             return ["step", name, version]
-        facts = [shipped[each] for each in ("parameters", "inject", "runtime", "keywords", "result")]
-        return ["step", repr(facts), self.inner(value.__wrapped__)]
+        return ["step", _conversions(shipped), self.inner(value.__wrapped__)]
 
     def function(self, function: FunctionType) -> Form:
         self.watched.function(function)
@@ -127,10 +127,9 @@ class _ReachedCode(ObjectForms):
         ]
 
     def _root_facts(self) -> Form:
-        root, contract = self._root, self._contract.shipped()
-        facts = [contract[each] for each in ("parameters", "inject", "runtime", "keywords", "result")]
+        root = self._root
         classes = [[name, self.inner(cls)] for name, cls in sorted(classes_of(root).items())]
-        return [repr(facts), classes, self._defaults(root, has_own=False)]
+        return [_conversions(self._contract.shipped()), classes, self._defaults(root, has_own=False)]
 
     def _defaults(self, function: FunctionType, *, has_own: bool = True) -> Form:
         """Return the forms of the defaults of a function.
@@ -280,6 +279,11 @@ class _ReachedCode(ObjectForms):
 
     def _subject(self, function: FunctionType) -> str:
         return "the function" if function is self._root else f"{function.__qualname__!r}, which the function reaches,"
+
+
+def _conversions(contract: ShippedContract) -> str:
+    """Return what a contract says of how arguments and result are converted."""
+    return repr(sorted((name, said) for name, said in contract.items() if name not in _NO_CONVERSIONS))
 
 
 def is_code(value: Any) -> bool:
