@@ -7,9 +7,10 @@ artifact.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from lucas_storage.containers import BUILT_IN, apart
 from lucas_storage.engine import adapter
@@ -36,8 +37,10 @@ from .annotation import (
     of_child,
 )
 from .policy import Fixed, Policies, Policy
-from .store_value import artifact, is_file, is_stream, store_encoded, streamed
+from .store_value import artifact, kind_of_source, store_encoded, streamed
 from .tree import Done, Node, Pending, branch, resolved
+
+Made = TypeVar("Made")
 
 _HOLDING: Final = ListOf | SetOf | IteratorOf | DictOf | TupleOf | TupleOfAnyLength
 """Annotations that ask for something in the children of a container."""
@@ -111,7 +114,8 @@ class _Result:
         """Return the tree of a value, the options of its annotation followed."""
         if isinstance(annotation, OrNone):
             annotation = annotation.inner
-        if is_stream(value):
+        source = None if type(value) in BUILT_IN else kind_of_source(value)
+        if source == "stream":
             # At once and on this thread: a generator may rely on thread and context of its function. Only its parts
             # are sent by others.
             options = annotation if isinstance(annotation, StoredAs) else StoredAs(None, None, annotation)
@@ -123,6 +127,8 @@ class _Result:
             return Done(ArtifactRef.parse(value))
         if kind in BUILT_IN and wire_form.is_held(value):
             return self._container(value, annotation)
+        if source == "file":
+            return self._leaf(partial(artifact, value, self.policy()))
         return Done(value) if wire_form.is_inline(value) else self._object(value)
 
     def _container(self, value: Any, annotation: Annotation) -> Node:
@@ -138,8 +144,6 @@ class _Result:
 
     def _object(self, value: Any) -> Node:
         """Return the tree of a value that is no data: an artifact of its own, or a pickle with references in it."""
-        if is_file(value):
-            return self._leaf(partial(artifact, value, self.policy()))
         if adapter.is_lambda(value):
             raise TypeError(wire_form.placeholder(f"the result of {self.function!r}"))
         fmt = self._attributed(partial(format_for, value))
@@ -149,7 +153,7 @@ class _Result:
 
     def _pickle(self, value: Any, name: str | None = None) -> Node:
         pickled = self._attributed(partial(object_pickles.pickled, value, self.policy()))
-        leaves = branch((self._object(leaf) for leaf in pickled.leaves), list)
+        leaves = branch((self.node(leaf, ANY) for leaf in pickled.leaves), list)
         return Pending(
             lambda refs: Done(self._attributed(partial(object_pickles.stored, pickled, refs, self.policy(), name))),
             leaves,
@@ -159,12 +163,13 @@ class _Result:
     def stored_as(self, value: Any, options: StoredAs) -> ArtifactRef:
         """Return the reference of a value that was stored with the options of an `Out`."""
         requested, name = options.format, options.name
-        if is_stream(value):
+        source = kind_of_source(value)
+        if source == "stream":
             items = options.inner.items if isinstance(options.inner, IteratorOf) else ANY
             value = streamed(value, self.policy(), partial(self._line, items), requested, name)
         elif type(value) in BUILT_IN and wire_form.is_held(value) and wire_form.is_data_format(requested):
             value = _as_artifact(self.skeleton(value, options.inner), self.policy, requested)
-        elif not is_file(value) and type(value) is not ArtifactRef and object_pickles.is_asked(value, requested):
+        elif source is None and type(value) is not ArtifactRef and object_pickles.is_asked(value, requested):
             value = resolved(self._pickle(value, name))
         if type(value) is ArtifactRef:
             return value if name is None else replace(value, filename=name)
@@ -178,10 +183,10 @@ class _Result:
         except NoFormatError as error:
             raise ValueError(_TOO_DEEP) from error
 
-    def _leaf(self, job: Any) -> Node:
+    def _leaf(self, job: Callable[[], ArtifactRef]) -> Node:
         return Pending(lambda _: Done(self._attributed(job)), Done(None), does_io=True)
 
-    def _attributed(self, job: Any) -> Any:
+    def _attributed(self, job: Callable[[], Made]) -> Made:
         """Run a job; its errors name the function."""
         try:
             return job()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, Literal
 
 from actorc.storage.unsized_files import content_of_unsized
 from lucas_storage import settings, signing
@@ -70,14 +70,11 @@ def store_encoded(encoded: Encoded, fmt: Format, policy: Policy, name: str | Non
     return storage.keep(EncodedBody(encoded), fmt, name)
 
 
-def is_file(value: object) -> bool:
-    """Return whether a value is a file, whose bytes are the artifact."""
-    return isinstance(value, Path) or is_open_file(value)
-
-
-def is_stream(value: object) -> TypeGuard[Iterator[Any]]:
-    """Return whether a value is an iterator that is run while it is stored; open files are read instead."""
-    return isinstance(value, Iterator) and not is_open_file(value)
+def kind_of_source(value: object) -> Literal["file", "stream"] | None:
+    """Return how a value is read while it is stored: as a file, or by running an iterator; None for other values."""
+    if isinstance(value, Path) or is_open_file(value):
+        return "file"
+    return "stream" if isinstance(value, Iterator) else None
 
 
 def streamed(

@@ -24,7 +24,8 @@ _TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be pass
 
 def is_inline(value: Any) -> bool:
     """Return whether a value that is no container stands in data itself, and is no artifact of its own."""
-    return type(value) in SCALARS or is_tagged_scalar(value)
+    # Arrays and tables have dimensions, which spares them the question whether they are scalars of numpy.
+    return type(value) in SCALARS or (not getattr(value, "ndim", 0) and is_tagged_scalar(value))
 
 
 def are_inline(values: list[Any]) -> bool:
