@@ -30,7 +30,7 @@ from typing import BinaryIO, Final
 
 from lucas_storage.errors import CacheFullError, DigestMismatchError
 
-from . import copies, copy_names, leases, removal, stamps, verification
+from . import copies, copy_names, leases, stamps, verification
 from .copies import CONTENT, MANIFEST, size_of
 from .copy_names import top_of
 from .directory import CacheDirectory, file_errors
@@ -214,11 +214,6 @@ class Cache:
                     (place / MANIFEST).write_bytes(manifest)
                 made = size_of(place / CONTENT)
             return self._publish(place, address, made, name)
-
-    def evict(self, address: str) -> None:
-        """Remove the copy at `address`, if there is one, even if it is in use."""
-        with self._file_errors():
-            removal.remove(self._folder(address), self._root())
 
     def make_room(self, size: int) -> bool:
         """Remove unused copies until `size` more bytes fit onto the disk; return whether any was removed."""

@@ -14,6 +14,7 @@ copied where the file system has no hard links.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -22,7 +23,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from . import copies
+from . import copies, stamps
 from .copies import CONTENT, READ_ONLY_FOLDER
 from .directory import MODE
 from .removal import listed
@@ -80,6 +81,23 @@ def names_in(folder: Path) -> list[str]:
         *(path.name for path in plain if path.name != CONTENT and not path.name.startswith(".")),
         *(path.name for path in ([] if hidden.is_symlink() else listed(hidden))),
     ]
+
+
+def names_to_keep(folder: Path) -> list[str]:
+    """Return the names of a copy that is to be replaced, which other processes may be using.
+
+    Not the files that programs put beside their input, such as an index: they would get the bytes of the content.
+    """
+    stamp = stamps.read(folder)
+    known = {} if stamp is None else {**stamp.names, CONTENT: stamp.files[CONTENT]}
+    inodes = {seen[1] for seen in [*known.values(), *(copies.signatures(folder) or {}).values()]}
+    kept = []
+    for name in names_in(folder):
+        with contextlib.suppress(FileNotFoundError):  # another process is replacing the copy, too
+            status = (folder / top_of(name)).lstat()
+            if not stat.S_ISREG(status.st_mode) or status.st_ino in inodes:
+                kept.append(name)
+    return kept
 
 
 def own_files(folder: Path, names: Iterable[str], files: Signatures) -> Signatures:

@@ -91,8 +91,8 @@ def publish(
         found = verification.verified(directory.path(), address, size, is_folder=is_folder, scrub=scrub)
         if found is not None:
             return found
-        for each in copy_names.names_in(folder):  # other processes may be using them
-            copy_names.link(place, each)
+        for kept in copy_names.names_to_keep(folder):
+            copy_names.link(place, kept)
         verification.stamp(place, address, size)
         # By inode: another process may have replaced the wrong copy by a right one, which is in use by now.
         if _inode(folder) == judged:

@@ -97,7 +97,7 @@ def test_an_evicted_copy_is_gone_and_open_files_stay(cache):
     path = cache.insert(None, [b"abc"])
     named = under_name(cache, path, "a.txt")
     with path.open("rb") as file:
-        cache.evict(digest(b"abc"))
+        cache.make_room(1 << 60)
 
         assert file.read() == b"abc"
     assert (path.exists(), named.exists()) == (False, False)
@@ -271,7 +271,7 @@ def test_an_evicted_directory_is_gone_and_its_open_files_stay(cache):
     under_name(cache, path, "index")
     (path / "deep").chmod(0o555)
     with (path / "deep" / "a").open("rb") as file:
-        cache.evict(TREE)
+        cache.make_room(1 << 60)
 
         assert file.read() == b"1"
     assert not path.parent.exists()
@@ -417,6 +417,16 @@ def test_a_replaced_copy_keeps_the_names_it_had(cache):
     cache.insert(None, [b"abc"])
 
     assert [name.read_bytes() for name in names] == [b"abc", b"abc"]
+
+
+def test_a_file_that_a_program_put_beside_a_copy_is_no_name_of_it(cache):
+    named = under_name(cache, cache.insert(None, [b"abc"]), "a.bam")
+    named.with_name("a.bam.bai").write_bytes(b"index")
+    flip(named)
+
+    cache.insert(None, [b"abc"])
+
+    assert (named.read_bytes(), named.with_name("a.bam.bai").exists()) == (b"abc", False)
 
 
 def reads(monkeypatch):
