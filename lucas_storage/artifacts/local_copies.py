@@ -70,6 +70,9 @@ class LocalCopies:
 
     def held(self, ref: ArtifactRef, holder: Holder, name: str | None = None) -> Path:
         """Return the copy of `local`, kept from eviction until the present step ends or `holder` is released."""
+        if ref.digest is not None:
+            # First, or another process could evict the copy between its verification and its naming.
+            self._cache().hold(_address(ref), holder)
         for _ in range(_TRIES):
             path = self.local(ref, name)
             if self._cache().hand_out(_address_of(ref, path), path, holder):
@@ -104,6 +107,7 @@ class LocalCopies:
         # A copy under the address of a manifest of this file alone, which other directories with the same file share.
         alone = Manifest(parts=file.parts)
         address, name = _manifest_address(digest_of((alone.encode(),))), path.rpartition("/")[2]
+        self._cache().hold(address, holder)
         for _ in range(_TRIES):
             found = self._cache().found_or_made(
                 address,

@@ -89,7 +89,9 @@ class Cache:
             found = self._verified(address, size, is_folder=is_folder)
             if found is None or name is None or top_of(name) == CONTENT:
                 return found and found[0] / CONTENT
-            return publish_name(self._directory, *found, name)
+            with contextlib.suppress(FileNotFoundError):  # evicted, or found wrong, in between
+                return publish_name(self._directory, *found, name)
+            return None
 
     def open(self, address: str, size: int) -> BinaryIO | None:
         """Return the copy of one file at `address`, open: the file that was verified, even if its path was replaced.
@@ -260,11 +262,17 @@ class Cache:
 
     def _publish(self, place: Path, address: str, size: int, name: str | None) -> Path:
         with self._file_errors():
-            folder, there = publish(self._directory, place, address, size, self._scrub, name)
-            if there is None:
-                self._eviction.inserted(self._root(), size, folder)
-            elif name is not None:
-                return publish_name(self._directory, folder, there, name)
+            for turn in range(LOOKS):
+                folder, there = publish(self._directory, place, address, size, self._scrub, name)
+                if there is None:
+                    self._eviction.inserted(self._root(), size, folder)
+                if there is None or name is None:
+                    break
+                try:
+                    return publish_name(self._directory, folder, there, name)
+                except FileNotFoundError:  # evicted in between, or found wrong: the copy in `place` is left
+                    if turn == LOOKS - 1:
+                        raise
             return folder / top_of(name)
 
 
