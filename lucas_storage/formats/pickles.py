@@ -13,22 +13,22 @@ refers to other artifacts, by their positions in a list of references in the hea
 from __future__ import annotations
 
 import io
-import json
 import logging
 import pickle
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lucas_storage.errors import DecodeError, NoFormatError, StorageError
 from lucas_storage.limits import PICKLE_HEADER
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.signing import demand
 
-from .base import Buffer, Encoded, Format, Source, package, private, stored, type_name
+from .base import Encoded, Format, Source, package, private, stored, type_name
+from .pickle_header import Header, aligned, take_apart
 
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
@@ -36,55 +36,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NAME: Final = "pickle5"
-_MAGIC: Final = b"LUCASPK5"
-_ALIGNMENT: Final = 64
-"""Bytes of a cache line, on which vector instructions are fastest."""
+_PYTHON: Final = f"{sys.version_info.major}.{sys.version_info.minor}"
 _IN_BAND: Final = 4096
 """Bytes below which a buffer stays within the pickle."""
 _BY_VALUE: Final = b"cloudpickle"
 """Name of the module that rebuilds functions and classes carried as code; every pickle of one imports it."""
 
 _logged: set[str] = set()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Header:
-    python: str
-    """Major and minor version, such as ``3.11``."""
-    code: bool
-    """Whether functions or classes travel by value; their bytecode fits one minor version only."""
-    type: str
-    """Name of the pickled type, for messages."""
-    size: int
-    """Bytes of the pickle itself."""
-    buffers: list[int]
-    """Bytes of each."""
-    refs: list[tuple[str, str]] = field(default_factory=list)
-    """Of each value that stands outside: the word by which it is loaded, and its reference as text."""
-
-    def encode(self) -> bytes:
-        fields = {name: getattr(self, name) for name in self.__slots__ if name != "refs" or self.refs}
-        text = json.dumps(fields, separators=(",", ":")).encode()
-        return _MAGIC + len(text).to_bytes(8, "big") + text
-
-    @classmethod
-    def decode(cls, memory: memoryview) -> tuple[_Header, int]:
-        """Return the header and the offset of its end; raises ValueError or TypeError if it is damaged."""
-        if bytes(memory[:8]) != _MAGIC:
-            raise ValueError("the magic is missing")
-        length = int.from_bytes(memory[8:16], "big")
-        if length > PICKLE_HEADER:
-            raise ValueError("the header is too long")
-        end = 16 + length
-        fields = json.loads(bytes(memory[16:end]))
-        header = cls(**{name: fields[name] for name in cls.__slots__ if name != "refs" or name in fields})
-        if any(type(word) is not str or type(uri) is not str for word, uri in header.refs):
-            raise ValueError("a reference is no text")
-        if type(header.buffers) is not list or any(
-            type(size) is not int or size < 0 for size in (header.size, *header.buffers)
-        ):
-            raise ValueError("a size is no number")
-        return header, end
 
 
 class PickleFormat(Format):
@@ -124,16 +82,16 @@ class PickleFormat(Format):
         demand(proof, self.id)
         memory = private(source)
         demand(proof, self.id, len(memory))
-        header, text, buffers = _take_apart(memory)
+        header, text, buffers = take_apart(memory)
         # Before unpickling: bytecode of another version may crash the interpreter, rather than raise an error.
-        if header.code and header.python != _python():
+        if header.code and header.python != _PYTHON:
             raise DecodeError(
                 f"a pickled {header.type} with code in it was written by Python {header.python} and cannot be loaded "
-                f"by Python {_python()}; run both steps on one version, or return plain data"
+                f"by Python {_PYTHON}; run both steps on one version, or return plain data"
             )
         return _load(header, text, buffers, self._values(header, source))
 
-    def _values(self, header: _Header, source: Source) -> list[Any]:
+    def _values(self, header: Header, source: Source) -> list[Any]:
         """Return the values of the references in a header."""
         del header, source
         return []
@@ -144,7 +102,7 @@ class PickleWithReferencesFormat(PickleFormat):
 
     id = f"{NAME}@2"
 
-    def _values(self, header: _Header, source: Source) -> list[Any]:
+    def _values(self, header: Header, source: Source) -> list[Any]:
         # Before unpickling, so that one that is gone is told as such.
         return source.referred([(word, ArtifactRef.parse(uri)) for word, uri in header.refs])
 
@@ -167,8 +125,8 @@ class Pickled:
             NoFormatError: There are too many leaves.
         """
         words = ("path" if isinstance(leaf, Path) else "any" for leaf in self.leaves)
-        header = _Header(
-            python=_python(),
+        header = Header(
+            python=_PYTHON,
             code=_BY_VALUE in self.text,
             type=self.type,
             size=len(self.text),
@@ -181,7 +139,7 @@ class Pickled:
                 "return them in a list or dict"
             )
         format_id = PickleWithReferencesFormat.id if refs else PickleFormat.id
-        return format_id, Encoded(tuple(_aligned(header + self.text, self.buffers)), apart=True)
+        return format_id, Encoded(tuple(aligned(header + self.text, self.buffers)), apart=True)
 
 
 def pickled_apart(value: Any, is_leaf: Callable[[Any], bool]) -> Pickled:
@@ -216,35 +174,6 @@ def _refused_file(value: Any) -> bool:
             "a dict, or a PurePath if only the name is meant"
         )
     return False
-
-
-def header_of(head: bytes) -> dict[str, str]:
-    """Return the fields of the header of a pickle, from its first bytes, without unpickling anything.
-
-    They are a claim of the process that wrote the pickle, and prove nothing.
-
-    Raises:
-        DecodeError: The bytes are not the beginning of a pickle of this format.
-    """
-    header, _ = _header(head)
-    return {
-        "type": str(header.type),
-        "python": str(header.python),
-        "code": "travels inside" if header.code else "is imported",
-        "buffers": f"{len(header.buffers)} of {sum(header.buffers)} bytes",
-    }
-
-
-def refs_of(file: BinaryIO) -> list[ArtifactRef]:
-    """Return the references in the header of a stored pickle, without unpickling anything; reads no more than that.
-
-    Raises:
-        DecodeError: The bytes are not the beginning of a pickle of this format.
-        InvalidRefError: A reference in it breaks a rule.
-    """
-    start = file.read(16)
-    size = int.from_bytes(start[8:], "big")
-    return [ArtifactRef.parse(uri) for _, uri in _header(start + file.read(min(size, PICKLE_HEADER)))[0].refs]
 
 
 def _dump(value: Any, buffers: list[memoryview], name: str, place: Callable[[Any], int | None]) -> bytes:
@@ -304,44 +233,7 @@ def _log_once(name: str) -> None:
         logger.warning("storing values of type %s as pickles, since no other format holds them", name)
 
 
-def _python() -> str:
-    return f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def _aligned(head: bytes, buffers: list[memoryview]) -> Iterator[bytes | memoryview]:
-    yield head
-    end = len(head)
-    for buffer in buffers:
-        # Aligned in the file, so that arrays over the mapped file are aligned in memory.
-        gap = -end % _ALIGNMENT
-        if gap:
-            yield bytes(gap)
-        yield buffer
-        end += gap + len(buffer)
-
-
-def _header(memory: Buffer) -> tuple[_Header, int]:
-    try:
-        return _Header.decode(memoryview(memory))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise DecodeError("a pickled artifact does not begin with the header of one") from error
-
-
-def _take_apart(memory: memoryview) -> tuple[_Header, memoryview, list[memoryview]]:
-    header, start = _header(memory)
-    end = start + header.size
-    buffers: list[memoryview] = []
-    for size in header.buffers:
-        begin = end + -end % _ALIGNMENT
-        end = begin + size
-        buffers.append(memory[begin:end])
-    # Checked before unpickling: a header that claims other sizes was not written by `encode`.
-    if end != len(memory):
-        raise DecodeError("a pickled artifact has another length than its header says")
-    return header, memory[start : start + header.size], buffers
-
-
-def _load(header: _Header, text: memoryview, buffers: list[memoryview], leaves: list[Any]) -> Any:
+def _load(header: Header, text: memoryview, buffers: list[memoryview], leaves: list[Any]) -> Any:
     try:
         return _Unpickler(text, buffers, leaves).load()  # signature, digest and version were checked
     except Exception as error:

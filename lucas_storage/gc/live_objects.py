@@ -14,7 +14,8 @@ from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.formats import format_by_id, holds_references
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.formats.composite import STREAM
-from lucas_storage.formats.pickles import PickleWithReferencesFormat, refs_of
+from lucas_storage.formats.pickle_header import refs_of
+from lucas_storage.formats.pickles import PickleWithReferencesFormat
 from lucas_storage.records import record_store
 from lucas_storage.refs import TAG, ArtifactRef
 

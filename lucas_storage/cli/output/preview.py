@@ -14,7 +14,7 @@ from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import DecodeError, MissingDependencyError
 from lucas_storage.formats.arrays import read_header
 from lucas_storage.formats.base import package
-from lucas_storage.formats.pickles import header_of
+from lucas_storage.formats.pickle_header import header_of
 from lucas_storage.refs import ArtifactRef
 
 HEAD: Final = 64 << 10

@@ -22,7 +22,7 @@ from lucas_storage.artifacts.manifest import Manifest, Part, TreeFile
 from lucas_storage.errors import StorageError
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import MemorySource
-from lucas_storage.formats.pickles import header_of
+from lucas_storage.formats.pickle_header import header_of
 
 MEMORY = 2 << 30
 """Bytes of address space beyond what the imports take."""
