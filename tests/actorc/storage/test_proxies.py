@@ -8,7 +8,7 @@ from actorc import _proxies
 from actorc.controller.client.address import ControllerChoice
 from actorc.controller.client.connection import Connection
 from actorc.controller.errors import ControllerUnavailableError
-from actorc.storage import NetworkError, StorageClient
+from actorc.storage import NetworkError, RetryPolicy, StorageClient
 from actorc.storage.testing import local_server
 
 VARIABLES = [name for each in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy") for name in (each, each.upper())]
@@ -71,7 +71,8 @@ def test_other_machines_are_reached_through_the_proxy(monkeypatch, address):
 def test_an_error_names_the_proxy_in_the_way_without_its_password(monkeypatch, value, shown):
     monkeypatch.setenv("http_proxy", "http://unused:1")
     monkeypatch.setenv("https_proxy", value)
-    with StorageClient("192.0.2.1:9000", timeout=5) as client, pytest.raises(NetworkError) as caught:
+    once = RetryPolicy(attempts=1, unreached_attempts=1)
+    with StorageClient("192.0.2.1:9000", timeout=5, retry=once) as client, pytest.raises(NetworkError) as caught:
         client.list_buckets()
 
     assert f"through the proxy {shown} that https_proxy names; add 192.0.2.1 to no_proxy" in str(caught.value)

@@ -77,11 +77,16 @@ def test_a_chunk_has_five_mebibytes_unless_told_otherwise(cls):
 
 
 @pytest.mark.parametrize("chunk_size", [None, 0])
-def test_a_false_chunk_size_means_the_default(engine, client, large, chunk_size):
-    client.upload_file("bucket", "file", large, chunk_size=chunk_size)
+def test_a_false_chunk_size_means_the_default(engine, client, chunk_size):
     client.upload_from_stream("bucket", "stream", iter([bytes(MiB)] * 12), chunk_size=chunk_size)
 
-    assert (engine.parts["file"], engine.parts["stream"]) == (13, 3)
+    assert engine.parts["stream"] == 3
+
+
+def test_a_false_chunk_size_means_the_default_of_a_file_that_is_sent_in_parts(engine, client, large):
+    client.upload_file("bucket", "file", large, chunk_size=0)
+
+    assert engine.parts["file"] == 13
 
 
 def test_a_false_chunk_size_means_the_default_of_opened_objects(engine, server):
@@ -95,14 +100,14 @@ def test_a_false_chunk_size_means_the_default_of_opened_objects(engine, server):
 
 
 @pytest.mark.parametrize("cls", [StorageClient, AsyncStorageClient])
-def test_a_subclass_may_have_another_default(engine, server, large, cls):
-    coarse = type("Coarse", (cls,), {"DEFAULT_CHUNK_SIZE": 32 * MiB})
+def test_a_subclass_may_have_another_default(engine, server, cls):
+    coarse = type("Coarse", (cls,), {"DEFAULT_CHUNK_SIZE": 6 * MiB})
     client = coarse(server.endpoint) if cls is StorageClient else Awaited(server.endpoint, coarse)
-    client.upload_file("bucket", "coarse", large)
+    client.upload_from_stream("bucket", "coarse", iter([bytes(MiB)] * 12))
     if cls is StorageClient:
         client.close()
 
-    assert engine.parts["coarse"] == 3
+    assert engine.parts["coarse"] == 2
 
 
 @pytest.mark.parametrize("chunk_size", [-1, 1.5, "5", True])
