@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from .refs import ArtifactRef
     from .settings import storage_context
     from .storage import Storage
+    from .values.in_options import In
 
 __all__ = [
     "ArtifactRef",
+    "In",
     "Out",
     "Storage",
     "StorageExecutor",
@@ -35,6 +37,7 @@ __all__ = [
 
 _HOMES = {
     "ArtifactRef": "refs",
+    "In": "values.in_options",
     "Out": "outputs",
     "Storage": "storage",
     "StorageExecutor": "executor",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from actorc.storage.rules import MiB
 from lucas_storage.errors import DecodeError
@@ -15,6 +15,9 @@ from .chunks import items_of, lines_of
 from .local_copies import LocalCopies
 from .manifest import WHOLE_MAX
 from .stored_bytes import StoredBytes
+
+RANGES_FROM: Final = MiB
+"""Bytes from which on ranges are fetched; a round trip for each costs more than all of a smaller artifact."""
 
 
 class ArtifactReader:
@@ -51,6 +54,14 @@ class ArtifactReader:
     def open(self, ref: ArtifactRef) -> BinaryIO:
         """Return the bytes as a seekable file; of a large artifact only the parts that are read are fetched."""
         return self._opener(ref)()
+
+    def ranges(self, ref: ArtifactRef) -> BinaryIO:
+        """Return the bytes as a seekable file for reads in few places: the local copy, or the ranges that are read."""
+        if ref.format == TREE:
+            raise _no_bytes(ref)
+        if ref.size < RANGES_FROM or self.copies.cached(ref) is not None:
+            return self.open(ref)
+        return self.stored.ranges(ref)
 
     def _opener(self, ref: ArtifactRef) -> Callable[[], BinaryIO]:
         """Check that an artifact can be read, and return a function that opens it."""

@@ -26,6 +26,25 @@ def open_parts(parts: tuple[Part, ...], fetch: Callable[[Part], bytes]) -> Binar
     return cast("BinaryIO", io.BufferedReader(_Parts(parts, fetch), _BLOCK))
 
 
+def open_ranges(size: int, fetch: Callable[[int, int], bytes]) -> BinaryIO:
+    """Return a seekable file for one thread that fetches exactly the bytes that are read; without a buffer.
+
+    Args:
+        size: Bytes of the file.
+        fetch: Returns the bytes from an offset on, of a length.
+    """
+    return cast("BinaryIO", _Ranges(size, fetch))
+
+
+class _Ranges(SeekableReader):
+    def __init__(self, size: int, fetch: Callable[[int, int], bytes]) -> None:
+        super().__init__(size)
+        self._fetch = fetch
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        return self._fetch(offset, size)
+
+
 class _Parts(SeekableReader):
     def __init__(self, parts: tuple[Part, ...], fetch: Callable[[Part], bytes]) -> None:
         self._parts = parts

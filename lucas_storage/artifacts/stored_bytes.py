@@ -19,7 +19,7 @@ from lucas_storage.refs import ArtifactRef
 from .blobs import Blobs, key_of, prefix_of
 from .manifest import WHOLE_MAX, Manifest, Part
 from .part_transfer import run_ahead
-from .seekable import open_parts
+from .seekable import open_parts, open_ranges
 
 
 class StoredBytes:
@@ -110,6 +110,22 @@ class StoredBytes:
         # The etag ties all reads of the file to one generation; a replaced object fails instead of mixing with it.
         opened = partial(self._client.open_object, ref.bucket, ref.key, if_match=head["etag"])
         return cast("Callable[[], BinaryIO]", opened)
+
+    def ranges(self, ref: ArtifactRef) -> BinaryIO:
+        """Return the bytes as a seekable file that fetches exactly what is read, or the parts in which that is.
+
+        Raises:
+            ArtifactError: The artifact cannot be read at all.
+        """
+        if ref.kind == "manifest":
+            return self.opener(ref)()
+        etag = self._head(ref)["etag"]  # which ties all reads to one generation
+
+        def fetch(offset: int, length: int) -> bytes:
+            with self._explained(ref):
+                return self._client.get_object(ref.bucket, ref.key, offset=offset, length=length, if_match=etag)
+
+        return open_ranges(ref.size, fetch)
 
     def distrust(self, ref: ArtifactRef) -> None:
         """Let the next `put` of the value replace the object, which gave wrong bytes."""

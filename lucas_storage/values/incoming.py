@@ -17,6 +17,7 @@ from lucas_storage.engine import adapter
 from lucas_storage.errors import ArtifactError, DecodeError, NoFormatError
 from lucas_storage.formats import holds_references
 from lucas_storage.formats.composite import STREAM
+from lucas_storage.formats.lazy_tables import select
 from lucas_storage.refs import ArtifactRef, is_tagged
 
 from . import outgoing, wire_form
@@ -25,6 +26,7 @@ from .annotation import (
     BYTES,
     REF,
     Annotation,
+    Columns,
     IteratorOf,
     OrNone,
     Record,
@@ -35,7 +37,7 @@ from .annotation import (
     of_child,
 )
 from .annotation_reader import read
-from .load_value import CHUNKS, check, is_ready, items, lift, load, load_data, mismatch
+from .load_value import CHUNKS, check, is_ready, items, lift, load, load_columns, load_data, mismatch
 from .own_copy import SCALARS, own_data, own_leaf
 from .policy import ByOptions, Policies
 from .record_fields import Classes, fields_given, made
@@ -147,18 +149,30 @@ class Parameter:
             return self._word(value, annotation.name, fresh=fresh)
         return self._container(value, annotation, fresh=fresh)
 
+    def _columns(self, value: Any, wanted: Columns) -> Node:
+        """Return the tree of a table that travelled as a value, of which some columns are wanted."""
+        word = _asked(wanted.inner)
+
+        def chosen() -> Any:
+            table = value if is_ready(value, word) else self._fit(value, word, partial(lift, value, word))
+            return own_leaf(select(table, wanted.columns, word))
+
+        return self._pending(chosen, does_io=False)
+
     def _word(self, value: Any, word: str, *, fresh: bool) -> Node:
         if is_ready(value, word):
             return Done(value if fresh else own_leaf(value))
         return self._pending(partial(self._fit, value, word, partial(lift, value, word)), does_io=False)
 
-    def _container(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:
+    def _container(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:  # noqa: PLR0911  # case by case
         if annotation == ANY and type(value) in BUILT_IN:
             if fresh and not holds(value, ArtifactRef):
                 return Done(value)
             copied = None if fresh else own_data(value)
             if copied is not None:
                 return Done(copied)
+        if isinstance(annotation, Columns):
+            return self._columns(value, annotation)
         if isinstance(annotation, Record):
             return self._record(value, annotation, fresh=fresh)
         parts = apart(value)
@@ -203,6 +217,9 @@ class Parameter:
         # The reference that stands for None, which engines cannot carry: a parameter gets None itself.
         if wanted != REF and (ref.format, ref.inline) == ("json@1", b"null"):
             return self.node(None, annotation, fresh=True)
+        if isinstance(wanted, Columns):
+            job = partial(load_columns, ref, wanted.columns, _asked(wanted.inner))
+            return self._pending(job, does_io=ref.inline is None)
         word = _asked(wanted)
         if word == CHUNKS and wire_form.is_data_format(ref.format):  # a list of pieces
             word = ANY.name

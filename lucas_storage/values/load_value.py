@@ -16,6 +16,7 @@ from lucas_storage.formats.base import Buffer, MemorySource, Source, cannot_beco
 from lucas_storage.formats.composite import STREAM, TREE
 from lucas_storage.refs import ArtifactRef, inline_ref
 
+from . import load_tables
 from .annotation import ANY as _ANY
 
 ANY: Final = _ANY.name
@@ -27,12 +28,16 @@ _CLASSES: Final = {
     "table": ("pyarrow", "Table"),
     "dataframe": ("pandas", "DataFrame"),
     "polars": ("polars", "DataFrame"),
+    "lazyframe": ("polars", "LazyFrame"),
+    "dataset": ("pyarrow", "Dataset"),
 }
 _SHOWN: Final = {
     "ndarray": "np.ndarray",
     "table": "pa.Table",
     "dataframe": "pd.DataFrame",
     "polars": "pl.DataFrame",
+    "lazyframe": "pl.LazyFrame",
+    "dataset": "pyarrow.dataset.Dataset",
     "path": "Path",
     "binaryio": "BinaryIO",
     CHUNKS: "Iterator[bytes]",
@@ -92,10 +97,26 @@ def load(ref: ArtifactRef, word: str) -> Any:
     return way(ref) if way else _decoded(ref, word)
 
 
-def _decoded(ref: ArtifactRef, word: str) -> Any:
+def load_columns(ref: ArtifactRef, columns: tuple[str, ...], word: str) -> Any:
+    """Return some columns of a table, as the class that `word` names; of a Parquet file only their bytes are fetched.
+
+    Raises:
+        ArtifactError: It is gone, damaged, no table, or has no column of such a name.
+    """
+    table = load_tables.columns(ref, columns, word, load, _source(ref))
+    check(table, word)
+    return table
+
+
+def _source(ref: ArtifactRef) -> Source:
     source = _InlineSource(ref) if ref.inline is not None else _StoredSource(_handle(ref), ref)
     # A limit of this process, never one that comes with the data.
     source.max_expansion = settings.resolve().max_expansion.value
+    return source
+
+
+def _decoded(ref: ArtifactRef, word: str) -> Any:
+    source = _source(ref)
     if word == "bytes":
         return bytes(source.read())
     fmt = format_by_id(ref.format)
@@ -119,8 +140,10 @@ _LOADERS: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
     "path": lambda ref: _handle(ref).path(ref),
     "binaryio": lambda ref: _handle(ref).open(ref),
     CHUNKS: lambda ref: _handle(ref).chunks(ref),
+    "lazyframe": lambda ref: load_tables.lazy(ref, "lazyframe", load),
+    "dataset": lambda ref: load_tables.lazy(ref, "dataset", load),
 }
-"""Words that mean the stored bytes themselves."""
+"""Words that mean the stored bytes themselves, or a table that reads them later."""
 _COMPOSITE_LOADERS: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
     TREE: lambda ref: _handle(ref).path(ref),
     STREAM: lambda ref: list(items(ref)),

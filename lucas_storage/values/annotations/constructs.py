@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from types import NoneType
 from typing import Any, Final, TypeAlias
 
-from lucas_storage.values.annotation import ANY, Annotation, OneOf, StoredAs, Word
+from lucas_storage.values.annotation import ANY, Annotation, Columns, OneOf, OrNone, StoredAs, Word
+from lucas_storage.values.in_options import In
 from lucas_storage.values.out import Out
 
 from .forms import or_none, union
@@ -18,7 +19,9 @@ Arguments: TypeAlias = tuple[Any, ...]
 Read: TypeAlias = Callable[[Scope, Any], Annotation]
 """Reads an annotation within another one."""
 Construct: TypeAlias = Callable[[Scope, Arguments, Read], Annotation]
-_CALLED: Final[dict[str, type]] = {"Out": Out}
+_CALLED: Final[dict[str, type]] = {"In": In, "Out": Out}
+_TABLES: Final = frozenset(map(Word, ("dataframe", "table", "polars", "lazyframe", "dataset")))
+"""Types of which some columns can be read."""
 
 
 def construct(head: Any) -> Construct | None:
@@ -31,14 +34,26 @@ def construct(head: Any) -> Construct | None:
 
 def _annotated(scope: Scope, args: Arguments, read: Read) -> Annotation:
     annotation = read(scope, args[0])
-    if not scope.is_result:
-        return annotation
     for extra in (called(arg, scope.names, known=_CALLED) for arg in args[1:]):
-        if extra is Out:
+        if extra is Out and scope.is_result:
             raise TypeError('Out is an option to fill in; write Out("parquet") or Out(name="features")')
-        if isinstance(extra, Out):
+        if isinstance(extra, Out) and scope.is_result:
             return StoredAs(extra.format, extra.name, annotation)
+        if extra is In:
+            raise TypeError('In is an option to fill in; write In(columns=["name"])')
+        if isinstance(extra, In):
+            return _columns(scope, tuple(extra.columns), annotation)
     return annotation
+
+
+def _columns(scope: Scope, columns: tuple[str, ...], annotation: Annotation) -> Annotation:
+    if scope.is_result:
+        return scope.refuse(", and In is for parameters", "write Out, or select the columns before they are returned")
+    if isinstance(annotation, OrNone):
+        return or_none(_columns(scope, columns, annotation.inner))
+    if annotation not in _TABLES:
+        return scope.refuse(", which has no columns", "annotate pd.DataFrame, pl.DataFrame, pl.LazyFrame or pa.Table")
+    return Columns(columns, annotation)
 
 
 def _union(scope: Scope, args: Arguments, read: Read) -> Annotation:

@@ -295,10 +295,10 @@ class Spy(TextFormat):
 
 @pytest.fixture
 def spy(monkeypatch):
-    from lucas_storage import formats
+    from lucas_storage.formats import registry
 
     Spy.asked = False
-    monkeypatch.setitem(formats._FORMATS, "text@1", Spy())
+    monkeypatch.setitem(registry._FORMATS, "text@1", Spy())
     return Spy
 
 

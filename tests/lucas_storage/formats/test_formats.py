@@ -29,7 +29,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lucas_storage import formats
 from lucas_storage.errors import (
     DecodeError,
     InvalidParameterError,
@@ -40,6 +39,7 @@ from lucas_storage.errors import (
     UnsafeFormatError,
 )
 from lucas_storage.formats import format_by_id, format_for, is_exact, pickles, register_format
+from lucas_storage.formats import registry as known_formats
 from lucas_storage.formats.base import Encoded, MemorySource, Source
 from lucas_storage.refs import ArtifactRef, inline_ref
 from lucas_storage.signing import SigningKeys, sign, verify
@@ -746,11 +746,11 @@ def test_unknown_formats_are_refused(id_):
 @pytest.fixture
 def registry(monkeypatch):
     """The tables of formats, as they were before once the test is over."""
-    monkeypatch.setattr(formats, "_FORMATS", dict(formats._FORMATS))
-    monkeypatch.setattr(formats, "_BY_TYPE", dict(formats._BY_TYPE))
-    formats._load_all.cache_clear()
+    monkeypatch.setattr(known_formats, "_FORMATS", dict(known_formats._FORMATS))
+    monkeypatch.setattr(known_formats, "_BY_TYPE", dict(known_formats._BY_TYPE))
+    known_formats._load_all.cache_clear()
     yield
-    formats._load_all.cache_clear()
+    known_formats._load_all.cache_clear()
 
 
 class PointFormat:
