@@ -124,7 +124,7 @@ class Pickled:
         Raises:
             NoFormatError: There are too many leaves.
         """
-        words = ("path" if isinstance(leaf, Path) else "any" for leaf in self.leaves)
+        words = map(_word, self.leaves)
         header = Header(
             python=_PYTHON,
             code=_BY_VALUE in self.text,
@@ -140,6 +140,13 @@ class Pickled:
             )
         format_id = PickleWithReferencesFormat.id if refs else PickleFormat.id
         return format_id, Encoded(tuple(aligned(header + self.text, self.buffers)), apart=True)
+
+
+def _word(leaf: Any) -> str:
+    """Return the word by which a leaf is loaded as what it was."""
+    if isinstance(leaf, ArtifactRef):
+        return "ref"
+    return "path" if isinstance(leaf, Path) else "any"
 
 
 def pickled_apart(value: Any, is_leaf: Callable[[Any], bool]) -> Pickled:

@@ -70,7 +70,8 @@ def is_asked(value: Any, requested: str | None) -> bool:
 def _is_leaf(value: Any) -> bool:
     if type(value) in _HOLDING_NOTHING:
         return False
-    if isinstance(value, Path):
+    # References, too: the collection of garbage sees those in the header alone.
+    if isinstance(value, (Path, ArtifactRef)):
         return True
     try:
         fmt = format_for(value)

@@ -215,6 +215,7 @@ def test_an_object_keeps_the_files_and_arrays_that_it_holds(store, clock, gc, tm
     model = Model()
     model.weights, model.file = np.arange(10_000), tmp_path / "file"
     model.file.write_bytes(b"content" * 1000)
+    model.parent = store.put(np.full(10_000, 2))
     ref = store.put([model])
     store.publish(ref, "model")
     garbage = store.put(b"garbage")
@@ -225,6 +226,8 @@ def test_an_object_keeps_the_files_and_arrays_that_it_holds(store, clock, gc, tm
     assert exists(store, garbage) == [False]
     assert store.get(ref)[0].weights.sum() == 49_995_000
     assert store.get(ref)[0].file.read_bytes() == model.file.read_bytes()
+    assert store.get(ref)[0].parent == model.parent
+    assert model.parent.load().sum() == 20_000
 
 
 def test_directories_and_streams_keep_their_parts(store, clock, gc, tmp_path):
