@@ -7,7 +7,7 @@ import io
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from actorc.storage.buffers import flat_view
-from lucas_storage.errors import DecodeError
+from lucas_storage.errors import DecodeError, NoFormatError
 from lucas_storage.limits import NPY_HEADER
 
 from .base import Encoded, Format, Source, cannot_become, is_loaded, not_mine, package, private, stored
@@ -22,7 +22,8 @@ _UNICODE: Final = (3, 0)
 class NpyFormat(Format):
     """An array of numbers, times or fixed-size records: shape, dtype, byte order and memory order come back.
 
-    Exactly ``np.ndarray``: a subclass would lose its class. A decoded array is always writable.
+    Exactly ``np.ndarray``. An ``np.memmap``, whose values are in a file, comes back as one; any other subclass would
+    lose what makes it one. A decoded array is always writable.
     """
 
     id = "npy@1"
@@ -30,14 +31,17 @@ class NpyFormat(Format):
     extension = ".npy"
 
     def handles(self, value: object) -> bool:
-        """Return whether `value` is a plain array whose dtype a header can spell."""
-        return is_loaded(value, "numpy") and type(value).__name__ == "ndarray" and _is_spelled(value.dtype)  # type: ignore[attr-defined]
+        """Return whether `value` is a plain or mapped array whose dtype a header can spell."""
+        return _is_plain(value) and _is_spelled(value.dtype)  # type: ignore[attr-defined]
 
     def encode(self, value: Any) -> Encoded:
         """Return header and data; contiguous data is not copied."""
-        if not self.handles(value):
-            raise not_mine(
-                self.id, value, "pass a plain ndarray of numbers, times or records; convert objects with astype first"
+        if not _is_plain(value):
+            raise not_mine(self.id, value, "pass a plain ndarray, which np.asarray makes of its subclasses")
+        if not _is_spelled(value.dtype):
+            raise NoFormatError(
+                f"{self.id} cannot hold an array of dtype {_shown(value.dtype)}; convert it with astype to numbers, "
+                "times, fixed-size text or records of these, or leave the format out"
             )
         # The order in memory is kept, so that no transposed copy is made, here or by the reader.
         order = "F" if value.flags.f_contiguous and not value.flags.c_contiguous else "C"
@@ -57,6 +61,15 @@ class NpyFormat(Format):
             return _restore(memory)
         except Exception as error:  # numpy does not document the errors that it raises for a damaged header
             raise DecodeError("an artifact of format npy@1 is not one array without Python objects") from error
+
+
+def _is_plain(value: object) -> bool:
+    return is_loaded(value, "numpy") and type(value).__name__ in ("ndarray", "memmap")
+
+
+def _shown(dtype: Any) -> str:
+    """Return a dtype as text without a colon, at which Lucas would cut the message."""
+    return repr(dtype).removeprefix("dtype(").removesuffix(")").replace(":", "")
 
 
 def _is_spelled(dtype: Any) -> bool:
@@ -79,9 +92,14 @@ def _is_standard(dtype: Any) -> bool:
         return False
     if dtype.subdtype is not None:
         return _is_standard(dtype.base)
+    numpy = package("numpy", "numpy")
     if dtype.names is not None:
-        return all(_is_standard(dtype.fields[name][0]) for name in dtype.names)
-    return bool(package("numpy", "numpy").dtype(dtype.str) == dtype)
+        # Not `np.record`, which is equal to a dtype of the same fields whose items have no attributes.
+        return dtype.type is numpy.void and all(_is_standard(dtype.fields[name][0]) for name in dtype.names)
+    try:
+        return bool(numpy.dtype(dtype.str) == dtype)
+    except TypeError:  # of a dtype of another package, whose letter numpy does not know
+        return False
 
 
 def _header(array: Any) -> bytes:

@@ -198,6 +198,12 @@ SAMPLES = {
         np.zeros(2, dtype=[("a", [("b", "i1"), ("c", "f4", (2, 2))])]),
         np.zeros(2, dtype=np.dtype([("a", "i1"), ("b", "f8")], align=True)),
         np.zeros(3, dtype=[(f"{i:0>100}", "i1") for i in range(650)]),
+        np.zeros(2, dtype=[(("title", "a"), "i4"), ("", "f4"), ("none", "i4", (0,))]),
+        np.zeros(2, dtype={"names": ["a"], "formats": ["i4"], "itemsize": 16}),
+        np.zeros(3, dtype="U0"),
+        np.zeros((), dtype=[("a", "i4")]),
+        np.array([1, 2], dtype="m8"),
+        np.empty((0, 1 << 40)),
         LARGE,
         LARGE.reshape(500, 200).T,
         LARGE[:3],
@@ -257,6 +263,9 @@ SAMPLES = {
         np.rec.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f8")]),
         np.zeros(2, dtype=np.dtype("i4", metadata={"unit": "m"})),
         np.zeros(2).view(Array),
+        np.zeros(2, dtype=np.dtype((np.record, [("i", "i4")]))),
+        np.zeros(2, dtype={"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 0]}),
+        np.char.array(["a", "b"]),
         # numpy 1 has no dtype for text of any length
         *([np.array(["x", "longer"], dtype=np.dtypes.StringDType())] if np.__version__ >= "2" else []),
         np.str_("ends in NUL\x00"),
@@ -284,6 +293,7 @@ EVERY = [pytest.param(id_, value, id=f"{id_}-{i}") for id_, values in SAMPLES.it
 
 def same_array(one, other):
     dtypes = one.dtype == other.dtype and one.dtype.metadata == other.dtype.metadata
+    dtypes = dtypes and (one.dtype.names is None or one.dtype.type is other.dtype.type)
     content = one.tobytes() == other.tobytes() or repr(one.tolist()) == repr(other.tolist())
     return dtypes and one.shape == other.shape and content
 
@@ -488,6 +498,26 @@ def test_arrays_are_stored_without_a_copy_and_only_what_is_seen_of_them():
     assert np.shares_memory(np.frombuffer(data), LARGE)
     assert len(header) % 64 == 0
     assert len(of_view) == 16
+
+
+def test_a_mapped_array_is_stored_without_a_copy_and_arrives_as_an_array(tmp_path):
+    mapped = np.memmap(tmp_path / "data", dtype="f8", mode="w+", shape=(300, 4))
+    mapped[:] = np.arange(1200).reshape(300, 4)
+
+    for value in (mapped, mapped.T, mapped[5], mapped[::-2, 1:], mapped[1:1]):
+        back = round_trip(value, MemorySource)
+
+        assert format_for(value).id == "npy@1"
+        assert type(back) is np.ndarray
+        assert same_array(np.asarray(value), back)
+    assert np.shares_memory(np.frombuffer(format_for(mapped).encode(mapped).parts[1]), mapped)
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float8_e5m2", "int4"])
+def test_arrays_of_another_package_s_dtypes_are_left_to_others(name):
+    extension = pytest.importorskip("ml_dtypes")
+
+    assert format_for(np.zeros(3, dtype=getattr(extension, name))).id == "pickle5@1"
 
 
 def test_arrays_keep_their_memory_order():
