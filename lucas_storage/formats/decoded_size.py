@@ -34,15 +34,25 @@ _DATA: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
+class SharedText:
+    """One part of a column of texts that its rows may share."""
+
+    column: int
+    """Number of the column, nested ones counted."""
+    longest: int
+    """Bytes of the longest text at most."""
+    repeated: int
+    """Bytes of the texts if every row has the longest one."""
+
+
+@dataclass(frozen=True, slots=True)
 class ParquetSize:
     """Sizes of the columns of a Parquet file, by its footer."""
 
     decoded: int
     """Bytes of all columns when decoded, except texts that many rows share."""
-    longest: int
-    """Bytes of the longest text that many rows may share."""
-    repeated: int
-    """Bytes of such texts if every row has the longest one."""
+    texts: tuple[SharedText, ...]
+    """Of columns whose rows may share a text."""
 
 
 def of_parquet(data: memoryview) -> ParquetSize:
@@ -62,19 +72,19 @@ def of_parquet(data: memoryview) -> ParquetSize:
 
 
 def _of_footer(footer: Struct, data: memoryview) -> ParquetSize:
-    lengths = [element.get(2, 0) for element in footer[2] if not element.get(5)]
-    decoded = longest = repeated = 0
+    # The first element is the root, and has no children if the table has no columns.
+    lengths = [element.get(2, 0) for element in footer[2][1:] if not element.get(5)]
+    decoded, texts = 0, []
     for group in footer[4]:
-        for length, column in zip(lengths, group[1], strict=True):
+        for index, (length, column) in enumerate(zip(lengths, group[1], strict=True)):
             chunk = column[3]
             values = max(chunk[5], group[3])  # both are claims: the larger one bounds what pyarrow allocates
             width = _WIDTHS[chunk[1]] if chunk[1] <= _TEXT else length
             decoded += max(0, chunk[6], values * width)
             if chunk[1] == _TEXT and 11 in chunk:
                 shared = max(0, _dictionary_size(data, chunk[11], chunk[6]))
-                longest = max(longest, shared)
-                repeated += shared * values
-    return ParquetSize(decoded, longest, repeated)
+                texts.append(SharedText(index, shared, shared * values))
+    return ParquetSize(decoded, tuple(texts))
 
 
 def _dictionary_size(data: memoryview, offset: int, otherwise: int) -> int:

@@ -1,0 +1,85 @@
+"""DataFrames of polars."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lucas_storage.formats.base import package
+
+from .labels import Labels, with_labels
+from .table_class import SAMPLE, Codec, Loss, TableClass, changed, column
+
+
+class PolarsFrames(TableClass):
+    """`polars.DataFrame`."""
+
+    word = "polars"
+    package = "polars"
+    name = "DataFrame"
+    remainder = "the number of rows"
+
+    def to_arrow(self, value: Any) -> Any:
+        """Return the frame as an Arrow table with its labels."""
+        return with_labels(value.to_arrow(), Labels(self.word))
+
+    def from_arrow(self, table: Any, labels: Labels) -> Any:
+        """Return the frame that a table was made of."""
+        del labels
+        polars = package("polars", "polars")
+        try:
+            return polars.from_arrow(table)
+        except polars.exceptions.PanicException as error:  # no `Exception`, which nobody expects of a conversion
+            raise ValueError("polars gives up on this table") from error
+
+    def unfit(self, value: Any) -> Loss | None:
+        """Return the first part that is known not to come back."""
+        polars = package("polars", "polars")
+        for name, dtype in value.schema.items():
+            if _has(dtype, lambda one: one == polars.Object):
+                return Loss(
+                    column(name), "it holds Python objects", "convert it to another dtype, or drop it", by_all=True
+                )
+            # Looked for first, since polars ends the thread, with a trace on stderr, rather than read such a column.
+            if _has(dtype, lambda one: isinstance(one, polars.Array) and 0 in one.shape):
+                return Loss(column(name), f"nothing reads {dtype}", "convert it to a List, or drop it", by_all=True)
+        return None
+
+    def head(self, value: Any) -> Any:
+        """Return the first rows."""
+        return value.head(SAMPLE)
+
+    def difference(self, one: Any, other: Any) -> Loss | None:
+        """Return the first difference in anything but values."""
+        for name, dtype in one.schema.items():
+            if name not in other.schema:
+                return Loss(column(name), "it would get another name")
+            if other.schema[name] != dtype:
+                return changed(column(name), dtype, other.schema[name])
+        return None if one.equals(other) else Loss(self.remainder, "it would change")
+
+    def value_loss(self, value: Any, sample: Any, codec: Codec) -> Loss | None:
+        """Return the first column whose values would change."""
+        doubtful = [index for index, field in enumerate(sample.schema) if not codec.keeps_values(field.type)]
+        if not doubtful:
+            return None
+        every = value.get_columns()
+        part = type(value)([every[index] for index in doubtful])
+        back = self.after(self.to_arrow(part), codec)
+        for before, after in zip(part.get_columns(), back.get_columns(), strict=True):
+            if not before.equals(after):
+                return Loss(column(before.name), f"its values of {before.dtype} would change")
+        return None
+
+    def names(self, value: Any) -> list[Any]:
+        """Return the names of the columns."""
+        return list(value.columns)
+
+    def columns(self, value: Any, start: int, stop: int) -> Any:
+        """Return some of the columns."""
+        return type(value)(value.get_columns()[start:stop])
+
+
+def _has(dtype: Any, is_it: Any) -> bool:
+    """Return whether a dtype, or one nested in it, is what `is_it` looks for."""
+    inner = [dtype.inner] if hasattr(dtype, "inner") else [field.dtype for field in getattr(dtype, "fields", ())]
+    return bool(is_it(dtype)) or any(_has(one, is_it) for one in inner)
