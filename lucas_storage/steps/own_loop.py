@@ -9,10 +9,12 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Final, Self
 
 _END: Final = object()
+_LOOK: Final = 0.5
+"""Seconds between two looks for an interrupt."""
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -52,7 +54,7 @@ class _OwnLoop:
     def __init__(self) -> None:
         # With a factory, since a runner without one takes the thread's own loop away when it is closed.
         self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
-        self._thread = ThreadPoolExecutor(1, "lucas-storage-loop") if _is_running() else None
+        self._thread = _thread() if _is_running() else None
         # Guards the two below: an interrupt reaches the calling thread at any point, before the task has begun, too.
         self._lock = threading.Lock()
         self._task: asyncio.Task[Any] | None = None
@@ -64,7 +66,11 @@ class _OwnLoop:
         context = contextvars.copy_context()
         self._is_cancelled = False
         try:
-            return self._thread.submit(self._runner.run, self._cancellable(coroutine), context=context).result()
+            done = self._thread.submit(self._runner.run, self._cancellable(coroutine), context=context)
+            # Not without end: a signal that comes just before a thread waits is seen only when it wakes.
+            while not wait((done,), _LOOK).done:
+                pass
+            return done.result()
         except BaseException:
             self._cancel()  # which does nothing if the coroutine has ended
             raise
@@ -97,6 +103,13 @@ class _OwnLoop:
         finally:
             with self._lock:
                 self._task = None
+
+
+def _thread() -> ThreadPoolExecutor:
+    thread = ThreadPoolExecutor(1, "lucas-storage-loop")
+    # Started before it runs code of the user: interrupted while it starts its thread, an executor would start another.
+    thread.submit(bool).result()
+    return thread
 
 
 def _is_running() -> bool:
