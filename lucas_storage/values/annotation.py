@@ -160,6 +160,8 @@ REF: Final = Word("ref")
 BYTES: Final = Word("bytes")
 STR: Final = Word("str")
 PATH: Final = Word("path")
+PIECES: Final = IteratorOf(BYTES)
+"""The content of a file or a stream, piece by piece."""
 STORAGE: Final = Word("storage")
 """A parameter annotated `Storage` or `StorageClient`; never shipped."""
 RUNTIME: Final = Word("runtime")

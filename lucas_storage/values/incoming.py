@@ -20,14 +20,20 @@ from lucas_storage.formats.composite import STREAM
 from lucas_storage.formats.lazy_tables import select
 from lucas_storage.refs import ArtifactRef, is_tagged
 
-from . import outgoing, wire_form
+from . import choice, outgoing, wire_form
 from .annotation import (
     ANY,
     BYTES,
+    PATH,
+    PIECES,
     REF,
     Annotation,
     Columns,
+    DictOf,
+    Either,
+    EnumOf,
     IteratorOf,
+    OneOf,
     OrNone,
     Record,
     SetOf,
@@ -37,15 +43,18 @@ from .annotation import (
     of_child,
 )
 from .annotation_reader import read
+from .conversions import converted, rekeyed
 from .load_value import CHUNKS, check, is_ready, items, lift, load, load_columns, load_data, mismatch
 from .own_copy import SCALARS, own_data, own_leaf
 from .policy import ByOptions, Policies
 from .record_fields import Classes, fields_given, made
+from .store_value import TEXT
 from .tree import Done, Node, Pending, branch, resolved
 
 Name = TypeVar("Name", bound="str | None")
 
-PIECES: Final = IteratorOf(BYTES)
+_DECIDED_BY_VALUE: Final = (Record, OrNone, Either, OneOf, EnumOf)
+"""Annotations that ask more of a value than its format gives."""
 _TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
 
 
@@ -142,11 +151,24 @@ class Parameter:
         if kind not in SCALARS and kind not in BUILT_IN and adapter.is_lambda(value):
             # A Lambda has every attribute, so it would pass later checks and be stored as a value.
             raise TypeError(wire_form.placeholder(f"parameter {self.name!r} of {self.call.function!r}"))
-        if annotation == REF:
-            # The function wants a reference, and the engine passed a value: it is stored for it.
-            return self._pending(lambda: outgoing.stored(value, self.call.policy), does_io=True)
-        if isinstance(annotation, Word) and annotation != ANY:
-            return self._word(value, annotation.name, fresh=fresh)
+        return self._value(value, annotation, fresh=fresh)
+
+    def _value(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:  # noqa: PLR0911  # one case for each form
+        match annotation:
+            case Either():
+                chosen = self._told(partial(choice.of_value, value, annotation, self.call.classes))
+                return self.node(value, chosen, fresh=fresh)
+            case OneOf() | EnumOf():
+                return Done(self._told(partial(converted, value, annotation, self.call.classes)))
+            case Columns():
+                return self._columns(value, annotation)
+            case Word("ref"):
+                # The function wants a reference, and the engine passed a value: it is stored for it.
+                return self._pending(lambda: outgoing.stored(value, self.call.policy), does_io=True)
+            case Word(word) if annotation != ANY:
+                return self._word(value, word, fresh=fresh)
+            case Record():
+                return self._record(value, annotation, fresh=fresh)
         return self._container(value, annotation, fresh=fresh)
 
     def _columns(self, value: Any, wanted: Columns) -> Node:
@@ -164,17 +186,12 @@ class Parameter:
             return Done(value if fresh else own_leaf(value))
         return self._pending(partial(self._fit, value, word, partial(lift, value, word)), does_io=False)
 
-    def _container(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:  # noqa: PLR0911  # case by case
-        if annotation == ANY and type(value) in BUILT_IN:
-            if fresh and not holds(value, ArtifactRef):
-                return Done(value)
-            copied = None if fresh else own_data(value)
-            if copied is not None:
-                return Done(copied)
-        if isinstance(annotation, Columns):
-            return self._columns(value, annotation)
-        if isinstance(annotation, Record):
-            return self._record(value, annotation, fresh=fresh)
+    def _container(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:
+        keys = _keys_alone(value, annotation)
+        if type(value) in BUILT_IN and (annotation == ANY or keys is not None):
+            whole = (None if holds(value, ArtifactRef) else value) if fresh else own_data(value)
+            if whole is not None:
+                return Done(whole if keys is None else self._rekeyed(whole, keys))
         parts = apart(value)
         if parts is not None:
             return self._branch(parts, annotation, fresh=fresh)
@@ -187,16 +204,20 @@ class Parameter:
             self.node(child, of_child(annotation, name, len(parts.children)), fresh=fresh)
             for child, name in zip(parts.children, parts.names, strict=True)
         ]
-        return branch(children, _final(parts, annotation))
+        make = _final(parts, annotation)
+        if not isinstance(annotation, DictOf) or annotation.keys == ANY or parts.is_sequence:
+            return branch(children, make)
+        return branch(children, lambda values: self._rekeyed(make(values), annotation.keys))
+
+    def _rekeyed(self, values: dict[Any, Any], keys: Annotation) -> dict[Any, Any]:
+        found: dict[Any, Any] = self._told(partial(rekeyed, values, keys, self.call.classes))
+        return found
 
     def _record(self, value: Any, annotation: Record, *, fresh: bool) -> Node:
         """Return the tree of an object with fields, or of data that becomes one."""
         wanted = dict(annotation.fields)
         cls = self.call.classes.get(annotation.name)
-        try:
-            given = None if cls is None else fields_given(value, annotation.kind, cls)
-        except TypeError as error:
-            raise TypeError(f"{self._subject()} {error}") from error
+        given = None if cls is None else self._told(partial(fields_given, value, annotation.kind, cls))
         if cls is not None and given is not None:
             parts = Parts(list(given.values()), list(given), lambda fields: made(cls, given, fields))
         elif (found := apart(value)) is not None:
@@ -212,6 +233,11 @@ class Parameter:
     def _reference(self, value: Any, annotation: Annotation) -> Node:
         ref = self._attributed(partial(ArtifactRef.parse, value))
         wanted = annotation.inner if isinstance(annotation, OrNone) else annotation
+        if isinstance(wanted, Either):
+            wanted = choice.of_artifact(ref, wanted)
+            annotation = OrNone(wanted) if isinstance(annotation, OrNone) else wanted
+        if wanted == PATH and ref.format == TEXT and not ref.filename:
+            raise TypeError(f"{self._subject()} {mismatch('', PATH.name)}")
         if ref.format == STREAM and isinstance(wanted, IteratorOf):
             return self._pending(partial(self._items, ref, wanted.items), does_io=True)
         # The reference that stands for None, which engines cannot carry: a parameter gets None itself.
@@ -238,7 +264,7 @@ class Parameter:
             return Done(value)
         # Data may hold references of its own, and becomes what the annotation asks. A pickle is what it was.
         kind = type(value)
-        if kind in BUILT_IN or kind is ArtifactRef or isinstance(annotation, Record | OrNone):
+        if kind in BUILT_IN or kind is ArtifactRef or isinstance(annotation, _DECIDED_BY_VALUE):
             return self.node(value, annotation, fresh=True)
         return Done(value)
 
@@ -274,8 +300,22 @@ class Parameter:
             # Raised as TypeError that names the parameter: the user reads which annotation does not fit which value.
             raise TypeError(f"{self._subject()} {mismatch(value, word)}") from error
 
+    def _told(self, job: Callable[[], Any]) -> Any:
+        """Run a job; its type errors begin with the name of the parameter."""
+        try:
+            return job()
+        except TypeError as error:
+            raise TypeError(f"{self._subject()} {error}") from error
+
     def _subject(self) -> str:
         return f"parameter {self.name!r} of {self.call.function!r}" if self.name else "the value"
+
+
+def _keys_alone(value: Any, annotation: Annotation) -> Annotation | None:
+    """Return the annotation of the keys of a dict whose values may be anything; None otherwise."""
+    if isinstance(annotation, DictOf) and annotation.values == ANY and isinstance(value, dict):
+        return annotation.keys
+    return None
 
 
 def _asked(annotation: Annotation) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePath
@@ -18,6 +19,7 @@ from lucas_storage.refs import ArtifactRef, inline_ref
 
 from . import load_tables
 from .annotation import ANY as _ANY
+from .shown import shown_word
 
 ANY: Final = _ANY.name
 CHUNKS: Final = "chunks"
@@ -30,17 +32,6 @@ _CLASSES: Final = {
     "polars": ("polars", "DataFrame"),
     "lazyframe": ("polars", "LazyFrame"),
     "dataset": ("pyarrow", "Dataset"),
-}
-_SHOWN: Final = {
-    "ndarray": "np.ndarray",
-    "table": "pa.Table",
-    "dataframe": "pd.DataFrame",
-    "polars": "pl.DataFrame",
-    "lazyframe": "pl.LazyFrame",
-    "dataset": "pyarrow.dataset.Dataset",
-    "path": "Path",
-    "binaryio": "BinaryIO",
-    CHUNKS: "Iterator[bytes]",
 }
 
 
@@ -139,6 +130,7 @@ def load_data(ref: ArtifactRef) -> tuple[Any, bool]:
 _LOADERS: Final[dict[str, Callable[[ArtifactRef], Any]]] = {
     "path": lambda ref: _handle(ref).path(ref),
     "binaryio": lambda ref: _handle(ref).open(ref),
+    "textio": lambda ref: io.TextIOWrapper(_handle(ref).open(ref), encoding="utf-8"),
     CHUNKS: lambda ref: _handle(ref).chunks(ref),
     "lazyframe": lambda ref: load_tables.lazy(ref, "lazyframe", load),
     "dataset": lambda ref: load_tables.lazy(ref, "dataset", load),
@@ -173,7 +165,7 @@ def is_ready(value: object, word: str) -> bool:
         return any(cls.__name__ == name and cls.__module__.partition(".")[0] == package for cls in type(value).__mro__)
     if word == "path":
         return isinstance(value, PurePath)
-    if word == "binaryio":
+    if word in ("binaryio", "textio"):
         return hasattr(value, "read")
     if word == "bytes":
         return type(value) is bytes
@@ -202,6 +194,8 @@ def lift(value: Any, word: str) -> Any:
         )
     if isinstance(value, PurePath):
         return _from_path(Path(value), word)
+    if word == "path" and isinstance(value, str):
+        raise TypeError(mismatch(value, word))
     fmt = format_for(value)
     if not fmt.safe:  # the round trip below would unpickle bytes that no signature covers
         raise TypeError(mismatch(value, word))
@@ -225,8 +219,14 @@ def check(value: object, word: str) -> None:
 
 def mismatch(value: object, word: str) -> str:
     """Return the text of the error for `value`, to follow the name of its parameter."""
+    if word == "path" and isinstance(value, str):
+        # A text is as likely the name of a file somewhere else as the content of one, so neither is guessed.
+        return (
+            "is annotated Path and got a str; annotate it str, or have the step before it return a Path, "
+            "or bytes for the content of a file"
+        )
     return (
-        f"is annotated {_SHOWN.get(word, word)} and got a {type_name(value)}; "
+        f"is annotated {shown_word(word)} and got a {type_name(value)}; "
         "change the annotation, or what the step before it returns"
     )
 
@@ -239,6 +239,8 @@ def _from_path(path: Path, word: str) -> Any:
         return _pieces(path)
     if word == "binaryio":
         return path.open("rb")
+    if word == "textio":
+        return path.open(encoding="utf-8")
     if word == "bytes":
         return path.read_bytes()
     if word == "str":
