@@ -41,6 +41,8 @@ for _name in [name for name in os.environ if name.startswith(("STORAGE_", "LUCAS
 # Hundreds of processes of tests import this package; where none may keep what it compiled, each takes a second for it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# to look for cycles after each 700 allocations takes a tenth of the time of all tests
+gc.set_threshold(50_000, 20, 20)
 # servers of tests that run at the same time would have port 9000 by turns, and say so
 os.environ["LUCAS_STORAGE_RUN_PORT"] = "0"
 
@@ -96,11 +98,9 @@ def has_room_in_memory():
 
 
 def pytest_collection_finish(session):
-    # What was imported and collected is there until the end. To look through it again and again, and to look for
-    # cycles after each 700 allocations, takes a tenth of the time of all tests.
+    # what was imported and collected is there until the end, and is not looked through again
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_itemcollected(item):
