@@ -35,6 +35,8 @@ Form: TypeAlias = Any
 TOO_DEEP: Final = "it contains itself, or is nested too deeply"
 _BESIDE: Final = ("__pydantic_extra__", "__pydantic_private__")
 """Where models of pydantic keep what is no field."""
+_BUILT_IN: Final = (dict, list, set, frozenset, str, bytes, int, float)
+"""What has content beside the fields of a class that descends from it."""
 _PLAIN: Final = frozenset((str, bool, float, type(None)))
 _BARE: Final = frozenset((str, bool, float, type(None), int))
 
@@ -141,7 +143,7 @@ class Canonical:
         if isinstance(value, tuple) and hasattr(cls, "_fields"):
             return ["namedtuple", self.tag(cls), *self.items(value)]
         # By the class as well: two classes with equal fields are different values.
-        fields = _fields(value)
+        fields = None if isinstance(value, _BUILT_IN) else _fields(value)
         return None if fields is None else ["record", self.tag(cls), self.pairs(fields)]
 
     def content_of(self, member: enum.Enum) -> Form:

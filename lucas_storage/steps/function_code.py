@@ -65,12 +65,12 @@ class FunctionCode:
     imports: tuple[Import, ...]
 
 
-@lru_cache(maxsize=4096)  # read at every call of a step that has no constants to compare, and there are not many
+@lru_cache(maxsize=4096)  # a step is looked at again at each call if it uses objects whose state may have changed
 def function_code(code: CodeType) -> FunctionCode:
     """Return the facts about `code`; equal in every process with the same minor version of Python."""
     names = _Names()
     for each in _with_inner(code):
-        names.read(list(_instructions(each)))
+        names.read(_instructions(each))
     # A name that is read anywhere counts with its content, whatever else is done to it.
     read = names.found["global"] | names.found["enclosing"] | names.found["local"]
     changed = {chain for chain in names.changed if not any(chain == other[: len(chain)] for other in read)}
@@ -101,7 +101,7 @@ class _Names:
     def changed(self) -> set[Chain]:
         return set().union(*self.changes.values())
 
-    def read(self, code: list[dis.Instruction]) -> None:
+    def read(self, code: tuple[dis.Instruction, ...]) -> None:
         for at, instruction in enumerate(code):
             name = instruction.opname
             if name == "IMPORT_NAME":
@@ -111,7 +111,7 @@ class _Names:
             elif name.startswith("LOAD_"):
                 self._load(code, at)
 
-    def _load(self, code: list[dis.Instruction], at: int) -> None:
+    def _load(self, code: tuple[dis.Instruction, ...], at: int) -> None:
         kind = _kind(code[at].opname)
         if kind is None:
             return
@@ -139,7 +139,7 @@ def _kind(opname: str) -> str | None:
     return "local" if opname.startswith("LOAD_FAST") else None
 
 
-def _only_changes(code: list[dis.Instruction], at: int, chain: Chain) -> bool:
+def _only_changes(code: tuple[dis.Instruction, ...], at: int, chain: Chain) -> bool:
     """Return whether what is loaded at an index is added to and not read, as far as can be seen without its value.
 
     Follows the height of the stack above what was loaded, until that is used. Where the code branches meanwhile, or
@@ -163,7 +163,7 @@ def _only_changes(code: list[dis.Instruction], at: int, chain: Chain) -> bool:
     return False
 
 
-def _imports(code: list[dis.Instruction], at: int) -> Iterator[Import]:
+def _imports(code: tuple[dis.Instruction, ...], at: int) -> Iterator[Import]:
     """Yield the names that an import statement binds."""
     level, names = code[at - 2].argval, code[at - 1].argval
     module: str = code[at].argval
@@ -190,8 +190,9 @@ def _with_inner(code: CodeType) -> Iterator[CodeType]:
             yield from _with_inner(constant)
 
 
-def _instructions(code: CodeType) -> Iterator[dis.Instruction]:
-    return (each for each in dis.get_instructions(code) if each.opname != "EXTENDED_ARG")
+@lru_cache(maxsize=32)  # for the digest and for the names, one soon after the other
+def _instructions(code: CodeType) -> tuple[dis.Instruction, ...]:
+    return tuple(each for each in dis.get_instructions(code) if each.opname != "EXTENDED_ARG")
 
 
 def _content(code: CodeType) -> list[Any]:

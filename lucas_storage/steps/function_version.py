@@ -78,6 +78,13 @@ class FunctionVersion:
         except CacheKeyError as error:
             error.function = self._contract.name
             raise
+        except Exception as error:
+            # Looking at objects runs code of their classes; what goes wrong there is no reason to fail a step.
+            raise CacheKeyError(
+                "no cached result can be kept, since something that the function uses cannot be looked at because of "
+                f"{type(error).__name__}; give the function version=",
+                function=self._contract.name,
+            ) from error
 
 
 def shipped_identity(function: Callable[..., Any], contract: Contract, token: str) -> Identity:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import io
 import random
 import sys
 import types
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
@@ -22,10 +23,11 @@ from lucas_storage.formats.base import type_name
 
 from .canonical import TOO_DEEP, Canonical, Form, NotCanonicalError, UnknownKindError, artifact
 from .class_forms import class_entry
+from .function_code import function_code
 from .module_origin import compiled_file, loaded_origin
 from .watched import MISSING, Watched
 
-_BY_REFERENCE: Final = ("code", "named", "enum", "global")
+_BY_REFERENCE: Final = ("cached", "code", "enum", "global", "named", "step")
 """Kinds of forms of what does not change in place, or is watched by itself."""
 _RANDOM: Final = ("numpy.random",)
 
@@ -82,6 +84,10 @@ class ObjectForms(Canonical):
     def tag(self, cls: type) -> Form:
         """Return the reference to a class."""
         return self.inner(cls)
+
+    def unordered(self, values: Iterable[Any]) -> list[Form]:
+        """Return the forms of values, sorted; code among them is listed in an order that no address decides."""
+        return super().unordered(sorted(values, key=_place_in_set))
 
     def path(self, value: Path) -> Form:
         """Return the content of a file; of anything else the path, from the folder of the code on."""
@@ -158,7 +164,8 @@ class ObjectForms(Canonical):
     def _state(self, value: Any) -> Form:
         """Return the entry of an object: the class and the state that a pickle would rebuild it from."""
         try:
-            made = value.__reduce_ex__(4)
+            reduce = copyreg.dispatch_table.get(type(value))
+            made = value.__reduce_ex__(4) if reduce is None else reduce(value)
         except Exception as error:  # of any class, and any code in it
             raise NotCanonicalError(f"the state of a {type_name(value)} cannot be known") from error
         if isinstance(made, str):
@@ -215,6 +222,11 @@ def _partial(forms: ObjectForms, value: Any) -> Form:
 def _is_it(held: Any, value: Any) -> bool:
     # Methods are made anew each time they are asked for.
     return held is value or (type(held) is type(value) and isinstance(value, _METHODS) and held == value)
+
+
+def _place_in_set(value: Any) -> tuple[str, str, str]:
+    digest = function_code(value.__code__).digest if isinstance(value, FunctionType) else ""
+    return type_name(value), str(getattr(value, "__qualname__", "")), digest
 
 
 def _is_installed(module: Any) -> bool:

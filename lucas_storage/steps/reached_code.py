@@ -14,6 +14,7 @@ from importlib.util import resolve_name
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
+from lucas_storage.containers import BUILT_IN
 from lucas_storage.errors import CacheKeyError
 from lucas_storage.values.record_fields import classes_of
 
@@ -43,7 +44,8 @@ _FACTS: Final = frozenset(
 _NO_CONVERSIONS: Final = ("name", "qualname", "module", "doc", "options", "identity", "cache")
 _UNSEEN: Final = ("__import__", "eval", "exec", "globals")
 """Builtin functions that reach what no name says."""
-_GROWING: Final = (list, set, dict, int, float, str)
+_GROWING: Final = frozenset((*BUILT_IN, int, float, str))
+"""Types of what a function may add to without reading it: a class of the user may do anything then."""
 
 
 def reached_code(function: FunctionType, contract: Contract, *, may_import: bool) -> tuple[str, Watched]:
@@ -154,7 +156,7 @@ class _ReachedCode(ObjectForms):
         found = []
         for chain in chains:
             value = self.watched.cell(cells[chain[0]])
-            if not (chain in facts.changed and isinstance(value, _GROWING)):
+            if not (chain in facts.changed and type(value) in _GROWING):
                 found.append([".".join(chain), self._variable(function, chain[0], value, chain[1:])])
         # Not named by the code itself: `super()` needs the class.
         rest = sorted(cells.keys() - {chain[0] for chain in facts.enclosing})
@@ -179,7 +181,7 @@ class _ReachedCode(ObjectForms):
             what = f"{self._subject(function)} uses the global variable {name!r}{_of_module(function)}"
             if value is MISSING:
                 self._check_builtin(built_in, name, what, is_optional=name in facts.optional)
-            elif not (chain in facts.changed and isinstance(self._at(value, tuple(rest)), _GROWING)):
+            elif not (chain in facts.changed and type(self._at(value, tuple(rest))) in _GROWING):
                 self._read[id(names), name] = what
                 found.append([".".join(chain), self._used(value, tuple(rest), what)])
         return found
