@@ -59,8 +59,8 @@ def with_storage(function: Any = None, /, **options: Any) -> Any:
             ``cache`` (bool or timedelta): whether a result is kept and given back for equal inputs, in every run and
             process, and for how long. Results are kept by the function's name and version and by the digests of its
             inputs; all callers get the first one that was kept.
-            ``version`` (str): takes the place of the function's own source as its version. The source covers neither
-            the functions it calls nor global variables; give a new version when those have changed.
+            ``version`` (str): takes the place of the code, the constants and the packages that decide what the function
+                does, all of which count otherwise. Give one where these cannot be known.
 
     Raises:
         TypeError: It is not directly above a def, is there twice, an option is unknown or of the wrong type, or the
