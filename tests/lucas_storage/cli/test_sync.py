@@ -60,6 +60,14 @@ def test_what_changed_is_uploaded(invoke, synced, tree):
     assert synced.head_object("my-bucket", "data/z")["metadata"] == {"mtime_ns": "1"}
 
 
+def test_a_file_of_another_size_is_uploaded_though_its_time_is_the_same(invoke, synced, tree):
+    status = (tree / "a").stat()
+    (tree / "a").write_text("longer")
+    os.utime(tree / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    assert done(invoke("sync", "--json", "data", THERE)) == ["upload a"]
+
+
 def test_with_checksum_the_time_does_not_matter_but_the_content_does(invoke, synced, tree):
     status = (tree / "a").stat()
     (tree / "a").write_text("b")

@@ -1,0 +1,34 @@
+"""Signals to a server process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+STOPPING = """
+import os, signal
+from actorc.storage.server.process.shutdown import ShutdownFlag, stop_on_signals
+
+shutdown = ShutdownFlag()
+stop_on_signals(shutdown, lambda: print("workers killed", flush=True))
+os.kill(os.getpid(), signal.SIGTERM)
+shutdown.wait()
+print("calls have time to finish", flush=True)
+{then}
+shutdown.wait()
+print("done", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("then", "code", "told"),
+    [("", 0, ["done"]), ("os.kill(os.getpid(), signal.SIGINT)", 130, ["workers killed"])],
+)
+def test_a_first_signal_lets_calls_finish_and_a_second_one_ends_the_process(then, code, told):
+    ended = subprocess.run(
+        [sys.executable, "-c", STOPPING.format(then=then)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (ended.returncode, ended.stdout.splitlines()) == (code, ["calls have time to finish", *told])
