@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, BinaryIO, Final, cast
 
 from lucas_storage.errors import DecodeError
@@ -16,7 +16,7 @@ from lucas_storage.limits import allowed, check_expansion
 
 from . import decoded_size
 from .base import MemorySource, Source, is_loaded, package, shared
-from .tables import ArrowFormat
+from .tables import ArrowFormat, parquet_file, parquet_types
 from .thrift_compact import read_struct
 
 _TAIL: Final = 64 << 10
@@ -24,6 +24,8 @@ _TAIL: Final = 64 << 10
 _HEADER: Final = 256
 """Bytes in which the header of a page is sought."""
 _DICTIONARY_PAGE: Final = 2
+_WIDEST: Final = 12
+"""Bytes of a value of the widest type of Parquet that has no length of its own."""
 _CLASS: Final = b"lucas.class"
 """Key of the label in the metadata of a schema that names the class of the stored table."""
 
@@ -72,13 +74,11 @@ def columns_of_parquet(file: BinaryIO, size: int, ratio: int, columns: Sequence[
     try:
         with parquet.ParquetFile(_input(arrow, stored), pre_buffer=True) as opened:
             names = _with_index(opened.schema_arrow, columns, word)
-            decoded, longest = _claims(opened, names, stored)
-            check_expansion(decoded, size, ratio)
-            rows = decoded_size.rows_at_a_time(allowed(size, ratio), longest)
-            batches = _counted(opened.iter_batches(rows, columns=names), size, ratio)
-            schema = arrow.schema([opened.schema_arrow.field(name) for name in names], opened.schema_arrow.metadata)
-            table = arrow.Table.from_batches([batch.select(names) for batch in batches], schema.remove_metadata())
-            return _as_class(table.cast(schema), word)
+            table = _read(opened, names, stored, ratio)
+            written = parquet_file.written_schema(arrow, opened)
+            if written is not None and set(names) <= set(written.names):
+                table = parquet_types.restored(arrow, table, arrow.schema([written.field(name) for name in names]))
+            return _as_class(table.replace_schema_metadata(opened.schema_arrow.metadata), word)
     except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
         if isinstance(error, DecodeError):
             raise
@@ -183,16 +183,36 @@ def _checked_footer(stored: memoryview | _Ranged) -> decoded_size.ParquetSize:
         raise _no_table("parquet@1") from error
 
 
-def _claims(opened: Any, names: Sequence[str], stored: memoryview | _Ranged) -> tuple[int, int]:
-    """Return the decoded bytes of columns, and those of the longest text in them that many rows may share."""
-    decoded = longest = 0
+def _read(opened: Any, names: Sequence[str], stored: memoryview | _Ranged, ratio: int) -> Any:
+    """Return columns of a Parquet file, whose decoded size is bounded before they are read, or counted meanwhile."""
+    decoded, longest, repeated = _claims(opened, names, stored)
+    check_expansion(decoded, len(stored), ratio)
+    most = allowed(len(stored), ratio)
+    if repeated <= most:
+        return opened.read(columns=list(names)).select(names)
+    # One long text may stand for every row, or for none; the footer does not say, so the size is counted.
+    batches, total = [], 0
+    for batch in opened.iter_batches(decoded_size.rows_at_a_time(most, longest), columns=list(names)):
+        total += batch.nbytes
+        check_expansion(total, len(stored), ratio)
+        batches.append(batch.select(names))
+    return package("pyarrow", "arrow").Table.from_batches(batches)
+
+
+def _claims(opened: Any, names: Sequence[str], stored: memoryview | _Ranged) -> tuple[int, int, int]:
+    """Return the decoded bytes of columns, of the longest text that rows may share, and of such texts in all rows."""
+    decoded = longest = repeated = 0
     for group in map(opened.metadata.row_group, range(opened.metadata.num_row_groups)):
-        for chunk in map(group.column, range(group.num_columns)):
-            if chunk.path_in_schema.partition(".")[0] in names or chunk.path_in_schema in names:
-                decoded += max(0, chunk.total_uncompressed_size, 8 * max(chunk.num_values, group.num_rows))
-                if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page:
-                    longest = max(longest, _dictionary_size(stored, chunk))
-    return decoded, longest
+        for index, chunk in enumerate(map(group.column, range(group.num_columns))):
+            if not {chunk.path_in_schema, chunk.path_in_schema.partition(".")[0]} & set(names):
+                continue
+            rows = max(chunk.num_values, group.num_rows)
+            width = max(_WIDEST, opened.schema.column(index).length or 0)
+            decoded += max(0, chunk.total_uncompressed_size, width * rows)
+            if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page:
+                text = _dictionary_size(stored, chunk)
+                longest, repeated = max(longest, text), repeated + text * rows
+    return decoded, longest, repeated
 
 
 def _dictionary_size(stored: memoryview | _Ranged, chunk: Any) -> int:
@@ -204,14 +224,6 @@ def _dictionary_size(stored: memoryview | _Ranged, chunk: Any) -> int:
         return int(header[2]) if header[1] == _DICTIONARY_PAGE else int(chunk.total_uncompressed_size)
     except (ValueError, LookupError, TypeError):
         return int(chunk.total_uncompressed_size)
-
-
-def _counted(batches: Iterator[Any], size: int, ratio: int) -> Iterator[Any]:
-    total = 0
-    for batch in batches:
-        total += batch.nbytes
-        check_expansion(total, size, ratio)
-        yield batch
 
 
 class _Ranged:

@@ -67,10 +67,10 @@ class ParquetFormat(TableFormat):
                 rows = decoded_size.rows_at_a_time(allowed(size, ratio), max(text.longest for text in texts))
                 batches = _counted(parquet.iter_batches(rows), size, ratio)
                 table = arrow.Table.from_batches(batches, parquet.schema_arrow)
-            return parquet_types.restored(arrow, table, _written(arrow, parquet))
+            return parquet_types.restored(arrow, table, written_schema(arrow, parquet))
 
 
-def _written(arrow: Any, parquet: Any) -> Any:
+def written_schema(arrow: Any, parquet: Any) -> Any:
     """Return the schema of the table that was written, or None if the file does not say."""
     text = (parquet.metadata.metadata or {}).get(_SCHEMA)
     try:

@@ -215,6 +215,31 @@ def test_a_size_out_of_proportion_is_refused_before_it_is_decoded(storage, tmp_p
         storage.get(storage.put(tmp_path / "zeros.parquet", format="parquet"), annotation)
 
 
+def test_one_long_text_for_every_row_is_counted_while_it_is_read(storage, tmp_path, monkeypatch):
+    words = pa.table({"a": ["x" * 1000] * 20_000, "b": [1] * 20_000})
+    pq.write_table(words, tmp_path / "words.parquet")
+    ref = storage.put(tmp_path / "words.parquet", format="parquet")
+    monkeypatch.setattr("lucas_storage.limits.UNASKED", 10_000_000)
+
+    assert storage.get(ref, Annotated[pa.Table, In(columns=["b"])]).equals(words.select(["b"]))
+    with pytest.raises(LimitError):
+        storage.get(ref, Annotated[pa.Table, In(columns=["a"])])
+    monkeypatch.setattr("lucas_storage.limits.UNASKED", 15_000_000_000)
+    assert storage.get(ref, Annotated[pa.Table, In(columns=["a"])]).equals(words.select(["a"]))
+
+
+def test_types_that_parquet_lacks_come_back_in_single_columns(storage):
+    table = pa.table(
+        {"s": pa.array([1, 2], pa.timestamp("s")), "l": [[1], []], "d": pa.array(["x", "y"]).dictionary_encode()}
+    )
+    ref = storage.put(table, format="parquet")
+
+    for name in table.column_names:
+        found = storage.get(ref, Annotated[pa.Table, In(columns=[name])])
+        assert found.equals(table.select([name]), check_metadata=True)
+        assert str(found.schema) == str(table.select([name]).schema)
+
+
 def test_annotations_in_text_name_columns_too():
     namespace = {"Annotated": Annotated, "pd": pd, "In": In, "with_storage": with_storage}
     exec(  # a function whose annotations are text, as under `from __future__ import annotations`
