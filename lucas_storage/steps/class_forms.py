@@ -6,14 +6,12 @@ import dataclasses
 import enum
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from .canonical import Form, NotCanonicalError
-
-if TYPE_CHECKING:
-    from .object_forms import ObjectForms
+from .watched import Watched
 
 _DERIVED: Final = frozenset(
     (  # noqa: SIM905  # a list of them would have a line for each
@@ -41,7 +39,25 @@ _ATTRS_FIELD: Final = (
 )
 
 
-def class_entry(forms: ObjectForms, cls: type) -> Form:
+class Forms(Protocol):
+    """The forms of objects of any class, of which entries of classes are made."""
+
+    watched: Watched
+
+    def value(self, value: Any, what: str) -> Form:
+        """Return the form of a value; `what` names it in errors."""
+
+    def content_of(self, member: enum.Enum) -> Form:
+        """Return the form of what a member of an enumeration holds."""
+
+    def inner(self, value: Any) -> Form:
+        """Return the form of a value within another one."""
+
+    def items(self, values: Iterable[Any]) -> list[Form]:
+        """Return the forms of values, in order."""
+
+
+def class_entry(forms: Forms, cls: type) -> Form:
     """Return the entry of a class of the user, and note its attributes.
 
     Raises:
@@ -86,7 +102,7 @@ def _is_dunder(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
 
-def _attribute(forms: ObjectForms, cls: type, name: str, held: Any) -> Form:
+def _attribute(forms: Forms, cls: type, name: str, held: Any) -> Form:
     if not _is_dunder(name):
         return forms.value(held, f"the class {cls.__qualname__!r} has the attribute {name!r}")
     try:
