@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from actorc.storage.buffers import flat_view
 from lucas_storage.errors import DecodeError, NoFormatError
 from lucas_storage.limits import NPY_HEADER
+from lucas_storage.syntax_trees import ONE_AT_A_TIME
 
 from .base import Encoded, Format, Source, cannot_become, is_loaded, not_mine, package, private, stored
 
@@ -142,10 +143,11 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, Any]:
     """
     npy = package("numpy.lib.format", "numpy")
     version = npy.read_magic(file)
-    if version == _UNICODE:
-        return _unicode_header(file)
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    found: tuple[tuple[int, ...], bool, Any] = read(file, max_header_size=NPY_HEADER)
+    with ONE_AT_A_TIME.held():
+        if version == _UNICODE:
+            return _unicode_header(file)
+        read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        found: tuple[tuple[int, ...], bool, Any] = read(file, max_header_size=NPY_HEADER)
     return found
 
 

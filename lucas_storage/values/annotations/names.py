@@ -23,6 +23,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import Any, Final
 
+from lucas_storage.syntax_trees import ONE_AT_A_TIME
 from lucas_storage.values.annotation import BYTES, PATH, REF, RUNTIME, STORAGE, STR, Word
 
 _BINARY: Final = Word("binaryio")
@@ -187,7 +188,9 @@ def _imports_for_type_checking(source: str) -> dict[str, str]:
     """Return the names that a module imports under ``if TYPE_CHECKING``, with what they stand for."""
     if "TYPE_CHECKING" not in source:
         return {}
-    blocks = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.If)]
+    with ONE_AT_A_TIME.held():
+        tree = ast.parse(source)
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
     guarded = [block for block in blocks if ast.unparse(block.test).rpartition(".")[2] == "TYPE_CHECKING"]
     return dict(name for block in guarded for node in block.body for name in _imported(node))
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from types import NoneType
 from typing import Any, TypeAlias
 
+from lucas_storage.syntax_trees import ONE_AT_A_TIME
+
 from .names import Namespace, Spelled
 
 Parts: TypeAlias = tuple[Any, tuple[Any, ...]]
@@ -17,7 +19,8 @@ Parts: TypeAlias = tuple[Any, tuple[Any, ...]]
 def parsed(text: str) -> ast.expr:
     """Return the expression that a text is; one that is no expression reads as `Any`."""
     try:
-        return ast.parse(text.strip(), mode="eval").body
+        with ONE_AT_A_TIME.held():
+            return ast.parse(text.strip(), mode="eval").body
     except SyntaxError:
         return ast.Name("Any")
 

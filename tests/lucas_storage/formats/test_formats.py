@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import json
 import logging
@@ -12,6 +13,7 @@ import sys
 import threading
 from array import array
 from collections import Counter, OrderedDict, defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -927,3 +929,32 @@ def test_bytes_that_cannot_be_had_are_no_damaged_value(form, error):
         format_by_id(form).decode(Refusing(error), None)
 
     assert raised.value is error
+
+
+class Untidy:
+    """Garbage that runs code when it is found, in the middle of what the interpreter does."""
+
+    def __init__(self):
+        self.me = self
+
+    def __del__(self):
+        for _ in range(3):
+            pass
+
+
+def test_arrays_are_read_by_many_threads_at_once(thorough):
+    encoded = bytes(format_by_id("npy@1").encode(np.arange(3)))
+
+    def read(_):
+        [Untidy() for _ in range(3)]
+        return format_by_id("npy@1").decode(MemorySource(encoded), None).sum()
+
+    before, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.set_threshold(5, 2, 2)
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            assert set(pool.map(read, range(6000 if thorough else 1000))) == {3}
+    finally:
+        gc.set_threshold(*before)
+        sys.setswitchinterval(interval)
