@@ -6,12 +6,12 @@ import dataclasses
 import enum
 import inspect
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import FunctionType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from .canonical import Form, NotCanonicalError
-from .watched import Watched
+from .listed_forms import ListedForms
 
 _DERIVED: Final = frozenset(
     (  # noqa: SIM905  # a list of them would have a line for each
@@ -39,25 +39,7 @@ _ATTRS_FIELD: Final = (
 )
 
 
-class Forms(Protocol):
-    """The forms of objects of any class, of which entries of classes are made."""
-
-    watched: Watched
-
-    def value(self, value: Any, what: str) -> Form:
-        """Return the form of a value; `what` names it in errors."""
-
-    def content_of(self, member: enum.Enum) -> Form:
-        """Return the form of what a member of an enumeration holds."""
-
-    def inner(self, value: Any) -> Form:
-        """Return the form of a value within another one."""
-
-    def items(self, values: Iterable[Any]) -> list[Form]:
-        """Return the forms of values, in order."""
-
-
-def class_entry(forms: Forms, cls: type) -> Form:
+def class_entry(forms: ListedForms, cls: type) -> Form:
     """Return the entry of a class of the user, and note its attributes.
 
     Raises:
@@ -71,7 +53,7 @@ def class_entry(forms: Forms, cls: type) -> Form:
         forms.items((type(cls), *cls.__bases__)),
         annotations_of(cls),
         [[name, forms.content_of(member)] for name, member in members.items()],
-        forms.value(_fields(cls), f"the class {cls.__qualname__!r} has fields"),
+        forms.unwatched(_fields(cls), f"the class {cls.__qualname__!r} has fields"),
         [[name, _attribute(forms, cls, name, held)] for name, held in sorted(attributes.items())],
     ]
 
@@ -102,7 +84,7 @@ def _is_dunder(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
 
-def _attribute(forms: Forms, cls: type, name: str, held: Any) -> Form:
+def _attribute(forms: ListedForms, cls: type, name: str, held: Any) -> Form:
     if not _is_dunder(name):
         return forms.value(held, f"the class {cls.__qualname__!r} has the attribute {name!r}")
     try:
