@@ -23,6 +23,7 @@ ALL = (
     "small_calls",
     "listing",
     "steps",
+    "plain_data",
     "workflow",
     "fans",
     "streaming",

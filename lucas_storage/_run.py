@@ -15,7 +15,7 @@ from .artifacts import scratch
 from .engine import adapter, progress
 from .executor import StorageExecutor
 from .records import run_log
-from .values import incoming, outgoing, wire_form
+from .values import incoming, outgoing, recent_data, wire_form
 from .values.policy import ByOptions, Fixed
 
 __all__ = ["run"]
@@ -41,7 +41,7 @@ def run(workflow: Any, inputs: Mapping[str, Any] | None = None, *, materialize: 
         ArtifactError: An input cannot be stored, or the result not be read.
         Exception: Whatever a step raises, as it is.
     """
-    with shortened:
+    with shortened, recent_data.kept():
         return _run(workflow, inputs, materialize=materialize)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from ._tracebacks import shortened
 from .engine import adapter
 from .engine.scheduler import GraphExecutor
-from .values import incoming, outgoing
+from .values import incoming, outgoing, recent_data
 from .values.annotation import ANY
 from .values.policy import ByOptions
 
@@ -39,11 +39,12 @@ class StorageExecutor(GraphExecutor):
         Raises:
             ArtifactError: A reference in the value cannot be resolved.
         """
-        value = super().execute()
-        if self.keeps_references or adapter.is_sent_on(self.dag):
-            return value
-        with shortened:
-            return incoming.value_of(value)
+        with recent_data.kept():
+            value = super().execute()
+            if self.keeps_references or adapter.is_sent_on(self.dag):
+                return value
+            with shortened:
+                return incoming.value_of(value)
 
     def _local_value(self, value: Any) -> Any:
         return incoming.value_of(value)

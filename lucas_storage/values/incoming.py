@@ -20,7 +20,7 @@ from lucas_storage.formats.composite import STREAM
 from lucas_storage.formats.lazy_tables import select
 from lucas_storage.refs import ArtifactRef, is_tagged
 
-from . import choice, outgoing, wire_form
+from . import choice, outgoing, recent_data, wire_form
 from .annotation import (
     ANY,
     BYTES,
@@ -255,6 +255,9 @@ class Parameter:
 
     def _loaded(self, ref: ArtifactRef, word: str, annotation: Annotation) -> Node:
         if annotation == ANY and holds_references(ref.format):
+            recent = recent_data.copy_of(ref)
+            if recent is not None:
+                return Done(recent)
             value, refers = self._attributed(partial(load_data, ref))
             # Made for this call, and nothing is left to be made in it.
             return self.node(value, annotation, fresh=True) if refers else Done(value)

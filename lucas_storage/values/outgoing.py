@@ -21,7 +21,7 @@ from lucas_storage.formats.json_format import json_line
 from lucas_storage.formats.plain_data import is_exact
 from lucas_storage.refs import ArtifactRef, inline_ref, is_tagged
 
-from . import object_pickles, wire_form
+from . import object_pickles, recent_data, wire_form
 from .annotation import (
     ANY,
     Annotation,
@@ -204,7 +204,7 @@ def _travelling(skeleton: Any, policy: Policies) -> Any:
 
 def _sent(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> Any:
     if encoded.size > policy.inline_max:
-        return store_encoded(encoded, fmt, policy()).to_json()
+        return _kept_apart(skeleton, fmt, encoded, policy()).to_json()
     if wire_form.is_plain(fmt, encoded):
         return wire_form.own(skeleton)
     # What engines cannot carry stands in a reference. The values of a dict have one each, so that plain code can still
@@ -212,6 +212,14 @@ def _sent(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> Any
     if type(skeleton) is dict and set(map(type, skeleton)) == {str}:
         return {key: _element(item, policy()) for key, item in skeleton.items()}
     return _kept(fmt, encoded, policy()).to_json()
+
+
+def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) -> ArtifactRef:
+    store = partial(store_encoded, encoded, fmt, policy)
+    # Data without tags alone, of which a copy is what reading gives.
+    if wire_form.is_untagged(fmt, encoded):
+        return recent_data.kept_after(store, skeleton, bytes(encoded))
+    return store()
 
 
 def _element(value: Any, policy: Policy) -> Any:

@@ -77,6 +77,11 @@ def is_plain(fmt: Format, data: Encoded) -> bool:
     return text.count(_TAGS) == sum(map(text.count, _CARRIED))
 
 
+def is_untagged(fmt: Format, data: Encoded) -> bool:
+    """Return whether encoded data has no tags: it is what every JSON reader makes of it."""
+    return is_data_format(fmt.id) and b"$" not in bytes(data)
+
+
 def own(value: Any) -> Any:
     """Return data as engines carry it, with nothing in it that belongs to anybody else."""
     copied = own_data(value) if type(value) in BUILT_IN else None

@@ -22,7 +22,7 @@ from lucas_storage.errors import DecodeError, NoFormatError, UnknownFormatError
 from lucas_storage.formats import format_by_id, format_for, holds_references, is_exact, is_tagged_scalar, json_text
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.formats.json_format import json_line
-from lucas_storage.formats.plain_data import copied, is_larger
+from lucas_storage.formats.plain_data import copied, copier, is_larger
 from lucas_storage.refs import ArtifactRef, inline_ref
 
 JSON_1, JSON_2 = format_by_id("json@1"), format_by_id("json@2")
@@ -169,7 +169,30 @@ def test_data_that_contains_itself_is_refused_at_once():
 def test_a_copy_of_exact_data_is_equal_and_shares_no_container(value):
     if not is_exact(value):
         return
-    copy = copied(value)
+    for copy in (copied(value), copier(value, standard(value))(value)):
+        assert shape(copy) == shape(value)
+        assert containers(copy).keys().isdisjoint(containers(value))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1, "[", 2.5],
+        [[1], [2, "x"]],
+        [[[1]], 2],
+        [[1], ["[", [2]]],
+        [{"a": 1}, {"b": "{"}],
+        [{"a": 1}, {"b": {}}, 3],
+        [{"a": [1]}],
+        {"a": 1},
+        {"a": {"b": [1, {}]}},
+        [],
+        [[]],
+    ],
+    ids=ascii,
+)
+def test_a_copy_is_deep_however_containers_are_nested(value):
+    copy = copier(value, standard(value))(value)
 
     assert shape(copy) == shape(value)
     assert containers(copy).keys().isdisjoint(containers(value))

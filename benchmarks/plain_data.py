@@ -1,0 +1,176 @@
+"""Plain data: encoded and decoded, between two steps, and in a chain of steps that each add to a list.
+
+Expected: encoding and decoding of a million ints, of a thousand lists of a thousand floats and of a hundred thousand
+dicts take at most half the CPU time of `json.dumps` and `json.loads`; with both steps around them, whose value is
+hashed and stored durably, at most 1.5 times it. Thirty lists of 100 000 ints that are added one by one, the benchmark
+``concat`` of Lucas, take at most six times the CPU time of the same functions without storage on the embedded engine,
+and at most 1.2 times on genuine Lucas, which writes every value into its log; that where LUCAS_SRC names a checkout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lucas_storage import embedded, run, storage_context, with_storage
+from lucas_storage.formats import MemorySource, encode_data
+
+from .harness import Row, storage_server
+
+ROUNDS = 2
+SIZE, LISTS = 100_000, 30
+
+
+def _random_floats():
+    numbers = random.Random(1)
+    return [[numbers.random() for _ in range(1000)] for _ in range(1000)]
+
+
+DATA = {
+    "1 M ints": lambda: list(range(1_000_000)),
+    "1000 x 1000 floats": _random_floats,
+    "100 k dicts of 5": lambda: [
+        {"id": number, "name": f"n{number}", "x": number / 7, "ok": True, "none": None} for number in range(100_000)
+    ],
+}
+
+
+def measure():
+    with (
+        storage_server() as server,
+        tempfile.TemporaryDirectory() as cache,
+        storage_context(endpoint=server.endpoint, cache_dir=cache),
+    ):
+        for name, make in DATA.items():
+            yield from _both_ways(name, make())
+        yield _concat("embedded engine", *_on_embedded(), 6)
+        if os.environ.get("LUCAS_SRC"):
+            yield _concat("genuine Lucas", *_on_genuine(server.endpoint, cache), 1.2)
+
+
+def _both_ways(name, value):
+    base, own = _cpu_of(lambda: json.loads(json.dumps(value)), lambda: _decoded(value))
+    yield Row(
+        f"{name}, encoded and decoded",
+        f"{own * 1000:.0f} ms CPU",
+        f"{base * 1000:.0f} ms json",
+        f"{own / base:.2f}",
+        "≤ 0.5",
+        own <= base / 2,
+    )
+    steps = _two_steps(value)
+    base, own = _cpu_of(lambda: json.loads(json.dumps(value)), lambda: run(steps))
+    yield Row(
+        f"{name}, from step to step",
+        f"{own * 1000:.0f} ms CPU",
+        f"{base * 1000:.0f} ms json",
+        f"{own / base:.2f}",
+        "≤ 1.5",
+        own <= 1.5 * base,
+    )
+
+
+def _decoded(value):
+    fmt, encoded = encode_data(value)
+    return fmt.decode(MemorySource(bytes(encoded)), None)
+
+
+def _two_steps(value):
+    # Under the same names each time; the engine runs what was registered first under a name.
+    embedded.routeBuilder.funcs.clear()
+    embedded.function(name="made")(with_storage(lambda: value))
+    embedded.function(name="counted")(with_storage(count))
+
+    @embedded.workflow
+    def steps(wf):
+        return wf.call("counted", {"data": wf.call("made", {})})
+
+    return steps
+
+
+def _cpu_of(*actions):
+    """Return the median CPU seconds of each action, measured in turns, the first turn left out."""
+    samples = [[_cpu(action) for action in actions] for _ in range(1 + ROUNDS)][1:]
+    return [statistics.median(column) for column in zip(*samples, strict=True)]
+
+
+def _cpu(action):
+    began = time.process_time()
+    action()
+    return time.process_time() - began
+
+
+def count(data: list) -> int:
+    return len(data)
+
+
+def generate(size: int) -> list:
+    return list(range(size))
+
+
+def merge(a: list, b: list) -> list:
+    return a + b
+
+
+def _flow(lucas, prefix, wrap):
+    for body in (generate, merge):
+        lucas.function(name=f"{prefix}_{body.__name__}")(wrap(body))
+
+    @lucas.workflow
+    def concat(wf):
+        lists = [wf.call(f"{prefix}_generate", {"size": SIZE}) for _ in range(LISTS)]
+        total = lists[0]
+        for one in lists[1:]:
+            total = wf.call(f"{prefix}_merge", {"a": total, "b": one})
+        return total
+
+    return concat
+
+
+def _of_runtime(body):
+    return lambda rt: body(**rt.input())
+
+
+def _on_embedded():
+    plain, stored = _flow(embedded, "plain", _of_runtime), _flow(embedded, "stored", with_storage)
+    return _cpu_of(lambda: run(plain), lambda: run(stored))
+
+
+def _on_genuine(endpoint, cache):
+    """Return the CPU seconds of both on genuine Lucas with its own executor, each in a process of its own."""
+    paths = os.pathsep.join([os.environ["LUCAS_SRC"], str(Path(__file__).resolve().parents[1])])
+    environment = {**os.environ, "PYTHONPATH": paths, "STORAGE_ENDPOINT": endpoint, "LUCAS_STORAGE_CACHE": cache}
+    for kind in ("plain", "stored"):
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.plain_data", kind],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # where Lucas logs every value
+            check=True,
+        )
+        yield float(done.stdout)
+
+
+def _concat(where, base, own, most):
+    return Row(
+        f"{LISTS} lists of {SIZE} ints added, {where}",
+        f"{own:.2f} s CPU",
+        f"{base:.2f} s without",
+        f"{own / base:.1f}",
+        f"≤ {most}",
+        own <= most * base,
+    )
+
+
+if __name__ == "__main__":
+    import lucas
+
+    flow = _flow(lucas, sys.argv[1], with_storage if sys.argv[1] == "stored" else _of_runtime)
+    print(_cpu(lambda: flow.export()({})))
