@@ -20,6 +20,7 @@ from lucas_storage.values import incoming, outgoing, wire_form
 from lucas_storage.values.annotation import shipped
 from lucas_storage.values.policy import ByOptions
 from lucas_storage.values.record_fields import classes_of
+from lucas_storage.values.result_check import check_result
 
 from .argument_binding import ArgumentBinder
 from .call_key import call_key
@@ -58,7 +59,8 @@ class Step:
         """Call the function and return its result as it travels.
 
         Raises:
-            TypeError: Parameters are missing or surplus, or do not convert to their annotations.
+            TypeError: Parameters are missing or surplus, or do not convert to their annotations, or the result is not
+                of its own.
             ArtifactError: A reference cannot be resolved, or a result not stored; names function and parameter.
             Exception: Whatever the function raises, as it is.
         """
@@ -105,7 +107,9 @@ class Step:
             return wire_form.tagged(memo.remember(wire_form.with_refs(self._stored(call)))), False
 
     def _stored(self, call: Callable[[], Any]) -> Any:
-        return outgoing.result(call(), self._result_annotation, self._policy, self._name)
+        value = call()
+        check_result(value, self._result_annotation, self._name)
+        return outgoing.result(value, self._result_annotation, self._policy, self._name)
 
     def _call_with_values(self, runtime: Any, given: Mapping[str, Any] | None) -> Any:
         # Resolved here, in the process of the step: a handle is never shipped, since it holds credentials.
