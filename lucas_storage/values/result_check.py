@@ -57,7 +57,7 @@ def check_result(value: Any, annotation: Annotation, function: str) -> None:
     raise TypeError(f"the result of {function!r} is annotated {shown(annotation)} and is {found}; {remedy}")
 
 
-def _misfit(value: Any, annotation: Annotation) -> str | None:
+def _misfit(value: Any, annotation: Annotation) -> str | None:  # noqa: PLR0911  # one case for each form
     """Return what a value is, if it is not of an annotated type."""
     # A reference may be one to anything. A placeholder is refused where values are stored.
     if annotation == ANY or type(value) is ArtifactRef or is_tagged(value) or adapter.is_lambda(value):

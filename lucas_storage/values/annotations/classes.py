@@ -40,12 +40,19 @@ def record_kind(cls: type) -> RecordKind | None:
 
 
 def fields_of(cls: Any, kind: RecordKind) -> Iterator[Field]:
-    """Yield the fields of a class of this kind, in the order of their declaration."""
+    """Yield the fields of a class of this kind, in the order of their declaration.
+
+    One that its constructor takes under an alias is yielded under both names.
+    """
     match kind:
         case "dataclass":
             found = {field.name: field.type for field in dataclasses.fields(cls)}
         case "attrs":
-            found = {field.name: Any if field.type is None else field.type for field in cls.__attrs_attrs__}
+            found = {
+                name: Any if field.type is None else field.type
+                for field in cls.__attrs_attrs__
+                for name in (field.name, field.alias)
+            }
         case "pydantic":
             found = _of_model(cls)
         case "namedtuple":
@@ -58,9 +65,14 @@ def fields_of(cls: Any, kind: RecordKind) -> Iterator[Field]:
 
 
 def _of_model(cls: Any) -> dict[str, Any]:
-    if hasattr(cls, "model_fields"):  # version 2
-        return {name: Any if field.annotation is None else field.annotation for name, field in cls.model_fields.items()}
-    return {name: field.annotation for name, field in cls.__fields__.items()}
+    is_second = hasattr(cls, "model_fields")
+    fields = cls.model_fields if is_second else cls.__fields__
+    return {
+        known: Any if field.annotation is None else field.annotation
+        for name, field in fields.items()
+        for known in (name, field.alias)
+        if known is not None
+    }
 
 
 def _declared(cls: type, name: str) -> Any:

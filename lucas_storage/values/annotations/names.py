@@ -104,7 +104,7 @@ class Namespace:
     def of_function(cls, function: Callable[..., Any]) -> Namespace:
         """Return the names that the annotations of a function may use."""
         # Variables of enclosing functions are added last, so that they hide globals, as in Python.
-        known = dict(getattr(function, "__globals__", {}))
+        known = {**getattr(function, "__globals__", {}), **_variables_around(function)}
         variables = getattr(getattr(function, "__code__", None), "co_freevars", ())
         for name, cell in zip(variables, getattr(function, "__closure__", None) or (), strict=True):
             with contextlib.suppress(ValueError):  # a name that is bound only later, such as the function's own
@@ -173,6 +173,21 @@ def _absolute(origin: str, module: str | None) -> str:
         return origin
     package = getattr(sys.modules.get(module or ""), "__package__", None)
     return importlib.util.resolve_name(origin, package) if package else origin.lstrip(".")
+
+
+def _variables_around(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return the variables of the function that defines another one and is decorating it.
+
+    A text may name a class that is local there, and the function does not close over it.
+    """
+    code = getattr(function, "__code__", None)
+    frame = inspect.currentframe()
+    while frame is not None:
+        inside = f"{frame.f_code.co_qualname}.<locals>."
+        if code is not None and code.co_qualname.startswith(inside) and frame.f_globals is function.__globals__:
+            return frame.f_locals
+        frame = frame.f_back
+    return {}
 
 
 def _source(module: str | None) -> str:

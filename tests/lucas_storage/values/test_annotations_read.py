@@ -299,3 +299,31 @@ def test_names_imported_for_type_checking_alone_mean_what_is_imported(tmp_path, 
         "e": "any",
         "f": ("optional", "path"),
     }
+
+
+def test_a_text_may_name_a_class_that_is_local_to_the_function_around():
+    @dataclass
+    class Local:
+        file: Path
+
+    seen = []
+
+    @with_storage
+    def step(given: Local, others: list[Local]):
+        seen.append([type(given), type(others[0])])
+
+    step(given={"file": b"x"}, others=[{"file": b"y"}])
+
+    assert seen == [[Local, Local]]
+
+
+def test_fields_are_known_under_the_names_that_constructors_take():
+    @attrs.define
+    class Hidden:
+        _file: Path
+
+    class Aliased(pydantic.BaseModel):
+        file: Path = pydantic.Field(alias="File")
+
+    assert shipped(read(Hidden, globals()))[3] == (("_file", "path"), ("file", "path"))
+    assert shipped(read(Aliased, globals()))[3] == (("file", "path"), ("File", "path"))
