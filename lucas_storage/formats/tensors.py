@@ -22,6 +22,8 @@ _ABOUT: Final = "lucas"
 """Key of our metadata within the file, JSON."""
 _ALONE: Final = "tensor"
 """Name of a tensor that is no member of a dict."""
+_VERSIONS: Final = "_metadata"
+"""Attribute of the `OrderedDict` that a module of torch gives as its state: versions by module."""
 _RESERVED: Final = "__metadata__"
 """No name of a tensor: files have their metadata there."""
 _DICTS: Final[dict[str, type]] = {"dict": dict, "OrderedDict": OrderedDict}
@@ -64,6 +66,7 @@ class SafetensorsFormat(Format):
             "class": type(value).__name__ if isinstance(value, dict) else _ALONE,
             "names": list(tensors),
             "requires_grad": [name for name, tensor in tensors.items() if tensor.requires_grad],
+            "attributes": vars(value) if type(value) is OrderedDict else {},
         }
         library = package("safetensors.torch", "torch")
         try:
@@ -87,14 +90,31 @@ class SafetensorsFormat(Format):
             raise DecodeError("an artifact of format safetensors@1 is no file that safetensors reads here") from error
 
 
+def is_tensors(value: object) -> bool:
+    """Return whether `value` is a dict of tensors, which one file holds; asked of every container."""
+    # By one of them first: most dicts hold something else.
+    first = next(iter(value.values()), None) if isinstance(value, dict) else None
+    return is_loaded(first, "torch") and SafetensorsFormat().handles(value)
+
+
 def _members(value: Any) -> dict[str, Any] | None:
     """Return tensors by name, and None for what is neither a tensor nor a dict of them."""
     if is_loaded(value, "torch"):
         return {_ALONE: value} if _is_tensor(value) else None
-    if type(value) not in _DICTS.values() or not value:
+    if type(value) not in _DICTS.values() or not value or not _has_plain_attributes(value):
         return None
     named = all(type(name) is str and name != _RESERVED for name in value)
     return value if named and all(map(_is_tensor, value.values())) else None
+
+
+def _has_plain_attributes(value: Any) -> bool:
+    """Return whether a dict has no attributes but the versions of modules, which a `state_dict` has."""
+    attributes = getattr(value, "__dict__", {})
+    try:
+        versions = OrderedDict(json.loads(json.dumps(attributes.get(_VERSIONS, {}))))
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return attributes in ({}, {_VERSIONS: versions})
 
 
 def _is_tensor(value: Any) -> bool:
@@ -142,4 +162,8 @@ def _arranged(tensors: dict[str, Any], text: str | None) -> Any:
         return tensors[_ALONE]
     if sorted(about["names"]) != sorted(tensors):
         raise ValueError("the names are others than those of the tensors")
-    return _DICTS[about["class"]]((name, tensors[name]) for name in about["names"])
+    found = _DICTS[about["class"]]((name, tensors[name]) for name in about["names"])
+    versions = about.get("attributes", {}).get(_VERSIONS)
+    if versions is not None:
+        found._metadata = OrderedDict(versions)  # noqa: SLF001  # torch reads it there
+    return found

@@ -10,6 +10,7 @@ from lucas_storage.formats import encode_data, format_by_id, format_for, is_tagg
 from lucas_storage.formats.base import Encoded, Format
 from lucas_storage.formats.json_tags import JSON_2
 from lucas_storage.formats.plain_data import SCALARS
+from lucas_storage.formats.tensors import is_tensors
 from lucas_storage.refs import ArtifactRef, is_tagged
 
 from .own_copy import own_data
@@ -41,7 +42,12 @@ def whole(value: Any) -> tuple[Format, Encoded] | None:
 
 
 def is_held(container: Any) -> bool:
-    """Return whether data holds a built-in container itself, whatever is in it; else it is an object to be pickled."""
+    """Return whether data holds a built-in container itself, whatever is in it.
+
+    Else it is an object to be pickled, or a dict of tensors, which one file holds.
+    """
+    if is_tensors(container):
+        return False
     way = JSON_2.containers[type(container)]
     return way.holds is None or way.holds((container,))
 

@@ -80,6 +80,30 @@ def test_a_tensor_comes_through_a_step(settings, storage):
     assert torch.equal(storage.get(made()), torch.arange(10_000))
 
 
+def test_a_dict_of_tensors_is_one_artifact_wherever_it_stands(settings, storage):
+    model = torch.nn.Sequential(torch.nn.Linear(300, 20), torch.nn.BatchNorm1d(20))
+
+    @with_storage
+    def trained() -> dict:
+        return {"epoch": 3, "weights": model.state_dict(), "plain": {"a": GRID, "b": GRID}}
+
+    result = trained()
+    found = storage.get(result["weights"])
+
+    assert storage.stat(result["weights"]).format == "safetensors@1"
+    assert same(found, model.state_dict())
+    assert found._metadata == model.state_dict()._metadata
+    model.load_state_dict(found)
+    assert same(storage.get(result["plain"]), {"a": GRID, "b": GRID})
+
+
+def test_a_dict_with_attributes_of_its_own_is_left_to_pickle():
+    weights = OrderedDict(a=GRID)
+    weights.mine = object()
+
+    assert format_for(weights).id == "pickle5@1"
+
+
 def test_files_are_those_of_the_library_in_both_directions():
     from safetensors.torch import load, save
 
