@@ -12,7 +12,8 @@ from actorc.storage.rules import MiB
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from actorc.storage._rpc.payload import ByteSource, Progress
+    from actorc.storage._rpc.byte_source import ByteSource
+    from actorc.storage._rpc.payload import Progress
 
     from .call import ThreadCall
 

@@ -13,7 +13,7 @@ from . import arguments
 from .session import Session
 
 if TYPE_CHECKING:
-    from actorc.storage._rpc.payload import ByteSource
+    from actorc.storage._rpc.byte_source import ByteSource
 
 
 class MultipartMethods(Session):

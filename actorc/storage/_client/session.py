@@ -15,8 +15,9 @@ from actorc.storage.models import Destination, ObjectInfo, PutResult
 from . import arguments
 
 if TYPE_CHECKING:
+    from actorc.storage._rpc.byte_source import ByteSource
     from actorc.storage._rpc.operations import RemoteStore
-    from actorc.storage._rpc.payload import ByteSource, Download, Progress
+    from actorc.storage._rpc.payload import Download, Progress
 
 
 _opening: Final = ForkSafeLock()

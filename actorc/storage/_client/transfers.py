@@ -19,7 +19,8 @@ from . import arguments, object_file
 from .session import Session, described
 
 if TYPE_CHECKING:
-    from actorc.storage._rpc.payload import ByteSource, Progress
+    from actorc.storage._rpc.byte_source import ByteSource
+    from actorc.storage._rpc.payload import Progress
 
 
 class TransferMethods(Session):

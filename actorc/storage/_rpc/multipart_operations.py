@@ -9,9 +9,10 @@ from actorc.storage._wire import messages
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
 
 from . import answer_checks
+from .byte_source import source_errors
 from .data_calls import Write, fresh_key
 from .deadline import MOVING_SECONDS, time_for
-from .payload import Upload, source_errors
+from .payload import Upload
 from .rpc import Rpc
 
 

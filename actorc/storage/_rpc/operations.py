@@ -25,11 +25,12 @@ from actorc.storage.models import (
 from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_BATCH, MAX_INLINE_SIZE, MiB
 
 from . import answer_checks
+from .byte_source import source_errors
 from .data_calls import Read, SmallRead, Write, fresh_key
 from .deadline import MOVING_SECONDS, Deadline
 from .listing_operations import RemoteListings
 from .multipart_operations import RemoteUploads
-from .payload import Download, Upload, source_errors
+from .payload import Download, Upload
 from .retry import RetryPolicy
 from .rpc import Rpc
 

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, TypeAlias, cast
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, TypeAlias, cast
 
 from actorc.storage._wire.checksum import BlockSums, crc32c
-from actorc.storage.buffers import flat_view
-from actorc.storage.errors import IntegrityError, InvalidParameterError
+from actorc.storage.errors import IntegrityError
 from actorc.storage.models import WHOLE, ByteRange, Chunk, ObjectInfo
 from actorc.storage.rules import MAX_CHUNK_SIZE
 
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
+from .byte_source import ByteSource, checked_piece, checked_source, position, read_piece, size_of, wrapped_errors
 
 Progress: TypeAlias = "Callable[[int, int | None], None]"
 """Called with the bytes done, which never decrease, and the total if it is known."""
-
-ByteSource: TypeAlias = "Buffer | IO[bytes] | Iterable[Buffer]"
-"""Sources that an upload can read."""
-
-
-class SourceFailedError(Exception):
-    """The caller's own source raised `original`; wrapped so that it is not mistaken for a failure of the network."""
-
-    def __init__(self, original: Exception) -> None:
-        super().__init__(str(original))
-        self.original = original
-
-
-@contextmanager
-def source_errors() -> Iterator[None]:
-    """Unwrap `SourceFailedError`: raise the exception of the caller's own source, unchanged."""
-    try:
-        yield
-    except SourceFailedError as failed:
-        raise failed.original from failed.original.__cause__
 
 
 class Upload:
@@ -65,13 +40,13 @@ class Upload:
         check: Callable[[], None] = lambda: None,
     ) -> None:
         self._check = check
-        self._source = _checked_source(source)
+        self._source = checked_source(source)
         self._read_size = min(read_size, MAX_CHUNK_SIZE)
         self._progress = progress
         self._reported = 0
-        self._start = _position(self._source)
+        self._start = position(self._source)
         self._started = False
-        self.size = _size(self._source, self._start)
+        self.size = size_of(self._source, self._start)
         """Size in bytes, if it is known."""
         self._sums = BlockSums()
 
@@ -106,7 +81,7 @@ class Upload:
             self._file.seek(self._start)
         self._started = True
         self._sums = BlockSums()
-        for piece in _frames(_wrap_source_errors(self.pieces())):
+        for piece in _frames(wrapped_errors(self.pieces())):
             crc = crc32c(piece)
             chunk = Chunk(self._sums.size, piece, crc)
             self._sums.add(piece, crc)
@@ -125,11 +100,11 @@ class Upload:
         if isinstance(self._source, memoryview):
             yield self._source
         elif hasattr(self._source, "read"):
-            while read := _read(self._file, self._read_size):
+            while read := read_piece(self._file, self._read_size):
                 yield read
         else:
             for piece in self._source:
-                yield _checked_piece(piece)
+                yield checked_piece(piece)
 
     def _check_size(self) -> None:
         if self.size is not None and self.size != self.sent:
@@ -209,74 +184,6 @@ class Download:
         whole = self._part.offset == 0 and self._stop == self.info.size
         if whole and self._sums.whole() != self.info.crc32c:
             raise IntegrityError("the object does not match its checksum", self.info.bucket, self.info.key)
-
-
-def _checked_source(source: ByteSource) -> memoryview | IO[bytes] | Iterable[Buffer]:
-    if isinstance(source, str):
-        raise InvalidParameterError("data is bytes, not str; encode it first, for example with .encode()")
-    # before the others, since most buffers can be iterated over as well, and a map of a file has a `read`
-    memory = _memory(source)
-    if memory is not None:
-        return memory
-    # a set has no order, and a mapping would lose its values
-    unordered = isinstance(source, (Mapping, AbstractSet))
-    if unordered or (not hasattr(source, "read") and not hasattr(source, "__iter__")):
-        raise InvalidParameterError(
-            f"data is a bytes-like object, an open binary file or an iterable of bytes, not {type(source).__name__}"
-        )
-    return cast("IO[bytes] | Iterable[Buffer]", source)
-
-
-def _memory(source: object) -> memoryview | None:
-    """Return the memory of a buffer; None if `source` is none."""
-    try:
-        return flat_view(source)  # type: ignore[arg-type]
-    except TypeError:
-        return None
-
-
-def _position(source: object) -> int | None:
-    """Return the position of a seekable file, or None for other sources."""
-    try:
-        return source.tell() if source.seekable() else None  # type: ignore[attr-defined]
-    except (AttributeError, OSError):
-        return None
-
-
-def _size(source: Any, start: int | None) -> int | None:
-    if isinstance(source, memoryview):
-        return source.nbytes
-    if start is None:
-        return None
-    end = source.seek(0, os.SEEK_END)
-    # measured by seeking and not by `fstat`: a file object may be in memory, or a view of a larger file
-    source.seek(start)
-    return max(0, int(end) - start)
-
-
-def _read(file: IO[bytes], size: int) -> bytes:
-    piece = file.read(size)
-    if piece is None:
-        raise InvalidParameterError("the stream is non-blocking and had nothing to read; pass a blocking one")
-    return bytes(_checked_piece(piece))
-
-
-def _checked_piece(piece: object) -> bytes | memoryview:
-    if isinstance(piece, bytes):
-        return piece
-    memory = None if isinstance(piece, str) else _memory(piece)
-    if memory is not None:
-        return memory
-    kind = type(piece).__name__
-    raise InvalidParameterError(f"the source gave {kind} where bytes were expected; open files in binary mode")
-
-
-def _wrap_source_errors(pieces: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    """Yield the pieces; wrap exceptions of the source, so that they are not mistaken for failures of the network."""
-    try:
-        yield from pieces
-    except Exception as error:
-        raise SourceFailedError(error) from error
 
 
 def _frames(pieces: Iterable[bytes | memoryview], size: int = MAX_CHUNK_SIZE) -> Iterator[bytes | memoryview]:

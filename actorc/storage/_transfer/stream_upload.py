@@ -8,8 +8,9 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Self
 
+from actorc.storage._rpc.byte_source import ByteSource
 from actorc.storage._rpc.deadline import Deadline
-from actorc.storage._rpc.payload import ByteSource, Progress, Upload
+from actorc.storage._rpc.payload import Progress, Upload
 from actorc.storage.buffers import flat_view
 from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo

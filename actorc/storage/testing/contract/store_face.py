@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from actorc.storage import rules
 from actorc.storage._rpc import result_dicts
-from actorc.storage._rpc.payload import ByteSource, SourceFailedError, Upload
+from actorc.storage._rpc.byte_source import ByteSource, SourceFailedError
+from actorc.storage._rpc.payload import Upload
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IntegrityError, NotFoundError
 from actorc.storage.models import (

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorc.storage._rpc.payload import Download, SourceFailedError, Upload, _frames
+from actorc.storage._rpc.byte_source import SourceFailedError
+from actorc.storage._rpc.payload import Download, Upload, _frames
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import ByteRange, Chunk, ObjectInfo

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from actorc.storage._rpc.payload import ByteSource
+from actorc.storage._rpc.byte_source import ByteSource
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import (
