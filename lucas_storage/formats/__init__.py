@@ -8,7 +8,7 @@ from __future__ import annotations
 from .base import Encoded, Format, MemorySource, Source
 from .json_format import encode_data, holds_references, is_tagged_scalar, may_hold_references
 from .plain_data import is_exact
-from .registry import format_by_id, format_for, register_format
+from .registry import format_by_id, format_for, register_format, why_pickled
 
 __all__ = [
     "Encoded",
@@ -23,4 +23,5 @@ __all__ = [
     "is_tagged_scalar",
     "may_hold_references",
     "register_format",
+    "why_pickled",
 ]

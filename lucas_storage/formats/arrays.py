@@ -35,6 +35,10 @@ class NpyFormat(Format):
         """Return whether `value` is a plain or mapped array whose dtype a header can spell."""
         return _is_plain(value) and _is_spelled(value.dtype)  # type: ignore[attr-defined]
 
+    def part_not_held(self, value: object) -> str | None:
+        """Return the dtype that no header spells."""
+        return f"the dtype {_shown(value.dtype)}" if _is_plain(value) and not self.handles(value) else None  # type: ignore[attr-defined]
+
     def encode(self, value: Any) -> Encoded:
         """Return header and data; contiguous data is not copied."""
         if not _is_plain(value):

@@ -163,6 +163,11 @@ class Format(ABC):
         Imports nothing: a value whose package is not loaded cannot exist.
         """
 
+    def part_not_held(self, value: object) -> str | None:
+        """Return the part for which a value of the kind of this format is not held, such as ``column 'a'``, or None."""
+        del value
+        return None
+
     @abstractmethod
     def encode(self, value: Any) -> Encoded:
         """Return `value` as bytes, without copying where its memory can be used as it is.

@@ -16,7 +16,7 @@ from lucas_storage.limits import allowed, check_expansion
 
 from . import decoded_size
 from .base import MemorySource, Source, is_loaded, package, shared
-from .tables import ArrowFormat, parquet_file, parquet_types
+from .tables import ArrowFormat, labels, parquet_file, parquet_types
 from .thrift_compact import read_struct
 
 _TAIL: Final = 64 << 10
@@ -26,8 +26,6 @@ _HEADER: Final = 256
 _DICTIONARY_PAGE: Final = 2
 _WIDEST: Final = 12
 """Bytes of a value of the widest type of Parquet that has no length of its own."""
-_CLASS: Final = b"lucas.class"
-"""Key of the label in the metadata of a schema that names the class of the stored table."""
 
 
 def dataset_of_parquet(file: BinaryIO, size: int, ratio: int) -> Any:
@@ -49,7 +47,7 @@ def dataset_of_parquet(file: BinaryIO, size: int, ratio: int) -> Any:
     try:
         fragment = layout.make_fragment(_input(arrow, stored))
         whole = dataset.FileSystemDataset([fragment], fragment.physical_schema, layout)
-        return whole.replace_schema(_without_label(whole.schema))
+        return whole.replace_schema(whole.schema.with_metadata(labels.metadata_without_labels(whole.schema)))
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise _no_table("parquet@1") from error
 
@@ -149,10 +147,6 @@ def _check(names: Sequence[Any], columns: Sequence[str]) -> None:
     missing = [name for name in columns if name not in names]
     if missing:
         raise DecodeError(f"a table has no column {missing[0]!r}, and has {', '.join(map(str, names))}; ask for these")
-
-
-def _without_label(schema: Any) -> Any:
-    return schema.with_metadata({key: value for key, value in (schema.metadata or {}).items() if key != _CLASS} or None)
 
 
 def _no_table(format_id: str) -> DecodeError:

@@ -113,6 +113,12 @@ def _pickle(value: object) -> Format:
     return _PICKLE
 
 
+def why_pickled(value: object) -> str | None:
+    """Return the part that the format of a value's kind does not hold, as in ``arrow@1 cannot hold column 'a'``."""
+    parts = ((fmt.id, fmt.part_not_held(value)) for fmt in _BUILT_IN)
+    return next((f"{format_id} cannot hold {part}" for format_id, part in parts if part), None)
+
+
 def register_format(format_id: str, *types: type, safe: bool) -> Callable[[C], C]:
     """Register the decorated class as the format of `types`, exactly these and not their subclasses.
 

@@ -17,7 +17,7 @@ from lucas_storage.artifacts.manifest import PART, WHOLE_MAX
 from lucas_storage.artifacts.part_transfer import send_value
 from lucas_storage.artifacts.store import store_for
 from lucas_storage.errors import NoFormatError, UnsafeFormatError
-from lucas_storage.formats import format_by_id, format_for
+from lucas_storage.formats import format_by_id, format_for, why_pickled
 from lucas_storage.formats.base import Encoded, Format, type_name
 from lucas_storage.formats.composite import STREAM, TREE
 from lucas_storage.refs import ArtifactRef, inline_ref, is_filename
@@ -186,7 +186,19 @@ def check_pickle(value: object, policy: Policy) -> None:
     """
     if not policy.pickle:
         raise UnsafeFormatError(
-            f"a value of type {type_name(value)} could only be pickled, and pickle=False forbids it; "
+            f"a value of type {_described(value)} could only be pickled, and pickle=False forbids it; "
             "convert it, or register a format for it"
         )
-    signing.check_writable(settings.resolve().signing_keys, type_name(value))
+    keys = settings.resolve().signing_keys
+    try:
+        signing.check_writable(keys, type_name(value))
+    except UnsafeFormatError:
+        # Only now: looking for the reason takes a while.
+        signing.check_writable(keys, _described(value))
+        raise
+
+
+def _described(value: object) -> str:
+    """Return the name of a value's type, with what of the value its own format does not hold."""
+    reason = why_pickled(value)
+    return type_name(value) if reason is None else f"{type_name(value)}, of which {reason},"

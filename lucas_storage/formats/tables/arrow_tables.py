@@ -73,7 +73,12 @@ class ArrowTables(TableClass):
 
     def value_loss(self, value: Any, sample: Any, codec: Codec) -> Loss | None:
         """Return the first column whose values would change."""
-        doubtful = [index for index, field in enumerate(sample.schema) if not codec.keeps_values(field.type)]
+        doubtful = [
+            index
+            for index, field in enumerate(sample.schema)
+            # Nulls where the schema allows none are written as values by some versions of pyarrow.
+            if not codec.keeps_values(field.type) or (not field.nullable and value.column(index).null_count)
+        ]
         if not doubtful:
             return None
         part = value.select(doubtful)

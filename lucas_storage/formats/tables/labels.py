@@ -36,9 +36,13 @@ def with_labels(table: Any, labels: Labels) -> Any:
 
 def without_labels(table: Any) -> tuple[Any, Labels]:
     """Return the table as it was before `with_labels`, and its labels; a table without labels is a `pyarrow.Table`."""
-    labels = labels_of(table.schema)
-    metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key not in (_CLASS, _FREQUENCY)}
-    return table.replace_schema_metadata(metadata or None), labels
+    return table.replace_schema_metadata(metadata_without_labels(table.schema)), labels_of(table.schema)
+
+
+def metadata_without_labels(schema: Any) -> dict[bytes, bytes] | None:
+    """Return the metadata of a schema as it was before `with_labels`."""
+    metadata = schema.metadata or {}
+    return {key: value for key, value in metadata.items() if key not in (_CLASS, _FREQUENCY)} or None
 
 
 def labels_of(schema: Any) -> Labels:

@@ -29,11 +29,15 @@ def restored(arrow: Any, table: Any, written: Any) -> Any:
         written: The schema that the file says was written, or None. It may be a stranger's: only casts that need no
             more than twice the memory are made.
     """
-    if written is None or written.names != table.schema.names:
+    if written is None or len(written) != len(table.schema):
         return table
     fields, columns = list(table.schema), list(table.columns)
     for index, (found, wanted) in enumerate(zip(table.schema, written, strict=True)):
-        if found.equals(wanted, check_metadata=True) or not _is_cast_back(arrow, found.type, wanted.type):
+        if (
+            found.name != wanted.name
+            or found.equals(wanted, check_metadata=True)
+            or not _is_cast_back(arrow, found.type, wanted.type)
+        ):
             continue
         try:
             columns[index] = columns[index].cast(wanted.type)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+from dataclasses import replace
 from typing import Any
 
 from lucas_storage.formats.base import package
@@ -30,6 +32,15 @@ class PolarsFrames(TableClass):
             return polars.from_arrow(table)
         except polars.exceptions.PanicException as error:  # no `Exception`, which nobody expects of a conversion
             raise ValueError("polars gives up on this table") from error
+
+    def loss(self, value: Any, codec: Codec) -> Loss | None:
+        """Return the first part that would not come back, and whether a pickle loses it, too."""
+        polars = package("polars", "polars")
+        try:
+            found = super().loss(value, codec)
+        except polars.exceptions.PanicException:
+            found = Loss(None, "polars gives up on it")
+        return found if found is None or found.by_all else replace(found, by_all=not _is_pickled(self.head(value)))
 
     def unfit(self, value: Any) -> Loss | None:
         """Return the first part that is known not to come back."""
@@ -77,6 +88,16 @@ class PolarsFrames(TableClass):
     def columns(self, value: Any, start: int, stop: int) -> Any:
         """Return some of the columns."""
         return type(value)(value.get_columns()[start:stop])
+
+
+def _is_pickled(head: Any) -> bool:
+    """Return whether a pickle holds the first rows; no dtype of Python objects is among them."""
+    try:
+        back = pickle.loads(pickle.dumps(head))  # noqa: S301  # what was pickled here
+    # Of a dtype that polars does not write.
+    except (Exception, package("polars", "polars").exceptions.PanicException):  # noqa: BLE001
+        return False
+    return bool(back.schema == head.schema and back.equals(head))
 
 
 def _has(dtype: Any, is_it: Any) -> bool:

@@ -37,6 +37,12 @@ _UNLIMITED: Final = 1 << 40
 class TableFormat(Format):
     """Base of both formats: converts the three classes to and from `pyarrow.Table`."""
 
+    def part_not_held(self, value: object) -> str | None:
+        """Return the column, or another part, that would not come back from this format as it is."""
+        kind = class_of(value)
+        loss = None if kind is None else kind.loss(value, self)
+        return None if kind is None or loss is None else loss.place or kind.place_of_error(value, self)
+
     def encode(self, value: Any) -> Encoded:
         """Return the table in this format."""
         kind = class_of(value)
