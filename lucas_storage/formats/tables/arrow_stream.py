@@ -8,7 +8,7 @@ from actorc.storage.buffers import flat_view
 from lucas_storage.formats import decoded_size
 from lucas_storage.limits import check_expansion
 
-from .table_format import TableFormat, class_of
+from .table_format import TableFormat, table_of
 
 
 class ArrowFormat(TableFormat):
@@ -29,10 +29,10 @@ class ArrowFormat(TableFormat):
         Raises:
             MissingDependencyError: It is a DataFrame, and pyarrow is not installed.
         """
-        kind = class_of(value)
-        if kind is None:
+        found = table_of(value)
+        if found is None:
             return False
-        loss = kind.loss(value, self)
+        loss = found.loss(self)
         return loss is None or loss.by_all
 
     def keeps_values(self, arrow_type: Any) -> bool:

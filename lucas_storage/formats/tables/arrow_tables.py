@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from lucas_storage.errors import NoFormatError
 from lucas_storage.formats.base import package
@@ -19,14 +19,14 @@ class ArrowTables(TableClass):
     name = "Table"
     remainder = "the schema"
 
-    def to_arrow(self, value: Any) -> Any:
+    def to_arrow(self) -> Any:
         """Return the table with its labels.
 
         Raises:
             NoFormatError: A column breaks a rule of Arrow, such as a text that is not UTF-8.
         """
         arrow = package("pyarrow", "arrow")
-        for name, values in zip(value.column_names, value.columns, strict=True):
+        for name, values in zip(self.value.column_names, self.value.columns, strict=True):
             try:
                 # As decoding does: pyarrow does not look at the buffers that an array is made of.
                 values.validate(full=not arrow.types.is_primitive(values.type))
@@ -34,54 +34,56 @@ class ArrowTables(TableClass):
                 raise NoFormatError(
                     f"{column(name)} of a pyarrow.Table breaks a rule of Arrow; build it anew from Python values"
                 ) from error
-        return with_labels(value, Labels(self.word))
+        return with_labels(self.value, Labels(self.word))
 
-    def from_arrow(self, table: Any, labels: Labels) -> Any:
+    @classmethod
+    def from_arrow(cls, table: Any, labels: Labels) -> Any:
         """Return the table itself."""
         del labels
         return table
 
-    def unfit(self, value: Any) -> Loss | None:
+    def unfit(self) -> Loss | None:
         """Return the first part that is known not to come back."""
-        taken = own_keys(value.schema)
+        taken = own_keys(self.value.schema)
         if taken:
             return Loss(f"the metadata {taken[0]!r}", "the key is this package's", "rename it, or leave the format out")
-        if value.num_rows and not value.num_columns:
+        if self.value.num_rows and not self.value.num_columns:
             return Loss(
                 "the rows",
-                f"a table of {value.num_rows} rows without columns loses their number",
+                f"a table of {self.value.num_rows} rows without columns loses their number",
                 "add a column, or pass the number itself",
                 by_all=True,
             )
         return None
 
-    def head(self, value: Any) -> Any:
+    def head(self) -> Self:
         """Return the first rows."""
-        return value.slice(0, min(SAMPLE, value.num_rows))  # pyarrow believes the length, if there is no column
+        # Never more: pyarrow believes the length, if there is no column.
+        return type(self)(self.value.slice(0, min(SAMPLE, self.value.num_rows)))
 
-    def difference(self, one: Any, other: Any) -> Loss | None:
+    def difference(self, other: Any) -> Loss | None:
         """Return the first difference in anything but values."""
-        for before, after in zip(one.schema, other.schema, strict=True):
+        for before, after in zip(self.value.schema, other.schema, strict=True):
             if not is_same_field(before, after):
                 place = column(before.name)
                 if str(before.type) == str(after.type):
                     return Loss(place, "its metadata would change")
                 return changed(place, before.type, after.type)
-        if not one.schema.equals(other.schema, check_metadata=True):
+        if not self.value.schema.equals(other.schema, check_metadata=True):
             return Loss("the metadata of the schema", "it would change")
         return None
 
-    def value_loss(self, value: Any, sample: Any, codec: Codec) -> Loss | None:
+    def value_loss(self, sample: Any, codec: Codec) -> Loss | None:
         """Return the first column whose values would change."""
         doubtful = [
             index
             for index, field in enumerate(sample.schema)
             # Nulls where the schema allows none are written as values by some versions of pyarrow.
-            if not codec.keeps_values(field.type) or (not field.nullable and value.column(index).null_count)
+            if not codec.keeps_values(field.type) or (not field.nullable and self.value.column(index).null_count)
         ]
         if not doubtful:
             return None
-        part = value.select(doubtful)
+        part = self.value.select(doubtful)
         back = codec.there_and_back(part)
         for name, before, after in zip(part.column_names, part.columns, back.columns, strict=True):
             if not before.equals(after):
@@ -92,13 +94,13 @@ class ArrowTables(TableClass):
                 )
         return None
 
-    def names(self, value: Any) -> list[Any]:
+    def names(self) -> list[Any]:
         """Return the names of the columns."""
-        return list(value.column_names)
+        return list(self.value.column_names)
 
-    def columns(self, value: Any, start: int, stop: int) -> Any:
+    def columns(self, start: int, stop: int) -> Self:
         """Return some of the columns."""
-        return value.select(list(range(start, stop)))
+        return type(self)(self.value.select(list(range(start, stop))))
 
 
 def is_same_field(one: Any, other: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from lucas_storage.formats.base import package
 
@@ -24,13 +24,14 @@ class PandasFrames(TableClass):
     name = "DataFrame"
     remainder = "the index"
 
-    def to_arrow(self, value: Any) -> Any:
+    def to_arrow(self) -> Any:
         """Return the frame as an Arrow table with its labels."""
-        table = package("pyarrow", "arrow").Table.from_pandas(value)
-        found = frequency(value.index)
+        table = package("pyarrow", "arrow").Table.from_pandas(self.value)
+        found = frequency(self.value.index)
         return with_labels(table, Labels(self.word, None if found is None else pandas_offsets.to_text(found)))
 
-    def from_arrow(self, table: Any, labels: Labels) -> Any:
+    @classmethod
+    def from_arrow(cls, table: Any, labels: Labels) -> Any:
         """Return the frame that a table was made of."""
         frame = table.to_pandas()
         if labels.frequency is not None:
@@ -38,35 +39,40 @@ class PandasFrames(TableClass):
             frame.index.freq = pandas_offsets.from_text(labels.frequency)
         return frame
 
-    def prepare(self) -> None:
+    @classmethod
+    def prepare(cls) -> None:
         """Import pandas, with the types that it registers at pyarrow."""
         package("pandas", "pandas")
         # Without these types, an index of periods or intervals is read as numbers.
         with suppress(ImportError):
             __import__("pandas.core.arrays.arrow.extension_types")
 
-    def unfit(self, value: Any) -> Loss | None:
+    def unfit(self) -> Loss | None:
         """Return the first part that is known not to come back."""
-        return _unfit_names(value.columns) or _unfit_attributes(value.attrs) or _unfit_frequency(value.index)
+        return (
+            _unfit_names(self.value.columns)
+            or _unfit_attributes(self.value.attrs)
+            or _unfit_frequency(self.value.index)
+        )
 
-    def head(self, value: Any) -> Any:
+    def head(self) -> Self:
         """Return the first rows."""
-        return value.iloc[:SAMPLE]
+        return type(self)(self.value.iloc[:SAMPLE])
 
-    def difference(self, one: Any, other: Any) -> Loss | None:
+    def difference(self, other: Any) -> Loss | None:
         """Return the first difference in anything but values."""
-        return difference(one, other)
+        return difference(self.value, other)
 
-    def value_loss(self, value: Any, sample: Any, codec: Codec) -> Loss | None:
+    def value_loss(self, sample: Any, codec: Codec) -> Loss | None:
         """Return the first column whose values would change."""
-        width = len(value.columns)
+        width = len(self.value.columns)
         changing = [not codec.keeps_values(field.type) for field in sample.schema]
-        doubtful = [index for index, dtype in enumerate(value.dtypes) if changing[index] or _is_of_objects(dtype)]
-        of_index = any(changing[width:]) or _is_index_of_objects(value.index)
+        doubtful = [index for index, dtype in enumerate(self.value.dtypes) if changing[index] or _is_of_objects(dtype)]
+        of_index = any(changing[width:]) or _is_index_of_objects(self.value.index)
         if not doubtful and not of_index:
             return None
-        part = value.iloc[:, doubtful] if of_index else _without_index(value.iloc[:, doubtful])
-        table = self.to_arrow(part)
+        part = self.value.iloc[:, doubtful] if of_index else _without_index(self.value.iloc[:, doubtful])
+        table = type(self)(part).to_arrow()
         # Objects change on their way to Arrow, if at all; writing and reading long texts again would show no more.
         through = all(codec.keeps_values(field.type) for field in table.schema)
         back = table.to_pandas() if through else self.after(table, codec)
@@ -75,20 +81,20 @@ class PandasFrames(TableClass):
                 return _change_of(part.iloc[:, index], column(name))
         return None if is_same_index(part.index, back.index) else Loss("the index", "its values would change")
 
-    def place_of_error(self, value: Any, codec: Codec) -> str:
+    def place_of_error(self, codec: Codec) -> str:
         """Return the names of the columns, if it is these that cannot be converted, or one column, or the index."""
-        renamed = value.copy(deep=False)
-        renamed.columns = range(len(value.columns))
-        only_names = len(value.columns) > 0 and self.loss(renamed, codec) is None
-        return "the names of the columns" if only_names else super().place_of_error(value, codec)
+        renamed = self.value.copy(deep=False)
+        renamed.columns = range(len(self.value.columns))
+        only_names = len(self.value.columns) > 0 and type(self)(renamed).loss(codec) is None
+        return "the names of the columns" if only_names else super().place_of_error(codec)
 
-    def names(self, value: Any) -> list[Any]:
+    def names(self) -> list[Any]:
         """Return the names of the columns."""
-        return list(value.columns)
+        return list(self.value.columns)
 
-    def columns(self, value: Any, start: int, stop: int) -> Any:
+    def columns(self, start: int, stop: int) -> Self:
         """Return some of the columns."""
-        return _without_index(value.iloc[:, start:stop])
+        return type(self)(_without_index(self.value.iloc[:, start:stop]))
 
 
 def _without_index(frame: Any) -> Any:

@@ -14,7 +14,7 @@ from lucas_storage.formats.base import package
 from lucas_storage.limits import allowed, check_expansion
 
 from . import parquet_types
-from .table_format import TableFormat, class_of
+from .table_format import TableFormat, table_of
 
 _SCHEMA: Final = b"ARROW:schema"
 """Key in the metadata of a file under which pyarrow keeps the schema that was written."""
@@ -33,8 +33,8 @@ class ParquetFormat(TableFormat):
         Raises:
             MissingDependencyError: It is a DataFrame, and pyarrow is not installed.
         """
-        kind = class_of(value)
-        return kind is not None and kind.loss(value, self) is None
+        found = table_of(value)
+        return found is not None and found.loss(self) is None
 
     def keeps_values(self, arrow_type: Any) -> bool:
         """Return whether Parquet keeps the values of a type whenever it keeps the type."""

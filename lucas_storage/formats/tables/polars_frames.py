@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from lucas_storage.formats.base import package
 
@@ -20,11 +20,12 @@ class PolarsFrames(TableClass):
     name = "DataFrame"
     remainder = "the number of rows"
 
-    def to_arrow(self, value: Any) -> Any:
+    def to_arrow(self) -> Any:
         """Return the frame as an Arrow table with its labels."""
-        return with_labels(value.to_arrow(), Labels(self.word))
+        return with_labels(self.value.to_arrow(), Labels(self.word))
 
-    def from_arrow(self, table: Any, labels: Labels) -> Any:
+    @classmethod
+    def from_arrow(cls, table: Any, labels: Labels) -> Any:
         """Return the frame that a table was made of."""
         del labels
         polars = package("polars", "polars")
@@ -33,19 +34,19 @@ class PolarsFrames(TableClass):
         except polars.exceptions.PanicException as error:  # no `Exception`, which nobody expects of a conversion
             raise ValueError("polars gives up on this table") from error
 
-    def loss(self, value: Any, codec: Codec) -> Loss | None:
+    def loss(self, codec: Codec) -> Loss | None:
         """Return the first part that would not come back, and whether a pickle loses it, too."""
         polars = package("polars", "polars")
         try:
-            found = super().loss(value, codec)
+            found = super().loss(codec)
         except polars.exceptions.PanicException:
             found = Loss(None, "polars gives up on it")
-        return found if found is None or found.by_all else replace(found, by_all=not _is_pickled(self.head(value)))
+        return found if found is None or found.by_all else replace(found, by_all=not _is_pickled(self.head().value))
 
-    def unfit(self, value: Any) -> Loss | None:
+    def unfit(self) -> Loss | None:
         """Return the first part that is known not to come back."""
         polars = package("polars", "polars")
-        for name, dtype in value.schema.items():
+        for name, dtype in self.value.schema.items():
             if _has(dtype, lambda one: one == polars.Object):
                 return Loss(
                     column(name), "it holds Python objects", "convert it to another dtype, or drop it", by_all=True
@@ -55,39 +56,39 @@ class PolarsFrames(TableClass):
                 return Loss(column(name), f"nothing reads {dtype}", "convert it to a List, or drop it", by_all=True)
         return None
 
-    def head(self, value: Any) -> Any:
+    def head(self) -> Self:
         """Return the first rows."""
-        return value.head(SAMPLE)
+        return type(self)(self.value.head(SAMPLE))
 
-    def difference(self, one: Any, other: Any) -> Loss | None:
+    def difference(self, other: Any) -> Loss | None:
         """Return the first difference in anything but values."""
-        for name, dtype in one.schema.items():
+        for name, dtype in self.value.schema.items():
             if name not in other.schema:
                 return Loss(column(name), "it would get another name")
             if other.schema[name] != dtype:
                 return changed(column(name), dtype, other.schema[name])
-        return None if one.equals(other) else Loss(self.remainder, "it would change")
+        return None if self.value.equals(other) else Loss(self.remainder, "it would change")
 
-    def value_loss(self, value: Any, sample: Any, codec: Codec) -> Loss | None:
+    def value_loss(self, sample: Any, codec: Codec) -> Loss | None:
         """Return the first column whose values would change."""
         doubtful = [index for index, field in enumerate(sample.schema) if not codec.keeps_values(field.type)]
         if not doubtful:
             return None
-        every = value.get_columns()
-        part = type(value)([every[index] for index in doubtful])
-        back = self.after(self.to_arrow(part), codec)
-        for before, after in zip(part.get_columns(), back.get_columns(), strict=True):
+        every = self.value.get_columns()
+        part = type(self)(type(self.value)([every[index] for index in doubtful]))
+        back = self.after(part.to_arrow(), codec)
+        for before, after in zip(part.value.get_columns(), back.get_columns(), strict=True):
             if not before.equals(after):
                 return Loss(column(before.name), f"its values of {before.dtype} would change")
         return None
 
-    def names(self, value: Any) -> list[Any]:
+    def names(self) -> list[Any]:
         """Return the names of the columns."""
-        return list(value.columns)
+        return list(self.value.columns)
 
-    def columns(self, value: Any, start: int, stop: int) -> Any:
+    def columns(self, start: int, stop: int) -> Self:
         """Return some of the columns."""
-        return type(value)(value.get_columns()[start:stop])
+        return type(self)(type(self.value)(self.value.get_columns()[start:stop]))
 
 
 def _is_pickled(head: Any) -> bool:

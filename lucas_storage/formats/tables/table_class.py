@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, Self
 
 from lucas_storage.errors import StorageError
 
@@ -39,69 +39,76 @@ class Loss:
 
 
 class TableClass(ABC):
-    """One class of tables. Without state, so that all threads share one instance."""
+    """One table of one of the three classes, on its way to Arrow."""
 
     word: ClassVar[str]
-    """The word for it in annotations and labels."""
+    """The word for the class in annotations and labels."""
     package: ClassVar[str]
     name: ClassVar[str]
     remainder: ClassVar[str]
     """What it consists of beside its columns, for messages."""
 
-    def is_class_of(self, value: object) -> bool:
-        """Return whether `value` is of exactly this class; a subclass would lose what makes it one."""
-        return type(value) is getattr(sys.modules.get(self.package), self.name, None)
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    @classmethod
+    def is_for(cls, kind: type) -> bool:
+        """Return whether it is for tables of exactly this class; a subclass would lose what makes it one."""
+        return kind is getattr(sys.modules.get(cls.package), cls.name, None)
 
     @abstractmethod
-    def to_arrow(self, value: Any) -> Any:
-        """Return `value` as a `pyarrow.Table` with labels."""
+    def to_arrow(self) -> Any:
+        """Return it as a `pyarrow.Table` with labels."""
 
+    @classmethod
     @abstractmethod
-    def from_arrow(self, table: Any, labels: Labels) -> Any:
-        """Return the table as an object of this class, from a `pyarrow.Table` whose labels are taken off."""
+    def from_arrow(cls, table: Any, labels: Labels) -> Any:
+        """Return the table as the class has it, from a `pyarrow.Table` whose labels are taken off."""
 
-    def prepare(self) -> None:  # noqa: B027  # most classes need nothing
+    @classmethod  # noqa: B027  # most classes need nothing
+    def prepare(cls) -> None:
         """Import what must be there before a table of this class is read."""
 
     @abstractmethod
-    def unfit(self, value: Any) -> Loss | None:
-        """Return the first part of `value` that no format of tables holds, as far as a look at it tells."""
+    def unfit(self) -> Loss | None:
+        """Return the first part that no format of tables holds, as far as a look at it tells."""
 
     @abstractmethod
-    def head(self, value: Any) -> Any:
-        """Return the first rows of `value`, without a copy of the others."""
+    def head(self) -> Self:
+        """Return the first rows, without a copy of the others."""
 
     @abstractmethod
-    def difference(self, one: Any, other: Any) -> Loss | None:
-        """Return the first difference between two objects of a few rows, in anything but their values."""
+    def difference(self, other: Any) -> Loss | None:
+        """Return the first difference of a few rows to what came back, in anything but their values."""
 
     @abstractmethod
-    def value_loss(self, value: Any, sample: Any, codec: Codec) -> Loss | None:
+    def value_loss(self, sample: Any, codec: Codec) -> Loss | None:
         """Return the first column whose values would change though its type does not.
 
+        Columns that are sure to come back are not read.
+
         Args:
-            value: The whole table. Columns that are sure to come back are not read.
             sample: The first rows as a `pyarrow.Table`, whose types say which columns need a look.
             codec: The format.
         """
 
     @abstractmethod
-    def names(self, value: Any) -> list[Any]:
+    def names(self) -> list[Any]:
         """Return the names of the columns, in order."""
 
     @abstractmethod
-    def columns(self, value: Any, start: int, stop: int) -> Any:
+    def columns(self, start: int, stop: int) -> Self:
         """Return a table of some of the columns alone."""
 
-    def loss(self, value: Any, codec: Codec) -> Loss | None:
-        """Return a part of `value` that a format would not give back, or None if all of it comes back equal."""
-        unfit = self.unfit(value)
+    def loss(self, codec: Codec) -> Loss | None:
+        """Return a part that a format would not give back, or None if all of it comes back equal."""
+        unfit = self.unfit()
         if unfit is not None:
             return unfit
         try:
-            head = self.head(value)
-            sample = self.to_arrow(head)
-            return self.difference(head, self.after(sample, codec)) or self.value_loss(value, sample, codec)
+            head = self.head()
+            sample = head.to_arrow()
+            return head.difference(self.after(sample, codec)) or self.value_loss(sample, codec)
         except (StorageError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001  # pandas and polars do not document theirs
@@ -109,22 +116,22 @@ class TableClass(ABC):
             return Loss(None, f"{type(error).__name__}, {first}")
 
     def after(self, table: Any, codec: Codec) -> Any:
-        """Return an object of this class as it arrives when it was `table`."""
+        """Return what arrives when `table` was written and read."""
         return self.from_arrow(*without_labels(codec.there_and_back(table)))
 
-    def place_of_error(self, value: Any, codec: Codec) -> str:
+    def place_of_error(self, codec: Codec) -> str:
         """Return the column that cannot be converted, found by halves, or what remains if each of them can be."""
-        start, stop = 0, len(self.names(value))
-        if start == stop or not self._fails(value, start, stop, codec):
+        start, stop = 0, len(self.names())
+        if start == stop or not self._fails(start, stop, codec):
             return self.remainder
         while stop - start > 1:
             middle = (start + stop) // 2
-            start, stop = (start, middle) if self._fails(value, start, middle, codec) else (middle, stop)
-        return column(self.names(value)[start])
+            start, stop = (start, middle) if self._fails(start, middle, codec) else (middle, stop)
+        return column(self.names()[start])
 
-    def _fails(self, value: Any, start: int, stop: int, codec: Codec) -> bool:
+    def _fails(self, start: int, stop: int, codec: Codec) -> bool:
         try:
-            return self.loss(self.columns(value, start, stop), codec) is not None
+            return self.columns(start, stop).loss(codec) is not None
         except (StorageError, MemoryError):
             raise
         except Exception:  # noqa: BLE001  # of columns that pandas itself cannot take apart

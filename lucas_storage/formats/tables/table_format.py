@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .table_class import TableClass
 
-_CLASSES: Final[dict[str, TableClass]] = {one.word: one for one in (ArrowTables(), PandasFrames(), PolarsFrames())}
+_CLASSES: Final[dict[str, type[TableClass]]] = {one.word: one for one in (ArrowTables, PandasFrames, PolarsFrames)}
 _UNLIMITED: Final = 1 << 40
 """Ratio for tables of this process, which are decoded to see whether they come back."""
 
@@ -39,22 +39,22 @@ class TableFormat(Format):
 
     def part_not_held(self, value: object) -> str | None:
         """Return the column, or another part, that would not come back from this format as it is."""
-        kind = class_of(value)
-        loss = None if kind is None else kind.loss(value, self)
-        return None if kind is None or loss is None else loss.place or kind.place_of_error(value, self)
+        found = table_of(value)
+        loss = None if found is None else found.loss(self)
+        return None if found is None or loss is None else loss.place or found.place_of_error(self)
 
     def encode(self, value: Any) -> Encoded:
         """Return the table in this format."""
-        kind = class_of(value)
-        if kind is None:
+        found = table_of(value)
+        if found is None:
             raise not_mine(self.id, value, "pass a pyarrow.Table or a pandas or polars DataFrame")
         arrow = package("pyarrow", "arrow")
-        loss = kind.loss(value, self)
+        loss = found.loss(self)
         if loss is not None:
-            place = loss.place or kind.place_of_error(value, self)
+            place = loss.place or found.place_of_error(self)
             raise NoFormatError(f"{self.id} cannot hold {place} of a {type_name(value)}; {loss.what}; {loss.remedy}")
         try:
-            return Encoded(tuple(self.write(arrow, kind.to_arrow(value))))
+            return Encoded(tuple(self.write(arrow, found.to_arrow())))
         except (arrow.ArrowException, TypeError, ValueError, OverflowError, OSError) as error:
             raise NoFormatError(
                 f"a {type_name(value)} does not fit into {self.id}; make its columns one type each, with distinct names"
@@ -113,10 +113,11 @@ class TableFormat(Format):
         raise NotImplementedError
 
 
-def class_of(value: object) -> TableClass | None:
-    """Return the class of tables that `value` is of, or None."""
-    return next((kind for kind in _CLASSES.values() if kind.is_class_of(value)), None)
+def table_of(value: object) -> TableClass | None:
+    """Return `value` as a table on its way to Arrow, or None if it is none of the three classes."""
+    found = next((one for one in _CLASSES.values() if one.is_for(type(value))), None)
+    return None if found is None else found(value)
 
 
-def _class_named(want: str | None, schema: Any) -> TableClass:
+def _class_named(want: str | None, schema: Any) -> type[TableClass]:
     return _CLASSES.get(want or "") or _CLASSES.get(labels_of(schema).word) or _CLASSES["table"]
