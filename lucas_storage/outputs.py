@@ -1,5 +1,6 @@
-"""The path under which pickles name `Out`, those of earlier versions and those made now."""
+"""The path under which pickles name `In` and `Out`, those of earlier versions and those made now."""
 
+from lucas_storage.values.in_options import In
 from lucas_storage.values.out import Out
 
-__all__ = ["Out"]
+__all__ = ["In", "Out"]

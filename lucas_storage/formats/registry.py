@@ -151,6 +151,9 @@ def register_format(format_id: str, *types: type, safe: bool) -> Callable[[C], C
     return register
 
 
+register_format.__module__ = "lucas_storage.formats"  # where processes of any version find it
+
+
 def _requested(requested: str, value: object) -> Format:
     if "@" in requested:
         return format_by_id(requested)

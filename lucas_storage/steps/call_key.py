@@ -12,19 +12,22 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lucas_storage.errors import CacheKeyError
-from lucas_storage.values.annotation import Shipped as Plan
+from lucas_storage.values.annotation import PATH, REF, Annotation, within
 
 from .canonical import Canonical, Form, NotCanonicalError, dumps
 from .reached_code import is_code
 
-_NAMED: Final = ("path", "ref")
-"""Words of plans that show the file name in a reference to the function, which may then depend on it."""
+_NAMED: Final = (PATH, REF)
+"""Annotations that show the file name in a reference to the function, which may then depend on it."""
 _VERSION: Final = 2
 """Part of every key: a change of the canonical form needs a new number, so that no old result is found by it."""
 
 
 def call_key(
-    identity: tuple[str, str], function: Callable[..., Any], given: Mapping[str, Any], plans: Mapping[str, Plan]
+    identity: tuple[str, str],
+    function: Callable[..., Any],
+    given: Mapping[str, Any],
+    annotations: Mapping[str, Annotation],
 ) -> str:
     """Return the key of one call, 64 hexadecimal digits.
 
@@ -32,14 +35,14 @@ def call_key(
         identity: The function and its version, from `lucas_storage.steps.function_version`.
         function: The function itself, for its defaults.
         given: Arguments as they travelled, without those that are injected.
-        plans: Plan of each parameter.
+        annotations: Of each parameter.
 
     Raises:
         CacheKeyError: An argument or a default has no canonical form; names its parameter.
     """
     name, version = identity
     try:
-        params = _params(function, given, plans)
+        params = _params(function, given, annotations)
     except CacheKeyError as error:
         error.function = function.__name__
         raise
@@ -47,32 +50,32 @@ def call_key(
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _params(function: Callable[..., Any], given: Mapping[str, Any], plans: Mapping[str, Plan]) -> dict[str, Form]:
-    left_out = _defaults(function, given, plans)
+def _params(
+    function: Callable[..., Any], given: Mapping[str, Any], annotations: Mapping[str, Annotation]
+) -> dict[str, Form]:
+    left_out = _defaults(function, given, annotations)
     # A default that is a function or the like is part of the version.
     in_version = {param: ["default"] for param, value in left_out.items() if is_code(value)}
     values = {**left_out, **given}
-    of_call = {name: _of_param(name, values[name], plans.get(name)) for name in values.keys() - in_version.keys()}
+    of_call = {name: _of_param(name, values[name], annotations.get(name)) for name in values.keys() - in_version.keys()}
     return {**of_call, **in_version}
 
 
-def _of_param(param: str, value: Any, plan: Plan | None) -> Any:
+def _of_param(param: str, value: Any, annotation: Annotation | None) -> Any:
     try:
-        return Canonical(named=plan is not None and _shows_names(plan)).form(value)
+        return Canonical(named=annotation is not None and _shows_names(annotation)).form(value)
     except NotCanonicalError as error:
         message = f"no cached result can be kept, since the value has no canonical form; {error}. Pass a reference"
         raise CacheKeyError(f"{message}, or data that JSON can hold", param=param) from error
 
 
-def _shows_names(plan: Plan) -> bool:
-    return plan in _NAMED if isinstance(plan, str) else any(map(_shows_names, filter(_is_plan, plan[1:])))
+def _shows_names(annotation: Annotation) -> bool:
+    return annotation in _NAMED or any(map(_shows_names, within(annotation)))
 
 
-def _is_plan(item: object) -> bool:
-    return isinstance(item, (str, tuple)) and bool(item)
-
-
-def _defaults(function: Callable[..., Any], given: Mapping[str, Any], plans: Mapping[str, Plan]) -> dict[str, Any]:
+def _defaults(
+    function: Callable[..., Any], given: Mapping[str, Any], annotations: Mapping[str, Annotation]
+) -> dict[str, Any]:
     parameters = inspect.signature(function).parameters.values()
     left_out = (item for item in parameters if item.default is not item.empty and item.name not in given)
-    return {item.name: item.default for item in left_out if item.name in plans}
+    return {item.name: item.default for item in left_out if item.name in annotations}

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NotRequired, Self, TypedDict
 
-from lucas_storage.values.annotation import ANY, Annotation, from_shipped, shipped
-from lucas_storage.values.first_version import in_first_version
+from lucas_storage.values.annotation import ANY, Annotation
+from lucas_storage.values.annotations.first_version import in_first_version
+from lucas_storage.values.annotations.shipped_form import from_shipped, shipped
 
 if TYPE_CHECKING:
-    from lucas_storage.values.annotation import Shipped
+    from lucas_storage.values.annotations.shipped_form import Shipped
 
 
 FIRST_VERSION: Final = 1

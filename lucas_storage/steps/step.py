@@ -17,7 +17,6 @@ from lucas_storage.records.memo import Memo
 from lucas_storage.refs import is_tagged
 from lucas_storage.storage import storage_for
 from lucas_storage.values import incoming, outgoing, wire_form
-from lucas_storage.values.annotation import shipped
 from lucas_storage.values.policy import ByOptions
 from lucas_storage.values.record_fields import classes_of
 from lucas_storage.values.result_check import check_result
@@ -129,9 +128,6 @@ class Step:
             return _ended(value)
         return value
 
-    def _plans(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: shipped(annotation) for name, annotation in self._binder.annotations_of(given).items()}
-
     def _known_key(
         self, scope: current.StepScope, unknown: Callable[[CacheKeyError], None] = lambda _: None
     ) -> str | None:
@@ -148,7 +144,7 @@ class Step:
 
     def _key(self, given: Any) -> str:
         inputs = given if type(given) is dict and not is_tagged(given) else {"input": given}
-        return call_key(self._version.identity(), self._function, inputs, self._plans(inputs))
+        return call_key(self._version.identity(), self._function, inputs, self._binder.annotations_of(inputs))
 
     def _resumes(self) -> bool | None:
         shipped: bool | None = self._options.get("resume")

@@ -28,10 +28,10 @@ from .annotation import (
     TupleOfAnyLength,
     Word,
 )
+from .annotations.shown import shown
 from .conversions import converted
 from .load_value import is_ready, mismatch
 from .record_fields import Classes, fields_given
-from .shown import shown
 
 _CONTENT: Final = ("binaryio", "textio", "bytes", "str")
 _FILE: Final = ("path", *_CONTENT)

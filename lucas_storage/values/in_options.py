@@ -33,3 +33,6 @@ class In:
         if not names or len(set(names)) < len(names):
             raise ValueError(f"In takes at least one column, and each once, not {list(names)}")
         object.__setattr__(self, "columns", names)  # as a tuple, so that it is as frozen as the rest
+
+
+In.__module__ = "lucas_storage.outputs"  # beside `Out`, where processes of any version look for it

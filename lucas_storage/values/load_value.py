@@ -19,7 +19,7 @@ from lucas_storage.refs import ArtifactRef, inline_ref
 
 from . import load_tables
 from .annotation import ANY as _ANY
-from .shown import shown_word
+from .annotations.shown import shown_word
 
 ANY: Final = _ANY.name
 CHUNKS: Final = "chunks"

@@ -30,9 +30,9 @@ from .annotation import (
     TupleOfAnyLength,
     Word,
 )
+from .annotations.shown import shown
 from .load_value import is_ready
 from .open_files import is_open_file
-from .shown import shown
 
 _SCALARS: Final = (bool, int, float, complex, str)
 _SEQUENCES: Final = (list, tuple, deque)

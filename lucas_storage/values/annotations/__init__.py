@@ -1,1 +1,1 @@
-"""Parts of the reader of annotations: types, typing constructs, and text."""
+"""Annotations: read from types and from text, shipped to workers, and shown in errors."""

@@ -28,7 +28,6 @@ from lucas_storage.errors import CacheKeyError, UnsafeFormatError
 from lucas_storage.records import record_store
 from lucas_storage.refs import inline_ref
 from lucas_storage.steps.call_key import call_key
-from lucas_storage.values.annotation import shipped
 from lucas_storage.values.annotation_reader import parameter_annotations
 
 SIGNING_KEY = "a signing key for tests alone"
@@ -70,8 +69,7 @@ def noise(n: int) -> np.ndarray:
 
 def key_of(function=noise, identity=("m:f", "version:1"), **given):
     plain = getattr(function, "__wrapped__", function)
-    plans = {name: shipped(annotation) for name, annotation in parameter_annotations(plain).items()}
-    return call_key(identity, plain, given, plans)
+    return call_key(identity, plain, given, parameter_annotations(plain))
 
 
 def ref_to(digest=DIGEST, **fields):
@@ -277,15 +275,24 @@ def test_a_value_counts_as_the_reference_to_it_would(tmp_path):
     assert key_of(n=payload) == key_of(n=inline_ref("bytes@1", payload)) == key_of(n=path)
 
 
+@dataclasses.dataclass
+class Inputs:
+    file: Path
+    count: int
+
+
 def test_a_name_counts_where_the_function_can_see_it():
     def by_path(n: Path): ...
 
     def by_value(n: np.ndarray): ...
 
+    def by_field(n: Inputs): ...
+
     one, other = ref_to(filename="a.csv"), ref_to(filename="b.csv")
 
     assert key_of(by_path, n=one) != key_of(by_path, n=other)
     assert key_of(by_value, n=one) == key_of(by_value, n=other)
+    assert key_of(by_field, n={"file": one, "count": 1}) != key_of(by_field, n={"file": other, "count": 1})
 
 
 def test_a_dataclass_counts_by_its_fields():
@@ -304,11 +311,12 @@ def test_a_key_is_the_same_in_every_process(tmp_path):
             """
             import numpy as np
             from lucas_storage.steps.call_key import call_key
+            from lucas_storage.values.annotation import ANY
 
             def f(x, y={"b", "a", "c"}, *, z=frozenset("xyz")): ...
 
             given = {"x": {"k": {"one", "two", "three"}, "j": (1, float("nan"))}, "w": np.arange(3)}
-            print(call_key(("m:f", "version:1"), f, given, dict.fromkeys("xyz", "any")))
+            print(call_key(("m:f", "version:1"), f, given, dict.fromkeys("xyz", ANY)))
             """
         )
     )

@@ -19,8 +19,8 @@ import pytest
 from actorc.storage import StorageClient
 from lucas_storage import ArtifactRef, Out, Storage
 from lucas_storage.embedded import Runtime
-from lucas_storage.values.annotation import from_shipped, shipped
 from lucas_storage.values.annotation_reader import parameter_annotations, read, result_annotation
+from lucas_storage.values.annotations.shipped_form import from_shipped, shipped
 
 TYPES = [
     (Any, "any"),

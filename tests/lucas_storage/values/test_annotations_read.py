@@ -46,8 +46,8 @@ import pytest
 import typing_extensions
 
 from lucas_storage import Out, Storage, with_storage
-from lucas_storage.values.annotation import from_shipped, shipped
 from lucas_storage.values.annotation_reader import parameter_annotations, read, result_annotation
+from lucas_storage.values.annotations.shipped_form import from_shipped, shipped
 
 T = TypeVar("T")
 Here = TypeVar("Here", bound=Path)
