@@ -15,7 +15,6 @@ from typing import Final, TypeVar
 
 from lucas_storage.errors import NoFormatError, UnknownFormatError
 
-from . import lazy_tables
 from .arrays import NpyFormat
 from .base import Format, type_name
 from .composite import StreamFormat, TreeFormat
@@ -24,7 +23,7 @@ from .json_format import Json2Format, JsonFormat
 from .pickles import PickleFormat, PickleWithReferencesFormat
 from .registered import RegisteredFormat
 from .sparse import SparseFormat
-from .tables import ArrowFormat, ParquetFormat
+from .tables import ArrowFormat, ParquetFormat, lazy_tables
 from .tensors import SafetensorsFormat
 from .text import BytesFormat, TextFormat
 from .typed_arrays import ArrayFormat

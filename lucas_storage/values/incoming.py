@@ -17,7 +17,7 @@ from lucas_storage.engine import adapter
 from lucas_storage.errors import ArtifactError, DecodeError, NoFormatError
 from lucas_storage.formats import holds_references
 from lucas_storage.formats.composite import STREAM
-from lucas_storage.formats.lazy_tables import select
+from lucas_storage.formats.tables.lazy_tables import select
 from lucas_storage.refs import ArtifactRef, is_tagged
 
 from . import choice, outgoing, recent_data, wire_form

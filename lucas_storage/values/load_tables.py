@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from lucas_storage import settings
 from lucas_storage.artifacts.store import store_for
-from lucas_storage.formats import lazy_tables
 from lucas_storage.formats.base import Source, package
+from lucas_storage.formats.tables import lazy_tables
 from lucas_storage.refs import ArtifactRef
 
 LAZY: Final = frozenset({"lazyframe", "dataset"})

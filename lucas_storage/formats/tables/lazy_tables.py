@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 from lucas_storage.errors import DecodeError
+from lucas_storage.formats.base import MemorySource, Source, is_loaded, package, shared
 from lucas_storage.limits import check_expansion
 
-from . import parquet_ranges
-from .base import MemorySource, Source, is_loaded, package, shared
-from .tables import ArrowFormat, labels, parquet_file, parquet_types
+from . import labels, parquet_file, parquet_ranges, parquet_types
+from .arrow_stream import ArrowFormat
 
 
 def dataset_of_parquet(file: BinaryIO, size: int, ratio: int) -> Any:
