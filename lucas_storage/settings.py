@@ -78,7 +78,7 @@ def resuming() -> bool | None:
     Raises:
         SettingsError: A value cannot be used.
     """
-    found = DECLARED["resume"].find(_outer_places())
+    found = _found("resume")
     return None if found.origin == BUILT_IN else bool(found.value)
 
 
@@ -88,7 +88,22 @@ def inline_max() -> int:
     Raises:
         SettingsError: The value cannot be used.
     """
-    return int(DECLARED["inline_max"].find(_outer_places()).value)
+    return int(_found("inline_max").value)
+
+
+def _found(name: str) -> Setting[Any]:
+    """Return one of the settings of which every call of every function asks."""
+    global _often  # noqa: PLW0603
+    variables = tuple(map(os.environ.get, _OFTEN_VARIABLES))
+    state = (_CONTEXT.get(), variables, _version(_file_of(variables)))
+    known = _often
+    if known is None or known[0] != state:
+        known = _often = state, {}
+    # One by one, so that a wrong value is an error of those alone who ask for it.
+    found = known[1].get(name)
+    if found is None:
+        found = known[1][name] = DECLARED[name].find(_outer_places())
+    return found
 
 
 def _resolved(*first: Place) -> Settings:
@@ -116,6 +131,8 @@ def _outer_places() -> tuple[Place, ...]:
 
 
 _Version: TypeAlias = tuple[int, int, int] | None
+_often: tuple[tuple[Any, ...], dict[str, Setting[Any]]] | None = None
+"""The state on which the settings that are asked for often depend, as it was, and those of them that were found."""
 _known: tuple[tuple[Any, ...], _Version, Path | None, Settings] | None = None
 """The state that the settings depend on, as it was; version and path of the key file; and the settings.
 
@@ -146,7 +163,7 @@ def _key_file_path() -> Path | None:
 
 def _version(path: Path | None) -> _Version:
     try:
-        stat = path.stat() if path else None
+        stat = os.stat(path) if path else None  # noqa: PTH116  # asked at every call; the method takes twice as long
     except OSError:  # as if there were no file; reading it reports the error
         return None
     return stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
@@ -208,4 +225,8 @@ _NAMES: Final = frozenset(way.name for way in WAYS)
 _KNOWN: Final = ", ".join(sorted(_NAMES))
 _BASES: Final = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
 _SIGNING: Final = tuple(way.variable for way in DECLARED["signing_key"].ways)
+_OFTEN_VARIABLES: Final = (
+    *(way.variable for name in ("resume", "inline_max") for way in DECLARED[name].ways),
+    *_BASES[:2],
+)
 _VARIABLES: Final = (*(way.variable for way in WAYS), *_BASES)

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 _ITEMS: Final = 5_000
 _BYTES: Final = 64 << 10
 """Items and bytes from which on the encoder is worth its import, of about 30 ms."""
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _SMALL: Final = b"0.0000"
 _SMALL_FLOAT: Final = re.compile(rb"0\.0000[0-9]+")
 _EXPONENT: Final = re.compile(rb"e([-+]?[0-9]+)")
@@ -73,7 +74,7 @@ def refuse_constant(name: str) -> Any:
 
 
 def _standard(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _as_standard(fast: Any, value: Any) -> bytes:

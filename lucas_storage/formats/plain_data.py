@@ -8,7 +8,7 @@ int keys as text, so `is_exact` decides before any of them sees a value.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from itertools import chain
 from typing import Any, Final
@@ -206,16 +206,12 @@ def types_in(items: Iterable[Any]) -> set[type]:
 def is_larger(value: object, count: int) -> bool:
     """Return whether exact data has more than `count` items, counted at all depths; looks at no more than that."""
     waiting: list[Any] = [value]
-    for container in _containers(waiting):
-        count -= len(container)
-        if count < 0:
-            return True
-        waiting.extend(container.values() if type(container) is dict else container)
-    return False
-
-
-def _containers(waiting: list[Any]) -> Iterator[Any]:
     while waiting:
         item = waiting.pop()
-        if type(item) is list or type(item) is dict:
-            yield item
+        if type(item) is not list and type(item) is not dict:
+            continue
+        count -= len(item)
+        if count < 0:
+            return True
+        waiting.extend(item.values() if type(item) is dict else item)
+    return False

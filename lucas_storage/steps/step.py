@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from functools import cache
 from types import CoroutineType
 from typing import Any, TypeAlias
 
@@ -31,6 +30,21 @@ logger = logging.getLogger(__name__)
 
 _Inputs: TypeAlias = Callable[[], Any]
 """Returns the arguments as they travelled."""
+
+
+class _Once:
+    """The result of a function, which is called when it is first asked for; cheaper to make than a cache."""
+
+    __slots__ = ("_made", "_make")
+
+    def __init__(self, make: Callable[[], str]) -> None:
+        self._make = make
+        self._made: str | None = None
+
+    def __call__(self) -> str:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
 
 
 class Step:
@@ -69,7 +83,7 @@ class Step:
         inputs: _Inputs = (lambda: given) if runtime is None else runtime.input
         scope = current.StepScope(
             function=self._name,
-            key=cache(lambda: self._key(inputs())),
+            key=_Once(lambda: self._key(inputs())),
             is_nested=current.step_scope() is not None,
         )
         # Until the result is stored: it may lie in the scratch directory, or be a file of the cache.

@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain
 from pathlib import PurePath
 from typing import Any, Final, NoReturn
 from uuid import UUID
@@ -38,7 +39,7 @@ def own_data(value: Any) -> Any | None:
 
     None as well if a reference may be among them, or if a container holds itself.
     """
-    if type(value) is list and set(map(type, value)) <= SCALARS:
+    if _is_flat(value):
         return value.copy()
     file = io.BytesIO()
     pickler = _BuiltInPickler(file, protocol=5)
@@ -50,6 +51,13 @@ def own_data(value: Any) -> Any | None:
         return None
     data = file.getvalue()
     return None if _TAG in data else pickle.loads(data)  # noqa: S301  # written above
+
+
+def _is_flat(value: Any) -> bool:
+    """Return whether a value is a list or a dict of scalars, and no reference."""
+    if type(value) is list:
+        return set(map(type, value)) <= SCALARS
+    return type(value) is dict and TAG not in value and set(map(type, chain(value, value.values()))) <= SCALARS
 
 
 def own_leaf(value: Any) -> Any:
