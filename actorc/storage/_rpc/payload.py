@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TypeAlias, cast
 
 from actorc.storage._wire.checksum import BlockSums, crc32c
-from actorc.storage.errors import IntegrityError
+from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import WHOLE, ByteRange, Chunk, ObjectInfo
 from actorc.storage.rules import MAX_CHUNK_SIZE
 
@@ -48,6 +48,11 @@ class Upload:
         self._started = False
         self.size = size_of(self._source, self._start)
         """Size in bytes, if it is known."""
+        # a file that was just written stands at its end, and would be stored as nothing, without a word
+        if self._start and self.size == 0:
+            raise InvalidParameterError(
+                f"the file stands at its end, behind {self._start} bytes, with nothing left to send; call seek(0) first"
+            )
         self._sums = BlockSums()
 
     @property

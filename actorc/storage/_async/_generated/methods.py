@@ -121,7 +121,8 @@ class AsyncMethods(AsyncSession):
             timeout: Seconds for the whole call.
 
         Raises:
-            InvalidParameterError: A name, `data` or `metadata` breaks a rule; nothing was sent.
+            InvalidParameterError: A name, `data` or `metadata` breaks a rule, or `data` is a file at its end; nothing
+                was sent.
             NotFoundError: The bucket does not exist.
             AlreadyExistsError: `if_absent` and the key is taken.
             PreconditionFailedError: The current object is not the one of `if_match`.

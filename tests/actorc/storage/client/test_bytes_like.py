@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import mmap
 from array import array
 from collections import ChainMap
@@ -125,6 +126,19 @@ def test_a_closed_map_is_refused_by_name(client):
 
     with pytest.raises(InvalidParameterError, match="mmap"):
         client.put_object("bucket", "refused", closed)
+
+
+def test_a_file_that_was_just_written_is_not_stored_as_nothing(client, tmp_path):
+    written = io.BytesIO()
+    written.write(b"abc")
+    with (tmp_path / "file").open("w+b") as file:
+        file.write(b"abc")
+        for source in (written, file):
+            with pytest.raises(InvalidParameterError, match=r"seek\(0\)"):
+                client.put_object("bucket", "written", source)
+            source.seek(0)
+            assert client.put_object("bucket", "written", source)["size"] == 3
+    assert client.put_object("bucket", "empty", io.BytesIO())["size"] == 0
 
 
 async def put_and_get(endpoint, data):
