@@ -90,7 +90,7 @@ class _ReachedCode(ReachedNames):
             *origin,
             function.__globals__["__name__"],
             function.__code__.co_qualname,
-            self._defaults(function),
+            self._defaults(function, self.what),
             [[name, self.value(self.watched.cell(cell), self.what)] for name, cell in cells],
         ]
 
@@ -99,11 +99,12 @@ class _ReachedCode(ReachedNames):
         classes = [[name, self.inner(cls)] for name, cls in sorted(classes_of(root).items())]
         return [_conversions(self._contract.shipped()), classes, self._defaults(root, has_own=False)]
 
-    def _defaults(self, function: FunctionType, *, has_own: bool = True) -> Form:
+    def _defaults(self, function: FunctionType, what: str | None = None, *, has_own: bool = True) -> Form:
         """Return the forms of the defaults of a function.
 
         Args:
             function: The function.
+            what: Names them in errors; None for a function of the user, which has names of its own.
             has_own: Whether defaults that are data count; those of a step are arguments of the call.
         """
         code = function.__code__
@@ -111,7 +112,7 @@ class _ReachedCode(ReachedNames):
         names = code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount]
         given = {**dict(zip(names, defaults, strict=True)), **(function.__kwdefaults__ or {})}
         return [
-            [name, self.value(value, f"{self.subject(function)} has the default of {name!r}")]
+            [name, self.value(value, what or f"{self.subject(function)} has the default of {name!r}")]
             for name, value in sorted(given.items())
             if has_own or is_code(value)
         ]

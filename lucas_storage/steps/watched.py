@@ -94,10 +94,23 @@ def _bytes_of(value: Any) -> bytes | None:
     try:
         if isinstance(value, Path):
             return repr(_stamp(value)).encode()
+        buffer = _bytes_of_buffer(value)
+        if buffer is not None:
+            return buffer
         # Without references between equal objects (version 3) and of exact types only, so that equal data has equal
         # bytes as long as nothing in it was replaced. At the speed of C.
         return hashlib.sha256(marshal.dumps(value, 2)).digest()
     except (ValueError, OSError):
+        return None
+
+
+def _bytes_of_buffer(value: Any) -> bytes | None:
+    """Return the same for an array, without a copy of it; None if a value is none, or lies scattered in memory."""
+    try:
+        view = memoryview(value)
+        shape = repr((view.format, view.shape)).encode()
+        return shape + hashlib.sha256(view.cast("B")).digest()
+    except (TypeError, ValueError, BufferError):
         return None
 
 

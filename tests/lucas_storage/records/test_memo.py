@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import json
 import logging
@@ -13,11 +14,18 @@ import sys
 import textwrap
 import threading
 import time
+from collections import Counter, OrderedDict, defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
-from datetime import timedelta
-from pathlib import Path
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -34,6 +42,16 @@ SIGNING_KEY = "a signing key for tests alone"
 DIGEST = "sha256:" + "ab" * 32
 
 calls = []
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Corner(NamedTuple):
+    x: int
+    y: int
 
 
 class Model:
@@ -255,12 +273,40 @@ def test_a_key_does_not_depend_on_the_order_of_dicts_or_sets():
         (ref_to().to_json(), {"$artifact": "x"}),
         (1 << 3000, 1 << 3001),
         (float("inf"), float("nan")),
+        (0, -0.0),
+        (datetime(2020, 1, 1), date(2020, 1, 1)),  # noqa: DTZ001  # without a zone on purpose
+        (datetime(2020, 1, 1), datetime(2020, 1, 1, tzinfo=UTC)),  # noqa: DTZ001  # likewise
+        (datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 1, tzinfo=ZoneInfo("Africa/Abidjan"))),
+        (time_of_day(1), time_of_day(1, fold=1)),
+        (timedelta(1), timedelta(2)),
+        (Decimal("1.0"), Decimal("1.00")),
+        (UUID(int=1), UUID(int=2)),
+        (1j, 1),
+        (PurePosixPath("a"), PureWindowsPath("a")),
+        (PurePosixPath("a"), "a"),
+        (range(2), [0, 1]),
+        ({1}, frozenset({1})),
+        (OrderedDict(a=1, b=2), OrderedDict(b=2, a=1)),
+        (OrderedDict(a=1), {"a": 1}),
+        (defaultdict(list, a=1), defaultdict(set, a=1)),
+        (Counter("a"), {"a": 1}),
+        (deque([1]), [1]),
+        (deque([1]), deque([1], maxlen=2)),
+        ({(1, 2): 3}, {"(1, 2)": 3}),
+        (Colour.RED, Colour.BLUE),
+        (Colour.RED, "red"),
+        (Corner(1, 2), (1, 2)),
+        (Corner(1, 2), Corner(2, 1)),
+        (np.float32(1), np.float64(1)),
+        (np.float64(1), 1.0),
+        (np.arange(2), [0, 1]),
     ],
     ids=repr,
 )
 def test_different_inputs_have_different_keys(one, other):
     assert key_of(n=one) != key_of(n=other)
     assert key_of(n=[one]) != key_of(n=[other])
+    assert key_of(n={"deep": (one,)}) == key_of(n={"deep": (copy.deepcopy(one),)})
 
 
 def test_not_a_number_is_an_input_like_any_other():
@@ -293,6 +339,20 @@ def test_a_name_counts_where_the_function_can_see_it():
     assert key_of(by_path, n=one) != key_of(by_path, n=other)
     assert key_of(by_value, n=one) == key_of(by_value, n=other)
     assert key_of(by_field, n={"file": one, "count": 1}) != key_of(by_field, n={"file": other, "count": 1})
+
+
+@pytest.mark.parametrize("package", ["attrs", "pydantic"])
+def test_an_object_with_fields_counts_by_its_class_and_its_fields(package):
+    library = pytest.importorskip(package)
+    one, other = (
+        library.make_class(name, {"x": library.field(type=int)})
+        if package == "attrs"
+        else library.create_model(name, x=(int, ...))
+        for name in ("One", "Other")
+    )
+
+    assert key_of(n=one(x=1)) == key_of(n=one(x=1))
+    assert len({key_of(n=each) for each in (one(x=1), one(x=2), other(x=1), {"x": 1})}) == 4
 
 
 def test_a_dataclass_counts_by_its_fields():
@@ -764,7 +824,10 @@ def test_the_wish_to_resume_is_shipped(monkeypatch):
 PIPELINE = """
 import os, signal, sys
 import numpy as np
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
 from lucas import Workflow, function, workflow
 from lucas_storage import run, with_storage
 

@@ -401,6 +401,8 @@ def test_a_function_defined_anew_makes_another_version():
 CHANGES = {
     "a constant": "K = 2",
     "data in place": "L.append(2)",
+    "an array in place": "ARRAY[1] = 7",
+    "the shape of an array": "ARRAY.shape = 3, 2",
     "an attribute of a class": "A.K = 2",
     "the state of an object": "OBJ.w = 2",
     "a default": "helper.__defaults__ = (2,)",
@@ -422,12 +424,13 @@ def test_a_change_between_two_calls_is_seen_and_so_is_its_end(change):
                 self.w = 1
         OBJ = A()
         def helper(x, y=1):
-            return K, L, A, OBJ, mod.fn
+            return K, L, A, OBJ, ARRAY, mod.fn
         @with_storage
         def step(x):
             return helper(x)
         """,
         mod=module,
+        ARRAY=np.arange(6),
     )
     contract = Contract.from_shipped(names["step"]._contract)
     kept = FunctionVersion(names["step"].__wrapped__, contract)
