@@ -70,7 +70,7 @@ def function_code(code: CodeType) -> FunctionCode:
     """Return the facts about `code`; equal in every process with the same minor version of Python."""
     names = _Names()
     for each in _with_inner(code):
-        names.read(_instructions(each))
+        names.read(_instructions(each), has_handlers=bool(each.co_exceptiontable))
     # A name that is read anywhere counts with its content, whatever else is done to it.
     read = names.found["global"] | names.found["enclosing"] | names.found["local"]
     changed = {chain for chain in names.changed if not any(chain == other[: len(chain)] for other in read)}
@@ -101,7 +101,7 @@ class _Names:
     def changed(self) -> set[Chain]:
         return set().union(*self.changes.values())
 
-    def read(self, code: tuple[dis.Instruction, ...]) -> None:
+    def read(self, code: tuple[dis.Instruction, ...], *, has_handlers: bool) -> None:
         for at, instruction in enumerate(code):
             name = instruction.opname
             if name == "IMPORT_NAME":
@@ -109,9 +109,9 @@ class _Names:
             elif name in _ASSIGNS:
                 self.assigned.add(instruction.argval)
             elif name.startswith("LOAD_"):
-                self._load(code, at)
+                self._load(code, at, has_handlers=has_handlers)
 
-    def _load(self, code: tuple[dis.Instruction, ...], at: int) -> None:
+    def _load(self, code: tuple[dis.Instruction, ...], at: int, *, has_handlers: bool) -> None:
         kind = _kind(code[at].opname)
         if kind is None:
             return
@@ -124,7 +124,7 @@ class _Names:
         while end < len(code) and code[end].opname in _ATTRIBUTE:
             end += 1
         chain = (last, *(each.argval for each in code[at + 1 : end]))
-        if _only_changes(code, at, chain):
+        if _only_changes(code, at, chain, has_handlers=has_handlers):
             is_call = chain[-1] in _CHANGERS and len(chain) > 1
             self.changes[kind].add(chain[:-1] if is_call else chain)
         else:
@@ -139,18 +139,18 @@ def _kind(opname: str) -> str | None:
     return "local" if opname.startswith("LOAD_FAST") else None
 
 
-def _only_changes(code: tuple[dis.Instruction, ...], at: int, chain: Chain) -> bool:
+def _only_changes(code: tuple[dis.Instruction, ...], at: int, chain: Chain, *, has_handlers: bool) -> bool:
     """Return whether what is loaded at an index is added to and not read, as far as can be seen without its value.
 
     Follows the height of the stack above what was loaded, until that is used. Where the code branches meanwhile, or
-    binds a name, the answer is no.
+    binds a name, the answer is no; so it is where a missing key raises what the code may catch.
     """
     height = 1
     for index in range(at + 1, len(code) - 1):
         now, after = code[index], code[index + 1]
         is_added_to = height == 2 and now.opname == after.opname == "COPY"  # counts[key] += 1
-        if is_added_to or now.opname in ("STORE_SUBSCR", "DELETE_SUBSCR"):
-            return height == 2  # seen[key] = value: the value is below, the key above
+        if is_added_to or now.opname == "STORE_SUBSCR":
+            return height == 2 and not has_handlers  # seen[key] = value: the value is below, the key above
         if now.opcode in _JUMPS or now.opname in _STORES:
             return False
         height += dis.stack_effect(now.opcode, now.arg, jump=False)

@@ -102,9 +102,12 @@ def _function_reference(forms: ObjectForms, value: FunctionType) -> Form:
 
 def _class_reference(forms: ObjectForms, value: type) -> Form:
     module = sys.modules.get(value.__module__)
-    if module is None or (loaded_origin(vars(module)) is None and compiled_file(module) is None):
-        return forms.listed("code", value)
-    return forms.named(value.__module__, value.__qualname__)
+    is_written_here = module is None or (loaded_origin(vars(module)) is None and compiled_file(module) is None)
+    # A class that a package made at run time, such as one of `make_dataclass`, is not what its module has.
+    is_made_here = bool(value.__flags__ & _HEAP_TYPE) and (
+        is_written_here or _found(value.__module__, value.__qualname__) is not value
+    )
+    return forms.listed("code", value) if is_made_here else forms.named(value.__module__, value.__qualname__)
 
 
 def _module(forms: ObjectForms, value: ModuleType) -> Form:
@@ -149,6 +152,8 @@ def _found(module: str, qualname: str) -> Any:
     return found
 
 
+_HEAP_TYPE: Final = 1 << 9
+"""Flag of classes that are not static data of a C module; fixed by the stable ABI."""
 _METHODS: Final = (types.BuiltinMethodType, MethodType, types.MethodWrapperType)
 _KINDS: Final[tuple[tuple[Any, Callable[[Any, Any], Form]], ...]] = (
     (FunctionType, _function_reference),

@@ -151,12 +151,14 @@ class ReachedNames(ObjectForms):
             module = resolve_name("." * statement.level + statement.module, package)
             origin = named_origin(module)
         except ImportError:
+            self.watched.incomparable()
             return "absent"  # as the function itself finds it
         if origin is not None:
             _check_import_module(module, (*statement.attributes, *rest), what)
             return ["named", *origin, module]
         try:
             loaded = self._loaded(module)
+            self.watched.name(sys.modules, module)
         except NotCanonicalError as error:
             raise CacheKeyError(f"no cached result can be kept, since {what}; {error}") from error
         return self._used(loaded, (*statement.attributes, *rest), what)
@@ -199,6 +201,7 @@ class ReachedNames(ObjectForms):
         value = self.watched.name(vars(module), name)
         if value is not MISSING:
             return value
+        self.watched.incomparable()
         try:
             return getattr(module, name)
         except AttributeError:

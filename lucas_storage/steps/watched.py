@@ -54,9 +54,13 @@ class Watched:
             return
         seen = _bytes_of(value)
         if seen is None:
-            self._is_opaque = True
+            self.incomparable()
         else:
             self._contents.append((value, seen))
+
+    def incomparable(self) -> None:
+        """Note that something was looked at that cannot be compared."""
+        self._is_opaque = True
 
     def holds(self) -> bool:
         """Return whether nothing has changed; False if something was seen that can be compared only by its form."""

@@ -209,6 +209,18 @@ DECIDING = {
         "frozen=True",
         "slots=True",
     ),
+    "a class made at run time": (
+        "import dataclasses\nA = dataclasses.make_dataclass('A', [('a', int, {})])\n"
+        + STEP
+        + "def helper(x): return A()",
+        "1",
+        "2",
+    ),
+    "whether a key is there": (
+        "counts = {}\n" + STEP + "def helper(x):\n    try: counts[x] += 1\n    except KeyError: return 0\n    return 1",
+        "{}",
+        "{1: 1}",
+    ),
     "a member of an enumeration": (
         "import enum\nclass A(enum.Enum):\n    a = {}\n@with_storage\ndef step(x): return A.a.value",
         "1",
@@ -452,6 +464,19 @@ def test_a_reloaded_module_makes_another_version(project, tmp_path):
 
     # What runs counts: until it is loaded again, that is the module as it was.
     assert before == edited != version_of(step)
+
+
+def test_a_module_that_can_be_imported_from_now_on_makes_another_version(project, tmp_path):
+    project("@with_storage\ndef step(x): return x", {})
+    step = loaded(
+        MODULES["an import with an alternative"].replace("from own", "from math").replace("absent_one", "own")
+    )
+    kept = FunctionVersion(step["step"].__wrapped__, Contract.from_shipped(step["step"]._contract))
+    before = kept.identity(), kept.identity()
+    (tmp_path / "own.py").write_text("def fn(x): return 1\n")
+    importlib.invalidate_caches()
+
+    assert before[0] == before[1] != kept.identity()
 
 
 def test_a_cell_of_a_notebook_counts_by_what_it_does():
