@@ -105,6 +105,17 @@ def _are_short(values: Collection[Any]) -> bool:
     return max(map(len, values), default=0) <= TAGGED_BYTES
 
 
+def _slice_parts(value: slice) -> tuple[Any, Any, Any]:
+    return value.start, value.stop, value.step
+
+
+def _hold_scalars(values: Collection[slice]) -> bool:
+    # No more than that: nothing looks for references within a slice.
+    return all(
+        type(part) in _BASE and type(part) is not ArtifactRef for value in values for part in _slice_parts(value)
+    )
+
+
 def _are_kept(values: Collection[Any]) -> bool:
     # Tried, since some Windows paths have a text that is read as another path.
     return all(type(value)(str(value)) == value for value in values)
@@ -129,6 +140,9 @@ _ADDED: Final[dict[type, Scalar]] = {
     bytes: Scalar(_tagged("$bytes", _base64), _are_short),
     bytearray: Scalar(_tagged("$bytearray", _base64), _are_short),
     range: Scalar(_tagged("$range", lambda value: [write_int(int(n)) for n in (value.start, value.stop, value.step)])),
+    slice: Scalar(
+        _tagged("$slice", lambda value: [_BASE[type(part)].write(part) for part in _slice_parts(value)]), _hold_scalars
+    ),
     PurePosixPath: Scalar(_tagged("$posixpath", lambda value: write_text(str(value))), _are_kept),
     PureWindowsPath: Scalar(_tagged("$windowspath", lambda value: write_text(str(value))), _are_kept),
 }
@@ -199,6 +213,11 @@ def _read_zone(content: Any) -> tzinfo | None:
         raise DecodeError(f"the time zone {content!r:.80} is not known here; pip install tzdata") from error
 
 
+def _read_slice(content: Any) -> slice:
+    start, stop, step = content
+    return slice(start, stop, step)
+
+
 READERS: Final[dict[str, dict[str, Callable[[Any], Any]]]] = {
     "json@1": {
         "$int": lambda content: int(content, 16),
@@ -217,6 +236,7 @@ READERS: Final[dict[str, dict[str, Callable[[Any], Any]]]] = {
         "$bytes": _unbase64,
         "$bytearray": lambda content: bytearray(_unbase64(content)),
         "$range": lambda content: range(*content),
+        "$slice": _read_slice,
         "$posixpath": PurePosixPath,
         "$windowspath": PureWindowsPath,
     },

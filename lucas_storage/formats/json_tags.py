@@ -211,10 +211,6 @@ _ADDED: Final[dict[type, Container]] = {
         _have_known_factories,
     ),
     deque: Container(lambda value, write_all: {"$deque": [value.maxlen, write_all(value)]}),
-    slice: Container(
-        lambda value, write_all: {"$slice": write_all((value.start, value.stop, value.step))},
-        lambda slices: chain.from_iterable((value.start, value.stop, value.step) for value in slices),
-    ),
 }
 
 
@@ -237,11 +233,6 @@ def _read_defaultdict(content: list[Any]) -> Any:
     return defaultdict(None if name is None else _FACTORIES[name], pairs)
 
 
-def _read_slice(content: list[Any]) -> Any:
-    start, stop, step = content
-    return slice(start, stop, step)
-
-
 _READERS: Final[dict[str, dict[str, Callable[[Any], Any]]]] = {
     "json@1": {
         "$tuple": _listed(tuple),
@@ -254,7 +245,6 @@ _READERS: Final[dict[str, dict[str, Callable[[Any], Any]]]] = {
         "$counter": _listed(lambda content: Counter(dict(content))),
         "$defaultdict": _listed(_read_defaultdict),
         "$deque": _listed(_read_deque),
-        "$slice": _listed(_read_slice),
     },
 }
 

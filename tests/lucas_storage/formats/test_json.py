@@ -345,6 +345,8 @@ def test_what_the_first_version_holds_is_written_in_it(value):
         bytearray(4097),
         memoryview(b"x"),
         Path("relative"),
+        slice(date.min),
+        slice(REF),
         Rows(a=1),
         defaultdict(lambda: 1),
         defaultdict(Rows),
@@ -381,7 +383,7 @@ def test_a_zone_that_was_made_of_a_file_is_refused():
 @pytest.mark.parametrize(
     "value",
     [
-        *(math.nan, -math.inf, 1 << 2001, "\ud800", 1j, b"", b"x" * 4096, bytearray(1), range(3), Decimal(1)),
+        *(math.nan, -math.inf, 1 << 2001, "\ud800", 1j, b"", b"x" * 4096, bytearray(1), range(3), slice(3), Decimal(1)),
         *(datetime.max.replace(tzinfo=UTC), date.min, time.min, timedelta(1), UUID(int=1)),
         *(PurePosixPath("a"), PureWindowsPath("a"), np.float64(1)),
     ],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -179,17 +181,19 @@ def test_a_hit_half_way_through_the_grace_is_as_good_as_new(store, clock):
 
 
 def test_data_keeps_what_it_refers_to(store, clock, gc):
-    inner = [store.put(np.full(10_000, n)) for n in range(3)]
+    inner = [store.put(np.full(10_000, n)) for n in range(4)]
     outer = store.put({"deep": [{"parts": inner[:2]}, "x" * 100_000]})
     small = store.put({1: inner[2]})
-    for number, ref in enumerate((outer, small)):
+    dated = store.put(OrderedDict({date(2026, 11, 23): [inner[3], "x" * 100_000]}))
+    assert [ref.format for ref in (outer, small, dated)] == ["json@1", "json@1", "json@2"]
+    for number, ref in enumerate((outer, small, dated)):
         store.publish(ref, f"name-{number}")
     garbage = store.put(b"garbage")
     clock.now += GRACE + 1
 
     gc(), gc()
 
-    assert exists(store, outer, small, *inner) == [True] * 5
+    assert exists(store, outer, small, dated, *inner) == [True] * 7
     assert exists(store, garbage) == [False]
 
 
