@@ -564,7 +564,8 @@ _cells = {
     "M8[us]": st.none() | st.datetimes(*map(dt.datetime.fromisoformat, ("1800-01-01", "2200-01-01"))),
     "m8[ms]": st.none() | st.integers(-(10**9), 10**9).map(lambda number: np.timedelta64(number, "ms")),
     "object": st.none() | st.text(st.characters(), max_size=3) | st.binary(max_size=3) | st.dates()
-    | st.decimals(places=2, allow_nan=False) | st.booleans() | st.integers() | st.lists(st.integers(), max_size=2) | st.floats()
+    | st.decimals(places=2, allow_nan=False)
+    | st.booleans() | st.integers() | st.lists(st.integers(), max_size=2) | st.floats()
     | st.just(pd.NA),
 }  # fmt: skip
 _names = (
