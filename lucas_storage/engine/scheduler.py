@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lucas_storage._tracebacks import shortened
 
 from .dataflow import Dataflow
-from .generator_results import drained
+from .drained_generators import drained
 from .graph import GraphSnapshot, exclusive
 from .step_threads import StepThreads
 

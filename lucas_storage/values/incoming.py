@@ -46,10 +46,10 @@ from .annotation_reader import read
 from .conversions import converted, rekeyed
 from .load_value import CHUNKS, check, is_ready, items, lift, load, load_columns, load_data, mismatch
 from .own_copy import SCALARS, own_data, own_leaf
+from .parallel_resolution import Done, Node, Pending, branch, resolved
 from .policy import ByOptions, Policies
 from .record_fields import Classes, fields_given, made
 from .store_value import TEXT
-from .tree import Done, Node, Pending, branch, resolved
 
 Name = TypeVar("Name", bound="str | None")
 

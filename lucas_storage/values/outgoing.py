@@ -36,9 +36,9 @@ from .annotation import (
     has_options,
     of_child,
 )
+from .parallel_resolution import Done, Node, Pending, branch, resolved
 from .policy import Fixed, Policies, Policy
 from .store_value import artifact, kind_of_source, store_encoded, streamed
-from .tree import Done, Node, Pending, branch, resolved
 
 Made = TypeVar("Made")
 

@@ -12,7 +12,7 @@ from actorc.storage.unsized_files import content_of_unsized
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody, FileBody
 from lucas_storage.artifacts.chunks import BYTES, checked, send_bytes
-from lucas_storage.artifacts.directories import send_directory, send_file
+from lucas_storage.artifacts.directory_upload import send_directory, send_file
 from lucas_storage.artifacts.manifest import PART, WHOLE_MAX
 from lucas_storage.artifacts.part_transfer import send_value
 from lucas_storage.artifacts.store import store_for

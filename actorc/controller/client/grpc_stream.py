@@ -10,7 +10,7 @@ from typing import Final
 
 import grpc
 
-from actorc import _proxies
+from actorc import _http_proxies
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 
 from .messages import MAX_MESSAGE_SIZE, METHOD
@@ -47,7 +47,7 @@ class Stream:
     ) -> None:
         self._receive = receive
         self._end = end
-        self._channel = grpc.insecure_channel(address, (*_OPTIONS, *_proxies.channel_options(address)))
+        self._channel = grpc.insecure_channel(address, (*_OPTIONS, *_http_proxies.channel_options(address)))
         # before the call begins, so that a fork can never see an outbox that sends and is not paused
         _fork_pause.add(outbox)
         method = self._channel.stream_stream(

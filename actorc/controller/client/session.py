@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Final
 
-from actorc import _proxies
+from actorc import _http_proxies
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.alarm import Alarm
 from actorc.controller.errors import ControllerError, ControllerUnavailableError, MessageTooLargeError
@@ -290,7 +290,7 @@ class Session:
             self._acknowledged.set_exception(self._unreachable(reason))
 
     def _unreachable(self, reason: str) -> ControllerUnavailableError:
-        proxy = _proxies.advice(self._destination.address)
+        proxy = _http_proxies.advice(self._destination.address)
         return self._error(
             f"the controller cannot be reached at {self._destination.shown} because {reason}; start one with "
             "'lucas-storage controller', or name another in IGNIS_ADDR" + (f"; {proxy}" if proxy else "")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from actorc import _proxies
+from actorc import _http_proxies
 from actorc.storage._wire import call_headers
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage.config import ClientOptions
@@ -177,6 +177,6 @@ class Attempts:
 
 
 def _add_proxy_advice(error: NetworkError, endpoint: str) -> None:
-    advice = _proxies.advice(endpoint)
+    advice = _http_proxies.advice(endpoint)
     if advice:
         error.message += f"; {advice}"

@@ -9,7 +9,7 @@ from typing import Final
 
 import grpc
 
-from actorc import _proxies, fork_hooks
+from actorc import _http_proxies, fork_hooks
 from actorc.storage._wire.tls import read_pem
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import NetworkError, StorageError
@@ -138,7 +138,7 @@ def _status(error: grpc.RpcError | NetworkError) -> str:
 def _connect(options: ClientOptions, endpoint: str) -> grpc.Channel:
     settings = (
         *_CHANNEL_OPTIONS,
-        *_proxies.channel_options(endpoint),
+        *_http_proxies.channel_options(endpoint),
         *(_SINGLE_SERVER_OPTIONS if len(options.endpoints) == 1 else _MULTI_SERVER_OPTIONS),
     )
     if options.use_ssl:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lucas_storage._tracebacks import seam
 from lucas_storage.embedded.workflow.ld import Lambda
-from lucas_storage.engine.generator_results import drained
+from lucas_storage.engine.drained_generators import drained
 from lucas_storage.engine.nested_values import replaced
 
 if TYPE_CHECKING:

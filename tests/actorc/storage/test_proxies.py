@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorc import _proxies
+from actorc import _http_proxies
 from actorc.controller.client.address import ControllerChoice
 from actorc.controller.client.connection import Connection
 from actorc.controller.errors import ControllerUnavailableError
@@ -48,16 +48,16 @@ def test_a_server_on_this_machine_is_reached_whatever_proxy_is_named(server, mon
 def test_every_way_to_write_this_machine_goes_past_proxies(monkeypatch, address):
     monkeypatch.setenv("https_proxy", DEAD)
 
-    assert _proxies.channel_options(address) == PAST
-    assert _proxies.advice(address) == ""
+    assert _http_proxies.channel_options(address) == PAST
+    assert _http_proxies.advice(address) == ""
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1:9000", "[2001:db8::1]:9000", "127.example.invalid:1"])
 def test_other_machines_are_reached_through_the_proxy(monkeypatch, address):
     monkeypatch.setenv("http_proxy", DEAD)
 
-    assert _proxies.channel_options(address) == ()
-    assert "http_proxy" in _proxies.advice(address)
+    assert _http_proxies.channel_options(address) == ()
+    assert "http_proxy" in _http_proxies.advice(address)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_host_that_is_excluded_is_not_said_to_be_behind_a_proxy(monkeypatch, e
     monkeypatch.setenv("http_proxy", DEAD)
     monkeypatch.setenv("no_proxy", excluded)
 
-    assert _proxies.advice("192.0.2.1:9000") == ""
+    assert _http_proxies.advice("192.0.2.1:9000") == ""
 
 
 def test_the_controllers_client_names_the_proxy_too(monkeypatch):

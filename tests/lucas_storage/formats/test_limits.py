@@ -16,7 +16,7 @@ import pytest
 
 from lucas_storage import limits, settings, storage_context
 from lucas_storage.artifacts.cache.cache import Cache
-from lucas_storage.artifacts.directories import send_directory
+from lucas_storage.artifacts.directory_upload import send_directory
 from lucas_storage.artifacts.manifest import Manifest
 from lucas_storage.errors import CacheFullError, DecodeError, LimitError, NoFormatError, SettingsError
 from lucas_storage.formats import format_by_id

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from obstore.store import AzureStore, GCSStore, MemoryStore, S3Store
 
-from actorc import _proxies
+from actorc import _http_proxies
 from actorc.storage.errors import InvalidParameterError, StorageError
 
 from .key_layout import KeyLayout
@@ -118,7 +118,7 @@ class StoreUrl:
             "timeout": timedelta(seconds=limits.whole),
         }
         host = _host(self.endpoint)
-        if host and _proxies.leads_here(host):
+        if host and _http_proxies.leads_here(host):
             # A proxy of the environment is for other machines. obstore ignores the environment if a proxy is given, and
             # this one is never used, since the only host that is called is excluded.
             client |= {"proxy_url": self.endpoint, "proxy_excludes": host}
