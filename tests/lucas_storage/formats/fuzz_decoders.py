@@ -11,12 +11,15 @@ import logging
 import random
 import resource
 import sys
+from array import array as typed_array
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
+from scipy import sparse
 
 from lucas_storage.artifacts.manifest import Manifest, Part, TreeFile
 from lucas_storage.errors import StorageError
@@ -69,7 +72,30 @@ def manifests():
     yield Manifest(files=(TreeFile(path="a/b", executable=True, parts=(part,)),), folders=("c/d",)).encode()
 
 
+def images():
+    for mode in ("P", "RGBA", "I;16"):
+        image = Image.new(mode, (9, 7))
+        image.info["text"] = ["ä", (1, b"x")]
+        yield bytes(format_by_id("png@1").encode(image))
+
+
+def sparse_arrays():
+    dense = np.array([[0, 1.5, 0, 2], [0, 0, 0, 0], [3, 0, 4, 0]])
+    for cls in (
+        sparse.csr_array,
+        sparse.csc_matrix,
+        sparse.bsr_array,
+        sparse.coo_array,
+        sparse.dia_array,
+        sparse.lil_array,
+    ):
+        yield bytes(format_by_id("sparse@1").encode(cls(dense)))
+
+
 SEEDS = {
+    "array@1": lambda: [bytes(format_by_id("array@1").encode(typed_array(code, [1, 2]))) for code in "bdL"],
+    "png@1": images,
+    "sparse@1": sparse_arrays,
     "npy@1": arrays,
     "arrow@1": arrow_streams,
     "parquet@1": parquet_files,
@@ -112,6 +138,9 @@ def decode(form, data):
             if isinstance(value, pa.Table):
                 with contextlib.suppress(UnicodeDecodeError):  # of a text that only looking at it decodes
                     value.slice(0, 100).to_pylist()
+            elif form == "sparse@1" and max(value.shape, default=0) < 1000:
+                with contextlib.suppress(ValueError):  # of a dtype that scipy has no arithmetic for
+                    value.toarray()
 
 
 def main():
