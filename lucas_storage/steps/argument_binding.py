@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lucas_storage.engine import adapter
 from lucas_storage.refs import is_tagged
-from lucas_storage.values.annotation import ANY, REF, Annotation, DictOf, OrNone, Record
+from lucas_storage.values.annotation import ANY, REF, Annotation, DictOf, Either, Made, OrNone, Record
 
 from .contract import Contract
 
@@ -122,7 +122,9 @@ class ArgumentBinder:
 
 def _may_be_a_dict(annotation: Annotation) -> bool:
     """Return whether a parameter of this annotation may take a dict of all inputs."""
-    inner = annotation.inner if isinstance(annotation, OrNone) else annotation
+    inner = annotation.inner if isinstance(annotation, OrNone | Made) else annotation
+    if isinstance(inner, Either):
+        return any(map(_may_be_a_dict, inner.members))
     return inner in (ANY, REF) or isinstance(inner, (DictOf, Record))
 
 

@@ -107,6 +107,14 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """A type of the standard library that is made of another one, in which its values travel."""
+
+    type: Literal["OrderedDict", "bytearray", "deque", "frozenset"]
+    inner: Annotation
+
+
+@dataclass(frozen=True, slots=True)
 class StoredAs:
     """A result with the options of an `Out`."""
 
@@ -129,6 +137,7 @@ Annotation: TypeAlias = (
     | OneOf
     | EnumOf
     | Columns
+    | Made
     | StoredAs
 )
 
@@ -188,7 +197,7 @@ def has_options(annotation: Annotation) -> bool:
 def within(annotation: Annotation) -> tuple[Annotation, ...]:
     """Return the annotations that one is made of; none for a type alone."""
     match annotation:
-        case OrNone(inner) | Columns(inner=inner) | StoredAs(inner=inner):
+        case OrNone(inner) | Columns(inner=inner) | Made(inner=inner) | StoredAs(inner=inner):
             return (inner,)
         case ListOf(items) | SetOf(items) | IteratorOf(items) | TupleOfAnyLength(items):
             return (items,)

@@ -20,6 +20,7 @@ from .annotation import (
     EnumOf,
     IteratorOf,
     ListOf,
+    Made,
     OneOf,
     Record,
     RecordKind,
@@ -103,6 +104,8 @@ def _is(value: Any, member: Annotation, classes: Classes) -> bool:  # noqa: C901
             return _is_record(value, record, name, classes)
         case OneOf() | EnumOf():
             return _converts(value, member, classes)
+        case Made(name, inner):
+            return kind.__name__ == name or _is(value, inner, classes)
         case Columns(inner=inner):
             return _is(value, inner, classes)
     return False
@@ -140,11 +143,13 @@ def _becomes(value: Any, member: Annotation) -> bool:
 
 def _is_held_as(value: Any, member: Annotation) -> bool:
     """Return whether a sequence of one type is what JSON made of a member."""
+    if isinstance(member, Made):
+        return _is_held_as(value, member.inner)
     if isinstance(member, TupleOf):
         return type(value) is list and len(value) == len(member.items)
     return type(value) in (list, tuple) and isinstance(member, ListOf | SetOf | TupleOfAnyLength | IteratorOf)
 
 
 def _word(member: Annotation) -> str:
-    inner = member.inner if isinstance(member, Columns) else member
+    inner = member.inner if isinstance(member, Columns | Made) else member
     return inner.name if isinstance(inner, Word) else ""

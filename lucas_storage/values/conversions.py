@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final
 
 from lucas_storage.formats.base import type_name
 
-from .annotation import Annotation, EnumOf, OneOf, Word
+from .annotation import Annotation, EnumOf, Made, OneOf, Word
 
 _BOOLS: Final = {"true": True, "false": False, "True": True, "False": False}
 _KEYS: Final[dict[str, Callable[[str], Any]]] = {"int": int, "float": float, "bool": _BOOLS.__getitem__}
 """What makes keys of the text that JSON made of them."""
+
+_MADE: Final[dict[str, tuple[Any, tuple[type, ...]]]] = {
+    "OrderedDict": (OrderedDict, (dict,)),
+    "bytearray": (bytearray, (bytes,)),
+    "deque": (deque, (list, tuple)),
+    "frozenset": (frozenset, (set, list, tuple)),
+}
+"""Types with those that they are made of."""
 
 
 def converted(value: Any, annotation: OneOf | EnumOf, classes: Mapping[str, type]) -> Any:
@@ -30,6 +39,12 @@ def converted(value: Any, annotation: OneOf | EnumOf, classes: Mapping[str, type
         return _literal(value, annotation.values)
     cls = classes.get(annotation.name)
     return value if cls is None else _member(value, cls)
+
+
+def made_into(value: Any, annotation: Made) -> Any:
+    """Return a value as the annotated type of the standard library; None, and a value of another kind, as it is."""
+    kind, like = _MADE[annotation.type]
+    return kind(value) if isinstance(value, like) and not isinstance(value, kind) else value
 
 
 def rekeyed(made: dict[Any, Any], keys: Annotation, classes: Mapping[str, type]) -> dict[Any, Any]:

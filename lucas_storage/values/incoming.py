@@ -33,6 +33,7 @@ from .annotation import (
     Either,
     EnumOf,
     IteratorOf,
+    Made,
     OneOf,
     OrNone,
     Record,
@@ -43,7 +44,7 @@ from .annotation import (
     of_child,
 )
 from .annotation_reader import read
-from .conversions import converted, rekeyed
+from .conversions import converted, made_into, rekeyed
 from .load_value import CHUNKS, check, is_ready, items, lift, load, load_columns, load_data, mismatch
 from .own_copy import SCALARS, own_data, own_leaf
 from .parallel_resolution import Done, Node, Pending, branch, resolved
@@ -138,6 +139,10 @@ class Parameter:
             annotation: What the function asks for.
             fresh: Whether it was made for this call alone, so that nothing needs to be copied.
         """
+        made = annotation.inner if isinstance(annotation, OrNone) else annotation
+        if isinstance(made, Made):
+            inner = OrNone(made.inner) if isinstance(annotation, OrNone) else made.inner
+            return branch([self.node(value, inner, fresh=fresh)], lambda values: made_into(values[0], made))
         kind = type(value)
         # By exact type: a subclass of dict is the user's own, and never a reference.
         if kind is ArtifactRef or (kind is dict and is_tagged(value)):
@@ -236,6 +241,8 @@ class Parameter:
         if isinstance(wanted, Either):
             wanted = choice.of_artifact(ref, wanted)
             annotation = OrNone(wanted) if isinstance(annotation, OrNone) else wanted
+        if isinstance(wanted, Made):
+            return self.node(value, annotation, fresh=False)
         if wanted == PATH and ref.format == TEXT and not ref.filename:
             raise TypeError(f"{self._subject()} {mismatch('', PATH.name)}")
         if ref.format == STREAM and isinstance(wanted, IteratorOf):

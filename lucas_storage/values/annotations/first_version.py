@@ -10,6 +10,7 @@ from lucas_storage.values.annotation import (
     DictOf,
     IteratorOf,
     ListOf,
+    Made,
     OrNone,
     Record,
     SetOf,
@@ -45,6 +46,8 @@ class _Reader:
             case OrNone(inner) | ListOf(inner) | DictOf(inner):
                 # None, lists and dicts of anything were values like any other.
                 return ANY if self(inner) == ANY else type(annotation)(self(inner))
+            case Made(inner=inner):
+                return self(inner)
             case SetOf(items) | IteratorOf(items) | TupleOfAnyLength(items):
                 return type(annotation)(self(items))
             case TupleOf(items):

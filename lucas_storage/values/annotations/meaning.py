@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import typing
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
@@ -16,6 +17,7 @@ from lucas_storage.values.annotation import (
     Annotation,
     EnumOf,
     IteratorOf,
+    Made,
     Record,
     TupleOf,
     TupleOfAnyLength,
@@ -31,6 +33,13 @@ from .scope import Scope
 from .text import parts_of_type
 
 _SCALARS: Final = (int, float, bool)
+_MADE: Final[dict[type, tuple[Any, type]]] = {
+    OrderedDict: ("OrderedDict", dict),
+    bytearray: ("bytearray", bytes),
+    deque: ("deque", list),
+    frozenset: ("frozenset", set),
+}
+"""Types that are made of another one, in which their values may travel."""
 
 
 def read_in(scope: Scope, annotation: Any) -> Annotation:
@@ -54,6 +63,9 @@ def read_in(scope: Scope, annotation: Any) -> Annotation:
 
 
 def _class(scope: Scope, head: Any, args: tuple[Any, ...]) -> Annotation:
+    made = None if scope.is_result else _MADE.get(head) if isinstance(head, type) else None
+    if made is not None:
+        return Made(made[0], _class(scope, made[1], args))
     word = word_of(head)
     if word is not None and not (head is os.PathLike and args and scope.parts(args[0])[0] is bytes):
         return _word(scope, word)

@@ -16,6 +16,7 @@ A worker has the annotation without the types that it names, so a shipped contra
             | ("literal", value, ...)     one of these values
             | ("enum", name)              a member of an enumeration
             | ("columns", (column, ...), shipped)  a table of which these columns are wanted
+            | ("made", name, shipped)     a type of the standard library that is made of another one
             | ("out", format, name, shipped)  a result with options
 
 The forms of a class name it with a label, by which the function's own classes are found: a class that data names is
@@ -35,6 +36,7 @@ from lucas_storage.values.annotation import (
     EnumOf,
     IteratorOf,
     ListOf,
+    Made,
     OneOf,
     OrNone,
     Record,
@@ -78,6 +80,8 @@ def shipped(annotation: Annotation) -> Shipped:  # noqa: C901, PLR0911, PLR0912 
             return ("enum", name)
         case Columns(columns, inner):
             return ("columns", columns, shipped(inner))
+        case Made(type, inner):
+            return ("made", type, shipped(inner))
         case StoredAs(format, name, inner):
             return ("out", format, name, shipped(inner))
     assert_never(annotation)
@@ -120,6 +124,8 @@ def from_shipped(form: Shipped) -> Annotation:  # noqa: C901, PLR0911, PLR0912  
             return EnumOf(name)
         case ("columns", columns, inner):
             return Columns(tuple(columns), from_shipped(inner))
+        case ("made", type, inner):
+            return Made(type, from_shipped(inner))
         case ("out", format, name, inner):
             return StoredAs(format, name, from_shipped(inner))
     raise ValueError(f"an annotation was shipped in a form that is unknown here, {form!r}; upgrade lucas-storage")

@@ -12,6 +12,7 @@ from lucas_storage.values.annotation import (
     EnumOf,
     IteratorOf,
     ListOf,
+    Made,
     OneOf,
     OrNone,
     Record,
@@ -43,7 +44,7 @@ def shown_word(word: str) -> str:
     return _WORDS.get(word, word)
 
 
-def shown(annotation: Annotation) -> str:  # noqa: C901, PLR0911  # one case for each form
+def shown(annotation: Annotation) -> str:  # noqa: C901, PLR0911, PLR0912  # one case for each form
     """Return an annotation as text."""
     match annotation:
         case Word(name):
@@ -68,6 +69,9 @@ def shown(annotation: Annotation) -> str:  # noqa: C901, PLR0911  # one case for
             return " | ".join(map(shown, members))
         case OneOf(values):
             return f"Literal[{', '.join(map(repr, values))}]"
+        case Made(type, inner):
+            _, bracket, arguments = shown(inner).partition("[")
+            return f"{type}{bracket}{arguments}"
         case Columns(inner=inner) | StoredAs(inner=inner):
             return shown(inner)
     assert_never(annotation)

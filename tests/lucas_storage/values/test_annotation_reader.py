@@ -26,7 +26,7 @@ TYPES = [
     (Any, "any"),
     (int, "any"),
     (bytes, "bytes"),
-    (bytearray, "bytes"),
+    (bytearray, ("made", "bytearray", "bytes")),
     (str, "str"),
     (Path, "path"),
     (BinaryIO, "binaryio"),

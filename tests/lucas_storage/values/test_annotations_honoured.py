@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 import io
-from collections import OrderedDict, defaultdict, namedtuple
+from collections import OrderedDict, defaultdict, deque, namedtuple
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,7 +205,18 @@ def test_sets_are_sets_of_what_they_hold(ref):
     assert given("set[bytes]", [b"a", b"b"]) == {b"a", b"b"}
     assert given("set", ["a"]) == {"a"}
     assert given("tuple", ["a"]) == ("a",)
-    assert given("frozenset[str]", frozenset({"a"})) == frozenset({"a"})
+
+
+def test_types_of_the_standard_library_are_made_of_what_travels_for_them(storage, ref):
+    assert given("frozenset[str]", ["a"]) == frozenset({"a"})
+    assert given("frozenset", {"a"}) == frozenset({"a"})
+    assert given("deque[Path]", [ref])[0].read_text() == "content"
+    assert given("deque | None", None) is None
+    assert given("deque", [1]) == deque([1])
+    assert type(given("OrderedDict[int, bytes]", {"1": b"a"})) is OrderedDict
+    assert given("bytearray", storage.put(b"a" * 100_000).to_json()) == bytearray(b"a" * 100_000)
+    assert type(given("bytearray | Path", b"a")) is bytearray
+    assert type(given("list[bytearray]", [b"a"])[0]) is bytearray
 
 
 def test_open_files_are_binary_or_text(ref):
