@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from lucas_storage.containers import class_fields
@@ -37,8 +37,7 @@ def fields_given(value: Any, kind: RecordKind, cls: type) -> dict[str, Any] | No
         TypeError: The data has other names than the class has fields; to follow the name of its parameter.
     """
     if kind == "namedtuple" and type(value) in (list, tuple):  # engines that carry JSON make lists of tuples
-        names = cls._fields  # type: ignore[attr-defined]  # a class of a named tuple
-        return dict(zip(names, value, strict=True)) if len(names) == len(value) else None
+        return _by_position(value, cls)
     if type(value) is not dict:
         return None
     known, needed = _parameters(kind, cls)
@@ -50,6 +49,16 @@ def fields_given(value: Any, kind: RecordKind, cls: type) -> dict[str, Any] | No
             "give each field that has no default, and no others"
         )
     return dict(value)
+
+
+def _by_position(value: Sequence[Any], cls: Any) -> dict[str, Any]:
+    names, defaults = cls._fields, cls._field_defaults
+    if not len(names) - len(defaults) <= len(value) <= len(names):
+        raise TypeError(
+            f"is annotated {cls.__name__} and got a {type(value).__name__} of {len(value)}; "
+            f"give the {len(names)} fields in their order, of which {len(defaults)} have defaults"
+        )
+    return dict(zip(names, value, strict=False))
 
 
 def made(cls: type, names: Mapping[str, Any], fields: list[Any]) -> Any:

@@ -164,6 +164,9 @@ def test_a_list_becomes_the_annotated_named_tuple(ref):
 
     assert (type(made[0]), made[0].file.read_text(), made[0].weight) == (Point, "content", 2.5)
     assert given("Old", [1, 2]) == Old(1, 2)
+    assert given("Point", [ref]).weight == 1.0
+    with pytest.raises(TypeError, match="'x' of 'typed' is annotated Old and got a list of 3; give the 2 fields"):
+        given("Old", [1, 2, 3])
 
 
 def test_a_member_of_an_enumeration_is_made_of_its_value_or_its_name():
