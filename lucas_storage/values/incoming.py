@@ -33,6 +33,7 @@ from .annotation import (
     Either,
     EnumOf,
     IteratorOf,
+    ListOf,
     Made,
     OneOf,
     OrNone,
@@ -44,6 +45,7 @@ from .annotation import (
     of_child,
 )
 from .annotation_reader import read
+from .annotations.shown import shown
 from .conversions import converted, made_into, rekeyed
 from .load_value import CHUNKS, check, is_ready, items, lift, load, load_columns, load_data, mismatch
 from .own_copy import SCALARS, own_data, own_leaf
@@ -172,6 +174,8 @@ class Parameter:
                 return self._pending(lambda: outgoing.stored(value, self.call.policy), does_io=True)
             case Word(word) if annotation != ANY:
                 return self._word(value, word, fresh=fresh)
+            case ListOf() | SetOf() | DictOf() | TupleOf() | TupleOfAnyLength() if _is_scalar(value):
+                raise TypeError(f"{self._subject()} {mismatch(value, shown(annotation))}")
             case Record():
                 return self._record(value, annotation, fresh=fresh)
         return self._container(value, annotation, fresh=fresh)
@@ -319,6 +323,11 @@ class Parameter:
 
     def _subject(self) -> str:
         return f"parameter {self.name!r} of {self.call.function!r}" if self.name else "the value"
+
+
+def _is_scalar(value: Any) -> bool:
+    """Return whether a value holds nothing, so that no container can be made of it; None is left to the function."""
+    return value is not None and type(value) in SCALARS
 
 
 def _keys_alone(value: Any, annotation: Annotation) -> Annotation | None:

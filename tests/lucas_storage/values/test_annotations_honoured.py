@@ -146,6 +146,13 @@ def test_a_value_of_none_of_several_types_is_refused():
         given("Path | list[bytes]", "text")
 
 
+@pytest.mark.parametrize("annotation", ["list[Path]", "dict[str, bytes]", "set[str]", "tuple[Path, int]"])
+def test_a_number_or_a_text_is_no_container(annotation):
+    for value in ("text", 3):
+        with pytest.raises(TypeError, match=r"parameter 'x' of 'typed' is annotated .* and got a (str|int)"):
+            given(annotation, value)
+
+
 @pytest.mark.parametrize("annotation", ["Upload", "Path", "Annotated[Path, 'a note']"])
 def test_other_names_for_a_path_are_files(annotation, ref):
     assert given(annotation, ref).read_text() == "content"
