@@ -100,6 +100,12 @@ SEEDS = {
     "arrow@1": arrow_streams,
     "parquet@1": parquet_files,
     "json@1": lambda: [b'{"a":[1,{"$tuple":[1,"x"]},{"$numpy":["<f8","AAAAAAAA8D8="]},{"$dict":[[1,2]]}],"b":1e5}'],
+    "json@2": lambda: [
+        b'[{"$datetime":["2026-11-23T01:02:03",[0,3600,0,"here"],1]},{"$datetime":["2026-11-23","Europe/Berlin",0]}]',
+        b'[{"$timedelta":[1,2,3]},{"$decimal":"1.5E+7"},{"$uuid":"12345678-1234-5678-1234-567812345678"}]',
+        b'[{"$complex":[1.5,{"$float":"nan"}]},{"$bytes":"AAEC"},{"$range":[0,9,2]},{"$slice":[1,null,2]}]',
+        b'[{"$deque":[9,[1]]},{"$defaultdict":["list",[["a",[]]]]},{"$counter":[["a",2]]},{"$windowspath":"c:/x"}]',
+    ],
     "manifest": manifests,
     "pickle5@1": lambda: [bytes(format_by_id("pickle5@1").encode({1, "a"}))],
 }

@@ -236,7 +236,7 @@ def test_what_is_larger_than_the_disk_is_refused_before_anything_is_written(tmp_
 
 FUZZ = Path(__file__).with_name("fuzz_decoders.py")
 DECODERS = [
-    *("npy@1", "manifest", "arrow@1", "parquet@1", "json@1", "pickle5@1"),
+    *("npy@1", "manifest", "arrow@1", "parquet@1", "json@1", "json@2", "pickle5@1"),
     *("array@1", "png@1", "sparse@1"),
 ]
 
