@@ -155,7 +155,7 @@ CONTAINERS = [
     defaultdict(int, a=1),
     Counter("abca"),
     deque([1, 2], maxlen=5),
-    {1, 2, "x"},
+    {1, 2, 3},
     frozenset({(1, 2)}),
     (1, (2, [3])),
     Named("n", 1),
