@@ -13,6 +13,7 @@ help: ## Show this list
 $(BIN)/pip:
 	@$(PYTHON) requirements/supported.py
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/pip.txt
 
 chosen: | $(BIN)/pip
 	@$(PYTHON) requirements/supported.py $(VENV)

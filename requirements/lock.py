@@ -21,11 +21,13 @@ RESOLVER = "uv==0.13.9"
 UNTIL = "2026-11-26T00:00:00Z"
 OLDEST = "3.11"
 HERE = Path(__file__).resolve().parent
+PACKAGE = ("pyproject.toml", "requirements/build.in")
 LOCKS = {
-    "dev": ("--extra", "dev"),
-    "test": ("--extra", "test"),
-    "demo": ("--extra", "examples"),
-    "lowest": ("--extra", "test", "--resolution", "lowest-direct"),
+    "dev": (*PACKAGE, "--extra", "dev"),
+    "test": (*PACKAGE, "--extra", "test"),
+    "demo": (*PACKAGE, "--extra", "examples"),
+    "lowest": (*PACKAGE, "--extra", "test", "--resolution", "lowest-direct"),
+    "pip": ("requirements/pip.in",),
 }
 """Each is one file for every Python from `OLDEST` on; the first three agree, being subsets at one moment."""
 
@@ -44,7 +46,7 @@ def lock(folder: Path) -> None:
                 *("--only-binary", ":all:"),
                 *("--python-version", OLDEST, "--exclude-newer", UNTIL, *options),
                 *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make locks"),
-                *("--output-file", f"{scratch}/{name}.txt", "pyproject.toml", "requirements/build.in"),
+                *("--output-file", f"{scratch}/{name}.txt"),
             )
             Path(folder, f"{name}.txt").write_text(Path(scratch, f"{name}.txt").read_text())
 
