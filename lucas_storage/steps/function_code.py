@@ -22,6 +22,8 @@ _GLOBAL: Final = ("LOAD_GLOBAL", "LOAD_NAME")
 _ENCLOSING: Final = ("LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF")
 _ATTRIBUTE: Final = ("LOAD_ATTR", "LOAD_METHOD")
 _STORES: Final = ("STORE_FAST", "STORE_NAME", "STORE_GLOBAL", "STORE_DEREF")
+_THEN_LOADS: Final = "_LOAD_FAST"
+"""Within the names of instructions of Python 3.13 and later that bind one name and load another one."""
 _ASSIGNS: Final = ("STORE_GLOBAL", "DELETE_GLOBAL")
 _CHANGERS: Final = frozenset(
     ("add", "append", "appendleft", "clear", "discard", "extend", "extendleft", "insert", "setdefault", "update")
@@ -108,7 +110,7 @@ class _Names:
                 self.imports.extend(_imports(code, at))
             elif name in _ASSIGNS:
                 self.assigned.add(instruction.argval)
-            elif name.startswith("LOAD_"):
+            elif name.startswith("LOAD_") or _THEN_LOADS in name:
                 self._load(code, at, has_handlers=has_handlers)
 
     def _load(self, code: tuple[dis.Instruction, ...], at: int, *, has_handlers: bool) -> None:
@@ -119,7 +121,8 @@ class _Names:
             self.optional.add(code[at].argval)
         # Some instructions load two names; attributes are asked of the second one.
         *others, last = code[at].argval if isinstance(code[at].argval, tuple) else (code[at].argval,)
-        self.found[kind].update((name,) for name in others)
+        if code[at].opname.startswith("LOAD_"):
+            self.found[kind].update((name,) for name in others)
         end = at + 1
         while end < len(code) and code[end].opname in _ATTRIBUTE:
             end += 1
@@ -136,7 +139,7 @@ def _kind(opname: str) -> str | None:
         return "global"
     if opname in _ENCLOSING:
         return "enclosing"
-    return "local" if opname.startswith("LOAD_FAST") else None
+    return "local" if opname.startswith("LOAD_FAST") or _THEN_LOADS in opname else None
 
 
 def _only_changes(code: tuple[dis.Instruction, ...], at: int, chain: Chain, *, has_handlers: bool) -> bool:
@@ -151,13 +154,13 @@ def _only_changes(code: tuple[dis.Instruction, ...], at: int, chain: Chain, *, h
         is_added_to = height == 2 and now.opname == after.opname == "COPY"  # counts[key] += 1
         if is_added_to or now.opname == "STORE_SUBSCR":
             return height == 2 and not has_handlers  # seen[key] = value: the value is below, the key above
-        if now.opcode in _JUMPS or now.opname in _STORES:
+        if now.opcode in _JUMPS or now.opname.startswith(_STORES):
             return False
         height += dis.stack_effect(now.opcode, now.arg, jump=False)
         if height == 1 and now.opname.startswith("CALL"):
             return len(chain) > 1 and chain[-1] in _CHANGERS and after.opname == "POP_TOP"
         if height == 1 and now.opname == "BINARY_OP":
-            return len(chain) == 1 and after.opname in _STORES and after.argval == chain[0]  # n += 1
+            return len(chain) == 1 and after.opname.startswith(_STORES) and _first(after) == chain[0]  # n += 1
         if height < 1 or (height == 1 and now.opname not in _ATTRIBUTE):
             return False
     return False
@@ -173,14 +176,16 @@ def _imports(code: tuple[dis.Instruction, ...], at: int) -> Iterator[Import]:
         if instruction.opname == "IMPORT_FROM":
             bound = (instruction.argval,) if names else (*bound, instruction.argval)
         elif instruction.opname.startswith("STORE_"):
-            variable = instruction.argval
-            if isinstance(variable, tuple):
-                variable = variable[0]
-            yield Import(variable, module if names else module.partition(".")[0], level, bound)
+            yield Import(_first(instruction), module if names else module.partition(".")[0], level, bound)
             if not names:
                 return
         elif instruction.opname not in ("POP_TOP", "SWAP", "ROT_TWO"):
             return
+
+
+def _first(instruction: dis.Instruction) -> Any:
+    """Return the name that an instruction is about; of one with two names, the first."""
+    return instruction.argval[0] if isinstance(instruction.argval, tuple) else instruction.argval
 
 
 def _with_inner(code: CodeType) -> Iterator[CodeType]:

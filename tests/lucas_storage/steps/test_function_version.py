@@ -284,6 +284,7 @@ MODULES = {
     "a name of a module": "from own import fn\n@with_storage\ndef step(x): return fn(x)",
     "an import within": "@with_storage\ndef step(x):\n    import own\n    return own.fn(x)",
     "an import under another name": "@with_storage\ndef step(x):\n    import own as o\n    return [o.fn(i) for i in x]",
+    "an import on one line with its use": "@with_storage\ndef step(x):\n    import own as o; return o.fn(x)",
     "an import of a name within": (
         "@with_storage\ndef step(x):\n    from own import fn as f\n    return (lambda: f(x))()"
     ),
@@ -414,7 +415,7 @@ CHANGES = {
     "a constant": "K = 2",
     "data in place": "L.append(2)",
     "an array in place": "ARRAY[1] = 7",
-    "the shape of an array": "ARRAY.shape = 3, 2",
+    "the shape of an array": "ARRAY.resize((3, 2), refcheck=False)",
     "an attribute of a class": "A.K = 2",
     "the state of an object": "OBJ.w = 2",
     "a default": "helper.__defaults__ = (2,)",
@@ -595,7 +596,7 @@ def test_a_version_is_shipped_and_not_looked_at_again():
 
 
 def test_a_function_whose_version_cannot_be_known_is_shipped_and_says_so_when_asked(settings):
-    text = "import itertools\nK = itertools.count()\n@with_storage(cache={})\ndef step(x): return x + next(K)"
+    text = "import random\nK = random.Random(7)\n@with_storage(cache={})\ndef step(x): return x + K.choice([0])"
     shipped = [pickle.loads(cloudpickle.dumps(loaded(text.format(cache))["step"])) for cache in (False, True)]
 
     assert shipped[0](x=1) == 1
