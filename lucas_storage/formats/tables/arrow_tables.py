@@ -86,7 +86,7 @@ class ArrowTables(TableClass):
         part = self.value.select(doubtful)
         back = codec.there_and_back(part)
         for name, before, after in zip(part.column_names, part.columns, back.columns, strict=True):
-            if not before.equals(after):
+            if not before.equals(after) or str(before.type) != str(after.type):
                 return Loss(
                     column(name),
                     f"its values of {before.type} would change",

@@ -12,12 +12,14 @@ from typing import Any
 def keeps_values(arrow: Any, arrow_type: Any) -> bool:
     """Return whether Parquet keeps the values of a type whenever it keeps the type.
 
-    Not those of dictionaries, whose entries may come in another order, or of `date64`, whose time of day is dropped.
+    Not those of dictionaries, whose entries may come in another order, of `date64`, whose time of day is dropped, or of
+    nulls within other types, which pyarrow does not cast back in every case.
     """
     types = arrow.types
     if types.is_dictionary(arrow_type) or types.is_date64(arrow_type):
         return False
-    return all(keeps_values(arrow, inner) for inner in _inner_types(arrow, arrow_type))
+    inner = _inner_types(arrow, arrow_type)
+    return not any(map(types.is_null, inner)) and all(keeps_values(arrow, each) for each in inner)
 
 
 def restored(arrow: Any, table: Any, written: Any) -> Any:
@@ -40,9 +42,11 @@ def restored(arrow: Any, table: Any, written: Any) -> Any:
         ):
             continue
         try:
-            columns[index] = columns[index].cast(wanted.type)
-        except arrow.ArrowException:  # not in this version: the column stays as pyarrow read it
+            cast = columns[index].cast(wanted.type)
+            cast.validate()
+        except arrow.ArrowException:  # not in this version, or not these values: the column stays as pyarrow read it
             continue
+        columns[index] = cast
         fields[index] = wanted
     return arrow.Table.from_arrays(columns, schema=arrow.schema(fields, metadata=table.schema.metadata))
 

@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -660,6 +660,7 @@ def tables(draw):
 
 
 @given(tables(), st.sampled_from(FORMATS))
+@example(pa.table({"a": pa.array([None, [None] * 2, [None] * 2], pa.list_(pa.null()))}), "parquet")
 @examples(max_examples=30)
 def test_any_table_comes_back_equal_or_is_refused_by_name(value, requested):
     assert_equal_or_refused(value, requested)
