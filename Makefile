@@ -34,15 +34,15 @@ $(VENV)/.%: requirements/%.txt pyproject.toml hatch_build.py $(wildcard *.pth *.
 demo: $(VENV)/.demo ## Run the main job: a workflow over weather data, references between its steps
 	$(BIN)/lucas-storage run examples/weather.py
 
-test: $(VENV)/.test ## Run the quick tests, which is all but a few
-	$(BIN)/pytest $(PARALLEL)
+test: $(VENV)/.test ## Run the quick tests, which is all but a few hundred
+	$(BIN)/pytest -m "not slow" $(PARALLEL)
 
-test-all: test ## Run these, then those that take longer at their full size
-	$(BIN)/pytest --thorough -m "thorough or sized" $(PARALLEL)
+test-all: test ## Run these, then the slow ones, and those that take longer at their full size
+	$(BIN)/pytest --thorough -m "slow or thorough or sized" $(PARALLEL)
 
 # The figure alone is judged: some tests count what a process opens, imports or prints, and the tracer does so, too; and a
 # process that a test kills while it writes down what it went through leaves a file that cannot be read.
-coverage: $(VENV)/.dev ## Run the quick tests with a tracer; fail if they reach less than CONTRIBUTING.md states
+coverage: $(VENV)/.dev ## Run the quick and the slow tests with a tracer; fail if they reach less than CONTRIBUTING.md states
 	$(BIN)/coverage erase
 	-$(BIN)/coverage run -m pytest $(PARALLEL) -o timeout=400
 	-$(BIN)/coverage combine --quiet

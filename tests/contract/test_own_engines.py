@@ -120,6 +120,7 @@ class TestDict(EngineContract):
         return DictEngine()
 
 
+@pytest.mark.slow
 def test_the_class_of_the_page_passes_and_engines_that_break_a_promise_are_caught_by_the_case_that_names_it(tested):
     (page,) = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     cases = {case for _, case in CAUGHT}

@@ -187,6 +187,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_processes_that_ask_for_a_directory_at_once_fetch_it_once_and_share_it(storage, settings, tmp_path):
     files = {f"{n}": b"%d" % n * 100 for n in range(60)}
     ref = storage.put(made_by_hand(tmp_path / "data", files))

@@ -241,6 +241,7 @@ DECODERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rounds", "forms"),
     [("50", DECODERS), *(pytest.param("2000", [form], marks=pytest.mark.thorough) for form in DECODERS)],

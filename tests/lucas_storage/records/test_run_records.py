@@ -208,6 +208,7 @@ def test_what_is_no_record_is_shown_as_far_as_it_goes(storage, study, text):
     assert last(storage).workflow == "?"
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_no_record_can_be_written(study, tmp_path, caplog):
     with local_server(auto_create_buckets=False) as server:
         endpoint = server.endpoint

@@ -93,6 +93,7 @@ def test_a_copy_in_the_cache_is_read_instead(parquet, storage, fetched):
     assert fetched == []
 
 
+@pytest.mark.slow
 def test_of_a_large_artifact_the_parts_are_fetched_in_which_the_columns_lie(storage, small_parts, tmp_path, fetched):
     pq.write_table(pa.table(NUMBERS), tmp_path / "wide.parquet")
     ref = storage.put(tmp_path / "wide.parquet", format="parquet")

@@ -12,6 +12,8 @@ import pytest
 
 from actorc.controller.local import LocalController
 
+pytestmark = pytest.mark.slow
+
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # a worker need not import this module, and pytest with it
 
 

@@ -141,6 +141,7 @@ def test_a_server_that_stays_silent_is_given_up(proxy, fault):
                 call("bucket", "key")
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_no_bytes_is_given_up(proxy, direct, fault):
     proxy.plan = [(fault(stall_after=MiB // 2), fault()) for _ in range(50)]
     patience = RetryPolicy(attempts=2, base=0.001)

@@ -98,6 +98,7 @@ def gatekeeper():
             each.close()
 
 
+@pytest.mark.slow
 def test_connections_that_break_at_first_are_tried_again(gatekeeper):
     keepers = {name: gatekeeper(4) for name in CALLS}
 
@@ -112,6 +113,7 @@ def test_connections_that_break_at_first_are_tried_again(gatekeeper):
     assert [keeper.left for keeper in keepers.values()] == [0] * len(CALLS)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_yet_is_waited_for_if_a_timeout_is_given(free_port, failures):
     def make(name, given):
         options = {"timeout": 20.0} if given == "client" else {}
