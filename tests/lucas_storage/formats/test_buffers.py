@@ -94,6 +94,7 @@ def test_an_array_is_read_as_a_numpy_array_and_as_its_file_but_not_as_text(stora
         b"LUCASARRu<\x04".ljust(16, b"\0") + b"\xff" * 4,
     ],
 )
+@pytest.mark.filterwarnings("ignore:The 'u' type code:DeprecationWarning")
 def test_what_is_no_array_here_is_an_error(damaged):
     with pytest.raises(DecodeError):
         format_by_id("array@1").decode(MemorySource(damaged), None)

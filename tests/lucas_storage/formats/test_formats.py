@@ -174,7 +174,7 @@ SAMPLES = {
         array("l", [-1, 1 << 40]),
         array("Q", [2**64 - 1]),
         array("f", [0.1] * 20_000),
-        array("u", "ä\U00010000"),
+        *([array("u", "ä\U00010000")] if sys.version_info < (3, 13) else ()),  # of which 3.13 warns
     ],
     "npy@1": [
         np.array(3.5),
@@ -204,7 +204,7 @@ SAMPLES = {
         np.zeros(2, dtype={"names": ["a"], "formats": ["i4"], "itemsize": 16}),
         np.zeros(3, dtype="U0"),
         np.zeros((), dtype=[("a", "i4")]),
-        np.array([1, 2], dtype="m8"),
+        np.array([1, 2], dtype="m8[s]"),
         np.empty((0, 1 << 40)),
         LARGE,
         LARGE.reshape(500, 200).T,
@@ -268,7 +268,7 @@ SAMPLES = {
         np.zeros(2).view(Array),
         np.zeros(2, dtype=np.dtype((np.record, [("i", "i4")]))),
         np.zeros(2, dtype={"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 0]}),
-        np.char.array(["a", "b"]),
+        *([np.char.array(["a", "b"])] if np.__version__ < "2.5" else []),  # of which later ones warn
         # numpy 1 has no dtype for text of any length
         *([np.array(["x", "longer"], dtype=np.dtypes.StringDType())] if np.__version__ >= "2" else []),
         np.str_("ends in NUL\x00"),

@@ -17,10 +17,14 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pydantic
-import pydantic.v1
 import pytest
 
 from lucas_storage import ArtifactRef, Out, with_storage
+
+try:
+    from pydantic import v1 as pydantic_1
+except ImportError:  # it is pydantic 1
+    pydantic_1 = pydantic
 
 LARGE = "long " * 40_000
 Upload = NewType("Upload", Path)
@@ -65,7 +69,7 @@ class Model(pydantic.BaseModel):
     level: Level = Level.LOW
 
 
-class OldModel(pydantic.v1.BaseModel):
+class OldModel(pydantic_1.BaseModel):
     file: Path
     level: Level = Level.LOW
 

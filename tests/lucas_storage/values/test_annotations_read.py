@@ -41,13 +41,17 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pydantic
-import pydantic.v1
 import pytest
 import typing_extensions
 
 from lucas_storage import Out, Storage, with_storage
 from lucas_storage.values.annotation_reader import parameter_annotations, read, result_annotation
 from lucas_storage.values.annotations.shipped_form import from_shipped, shipped
+
+try:
+    from pydantic import v1 as pydantic_1
+except ImportError:  # it is pydantic 1
+    pydantic_1 = pydantic
 
 T = TypeVar("T")
 Here = TypeVar("Here", bound=Path)
@@ -117,7 +121,7 @@ class Model(pydantic.BaseModel):
     when: Optional[Path] = None  # noqa: UP045 -- users write it
 
 
-class OldModel(pydantic.v1.BaseModel):
+class OldModel(pydantic_1.BaseModel):
     file: Path
     when: Optional[Path] = None  # noqa: UP045 -- pydantic 1 needs it
 
