@@ -11,7 +11,7 @@ from actorc.storage.models import Condition, ObjectInfo
 from actorc.storage.server.engines.base import PartChoice
 
 from .disk.blobs import Blobs
-from .disk.errors import Health
+from .disk.health import Health
 from .disk.trailer import Trailer, pack_trailer
 from .index.index import Index
 from .readers_writers import LocalWriter

@@ -15,8 +15,8 @@ from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.server.engines.times import Clock
 
 from .disk.blobs import Blobs
-from .disk.errors import Health
 from .disk.fsops import FsOps
+from .disk.health import Health
 from .disk.quarantine import Quarantine
 from .index import schema
 

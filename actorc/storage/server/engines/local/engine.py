@@ -39,8 +39,9 @@ from actorc.storage.server.engines.times import UPLOAD_TTL, Clock
 
 from .completion import LocalCompletion
 from .data_dir import DataDirectory
-from .disk.errors import Health, explained
+from .disk.errors import explained
 from .disk.fsops import FsOps
+from .disk.health import Health
 from .disk.held_blobs import HeldBlobs
 from .disk.quarantine import DAYS
 from .index.index import Index

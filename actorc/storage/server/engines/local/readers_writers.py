@@ -15,7 +15,8 @@ from actorc.storage.server.engines.base import ObjectReader, ObjectWriter, PartW
 from actorc.storage.server.engines.blocks import block_length, cut
 
 from .disk.blobs import Blobs, StagedBlob
-from .disk.errors import Health, explained
+from .disk.errors import explained
+from .disk.health import Health
 from .disk.held_blobs import HeldBlobs
 from .disk.trailer import OBJECT, PART, Trailer, pack_trailer
 from .index.index import Index

@@ -16,8 +16,9 @@ from actorc.storage._wire.checksum import crc32c
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.blocks import block_length
 
-from .errors import Health, may_pass
+from .errors import may_pass
 from .fsops import FsOps
+from .health import Health
 from .quarantine import Quarantine, is_blob_name
 from .trailer import Trailer, read_trailer
 

@@ -13,8 +13,9 @@ from threading import Condition
 from typing import Any, ClassVar, Generic, TypeVar
 
 from actorc.storage.errors import StorageError
-from actorc.storage.server.engines.local.disk.errors import Health, explain, is_full, may_pass
+from actorc.storage.server.engines.local.disk.errors import explain, is_full, may_pass
 from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.disk.reserve import Reserve
 
 from .row_checksums import is_refusal, refused

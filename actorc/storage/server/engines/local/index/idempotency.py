@@ -13,8 +13,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, TypeVar, cast
 
-from actorc.storage.server.engines.local.disk.errors import Health
 from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.disk.reserve import Reserve
 from actorc.storage.server.engines.local.rows import pack_json
 from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint

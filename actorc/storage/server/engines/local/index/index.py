@@ -23,8 +23,9 @@ from actorc.storage.models import (
 )
 from actorc.storage.server.engines.base import CopySource
 from actorc.storage.server.engines.errors import bucket_missing, bucket_not_empty, bucket_taken
-from actorc.storage.server.engines.local.disk.errors import Health, explained, named
+from actorc.storage.server.engines.local.disk.errors import explained, named
 from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.disk.reserve import Reserve
 from actorc.storage.server.engines.local.rows import ALIVE, Segment, bucket_info, call_id, object_info
 from actorc.storage.server.engines.preconditions import check_precondition

@@ -11,7 +11,8 @@ from threading import Event, Lock, Thread
 
 from actorc.storage.errors import StorageError
 from actorc.storage.server.engines.local.disk.blobs import Blobs
-from actorc.storage.server.engines.local.disk.errors import Health, explained
+from actorc.storage.server.engines.local.disk.errors import explained
+from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.index.index import Index
 
 from .lock import MaintenanceLock

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 
 from actorc.storage import file_locks
-from actorc.storage.server.engines.local.disk.errors import Health
+from actorc.storage.server.engines.local.disk.health import Health
 
 
 class MaintenanceLock:

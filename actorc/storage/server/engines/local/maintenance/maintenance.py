@@ -7,8 +7,9 @@ import logging
 from actorc.storage.errors import ResourceExhaustedError
 from actorc.storage.server.engines.local.data_dir import DataDirectory
 from actorc.storage.server.engines.local.disk.blobs import Blobs
-from actorc.storage.server.engines.local.disk.errors import Health, explained
+from actorc.storage.server.engines.local.disk.errors import explained
 from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.times import Clock
 

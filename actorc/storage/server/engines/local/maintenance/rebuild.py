@@ -16,8 +16,9 @@ from pathlib import Path
 
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.local.data_dir import OLD_INDEX_PREFIX, DataDirectory
-from actorc.storage.server.engines.local.disk.errors import Health, explained
+from actorc.storage.server.engines.local.disk.errors import explained
 from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.index import closing_mark, presence
 from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.local.index.retention import Retention
