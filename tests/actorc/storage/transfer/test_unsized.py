@@ -79,9 +79,9 @@ def test_a_file_without_an_end_is_refused(monkeypatch, tmp_path):
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     os.write(writing, b"said already")
-    monkeypatch.setattr(os, "open", lambda *_: reading)
     try:
-        with pytest.raises(InvalidParameterError, match="does not come to an end"):
+        with monkeypatch.context() as patch, pytest.raises(InvalidParameterError, match="does not come to an end"):
+            patch.setattr(os, "open", lambda *_: reading)
             content_of_unsized(path)
     finally:
         os.close(writing)
@@ -99,6 +99,7 @@ def test_a_file_with_a_hole_is_not_read_to_see_how_large_it_is(tmp_path, monkeyp
     path = tmp_path / "file"
     with path.open("wb") as file:
         file.truncate(5 << 30)
-    monkeypatch.setattr(os, "open", None)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", None)
 
-    assert content_of_unsized(path) is None
+        assert content_of_unsized(path) is None
