@@ -38,13 +38,15 @@ def error_from_rpc(
         opened: Returns the serialized `Status` in the details among the trailers, and raises if it is damaged.
     """
     code = rpc_error.code() if isinstance(rpc_error, grpc.Call) else grpc.StatusCode.UNKNOWN
-    details = _details(rpc_error)
+    # A call that was cancelled here has that status, whatever the server was saying at that moment.
+    is_cancelled_here = code is grpc.StatusCode.CANCELLED and _cancelled_here(rpc_error)
+    details = None if is_cancelled_here else _details(rpc_error)
     if details is not None:
         return _error_in_details(details, code, opened)
     if code not in _TRANSPORT_CODES:
         return DamagedMessageError(_transport_message(code, rpc_error, address))
     # a cancellation that this process did not ask for came from the server or a proxy, so another attempt may succeed
-    if code is grpc.StatusCode.CANCELLED and not _cancelled_here(rpc_error):
+    if code is grpc.StatusCode.CANCELLED and not is_cancelled_here:
         return NetworkError(f"the storage server at {address} broke off the call; retry")
     if code is grpc.StatusCode.UNAVAILABLE and (mistake := _tls_mistake(rpc_error.details() or "", address)):
         return NetworkError(mistake, retryable=False)

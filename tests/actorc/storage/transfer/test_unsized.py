@@ -80,9 +80,10 @@ def test_a_file_without_an_end_is_refused(monkeypatch, tmp_path):
     os.set_blocking(reading, False)
     os.write(writing, b"said already")
     try:
-        with monkeypatch.context() as patch, pytest.raises(InvalidParameterError, match="does not come to an end"):
+        with monkeypatch.context() as patch:
             patch.setattr(os, "open", lambda *_: reading)
-            content_of_unsized(path)
+            with pytest.raises(InvalidParameterError, match="does not come to an end"):
+                content_of_unsized(path)
     finally:
         os.close(writing)
 
