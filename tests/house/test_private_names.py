@@ -40,6 +40,7 @@ def owner_of(name: str) -> tuple[str, ...] | None:
     return tuple(parts[: private[0]]) if private and not parts[private[0]].startswith("__") else None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["tests", "benchmarks", "examples"])
 def test_private_names_are_imported_by_the_tests_of_their_own_package_alone(folder):
     below = ROOT / folder

@@ -105,6 +105,7 @@ def modules_of(error):
     return {frame.f_globals["__name__"].partition(".")[0] for frame, _ in traceback.walk_tb(error.__traceback__)}
 
 
+@pytest.mark.slow
 def test_a_shipped_function_shows_its_file_and_lines_where_the_file_is_not(tmp_path):
     shown = called_elsewhere(shipped_from(PACKING, tmp_path))
 

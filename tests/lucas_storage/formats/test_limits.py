@@ -70,6 +70,7 @@ def true_in_each_row():
     return pa.table({"b": pa.array([True] * 9_000_000)})
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
     ("encode", "options", "table"),

@@ -120,6 +120,7 @@ def test_surplus_parameters_arrive_by_their_annotation_in_a_fresh_process(tmp_pa
     assert json.loads(told.stdout) == ["str", "bytes"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(pydantic.VERSION < "2", reason="a class of pydantic 1 is not pickled by value")
 def test_classes_of_every_kind_travel_with_the_function_that_names_them(tmp_path, settings, storage):
     class Mode(Enum):

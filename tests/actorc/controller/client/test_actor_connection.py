@@ -246,6 +246,7 @@ def test_a_fork_waits_for_what_is_being_sent_and_nothing_more_is_before_it_is_ov
     assert taken == [(b"second",)]
 
 
+@pytest.mark.slow
 def test_a_process_ends_silently_in_the_middle_of_a_call(controller, tmp_path):
     code = """
 @function(wrapper=ActorFunction, provider="actor", venv="tests")

@@ -286,6 +286,7 @@ def test_a_call_ends_after_a_limit_and_the_function_is_lost_then(connect):
         assert client.call("sleep", x=1) == "sleep: execution failed\nfuture: timeout"
 
 
+@pytest.mark.slow
 def test_a_worker_that_ends_is_missed_by_nobody_before_the_limit(connect):
     with Ignis(limit=0.5) as double:
         client = Client(connect(double.address))

@@ -97,6 +97,7 @@ def test_bytes_that_come_twice_reach_nobody(proxy, client, direct, fault, at):
     assert client.get_object("bucket", "key") == BIG == direct.get_object("bucket", "key")
 
 
+@pytest.mark.slow
 def test_a_server_that_stands_still_for_a_while_is_waited_for_and_nothing_happens_twice(serve_process, thorough):
     served = serve_process()
     with StorageClient(served.endpoint, idle_timeout=0.3, timeout=60, retry=QUICK) as client:

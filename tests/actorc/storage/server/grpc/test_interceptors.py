@@ -254,6 +254,7 @@ def test_an_upload_that_sends_nothing_is_ended(impatient, frames, refused, acces
     assert impatient.get("bucket", impatient.put("bucket", "next", b"").key) == b""
 
 
+@pytest.mark.slow
 def test_a_download_that_takes_nothing_is_ended(impatient, frames, refused, access):
     impatient.write(frames.upload(os.urandom(32 * MiB)))
     access(1)

@@ -250,6 +250,7 @@ def health(channel):
     return check(StringValue(), timeout=20).value
 
 
+@pytest.mark.slow
 def test_silent_probes_hold_no_thread_of_calls_and_do_not_make_the_server_look_ill(keyed, honest, silence):
     before = keyed.calls.submitted
     calls = silence(keyed).begin(CHECK, count=MANY)

@@ -180,6 +180,7 @@ def nowhere(free_port, monkeypatch):
     return f"s3://bucket?endpoint=http://127.0.0.1:{free_port}&timeout=1"
 
 
+@pytest.mark.slow
 def test_a_store_that_is_nowhere_is_named(nowhere, free_port):
     with pytest.raises(NetworkError) as caught:
         open_engine(nowhere)
