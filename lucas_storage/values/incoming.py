@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
-from .annotation import (
-    ANY,
-    Annotation,
-)
+from .annotation import ANY, Annotation
 from .annotation_reader import read
 from .argument_tree import Call, Parameter
 from .parallel_resolution import branch, resolved
 from .policy import ByOptions, Policies
 from .record_fields import Classes
-
-_TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
+from .wire_form import TOO_DEEP
 
 
 def resolve(
@@ -50,7 +46,7 @@ def resolve(
         ]
         values = resolved(branch(nodes, list))
     except RecursionError as error:
-        raise ValueError(_TOO_DEEP) from error
+        raise ValueError(TOO_DEEP) from error
     return dict(zip(given, values, strict=True))
 
 
@@ -71,4 +67,4 @@ def value_of(value: Any, annotation: Any = None) -> Any:
     try:
         return resolved(parameter.node(value, wanted, fresh=False))
     except RecursionError as error:
-        raise ValueError(_TOO_DEEP) from error
+        raise ValueError(TOO_DEEP) from error

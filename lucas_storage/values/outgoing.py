@@ -46,7 +46,6 @@ _HOLDING: Final = ListOf | SetOf | IteratorOf | DictOf | TupleOf | TupleOfAnyLen
 """Annotations that ask for something in the children of a container."""
 _NUMBERS: Final = frozenset({bool, int, float, type(None)})
 _NOTHING: Final = inline_ref("json@1", b"null").to_json()
-_TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
 
 
 def offload(value: Any, annotation: Annotation, policy: Policies, function: str | None = None) -> Any:
@@ -108,7 +107,7 @@ class _Result:
         try:
             return resolved(self.node(value, annotation))
         except RecursionError as error:
-            raise ValueError(_TOO_DEEP) from error
+            raise ValueError(wire_form.TOO_DEEP) from error
 
     def node(self, value: Any, annotation: Annotation) -> Node:
         """Return the tree of a value, the options of its annotation followed."""
@@ -181,7 +180,7 @@ class _Result:
         try:
             return json_line(skeleton)
         except NoFormatError as error:
-            raise ValueError(_TOO_DEEP) from error
+            raise ValueError(wire_form.TOO_DEEP) from error
 
     def _leaf(self, job: Callable[[], ArtifactRef]) -> Node:
         return Pending(lambda _: Done(self._attributed(job)), Done(None), does_io=True)

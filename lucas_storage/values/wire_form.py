@@ -20,7 +20,8 @@ _NEWEST: Final = "json@2"
 _TAGS: Final = b'{"$'
 _CARRIED: Final = (b'{"$artifact"', b'{"$tuple"')
 """Tags of what engines carry: a reference, and a tuple, of which some make a list."""
-_TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
+TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
+"""The text of the error for such a value, on every way."""
 
 
 def is_inline(value: Any) -> bool:
@@ -71,7 +72,7 @@ def encoded(skeleton: Any, requested: str | None = None) -> tuple[Format, Encode
         # Never a pickle, in which nobody would find the references.
         return (fmt, fmt.encode(skeleton)) if fmt.safe else (fmt, format_by_id(_NEWEST).encode(skeleton))
     except NoFormatError as error:
-        raise ValueError(_TOO_DEEP) from error
+        raise ValueError(TOO_DEEP) from error
 
 
 def is_plain(fmt: Format, data: Encoded) -> bool:
