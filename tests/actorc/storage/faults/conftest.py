@@ -66,7 +66,6 @@ class Proxy:
         self.sent_up = 0
         self.sent_down = 0
         self._sockets = []
-        self._pumps = []
         self._counting = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.endpoint = f"127.0.0.1:{self._listener.getsockname()[1]}"
@@ -84,9 +83,7 @@ class Proxy:
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._sockets += [client, server]
                 for direction in ((client, server, up, "sent_up"), (server, client, down, "sent_down")):
-                    pump = threading.Thread(target=self._pump, args=direction, daemon=True)
-                    self._pumps.append(pump)
-                    pump.start()
+                    threading.Thread(target=self._pump, args=direction, daemon=True).start()
 
     def _pump(self, source, sink, fault, counter):
         try:
@@ -106,13 +103,6 @@ class Proxy:
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
-
-    def drain(self):
-        """Cut every connection there is, and wait until they pass nothing more on."""
-        self.drop_all()
-        # not those that clients open meanwhile
-        for pump in list(self._pumps):
-            pump.join()
 
     def drop_all(self):
         """Cut every connection there is."""
