@@ -24,8 +24,8 @@ from actorc.storage.errors import DeadlineExceededError
 from . import answer_checks, cancellation
 from .attempt_messages import Exchange, Peer
 from .attempts import Attempt, Attempts
-from .channels import Channels
 from .endpoints import Endpoints
+from .grpc.channels import Channels
 from .retry import RetryPolicy
 from .signer import CallSigner, Signer
 from .write_call import WriteCall

@@ -18,7 +18,7 @@ from actorc.storage.models import Chunk
 from .answer_checks import damaged_answers, parsed
 from .attempt_messages import Exchange
 from .cancellation import cancelled
-from .frame_queue import FrameQueue, QueueClosedError
+from .grpc.frame_queue import FrameQueue, QueueClosedError
 
 _FRAMES_WAITING = 4
 """Frames in the queue; with those in gRPC's own buffers they bound the memory of an upload."""

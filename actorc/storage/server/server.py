@@ -17,11 +17,11 @@ from .auth.presigning import PresignedUrls
 from .config import DEFAULT_HTTP, Group, ServerOptions
 from .engines import BackgroundWork, open_engine
 from .engines.base import Engine
-from .grpc.admission import CallPool
 from .grpc.health import Health
 from .grpc.interceptors import MAX_HEADERS, CallInterceptor
-from .grpc.service import StorageService, storage_handler
 from .listen_address import numeric_address
+from .service.admission import CallPool
+from .service.service import StorageService, storage_handler
 from .store.store import ObjectStore
 from .telemetry.access_log import AccessLog
 from .telemetry.calls_in_flight import CallsInFlight

@@ -31,11 +31,10 @@ from actorc.storage.errors import (
 )
 from actorc.storage.rules import KiB
 from actorc.storage.server.auth.authentication import Authenticator, HeaderProof
+from actorc.storage.server.service.admission import CALLER_THREAD, Behavior, CallPool
+from actorc.storage.server.service.call import Call, CallHead
 from actorc.storage.server.telemetry.access_log import AccessLog
 from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
-
-from .admission import CALLER_THREAD, Behavior, CallPool
-from .call import Call, CallHead
 
 Reader = Callable[..., Any]
 Answers = Callable[[Call, HeaderProof, Iterator[bytes]], Generator[Any, None, None]]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from actorc.storage import NetworkError, RetryPolicy, StorageClient
-from actorc.storage._rpc import channels
+from actorc.storage._rpc.grpc import channels
 
 MiB = 1 << 20
 BIG = bytes(range(256)) * (8 * MiB // 256)

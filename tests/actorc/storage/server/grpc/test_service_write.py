@@ -202,7 +202,7 @@ def test_a_refusal_always_arrives_with_its_reason(raw, frames, thorough):
 
 
 def test_a_refused_sender_that_falls_silent_is_not_waited_for(raw, frames, monkeypatch):
-    monkeypatch.setattr("actorc.storage.server.grpc.service._DRAIN_SECONDS", 0.05)
+    monkeypatch.setattr("actorc.storage.server.service.service._DRAIN_SECONDS", 0.05)
     silence = threading.Event()
 
     def sender():

@@ -23,10 +23,10 @@ from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import MiB
 from actorc.storage.server import ServerOptions
 from actorc.storage.server.engines.local import LocalEngine
-from actorc.storage.server.grpc.admission import CallPool
 from actorc.storage.server.process import worker
 from actorc.storage.server.process.ports import reserve
 from actorc.storage.server.process.supervisor import Supervisor
+from actorc.storage.server.service.admission import CallPool
 
 pytestmark = pytest.mark.slow
 
