@@ -5,11 +5,13 @@ Engines store bytes and check no rules: `server/store` has checked names, sizes,
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Self
 
+from actorc.storage._wire.checksum import crc32c as checksum
 from actorc.storage.models import (
     ANY,
     WHOLE,
@@ -25,6 +27,9 @@ from actorc.storage.models import (
     PartInfo,
     UploadPage,
 )
+from actorc.storage.rules import BLOCK_SIZE
+
+from .errors import file_too_short
 
 CAPABILITIES: Final[Mapping[str, str]] = {
     "answers": "a call repeated with its idempotency key gets the first answer, whatever happened in between",
@@ -69,6 +74,22 @@ class PartChoice(NamedTuple):
     etag: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSegment:
+    """Consecutive bytes of an object, which are the first of an immutable file, or are here."""
+
+    size: int
+    """Bytes."""
+    sums: Sequence[int]
+    """CRC-32C of every block."""
+    descriptor: int = -1
+    """The file, open for reading; -1: there is none."""
+    is_unchanged: bool = False
+    """Whether nothing has written to the file since it was stored or verified, by its inode, size, mtime and ctime."""
+    data: bytes | None = None
+    """The bytes, if there is no file."""
+
+
 class Writer(ABC):
     """Collects the bytes of an object or part. A context manager that aborts unless they were committed.
 
@@ -81,6 +102,25 @@ class Writer(ABC):
 
         The buffer belongs to the caller: the writer keeps no reference to it after the call.
         """
+
+    def import_file(self, descriptor: int, offset: int, length: int) -> None:
+        """Append bytes of a regular file, and sum the copy: what the file becomes meanwhile does not matter.
+
+        Args:
+            descriptor: The file, open for reading; it stays the caller's.
+            offset: Position of the first byte in it.
+            length: Number of bytes.
+
+        Raises:
+            IntegrityError: The file ends before.
+            ResourceExhaustedError: The disk is full.
+        """
+        for start in range(offset, offset + length, BLOCK_SIZE):
+            expected = min(BLOCK_SIZE, offset + length - start)
+            data = os.pread(descriptor, expected, start)
+            if len(data) < expected:
+                raise file_too_short()
+            self.write(data, checksum(data))
 
     @property
     @abstractmethod
@@ -150,6 +190,14 @@ class ObjectReader(ABC):
         Raises:
             IntegrityError: The stored bytes do not match their checksum; no wrong byte was yielded.
         """
+
+    def files(self) -> Sequence[FileSegment] | None:
+        """Return the files with the bytes of the object, in order; None: ask for `chunks`.
+
+        An engine that keeps objects in immutable files may have them, though not for every object. The descriptors are
+        read-only and may be given to another process; those of the reader are valid until `close`.
+        """
+        return None
 
     @abstractmethod
     def close(self) -> None:

@@ -6,6 +6,7 @@ from actorc.storage.errors import (
     AlreadyExistsError,
     BucketNotEmptyError,
     BucketNotFoundError,
+    IntegrityError,
     ObjectNotFoundError,
     UploadNotFoundError,
 )
@@ -47,3 +48,8 @@ def upload_missing(bucket: str, key: str) -> UploadNotFoundError:
         bucket,
         key,
     )
+
+
+def file_too_short() -> IntegrityError:
+    """Return the error for a file that ends before the bytes that its owner said it has."""
+    return IntegrityError("the file became shorter while it was uploaded; nothing was stored, try again")

@@ -12,7 +12,7 @@ from actorc.storage.server.engines.base import PartChoice
 
 from .disk.blobs import Blobs
 from .disk.health import Health
-from .disk.trailer import Trailer, pack_trailer
+from .disk.trailer import Trailer
 from .index.index import Index
 from .readers_writers import LocalWriter
 from .rows import Segment
@@ -53,4 +53,4 @@ class LocalCompletion(LocalWriter):
             return Segment(size=0, sums=())
         trailer.order, trailer.written_us = self._index.reserve()
         self._staged = self._blobs.stage()
-        return Segment(size=0, sums=(), file=self._staged.publish(pack_trailer(trailer)), order=trailer.order)
+        return self._published(self._staged, trailer)

@@ -11,11 +11,13 @@ from actorc.storage._wire.checksum import BlockSums, crc32c
 from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import ANY, WHOLE, ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
 from actorc.storage.rules import BLOCK_SIZE, KiB
-from actorc.storage.server.engines.base import ObjectReader, ObjectWriter, PartWriter, Writer
+from actorc.storage.server.engines.base import FileSegment, ObjectReader, ObjectWriter, PartWriter, Writer
 from actorc.storage.server.engines.blocks import block_length, cut
+from actorc.storage.server.engines.errors import file_too_short
 
 from .disk.blobs import Blobs, StagedBlob
 from .disk.errors import explained
+from .disk.file_stamp import stamp_of
 from .disk.health import Health
 from .disk.held_blobs import HeldBlobs
 from .disk.trailer import OBJECT, PART, Trailer, pack_trailer
@@ -61,6 +63,18 @@ class LocalWriter(Writer):
             raise
         self._sums.add(data, crc32c)
 
+    def import_file(self, descriptor: int, offset: int, length: int) -> None:
+        self._check_open()
+        if self._is_small(length):
+            super().import_file(descriptor, offset, length)
+            return
+        try:
+            with explained():
+                self._copy(descriptor, offset, length)
+        except BaseException:
+            self.abort()
+            raise
+
     @property
     def size(self) -> int:
         return self._sums.size
@@ -76,13 +90,28 @@ class LocalWriter(Writer):
             staged.drop()
 
     def _append(self, data: bytes | memoryview) -> None:
+        if self._is_small(len(data)):
+            self._small += data
+        else:
+            self._stage().append(data)
+
+    def _copy(self, descriptor: int, offset: int, length: int) -> None:
+        end = self.size + length
+        # summed as it is read back: the file of the caller may change after it was copied
+        for data in self._stage().copy(descriptor, offset, length):
+            self._sums.add(data, crc32c(data))
+        if self.size < end:
+            raise file_too_short()
+
+    def _is_small(self, more: int) -> bool:
+        return self._staged is None and len(self._small) + more <= INLINE_MAX
+
+    def _stage(self) -> StagedBlob:
+        """Return the blob, begun with what was collected before."""
         if self._staged is None:
-            if len(self._small) + len(data) <= INLINE_MAX:
-                self._small += data
-                return
             self._staged = self._blobs.stage()
             self._staged.append(self._small)
-        self._staged.append(data)
+        return self._staged
 
     def _commit(self, trailer: Trailer, publish: Callable[[Segment], tuple[T, bool]]) -> T:
         """Call `publish` and return its result; keep the blob only if the index refers to it, or may."""
@@ -111,7 +140,12 @@ class LocalWriter(Writer):
         # reserved before the blob has its name: whatever is committed by then has a smaller generation
         trailer.order, trailer.written_us = self._index.reserve()
         trailer.size, trailer.crc32c, trailer.sums = size, self.checksum(), sums
-        return Segment(size=size, sums=sums, file=self._staged.publish(pack_trailer(trailer)), order=trailer.order)
+        return self._published(self._staged, trailer)
+
+    def _published(self, staged: StagedBlob, trailer: Trailer) -> Segment:
+        file = staged.publish(pack_trailer(trailer))
+        sums = tuple(self._sums.blocks())
+        return Segment(size=self._sums.size, sums=sums, file=file, stamp=staged.stamp, order=trailer.order)
 
     def _keep(self) -> None:
         if self._staged is not None:
@@ -222,9 +256,25 @@ class LocalReader(ObjectReader):
     def chunks(self, part: ByteRange = WHOLE) -> Iterator[Chunk]:
         return cut(part, self._segments, self._block)
 
+    def files(self) -> tuple[FileSegment, ...] | None:
+        segments = [segment for segment in self._segments if segment.size]
+        if not any(segment.file for segment in segments):
+            return None
+        try:
+            return tuple(map(self._file, segments))
+        except OSError:  # a lost blob, or too many descriptors; reading by `chunks` says so, or needs fewer
+            return None
+
     def close(self) -> None:
         self._open = False
         self._blobs.close()
+
+    def _file(self, segment: Segment) -> FileSegment:
+        if segment.file is None:
+            return FileSegment(size=segment.size, sums=segment.sums, data=segment.data)
+        descriptor = self._blobs.descriptor(segment.file)
+        is_unchanged = segment.stamp == stamp_of(descriptor)
+        return FileSegment(size=segment.size, sums=segment.sums, descriptor=descriptor, is_unchanged=is_unchanged)
 
     def _block(self, segment: Segment, index: int) -> bytes:
         if not self._open:

@@ -36,6 +36,8 @@ class Segment:
     """Name of the blob."""
     data: bytes | None = None
     """The bytes themselves, if they are kept inline."""
+    stamp: bytes | None = None
+    """The stamp of the blob when it was written or last verified; None: none is recorded."""
     order: int = 0
     """The generation reserved when the blob was written, as its trailer has it; 0: none."""
 

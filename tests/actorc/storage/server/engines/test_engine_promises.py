@@ -15,6 +15,7 @@ from actorc.storage.errors import (
     AlreadyExistsError,
     BucketNotEmptyError,
     BucketNotFoundError,
+    IntegrityError,
     InvalidParameterError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -50,6 +51,32 @@ def test_what_is_put_is_what_is_read(engine, put, get, size):
     )
     assert f"{info.generation:x}-{info.crc32c:08x}" == info.etag
     assert datetime.fromtimestamp(1_700_000_000, UTC) == info.last_modified
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_file_that_is_imported_is_what_is_read(engine, get, tmp_path, size):
+    data = some_bytes(size)
+    path = tmp_path / "file"
+    path.write_bytes(b"before" + data + b"behind")
+
+    with engine.writer("bucket", "key") as writer, path.open("rb") as file:
+        writer.import_file(file.fileno(), 6, size)
+        info = writer.commit(ObjectAttributes())
+
+    assert data == get(engine, "key")
+    assert (size, crc32c(data)) == (info.size, info.crc32c)
+
+
+def test_a_file_shorter_than_its_owner_said_is_not_imported(engine, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(KiB))
+
+    with (
+        engine.writer("bucket", "key") as writer,
+        path.open("rb") as file,
+        pytest.raises(IntegrityError, match="short"),
+    ):
+        writer.import_file(file.fileno(), 0, KiB + 1)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from actorc.storage import file_locks
 from actorc.storage._wire.checksum import crc32c
-from actorc.storage.rules import MiB
+from actorc.storage.rules import BLOCK_SIZE, MiB
 from actorc.storage.server.engines.blocks import block_length
 
 from .errors import may_pass
+from .file_stamp import stamp_of
 from .fsops import FsOps
 from .health import Health
 from .quarantine import Quarantine, is_blob_name
@@ -97,11 +98,27 @@ class Blobs:
         """Return `length` bytes from `offset` of an open blob; fewer only if it ends before."""
         return self._fsops.read(descriptor, length, offset)
 
+    def pieces(self, descriptor: int, offset: int, length: int) -> Iterator[memoryview]:
+        """Yield `length` bytes from `offset` of an open blob, a block at most at once, each valid until the next."""
+        with memoryview(bytearray(min(length, BLOCK_SIZE))) as buffer:
+            for start in range(offset, offset + length, BLOCK_SIZE):
+                piece = buffer[: min(BLOCK_SIZE, offset + length - start)]
+                self._fsops.read_into(descriptor, piece, start)
+                yield piece
+
     def read_anew(self, name: str, length: int, offset: int) -> bytes:
         """Read as `read` does, through a new descriptor."""
         descriptor = self.open(name)
         try:
             return self.read(descriptor, length, offset)
+        finally:
+            os.close(descriptor)
+
+    def stamp(self, name: str) -> bytes:
+        """Return the present stamp of a blob."""
+        descriptor = self.open(name)
+        try:
+            return stamp_of(descriptor)
         finally:
             os.close(descriptor)
 
@@ -260,6 +277,8 @@ class StagedBlob:
         self._declared = declared_size
         self._reserved = 0
         self._published = False
+        self.stamp: bytes | None = None
+        """The stamp of the file in its place; None until it is published."""
         self._descriptor: int | None = fsops.create(path)
         # shared, so that a sweeper, which locks exclusively, skips it; the kernel unlocks it if the process is killed
         file_locks.lock(self._descriptor, file_locks.SHARED)
@@ -272,6 +291,25 @@ class StagedBlob:
             self._reserve(self._size + len(data))
         self._fsops.write(self._descriptor, data, self._size)
         self._size += len(data)
+
+    def copy(self, source: int, offset: int, length: int) -> Iterator[memoryview]:
+        """Append bytes of another file and yield them in order, read back from the copy; fewer if that file ends.
+
+        Each view is valid until the next one.
+
+        Args:
+            source: Descriptor of the file.
+            offset: Position of the first byte in it.
+            length: Number of bytes.
+        """
+        assert self._descriptor is not None
+        self._blobs.check_room(length)
+        end = offset + length
+        while copied := self._fsops.copy(source, offset, self._descriptor, self._size, end - offset):
+            offset += copied
+            for piece in self._blobs.pieces(self._descriptor, self._size, copied):
+                self._size += len(piece)
+                yield piece
 
     def _reserve(self, end: int) -> None:
         """Reserve room up to `end` and somewhat ahead, within the declared size, if the file system supports it."""
@@ -301,6 +339,8 @@ class StagedBlob:
         self._fsops.sync(self._descriptor)
         self._path = self._blobs.accept(self._path, self.name)
         self._blobs.sync_directory(self._path.parent)
+        # last, since the rename changes the ctime
+        self.stamp = stamp_of(self._descriptor)
         self._published = True
         return self.name
 

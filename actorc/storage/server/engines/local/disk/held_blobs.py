@@ -31,6 +31,8 @@ class HeldBlobs:
         self._blobs = blobs
         self._guard = names[0] if names else ""
         self._open: dict[str, int] = {}
+        self._lent: list[int] = []
+        self._is_single = len(names) == 1
         if names:
             self._open[self._guard] = blobs.open(self._guard)
         # a single file needs no lock: its open descriptor keeps it readable
@@ -56,8 +58,22 @@ class HeldBlobs:
             self._open[name] = self._blobs.open(name)
         return self._blobs.read(self._open[name], length, offset)
 
+    def descriptor(self, name: str) -> int:
+        """Return a descriptor of one of the blobs, to be given to another process; valid until `close`.
+
+        Raises:
+            OSError: The blob is lost, or this process has no more descriptors.
+        """
+        if self._is_single:
+            return self._open[name]
+        # opened anew: whoever shares a descriptor shares its lock, and could release that of the first file
+        self._lent.append(self._blobs.open(name))
+        return self._lent[-1]
+
     def close(self) -> None:
         """Close the descriptors and release the lock. Never raises."""
+        while self._lent:
+            os.close(self._lent.pop())
         while self._open:
             os.close(self._open.popitem()[1])
 

@@ -20,7 +20,14 @@ _LEAVES = "FROM segment JOIN content ON content.id = leaf_id WHERE content_id = 
 
 def add(connection: sqlite3.Connection, segment: Segment) -> int:
     """Store a segment as content with one reference; return its id."""
-    return _insert(connection, (segment.size, pack_sums(segment.sums), segment.file, segment.data))
+    return _insert(connection, (segment.size, pack_sums(segment.sums), segment.file, segment.data, segment.stamp))
+
+
+def restamp(connection: sqlite3.Connection, content_id: int, file: str, stamp: bytes) -> None:
+    """Record the stamp of a file that was verified, unless the content is another one by now."""
+    # a damaged row would refuse any change; `fsck` reports it
+    update = f"UPDATE content SET stamp = ? WHERE id = ? AND file = ? AND {intact('content')}"
+    connection.execute(update, (stamp, content_id, file))
 
 
 def join(connection: sqlite3.Connection, ids: Sequence[int], size: int) -> int:
@@ -28,7 +35,7 @@ def join(connection: sqlite3.Connection, ids: Sequence[int], size: int) -> int:
     # a single part needs no row of `segment`
     if len(ids) == 1:
         return ids[0]
-    joined = _insert(connection, (size, b"", None, None))
+    joined = _insert(connection, (size, b"", None, None, None))
     connection.executemany(
         "INSERT INTO segment (content_id, position, leaf_id) VALUES (?, ?, ?)",
         ((joined, at, leaf) for at, leaf in enumerate(ids)),
@@ -64,7 +71,7 @@ def load(connection: sqlite3.Connection, content_id: int) -> tuple[Segment, ...]
     Raises:
         IntegrityError: A row of it is damaged or missing.
     """
-    fields = "content.size, sums, file, data"
+    fields = "content.size, sums, file, data, stamp"
     row = connection.execute(
         f"SELECT {intact('content')}, {fields} FROM content WHERE id = ?", (content_id,)
     ).fetchone()
@@ -81,8 +88,9 @@ def load(connection: sqlite3.Connection, content_id: int) -> tuple[Segment, ...]
     return segments
 
 
-def _insert(connection: sqlite3.Connection, row: tuple[int, bytes, str | None, bytes | None]) -> int:
-    content_id = connection.execute("INSERT INTO content (size, sums, file, data) VALUES (?, ?, ?, ?)", row).lastrowid
+def _insert(connection: sqlite3.Connection, row: tuple[int, bytes, str | None, bytes | None, bytes | None]) -> int:
+    insert = "INSERT INTO content (size, sums, file, data, stamp) VALUES (?, ?, ?, ?, ?)"
+    content_id = connection.execute(insert, row).lastrowid
     assert content_id is not None
     return content_id
 
@@ -101,8 +109,8 @@ def _drop_segments(connection: sqlite3.Connection, content_id: int) -> None:
     connection.execute("DELETE FROM segment WHERE content_id = ?", (content_id,))
 
 
-def _segment(row: tuple[int, int, bytes, str | None, bytes | None]) -> Segment:
-    is_intact, size, sums, file, data = row
+def _segment(row: tuple[int, int, bytes, str | None, bytes | None, bytes | None]) -> Segment:
+    is_intact, size, sums, file, data, stamp = row
     if not is_intact:
         raise damaged_row("content")
-    return Segment(size=size, sums=unpack_sums(sums), file=file, data=data)
+    return Segment(size=size, sums=unpack_sums(sums), file=file, data=data, stamp=stamp)

@@ -18,15 +18,21 @@ from urllib.parse import quote
 
 from .row_checksums import TABLES, column, damaged_row, intact, register, triggers
 
-VERSION = 2
-"""Version of the schema. Version 1 has no checksums, and no row with its version."""
+VERSION = 3
+"""Version of the schema. Version 1 has no checksums, and no row with its version; version 2 has no stamps."""
+WITHOUT_STAMPS = 2
+STAMP_COLUMN = "stamp BLOB"
+"""Column of ``content`` with the stamp of its file (`file_stamp`), NULL if none is recorded.
+
+It is not under the checksum of the row: a damaged stamp is not that of the file, so the file is verified.
+"""
 
 _TABLES = {
     "meta": "name TEXT PRIMARY KEY, value, {checksum}) WITHOUT ROWID",
     "bucket": "id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_us INTEGER NOT NULL, {checksum})",
     "content": """
     id INTEGER PRIMARY KEY, refs INTEGER NOT NULL DEFAULT 1, size INTEGER NOT NULL,
-    sums BLOB NOT NULL, file TEXT, data BLOB, {checksum}, CHECK (file IS NULL OR data IS NULL)
+    sums BLOB NOT NULL, file TEXT, data BLOB, {checksum}{stamp}, CHECK (file IS NULL OR data IS NULL)
 )""",
     "segment": """
     content_id INTEGER NOT NULL, position INTEGER NOT NULL, leaf_id INTEGER NOT NULL, {checksum},
@@ -74,9 +80,13 @@ CREATE INDEX upload_by_touch ON upload (touched_us);
 """
 
 
-def tables() -> str:
-    """Return the statements that create every table with its triggers, and an empty tally."""
-    made = [f"CREATE TABLE {name} ({body.format(checksum=column(name))};" for name, body in _TABLES.items()]
+def tables(version: int = VERSION) -> str:
+    """Return the statements that create every table of a version with its triggers, and an empty tally."""
+    # as ALTER TABLE adds it to an index of version 2, so that the two have the same text
+    stamp = f", {STAMP_COLUMN}" if version > WITHOUT_STAMPS else ""
+    made = [
+        f"CREATE TABLE {name} ({body.format(checksum=column(name), stamp=stamp)};" for name, body in _TABLES.items()
+    ]
     rows = ", ".join(f"('{name}')" for name in TABLES)
     counted = f"INSERT INTO tally (name) VALUES {rows};"
     return "\n".join([_TALLY, *made, counted, *map(triggers, TABLES)])
@@ -88,11 +98,11 @@ def indexes() -> str:
 
 
 @cache
-def expected() -> frozenset[tuple[str, str, str]]:
-    """Return the expected ``sqlite_schema``: kind, name and statement of each table, index and trigger."""
+def expected(version: int = VERSION) -> frozenset[tuple[str, str, str]]:
+    """Return the expected ``sqlite_schema`` of version 2 or later: kind, name and statement of each of its objects."""
     with closing(sqlite3.connect(":memory:")) as connection:
         register(connection)
-        connection.executescript(tables() + indexes())
+        connection.executescript(tables(version) + indexes())
         return found(connection)
 
 

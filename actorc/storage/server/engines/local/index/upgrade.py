@@ -12,36 +12,43 @@ from actorc.storage.server.engines.local.disk.fsops import FsOps
 from . import schema
 from .row_checksums import TABLES
 
-_WITHOUT_CHECKSUMS = 1
+WITHOUT_CHECKSUMS = 1
 
 
 def version(connection: sqlite3.Connection) -> object:
     """Return the schema version of an index; 1 if it has none, as those without checksums."""
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'tally'").fetchone():
-        return _WITHOUT_CHECKSUMS
+        return WITHOUT_CHECKSUMS
     return schema.read_meta(connection, "schema")
 
 
 def upgrade(path: Path, fsops: FsOps) -> None:
-    """Upgrade an index of version 1 to the current one, atomically.
+    """Upgrade an index of an earlier version to the current one, atomically.
 
-    Its rows are accepted as they are, since they have no checksums to verify.
+    Rows of version 1 are accepted as they are, since they have no checksums to verify.
     """
     connection = schema.connect(path)
     try:
         connection.execute("PRAGMA foreign_keys = OFF")  # else DROP TABLE deletes its rows first
         connection.execute("BEGIN IMMEDIATE")
-        for table in TABLES:
-            connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
-        _run(connection, schema.tables())
-        for table in TABLES:
-            _move(connection, table)
-        _run(connection, schema.indexes())
-        connection.execute("INSERT INTO meta (name, value) VALUES ('schema', ?)", (schema.VERSION,))
+        if version(connection) == WITHOUT_CHECKSUMS:
+            _add_checksums(connection)
+        else:
+            connection.execute(f"ALTER TABLE content ADD COLUMN {schema.STAMP_COLUMN}")
+        connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('schema', ?)", (schema.VERSION,))
         fsops.commit(connection)
         fsops.checkpoint(connection, "TRUNCATE")
     finally:
         connection.close()
+
+
+def _add_checksums(connection: sqlite3.Connection) -> None:
+    for table in TABLES:
+        connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    _run(connection, schema.tables())
+    for table in TABLES:
+        _move(connection, table)
+    _run(connection, schema.indexes())
 
 
 def _move(connection: sqlite3.Connection, table: str) -> None:

@@ -15,6 +15,7 @@ from actorc.storage.rules import BLOCK_SIZE, MiB
 from actorc.storage.server.engines.blocks import block_length
 from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.index import content_refs
 from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.local.rows import Segment, unpack_sums
 from actorc.storage.server.engines.times import Clock, microseconds
@@ -30,7 +31,7 @@ _RETRY_SECONDS = 60.0
 _MAX_PAUSE_SECONDS = 3600.0
 
 _NEXT = """
-SELECT id, size, sums, file, data FROM content
+SELECT id, size, sums, file, data, stamp FROM content
 WHERE id >= ? AND (file IS NOT NULL OR data IS NOT NULL) ORDER BY id LIMIT 1
 """
 _OWNER = """
@@ -121,6 +122,8 @@ class Scrubber:
             self._save(progress)
 
     def _segment(self, progress: Progress, segment: Segment) -> Iterator[int]:
+        # a stamp covers what is read from now on, so not the blocks that were read before a restart
+        stamp = self._stamp(segment) if progress.block == 0 else None
         while progress.block < len(segment.sums):
             if not self._is_good(segment, progress.block):
                 if self._still_exists(progress.content, segment):
@@ -129,6 +132,18 @@ class Scrubber:
             size = block_length(segment.size, progress.block)
             progress.block += 1
             yield size
+        if stamp is not None and stamp != segment.stamp and stamp == self._stamp(segment):
+            self._restamp(progress.content, segment, stamp)
+
+    def _stamp(self, segment: Segment) -> bytes | None:
+        try:
+            return self._blobs.stamp(segment.file) if segment.file and segment.size else None
+        except OSError:
+            return None
+
+    def _restamp(self, content: int, segment: Segment, stamp: bytes) -> None:
+        file = segment.file or ""
+        self._index.run(lambda connection: content_refs.restamp(connection, content, file, stamp))
 
     def _is_good(self, segment: Segment, block: int) -> bool:
         length = block_length(segment.size, block)
@@ -163,8 +178,8 @@ class Scrubber:
             row = connection.execute(_NEXT, (content,)).fetchone()
         if row is None:
             return None
-        number, size, sums, file, data = row
-        return number, Segment(size=size, sums=unpack_sums(sums), file=file, data=data)
+        number, size, sums, file, data, stamp = row
+        return number, Segment(size=size, sums=unpack_sums(sums), file=file, data=data, stamp=stamp)
 
     def _still_exists(self, content: int, segment: Segment) -> bool:
         """Return whether the content still exists, and was not removed since the lookup."""

@@ -28,6 +28,7 @@ CHANGES = (
     "create",
     "allocate",
     "write",
+    "copy",
     "truncate",
     "sync",
     "sync_directory",
@@ -93,6 +94,15 @@ class Run:
         self.note("try", size)
         with self.engine.writer("bucket", "key", **options) as writer:
             fill(writer, size, size)
+            writer.commit(ObjectAttributes())
+        self.note("done", size)
+
+    def import_file(self, size):
+        source = self.directory.with_suffix(".source")
+        source.write_bytes(bytes([size % 251]) * size)
+        self.note("try", size)
+        with self.engine.writer("bucket", "key") as writer, source.open("rb") as file:
+            writer.import_file(file.fileno(), 0, size)
             writer.commit(ObjectAttributes())
         self.note("done", size)
 
@@ -164,6 +174,14 @@ def declared_too_large(run):
     run.open()
     run.fsops.armed = True
     run.put(MiB + 10, declared_size=2 * MiB)
+
+
+def imported(run):
+    run.open()
+    run.fsops.armed = True
+    run.import_file(2 * MiB + 10)
+    run.import_file(MiB + 10)
+    run.engine.sweep()
 
 
 def overwrite(run):
@@ -264,6 +282,7 @@ SCENARIOS = (
     inline,
     large,
     declared_too_large,
+    imported,
     overwrite,
     delete,
     part_again,

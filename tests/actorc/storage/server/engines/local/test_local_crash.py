@@ -40,6 +40,7 @@ SCENARIOS = [
     "inline",
     "large",
     "declared_too_large",
+    "imported",
     "overwrite",
     "delete",
     "part_again",

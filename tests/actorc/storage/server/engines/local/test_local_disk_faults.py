@@ -7,6 +7,7 @@ import os
 import shutil
 import sqlite3
 from contextlib import closing
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -18,7 +19,18 @@ from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import LocalEngine
 from actorc.storage.server.engines.local.index.row_checksums import register
 
-WRITES = ("create", "allocate", "write", "truncate", "sync", "sync_directory", "make_directory", "rename", "commit")
+WRITES = (
+    "create",
+    "allocate",
+    "write",
+    "copy",
+    "truncate",
+    "sync",
+    "sync_directory",
+    "make_directory",
+    "rename",
+    "commit",
+)
 SYNCS = ("sync", "sync_directory", "commit")
 BIG = MiB + 10
 
@@ -96,11 +108,19 @@ def complete(engine, _put):
     engine.complete_upload("bucket", "key", begin(engine), choices)
 
 
+def import_file(engine, _put):
+    with TemporaryFile() as file, engine.writer("bucket", "key") as writer:
+        file.truncate(BIG)
+        writer.import_file(file.fileno(), 0, BIG)
+        writer.commit(ObjectAttributes())
+
+
 CHANGES = {
     "inline": lambda engine, put: put(engine, "key", b"after"),
     "large": lambda engine, put: put(engine, "key", bytes(BIG)),
     "declared": lambda engine, put: put(engine, "key", bytes(BIG), declared_size=BIG),
     "declared too large": lambda engine, put: put(engine, "key", bytes(BIG), declared_size=2 * BIG),
+    "import": import_file,
     "delete": lambda engine, _put: engine.delete("bucket", "key"),
     "bucket": lambda engine, _put: engine.create_bucket("other-bucket"),
     "batch delete": lambda engine, _put: engine.delete_many("bucket", ["key", "missing"]),
@@ -115,6 +135,7 @@ EXPECTED = {
     "large": bytes(BIG),
     "declared": bytes(BIG),
     "declared too large": bytes(BIG),
+    "import": bytes(BIG),
     "copy": BEFORE,
     "part": BEFORE,
     "complete": bytes(BIG),

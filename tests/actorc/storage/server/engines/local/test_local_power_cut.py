@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from actorc.storage.errors import ObjectNotFoundError
+from actorc.storage.models import ObjectAttributes
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server.engines.base import CopySource
 
@@ -110,6 +112,11 @@ def recording(disk):  # noqa: C901 (one short method per call of the disk)
             if descriptor in self.open_files:
                 self.log.append(("write", self.open_files[descriptor], bytes(data), offset))
 
+        def copy(self, source, source_offset, descriptor, offset, length):
+            copied = super().copy(source, source_offset, descriptor, offset, length)
+            self.log.append(("write", self.open_files[descriptor], os.pread(descriptor, copied, offset), offset))
+            return copied
+
         def truncate(self, descriptor, size):
             super().truncate(descriptor, size)
             self.log.append(("truncate", self.open_files[descriptor], size))
@@ -157,6 +164,11 @@ def story(engine, put, assemble, recording):
             engine.delete("bucket", key)
         elif "parts" in options:
             assemble(engine, key, [bytes([size % 251]) * part for part in options["parts"]])
+        elif "file" in options:
+            options["file"].write_bytes(bytes([size % 251]) * size)
+            with engine.writer("bucket", key) as writer, options["file"].open("rb") as file:
+                writer.import_file(file.fileno(), 0, size)
+                writer.commit(ObjectAttributes())
         elif "source" in options:
             engine.copy(CopySource(bucket="bucket", key=options["source"]), "bucket", key)
         else:
@@ -173,6 +185,8 @@ def story(engine, put, assemble, recording):
     change("a", None)
     engine.sweep()
     change("c", 30 * KiB, declared_size=30 * KiB)
+    change("e", MiB + 3, file=recording.database.parent.parent.with_suffix(".file"))
+    change("e", None)
     change("d", MiB + 50 * KiB, parts=[30 * KiB, MiB + 9, 20 * KiB - 9])
     change("c", MiB + 50 * KiB, source="d")
     change("d", None)

@@ -19,12 +19,27 @@ from actorc.storage.server.engines.local.index import schema
 FORMAT_1 = Path(__file__).with_name("data") / "format-1.tar.xz"
 """A directory of format 1, whose index has no checksums: closed at the time that the clock of the tests begins at."""
 
+FORMAT_2 = FORMAT_1.with_name("format-2.tar.xz")
+"""One of format 2, whose index has no stamps, of the same time."""
+
 
 @pytest.fixture
 def old(tmp_path):
     with tarfile.open(FORMAT_1) as archive:
         archive.extractall(tmp_path / "data", filter="data")
     return tmp_path / "data"
+
+
+@pytest.fixture
+def older(tmp_path):
+    with tarfile.open(FORMAT_2) as archive:
+        archive.extractall(tmp_path / "data", filter="data")
+    return tmp_path / "data"
+
+
+def unchanged(engine, key):
+    with engine.read("bucket", key) as reader:
+        return [file.is_unchanged for file in reader.files()]
 
 
 def test_a_directory_without_checksums_gets_them_and_loses_nothing(old, open_local, get, put):
@@ -50,6 +65,35 @@ def test_a_directory_without_checksums_gets_them_and_loses_nothing(old, open_loc
     assert put(engine, "after", b"data").generation > engine.head("bucket", "copy").generation
     engine.close()
     assert not open_local()._index.verified
+
+
+def test_a_directory_without_stamps_gets_them_from_a_scrub_and_loses_nothing(older, open_local, get, put):
+    engine = open_local()
+
+    assert get(engine, "small") == b"data"
+    assert get(engine, "large") == get(engine, "copy") == b"x" * 20000
+    assert get(engine, "joined") == b"p" * 20000 + b"q" * 30
+    assert unchanged(engine, "large") == [False]
+    engine.maintenance.scrub()
+    assert unchanged(engine, "large") == unchanged(engine, "copy") == [True]
+    assert unchanged(engine, "joined") == [True, False]
+    engine.sweep()
+    assert engine.maintenance.fsck() == []
+    assert put(engine, "after", b"data").generation > engine.head("bucket", "copy").generation
+    engine.close()
+    assert not open_local()._index.verified
+    with closing(sqlite3.connect(older / "meta" / "meta.db")) as connection:
+        assert schema.found(connection) == schema.expected()
+
+
+def test_every_row_of_an_index_without_stamps_is_verified_before_it_is_upgraded(older, open_local):
+    with closing(sqlite3.connect(older / "meta" / "meta.db")) as connection:
+        for name in ("object_guard_update", "object_count_update"):
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.commit()
+
+    with pytest.raises(IntegrityError, match="object_guard_update: its definition"):
+        open_local()
 
 
 def test_an_answer_that_an_earlier_version_remembered_is_still_given(old, open_local, put):
