@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-import google_crc32c
+from fastcrc import crc32
 
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError
@@ -147,6 +147,5 @@ def _pieces(path: Path) -> Iterator[bytes]:
 def _crc32c(pieces: Iterator[Buffer]) -> int:
     total = 0
     for piece in pieces:
-        # google_crc32c takes bytes only; a copy of 1 MiB at a time.
-        total = google_crc32c.extend(total, piece if isinstance(piece, bytes) else bytes(piece))
+        total = crc32.iscsi(piece, total)
     return total

@@ -6,7 +6,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from google_crc32c import value as crc32c
+from fastcrc.crc32 import iscsi as crc32c
 
 from actorc.storage.models import (
     ANY,

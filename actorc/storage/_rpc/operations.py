@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._wire import messages
-from actorc.storage._wire.checksum import crc32c
 from actorc.storage._wire.url_signing import Grant
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import DeadlineExceededError, UnsupportedError
@@ -94,7 +93,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
         # joined, because the message must hold one buffer; at most 1 MiB
         data = b"".join(chunk.data for chunk in upload.chunks())
         request = pb.PutObjectRequest(
-            **messages.destination_fields(destination), idempotency_key=fresh_key(), crc32c=crc32c(data), data=data
+            **messages.destination_fields(destination), idempotency_key=fresh_key(), crc32c=upload.checksum(), data=data
         )
 
         def judge(answer: pb.PutObjectResponse) -> ObjectInfo:

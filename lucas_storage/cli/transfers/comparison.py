@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import google_crc32c
+from fastcrc import crc32
 
 from actorc.storage.models import ObjectHead
 from actorc.storage.rules import MiB
@@ -40,7 +40,7 @@ def content_differs(source: Item, there: Item) -> bool:
     running = 0
     with file.path.open("rb") as content:
         while piece := content.read(MiB):
-            running = google_crc32c.extend(running, piece)
+            running = crc32.iscsi(piece, running)
     return f"{running:08x}" != head["crc32c"]
 
 

@@ -24,8 +24,8 @@ def asked(**amounts):
     [
         "grpcio",
         "GRPCIO",
-        "google_crc32c",
-        "google-crc32c >= 1",
+        "typing_extensions",
+        "typing-extensions >= 1",
         "protobuf[more]>=6,<8",
         "click~=8.0",
         "rich (>=13)",

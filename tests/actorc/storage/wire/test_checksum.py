@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,28 @@ from actorc.storage._wire.checksum import BlockSums, combine, crc32c
 
 def test_the_checksum_is_the_published_one():
     assert crc32c(b"123456789") == 0xE3069283
+
+
+@pytest.mark.parametrize("of", [bytearray, memoryview, lambda data: memoryview(bytearray(b"-" + data))[1:]])
+def test_any_buffer_is_summed_in_place_and_not_copied(of):
+    data = of(bytes(range(256)) * 4096)
+    tracemalloc.start()
+    try:
+        assert crc32c(data) == 0x7D25B26D
+        assert tracemalloc.get_traced_memory()[1] < len(data) / 2
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.binary(max_size=300), st.integers(0, 2**32 - 1))
+def test_summing_goes_on_from_any_checksum(data, start):
+    value = start ^ 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ 0x82F63B78 * (value & 1)
+
+    assert crc32c(data, start) == value ^ 0xFFFFFFFF
 
 
 @given(st.binary(max_size=300), st.binary(max_size=300))

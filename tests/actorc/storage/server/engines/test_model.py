@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import google_crc32c
 import pytest
+from fastcrc import crc32
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -73,7 +73,7 @@ class RoomyDisk(FsOps):
 
 
 def crc(data):
-    return google_crc32c.value(bytes(data))
+    return crc32.iscsi(data)
 
 
 def pieces(data, size):
