@@ -42,8 +42,9 @@ class ObjectMethods(Session):
             bucket: Bucket name.
             key: Object key.
             data: Any bytes-like object whose memory is contiguous, such as bytes, an array, a map of a file or a
-                `pyarrow.Buffer`; also an open binary file, which is read from where it stands, or an iterable of bytes,
-                neither of which is ever held in memory whole.
+                `pyarrow.Buffer`; a list or tuple of them, which are stored one after the other; also an open binary
+                file, which is read from where it stands, or an iterable of bytes, neither of which is ever held in
+                memory whole.
             content_type: MIME type; guessed from the key if not given.
             metadata: Names and values kept with the object, 8 KiB in total.
             if_absent: Refuse to replace.

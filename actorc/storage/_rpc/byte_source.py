@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 ByteSource: TypeAlias = "Buffer | IO[bytes] | Iterable[Buffer]"
 """Sources that an upload can read."""
+Buffers: TypeAlias = tuple[memoryview, ...]
+"""Memory that is there at once, in order; flat views of single bytes."""
 
 
 class SourceFailedError(Exception):
@@ -35,8 +37,8 @@ def source_errors() -> Iterator[None]:
         raise failed.original from failed.original.__cause__
 
 
-def checked_source(source: ByteSource) -> memoryview | IO[bytes] | Iterable[Buffer]:
-    """Return a source as it is read: a buffer as its memory.
+def checked_source(source: ByteSource) -> Buffers | IO[bytes] | Iterable[Buffer]:
+    """Return a source as it is read: a buffer, and a list or tuple of buffers, as their memory.
 
     Raises:
         InvalidParameterError: It is no source of bytes.
@@ -44,7 +46,7 @@ def checked_source(source: ByteSource) -> memoryview | IO[bytes] | Iterable[Buff
     if isinstance(source, str):
         raise InvalidParameterError("data is bytes, not str; encode it first, for example with .encode()")
     # before the others, since most buffers can be iterated over as well, and a map of a file has a `read`
-    memory = _memory(source)
+    memory = _memories(source)
     if memory is not None:
         return memory
     # a set has no order, and a mapping would lose its values
@@ -54,6 +56,19 @@ def checked_source(source: ByteSource) -> memoryview | IO[bytes] | Iterable[Buff
             f"data is a bytes-like object, an open binary file or an iterable of bytes, not {type(source).__name__}"
         )
     return cast("IO[bytes] | Iterable[Buffer]", source)
+
+
+def _memories(source: object) -> Buffers | None:
+    """Return the memory of a buffer, or of the buffers in a list or tuple; None if `source` is neither."""
+    if not isinstance(source, (list, tuple)):
+        memory = _memory(source)
+        return None if memory is None else (memory,)
+    found = []
+    for each in source:
+        if isinstance(each, str) or (memory := _memory(each)) is None:
+            return None
+        found.append(memory)
+    return tuple(found)
 
 
 def _memory(source: object) -> memoryview | None:
@@ -74,8 +89,8 @@ def position(source: object) -> int | None:
 
 def size_of(source: Any, start: int | None) -> int | None:
     """Return the bytes from `start` on, a position that `position` gave; None if they are not known."""
-    if isinstance(source, memoryview):
-        return source.nbytes
+    if isinstance(source, tuple):
+        return sum(memory.nbytes for memory in source)
     if start is None:
         return None
     end = source.seek(0, os.SEEK_END)

@@ -19,11 +19,11 @@ Progress: TypeAlias = "Callable[[int, int | None], None]"
 class Upload:
     """The bytes of one object or part to upload. For one thread.
 
-    A buffer is not copied: the caller owns it, and must not change it before the upload ends.
+    Buffers are not copied: the caller owns them, and must not change them before the upload ends.
 
     Args:
-        source: A buffer or a seekable file, which can be sent again after a broken connection, or a stream or an
-            iterable, which is read once.
+        source: A buffer, a list or tuple of buffers, or a seekable file, which can be sent again after a broken
+            connection, or a stream or an iterable, which is read once.
         read_size: Bytes to read from a file at once; 1 MiB at most, the size of a frame.
         progress: Called as bytes are handed to the network.
         check: Called after the last byte was read and before the commit; raises to prevent it.
@@ -63,7 +63,7 @@ class Upload:
     @property
     def is_buffer(self) -> bool:
         """Whether the source is memory, all of which is there at once."""
-        return isinstance(self._source, memoryview)
+        return isinstance(self._source, tuple)
 
     @property
     def sent(self) -> int:
@@ -102,8 +102,8 @@ class Upload:
 
     def pieces(self) -> Iterator[bytes | memoryview]:
         """Yield the bytes of the source from its current position; its exceptions are raised unchanged."""
-        if isinstance(self._source, memoryview):
-            yield self._source
+        if isinstance(self._source, tuple):
+            yield from self._source
         elif hasattr(self._source, "read"):
             while read := read_piece(self._file, self._read_size):
                 yield read

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from actorc.storage import AsyncStorageClient, InvalidParameterError, StorageClient
+from actorc.storage._rpc.payload import Upload
 from actorc.storage.testing import local_server
 
 
@@ -120,6 +121,22 @@ def test_what_is_no_buffer_is_refused_and_nothing_is_stored(client, data):
         client.upload_part("bucket", "refused", upload, 1, data)
     assert client.list_parts("bucket", "refused", upload) == []
     assert not client.object_exists("bucket", "refused")
+
+
+@pytest.mark.parametrize(("size", "views"), [(10, 0), (3 << 20, 2)], ids=["in one message", "as a stream"])
+def test_several_buffers_are_stored_one_after_the_other_and_their_memory_is_what_is_sent(client, size, views):
+    header, data = b"header", memoryview(bytes(range(256)) * (size // 256 + 1))[:size]
+    upload = Upload([header, b"", data, np.arange(3, dtype="u1")])
+
+    client.create_bucket("bytes-like", exist_ok=True)
+    client.put_object("bytes-like", "several", (header, b"", data, np.arange(3, dtype="u1")))
+    chunks = [chunk.data for chunk in upload.chunks()]
+
+    assert client.get_object("bytes-like", "several") == header + data + b"\0\1\2"
+    assert upload.size == len(header) + size + 3
+    assert b"".join(chunks) == b"".join(chunk.data for chunk in upload.chunks())  # sent again after a broken connection
+    # Only the frames in which two buffers meet are copies.
+    assert sum(isinstance(chunk, memoryview) and chunk.obj is data.obj for chunk in chunks) == views
 
 
 def test_a_closed_map_is_refused_by_name(client):
