@@ -5,10 +5,8 @@ Digest and checksum are computed before anything is sent, since the digest is th
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -18,7 +16,6 @@ from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError
 from actorc.storage.models import PutResult
 from actorc.storage.rules import MAX_INLINE_SIZE, MiB
-from actorc.storage.seekable_reader import SeekableReader
 from actorc.storage.unsized_files import refuse_irregular
 from lucas_storage.digests import digest_of
 from lucas_storage.formats.base import Buffer, Encoded
@@ -65,8 +62,8 @@ class EncodedBody:
         if self.size <= MAX_INLINE_SIZE:
             # One copy of at most an inline message, and one call instead of a stream.
             return client.put_object(bucket, key, bytes(self._encoded), content_type, **options)
-        source = _Joined(self._encoded)
-        return client.upload_from_stream(bucket, key, source, content_type, **options)
+        # The buffers as they are: nothing is copied, and a broken upload can begin again.
+        return client.upload_from_stream(bucket, key, self._encoded.parts, content_type, **options)
 
 
 class FileBody:
@@ -100,19 +97,6 @@ class FileBody:
         result = client.upload_file(bucket, key, self._path, content_type, **options)
         check_steady(self._path, self._before)
         return result
-
-
-class _Joined(SeekableReader):
-    """Pieces of memory as one seekable file. Nothing is copied; seekable, so that a broken upload can begin again."""
-
-    def __init__(self, encoded: Encoded) -> None:
-        super().__init__(encoded.size)
-        self._parts = [memoryview(part) for part in encoded.parts if len(part)]
-        self._starts = list(accumulate((len(part) for part in self._parts), initial=0))
-
-    def read_at(self, offset: int, size: int) -> memoryview:
-        index = bisect_right(self._starts, offset) - 1
-        return self._parts[index][offset - self._starts[index] :][:size]
 
 
 def fingerprint(path: Path) -> Fingerprint:
