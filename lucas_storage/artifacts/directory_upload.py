@@ -1,4 +1,4 @@
-"""Local files and directories, stored part by part in one pass."""
+"""Local directories, stored part by part in one pass."""
 
 from __future__ import annotations
 
@@ -17,15 +17,6 @@ from .manifest import Manifest, Part, TreeFile, check_paths
 from .part_transfer import PartSender, stored
 
 _OWNER_EXECUTES: Final = 0o100
-
-
-def send_file(path: Path, parts: PartSender) -> Manifest:
-    """Store a regular local file, which must not change meanwhile.
-
-    Raises:
-        IntegrityError: It was written to meanwhile.
-    """
-    return Manifest(parts=stored(_sent(path, parts)))
 
 
 def send_directory(root: Path, parts: PartSender) -> Manifest:

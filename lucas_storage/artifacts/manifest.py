@@ -1,4 +1,4 @@
-"""Manifests: the parts of a large artifact, a stream or a directory, as one canonical JSON text.
+"""Manifests: the parts of a stream or a directory, and of a pickle with large buffers, as one canonical JSON text.
 
 ::
 
@@ -27,7 +27,7 @@ VERSION: Final = 1
 PART: Final = 8 * MiB
 """Bytes of a part as it is written; the last of a file is shorter."""
 WHOLE_MAX: Final = 64 * MiB
-"""Bytes up to which values and files are one object; also the longest part and the longest manifest that are read."""
+"""Bytes up to which an artifact that is opened as a file is fetched whole; also the longest part and manifest."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CRC32C = re.compile(r"[0-9a-f]{8}")
 

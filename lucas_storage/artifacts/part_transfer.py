@@ -114,7 +114,7 @@ Send: TypeAlias = Callable[[PartSender], Manifest]
 
 
 def send_value(encoded: Encoded, parts: PartSender) -> Manifest:
-    """Store an encoded value that is too large for one object; large buffers are not copied."""
+    """Store an encoded value in parts; large buffers are not copied."""
     return Manifest(parts=parts.send(cut(encoded)))
 
 

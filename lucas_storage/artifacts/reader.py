@@ -38,11 +38,10 @@ class ArtifactReader:
         Raises:
             ArtifactError: At once, if the artifact cannot be read at all.
         """
-        if ref.kind == "manifest" and self.copies.cached(ref) is None:
-            if ref.format == TREE:
-                raise _no_bytes(ref)
-            return self.stored.bytes_of(ref, self.stored.manifest(ref).parts)
-        return _file_pieces(self._opener(ref))
+        is_small = ref.kind == "blob" and ref.size <= WHOLE_MAX
+        if ref.format == TREE or is_small or self.copies.cached(ref) is not None:
+            return _file_pieces(self._opener(ref))
+        return self.stored.checked_pieces(ref)
 
     def records(self, ref: ArtifactRef) -> tuple[Iterator[bytes], bool]:
         """Return the items of a stream, and whether they are bytes, rather than records of ``json@1``."""

@@ -1,7 +1,8 @@
-"""A seekable file over the parts of an artifact, of which only those read are fetched."""
+"""Seekable files over the bytes in a store, of which only those that are read are fetched."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 from bisect import bisect_right
 from collections.abc import Callable
@@ -34,6 +35,43 @@ def open_ranges(size: int, fetch: Callable[[int, int], bytes]) -> BinaryIO:
         fetch: Returns the bytes from an offset on, of a length.
     """
     return cast("BinaryIO", _Ranges(size, fetch))
+
+
+def open_whole(size: int, file: BinaryIO, check: Callable[[str], None]) -> BinaryIO:
+    """Return a seekable file over a single object, for one thread.
+
+    Read from its beginning to its end, it is compared with its digest before the last bytes are handed out; what is
+    read in another order is verified by the checksums of the store alone.
+
+    Args:
+        size: Bytes of the object.
+        file: The object, open; closed with the result.
+        check: Takes the digest of all bytes; raises if it is not the right one.
+    """
+    return cast("BinaryIO", io.BufferedReader(_Whole(size, file, check), _BLOCK))
+
+
+class _Whole(SeekableReader):
+    def __init__(self, size: int, file: BinaryIO, check: Callable[[str], None]) -> None:
+        super().__init__(size)
+        self._file = file
+        self._check = check
+        self._running = hashlib.sha256()
+        self._hashed = 0
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        self._file.seek(offset)
+        piece = self._file.read(size)
+        if offset == self._hashed:
+            self._running.update(piece)
+            self._hashed += len(piece)
+            if self._hashed == self._size:
+                self._check(f"sha256:{self._running.hexdigest()}")
+        return piece
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class _Ranges(SeekableReader):

@@ -75,9 +75,9 @@ class ArtifactStore(StorageClient):
     def open(self, ref: object) -> BinaryIO:
         """Return the stored bytes as a seekable binary file.
 
-        Up to 64 MiB the digest is checked before a byte is handed out. Larger artifacts are read part by part, each
-        verified before it is handed out, unless a copy is in the cache; a single object of that size, as other programs
-        write them, is verified by the store's checksums alone.
+        Up to 64 MiB, and of a copy in the cache, the digest is checked before a byte is handed out. A larger artifact
+        is fetched as it is read. The parts of a stream are verified by their digests; a single object by the checksums
+        of the store and, if it is read from the beginning to the end, by its digest before the last bytes.
 
         Raises:
             DecodeError: It is a directory; use `path`.

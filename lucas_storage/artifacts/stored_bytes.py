@@ -19,7 +19,7 @@ from lucas_storage.refs import ArtifactRef
 from .blobs import Blobs, key_of, prefix_of
 from .manifest import WHOLE_MAX, Manifest, Part
 from .part_transfer import run_ahead
-from .seekable import open_parts, open_ranges
+from .seekable import open_parts, open_ranges, open_whole
 
 
 class StoredBytes:
@@ -71,6 +71,32 @@ class StoredBytes:
         """Yield the bytes of parts in order, verified; those that follow are fetched meanwhile."""
         return run_ahead(partial(self.part, ref, part) for part in parts)
 
+    def checked_pieces(self, ref: ArtifactRef) -> Iterator[bytes]:
+        """Return the bytes in order, always from the store.
+
+        Parts are verified. A single object is verified by the checksums of the store as it is read, and by its digest
+        before the last piece is handed out.
+
+        Raises:
+            ArtifactError: At once, if the artifact cannot be read at all; later, if its bytes are wrong.
+        """
+        if ref.kind == "manifest":
+            return self.bytes_of(ref, self.manifest(ref).parts)
+        self._head(ref)
+        return self._checked(ref)
+
+    def _checked(self, ref: ArtifactRef) -> Iterator[bytes]:
+        running, received, held = hashlib.sha256(), 0, b""
+        for piece in self.pieces(ref):
+            running.update(piece)
+            received += len(piece)
+            if held:
+                yield held
+            held = piece
+        _check_size(ref, received)
+        _check_digest(ref, "sha256:" + running.hexdigest())
+        yield held
+
     def pieces(self, ref: ArtifactRef) -> Iterator[bytes]:
         """Yield the stored bytes in order, always from the store.
 
@@ -106,10 +132,14 @@ class StoredBytes:
         """
         if ref.kind == "manifest":
             return partial(open_parts, self.manifest(ref).parts, partial(self.part, ref))
-        head = self._head(ref)
         # The etag ties all reads of the file to one generation; a replaced object fails instead of mixing with it.
-        opened = partial(self._client.open_object, ref.bucket, ref.key, if_match=head["etag"])
-        return cast("Callable[[], BinaryIO]", opened)
+        etag = self._head(ref)["etag"]
+
+        def opened() -> BinaryIO:
+            file = self._client.open_object(ref.bucket, ref.key, if_match=etag)
+            return open_whole(ref.size, cast("BinaryIO", file), partial(_check_digest, ref))
+
+        return opened
 
     def ranges(self, ref: ArtifactRef) -> BinaryIO:
         """Return the bytes as a seekable file that fetches exactly what is read, or the parts in which that is.
@@ -141,17 +171,10 @@ class StoredBytes:
 
     def verify(self, ref: ArtifactRef) -> None:
         """Read everything from the store, not from the cache, and compare it with the reference."""
-        if ref.kind == "manifest":
-            for _ in self.bytes_of(ref, tuple(self.manifest(ref).reached())):
-                pass
-            return
-        running, size = hashlib.sha256(), 0
-        for piece in self.pieces(ref):
-            running.update(piece)
-            size += len(piece)
-        _check_size(ref, size)
-        if ref.digest not in (None, "sha256:" + running.hexdigest()):
-            raise DigestMismatchError("the stored bytes do not match their digest; store the value again", ref=ref)
+        is_manifest = ref.kind == "manifest"
+        every = self.bytes_of(ref, tuple(self.manifest(ref).reached())) if is_manifest else self._checked(ref)
+        for _ in every:
+            pass
 
     def _head(self, ref: ArtifactRef) -> ObjectHead:
         with self._explained(ref):
@@ -159,6 +182,16 @@ class StoredBytes:
         if ref.kind != "manifest":
             _check_size(ref, head["size"])
         return head
+
+
+def _check_digest(ref: ArtifactRef, found: str) -> None:
+    """Check the digest of all bytes, if the reference has one.
+
+    Raises:
+        DigestMismatchError: They have another one.
+    """
+    if ref.digest not in (None, found):
+        raise DigestMismatchError("the stored bytes do not match their digest; store the value again", ref=ref)
 
 
 def _check_size(ref: ArtifactRef, size: int, expected: int | None = None) -> None:

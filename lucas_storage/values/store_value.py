@@ -12,8 +12,8 @@ from actorc.storage.unsized_files import content_of_unsized
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody, FileBody
 from lucas_storage.artifacts.chunks import BYTES, checked, send_bytes
-from lucas_storage.artifacts.directory_upload import send_directory, send_file
-from lucas_storage.artifacts.manifest import PART, WHOLE_MAX
+from lucas_storage.artifacts.directory_upload import send_directory
+from lucas_storage.artifacts.manifest import PART
 from lucas_storage.artifacts.part_transfer import send_value
 from lucas_storage.artifacts.store import store_for
 from lucas_storage.errors import NoFormatError, UnsafeFormatError
@@ -63,9 +63,9 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
 
 
 def store_encoded(encoded: Encoded, fmt: Format, policy: Policy, name: str | None = None) -> ArtifactRef:
-    """Store an encoded value: as one object, or in parts if it is large or shares large buffers with other values."""
+    """Store an encoded value: as one object, or in parts if other values may have its large buffers, too."""
     storage = store_for(policy.store)
-    if encoded.size > WHOLE_MAX or (encoded.apart and any(len(part) >= PART for part in encoded.parts)):
+    if encoded.apart and any(len(part) >= PART for part in encoded.parts):
         return storage.keep_parts(partial(send_value, encoded), fmt, name)
     return storage.keep(EncodedBody(encoded), fmt, name)
 
@@ -144,8 +144,6 @@ def _path(path: Path, policy: Policy, requested: str | None, name: str | None) -
     known = storage.known(path, fmt, name)
     if known is not None:
         return known
-    if size > WHOLE_MAX:
-        return storage.keep_parts(partial(send_file, path), fmt, name)
     return storage.keep(FileBody(path), fmt, name)
 
 

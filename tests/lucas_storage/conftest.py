@@ -39,11 +39,10 @@ def settings(server, tmp_path):
 
 @pytest.fixture
 def small_parts(monkeypatch):
-    """Parts of 4 KiB, and values of more than four as parts, so that small data has many."""
+    """Parts of 4 KiB, and files that are fetched whole up to four of them, so that small data counts as large."""
     for module in ("artifacts.part_transfer", "values.store_value"):
         monkeypatch.setattr(f"lucas_storage.{module}.PART", 4096)
-    for module in ("values.store_value", "artifacts.reader"):
-        monkeypatch.setattr(f"lucas_storage.{module}.WHOLE_MAX", 4 * 4096)
+    monkeypatch.setattr("lucas_storage.artifacts.reader.WHOLE_MAX", 4 * 4096)
 
 
 @pytest.fixture

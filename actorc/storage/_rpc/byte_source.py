@@ -90,7 +90,7 @@ def position(source: object) -> int | None:
 def size_of(source: Any, start: int | None) -> int | None:
     """Return the bytes from `start` on, a position that `position` gave; None if they are not known."""
     if isinstance(source, tuple):
-        return sum(memory.nbytes for memory in source)
+        return sum(len(memory) for memory in source)
     if start is None:
         return None
     end = source.seek(0, os.SEEK_END)

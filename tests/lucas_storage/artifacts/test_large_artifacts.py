@@ -1,7 +1,8 @@
-"""Artifacts of several parts: stored once, resumed, verified part by part, and never half there."""
+"""Large artifacts, one object or several parts: stored once, verified, and never half there."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import logging
 import mmap
@@ -20,7 +21,9 @@ import pyarrow as pa
 import pytest
 
 from lucas_storage import ArtifactRef, Out, Storage, storage_context, with_storage
+from lucas_storage.artifacts import body
 from lucas_storage.artifacts.blobs import key_of, prefix_of
+from lucas_storage.digests import digest_of
 from lucas_storage.errors import (
     ArtifactNotFoundError,
     DecodeError,
@@ -29,6 +32,7 @@ from lucas_storage.errors import (
     UnsafeFormatError,
     UnsupportedError,
 )
+from lucas_storage.formats import base
 from lucas_storage.formats.text import TextFormat
 from lucas_storage.storage import storage_for
 
@@ -89,6 +93,11 @@ def watched(settings, monkeypatch):
     return storage_for()
 
 
+def put_parts(storage, data=DATA):
+    """Store bytes whose number is known only at their end, as those of a stream."""
+    return storage.put(io.BytesIO(data))
+
+
 def part_keys(storage, ref):
     return [key_of(prefix_of(ref.key, ref.digest), part.digest) for part in storage.manifest(ref).reached()]
 
@@ -98,8 +107,8 @@ def cached_files(settings):
 
 
 @pytest.mark.usefixtures("settings")
-def test_a_large_value_is_a_manifest_of_parts(storage):
-    ref = storage.put(DATA)
+def test_what_is_known_only_at_its_end_is_a_manifest_of_parts(storage):
+    ref = put_parts(storage)
 
     assert (ref.kind, ref.size, ref.format) == ("manifest", SIZE, "bytes@1")
     assert [part.size for part in storage.manifest(ref).parts] == [PART] * FULL + [17]
@@ -107,8 +116,30 @@ def test_a_large_value_is_a_manifest_of_parts(storage):
     assert ref == ArtifactRef.parse(ref.uri)
 
 
-def test_values_up_to_the_limit_are_one_object(storage):
-    assert (storage.put(DATA[:WHOLE]).kind, storage.put(DATA[: WHOLE + 1]).kind) == ("blob", "manifest")
+@pytest.mark.parametrize(
+    "value", [DATA, DATA.decode("latin-1"), np.arange(SIZE), pa.table({"a": np.arange(SIZE)}), {"w": ["word"] * WHOLE}],
+    ids=["bytes", "text", "array", "table", "data"],
+)  # fmt: skip
+def test_a_value_is_one_object_whatever_its_size(watched, value):
+    ref = watched.put(value)
+
+    assert (ref.kind, ref.size > WHOLE) == ("blob", True)
+    assert [one["key"] for one in watched.iter_objects(watched.bucket)] == [ref.key]
+    assert ref.digest == "sha256:" + hashlib.sha256(watched.get_object(ref.bucket, ref.key)).hexdigest()
+
+
+@pytest.mark.parametrize("make", [lambda path: path.read_bytes(), Path], ids=["value", "file"])
+def test_the_bytes_of_a_value_are_hashed_once_and_sent_once(watched, tmp_path, monkeypatch, make):
+    (tmp_path / "file").write_bytes(DATA)
+    value = make(tmp_path / "file")
+    passes = Counter()
+    monkeypatch.setattr(body, "digest_of", lambda pieces: passes.update(["digest"]) or digest_of(pieces))
+    monkeypatch.setattr(base, "digest_of", lambda pieces: passes.update(["digest"]) or digest_of(pieces))
+    monkeypatch.setattr(body, "_crc32c", lambda pieces: passes.update(["checksum"]))
+    watched.put(value)
+
+    assert passes == {"digest": 1}  # the checksum is the one that the client computes as it sends
+    assert WatchedStorage.calls["put"] == 1
 
 
 @pytest.mark.parametrize("value", [DATA, DATA.decode("latin-1")], ids=["bytes", "text"])
@@ -129,20 +160,12 @@ def test_large_arrays_and_tables_are_mapped(storage):
     assert arrived.equals(table)
 
 
-def test_large_json_data_is_a_manifest_too(storage):
-    value = {"words": ["word"] * WHOLE, "array": np.arange(3)}
-    ref = storage.put(value)
-
-    assert (ref.kind, ref.format) == ("manifest", "json@1")
-    assert storage.get(ref)["words"] == value["words"]
-
-
-def test_a_large_file_is_stored_in_one_pass(storage, tmp_path):
+def test_a_large_file_is_one_object(storage, tmp_path):
     path = tmp_path / "räum.bin"
     path.write_bytes(DATA)
     ref = storage.put(path)
 
-    assert (ref.kind, ref.filename) == ("manifest", "räum.bin")
+    assert (ref.kind, ref.filename) == ("blob", "räum.bin")
     assert (storage.path(ref).name, storage.path(ref).read_bytes()) == ("räum.bin", DATA)
     assert storage.path(ref).stat().st_mode & 0o777 == 0o444
 
@@ -154,13 +177,24 @@ def test_an_open_file_is_read_to_its_end(storage):
     assert storage.get(storage.put(large)) == DATA
 
 
-def test_equal_values_have_equal_references_however_they_are_cut(storage):
+def test_equal_values_have_equal_references_however_they_come(storage, tmp_path):
+    (tmp_path / "file").write_bytes(DATA)
+
     assert storage.put(DATA) == storage.put(DATA)
-    assert storage.put(io.BytesIO(DATA)) == storage.put(DATA)
+    assert storage.put(tmp_path / "file").digest == storage.put(DATA).digest
 
 
+def test_equal_streams_have_equal_references_however_they_are_cut(storage):
+    with storage.writer() as file:
+        for start in range(0, SIZE, 777):
+            file.write(DATA[start : start + 777])
+
+    assert file.ref == put_parts(storage)
+
+
+@pytest.mark.parametrize("put", [Storage.put, put_parts], ids=["one object", "parts"])
 @pytest.mark.parametrize("annotation", [bytes, Path, BinaryIO, Iterator[bytes]], ids=str)
-def test_a_large_artifact_arrives_as_annotated(storage, annotation):
+def test_a_large_artifact_arrives_as_annotated(storage, annotation, put):
     def step(x):
         if annotation is bytes:
             seen.append(x)
@@ -171,13 +205,13 @@ def test_a_large_artifact_arrives_as_annotated(storage, annotation):
 
     seen = []
     step.__annotations__["x"] = annotation
-    with_storage(step)(x=storage.put(DATA).to_json())
+    with_storage(step)(x=put(storage, DATA).to_json())
 
     assert seen == [DATA]
 
 
 def test_a_file_over_parts_is_read_where_it_is_needed(watched):
-    ref = watched.put(DATA)
+    ref = put_parts(watched)
     WatchedStorage.reset()
 
     with watched.open(ref) as file:
@@ -190,7 +224,7 @@ def test_a_file_over_parts_is_read_where_it_is_needed(watched):
 
 
 def test_pieces_that_are_not_asked_for_are_not_fetched(watched, settings):
-    ref = watched.put(DATA)
+    ref = put_parts(watched)
     WatchedStorage.reset()
 
     pieces = watched.chunks(ref)
@@ -233,7 +267,9 @@ def test_a_pass_through_calls_nothing(watched):
     assert WatchedStorage.calls == {}
 
 
-@pytest.mark.parametrize("make", [lambda: DATA, lambda: iter([DATA[:9000], DATA[9000:]])], ids=["value", "stream"])
+@pytest.mark.parametrize(
+    "make", [lambda: io.BytesIO(DATA), lambda: iter([DATA[:9000], DATA[9000:]])], ids=["file", "stream"]
+)
 def test_whichever_call_fails_no_reference_escapes_and_the_retry_reuses_the_parts(watched, make):
     watched.put_object(watched.bucket, "so-that-the-bucket-is-there", b"")
     WatchedStorage.reset()
@@ -311,8 +347,7 @@ def spy(monkeypatch):
     ],
 )
 def test_damage_in_the_store_is_found_before_anything_is_decoded(storage, settings, spy, how, which):
-    text = DATA.decode("latin-1")
-    ref = storage.put(text)
+    ref = replace(put_parts(storage), format="text@1")
     key = ref.key if which == "manifest" else part_keys(storage, ref)[which]
     storage.put_object(ref.bucket, key, damaged(storage.get_object(ref.bucket, key), how))
 
@@ -326,21 +361,48 @@ def test_damage_in_the_store_is_found_before_anything_is_decoded(storage, settin
     assert cached_files(settings) == []
 
 
+@pytest.mark.parametrize("how", ["flipped", "cut", "longer", "other", "empty"])
+def test_damage_of_a_single_object_is_found_before_anything_is_decoded(storage, settings, spy, how):
+    ref = storage.put(DATA.decode("latin-1"))
+    storage.put_object(ref.bucket, ref.key, damaged(storage.get_object(ref.bucket, ref.key), how))
+
+    for read in (storage.get, storage.path, storage.verify, lambda ref: b"".join(storage.chunks(ref))):
+        with pytest.raises(DigestMismatchError) as caught:
+            read(ref)
+        assert caught.value.ref == ref
+    with pytest.raises(DigestMismatchError):
+        storage.open(ref).read()
+    assert not spy.asked
+    assert cached_files(settings) == []
+
+
+def test_the_last_bytes_of_a_damaged_object_are_not_handed_out(storage):
+    ref = storage.put(DATA * 100)
+    storage.put_object(ref.bucket, ref.key, damaged(DATA * 100, "flipped"))
+
+    with storage.open(ref) as file:
+        for pieces in (storage.chunks(ref), iter(lambda: file.read(1000), b"")):
+            received = []
+            with pytest.raises(DigestMismatchError):
+                received.extend(pieces)
+            assert len(b"".join(received)) < ref.size
+
+
 @pytest.mark.parametrize("which", ["manifest", 3])
 def test_the_next_put_mends_what_was_found_damaged(storage, which):
-    ref = storage.put(DATA)
+    ref = put_parts(storage)
     key = ref.key if which == "manifest" else part_keys(storage, ref)[which]
     storage.put_object(ref.bucket, key, damaged(storage.get_object(ref.bucket, key), "flipped"))
     with pytest.raises(DigestMismatchError):
         storage.get(ref)
 
-    assert ref == storage.put(DATA)
+    assert ref == put_parts(storage)
     assert storage.get(ref) == DATA
 
 
 @pytest.mark.parametrize("which", ["manifest", 3])
 def test_what_is_gone_is_named(storage, which):
-    ref = storage.put(DATA)
+    ref = put_parts(storage)
     storage.delete_object(ref.bucket, ref.key if which == "manifest" else part_keys(storage, ref)[which])
 
     with pytest.raises(ArtifactNotFoundError, match="is gone from store 'default'"):
@@ -358,7 +420,7 @@ def test_a_damaged_copy_in_the_cache_is_made_again(storage):
 
 def test_a_manifest_of_another_size_or_kind_than_its_reference_is_refused(storage, tmp_path):
     (tmp_path / "f").write_bytes(DATA)
-    value, tree = storage.put(DATA), storage.put(tmp_path)
+    value, tree = put_parts(storage), storage.put(tmp_path)
 
     for wrong in (replace(value, size=value.size + 1), replace(value, format="tree@1"), replace(tree, format="npy@1")):
         with pytest.raises(DecodeError, match="of another size or kind"):
@@ -366,7 +428,7 @@ def test_a_manifest_of_another_size_or_kind_than_its_reference_is_refused(storag
 
 
 def test_a_manifest_reference_that_is_not_under_its_digest_is_refused(storage):
-    ref = storage.put(DATA)
+    ref = put_parts(storage)
 
     with pytest.raises(InvalidRefError, match="lies under its digest"):
         storage.get(replace(ref, key="elsewhere"))
@@ -375,7 +437,7 @@ def test_a_manifest_reference_that_is_not_under_its_digest_is_refused(storage):
 
 
 def test_verify_reads_every_part(storage):
-    ref = storage.put(DATA)
+    ref = put_parts(storage)
     storage.get(ref)
     storage.verify(ref)
     key = part_keys(storage, ref)[3]
@@ -385,14 +447,15 @@ def test_verify_reads_every_part(storage):
         storage.verify(ref)
 
 
-def test_stat_says_the_size_of_the_whole(storage):
-    ref = storage.put(DATA)
+@pytest.mark.parametrize("put", [Storage.put, put_parts], ids=["one object", "parts"])
+def test_stat_says_the_size_of_the_whole(storage, put):
+    ref = put(storage, DATA)
 
     assert (storage.stat(ref).size, storage.stat(ref).digest) == (SIZE, ref.digest)
 
 
 def test_many_threads_that_want_one_artifact_fetch_it_once(watched):
-    ref = watched.put(DATA)
+    ref = put_parts(watched)
     WatchedStorage.reset()
     found = []
     threads = [threading.Thread(target=lambda: found.append(watched.local(ref))) for _ in range(64)]
@@ -410,7 +473,7 @@ def test_processes_that_assemble_one_artifact_at_once_are_both_right(storage, se
     (tmp_path / "tree" / "inner").mkdir(parents=True)
     for n in range(30):
         (tmp_path / "tree" / "inner" / str(n)).write_bytes(DATA[: n * 1000])
-    refs = [storage.put(DATA), storage.put(tmp_path / "tree")]
+    refs = [put_parts(storage), storage.put(tmp_path / "tree")]
     code = (
         "import sys; from lucas_storage import Storage, storage_context\n"
         "endpoint, cache, bucket, *uris = sys.argv[1:]\n"
@@ -493,9 +556,9 @@ def test_a_path_of_the_cache_is_uploaded_where_the_store_does_not_hold_it(settin
 def test_what_is_old_is_stored_again_so_that_it_does_not_count_as_old(watched):
     with storage_context(grace=1e-6):
         storage = storage_for()
-        storage.put(DATA)
+        put_parts(storage)
         WatchedStorage.reset()
-        storage.put(DATA)
+        put_parts(storage)
 
     assert WatchedStorage.calls["put"] >= FULL + 2
 

@@ -110,7 +110,7 @@ def test_what_was_signed_is_not_opened_once_it_was_replaced(storage, canary, tmp
     for large in (False, True):
         with pytest.MonkeyPatch.context() as patch:
             if large:
-                patch.setattr("lucas_storage.values.store_value.WHOLE_MAX", 1000)
+                patch.setattr("lucas_storage.values.store_value.PART", 1000)
             ref = store_encoded(honest, PickleFormat(), policy)
         assert (ref.kind, ref.signature is not None) == ("manifest" if large else "blob", True)
         keys = [ref.key]

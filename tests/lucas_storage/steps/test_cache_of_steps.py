@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import pickle
@@ -150,7 +151,7 @@ VALUES = {
     "json": lambda: {"a": "x" * 100_000},
     "text": lambda: "x" * 100_000,
     "bytes": lambda: b"x" * 100_000,
-    "parts": lambda: b"y" * 100_000,  # with small parts
+    "parts": lambda: io.BytesIO(b"y" * 100_000),  # with small parts
 }
 
 

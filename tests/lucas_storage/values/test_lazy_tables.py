@@ -94,9 +94,10 @@ def test_a_copy_in_the_cache_is_read_instead(parquet, storage, fetched):
 
 
 @pytest.mark.slow
-def test_of_a_large_artifact_the_parts_are_fetched_in_which_the_columns_lie(storage, small_parts, tmp_path, fetched):
+def test_of_an_artifact_in_parts_those_are_fetched_in_which_the_columns_lie(storage, small_parts, tmp_path, fetched):
     pq.write_table(pa.table(NUMBERS), tmp_path / "wide.parquet")
-    ref = storage.put(tmp_path / "wide.parquet", format="parquet")
+    with (tmp_path / "wide.parquet").open("rb") as file:
+        ref = storage.put(file, format="parquet")
     fetched.clear()
 
     assert ref.kind == "manifest"
