@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import grpc
-
 from actorc.storage._wire import call_headers
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage._wire.message_checksum import ANSWER, HEADER, REQUEST, STATUS, YES, Checks
 from actorc.storage.errors import StorageError
 
 from . import call_errors
+from .transport import CallFailedError
 
 
 class Peer:
@@ -61,18 +60,17 @@ class Exchange:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turn gRPC errors raised inside into those of `actorc.storage.errors`, the original chained."""
+        """Turn failed calls inside into the errors of `actorc.storage.errors`, the original chained."""
         try:
             yield
-        except grpc.RpcError as error:
+        except CallFailedError as error:
             raise self._failure(error) from error
 
-    def _failure(self, error: grpc.RpcError) -> StorageError:
+    def _failure(self, error: CallFailedError) -> StorageError:
         def opened(details: bytes) -> bytes:
-            seals = self._seals(error.trailing_metadata) if isinstance(error, grpc.Call) else False
-            return self._checks.open(details, STATUS) if seals else details
+            return self._checks.open(details, STATUS) if self._seals(lambda: error.metadata) else details
 
-        return call_errors.error_from_rpc(error, self._address, opened)
+        return call_errors.error_from_call(error, self._address, opened)
 
     def _seals(self, announced: Callable[[], Any]) -> bool:
         if not self._peer.seals:

@@ -1,62 +1,61 @@
-"""The error for a failed call: the one that the service sent, or one made from what gRPC says about the connection."""
+"""The error for a failed call: the one that the service sent, or one made from what the transport says."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
-
-import grpc
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._wire.call_headers import DETAILS_KEY
 from actorc.storage._wire.error_status import error_from_status
+from actorc.storage._wire.status_codes import StatusCode
 from actorc.storage.errors import DamagedMessageError, NetworkError, StorageError, error_class
 
 from .answer_checks import damaged_answers
+from .transport import CallFailedError
 
 _BREAKS = re.compile(r"(Socket closed|Connection reset by peer|Broken pipe)( \(\d+\))?$")
-"""End of gRPC's message about a connection that was made and then broke, with or without an error number."""
+"""End of the message about a connection that was made and then broke, with or without an error number."""
 _TRANSPORT_CODES = {
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.UNIMPLEMENTED,
+    StatusCode.CANCELLED,
+    StatusCode.DEADLINE_EXCEEDED,
+    StatusCode.RESOURCE_EXHAUSTED,
+    StatusCode.UNAVAILABLE,
+    StatusCode.UNIMPLEMENTED,
 }
-"""Status codes that gRPC itself sets. Others come from the service, with details or after an error in band."""
+"""Status codes that a transport itself sets. Others come from the service, with details or after an error in band."""
 
 
-def error_from_rpc(
-    rpc_error: grpc.RpcError, address: str, opened: Callable[[bytes], bytes] = lambda details: details
+def error_from_call(
+    failed: CallFailedError, address: str, opened: Callable[[bytes], bytes] = lambda details: details
 ) -> StorageError:
     """Return the error that a failed call stands for.
 
     Args:
-        rpc_error: The error that gRPC raised.
+        failed: How the call ended.
         address: The server's address and where it was set, for messages.
         opened: Returns the serialized `Status` in the details among the trailers, and raises if it is damaged.
     """
-    code = rpc_error.code() if isinstance(rpc_error, grpc.Call) else grpc.StatusCode.UNKNOWN
+    code = failed.code
     # A call that was cancelled here has that status, whatever the server was saying at that moment.
-    is_cancelled_here = code is grpc.StatusCode.CANCELLED and _cancelled_here(rpc_error)
-    details = None if is_cancelled_here else _details(rpc_error)
+    is_cancelled_here = code is StatusCode.CANCELLED and failed.cancelled_here
+    details = None if is_cancelled_here else _details(failed)
     if details is not None:
         return _error_in_details(details, code, opened)
     if code not in _TRANSPORT_CODES:
-        return DamagedMessageError(_transport_message(code, rpc_error, address))
+        return DamagedMessageError(_transport_message(code, failed.details, address))
     # a cancellation that this process did not ask for came from the server or a proxy, so another attempt may succeed
-    if code is grpc.StatusCode.CANCELLED and not is_cancelled_here:
+    if code is StatusCode.CANCELLED and not is_cancelled_here:
         return NetworkError(f"the storage server at {address} broke off the call; retry")
-    if code is grpc.StatusCode.UNAVAILABLE and (mistake := _tls_mistake(rpc_error.details() or "", address)):
+    if code is StatusCode.UNAVAILABLE and (mistake := _tls_mistake(failed.details, address)):
         return NetworkError(mistake, retryable=False)
-    error = error_class("", code.name)(_transport_message(code, rpc_error, address))
+    error = error_class("", code.name)(_transport_message(code, failed.details, address))
     if isinstance(error, NetworkError):
-        error.broken = isinstance(rpc_error, grpc.Call) and bool(_BREAKS.search(rpc_error.details() or ""))
+        error.broken = bool(_BREAKS.search(failed.details))
     return error
 
 
-def _error_in_details(data: bytes, code: grpc.StatusCode, opened: Callable[[bytes], bytes]) -> StorageError:
+def _error_in_details(data: bytes, code: StatusCode, opened: Callable[[bytes], bytes]) -> StorageError:
     """Return the error in the details `data` if they are undamaged and agree with the status of the call."""
     try:
         with damaged_answers():
@@ -65,37 +64,31 @@ def _error_in_details(data: bytes, code: grpc.StatusCode, opened: Callable[[byte
     except DamagedMessageError as damage:
         # damaged details are worth a retry; their text is not trusted, since any byte of it may be wrong
         return damage
-    if details.code != code.value[0]:
+    if details.code != code:
         return DamagedMessageError(
             f"the storage server failed with {code.name}, and its reason is that of another status"
         )
     return error
 
 
-def _details(rpc_error: grpc.RpcError) -> bytes | None:
-    trailers: Any = rpc_error.trailing_metadata() if isinstance(rpc_error, grpc.Call) else None
-    for name, value in trailers or ():
+def _details(failed: CallFailedError) -> bytes | None:
+    for name, value in failed.metadata:
         if name == DETAILS_KEY and isinstance(value, bytes):
             return value
     return None
 
 
-def _cancelled_here(rpc_error: grpc.RpcError) -> bool:
-    return isinstance(rpc_error, grpc.Future) and bool(rpc_error.cancelled())
-
-
-def _transport_message(code: grpc.StatusCode, rpc_error: grpc.RpcError, address: str) -> str:
-    said = rpc_error.details() if isinstance(rpc_error, grpc.Call) else str(rpc_error)
+def _transport_message(code: StatusCode, said: str, address: str) -> str:
     match code:
-        case grpc.StatusCode.UNAVAILABLE:
-            return f"no storage server answers at {address}; {_unavailable_advice(said or '')} ({said})"
-        case grpc.StatusCode.DEADLINE_EXCEEDED:
+        case StatusCode.UNAVAILABLE:
+            return f"no storage server answers at {address}; {_unavailable_advice(said)} ({said})"
+        case StatusCode.DEADLINE_EXCEEDED:
             return f"the storage server at {address} did not answer in time; retry, or pass a longer timeout="
-        case grpc.StatusCode.UNIMPLEMENTED:
+        case StatusCode.UNIMPLEMENTED:
             return f"what listens at {address} is no storage server, or an older one; check host and port ({said})"
-        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+        case StatusCode.RESOURCE_EXHAUSTED:
             return f"the storage server at {address} is busy; retry later ({said})"
-        case grpc.StatusCode.CANCELLED:
+        case StatusCode.CANCELLED:
             return "the call was cancelled"
         case _:
             return (

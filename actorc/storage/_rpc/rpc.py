@@ -1,33 +1,30 @@
 """Makes every call of the client: deadlines, retries, signatures, cancellation, and the mapping of errors.
 
-gRPC's own retries stay off. They end once headers arrived or a request outgrew the buffer, and so never apply to a
-large upload or a broken download.
+Whichever transport carries a call, its attempts are counted here. gRPC's own retries stay off: they end once headers
+arrived or a request outgrew the buffer, and so never apply to a large upload or a broken download.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar
 
-import grpc
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from actorc.storage._wire import idle
 from actorc.storage._wire.call_headers import SERVICE
-from actorc.storage._wire.call_signing import Metadata
 from actorc.storage.config import ClientOptions
-from actorc.storage.errors import DeadlineExceededError
 
 from . import answer_checks, cancellation
 from .attempt_messages import Exchange, Peer
-from .attempts import Attempt, Attempts
+from .attempts import Attempts
 from .endpoints import Endpoints
-from .grpc.channels import Channels
 from .retry import RetryPolicy
 from .signer import CallSigner, Signer
+from .transport import Answers, Connection, Start
+from .transports import opened_transport
 from .write_call import WriteCall
 
 T = TypeVar("T")
@@ -37,8 +34,6 @@ _UNARY: Final[Mapping[str, tuple[str, type[Message]]]] = {
     method.input_type.name: (method.name, GetMessageClass(method.output_type)) for method in SERVICE.methods
 }
 """By the name of a request's class, its method and the class of the answer."""
-
-# one watching thread for all clients of the process
 
 
 class Receiver(Protocol):
@@ -85,7 +80,7 @@ class Rpc:
             Signer(options.access_key, options.secret_key) if options.access_key and options.secret_key else None
         )
         self._endpoints = Endpoints(options.endpoints)
-        self._channels = {endpoint: Channels(options, endpoint) for endpoint in options.endpoints}
+        self._transports = {endpoint: opened_transport(options, endpoint) for endpoint in options.endpoints}
         self._peers = {endpoint: Peer() for endpoint in options.endpoints}
         # set without a lock: it only turns true
         self._reached = False
@@ -107,14 +102,12 @@ class Rpc:
         patient = timeout is not None if patient is None else patient
         attempts = self._attempts(proof, self._options.timeout if timeout is None else timeout, patient=patient)
         while True:
-            with self._attempt(attempts, method, streams=False) as (attempt, exchange, channel):
-                call: Any = channel.unary_unary(_path(method))
-                sealed = exchange.seal(body)
-                reply, ended = _reply(call, sealed, attempt.left, exchange.metadata + proof.sign(sealed))
+            with self._attempt(attempts, method, proof, streams=False) as (start, exchange, connection):
+                reply, trailers = connection.ask(start, exchange.seal(body))
                 # before the answer is judged: a server that answers anything has been reached
                 self._reached = True
                 with answer_checks.damaged_answers():
-                    return judge(answer_checks.parsed(answer, exchange.open(reply, ended.trailing_metadata)))
+                    return judge(answer_checks.parsed(answer, exchange.open(reply, partial(tuple, trailers))))
 
     def receive(self, method: str, receiver: Receiver, *, timeout: float | None = None) -> Iterator[bytes | memoryview]:
         """Yield the payload of a stream of answers; a broken stream is resumed, and progress resets the failure count.
@@ -127,20 +120,27 @@ class Rpc:
         proof = CallSigner(self._signer, _path(method))
         attempts = self._attempts(proof, timeout, patient=timeout is not None)
         while True:
-            with self._attempt(attempts, method, streams=True) as (attempt, exchange, channel):
-                stream: Any = channel.unary_stream(_path(method))
+            with self._attempt(attempts, method, proof, streams=True) as (start, exchange, connection):
                 body = exchange.seal(receiver.request())
-                call = stream(body, timeout=attempt.left, metadata=exchange.metadata + proof.sign(body))
-                opened = partial(exchange.open, announced=call.initial_metadata)
-                for message in self._messages(call):
-                    with answer_checks.damaged_answers():
-                        payload = receiver.accept(message, opened)
-                    # each verified piece is progress, so a download over a bad network ends only when it stands still
-                    attempts.progressed()
-                    if payload:
-                        yield payload
+                answers = connection.receive(start, body, self._options.idle_timeout)
+                opened = partial(exchange.open, announced=answers.announced)
+                yield from self._payload(answers, receiver, opened, attempts)
                 receiver.finish()
                 return
+
+    def _payload(
+        self, answers: Answers, receiver: Receiver, opened: Callable[[bytes], bytes | None], attempts: Attempts
+    ) -> Iterator[bytes | memoryview]:
+        # closed also when the caller drops the generator: otherwise the server would send to nobody
+        with closing(answers.messages()) as messages:
+            for message in messages:
+                self._reached = True
+                with answer_checks.damaged_answers():
+                    payload = receiver.accept(message, opened)
+                # each verified piece is progress, so a download over a bad network ends only when it stands still
+                attempts.progressed()
+                if payload:
+                    yield payload
 
     def send(self, method: str, sender: Sender[T], *, timeout: float | None = None) -> T:
         """Make a call that sends a stream; it is repeated only if its source can be read again.
@@ -153,10 +153,8 @@ class Rpc:
         proof = CallSigner(self._signer, _path(method))
         attempts = self._attempts(proof, timeout, patient=timeout is not None, may_repeat=lambda: sender.replayable)
         while True:
-            with self._attempt(attempts, method, streams=True) as (attempt, exchange, channel):
-                stream: Any = channel.stream_stream(_path(method))
-                idle_timeout = self._options.idle_timeout
-                writing = WriteCall(stream, exchange, proof.sign, attempt.left, idle_timeout)
+            with self._attempt(attempts, method, proof, streams=True) as (start, exchange, connection):
+                writing = WriteCall(connection, start, exchange, self._options.idle_timeout)
                 with writing as call, cancellation.running(call.cancel):
                     reply = sender.send(call)
                 self._reached = True
@@ -164,14 +162,15 @@ class Rpc:
 
     @contextmanager
     def _attempt(
-        self, attempts: Attempts, method: str, *, streams: bool
-    ) -> Iterator[tuple[Attempt, Exchange, grpc.Channel]]:
-        """Yield one attempt, its `Exchange` and a channel; turn gRPC errors into those of `actorc.storage.errors`."""
+        self, attempts: Attempts, method: str, proof: CallSigner, *, streams: bool
+    ) -> Iterator[tuple[Start, Exchange, Connection]]:
+        """Yield how one attempt starts, its `Exchange` and a connection; turn failed calls into our errors."""
         with attempts.attempt() as attempt:
             peer, address = self._peers[attempt.endpoint], self._options.address(attempt.endpoint)
             exchange = Exchange(_path(method), attempt.metadata, peer, address)
-            with exchange.errors(), self._channels[attempt.endpoint].channel(streams=streams) as channel:
-                yield attempt, exchange, channel
+            start = Start(_path(method), lambda first: exchange.metadata + proof.sign(first), attempt.left)
+            with exchange.errors(), self._transports[attempt.endpoint].connection(streams=streams) as connection:
+                yield start, exchange, connection
 
     def _attempts(
         self,
@@ -192,46 +191,11 @@ class Rpc:
             correct=proof.correct,
         )
 
-    def _messages(self, call: Any) -> Iterator[bytes]:
-        limit = self._options.idle_timeout
-        try:
-            with cancellation.running(call.cancel), idle.watch.guard(limit, call.cancel) as guard:
-                while (message := next(call, None)) is not None:
-                    # the caller may take any time with the bytes; only the server's silence counts
-                    guard.pause()
-                    self._reached = True
-                    yield message
-                    guard.progress()
-        except grpc.RpcError as error:
-            if guard.expired:
-                raise DeadlineExceededError(f"the server sent nothing for {limit:g} s") from error
-            raise
-        finally:
-            # also when the caller drops the generator: otherwise the server would send to nobody
-            call.cancel()
-
     def close(self) -> None:
         """Close the connections; calls under way fail, later ones are refused."""
-        for channels in self._channels.values():
-            channels.close()
+        for transport in self._transports.values():
+            transport.close()
 
 
 def _path(method: str) -> str:
     return f"/{SERVICE.full_name}/{method}"
-
-
-def _reply(method: Any, body: bytes, timeout: float | None, metadata: Metadata) -> tuple[bytes | None, grpc.Call]:
-    """Make one unary call; as a future, which is slower, only where a scope may cancel it.
-
-    Returns:
-        The answer, and the finished call.
-    """
-    if not cancellation.is_possible():
-        return cast("tuple[bytes | None, grpc.Call]", method.with_call(body, timeout=timeout, metadata=metadata))
-    future = method.future(body, timeout=timeout, metadata=metadata)
-    with cancellation.running(future.cancel):
-        try:
-            return future.result(), future
-        except grpc.FutureCancelledError:
-            # from None: that a future was used is an implementation detail
-            raise cancellation.cancelled() from None

@@ -1,4 +1,4 @@
-"""The service as gRPC names it, and the headers and trailers of its calls that other modules do not own."""
+"""The service as its descriptor names it, and the headers and trailers of its calls that other modules do not own."""
 
 from __future__ import annotations
 

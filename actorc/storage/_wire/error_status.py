@@ -1,29 +1,28 @@
-"""Conversions between errors and the details of a gRPC status, which travel in its trailers or within a message."""
+"""Conversions between errors and the details of a status, which travel among trailers or in a message."""
 
 from __future__ import annotations
 
 from typing import Final
 
-import grpc
-
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage.errors import ClockSkewError, StorageError, error_class
+
+from .status_codes import StatusCode
 
 ERROR_DOMAIN: Final = "storage.ignis"
 
 _ERROR_INFO_URL = "type.googleapis.com/google.rpc.ErrorInfo"
 _RETRY_INFO_URL = "type.googleapis.com/google.rpc.RetryInfo"
 _MAX_TIME_DIGITS = 17
-_STATUS_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def status_code(error: StorageError) -> grpc.StatusCode:
-    """Return the gRPC status that stands for `error`."""
-    return grpc.StatusCode[error.status]
+def status_code(error: StorageError) -> StatusCode:
+    """Return the status that stands for `error`."""
+    return StatusCode[error.status]
 
 
 def status_message(error: StorageError) -> pb.Status:
-    """Return `error` as the details that travel with its gRPC status."""
+    """Return `error` as the details that travel with its status."""
     info = pb.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN)
     facts = {"bucket": error.bucket, "key": error.key, "request_id": error.request_id, "code": error.code}
     info.metadata.update({name: value for name, value in facts.items() if value})
@@ -32,7 +31,7 @@ def status_message(error: StorageError) -> pb.Status:
         info.metadata["server_time_us"] = str(error.server_time_us)
         if error.server_time_signature:
             info.metadata["server_time_signature"] = error.server_time_signature
-    message = pb.Status(code=status_code(error).value[0], message=error.message)
+    message = pb.Status(code=status_code(error), message=error.message)
     message.details.add(type_url=_ERROR_INFO_URL, value=info.SerializeToString())
     if error.retry_after is not None:
         whole = int(error.retry_after)
@@ -50,7 +49,7 @@ def error_from_status(message: pb.Status) -> StorageError:
         elif detail.type_url == _RETRY_INFO_URL:
             delay = pb.RetryInfo.FromString(detail.value).retry_delay
             retry_after = delay.seconds + delay.nanos / 1e9
-    status = _STATUS_BY_NUMBER.get(message.code, grpc.StatusCode.UNKNOWN).name
+    status = StatusCode.of(message.code).name
     facts = info.metadata
     error = error_class(info.reason, status)(
         message.message,

@@ -5,11 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final, Self
 
-import grpc
-
-from actorc.storage._wire.tls import read_pem
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.rules import MAX_MESSAGE_SIZE
 
 from .auth.authentication import Authenticator, Keyring
 from .auth.key_file import OwnKey
@@ -18,10 +14,13 @@ from .config import DEFAULT_HTTP, Group, ServerOptions
 from .engines import BackgroundWork, open_engine
 from .engines.base import Engine
 from .grpc.health import Health
-from .grpc.interceptors import MAX_HEADERS, CallInterceptor
+from .grpc.server import GrpcServer, server_credentials
+from .grpc.storage_handler import StorageHandler
 from .listen_address import numeric_address
 from .service.admission import CallPool
-from .service.service import StorageService, storage_handler
+from .service.call_flow import CallFlow
+from .service.methods import methods_of
+from .service.service import StorageService
 from .store.store import ObjectStore
 from .telemetry.access_log import AccessLog
 from .telemetry.calls_in_flight import CallsInFlight
@@ -32,20 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_CHANNEL_OPTIONS: Final = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
-    ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
-    ("grpc.max_metadata_size", MAX_HEADERS),
-    # clients ping during idle transfers; gRPC's default takes a ping within five minutes for an attack
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.keepalive_permit_without_calls", 1),
-    # gRPC's default lets a peer that connects and sends nothing keep the connection for two minutes
-    ("grpc.server_handshake_timeout_ms", 10_000),
-    # else peers that connect and never call hold a descriptor each for ever; clients reconnect by themselves
-    ("grpc.max_connection_idle_ms", 5 * 60_000),
-)
-
 _STRANGER_THREADS: Final = 4
 """Threads that wait for the first message of callers who prove nothing by their headers."""
 _MAX_WAITING_STRANGERS: Final = 64
@@ -54,17 +39,6 @@ _MAX_WAITING_STRANGERS: Final = 64
 
 _FINAL_SECONDS: Final = 1.0
 """Seconds for sending the responses of calls that have ended."""
-
-
-class _UnreadableHeaders(logging.Filter):
-    """Drops gRPC's log of headers that are no text: it has the header and a traceback, and any peer can cause it."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether the record is another one."""
-        return record.msg != "Invalid encoding on %s"
-
-
-_unreadable_headers = _UnreadableHeaders()
 
 
 class StorageServer:
@@ -96,10 +70,8 @@ class StorageServer:
         self._options = options
         self._group = group
         self._descriptors = DescriptorWatch()
-        # a logger keeps one of equal filters
-        logging.getLogger("grpc._cython.cygrpc").addFilter(_unreadable_headers)
         self._keyring = Keyring(options.keys_file, required=options.keys is not None, own=own)
-        self._credentials = _credentials(options)
+        credentials = server_credentials(options)
         self._engine = engine or _engine(options, group)
         self.address = ""
         self.http_endpoint = ""
@@ -112,7 +84,18 @@ class StorageServer:
         self.calls = CallPool(options.threads, waiting=options.queue, name="storage-call")
         self.strangers = CallPool(_STRANGER_THREADS, waiting=_MAX_WAITING_STRANGERS, name="storage-stranger")
         self._store = self._new_store()
-        self._grpc = self._new_grpc_server(shares_port=shares_port or group is not None)
+        self._methods = methods_of(StorageService(self._store, self._urls))
+        self._flow = CallFlow(
+            Authenticator(self._keyring),
+            self._access_log,
+            self._in_flight,
+            max_streams=options.max_streams,
+            idle_timeout=options.idle_timeout,
+        )
+        handler = StorageHandler(self._methods, self._flow, calls=self.calls, strangers=self.strangers)
+        self._grpc = GrpcServer(
+            (handler, self._health), self.calls, credentials, shares_port=shares_port or group is not None
+        )
 
     def _new_store(self) -> ObjectStore:
         auto_create = self._options.auto_create_buckets
@@ -120,17 +103,6 @@ class StorageServer:
         return ObjectStore(
             self._engine, auto_create_buckets=(lambda: self._keyring.is_open) if auto_create is None else auto_create
         )
-
-    def _new_grpc_server(self, *, shares_port: bool) -> grpc.Server:
-        server = grpc.server(
-            self.calls,
-            interceptors=[self._interceptor()],
-            # else a second server on the same port would share it silently
-            options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port))),
-        )
-        service = StorageService(self._store, self._urls)
-        server.add_generic_rpc_handlers((storage_handler(service), self._health))
-        return server
 
     def start(self) -> str:
         """Start to serve; return the address.
@@ -140,7 +112,7 @@ class StorageServer:
         """
         address = numeric_address(self._options.listen, loopback_only=self._keyring.is_open)
         try:
-            port = self._bind(str(address))
+            port = self._grpc.bind(str(address))
         except RuntimeError as error:
             self.stop(0)
             raise InvalidParameterError(
@@ -158,22 +130,6 @@ class StorageServer:
     def is_open(self) -> bool:
         """Whether every caller may do everything."""
         return self._keyring.is_open
-
-    def _interceptor(self) -> CallInterceptor:
-        return CallInterceptor(
-            Authenticator(self._keyring),
-            self._access_log,
-            self._in_flight,
-            calls=self.calls,
-            strangers=self.strangers,
-            max_streams=self._options.max_streams,
-            idle_timeout=self._options.idle_timeout,
-        )
-
-    def _bind(self, address: str) -> int:
-        if self._credentials is None:
-            return self._grpc.add_insecure_port(address)
-        return self._grpc.add_secure_port(address, self._credentials)
 
     def _start_http(self) -> None:
         wanted = self._options.http
@@ -254,12 +210,3 @@ def _engine(options: ServerOptions, group: Group | None) -> Engine:
         upload_ttl=options.upload_ttl, scrub_days=options.scrub_days, quarantine_days=options.quarantine_days
     )
     return open_engine(options.engine_url, background_work, group=None if group is None else group.lock)
-
-
-def _credentials(options: ServerOptions) -> grpc.ServerCredentials | None:
-    if options.tls_cert is None:
-        return None
-    pem = read_pem(ca=options.tls_client_ca, certificate=options.tls_cert, key=options.tls_key)
-    assert pem.key is not None
-    assert pem.certificate is not None
-    return grpc.ssl_server_credentials([(pem.key, pem.certificate)], pem.ca, require_client_auth=pem.ca is not None)

@@ -10,10 +10,13 @@ from typing import Final
 import grpc
 
 from actorc import _http_proxies, fork_hooks
+from actorc.storage._rpc.transport import CallFailedError
 from actorc.storage._wire.tls import read_pem
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import NetworkError, StorageError
 from actorc.storage.rules import MAX_MESSAGE_SIZE
+
+from .calls import GrpcConnection
 
 _MAX_CONNECTIONS: Final = 4
 """A server handles one HTTP/2 connection on one core at most."""
@@ -68,22 +71,23 @@ class Channels:
         self._streams: dict[grpc.Channel, int] = {}
 
     @contextmanager
-    def channel(self, *, streams: bool = False) -> Iterator[grpc.Channel]:
-        """Yield the channel with the fewest streams; drop it from the pool after a damaged answer or a deadline.
+    def connection(self, *, streams: bool) -> Iterator[GrpcConnection]:
+        """Yield the channel with the fewest streams.
 
-        With several servers, a channel that could not connect is dropped, too.
+        After a damaged answer or a deadline it is dropped from the pool, with several servers also if it could not
+        connect.
 
         Args:
             streams: Whether a stream will run on it: a new connection is opened while every other has a stream.
         """
         channel = self._take(streams)
         try:
-            yield channel
-        except (grpc.RpcError, NetworkError) as error:
+            yield GrpcConnection(channel)
+        except (CallFailedError, NetworkError) as error:
             # a channel that `close` took away fails with a status of gRPC; the caller needs to know who closed it
             if self._closed:
                 raise _closed() from error
-            if _status(error) in self._drop_after:
+            if (error.status if isinstance(error, NetworkError) else error.code.name) in self._drop_after:
                 self._abandon(channel)
             raise
         finally:
@@ -127,12 +131,6 @@ class Channels:
 
 def _closed() -> StorageError:
     return StorageError("this client is closed; make a new one", code="Closed")
-
-
-def _status(error: grpc.RpcError | NetworkError) -> str:
-    if isinstance(error, NetworkError):
-        return error.status
-    return error.code().name if isinstance(error, grpc.Call) else ""
 
 
 def _connect(options: ClientOptions, endpoint: str) -> grpc.Channel:

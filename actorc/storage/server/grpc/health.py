@@ -18,7 +18,9 @@ import grpc
 from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 
 from actorc.storage._wire import call_headers, idle
-from actorc.storage.server.service.admission import CALLER_THREAD, Behavior, CallPool
+from actorc.storage.server.service.admission import CallPool
+
+from .behavior import CALLER_THREAD, Behavior
 
 SERVING: Final = 1
 NOT_SERVING: Final = 2

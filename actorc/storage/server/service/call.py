@@ -11,16 +11,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
-import grpc
 from google.protobuf.message import Message
 
-from actorc.storage._wire import call_headers, error_status, idle
-from actorc.storage._wire.idle import Guard
+from actorc.storage._wire import call_headers, error_status
 from actorc.storage._wire.message_checksum import ANSWER, HEADER, REQUEST, STATUS, YES, Checks
+from actorc.storage._wire.status_codes import StatusCode
 from actorc.storage.errors import StorageError
 from actorc.storage.server.auth.access import NOBODY
 from actorc.storage.server.engines.descriptor_shortage import is_out_of_descriptors, out_of_descriptors
 from actorc.storage.server.telemetry.access_log import AccessLog, EndedCall
+
+from .call_context import CallContext, PeerGoneError, Progress, Trailers
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class CallHead:
 class Call:
     """One call on the server. For the thread of the call, `end` aside."""
 
-    def __init__(self, head: CallHead, context: grpc.ServicerContext) -> None:
+    def __init__(self, head: CallHead, context: CallContext) -> None:
         self.method = head.method
         self.principal = NOBODY
         """The caller, once it is proved."""
@@ -64,9 +65,9 @@ class Call:
         self._context = context
         self._peer = context.peer()
         self._ended: StorageError | None = None
-        self._status = grpc.StatusCode.OK
+        self._status = StatusCode.OK
         self._began = time.perf_counter()
-        context.set_trailing_metadata(self._trailers)
+        context.set_trailers(self._trailers)
 
     @property
     def is_checked(self) -> bool:
@@ -84,7 +85,7 @@ class Call:
     def announce(self) -> None:
         """Announce checksums before the first message; in the trailers that is too late for a stream."""
         if self.is_checked:
-            self._context.send_initial_metadata(self._announcement)
+            self._context.announce(self._announcement)
 
     def opened(self, message: bytes) -> bytes:
         """Return a request without its checksum, verified.
@@ -126,27 +127,19 @@ class Call:
         details = error_status.status_message(failure).SerializeToString()
         if self._checks:
             details = self._checks.seal(details, STATUS)
-        self._context.set_trailing_metadata((*self._trailers, (call_headers.DETAILS_KEY, details)))
-        self._context.abort(error_status.status_code(failure), failure.message[:_MAX_STATUS_TEXT])
+        trailers: Trailers = (*self._trailers, (call_headers.DETAILS_KEY, details))
+        self._context.abort(error_status.status_code(failure), failure.message[:_MAX_STATUS_TEXT], trailers)
 
     def end(self, error: StorageError) -> None:
-        """End the call with the status of `error`, on any thread, even while its own thread waits in gRPC.
-
-        The public `ServicerContext.cancel` does the same, but the caller would see CANCELLED, without a reason.
-        """
+        """End the call with the status of `error`, on any thread, even while its own thread waits for the peer."""
         self._ended = error
         self._status = error_status.status_code(error)
-        # a private attribute of grpcio; without it the call still ends, but with CANCELLED
-        call = getattr(getattr(self._context, "_rpc_event", None), "call", None)
-        if call is None:
-            self._context.cancel()
-        else:
-            call.cancel(self._status.value[0], error.message[:_MAX_STATUS_TEXT])
+        self._context.end(self._status, error.message[:_MAX_STATUS_TEXT])
 
     @contextmanager
-    def limited(self, seconds: float, error: StorageError) -> Iterator[Guard]:
+    def limited(self, seconds: float, error: StorageError) -> Iterator[Progress]:
         """End the call with `error` if it makes no progress for `seconds` within the block."""
-        with idle.watch.guard(seconds, lambda: self.end(error)) as guard:
+        with self._context.limited(seconds, lambda: self.end(error)) as guard:
             yield guard
 
     def is_active(self) -> bool:
@@ -155,16 +148,16 @@ class Call:
 
     def set_cancelled(self) -> None:
         """Record that the client went away before the call was done."""
-        if self._status is grpc.StatusCode.OK:
-            self._status = grpc.StatusCode.CANCELLED
+        if self._status is StatusCode.OK:
+            self._status = StatusCode.CANCELLED
 
     @contextmanager
     def recorded(self, access_log: AccessLog) -> Iterator[None]:
         """Run the block as the whole call: an exception becomes the status, and `access_log` records the end."""
         try:
             yield
-        except (grpc.RpcError, GeneratorExit):
-            # the client went away or `end` was called; gRPC expects its own error
+        except (PeerGoneError, GeneratorExit):
+            # the client went away or `end` was called; there is nobody to tell
             self.set_cancelled()
             raise
         except Exception as error:  # noqa: BLE001 - nothing of it may reach the caller

@@ -1,20 +1,14 @@
-"""The gRPC face: unpack, call the store, pack. Every method of the service has a method here, in snake case."""
+"""The methods of the service: unpack, call the store, pack. Each has a method here, in snake case."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-import grpc
-from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import DecodeError, Message
-from google.protobuf.message_factory import GetMessageClass
-
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
-from actorc.storage._wire import call_headers, error_status, messages
-from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, WRITE_CHUNK_FIELD, decode_chunk, encode_chunk
+from actorc.storage._wire import error_status, messages
+from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, encode_chunk
 from actorc.storage.errors import DamagedMessageError, InvalidParameterError
 from actorc.storage.models import ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_CHUNK_SIZE, MAX_PAGE_BYTES
@@ -25,6 +19,7 @@ from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.server.store.upload import Upload
 
 from .call import Call
+from .call_context import PeerGoneError
 
 WriteFrame = Chunk | pb.WriteObjectRequest
 
@@ -88,7 +83,7 @@ class StorageService:
         """Store an object of any size; an error is sent in band, then as the status."""
         try:
             yield from self._receive(frames, call)
-        except grpc.RpcError:
+        except PeerGoneError:
             raise
         except Exception as error:
             failure = call.failure(error)
@@ -281,50 +276,6 @@ class StorageService:
             declared_size=opening.declared_size or None,
             check_early=call.first_attempt or not opening.idempotency_key,
         )
-
-
-def storage_handler(service: StorageService) -> grpc.GenericRpcHandler:
-    """Return the handler for gRPC, with every method of the descriptor."""
-    handlers = {method.name: _method_handler(method, service) for method in call_headers.SERVICE.methods}
-    return grpc.method_handlers_generic_handler(call_headers.SERVICE.full_name, handlers)
-
-
-def _method_handler(method: MethodDescriptor, service: StorageService) -> grpc.RpcMethodHandler[Any, Any]:
-    behavior: Any = getattr(service, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
-    read = _reader(GetMessageClass(method.input_type))
-    if method.client_streaming:
-        return grpc.stream_stream_rpc_method_handler(behavior, _write_frame_reader(read))
-    if method.server_streaming:
-        return grpc.unary_stream_rpc_method_handler(behavior, read)
-    return grpc.unary_unary_rpc_method_handler(behavior, read)
-
-
-def _reader(message_class: type[Message]) -> Callable[[bytes], Any]:
-    """Return a deserializer. The interceptor calls it, so that its exceptions become an answer with details."""
-
-    def read(data: bytes) -> Message:
-        try:
-            return message_class.FromString(data)
-        except DecodeError as error:
-            raise InvalidParameterError(
-                f"the request is no {message_class.DESCRIPTOR.name}; compare your .proto"
-            ) from error
-
-    return read
-
-
-def _write_frame_reader(read: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
-    def read_frame(data: bytes, opened: Callable[[bytes], bytes] = lambda message: message) -> Any:
-        """Return a frame; `opened` verifies a message that is no chunk, since chunks have checksums of their own."""
-        chunk = decode_chunk(WRITE_CHUNK_FIELD, data)
-        if chunk is not None:
-            return chunk
-        message = read(opened(data))
-        if message.WhichOneof("frame") == "chunk":
-            return Chunk(message.chunk.offset, message.chunk.data, message.chunk.crc32c)
-        return message
-
-    return read_frame
 
 
 def _attributes(

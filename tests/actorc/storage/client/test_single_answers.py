@@ -42,8 +42,8 @@ def connect(monkeypatch, store):
     running = []
 
     def connected(begins):
-        handler = server_module.storage_handler
-        monkeypatch.setattr(server_module, "storage_handler", lambda service: Told(handler(service), begins))
+        handler = server_module.StorageHandler
+        monkeypatch.setattr(server_module, "StorageHandler", lambda *at, **more: Told(handler(*at, **more), begins))
         options = ServerOptions(engine="memory://", listen="127.0.0.1:0", auto_create_buckets=True)
         running.append(server_module.StorageServer(options, engine=store._engine))
         running.append(StorageClient(running[0].start()))

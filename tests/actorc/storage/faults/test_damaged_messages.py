@@ -20,6 +20,7 @@ from actorc.storage import (
     StorageError,
 )
 from actorc.storage._rpc import call_errors
+from actorc.storage._rpc.grpc.calls import call_failed
 from actorc.storage._wire import call_headers
 from actorc.storage._wire.message_checksum import HEADER, YES, Checks
 from actorc.storage.server.store.page_tokens import write_token
@@ -332,8 +333,8 @@ def test_a_client_that_says_it_sends_checksums_is_held_to_that(server, full, sea
     with grpc.insecure_channel(server.endpoint) as channel, pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary(path)(body, metadata=[(HEADER, YES), (call_headers.REQUEST_ID_KEY, "id")])
 
-    error = call_errors.error_from_rpc(
-        caught.value, "the server", lambda details: Checks(path, "id", "").open(details, "status")
+    error = call_errors.error_from_call(
+        call_failed(caught.value), "the server", lambda details: Checks(path, "id", "").open(details, "status")
     )
     assert DamagedMessageError is type(error)
     assert error.retryable

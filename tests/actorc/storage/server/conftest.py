@@ -19,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._rpc import call_errors
+from actorc.storage._rpc.grpc.calls import call_failed
 from actorc.storage._wire import call_headers
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.testing import local_server
@@ -172,7 +173,7 @@ def refused():
 
         with pytest.raises(grpc.RpcError) as caught:
             whole()
-        return caught.value, call_errors.error_from_rpc(caught.value, "the server under test")
+        return caught.value, call_errors.error_from_call(call_failed(caught.value), "the server under test")
 
     return run
 

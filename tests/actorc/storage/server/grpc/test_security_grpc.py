@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import InvalidParameterError, PermissionError, StorageError
 from actorc.storage._rpc import call_errors
+from actorc.storage._rpc.grpc.calls import call_failed
 from actorc.storage._wire import call_headers
 from actorc.storage._wire.call_signing import DATE_HEADER, HASH_HEADER, SIGNATURE_HEADER, derived_key, sign_request
 from actorc.storage._wire.checksum import crc32c
@@ -448,7 +449,7 @@ def test_no_secret_of_a_call_is_logged_told_or_shown(place, raw, caplog):
             planted += [headers[SIGNATURE_HEADER]] if SIGNATURE_HEADER in headers else []
             with pytest.raises(grpc.RpcError) as caught:
                 call(raw, method, request, headers)
-            error = call_errors.error_from_rpc(caught.value, "server")
+            error = call_errors.error_from_call(call_failed(caught.value), "server")
             said += [
                 str(caught.value),
                 str(caught.value.trailing_metadata()),

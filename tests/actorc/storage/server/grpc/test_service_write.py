@@ -11,6 +11,7 @@ import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._rpc import call_errors
+from actorc.storage._rpc.grpc.calls import call_failed
 from actorc.storage._wire import call_headers, error_status
 from actorc.storage.errors import (
     AlreadyExistsError,
@@ -53,7 +54,7 @@ def refusal(raw, frames, **options):
         for answer in call:
             failed = error_status.error_from_status(answer.failed) if answer.WhichOneof("frame") == "failed" else failed
     except grpc.RpcError as error:
-        return failed, call_errors.error_from_rpc(error, "the server under test")
+        return failed, call_errors.error_from_call(call_failed(error), "the server under test")
     raise AssertionError("the upload was not refused")
 
 

@@ -14,6 +14,7 @@ from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage import RetryPolicy, StorageClient
 from actorc.storage._rpc import call_errors
+from actorc.storage._rpc.grpc.calls import call_failed
 from actorc.storage._wire import call_headers
 from actorc.storage._wire.call_signing import derived_key, sign_request
 from actorc.storage._wire.checksum import crc32c
@@ -181,7 +182,7 @@ def test_a_stranger_too_many_is_told_when_to_come_back(keyed, key, honest, silen
     later = silence(keyed).begin(f"{SERVICE}/HeadObject", signed(key, "HeadObject", b"", hashed=False), 2 * MANY)
     full = [call for call in later if call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED]
 
-    errors = [call_errors.error_from_rpc(call, "the server under test") for call in full]
+    errors = [call_errors.error_from_call(call_failed(call), "the server under test") for call in full]
 
     assert all(error.retryable and 0 < error.retry_after < 5 for error in errors)
     assert errors

@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from actorc.storage import NetworkError, ResourceExhaustedError, RetryPolicy, StorageClient
-from actorc.storage.server import server
+from actorc.storage.server.grpc import server
 from actorc.storage.server.http.listener import Listener
 from actorc.storage.server.http.server import HttpServer
 from actorc.storage.testing import local_server

@@ -1,0 +1,121 @@
+"""Calls over one gRPC channel, and their errors as those of any transport."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any, Final, TypeVar
+
+import grpc
+
+from actorc.storage._rpc import cancellation
+from actorc.storage._rpc.transport import AnswerMetadata, CallFailedError, Start, UploadRules
+from actorc.storage._wire import idle
+from actorc.storage._wire.status_codes import StatusCode
+from actorc.storage.errors import DeadlineExceededError
+
+from .upload_stream import UploadStream
+
+T = TypeVar("T")
+
+
+class GrpcConnection:
+    """The calls of one channel. Any thread may call it.
+
+    Args:
+        channel: The channel; its owner closes it.
+    """
+
+    transport: Final = "grpc"
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._channel = channel
+
+    def ask(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata]:
+        """Make a unary call; return its answer, None if the server sent none, and the trailers."""
+        call: Any = self._channel.unary_unary(start.path)
+        try:
+            reply, ended = _reply(call, request, start)
+        except grpc.RpcError as error:
+            raise call_failed(error) from error
+        return reply, _metadata(ended.trailing_metadata())
+
+    def receive(self, start: Start, request: bytes, idle_timeout: float) -> GrpcAnswers:
+        """Begin a call with one request and a stream of answers."""
+        stream: Any = self._channel.unary_stream(start.path)
+        call = stream(request, timeout=start.timeout, metadata=start.metadata(request))
+        return GrpcAnswers(call, idle_timeout)
+
+    def send(self, start: Start, rules: UploadRules[T]) -> UploadStream[T]:
+        """Return a call that sends a stream; it begins with the first message."""
+        return UploadStream(self._channel.stream_stream(start.path), start, rules, call_failed)
+
+
+class GrpcAnswers:
+    """The answers of one call.
+
+    Args:
+        call: The running call.
+        idle_timeout: Seconds that the server may be silent while an answer is awaited.
+    """
+
+    def __init__(self, call: Any, idle_timeout: float) -> None:
+        self._call = call
+        self._idle_timeout = idle_timeout
+
+    def announced(self) -> AnswerMetadata:
+        """Return the metadata that came before the first answer."""
+        return _metadata(self._call.initial_metadata())
+
+    def messages(self) -> Generator[bytes, None, None]:
+        """Yield the serialized answers; closing the generator ends the call."""
+        call, limit = self._call, self._idle_timeout
+        try:
+            with cancellation.running(call.cancel), idle.watch.guard(limit, call.cancel) as guard:
+                while (message := next(call, None)) is not None:
+                    # the caller may take any time with the bytes; only the server's silence counts
+                    guard.pause()
+                    yield message
+                    guard.progress()
+        except grpc.RpcError as error:
+            if guard.expired:
+                raise DeadlineExceededError(f"the server sent nothing for {limit:g} s") from error
+            raise call_failed(error) from error
+        finally:
+            # also when the caller drops the generator: otherwise the server would send to nobody
+            call.cancel()
+
+
+def call_failed(error: grpc.RpcError) -> CallFailedError:
+    """Return the error of any transport that an error of gRPC stands for."""
+    if not isinstance(error, grpc.Call):
+        return CallFailedError(StatusCode.UNKNOWN, str(error))
+    code = error.code()
+    return CallFailedError(
+        StatusCode.UNKNOWN if code is None else StatusCode.of(code.value[0]),
+        error.details() or "",
+        _metadata(error.trailing_metadata()),
+        cancelled_here=isinstance(error, grpc.Future) and bool(error.cancelled()),
+    )
+
+
+def _metadata(told: Any) -> AnswerMetadata:
+    return tuple((name, value) for name, value in told or ())
+
+
+def _reply(method: Any, body: bytes, start: Start) -> tuple[bytes | None, Any]:
+    """Make one unary call; as a future, which is slower, only where a scope may cancel it.
+
+    Returns:
+        The answer, and the finished call.
+    """
+    metadata = start.metadata(body)
+    if not cancellation.is_possible():
+        reply, ended = method.with_call(body, timeout=start.timeout, metadata=metadata)
+        return reply, ended
+    future = method.future(body, timeout=start.timeout, metadata=metadata)
+    with cancellation.running(future.cancel):
+        try:
+            return future.result(), future
+        except grpc.FutureCancelledError:
+            # from None: that a future was used is an implementation detail
+            raise cancellation.cancelled() from None

@@ -1,0 +1,95 @@
+"""The server of gRPC: its options, its port, its credentials."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+import grpc
+
+from actorc.storage._wire.tls import read_pem
+from actorc.storage.rules import MAX_MESSAGE_SIZE
+from actorc.storage.server.config import ServerOptions
+from actorc.storage.server.service.admission import CallPool
+from actorc.storage.server.service.call_flow import MAX_HEADERS
+
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),
+    ("grpc.max_send_message_length", MAX_MESSAGE_SIZE),
+    ("grpc.max_metadata_size", MAX_HEADERS),
+    # clients ping during idle transfers; gRPC's default takes a ping within five minutes for an attack
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # gRPC's default lets a peer that connects and sends nothing keep the connection for two minutes
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    # else peers that connect and never call hold a descriptor each for ever; clients reconnect by themselves
+    ("grpc.max_connection_idle_ms", 5 * 60_000),
+)
+
+
+class _UnreadableHeaders(logging.Filter):
+    """Drops gRPC's log of headers that are no text: it has the header and a traceback, and any peer can cause it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record is another one."""
+        return record.msg != "Invalid encoding on %s"
+
+
+_unreadable_headers = _UnreadableHeaders()
+
+
+class GrpcServer:
+    """A server of gRPC. For one thread.
+
+    Args:
+        handlers: The services.
+        calls: Threads for calls.
+        credentials: For TLS; None without it.
+        shares_port: Whether other sockets of this user may have the port, too.
+    """
+
+    def __init__(
+        self,
+        handlers: Sequence[grpc.GenericRpcHandler],
+        calls: CallPool,
+        credentials: grpc.ServerCredentials | None,
+        *,
+        shares_port: bool,
+    ) -> None:
+        # a logger keeps one of equal filters
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_unreadable_headers)
+        self._credentials = credentials
+        # else a second server on the same port would share it silently
+        self._server = grpc.server(calls, options=(*_CHANNEL_OPTIONS, ("grpc.so_reuseport", int(shares_port))))
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def bind(self, address: str) -> int:
+        """Take the port of an address, and return it.
+
+        Raises:
+            RuntimeError: It is taken or not allowed.
+        """
+        if self._credentials is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, self._credentials)
+
+    def start(self) -> None:
+        """Take calls."""
+        self._server.start()
+
+    def stop(self, seconds: float) -> threading.Event:
+        """Take no more calls, and cancel those that run after `seconds`; return what is set when all have ended."""
+        return self._server.stop(seconds)
+
+
+def server_credentials(options: ServerOptions) -> grpc.ServerCredentials | None:
+    """Return the credentials for TLS; None without it."""
+    if options.tls_cert is None:
+        return None
+    pem = read_pem(ca=options.tls_client_ca, certificate=options.tls_cert, key=options.tls_key)
+    assert pem.key is not None
+    assert pem.certificate is not None
+    return grpc.ssl_server_credentials([(pem.key, pem.certificate)], pem.ca, require_client_auth=pem.ca is not None)
