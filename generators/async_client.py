@@ -22,6 +22,7 @@ STORAGE: Final = Path("actorc", "storage")
 SOURCES: Final = (
     "client.py",
     "_client/objects.py",
+    "_client/batches.py",
     "_client/transfers.py",
     "_client/multipart.py",
     "_client/buckets.py",
@@ -72,16 +73,21 @@ from actorc.storage.models import (
     CompletedPart,
     DeleteObjectsResult,
     DownloadResult,
+    GetObjectsResult,
     ListResult,
+    NewObject,
     NewUpload,
     ObjectHead,
     PartResult,
+    PutObjectsResult,
     PutResult,
     ServerInfoResult,
     UploadList,
 )
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from actorc.storage._rpc.payload import Progress
 
 

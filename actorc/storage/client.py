@@ -9,6 +9,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
+from ._client.batches import BatchMethods
 from ._client.buckets import BucketMethods
 from ._client.multipart import MultipartMethods
 from ._client.objects import ObjectMethods
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ._rpc.operations import RemoteStore
 
 
-class StorageClient(ObjectMethods, TransferMethods, MultipartMethods, BucketMethods, PresigningMethods):
+class StorageClient(ObjectMethods, BatchMethods, TransferMethods, MultipartMethods, BucketMethods, PresigningMethods):
     """An object storage service, reached over gRPC.
 
     Threads may share a client, also in a forked child. Nothing is sent before the first call. A call that fails for a

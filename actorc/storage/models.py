@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, NotRequired, TypedDict
 
 from .errors import StorageError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 class Chunk(NamedTuple):
@@ -148,6 +151,25 @@ class DeleteResult:
     error: StorageError | None = None
 
 
+class SmallObject(NamedTuple):
+    """An object of a batch put, with its bytes."""
+
+    key: str
+    data: bytes | memoryview
+    crc32c: int
+    """CRC-32C of `data`, unsigned."""
+    attributes: ObjectAttributes = ObjectAttributes()
+    condition: Condition = ANY
+
+
+class ObjectContent(NamedTuple):
+    """The result for one key of a batch get."""
+
+    info: ObjectInfo
+    data: bytes | None
+    """All bytes, whose checksum is that of `info`; None if they are more than a batch takes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BucketInfo:
     """A bucket."""
@@ -234,6 +256,24 @@ class ObjectHead(PutResult):
     expires_at: datetime | None
 
 
+class ObjectWithData(ObjectHead):
+    """Result of `get_objects` for one object."""
+
+    data: bytes
+
+
+class NewObject(TypedDict):
+    """Argument of `put_objects` for one object; what may be left out is as in `put_object`."""
+
+    key: str
+    data: Buffer
+    content_type: NotRequired[str | None]
+    metadata: NotRequired[Mapping[str, str] | None]
+    if_absent: NotRequired[bool]
+    if_match: NotRequired[str | None]
+    ttl: NotRequired[int | None]
+
+
 class CompletedPart(TypedDict):
     """Argument of `complete_multipart_upload` for one part."""
 
@@ -282,6 +322,22 @@ class DeleteObjectsResult(TypedDict):
 
     deleted: list[str]
     """Keys without an object now, whether or not there was one."""
+    errors: dict[str, StorageError]
+
+
+class PutObjectsResult(TypedDict):
+    """Result of `put_objects`; the errors are `StorageError` objects, by key."""
+
+    stored: list[PutResult]
+    """In the order of the argument."""
+    errors: dict[str, StorageError]
+
+
+class GetObjectsResult(TypedDict):
+    """Result of `get_objects`; the errors are `StorageError` objects, by key."""
+
+    objects: list[ObjectWithData]
+    """In the order of the argument."""
     errors: dict[str, StorageError]
 
 

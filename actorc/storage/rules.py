@@ -6,13 +6,13 @@ The client applies them before anything is sent, and the server with authority; 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeGuard
 from urllib.parse import urlsplit
 
 from .content_types import DEFAULT_CONTENT_TYPE, guess_content_type  # noqa: F401  # scripts take these two from here
 from .errors import InvalidParameterError
-from .models import ByteRange, Condition
+from .models import ByteRange, Condition, SmallObject
 
 KiB: Final = 1 << 10
 MiB: Final = 1 << 20
@@ -25,9 +25,13 @@ MAX_PAGE: Final = 1000
 MAX_PAGE_BYTES: Final = 3 * MiB
 """Bytes of a page of a listing: gRPC receives 4 MiB by default, and a page has at least one name."""
 MAX_BATCH: Final = 1000
-"""Keys in one batch delete, as in S3."""
+"""Keys in one batch, as in a batch delete of S3."""
 MAX_BATCH_BYTES: Final = 4 * MAX_KEY_CHARACTERS * MAX_BATCH
 """Bytes of the keys in one batch delete: as many as the longest keys take in UTF-8."""
+MAX_BATCH_KEYS: Final = MiB
+"""Bytes of the keys in one batch put or get; its answer repeats them, and tells why an object failed."""
+MAX_BATCH_PAYLOAD: Final = 4 * MiB
+"""Bytes of one batch put: of its objects, their keys, content types and metadata."""
 BLOCK_SIZE: Final = MiB
 """Bytes covered by one stored checksum."""
 MAX_CHUNK_SIZE: Final = MiB
@@ -36,6 +40,8 @@ MAX_INLINE_SIZE: Final = MiB
 """Objects up to this many bytes are put in one unary call."""
 MAX_ANSWER_SIZE: Final = 128 * KiB
 """Bytes of an object in a single answer: more of them take longer than a stream."""
+MAX_BATCH_OBJECT: Final = MAX_ANSWER_SIZE
+"""Bytes of an object in a batch; a larger one travels in a call of its own."""
 MAX_MESSAGE_SIZE: Final = 8 * MiB
 DEFAULT_CHUNK_SIZE: Final = 5 * MiB
 """Bytes of a part unless given, as the specification has it; wire frames stay at `MAX_CHUNK_SIZE`."""
@@ -153,6 +159,23 @@ def check_range(offset: object, length: object) -> ByteRange:
     if not _is_count(offset) or not (length is None or _is_count(length)):
         raise InvalidParameterError("offset and length are ints of 0 or more bytes; length=None reads to the end")
     return ByteRange(offset, length)
+
+
+def batch_size(small: SmallObject) -> int:
+    """Return the bytes of one object of a batch put that count for `MAX_BATCH_PAYLOAD`."""
+    described = small.attributes
+    texts = (small.key, described.content_type, *described.metadata, *described.metadata.values())
+    return len(small.data) + sum(len(text.encode()) for text in texts)
+
+
+def repeated(keys: Iterable[str]) -> str | None:
+    """Return a key that is there twice; None if there is none."""
+    seen: set[str] = set()
+    for key in keys:
+        if key in seen:
+            return key
+        seen.add(key)
+    return None
 
 
 def check_positive(value: object, what: str) -> int:

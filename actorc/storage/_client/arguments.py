@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from actorc.storage import rules
+from actorc.storage.buffers import flat_view
 from actorc.storage.content_types import guess_content_type
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.models import CompletedPart, Condition, Destination, ListQuery, ObjectAttributes
+from actorc.storage.models import (
+    CompletedPart,
+    Condition,
+    Destination,
+    ListQuery,
+    NewObject,
+    ObjectAttributes,
+    SmallObject,
+)
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from actorc.storage._rpc.payload import Download
+
+_NEW_OBJECT: Final = frozenset(NewObject.__annotations__)
 
 
 def object_name(bucket: str, key: str) -> tuple[str, str]:
@@ -25,6 +38,41 @@ def keys(bucket: str, keys: Iterable[str]) -> list[str]:
     if isinstance(keys, (str, bytes)):
         raise InvalidParameterError("keys are a list of object keys, not one; put it in brackets", bucket)
     return [rules.check_key(key, bucket) for key in keys]
+
+
+def small_objects(bucket: str, objects: Mapping[str, Buffer] | Iterable[NewObject]) -> list[SmallObject]:
+    """Return the objects of a batch put, checked, with their checksums."""
+    rules.check_bucket(bucket)
+    each: Iterable[Any] = objects
+    if isinstance(objects, Mapping):
+        each = ({"key": key, "data": data} for key, data in objects.items())
+    checked = [_small_object(bucket, fields) for fields in each]
+    twice = rules.repeated(small.key for small in checked)
+    if twice is not None:
+        raise InvalidParameterError("the key is there twice; put one of the objects in a later batch", bucket, twice)
+    return checked
+
+
+def _small_object(bucket: str, fields: object) -> SmallObject:
+    from actorc.storage._wire.checksum import crc32c  # noqa: PLC0415  # loads the checksum library
+
+    if not isinstance(fields, Mapping) or not fields.keys() >= {"key", "data"} or not fields.keys() <= _NEW_OBJECT:
+        raise InvalidParameterError(
+            'objects are a dict of bytes by key, or dicts such as {"key": "...", "data": b"..."}, which may have '
+            f"{', '.join(sorted(_NEW_OBJECT - {'key', 'data'}))} as well",
+            bucket,
+        )
+    described = {name: value for name, value in fields.items() if name != "data"}
+    target = destination(bucket, **described)
+    try:
+        data = flat_view(fields["data"])
+    except TypeError as error:
+        raise InvalidParameterError(
+            f"data is a bytes-like object, not {type(fields['data']).__name__}; use put_object for a file or a stream",
+            bucket,
+            target.key,
+        ) from error
+    return SmallObject(target.key, data, crc32c(data), target.attributes, target.condition)
 
 
 def destination(

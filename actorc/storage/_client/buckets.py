@@ -69,9 +69,11 @@ class BucketMethods(Session):
         return True
 
     def _clear(self, bucket: str, progress: Progress | None, timeout: float | None) -> None:
+        from actorc.storage._transfer import object_batches  # noqa: PLC0415  # loads the checksum library
+
         done = 0
         for page in self._remote.pages(arguments.list_query(bucket, ""), timeout=timeout):
-            results = self._remote.delete_many(bucket, [info.key for info in page.objects], timeout)
+            results = object_batches.delete(self._remote, bucket, [info.key for info in page.objects], timeout)
             failed = next((result.error for result in results if result.error is not None), None)
             if failed is not None:
                 raise failed

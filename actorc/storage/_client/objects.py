@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from actorc.storage import rules
 from actorc.storage._rpc import result_dicts
 from actorc.storage.errors import NotFoundError
-from actorc.storage.models import DeleteObjectsResult, ListQuery, ListResult, ObjectHead, ObjectInfo, PutResult
+from actorc.storage.models import ListQuery, ListResult, ObjectHead, ObjectInfo, PutResult
 
 from . import arguments
 from .session import Session
@@ -151,25 +151,6 @@ class ObjectMethods(Session):
         """
         condition = arguments.etag_condition(if_match)
         self._remote.delete(*arguments.object_name(bucket, key), condition, timeout)
-
-    def delete_objects(self, bucket: str, keys: Iterable[str], *, timeout: float | None = None) -> DeleteObjectsResult:
-        """Remove any number of objects, independently of each other; a missing one is no error.
-
-        Args:
-            bucket: Bucket name.
-            keys: Object keys; they are sent in batches of at most 1000.
-            timeout: Seconds for each batch.
-
-        Returns:
-            ``deleted``, the keys without an object now, and ``errors``, a `StorageError` for each key that could not be
-            removed.
-
-        Raises:
-            InvalidParameterError: A name breaks a rule; nothing was sent.
-            NotFoundError: The bucket does not exist.
-        """
-        names = arguments.keys(bucket, keys)
-        return result_dicts.delete_objects_result(self._remote.delete_many(bucket, names, timeout))
 
     def copy_object(
         self,

@@ -133,9 +133,18 @@ def of_batch(results: list[DeleteResult], bucket: str, keys: Sequence[str]) -> l
     Raises:
         DamagedMessageError: They are not.
     """
-    if [result.key for result in results] != list(keys):
-        raise _other("other keys than were to be deleted", bucket)
+    of_keys([result.key for result in results], bucket, keys)
     return results
+
+
+def of_keys(told: Sequence[str], bucket: str, keys: Sequence[str]) -> None:
+    """Check that the results of a batch are one for each key, in order.
+
+    Raises:
+        DamagedMessageError: They are not.
+    """
+    if list(told) != list(keys):
+        raise _other("other keys than the batch has", bucket)
 
 
 def of_parts(parts: list[PartInfo], after: int, *, is_truncated: bool) -> list[PartInfo]:

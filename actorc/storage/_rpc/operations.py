@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._wire import messages
@@ -16,14 +16,14 @@ from actorc.storage.models import (
     BucketInfo,
     ByteRange,
     Condition,
-    DeleteResult,
     Destination,
     ObjectInfo,
     ServerInfo,
 )
-from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_BATCH, MAX_INLINE_SIZE, MiB
+from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_INLINE_SIZE
 
 from . import answer_checks
+from .batch_operations import RemoteBatches
 from .byte_source import source_errors
 from .data_calls import Read, SmallRead, Write, fresh_key
 from .deadline import MOVING_SECONDS, Deadline
@@ -33,11 +33,8 @@ from .payload import Download, Upload
 from .retry import RetryPolicy
 from .rpc import Rpc
 
-_MAX_BATCH_BYTES: Final = MiB
-"""Bytes of keys in one batch delete; the answer repeats each key, and the reason if it could not be deleted."""
 
-
-class RemoteStore(RemoteListings, RemoteUploads):
+class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches):
     """The operations of a storage server. Any thread may call it, also in a child after a fork.
 
     Args:
@@ -52,6 +49,7 @@ class RemoteStore(RemoteListings, RemoteUploads):
         # hints, set without a lock: a thread with an old value makes one call more than needed
         self._gets = True
         self._expects_small = True
+        self._timeout = options.timeout
         self._patience = min(options.timeout, options.idle_timeout)
 
     def server_info(self, timeout: float | None = None) -> ServerInfo:
@@ -129,6 +127,14 @@ class RemoteStore(RemoteListings, RemoteUploads):
             self._expects_small = buffer.tell() <= MAX_ANSWER_SIZE
         return buffer.getvalue()
 
+    def content(self, bucket: str, key: str, timeout: float | None = None) -> tuple[ObjectInfo, bytes]:
+        """Return the current object with its bytes, by a stream."""
+        buffer, download = io.BytesIO(), Download()
+        for piece in self.read(bucket, key, download, timeout=timeout):
+            buffer.write(piece)
+        assert download.info is not None
+        return download.info, buffer.getvalue()
+
     def _get_small(self, read: SmallRead, deadline: Deadline) -> bytes | None:
         left = deadline.left()
         patience = self._patience if left is None else min(self._patience, left)
@@ -171,18 +177,6 @@ class RemoteStore(RemoteListings, RemoteUploads):
             bucket=bucket, key=key, if_match=condition.if_match or "", idempotency_key=fresh_key()
         )
         return self._rpc.ask(request, lambda answer: bool(answer.deleted), timeout=timeout)
-
-    def delete_many(self, bucket: str, keys: Sequence[str], timeout: float | None = None) -> list[DeleteResult]:
-        """Remove any number of objects in batches; return the result of each. `timeout` is for each batch."""
-        return [result for batch in _batches(keys) for result in self._delete_batch(bucket, batch, timeout)]
-
-    def _delete_batch(self, bucket: str, keys: Sequence[str], timeout: float | None) -> list[DeleteResult]:
-        request = pb.DeleteObjectsRequest(bucket=bucket, keys=keys, idempotency_key=fresh_key())
-
-        def judge(answer: pb.DeleteObjectsResponse) -> list[DeleteResult]:
-            return answer_checks.of_batch(list(map(messages.delete_result, answer.results)), bucket, keys)
-
-        return self._rpc.ask(request, judge, timeout=timeout)
 
     def copy(
         self,
@@ -227,18 +221,3 @@ class RemoteStore(RemoteListings, RemoteUploads):
     def close(self) -> None:
         """Close the connection."""
         self._rpc.close()
-
-
-def _batches(keys: Sequence[str]) -> Iterator[list[str]]:
-    """Cut `keys` into batches, each small enough for one message in both directions."""
-    batch: list[str] = []
-    size = 0
-    for key in keys:
-        length = len(key.encode())
-        if batch and (len(batch) == MAX_BATCH or size + length > _MAX_BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(key)
-        size += length
-    if batch:
-        yield batch

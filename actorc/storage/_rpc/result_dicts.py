@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final, cast
@@ -14,11 +14,14 @@ from actorc.storage.models import (
     DeleteObjectsResult,
     DeleteResult,
     DownloadResult,
+    GetObjectsResult,
     ListResult,
     ObjectHead,
     ObjectInfo,
+    ObjectWithData,
     PartInfo,
     PartResult,
+    PutObjectsResult,
     PutResult,
     ServerInfo,
     ServerInfoResult,
@@ -114,6 +117,30 @@ def delete_objects_result(results: Sequence[DeleteResult]) -> DeleteObjectsResul
     )
 
 
+def put_objects_result(results: Iterable[tuple[str, ObjectInfo | StorageError]]) -> PutObjectsResult:
+    """Return the result of a batch, given that of each key."""
+    stored: list[PutResult] = []
+    errors: dict[str, StorageError] = {}
+    for key, result in results:
+        if isinstance(result, StorageError):
+            errors[key] = result
+        else:
+            stored.append(put_result(result))
+    return PutObjectsResult(stored=stored, errors=errors)
+
+
+def get_objects_result(results: Iterable[tuple[str, tuple[ObjectInfo, bytes] | StorageError]]) -> GetObjectsResult:
+    """Return the result of a batch, given that of each key."""
+    objects: list[ObjectWithData] = []
+    errors: dict[str, StorageError] = {}
+    for key, result in results:
+        if isinstance(result, StorageError):
+            errors[key] = result
+        else:
+            objects.append(ObjectWithData(**object_head(result[0]), data=result[1]))
+    return GetObjectsResult(objects=objects, errors=errors)
+
+
 def bucket_result(info: BucketInfo) -> BucketResult:
     """Return a bucket."""
     return BucketResult(name=info.name, created_at=info.created_at)
@@ -130,7 +157,7 @@ def to_json(value: object) -> Any:
 
     A `datetime` becomes its ISO 8601 text, which `datetime.fromisoformat` reads, and a `StorageError` a dict of
     ``code``, ``message``, ``bucket``, ``key``, ``request_id`` and ``retryable``. Every dict and list that a client
-    returns can be written so.
+    returns can be written so, but for that of `get_objects`, which holds bytes.
 
     Raises:
         TypeError: No result holds such a value.

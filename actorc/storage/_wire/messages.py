@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
+from actorc.storage.errors import StorageError
 from actorc.storage.models import (
+    ANY,
     BucketInfo,
     ByteRange,
     Chunk,
     Condition,
     DeleteResult,
     Destination,
+    ObjectAttributes,
+    ObjectContent,
     ObjectInfo,
     PartInfo,
     ServerInfo,
+    SmallObject,
     UploadInfo,
 )
 
@@ -120,16 +125,82 @@ def brief_delete_message(result: DeleteResult) -> pb.DeleteResult:
     """Return `result` as a message whose reason for a failure takes a few hundred bytes at most."""
     message = delete_message(result)
     if result.error:
-        message.failed.CopyFrom(status_message(type(result.error)(result.error.message[:_BRIEF])))
+        message.failed.CopyFrom(_brief_status(result.error))
     return message
+
+
+def _brief_status(error: StorageError) -> pb.Status:
+    return status_message(type(error)(error.message[:_BRIEF]))
 
 
 def delete_result(message: pb.DeleteResult) -> DeleteResult:
     """Return `message` as a model."""
-    error = error_from_status(message.failed) if message.HasField("failed") else None
-    if error:
-        error.key = error.key or message.key
+    error = _named(error_from_status(message.failed), message.key) if message.HasField("failed") else None
     return DeleteResult(key=message.key, deleted=message.deleted, error=error)
+
+
+def _named(error: StorageError, key: str) -> StorageError:
+    error.key = error.key or key
+    return error
+
+
+def new_object_message(small: SmallObject) -> pb.NewObject:
+    """Return `small` as a message."""
+    attributes = small.attributes
+    return pb.NewObject(
+        key=small.key,
+        content_type=attributes.content_type,
+        metadata=dict(attributes.metadata),
+        condition=None if small.condition == ANY else condition_message(small.condition),
+        ttl_seconds=attributes.ttl or 0,
+        crc32c=small.crc32c,
+        data=bytes(small.data),
+    )
+
+
+def small_object(message: pb.NewObject) -> SmallObject:
+    """Return `message` as a model."""
+    attributes = ObjectAttributes(
+        content_type=message.content_type, metadata=dict(message.metadata), ttl=message.ttl_seconds or None
+    )
+    given = condition(message.condition) if message.HasField("condition") else ANY
+    return SmallObject(message.key, message.data, message.crc32c, attributes, given)
+
+
+def put_message(key: str, result: ObjectInfo | StorageError, *, brief: bool = False) -> pb.PutResult:
+    """Return the result for one key of a batch as a message, without the metadata of the object.
+
+    Args:
+        key: The key.
+        result: The object, or the error.
+        brief: Whether the reason for a failure is to take a few hundred bytes at most.
+    """
+    if isinstance(result, StorageError):
+        return pb.PutResult(key=key, failed=_brief_status(result) if brief else status_message(result))
+    return pb.PutResult(key=key, object=object_message(replace(result, metadata={})))
+
+
+def put_result(message: pb.PutResult) -> ObjectInfo | StorageError:
+    """Return `message` as a model."""
+    if message.HasField("failed"):
+        return _named(error_from_status(message.failed), message.key)
+    return object_info(message.object)
+
+
+def get_message(key: str, result: ObjectContent | StorageError) -> pb.GetResult:
+    """Return the result for one key of a batch as a message."""
+    if isinstance(result, StorageError):
+        return pb.GetResult(key=key, failed=status_message(result))
+    return pb.GetResult(
+        key=key, object=object_message(result.info), data=result.data or b"", too_large=result.data is None
+    )
+
+
+def get_result(message: pb.GetResult) -> ObjectContent | StorageError:
+    """Return `message` as a model."""
+    if message.HasField("failed"):
+        return _named(error_from_status(message.failed), message.key)
+    return ObjectContent(object_info(message.object), None if message.too_large else message.data)
 
 
 def bucket_message(info: BucketInfo) -> pb.BucketInfo:

@@ -18,16 +18,21 @@ from actorc.storage.models import (
     CompletedPart,
     DeleteObjectsResult,
     DownloadResult,
+    GetObjectsResult,
     ListResult,
+    NewObject,
     NewUpload,
     ObjectHead,
     PartResult,
+    PutObjectsResult,
     PutResult,
     ServerInfoResult,
     UploadList,
 )
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from actorc.storage._rpc.payload import Progress
 
 
@@ -232,26 +237,6 @@ class AsyncMethods(AsyncSession):
         """
         await self._run(self._client.delete_object, bucket, key, if_match=if_match, timeout=timeout)
 
-    async def delete_objects(
-        self, bucket: str, keys: Iterable[str], *, timeout: float | None = None
-    ) -> DeleteObjectsResult:
-        """Remove any number of objects, independently of each other; a missing one is no error.
-
-        Args:
-            bucket: Bucket name.
-            keys: Object keys; they are sent in batches of at most 1000.
-            timeout: Seconds for each batch.
-
-        Returns:
-            ``deleted``, the keys without an object now, and ``errors``, a `StorageError` for each key that could not be
-            removed.
-
-        Raises:
-            InvalidParameterError: A name breaks a rule; nothing was sent.
-            NotFoundError: The bucket does not exist.
-        """
-        return await self._run(self._client.delete_objects, bucket, keys, timeout=timeout)
-
     async def copy_object(
         self,
         source_bucket: str,
@@ -350,6 +335,73 @@ class AsyncMethods(AsyncSession):
         """
         items = self._client.iter_objects(bucket, prefix, timeout=timeout)
         return self._iterate(items, rules.MAX_PAGE)
+
+    async def put_objects(
+        self, bucket: str, objects: Mapping[str, Buffer] | Iterable[NewObject], *, timeout: float | None = None
+    ) -> PutObjectsResult:
+        """Store any number of small objects in few calls, each of them all or nothing, independently of each other.
+
+        When this returns, those in ``stored`` are on disk, if the server's engine is durable. Objects of more than
+        128 KiB go one by one.
+
+        Args:
+            bucket: Bucket name.
+            objects: Bytes by key, or a dict for each object: ``key``, ``data`` and, if wanted, the other arguments of
+                `put_object`. The bytes are any bytes-like objects whose memory is contiguous, and no key is there
+                twice. They are sent in batches of at most 1000, and of at most 4 MiB.
+            timeout: Seconds for each batch.
+
+        Returns:
+            ``stored``, the results of `put_object` in the order of `objects`, and ``errors``, a `StorageError` for each
+            key that could not be stored.
+
+        Raises:
+            InvalidParameterError: One of the objects breaks a rule; nothing was sent.
+            NotFoundError: The bucket does not exist.
+            NetworkError: The service stayed out of reach; some may be stored.
+        """
+        return await self._run(self._client.put_objects, bucket, objects, timeout=timeout)
+
+    async def get_objects(self, bucket: str, keys: Iterable[str], *, timeout: float | None = None) -> GetObjectsResult:
+        """Return any number of small objects, read in few calls, each verified against its checksum.
+
+        All of them are held in memory. Objects of more than 128 KiB are read one by one.
+
+        Args:
+            bucket: Bucket name.
+            keys: Object keys; they are asked for in batches of at most 1000.
+            timeout: Seconds for each batch.
+
+        Returns:
+            ``objects``, for each the dict that `head_object` returns with its bytes as ``data``, in the order of
+            `keys`, and ``errors``, a `StorageError` for each key that could not be read, such as a `NotFoundError`.
+
+        Raises:
+            InvalidParameterError: A name breaks a rule; nothing was sent.
+            NotFoundError: The bucket does not exist.
+            NetworkError: The service stayed out of reach.
+        """
+        return await self._run(self._client.get_objects, bucket, keys, timeout=timeout)
+
+    async def delete_objects(
+        self, bucket: str, keys: Iterable[str], *, timeout: float | None = None
+    ) -> DeleteObjectsResult:
+        """Remove any number of objects, independently of each other; a missing one is no error.
+
+        Args:
+            bucket: Bucket name.
+            keys: Object keys; they are sent in batches of at most 1000.
+            timeout: Seconds for each batch.
+
+        Returns:
+            ``deleted``, the keys without an object now, and ``errors``, a `StorageError` for each key that could not be
+            removed.
+
+        Raises:
+            InvalidParameterError: A name breaks a rule; nothing was sent.
+            NotFoundError: The bucket does not exist.
+        """
+        return await self._run(self._client.delete_objects, bucket, keys, timeout=timeout)
 
     async def upload_file(
         self,

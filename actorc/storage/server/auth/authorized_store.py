@@ -10,16 +10,18 @@ from contextlib import contextmanager
 from functools import update_wrapper
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
-from actorc.storage.errors import BucketNotFoundError
+from actorc.storage.errors import BucketNotFoundError, StorageError
 from actorc.storage.models import (
     ANY,
     BucketInfo,
     Condition,
     DeleteResult,
     ObjectAttributes,
+    ObjectContent,
     ObjectInfo,
     ObjectPage,
     ServerInfo,
+    SmallObject,
     UploadInfo,
 )
 from actorc.storage.server.engines.base import CopySource
@@ -55,8 +57,13 @@ class _Authorized(Generic[T_co]):
             BucketNotFoundError: The operation raised it; for a writer that may not create the bucket, with advice.
         """
         self._principal.demand(action, bucket, key)
-        try:
+        with self._missing_bucket_explained(action, bucket):
             yield self._target
+
+    @contextmanager
+    def _missing_bucket_explained(self, action: str, bucket: str) -> Iterator[None]:
+        try:
+            yield
         except BucketNotFoundError as error:
             if action != "write" or error.bucket != bucket or self._principal.may("admin", bucket):
                 raise
@@ -164,12 +171,38 @@ class AuthorizedStore(_Authorized[ObjectStore]):
         Raises:
             PermissionError: The caller may delete nothing in the bucket.
         """
-        allowed = self._principal.prefixes("delete", bucket)
-        if not allowed:
-            raise self._principal.refusal("delete", bucket)
+        allowed = self._allowed("delete", bucket)
         wanted = [key for key in keys if key.startswith(allowed)]
         done = iter(self._target.delete_many(bucket, wanted, idempotency_key=idempotency_key))
         return [next(done) if key.startswith(allowed) else self._undeletable(bucket, key) for key in keys]
+
+    def put_many(
+        self, bucket: str, objects: Sequence[SmallObject], *, idempotency_key: str = ""
+    ) -> list[ObjectInfo | StorageError]:
+        """Store the objects that the caller may write; the results of the others are errors.
+
+        Raises:
+            PermissionError: The caller may write nothing in the bucket.
+        """
+        allowed = self._allowed("write", bucket)
+        wanted = [each for each in objects if each.key.startswith(allowed)]
+        with self._missing_bucket_explained("write", bucket):
+            done = iter(self._target.put_many(bucket, wanted, idempotency_key=idempotency_key))
+        return [
+            next(done) if each.key.startswith(allowed) else self._principal.refusal("write", bucket, each.key)
+            for each in objects
+        ]
+
+    def read_many(self, bucket: str, keys: Sequence[str]) -> Iterator[ObjectContent | StorageError]:
+        """Yield the objects that the caller may read; the results of the others are errors.
+
+        Raises:
+            PermissionError: The caller may read nothing in the bucket.
+        """
+        allowed = self._allowed("read", bucket)
+        done = self._target.read_many(bucket, [key for key in keys if key.startswith(allowed)])
+        for key in keys:
+            yield next(done) if key.startswith(allowed) else self._principal.refusal("read", bucket, key)
 
     def copy(
         self,
@@ -194,6 +227,13 @@ class AuthorizedStore(_Authorized[ObjectStore]):
                 ttl=ttl,
                 idempotency_key=idempotency_key,
             )
+
+    def _allowed(self, action: str, bucket: str) -> tuple[str, ...]:
+        """Return the prefixes of the keys on which the action is allowed; raise if there are none."""
+        allowed = self._principal.prefixes(action, bucket)
+        if not allowed:
+            raise self._principal.refusal(action, bucket)
+        return allowed
 
     def _undeletable(self, bucket: str, key: str) -> DeleteResult:
         return DeleteResult(key=key, deleted=False, error=self._principal.refusal("delete", bucket, key))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, Self
 
 from actorc.storage._wire.checksum import crc32c as checksum
+from actorc.storage.errors import StorageError
 from actorc.storage.models import (
     ANY,
     WHOLE,
@@ -22,13 +23,16 @@ from actorc.storage.models import (
     DeleteResult,
     ListQuery,
     ObjectAttributes,
+    ObjectContent,
     ObjectInfo,
     ObjectPage,
     PartInfo,
+    SmallObject,
     UploadPage,
 )
 from actorc.storage.rules import BLOCK_SIZE
 
+from .batches import attempted
 from .errors import file_too_short
 
 CAPABILITIES: Final[Mapping[str, str]] = {
@@ -305,6 +309,44 @@ class Engine(ABC):
     @abstractmethod
     def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
         """Remove objects, independently of each other; return the result for each key, in order."""
+
+    def put_many(
+        self, bucket: str, objects: Sequence[SmallObject], *, idempotency_key: str = ""
+    ) -> list[ObjectInfo | StorageError]:
+        """Publish objects of different keys, independently of each other; return the result of each, in order.
+
+        Each is published as by the `commit` of a writer, with the same `idempotency_key`. An engine that can makes
+        them durable at once.
+
+        Raises:
+            BucketNotFoundError: There is no such bucket.
+            StorageError: A failure that may pass, so that the call is to be repeated; some may be published.
+        """
+        self.head_bucket(bucket)
+        return [attempted(lambda: self._put_one(bucket, each, idempotency_key)) for each in objects]  # noqa: B023
+
+    def read_many(self, bucket: str, keys: Sequence[str], *, most: int) -> Iterator[ObjectContent | StorageError]:
+        """Yield the current object of each key, in order, with its verified bytes if there are at most `most`.
+
+        Raises:
+            BucketNotFoundError: There is no such bucket.
+            StorageError: A failure that may pass.
+        """
+        self.head_bucket(bucket)
+        for key in keys:
+            yield attempted(lambda: self._read_one(bucket, key, most))  # noqa: B023
+
+    def _put_one(self, bucket: str, small: SmallObject, idempotency_key: str) -> ObjectInfo:
+        with self.writer(bucket, small.key, declared_size=len(small.data)) as writer:
+            if small.data:
+                writer.write(small.data, small.crc32c)
+            return writer.commit(small.attributes, small.condition, idempotency_key=idempotency_key)
+
+    def _read_one(self, bucket: str, key: str, most: int) -> ObjectContent:
+        with self.read(bucket, key) as reader:
+            if reader.info.size > most:
+                return ObjectContent(reader.info, None)
+            return ObjectContent(reader.info, b"".join([chunk.data for chunk in reader.chunks()]))
 
     @abstractmethod
     def copy(

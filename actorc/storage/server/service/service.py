@@ -165,6 +165,31 @@ class StorageService:
             answer = pb.DeleteObjectsResponse(results=map(messages.brief_delete_message, results))
         return answer
 
+    def put_objects(self, request: pb.PutObjectsRequest, call: Call) -> pb.PutObjectsResponse:
+        """Store small objects, independently of each other."""
+        objects = list(map(messages.small_object, request.objects))
+        call.bytes = sum(len(each.data) for each in objects)
+        results = self._as(call).put_many(request.bucket, objects, idempotency_key=request.idempotency_key)
+        named = [(each.key, result) for each, result in zip(objects, results, strict=True)]
+        answer = pb.PutObjectsResponse(results=[messages.put_message(*each) for each in named])
+        # the results must arrive, if not every message in full
+        if answer.ByteSize() > MAX_PAGE_BYTES:
+            answer = pb.PutObjectsResponse(results=[messages.put_message(*each, brief=True) for each in named])
+        return answer
+
+    def get_objects(self, request: pb.GetObjectsRequest, call: Call) -> pb.GetObjectsResponse:
+        """Return small objects, independently of each other, as many as one message takes."""
+        keys = [each.key for each in request.objects]
+        answer, size = pb.GetObjectsResponse(), 0
+        for key, result in zip(keys, self._as(call).read_many(request.bucket, keys), strict=True):
+            message = messages.get_message(key, result)
+            size += message.ByteSize()
+            if answer.results and size > MAX_PAGE_BYTES:
+                break
+            call.bytes += len(message.data)
+            answer.results.append(message)
+        return answer
+
     def copy_object(self, request: pb.CopyObjectRequest, call: Call) -> pb.CopyObjectResponse:
         """Copy an object."""
         info = self._as(call).copy(

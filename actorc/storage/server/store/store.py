@@ -22,6 +22,7 @@ from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import Clock, microseconds, utc
 
 from .auto_create import BucketCreation
+from .batches import BatchOperations
 from .buckets import BucketOperations
 from .checks import check_name, page_limit
 from .multipart import MultipartUploads
@@ -31,7 +32,7 @@ from .upload import name_in_errors
 from .writes import WriteOperations
 
 
-class ObjectStore(BucketOperations, WriteOperations):
+class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
     """The operations of object storage, checked, over any engine. Any thread may call it.
 
     Args:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 from actorc.storage import rules
-from actorc.storage.errors import InvalidParameterError, NotFoundError, StorageError
-from actorc.storage.models import ANY, Chunk, Condition, DeleteResult, ObjectAttributes, ObjectInfo
+from actorc.storage.errors import InvalidParameterError, NotFoundError
+from actorc.storage.models import ANY, Chunk, Condition, ObjectAttributes, ObjectInfo
 from actorc.storage.server.engines.base import CopySource, Engine
 from actorc.storage.server.engines.preconditions import check_precondition
 
@@ -157,32 +156,6 @@ class WriteOperations:
         with name_in_errors(bucket, key):
             return self._engine.delete(bucket, key, condition, idempotency_key=idempotency_key)
 
-    def delete_many(self, bucket: str, keys: Sequence[str], *, idempotency_key: str = "") -> list[DeleteResult]:
-        """Remove up to `MAX_BATCH` objects, independently of each other; return the result for each key, in order.
-
-        Raises:
-            InvalidParameterError: There are more keys. An invalid key is an error in its own result only.
-        """
-        rules.check_bucket(bucket)
-        check_idempotency_key(idempotency_key)
-        if len(keys) > rules.MAX_BATCH:
-            raise InvalidParameterError(
-                f"{len(keys)} keys are too many for one batch; delete at most {rules.MAX_BATCH} at a time", bucket
-            )
-        size = sum(len(key.encode()) for key in keys)
-        if size > rules.MAX_BATCH_BYTES:
-            raise InvalidParameterError(
-                f"keys of {size} bytes are too many for one batch; delete at most {rules.MAX_BATCH_BYTES} at a time",
-                bucket,
-            )
-        refused = {key: error for key in keys if (error := _key_error(key, bucket))}
-        wanted = [key for key in keys if key not in refused]
-        with name_in_errors(bucket):
-            done = iter(self._engine.delete_many(bucket, wanted, idempotency_key=idempotency_key))
-        return [
-            DeleteResult(key=key, deleted=False, error=refused[key]) if key in refused else next(done) for key in keys
-        ]
-
     def _check_now(self, bucket: str, key: str, condition: Condition) -> None:
         try:
             present = self._engine.head(bucket, key).etag
@@ -196,11 +169,3 @@ def _check_source(source: CopySource) -> None:
     rules.check_condition(if_absent=False, if_match=source.if_match)
     if source.generation is not None:
         rules.check_positive(source.generation, "source_generation")
-
-
-def _key_error(key: str, bucket: str) -> StorageError | None:
-    try:
-        rules.check_key(key, bucket)
-    except InvalidParameterError as error:
-        return error
-    return None

@@ -12,6 +12,7 @@ from actorc.storage.client import StorageClient
 from actorc.storage.server.store.store import ObjectStore
 
 from .cases.batch_delete import BatchDeleteCases
+from .cases.batches import BatchCases, BatchRuleCases
 from .cases.buckets import BucketsCases
 from .cases.capabilities import CapabilitiesCases
 from .cases.concurrency import ConcurrencyCases
@@ -36,6 +37,8 @@ class EngineContract(
     ConditionsCases,
     CopyCases,
     BatchDeleteCases,
+    BatchCases,
+    BatchRuleCases,
     ListingCases,
     MultipartCases,
     BucketsCases,

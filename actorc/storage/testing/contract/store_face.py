@@ -4,31 +4,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorc.storage import rules
+from actorc.storage._client import arguments
 from actorc.storage._rpc import result_dicts
 from actorc.storage._rpc.byte_source import ByteSource, SourceFailedError
 from actorc.storage._rpc.payload import Upload
+from actorc.storage._transfer import object_batches
 from actorc.storage._wire.checksum import crc32c
-from actorc.storage.errors import IntegrityError, NotFoundError
+from actorc.storage.errors import IntegrityError, NotFoundError, StorageError
 from actorc.storage.models import (
     BucketResult,
     CompletedPart,
     Condition,
     DeleteObjectsResult,
+    DeleteResult,
+    Destination,
+    GetObjectsResult,
     ListResult,
+    NewObject,
     ObjectAttributes,
+    ObjectContent,
     ObjectHead,
+    ObjectInfo,
     PartResult,
+    PutObjectsResult,
     PutResult,
     ServerInfoResult,
+    SmallObject,
     UploadList,
 )
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.store import upload as store_upload
 from actorc.storage.server.store.store import ObjectStore
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 T = TypeVar("T")
 
@@ -112,6 +125,16 @@ class StoreFace:
 
     def delete_objects(self, bucket: str, keys: Iterable[str]) -> DeleteObjectsResult:
         return result_dicts.delete_objects_result(self._store.delete_many(bucket, list(keys)))
+
+    def put_objects(self, bucket: str, objects: Mapping[str, Buffer] | Iterable[NewObject]) -> PutObjectsResult:
+        small = arguments.small_objects(bucket, objects)
+        results = object_batches.put(_Calls(self._store), bucket, small)
+        return result_dicts.put_objects_result(zip([each.key for each in small], results, strict=True))
+
+    def get_objects(self, bucket: str, keys: Iterable[str]) -> GetObjectsResult:
+        names = list(keys)
+        results = object_batches.get(_Calls(self._store), bucket, names)
+        return result_dicts.get_objects_result(zip(names, results, strict=True))
 
     def copy_object(
         self,
@@ -227,6 +250,42 @@ class StoreFace:
         return result_dicts.server_info_result(self._store.server_info())
 
 
+class _Calls:
+    """The calls to which the client cuts a batch that is too large for one."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def put(self, destination: Destination, upload: Upload, *, timeout: float | None = None) -> ObjectInfo:  # noqa: ARG002
+        begun = self._store.begin_write(
+            destination.bucket, destination.key, attributes=destination.attributes, condition=destination.condition
+        )
+        return _committed(begun, upload)
+
+    def content(self, bucket: str, key: str, timeout: float | None = None) -> tuple[ObjectInfo, bytes]:  # noqa: ARG002
+        with self._store.read(bucket, key) as (info, chunks):
+            return info, b"".join([chunk.data for chunk in chunks])
+
+    def put_batch(
+        self,
+        bucket: str,
+        objects: Sequence[SmallObject],
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> list[ObjectInfo | StorageError]:
+        return self._store.put_many(bucket, objects)
+
+    def get_batch(
+        self,
+        bucket: str,
+        keys: Sequence[str],
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> list[ObjectContent | StorageError]:
+        return list(self._store.read_many(bucket, keys))
+
+    def delete_batch(self, bucket: str, keys: Sequence[str], timeout: float | None = None) -> list[DeleteResult]:  # noqa: ARG002
+        return self._store.delete_many(bucket, keys)
+
+
 def _attributes(
     content_type: str | None = None, metadata: Mapping[str, str] | None = None, ttl: int | None = None
 ) -> ObjectAttributes:
@@ -235,11 +294,14 @@ def _attributes(
 
 def _filled(begun: store_upload.Upload[T], source: ByteSource) -> T:
     """Send what a source yields as an upload of the store; return what its commit returned."""
-    upload = Upload(source)
     try:
-        with begun:
-            for chunk in upload.chunks():
-                begun.write(chunk)
-            return begun.commit(size=upload.sent, crc32c=upload.checksum())
+        return _committed(begun, Upload(source))
     except SourceFailedError as failed:
         raise failed.original from None
+
+
+def _committed(begun: store_upload.Upload[T], upload: Upload) -> T:
+    with begun:
+        for chunk in upload.chunks():
+            begun.write(chunk)
+        return begun.commit(size=upload.sent, crc32c=upload.checksum())

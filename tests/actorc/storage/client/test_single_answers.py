@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from actorc.storage import ObjectNotFoundError, StorageClient
+from actorc.storage import AlreadyExistsError, ObjectNotFoundError, StorageClient
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.models import Chunk
 from actorc.storage.server import server as server_module
@@ -15,6 +15,7 @@ from actorc.storage.server.store.store import ObjectStore
 
 MiB = 1 << 20
 ANSWER = MiB // 8
+ABSENT = {"if_absent": True}
 OLD, NEW = b"old" * MiB, b"new" * MiB
 
 
@@ -103,6 +104,35 @@ def test_objects_are_read_as_streams_from_a_server_that_sends_none_in_one_answer
 
     assert gotten == [b"data", b"ata", b"ta"]
     assert called == ["GetObject", "ReadObject", "ReadObject", "ReadObject"]
+
+
+def test_a_batch_takes_one_call(connect):
+    called = []
+    client = connect(called.append)
+    many = {f"{number:03}": bytes([number]) for number in range(100)}
+    stored, read = client.put_objects("bucket", many), client.get_objects("bucket", many)
+
+    assert called == ["PutObjects", "GetObjects"]
+    assert (len(stored["stored"]), {each["key"]: each["data"] for each in read["objects"]}) == (100, many)
+
+
+def test_objects_go_one_by_one_to_a_server_that_knows_no_batches(connect):
+    called = []
+
+    def begins(method):
+        called.append(method)
+        return method not in {"PutObjects", "GetObjects"}
+
+    client = connect(begins)
+    many = {"a": b"1", "b": b"2"}
+    stored = [client.put_objects("bucket", many), client.put_objects("bucket", [{"key": "a", "data": b"", **ABSENT}])]
+    read = client.get_objects("bucket", [*many, "missing"])
+
+    assert called == ["PutObjects", *["PutObject"] * 3, *["ReadObject"] * 3]
+    assert [len(each["stored"]) for each in stored] == [2, 0]
+    assert [type(error) for error in stored[1]["errors"].values()] == [AlreadyExistsError]
+    assert {each["key"]: each["data"] for each in read["objects"]} == many
+    assert list(read["errors"]) == ["missing"]
 
 
 @pytest.fixture

@@ -121,6 +121,8 @@ ASKED = {
     "delete many": lambda client: client.delete_objects("bucket", ["wanted-"])["deleted"] == ["wanted-"],
     "put": lambda client: client.put_object("bucket", "wanted-", b"new")["key"] == "wanted-",
     "put a stream": lambda client: client.put_object("bucket", "wanted-", b"n" * 2 * MiB)["key"] == "wanted-",
+    "put many": lambda client: client.put_objects("bucket", {"wanted-": b"new"})["stored"][0]["key"] == "wanted-",
+    "get many": lambda client: client.get_objects("bucket", ["wanted-"])["objects"][0]["data"] == b"wanted-",
     "list": lambda client: [each["key"] for each in client.list_objects("bucket", "wanted-")["objects"]] == ["wanted-"],
 }
 

@@ -158,6 +158,8 @@ CALLS = {
     "list folders": lambda client: client.list_objects("bucket", delimiter="-")["common_prefixes"],
     "delete": lambda client: client.delete_object("bucket", "key-6"),
     "delete many": lambda client: client.delete_objects("bucket", ["key-0", "key-1"]),
+    "put many": lambda client: len(client.put_objects("bucket", {"key-2": b"2", "new-key": b"3"})["stored"]),
+    "get many": lambda client: [each["data"] for each in client.get_objects("bucket", ["key-1", "key-3"])["objects"]],
     "copy": lambda client: client.copy_object("bucket", "key-7", "bucket", "copy")["size"],
     "make a bucket": lambda client: client.create_bucket("other-bucket")["name"],
     "buckets": lambda client: [each["name"] for each in client.list_buckets()],

@@ -180,6 +180,8 @@ CALLS = {
     "iter_objects": (lambda it: len(list(it.iter_objects("bucket", "there"))), 1),
     "copy_object": (lambda it: it.copy_object("bucket", "there", "bucket", "copy")["size"], 5),
     "delete_object": (lambda it: it.delete_object("bucket", "nothing"), None),
+    "put_objects": (lambda it: len(it.put_objects("bucket", {"key": b"1"})["stored"]), 1),
+    "get_objects": (lambda it: it.get_objects("bucket", ["there"])["objects"][0]["data"], b"there"),
     "delete_objects": (lambda it: it.delete_objects("bucket", ["nothing"])["errors"], {}),
     "upload_from_stream": (lambda it: it.upload_from_stream("bucket", "key", iter([BIG] * 2))["size"], 8 * MiB),
     "download_to_stream": (lambda it: it.download_to_stream("bucket", "there", io.BytesIO())["size"], 5),

@@ -1148,6 +1148,262 @@ class DeleteResult(_message.Message):
 Global___DeleteResult: _TypeAlias = DeleteResult  # noqa: Y015
 
 @_typing.final
+class PutObjectsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    OBJECTS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    idempotency_key: _builtins.str
+    """Unique per logical call: of a repeated request, each object that was stored gets the first answer, and changes
+    nothing.
+    """
+    @_builtins.property
+    def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___NewObject]:
+        """At most 1000, no key twice; at most 4 MiB of bytes, keys, content types and metadata, 1 MiB of it keys."""
+
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        objects: _abc.Iterable[Global___NewObject] | None = ...,
+        idempotency_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "idempotency_key", b"idempotency_key", "objects", b"objects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutObjectsRequest: _TypeAlias = PutObjectsRequest  # noqa: Y015
+
+@_typing.final
+class NewObject(_message.Message):
+    """One object of a PutObjectsRequest; the fields are those of PutObjectRequest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    KEY_FIELD_NUMBER: _builtins.int
+    CONTENT_TYPE_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    CONDITION_FIELD_NUMBER: _builtins.int
+    CRC32C_FIELD_NUMBER: _builtins.int
+    TTL_SECONDS_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    content_type: _builtins.str
+    """Empty: guessed from the key."""
+    crc32c: _builtins.int
+    """CRC-32C of `data`."""
+    ttl_seconds: _builtins.int
+    """Seconds after which the object is gone; 0: never."""
+    data: _builtins.bytes
+    """At most 128 KiB."""
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def condition(self) -> Global___Condition: ...
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        content_type: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        condition: Global___Condition | None = ...,
+        crc32c: _builtins.int = ...,
+        ttl_seconds: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "content_type", b"content_type", "crc32c", b"crc32c", "data", b"data", "key", b"key", "metadata", b"metadata", "ttl_seconds", b"ttl_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NewObject: _TypeAlias = NewObject  # noqa: Y015
+
+@_typing.final
+class PutObjectsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___PutResult]:
+        """One for each object, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___PutResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutObjectsResponse: _TypeAlias = PutObjectsResponse  # noqa: Y015
+
+@_typing.final
+class PutResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    @_builtins.property
+    def object(self) -> Global___ObjectInfo:
+        """Without its metadata, which the caller has."""
+
+    @_builtins.property
+    def failed(self) -> Global___Status:
+        """Set instead of `object` if it could not be stored."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        object: Global___ObjectInfo | None = ...,
+        failed: Global___Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "object", b"object"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "key", b"key", "object", b"object"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutResult: _TypeAlias = PutResult  # noqa: Y015
+
+@_typing.final
+class GetObjectsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    OBJECTS_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    @_builtins.property
+    def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___ObjectToGet]:
+        """At most 1000; at most 1 MiB of keys."""
+
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        objects: _abc.Iterable[Global___ObjectToGet] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "objects", b"objects"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetObjectsRequest: _TypeAlias = GetObjectsRequest  # noqa: Y015
+
+@_typing.final
+class ObjectToGet(_message.Message):
+    """One object of a GetObjectsRequest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ObjectToGet: _TypeAlias = ObjectToGet  # noqa: Y015
+
+@_typing.final
+class GetObjectsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetResult]:
+        """One for each object, in the order of the request. The last ones are missing if the answer would have more than
+        3 MiB; ask for them in another call. The first one is always there.
+        """
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___GetResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetObjectsResponse: _TypeAlias = GetObjectsResponse  # noqa: Y015
+
+@_typing.final
+class GetResult(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    OBJECT_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    TOO_LARGE_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    data: _builtins.bytes
+    """All bytes; their checksum is that of `object`."""
+    too_large: _builtins.bool
+    """The object has more than 128 KiB, so `data` is empty; ask ReadObject."""
+    @_builtins.property
+    def object(self) -> Global___ObjectInfo: ...
+    @_builtins.property
+    def failed(self) -> Global___Status:
+        """Set instead of `object` if it could not be read."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        object: Global___ObjectInfo | None = ...,
+        data: _builtins.bytes = ...,
+        too_large: _builtins.bool = ...,
+        failed: Global___Status | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "object", b"object"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "failed", b"failed", "key", b"key", "object", b"object", "too_large", b"too_large"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetResult: _TypeAlias = GetResult  # noqa: Y015
+
+@_typing.final
 class CopyObjectRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

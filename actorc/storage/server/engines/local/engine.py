@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from os import PathLike
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from actorc.storage.models import (
     DeleteResult,
     ListQuery,
     ObjectAttributes,
+    ObjectContent,
     ObjectInfo,
     ObjectPage,
     PartInfo,
+    SmallObject,
     UploadPage,
 )
 from actorc.storage.rules import MiB
@@ -35,6 +38,7 @@ from actorc.storage.server.engines.base import (
     PartChoice,
     PartWriter,
 )
+from actorc.storage.server.engines.batches import attempted, of_one
 from actorc.storage.server.engines.times import UPLOAD_TTL, Clock
 
 from .completion import LocalCompletion
@@ -44,6 +48,7 @@ from .disk.fsops import FsOps
 from .disk.health import Health
 from .disk.held_blobs import HeldBlobs
 from .disk.quarantine import DAYS
+from .index.batch_reads import GROUP, Found
 from .index.index import Index
 from .index.retention import Retention
 from .maintenance.maintenance import Maintenance
@@ -205,6 +210,42 @@ class LocalEngine(Engine):
         results = self._index.delete_many(bucket, keys, idempotency_key=idempotency_key)
         self.maintenance.collector.wake()
         return results
+
+    def put_many(
+        self, bucket: str, objects: Sequence[SmallObject], *, idempotency_key: str = ""
+    ) -> list[ObjectInfo | StorageError]:
+        self._check_writable()
+        self._index.head_bucket(bucket)
+        inline = [each for each in objects if len(each.data) <= INLINE_MAX]
+        others = [each for each in objects if len(each.data) > INLINE_MAX]
+        done = {
+            each.key: result
+            for each, result in chain(
+                # one transaction, and so one sync, for all of these
+                zip(inline, self._index.put_many(bucket, inline, idempotency_key=idempotency_key), strict=True),
+                zip(others, super().put_many(bucket, others, idempotency_key=idempotency_key), strict=True),
+            )
+        }
+        return [
+            of_one(result) if isinstance(result, StorageError) else result
+            for result in (done[each.key] for each in objects)
+        ]
+
+    def read_many(self, bucket: str, keys: Sequence[str], *, most: int) -> Iterator[ObjectContent | StorageError]:
+        for at in range(0, len(keys), GROUP):
+            group = keys[at : at + GROUP]
+            for key, found in zip(group, self._index.find_many(bucket, group), strict=True):
+                yield found if isinstance(found, StorageError) else self._content(bucket, key, found, most)
+
+    def _content(self, bucket: str, key: str, found: Found, most: int) -> ObjectContent | StorageError:
+        info, segment = found
+        if info.size > most:
+            return ObjectContent(info, None)
+        if segment is None or segment.data is None:
+            # looked up again when its blobs are opened, which may be those of another generation by then
+            return attempted(lambda: self._read_one(bucket, key, most))
+        reader = LocalReader(info, (segment,), HeldBlobs(self._blobs, ()))
+        return attempted(lambda: ObjectContent(info, b"".join([chunk.data for chunk in reader.chunks()])))
 
     def copy(
         self,

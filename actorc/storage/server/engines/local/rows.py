@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from actorc.storage.models import BucketInfo, ObjectInfo, PartInfo
+from actorc.storage.models import BucketInfo, ObjectInfo, PartInfo, SmallObject
 from actorc.storage.server.engines.etags import etag_of
 from actorc.storage.server.engines.times import utc
 
@@ -40,6 +40,11 @@ class Segment:
     """The stamp of the blob when it was written or last verified; None: none is recorded."""
     order: int = 0
     """The generation reserved when the blob was written, as its trailer has it; 0: none."""
+
+
+def inline(small: SmallObject) -> Segment:
+    """Return the segment of an object whose bytes are kept inline; at most one block."""
+    return Segment(size=len(small.data), sums=(small.crc32c,) if small.data else (), data=bytes(small.data))
 
 
 def object_info(bucket: str, key: str, row: tuple[Any, ...]) -> ObjectInfo:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -35,12 +35,15 @@ from actorc.storage.models import (
     DeleteResult,
     ListQuery,
     ObjectAttributes,
+    ObjectContent,
     ObjectInfo,
     ObjectPage,
     PartInfo,
+    SmallObject,
     UploadPage,
 )
 from actorc.storage.server.engines.base import CopySource, Engine, ObjectReader, ObjectWriter, PartChoice, PartWriter
+from actorc.storage.server.engines.batches import attempted
 from actorc.storage.server.engines.errors import object_missing
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import UPLOAD_TTL, Clock, microseconds, utc
@@ -176,6 +179,21 @@ class RemoteEngine(Engine):
         if there:
             self._backend.delete([self._names.object(bucket, key) for key in there])
         return [looks.pop(key, DeleteResult(key=key, deleted=False)) for key in keys]
+
+    def put_many(
+        self, bucket: str, objects: Sequence[SmallObject], *, idempotency_key: str = ""
+    ) -> list[ObjectInfo | StorageError]:
+        self._markers.check(bucket)
+        return list(
+            self._threads.map(lambda each: attempted(lambda: self._put_one(bucket, each, idempotency_key)), objects)
+        )
+
+    def read_many(self, bucket: str, keys: Sequence[str], *, most: int) -> Iterator[ObjectContent | StorageError]:
+        self._markers.check(bucket)
+        # group by group, so that not all of a large batch are in memory at once
+        for at in range(0, len(keys), _THREADS):
+            group = keys[at : at + _THREADS]
+            yield from self._threads.map(lambda key: attempted(lambda: self._read_one(bucket, key, most)), group)
 
     def copy(
         self,

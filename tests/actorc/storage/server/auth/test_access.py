@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from actorc.storage._wire.checksum import crc32c
-from actorc.storage.errors import BucketNotFoundError, InvalidParameterError, PermissionError
-from actorc.storage.models import Chunk
+from actorc.storage.errors import BucketNotFoundError, InvalidParameterError, ObjectNotFoundError, PermissionError
+from actorc.storage.models import Chunk, ObjectContent, ObjectInfo, SmallObject
 from actorc.storage.server.auth.access import ANYBODY, EVERYTHING, NOBODY, Principal, Statement
 from actorc.storage.server.auth.authorized_store import AuthorizedStore, AuthorizedUploads
 from actorc.storage.server.engines.base import CopySource
@@ -273,9 +273,26 @@ def test_a_batch_in_a_foreign_bucket_is_refused_as_a_whole(as_):
         as_("delete:bucket-1").delete_many("bucket-2", ["a/1"])
 
 
+def test_each_object_of_a_batch_is_judged_for_itself(as_):
+    batch = [SmallObject(key, b"", 0) for key in ("a/1", "b/1", "a/new")]
+    stored = as_("write:bucket-1/a/").put_many("bucket-1", batch)
+    read = list(as_("read:bucket-1/a/").read_many("bucket-1", ["b/1", "a/new", "a/missing", ""]))
+
+    assert [type(each) for each in stored] == [ObjectInfo, PermissionError, ObjectInfo]
+    assert [type(each) for each in read] == [PermissionError, ObjectContent, ObjectNotFoundError, PermissionError]
+
+
+def test_a_batch_of_objects_in_a_foreign_bucket_is_refused_as_a_whole(as_):
+    with pytest.raises(PermissionError):
+        as_("write:bucket-1").put_many("bucket-2", [SmallObject("a/1", b"", 0)])
+    with pytest.raises(PermissionError):
+        list(as_("read:bucket-1").read_many("bucket-2", ["a/1"]))
+
+
 @pytest.mark.parametrize(
     "write",
     [
+        lambda store: store.put_many("new-bucket", [SmallObject("key", b"", 0)]),
         lambda store: put(store, "new-bucket", "key"),
         lambda store: begin(store, "new-bucket", "key"),
         lambda store: store.multipart.create("new-bucket", "key"),

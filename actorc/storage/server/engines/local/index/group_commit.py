@@ -73,18 +73,36 @@ class GroupCommit:
             StorageError: The engine is closed, or the disk failed.
         """
         job = _PendingChange(change)
+        self._run([job])
+        return job.outcome()
+
+    def run_each(self, changes: Sequence[Change[T]]) -> list[T | StorageError]:
+        """Run changes like `run`, but in one transaction; return the result or the error of each.
+
+        Raises:
+            ResourceExhaustedError: The disk is full; nothing was changed.
+            ReadOnlyError: An earlier write failed and left the state on disk unknown.
+            StorageError: The engine is closed, or the disk failed.
+        """
+        jobs = [_PendingChange(change) for change in changes]
+        if jobs:
+            self._run(jobs)
+        return [job.result() for job in jobs]
+
+    def _run(self, jobs: Sequence[_PendingChange[Any]]) -> None:
         batch: Sequence[_PendingChange[Any]] = ()
+        last = jobs[-1]
         with self._turn:
             self._check()
-            self._waiting.append(job)
-            while self._busy and not job.done:
+            self._waiting += jobs
+            # a leader takes all that wait, so these jobs are done together
+            while self._busy and not last.done:
                 self._turn.wait()
-            if not job.done:
+            if not last.done:
                 batch, self._waiting, self._busy = self._waiting, [], True
         # outside the lock, so that the next changes can queue while this batch is written
         if batch:
             self._commit_batch(batch)
-        return job.outcome()
 
     def stop(self) -> None:
         """Finish waiting changes, and accept no others."""
@@ -184,11 +202,12 @@ class GroupCommit:
 class _PendingChange(Generic[T]):
     """One change and its outcome."""
 
-    __slots__ = ("_change", "_value", "done", "error")
+    __slots__ = ("_change", "_refusal", "_value", "done", "error")
 
     def __init__(self, change: Change[T]) -> None:
         self._change = change
         self._value: T | None = None
+        self._refusal: StorageError | None = None
         self.error: BaseException | None = None
         self.done = False
 
@@ -208,7 +227,12 @@ class _PendingChange(Generic[T]):
 
     def _undo(self, connection: sqlite3.Connection, error: Exception) -> None:
         self.error = error
+        self._refusal = error if isinstance(error, StorageError) else None
         connection.execute("ROLLBACK TO job")
+
+    def result(self) -> T | StorageError:
+        """Return the result of the change, or the error that it raised itself; that of the transaction is raised."""
+        return self._refusal if self._refusal is not None and self.error is self._refusal else self.outcome()
 
     def outcome(self) -> T:
         if self.error is not None:

@@ -100,6 +100,18 @@ class IdempotencyLog:
         Raises:
             IdempotencyKeyReusedError: The earlier call had other arguments.
         """
+        return self.run(self.once_only(call, asked, change, read, formerly=formerly))
+
+    def once_only(
+        self,
+        call: bytes,
+        asked: tuple[object, ...],
+        change: Change[T],
+        read: Callable[[Any], T] | None = None,
+        *,
+        formerly: bytes = b"",
+    ) -> Change[tuple[T, bool]]:
+        """Return the change that `once` runs."""
         request = fingerprint(*asked) if call else b""
 
         def attempt(connection: sqlite3.Connection) -> tuple[T, bool]:
@@ -112,7 +124,7 @@ class IdempotencyLog:
             self._remember(connection, call, request, result)
             return result, True
 
-        return self.run(attempt)
+        return attempt
 
     def forget(self, connection: sqlite3.Connection, limit: int) -> bool:
         """Remove up to `limit` expired results; return whether there may be more."""

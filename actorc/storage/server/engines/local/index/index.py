@@ -20,6 +20,7 @@ from actorc.storage.models import (
     ObjectAttributes,
     ObjectInfo,
     ObjectPage,
+    SmallObject,
 )
 from actorc.storage.server.engines.base import CopySource
 from actorc.storage.server.engines.errors import bucket_missing, bucket_not_empty, bucket_taken
@@ -27,11 +28,12 @@ from actorc.storage.server.engines.local.disk.errors import explained, named
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.disk.reserve import Reserve
-from actorc.storage.server.engines.local.rows import ALIVE, Segment, bucket_info, call_id, object_info
+from actorc.storage.server.engines.local.rows import ALIVE, Segment, bucket_info, call_id, inline, object_info
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import Clock
 
-from . import closing_mark, content_refs, listing, objects, schema, startup, uploads
+from . import batch_reads, closing_mark, content_refs, listing, objects, schema, startup, uploads
+from .batch_reads import Found
 from .group_commit import Change
 from .idempotency import IdempotencyLog
 from .objects import Objects, bucket_id
@@ -213,7 +215,35 @@ class Index:
         idempotency_key: str,
     ) -> tuple[ObjectInfo, bool]:
         """Publish `segment`; return the object, and whether this call did, and not an earlier one with the same key."""
+        change = self._putting(bucket, key, segment, crc32c, attributes, condition, idempotency_key)
+        with named(bucket, key):
+            fields, is_new = self._idempotency.run(change)
+        return object_info(bucket, key, fields), is_new
 
+    def put_many(
+        self, bucket: str, objects: Sequence[SmallObject], *, idempotency_key: str
+    ) -> list[ObjectInfo | StorageError]:
+        """Publish objects, each as `put` does, whose bytes are kept in the index; return the result of each."""
+        changes = [
+            self._putting(bucket, each.key, inline(each), each.crc32c, each.attributes, each.condition, idempotency_key)
+            for each in objects
+        ]
+        results = zip(objects, self._idempotency.commits.run_each(changes), strict=True)
+        return [
+            result if isinstance(result, StorageError) else object_info(bucket, each.key, result[0])
+            for each, result in results
+        ]
+
+    def _putting(
+        self,
+        bucket: str,
+        key: str,
+        segment: Segment,
+        crc32c: int,
+        attributes: ObjectAttributes,
+        condition: Condition,
+        idempotency_key: str,
+    ) -> Change[tuple[tuple[Any, ...], bool]]:
         def change(connection: sqlite3.Connection) -> tuple[Any, ...]:
             place = self._objects.place(connection, bucket, key, condition)
             content_id = content_refs.add(connection, segment)
@@ -222,11 +252,7 @@ class Index:
             )
 
         asked = segment.size, crc32c, attributes, condition
-        with named(bucket, key):
-            fields, is_new = self._idempotency.once(
-                call_id("commit", bucket, key, idempotency_key), asked, change, tuple
-            )
-        return object_info(bucket, key, fields), is_new
+        return self._idempotency.once_only(call_id("commit", bucket, key, idempotency_key), asked, change, tuple)
 
     def copy(
         self,
@@ -282,6 +308,15 @@ class Index:
                 return info, content_refs.load(connection, content_id)
             finally:
                 connection.execute("COMMIT")
+
+    def find_many(self, bucket: str, keys: Sequence[str]) -> list[Found | StorageError]:
+        """Return the current object of each key with the segment that is all of it, or its error.
+
+        Raises:
+            BucketNotFoundError: There is no such bucket.
+        """
+        with self.reading() as connection:
+            return batch_reads.find(connection, bucket, bucket_id(connection, bucket), keys, self.now())
 
     def page(self, query: ListQuery) -> ObjectPage:
         with self.reading() as connection:

@@ -13,7 +13,7 @@ import pytest
 
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IntegrityError, ResourceExhaustedError, StorageError
-from actorc.storage.models import ByteRange, ObjectAttributes
+from actorc.storage.models import ByteRange, ObjectAttributes, SmallObject
 from actorc.storage.rules import KiB, MiB
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.engines.local import LocalEngine
@@ -103,6 +103,10 @@ def add_part(engine, _put):
         writer.commit()
 
 
+def small(key, data):
+    return SmallObject(key, data, crc32c(data))
+
+
 def complete(engine, _put):
     choices = [PartChoice(one.number, one.etag) for one in engine.list_parts("bucket", "key", begin(engine))]
     engine.complete_upload("bucket", "key", begin(engine), choices)
@@ -123,6 +127,7 @@ CHANGES = {
     "import": import_file,
     "delete": lambda engine, _put: engine.delete("bucket", "key"),
     "bucket": lambda engine, _put: engine.create_bucket("other-bucket"),
+    "batch put": lambda engine, _put: engine.put_many("bucket", [small("key", b"after"), small("other", b"1")]),
     "batch delete": lambda engine, _put: engine.delete_many("bucket", ["key", "missing"]),
     "copy": lambda engine, _put: engine.copy(CopySource(bucket="bucket", key="key"), "bucket", "copy"),
     "upload": lambda engine, _put: engine.create_upload("bucket", "other", ObjectAttributes()),
@@ -132,6 +137,7 @@ CHANGES = {
 }
 EXPECTED = {
     "inline": b"after",
+    "batch put": b"after",
     "large": bytes(BIG),
     "declared": bytes(BIG),
     "declared too large": bytes(BIG),

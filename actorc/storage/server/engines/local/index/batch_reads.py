@@ -1,0 +1,63 @@
+"""Look-ups of many objects of one bucket, by few statements."""
+
+# ruff: noqa: S608 (statements are made of our own names only)
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+from actorc.storage.errors import StorageError
+from actorc.storage.models import ObjectInfo
+from actorc.storage.server.engines.errors import object_missing
+from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, Segment, object_info, unpack_sums
+
+from .row_checksums import damaged_row, intact
+
+GROUP: Final = 100
+"""Keys in one statement; all statements have this many, so that one is prepared."""
+_FIELDS: Final = ", ".join(f"object.{name}" for name in FIELDS.split(", "))
+_FIND: Final = (
+    f"SELECT object.key, {intact('object')}, {intact('content')}, content.sums, content.file, content.data, {_FIELDS}"
+    " FROM object LEFT JOIN content ON content.id = object.content_id"
+    f" WHERE bucket_id = ? AND {ALIVE.replace(':now', '?')} AND object.key IN ({', '.join('?' * GROUP)})"
+)
+
+
+class Found(NamedTuple):
+    """An object that was looked up."""
+
+    info: ObjectInfo
+    segment: Segment | None
+    """All of its bytes; None if it has several segments."""
+
+
+def find(
+    connection: sqlite3.Connection, bucket: str, bucket_id: int, keys: Sequence[str], now: int
+) -> list[Found | StorageError]:
+    """Return the current object of each key, or its error; object and segment are of one moment."""
+    rows = {row[0]: row[1:] for row in _rows(connection, bucket_id, [key.encode() for key in keys], now)}
+    return [_found(bucket, key, rows.get(key.encode())) for key in keys]
+
+
+def _rows(connection: sqlite3.Connection, bucket_id: int, names: list[bytes], now: int) -> Iterator[tuple[Any, ...]]:
+    for at in range(0, len(names), GROUP):
+        group = names[at : at + GROUP]
+        # a short group is filled up by its last name; a name is found once, however often it is asked for
+        padding = group[-1:] * (GROUP - len(group))
+        yield from connection.execute(_FIND, (bucket_id, now, *group, *padding))
+
+
+def _found(bucket: str, key: str, row: tuple[Any, ...] | None) -> Found | StorageError:
+    if row is None:
+        return object_missing(bucket, key)
+    is_intact, is_content_intact, sums, file, data, *fields = row
+    if not is_intact:
+        return damaged_row("object", bucket, key)
+    if not is_content_intact:
+        return damaged_row("content", bucket, key)
+    info = object_info(bucket, key, tuple(fields))
+    if file is None and data is None:
+        return Found(info, None)
+    return Found(info, Segment(size=info.size, sums=unpack_sums(sums), file=file, data=data))
