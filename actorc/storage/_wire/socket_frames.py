@@ -1,0 +1,322 @@
+"""Frames: how calls travel through a Unix socket, and how file descriptors travel with them.
+
+A connection is a sequence of frames in each direction. A frame is a header of eight bytes and its payload::
+
+    offset  bytes
+    0       4      length of the payload, little-endian; at most `MAX_PAYLOAD`
+    4       1      kind, see `Kind`
+    5       1      descriptors that come with the frame, at most `MAX_DESCRIPTORS`
+    6       2      zero
+    8       ...    payload
+
+The payload of a ``MESSAGE`` is a serialized protobuf message, the same as over gRPC. That of any other kind is a list
+of pairs, `encode_pairs`: names with a colon in front belong to this format, others are metadata of the call.
+
+1.  The server says ``HELLO`` once, with ``:version`` and ``:address``, the ``host:port`` that it listens on.
+2.  A call is ``BEGIN`` with ``:path`` and its metadata, then its request as ``MESSAGE``. A call that sends a stream has
+    any number of them, and ``FINISH`` behind the last.
+3.  The server answers with ``ANNOUNCE``, if it has metadata that come before the first answer, any number of
+    ``MESSAGE``, and ``END`` with ``:status``, ``:text`` and the trailers.
+
+There is one call at a time on a connection. Behind ``END`` another may begin, if all of the request was sent. A side
+that wants to end a call before closes the connection; nothing else needs to be undone.
+
+Descriptors are passed by ``SCM_RIGHTS`` with the first byte of their frame. Whoever receives a frame owns its
+descriptors. Those that nobody asked for, more or fewer than the header says, and those of a frame that never ends are
+closed here, and the connection is not to be used any more.
+"""
+
+from __future__ import annotations
+
+import array
+import os
+import select
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from enum import IntEnum
+from typing import Final, NamedTuple, TypeAlias
+
+from actorc.storage.rules import MAX_MESSAGE_SIZE
+
+Payload: TypeAlias = "bytes | memoryview"
+Pairs = tuple[tuple[str, str | bytes], ...]
+
+MAX_PAYLOAD: Final = MAX_MESSAGE_SIZE
+MAX_DESCRIPTORS: Final = 64
+"""Descriptors of one frame; the kernel takes up to 253 (SCM_MAX_FD), and counts those on their way for each user."""
+
+_HEADER: Final = struct.Struct("<IBBH")
+_PAIR: Final = struct.Struct("<HI")
+_BUFFER: Final = 64 << 10
+"""Bytes read at once; longer payloads are read into memory of their own."""
+_DESCRIPTOR: Final = array.array("i").itemsize
+_ANCILLARY: Final = socket.CMSG_SPACE(MAX_DESCRIPTORS * _DESCRIPTOR)
+
+
+class Kind(IntEnum):
+    """What a frame is."""
+
+    HELLO = 1
+    BEGIN = 2
+    MESSAGE = 3
+    FINISH = 4
+    ANNOUNCE = 5
+    END = 6
+
+
+_KINDS: Final = {int(kind): kind for kind in Kind}
+
+
+class FrameError(Exception):
+    """What came is no frame, or not one that may come now; the connection is of no use any more."""
+
+
+class ClosedError(Exception):
+    """The peer closed the connection.
+
+    Attributes:
+        within: Whether in the middle of a frame.
+    """
+
+    def __init__(self, *, within: bool) -> None:
+        super().__init__("the connection was closed" + (" in the middle of a frame" if within else ""))
+        self.within = within
+
+
+class Frame(NamedTuple):
+    """One frame that arrived. The receiver owns its descriptors."""
+
+    kind: Kind
+    payload: Payload
+    descriptors: tuple[int, ...] = ()
+
+
+class FrameSocket:
+    """A connection that carries frames. For one thread; `shut` may be called by any.
+
+    Waiting ends with `TimeoutError` after the seconds that a call names, by whichever steps the peer moves, and is
+    interrupted by signals. After an exception the connection is to be closed.
+
+    Args:
+        connection: A connected stream socket of the Unix domain; closed with this object.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(0)
+        self._socket = connection
+        self._poll = select.poll()
+        self._poll.register(connection.fileno(), 0)
+        self._mask = 0
+        self._buffer = bytearray(_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._start = self._end = 0
+        self._passed: deque[int] = deque()
+        self._closing = threading.Lock()  # `shut` must not meet another socket that got the number of a closed one
+
+    @property
+    def socket(self) -> socket.socket:
+        """The socket, which this object owns."""
+        return self._socket
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether all that was read from the socket was also taken, so that a wait for more means the socket alone."""
+        return self._start == self._end
+
+    def send_frame(
+        self, kind: Kind, parts: Sequence[Payload], timeout: float | None, descriptors: Sequence[int] = ()
+    ) -> None:
+        """Send a frame, whose payload is `parts` one behind the other; they are not copied.
+
+        Args:
+            kind: What it is.
+            parts: Buffers of bytes.
+            timeout: Seconds until all of it is taken; None: any time.
+            descriptors: Passed with it; they stay open here, and belong to the caller.
+
+        Raises:
+            TimeoutError: The peer did not take it in time.
+            ClosedError: The peer is gone.
+        """
+        self.send([header(kind, parts, descriptors), *parts], timeout, descriptors)
+
+    def send(self, parts: Sequence[Payload], timeout: float | None, descriptors: Sequence[int] = ()) -> None:
+        """Send whole frames, each a `header` and its parts; the arguments and errors are those of `send_frame`."""
+        rest: list[Payload] = [part for part in parts if part]
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while rest:
+            if sent := self.send_some(rest, descriptors):
+                # they travelled with the first byte
+                rest, descriptors = behind(rest, sent), ()
+            if rest:
+                self.wait(select.POLLOUT, deadline)
+
+    def send_some(self, parts: Sequence[Payload], descriptors: Sequence[int] = ()) -> int:
+        """Send what the peer takes at once, with `descriptors` if it takes anything; return the bytes sent.
+
+        Raises:
+            ClosedError: The peer is gone.
+        """
+        passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else ()
+        try:
+            return self._socket.sendmsg(parts, passed)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise _closed(error) from error
+
+    def receive_frame(self, timeout: float | None, *, descriptors: int = 0) -> Frame:
+        """Return the next frame.
+
+        Args:
+            timeout: Seconds until all of it is there; None: any time.
+            descriptors: Those that it may bring, at most. Any beyond are closed.
+
+        Raises:
+            TimeoutError: It did not come in time.
+            ClosedError: The peer closed the connection.
+            FrameError: What came is no frame, or brings too many descriptors, or not those it announces.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self._end - self._start < _HEADER.size:
+            self._fill(deadline, within=not self.is_drained)
+        length, number, count, zero = _HEADER.unpack_from(self._buffer, self._start)
+        kind = _KINDS.get(number)
+        if kind is None or zero or length > MAX_PAYLOAD or count > descriptors:
+            raise FrameError(f"kind {number}, {length} bytes, {count} descriptors")
+        self._start += _HEADER.size
+        payload = self._payload(length, deadline)
+        return Frame(kind, payload, self._descriptors(count))
+
+    def wait(self, events: int, deadline: float | None) -> int:
+        """Wait until something can be read or written; return what, as `select.poll` says it.
+
+        Raises:
+            TimeoutError: The deadline passed, in seconds of the monotonic clock.
+        """
+        if events != self._mask:
+            self._poll.modify(self._socket.fileno(), events)
+            self._mask = events
+        left = None if deadline is None else max(0.0, (deadline - time.monotonic()) * 1000)
+        ready = self._poll.poll(left)
+        if not ready:
+            raise TimeoutError
+        return ready[0][1]
+
+    def shut(self) -> None:
+        """End every wait of the owner's thread, which then gets a `ClosedError`. Any thread may call it."""
+        # closed already, here or by the peer
+        with self._closing, suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection, and the descriptors that nobody took."""
+        with self._closing:
+            self._socket.close()
+        while self._passed:
+            os.close(self._passed.popleft())
+
+    def _payload(self, length: int, deadline: float | None) -> Payload:
+        if length <= _BUFFER:
+            while self._end - self._start < length:
+                self._fill(deadline, within=True)
+            payload = bytes(self._view[self._start : self._start + length])
+            self._start += length
+            return payload
+        whole = memoryview(bytearray(length))
+        filled = min(length, self._end - self._start)
+        whole[:filled] = self._view[self._start : self._start + filled]
+        self._start += filled
+        while filled < length:
+            filled += self._read(whole[filled:], deadline, within=True)
+        return whole.toreadonly()
+
+    def _fill(self, deadline: float | None, *, within: bool) -> None:
+        """Read more into the buffer."""
+        if self._start == self._end:
+            self._start = self._end = 0
+        elif self._end == _BUFFER or self._start > _BUFFER // 2:
+            kept = self._end - self._start
+            self._buffer[:kept] = self._buffer[self._start : self._end]
+            self._start, self._end = 0, kept
+        self._end += self._read(self._view[self._end :], deadline, within=within)
+
+    def _read(self, into: memoryview, deadline: float | None, *, within: bool) -> int:
+        self.wait(select.POLLIN, deadline)
+        try:
+            # always with room for descriptors: those that come are counted and closed, never left to chance
+            count, ancillary, flags, _ = self._socket.recvmsg_into([into], _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise _closed(error) from error
+        for level, kind, data in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                self._passed.extend(array.array("i", data[: len(data) - len(data) % _DESCRIPTOR]))
+        if flags & socket.MSG_CTRUNC or len(self._passed) > MAX_DESCRIPTORS:
+            # more than a frame may have, or this process has no room for them
+            raise FrameError("descriptors were cut off")
+        if not count:
+            raise ClosedError(within=within)
+        return count
+
+    def _descriptors(self, count: int) -> tuple[int, ...]:
+        if count > len(self._passed) or (self.is_drained and count < len(self._passed)):
+            raise FrameError(f"{count} descriptors are announced, {len(self._passed)} came")
+        return tuple(self._passed.popleft() for _ in range(count))
+
+
+def header(kind: Kind, parts: Iterable[Payload], descriptors: Sequence[int] = ()) -> bytes:
+    """Return the header of a frame with this payload."""
+    return _HEADER.pack(sum(map(len, parts)), kind, len(descriptors), 0)
+
+
+def encode_pairs(pairs: Iterable[tuple[str, str | bytes]]) -> bytes:
+    """Return names and values: of each the length of the name in two bytes, of the value in four, then both.
+
+    A value is text in UTF-8, or bytes if the name ends with ``-bin``.
+    """
+    parts: list[bytes] = []
+    for name, value in pairs:
+        key, data = name.encode(), value if isinstance(value, bytes) else value.encode()
+        parts += (_PAIR.pack(len(key), len(data)), key, data)
+    return b"".join(parts)
+
+
+def decode_pairs(payload: Payload) -> Pairs:
+    """Return the names and values in a payload.
+
+    Raises:
+        FrameError: It is no list of them.
+    """
+    data, at, pairs = bytes(payload), 0, []
+    try:
+        while at < len(data):
+            key, length = _PAIR.unpack_from(data, at)
+            at += _PAIR.size
+            name, value = data[at : at + key].decode(), data[at + key : at + key + length]
+            at += key + length
+            pairs.append((name, value if name.endswith("-bin") else value.decode()))
+    except (struct.error, UnicodeDecodeError) as error:
+        raise FrameError("no list of names and values") from error
+    if at != len(data):
+        raise FrameError("a list of names and values is cut off")
+    return tuple(pairs)
+
+
+def behind(parts: Sequence[Payload], sent: int) -> list[Payload]:
+    """Return what is left of `parts` behind the first `sent` bytes."""
+    for number, part in enumerate(parts):
+        if sent < len(part):
+            return [memoryview(part)[sent:], *parts[number + 1 :]]
+        sent -= len(part)
+    return []
+
+
+def _closed(error: OSError) -> Exception:
+    return ClosedError(within=True) if isinstance(error, ConnectionError) else error
