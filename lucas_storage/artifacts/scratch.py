@@ -5,13 +5,12 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from actorc.storage.context_variables import bound
+from actorc.storage.context_variables import Bound
 
 from .cache.removal import delete
 
@@ -22,16 +21,24 @@ _Directories: TypeAlias = list["tempfile.TemporaryDirectory[str]"]
 _current: ContextVar[_Directories | None] = ContextVar("lucas_storage_scratch", default=None)
 
 
-@contextmanager
-def step() -> Iterator[None]:
-    """Remove on leaving the directories that `directory` made meanwhile."""
-    # A context variable: threads that a step starts with its context, and coroutines, see its list and no other's.
-    made: _Directories = []
-    try:
-        with bound(_current, made):
-            yield
-    finally:
-        for temporary in made:
+def step() -> AbstractContextManager[None]:
+    """Remove at the end of the block the directories that `directory` made meanwhile."""
+    return _Step()
+
+
+class _Step(Bound[_Directories | None]):
+    """The block of `step`."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self) -> None:
+        # A context variable: threads that a step starts with its context, and coroutines, see its list and no other's.
+        self._made: _Directories = []
+        super().__init__(_current, self._made)
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        for temporary in self._made:
             temporary.cleanup()
 
 

@@ -34,6 +34,7 @@ PATIENCE: Final = 3.0
 _MENTIONED: Final = 1000
 """References of one value that are recorded; the rest of a larger fan-out is in the records of its steps."""
 
+_UNRECORDED: Final = contextlib.nullcontext[None](None)
 # A context variable, which the scheduler copies to the threads of steps: runs of one process must not mix.
 _current: ContextVar[RunLog | None] = ContextVar("lucas_storage_run_log", default=None)
 
@@ -236,9 +237,8 @@ def logged(workflow: str, store: str | None, watcher: Watcher | None = None) -> 
         raise
 
 
-@contextlib.contextmanager
-def step(function: str, given: Callable[[], Any]) -> Iterator[StepNote | None]:
-    """Record the body as a step of the present run; yields None outside a run.
+def step(function: str, given: Callable[[], Any]) -> contextlib.AbstractContextManager[StepNote | None]:
+    """Record the block as a step of the present run; enters None outside a run.
 
     Args:
         function: Name of the function.
@@ -246,11 +246,9 @@ def step(function: str, given: Callable[[], Any]) -> Iterator[StepNote | None]:
     """
     log = _current.get()
     if log is None:
-        yield None
-        return
+        return _UNRECORDED
     inputs = given()
-    with log.step(function, inputs if type(inputs) is dict and not is_tagged(inputs) else {"input": inputs}) as note:
-        yield note
+    return log.step(function, inputs if type(inputs) is dict and not is_tagged(inputs) else {"input": inputs})
 
 
 def attempt(job: Callable[[], object]) -> None:

@@ -62,7 +62,7 @@ class Step:
         self._inject = contract.inject
         self._result_annotation = contract.result
         self._options = contract.options
-        self._policy = ByOptions(contract.options)
+        self._classes = classes_of(function)
         self._identity = contract.identity
         self._version = FunctionVersion(function, contract)
         self._cache = contract.cache
@@ -88,49 +88,55 @@ class Step:
         )
         # Until the result is stored: it may lie in the scratch directory, or be a file of the cache.
         with scratch.step(), leases.step(), current.step(scope), run_log.step(self._name, inputs) as note:
-            out, reused = self._result(scope, lambda: self._call_with_values(runtime, given))
+            # Once: the environment and the settings file are asked at every call of every function.
+            present = settings.of_step()
+            policy = ByOptions(self._options, present)
+            out, reused = self._result(scope, present, policy, lambda: self._stored(runtime, given, policy))
             if note is not None:
                 note.outputs, note.reused = run_log.mentioned(out), reused
             return out
 
-    def _result(self, scope: current.StepScope, call: Callable[[], Any]) -> tuple[Any, bool]:
+    def _result(
+        self, scope: current.StepScope, present: settings.StepSettings, policy: ByOptions, stored: Callable[[], Any]
+    ) -> tuple[Any, bool]:
         """Return the result as it travels, and whether it is that of an earlier call."""
-        resume = self._resumes()
+        shipped: bool | None = self._options.get("resume")
+        resume = present.resume if shipped is None else shipped
         if self._cache or resume:
-            return self._memoized(scope, call)
+            return self._memoized(scope, policy, stored)
         # Before the call, since the function may change its arguments.
         key = self._known_key(scope) if resume is None and current.run_id() else None
-        out = self._stored(call)
+        out = stored()
         if key is not None:
             # Recorded although nothing is cached: a run that is killed can be resumed from the steps that ended.
-            run_log.attempt(lambda: self._memo(key).replace(wire_form.with_refs(out), run_log.PATIENCE))
+            run_log.attempt(lambda: self._memo(key, policy).replace(wire_form.with_refs(out), run_log.PATIENCE))
         return out, False
 
-    def _memoized(self, scope: current.StepScope, call: Callable[[], Any]) -> tuple[Any, bool]:
+    def _memoized(self, scope: current.StepScope, policy: ByOptions, stored: Callable[[], Any]) -> tuple[Any, bool]:
         # With `cache=True` a value without a key is the user's error; a run that resumes just runs the step again.
         key = scope.key() if self._cache else self._known_key(scope, self._warn_once)
         if key is None:
-            return self._stored(call), False
-        memo = self._memo(key)
+            return stored(), False
+        memo = self._memo(key, policy)
         with memo.single_flight(wait=not scope.is_nested):
             # Within the flight of this call, so that a thread that waited finds the result of the other one.
             found = memo.recall()
             if found is not None:
                 return wire_form.tagged(found[0]), True
-            return wire_form.tagged(memo.remember(wire_form.with_refs(self._stored(call)))), False
+            return wire_form.tagged(memo.remember(wire_form.with_refs(stored()))), False
 
-    def _stored(self, call: Callable[[], Any]) -> Any:
-        value = call()
+    def _stored(self, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions) -> Any:
+        value = self._call_with_values(runtime, given, policy)
         check_result(value, self._result_annotation, self._name)
-        return outgoing.result(value, self._result_annotation, self._policy, self._name)
+        return outgoing.result(value, self._result_annotation, policy, self._name)
 
-    def _call_with_values(self, runtime: Any, given: Mapping[str, Any] | None) -> Any:
+    def _call_with_values(self, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions) -> Any:
         # Resolved here, in the process of the step: a handle is never shipped, since it holds credentials.
-        injected = {name: storage_for(self._policy().store) for name in self._inject}
+        injected = {name: storage_for(policy().store) for name in self._inject}
         if given is None:
-            return self._call_function(StorageRuntime(runtime, self._name, self._policy), **injected)
+            return self._call_function(StorageRuntime(runtime, self._name, policy), **injected)
         annotations = self._binder.annotations_of(given)
-        values = incoming.resolve(given, annotations, self._name, self._policy, classes_of(self._function))
+        values = incoming.resolve(given, annotations, self._name, policy, self._classes)
         return self._call_function(**values, **injected)
 
     # Marked, so that tracebacks show the user's frame even if the function came from an installed package.
@@ -152,17 +158,13 @@ class Step:
             unknown(error)
             return None
 
-    def _memo(self, key: str) -> Memo:
+    def _memo(self, key: str, policy: ByOptions) -> Memo:
         age = None if isinstance(self._cache, bool) else self._cache
-        return Memo(storage_for(self._policy().store), key, self._identity[0], age)
+        return Memo(storage_for(policy().store), key, self._identity[0], age)
 
     def _key(self, given: Any) -> str:
         inputs = given if type(given) is dict and not is_tagged(given) else {"input": given}
         return call_key(self._version.identity(), self._function, inputs, self._binder.annotations_of(inputs))
-
-    def _resumes(self) -> bool | None:
-        shipped: bool | None = self._options.get("resume")
-        return settings.resuming() if shipped is None else shipped
 
     def _warn_once(self, error: CacheKeyError) -> None:
         if not self._warned:

@@ -73,7 +73,7 @@ class Parameter:
     name: str | None
     call: Call
 
-    def node(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:
+    def node(self, value: Any, annotation: Annotation, *, fresh: bool) -> Node:  # noqa: PLR0911  # one for each form
         """Return the tree of a value.
 
         Args:
@@ -81,20 +81,25 @@ class Parameter:
             annotation: What the function asks for.
             fresh: Whether it was made for this call alone, so that nothing needs to be copied.
         """
+        kind = type(value)
+        # By exact type: a subclass of dict is the user's own, and never a reference.
+        is_reference = kind is ArtifactRef or (kind is dict and is_tagged(value))
+        # First, since most values are data that may be anything.
+        if annotation == ANY and not is_reference:
+            if kind in SCALARS:
+                return Done(value)
+            if kind in BUILT_IN:
+                return self._container(value, annotation, fresh=fresh)
         made = annotation.inner if isinstance(annotation, OrNone) else annotation
         if isinstance(made, Made):
             inner = OrNone(made.inner) if isinstance(annotation, OrNone) else made.inner
             return branch([self.node(value, inner, fresh=fresh)], lambda values: made_into(values[0], made))
-        kind = type(value)
-        # By exact type: a subclass of dict is the user's own, and never a reference.
-        if kind is ArtifactRef or (kind is dict and is_tagged(value)):
+        if is_reference:
             return self._reference(value, annotation)
         if isinstance(annotation, OrNone):
             if value is None:
                 return Done(None)
-            annotation = annotation.inner
-        if annotation == ANY and kind in SCALARS:
-            return Done(value)
+            return self.node(value, annotation.inner, fresh=fresh)
         if kind not in SCALARS and kind not in BUILT_IN and adapter.is_lambda(value):
             # A Lambda has every attribute, so it would pass later checks and be stored as a value.
             raise TypeError(wire_form.placeholder(f"parameter {self.name!r} of {self.call.function!r}"))

@@ -38,6 +38,7 @@ from .annotation import (
 )
 from .parallel_resolution import Done, Node, Pending, branch, resolved
 from .policy import Fixed, Policies, Policy
+from .small_data import small_copy
 from .store_value import artifact, kind_of_source, store_encoded, streamed
 
 Made = TypeVar("Made")
@@ -62,8 +63,11 @@ def offload(value: Any, annotation: Annotation, policy: Policies, function: str 
     # Most results are small: a number needs no walk, and no settings.
     if type(value) in _NUMBERS and is_exact(value):
         return value
-    if type(value) in BUILT_IN and not has_options(annotation):
-        # Most other results are data as a whole, and need no tree.
+    if type(value) in BUILT_IN and (annotation is ANY or not has_options(annotation)):
+        # Most other results are data as a whole, and need no tree; those that are small as well, no encoding.
+        own = small_copy(value, policy.inline_max)
+        if own is not None:
+            return own
         found = wire_form.whole(value)
         if found is not None:
             return _sent(value, *found, policy)

@@ -45,12 +45,14 @@ class ByOptions:
 
     options: Mapping[str, Any] = field(default_factory=dict)
     """``store``, ``inline_max`` and ``pickle``; None, or missing, takes the setting."""
+    present: settings.StepSettings | None = None
+    """Where to look for the limit; None looks it up."""
 
     @property
     def inline_max(self) -> int:
-        """The limit, at a third of the cost of the whole policy."""
+        """The limit, at a fraction of the cost of the whole policy."""
         given: int | None = self.options.get("inline_max")
-        return settings.inline_max() if given is None else given
+        return (self.present or settings.of_step()).inline_max if given is None else given
 
     def __call__(self) -> Policy:
         """Return the policy."""

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lucas_storage import settings
+from lucas_storage import settings, with_storage
 from lucas_storage.declared_settings import WAYS
 from lucas_storage.errors import SettingsError, UnknownStoreError
-from lucas_storage.settings import resolve, resuming, storage_context
+from lucas_storage.settings import of_step, resolve, storage_context
 
 SECRET = "hunter2-hunter2-hunter2"
 
@@ -128,13 +128,43 @@ def test_how_long_things_are_kept_is_documented():
 @pytest.mark.parametrize(("text", "on"), [("1", True), ("TRUE", True), ("0", False), ("off", False), ("", None)])
 def test_whether_to_resume_is_asked_cheaply(config, monkeypatch, text, on):
     monkeypatch.setenv("LUCAS_STORAGE_RESUME", text)
-    by_variable = resuming()
+    by_variable = of_step().resume
     with storage_context(resume=True):
-        by_context = resuming()
+        by_context = of_step().resume
     monkeypatch.delenv("LUCAS_STORAGE_RESUME")
     config.write_text("resume = true")
 
-    assert (by_variable, by_context, resuming()) == (on, True, True)
+    assert (by_variable, by_context, of_step().resume) == (on, True, True)
+
+
+def test_a_step_that_stores_nothing_looks_for_settings_once(monkeypatch):
+    step = with_storage(lambda data: data)
+    lookups = []
+    of_step = settings.of_step
+    monkeypatch.setattr(settings, "of_step", lambda: lookups.append("of a step") or of_step())
+    monkeypatch.setattr(settings, "resolve", lambda **_: lookups.append("all"))
+
+    assert step(data={"a": [1, 2.5]}) == {"a": [1, 2.5]}
+    assert lookups == ["of a step"]
+
+
+def test_a_step_goes_by_the_settings_of_its_beginning(config, monkeypatch):
+    begun = of_step()
+    with storage_context(inline_max=7):
+        within = of_step()
+    monkeypatch.setenv("LUCAS_STORAGE_INLINE_MAX", "9")
+    config.write_text("resume = true")
+
+    assert (begun.inline_max, within.inline_max, of_step().inline_max) == (64 << 10, 7, 9)
+    assert (begun.resume, of_step().resume) == (None, True)
+
+
+def test_a_setting_of_steps_that_cannot_be_used_fails_those_alone_who_need_it(monkeypatch):
+    monkeypatch.setenv("LUCAS_STORAGE_INLINE_MAX", "many")
+
+    assert of_step().resume is None
+    with pytest.raises(SettingsError, match="LUCAS_STORAGE_INLINE_MAX"):
+        _ = of_step().inline_max
 
 
 def test_empty_variables_are_not_set(monkeypatch):

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from actorc.storage import file_locks
-from actorc.storage.context_variables import bound
+from actorc.storage.context_variables import Bound
 
 logger = logging.getLogger(__name__)
 
@@ -181,15 +181,23 @@ class Holder:
             leases.release(address)
 
 
-@contextlib.contextmanager
-def step() -> Iterator[None]:
-    """Keep the copies that `hold` takes meanwhile until the body ends."""
-    holder = Holder()
-    try:
-        with bound(_step, holder):
-            yield
-    finally:
-        holder.release()
+def step() -> contextlib.AbstractContextManager[None]:
+    """Keep the copies that `hold` takes meanwhile until the block ends."""
+    return _Step()
+
+
+class _Step(Bound[Holder | None]):
+    """The block of `step`."""
+
+    __slots__ = ("_holder",)
+
+    def __init__(self) -> None:
+        self._holder = Holder()
+        super().__init__(_step, self._holder)
+
+    def __exit__(self, *_: object) -> None:
+        super().__exit__()
+        self._holder.release()
 
 
 def hold(leases: Leases, address: str, otherwise: Holder) -> None:

@@ -94,6 +94,8 @@ def from_shipped(form: Shipped) -> Annotation:  # noqa: C901, PLR0911, PLR0912  
         ValueError: The form is of a later version.
     """
     match form:
+        case "any":
+            return ANY
         case str(name):
             return Word(name)
         case ("optional", inner):

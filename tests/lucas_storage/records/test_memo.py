@@ -818,7 +818,7 @@ def test_the_wish_to_resume_is_shipped(monkeypatch):
     monkeypatch.setenv("LUCAS_STORAGE_RESUME", "1")
 
     assert shipped_policy(options)["resume"] is True
-    assert settings.resuming()
+    assert settings.of_step().resume
 
 
 PIPELINE = """

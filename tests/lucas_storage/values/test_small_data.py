@@ -1,0 +1,104 @@
+"""Small data travels as it is without being encoded: by the same rules as data that is, and as a copy."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lucas_storage.formats import encode_data
+from lucas_storage.refs import ArtifactRef
+from lucas_storage.values import outgoing, wire_form
+from lucas_storage.values.annotation import ANY
+from lucas_storage.values.policy import Fixed, Policy
+from lucas_storage.values.small_data import small_copy
+from tests.lucas_storage.values.nested_values import form, leaves
+
+MOST = 64 << 10
+exact = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+containers = st.recursive(
+    leaves | exact,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=4).map(tuple)
+        | st.dictionaries(
+            st.text(max_size=3) | st.sampled_from(["$tuple", "$", "a"]) | st.integers(), inner, max_size=3
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(containers.filter(lambda value: type(value) in (list, tuple, dict)))
+def test_what_is_copied_is_what_engines_would_carry_after_encoding(value):
+    copy = small_copy(value, MOST)
+
+    if copy is not None:
+        fmt, encoded = encode_data(value)
+        assert wire_form.is_plain(fmt, encoded)
+        assert form(copy) == form(value)
+
+
+@given(st.lists(st.text(max_size=5) | st.integers() | st.floats() | st.booleans() | st.none(), max_size=60))
+def test_what_is_copied_is_never_longer_than_the_limit(items):
+    _, encoded = encode_data(items)
+    assert small_copy(items, encoded.size - 1) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [float("nan")],
+        [10**30],
+        [{1, 2}],
+        [b"bytes"],
+        [bytearray(b"bytes")],
+        {1: "one"},
+        {"a": "\ud800"},
+        {"$tuple": [1]},
+        [{"$artifact": "lucas://default/bucket/k?n=1&f=json%401"}],
+        [type("Listed", (list,), {})()],
+        [type("Text", (str,), {})("text")],
+        list(range(2000)),
+    ],
+    ids=repr,
+)
+def test_what_has_to_be_looked_at_more_closely_is_refused(value):
+    assert small_copy(value, MOST) is None
+
+
+def test_a_dollar_within_texts_and_numbers_is_data():
+    value = {"cost": "$5", "in $": [36, 0x2424], "nested": {"a$": 1.5}}
+
+    assert small_copy(value, MOST) == value
+
+
+def test_data_is_refused_when_it_is_too_deep_or_contains_itself():
+    within: list = []
+    within.append(within)
+    deep: list = []
+    for _ in range(100):
+        deep = [deep]
+
+    assert small_copy(within, MOST) is None
+    assert small_copy(deep, MOST) is None
+    assert small_copy(deep[0], MOST) == deep[0]
+
+
+def test_no_container_of_a_result_is_the_functions_own():
+    shared = [1, 2]
+    value = {"flat": shared, "again": shared, "pair": (shared, {"x": shared})}
+
+    out = outgoing.result(value, ANY, Fixed(Policy(inline_max=MOST)), "step")
+    out["flat"].append(3)
+
+    assert value == {"flat": [1, 2], "again": [1, 2], "pair": ([1, 2], {"x": [1, 2]})}
+    assert out == {"flat": [1, 2, 3], "again": [1, 2], "pair": ([1, 2], {"x": [1, 2]})}
+
+
+def test_a_reference_in_data_stays_one():
+    ref = ArtifactRef.parse({"$artifact": "lucas://default/bucket/k?n=1&f=json%401"})
+
+    out = outgoing.result([1, ref], ANY, Fixed(Policy(inline_max=MOST)), "step")
+
+    assert out == [1, ref.to_json()]
