@@ -5,7 +5,7 @@ LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem test-remote test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench soak setup lucas chosen
+.PHONY: help demo test test-ecosystem test-remote test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench bench-all peers soak setup lucas chosen
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -83,8 +83,18 @@ protos: ## Regenerate actorc/_generated from protos/
 async-client: ## Regenerate actorc/storage/_async/_generated from the methods of StorageClient
 	$(PYTHON) generators/async_client.py
 
-bench: $(VENV)/.test ## Measure against the baselines, one table
-	$(BIN)/python -m benchmarks
+# Other products are optional: where they cannot be installed, their rows say so. They come into an environment of their
+# own, since boto3 wants other versions than the tests have.
+BENCH = $$(test -e .venv-bench/.bench && echo .venv-bench/bin || echo $(BIN))/python
+
+peers: $(VENV)/.test
+	-@$(MAKE) --no-print-directory VENV=.venv-bench .venv-bench/.bench
+
+bench: peers ## Measure beside baselines and other products, and write the tables into docs/performance.md
+	$(BENCH) -m benchmarks --write docs/performance.md
+
+bench-all: peers ## Measure all there is
+	$(BENCH) -m benchmarks --all --write docs/performance.md
 
 soak: $(VENV)/.test ## Run everything at once for twenty minutes, with kills, strangers and a bad network
 	$(BIN)/python -m benchmarks.soak --report docs/soak.md

@@ -1,4 +1,4 @@
-"""Lock what tests, demo and contributors install; run by ``make locks``.
+"""Lock what tests, demo, benchmarks and contributors install; run by ``make locks``.
 
 The resolver lives in an environment of its own, at one version. It looks at nothing that was uploaded after `UNTIL`, so
 the same command gives the same locks on every machine and every day; a later `UNTIL` upgrades all of them. The package
@@ -27,6 +27,7 @@ LOCKS = {
     "test": (*PACKAGE, "--extra", "test"),
     "demo": (*PACKAGE, "--extra", "examples"),
     "lowest": (*PACKAGE, "--extra", "test", "--resolution", "lowest-direct"),
+    "bench": (*PACKAGE, "--extra", "bench"),
     "pip": ("requirements/pip.in",),
 }
 """Each is one file for every Python from `OLDEST` on; the first three agree, being subsets at one moment."""

@@ -12,19 +12,18 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from actorc.controller.local import LocalController
+from benchmarks.cases import Arm, Case, Row, Speed
 from lucas_storage import StorageExecutor, embedded
 
-from .harness import Row, alternate
-
-CALLS, REPLICAS, ROUNDS = 1_000, 4, 5
-ENOUGH = 0.25
+CALLS, REPLICAS = 1_000, 4
+ENOUGH, POOL = 0.25, "pool of processes"
 
 
 def increased(x: int) -> int:
     return x + 1
 
 
-def measure():
+def cases(setting):
     embedded.install()
     with LocalController() as controller, ProcessPoolExecutor(REPLICAS) as pool:
         # its processes are forked, which is better done before there is a session
@@ -32,28 +31,20 @@ def measure():
         actor, workflow = _actor(controller)
         pooled = _workflow(_over(pool))
         numbers = list(range(CALLS))
-        actor(numbers)
-        workflow({"numbers": numbers})
-        pooled({"numbers": numbers})
+        target = Speed(ENOUGH, (POOL,))
+        arms = [
+            Arm("actor platform", lambda _: actor(numbers), target=target),
+            Arm(POOL, lambda _: list(pool.map(increased, numbers))),
+        ]
+        yield Case(f"{CALLS} calls, {REPLICAS} replicas", arms, rounds=setting.scale.rounds)
+        arms = [
+            Arm("actor platform", lambda _: workflow({"numbers": numbers}), target=target),
+            Arm(POOL, lambda _: pooled({"numbers": numbers})),
+        ]
         before = _held()
-        called, pool_called, ran, pool_ran = alternate(
-            ROUNDS,
-            lambda: actor(numbers),
-            lambda: list(pool.map(increased, numbers)),
-            lambda: workflow({"numbers": numbers}),
-            lambda: pooled({"numbers": numbers}),
-        )
-        after = _held()
-    yield _row(f"{CALLS} calls, {REPLICAS} replicas", called, pool_called, "in a pool")
-    yield _row(f"a workflow of {CALLS} calls, {REPLICAS} replicas", ran, pool_ran, "with its calls in a pool")
-    grown = sum(after) - sum(before)
-    yield Row("threads and descriptors kept", str(grown), f"{sum(before)} before", "", "≤ 2", grown <= 2)
-
-
-def _row(what, actor, pooled, where):
-    ratio = pooled / actor
-    measured, baseline = f"{CALLS / actor:.0f} calls/s", f"{CALLS / pooled:.0f} calls/s {where}"
-    return Row(what, measured, baseline, f"{ratio:.2f}", f"≥ {ENOUGH}", ratio >= ENOUGH)
+        yield Case(f"a workflow of {CALLS} calls, {REPLICAS} replicas", arms, rounds=setting.scale.rounds)
+        grown = sum(_held()) - sum(before)
+    yield Row("threads and descriptors kept", "actor platform", "", str(grown), target="≤ 2", met=grown <= 2)
 
 
 def _actor(controller):

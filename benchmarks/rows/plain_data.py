@@ -13,20 +13,18 @@ from __future__ import annotations
 import json
 import os
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from benchmarks.cases import Arm, Case, Cpu
 from lucas_storage import embedded, run, storage_context, with_storage
 from lucas_storage.formats import MemorySource, encode_data
 
-from .harness import Row, storage_server
-
 ROUNDS = 2
 SIZE, LISTS = 100_000, 30
+JSON = "json.dumps and json.loads"
 
 
 def _random_floats():
@@ -47,39 +45,25 @@ DATA = {
 }
 
 
-def measure():
+def cases(setting):
     with (
-        storage_server() as server,
         tempfile.TemporaryDirectory() as cache,
-        storage_context(endpoint=server.endpoint, cache_dir=cache),
+        storage_context(endpoint=setting.server.endpoint, cache_dir=cache),
     ):
         for name, (make, most) in DATA.items():
-            yield from _both_ways(name, make(), most)
+            yield from _both_ways(setting, name, make(), most)
         yield _concat("embedded engine", *_on_embedded(), 6)
         if os.environ.get("LUCAS_SRC"):
-            yield _concat("genuine Lucas", *_on_genuine(server.endpoint, cache), 1.2)
+            yield _concat("genuine Lucas", *_on_genuine(setting.server.endpoint, cache), 1.2)
 
 
-def _both_ways(name, value, most):
-    base, own = _cpu_of(lambda: json.loads(json.dumps(value)), lambda: _decoded(value))
-    yield Row(
-        f"{name}, encoded and decoded",
-        f"{own * 1000:.0f} ms CPU",
-        f"{base * 1000:.0f} ms json",
-        f"{own / base:.2f}",
-        f"≤ {most}",
-        own <= most * base,
-    )
-    steps = _two_steps(value)
-    base, own = _cpu_of(lambda: json.loads(json.dumps(value)), lambda: run(steps))
-    yield Row(
-        f"{name}, from step to step",
-        f"{own * 1000:.0f} ms CPU",
-        f"{base * 1000:.0f} ms json",
-        f"{own / base:.2f}",
-        "≤ 1.5",
-        own <= 1.5 * base,
-    )
+def _both_ways(setting, name, value, most):
+    base = Arm(JSON, lambda _: json.loads(json.dumps(value)))
+    coded = Arm("encode_data and decode", lambda _: _decoded(value), target=Cpu(most, (JSON,)))
+    yield Case(f"{name}, encoded and decoded", [coded, base], rounds=ROUNDS)
+    flow = _two_steps(value)
+    steps = Arm("two steps", lambda _: run(flow), setting.server.pids, target=Cpu(1.5, (JSON,)))
+    yield Case(f"{name}, from step to step", [steps, base], rounds=ROUNDS)
 
 
 def _decoded(value):
@@ -98,18 +82,6 @@ def _two_steps(value):
         return wf.call("counted", {"data": wf.call("made", {})})
 
     return steps
-
-
-def _cpu_of(*actions):
-    """Return the median CPU seconds of each action, measured in turns, the first turn left out."""
-    samples = [[_cpu(action) for action in actions] for _ in range(1 + ROUNDS)][1:]
-    return [statistics.median(column) for column in zip(*samples, strict=True)]
-
-
-def _cpu(action):
-    began = time.process_time()
-    action()
-    return time.process_time() - began
 
 
 def count(data: list) -> int:
@@ -145,37 +117,30 @@ def _of_runtime(body):
 
 def _on_embedded():
     plain, stored = _flow(embedded, "plain", _of_runtime), _flow(embedded, "stored", with_storage)
-    return _cpu_of(lambda: run(plain), lambda: run(stored))
+    return lambda _: run(plain), lambda _: run(stored)
 
 
 def _on_genuine(endpoint, cache):
-    """Return the CPU seconds of both on genuine Lucas with its own executor, each in a process of its own."""
-    paths = os.pathsep.join([os.environ["LUCAS_SRC"], str(Path(__file__).resolve().parents[1])])
-    environment = {**os.environ, "PYTHONPATH": paths, "STORAGE_ENDPOINT": endpoint, "LUCAS_STORAGE_CACHE": cache}
-    for kind in ("plain", "stored"):
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.plain_data", kind],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # where Lucas logs every value
-            check=True,
-        )
-        yield float(done.stdout)
+    """Return both on genuine Lucas with its own executor, each call in a process of its own."""
+    paths = os.pathsep.join([os.environ["LUCAS_SRC"], str(Path(__file__).resolve().parents[2])])
+    variables = {**os.environ, "PYTHONPATH": paths, "STORAGE_ENDPOINT": endpoint, "LUCAS_STORAGE_CACHE": cache}
+
+    def started(kind):
+        command = [sys.executable, "-m", "benchmarks.rows.plain_data", kind]
+        # Lucas logs every value on standard error
+        return lambda _: subprocess.run(command, env=variables, stderr=subprocess.DEVNULL, check=True)
+
+    return started("plain"), started("stored")
 
 
 def _concat(where, base, own, most):
-    return Row(
-        f"{LISTS} lists of {SIZE} ints added, {where}",
-        f"{own:.2f} s CPU",
-        f"{base:.2f} s without",
-        f"{own / base:.1f}",
-        f"≤ {most}",
-        own <= most * base,
-    )
+    without = "the same without storage"
+    arms = [Arm("steps with storage", own, target=Cpu(most, (without,))), Arm(without, base)]
+    return Case(f"{LISTS} lists of {SIZE} ints added, {where}", arms, rounds=ROUNDS)
 
 
 if __name__ == "__main__":
     import lucas
 
     flow = _flow(lucas, sys.argv[1], with_storage if sys.argv[1] == "stored" else _of_runtime)
-    print(_cpu(lambda: flow.export()({})))
+    flow.export()({})

@@ -29,9 +29,11 @@ class Actor:
     Args:
         channels: One for each worker; steps take them in turns.
         folder: Where ``dag.json`` and the log go.
+        pids: The workers.
     """
 
-    def __init__(self, channels, folder):
+    def __init__(self, channels, folder, pids):
+        self.pids = tuple(pids)
         self._calls = itertools.cycle([channel.unary_unary(CALL) for channel in channels])
         self.dag, self.log = Path(folder, "dag.json"), Path(folder, "log")
 
@@ -51,16 +53,17 @@ def fake_actor(module, workers=1):
     """Start workers that run the functions in `module`'s ``FUNCTIONS``."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        channels = []
+        channels, pids = [], []
         for _ in range(workers):
-            command = [sys.executable, "-m", "benchmarks.fake_actor", module]
+            command = [sys.executable, "-m", "benchmarks.baselines.fake_actor", module]
             worker = stack.enter_context(
                 subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             )
             stack.callback(worker.stdin.close)
+            pids.append(worker.pid)
             address = f"127.0.0.1:{worker.stdout.readline().strip()}"
             channels.append(stack.enter_context(grpc.insecure_channel(address, OPTIONS)))
-        yield Actor(channels, folder)
+        yield Actor(channels, folder, pids)
 
 
 def remote(lucas, actor):

@@ -5,7 +5,6 @@ Expected: the value does not fit and ends its process; the stream passes.
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
@@ -13,9 +12,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 
+from benchmarks.cases import MiB, Row
+from benchmarks.services import environment
 from lucas_storage import embedded, run, with_storage
-
-from .harness import MiB, Row, storage_server
 
 COUNT = 768
 LIMIT = 512 * MiB
@@ -41,26 +40,22 @@ def measured_streaming(data: Iterator[bytes]) -> int:
     return sum(map(len, data))
 
 
-def measure():
-    with storage_server() as server, tempfile.TemporaryDirectory() as cache:
-        os.environ.update(STORAGE_ENDPOINT=server.endpoint, LUCAS_STORAGE_CACHE=cache)
+def cases(setting):
+    with (
+        tempfile.TemporaryDirectory() as cache,
+        environment(STORAGE_ENDPOINT=setting.server.endpoint, LUCAS_STORAGE_CACHE=cache),
+    ):
         whole, _ = _run("whole")
         streaming, took = _run("streaming")
+    what = f"{COUNT} MiB through two steps in 512 MiB of memory"
     measured = f"{COUNT / took:.0f} MiB/s" if streaming else "dies"
-    baseline = "works" if whole else "dies"
-    yield Row(
-        "768 MiB through 2 steps in 512 MiB, stream",
-        measured,
-        f"{baseline} as one value",
-        "",
-        "value dies, stream passes",
-        streaming and not whole,
-    )
+    yield Row(what, "as a stream", "", measured, target="passes, and the value dies", met=streaming and not whole)
+    yield Row(what, "as one value", "", "passes" if whole else "dies")
 
 
 def _run(kind):
     began = time.perf_counter()
-    command = [sys.executable, "-m", "benchmarks.streaming", kind]
+    command = [sys.executable, "-m", "benchmarks.rows.streaming", kind]
     done = subprocess.run(command, capture_output=True, check=False)
     return done.returncode == 0, time.perf_counter() - began
 

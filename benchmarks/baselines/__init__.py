@@ -1,0 +1,1 @@
+"""What the product is measured beside on this machine, without another product."""
