@@ -44,6 +44,7 @@ class ByteRange:
 
 
 WHOLE = ByteRange()
+NOTHING = ByteRange(0, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ with serialized messages; metadata are pairs of name and value, those that end w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -78,8 +78,12 @@ class Sending(Protocol[T_co]):
     A context manager: at the end of the block the call is over, and cancelled if the block raised.
     """
 
-    def send(self, message: bytes) -> None:
+    def send(self, message: bytes, file: int | None = None) -> None:
         """Send a serialized message; the first one begins the call.
+
+        Args:
+            message: The message.
+            file: Descriptor to send with it, which stays the caller's; only if the connection passes files.
 
         Raises:
             SendingEndedError: The server takes no more; `answer` says why.
@@ -134,6 +138,16 @@ class Connection(Protocol):
 
         Raises:
             CallFailedError: The call failed.
+        """
+
+    @property
+    def passes_files(self) -> bool:
+        """Whether descriptors of files can go with messages: the server is on this machine."""
+
+    def open(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata, Sequence[int]]:
+        """Make a unary call as `ask` does; return also the descriptors that came with its answer, now the caller's.
+
+        Only for a connection that passes files.
         """
 
     def receive(self, start: Start, request: bytes, idle_timeout: float) -> Answers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -38,6 +38,15 @@ class GrpcConnection:
         except grpc.RpcError as error:
             raise call_failed(error) from error
         return reply, _metadata(ended.trailing_metadata())
+
+    @property
+    def passes_files(self) -> bool:
+        """Return False."""
+        return False
+
+    def open(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata, Sequence[int]]:
+        """Raise, since gRPC passes no descriptors."""
+        raise NotImplementedError
 
     def receive(self, start: Start, request: bytes, idle_timeout: float) -> GrpcAnswers:
         """Begin a call with one request and a stream of answers."""

@@ -46,7 +46,7 @@ class UploadStream(Generic[T]):
         self._cancelled = False
         self._call: Any = None
 
-    def send(self, message: bytes) -> None:
+    def send(self, message: bytes, file: int | None = None) -> None:  # noqa: ARG002  # gRPC passes no descriptors
         """Send a serialized message; the first one begins the call."""
         if self._call is None:
             self._begin(message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn
 
@@ -39,6 +39,19 @@ class GrpcContext:
     def announce(self, metadata: Trailers) -> None:
         """Send metadata before the first answer."""
         self._context.send_initial_metadata(metadata)
+
+    @property
+    def passes_files(self) -> bool:
+        """Return False."""
+        return False
+
+    def received_file(self) -> int | None:
+        """Return None."""
+        return None
+
+    def pass_files(self, descriptors: Sequence[int]) -> None:
+        """Raise, since gRPC passes no descriptors."""
+        raise NotImplementedError
 
     def limited(self, seconds: float, on_idle: Callable[[], None]) -> AbstractContextManager[Guard]:
         """Call `on_idle` if the peer makes no progress for `seconds` within the block."""

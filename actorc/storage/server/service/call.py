@@ -7,7 +7,7 @@ import logging
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, NoReturn
 
@@ -81,6 +81,19 @@ class Call:
     @property
     def _trailers(self) -> tuple[tuple[str, str], ...]:
         return ((call_headers.REQUEST_ID_KEY, self.request_id), *self._announcement)
+
+    @property
+    def passes_files(self) -> bool:
+        """Whether descriptors of files can go with its messages."""
+        return self._context.passes_files
+
+    def received_file(self) -> int | None:
+        """Return the descriptor that came with the last message, for the caller to own; None if none did."""
+        return self._context.received_file()
+
+    def pass_files(self, descriptors: Sequence[int]) -> None:
+        """Send duplicates of these descriptors, made now, with the next answer."""
+        self._context.pass_files(descriptors)
 
     def announce(self) -> None:
         """Announce checksums before the first message; in the trailers that is too late for a stream."""

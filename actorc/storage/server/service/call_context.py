@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NoReturn, Protocol
 
@@ -40,6 +40,16 @@ class CallContext(Protocol):
 
     def announce(self, metadata: Trailers) -> None:
         """Send metadata before the first answer."""
+
+    @property
+    def passes_files(self) -> bool:
+        """Whether descriptors of files can go with messages."""
+
+    def received_file(self) -> int | None:
+        """Return the descriptor that came with the last message; None if none did. The caller owns it from now on."""
+
+    def pass_files(self, descriptors: Sequence[int]) -> None:
+        """Send duplicates of these descriptors, made now, with the next answer."""
 
     def limited(self, seconds: float, on_idle: Callable[[], None]) -> AbstractContextManager[Progress]:
         """Call `on_idle` if the peer makes no progress for `seconds` within the block, then end the wait for it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.server.store.upload import Upload
 
+from . import files
 from .call import Call
 from .call_context import PeerGoneError
 
@@ -126,6 +127,16 @@ class StorageService:
             for chunk in chunks:
                 call.bytes += len(chunk.data)
                 yield encode_chunk(READ_CHUNK_FIELD, chunk)
+
+    def open_object(self, request: pb.OpenObjectRequest, call: Call) -> pb.OpenObjectResponse:
+        """Pass the files of an object to a client on the same machine."""
+        with self._as(call).files(
+            request.bucket,
+            request.key,
+            generation=request.generation or None,
+            if_match=request.if_match or None,
+        ) as (info, found):
+            return files.opened(info, found, call)
 
     def head_object(self, request: pb.HeadObjectRequest, call: Call) -> pb.HeadObjectResponse:
         """Return the description of an object."""
@@ -278,8 +289,11 @@ class StorageService:
         call.bucket, call.key = opening.bucket, opening.key
         with self._begin(opening, call) as upload:
             yield pb.WriteObjectResponse(accepted=pb.WriteAccepted(max_chunk_size=MAX_CHUNK_SIZE))
-            commit = _fill(upload, frames, call)
-            info = upload.commit(size=commit.size, crc32c=commit.crc32c)
+            commit = yield from _fill(upload, frames, call)
+            if commit.copied:
+                info = upload.commit_imported(size=commit.size)
+            else:
+                info = upload.commit(size=commit.size, crc32c=commit.crc32c)
         yield _written(info)
 
     def _begin(self, opening: pb.WriteOpen, call: Call) -> Upload[ObjectInfo] | Upload[PartInfo]:
@@ -331,16 +345,25 @@ def _opening(frames: Iterator[WriteFrame]) -> pb.WriteOpen:
     return first.open
 
 
-def _fill(upload: Upload[Any], frames: Iterator[WriteFrame], call: Call) -> pb.WriteCommit:
-    for frame in frames:
-        if isinstance(frame, Chunk):
-            # from a client that seals its messages a wrong offset is damage, from others a mistake of theirs
-            if call.is_checked and frame.offset != call.bytes:
-                raise DamagedMessageError("bytes arrived out of order and were not stored; send them again")
-            upload.write(frame)
-            call.bytes += len(frame.data)
-        elif frame.WhichOneof("frame") == "commit":
-            return frame.commit
-        else:
-            raise InvalidParameterError("an upload is opened once; send chunks, then commit")
+def _fill(
+    upload: Upload[Any], frames: Iterator[WriteFrame], call: Call
+) -> Generator[pb.WriteObjectResponse, None, pb.WriteCommit]:
+    """Take the bytes of an upload; yield the answers to what is copied, and return the commit message."""
+    with files.UploadedFile(call) as file:
+        for frame in frames:
+            if isinstance(frame, Chunk):
+                # from a client that seals its messages a wrong offset is damage, from others a mistake of theirs
+                if call.is_checked and frame.offset != call.bytes:
+                    raise DamagedMessageError("bytes arrived out of order and were not stored; send them again")
+                upload.write(frame)
+                call.bytes += len(frame.data)
+                continue
+            match frame.WhichOneof("frame"):
+                case "file":
+                    call.bytes = upload.import_file(file.descriptor(), frame.file.offset, frame.file.length)
+                    yield pb.WriteObjectResponse(copied=pb.FileCopied(size=call.bytes))
+                case "commit":
+                    return frame.commit
+                case _:
+                    raise InvalidParameterError("an upload is opened once; send chunks, then commit")
     raise InvalidParameterError("the stream ended without a commit message and nothing was stored; send one last")

@@ -16,8 +16,8 @@ from itertools import chain
 
 from actorc.storage import rules
 from actorc.storage.errors import InvalidRangeError
-from actorc.storage.models import WHOLE, ByteRange, Chunk, ListQuery, ObjectInfo, ObjectPage, ServerInfo
-from actorc.storage.server.engines.base import Engine, ObjectReader
+from actorc.storage.models import NOTHING, WHOLE, ByteRange, Chunk, ListQuery, ObjectInfo, ObjectPage, ServerInfo
+from actorc.storage.server.engines.base import Engine, FileSegment, ObjectReader
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import Clock, microseconds, utc
 
@@ -89,16 +89,21 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
             PreconditionFailedError: `if_match` is not its etag.
             ObjectNotFoundError: There is no such object, or no longer that generation.
         """
-        check_name(bucket, key)
         parts = [rules.check_range(part.offset, part.length) for part in ranges or (WHOLE,)]
-        if generation is not None:
-            rules.check_positive(generation, "generation")
-        condition = rules.check_condition(if_absent=False, if_match=if_match)
-        with name_in_errors(bucket, key), self._open(bucket, key, generation, parts) as reader:
-            info = reader.info
-            check_precondition(condition, info.etag, bucket, key)
-            present = [_clip(part, info) for part in parts]
-            yield info, chain.from_iterable(reader.chunks(part) for part in present if part.length)
+        with self._opened(bucket, key, generation, if_match, parts[0]) as reader:
+            present = [_clip(part, reader.info) for part in parts]
+            yield reader.info, chain.from_iterable(reader.chunks(part) for part in present if part.length)
+
+    @contextmanager
+    def files(
+        self, bucket: str, key: str, *, generation: int | None = None, if_match: str | None = None
+    ) -> Iterator[tuple[ObjectInfo, Sequence[FileSegment]]]:
+        """Open an object; yield its description and the files that hold it, open within the block.
+
+        There are none if the engine does not keep this object in files. Arguments and errors are those of `read`.
+        """
+        with self._opened(bucket, key, generation, if_match, NOTHING) as reader:
+            yield reader.info, reader.files() or ()
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """Return the description of the current object.
@@ -153,8 +158,20 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
             page = joined_page(self._engine.page, query, within or (prefix,))
         return replace(page, next_after=write_token(page.next_after, *listed) if page.next_after else "")
 
-    def _open(self, bucket: str, key: str, generation: int | None, parts: Sequence[ByteRange]) -> ObjectReader:
-        return self._engine.read(bucket, key, generation=generation, ahead=parts[0])
+    @contextmanager
+    def _opened(
+        self, bucket: str, key: str, generation: int | None, if_match: str | None, ahead: ByteRange
+    ) -> Iterator[ObjectReader]:
+        check_name(bucket, key)
+        if generation is not None:
+            rules.check_positive(generation, "generation")
+        condition = rules.check_condition(if_absent=False, if_match=if_match)
+        with (
+            name_in_errors(bucket, key),
+            self._engine.read(bucket, key, generation=generation, ahead=ahead) as reader,
+        ):
+            check_precondition(condition, reader.info.etag, bucket, key)
+            yield reader
 
 
 def _clip(part: ByteRange, info: ObjectInfo) -> ByteRange:

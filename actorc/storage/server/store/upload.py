@@ -9,8 +9,10 @@ from typing import Generic, Self, TypeVar
 from actorc.storage._wire.checksum import crc32c as checksum
 from actorc.storage.errors import IntegrityError, InvalidParameterError, StorageError
 from actorc.storage.models import Chunk
-from actorc.storage.rules import MAX_CHUNK_SIZE, MAX_OBJECT_SIZE
+from actorc.storage.rules import MAX_CHUNK_SIZE, MAX_OBJECT_SIZE, check_range
 from actorc.storage.server.engines.base import Writer
+
+from . import passed_files
 
 T = TypeVar("T")
 
@@ -39,6 +41,31 @@ class Upload(Generic[T]):
             _check_chunk(chunk, self._writer.size)
             if len(chunk.data):
                 self._writer.write(chunk.data, chunk.crc32c)
+
+    def import_file(self, descriptor: int, offset: int, length: int) -> int:
+        """Append bytes of a file of another process, and return how many bytes there are by now.
+
+        Args:
+            descriptor: The file; it stays the caller's.
+            offset: Position of the first byte in it.
+            length: Number of bytes.
+
+        Raises:
+            InvalidParameterError: It is no file that can be read, or the range is none.
+            UnsupportedError: It is not of a file system of this machine; send its bytes.
+            IntegrityError: It ends before.
+            ResourceExhaustedError: The disk is full.
+        """
+        with name_in_errors(self._bucket, self._key):
+            check_range(offset, length)
+            check_size(self._writer.size + length)
+            passed_files.check_importable(descriptor)
+            self._writer.import_file(descriptor, offset, length)
+        return self._writer.size
+
+    def commit_imported(self, *, size: int) -> T:
+        """Publish the object or part like `commit`; only this side has summed what was imported."""
+        return self.commit(size=size, crc32c=self._writer.checksum())
 
     def commit(self, *, size: int, crc32c: int) -> T:
         """Publish the object or part, and return its description.

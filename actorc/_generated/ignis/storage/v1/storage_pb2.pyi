@@ -658,23 +658,72 @@ class WriteCommit(_message.Message):
 
     SIZE_FIELD_NUMBER: _builtins.int
     CRC32C_FIELD_NUMBER: _builtins.int
+    COPIED_FIELD_NUMBER: _builtins.int
     size: _builtins.int
-    """Bytes sent in all chunks."""
+    """Bytes sent in all chunks, or copied from a file."""
     crc32c: _builtins.int
     """CRC-32C of all of them."""
+    copied: _builtins.bool
+    """They were copied from a file, so only the server has summed them, and crc32c is not compared."""
     def __init__(
         self,
         *,
         size: _builtins.int = ...,
         crc32c: _builtins.int = ...,
+        copied: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["crc32c", b"crc32c", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copied", b"copied", "crc32c", b"crc32c", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WriteCommit: _TypeAlias = WriteCommit  # noqa: Y015
+
+@_typing.final
+class FileRange(_message.Message):
+    """Bytes of a file whose descriptor comes with the message; without one, of the file of the last such message."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OFFSET_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    offset: _builtins.int
+    """Position of the first byte in the file."""
+    length: _builtins.int
+    def __init__(
+        self,
+        *,
+        offset: _builtins.int = ...,
+        length: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["length", b"length", "offset", b"offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileRange: _TypeAlias = FileRange  # noqa: Y015
+
+@_typing.final
+class FileCopied(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_FIELD_NUMBER: _builtins.int
+    size: _builtins.int
+    """Bytes of the object that the server has by now."""
+    def __init__(
+        self,
+        *,
+        size: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FileCopied: _TypeAlias = FileCopied  # noqa: Y015
 
 @_typing.final
 class WriteObjectRequest(_message.Message):
@@ -683,24 +732,28 @@ class WriteObjectRequest(_message.Message):
     OPEN_FIELD_NUMBER: _builtins.int
     COMMIT_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def open(self) -> Global___WriteOpen: ...
     @_builtins.property
     def commit(self) -> Global___WriteCommit: ...
     @_builtins.property
     def chunk(self) -> Global___Chunk: ...
+    @_builtins.property
+    def file(self) -> Global___FileRange: ...
     def __init__(
         self,
         *,
         open: Global___WriteOpen | None = ...,
         commit: Global___WriteCommit | None = ...,
         chunk: Global___Chunk | None = ...,
+        file: Global___FileRange | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "commit", b"commit", "frame", b"frame", "open", b"open"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "commit", b"commit", "file", b"file", "frame", b"frame", "open", b"open"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "commit", b"commit", "frame", b"frame", "open", b"open"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "commit", b"commit", "file", b"file", "frame", b"frame", "open", b"open"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["open", "commit", "chunk"]  # noqa: Y015
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["open", "commit", "chunk", "file"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
 
@@ -734,6 +787,7 @@ class WriteObjectResponse(_message.Message):
     DONE_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
     PART_DONE_FIELD_NUMBER: _builtins.int
+    COPIED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accepted(self) -> Global___WriteAccepted: ...
     @_builtins.property
@@ -744,6 +798,10 @@ class WriteObjectResponse(_message.Message):
     def part_done(self) -> Global___PartInfo:
         """Instead of `done` when a part was written."""
 
+    @_builtins.property
+    def copied(self) -> Global___FileCopied:
+        """The answer to `file`: the server has a copy of these bytes, whatever becomes of the file."""
+
     def __init__(
         self,
         *,
@@ -751,12 +809,13 @@ class WriteObjectResponse(_message.Message):
         done: Global___ObjectInfo | None = ...,
         failed: Global___Status | None = ...,
         part_done: Global___PartInfo | None = ...,
+        copied: Global___FileCopied | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "done", b"done", "failed", b"failed", "frame", b"frame", "part_done", b"part_done"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "copied", b"copied", "done", b"done", "failed", b"failed", "frame", b"frame", "part_done", b"part_done"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "done", b"done", "failed", b"failed", "frame", b"frame", "part_done", b"part_done"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "copied", b"copied", "done", b"done", "failed", b"failed", "frame", b"frame", "part_done", b"part_done"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["accepted", "done", "failed", "part_done"]  # noqa: Y015
+    _WhichOneofReturnType_frame: _TypeAlias = _typing.Literal["accepted", "done", "failed", "part_done", "copied"]  # noqa: Y015
     _WhichOneofArgType_frame: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
 
@@ -914,6 +973,99 @@ class ReadObjectResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_frame) -> _WhichOneofReturnType_frame | None: ...
 
 Global___ReadObjectResponse: _TypeAlias = ReadObjectResponse  # noqa: Y015
+
+@_typing.final
+class OpenObjectRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    IF_MATCH_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    key: _builtins.str
+    generation: _builtins.int
+    """The generation to open; 0: the present one."""
+    if_match: _builtins.str
+    """The etag the object must have; empty: any."""
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        key: _builtins.str = ...,
+        generation: _builtins.int = ...,
+        if_match: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "generation", b"generation", "if_match", b"if_match", "key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenObjectRequest: _TypeAlias = OpenObjectRequest  # noqa: Y015
+
+@_typing.final
+class OpenObjectResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECT_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def object(self) -> Global___ObjectInfo: ...
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedCompositeFieldContainer[Global___Segment]:
+        """All of the object, in order."""
+
+    def __init__(
+        self,
+        *,
+        object: Global___ObjectInfo | None = ...,
+        segments: _abc.Iterable[Global___Segment] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["object", b"object", "segments", b"segments"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenObjectResponse: _TypeAlias = OpenObjectResponse  # noqa: Y015
+
+@_typing.final
+class Segment(_message.Message):
+    """Consecutive bytes of an object: those that a file begins with, or `data`. Descriptors come with the message, one for
+    each segment without `data`, in order.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_FIELD_NUMBER: _builtins.int
+    SUMS_FIELD_NUMBER: _builtins.int
+    IS_UNCHANGED_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    size: _builtins.int
+    """Bytes."""
+    is_unchanged: _builtins.bool
+    """Nothing has written to the file since it was stored or verified, by its inode, size, mtime and ctime."""
+    data: _builtins.bytes
+    @_builtins.property
+    def sums(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """CRC-32C of each block of 1 MiB; the last block is shorter."""
+
+    def __init__(
+        self,
+        *,
+        size: _builtins.int = ...,
+        sums: _abc.Iterable[_builtins.int] | None = ...,
+        is_unchanged: _builtins.bool = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "is_unchanged", b"is_unchanged", "size", b"size", "sums", b"sums"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Segment: _TypeAlias = Segment  # noqa: Y015
 
 @_typing.final
 class HeadObjectRequest(_message.Message):

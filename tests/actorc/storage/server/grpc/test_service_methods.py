@@ -83,6 +83,16 @@ def test_a_put_is_read_back_with_everything_said_about_it(raw):
     )
 
 
+def test_over_grpc_an_object_has_no_files(raw, refused):
+    info = raw.put("bucket", "key", bytes(MiB))
+
+    answer = raw("OpenObject", pb.OpenObjectRequest(bucket="bucket", key="key"))
+
+    assert (answer.object, list(answer.segments)) == (info, [])
+    _, error = refused(raw, "OpenObject", pb.OpenObjectRequest(bucket="bucket", key="missing"))
+    assert ObjectNotFoundError is type(error)
+
+
 def test_a_repeated_put_changes_nothing(raw):
     first = raw.put("bucket", "key", b"one", idempotency_key="once", condition=pb.Condition(if_absent=True))
     second = raw.put("bucket", "key", b"one", idempotency_key="once", condition=pb.Condition(if_absent=True))

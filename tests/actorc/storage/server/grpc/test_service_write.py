@@ -119,8 +119,21 @@ def test_a_stream_that_ends_without_commit_publishes_nothing(raw, frames, absent
         lambda f: [f.opening(), f.chunk(0, bytes(MiB + 1)), f.commit(bytes(MiB + 1))],
         lambda f: [f.opening(key="/key"), f.commit(b"")],
         lambda f: [f.opening(declared_size=-1), f.commit(b"")],
+        lambda f: [f.opening(), pb.WriteObjectRequest(file=pb.FileRange(length=3)), f.commit(b"abc")],
     ],
-    ids=["nothing", "empty", "chunk first", "commit first", "two opens", "empty later", "gap", "long", "key", "size"],
+    ids=[
+        "nothing",
+        "empty",
+        "chunk first",
+        "commit first",
+        "two opens",
+        "empty later",
+        "gap",
+        "long",
+        "key",
+        "size",
+        "no file",
+    ],
 )
 def test_a_frame_that_does_not_fit_is_refused(raw, frames, absent, wrong):
     told, status = refusal(raw, wrong(frames))
@@ -138,8 +151,9 @@ def test_a_frame_that_does_not_fit_is_refused(raw, frames, absent, wrong):
         lambda f: [f.opening(), f.chunk(0, b"abc"), f.commit(b"abd")],
         lambda f: [f.opening(), f.chunk(0, b"abc"), f.commit(b"abcd")],
         lambda f: [f.opening(), f.commit(b"abc")],
+        lambda f: [f.opening(), f.chunk(0, b"abc"), pb.WriteObjectRequest(commit=pb.WriteCommit(size=4, copied=True))],
     ],
-    ids=["damaged chunk", "other bytes", "bytes missing", "no bytes"],
+    ids=["damaged chunk", "other bytes", "bytes missing", "no bytes", "copied bytes missing"],
 )
 def test_damage_is_noticed_and_stores_nothing(raw, frames, absent, wrong):
     told, status = refusal(raw, wrong(frames))

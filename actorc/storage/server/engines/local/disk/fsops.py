@@ -15,9 +15,9 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from actorc.storage import file_copies
 from actorc.storage.rules import MiB
 
-_CANNOT_COPY: Final = {errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ETXTBSY}
 _MIN_FREE: Final = 64 * MiB  # more than the write-ahead log grows before its checkpoint
 
 
@@ -39,16 +39,12 @@ class FsOps:
 
     def write(self, descriptor: int, data: bytes | bytearray | memoryview, offset: int) -> None:
         """Write all of `data` at `offset`."""
-        with memoryview(data) as view:
-            done = 0
-            # a write may take fewer bytes than it was given
-            while done < len(view):
-                done += os.pwrite(descriptor, view[done:], offset + done)
+        file_copies.write(descriptor, data, offset)
 
     def copy(self, source: int, source_offset: int, descriptor: int, offset: int, length: int) -> int:
         """Copy up to `length` bytes of another file; return how many, 0 only if it ends there or `length` is 0.
 
-        The two files share them on the medium if the file system can do that.
+        The two files may share them on the medium.
 
         Args:
             source: Descriptor of the other file.
@@ -57,12 +53,7 @@ class FsOps:
             offset: Position of the first byte in this one.
             length: Number of bytes.
         """
-        copied = _copy_in_kernel(source, source_offset, descriptor, offset, length)
-        if copied:
-            return copied
-        data = os.pread(source, min(length, MiB), source_offset)
-        self.write(descriptor, data, offset)
-        return len(data)
+        return file_copies.copy(source, source_offset, descriptor, offset, length)
 
     def truncate(self, descriptor: int, size: int) -> None:
         """Cut the file to `size` bytes."""
@@ -145,12 +136,8 @@ class FsOps:
         Raises:
             OSError: The file cannot be read, or ends before.
         """
-        done = 0
-        while done < len(buffer):
-            read = os.preadv(descriptor, [buffer[done:]], offset + done)
-            if not read:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            done += read
+        if file_copies.read_into(descriptor, buffer, offset) < len(buffer):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     def used(self, path: Path) -> int:
         """Return the bytes of the file system that are in use, by any user."""
@@ -169,18 +156,3 @@ class FsOps:
         """Return the fraction of the file system that is free for this user, between 0 and 1."""
         system = os.statvfs(path)
         return system.f_bavail / system.f_blocks if system.f_blocks else 1.0
-
-
-def _copy_in_kernel(source: int, source_offset: int, descriptor: int, offset: int, length: int) -> int:
-    """Return the number of bytes that ``copy_file_range`` copied; 0 also where it cannot copy between these files.
-
-    It shares the blocks of the two files itself where that is possible, as ``cp --reflink`` does.
-    """
-    if not hasattr(os, "copy_file_range"):
-        return 0
-    try:
-        return os.copy_file_range(source, descriptor, length, source_offset, offset)
-    except OSError as error:
-        if error.errno in _CANNOT_COPY:
-            return 0
-        raise

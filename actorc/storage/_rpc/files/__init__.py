@@ -1,0 +1,1 @@
+"""Files that a server on this machine passes to its client, and takes from it."""
