@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 COMMANDS: Final = "lucas_storage.commands"
 """Group of entry points, each a `click.Command` under the name that it is called by."""
@@ -15,31 +17,53 @@ BEFORE_SCRIPTS: Final = "lucas_storage.before_scripts"
 """Group of entry points, each a function that ``run`` calls before a script; see `before_scripts`."""
 
 
+class ListedCommand(NamedTuple):
+    """What ``--help`` says of a command of this package without importing it."""
+
+    module: str
+    """The module whose function of the command's name is the command."""
+    summary: str
+    """The first paragraph of its help."""
+
+
 class LazyGroup(click.Group):
-    """Commands by name; the module of one is imported when it is run, and all of them for ``--help``.
+    """Commands by name; the module of one is imported when it is run, and for ``--help`` those of other packages alone.
 
     A command of another package that cannot be loaded fails with the reason when it is run, and shows it in ``--help``;
     the others work. A name of this package means its own command, even if another package installs one of that name.
 
     Args:
-        modules: Module of each command of this package, by the name of the command, which its function has, too.
+        own: The commands of this package by name, in the order in which they are listed.
     """
 
-    def __init__(self, *args: Any, modules: Mapping[str, str], **options: Any) -> None:
+    def __init__(self, *args: Any, own: Mapping[str, ListedCommand], **options: Any) -> None:
         super().__init__(*args, **options)
-        self._modules = modules
+        self._own = own
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return the names of the commands of this package in their order, and then of the others."""
-        others = {point.name for point in entry_points(group=COMMANDS)} - self._modules.keys()
-        return [*self._modules, *sorted(others)]
+        others = {point.name for point in _entry_points(COMMANDS)} - self._own.keys()
+        return [*self._own, *sorted(others)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return a command; None if there is none of that name."""
-        if cmd_name in self._modules:  # first: no other package can take the place of a command that handles keys
-            command: click.Command = getattr(import_module(self._modules[cmd_name]), cmd_name)
+        if cmd_name in self._own:  # first: no other package can take the place of a command that handles keys
+            command: click.Command = getattr(import_module(self._own[cmd_name].module), cmd_name)
             return command
-        return next((_loaded(point) for point in entry_points(group=COMMANDS, name=cmd_name)), None)
+        return next((_loaded(point) for point in _entry_points(COMMANDS).select(name=cmd_name)), None)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the names of all commands, and a line about each."""
+        names = self.list_commands(ctx)
+        width = formatter.width - 6 - max(map(len, names))
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self._described(ctx, name).get_short_help_str(width)) for name in names])
+
+    def _described(self, ctx: click.Context, name: str) -> click.Command:
+        """Return a command for its short help, which the modules of this package are not imported for."""
+        if name in self._own:
+            return click.Command(name, help=self._own[name].summary)
+        return self.get_command(ctx, name) or click.Command(name)
 
 
 def before_scripts() -> list[Callable[[bool], object]]:
@@ -50,12 +74,19 @@ def before_scripts() -> list[Callable[[bool], object]]:
     """
     # Imported before the script begins: an error of another package is reported here and not in the user's traceback.
     found: list[Callable[[bool], object]] = []
-    for point in entry_points(group=BEFORE_SCRIPTS):
+    for point in _entry_points(BEFORE_SCRIPTS):
         try:
             found.append(point.load())
         except (Exception, SystemExit) as error:  # noqa: BLE001  # another package's code, at its import
             click.echo(f"lucas-storage: {_unusable(point, 'part of run', error)}", err=True)
     return found
+
+
+def _entry_points(group: str) -> EntryPoints:
+    # Loads a parser of mail, which no command of this package needs.
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    return entry_points(group=group)
 
 
 def _loaded(point: EntryPoint) -> click.Command:

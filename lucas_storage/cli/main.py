@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
 import click
 
-from lucas_storage.cli.command_group import LazyGroup
+from lucas_storage.cli.command_group import LazyGroup, ListedCommand
 from lucas_storage.cli.output.exit_codes import EXPLANATION
 from lucas_storage.cli.output.failures import for_programs, reported, runs_script
 from lucas_storage.cli.printing import escape_unencodable
 
-_MODULES: Final = {
-    "run": "lucas_storage.cli.commands.run",
-    "serve": "actorc.storage.serve_command",
-    "ls": "lucas_storage.cli.commands.ls",
-    "cp": "lucas_storage.cli.commands.copy",
-    "sync": "lucas_storage.cli.commands.sync",
-    "cat": "lucas_storage.cli.commands.objects",
-    "rm": "lucas_storage.cli.commands.rm",
-    "mb": "lucas_storage.cli.commands.buckets",
-    "rb": "lucas_storage.cli.commands.buckets",
-    "du": "lucas_storage.cli.commands.ls",
-    "presign": "lucas_storage.cli.commands.presign",
-    "runs": "lucas_storage.cli.commands.runs",
-    "show": "lucas_storage.cli.commands.show",
-    "gc": "lucas_storage.cli.commands.gc",
-    "keys": "lucas_storage.cli.commands.keys",
-    "fsck": "lucas_storage.cli.commands.fsck",
-    "config": "lucas_storage.cli.commands.config",
-    "doctor": "lucas_storage.cli.commands.doctor",
+OWN_COMMANDS: Final = {
+    "run": ListedCommand("lucas_storage.cli.commands.run", "Run a Python script that uses Lucas and storage."),
+    "serve": ListedCommand("actorc.storage.serve_command", "Run a storage server until it is told to stop."),
+    "ls": ListedCommand(
+        "lucas_storage.cli.commands.ls", "List buckets, or the objects of one whose keys begin with a prefix."
+    ),
+    "cp": ListedCommand(
+        "lucas_storage.cli.commands.copy", "Copy files to objects, objects to files, or objects to objects."
+    ),
+    "sync": ListedCommand(
+        "lucas_storage.cli.commands.sync", "Copy what changed from a directory or place in a bucket to another one."
+    ),
+    "cat": ListedCommand("lucas_storage.cli.commands.objects", "Write objects, or a part of each, to standard output."),
+    "rm": ListedCommand("lucas_storage.cli.commands.rm", "Remove objects."),
+    "mb": ListedCommand("lucas_storage.cli.commands.buckets", "Make buckets."),
+    "rb": ListedCommand("lucas_storage.cli.commands.buckets", "Remove buckets, empty ones unless --force is given."),
+    "du": ListedCommand(
+        "lucas_storage.cli.commands.ls",
+        "Add up the sizes of objects: of each bucket, or of each name in one up to the next slash.",
+    ),
+    "presign": ListedCommand(
+        "lucas_storage.cli.commands.presign",
+        "Print a URL that lets its holder do one thing to one object for a while, without keys.",
+    ),
+    "runs": ListedCommand("lucas_storage.cli.commands.runs", "List the last runs, or show one as a tree of its steps."),
+    "show": ListedCommand("lucas_storage.cli.commands.show", "Show what an artifact is, and how it begins."),
+    "gc": ListedCommand(
+        "lucas_storage.cli.commands.gc", "Find artifacts that nothing refers to, and remove them if told so."
+    ),
+    "keys": ListedCommand("lucas_storage.cli.commands.keys", "Make, show and disable access keys."),
+    "fsck": ListedCommand(
+        "lucas_storage.cli.commands.fsck", "Verify every byte of a data directory that no server uses."
+    ),
+    "config": ListedCommand(
+        "lucas_storage.cli.commands.config", "Print every setting, secrets aside, and where it comes from."
+    ),
+    "doctor": ListedCommand(
+        "lucas_storage.cli.commands.doctor",
+        "Look at this installation, the server and the way there, and say what to do about what is wrong.",
+    ),
 }
-"""The module of each command, in the order in which new users need them."""
+"""The commands in the order in which new users need them."""
 
 
 class Program(LazyGroup):
@@ -61,7 +81,7 @@ class Program(LazyGroup):
 
 
 @click.group(
-    cls=Program, modules=_MODULES, epilog=EXPLANATION, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=Program, own=OWN_COMMANDS, epilog=EXPLANATION, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.option("--debug", is_flag=True, help="Show log messages, and the traceback of an error.")
 @click.version_option(package_name="lucas-storage", message="%(prog)s %(version)s")
@@ -72,6 +92,8 @@ def program(*, debug: bool) -> None:
     above.
     """
     if debug:
+        import logging  # noqa: PLC0415  # a command that logs nothing need not load it
+
         logging.basicConfig(level=logging.DEBUG, format="%(levelname)s %(name)s %(message)s")
 
 

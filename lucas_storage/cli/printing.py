@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from actorc.storage import to_json
-
 
 def print_record(record: Mapping[str, Any]) -> None:
     """Print one JSON object as a line of its own, in ASCII where standard output takes nothing else."""
+    import json  # noqa: PLC0415  # a command that prints text need not load these two
+
+    from actorc.storage import to_json  # noqa: PLC0415
+
     # Escapes of JSON rather than a question mark: a program reads the same text in every locale.
     line = json.dumps(record, default=to_json, ensure_ascii=False)
     click.echo(line if _is_writable(line) else json.dumps(record, default=to_json))

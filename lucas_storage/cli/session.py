@@ -7,20 +7,22 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
 from actorc.storage.client import StorageClient
 from actorc.storage.config import NO_KEYS, ClientOptions
 from actorc.storage.local_server.local_endpoint import find_directory
-from actorc.storage.local_server.shared_files import ENDPOINT_FILE
+from actorc.storage.local_server.shared_files import DIRECTORY, ENDPOINT_FILE
 from actorc.storage.setting_lookup import BUILT_IN
 from lucas_storage import settings
 from lucas_storage.declared_settings import DEFAULT_STORE
-from lucas_storage.local_service.service import DEFAULT_DATA, LocalService
 
 from .printing import print_record
+
+if TYPE_CHECKING:
+    from lucas_storage.local_service.service import LocalService
 
 _OF_DATA: Final = "the server of --data"
 _OPTION: Final = "--endpoint"
@@ -108,6 +110,8 @@ class Session:
         if store != DEFAULT_STORE:
             return None
         if self._own is None and (data := self._own_data()) is not None:
+            from lucas_storage.local_service.service import LocalService  # noqa: PLC0415  # starts processes
+
             self._own = self._stack.enter_context(LocalService(data))
             if self._own.caution:
                 click.echo(f"lucas-storage: {self._own.caution}", err=True)
@@ -142,7 +146,7 @@ def _with_session(command: _Command, *, data_exists: bool) -> _Command:
         type=click.Path(exists=data_exists, file_okay=False, path_type=Path),
         metavar="DIR",
         help="Use the server of this data directory, started if it does not run. Without an endpoint, "
-        f"the nearest {DEFAULT_DATA} here or above, if there is one.",
+        f"the nearest {DIRECTORY} here or above, if there is one.",
     )
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
     @functools.wraps(command)

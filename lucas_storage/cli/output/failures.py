@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -57,6 +56,8 @@ def reported(*, debug: bool) -> Iterator[None]:
         raise click.exceptions.Exit(BROKEN_PIPE) from None
     except Exception as error:  # noqa: BLE001  # a person at a terminal has no use for a traceback
         if debug:
+            import traceback  # noqa: PLC0415  # slow to load
+
             traceback.print_exc()
         _print_for_programs(failure(error))
         click.echo(f"lucas-storage: {line(error)}", err=True)

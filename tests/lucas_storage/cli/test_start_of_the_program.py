@@ -1,0 +1,62 @@
+"""What the program imports before it does anything: the time of a short command is mostly that of its imports."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from lucas_storage.cli.main import OWN_COMMANDS, program
+
+HEAVY = {"aiohttp", "asyncio", "cloudpickle", "google.protobuf", "grpc", "numpy", "pandas", "pyarrow", "rich", "ssl"}
+CODE = """
+import sys
+from lucas_storage.cli.main import program
+try:
+    program(sys.argv[1:])
+finally:
+    print(*sorted(sys.modules), file=sys.stderr)
+"""
+
+
+def loaded(*arguments, cwd=None):
+    """Return the modules in the process of a command, without those that Python itself imports."""
+    ran = subprocess.run(
+        [sys.executable, "-c", CODE, *arguments], capture_output=True, text=True, check=True, timeout=60, cwd=cwd
+    )
+    return set(ran.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("name", OWN_COMMANDS)
+def test_what_the_help_says_of_a_command_is_what_the_command_says_of_itself(name):
+    command = program.get_command(click.Context(program), name)
+
+    assert click.Command(name, help=OWN_COMMANDS[name].summary).get_short_help_str(1000) == command.get_short_help_str(
+        1000
+    )
+    assert command.name == name
+
+
+def test_the_help_imports_no_command_and_nothing_slow():
+    found = loaded("--help")
+
+    assert found & HEAVY == set()
+    assert [name for name in found if name.startswith("lucas_storage.cli.commands")] == []
+    assert found & {"actorc.storage.client", "actorc.storage.models", "lucas_storage.settings"} == set()
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["ls", "--help"], ["cp", "--help"], ["run", "--help"]])
+def test_the_help_of_a_command_imports_that_command_and_nothing_slow(arguments):
+    found = loaded(*arguments)
+
+    assert found & HEAVY == set()
+    assert sum(name.startswith("lucas_storage.cli.commands.") for name in found) <= 3
+
+
+def test_a_listing_imports_nothing_that_only_other_commands_need(served):
+    found = loaded("ls", cwd=served)
+
+    assert found & (HEAVY - {"asyncio", "google.protobuf", "grpc", "ssl"}) == set()
+    assert found & {"importlib.metadata", "lucas_storage.formats", "lucas_storage.storage"} == set()
