@@ -62,4 +62,5 @@ def _decode(field: int, message: bytes) -> Chunk | None:
     if tag != _CRC_TAG or message[at] != _DATA_TAG or offset >= 1 << 63:
         return None
     size, at = varint.decode(message, at + 1)
-    return Chunk(offset, message[at:], crc) if at + size == len(message) else None
+    # a view, since a slice of bytes is a copy; it keeps the message, which is little more
+    return Chunk(offset, memoryview(message)[at:], crc) if at + size == len(message) else None

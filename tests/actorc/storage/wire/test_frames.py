@@ -54,8 +54,9 @@ def test_a_truncated_frame_is_never_taken_for_a_chunk(chunk, cut):
 
 
 @pytest.mark.parametrize("field", sorted(MESSAGES))
-def test_the_payload_is_bytes_of_its_own(field):
-    chunk = decode_chunk(field, encode_chunk(field, Chunk(0, memoryview(b"abc"), 1)))
+def test_the_payload_is_a_view_of_the_message_and_no_copy(field):
+    message = encode_chunk(field, Chunk(0, memoryview(b"abc"), 1))
+    chunk = decode_chunk(field, message)
 
     assert chunk is not None
-    assert type(chunk.data) is bytes
+    assert (chunk.data.obj is message, bytes(chunk.data)) == (True, b"abc")
