@@ -30,7 +30,7 @@ class Session:
     DEFAULT_CHUNK_SIZE: int = rules.DEFAULT_CHUNK_SIZE
     """Bytes of a part of an upload, unless a call says otherwise; a subclass may have another value."""
     PARALLEL_FROM: int = rules.PARALLEL_FROM
-    """Bytes from which files are moved in parts, in parallel, and resumed; a subclass may have another value."""
+    """Bytes from which files are moved in parts and resumed; a subclass may have another value."""
 
     _options: ClientOptions
     _retry: RetryPolicy

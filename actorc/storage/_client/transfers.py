@@ -43,7 +43,7 @@ class TransferMethods(Session):
     ) -> PutResult:
         """Store a local file of any size.
 
-        A file of 64 MiB or more is sent in parts, several at once over connections of their own. After a network
+        A file of 64 MiB or more is sent in parts, over more than one connection only if that is faster. After a network
         error or a killed process, the same call goes on where it ended: parts that are stored are not sent again,
         as long as the file did not change.
 
@@ -127,9 +127,9 @@ class TransferMethods(Session):
     ) -> DownloadResult:
         """Write an object to a local file, which appears complete or not at all.
 
-        Missing parent directories are made. An object of 64 MiB or more is fetched in parts, several at once over
-        connections of their own, into a hidden file beside the target. It survives network errors and a killed process
-        for seven days, and the same call goes on with it.
+        Missing parent directories are made. An object of 64 MiB or more is fetched into a hidden file beside the
+        target, over more than one connection only if that is faster. The file survives network errors and a killed
+        process for seven days, and the same call goes on with it.
 
         Args:
             bucket: Bucket name.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
@@ -156,7 +156,7 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches):
         *,
         if_match: str | None = None,
         timeout: float | None = None,
-    ) -> Iterator[bytes | memoryview]:
+    ) -> Generator[bytes | memoryview, None, None]:
         """Yield the bytes of an object; `download` has the range, and after the first piece the description."""
         return self._rpc.receive("ReadObject", Read(bucket, key, download, if_match), timeout=timeout)
 

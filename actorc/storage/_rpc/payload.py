@@ -8,7 +8,7 @@ from typing import IO, TypeAlias, cast
 from actorc.storage._wire.checksum import BlockSums, crc32c
 from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import WHOLE, ByteRange, Chunk, ObjectInfo
-from actorc.storage.rules import MAX_CHUNK_SIZE
+from actorc.storage.rules import BLOCK_SIZE, MAX_CHUNK_SIZE
 
 from .byte_source import ByteSource, checked_piece, checked_source, position, read_piece, size_of, wrapped_errors
 
@@ -131,13 +131,15 @@ class Download:
     Args:
         part: The range of bytes to read.
         generation: The generation to read; None for the current one.
+        block_size: Bytes of the blocks whose checksums are kept.
     """
 
-    def __init__(self, part: ByteRange = WHOLE, generation: int | None = None) -> None:
+    def __init__(self, part: ByteRange = WHOLE, generation: int | None = None, *, block_size: int = BLOCK_SIZE) -> None:
         self._part = part
         self._next = part.offset
         self._stop: int | None = None
-        self._sums = BlockSums()
+        self.sums = BlockSums(block_size)
+        """The checksums of the bytes accepted so far."""
         self.generation = generation
         """The generation that is read; None until the server described the object."""
         self.info: ObjectInfo | None = None
@@ -175,7 +177,7 @@ class Download:
         if self.info is None or chunk.offset != self._next or crc32c(chunk.data) != chunk.crc32c:
             raise IntegrityError("bytes arrived damaged or out of order; they were not used", retryable=True)
         self._next += len(chunk.data)
-        self._sums.add(chunk.data, chunk.crc32c)
+        self.sums.add(chunk.data, chunk.crc32c)
         return chunk.data
 
     def finish(self) -> None:
@@ -187,7 +189,7 @@ class Download:
         if self.info is None or self._stop is None or self._next != max(self._stop, self._part.offset):
             raise IntegrityError("the server ended a download early", retryable=True)
         whole = self._part.offset == 0 and self._stop == self.info.size
-        if whole and self._sums.whole() != self.info.crc32c:
+        if whole and self.sums.whole() != self.info.crc32c:
             raise IntegrityError("the object does not match its checksum", self.info.bucket, self.info.key)
 
 

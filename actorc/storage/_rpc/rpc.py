@@ -6,7 +6,7 @@ arrived or a request outgrew the buffer, and so never apply to a large upload or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
@@ -109,7 +109,9 @@ class Rpc:
                 with answer_checks.damaged_answers():
                     return judge(answer_checks.parsed(answer, exchange.open(reply, partial(tuple, trailers))))
 
-    def receive(self, method: str, receiver: Receiver, *, timeout: float | None = None) -> Iterator[bytes | memoryview]:
+    def receive(
+        self, method: str, receiver: Receiver, *, timeout: float | None = None
+    ) -> Generator[bytes | memoryview, None, None]:
         """Yield the payload of a stream of answers; a broken stream is resumed, and progress resets the failure count.
 
         Args:

@@ -1,28 +1,25 @@
-"""Downloads of large objects: ranges in parallel, into a part file that a later process can resume."""
+"""Downloads of large objects: as many streams as the link needs, into a part file that a later process can resume."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from actorc.storage._rpc.deadline import Deadline
 from actorc.storage._rpc.payload import Download, Progress
-from actorc.storage._wire.checksum import BlockSums, crc32c
 from actorc.storage.models import ByteRange, ObjectInfo
 
 from .part_file import PartFile
-from .task_group import Moved, TaskGroup
+from .step_runs import Run, StepRuns
+from .stream_count import StreamCount
+from .task_group import Report, TaskGroup
 
 if TYPE_CHECKING:
     from actorc.storage._rpc.operations import RemoteStore
-
-_PARALLEL_TASKS: Final = 3
-"""Ranges that run while the next one is started."""
-_STEPS_PER_CALL: Final = 4
-"""Steps of a file that are fetched by one call."""
 
 
 def download(
@@ -66,48 +63,50 @@ class _FileDownload:
 
     def fill(self, file: PartFile) -> None:
         """Fetch the steps that no earlier process has left in the file."""
-        with TaskGroup[None](self._moved) as group:
-            for first in range(0, file.steps, _STEPS_PER_CALL):
-                steps = range(first, min(first + _STEPS_PER_CALL, file.steps))
-                group.start(partial(self._fetch_missing, file, steps), ahead=_PARALLEL_TASKS)
-            group.results()
+        streams = StreamCount()
+        runs = StepRuns(self._missing(file), lambda: streams.count)
+        with TaskGroup[None](self._moved, streams) as group:
+            self._start(file, runs, group)
+            while group.running:
+                group.wait()
+                self._start(file, runs, group)
+
+    def _missing(self, file: PartFile) -> Iterator[int]:
+        for index in range(file.steps):
+            if file.has_step(index):
+                self._moved(file.span(index)[1])
+            else:
+                yield index
+
+    def _start(self, file: PartFile, runs: StepRuns, group: TaskGroup[None]) -> None:
+        while group.has_room and (run := runs.take()):
+            group.start(partial(self._fetch, file, runs, run))
 
     def _moved(self, count: int) -> None:
         self._done += count
         if self._progress is not None:
             self._progress(self._done, self._info.size)
 
-    def _fetch_missing(self, file: PartFile, steps: Sequence[int], moved: Moved) -> None:
-        missing: list[int] = []
-        for index in steps:
-            if file.has_step(index):
-                moved(file.span(index)[1])
-            else:
-                missing.append(index)
-        # neighbouring steps by one call
-        for run in _runs(missing):
-            self._fetch(file, run, moved)
-
-    def _fetch(self, file: PartFile, run: range, moved: Moved) -> None:
-        start, end = file.span(run[0])[0], sum(file.span(run[-1]))
-        download = Download(ByteRange(start, end - start), self._info.generation)
-        sums, recorded = BlockSums(file.step), 0
-        for piece in self._remote.read(self._info.bucket, self._info.key, download, timeout=self._deadline.left()):
-            file.write(start + sums.size, piece)
-            sums.add(piece, crc32c(piece))
-            moved(len(piece))
-            # recorded after the bytes are written: a step in the journal promises that they were
-            if sums.size // file.step > recorded:
-                file.record_step(run[recorded], sums.blocks()[recorded])
-                recorded += 1
-        for index, crc in zip(run[recorded:], sums.blocks()[recorded:], strict=True):
-            file.record_step(index, crc)
-
-
-def _runs(numbers: Sequence[int]) -> Iterator[range]:
-    """Yield the runs of consecutive numbers."""
-    first = 0
-    for at in range(1, len(numbers) + 1):
-        if at == len(numbers) or numbers[at] != numbers[at - 1] + 1:
-            yield range(numbers[first], numbers[at - 1] + 1)
-            first = at
+    def _fetch(self, file: PartFile, runs: StepRuns, run: Run, report: Report) -> None:
+        """Fetch a run by one stream, which ends early when the rest of the run went to another."""
+        first = runs.begin(run)
+        if first is None:
+            return
+        start, end = file.span(first)[0], sum(file.span(run.stop - 1))
+        download = Download(ByteRange(start, end - start), self._info.generation, block_size=file.step)
+        call = self._remote.read(self._info.bucket, self._info.key, download, timeout=self._deadline.left())
+        step: int | None = first
+        at = start
+        with closing(call) as pieces:
+            for piece in pieces:
+                file.write(at, piece)
+                told, at = at, at + len(piece)
+                while step is not None and at >= (edge := sum(file.span(step))):
+                    # recorded after the bytes are written: a step in the journal promises that they were
+                    file.record_step(step, download.sums.block(step - first))
+                    report.moved(edge - told)
+                    told, step = edge, runs.begin(run)
+                if step is not None:
+                    report.moved(at - told)
+                elif at < end:
+                    return

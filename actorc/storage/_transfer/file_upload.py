@@ -1,4 +1,4 @@
-"""Uploads of large files: parts in parallel, and a journal from which a later process can resume."""
+"""Uploads of large files: parts, as many at once as the link needs, and a journal for a later process to resume."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING, Final
 
 from actorc.storage import config
 from actorc.storage._rpc.deadline import Deadline
-from actorc.storage._rpc.payload import Progress, Upload
+from actorc.storage._rpc.payload import Progress
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import UploadNotFoundError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_PARTS, MiB
 
 from .local_files import FileSlice, SteadyFile
-from .multipart_upload import MultipartUpload
+from .multipart_upload import MultipartUpload, reported
 from .resume_journal import UploadJournal, fingerprint, is_resumable
-from .task_group import Moved, TaskGroup
+from .stream_count import StreamCount
+from .task_group import Report, TaskGroup
 
 if TYPE_CHECKING:
     from actorc.storage._rpc.operations import RemoteStore
 
-_PARALLEL_TASKS: Final = 3
-"""MultipartUpload that run while the next one is started."""
+_UNANSWERED: Final = 2
+"""Parts that wait for the server to store them, beside those that are sent."""
+_MEASURED: Final = 8 * MiB
+"""Bytes of each stream in a measurement; more than the buffers take at once when a part begins."""
 
 
 def upload(
@@ -86,11 +89,15 @@ class _FileUpload:
         """Send the missing parts and publish the object."""
         parts, size, stored = self._resume() or self._begin(part_size)
         self._parts = parts
-        with TaskGroup[PartInfo](self._moved) as group:
+        streams = StreamCount(_MEASURED)
+        with TaskGroup[PartInfo](self._moved, streams) as group:
             for number, start in enumerate(range(0, self._source.size, size), start=1):
                 piece = FileSlice(self._source.file.fileno(), start, min(size, self._source.size - start))
-                put = parts.task(number, partial(_part_upload, piece), self._deadline)
-                group.start(partial(_keep_or_put, piece, stored.get(number), put), ahead=_PARALLEL_TASKS)
+                put = parts.task(number, partial(reported, piece), self._deadline)
+                # the next part is sent while the server syncs the one before
+                group.wait_for_room()
+                group.start(partial(_keep_or_put, piece, stored.get(number), put))
+                group.wait_for(streams.count + _UNANSWERED)
             infos = group.results()
         # before the commit: an object of two states of the file must not become visible
         self._source.check()
@@ -131,16 +138,14 @@ def _part_size_for(part_size: int, size: int) -> int:
     return -(-least // MiB) * MiB
 
 
-def _part_upload(piece: FileSlice, progress: Progress) -> Upload:
-    return Upload(piece, progress=progress)
-
-
-def _keep_or_put(piece: FileSlice, stored: PartInfo | None, put: Callable[[Moved], PartInfo], moved: Moved) -> PartInfo:
+def _keep_or_put(
+    piece: FileSlice, stored: PartInfo | None, put: Callable[[Report], PartInfo], report: Report
+) -> PartInfo:
     """Return the stored part if it has the same bytes, else store it."""
     # compared by checksum and not by the journal: the bytes decide whether a part can stay
     if stored is None or (stored.size, stored.crc32c) != _checksum(piece):
-        return put(moved)
-    moved(stored.size)
+        return put(report)
+    report.moved(stored.size)
     return stored
 
 

@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actorc.storage._rpc import cancellation
-from actorc.storage._rpc.payload import Progress, Upload
+from actorc.storage._rpc.byte_source import ByteSource
+from actorc.storage._rpc.payload import Upload
 from actorc.storage._wire.checksum import combine
 from actorc.storage.errors import StorageError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from actorc.storage._rpc.deadline import Deadline
     from actorc.storage._rpc.operations import RemoteStore
 
-    from .task_group import Moved
+    from .task_group import Report
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +50,12 @@ class MultipartUpload:
     def _name(self) -> tuple[str, str, str]:
         return self._destination.bucket, self._destination.key, self.upload_id
 
-    def task(self, number: int, make: Callable[[Progress], Upload], deadline: Deadline) -> Callable[[Moved], PartInfo]:
+    def task(self, number: int, make: Callable[[Report], Upload], deadline: Deadline) -> Callable[[Report], PartInfo]:
         """Return a task that stores a part, for another thread.
 
         Args:
             number: Number of the part.
-            make: Returns the bytes, given a progress callback.
+            make: Returns the bytes, given what the task reports to.
             deadline: Deadline of the transfer.
         """
         return partial(_put, self._remote, self._name, number, make, deadline)
@@ -93,20 +94,20 @@ def _put(
     remote: RemoteStore,
     name: tuple[str, str, str],
     number: int,
-    make: Callable[[Progress], Upload],
+    make: Callable[[Report], Upload],
     deadline: Deadline,
-    moved: Moved,
+    report: Report,
 ) -> PartInfo:
-    return remote.put_part(*name, number, make(_increments(moved)), timeout=deadline.left())
+    return remote.put_part(*name, number, make(report), timeout=deadline.left())
 
 
-def _increments(moved: Moved) -> Progress:
-    """Return a progress callback that calls `moved` with each increment."""
-    reported = 0
+def reported(source: ByteSource, report: Report) -> Upload:
+    """Return the bytes of a part, whose upload tells `report` what was moved, and that all is handed over."""
+    done = 0
 
-    def progress(done: int, _: int | None) -> None:
-        nonlocal reported
-        reported, step = done, done - reported
-        moved(step)
+    def progress(now: int, _: int | None) -> None:
+        nonlocal done
+        done, step = now, now - done
+        report.moved(step)
 
-    return progress
+    return Upload(source, progress=progress, check=report.handed_over)

@@ -16,8 +16,8 @@ from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_PARTS, MiB
 
-from .multipart_upload import MultipartUpload
-from .task_group import TaskGroup
+from .multipart_upload import MultipartUpload, reported
+from .task_group import Report, TaskGroup
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -29,8 +29,9 @@ _MAX_PART: Final = 32 * MiB
 _MAX_BUFFERED: Final = 32 * MiB
 """Bytes of all buffers that are filled or sent; frames queued in gRPC come in addition."""
 _MAX_AHEAD: Final = 3
+"""Parts that are sent, or wait for the server to store them, while the next one is filled."""
 _PARTS_PER_SIZE: Final = 1000
-"""MultipartUpload after which their size doubles, so that their number suffices for longer streams."""
+"""Parts after which their size doubles, so that their number suffices for longer streams."""
 
 
 def store(
@@ -157,8 +158,8 @@ class StreamUpload:
     def _last_part(self, rest: Iterable[bytes | memoryview] | None) -> list[PartInfo]:
         if rest is not None:
             source = chain((self._content,), rest)
-            task = self._open().task(self._sent + 1, partial(_upload, source), self._deadline)
-            return [task(self._moved)]
+            task = self._open().task(self._sent + 1, partial(reported, source), self._deadline)
+            return [task(Report(self._moved))]
         if self._filled:
             self._send()
         return []
@@ -174,10 +175,12 @@ class StreamUpload:
             )
         ahead = min(_MAX_AHEAD, _MAX_BUFFERED // self._part_size - 1)
         self._sent += 1
-        task = self._open().task(self._sent, partial(_upload, self._content), self._deadline)
+        task = self._open().task(self._sent, partial(reported, self._content), self._deadline)
+        self._group.wait_for_room()
         # handed over: the task reads the buffer from now on
         self._buffer, self._filled = memoryview(b""), 0
-        self._group.start(task, ahead=ahead)
+        self._group.start(task)
+        self._group.wait_for(ahead)
 
     def _open(self) -> MultipartUpload:
         if self._parts is None:
@@ -208,7 +211,3 @@ class StreamUpload:
         self._group.__exit__(None, None, None)
         if self._parts is not None:
             self._parts.abort()
-
-
-def _upload(source: memoryview | Iterable[bytes | memoryview], progress: Progress) -> Upload:
-    return Upload(source, progress=progress)

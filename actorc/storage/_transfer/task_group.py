@@ -5,22 +5,41 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
-from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
 from actorc.storage._rpc import cancellation
 
+from .stream_count import Moment, StreamCount
+
 Result = TypeVar("Result")
-Moved: TypeAlias = "Callable[[int], None]"
-"""Called with each increment of bytes transferred."""
+
+
+class _Moved(NamedTuple):
+    """Bytes that a task has moved; None once it has handed all of them over."""
+
+    task: threading.Thread
+    size: int | None
 
 
 class _Ended(NamedTuple):
     """The end of a task: its result, or its error."""
 
-    thread: threading.Thread
+    task: threading.Thread
     result: object = None
     error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a task tells while it runs."""
+
+    moved: Callable[[int], None]
+    """Called with the bytes moved since the last call."""
+    handed_over: Callable[[], None] = lambda: None
+    """Called when all bytes are on their way and only an answer is awaited: another task may use the link."""
 
 
 class TaskGroup(Generic[Result]):
@@ -31,64 +50,100 @@ class TaskGroup(Generic[Result]):
 
     Args:
         moved: Called on the owning thread with the bytes a task has transferred; an exception ends the group.
+        streams: Told what is moved, and asked how many tasks may move bytes at once.
     """
 
-    def __init__(self, moved: Moved) -> None:
+    def __init__(self, moved: Callable[[int], None], streams: StreamCount | None = None) -> None:
         self._moved = moved
-        self._events: SimpleQueue[_Ended | int] = SimpleQueue()
+        self._streams = streams or StreamCount()
+        self._events: SimpleQueue[_Ended | _Moved] = SimpleQueue()
         self._threads: set[threading.Thread] = set()
+        # of these, those that have not handed all over, and those that have moved bytes
+        self._moving: set[threading.Thread] = set()
+        self._flowing: set[threading.Thread] = set()
         self._results: list[Result] = []
         self._scope = cancellation.CancelScope()
 
-    def start(self, task: Callable[[Moved], Result], *, ahead: int = 0) -> None:
-        """Start `task`, then wait until at most `ahead` tasks run.
+    @property
+    def running(self) -> int:
+        """Tasks that have not ended."""
+        return len(self._threads)
 
-        Args:
-            task: Called with a callback for its progress.
-            ahead: Tasks that may still run when this returns.
+    @property
+    def has_room(self) -> bool:
+        """Whether one more task may move bytes."""
+        return len(self._moving) < self._streams.count
 
-        Raises:
-            BaseException: The exception of the first task that failed.
-        """
+    def start(self, task: Callable[[Report], Result]) -> None:
+        """Start `task`, which is called with its report."""
         # a copy of the context, since the caller's cancel scope is a context variable
         context = copy_context()
         thread = threading.Thread(target=context.run, args=(self._run, task), name="storage-part", daemon=True)
-        thread.start()
+        # before it starts: its first event may come at once
         self._threads.add(thread)
-        self._wait(ahead)
+        self._moving.add(thread)
+        try:
+            thread.start()
+        except BaseException:
+            self._forget(thread)
+            raise
 
-    def results(self) -> list[Result]:
-        """Wait for all tasks and return their results, in no particular order.
+    def wait(self) -> None:
+        """Wait until a task reports or ends, and handle all that happened.
 
         Raises:
             BaseException: The exception of the first task that failed.
         """
-        self._wait(0)
+        # a cancelled outer scope cancels this one, which ends the tasks that the owner waits for
+        with cancellation.running(self._scope.cancel):
+            self._handle(self._events.get())
+            while not self._events.empty():
+                self._handle(self._events.get())
+
+    def wait_for_room(self) -> None:
+        """Wait until one more task may move bytes."""
+        while not self.has_room:
+            self.wait()
+
+    def wait_for(self, running: int) -> None:
+        """Wait until at most `running` tasks have not ended."""
+        while self.running > running or not self._events.empty():
+            self.wait()
+
+    def results(self) -> list[Result]:
+        """Wait for all tasks and return their results, in no particular order."""
+        self.wait_for(0)
         return self._results
 
-    def _run(self, task: Callable[[Moved], Result]) -> None:
+    def _run(self, task: Callable[[Report], Result]) -> None:
         this = threading.current_thread()
+        # through the queue and not by a callback, so that only the owner runs the caller's code
+        report = Report(
+            lambda size: self._events.put(_Moved(this, size)), partial(self._events.put, _Moved(this, None))
+        )
         try:
             with cancellation.entered(self._scope):
-                # through the queue and not by a callback, so that only the owner runs the caller's code
-                self._events.put(_Ended(this, task(self._events.put)))
+                self._events.put(_Ended(this, task(report)))
         except BaseException as error:  # noqa: BLE001  # raised again on the thread that waits
             self._events.put(_Ended(this, error=error))
 
-    def _wait(self, ahead: int) -> None:
-        # a cancelled outer scope cancels this one, which ends the tasks that the owner waits for
-        with cancellation.running(self._scope.cancel):
-            while len(self._threads) > ahead or not self._events.empty():
-                self._handle(self._events.get())
+    def _handle(self, event: _Ended | _Moved) -> None:
+        if isinstance(event, _Ended):
+            self._forget(event.task)
+            if event.error is not None:
+                raise event.error
+            self._results.append(event.result)  # type: ignore[arg-type]
+        elif event.size is None:
+            self._moving.discard(event.task)
+        else:
+            self._flowing.add(event.task)
+            self._streams.moved(event.size, len(self._flowing & self._moving), Moment.now())
+            self._moved(event.size)
 
-    def _handle(self, event: _Ended | int) -> None:
-        if isinstance(event, int):
-            self._moved(event)
-            return
-        self._threads.discard(event.thread)
-        if event.error is not None:
-            raise event.error
-        self._results.append(event.result)  # type: ignore[arg-type]
+    def _forget(self, task: threading.Thread) -> None:
+        self._threads.discard(task)
+        self._moving.discard(task)
+        self._flowing.discard(task)
 
     def cancel(self) -> None:
         """Cancel running tasks without waiting for them; later ones fail at once."""

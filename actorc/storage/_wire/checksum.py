@@ -76,6 +76,10 @@ class BlockSums:
         """Return the checksum of every block, the unfinished last one included."""
         return [*self._done, self._open] if self._filled else list(self._done)
 
+    def block(self, index: int) -> int:
+        """Return the checksum of one block; it may be the unfinished last one."""
+        return self._done[index] if index < len(self._done) else self._open
+
     def whole(self) -> int:
         """Return the checksum of everything added."""
         total = 0

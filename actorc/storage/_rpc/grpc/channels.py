@@ -18,8 +18,8 @@ from actorc.storage.rules import MAX_MESSAGE_SIZE
 
 from .calls import GrpcConnection
 
-_MAX_CONNECTIONS: Final = 4
-"""A server handles one HTTP/2 connection on one core at most."""
+_MAX_CONNECTIONS: Final = 8
+"""As many as one transfer may use: each has a window of its own, and a server handles it on one core at most."""
 
 _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),

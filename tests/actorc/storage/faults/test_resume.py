@@ -17,17 +17,17 @@ pytestmark = pytest.mark.slow
 
 MiB = 1 << 20
 SIZE = 64 * MiB + 4321
-"""Just large enough for parts that are sent and fetched in parallel."""
+"""Just large enough to be moved in parts."""
 OVERHEAD = 2 * MiB
 """Bytes of everything that is not content."""
 
-# four parts of 8 MiB are under way at most: by then, two are stored
+# eight parts of 5 MiB, and two whose answers are awaited, are under way at most: by then, some are stored
 KILLED = """
 import os, signal, sys
 from actorc.storage import StorageClient
 
 def die(done, total):
-    if done > 50 << 20:
+    if done > 60 << 20:
         os.kill(os.getpid(), signal.SIGKILL)
 
 getattr(StorageClient(sys.argv[1]), sys.argv[2])("bucket", "key", sys.argv[3], progress=die)
@@ -81,7 +81,6 @@ def test_an_upload_goes_on_after_its_process_was_killed_and_only_a_harmed_part_i
     proxy, patient, direct, source
 ):
     kill_in("upload_file", proxy, source)
-    connections = proxy.connections
     [upload] = direct.list_multipart_uploads("bucket")["uploads"]
     harmed, *kept = direct.list_parts("bucket", "key", upload["upload_id"])
     direct.upload_part("bucket", "key", upload["upload_id"], harmed["part_number"], bytes(harmed["size"]))
@@ -89,9 +88,7 @@ def test_an_upload_goes_on_after_its_process_was_killed_and_only_a_harmed_part_i
     steps = []
     patient.upload_file("bucket", "key", source, progress=lambda *step: steps.append(step))
 
-    # parts that run at the same time have connections of their own
-    assert 2 <= connections <= 4
-    assert stored >= 8 * MiB
+    assert stored >= 5 * MiB
     # one more part may have been stored since, if all of it had arrived before the process was killed
     assert harmed["size"] <= proxy.sent_up < SIZE - stored + OVERHEAD
     assert direct.get_object("bucket", "key") == source.read_bytes()
@@ -180,7 +177,7 @@ def test_a_network_that_stays_away_keeps_both_journals_for_the_next_call(proxy, 
     proxy.sent_up = 0
     patient.upload_file("bucket", "key", source)
     proxy.drop_all()
-    # The first lives until one of four streams has a whole step, and all together do not bring the file.
+    # The first lives until its stream has a whole step, and all together do not bring the file.
     proxy.plan = [(fault(), fault(cut_after=limit * MiB)) for limit in (20, 12, 12, 12)]
     with StorageClient(proxy.endpoint, **hasty) as second, pytest.raises(NetworkError):
         second.download_file("bucket", "key", folder / "out")
@@ -206,22 +203,22 @@ def test_ctrl_c_ends_a_transfer_that_stands_still(proxy, direct, fault, source, 
     faults = [fault(stall_after=2 * MiB) for _ in range(8)]
     proxy.plan = [(each, each) for each in faults]
 
-    def interrupt_once_all_stand_still():
-        # one for each of the parts that run at the same time
-        still = [each.stalled.wait(20) for each in faults[:4]]
+    def interrupt_once_it_stands_still():
+        # nothing moves, so the one stream that it begins with gets no company
+        still = faults[0].stalled.wait(20)
         os.kill(os.getpid(), signal.SIGUSR1)
         return still
 
     before = signal.signal(signal.SIGUSR1, interrupt)
     try:
         with StorageClient(proxy.endpoint) as patient, ThreadPoolExecutor(1) as thread:
-            still = thread.submit(interrupt_once_all_stand_still)
+            still = thread.submit(interrupt_once_it_stands_still)
             with pytest.raises(KeyboardInterrupt):
                 getattr(patient, method)("bucket", "key", paths[method])
     finally:
         signal.signal(signal.SIGUSR1, before)
 
-    assert still.result() == [True] * 4
+    assert still.result()
     assert threads() == []
     assert names(folder) == []
 

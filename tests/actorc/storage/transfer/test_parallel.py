@@ -21,15 +21,16 @@ def test_all_results_arrive_and_progress_is_told_on_one_thread():
         threads.add(threading.current_thread())
 
     def task(number):
-        def run(moved):
-            moved(number)
+        def run(report):
+            report.moved(number)
             return number * number
 
         return run
 
     with TaskGroup(moved) as group:
         for number in range(20):
-            group.start(task(number), ahead=3)
+            group.start(task(number))
+            group.wait_for(3)
         results = group.results()
 
     assert sorted(results) == [number * number for number in range(20)]
@@ -48,16 +49,34 @@ def test_no_more_tasks_run_than_asked_for():
 
     with TaskGroup(lambda _: None) as group:
         for _ in range(50):
-            group.start(task, ahead=2)
+            group.start(task)
+            group.wait_for(2)
         group.results()
 
     assert max(most) <= 3
 
 
+def test_a_task_that_awaits_its_answer_leaves_room_for_another():
+    answered = threading.Event()
+
+    def sends(report):
+        report.handed_over()
+        answered.wait(10)
+
+    with TaskGroup(lambda _: None) as group:
+        group.start(sends)
+        group.wait_for_room()
+        running = group.running
+        answered.set()
+        group.results()
+
+    assert running == 1
+
+
 def run(*tasks, moved=lambda _: None):
     with TaskGroup(moved) as group:
         for task in tasks:
-            group.start(task, ahead=len(tasks))
+            group.start(task)
         return group.results()
 
 
@@ -79,7 +98,7 @@ def test_the_first_failure_ends_the_others_and_comes_out():
 def test_an_exception_in_the_block_ends_the_tasks():
     def interrupted():
         with TaskGroup(lambda _: None) as group:
-            group.start(waits_for_cancellation, ahead=1)
+            group.start(waits_for_cancellation)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -92,7 +111,7 @@ def test_an_exception_of_the_callback_ends_the_tasks():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        run(waits_for_cancellation, lambda moved: moved(1), moved=moved)
+        run(waits_for_cancellation, lambda report: report.moved(1), moved=moved)
 
     assert ours() == []
 
@@ -100,7 +119,7 @@ def test_an_exception_of_the_callback_ends_the_tasks():
 def test_a_group_ends_with_the_scope_it_is_in():
     scope = cancellation.CancelScope()
     with cancellation.entered(scope), TaskGroup(lambda _: None) as group:
-        group.start(waits_for_cancellation, ahead=1)
+        group.start(waits_for_cancellation)
         scope.cancel()
         with pytest.raises(StorageError, match="cancelled"):
             group.results()

@@ -1,0 +1,70 @@
+"""How many streams a transfer uses over links that are computed, second by second, and not waited for."""
+
+from __future__ import annotations
+
+import pytest
+
+from actorc.storage._transfer.stream_count import Moment, StreamCount
+
+MiB = 1 << 20
+
+
+def transfer(size, rate, busy, streams=None, *, connecting=0.0):
+    """Move `size` MiB in frames of 1 MiB; return the counts of streams that were used, in order.
+
+    Args:
+        rate: MiB a second that so many streams reach together.
+        busy: Processor seconds that a MiB takes.
+        connecting: Seconds until a new stream moves its first byte.
+    """
+    streams = streams or StreamCount()
+    now = moved = 0.0
+    used, since = [streams.count], 0.0
+    while moved < size:
+        flowing = streams.count if now >= since + connecting else (used[-2] if len(used) > 1 else 0)
+        now += 1 / rate(max(flowing, 1))
+        moved += 1
+        streams.moved(MiB, flowing, Moment(now, moved * busy))
+        if streams.count != used[-1]:
+            used.append(streams.count)
+            since = now
+    return used
+
+
+def windows(each, bandwidth=1e9):
+    """A link on which a window limits every stream, and the bandwidth all of them."""
+    return lambda streams: min(each * streams, bandwidth)
+
+
+def test_a_stream_that_keeps_the_processor_busy_stays_alone():
+    assert transfer(4096, windows(500), busy=1 / 500) == [1]
+
+
+def test_streams_that_wait_for_the_link_get_company_up_to_the_limit():
+    assert transfer(1024, windows(40), busy=1 / 800) == [1, 4, 8]
+
+
+def test_what_the_processor_has_time_for_is_tried_and_no_more():
+    # one stream takes a fourth of the processor's time, so two leave some and three do not
+    assert transfer(1024, windows(100), busy=1 / 400) == [1, 2, 3]
+
+
+def test_streams_that_do_not_raise_the_throughput_are_given_up_for_good():
+    assert transfer(1024, windows(100, bandwidth=100), busy=1 / 2000) == [1, 4, 1]
+
+
+def test_growth_ends_where_the_bandwidth_is_used_up():
+    assert transfer(2048, windows(25, bandwidth=100), busy=1 / 2000) == [1, 4, 8, 4]
+
+
+def test_streams_that_are_still_connecting_are_not_judged():
+    assert transfer(1024, windows(40), busy=1 / 800, connecting=2.0) == [1, 4, 8]
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_there_are_never_more_streams_than_allowed(most):
+    assert max(transfer(1024, windows(40), busy=1 / 4000, streams=StreamCount(most=most))) == most
+
+
+def test_a_small_transfer_is_over_before_anything_is_decided():
+    assert transfer(4, windows(40), busy=1 / 400) == [1]
