@@ -126,6 +126,7 @@ class AuthorizedStore(_Authorized[ObjectStore]):
     begin_write = _on_object("write", ObjectStore.begin_write)
     read = _on_object("read", ObjectStore.read)
     files = _on_object("read", ObjectStore.files)
+    read_small = _on_object("read", ObjectStore.read_small)
     head = _on_object("read", ObjectStore.head)
     presigned_location = _on_object("read", ObjectStore.presigned_location)
     delete = _on_object("delete", ObjectStore.delete)

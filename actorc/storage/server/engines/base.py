@@ -323,7 +323,8 @@ class Engine(ABC):
             StorageError: A failure that may pass, so that the call is to be repeated; some may be published.
         """
         self.head_bucket(bucket)
-        return [attempted(lambda: self._put_one(bucket, each, idempotency_key)) for each in objects]  # noqa: B023
+        put = self.put_small
+        return [attempted(lambda: put(bucket, each, idempotency_key=idempotency_key)) for each in objects]  # noqa: B023
 
     def read_many(self, bucket: str, keys: Sequence[str], *, most: int) -> Iterator[ObjectContent | StorageError]:
         """Yield the current object of each key, in order, with its verified bytes if there are at most `most`.
@@ -334,15 +335,21 @@ class Engine(ABC):
         """
         self.head_bucket(bucket)
         for key in keys:
-            yield attempted(lambda: self._read_one(bucket, key, most))  # noqa: B023
+            yield attempted(lambda: self.read_small(bucket, key, most=most))  # noqa: B023
 
-    def _put_one(self, bucket: str, small: SmallObject, idempotency_key: str) -> ObjectInfo:
+    def put_small(self, bucket: str, small: SmallObject, *, idempotency_key: str = "") -> ObjectInfo:
+        """Publish an object whose bytes are there, as `writer` and `commit` do."""
         with self.writer(bucket, small.key, declared_size=len(small.data)) as writer:
             if small.data:
                 writer.write(small.data, small.crc32c)
             return writer.commit(small.attributes, small.condition, idempotency_key=idempotency_key)
 
-    def _read_one(self, bucket: str, key: str, most: int) -> ObjectContent:
+    def read_small(self, bucket: str, key: str, *, most: int) -> ObjectContent:
+        """Return the current object, with its verified bytes if there are at most `most`.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
         with self.read(bucket, key) as reader:
             if reader.info.size > most:
                 return ObjectContent(reader.info, None)

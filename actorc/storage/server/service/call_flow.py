@@ -75,6 +75,10 @@ class CallFlow:
         self._transfers = threading.BoundedSemaphore(max_streams)
         self._max_streams = max_streams
         self.idle_timeout = idle_timeout
+        # made once: every call has this limit, and few reach it; each caller gets a copy
+        self._idle: StorageError = DeadlineExceededError(
+            f"nothing moved for {idle_timeout:g} s and the server gave up; try again"
+        )
 
     def check_headers(self, head: CallHead, metadata: Sequence[tuple[str, str | bytes]]) -> HeaderProof:
         """Return what the headers of a call prove; does not block.
@@ -122,7 +126,7 @@ class CallFlow:
 
     def _request(self, call: Call, proof: HeaderProof, bodies: Iterator[bytes], read: Reader) -> Any:
         """Return the only message of a call, once its sender is proved."""
-        with call.limited(self.idle_timeout, self._idle()):
+        with call.limited(self.idle_timeout, self._idle):
             body = next(bodies, None)
         if body is None:
             raise InvalidParameterError(NO_MESSAGE)
@@ -138,9 +142,6 @@ class CallFlow:
         call.principal = self._authenticator.principal(proof, PREFIX + call.method, body)
         return message
 
-    def _idle(self) -> StorageError:
-        return DeadlineExceededError(f"nothing moved for {self.idle_timeout:g} s and the server gave up; try again")
-
     @contextmanager
     def _stream(self, call: Call) -> Iterator[Progress]:
         # without waiting: a waiting transfer would occupy a thread that a small call needs
@@ -150,7 +151,7 @@ class CallFlow:
                 retry_after=_RETRY_AFTER,
             )
         try:
-            with self.access_log.transfer(), call.limited(self.idle_timeout, self._idle()) as guard:
+            with self.access_log.transfer(), call.limited(self.idle_timeout, self._idle) as guard:
                 # paused until the first wait for the peer
                 guard.pause()
                 call.announce()

@@ -10,7 +10,7 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._wire import error_status, messages
 from actorc.storage._wire.chunk_codec import READ_CHUNK_FIELD, encode_chunk
 from actorc.storage.errors import DamagedMessageError, InvalidParameterError
-from actorc.storage.models import ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
+from actorc.storage.models import WHOLE, ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_CHUNK_SIZE, MAX_PAGE_BYTES
 from actorc.storage.server.auth.authorized_store import AuthorizedStore
 from actorc.storage.server.auth.presigning import PresignedUrls
@@ -98,6 +98,8 @@ class StorageService:
     def get_object(self, request: pb.GetObjectRequest, call: Call) -> pb.GetObjectResponse:
         """Return a small object, or a small range of one, in one message."""
         wanted = messages.byte_range(request.range)
+        if wanted == WHOLE and not (request.generation or request.if_match):
+            return self._get_whole(request, call)
         most = MAX_ANSWER_SIZE if wanted.length is None else min(wanted.length, MAX_ANSWER_SIZE)
         sent = ByteRange(wanted.offset, most)
         with self._as(call).read(
@@ -113,6 +115,15 @@ class StorageService:
                 answer.chunks.extend(map(messages.chunk_message, chunks))
                 call.bytes = sum(len(chunk.data) for chunk in answer.chunks)
             return answer
+
+    def _get_whole(self, request: pb.GetObjectRequest, call: Call) -> pb.GetObjectResponse:
+        """Return the current object if it is small, by one look-up."""
+        info, data = self._as(call).read_small(request.bucket, request.key)
+        answer = pb.GetObjectResponse(object=messages.object_message(info), too_large=data is None)
+        if data:
+            call.bytes = len(data)
+            answer.chunks.add(offset=0, crc32c=info.crc32c, data=data)
+        return answer
 
     def read_object(self, request: pb.ReadObjectRequest, call: Call) -> Iterator[pb.ReadObjectResponse | bytes]:
         """Send the description of an object, then its bytes."""

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from actorc.storage import rules
-from actorc.storage._wire.checksum import crc32c
-from actorc.storage.errors import IntegrityError, InvalidParameterError, StorageError
+from actorc.storage.errors import InvalidParameterError, StorageError
 from actorc.storage.models import DeleteResult, ObjectContent, ObjectInfo, SmallObject
 from actorc.storage.server.engines.base import Engine
 
 from .auto_create import BucketCreation
 from .checks import check_expiry, check_idempotency_key, check_new_object
-from .upload import name_in_errors
+from .upload import check_bytes, name_in_errors
 
 T = TypeVar("T")
 
@@ -101,9 +100,7 @@ class BatchOperations:
             )
         attributes = check_new_object(bucket, small.key, small.attributes, small.condition, "")
         check_expiry(attributes.ttl, self._engine)
-        if crc32c(small.data) != small.crc32c:
-            # passing, so the whole batch is sent again
-            raise IntegrityError("the bytes arrived damaged and were not stored; send them again", retryable=True)
+        check_bytes(small.data, small.crc32c)
         return small._replace(attributes=attributes)
 
 

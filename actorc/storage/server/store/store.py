@@ -16,7 +16,17 @@ from itertools import chain
 
 from actorc.storage import rules
 from actorc.storage.errors import InvalidRangeError
-from actorc.storage.models import NOTHING, WHOLE, ByteRange, Chunk, ListQuery, ObjectInfo, ObjectPage, ServerInfo
+from actorc.storage.models import (
+    NOTHING,
+    WHOLE,
+    ByteRange,
+    Chunk,
+    ListQuery,
+    ObjectContent,
+    ObjectInfo,
+    ObjectPage,
+    ServerInfo,
+)
 from actorc.storage.server.engines.base import Engine, FileSegment, ObjectReader
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import Clock, microseconds, utc
@@ -104,6 +114,16 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
         """
         with self._opened(bucket, key, generation, if_match, NOTHING) as reader:
             yield reader.info, reader.files() or ()
+
+    def read_small(self, bucket: str, key: str) -> ObjectContent:
+        """Return the current object, with its verified bytes if it has at most `MAX_ANSWER_SIZE`.
+
+        Raises:
+            ObjectNotFoundError: There is none.
+        """
+        check_name(bucket, key)
+        with name_in_errors(bucket, key):
+            return self._engine.read_small(bucket, key, most=rules.MAX_ANSWER_SIZE)
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         """Return the description of the current object.

@@ -6,7 +6,7 @@ from functools import partial
 
 from actorc.storage import rules
 from actorc.storage.errors import InvalidParameterError, NotFoundError
-from actorc.storage.models import ANY, Chunk, Condition, ObjectAttributes, ObjectInfo
+from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, SmallObject
 from actorc.storage.server.engines.base import CopySource, Engine
 from actorc.storage.server.engines.preconditions import check_precondition
 
@@ -20,7 +20,7 @@ from .checks import (
     check_name,
     check_new_object,
 )
-from .upload import Upload, check_size, name_in_errors
+from .upload import Upload, check_bytes, check_size, name_in_errors
 
 
 class WriteOperations:
@@ -53,17 +53,14 @@ class WriteOperations:
                 bucket,
                 key,
             )
-        with self.begin_write(
-            bucket,
-            key,
-            attributes=attributes,
-            condition=condition,
-            idempotency_key=idempotency_key,
-            declared_size=len(data),
-            check_early=False,
-        ) as upload:
-            upload.write(Chunk(0, data, crc32c))
-            return upload.commit(size=len(data), crc32c=crc32c)
+        attributes = check_new_object(bucket, key, attributes, condition, idempotency_key)
+        with name_in_errors(bucket, key):
+            check_expiry(attributes.ttl, self._engine)
+            check_bytes(data, crc32c)
+            small = SmallObject(key, data, crc32c, attributes, condition)
+            return self._buckets.write(
+                bucket, lambda: self._engine.put_small(bucket, small, idempotency_key=idempotency_key)
+            )
 
     def begin_write(
         self,

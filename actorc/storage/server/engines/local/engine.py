@@ -11,6 +11,7 @@ from itertools import chain
 from os import PathLike
 from pathlib import Path
 
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import (
     ANY,
@@ -53,7 +54,7 @@ from .index.index import Index
 from .index.retention import Retention
 from .maintenance.maintenance import Maintenance
 from .readers_writers import INLINE_MAX, LocalObjectWriter, LocalPartWriter, LocalReader
-from .rows import Segment
+from .rows import Segment, inline
 
 _DEFAULT = Retention()
 _MIN_SPARE = MiB
@@ -211,18 +212,39 @@ class LocalEngine(Engine):
         self.maintenance.collector.wake()
         return results
 
+    def put_small(self, bucket: str, small: SmallObject, *, idempotency_key: str = "") -> ObjectInfo:
+        if len(small.data) > INLINE_MAX:
+            return super().put_small(bucket, small, idempotency_key=idempotency_key)
+        self._check_writable()
+        # the bucket is looked up by the transaction alone
+        return self._index.put(
+            bucket,
+            small.key,
+            inline(small),
+            crc32c=small.crc32c,
+            attributes=small.attributes,
+            condition=small.condition,
+            idempotency_key=idempotency_key,
+        )[0]
+
+    def read_small(self, bucket: str, key: str, *, most: int) -> ObjectContent:
+        (found,) = self._index.find_many(bucket, (key,))
+        if isinstance(found, StorageError):
+            raise found
+        return self._content(bucket, key, found, most)
+
     def put_many(
         self, bucket: str, objects: Sequence[SmallObject], *, idempotency_key: str = ""
     ) -> list[ObjectInfo | StorageError]:
         self._check_writable()
         self._index.head_bucket(bucket)
-        inline = [each for each in objects if len(each.data) <= INLINE_MAX]
+        rows = [each for each in objects if len(each.data) <= INLINE_MAX]
         others = [each for each in objects if len(each.data) > INLINE_MAX]
         done = {
             each.key: result
             for each, result in chain(
                 # one transaction, and so one sync, for all of these
-                zip(inline, self._index.put_many(bucket, inline, idempotency_key=idempotency_key), strict=True),
+                zip(rows, self._index.put_many(bucket, rows, idempotency_key=idempotency_key), strict=True),
                 zip(others, super().put_many(bucket, others, idempotency_key=idempotency_key), strict=True),
             )
         }
@@ -235,17 +257,23 @@ class LocalEngine(Engine):
         for at in range(0, len(keys), GROUP):
             group = keys[at : at + GROUP]
             for key, found in zip(group, self._index.find_many(bucket, group), strict=True):
-                yield found if isinstance(found, StorageError) else self._content(bucket, key, found, most)
+                if isinstance(found, StorageError):
+                    yield found
+                else:
+                    yield attempted(lambda: self._content(bucket, key, found, most))  # noqa: B023
 
-    def _content(self, bucket: str, key: str, found: Found, most: int) -> ObjectContent | StorageError:
+    def _content(self, bucket: str, key: str, found: Found, most: int) -> ObjectContent:
         info, segment = found
         if info.size > most:
             return ObjectContent(info, None)
         if segment is None or segment.data is None:
             # looked up again when its blobs are opened, which may be those of another generation by then
-            return attempted(lambda: self._read_one(bucket, key, most))
+            return super().read_small(bucket, key, most=most)
+        if crc32c(segment.data) == info.crc32c:
+            return ObjectContent(info, segment.data)
+        # the reader tells which block is damaged
         reader = LocalReader(info, (segment,), HeldBlobs(self._blobs, ()))
-        return attempted(lambda: ObjectContent(info, b"".join([chunk.data for chunk in reader.chunks()])))
+        return ObjectContent(info, b"".join([chunk.data for chunk in reader.chunks()]))
 
     def copy(
         self,

@@ -184,16 +184,15 @@ class RemoteEngine(Engine):
         self, bucket: str, objects: Sequence[SmallObject], *, idempotency_key: str = ""
     ) -> list[ObjectInfo | StorageError]:
         self._markers.check(bucket)
-        return list(
-            self._threads.map(lambda each: attempted(lambda: self._put_one(bucket, each, idempotency_key)), objects)
-        )
+        put = partial(self.put_small, bucket, idempotency_key=idempotency_key)
+        return list(self._threads.map(lambda each: attempted(lambda: put(each)), objects))
 
     def read_many(self, bucket: str, keys: Sequence[str], *, most: int) -> Iterator[ObjectContent | StorageError]:
         self._markers.check(bucket)
         # group by group, so that not all of a large batch are in memory at once
         for at in range(0, len(keys), _THREADS):
             group = keys[at : at + _THREADS]
-            yield from self._threads.map(lambda key: attempted(lambda: self._read_one(bucket, key, most)), group)
+            yield from self._threads.map(lambda key: attempted(lambda: self.read_small(bucket, key, most=most)), group)
 
     def copy(
         self,

@@ -16,13 +16,15 @@ from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, Segment, obj
 from .row_checksums import damaged_row, intact
 
 GROUP: Final = 100
-"""Keys in one statement; all statements have this many, so that one is prepared."""
+"""Keys in one statement; all statements but those for one key have this many, so that few are prepared."""
 _FIELDS: Final = ", ".join(f"object.{name}" for name in FIELDS.split(", "))
 _FIND: Final = (
     f"SELECT object.key, {intact('object')}, {intact('content')}, content.sums, content.file, content.data, {_FIELDS}"
     " FROM object LEFT JOIN content ON content.id = object.content_id"
-    f" WHERE bucket_id = ? AND {ALIVE.replace(':now', '?')} AND object.key IN ({', '.join('?' * GROUP)})"
+    f" WHERE bucket_id = ? AND {ALIVE.replace(':now', '?')} AND object.key IN "
 )
+_FIND_GROUP: Final = f"{_FIND}({', '.join('?' * GROUP)})"
+_FIND_ONE: Final = f"{_FIND}(?)"
 
 
 class Found(NamedTuple):
@@ -42,11 +44,14 @@ def find(
 
 
 def _rows(connection: sqlite3.Connection, bucket_id: int, names: list[bytes], now: int) -> Iterator[tuple[Any, ...]]:
+    if len(names) == 1:
+        yield from connection.execute(_FIND_ONE, (bucket_id, now, *names))
+        return
     for at in range(0, len(names), GROUP):
         group = names[at : at + GROUP]
         # a short group is filled up by its last name; a name is found once, however often it is asked for
         padding = group[-1:] * (GROUP - len(group))
-        yield from connection.execute(_FIND, (bucket_id, now, *group, *padding))
+        yield from connection.execute(_FIND_GROUP, (bucket_id, now, *group, *padding))
 
 
 def _found(bucket: str, key: str, row: tuple[Any, ...] | None) -> Found | StorageError:

@@ -25,6 +25,8 @@ from .row_checksums import damaged_row, intact
 
 T = TypeVar("T")
 
+_RECALL = f"SELECT {intact('outcome')}, request, result FROM outcome WHERE call = ? AND at_us > ?"
+
 
 class IdempotencyLog:
     """Runs changes, each once per idempotency key, and numbers generations. Any thread may call it.
@@ -149,10 +151,7 @@ class IdempotencyLog:
     def _recall(self, connection: sqlite3.Connection, call: bytes) -> tuple[bytes | None, str] | None:
         if not call:
             return None
-        row = connection.execute(
-            f"SELECT {intact('outcome')}, request, result FROM outcome WHERE call = ? AND at_us > ?",
-            (call, self._oldest()),
-        ).fetchone()
+        row = connection.execute(_RECALL, (call, self._oldest())).fetchone()
         if row is None:
             return None
         if not row[0]:

@@ -23,7 +23,17 @@ from .retention import Retention
 from .row_checksums import damaged_row, intact
 
 _NO_LIMIT_US = 1 << 62
-_INTACT_PLACE = f"object.key IS NULL OR {intact('object')}"
+_FIND_PLACE = (
+    f"SELECT object.key IS NULL OR {intact('object')}, bucket.id, expires_us, generation, size, crc32c, content_id"
+    " FROM bucket LEFT JOIN object ON bucket_id = bucket.id AND key = ? WHERE name = ?"
+)
+_FIND_BUCKET = f"SELECT id, {intact('bucket')} FROM bucket WHERE name = ?"
+_FIND = {
+    table: f"SELECT {intact(table)} AND {intact('bucket')}, content_id, {FIELDS}"
+    f" FROM bucket JOIN {table} ON bucket_id = bucket.id WHERE name = :bucket AND key = :key AND {ALIVE} {pinned}"
+    for table, pinned in (("object", ""), ("retained", "AND generation = :generation AND until_us > :now"))
+}
+"""By table, the statement that finds a current or retained generation."""
 
 
 class CurrentGeneration(NamedTuple):
@@ -71,8 +81,7 @@ class Objects:
         """
         name = key.encode()
         row = connection.execute(
-            f"SELECT {_INTACT_PLACE}, bucket.id, expires_us, generation, size, crc32c, content_id"
-            " FROM bucket LEFT JOIN object ON bucket_id = bucket.id AND key = ? WHERE name = ?",
+            _FIND_PLACE,
             (name, bucket),
         ).fetchone()
         if row is None:
@@ -172,11 +181,8 @@ class Objects:
     def _row(
         self, connection: sqlite3.Connection, table: str, bucket: str, key: str, generation: int | None = None
     ) -> tuple[Any, ...] | None:
-        pinned = "AND generation = :generation AND until_us > :now" if table == "retained" else ""
         row: tuple[Any, ...] | None = connection.execute(
-            f"SELECT {intact(table)} AND {intact('bucket')}, content_id, {FIELDS}"
-            f" FROM bucket JOIN {table} ON bucket_id = bucket.id"
-            f" WHERE name = :bucket AND key = :key AND {ALIVE} {pinned}",
+            _FIND[table],
             {"bucket": bucket, "key": key.encode(), "generation": generation, "now": self._idempotency.now()},
         ).fetchone()
         if row is None:
@@ -217,7 +223,7 @@ def bucket_id(connection: sqlite3.Connection, bucket: str) -> int:
         BucketNotFoundError: There is no such bucket.
         IntegrityError: Its row is damaged.
     """
-    row = connection.execute(f"SELECT id, {intact('bucket')} FROM bucket WHERE name = ?", (bucket,)).fetchone()
+    row = connection.execute(_FIND_BUCKET, (bucket,)).fetchone()
     if row is None:
         raise bucket_missing(bucket)
     if not row[1]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 from actorc.storage._wire.checksum import crc32c
@@ -104,6 +105,7 @@ def column(table: str) -> str:
     return f"checksum INTEGER GENERATED ALWAYS AS ({_computed(table)}) STORED"
 
 
+@cache
 def intact(table: str, alias: str | None = None) -> str:
     """Return the SQL expression that is 1 if a row of `table`, known as `alias`, matches its checksum, and else 0."""
     name = alias or table
