@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import (
@@ -12,12 +13,16 @@ from actorc.storage.errors import (
     IntegrityError,
     NotFoundError,
     PermissionError,
+    StorageError,
 )
+from actorc.storage.models import NewObject
 from actorc.storage.rules import MAX_INLINE_SIZE
 from lucas_storage.digests import digest_of
 from lucas_storage.errors import DigestMismatchError, InvalidRefError
 
 from .body import Body
+
+T = TypeVar("T")
 
 _REMEMBERED: Final = 10_000
 """Small blobs that a handle remembers as stored; others are sent without asking first."""
@@ -80,14 +85,28 @@ class Blobs:
 
     def send(self, bucket: str, key: str, body: Body, content_type: str, **options: Any) -> None:
         """Store bytes, in a bucket that is made if it is missing and the caller may make it."""
+        self._with_bucket(bucket, lambda: body.send(self._client, bucket, key, content_type, **options))
+
+    def send_all(self, bucket: str, objects: Sequence[NewObject], timeout: float) -> dict[str, StorageError]:
+        """Store small objects in few calls, and return the error of each that failed; the bucket is made as by `send`.
+
+        Args:
+            bucket: The bucket.
+            objects: As `StorageClient.put_objects` takes them.
+            timeout: Seconds for each call.
+        """
+        results = self._with_bucket(bucket, lambda: self._client.put_objects(bucket, objects, timeout=timeout))
+        return results["errors"]
+
+    def _with_bucket(self, bucket: str, send: Callable[[], T]) -> T:
         try:
-            body.send(self._client, bucket, key, content_type, **options)
+            return send()
         except BucketNotFoundError as missing:
             try:
                 self._client.create_bucket(bucket, exist_ok=True)
             except PermissionError:
                 raise missing from None  # the user can make the bucket; the refused attempt to is not his error
-            body.send(self._client, bucket, key, content_type, **options)
+            return send()
 
     def is_fresh(self, bucket: str, key: str) -> bool:
         """Return whether a blob is there, trusted, and young enough to be used without storing it again."""

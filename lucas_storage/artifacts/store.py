@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, cast
 
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError, NetworkError, NotFoundError
+from actorc.storage.models import NewObject
 from lucas_storage import settings
 from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
 from lucas_storage.formats import format_by_id
@@ -249,6 +250,19 @@ class ArtifactStore(StorageClient):
             options: Those of `put_object`.
         """
         self._blobs.send(self.bucket, key, body, content_type, **options)
+
+    def send_all(self, objects: Sequence[NewObject], timeout: float) -> None:
+        """Put small objects into the default bucket, in few calls; the bucket is made as by `send`.
+
+        Args:
+            objects: As `put_objects` takes them.
+            timeout: Seconds for each call.
+
+        Raises:
+            StorageError: Of the first object that could not be stored; others may be.
+        """
+        for error in self._blobs.send_all(self.bucket, objects, timeout).values():
+            raise error
 
     @contextmanager
     def explained(self, ref: ArtifactRef | None) -> Iterator[None]:

@@ -109,14 +109,13 @@ class Memo:
         # Through the encoding, so that this call returns exactly the data that later calls will read.
         return (record_store.decode(record_store.encode(content)) or content)["result"]
 
-    def replace(self, result: Any, timeout: float) -> None:
-        """Record a result for a run that resumes this one, in place of any earlier record.
+    def prepared(self, result: Any) -> record_store.Prepared:
+        """Return a record for a run that resumes this one, to be written in place of any earlier record.
 
         Args:
             result: JSON data and references, all of whose artifacts are stored.
-            timeout: Seconds this may take.
         """
-        record_store.write(self._storage, self._record_key, self._content(result), timeout=timeout)
+        return record_store.prepare(self._storage, self._record_key, self._content(result))
 
     def _content(self, result: Any) -> dict[str, Any]:
         return {

@@ -24,7 +24,7 @@ from io import BytesIO
 from typing import Any, Final
 
 from actorc.storage.errors import BucketNotFoundError, NotFoundError
-from actorc.storage.models import ObjectHead
+from actorc.storage.models import NewObject, ObjectHead
 from lucas_storage import containers, parallel, settings, signing
 from lucas_storage.artifacts.body import EncodedBody
 from lucas_storage.artifacts.store import ArtifactStore
@@ -115,6 +115,32 @@ def encode(content: dict[str, Any]) -> bytes:
     return bytes(format_by_id(_FORMAT).encode(content))
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A record to be written later, as it was when it was prepared."""
+
+    storage: ArtifactStore
+    key: str
+    text: bytes
+
+    @property
+    def place(self) -> tuple[int, str]:
+        """Tells it from records of other keys and stores."""
+        return id(self.storage), self.key
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The metadata of its object."""
+        # ASCII only: other text may be refused or changed as a header on its way to a store.
+        is_repeated = len(self.text) <= _METADATA_MAX and self.text.isascii()
+        return {_METADATA_COPY: self.text.decode()} if is_repeated else {}
+
+
+def prepare(storage: ArtifactStore, key: str, content: dict[str, Any]) -> Prepared:
+    """Return a record to be written to the default bucket of `storage`; `content` may change afterwards."""
+    return Prepared(storage, key, encode(content))
+
+
 def write(storage: ArtifactStore, key: str, content: dict[str, Any], **conditions: Any) -> None:
     """Write a record.
 
@@ -128,11 +154,35 @@ def write(storage: ArtifactStore, key: str, content: dict[str, Any], **condition
         AlreadyExistsError: `if_absent`, and there is one.
         PreconditionFailedError: The record there is not the one of `if_match`.
     """
-    text = encode(content)
-    # ASCII only: other text may be refused or changed as a header on its way to a store.
-    copy = {_METADATA_COPY: text.decode()} if len(text) <= _METADATA_MAX and text.isascii() else {}
-    body = EncodedBody(Encoded((text,)))
-    storage.send(key, body, format_by_id(_FORMAT).content_type, metadata=copy, **conditions)
+    record = prepare(storage, key, content)
+    body = EncodedBody(Encoded((record.text,)))
+    storage.send(key, body, _content_type(), metadata=record.metadata, **conditions)
+
+
+def write_all(records: Iterable[Prepared], timeout: float) -> None:
+    """Write records, those of one store in one call.
+
+    Args:
+        records: Each of another place.
+        timeout: Seconds for each call.
+
+    Raises:
+        StorageError: Of the first record that could not be written; others may be.
+    """
+    by_store: dict[int, list[Prepared]] = {}
+    for record in records:
+        by_store.setdefault(id(record.storage), []).append(record)
+    for members in by_store.values():
+        objects = [_new_object(record) for record in members]
+        members[0].storage.send_all(objects, timeout)
+
+
+def _new_object(record: Prepared) -> NewObject:
+    return {"key": record.key, "data": record.text, "content_type": _content_type(), "metadata": record.metadata}
+
+
+def _content_type() -> str:
+    return format_by_id(_FORMAT).content_type
 
 
 def refs_in(value: Any) -> Iterator[ArtifactRef]:

@@ -1,7 +1,8 @@
 """The record of a run: its steps, references of their inputs and outputs, and times; never a value.
 
 A run is one record that is written as it begins and again as it ends, and one record for each step that has ended.
-They are written in the background, and a failure to write costs the run one warning and nothing else.
+They are written in the background, together with the results that a resumed run uses, and all of them before
+the run ends. A failure to write costs the run one warning and nothing else.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import islice
-from queue import SimpleQueue
 from typing import Any, Final, Protocol
 
 from actorc.storage.context_variables import bound
@@ -25,12 +25,12 @@ from lucas_storage.containers import walked
 from lucas_storage.refs import ArtifactRef, is_tagged
 
 from . import record_store
+from .record_store import Prepared
+from .record_writer import RecordWriter
 from .ulid import ulid
 
 logger = logging.getLogger(__name__)
 
-PATIENCE: Final = 3.0
-"""Seconds that one record may take to be written, and that a run waits for them at its end."""
 _MENTIONED: Final = 1000
 """References of one value that are recorded; the rest of a larger fan-out is in the records of its steps."""
 
@@ -97,7 +97,9 @@ class RunLog:
         self.steps: list[StepNote] = []
         """Those that have ended, in the order of their ends."""
         self._workflow = workflow
-        self._writer = None if storage is None else _Writer(storage, self.key, self._give_up)
+        self._storage = storage
+        self._prefix = f"{record_store.RUNS}{self.key}/"
+        self._writer = None if storage is None else RecordWriter(self._give_up)
         self._watcher = watcher
         self._started = time.time()
         # Guards the list and the counters below, which the threads of all steps change.
@@ -109,22 +111,22 @@ class RunLog:
     def begin(self, inputs: dict[str, Any]) -> None:
         """Record the inputs of the workflow, as they travel."""
         self._inputs = {name: mentioned(value) for name, value in inputs.items()}
-        self._write_run("running")
+        if self._writer is not None:
+            self._writer.put(self._of_run("running"))
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Record the result of the workflow, as it travels, or its exception, and wait for the writing."""
         with self._lock:
             steps = [{"key": note.key, **note.content()} for note in self.steps]
-        self._write_run(
-            "failed" if error else "succeeded",
-            seconds=time.time() - self._started,
-            error=type(error).__name__ if error else None,
-            out=mentioned(result),
-            parallel=self._parallel,
-            steps=steps,
-        )
+        last = {
+            "seconds": time.time() - self._started,
+            "error": type(error).__name__ if error else None,
+            "out": mentioned(result),
+            "parallel": self._parallel,
+            "steps": steps,
+        }
         if self._writer is not None:
-            self._writer.close()
+            self._writer.end(self._of_run("failed" if error else "succeeded", **last))
 
     @contextlib.contextmanager
     def step(self, function: str, given: dict[str, Any]) -> Iterator[StepNote]:
@@ -146,12 +148,12 @@ class RunLog:
             if self._watcher:
                 self._watcher.ended(function, reused=note.reused, failed=note.error is not None)
 
-    def attempt(self, job: Callable[[], object]) -> None:
-        """Run an optional job: its `StorageError` does not fail the run, and ends all further ones."""
-        if self._given_up:
+    def write_later(self, make: Callable[[], Prepared]) -> None:
+        """Write a record beside the steps; a `StorageError` of `make` does not fail the run, and ends all records."""
+        if self._given_up or self._writer is None:
             return
         try:
-            job()
+            self._writer.put(make())
         except StorageError as error:
             self._give_up(error)
 
@@ -180,45 +182,15 @@ class RunLog:
         with self._lock:
             self._at_work -= 1
             self.steps.append(note)
-        if self._writer is not None:
-            self._writer.put(f"steps/{note.key}", note.content())
+        self.write_later(lambda: self._prepared(f"steps/{note.key}", note.content()))
 
-    def _write_run(self, status: str, **more: Any) -> None:
-        if self._writer is not None:
-            content = {"run": 1, "workflow": self._workflow, "status": status, "started": self._started}
-            self._writer.put("run", {**content, "in": self._inputs, **more})
+    def _of_run(self, status: str, **more: Any) -> Prepared:
+        content = {"run": 1, "workflow": self._workflow, "status": status, "started": self._started}
+        return self._prepared("run", {**content, "in": self._inputs, **more})
 
-
-class _Writer:
-    """Writes the records of one run in the background, in order, up to the first that fails."""
-
-    def __init__(self, storage: ArtifactStore, run: str, failed: Callable[[Exception], None]) -> None:
-        # A thread of its own, so that no step waits for a record; one thread, so that "ended" is written after "begun".
-        self._storage = storage
-        self._failed = failed
-        self._prefix = f"{record_store.RUNS}{run}/"
-        self._waiting: SimpleQueue[tuple[str, dict[str, Any]] | None] = SimpleQueue()
-        # A daemon: a store that does not answer must not keep the process from ending.
-        self._thread = threading.Thread(target=self._work, name="lucas-storage records", daemon=True)
-        self._thread.start()
-
-    def put(self, name: str, content: dict[str, Any]) -> None:
-        """Queue a record."""
-        self._waiting.put((name, content))
-
-    def close(self) -> None:
-        """Wait until all records are written, at most `PATIENCE` seconds."""
-        self._waiting.put(None)
-        # A record that takes longer is lost; the value of the run is not held back for it.
-        self._thread.join(PATIENCE)
-
-    def _work(self) -> None:
-        try:
-            # Up to the first failure: with a store that is away, each further record would take the whole timeout.
-            for name, content in iter(self._waiting.get, None):
-                record_store.write(self._storage, f"{self._prefix}{name}.json", content, timeout=PATIENCE)
-        except Exception as error:  # noqa: BLE001  # a missing record must never fail a run
-            self._failed(error)
+    def _prepared(self, name: str, content: dict[str, Any]) -> Prepared:
+        assert self._storage is not None
+        return record_store.prepare(self._storage, f"{self._prefix}{name}.json", content)
 
 
 @contextlib.contextmanager
@@ -251,11 +223,11 @@ def step(function: str, given: Callable[[], Any]) -> contextlib.AbstractContextM
     return log.step(function, inputs if type(inputs) is dict and not is_tagged(inputs) else {"input": inputs})
 
 
-def attempt(job: Callable[[], object]) -> None:
-    """Run an optional job for the present run, as `RunLog.attempt` does; outside a run, do nothing."""
+def write_later(make: Callable[[], Prepared]) -> None:
+    """Write a record for the present run, as `RunLog.write_later` does; outside a run, do nothing."""
     log = _current.get()
     if log is not None:
-        log.attempt(job)
+        log.write_later(make)
 
 
 def mentioned(value: Any) -> list[Any]:

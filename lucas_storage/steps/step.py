@@ -109,7 +109,7 @@ class Step:
         out = stored()
         if key is not None:
             # Recorded although nothing is cached: a run that is killed can be resumed from the steps that ended.
-            run_log.attempt(lambda: self._memo(key, policy).replace(wire_form.with_refs(out), run_log.PATIENCE))
+            run_log.write_later(lambda: self._memo(key, policy).prepared(wire_form.with_refs(out)))
         return out, False
 
     def _memoized(self, scope: current.StepScope, policy: ByOptions, stored: Callable[[], Any]) -> tuple[Any, bool]:

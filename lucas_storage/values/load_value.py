@@ -35,7 +35,15 @@ _CLASSES: Final = {
 }
 
 
-class _InlineSource(MemorySource):
+class _LimitedSource(Source):
+    """A source with the limit of this process, never one that comes with the data."""
+
+    @property
+    def max_expansion(self) -> int:  # type: ignore[override]  # found out by the formats that need it
+        return settings.resolve().max_expansion.value
+
+
+class _InlineSource(_LimitedSource, MemorySource):
     """Bytes that travelled within their reference; a file is made of them only if one is asked for."""
 
     def __init__(self, ref: ArtifactRef) -> None:
@@ -46,7 +54,7 @@ class _InlineSource(MemorySource):
         return _handle(self._ref).path(self._ref)
 
 
-class _StoredSource(Source):
+class _StoredSource(_LimitedSource):
     """Bytes in a store, verified and cached when they are first read."""
 
     def __init__(self, storage: ArtifactStore, ref: ArtifactRef) -> None:
@@ -100,10 +108,7 @@ def load_columns(ref: ArtifactRef, columns: tuple[str, ...], word: str) -> Any:
 
 
 def _source(ref: ArtifactRef) -> Source:
-    source = _InlineSource(ref) if ref.inline is not None else _StoredSource(_handle(ref), ref)
-    # A limit of this process, never one that comes with the data.
-    source.max_expansion = settings.resolve().max_expansion.value
-    return source
+    return _InlineSource(ref) if ref.inline is not None else _StoredSource(_handle(ref), ref)
 
 
 def _decoded(ref: ArtifactRef, word: str) -> Any:
@@ -122,8 +127,7 @@ def load_data(ref: ArtifactRef) -> tuple[Any, bool]:
     Raises:
         ArtifactError: It is gone, damaged or of an unknown version.
     """
-    source = _InlineSource(ref) if ref.inline is not None else _StoredSource(_handle(ref), ref)
-    data = source.read()
+    data = _source(ref).read()
     return format_by_id(ref.format).decode(MemorySource(data), None), may_hold_references(data)
 
 

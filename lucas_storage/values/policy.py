@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from lucas_storage import settings
 from lucas_storage.declared_settings import DEFAULT_STORE
 
+_NO_OPTIONS: Final[Mapping[str, Any]] = {}
 INLINE_LEAF: Final = 4096
 """Bytes of a leaf of a safe format that travel within the reference: a round trip costs more than they do."""
 
@@ -39,29 +40,42 @@ class Policies(Protocol):
         """Return the policy."""
 
 
-@dataclass(frozen=True, slots=True)
 class ByOptions:
-    """The policy of the options of a decorator, as completed by the settings in force when it is asked for."""
+    """The policy of the options of a decorator, as completed by the settings.
 
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """``store``, ``inline_max`` and ``pickle``; None, or missing, takes the setting."""
-    present: settings.StepSettings | None = None
-    """Where to look for the limit; None looks it up."""
+    Args:
+        options: ``store``, ``inline_max`` and ``pickle``; None, or missing, takes the setting.
+        present: The settings of the call that the policy is for, which is then found out once; None if it is for many,
+            each of which goes by the settings in force when it asks.
+    """
+
+    __slots__ = ("_known", "_options", "_present")
+
+    def __init__(self, options: Mapping[str, Any] = _NO_OPTIONS, present: settings.StepSettings | None = None) -> None:
+        self._options = options
+        self._present = present
+        self._known: Policy | None = None
 
     @property
     def inline_max(self) -> int:
         """The limit, at a fraction of the cost of the whole policy."""
-        given: int | None = self.options.get("inline_max")
-        return (self.present or settings.of_step()).inline_max if given is None else given
+        given: int | None = self._options.get("inline_max")
+        return (self._present or settings.of_step()).inline_max if given is None else given
 
     def __call__(self) -> Policy:
         """Return the policy."""
-        present = settings.resolve(store=self.options.get("store"), inline_max=self.options.get("inline_max"))
-        return Policy(
+        if self._known is not None:
+            return self._known
+        store, inline_max = self._options.get("store"), self._options.get("inline_max")
+        present = settings.resolve(store=store, inline_max=inline_max)
+        policy = Policy(
             store=present.store.value,
             inline_max=present.inline_max.value,
-            pickle=self.options.get("pickle") is not False,
+            pickle=self._options.get("pickle") is not False,
         )
+        if self._present is not None:
+            self._known = policy
+        return policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,192 @@
+"""What a step, a cached result and a run ask of the store: the fewest calls, and no bytes twice."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import numpy as np
+import pytest
+
+from actorc.storage.errors import NetworkError, PermissionError
+from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
+from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.records import record_writer, run_history
+
+METHODS = (
+    "put_object",
+    "put_objects",
+    "upload_from_stream",
+    "upload_file",
+    "get_object",
+    "get_objects",
+    "head_object",
+    "stream_object",
+    "download_to_stream",
+    "open_object",
+    "list_objects",
+    "create_bucket",
+)
+
+
+@pytest.fixture
+def asked(storage, monkeypatch):
+    """The calls to the store from now on, each with its arguments; the bucket is there."""
+    storage.create_bucket(storage.bucket)
+    calls: list[tuple[str, tuple]] = []
+
+    def counted(name):
+        genuine = getattr(Storage, name)
+
+        def method(self, *args, **kwargs):
+            calls.append((name, args))
+            return genuine(self, *args, **kwargs)
+
+        return method
+
+    for name in METHODS:
+        monkeypatch.setattr(Storage, name, counted(name))
+    return calls
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    monkeypatch.setattr(routeBuilder, "funcs", [])
+    monkeypatch.setattr(routeBuilder, "works", [])
+
+
+@pytest.fixture
+def gathered(monkeypatch):
+    """Let records wait for the end of their run, however slow the machine is."""
+    monkeypatch.setattr(record_writer, "_GATHERING", 60.0)
+
+
+def names(calls):
+    return [name for name, _ in calls]
+
+
+def chain_of(*bodies):
+    """Return a workflow whose steps each take what the one before returned."""
+    for body in bodies:
+        function(name=body.__name__)(with_storage(body))
+
+    @workflow
+    def chain(wf):
+        value = wf.input()["x"]
+        for body in bodies:
+            value = wf.call(body.__name__, {"x": value})
+        return value
+
+    return chain
+
+
+def test_a_reference_becomes_a_value_and_a_value_a_reference_by_one_call_each(asked, tmp_path):
+    ref = with_storage(lambda n: np.arange(n))(n=1000)
+    stored = names(asked)
+    asked.clear()
+
+    with storage_context(cache_dir=tmp_path / "another"):
+        total = with_storage(lambda x: int(x.sum()))
+        assert total(x=ref) == total(x=ref) == 499_500
+
+    assert stored == ["put_object"]
+    assert names(asked) == ["get_object"]
+
+
+def test_small_values_and_a_step_that_stores_nothing_ask_nothing(asked):
+    assert with_storage(lambda x: x)(x={"a": [1, 2.5, "text"]}) == {"a": [1, 2.5, "text"]}
+    assert with_storage(lambda x: int(x.sum()))(x=with_storage(lambda n: np.arange(n))(n=10)) == 45
+    assert asked == []
+
+
+def test_a_cached_result_costs_one_call_and_one_for_each_artifact(asked):
+    data = with_storage(cache=True, version="1")(lambda n: {"n": n})
+    array = with_storage(cache=True, version="2")(lambda n: np.arange(n))
+    data(n=1), array(n=1000)
+    asked.clear()
+
+    data(n=1)
+    of_data = names(asked)
+    asked.clear()
+    assert ArtifactRef.parse(array(n=1000)).size > 4096
+
+    assert of_data == ["head_object"]
+    assert names(asked) == ["head_object", "head_object"]
+
+
+@pytest.mark.usefixtures("registered", "gathered")
+def test_all_records_of_a_quick_run_take_one_call(asked, storage):
+    def scale(x: np.ndarray) -> np.ndarray:
+        return x * 3
+
+    def shift(x: np.ndarray) -> np.ndarray:
+        return x + 1
+
+    def total(x: np.ndarray) -> int:
+        return int(x.sum())
+
+    assert run(chain_of(scale, shift, total), {"x": np.arange(128)}) == 24_512
+    ((name, (bucket, objects)),) = asked
+    prefixes = [each["key"].partition("/")[0] for each in objects]
+
+    assert (name, bucket) == ("put_objects", storage.bucket)
+    assert sorted(prefixes) == ["memo"] * 3 + ["runs"] * 4
+    assert sum(len(each["data"]) for each in objects) < 12_000
+
+
+@pytest.mark.usefixtures("registered")
+def test_records_are_written_while_the_run_goes_on(settings):
+    seen = threading.Event()
+
+    def first(x):
+        return x + 1
+
+    def second(x, storage):
+        # Not the last moment: a run that is killed now is resumed from the first step.
+        while not list(storage.iter_objects(storage.bucket, "memo/")):
+            assert not seen.wait(0.01)
+        return x + 1
+
+    assert run(chain_of(first, second), {"x": 1}) == 3
+
+
+@pytest.mark.usefixtures("registered", "gathered")
+def test_records_are_there_when_a_failed_run_has_ended(settings, storage):
+    def first(x):
+        return x + 1
+
+    def second(x):
+        raise OSError("no disk")
+
+    with pytest.raises(OSError, match="no disk"):
+        run(chain_of(first, second), {"x": 1})
+
+    past = run_history.find(storage, "last")
+    assert (past.status, [step.function for step in past.steps]) == ("failed", ["first", "second"])
+    assert len(list(storage.iter_objects(storage.bucket, "memo/"))) == 1
+
+
+@pytest.mark.usefixtures("registered", "gathered", "settings")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda *_: (_ for _ in ()).throw(NetworkError("away")),
+        lambda _, bucket, objects, **__: {
+            "stored": [],
+            "errors": {objects[0]["key"]: PermissionError("not yours", bucket=bucket)},
+        },
+    ],
+    ids=["all", "one of them"],
+)
+def test_a_record_that_cannot_be_written_is_told_once_and_fails_no_step(answer, monkeypatch, caplog):
+    def first(x):
+        return x + 1
+
+    def second(x):
+        return x * 2
+
+    monkeypatch.setattr(Storage, "put_objects", answer)
+    with caplog.at_level(logging.WARNING, "lucas_storage"):
+        assert run(chain_of(first, second), {"x": 1}) == 4
+
+    assert [record.getMessage()[:38] for record in caplog.records] == ["records of this run are not written be"]
