@@ -36,9 +36,9 @@ from .annotation import (
     has_options,
     of_child,
 )
+from .own_copy import small_copy
 from .parallel_resolution import Done, Node, Pending, branch, resolved
 from .policy import Fixed, Policies, Policy
-from .small_data import small_copy
 from .store_value import artifact, kind_of_source, store_encoded, streamed
 
 Made = TypeVar("Made")

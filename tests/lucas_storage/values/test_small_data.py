@@ -10,8 +10,8 @@ from lucas_storage.formats import encode_data
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.values import outgoing, wire_form
 from lucas_storage.values.annotation import ANY
+from lucas_storage.values.own_copy import small_copy
 from lucas_storage.values.policy import Fixed, Policy
-from lucas_storage.values.small_data import small_copy
 from tests.lucas_storage.values.nested_values import form, leaves
 
 MOST = 64 << 10
