@@ -60,7 +60,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal, overload
 
 from actorc.storage import rules
 from actorc.storage._async.call import ThreadCall
@@ -136,6 +136,8 @@ class Source:
     def _method(self, method: ast.FunctionDef) -> list[str]:
         declared, passed = self._parameters(method.args)
         kind, returns, before = "def", self._text(method.returns), []
+        if any(isinstance(decorator, ast.Name) and decorator.id == "overload" for decorator in method.decorator_list):
+            return ["    @overload", *_laid_out(f"    async def {method.name}(", declared, f") -> {returns}: ...")]
         if method.name == "__init__":
             declared.append("max_threads: int = MAX_THREADS")
             options = [parameter.partition(":")[0] for parameter in declared[1:] if parameter != "*"]

@@ -8,13 +8,14 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from actorc.storage._rpc import result_dicts
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.models import PutResult
+from actorc.storage.models import ByteRange, PutResult
 from actorc.storage.rules import MiB
 from actorc.storage.seekable_reader import SeekableReader
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from actorc.storage._rpc.files.object_files import ObjectFiles
     from actorc.storage._transfer.stream_upload import StreamUpload
 
 MODES: Final = ("rb", "wb", "r", "w")
@@ -42,6 +43,11 @@ def reader(fetch: Fetch, size: int, ahead: int, name: str) -> io.BufferedReader:
         name: The `name` of the file.
     """
     return io.BufferedReader(_RangeReader(fetch, size, ahead, name), min(ahead, MiB))
+
+
+def file_reader(files: ObjectFiles, ahead: int, name: str) -> io.BufferedReader:
+    """Return a seekable binary file over an object whose files are open here; it closes them with itself."""
+    return io.BufferedReader(_FilesReader(files, ahead, name), min(ahead, MiB))
 
 
 class _RangeReader(SeekableReader):
@@ -92,6 +98,18 @@ class _RangeReader(SeekableReader):
 
     def close(self) -> None:
         self._drop()
+        super().close()
+
+
+class _FilesReader(_RangeReader):
+    """Reads an object whose files are open here. For one thread."""
+
+    def __init__(self, files: ObjectFiles, ahead: int, name: str) -> None:
+        super().__init__(lambda offset, length: files.pieces(ByteRange(offset, length)), files.info.size, ahead, name)
+        self._files = files
+
+    def close(self) -> None:
+        self._files.close()
         super().close()
 
 

@@ -20,6 +20,7 @@ from .session import Session, described
 
 if TYPE_CHECKING:
     from actorc.storage._rpc.byte_source import ByteSource
+    from actorc.storage._rpc.files.object_files import ObjectFiles
     from actorc.storage._rpc.payload import Progress
 
 
@@ -72,8 +73,11 @@ class TransferMethods(Session):
         )
         part_size = arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE)
         with local_files.SteadyFile(path) as source:
-            send = self._put_file if source.size < self.PARALLEL_FROM else self._put_file_in_parts
-            return result_dicts.put_result(send(destination, source, part_size, progress, timeout))
+            info = self._copy_file(destination, source, progress, timeout)
+            if info is None:
+                send = self._put_file if source.size < self.PARALLEL_FROM else self._put_file_in_parts
+                info = send(destination, source, part_size, progress, timeout)
+            return result_dicts.put_result(info)
 
     def upload_from_stream(
         self,
@@ -149,7 +153,12 @@ class TransferMethods(Session):
         # before the first byte, and again when the file is put into place
         local_files.check_target(path, overwrite)
         deadline = Deadline(timeout)
-        pieces = self._pieces(bucket, key, download, timeout=timeout)
+        files = self._remote.open_files(bucket, key, timeout=timeout)
+        if files is not None:
+            with files:
+                self._copy_object(files, path, overwrite=overwrite, progress=progress, timeout=deadline.left())
+                return result_dicts.download_result(files.info, str(path))
+        pieces = self._pieces(bucket, key, download, timeout=deadline.left())
         first = next(pieces, b"")
         info = described(download)
         if info.size < self.PARALLEL_FROM:
@@ -246,6 +255,12 @@ class TransferMethods(Session):
         self, bucket: str, key: str, if_match: str | None, generation: int | None, chunk_size: int | None
     ) -> io.BufferedReader:
         ahead = arguments.chunk_size(chunk_size, rules.MiB)
+        arguments.etag_condition(if_match)
+        arguments.object_name(bucket, key)
+        generation = arguments.checked_generation(generation)
+        files = self._remote.open_files(bucket, key, generation, if_match=if_match, timeout=self._options.timeout)
+        if files is not None:
+            return object_file.file_reader(files, ahead, key)
         # an empty range: it names the generation that all later ranges are pinned to
         nothing = arguments.download(bucket, key, length=0, generation=generation)
         for _ in self._pieces(bucket, key, nothing, if_match, self._options.timeout):
@@ -256,6 +271,28 @@ class TransferMethods(Session):
             return self._pieces(bucket, key, arguments.download(bucket, key, offset, length, info.generation))
 
         return object_file.reader(fetch, info.size, ahead, key)
+
+    def _copy_file(
+        self,
+        destination: Destination,
+        source: local_files.SteadyFile,
+        progress: Progress | None,
+        timeout: float | None,
+    ) -> ObjectInfo | None:
+        from actorc.storage._rpc.payload import Upload  # noqa: PLC0415  # loads the checksum library
+
+        upload = Upload(source.file, progress=progress, check=source.check)
+        return self._remote.put_file(destination, upload, timeout=timeout)
+
+    def _copy_object(
+        self, files: ObjectFiles, path: Path, *, overwrite: bool, progress: Progress | None, timeout: float | None
+    ) -> None:
+        from actorc.storage._transfer import local_download  # noqa: PLC0415  # loads the checksum library
+
+        parts_from = self.PARALLEL_FROM
+        local_download.download(
+            files, path, overwrite=overwrite, parts_from=parts_from, progress=progress, timeout=timeout
+        )
 
     def _put_file(
         self,

@@ -53,14 +53,21 @@ def of_object(info: ObjectInfo, bucket: str, key: str) -> ObjectInfo:
     return info
 
 
-def of_write(info: ObjectInfo, bucket: str, key: str, size: int, crc32c: int) -> ObjectInfo:
+def of_write(info: ObjectInfo, bucket: str, key: str, size: int, crc32c: int | None) -> ObjectInfo:
     """Return `info` if it describes an object of this name with the bytes that were sent.
+
+    Args:
+        info: The answer.
+        bucket: That of the request.
+        key: That of the request.
+        size: Bytes that were sent.
+        crc32c: Their checksum; None: the server alone has read them.
 
     Raises:
         DamagedMessageError: It does not.
     """
     of_object(info, bucket, key)
-    if (info.size, info.crc32c) != (size, crc32c):
+    if info.size != size or crc32c not in {None, info.crc32c}:
         raise _other("other bytes than were sent", bucket, key)
     return info
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Generator
+from contextlib import suppress
 from typing import Any
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
@@ -27,6 +28,7 @@ from .batch_operations import RemoteBatches
 from .byte_source import source_errors
 from .data_calls import Read, SmallRead, Write, fresh_key
 from .deadline import MOVING_SECONDS, Deadline
+from .files.operations import RemoteFiles
 from .listing_operations import RemoteListings
 from .multipart_operations import RemoteUploads
 from .payload import Download, Upload
@@ -34,7 +36,7 @@ from .retry import RetryPolicy
 from .rpc import Rpc
 
 
-class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches):
+class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteFiles):
     """The operations of a storage server. Any thread may call it, also in a child after a fork.
 
     Args:
@@ -118,6 +120,8 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches):
         """
         deadline = Deadline(timeout)
         data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline)
+        if data is None:
+            data = self._get_from_files(bucket, key, part, generation, if_match, deadline)
         if data is not None:
             return data
         buffer, download = io.BytesIO(), Download(part, generation)
@@ -134,6 +138,48 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches):
             buffer.write(piece)
         assert download.info is not None
         return download.info, buffer.getvalue()
+
+    def _get_from_files(
+        self,
+        bucket: str,
+        key: str,
+        part: ByteRange,
+        generation: int | None,
+        if_match: str | None,
+        deadline: Deadline,
+    ) -> bytes | None:
+        files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
+        if files is None:
+            return None
+        with files:
+            # a range behind the end is refused by the stream
+            if part.offset > files.info.size:
+                return None
+            if part.length is None:
+                self._expects_small = files.info.size <= MAX_ANSWER_SIZE
+            try:
+                return files.read(part)
+            except OSError:  # the server says what is wrong with its disk
+                return None
+
+    def view(
+        self,
+        bucket: str,
+        key: str,
+        part: ByteRange,
+        generation: int | None,
+        *,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> memoryview:
+        """Return a range of an object as read-only memory, mapped if the object is a file of this machine."""
+        deadline = Deadline(timeout)
+        files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
+        if files is not None:
+            with files, suppress(OSError):
+                if part.offset <= files.info.size:
+                    return files.view(part)
+        return memoryview(self.get(bucket, key, part, generation, if_match=if_match, timeout=deadline.left()))
 
     def _get_small(self, read: SmallRead, deadline: Deadline) -> bytes | None:
         left = deadline.left()

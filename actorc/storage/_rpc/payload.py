@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, TypeAlias, cast
 
@@ -39,7 +40,7 @@ class Upload:
         progress: Progress | None = None,
         check: Callable[[], None] = lambda: None,
     ) -> None:
-        self._check = check
+        self.check = check
         self._source = checked_source(source)
         self._read_size = min(read_size, MAX_CHUNK_SIZE)
         self._progress = progress
@@ -64,6 +65,16 @@ class Upload:
     def is_buffer(self) -> bool:
         """Whether the source is memory, all of which is there at once."""
         return isinstance(self._source, tuple)
+
+    @property
+    def file(self) -> tuple[int, int] | None:
+        """The descriptor of the file that is the source, and where its bytes begin; None if the source is none."""
+        source = self._source
+        raw = source.raw if isinstance(source, io.BufferedReader) else source
+        # not a file object of another kind: what it reads may not be what its descriptor has
+        if self._start is None or type(raw) is not io.FileIO or not raw.readable():
+            return None
+        return raw.fileno(), self._start
 
     @property
     def sent(self) -> int:
@@ -91,9 +102,9 @@ class Upload:
             chunk = Chunk(self._sums.size, piece, crc)
             self._sums.add(piece, crc)
             yield chunk
-            self._report()
+            self.report(self.sent)
         # before the commit: an exception here leaves nothing stored
-        self._check()
+        self.check()
         self._check_size()
 
     @property
@@ -118,11 +129,17 @@ class Upload:
                 "nothing was stored"
             )
 
-    def _report(self) -> None:
+    def report(self, sent: int) -> None:
+        """Report the bytes that the current attempt has sent."""
         # a repeated attempt begins at zero, but the progress shown must not decrease
-        if self._progress is not None and self.sent > self._reported:
-            self._reported = self.sent
-            self._progress(self.sent, self.size)
+        if self._progress is not None and sent > self._reported:
+            self._reported = sent
+            self._progress(sent, self.size)
+
+    def skip(self) -> None:
+        """Move the file behind its bytes, which somebody else has read."""
+        if self._start is not None and self.size is not None:
+            self._file.seek(self._start + self.size)
 
 
 class Download:

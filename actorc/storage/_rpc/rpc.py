@@ -6,7 +6,8 @@ arrived or a request outgrew the buffer, and so never apply to a large upload or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
@@ -96,18 +97,60 @@ class Rpc:
             timeout: Seconds for all attempts together.
             patient: Whether attempts go on that long while no server is reachable; None: if there is a `timeout`.
         """
-        method, answer = _UNARY[request.DESCRIPTOR.name]
+        _, answer = _UNARY[request.DESCRIPTOR.name]
+
+        def make(start: Start, exchange: Exchange, connection: Connection, body: bytes) -> T:
+            reply, trailers = connection.ask(start, body)
+            # before the answer is judged: a server that answers anything has been reached
+            self._reached = True
+            with answer_checks.damaged_answers():
+                return judge(answer_checks.parsed(answer, exchange.open(reply, partial(tuple, trailers))))
+
+        return self._unary(request, make, timeout, patient=timeout is not None if patient is None else patient)
+
+    def open(
+        self, request: Message, judge: Callable[[Any, Sequence[int]], T], *, timeout: float | None = None
+    ) -> T | None:
+        """Make a unary call whose answer brings files; return None, without a call, if no connection brings any.
+
+        Args:
+            request: As in `ask`.
+            judge: Returns the result from the answer and the descriptors, which it owns unless it raises.
+            timeout: Seconds for all attempts together.
+        """
+        _, answer = _UNARY[request.DESCRIPTOR.name]
+
+        def make(start: Start, exchange: Exchange, connection: Connection, body: bytes) -> T | None:
+            if not connection.passes_files:
+                return None
+            reply, trailers, descriptors = connection.open(start, body)
+            self._reached = True
+            try:
+                with answer_checks.damaged_answers():
+                    message = answer_checks.parsed(answer, exchange.open(reply, partial(tuple, trailers)))
+                    return judge(message, descriptors)
+            except BaseException:
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                raise
+
+        return self._unary(request, make, timeout, patient=timeout is not None)
+
+    def _unary(
+        self,
+        request: Message,
+        make: Callable[[Start, Exchange, Connection, bytes], T],
+        timeout: float | None,
+        *,
+        patient: bool,
+    ) -> T:
+        method, _ = _UNARY[request.DESCRIPTOR.name]
         body = request.SerializeToString()
         proof = CallSigner(self._signer, _path(method))
-        patient = timeout is not None if patient is None else patient
         attempts = self._attempts(proof, self._options.timeout if timeout is None else timeout, patient=patient)
         while True:
             with self._attempt(attempts, method, proof, streams=False) as (start, exchange, connection):
-                reply, trailers = connection.ask(start, exchange.seal(body))
-                # before the answer is judged: a server that answers anything has been reached
-                self._reached = True
-                with answer_checks.damaged_answers():
-                    return judge(answer_checks.parsed(answer, exchange.open(reply, partial(tuple, trailers))))
+                return make(start, exchange, connection, exchange.seal(body))
 
     def receive(
         self, method: str, receiver: Receiver, *, timeout: float | None = None

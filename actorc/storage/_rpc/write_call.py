@@ -30,6 +30,8 @@ class WriteCall:
 
     def __init__(self, connection: Connection, start: Start, exchange: Exchange, idle_timeout: float) -> None:
         self._exchange = exchange
+        self.passes_files = connection.passes_files
+        """Whether a file can be sent instead of chunks."""
         self._sent = 0
         self._idle_timeout = idle_timeout
         rules = UploadRules(
@@ -40,9 +42,9 @@ class WriteCall:
         )
         self._sending: Sending[pb.WriteObjectResponse] = connection.send(start, rules)
 
-    def send(self, frame: pb.WriteObjectRequest) -> None:
-        """Send a control frame."""
-        self._put(self._exchange.seal(frame.SerializeToString()))
+    def send(self, frame: pb.WriteObjectRequest, file: int | None = None) -> None:
+        """Send a control frame, and the descriptor `file` with it, which stays the caller's."""
+        self._put(self._exchange.seal(frame.SerializeToString()), file)
 
     def send_chunk(self, chunk: Chunk) -> None:
         """Send bytes."""
@@ -79,9 +81,9 @@ class WriteCall:
                 raise error_from_status(answer.failed)
         return answer
 
-    def _put(self, frame: bytes) -> None:
+    def _put(self, frame: bytes, file: int | None = None) -> None:
         try:
-            self._sending.send(frame)
+            self._sending.send(frame, file)
         except TimeoutError:
             raise self._silence(self._idle_timeout) from None
         except SendingEndedError:

@@ -53,6 +53,11 @@ class PartFile:
         self._load()
 
     @property
+    def descriptor(self) -> int:
+        """The open file, for whoever writes to it other than by `write`; it stays this object's."""
+        return self._file
+
+    @property
     def steps(self) -> int:
         """Number of steps."""
         return -(-self._info.size // self.step)

@@ -46,9 +46,13 @@ def store(
 ) -> ObjectInfo:
     """Store the bytes of `source`; if it raises, raise that unchanged and store nothing.
 
-    A buffer, or a seekable file of less than `parallel_from` bytes, is sent as one stream, everything else in parts.
+    A file is copied by a server on the same machine. Else a buffer, or a seekable file of less than `parallel_from`
+    bytes, is sent as one stream, everything else in parts.
     """
     whole = Upload(source, part_size, progress)
+    copied = remote.put_file(destination, whole, timeout=timeout)
+    if copied is not None:
+        return copied
     if whole.size is not None and (whole.is_buffer or whole.size < parallel_from):
         return remote.put(destination, whole, timeout=timeout)
     with StreamUpload(remote, destination, part_size, size=whole.size, progress=progress, timeout=timeout) as stream:

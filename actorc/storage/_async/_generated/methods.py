@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from functools import partial
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal, overload
 
 from actorc.storage import rules
 from actorc.storage._async.call import ThreadCall
@@ -148,6 +148,7 @@ class AsyncMethods(AsyncSession):
             timeout=timeout,
         )
 
+    @overload
     async def get_object(
         self,
         bucket: str,
@@ -157,9 +158,57 @@ class AsyncMethods(AsyncSession):
         length: int | None = None,
         generation: int | None = None,
         if_match: str | None = None,
+        as_view: Literal[False] = False,
         timeout: float | None = None,
-    ) -> bytes:
+    ) -> bytes: ...
+
+    @overload
+    async def get_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        generation: int | None = None,
+        if_match: str | None = None,
+        as_view: Literal[True],
+        timeout: float | None = None,
+    ) -> memoryview: ...
+
+    @overload
+    async def get_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        generation: int | None = None,
+        if_match: str | None = None,
+        as_view: bool = False,
+        timeout: float | None = None,
+    ) -> bytes | memoryview: ...
+
+    async def get_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        generation: int | None = None,
+        if_match: str | None = None,
+        as_view: bool = False,
+        timeout: float | None = None,
+    ) -> bytes | memoryview:
         """Return an object, or a part of it, verified against its checksum.
+
+        A view is read-only memory. From a server on the same machine it is a map of the file that has the object, and
+        takes no memory of its own: it comes at once if nothing has written to that file since the object was stored or
+        the server last verified it, by its inode, size and times, else once all of it is verified. Damage that changes
+        none of these, such as a bit that flips on the disk, is found by the server's scrubbing and by every reading
+        without `as_view`. An object of several parts, and any from another machine, is read into memory and verified.
 
         Args:
             bucket: Bucket name.
@@ -168,6 +217,8 @@ class AsyncMethods(AsyncSession):
             length: Number of bytes, fewer at the end of the object; None for all from `offset` on.
             generation: Read this generation or fail.
             if_match: Read only the object with this etag.
+            as_view: Return a `memoryview` instead of `bytes`. It stays valid whatever becomes of the object and of the
+                client, and may hold a file open.
             timeout: Seconds for the whole call.
 
         Raises:
@@ -184,6 +235,7 @@ class AsyncMethods(AsyncSession):
             length=length,
             generation=generation,
             if_match=if_match,
+            as_view=as_view,
             timeout=timeout,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -54,7 +54,7 @@ class ObjectFiles:
 
     Args:
         info: The generation.
-        segments: Its bytes in order; their descriptors belong to this object.
+        segments: Its bytes in order; their descriptors belong to this object from now on.
 
     Raises:
         DamagedMessageError: They are not those of the object.
@@ -64,7 +64,6 @@ class ObjectFiles:
         self.info = info
         self._segments = segments
         if sum(segment.size for segment in segments) != info.size or not all(map(_is_complete, segments)):
-            self.close()
             raise DamagedMessageError("the files of the object do not have its size")
 
     def read(self, part: ByteRange) -> bytes:
@@ -78,7 +77,7 @@ class ObjectFiles:
             self._check_sums()
         return _filled(stop - first, lambda buffer: self.read_into(buffer, first))
 
-    def pieces(self, part: ByteRange) -> Iterator[bytes]:
+    def pieces(self, part: ByteRange) -> Generator[bytes, None, None]:
         """Yield the bytes of a range, verified, in pieces of at most one block."""
         first, stop = part.clamp(self.info.size)
         while first < stop:
@@ -100,8 +99,8 @@ class ObjectFiles:
                 self._read_segment(segment, buffer[first - offset : last - offset], first - base)
             base += segment.size
 
-    def view(self) -> memoryview:
-        """Return all bytes as read-only memory: a map of the file, or a copy of several files.
+    def view(self, part: ByteRange) -> memoryview:
+        """Return the bytes of a range as read-only memory: a map of the file, or a copy of several files.
 
         A map comes at once if the server says that the file is unchanged, else once all of it is verified.
 
@@ -110,13 +109,14 @@ class ObjectFiles:
         """
         files = [segment for segment in self._segments if segment.size]
         if len(files) != 1 or files[0].descriptor < 0:
-            return memoryview(self.read(ByteRange()))
+            return memoryview(self.read(part))
         self._check_length(files[0])
         mapped = memoryview(mmap.mmap(files[0].descriptor, files[0].size, access=mmap.ACCESS_READ))
         if not files[0].is_unchanged:
             self._check_sums()
             self._verify(files[0], mapped)
-        return mapped
+        first, stop = part.clamp(self.info.size)
+        return mapped[first:stop]
 
     def copy(self, target: int, offset: int, length: int) -> None:
         """Copy bytes to the same place in another file, unverified: whoever keeps the copy verifies that.

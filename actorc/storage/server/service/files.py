@@ -10,13 +10,15 @@ from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._wire import messages
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import ObjectInfo
-from actorc.storage.rules import MAX_ANSWER_SIZE
+from actorc.storage.rules import MiB
 from actorc.storage.server.engines.base import FileSegment
 
 from .call import Call
 
 _MAX_FILES: Final = 64
 """Descriptors that are passed for one object; Linux passes 253 at most with a message."""
+_MAX_ANSWER: Final = MiB
+"""Bytes of the answer for an open object, of which each block takes four."""
 
 
 def opened(info: ObjectInfo, files: Sequence[FileSegment], call: Call) -> pb.OpenObjectResponse:
@@ -26,7 +28,7 @@ def opened(info: ObjectInfo, files: Sequence[FileSegment], call: Call) -> pb.Ope
     if not call.passes_files or not 0 < len(descriptors) <= _MAX_FILES:
         return answer
     answer.segments.extend(map(_segment, files))
-    if answer.ByteSize() > MAX_ANSWER_SIZE:
+    if answer.ByteSize() > _MAX_ANSWER:
         del answer.segments[:]
     else:
         call.pass_files(descriptors)

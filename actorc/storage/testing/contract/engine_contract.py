@@ -26,6 +26,7 @@ from .cases.objects import ObjectsCases
 from .cases.ranges import RangesCases
 from .cases.ttl import TtlCases
 from .cases.uploads import UploadsCases
+from .cases.views import ViewsCases
 from .demands import demand_of
 from .subject import Opened, opened
 
@@ -33,6 +34,7 @@ from .subject import Opened, opened
 class EngineContract(
     ObjectsCases,
     RangesCases,
+    ViewsCases,
     UploadsCases,
     ConditionsCases,
     CopyCases,

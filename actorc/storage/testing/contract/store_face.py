@@ -107,8 +107,9 @@ class StoreFace:
                     raise IntegrityError("a chunk does not match the checksum that comes with it", bucket, key)
                 yield bytes(chunk.data)
 
-    def get_object(self, bucket: str, key: str, **options: Any) -> bytes:
-        return b"".join(self.stream_object(bucket, key, **options))
+    def get_object(self, bucket: str, key: str, *, as_view: bool = False, **options: Any) -> bytes | memoryview:
+        data = b"".join(self.stream_object(bucket, key, **options))
+        return memoryview(data) if as_view else data
 
     def head_object(self, bucket: str, key: str) -> ObjectHead:
         return result_dicts.object_head(self._store.head(bucket, key))
