@@ -8,7 +8,7 @@ from actorc.storage.buffers import flat_view
 from lucas_storage.formats import decoded_size
 from lucas_storage.limits import check_expansion
 
-from .table_format import TableFormat, table_of
+from .table_encoding import TableFormat, table_of
 
 
 class ArrowFormat(TableFormat):

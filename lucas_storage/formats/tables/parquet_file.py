@@ -14,7 +14,7 @@ from lucas_storage.formats.base import package
 from lucas_storage.limits import allowed, check_expansion
 
 from . import parquet_types
-from .table_format import TableFormat, table_of
+from .table_encoding import TableFormat, table_of
 
 _SCHEMA: Final = b"ARROW:schema"
 """Key in the metadata of a file under which pyarrow keeps the schema that was written."""
