@@ -93,8 +93,9 @@ peers: $(VENV)/.test
 bench: peers ## Measure beside baselines and other products, and write the tables into docs/performance.md
 	$(BENCH) -m benchmarks --write docs/performance.md
 
-bench-all: peers ## Measure all there is
+bench-all: peers ## Measure all there is, and draw how it grows with size, objects, clients, workers and readers
 	$(BENCH) -m benchmarks --all --write docs/performance.md
+	$(BENCH) -m benchmarks.growth
 
 soak: $(VENV)/.test ## Run everything at once for twenty minutes, with kills, strangers and a bad network
 	$(BIN)/python -m benchmarks.soak --report docs/soak.md

@@ -79,7 +79,7 @@ def _together(arm, calls, numbers):
 
 def _row(case, arm, taken):
     own = taken[arm.name]
-    median, *quartiles = _median_and_quartiles([one.seconds for one in own])
+    median, *quartiles = median_and_quartiles([one.seconds for one in own])
     verdict = arm.target.verdict(own, taken) if arm.target else None
     ratio, met = verdict or ("", None)
     # The clock of the kernel counts whole ticks; over all rounds that is exact enough, of a single sample not.
@@ -124,7 +124,7 @@ def _is_rate(case, arm):
     return bool(case.size) or arm.threads > 1
 
 
-def _median_and_quartiles(values):
+def median_and_quartiles(values):
     if len(values) == 1:
         return values * 3
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")

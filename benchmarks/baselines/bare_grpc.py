@@ -18,6 +18,7 @@ CHUNK = bytes(1 << 20)
 class Bare:
     """Streams of MiB and calls of any size over one channel; `pids` is the server's."""
 
+    address: str
     channel: grpc.Channel
     pids: tuple[int, ...]
 
@@ -66,8 +67,9 @@ def _pieces(size):
 def bare_server():
     command = [sys.executable, "-m", "benchmarks.baselines.bare_grpc"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        with grpc.insecure_channel(f"127.0.0.1:{process.stdout.readline().strip()}") as channel:
-            yield Bare(channel, (process.pid,))
+        address = f"127.0.0.1:{process.stdout.readline().strip()}"
+        with grpc.insecure_channel(address) as channel:
+            yield Bare(address, channel, (process.pid,))
         process.stdin.close()
 
 

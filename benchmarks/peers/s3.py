@@ -112,6 +112,11 @@ def peers(store):
     return found
 
 
+def present(store):
+    """Return the clients of a store that are there."""
+    return [peer for peer in peers(store).values() if not isinstance(peer, str)]
+
+
 def arms(stores, action, clients=CLIENTS, **options):
     """Return an arm for each client of each store; `action` takes the peer and the number of a call."""
     for store in stores:
