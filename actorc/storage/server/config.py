@@ -152,6 +152,8 @@ class Group:
     """Inherited descriptor of the lock on the engine's medium."""
     url_key: bytes = field(repr=False)
     """Key that signs the URLs of a server without access keys."""
+    metrics: Path | None = None
+    """Directory of the numbers of all processes; None: each has its own."""
 
 
 def _directory(engine: str) -> Path | None:

@@ -159,6 +159,7 @@ class StorageServer:
             is_ready=self._health.is_ready,
             in_flight=self._in_flight,
             damaged=lambda: getattr(self._engine, "damaged", 0),
+            metrics=None if self._group is None else self._group.metrics,
         )
         shared = self._group is not None
         self._http, self.http_endpoint = open_http_server(address, self._options, parts, shared=shared)

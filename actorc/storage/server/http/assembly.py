@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -38,6 +39,8 @@ class HttpParts(NamedTuple):
     is_ready: Callable[[], bool]
     in_flight: CallsInFlight
     damaged: Callable[[], int]
+    metrics: Path | None
+    """Directory of the numbers of all processes of the server; None: there is one."""
 
 
 def open_http_server(
@@ -91,7 +94,9 @@ def _pages(options: ServerOptions, parts: HttpParts) -> Pages:
         log.info("prometheus-client is not installed, so there is no /metrics; pip install 'lucas-storage[http]'")
         return Pages(parts.is_ready)
     return Pages(
-        parts.is_ready, Metrics(parts.access_log, parts.is_ready, options.data, parts.damaged).page, CONTENT_TYPE
+        parts.is_ready,
+        Metrics(parts.access_log, parts.is_ready, options.data, parts.damaged, parts.metrics).page,
+        CONTENT_TYPE,
     )
 
 

@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -90,9 +91,11 @@ class Supervisor:
         # locked once, here: workers inherit the descriptor and with it the lock, which ends with the last of them
         lock = share_engine(self._options.engine_url)
         self._held.callback(os.close, lock)
-        order = _order(replace(self._options, listen=listen, http=http), lock, self._own)
+        metrics = self._held.enter_context(tempfile.TemporaryDirectory(prefix="lucas-storage-metrics-"))
+        order = _order(replace(self._options, listen=listen, http=http), lock, self._own, metrics)
         self._slots = [
-            _WorkerSlot(number, lambda: _Worker(order, lock), self._silence) for number in range(self._options.workers)
+            _WorkerSlot(number, lambda: _Worker(order, lock, metrics), self._silence)
+            for number in range(self._options.workers)
         ]
         # all are started before the first is awaited, so that they start in parallel
         for slot in self._slots:
@@ -141,9 +144,10 @@ class _Worker:
     Args:
         order: Its configuration, one line of JSON.
         lock: Descriptor of the engine's lock, which it inherits.
+        metrics: Directory of the numbers of all workers.
     """
 
-    def __init__(self, order: bytes, lock: int) -> None:
+    def __init__(self, order: bytes, lock: int, metrics: str) -> None:
         self._channel, theirs = socket.socketpair()
         with theirs:
             # in "/", since "-m" puts the working directory on the path and would import modules from there
@@ -151,6 +155,8 @@ class _Worker:
                 [sys.executable, "-m", "actorc.storage.server.process.worker"],
                 stdin=theirs.fileno(),
                 cwd="/",
+                # read by the library of the metrics when it is imported
+                env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": metrics},
                 pass_fds=[lock],
             )
         # a worker that ended at once is noticed by `ready`
@@ -284,7 +290,8 @@ class _WorkerSlot:
             log.info("worker %d serves again", self._number)
 
 
-def _order(options: ServerOptions, lock: int, own: OwnKey | None) -> bytes:
-    order = {"options": to_plain(options), "lock": lock, "url_key": secrets.token_hex(32), "level": log.root.level}
+def _order(options: ServerOptions, lock: int, own: OwnKey | None, metrics: str) -> bytes:
+    order: dict[str, Any] = {"options": to_plain(options), "lock": lock, "level": log.root.level}
+    order |= {"url_key": secrets.token_hex(32), "metrics": metrics}
     order["own"] = own and {"key": as_record(own.key), "closes": own.closes}
     return json.dumps(order).encode() + b"\n"

@@ -15,6 +15,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final
 
 from actorc.storage.errors import StorageError
@@ -53,7 +54,7 @@ def main() -> int:
 
 
 def _serve(order: dict[str, Any], channel: socket.socket, shutdown: ShutdownFlag, orphaned: threading.Event) -> int:
-    group = Group(lock=order["lock"], url_key=bytes.fromhex(order["url_key"]))
+    group = Group(lock=order["lock"], url_key=bytes.fromhex(order["url_key"]), metrics=Path(order["metrics"]))
     own = order["own"] and OwnKey(from_record(order["own"]["key"]), closes=order["own"]["closes"])
     try:
         # the supervisor raises the error in the process that the user started

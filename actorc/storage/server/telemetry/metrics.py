@@ -1,38 +1,56 @@
-"""Prometheus metrics. The only module that imports the library, which may be missing."""
+"""Prometheus metrics. The only module that imports the library, which may be missing.
+
+Workers of one server keep their numbers in files of one directory, which the library maps into memory: each process
+writes its own and reads those of all. A worker that ends leaves its counters there, so that no sum ever falls.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from .access_log import AccessLog, EndedCall
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
+_REFRESH_SECONDS: Final = 1.0
+"""Seconds between two updates of the gauges that other workers read."""
 _OUTGOING: Final = frozenset({"GetObject", "ReadObject", "GET"})
 
 
 class Metrics:
-    """Metrics of one server, in a registry of their own.
+    """Metrics of one server, all of its workers together, in a registry of their own. Any thread may call it.
 
     Args:
         access_log: Provides the ended calls.
         is_healthy: Returns whether the engine accepts changes.
         data: Data directory of the engine, if it has one.
         damaged: Returns how often the scrubber found damage.
+        shared: Directory of the numbers of all workers, which the library knows from ``PROMETHEUS_MULTIPROC_DIR``;
+            None: this process is the whole server.
     """
 
     def __init__(
-        self, access_log: AccessLog, is_healthy: Callable[[], bool], data: Path | None, damaged: Callable[[], int]
+        self,
+        access_log: AccessLog,
+        is_healthy: Callable[[], bool],
+        data: Path | None,
+        damaged: Callable[[], int],
+        shared: Path | None = None,
     ) -> None:
         self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        self._shared = shared
+        self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
+        if shared is None:
+            ProcessCollector(registry=self._registry)
         self._calls = Counter("storage_calls", "Calls that are over", ["method", "status"], registry=self._registry)
         self._seconds = Histogram(
             "storage_call_seconds", "How long calls took", ["method"], buckets=_SECONDS, registry=self._registry
@@ -40,24 +58,63 @@ class Metrics:
         self._bytes = Counter(
             "storage_object_bytes", "Bytes of objects that went in or out", ["direction"], registry=self._registry
         )
-        self._gauge("storage_transfers", "Uploads and downloads under way", lambda: access_log.transfers)
-        self._gauge("storage_engine_healthy", "1 if the engine accepts changes, else 0", is_healthy)
-        self._gauge("storage_damage_found", "How often verifying what is stored found damage", damaged)
+        self._gauge("storage_transfers", "Uploads and downloads under way", lambda: access_log.transfers, "livesum")
+        self._gauge("storage_engine_healthy", "1 if the engine accepts changes, else 0", is_healthy, "livemin")
+        # one worker looks for damage; what it found is told after its end, too
+        self._gauge("storage_damage_found", "How often verifying what is stored found damage", damaged, "sum")
+        self._gauge("storage_cpu_seconds", "Processor seconds that the server has used", _cpu_seconds, "sum")
         if data is not None:
-            self._gauge("storage_disk_free_bytes", "Room on the disk of the data directory", lambda: _free(data))
+            meaning = "Room on the disk of the data directory"
+            self._gauge("storage_disk_free_bytes", meaning, lambda: _free(data), "livemin")
         access_log.listeners.append(self._count)
+        if shared is not None:
+            # daemon: it ends with the worker
+            threading.Thread(target=self._refresh_at_times, name="metrics", daemon=True).start()
 
     def page(self) -> bytes:
-        """Return all metrics in the text format of Prometheus."""
-        return generate_latest(self._registry)
+        """Return all metrics in the text format of Prometheus; gauges of other workers may be a second old."""
+        self._refresh()
+        if self._shared is None:
+            return generate_latest(self._registry)
+        for pid in _ended(self._shared):
+            mark_process_dead(pid, str(self._shared))  # type: ignore[no-untyped-call]
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=str(self._shared))  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
 
-    def _gauge(self, name: str, meaning: str, value: Callable[[], float]) -> None:
-        Gauge(name, meaning, registry=self._registry).set_function(value)
+    def _gauge(self, name: str, meaning: str, value: Callable[[], float], among_workers: str) -> None:
+        gauge = Gauge(name, meaning, registry=self._registry, multiprocess_mode=among_workers)  # type: ignore[arg-type]
+        self._gauges.append((gauge, value))
+
+    def _refresh(self) -> None:
+        for gauge, value in self._gauges:
+            gauge.set(value())
+
+    def _refresh_at_times(self) -> None:
+        # never set; its `wait` is a sleep that ends with the daemon thread
+        pause = threading.Event()
+        while True:
+            self._refresh()
+            pause.wait(_REFRESH_SECONDS)
 
     def _count(self, ended: EndedCall) -> None:
         self._calls.labels(ended.method, ended.status).inc()
         self._seconds.labels(ended.method).observe(ended.seconds)
         self._bytes.labels("out" if ended.method in _OUTGOING else "in").inc(ended.size)
+
+
+def _ended(shared: Path) -> Iterator[int]:
+    """Yield the workers that have ended and whose gauges are still there."""
+    for pid in {int(path.stem.rpartition("_")[2]) for path in shared.glob("gauge_live*.db")}:
+        try:
+            os.kill(pid, 0)
+        except (ProcessLookupError, PermissionError):  # the second: another user has a process of this number by now
+            yield pid
+
+
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system
 
 
 def _free(data: Path) -> int:

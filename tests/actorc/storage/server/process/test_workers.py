@@ -12,6 +12,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from threading import Barrier
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -31,6 +32,8 @@ from actorc.storage.server.service.admission import CallPool
 pytestmark = pytest.mark.slow
 
 PATIENCE = 20
+PUTS = 'storage_calls_total{method="PutObject",status="OK"}'
+BYTES = 'storage_object_bytes_total{direction="in"}'
 SERVE = ("-m", "actorc.storage.server", "--listen", "127.0.0.1:0", "--workers", "2", "--http", "off")
 
 
@@ -47,6 +50,11 @@ def serve(run, tmp_path):
 
 def workers(process):
     return psutil.Process(process.process.pid).children()
+
+
+def numbers(answer):
+    """Return the numbers of a page of metrics by name."""
+    return dict(re.findall(r"^(storage_\S+) (\S+)$", answer.body.decode(), re.MULTILINE))
 
 
 def all_gone(processes):
@@ -216,6 +224,27 @@ def test_the_directory_of_a_group_is_refused_to_another_server(serve, run, tmp_p
 
 
 @pytest.mark.thorough
+def test_any_worker_tells_the_numbers_of_all_also_of_one_that_died(serve, clients, ask):
+    process = serve("--http", "127.0.0.1:0")
+    address = process.address()
+    many = clients(address, 16)
+    for number, client in enumerate(many):
+        client.put_object("bucket", f"key-{number}", b"12345")
+    asked = urlsplit(many[0].server_info()["http_endpoint"])._replace(path="/metrics").geturl()
+    first = [numbers(ask(asked)) for _ in range(8)]
+    before = workers(process)
+    before[0].kill()
+    psutil.wait_procs(before[:1], PATIENCE)
+    process.said("serves again")
+    second = [numbers(ask(asked)) for _ in range(8)]
+
+    assert {each[PUTS] for each in first + second} == {"16.0"}
+    assert {each[BYTES] for each in first + second} == {"80.0"}
+    assert {each["storage_engine_healthy"] for each in first + second} == {"1.0"}
+    assert {each["storage_transfers"] for each in first + second} == {"0.0"}
+    assert all(float(each["storage_cpu_seconds"]) > 0 for each in first + second)
+
+
 def test_an_url_of_one_worker_is_good_at_the_others(serve, clients, ask):
     process = serve("--http", "127.0.0.1:0")
     address = process.address()
