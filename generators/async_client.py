@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from actorc.storage._rpc.payload import Progress
+    from actorc.storage.seekable_reader import BlobFile
 
 
 class AsyncMethods(AsyncSession):

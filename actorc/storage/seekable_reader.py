@@ -1,10 +1,14 @@
-"""A seekable binary file over bytes that are read at any offset."""
+"""Seekable binary files over bytes that are read at any offset: their base, and the file of a server here."""
 
 from __future__ import annotations
 
 import io
+import mmap
 import os
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .errors import IntegrityError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -68,3 +72,64 @@ class SeekableReader(io.RawIOBase):
         piece = self.read_at(self._position, size) if size > 0 else b""
         self._position += len(piece)
         return piece
+
+
+class BlobFile(SeekableReader):
+    """An object as its server has it on the disk, open for reading; without a copy, and without a connection.
+
+    Nothing verifies its bytes. Deleting or replacing the object does not disturb it. There is no `fileno`, since the
+    file may go on behind the object: a program that reads the descriptor alone would get more than the object.
+
+    Args:
+        descriptor: The file; closed with this one.
+        size: Bytes of the object, with which the file begins.
+    """
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        super().__init__(size)
+        self._descriptor = descriptor
+
+    @property
+    def size(self) -> int:
+        """Bytes of the object."""
+        return self._size
+
+    def status(self) -> os.stat_result:
+        """Return the status of the file, by which a change of it shows; its size is that of the file."""
+        return os.fstat(self._descriptor)
+
+    def map(self, access: int) -> memoryview:
+        """Return the object mapped into memory; the map stays valid when the file is closed.
+
+        Args:
+            access: `mmap.ACCESS_READ`, or `mmap.ACCESS_COPY` for memory whose changes nobody else sees.
+
+        Raises:
+            IntegrityError: The file ends within the object.
+        """
+        # A map behind the end of a file ends the process when it is read.
+        if self.status().st_size < self._size:
+            raise self._cut_off()
+        # Without a descriptor of its own where Python can do without: thousands of maps would use up the limit.
+        options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+        return memoryview(mmap.mmap(self._descriptor, self._size, access=access, **options))
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Return bytes from `offset` on.
+
+        Raises:
+            IntegrityError: The file ends within the object.
+        """
+        data = os.pread(self._descriptor, size, offset)
+        if not data:
+            raise self._cut_off()
+        return data
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+    def _cut_off(self) -> IntegrityError:
+        return IntegrityError("the file of an object ends before the object does; write the object again")

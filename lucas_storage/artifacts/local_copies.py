@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from actorc.storage.errors import IntegrityError
+from actorc.storage.rules import MAX_ANSWER_SIZE
+from actorc.storage.seekable_reader import BlobFile
 from lucas_storage.digests import digest_of
 from lucas_storage.errors import (
     ArtifactNotFoundError,
@@ -26,6 +28,8 @@ from .cache.leases import Holder
 from .manifest import Manifest, TreeFile
 from .stored_bytes import StoredBytes
 
+SHARED_FROM: Final = MAX_ANSWER_SIZE
+"""Bytes from which on the file of a server on this machine is used as it is."""
 _SHOWN: Final = 5
 """Names in a message."""
 _TRIES: Final = 5
@@ -79,10 +83,13 @@ class LocalCopies:
                 return path
         raise _contended()
 
-    def copy(self, ref: ArtifactRef) -> BinaryIO:
-        """Return the copy of `local`, open: the file that was verified, not another one under the same path."""
+    def copy(self, ref: ArtifactRef) -> BinaryIO | BlobFile:
+        """Return the verified bytes as an open file: the copy of `local`, or the very file of a server on this machine.
+
+        It is the file that was verified, not another one under the same path. Of the server's, no copy is made.
+        """
         if ref.digest is not None:
-            file = self._cache().open(_address(ref), ref.size)
+            file = self._cache().open(_address(ref), ref.size) or self._of_server(ref)
             if file is not None:
                 return file
         for _ in range(_TRIES):
@@ -91,6 +98,14 @@ class LocalCopies:
             if file is not None:
                 return file
         raise _contended()
+
+    def _of_server(self, ref: ArtifactRef) -> BlobFile | None:
+        # A small one comes in one message, and costs less to copy than a descriptor for as long as it is used.
+        file = self._stored.blob(ref) if ref.size >= SHARED_FROM else None
+        if file is None or self._cache().vouches_for(file, _address(ref)):
+            return file
+        file.close()
+        return None  # it is fetched, and its damage told as ever
 
     def one_file(self, ref: ArtifactRef, path: str, holder: Holder) -> Path:
         """Return a verified copy of one file of a directory, without the others; kept as `held` keeps it.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import BinaryIO, Final
 
 from actorc.storage.rules import MiB
+from actorc.storage.seekable_reader import BlobFile
 from lucas_storage.errors import DecodeError
 from lucas_storage.formats.composite import TREE
 from lucas_storage.refs import ArtifactRef
@@ -52,6 +54,8 @@ class ArtifactReader:
 
     def open(self, ref: ArtifactRef) -> BinaryIO:
         """Return the bytes as a seekable file; of a large artifact only the parts that are read are fetched."""
+        if ref.format != TREE and ref.size <= WHOLE_MAX:
+            return self._copy(ref)
         return self._opener(ref)()
 
     def ranges(self, ref: ArtifactRef) -> BinaryIO:
@@ -67,9 +71,13 @@ class ArtifactReader:
         if ref.format == TREE:
             raise _no_bytes(ref)
         if ref.size <= WHOLE_MAX or self.copies.cached(ref) is not None:
-            self.copies.local(ref)
-            return partial(self.copies.copy, ref)
+            self.copies.copy(ref).close()
+            return partial(self._copy, ref)
         return self.stored.opener(ref)
+
+    def _copy(self, ref: ArtifactRef) -> BinaryIO:
+        file = self.copies.copy(ref)
+        return io.BufferedReader(file, MiB) if isinstance(file, BlobFile) else file
 
 
 def _file_pieces(opener: Callable[[], BinaryIO]) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, cast
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError, NetworkError, NotFoundError
 from actorc.storage.models import NewObject
+from actorc.storage.seekable_reader import BlobFile
 from lucas_storage import settings
 from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
 from lucas_storage.formats import format_by_id
@@ -200,8 +201,8 @@ class ArtifactStore(StorageClient):
         """
         return self._reader_of(ref).copies.held(ref, self._holder)
 
-    def copy(self, ref: ArtifactRef) -> BinaryIO:
-        """Return a verified copy of the stored bytes, open; raises the errors of `local`."""
+    def copy(self, ref: ArtifactRef) -> BinaryIO | BlobFile:
+        """Return the verified bytes, open: a copy, or the file of a server on this machine; raises those of `local`."""
         return self._reader_of(ref).copies.copy(ref)
 
     def chunks(self, ref: ArtifactRef) -> Iterator[bytes]:

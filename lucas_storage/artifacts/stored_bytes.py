@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 from actorc.storage.client import StorageClient
 from actorc.storage.models import ObjectHead
 from actorc.storage.rules import MAX_ANSWER_SIZE
+from actorc.storage.seekable_reader import BlobFile
 from lucas_storage.errors import DecodeError, DigestMismatchError
 from lucas_storage.formats.composite import TREE
 from lucas_storage.refs import ArtifactRef
@@ -156,6 +157,23 @@ class StoredBytes:
                 return self._client.get_object(ref.bucket, ref.key, offset=offset, length=length, if_match=etag)
 
         return open_ranges(ref.size, fetch)
+
+    def blob(self, ref: ArtifactRef) -> BlobFile | None:
+        """Return the file in which a server on this machine keeps a single object, open and unverified.
+
+        None if there is none, or the object is of another size.
+
+        Raises:
+            ArtifactNotFoundError: The store does not hold it any more.
+        """
+        if ref.kind != "blob":
+            return None
+        with self._explained(ref):
+            file = self._client.open_blob(ref.bucket, ref.key)
+        if file is not None and file.size != ref.size:
+            file.close()
+            return None
+        return file
 
     def distrust(self, ref: ArtifactRef) -> None:
         """Let the next `put` of the value replace the object, which gave wrong bytes."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, TypeAlias
 
 from actorc.storage.buffers import flat_view
+from actorc.storage.seekable_reader import BlobFile
 from lucas_storage import limits
 from lucas_storage.digests import digest_of
 from lucas_storage.errors import DecodeError, MissingDependencyError, NoFormatError, UnsupportedError
@@ -117,7 +118,7 @@ class Source(ABC):
             raise UnsupportedError("an artifact that refers to others is read by its reference; pass that one on")
         return []
 
-    def open(self) -> BinaryIO:
+    def open(self) -> BinaryIO | BlobFile:
         """Return the file that was verified, open; its path may lead to another file a moment later."""
         return self.path().open("rb")
 
@@ -224,11 +225,13 @@ def shared(source: Source) -> Buffer:
         return file.read() if _size(file) < SMALL else _mapped(file, mmap.ACCESS_READ)
 
 
-def _size(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size
+def _size(file: BinaryIO | BlobFile) -> int:
+    return file.size if isinstance(file, BlobFile) else os.fstat(file.fileno()).st_size
 
 
-def _mapped(file: BinaryIO, access: int) -> memoryview:
+def _mapped(file: BinaryIO | BlobFile, access: int) -> memoryview:
+    if isinstance(file, BlobFile):
+        return file.map(access)
     # Without a descriptor of its own where Python can do without: thousands of live arrays would use up the limit.
     options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}
     return memoryview(mmap.mmap(file.fileno(), 0, access=access, **options))

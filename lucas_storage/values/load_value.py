@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any, BinaryIO, Final
 
 from actorc.storage.rules import MiB
+from actorc.storage.seekable_reader import BlobFile
 from lucas_storage import parallel, settings, signing
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.errors import EmptyUpstreamError
@@ -68,7 +69,7 @@ class _StoredSource(_LimitedSource):
     def path(self) -> Path:
         return self._storage.local(self._ref)
 
-    def open(self) -> BinaryIO:
+    def open(self) -> BinaryIO | BlobFile:
         return self._storage.copy(self._ref)
 
     def referred(self, refs: list[tuple[str, ArtifactRef]]) -> list[Any]:

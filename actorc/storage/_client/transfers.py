@@ -14,6 +14,7 @@ from actorc.storage._rpc import result_dicts
 from actorc.storage._rpc.deadline import Deadline
 from actorc.storage._transfer import local_files
 from actorc.storage.models import Destination, DownloadResult, ObjectHead, ObjectInfo, PutResult
+from actorc.storage.seekable_reader import BlobFile
 
 from . import arguments, object_file
 from .session import Session, described
@@ -250,6 +251,43 @@ class TransferMethods(Session):
             upload = StreamUpload(self._remote, destination, arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE))
             opened = object_file.ObjectWriter(upload, key)
         return object_file.as_mode(opened, mode, encoding, newline)
+
+    def open_blob(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        generation: int | None = None,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> BlobFile | None:
+        """Open the very file in which a server on this machine keeps an object, for whoever verifies it himself.
+
+        Nothing is copied or read. `get_object` with `as_view`, and `open_object`, verify what they give.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            generation: Open this generation or fail.
+            if_match: Open only the object with this etag.
+            timeout: Seconds for the whole call.
+
+        Returns:
+            The file; None if the server is elsewhere, or the object is not in one file of its own.
+
+        Raises:
+            NotFoundError: The bucket, the object or the generation does not exist; told by a server on this machine.
+            PreconditionFailedError: The object is not the one of `if_match`.
+        """
+        arguments.etag_condition(if_match)
+        arguments.object_name(bucket, key)
+        generation = arguments.checked_generation(generation)
+        files = self._remote.open_files(bucket, key, generation, if_match=if_match, timeout=timeout)
+        if files is None:
+            return None
+        with files:
+            found = files.take_only_file()
+        return None if found is None else BlobFile(*found)
 
     def _reader(
         self, bucket: str, key: str, if_match: str | None, generation: int | None, chunk_size: int | None

@@ -7,6 +7,7 @@
     <root>/manifest/3f/3f9c…/content     the file or the directory of a manifest
     <root>/manifest/3f/3f9c…/.manifest   the manifest, by which it is verified again
     <root>/…/.stamp                      the signatures of the copy when it was verified (`stamps`)
+    <root>/objects/3f9/.stamp            those of a file of a server on this machine, of which no copy is made
     <root>/.leases                       which copies are in use (`leases`)
 
 The promise. A copy is there complete and verified or not at all, however many processes write at the same time. A copy
@@ -28,9 +29,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from actorc.storage.seekable_reader import BlobFile
 from lucas_storage.errors import CacheFullError, DigestMismatchError
 
-from . import copies, copy_names, leases, stamps, verification
+from . import copies, copy_names, leases, server_files, stamps, verification
 from .copies import CONTENT, MANIFEST, size_of
 from .copy_names import top_of
 from .directory import CacheDirectory, file_errors
@@ -113,6 +115,14 @@ class Cache:
                     return file
                 file.close()
             return None
+
+    def vouches_for(self, file: BlobFile, address: str) -> bool:
+        """Return whether a file in which a server keeps an object, open, has the digest of `address`.
+
+        Compared once by one thread of this process, and believed as a copy is.
+        """
+        with self._flights.alone(address), self._file_errors():
+            return server_files.is_right(self._root(), address, file, self._scrub)
 
     def hold(self, address: str, holder: leases.Holder) -> None:
         """Keep the copy at `address`, present or to come, from eviction until the present step ends.

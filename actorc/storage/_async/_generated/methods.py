@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from actorc.storage._rpc.payload import Progress
+    from actorc.storage.seekable_reader import BlobFile
 
 
 class AsyncMethods(AsyncSession):
@@ -690,6 +691,37 @@ class AsyncMethods(AsyncSession):
             newline=newline,
         )
         return AsyncObjectFile(self._threads, opening)
+
+    async def open_blob(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        generation: int | None = None,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> BlobFile | None:
+        """Open the very file in which a server on this machine keeps an object, for whoever verifies it himself.
+
+        Nothing is copied or read. `get_object` with `as_view`, and `open_object`, verify what they give.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            generation: Open this generation or fail.
+            if_match: Open only the object with this etag.
+            timeout: Seconds for the whole call.
+
+        Returns:
+            The file; None if the server is elsewhere, or the object is not in one file of its own.
+
+        Raises:
+            NotFoundError: The bucket, the object or the generation does not exist; told by a server on this machine.
+            PreconditionFailedError: The object is not the one of `if_match`.
+        """
+        return await self._run(
+            self._client.open_blob, bucket, key, generation=generation, if_match=if_match, timeout=timeout
+        )
 
     async def create_multipart_upload(
         self,

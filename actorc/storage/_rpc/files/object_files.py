@@ -139,6 +139,17 @@ class ObjectFiles:
                 first += copied
             base += segment.size
 
+    def take_only_file(self) -> tuple[int, int] | None:
+        """Return the descriptor of the one file that has all bytes, now the caller's, and their number.
+
+        None if they are in several files, or in none.
+        """
+        files = [segment for segment in self._segments if segment.size]
+        if len(files) != 1 or files[0].descriptor < 0:
+            return None
+        self._segments = [segment for segment in self._segments if segment is not files[0]]
+        return files[0].descriptor, files[0].size
+
     def close(self) -> None:
         """Close the files; views stay valid."""
         segments, self._segments = self._segments, ()

@@ -14,6 +14,7 @@ from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import DamagedMessageError, IntegrityError
 from actorc.storage.models import WHOLE, ByteRange, ObjectAttributes
 from actorc.storage.rules import MiB
+from actorc.storage.seekable_reader import BlobFile
 from actorc.storage.server.engines.base import PartChoice
 from actorc.storage.server.engines.local import LocalEngine
 
@@ -256,3 +257,13 @@ def test_nothing_stays_open(segments):
         del view
 
     assert open_descriptors() == before
+
+
+def test_the_only_file_is_handed_over_and_one_of_several_is_not(opened):
+    one, several = opened("one"), opened("several")
+
+    with BlobFile(*one.take_only_file()) as file:
+        one.close()
+        assert file.read() == BIG
+    assert several.take_only_file() is None
+    assert several.read(WHOLE) == JOINED
