@@ -61,13 +61,3 @@ class ViewsCases:
             storage.get_object("bucket", "key", offset=len(WHOLE) + 1, as_view=True)
         with pytest.raises(PreconditionFailedError):
             storage.get_object("bucket", "key", if_match="other", as_view=True)
-
-    def test_the_file_of_an_object_is_all_of_it_wherever_there_is_one(self, storage: StorageClient) -> None:
-        storage.put_object("bucket", "key", WHOLE)
-
-        file = storage.open_blob("bucket", "key")
-        storage.delete_object("bucket", "key")
-
-        if file is not None:
-            with file:
-                assert (file.size, file.read()) == (len(WHOLE), WHOLE)
