@@ -71,7 +71,11 @@ def offload(value: Any, annotation: Annotation, policy: Policies, function: str 
         found = wire_form.whole(value)
         if found is not None:
             return _sent(value, *found, policy)
-    return _travelling(_Result(function, policy).skeleton(value, annotation), policy)
+    leaving = _Result(function, policy)
+    try:
+        return _travelling(leaving.skeleton(value, annotation), policy)
+    except wire_form.TooDeepError:
+        return leaving.as_object(value, annotation).to_json()
 
 
 def offload_each(given: Any, policy: Policies) -> Any:
@@ -96,7 +100,11 @@ def store(value: Any, requested: str | None, target: str) -> ArtifactRef:
 
 def stored(value: Any, policy: Policies) -> ArtifactRef:
     """Return the reference of a value that is stored whole, or within the reference if the policy says so."""
-    return _as_artifact(_Result(None, policy).skeleton(value, ANY), policy)
+    leaving = _Result(None, policy)
+    try:
+        return _as_artifact(leaving.skeleton(value, ANY), policy)
+    except wire_form.TooDeepError:
+        return leaving.as_object(value, ANY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +170,21 @@ class _Result:
             leaves,
             does_io=True,
         )
+
+    def as_object(self, value: Any, annotation: Annotation) -> ArtifactRef:
+        """Return the reference of data that is nested too deeply for its formats: a pickle, as of any object.
+
+        Raises:
+            ValueError: It is nested too deeply for a pickle as well, or has parts with options of an `Out`.
+            UnsafeFormatError: Pickles are denied, or cannot be signed.
+        """
+        if has_options(annotation):
+            raise ValueError(wire_form.TOO_DEEP)
+        try:
+            ref: ArtifactRef = resolved(self._pickle(value))
+        except RecursionError as error:
+            raise ValueError(wire_form.TOO_DEEP) from error
+        return ref
 
     def stored_as(self, value: Any, options: StoredAs) -> ArtifactRef:
         """Return the reference of a value that was stored with the options of an `Out`."""

@@ -24,6 +24,10 @@ TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passe
 """The text of the error for such a value, on every way."""
 
 
+class TooDeepError(ValueError):
+    """Data is nested deeper than its formats hold."""
+
+
 def is_inline(value: Any) -> bool:
     """Return whether a value that is no container stands in data itself, and is no artifact of its own."""
     # Arrays and tables have dimensions, which spares them the question whether they are scalars of numpy.
@@ -62,7 +66,7 @@ def encoded(skeleton: Any, requested: str | None = None) -> tuple[Format, Encode
     """Return data, and the references in it, in its format.
 
     Raises:
-        ValueError: It is nested too deeply.
+        TooDeepError: It is nested too deeply.
     """
     found = encode_data(skeleton) if requested is None and type(skeleton) in BUILT_IN else None
     if found is not None:
@@ -72,7 +76,7 @@ def encoded(skeleton: Any, requested: str | None = None) -> tuple[Format, Encode
         # Never a pickle, in which nobody would find the references.
         return (fmt, fmt.encode(skeleton)) if fmt.safe else (fmt, format_by_id(_NEWEST).encode(skeleton))
     except NoFormatError as error:
-        raise ValueError(TOO_DEEP) from error
+        raise TooDeepError(TOO_DEEP) from error
 
 
 def is_plain(fmt: Format, data: Encoded) -> bool:

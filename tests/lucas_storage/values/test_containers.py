@@ -14,8 +14,8 @@ import pydantic
 import pytest
 from hypothesis import given
 
-from lucas_storage import ArtifactRef, Storage, with_storage
-from lucas_storage.errors import NoFormatError
+from lucas_storage import ArtifactRef, Storage, storage_context, with_storage
+from lucas_storage.errors import NoFormatError, UnsafeFormatError
 from tests.lucas_storage.values.nested_values import edit, form, values
 
 pytestmark = pytest.mark.usefixtures("settings")
@@ -301,3 +301,31 @@ def test_what_a_step_returned_is_not_changed_by_what_it_does_later():
     edited(kept)
 
     assert received(travelling) == [1, [2]]
+
+
+def nested(depth, leaf):
+    for _ in range(depth):
+        leaf = [leaf]
+    return leaf
+
+
+@pytest.mark.parametrize("depth", [100, 101, 200])
+@pytest.mark.parametrize("make", [lambda: 1, lambda: np.arange(5000)], ids=["data", "array"])
+def test_data_of_any_depth_arrives_with_what_is_in_it(depth, make):
+    out = with_storage(lambda: nested(depth, make()))()
+    arrived = []
+    with_storage(lambda value: arrived.append(form(value)))(value=out)
+
+    assert arrived == [form(nested(depth, make()))]
+
+
+def test_data_deeper_than_json_is_a_pickle_in_which_arrays_are_references(storage):
+    ref = storage.put({"deep": nested(150, np.arange(5000))})
+
+    assert ref.format.startswith("pickle5@")
+    assert ref.size < 2000
+
+
+def test_data_too_deep_for_json_is_refused_where_pickles_are_denied():
+    with storage_context(pickle="deny"), pytest.raises(UnsafeFormatError, match="LUCAS_STORAGE_PICKLE=deny"):
+        with_storage(lambda: nested(150, 1))()
