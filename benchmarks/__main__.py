@@ -32,7 +32,8 @@ def main(arguments):
     if given.rows_of:
         rows, here = report.read_json(given.rows_of)
     else:
-        with Setting(SMALL if given.small else FULL) as setting:
+        scale = SMALL if given.small else FULL
+        with Setting(replace(scale, rounds=given.rounds or scale.rounds)) as setting:
             rows = list(measured(given.names or (QUICK + MORE if given.all else QUICK), setting))
             here = machine(setting.folder)
         report.write_json(given.json, rows, here)
@@ -56,6 +57,7 @@ def _parser():
     parser.add_argument("names", nargs="*", help=f"of {', '.join(QUICK + MORE)}")
     parser.add_argument("--all", action="store_true", help="measure all rows")
     parser.add_argument("--small", action="store_true", help="move little, to try the benchmarks themselves")
+    parser.add_argument("--rounds", type=int, help="samples of each arm, instead of as many as a case needs")
     parser.add_argument("--json", type=Path, default=RESULTS, help="file for the rows and all samples")
     parser.add_argument("--write", type=Path, help="document whose tables of these rows, between markers, are replaced")
     parser.add_argument("--rows-of", type=Path, metavar="JSON", help="measure nothing; report what a run wrote before")

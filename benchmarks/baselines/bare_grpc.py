@@ -16,11 +16,11 @@ CHUNK = bytes(1 << 20)
 
 @dataclass(frozen=True)
 class Bare:
-    """Streams of MiB and calls of any size over one channel; `pids` is the server's."""
+    """Streams of MiB and calls of any size over one channel; `pids` and `endpoint` are the server's."""
 
-    address: str
     channel: grpc.Channel
     pids: tuple[int, ...]
+    endpoint: str = ""
 
     def stream(self, size):
         """Iterate over so many bytes, in messages of 1 MiB at most."""
@@ -67,9 +67,9 @@ def _pieces(size):
 def bare_server():
     command = [sys.executable, "-m", "benchmarks.baselines.bare_grpc"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        address = f"127.0.0.1:{process.stdout.readline().strip()}"
-        with grpc.insecure_channel(address) as channel:
-            yield Bare(address, channel, (process.pid,))
+        endpoint = f"127.0.0.1:{process.stdout.readline().strip()}"
+        with grpc.insecure_channel(endpoint) as channel:
+            yield Bare(channel, (process.pid,), endpoint)
         process.stdin.close()
 
 

@@ -32,7 +32,7 @@ def points(setting, *, small):
 def _arms(setting, action, count):
     for transport in setting.clients:
         yield Arm(f"ours, {transport}", ours(setting.server.endpoint, action, count, transport), reports=True)
-    yield _arm("bare gRPC call", "bare", action, count, setting.bare.address)
+    yield _arm("bare gRPC call", "bare", action, count, setting.bare.endpoint)
     store = setting.go_store
     if not isinstance(store, Absent):
         keys = store.access_key, store.secret_key

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 PROCESSES = 4
 """At most; each has the interpreter's lock to itself, and more would fight for two processors all the same."""
 
-SECONDS = 1.5
+SECONDS = 1.0
 
 
 def seconds_a_call(kind, action, count, *endpoint):

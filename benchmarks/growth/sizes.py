@@ -39,7 +39,8 @@ def points(setting, *, small):
             client.upload_file(BUCKET, "grown", source)
         for peer in s3.present(setting.go_store)[:1]:
             peer.upload("grown", source)
-        options = {"size": size, "calls": calls, "rounds": 3, "x": size}
+        few = size >= GiB  # which take seconds, and differ less
+        options = {"size": size, "calls": calls, "rounds": 2 if few else 3, "warm": not few, "x": size}
         if size <= IN_MEMORY:
             yield from points_of(Case("get", list(_get(setting, size, source)), **options), GET)
         options["before"] = lambda target=target: _settle(target)
