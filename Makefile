@@ -34,7 +34,7 @@ $(VENV)/.%: requirements/%.txt pyproject.toml hatch_build.py $(wildcard *.pth *.
 demo: $(VENV)/.demo ## Run the main job: a workflow over weather data, references between its steps
 	$(BIN)/lucas-storage run examples/weather.py
 
-test: $(VENV)/.test ## Run the quick tests, which is all but a few hundred
+test: $(VENV)/.test ## Run the quick tests, which is most of all
 	$(BIN)/pytest -m "not slow" $(PARALLEL)
 
 test-all: test ## Run these, then the slow ones, and those that take longer at their full size

@@ -9,7 +9,7 @@ import shutil
 import socket
 import sys
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -23,6 +23,9 @@ REAL_STORE = "LUCAS_STORAGE_TEST_S3"
 
 SLOW_WEIGHT = 20
 """As many quick tests take as long as one that is marked as slow."""
+
+GOLDEN_RATIO = (1 + 5**0.5) / 2
+"""Its multiples, less their whole part, are spread evenly, however many are taken."""
 
 FULL_SIZE_SECONDS = 900
 """A test of the full size may take longer than the quick ones, which pyproject.toml limits."""
@@ -108,7 +111,9 @@ def pytest_itemcollected(item):
         item.add_marker("sized")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by markers
 def pytest_collection_modifyitems(config, items):
+    leave_most_to_the_slow_tests(items)
     for item in items if config.getoption("--thorough") or config.getoption("--ecosystem") else ():
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(FULL_SIZE_SECONDS))
@@ -118,6 +123,23 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in left_out]
     if hasattr(config, "workerinput"):
         put_long_files_first(items)
+
+
+def leave_most_to_the_slow_tests(items):
+    """Mark as slow all parameter sets of a test that is marked with `few`, but that many of them.
+
+    Those that are kept are spread evenly, and without a period that would leave out a value of one parameter.
+    """
+    functions = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("few"):
+            functions[item.parent, item.originalname].append(item)
+    for sets in functions.values():
+        (count,) = sets[0].get_closest_marker("few").args
+        kept = sorted(range(len(sets)), key=lambda number: number * GOLDEN_RATIO % 1)[:count]
+        for number, item in enumerate(sets):
+            if number not in kept:
+                item.add_marker("slow")
 
 
 def put_long_files_first(items):

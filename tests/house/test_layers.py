@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("actorc", "lucas_storage")
 
 
+@pytest.mark.slow
 def test_imports_go_down_only():
     linted = subprocess.run(
         [sys.executable, "-c", "from importlinter.cli import lint_imports_command as main; main()"],

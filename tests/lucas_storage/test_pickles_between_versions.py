@@ -17,6 +17,8 @@ import pytest
 
 from actorc.storage.testing import local_server
 
+pytestmark = pytest.mark.slow  # processes that open all pickles, and make them
+
 HERE = Path(__file__).parent
 PICKLES = HERE / "data" / "pickles.json"
 CASES = HERE / "pickle_cases.py"

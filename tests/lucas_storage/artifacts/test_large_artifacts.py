@@ -267,6 +267,7 @@ def test_a_pass_through_calls_nothing(watched):
     assert WatchedStorage.calls == {}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "make", [lambda: io.BytesIO(DATA), lambda: iter([DATA[:9000], DATA[9000:]])], ids=["file", "stream"]
 )
@@ -338,6 +339,7 @@ def spy(monkeypatch):
     return Spy
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("which", "how"),
     [

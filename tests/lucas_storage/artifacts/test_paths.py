@@ -90,6 +90,7 @@ def copied_as_tree(path, target):
     return seen_in(target)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "program",
     [archived, copied_by("cp", "-r"), copied_by("rsync", "-r"), found, measured, walked, copied_as_tree],
@@ -113,6 +114,7 @@ def test_a_directory_has_no_links_at_its_top_nor_within(storage, data):
 NAMES = [".env", "a\\b.txt", "content", "räum ✓", "two\nlines", "x" * 255, "-rf", " ", ".stamp", ".manifest", ".names"]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", NAMES)
 def test_files_and_directories_keep_their_names(storage, tmp_path, name):
     made = [tmp_path / "file" / name, made_by_hand(tmp_path / "directory" / name)]
@@ -332,6 +334,7 @@ def test_an_edited_file_is_another_artifact_and_the_old_one_stays_what_it_was(st
     assert storage.path(out).read_bytes() == after[0]
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("change", IN_A_DIRECTORY, ids=lambda change: change.__name__)
 def test_an_edited_directory_is_another_artifact_and_the_old_one_stays_what_it_was(storage, data, change):
     ref = storage.put(data)

@@ -41,6 +41,7 @@ def everything(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(("name", "why"), BAD.items())
 def test_a_name_that_is_no_path_inside_is_refused_and_the_rest_copied(fetch, written, tmp_path, name, why):
     written("good", name)

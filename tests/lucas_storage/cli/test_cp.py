@@ -69,6 +69,7 @@ def test_files_are_uploaded_under_these_names(invoke, client, tree, arguments, e
     assert expected.split() == keys(client)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

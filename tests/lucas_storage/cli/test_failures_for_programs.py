@@ -18,6 +18,7 @@ def objects(result):
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     ("arguments", "code", "exit_code"),
     [

@@ -112,6 +112,7 @@ def test_no_bucket_means_no_runs(storage, invoke, monkeypatch):
 # Showing
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("value", "format_id", "expected"),
     [

@@ -12,6 +12,8 @@ import pytest
 
 import lucas_storage
 
+pytestmark = pytest.mark.slow  # a process that runs every workflow for each engine
+
 ROOT = Path(lucas_storage.__file__).parents[1]
 CASES = Path(__file__).with_name("engine_cases.py")
 LUCAS_SRC = os.environ.get("LUCAS_SRC")

@@ -16,6 +16,8 @@ import pytest
 import lucas_storage
 from lucas_storage import ArtifactRef
 
+pytestmark = pytest.mark.slow  # a process that runs every workflow for each engine
+
 HERE = Path(__file__).parent
 ROOT = Path(lucas_storage.__file__).parents[1]
 LUCAS_SRC = os.environ.get("LUCAS_SRC")
@@ -138,7 +140,6 @@ def master(server, tmp_path):
             process.kill()
 
 
-@pytest.mark.slow
 def test_an_argument_beyond_the_message_limit_of_a_cluster_passes_as_a_reference(server, master, tmp_path):
     said = said_by(server, tmp_path, "cluster_cases.py", master, "101", path=(LUCAS_SRC,))
 

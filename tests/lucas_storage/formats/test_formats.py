@@ -346,6 +346,7 @@ def round_trip(value, source, form=None, want="any"):
     return form.decode(source(bytes(encoded)), want, proof=proof)
 
 
+@pytest.mark.few(60)
 @pytest.mark.parametrize(("format_id", "value"), EVERY)
 def test_every_value_comes_back_the_same_from_memory_and_from_a_file(format_id, value, tmp_path):
     form = format_for(value)
@@ -357,6 +358,7 @@ def test_every_value_comes_back_the_same_from_memory_and_from_a_file(format_id, 
     assert same(value, from_file)
 
 
+@pytest.mark.few(60)
 @pytest.mark.parametrize(("format_id", "value"), EVERY)
 def test_what_is_encoded_is_measured_and_cut_without_change(format_id, value):
     encoded = format_by_id(format_id).encode(value)
@@ -373,6 +375,7 @@ def test_what_is_encoded_is_measured_and_cut_without_change(format_id, value):
 SAFE = [case for case in EVERY if case.id[:7] != "pickle5"]
 
 
+@pytest.mark.few(50)
 @pytest.mark.parametrize(("format_id", "value"), SAFE)
 def test_damaged_bytes_are_an_error_and_nothing_else(format_id, value):
     form = format_by_id(format_id)

@@ -78,6 +78,7 @@ def decoded(data):
     return format_by_id("png@1").decode(MemorySource(data), None)
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("image", IMAGES.values(), ids=IMAGES)
 def test_an_image_arrives_as_it_was_and_is_a_png_file_for_other_programs(storage, image):
     ref = storage.put(image)

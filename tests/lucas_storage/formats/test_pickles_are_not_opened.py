@@ -79,6 +79,7 @@ def carriers(storage, ref):
     yield storage.put(iter([{"record": ref}]))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("changed", SETTINGS, ids=str)
 def test_no_forged_reference_opens_a_pickle(storage, planted, canary, changed, thorough):
     annotations = (object, dict, list[Any], np.ndarray, pd.DataFrame, str, bytes, Path, Iterator[Any])

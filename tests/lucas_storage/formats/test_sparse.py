@@ -66,6 +66,7 @@ def same(one, other):
 ALL = list(cases())
 
 
+@pytest.mark.few(40)
 @pytest.mark.parametrize("value", ALL, ids=lambda value: f"{type(value).__name__}-{value.dtype}-{value.nnz}")
 def test_a_sparse_array_comes_back_the_same(value):
     form = format_for(value)

@@ -133,6 +133,7 @@ OFFSETS = [
 ]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("offset", OFFSETS, ids=repr)
 def test_every_frequency_of_an_index_comes_back(offset):
     for zone in (None, "Europe/Berlin"):
@@ -262,6 +263,7 @@ PANDAS = {
 }  # fmt: skip
 
 
+@pytest.mark.few(120)
 @pytest.mark.parametrize("requested", FORMATS)
 @pytest.mark.parametrize("name", PANDAS)
 def test_a_frame_comes_back_equal_or_is_refused_by_name(name, requested):

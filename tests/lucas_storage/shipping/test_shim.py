@@ -90,6 +90,7 @@ def test_the_call_after_unpickling_works():
     assert in_a_fresh_interpreter(code, cloudpickle.dumps(with_storage(total))) == "6 3 False"
 
 
+@pytest.mark.slow
 def test_a_function_of_main_ships_by_value():
     script = """
         import pickle, sys

@@ -175,6 +175,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("arguments", [[], ["loop"], ["stream"], ["stream", "loop"]])
 def test_an_interrupt_ends_the_coroutine_and_then_the_step(arguments, settings):
     done = subprocess.run(

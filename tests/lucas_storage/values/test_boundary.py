@@ -301,6 +301,7 @@ LIFTED = [
 ]
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize(("value", "annotation", "seen"), LIFTED, ids=[f"{v!r}-{a}" for v, a, _ in LIFTED])
 @pytest.mark.parametrize("inline_max", [0, 65536])
 def test_no_function_sees_the_threshold(value, annotation, seen, inline_max):

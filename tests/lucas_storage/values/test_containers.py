@@ -110,6 +110,7 @@ def leaves_of(value):
     return [value] if isinstance(value, (Path, bytes, np.ndarray, pd.DataFrame)) else []
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("holder", HOLDERS.values(), ids=HOLDERS)
 def test_files_and_arrays_are_found_in_every_container(holder, tmp_path):
     path = tmp_path / "räum.txt"
@@ -269,6 +270,7 @@ GIVEN = {
 }
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("make", GIVEN.values(), ids=GIVEN)
 def test_a_value_given_to_a_step_is_its_own(make):
     @with_storage

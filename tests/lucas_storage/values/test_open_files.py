@@ -75,6 +75,7 @@ def position(file):
         return None
 
 
+@pytest.mark.few(8)
 @pytest.mark.filterwarnings("ignore:codecs.open")
 @pytest.mark.parametrize("make", [*FILES.values(), *TEXT_FILES.values()], ids=[*FILES, *TEXT_FILES])
 def test_the_whole_content_of_an_open_file_is_stored_and_its_position_stays(storage, path, make):

@@ -28,6 +28,7 @@ from .cases.ttl import TtlCases
 from .cases.uploads import UploadsCases
 from .cases.views import ViewsCases
 from .demands import demand_of
+from .store_face import StoreFace
 from .subject import Opened, opened
 
 
@@ -85,17 +86,27 @@ class EngineContract(
             pytest.skip(f"the engine has {', '.join(there)}")
 
     @pytest.fixture
-    def storage(self, face: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageClient]:
-        """Yield the face, over an engine that has one empty bucket, named ``bucket``."""
+    def subject(self, face: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+        """Yield the face and the rules beneath it, over an engine that has one empty bucket, named ``bucket``."""
         if face not in self._shared:
             engine = self.open_engine(tmp_path_factory.mktemp("engine"))
             self._shared[face] = self._open.enter_context(opened(face, engine))
         # taken out meanwhile: an engine that cannot be emptied is left, so that the other cases begin with another one
         subject = self._shared.pop(face)
         subject.face.create_bucket("bucket")
-        yield subject.face
+        yield subject
         subject.empty()
         self._shared[face] = subject
+
+    @pytest.fixture
+    def storage(self, subject: Opened) -> StorageClient:
+        """Return the face."""
+        return subject.face
+
+    @pytest.fixture
+    def beneath(self, subject: Opened) -> StoreFace:
+        """Return the rules beneath the face, which prepare what it is asked about at less cost."""
+        return subject.beneath
 
     @pytest.fixture
     def store(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:

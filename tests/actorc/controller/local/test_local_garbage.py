@@ -134,6 +134,7 @@ def test_flipped_bytes_of_messages_leave_no_traceback(logged, thorough):
         call(address, REGISTER.SerializeToString(), *map(bytes, damaged))
 
 
+@pytest.mark.slow
 def test_a_worker_whose_socket_says_garbage_is_ended_and_its_call_fails(logged, connect):
     def spoil(data):
         import os

@@ -83,6 +83,7 @@ def test_importing_the_package_loads_asyncio_only_with_the_client_that_needs_it(
     assert answer.stdout.split() == ["False", "True", "True", "False"]
 
 
+@pytest.mark.slow
 def test_a_client_serves_several_loops_one_after_the_other_and_at_once(server, pieces):
     client = AsyncStorageClient(server.endpoint)
 

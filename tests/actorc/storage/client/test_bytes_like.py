@@ -90,6 +90,7 @@ def every(cases):
     return pytest.mark.parametrize("data", cases.values(), ids=cases)
 
 
+@pytest.mark.few(8)
 @every(BUFFERS)
 def test_the_memory_of_any_buffer_is_what_is_stored(client, data):
     expected = bytes(memoryview(data))

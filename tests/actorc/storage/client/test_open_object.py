@@ -129,6 +129,7 @@ def test_a_body_that_raises_publishes_nothing(client, mode, size):
     assert file.closed
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mode", ["wb", "w"])
 @pytest.mark.parametrize("size", [5, 3 * MiB])
 def test_a_file_that_is_forgotten_publishes_nothing(client, mode, size):

@@ -13,6 +13,7 @@ MiB = 1 << 20
 BIG = bytes(range(256)) * (8 * MiB // 256)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("after", [1, MiB // 2, MiB, 3 * MiB + 17, 8 * MiB])
 def test_a_download_cut_at_any_byte_goes_on_where_it_broke(proxy, client, direct, fault, after):
     direct.put_object("bucket", "key", BIG)
@@ -39,6 +40,7 @@ def test_a_resumed_download_stays_with_its_generation(proxy, client, direct, fau
     assert first + b"".join(pieces) == BIG
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("after", [1, MiB, 5 * MiB])
 def test_an_upload_of_a_buffer_is_sent_again(proxy, client, direct, fault, after):
     proxy.plan = [(fault(cut_after=after), fault())]
@@ -48,6 +50,7 @@ def test_an_upload_of_a_buffer_is_sent_again(proxy, client, direct, fault, after
     assert direct.head_object("bucket", "key")["generation"] == put["generation"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("after", [1, MiB // 2, 3 * MiB])
 def test_a_stream_that_cannot_be_read_again_survives_broken_connections(proxy, client, direct, fault, after):
     proxy.plan = [(fault(cut_after=after), fault()) for _ in range(3)]

@@ -127,6 +127,7 @@ ASKED = {
 }
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
 @pytest.mark.parametrize("way", ["up", "down"])
 def test_an_answer_about_another_object_is_not_taken_for_the_one_asked_for(relay, behind, asked, way):
@@ -181,6 +182,7 @@ CALLS = {
 DAMAGE = {"no message of this kind": b"\x0a\xff\xff", "not UTF-8": b"\x0a\x05\x0a\x03\xff\xfe\xfd", "nothing": None}
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("what", "damage"), DAMAGE.items(), ids=DAMAGE)
 def test_a_damaged_answer_is_an_error_of_ours_and_tried_again(relay, behind, what, damage):
     for name, call in CALLS.items():

@@ -193,6 +193,7 @@ def clean_runs(wire, stored, way):
     return {name: each for name, each in right.items() if each[2]}
 
 
+@pytest.mark.few(2)
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("at_risk", [DATA, HEADERS], ids=["messages", "headers"])
 @pytest.mark.parametrize("way", ["up", "down"])

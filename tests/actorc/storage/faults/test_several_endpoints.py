@@ -32,6 +32,7 @@ def connections(ways):
     return [each.connections for each in ways]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("after", [MiB // 2, MiB, 5 * MiB + 17])
 def test_a_download_that_breaks_anywhere_goes_on_by_the_other_way(ways, both, direct, fault, after):
     direct.put_object("bucket", "key", BIG)

@@ -194,6 +194,7 @@ CALLS = {
 }
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("name", CALLS)
 def test_every_call_goes_to_the_next_server_when_the_first_is_gone(half, name):
     call, expected = CALLS[name]

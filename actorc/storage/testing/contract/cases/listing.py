@@ -10,6 +10,7 @@ from actorc.storage.client import StorageClient
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import ListResult
 from actorc.storage.testing.contract.demands import rule
+from actorc.storage.testing.contract.store_face import StoreFace
 
 KEYS = ["a", "a/1", "a/2/x", "a/2/y", "a-b", "b", "b/1", "c/d", "é", "日本"]
 ODD_KEYS = ["a/", "c//d"]
@@ -27,9 +28,9 @@ class ListingCases:
         return KEYS + (ODD_KEYS if "any-key" in storage.server_info()["capabilities"] else [])
 
     @pytest.fixture
-    def listed(self, storage: StorageClient, keys: list[str]) -> StorageClient:
+    def listed(self, storage: StorageClient, beneath: StoreFace, keys: list[str]) -> StorageClient:
         for key in keys:
-            storage.put_object("bucket", key, key.encode())
+            beneath.put_object("bucket", key, key.encode())
         return storage
 
     def test_keys_come_in_byte_order(self, listed: StorageClient, keys: list[str]) -> None:

@@ -145,6 +145,7 @@ ATTEMPTS = {
 }
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("hashed", [True, False], ids=["hashed", "unhashed"])
 @pytest.mark.parametrize("attempt", ATTEMPTS)
 def test_no_stranger_gets_in_by_any_method_and_nothing_changes(place, raw, refused, attempt, hashed):
@@ -250,6 +251,7 @@ def files(folder):
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and "data" not in path.parts}
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("key", KEYS, ids=ascii)
 def test_a_key_that_looks_like_a_path_is_a_name_and_leads_nowhere(place, key):
     # large enough for a file of its own
@@ -276,6 +278,7 @@ def test_what_is_no_key_is_refused_from_whom_ever(place, raw, refused, method, k
     assert type(refused(call, raw, method, request, headers)[1]) is InvalidParameterError
 
 
+@pytest.mark.few(20)
 @pytest.mark.parametrize(
     "bucket", ["", ".", "..", "../x", "a/b", "bucket/", "/etc", "UPPER", "b\0", "%2e%2e"], ids=ascii
 )

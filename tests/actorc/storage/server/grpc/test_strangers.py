@@ -128,6 +128,7 @@ def proofs_of_nothing(key, method):
     }
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("proof", PROOFS)
 @pytest.mark.parametrize("method", KINDS)
 def test_who_proves_nothing_is_refused_without_a_thread_and_a_place(keyed, key, honest, silence, method, proof):

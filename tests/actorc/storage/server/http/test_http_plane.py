@@ -481,6 +481,7 @@ def curl(tmp_path):
     return run
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: ascii(key)[:20])
 def test_curl_gets_and_puts_any_key(plane, curl, tmp_path, key):
     (tmp_path / "file").write_bytes(data := os.urandom(2 * MiB))

@@ -128,6 +128,7 @@ def asked(ask, url, method):
     return ask(url, method, b"changed" if method == "PUT" else None)
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("forgery", FORGED)
 def test_what_is_forged_is_refused_alike_and_nothing_changes(place, ask, forgery):
     before = place.all_there_is()

@@ -202,6 +202,7 @@ def fill(path):
                 assert error.errno == errno.ENOSPC  # noqa: PT017
 
 
+@pytest.mark.slow
 def test_deleting_goes_through_when_something_else_has_filled_the_disk(small_disk, ask):
     with local_server(LocalEngine(small_disk / "data"), http=True) as server, server.client(retry=ONCE) as client:
         for number in range(80):

@@ -22,6 +22,7 @@ print("done", flush=True)
 """
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("then", "code", "told"),
     [("", 0, ["done"]), ("os.kill(os.getpid(), signal.SIGINT)", 130, ["workers killed"])],

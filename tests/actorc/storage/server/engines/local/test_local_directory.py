@@ -75,6 +75,7 @@ def test_a_directory_labelled_by_an_earlier_version_is_labelled_anew(data, open_
     assert label(data)["index"] is True
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("content", [None, b"", b"[]", b'{"format": 2', b"\xff\xfe", b'{"format": 2}'])
 def test_a_lost_label_is_written_anew_by_a_rebuild_and_nothing_is_lost(data, open_local, rebuild, get, content):
     before = label(data)

@@ -156,6 +156,7 @@ def error_of(call, *args):
     return None
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_at_any_call_is_told_and_leaves_nothing(engine, faulty, put, get, files, tmp_path, change, number):
@@ -180,6 +181,7 @@ def test_a_full_disk_at_any_call_is_told_and_leaves_nothing(engine, faulty, put,
     assert engine.maintenance.fsck() == []
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_failed_sync_fails_the_call_and_is_never_repeated(
     open_prepared, open_local, disk, faulty, put, get, problems, change

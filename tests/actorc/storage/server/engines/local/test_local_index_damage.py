@@ -81,6 +81,7 @@ def flip(path, position, mask):
 DAMAGES = [empty, halve, lose, flip_header, become_a_rollback_database, claim_a_newer_version]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("size", [10, LARGE], ids=["inline", "blob"])
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_index_is_refused_and_nothing_is_removed_or_made(
@@ -233,6 +234,7 @@ def damaged_while_open(database, statement):
             connection.execute(definition)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "statement",
     [

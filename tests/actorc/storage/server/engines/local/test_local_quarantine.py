@@ -371,6 +371,7 @@ def test_a_flipped_bit_anywhere_in_a_blob_is_told_and_never_served(local, put, g
         blob.write_bytes(intact)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("call", ["make_directory", "sync_directory", "rename"])
 def test_a_disk_that_fails_while_blobs_are_put_away_loses_none(open_local, disk, put, get, tmp_path, call):
     class Failing(type(disk)):

@@ -84,6 +84,7 @@ def damaged(log, tmp_path):
     return copy
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("offset", [0, 7, 10, 20, FRAME_HEADER_SIZE, FRAME - 1])
 def test_damage_is_a_loss_if_a_transaction_stands_behind_it_and_else_drops_the_last_one(damaged, offset):
     for frame in range(2 * (BEFORE + ROWS)):
