@@ -19,7 +19,7 @@ from .machine import machine
 from .setting import FULL, SMALL, Setting
 
 QUICK = ("large_objects", "small_calls", "steps", "chains", "command_line", "memory")
-MORE = ("listing", "plain_data", "fan_in", "streaming", "reuse", "gateways", "replicas")
+MORE = ("latency", "listing", "plain_data", "fan_in", "streaming", "reuse", "gateways", "replicas")
 RESULTS = Path("benchmarks/results.json")
 
 
