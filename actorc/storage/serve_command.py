@@ -11,7 +11,7 @@ import click
 from .local_server.shared_files import DIRECTORY
 
 if TYPE_CHECKING:
-    from .server.options import Option
+    from .server.option_sources import Option
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
@@ -21,7 +21,7 @@ class ServerCommand(click.Command):
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own options and the server's."""
-        from .server.options import OPTIONS  # noqa: PLC0415  # loads gRPC
+        from .server.option_sources import OPTIONS  # noqa: PLC0415  # loads gRPC
 
         own = super().get_params(ctx)
         return [own[0], *map(_parameter, OPTIONS), *own[1:]]
@@ -45,7 +45,7 @@ def serve(
     it.
     """
     from . import server  # noqa: PLC0415  # loads gRPC
-    from .server.options import options_from  # noqa: PLC0415
+    from .server.option_sources import options_from  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     server.serve(

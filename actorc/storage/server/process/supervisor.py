@@ -31,7 +31,7 @@ from actorc.storage.server.auth.key_file import OwnKey, as_record
 from actorc.storage.server.config import DEFAULT_HTTP, ServerOptions
 from actorc.storage.server.engines import share_engine
 from actorc.storage.server.listen_address import numeric_address
-from actorc.storage.server.options import to_plain
+from actorc.storage.server.option_sources import to_plain
 
 from .ports import reserve
 

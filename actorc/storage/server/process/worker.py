@@ -21,7 +21,7 @@ from typing import Any, Final
 from actorc.storage.errors import StorageError
 from actorc.storage.server.auth.key_file import OwnKey, from_record
 from actorc.storage.server.config import Group
-from actorc.storage.server.options import from_plain
+from actorc.storage.server.option_sources import from_plain
 from actorc.storage.server.server import StorageServer
 from actorc.storage.server.service.admission import CallPool
 

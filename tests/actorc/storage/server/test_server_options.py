@@ -11,7 +11,7 @@ import pytest
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.server import ServerOptions
 from actorc.storage.server.engines.times import UPLOAD_TTL
-from actorc.storage.server.options import OPTIONS, from_plain, options_from, to_plain
+from actorc.storage.server.option_sources import OPTIONS, from_plain, options_from, to_plain
 
 DOCUMENT = Path(__file__).parents[4] / "docs" / "service.md"
 

@@ -1,4 +1,4 @@
-"""The code that a function reaches: its own, and that of the functions, classes and constants it names, transitively.
+"""Digest of the code that a function reaches: its own, and the functions, classes and constants it names, and theirs.
 
 Code of the user's own counts with all that it does. What belongs to an installed package counts by the package's
 version, and is not entered.

@@ -1,4 +1,4 @@
-"""The options of a server as text: in a configuration file, on a command line, and for another process."""
+"""Options of a server from their sources: command line over configuration file over defaults, or another process."""
 
 from __future__ import annotations
 
