@@ -10,10 +10,13 @@ that another one displaced is compared again.
 
 from __future__ import annotations
 
+import mmap
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from actorc.storage.rules import MiB
+from actorc.storage.errors import IntegrityError
 from actorc.storage.seekable_reader import BlobFile
 from lucas_storage.digests import digest_of
 
@@ -31,7 +34,7 @@ def is_right(root: Path, address: str, file: BlobFile, scrub: float) -> bool:
     """Return whether an open file has the digest of an address.
 
     It is read, unless it was before and inode, size, mtime and ctime are unchanged since. By descriptor, so no other
-    file can take its place. Leaves the file at its beginning.
+    file can take its place.
 
     Args:
         root: The cache directory.
@@ -46,14 +49,19 @@ def is_right(root: Path, address: str, file: BlobFile, scrub: float) -> bool:
         return True
     # Before it is read: a write in between, within one tick of the clock, would leave the same times.
     stamps.settle((seen,))
-    digest = digest_of(iter(lambda: file.read(MiB), b""))
-    file.seek(0)
-    if digest != address or stamps.signature(file.status()) != seen:
+    # Mapped: a copy of the bytes on their way would take a fifth of the time of their digest.
+    if digest_of(_content(file)) != address or stamps.signature(file.status()) != seen:
         return False
     folder = within(root, _OBJECTS, _name(address), make=True)
     assert folder is not None
     verification.keep(folder, Stamp.of(address, {CONTENT: seen}, file.size))
     return True
+
+
+def _content(file: BlobFile) -> Iterator[memoryview]:
+    if file.size:  # of nothing there is no map
+        with suppress(IntegrityError):  # it was cut off, so its digest is another one
+            yield file.map(mmap.ACCESS_READ)
 
 
 def _name(address: str) -> str:
