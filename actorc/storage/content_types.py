@@ -10,6 +10,9 @@ DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 
 def guess_content_type(name: str) -> str:
     """Return the MIME type that the file name extension of `name` stands for."""
+    # most keys of programs have no extension; the library takes ten times as long to find that out
+    if "." not in name and ":" not in name:
+        return DEFAULT_CONTENT_TYPE
     guessed, encoding = mimetypes.guess_type(name)
     if encoding == "gzip":
         return "application/gzip"

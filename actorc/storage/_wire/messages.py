@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,7 +44,7 @@ def moment(us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=us)
 
 
-def object_message(info: ObjectInfo) -> pb.ObjectInfo:
+def object_message(info: ObjectInfo, *, with_metadata: bool = True) -> pb.ObjectInfo:
     """Return `info` as a message."""
     return pb.ObjectInfo(
         bucket=info.bucket,
@@ -54,7 +54,7 @@ def object_message(info: ObjectInfo) -> pb.ObjectInfo:
         generation=info.generation,
         crc32c=info.crc32c,
         content_type=info.content_type,
-        metadata=dict(info.metadata),
+        metadata=dict(info.metadata) if with_metadata else None,
         last_modified_us=microseconds(info.last_modified),
         expires_us=microseconds(info.expires_at) if info.expires_at else 0,
     )
@@ -177,7 +177,7 @@ def put_message(key: str, result: ObjectInfo | StorageError, *, brief: bool = Fa
     """
     if isinstance(result, StorageError):
         return pb.PutResult(key=key, failed=_brief_status(result) if brief else status_message(result))
-    return pb.PutResult(key=key, object=object_message(replace(result, metadata={})))
+    return pb.PutResult(key=key, object=object_message(result, with_metadata=False))
 
 
 def put_result(message: pb.PutResult) -> ObjectInfo | StorageError:

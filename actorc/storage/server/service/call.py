@@ -8,7 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, NoReturn
 
 from google.protobuf.message import Message
@@ -149,11 +149,9 @@ class Call:
         self._status = error_status.status_code(error)
         self._context.end(self._status, error.message[:_MAX_STATUS_TEXT])
 
-    @contextmanager
-    def limited(self, seconds: float, error: StorageError) -> Iterator[Progress]:
+    def limited(self, seconds: float, error: StorageError) -> AbstractContextManager[Progress]:
         """End the call with `error` if it makes no progress for `seconds` within the block."""
-        with self._context.limited(seconds, lambda: self.end(error)) as guard:
-            yield guard
+        return self._context.limited(seconds, lambda: self.end(error))
 
     def is_active(self) -> bool:
         """Return whether the client still waits for an answer."""

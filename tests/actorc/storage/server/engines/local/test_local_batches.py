@@ -1,0 +1,110 @@
+"""What a small object and a batch of them cost the durable engine: commits and statements, counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from actorc.storage._wire.checksum import crc32c
+from actorc.storage.errors import IntegrityError, ObjectNotFoundError
+from actorc.storage.models import Condition, ObjectContent, SmallObject
+from actorc.storage.rules import KiB
+from actorc.storage.server.engines.local import FsOps
+
+MANY = [f"key-{number:03}" for number in range(100)]
+
+
+class Counting(FsOps):
+    """The real disk, and how often the index was committed."""
+
+    commits = 0
+
+    def commit(self, connection):
+        self.commits += 1
+        super().commit(connection)
+
+
+@pytest.fixture
+def disk():
+    return Counting()
+
+
+@pytest.fixture
+def engine(open_local):
+    engine = open_local()
+    engine.create_bucket("bucket")
+    return engine
+
+
+@pytest.fixture
+def said(engine):
+    """Return the statements that the reading connection ran since."""
+    statements = []
+    with engine._index.reading() as connection:
+        connection.set_trace_callback(statements.append)
+    return statements
+
+
+def small(key, data=b"data"):
+    return SmallObject(key, data, crc32c(data))
+
+
+def damage(engine, key):
+    """Change the inline bytes of an object and leave their checksums."""
+    (found,) = engine._index.find_many("bucket", [key])
+    engine._index.run(
+        lambda connection: connection.execute(
+            "UPDATE content SET data = CAST(x'00' || substr(data, 2) AS BLOB) WHERE sums = ?",
+            (found.segment.sums[0].to_bytes(4, "little"),),
+        )
+    )
+
+
+def test_a_batch_is_durable_by_one_commit(engine, disk):
+    before = disk.commits
+    engine.put_many("bucket", [small(key) for key in MANY], idempotency_key="call")
+
+    assert disk.commits == before + 1
+
+
+def test_a_batch_with_a_refused_object_is_one_commit_of_the_others(engine, disk):
+    engine.put_many("bucket", [small("key-001")])
+    before = disk.commits
+    batch = [small(key)._replace(condition=Condition(if_absent=True)) for key in MANY]
+    results = engine.put_many("bucket", batch)
+
+    assert disk.commits == before + 1
+    assert [key for key, result in zip(MANY, results, strict=True) if isinstance(result, Exception)] == ["key-001"]
+
+
+def test_a_hundred_objects_are_looked_up_by_two_statements(engine, said):
+    engine.put_many("bucket", [small(key) for key in MANY])
+    del said[:]
+    found = list(engine.read_many("bucket", MANY, most=KiB))
+
+    assert len(said) == 2
+    assert [each.data for each in found] == [b"data"] * len(MANY)
+
+
+def test_a_small_object_is_read_by_two_statements(engine, said):
+    engine.put_small("bucket", small("key"))
+    del said[:]
+
+    assert engine.read_small("bucket", "key", most=KiB).data == b"data"
+    assert len(said) == 2
+
+
+def test_an_object_above_the_limit_is_described_without_its_bytes(engine):
+    info = engine.put_small("bucket", small("key", bytes(40 * KiB)))
+
+    assert engine.read_small("bucket", "key", most=KiB) == ObjectContent(info, None)
+    assert engine.read_small("bucket", "key", most=40 * KiB) == ObjectContent(info, bytes(40 * KiB))
+
+
+def test_a_damaged_object_is_an_error_of_its_own_in_a_batch(engine):
+    engine.put_many("bucket", [small("sound"), small("damaged", b"other data")])
+    damage(engine, "damaged")
+    found = list(engine.read_many("bucket", ["sound", "damaged", "missing"], most=KiB))
+
+    assert [type(each) for each in found] == [ObjectContent, IntegrityError, ObjectNotFoundError]
+    with pytest.raises(IntegrityError, match="block 0"):
+        engine.read_small("bucket", "damaged", most=KiB)
