@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -17,10 +17,11 @@ from actorc.storage.errors import (
 )
 from actorc.storage.models import NewObject
 from actorc.storage.rules import MAX_INLINE_SIZE
+from lucas_storage import parallel
 from lucas_storage.digests import digest_of
 from lucas_storage.errors import DigestMismatchError, InvalidRefError
 
-from .body import Body
+from .body import Body, EncodedBody
 
 T = TypeVar("T")
 
@@ -75,8 +76,38 @@ class Blobs:
         except AlreadyExistsError:
             # An object under this key is not yet the blob: it may be damaged, or of another program. Then it is
             # replaced.
-            if not self._holds(bucket, key, body):
-                self.send(bucket, key, body, content_type)
+            self._mend(bucket, key, body, content_type)
+        self._remember(bucket, key)
+
+    def put_all(self, bucket: str, blobs: Mapping[str, tuple[EncodedBody, str]]) -> None:
+        """Store small bodies, each with its content type, by key, in one call; those that are there as `put` does.
+
+        Raises:
+            StorageError: Of the first that could not be stored; others may be.
+        """
+        objects: list[NewObject] = [
+            {
+                "key": key,
+                "data": body.data(),
+                "content_type": content_type,
+                "if_absent": (bucket, key) not in self._distrusted,
+            }
+            for key, (body, content_type) in blobs.items()
+        ]
+        errors = self.send_all(bucket, objects)
+        for error in errors.values():
+            if not isinstance(error, AlreadyExistsError):
+                raise error
+        parallel.each(lambda key: self._mend(bucket, key, *blobs[key]), errors)
+        for key in blobs:
+            self._remember(bucket, key)
+
+    def _mend(self, bucket: str, key: str, body: Body, content_type: str) -> None:
+        """Replace an object that is not the blob of its key."""
+        if not self._holds(bucket, key, body):
+            self.send(bucket, key, body, content_type)
+
+    def _remember(self, bucket: str, key: str) -> None:
         self._distrusted.discard((bucket, key))
         # To forget costs one call for each blob, never a wrong answer.
         if len(self._seen) >= _REMEMBERED:
@@ -87,13 +118,15 @@ class Blobs:
         """Store bytes, in a bucket that is made if it is missing and the caller may make it."""
         self._with_bucket(bucket, lambda: body.send(self._client, bucket, key, content_type, **options))
 
-    def send_all(self, bucket: str, objects: Sequence[NewObject], timeout: float) -> dict[str, StorageError]:
+    def send_all(
+        self, bucket: str, objects: Sequence[NewObject], timeout: float | None = None
+    ) -> dict[str, StorageError]:
         """Store small objects in few calls, and return the error of each that failed; the bucket is made as by `send`.
 
         Args:
             bucket: The bucket.
             objects: As `StorageClient.put_objects` takes them.
-            timeout: Seconds for each call.
+            timeout: Seconds for each call; None for the usual ones.
         """
         results = self._with_bucket(bucket, lambda: self._client.put_objects(bucket, objects, timeout=timeout))
         return results["errors"]

@@ -57,6 +57,10 @@ class EncodedBody:
         """Return the CRC-32C of all bytes, unsigned."""
         return _crc32c(self._encoded.chunks(MiB))
 
+    def data(self) -> bytes:
+        """Return a copy of the bytes, which should be few."""
+        return bytes(self._encoded)
+
     def send(self, client: StorageClient, bucket: str, key: str, content_type: str, **options: Any) -> PutResult:
         """Store the bytes, in one call if they fit."""
         if self.size <= MAX_INLINE_SIZE:

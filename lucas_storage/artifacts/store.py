@@ -24,7 +24,7 @@ from lucas_storage.refs import ArtifactRef
 
 from .artifact_file import ArtifactFile
 from .blobs import Blobs
-from .body import Body
+from .body import Body, EncodedBody
 from .cache.cache import Cache
 from .cache.leases import Holder
 from .local_copies import LocalCopies
@@ -152,6 +152,14 @@ class ArtifactStore(StorageClient):
         no process can know of bytes that it was given.
         """
         return self._artifact_writer.keep(body, fmt, filename)
+
+    def keep_all(self, small: Sequence[tuple[EncodedBody, Format]]) -> list[ArtifactRef]:
+        """Store encoded bytes of safe formats in as few calls as they fit into, and return the reference of each.
+
+        Args:
+            small: Bodies of at most 128 KiB, and their formats.
+        """
+        return self._artifact_writer.keep_all(small)
 
     def keep_parts(self, send: Send, fmt: Format, filename: str | None = None) -> ArtifactRef:
         """Store a value in parts and return a reference to its manifest.

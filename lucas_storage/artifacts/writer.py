@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,14 @@ class ArtifactWriter:
         """Store encoded bytes as one object and return a reference, signed if its format is not safe."""
         ref = self._ref(body.digest, "blob", body.size, fmt, filename)
         return self._kept(ref, body, fmt, fmt.content_type)
+
+    def keep_all(self, small: Sequence[tuple[EncodedBody, Format]]) -> list[ArtifactRef]:
+        """Store small bodies, of safe formats, together, and return the reference of each."""
+        refs = [self._ref(body.digest, "blob", body.size, fmt, None) for body, fmt in small]
+        blobs = {ref.key: (body, fmt.content_type) for ref, (body, fmt) in zip(refs, small, strict=True)}
+        with self._explained():
+            self._blobs.put_all(self._settings.bucket.value, blobs)
+        return refs
 
     def keep_parts(self, send: Send, fmt: Format, filename: str | None) -> ArtifactRef:
         """Store parts while the rest is made, then the manifest, and return a reference to that.

@@ -8,10 +8,11 @@ artifact.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from actorc.storage.rules import MAX_BATCH_OBJECT
 from lucas_storage.containers import BUILT_IN, apart
 from lucas_storage.engine import adapter
 from lucas_storage.errors import ArtifactError, NoFormatError
@@ -39,7 +40,7 @@ from .annotation import (
 from .own_copy import small_copy
 from .parallel_resolution import Done, Node, Pending, branch, resolved
 from .policy import Fixed, Policies, Policy
-from .store_value import artifact, kind_of_source, store_encoded, streamed
+from .store_value import SmallLeaves, artifact, kind_of_source, store_encoded, streamed
 
 Made = TypeVar("Made")
 
@@ -113,6 +114,7 @@ class _Result:
 
     function: str | None
     policy: Policies
+    small: SmallLeaves = field(default_factory=SmallLeaves)
 
     def skeleton(self, value: Any, annotation: Annotation) -> Any:
         """Return the value as data in which every leaf is an `ArtifactRef`."""
@@ -158,9 +160,16 @@ class _Result:
         if adapter.is_lambda(value):
             raise TypeError(wire_form.placeholder(f"the result of {self.function!r}"))
         fmt = self._attributed(partial(format_for, value))
-        if fmt.safe:
-            return self._leaf(partial(artifact, value, self.policy(), fmt.id))
-        return self._pickle(value)
+        return self._encoded(value, fmt) if fmt.safe else self._pickle(value)
+
+    def _encoded(self, value: Any, fmt: Format) -> Node:
+        """Return the tree of a value that has a format; the small ones of a result are stored in one call."""
+
+        def encode(_: Any) -> Node:
+            ref = self._attributed(partial(self.small.leaf, value, self.policy(), fmt))
+            return Done(ref) if isinstance(ref, ArtifactRef) else self._leaf(ref, does_io=False)
+
+        return Pending(encode, Done(None), does_io=not _is_small(value))
 
     def _pickle(self, value: Any, name: str | None = None) -> Node:
         pickled = self._attributed(partial(object_pickles.pickled, value, self.policy()))
@@ -209,8 +218,8 @@ class _Result:
         except NoFormatError as error:
             raise ValueError(wire_form.TOO_DEEP) from error
 
-    def _leaf(self, job: Callable[[], ArtifactRef]) -> Node:
-        return Pending(lambda _: Done(self._attributed(job)), Done(None), does_io=True)
+    def _leaf(self, job: Callable[[], ArtifactRef], *, does_io: bool = True) -> Node:
+        return Pending(lambda _: Done(self._attributed(job)), Done(None), does_io)
 
     def _attributed(self, job: Callable[[], Made]) -> Made:
         """Run a job; its errors name the function."""
@@ -219,6 +228,12 @@ class _Result:
         except ArtifactError as error:
             error.function = error.function or self.function
             raise
+
+
+def _is_small(value: Any) -> bool:
+    """Return whether a value is known to be so small that a thread to encode it costs more than it saves."""
+    size = len(value) if isinstance(value, (str, bytes, bytearray)) else getattr(value, "nbytes", None)
+    return type(size) is int and size <= MAX_BATCH_OBJECT
 
 
 def _travelling(skeleton: Any, policy: Policies) -> Any:

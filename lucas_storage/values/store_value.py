@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from actorc.storage.rules import MAX_BATCH_OBJECT
 from actorc.storage.unsized_files import content_of_unsized
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody, FileBody
@@ -15,7 +17,7 @@ from lucas_storage.artifacts.chunks import BYTES, checked, send_bytes
 from lucas_storage.artifacts.directory_upload import send_directory
 from lucas_storage.artifacts.manifest import PART
 from lucas_storage.artifacts.part_transfer import send_value
-from lucas_storage.artifacts.store import store_for
+from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.errors import NoFormatError, UnsafeFormatError
 from lucas_storage.formats import format_by_id, format_for, why_pickled
 from lucas_storage.formats.base import Encoded, Format, type_name
@@ -60,6 +62,47 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
     if fmt.safe and policy.is_inline(encoded.size):
         return inline_ref(fmt.id, bytes(encoded), filename=name)
     return store_encoded(encoded, fmt, policy, name)
+
+
+class SmallLeaves:
+    """The small artifacts of one result, stored together when the first of their references is asked for."""
+
+    def __init__(self) -> None:
+        # Leaves are encoded by several threads.
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[EncodedBody, Format]] = []
+        self._refs: dict[EncodedBody, ArtifactRef] = {}
+
+    def leaf(self, value: Any, policy: Policy, fmt: Format) -> ArtifactRef | Callable[[], ArtifactRef]:
+        """Return the reference of a value, or a function that returns it once all values are encoded.
+
+        Args:
+            value: As `artifact` takes it, not a file.
+            policy: Store and limits; the same for all values.
+            fmt: A safe format that holds it.
+        """
+        encoded = fmt.encode(value)
+        if policy.is_inline(encoded.size):
+            return inline_ref(fmt.id, bytes(encoded))
+        if encoded.size > MAX_BATCH_OBJECT:
+            return store_encoded(encoded, fmt, policy)
+        body = EncodedBody(encoded)
+        with self._lock:
+            self._waiting.append((body, fmt))
+        return partial(self._stored, body, policy)
+
+    def _stored(self, body: EncodedBody, policy: Policy) -> ArtifactRef:
+        with self._lock:
+            if body not in self._refs:
+                self._store(store_for(policy.store))
+            return self._refs[body]
+
+    def _store(self, storage: ArtifactStore) -> None:
+        waiting = self._waiting
+        # One alone is not asked for in vain if it is there: a batch is sent at once.
+        refs = [storage.keep(*waiting[0])] if len(waiting) == 1 else storage.keep_all(waiting)
+        self._refs.update(zip((body for body, _ in waiting), refs, strict=True))
+        self._waiting = []
 
 
 def store_encoded(encoded: Encoded, fmt: Format, policy: Policy, name: str | None = None) -> ArtifactRef:

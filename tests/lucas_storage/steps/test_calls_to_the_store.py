@@ -93,6 +93,45 @@ def test_a_reference_becomes_a_value_and_a_value_a_reference_by_one_call_each(as
     assert names(asked) == ["get_object"]
 
 
+def test_the_small_artifacts_of_a_result_are_stored_by_one_call(asked, storage):
+    def arrays(n):
+        return {"all": [np.arange(n + one) for one in range(20)], "again": np.arange(n), "large": np.arange(40 * n)}
+
+    out = with_storage(arrays)(n=1000)
+    stored = sorted(names(asked))
+    asked.clear()
+    with_storage(arrays)(n=1000)
+    again = names(asked)
+    value = storage.get(ArtifactRef.parse(out["all"][7]))
+
+    assert stored == ["put_object", "put_objects"]
+    assert again.count("put_objects") == 1
+    assert "put_object" not in again
+    assert value.tolist() == list(range(1007))
+    assert out["again"] == out["all"][0]
+
+
+def test_what_lies_damaged_in_the_place_of_a_small_artifact_is_replaced(asked, storage):
+    def arrays():
+        return [np.arange(1000), np.arange(1001)]
+
+    first, _ = map(ArtifactRef.parse, with_storage(arrays)())
+    storage.put_object(first.bucket, first.key, b"other bytes")
+    with_storage(arrays)()
+
+    assert storage.get(first).tolist() == list(range(1000))
+
+
+def test_an_artifact_of_several_that_cannot_be_stored_is_the_error_of_its_step(settings, monkeypatch):
+    def refused(_, bucket, objects, **__):
+        return {"stored": [], "errors": {objects[1]["key"]: PermissionError("not yours", bucket=bucket)}}
+
+    monkeypatch.setattr(Storage, "put_objects", refused)
+
+    with pytest.raises(PermissionError, match="not yours"):
+        with_storage(lambda: [np.arange(1000), np.arange(1001)])()
+
+
 def test_small_values_and_a_step_that_stores_nothing_ask_nothing(asked):
     assert with_storage(lambda x: x)(x={"a": [1, 2.5, "text"]}) == {"a": [1, 2.5, "text"]}
     assert with_storage(lambda x: int(x.sum()))(x=with_storage(lambda n: np.arange(n))(n=10)) == 45
