@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 _LONGEST = 70
 """Bits in ten bytes, which is what 64 bits take."""
 
@@ -30,3 +32,27 @@ def decode(data: bytes | memoryview, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return number, at
     raise ValueError("the data are cut off, or a number in them is too long")
+
+
+def decode_all(pieces: Iterable[bytes], *, bits: int = _LONGEST) -> Iterator[int]:
+    """Yield the numbers of 0 or more that bytes consist of, which come in pieces of any length.
+
+    Args:
+        pieces: The bytes.
+        bits: The most that a number may take, seven for each of its bytes.
+
+    Raises:
+        ValueError: The data end within a number, or it is longer.
+    """
+    number = shift = 0
+    for piece in pieces:
+        for byte in piece:
+            number |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                yield number
+                number = shift = 0
+            elif shift >= bits:
+                raise ValueError("a number in the data is too long")
+    if shift:
+        raise ValueError("the data are cut off within a number")

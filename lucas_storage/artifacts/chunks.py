@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from actorc import varint
 from lucas_storage.errors import DecodeError
 from lucas_storage.formats.base import type_name
 
@@ -37,7 +38,7 @@ def send_bytes(pieces: Iterable[Any], parts: PartSender, *, items: bool) -> Mani
     for piece in checked(pieces):
         data.add(piece)
         if items:
-            lengths.add(_number(len(piece)))
+            lengths.add(varint.encode(len(piece)))
     sent, counted = data.end(), lengths.end()
     return Manifest(parts=stored(sent), items=stored(counted) if items else None)
 
@@ -86,7 +87,7 @@ def items_of(data: Iterable[bytes], lengths: Iterable[bytes]) -> Iterator[bytes]
     """
     pieces = iter(data)
     rest = memoryview(b"")
-    for length in _numbers(lengths):
+    for length in _lengths_in(lengths):
         if length <= len(rest):
             yield bytes(rest[:length])
             rest = rest[length:]
@@ -105,29 +106,11 @@ def items_of(data: Iterable[bytes], lengths: Iterable[bytes]) -> Iterator[bytes]
         raise _misfit()
 
 
-def _number(value: int) -> bytes:
-    text = bytearray()
-    while value > 0x7F:
-        text.append(value & 0x7F | 0x80)
-        value >>= 7
-    text.append(value)
-    return bytes(text)
-
-
-def _numbers(pieces: Iterable[bytes]) -> Iterator[int]:
-    value = shift = 0
-    for piece in pieces:
-        for byte in piece:
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if byte & 0x80 and shift < _LONGEST:
-                continue
-            if byte & 0x80:
-                raise _misfit()
-            yield value
-            value = shift = 0
-    if shift:
-        raise _misfit()
+def _lengths_in(pieces: Iterable[bytes]) -> Iterator[int]:
+    try:
+        yield from varint.decode_all(pieces, bits=_LONGEST)
+    except ValueError as error:
+        raise _misfit() from error
 
 
 def _misfit() -> DecodeError:
