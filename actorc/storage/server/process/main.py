@@ -17,9 +17,9 @@ from actorc.storage.server.auth.key_file import OwnKey, own_key
 from actorc.storage.server.config import ServerOptions
 from actorc.storage.server.listen_address import is_loopback, numeric_address
 from actorc.storage.server.server import StorageServer
-from actorc.storage.server.telemetry.descriptor_log import raise_limit
 
 from .announcement import announced, occupied
+from .descriptor_limit import raise_limit
 from .ports import reserve
 from .shutdown import ShutdownFlag, stop_on_signals, stop_when_unlocked
 from .supervisor import Supervisor
