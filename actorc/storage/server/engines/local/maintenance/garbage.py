@@ -15,7 +15,7 @@ from actorc.storage.server.engines.local.disk.errors import explained
 from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.index.index import Index
 
-from .lock import MaintenanceLock
+from .election import MaintenanceLock
 from .orphans import Orphans
 
 _log = logging.getLogger(__name__)

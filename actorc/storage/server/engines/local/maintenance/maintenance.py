@@ -13,10 +13,10 @@ from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.times import Clock
 
+from .election import MaintenanceLock
 from .fsck import contradictions, fsck
 from .fsck_index import Finding
 from .garbage import GarbageCollector
-from .lock import MaintenanceLock
 from .orphans import Orphans
 from .restoration import Restoration
 from .scrub import Progress, Scrubber

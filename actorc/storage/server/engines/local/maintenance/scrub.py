@@ -20,7 +20,7 @@ from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.local.rows import Segment, unpack_sums
 from actorc.storage.server.engines.times import Clock, microseconds
 
-from .lock import MaintenanceLock
+from .election import MaintenanceLock
 
 _log = logging.getLogger(__name__)
 
