@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, TypeAlias, TypeGuard
 from urllib.parse import quote, unquote_to_bytes
@@ -42,6 +43,8 @@ _FORMAT = re.compile(r"(?:[a-z0-9][a-z0-9._-]{0,62}/)?[a-z0-9][a-z0-9._-]{0,62}@
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _URI_TEXT = re.compile(r"(?:[A-Za-z0-9._~:/?@!$&'()*+,;=-]|%[0-9A-F]{2})*")
+_OFTEN: Final = 8 << 10
+"""Characters of a reference up to which it is remembered once it was parsed; of an inline one up to 4 KiB of data."""
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
 
@@ -218,6 +221,16 @@ def is_filename(text: object) -> bool:
 
 
 def _parse_uri(uri: str) -> ArtifactRef:
+    # A reference is met at every station of a value, and is immutable.
+    return _known(uri) if type(uri) is str and len(uri) <= _OFTEN else _parsed(uri)
+
+
+@lru_cache(maxsize=128)
+def _known(uri: str) -> ArtifactRef:
+    return _parsed(uri)
+
+
+def _parsed(uri: str) -> ArtifactRef:
     # First of all: every later step then works on ASCII without controls, quotes or spaces.
     if not _URI_TEXT.fullmatch(uri):
         raise InvalidRefError("a reference holds characters that no URI may hold; percent-encode them in upper case")
