@@ -18,8 +18,8 @@ from .cases import Case
 from .machine import machine
 from .setting import FULL, SMALL, Setting
 
-QUICK = ("large_objects", "small_calls", "steps", "chains", "command_line", "memory")
-MORE = ("latency", "listing", "plain_data", "fan_in", "streaming", "reuse", "gateways", "replicas")
+QUICK = ("large_objects", "small_calls", "latency", "steps", "chains", "command_line", "memory")
+MORE = ("more_links", "listing", "plain_data", "fan_in", "streaming", "reuse", "gateways", "replicas")
 RESULTS = Path("benchmarks/results.json")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -199,8 +200,6 @@ def size_text(count):
 
 def file_of(path: Path, size):
     """Write a file of so many random bytes, which compress to nothing, and return its path."""
-    import os
-
     with path.open("wb") as file:
         for _ in range(size // MiB):
             file.write(os.urandom(MiB))

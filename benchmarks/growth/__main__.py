@@ -12,9 +12,10 @@ import json
 import os
 import sys
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.setting import SMALL, Scale, Setting
+from benchmarks.setting import FULL, SMALL, Setting
 
 from .plot import draw
 
@@ -32,18 +33,19 @@ def main(arguments):
     for name in given.names or NAMES:
         module = importlib.import_module(f"benchmarks.growth.{name}")
         if not given.drawn_again:
-            known |= _measured(module, name, small=given.small)
+            known |= _measured(module, name, given)
             given.points.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
         for chart in module.CHARTS:
             if chart.name in known:
                 draw(chart, known[chart.name], given.folder / f"{chart.name}.svg")
 
 
-def _measured(module, name, *, small):
+def _measured(module, name, given):
     """Return the points of each line of each chart of a module; ours before those of others."""
     found = defaultdict(lambda: defaultdict(list))
-    with Setting(SMALL if small else Scale()) as setting:
-        for chart, line, point in module.points(setting, small=small):
+    scale = SMALL if given.small else FULL
+    with Setting(replace(scale, rounds=given.rounds or scale.rounds)) as setting:
+        for chart, line, point in module.points(setting, small=given.small):
             sys.stderr.write(f"{name}: {chart}, {line}, {point[0]:g}: {point[1]:.3g}\n")
             found[chart][line].append(point)
     return found
@@ -53,6 +55,7 @@ def _parser():
     parser = argparse.ArgumentParser("python -m benchmarks.growth", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(NAMES)}; all if none is given")
     parser.add_argument("--small", action="store_true", help="few points, to try the benchmarks themselves")
+    parser.add_argument("--rounds", type=int, help="samples of each point, instead of as many as it needs")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the plots go")
     parser.add_argument("--points", type=Path, default=POINTS, help="file of the points, read and written")
     parser.add_argument("--drawn-again", action="store_true", help="measure nothing; draw the points of the file")

@@ -25,7 +25,9 @@ CHARTS = (GET, PUT)
 def points(setting, *, small):
     for count in SMALL if small else COUNTS:
         for chart, action in ((GET, "get"), (PUT, "put")):
-            case = Case(action, list(_arms(setting, action, count)), rounds=3, warm=False, x=count)
+            case = Case(
+                action, list(_arms(setting, action, count)), rounds=min(3, setting.scale.rounds), warm=False, x=count
+            )
             yield from points_of(case, chart)
 
 

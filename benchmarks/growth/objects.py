@@ -26,14 +26,14 @@ CHARTS = (
 )
 
 
-def points(_setting, *, small):
+def points(setting, *, small):
     data = os.urandom(4 * KiB)
     for count in SMALL if small else COUNTS:
         with tempfile.TemporaryDirectory() as folder:
             fill(Path(folder), count)
             with storage_server(data=folder) as server, clients(server) as found:
                 arms = list(_arms(*next(iter(found.items())), key_of(count // 2), data))
-                yield from points_of(Case("objects", arms, calls=30, rounds=5, x=count), *CHARTS)
+                yield from points_of(Case("objects", arms, calls=30, rounds=setting.scale.rounds, x=count), *CHARTS)
 
 
 def _arms(transport, client, key, data):

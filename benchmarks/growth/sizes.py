@@ -40,7 +40,13 @@ def points(setting, *, small):
         for peer in s3.present(setting.go_store)[:1]:
             peer.upload("grown", source)
         few = size >= GiB  # which take seconds, and differ less
-        options = {"size": size, "calls": calls, "rounds": 2 if few else 3, "warm": not few, "x": size}
+        options = {
+            "size": size,
+            "calls": calls,
+            "rounds": min(2 if few else 3, setting.scale.rounds),
+            "warm": not few,
+            "x": size,
+        }
         if size <= IN_MEMORY:
             yield from points_of(Case("get", list(_get(setting, size, source)), **options), GET)
         options["before"] = lambda target=target: _settle(target)

@@ -31,7 +31,7 @@ COST = Chart(
 CHARTS = (RATE, COST)
 
 
-def points(_setting, *, small):
+def points(setting, *, small):
     for count in COUNTS[:2] if small else COUNTS:
         with storage_server("--workers", str(count)) as server, clients(server) as found:
             arms = [
@@ -45,4 +45,6 @@ def points(_setting, *, small):
                 for action in ("get", "put")
                 for transport in found
             ]
-            yield from points_of(Case("workers", arms, rounds=3, warm=False, x=count), *CHARTS)
+            yield from points_of(
+                Case("workers", arms, rounds=min(3, setting.scale.rounds), warm=False, x=count), *CHARTS
+            )

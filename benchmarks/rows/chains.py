@@ -60,7 +60,7 @@ def cases(setting):
                 for name, (flow, options) in flows.items()
             ]
             arms += [*_baselines(setting, fresh), *_values(actor, fresh)]
-            yield Case(f"three steps pass {size_text(size)}, cold", arms, rounds=setting.scale.rounds)
+            yield Case(f"three steps pass {size_text(size)}, cold", arms, rounds=min(3, setting.scale.rounds))
 
 
 def _values(actor, fresh):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import mmap
 import os
 from pathlib import Path
 
@@ -28,7 +30,9 @@ def cases(setting):
 
 
 def _case(setting, name, arms, size, **options):
-    return Case(f"{name}, {size_text(setting.scale.large)}", list(arms), size, rounds=setting.scale.rounds, **options)
+    return Case(
+        f"{name}, {size_text(setting.scale.large)}", list(arms), size, rounds=min(4, setting.scale.rounds), **options
+    )
 
 
 def _get(setting, size, source):
@@ -48,8 +52,6 @@ def _view(setting, _, source):
         assert view[0] is not None
 
     def mapped(_):
-        import mmap
-
         with source.open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
             assert view[0] is not None
 
@@ -66,8 +68,6 @@ def _view(setting, _, source):
 
 
 def _has_views(setting):
-    import inspect
-
     client = next(iter(setting.clients.values()))
     return "as_view" in inspect.signature(client.get_object).parameters
 

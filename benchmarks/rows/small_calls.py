@@ -59,7 +59,7 @@ def _from_threads(setting, name, action, theirs, data):
         *s3.arms(setting.stores, theirs, threads=threads),
     ]
     title = f"{name}, {size_text(len(data))}, {threads} threads"
-    return Case(title, arms, calls=4 * setting.scale.calls, rounds=setting.scale.rounds)
+    return Case(title, arms, calls=2 * setting.scale.calls, rounds=setting.scale.rounds)
 
 
 def _batches(setting, data):
@@ -90,4 +90,4 @@ def _batches(setting, data):
             reason = f"not measured: this version has no {name}"
             arms = [Missing(arm.name, reason, arm.transport, arm.target) for arm in arms]
         arms += setting.ours(alone, single, {})
-        yield Case(f"{name}, {count} of {size_text(len(data))}", arms, rounds=min(3, setting.scale.rounds))
+        yield Case(f"{name}, {count} of {size_text(len(data))}", arms, rounds=min(2, setting.scale.rounds))
