@@ -97,6 +97,13 @@ def sleep(seconds: float) -> None:
         scope.sleep(seconds)
 
 
+def check() -> None:
+    """Raise if the current scope is cancelled."""
+    scope = _present.get()
+    if scope is not None:
+        scope.sleep(0)
+
+
 def cancelled() -> StorageError:
     """Return the error that a cancelled call raises."""
     return StorageError("the call was cancelled", code="Cancelled")

@@ -80,7 +80,7 @@ class _Copy:
     def _copied(self, target: int, offset: int, length: int) -> int:
         """Copy bytes, and return the CRC-32C of the copy as it is read back."""
         self._deadline.left()
-        cancellation.sleep(0)
+        cancellation.check()
         self._files.copy(target, offset, length)
         crc, stop = 0, offset + length
         for start in range(offset, stop, BLOCK_SIZE):
