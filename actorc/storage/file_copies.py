@@ -1,35 +1,38 @@
-"""Copies of bytes from one open file to another, made by the kernel."""
+"""Bytes that go from one open file to another: shared on the medium, or read and written."""
 
 from __future__ import annotations
 
-import errno
+import fcntl
 import os
+import struct
+import sys
 from typing import Final
 
-from .rules import MiB
+_CLONE_RANGE: Final = 0x4020940D
+"""``FICLONERANGE`` of linux/fs.h; the architectures where it has another number answer that they know no such call."""
+_RANGE: Final = struct.Struct("=qQQQ")
 
-_CANNOT_COPY: Final = {errno.EXDEV, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, errno.ETXTBSY, errno.EPERM}
 
+def clone(source: int, source_offset: int, target: int, offset: int, length: int) -> bool:
+    """Let two files share bytes on the medium, as ``cp --reflink`` does; return whether their file system could.
 
-def copy(source: int, source_offset: int, target: int, offset: int, length: int) -> int:
-    """Copy up to `length` bytes; return how many, 0 only if the source ends there or `length` is 0.
-
-    Files of one file system share the bytes on the medium if it can do that, as with ``cp --reflink``; where the kernel
-    cannot copy between the two, they are read and written.
+    Btrfs and XFS can, for whole blocks of the file system, and for the end of the source. What becomes of one file does
+    not change the other.
 
     Args:
         source: Descriptor of the file to read.
         source_offset: Position of the first byte in it.
         target: Descriptor of the file to write to.
         offset: Position of the first byte in this one.
-        length: Number of bytes.
+        length: Number of bytes, at least one.
     """
-    copied = _copy_in_kernel(source, source_offset, target, offset, length)
-    if copied:
-        return copied
-    data = os.pread(source, min(length, MiB), source_offset)
-    write(target, data, offset)
-    return len(data)
+    if sys.platform != "linux":
+        return False
+    try:
+        fcntl.ioctl(target, _CLONE_RANGE, _RANGE.pack(source, source_offset, length, offset))
+    except OSError:
+        return False
+    return True
 
 
 def write(target: int, data: bytes | bytearray | memoryview, offset: int) -> None:
@@ -50,15 +53,3 @@ def read_into(source: int, buffer: memoryview, offset: int) -> int:
             break
         done += read
     return done
-
-
-def _copy_in_kernel(source: int, source_offset: int, target: int, offset: int, length: int) -> int:
-    """Return the number of bytes that ``copy_file_range`` copied; 0 also where it cannot copy between these files."""
-    if not hasattr(os, "copy_file_range"):
-        return 0
-    try:
-        return os.copy_file_range(source, target, length, source_offset, offset)
-    except OSError as error:
-        if error.errno in _CANNOT_COPY:
-            return 0
-        raise

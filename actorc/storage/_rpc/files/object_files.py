@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -92,12 +92,9 @@ class ObjectFiles:
         Raises:
             IntegrityError: A block of it is damaged.
         """
-        stop, base = offset + len(buffer), 0
-        for segment in self._segments:
-            first, last = max(offset, base), min(stop, base + segment.size)
-            if first < last:
-                self._read_segment(segment, buffer[first - offset : last - offset], first - base)
-            base += segment.size
+        for segment, first, last in self._within(offset, len(buffer)):
+            self._read_segment(segment, buffer[: last - first], first)
+            buffer = buffer[last - first :]
 
     def view(self, part: ByteRange) -> memoryview:
         """Return the bytes of a range as read-only memory: a map of the file, or a copy of several files.
@@ -118,8 +115,8 @@ class ObjectFiles:
         first, stop = part.clamp(self.info.size)
         return mapped[first:stop]
 
-    def copy(self, target: int, offset: int, length: int) -> None:
-        """Copy bytes to the same place in another file, unverified: whoever keeps the copy verifies that.
+    def copy(self, target: int, offset: int, length: int) -> int:
+        """Copy bytes to the same place in another file, and return the CRC-32C of the copy, for the caller to verify.
 
         Args:
             target: Descriptor of the file.
@@ -129,15 +126,17 @@ class ObjectFiles:
         Raises:
             IntegrityError: A file ends before.
         """
-        stop, base = offset + length, 0
-        for segment in self._segments:
-            first, last = max(offset, base), min(stop, base + segment.size)
-            while first < last:
-                copied = self._copy_segment(segment, first - base, target, first, last - first)
-                if not copied:
-                    raise self._damaged(segment, (first - base) // BLOCK_SIZE)
-                first += copied
-            base += segment.size
+        crc, is_cloned = 0, self._clone(target, offset, length)
+        buffer = memoryview(bytearray(min(length, BLOCK_SIZE)))
+        for start in range(offset, offset + length, BLOCK_SIZE):
+            piece = buffer[: offset + length - start]
+            if is_cloned:
+                piece = piece[: file_copies.read_into(target, piece, start)]
+            else:
+                self._fill(piece, start)
+                file_copies.write(target, piece, start)
+            crc = crc32c(piece, crc)
+        return crc
 
     def take_only_file(self) -> tuple[int, int] | None:
         """Return the descriptor of the one file that has all bytes, now the caller's, and their number.
@@ -162,6 +161,27 @@ class ObjectFiles:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _within(self, offset: int, length: int) -> Iterator[tuple[Segment, int, int]]:
+        """Yield the segments that a range of the object touches, each with the range in it."""
+        base = 0
+        for segment in self._segments:
+            first, last = max(offset, base), min(offset + length, base + segment.size)
+            if first < last:
+                yield segment, first - base, last - base
+            base += segment.size
+
+    def _fill(self, buffer: memoryview, offset: int) -> None:
+        for segment, first, last in self._within(offset, len(buffer)):
+            if segment.fill(buffer[: last - first], first) < last - first:
+                raise self._damaged(segment, first // BLOCK_SIZE)
+            buffer = buffer[last - first :]
+
+    def _clone(self, target: int, offset: int, length: int) -> bool:
+        (segment, first, last), *others = self._within(offset, length)
+        if others or segment.descriptor < 0:
+            return False
+        return file_copies.clone(segment.descriptor, first, target, offset, last - first)
 
     def _check_sums(self) -> None:
         """Check that the checksums of all blocks are those of the object."""
@@ -203,12 +223,6 @@ class ObjectFiles:
         # a map behind the end of a file ends the process when it is read
         if os.fstat(segment.descriptor).st_size < segment.size:
             raise self._damaged(segment, len(segment.sums) - 1)
-
-    def _copy_segment(self, segment: Segment, offset: int, target: int, at: int, length: int) -> int:
-        if segment.descriptor >= 0:
-            return file_copies.copy(segment.descriptor, offset, target, at, length)
-        file_copies.write(target, segment.data[offset : offset + length], at)
-        return length
 
     def _damaged(self, segment: Segment, index: int) -> IntegrityError:
         before = sum(len(other.sums) for other in self._segments[: self._segments.index(segment)])

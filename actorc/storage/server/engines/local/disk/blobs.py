@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from actorc.storage import file_locks
+from actorc.storage import file_copies, file_locks
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.rules import BLOCK_SIZE, MiB
 from actorc.storage.server.engines.blocks import block_length
@@ -97,14 +97,6 @@ class Blobs:
     def read(self, descriptor: int, length: int, offset: int) -> bytes:
         """Return `length` bytes from `offset` of an open blob; fewer only if it ends before."""
         return self._fsops.read(descriptor, length, offset)
-
-    def pieces(self, descriptor: int, offset: int, length: int) -> Iterator[memoryview]:
-        """Yield `length` bytes from `offset` of an open blob, a block at most at once, each valid until the next."""
-        with memoryview(bytearray(min(length, BLOCK_SIZE))) as buffer:
-            for start in range(offset, offset + length, BLOCK_SIZE):
-                piece = buffer[: min(BLOCK_SIZE, offset + length - start)]
-                self._fsops.read_into(descriptor, piece, start)
-                yield piece
 
     def read_anew(self, name: str, length: int, offset: int) -> bytes:
         """Read as `read` does, through a new descriptor."""
@@ -293,7 +285,7 @@ class StagedBlob:
         self._size += len(data)
 
     def copy(self, source: int, offset: int, length: int) -> Iterator[memoryview]:
-        """Append bytes of another file and yield them in order, read back from the copy; fewer if that file ends.
+        """Append bytes of another file and yield them in order, as they were written; fewer if that file ends.
 
         Each view is valid until the next one.
 
@@ -303,13 +295,20 @@ class StagedBlob:
             length: Number of bytes.
         """
         assert self._descriptor is not None
-        self._blobs.check_room(length)
-        end = offset + length
-        while copied := self._fsops.copy(source, offset, self._descriptor, self._size, end - offset):
-            offset += copied
-            for piece in self._blobs.pieces(self._descriptor, self._size, copied):
+        is_cloned = length > 0 and self._fsops.clone(source, offset, self._descriptor, self._size, length)
+        if not is_cloned:
+            self._blobs.check_room(length)
+        buffer = memoryview(bytearray(min(length, BLOCK_SIZE)))
+        for start in range(0, length, BLOCK_SIZE):
+            piece = buffer[: length - start]
+            if is_cloned:
+                # read back: the other file may have changed since
+                self._fsops.read_into(self._descriptor, piece, self._size)
                 self._size += len(piece)
-                yield piece
+            else:
+                piece = piece[: file_copies.read_into(source, piece, offset + start)]
+                self.append(piece)
+            yield piece
 
     def _reserve(self, end: int) -> None:
         """Reserve room up to `end` and somewhat ahead, within the declared size, if the file system supports it."""

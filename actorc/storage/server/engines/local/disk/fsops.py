@@ -41,10 +41,8 @@ class FsOps:
         """Write all of `data` at `offset`."""
         file_copies.write(descriptor, data, offset)
 
-    def copy(self, source: int, source_offset: int, descriptor: int, offset: int, length: int) -> int:
-        """Copy up to `length` bytes of another file; return how many, 0 only if it ends there or `length` is 0.
-
-        The two files may share them on the medium.
+    def clone(self, source: int, source_offset: int, descriptor: int, offset: int, length: int) -> bool:
+        """Let the file share bytes of another one on the medium; return whether the file system could.
 
         Args:
             source: Descriptor of the other file.
@@ -53,7 +51,7 @@ class FsOps:
             offset: Position of the first byte in this one.
             length: Number of bytes.
         """
-        return file_copies.copy(source, source_offset, descriptor, offset, length)
+        return file_copies.clone(source, source_offset, descriptor, offset, length)
 
     def truncate(self, descriptor: int, size: int) -> None:
         """Cut the file to `size` bytes."""

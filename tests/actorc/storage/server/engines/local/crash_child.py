@@ -28,7 +28,7 @@ CHANGES = (
     "create",
     "allocate",
     "write",
-    "copy",
+    "clone",
     "truncate",
     "sync",
     "sync_directory",

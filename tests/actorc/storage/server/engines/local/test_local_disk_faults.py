@@ -23,7 +23,6 @@ WRITES = (
     "create",
     "allocate",
     "write",
-    "copy",
     "truncate",
     "sync",
     "sync_directory",

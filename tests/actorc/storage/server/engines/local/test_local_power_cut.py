@@ -112,10 +112,11 @@ def recording(disk):  # noqa: C901 (one short method per call of the disk)
             if descriptor in self.open_files:
                 self.log.append(("write", self.open_files[descriptor], bytes(data), offset))
 
-        def copy(self, source, source_offset, descriptor, offset, length):
-            copied = super().copy(source, source_offset, descriptor, offset, length)
-            self.log.append(("write", self.open_files[descriptor], os.pread(descriptor, copied, offset), offset))
-            return copied
+        def clone(self, source, source_offset, descriptor, offset, length):
+            if not super().clone(source, source_offset, descriptor, offset, length):
+                return False
+            self.log.append(("write", self.open_files[descriptor], os.pread(descriptor, length, offset), offset))
+            return True
 
         def truncate(self, descriptor, size):
             super().truncate(descriptor, size)
