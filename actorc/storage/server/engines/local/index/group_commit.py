@@ -65,7 +65,7 @@ class GroupCommit:
         """Run `change`, and return its result once it is on the medium.
 
         `change` runs inside a transaction, perhaps in another thread, with others before and behind it. If it raises,
-        its savepoint is rolled back and the error is raised here.
+        it is rolled back and the error is raised here.
 
         Raises:
             ResourceExhaustedError: The disk is full; nothing was changed.
@@ -158,8 +158,9 @@ class GroupCommit:
             # takes the write lock at once: a transaction that begins by reading may fail at its first write
             self._connection.execute("BEGIN IMMEDIATE")
             self._begin(self._connection)
-            for job in batch:
-                job.attempt(self._connection)
+            if not self._attempt(batch):
+                self._connection.execute("ROLLBACK")
+                return None
             self._seal(self._connection)
             self._fsops.commit(self._connection)
         except BaseException as error:
@@ -172,6 +173,15 @@ class GroupCommit:
                 raise
             return error
         return None
+
+    def _attempt(self, batch: Sequence[_PendingChange[Any]]) -> bool:
+        """Run the changes in the open transaction; return whether there is anything to commit."""
+        if len(batch) == 1:
+            # it needs no savepoint: if it fails, all of the transaction is undone, and nothing is synced
+            return batch[0].attempt(self._connection)
+        for job in batch:
+            job.attempt_apart(self._connection)
+        return True
 
     def _abandon(self, batch: Sequence[_PendingChange[Any]], error: BaseException) -> None:
         # nobody knows which pages are written, so later commits could acknowledge what is lost
@@ -211,24 +221,30 @@ class _PendingChange(Generic[T]):
         self.error: BaseException | None = None
         self.done = False
 
-    def attempt(self, connection: sqlite3.Connection) -> None:
+    def attempt(self, connection: sqlite3.Connection) -> bool:
+        """Run the change; return whether it succeeded. One that failed is to be undone."""
         self.error = None
-        # a savepoint for each, so that a failed change does not undo those of other callers
-        connection.execute("SAVEPOINT job")
         try:
             self._value = self._change(connection)
         except sqlite3.Error as error:
             if not is_refusal(error):
                 raise
-            self._undo(connection, refused(error))
+            self._fail(refused(error))
         except Exception as error:  # noqa: BLE001 (raised again in the thread whose change it was)
-            self._undo(connection, error)
+            self._fail(error)
+        return self.error is None
+
+    def attempt_apart(self, connection: sqlite3.Connection) -> None:
+        """Run the change, and undo it alone if it fails."""
+        # a savepoint for each, so that a failed change does not undo those of other callers
+        connection.execute("SAVEPOINT job")
+        if not self.attempt(connection):
+            connection.execute("ROLLBACK TO job")
         connection.execute("RELEASE job")
 
-    def _undo(self, connection: sqlite3.Connection, error: Exception) -> None:
+    def _fail(self, error: Exception) -> None:
         self.error = error
         self._refusal = error if isinstance(error, StorageError) else None
-        connection.execute("ROLLBACK TO job")
 
     def result(self) -> T | StorageError:
         """Return the result of the change, or the error that it raised itself; that of the transaction is raised."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actorc.storage._wire.checksum import crc32c
-from actorc.storage.errors import IntegrityError, ObjectNotFoundError
+from actorc.storage.errors import AlreadyExistsError, IntegrityError, ObjectNotFoundError
 from actorc.storage.models import Condition, ObjectContent, SmallObject
 from actorc.storage.rules import KiB
 from actorc.storage.server.engines.local import FsOps
@@ -74,6 +74,16 @@ def test_a_batch_with_a_refused_object_is_one_commit_of_the_others(engine, disk)
 
     assert disk.commits == before + 1
     assert [key for key, result in zip(MANY, results, strict=True) if isinstance(result, Exception)] == ["key-001"]
+
+
+def test_a_change_that_is_refused_alone_is_not_committed(engine, disk):
+    engine.put_small("bucket", small("key"))
+    before = disk.commits
+    with pytest.raises(AlreadyExistsError):
+        engine.put_small("bucket", small("key", b"other")._replace(condition=Condition(if_absent=True)))
+
+    assert disk.commits == before
+    assert engine.read_small("bucket", "key", most=KiB).data == b"data"
 
 
 def test_a_hundred_objects_are_looked_up_by_two_statements(engine, said):
