@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from typing import Final
 
 DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
@@ -13,6 +12,8 @@ def guess_content_type(name: str) -> str:
     # most keys of programs have no extension; the library takes ten times as long to find that out
     if "." not in name and ":" not in name:
         return DEFAULT_CONTENT_TYPE
+    import mimetypes  # noqa: PLC0415  # slow to load, and only what stores needs it
+
     guessed, encoding = mimetypes.guess_type(name)
     if encoding == "gzip":
         return "application/gzip"

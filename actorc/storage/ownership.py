@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -67,6 +66,8 @@ def replace_private(path: Path, text: str, *, durable: bool = False) -> None:
         text: Its content.
         durable: Return only once the file is on the disk under its name.
     """
+    import tempfile  # noqa: PLC0415  # loads archives and random numbers, and only what writes needs it
+
     # mkstemp makes files of mode 0600, so that nobody else reads a secret at any moment
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name.lstrip('.')}.")
     try:

@@ -17,7 +17,6 @@ import click
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import check_bucket, check_prefix
 from lucas_storage.declared_settings import DEFAULT_STORE
-from lucas_storage.refs import ArtifactRef
 
 SCHEME: Final = "lucas://"
 
@@ -60,6 +59,8 @@ def parse(text: str) -> Target:
     check_scheme(text)
     # A query makes it a reference, whose digest is then checked; a plain target may hold a question mark as wildcard.
     if text.startswith(SCHEME) and _REFERENCE.search(text):
+        from lucas_storage.refs import ArtifactRef  # noqa: PLC0415  # few targets are references
+
         ref = ArtifactRef.parse(text)
         return Target(store=ref.store, bucket=ref.bucket, key=ref.key, digest=ref.digest)
     if text.startswith(SCHEME):

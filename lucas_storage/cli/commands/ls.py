@@ -12,7 +12,6 @@ from actorc.storage.client import StorageClient
 from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import ObjectHead
 from actorc.storage.units import shown_size
-from lucas_storage.cli import globbing
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.cli.uris import Target, prefix
 
@@ -78,6 +77,8 @@ def _list_buckets(session: Session, *, long: bool) -> None:
 
 def _entries(client: StorageClient, target: Target, *, recursive: bool) -> Iterator[ObjectHead | str]:
     """Yield objects and rolled-up prefixes in the order of their names."""
+    from lucas_storage.cli import globbing  # noqa: PLC0415  # a list of buckets need not load it
+
     if globbing.is_pattern(client, target):
         if recursive:
             return (each.head for each in globbing.find(client, target, pattern=True, recursive=True))

@@ -59,4 +59,5 @@ def test_a_listing_imports_nothing_that_only_other_commands_need(served):
     found = loaded("ls", cwd=served)
 
     assert found & (HEAVY - {"asyncio", "google.protobuf", "grpc", "ssl"}) == set()
-    assert found & {"importlib.metadata", "lucas_storage.formats", "lucas_storage.storage"} == set()
+    assert found & {"importlib.metadata", "lucas_storage.cli.globbing", "mimetypes"} == set()
+    assert found & {"lucas_storage.formats", "lucas_storage.storage"} == set()
