@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeGuard
 
 from actorc.storage import file_copies, file_locks
 from actorc.storage._wire.checksum import crc32c
@@ -22,10 +23,12 @@ from .fsops import FsOps
 from .health import Health
 from .quarantine import Quarantine, is_blob_name
 from .trailer import Trailer, read_trailer
+from .write_behind import WriteBehind
 
 _log = logging.getLogger(__name__)
 
 _CANNOT_RESERVE = {errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS}
+_WRITE_OUT = 8 * MiB  # bytes whose way to the medium begins at once, when all of them are written
 _RESERVE_AHEAD = 16 * MiB  # reserved at once, so that an upload is contiguous on the disk
 _LOCK_GRACE_SECONDS = 60.0  # seconds in which a new staging file may not be locked yet by its writer
 
@@ -272,17 +275,33 @@ class StagedBlob:
         self.stamp: bytes | None = None
         """The stamp of the file in its place; None until it is published."""
         self._descriptor: int | None = fsops.create(path)
+        self._behind = WriteBehind(self._write)
         # shared, so that a sweeper, which locks exclusively, skips it; the kernel unlocks it if the process is killed
         file_locks.lock(self._descriptor, file_locks.SHARED)
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
-        """Append `data`; it is written when this returns, and not kept."""
-        assert self._descriptor is not None
+        """Append `data`.
+
+        It is written when this returns, and not kept, unless it cannot change: then it may be written a little later,
+        and an error is raised by the next call or by `publish`.
+        """
         if self._size + len(data) > self._reserved:
             self._blobs.check_room(len(data))
             self._reserve(self._size + len(data))
-        self._fsops.write(self._descriptor, data, self._size)
+        # a blob of a single frame needs no thread
+        if self._size >= MiB and _is_constant(data):
+            self._behind.put(data, self._size)
+        else:
+            self._write(data, self._size)
         self._size += len(data)
+
+    def _write(self, data: bytes | bytearray | memoryview, offset: int) -> None:
+        assert self._descriptor is not None
+        self._fsops.write(self._descriptor, data, offset)
+        # begun early, or all of it would reach the medium in the sync of the commit, with nothing beside it
+        first, last = offset // _WRITE_OUT, (offset + len(data)) // _WRITE_OUT
+        if last > first:
+            self._fsops.write_out(self._descriptor, first * _WRITE_OUT, (last - first) * _WRITE_OUT)
 
     def copy(self, source: int, offset: int, length: int) -> Iterator[memoryview]:
         """Append bytes of another file and yield them in order, as they were written; fewer if that file ends.
@@ -329,6 +348,7 @@ class StagedBlob:
         """Append the trailer, sync, and rename into place; return the name once all of it is on the medium."""
         assert self._descriptor is not None
         assert self._path is not None
+        self._behind.finish()
         # without `check_room`: the room kept free is there to finish what has begun
         self._fsops.write(self._descriptor, trailer, self._size)
         end = self._size + len(trailer)
@@ -350,6 +370,7 @@ class StagedBlob:
 
     def drop(self) -> None:
         """Remove the file unless it is kept, and unlock it. Never raises; a file that remains is swept later."""
+        self._behind.stop()
         path, self._path = self._path, None
         if path is not None:
             # before the unlock, or a sweeper could find the file without owner
@@ -359,3 +380,8 @@ class StagedBlob:
         if descriptor is not None:
             with suppress(OSError):
                 os.close(descriptor)
+
+
+def _is_constant(data: bytes | bytearray | memoryview) -> TypeGuard[bytes | memoryview]:
+    """Return whether nobody can change `data`, so that it may be kept until it is written."""
+    return isinstance(data, bytes) or (isinstance(data, memoryview) and isinstance(data.obj, bytes))

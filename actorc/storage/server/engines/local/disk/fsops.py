@@ -53,6 +53,12 @@ class FsOps:
         """
         return file_copies.clone(source, source_offset, descriptor, offset, length)
 
+    def write_out(self, descriptor: int, offset: int, length: int) -> None:
+        """Begin to write bytes of the file to the medium, without waiting; where that is possible, else do nothing."""
+        if sys.platform == "linux":
+            # Linux begins to write what is dirty in the range, and drops of its cache only what is clean
+            os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
+
     def truncate(self, descriptor: int, size: int) -> None:
         """Cut the file to `size` bytes."""
         os.ftruncate(descriptor, size)
