@@ -7,7 +7,7 @@ import os
 from collections.abc import Generator, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from actorc.storage import rules
 from actorc.storage._rpc import result_dicts
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from actorc.storage._rpc.byte_source import ByteSource
     from actorc.storage._rpc.files.object_files import ObjectFiles
     from actorc.storage._rpc.payload import Progress
+
+
+_USUAL_PARTS: Final = 16
+_MAX_USUAL_PART: Final = 32 * rules.MiB
 
 
 class TransferMethods(Session):
@@ -55,8 +59,8 @@ class TransferMethods(Session):
             file_path: The file.
             content_type: MIME type; guessed from the file's name if not given.
             metadata: Names and values kept with the object.
-            chunk_size: Bytes of a part, `DEFAULT_CHUNK_SIZE` if it is None or 0; grows with the file, so that 10000
-                parts suffice.
+            chunk_size: Bytes of a part; if it is None or 0, a sixteenth of the file, but `DEFAULT_CHUNK_SIZE` at
+                least and 32 MiB at most. Parts grow with the file, so that 10000 suffice.
             if_absent: Refuse to replace.
             if_match: Replace only the object with this etag.
             ttl: Seconds after which the object is gone; it stays if not given.
@@ -74,6 +78,9 @@ class TransferMethods(Session):
         )
         part_size = arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE)
         with local_files.SteadyFile(path) as source:
+            if not chunk_size:
+                # the server syncs and records each part on its own
+                part_size = max(part_size, min(source.size // _USUAL_PARTS, _MAX_USUAL_PART))
             info = self._copy_file(destination, source, progress, timeout)
             if info is None:
                 send = self._put_file if source.size < self.PARALLEL_FROM else self._put_file_in_parts

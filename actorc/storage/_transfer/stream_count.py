@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
 
 from actorc.storage.rules import MiB
 
@@ -21,18 +24,28 @@ _BUSY: Final = 0.7
 """Processor seconds a second, above which this process and not the link is the limit."""
 
 
-class Moment(NamedTuple):
-    """A point in time."""
+class WantedProcessorTime:
+    """The processor time that this process used or, on Linux, waited for beside others. For one thread."""
 
-    seconds: float
-    """Monotonic seconds."""
-    busy: float
-    """Processor seconds that this process has used."""
+    def __init__(self) -> None:
+        self._total = 0.0
+        self._waited: dict[str, int] = {}
 
-    @classmethod
-    def now(cls) -> Moment:
-        """Return the present."""
-        return cls(time.monotonic(), time.process_time())
+    def __call__(self) -> float:
+        """Return the seconds so far; what a thread waited for between the last call and its end is left out."""
+        # by thread, as the kernel counts it: the sum over those that run now would fall whenever one of them ends
+        waited = dict(_waited())
+        self._total += sum(spent - self._waited.get(thread, 0) for thread, spent in waited.items()) / 1e9
+        self._waited = waited
+        return time.process_time() + self._total
+
+
+def _waited() -> Iterator[tuple[str, int]]:
+    """Yield each thread and the nanoseconds that it could have run and did not."""
+    for path in Path("/proc/self/task").glob("*/schedstat"):
+        # one that has just ended
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            yield path.parent.name, int(path.read_text().split()[1])
 
 
 class StreamCount:
@@ -44,27 +57,31 @@ class StreamCount:
     Args:
         unit: Bytes that each stream must move in a measurement; more than come at once.
         most: Streams at most.
+        busy: Returns the processor seconds that this process has wanted so far; asked once for each
+                measurement.
     """
 
-    def __init__(self, unit: int = 4 * MiB, most: int = MOST_STREAMS) -> None:
+    def __init__(self, unit: int = 4 * MiB, most: int = MOST_STREAMS, busy: Callable[[], float] | None = None) -> None:
         self.count = 1
         """Streams to use now."""
         self._unit = unit
         self._most = most
-        self._since: Moment | None = None
+        self._busy = busy or WantedProcessorTime()
+        # when this measurement began, and what the process had wanted by then
+        self._since: tuple[float, float] | None = None
         self._bytes = 0
         # the count before the one that is tried, 0 if none is, and the throughput that it must reach
         self._before, self._enough = 0, 0.0
         self._failures = 0
         self._settled = most == 1
 
-    def moved(self, size: int, flowing: int, now: Moment) -> None:
+    def moved(self, size: int, flowing: int, now: float) -> None:
         """Take a sample.
 
         Args:
             size: Bytes moved since the last sample.
             flowing: Streams that have moved bytes.
-            now: When.
+            now: When, in monotonic seconds.
         """
         if self._settled:
             return
@@ -74,19 +91,21 @@ class StreamCount:
                 self._measure_from(now)
             return
         self._bytes += size
-        seconds = now.seconds - self._since.seconds
+        began, wanted = self._since
+        seconds = now - began
         if seconds < _INTERVAL or self._bytes < self._unit * self.count:
             return
-        rate, share = self._bytes / seconds, (now.busy - self._since.busy) / seconds
+        rate = self._bytes / seconds
         self._measure_from(now)
+        share = (self._since[1] - wanted) / seconds
         if self._before and rate < self._enough:
             self._fail()
         else:
             self._before = 0
             self._try_more(rate, share)
 
-    def _measure_from(self, now: Moment) -> None:
-        self._since, self._bytes = now, 0
+    def _measure_from(self, now: float) -> None:
+        self._since, self._bytes = (now, self._busy()), 0
 
     def _fail(self) -> None:
         self._failures += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Generic, NamedTuple, Self, TypeVar
 
 from actorc.storage._rpc import cancellation
 
-from .stream_count import Moment, StreamCount
+from .stream_count import StreamCount
 
 Result = TypeVar("Result")
 
@@ -137,7 +138,7 @@ class TaskGroup(Generic[Result]):
             self._moving.discard(event.task)
         else:
             self._flowing.add(event.task)
-            self._streams.moved(event.size, len(self._flowing & self._moving), Moment.now())
+            self._streams.moved(event.size, len(self._flowing & self._moving), time.monotonic())
             self._moved(event.size)
 
     def _forget(self, task: threading.Thread) -> None:

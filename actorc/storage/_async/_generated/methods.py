@@ -483,8 +483,8 @@ class AsyncMethods(AsyncSession):
             file_path: The file.
             content_type: MIME type; guessed from the file's name if not given.
             metadata: Names and values kept with the object.
-            chunk_size: Bytes of a part, `DEFAULT_CHUNK_SIZE` if it is None or 0; grows with the file, so that 10000
-                parts suffice.
+            chunk_size: Bytes of a part; if it is None or 0, a sixteenth of the file, but `DEFAULT_CHUNK_SIZE` at
+                least and 32 MiB at most. Parts grow with the file, so that 10000 suffice.
             if_absent: Refuse to replace.
             if_match: Replace only the object with this etag.
             ttl: Seconds after which the object is gone; it stays if not given.

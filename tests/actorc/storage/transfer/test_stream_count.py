@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
-from actorc.storage._transfer.stream_count import Moment, StreamCount
+from actorc.storage._transfer.stream_count import StreamCount, WantedProcessorTime
 
 MiB = 1 << 20
 
 
-def transfer(size, rate, busy, streams=None, *, connecting=0.0):
+def transfer(size, rate, busy, *, most=8, connecting=0.0):
     """Move `size` MiB in frames of 1 MiB; return the counts of streams that were used, in order.
 
     Args:
         rate: MiB a second that so many streams reach together.
         busy: Processor seconds that a MiB takes.
+        most: Streams at most.
         connecting: Seconds until a new stream moves its first byte.
     """
-    streams = streams or StreamCount()
     now = moved = 0.0
+    streams = StreamCount(most=most, busy=lambda: moved * busy)
     used, since = [streams.count], 0.0
     while moved < size:
         flowing = streams.count if now >= since + connecting else (used[-2] if len(used) > 1 else 0)
         now += 1 / rate(max(flowing, 1))
         moved += 1
-        streams.moved(MiB, flowing, Moment(now, moved * busy))
+        streams.moved(MiB, flowing, now)
         if streams.count != used[-1]:
             used.append(streams.count)
             since = now
@@ -63,8 +67,31 @@ def test_streams_that_are_still_connecting_are_not_judged():
 
 @pytest.mark.parametrize("most", [1, 3])
 def test_there_are_never_more_streams_than_allowed(most):
-    assert max(transfer(1024, windows(40), busy=1 / 4000, streams=StreamCount(most=most))) == most
+    assert max(transfer(1024, windows(40), busy=1 / 4000, most=most)) == most
 
 
 def test_a_small_transfer_is_over_before_anything_is_decided():
     assert transfer(4, windows(40), busy=1 / 400) == [1]
+
+
+def test_the_time_that_a_process_works_counts_as_wanted():
+    wanted = WantedProcessorTime()
+    began, before = wanted(), time.process_time()
+    while time.process_time() < before + 0.01:
+        pass
+
+    assert wanted() - began >= 0.009
+
+
+def test_the_wanted_time_never_falls_when_threads_end():
+    wanted = WantedProcessorTime()
+    go = threading.Event()
+    threads = [threading.Thread(target=go.wait) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    before = wanted()
+    go.set()
+    for thread in threads:
+        thread.join()
+
+    assert wanted() >= before
