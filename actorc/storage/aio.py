@@ -40,6 +40,7 @@ class AsyncStorageClient(AsyncMethods):
         timeout: Seconds a call may take unless it says otherwise; as for `StorageClient`.
         idle_timeout: Seconds a transfer may stand still.
         retry: When to try again.
+        local: Whether to use the Unix socket of a server on this machine; as for `StorageClient`.
         max_threads: Calls that run at the same time, others wait; one that waits for its source is not counted.
 
     Raises:

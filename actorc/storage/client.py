@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class StorageClient(ObjectMethods, BatchMethods, TransferMethods, MultipartMethods, BucketMethods, PresigningMethods):
-    """An object storage service, reached over gRPC.
+    """An object storage service, reached over gRPC, or over a Unix socket if it is on this machine.
 
     Threads may share a client, also in a forked child. Nothing is sent before the first call. A call that fails for a
     passing reason is retried, and a retry never changes anything twice. A pickled client carries no keys: the process
@@ -49,6 +49,8 @@ class StorageClient(ObjectMethods, BatchMethods, TransferMethods, MultipartMetho
             long; otherwise an address where nothing answers is reported after three attempts.
         idle_timeout: Seconds that a transfer may make no progress.
         retry: When and how often to retry.
+        local: Whether to use the Unix socket of a server of this user on this machine, if it has one, which is faster;
+            else ``STORAGE_LOCAL``, else yes.
 
     Raises:
         InvalidParameterError: The endpoint is no ``host:port`` nor several, only one of the keys is given, or the
@@ -69,6 +71,7 @@ class StorageClient(ObjectMethods, BatchMethods, TransferMethods, MultipartMetho
         timeout: float | None = None,
         idle_timeout: float = 60.0,
         retry: RetryPolicy | None = None,
+        local: bool | None = None,
     ) -> None:
         self._recipe: dict[str, Any] = {
             "endpoint": endpoint,
@@ -79,6 +82,7 @@ class StorageClient(ObjectMethods, BatchMethods, TransferMethods, MultipartMetho
             "http_endpoint": http_endpoint,
             "timeout": timeout,
             "idle_timeout": idle_timeout,
+            "local": local,
         }
         self._retry = retry or RetryPolicy(persistent=True)
         self._options = ClientOptions.resolve(access_key=access_key, secret_key=secret_key, **self._recipe)
@@ -105,8 +109,8 @@ class StorageClient(ObjectMethods, BatchMethods, TransferMethods, MultipartMetho
         return self._options.use_ssl
 
     def server_info(self, *, timeout: float | None = None) -> ServerInfoResult:
-        """Return the server's version, engine, limits and capabilities."""
-        return result_dicts.server_info_result(self._remote.server_info(timeout))
+        """Return the server's version, engine, limits and capabilities, and the transport that leads to it."""
+        return result_dicts.server_info_result(*self._remote.server_info(timeout))
 
     def close(self) -> None:
         """Close the connection; calling it again does nothing."""

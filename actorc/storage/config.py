@@ -79,6 +79,8 @@ class ClientOptions:
     """Whether `timeout` was given: then a server that is not there yet is waited for as long."""
     idle_timeout: float
     """Seconds that a transfer may make no progress; its total time has no limit."""
+    local: bool = True
+    """Whether a server of this user on this machine may be reached over its Unix socket."""
 
     @property
     def endpoint(self) -> str:
@@ -103,6 +105,7 @@ class ClientOptions:
         http_endpoint: str | None = None,
         timeout: float | None = None,
         idle_timeout: float = 60.0,
+        local: bool | None = None,
     ) -> ClientOptions:
         """Return the settings, with values from the environment and the defaults where none is given.
 
@@ -115,12 +118,12 @@ class ClientOptions:
         told = _told("endpoint", endpoint)
         origin = getattr(told.value, "origin", told.origin)
         endpoints = () if told.value is None else _checked_endpoints(told.value, origin)
-        local = local_server(endpoints)
+        server = local_server(endpoints)
         if not endpoints:
-            found, origin = (local.endpoint, local.origin) if local else (DEFAULT_ENDPOINT, _default_origin())
+            found, origin = (server.endpoint, server.origin) if server else (DEFAULT_ENDPOINT, _default_origin())
             endpoints = (found,)
-        access, secret, key_origin = _keys((access_key, secret_key), endpoints, local, named=told.value is not None)
-        ssl = bool(_told("use_ssl", use_ssl).value) or (local is not None and local.use_ssl)
+        access, secret, key_origin = _keys((access_key, secret_key), endpoints, server, named=told.value is not None)
+        ssl = bool(_told("use_ssl", use_ssl).value) or (server is not None and server.use_ssl)
         if not ssl and (ca_file or cert_file or key_file):
             raise InvalidParameterError("files of TLS are given, but TLS is not asked for; pass use_ssl=True as well")
         http = _told("http_endpoint", http_endpoint)
@@ -136,6 +139,7 @@ class ClientOptions:
             timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
             patient=timeout is not None,
             idle_timeout=idle_timeout,
+            local=_may_be_local(local),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -162,8 +166,13 @@ def origin_of(name: str) -> str | None:
 
 def _told(name: str, argument: Any = None) -> Setting[Any]:
     """Return what an argument says, else a variable, and which of them; None if neither does."""
-    way = Way(name, f"STORAGE_{name.upper()}", switch if name == "use_ssl" else lambda told: told)
+    way = Way(name, f"STORAGE_{name.upper()}", switch if name in {"use_ssl", "local"} else lambda told: told)
     return Declared((way,), None).find((Place(f"the {name} argument", {name: argument or None}), environment()))
+
+
+def _may_be_local(argument: bool | None) -> bool:
+    """Return whether the Unix socket of a server may be used; it may unless the argument or a variable says no."""
+    return _told("local").value is not False if argument is None else argument
 
 
 def environment_keys(endpoint: str) -> tuple[str | None, str | None]:

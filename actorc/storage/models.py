@@ -383,3 +383,5 @@ class ServerInfoResult(TypedDict):
     capabilities: list[str]
     time: datetime
     http_endpoint: str | None
+    transport: str
+    """What carried the call: ``unix``, the socket of a server of this user on this machine, or ``grpc``."""

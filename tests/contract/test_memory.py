@@ -20,5 +20,5 @@ class TestMemory(EngineContract):
 class TestMemoryThroughTheBlockingClient(TestMemory):
     """The quick tests meet it over the other engines."""
 
-    faces = ("client",)
+    faces = ("client", "unix")
     rule_faces = ()

@@ -54,9 +54,9 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteFiles):
         self._timeout = options.timeout
         self._patience = min(options.timeout, options.idle_timeout)
 
-    def server_info(self, timeout: float | None = None) -> ServerInfo:
-        """Return limits and capabilities of the server."""
-        return self._rpc.ask(pb.GetServerInfoRequest(), messages.server_info, timeout=timeout)
+    def server_info(self, timeout: float | None = None) -> tuple[ServerInfo, str]:
+        """Return limits and capabilities of the server, and the transport that leads to it."""
+        return self._rpc.ask(pb.GetServerInfoRequest(), messages.server_info, timeout=timeout), self._rpc.transport
 
     def create_bucket(self, bucket: str, *, exist_ok: bool, timeout: float | None = None) -> BucketInfo:
         """Make a bucket and return it."""

@@ -146,10 +146,10 @@ def bucket_result(info: BucketInfo) -> BucketResult:
     return BucketResult(name=info.name, created_at=info.created_at)
 
 
-def server_info_result(info: ServerInfo) -> ServerInfoResult:
-    """Return the limits and capabilities of a server."""
+def server_info_result(info: ServerInfo, transport: str) -> ServerInfoResult:
+    """Return the limits and capabilities of a server, and what carried the call."""
     told = {"capabilities": list(info.capabilities), "http_endpoint": info.http_endpoint or None}
-    return cast("ServerInfoResult", asdict(info) | told)
+    return cast("ServerInfoResult", asdict(info) | told | {"transport": transport})
 
 
 def to_json(value: object) -> Any:

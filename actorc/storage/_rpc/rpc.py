@@ -25,7 +25,7 @@ from .endpoints import Endpoints
 from .retry import RetryPolicy
 from .signer import CallSigner, Signer
 from .transport import Answers, Connection, Start
-from .transports import opened_transport
+from .transports import Route
 from .write_call import WriteCall
 
 T = TypeVar("T")
@@ -81,10 +81,12 @@ class Rpc:
             Signer(options.access_key, options.secret_key) if options.access_key and options.secret_key else None
         )
         self._endpoints = Endpoints(options.endpoints)
-        self._transports = {endpoint: opened_transport(options, endpoint) for endpoint in options.endpoints}
+        self._transports = {endpoint: Route(options, endpoint) for endpoint in options.endpoints}
         self._peers = {endpoint: Peer() for endpoint in options.endpoints}
         # set without a lock: it only turns true
         self._reached = False
+        self.transport = ""
+        """What carried the last unary call that was answered; a hint, where threads take different ones."""
 
     def ask(
         self, request: Message, judge: Callable[[Any], T], *, timeout: float | None = None, patient: bool | None = None
@@ -103,6 +105,7 @@ class Rpc:
             reply, trailers = connection.ask(start, body)
             # before the answer is judged: a server that answers anything has been reached
             self._reached = True
+            self.transport = connection.transport
             with answer_checks.damaged_answers():
                 return judge(answer_checks.parsed(answer, exchange.open(reply, partial(tuple, trailers))))
 

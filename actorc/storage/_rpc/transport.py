@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage._wire.status_codes import StatusCode
+from actorc.storage.errors import StorageError
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -175,3 +176,8 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Close all connections; calls under way fail, later ones are refused."""
+
+
+def closed() -> StorageError:
+    """Return the error of a call on a client that was closed."""
+    return StorageError("this client is closed; make a new one", code="Closed")

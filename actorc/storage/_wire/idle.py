@@ -23,9 +23,13 @@ class Guard:
     The transfer and the watching thread use it without a lock: every change sets a single field.
     """
 
-    __slots__ = ("_clock", "_last", "_on_idle", "_timeout", "expired")
+    __slots__ = ("_clock", "_last", "_on_idle", "_timeout", "expired", "repeats")
 
-    def __init__(self, timeout: float, on_idle: Callable[[], object], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, timeout: float, on_idle: Callable[[], object], clock: Callable[[], float], *, repeats: bool = False
+    ) -> None:
+        self.repeats = repeats
+        """Whether the timeout restarts when it has passed."""
         self._timeout = timeout
         self._on_idle = on_idle
         self._clock = clock
@@ -93,14 +97,15 @@ class IdleWatch:
         self._guards: set[Guard] = set()
         self._alarm = Alarm(self._sweep, "idle-watch", self._clock)
 
-    def guard(self, timeout: float, on_idle: Callable[[], object]) -> Watching:
+    def guard(self, timeout: float, on_idle: Callable[[], object], *, repeats: bool = False) -> Watching:
         """Return a block that is watched until it ends.
 
         Args:
             timeout: Seconds without `Guard.progress`, from now on, after which the transfer is idle.
             on_idle: Called then, on the watching thread; must not block, and may be called while the block ends.
+            repeats: Whether it is called again after each further `timeout`, and not only once.
         """
-        return Watching(self, Guard(timeout, on_idle, self._clock))
+        return Watching(self, Guard(timeout, on_idle, self._clock, repeats=repeats))
 
     def add(self, guard: Guard) -> None:
         """Watch a guard from now on."""
@@ -122,7 +127,9 @@ class IdleWatch:
         """Expire the guards that are due, and return when the next one may be."""
         with self._lock:
             expired = [guard for guard in self._guards if guard.due(now) <= now]
-            self._guards.difference_update(expired)
+            self._guards.difference_update(guard for guard in expired if not guard.repeats)
+            for guard in expired:
+                guard.progress()
             following = min((guard.due(now) for guard in self._guards), default=None)
         # outside the lock: `on_idle` may end a transfer, which takes the lock to remove its guard
         for guard in expired:

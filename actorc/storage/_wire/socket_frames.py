@@ -164,7 +164,7 @@ class FrameSocket:
         """
         passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else ()
         try:
-            return self._socket.sendmsg(parts, passed)
+            return self._socket.sendmsg(parts, passed, socket.MSG_NOSIGNAL)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -199,14 +199,26 @@ class FrameSocket:
         Raises:
             TimeoutError: The deadline passed, in seconds of the monotonic clock.
         """
+        number = self._socket.fileno()
+        if number < 0:
+            # a fork in the middle of a call left the connection to the parent
+            raise ClosedError(within=True)
         if events != self._mask:
-            self._poll.modify(self._socket.fileno(), events)
+            self._poll.modify(number, events)
             self._mask = events
         left = None if deadline is None else max(0.0, (deadline - time.monotonic()) * 1000)
         ready = self._poll.poll(left)
         if not ready:
             raise TimeoutError
         return ready[0][1]
+
+    def is_quiet(self) -> bool:
+        """Return whether nothing has come that was not taken, and the peer has not closed the connection."""
+        try:
+            self.wait(select.POLLIN, 0.0)
+        except TimeoutError:
+            return self.is_drained
+        return False
 
     def shut(self) -> None:
         """End every wait of the owner's thread, which then gets a `ClosedError`. Any thread may call it."""
@@ -220,6 +232,14 @@ class FrameSocket:
             self._socket.close()
         while self._passed:
             os.close(self._passed.popleft())
+
+    def __del__(self) -> None:
+        # a client that nobody closed is no mistake
+        self._socket.close()
+
+    def abandon(self) -> None:
+        """Close this process's end after a fork, where nobody releases a lock; the parent's stays open."""
+        self._socket.close()
 
     def _payload(self, length: int, deadline: float | None) -> Payload:
         if length <= _BUFFER:

@@ -71,10 +71,11 @@ hold_loopback: Final = _ports.hold_loopback
 
 def is_served(port: int) -> bool:
     """Return whether a program listens on a port of loopback, so that ``localhost:PORT`` leads to it."""
-    return any(_accepts(Address(host, port)) for host in _LOOPBACK)
+    return any(is_listening(Address(host, port)) for host in _LOOPBACK)
 
 
-def _accepts(address: Address) -> bool:
+def is_listening(address: Address) -> bool:
+    """Return whether a program listens on a numeric address."""
     try:
         with socket.socket(address.family) as probe:
             probe.settimeout(_PROBING)

@@ -81,6 +81,12 @@ class ServerOptions:
     public_http_url: str = _network(
         "", "URL", "Where --http is reached, such as https://storage.example.org, if not at its address."
     )
+    local: bool = _network(
+        made=True,
+        metavar="",
+        meaning="Whether programs of the same user on this machine may use a Unix socket instead, which they find by "
+        "the port.",
+    )
     keys: Path | None = _access(
         None, "FILE", f"Access keys; if not given, {KEYS_FILE} in the data directory if it is there."
     )
@@ -154,6 +160,8 @@ class Group:
     """Key that signs the URLs of a server without access keys."""
     metrics: Path | None = None
     """Directory of the numbers of all processes; None: each has its own."""
+    socket: int | None = None
+    """Inherited descriptor of the Unix socket that they listen on together; None: there is none."""
 
 
 def _directory(engine: str) -> Path | None:

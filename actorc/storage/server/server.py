@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import socket
 from typing import TYPE_CHECKING, Final, Self
 
+from actorc.addresses import Address
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.local_server.socket_files import reached_by
 
 from .auth.authentication import Authenticator, Keyring
 from .auth.key_file import OwnKey
@@ -25,6 +28,9 @@ from .store.store import ObjectStore
 from .telemetry.access_log import AccessLog
 from .telemetry.calls_in_flight import CallsInFlight
 from .telemetry.descriptor_log import DescriptorWatch
+from .unix.conversation import Calls
+from .unix.server import UnixServer
+from .unix.socket_file import SocketFile, bound
 
 if TYPE_CHECKING:
     from .http.server import HttpServer
@@ -81,6 +87,8 @@ class StorageServer:
         self._in_flight = CallsInFlight()
         self._urls = PresignedUrls(self._keyring, open_key=None if group is None else group.url_key)
         self._http: HttpServer | None = None
+        self._socket_file: SocketFile | None = None
+        self._unix: UnixServer | None = None
         self.calls = CallPool(options.threads, waiting=options.queue, name="storage-call")
         self.strangers = CallPool(_STRANGER_THREADS, waiting=_MAX_WAITING_STRANGERS, name="storage-stranger")
         self._store = self._new_store()
@@ -121,6 +129,7 @@ class StorageServer:
         # before gRPC: a failure to bind must not be found after calls were accepted
         self._start_http()
         self._grpc.start()
+        self._start_unix(address._replace(port=port))
         self._descriptors.start()
         self._health.set_serving(True)
         self.address = str(address._replace(port=port))
@@ -130,6 +139,27 @@ class StorageServer:
     def is_open(self) -> bool:
         """Whether every caller may do everything."""
         return self._keyring.is_open
+
+    def _start_unix(self, listen: Address) -> None:
+        """Serve programs of this user on a socket as well, once the address is this server's."""
+        if self._group is not None:
+            reached = reached_by(listen)
+            if self._group.socket is not None and reached is not None:
+                self._serve_unix(socket.socket(fileno=self._group.socket), reached)
+        elif self._options.local and self._options.tls_cert is None:
+            self._socket_file = bound(listen)
+            if self._socket_file is not None:
+                self._serve_unix(self._socket_file.listener, self._socket_file.address)
+
+    def _serve_unix(self, listener: socket.socket, address: Address) -> None:
+        self._unix = UnixServer(
+            listener,
+            address,
+            Calls(self._methods, self._flow, self.calls),
+            threads=self._options.threads,
+            connections=self._options.threads + self._options.queue,
+        )
+        self._unix.start()
 
     def _start_http(self) -> None:
         wanted = self._options.http
@@ -183,12 +213,17 @@ class StorageServer:
         self._stopped = True
         # in this order: load balancers stop sending, then no call begins, then running ones end, then the engine closes
         self._health.set_serving(False)
+        if self._socket_file is not None:
+            # while the address is still this server's, and the next one has not put its own in place
+            self._socket_file.close()
         finished = self._in_flight.close(self._options.grace if grace is None else grace)
         # a call that has ended may still be sending its response; the others are cancelled, and uploads stay resumable
         seconds = _FINAL_SECONDS if finished else 0
         ended = self._grpc.stop(seconds)
         if self._http is not None:
             self._http.stop(seconds)
+        if self._unix is not None:
+            self._unix.stop(seconds)
         ended.wait()
         # gRPC forgets a cancelled call before its thread has left the engine
         self.strangers.shutdown()

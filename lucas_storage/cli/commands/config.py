@@ -15,7 +15,7 @@ from lucas_storage import settings
 from lucas_storage.cli.printing import print_record
 from lucas_storage.declared_settings import DEFAULT_STORE
 
-_CLIENT: Final = ("use_ssl", "ca_file", "cert_file", "key_file", "http_endpoint")
+_CLIENT: Final = ("use_ssl", "ca_file", "cert_file", "key_file", "http_endpoint", "local")
 """Settings of the client alone, each with a variable of its name."""
 _HIDDEN: Final = "…"
 

@@ -54,6 +54,7 @@ class AsyncMethods(AsyncSession):
         timeout: float | None = None,
         idle_timeout: float = 60.0,
         retry: RetryPolicy | None = None,
+        local: bool | None = None,
         max_threads: int = MAX_THREADS,
     ) -> None:
         self._open(
@@ -68,6 +69,7 @@ class AsyncMethods(AsyncSession):
             timeout=timeout,
             idle_timeout=idle_timeout,
             retry=retry,
+            local=local,
             max_threads=max_threads,
         )
 
@@ -92,7 +94,7 @@ class AsyncMethods(AsyncSession):
         return self._client.use_ssl
 
     async def server_info(self, *, timeout: float | None = None) -> ServerInfoResult:
-        """Return the server's version, engine, limits and capabilities."""
+        """Return the server's version, engine, limits and capabilities, and the transport that leads to it."""
         return await self._run(self._client.server_info, timeout=timeout)
 
     async def put_object(

@@ -10,10 +10,10 @@ from typing import Final
 import grpc
 
 from actorc import _http_proxies, fork_hooks
-from actorc.storage._rpc.transport import CallFailedError
+from actorc.storage._rpc.transport import CallFailedError, closed
 from actorc.storage._wire.tls import read_pem
 from actorc.storage.config import ClientOptions
-from actorc.storage.errors import NetworkError, StorageError
+from actorc.storage.errors import NetworkError
 from actorc.storage.rules import MAX_MESSAGE_SIZE
 
 from .calls import GrpcConnection
@@ -86,7 +86,7 @@ class Channels:
         except (CallFailedError, NetworkError) as error:
             # a channel that `close` took away fails with a status of gRPC; the caller needs to know who closed it
             if self._closed:
-                raise _closed() from error
+                raise closed() from error
             if (error.status if isinstance(error, NetworkError) else error.code.name) in self._drop_after:
                 self._abandon(channel)
             raise
@@ -96,7 +96,7 @@ class Channels:
     def _take(self, streams: bool) -> grpc.Channel:
         with self._lock:
             if self._closed:
-                raise _closed()
+                raise closed()
             channel = min(self._streams, key=self._streams.__getitem__, default=None)
             if channel is None or (streams and self._streams[channel] and len(self._streams) < _MAX_CONNECTIONS):
                 channel = _connect(self._options, self._endpoint)
@@ -127,10 +127,6 @@ class Channels:
     def _leave_to_parent(self) -> None:
         _inherited.extend(self._streams)
         self._reset()
-
-
-def _closed() -> StorageError:
-    return StorageError("this client is closed; make a new one", code="Closed")
 
 
 def _connect(options: ClientOptions, endpoint: str) -> grpc.Channel:

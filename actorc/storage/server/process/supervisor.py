@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib.util import find_spec
@@ -32,6 +32,7 @@ from actorc.storage.server.config import DEFAULT_HTTP, ServerOptions
 from actorc.storage.server.engines import share_engine
 from actorc.storage.server.listen_address import numeric_address
 from actorc.storage.server.option_sources import to_plain
+from actorc.storage.server.unix.socket_file import SocketFile, bound
 
 from .ports import reserve
 
@@ -68,6 +69,7 @@ class Supervisor:
         self._silence = silence
         self.http_endpoint = ""
         self._held = ExitStack()
+        self._socket_file: SocketFile | None = None
         self._slots: list[_WorkerSlot] = []
         self._is_open = True
 
@@ -92,9 +94,12 @@ class Supervisor:
         lock = share_engine(self._options.engine_url)
         self._held.callback(os.close, lock)
         metrics = self._held.enter_context(tempfile.TemporaryDirectory(prefix="lucas-storage-metrics-"))
-        order = _order(replace(self._options, listen=listen, http=http), lock, self._own, metrics)
+        # bound once as well: whichever worker is free accepts, and one that replaces another does from its start
+        shared = self._bound_socket(listen)
+        order = _order(replace(self._options, listen=listen, http=http), lock, shared, self._own, metrics)
+        descriptors = [lock] if shared is None else [lock, shared]
         self._slots = [
-            _WorkerSlot(number, lambda: _Worker(order, lock, metrics), self._silence)
+            _WorkerSlot(number, lambda: _Worker(order, descriptors, metrics), self._silence)
             for number in range(self._options.workers)
         ]
         # all are started before the first is awaited, so that they start in parallel
@@ -106,6 +111,9 @@ class Supervisor:
 
     def stop(self) -> None:
         """Make every worker refuse new calls and finish running ones; return when all have ended."""
+        if self._socket_file is not None:
+            # first: clients that find none go over TCP, where this server says that it is stopping
+            self._socket_file.close()
         for slot in self._slots:
             slot.end()
         # one deadline for all: they stop in parallel
@@ -123,6 +131,13 @@ class Supervisor:
         held, found = reserve(numeric_address(address, loopback_only=self._is_open), among_clients=among_clients)
         self._held.enter_context(held)
         return str(found)
+
+    def _bound_socket(self, listen: str) -> int | None:
+        """Bind the Unix socket for programs of this user; return its descriptor, None if there is none."""
+        if not self._options.local or self._options.tls_cert is not None:
+            return None
+        self._socket_file = bound(numeric_address(listen, loopback_only=self._is_open))
+        return None if self._socket_file is None else self._socket_file.listener.fileno()
 
     def _reserved_http(self) -> str:
         wanted = self._options.http
@@ -143,11 +158,11 @@ class _Worker:
 
     Args:
         order: Its configuration, one line of JSON.
-        lock: Descriptor of the engine's lock, which it inherits.
+        descriptors: Those that it inherits: the engine's lock, the Unix socket.
         metrics: Directory of the numbers of all workers.
     """
 
-    def __init__(self, order: bytes, lock: int, metrics: str) -> None:
+    def __init__(self, order: bytes, descriptors: Sequence[int], metrics: str) -> None:
         self._channel, theirs = socket.socketpair()
         with theirs:
             # in "/", since "-m" puts the working directory on the path and would import modules from there
@@ -157,7 +172,7 @@ class _Worker:
                 cwd="/",
                 # read by the library of the metrics when it is imported
                 env=os.environ | {"PROMETHEUS_MULTIPROC_DIR": metrics},
-                pass_fds=[lock],
+                pass_fds=descriptors,
             )
         # a worker that ended at once is noticed by `ready`
         with suppress(OSError):
@@ -290,8 +305,8 @@ class _WorkerSlot:
             log.info("worker %d serves again", self._number)
 
 
-def _order(options: ServerOptions, lock: int, own: OwnKey | None, metrics: str) -> bytes:
-    order: dict[str, Any] = {"options": to_plain(options), "lock": lock, "level": log.root.level}
+def _order(options: ServerOptions, lock: int, shared: int | None, own: OwnKey | None, metrics: str) -> bytes:
+    order: dict[str, Any] = {"options": to_plain(options), "lock": lock, "socket": shared, "level": log.root.level}
     order |= {"url_key": secrets.token_hex(32), "metrics": metrics}
     order["own"] = own and {"key": as_record(own.key), "closes": own.closes}
     return json.dumps(order).encode() + b"\n"

@@ -54,7 +54,13 @@ def main() -> int:
 
 
 def _serve(order: dict[str, Any], channel: socket.socket, shutdown: ShutdownFlag, orphaned: threading.Event) -> int:
-    group = Group(lock=order["lock"], url_key=bytes.fromhex(order["url_key"]), metrics=Path(order["metrics"]))
+    group = Group(
+        lock=order["lock"],
+        url_key=bytes.fromhex(order["url_key"]),
+        # a supervisor of an earlier version, which started this worker, names neither
+        metrics=Path(order["metrics"]) if "metrics" in order else None,
+        socket=order.get("socket"),
+    )
     own = order["own"] and OwnKey(from_record(order["own"]["key"]), closes=order["own"]["closes"])
     try:
         # the supervisor raises the error in the process that the user started

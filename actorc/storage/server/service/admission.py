@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, ParamSpec, TypeVar
 
 from actorc.storage.errors import ResourceExhaustedError
@@ -73,11 +74,7 @@ class CallPool(ThreadPoolExecutor):
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run a call on one of the threads, even if there is no room."""
-        with self._lock:
-            self.count += 1
-            self.submitted += 1
-            if self.count <= self._size:
-                self._last_end = self._clock()
+        self._enter()
         try:
             future = super().submit(work, *args, **kwargs)
         except BaseException:
@@ -86,6 +83,22 @@ class CallPool(ThreadPoolExecutor):
             raise
         future.add_done_callback(lambda _: self._leave())
         return future
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count a call that runs on a thread of another face within the block, as if it ran on one of these."""
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        with self._lock:
+            self.count += 1
+            self.submitted += 1
+            if self.count <= self._size:
+                self._last_end = self._clock()
 
     def _leave(self) -> None:
         with self._lock:

@@ -248,7 +248,7 @@ class StoreFace:
         return any(info.name == bucket for info in self._store.bucket_page()[0])
 
     def server_info(self) -> ServerInfoResult:
-        return result_dicts.server_info_result(self._store.server_info())
+        return result_dicts.server_info_result(self._store.server_info(), "")
 
 
 class _Calls:

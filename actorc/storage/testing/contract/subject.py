@@ -16,7 +16,7 @@ from actorc.storage.testing.server import local_server
 from .async_face import AsyncFace
 from .store_face import StoreFace
 
-FACES = ("store", "client", "async")
+FACES = ("store", "client", "unix", "async")
 
 
 class Subject:
@@ -25,8 +25,9 @@ class Subject:
     Attributes:
         lacks: Members of `CAPABILITIES` that the engine does not have. Cases that need one are left out, and cases that
             show its refusal are included.
-        faces: Interfaces to the engine: ``store`` is the rules of the service in this process, ``client`` and ``async``
-            are the two clients over a real server.
+        faces: Interfaces to the engine: ``store`` is the rules of the service in this process; the others are clients
+            of a real server, ``client`` over gRPC, ``unix`` over its Unix socket, ``async`` over what a program takes
+            that says nothing of it.
         rule_faces: The faces for cases of a pure rule, of which there are many.
     """
 
@@ -69,8 +70,8 @@ def opened(face: str, engine: Engine) -> Iterator[Opened]:
             yield Opened(cast("StorageClient", beneath), beneath)
         return
     with local_server(engine, auto_create_buckets=False) as server:
-        if face == "client":
-            with StorageClient(server.endpoint) as client:
+        if face in {"client", "unix"}:
+            with StorageClient(server.endpoint, local=face == "unix") as client:
                 yield Opened(client, beneath)
         else:
             with closing(AsyncFace(server.endpoint)) as asynchronous:

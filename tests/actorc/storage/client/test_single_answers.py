@@ -47,7 +47,7 @@ def connect(monkeypatch, store):
         monkeypatch.setattr(server_module, "StorageHandler", lambda *at, **more: Told(handler(*at, **more), begins))
         options = ServerOptions(engine="memory://", listen="127.0.0.1:0", auto_create_buckets=True)
         running.append(server_module.StorageServer(options, engine=store._engine))
-        running.append(StorageClient(running[0].start()))
+        running.append(StorageClient(running[0].start(), local=False))
         return running[1]
 
     yield connected

@@ -1,0 +1,140 @@
+"""One call on a connection: its frames, its deadline, and how it ended."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import cast
+
+from actorc.storage._rpc.transport import AnswerMetadata, CallFailedError, Start
+from actorc.storage._wire.socket_frames import (
+    ClosedError,
+    Frame,
+    FrameError,
+    FrameSocket,
+    Kind,
+    Payload,
+    decode_pairs,
+    encode_pairs,
+    header,
+)
+from actorc.storage._wire.status_codes import StatusCode
+
+
+class UnixCall:
+    """One call. For the thread that makes it; `cancel` may be called by any.
+
+    Args:
+        frames: The connection, which carries no other call meanwhile.
+        start: How the call begins.
+    """
+
+    def __init__(self, frames: FrameSocket, start: Start) -> None:
+        self.frames = frames
+        self._start = start
+        self.deadline = None if start.timeout is None else time.monotonic() + start.timeout
+        """In seconds of the monotonic clock; None for no limit."""
+        self.announced: AnswerMetadata = ()
+        """Metadata that came before the first answer."""
+        self.trailers: AnswerMetadata = ()
+        """Metadata that came with the end."""
+        self.is_over = False
+        """Whether the server has ended the call, and another may begin on the connection."""
+        self._cancelled = False
+        self._descriptors: list[int] = []
+
+    def beginning(self, message: bytes) -> list[Payload]:
+        """Return the frames with which the call begins, the first message included."""
+        head = encode_pairs(((":path", self._start.path), *self._start.metadata(message)))
+        return [header(Kind.BEGIN, [head]), head, header(Kind.MESSAGE, [message]), message]
+
+    def send(self, parts: Sequence[Payload]) -> None:
+        """Send whole frames.
+
+        Raises:
+            CallFailedError: The deadline passed, or the call was cancelled.
+        """
+        with self.failures():
+            try:
+                self.frames.send(parts, self.left(None))
+            except ClosedError:
+                # the server may have said why before it closed the connection, so that is read first
+                if self._cancelled:
+                    raise
+
+    def next(self, patience: float | None, *, descriptors: int = 0) -> bytes | None:
+        """Return the next answer, None after the last.
+
+        Args:
+            patience: Seconds to wait for it; None: until the deadline.
+            descriptors: Those that it may bring, at most; see `take_descriptors`.
+
+        Raises:
+            CallFailedError: The call failed.
+            TimeoutError: No answer came in time, and the deadline has not passed.
+        """
+        with self.failures():
+            frame = self._frame(patience, descriptors)
+            if frame.kind is Kind.ANNOUNCE and not self.announced:
+                self.announced = decode_pairs(frame.payload)
+                frame = self._frame(patience, descriptors)
+            if frame.kind is Kind.MESSAGE:
+                # a long one is a view of memory that is nobody else's, which all that read messages take for bytes
+                return cast("bytes", frame.payload)
+            self._end(frame)
+            return None
+
+    def _frame(self, patience: float | None, descriptors: int) -> Frame:
+        frame = self.frames.receive_frame(self.left(patience), descriptors=descriptors)
+        self._descriptors += frame.descriptors
+        return frame
+
+    def take_descriptors(self) -> Sequence[int]:
+        """Return the descriptors that came; the caller closes them."""
+        taken, self._descriptors = self._descriptors, []
+        return taken
+
+    def close(self) -> None:
+        """Close the descriptors that nobody took."""
+        for descriptor in self.take_descriptors():
+            os.close(descriptor)
+
+    def cancel(self) -> None:
+        """End the call; its thread gets a `CallFailedError`. Any thread may call it."""
+        self._cancelled = True
+        if not self.is_over:
+            self.frames.shut()
+
+    def left(self, patience: float | None) -> float | None:
+        """Return the seconds until the deadline, `patience` at most; None for no limit."""
+        if self.deadline is None:
+            return patience
+        left = max(0.0, self.deadline - time.monotonic())
+        return left if patience is None else min(patience, left)
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """Turn what goes wrong with the connection into a `CallFailedError`."""
+        try:
+            yield
+        except TimeoutError:
+            if self.deadline is None or time.monotonic() < self.deadline:
+                raise
+            raise CallFailedError(StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
+        except (ClosedError, FrameError, OSError) as error:
+            if self._cancelled:
+                raise CallFailedError(StatusCode.CANCELLED, "", cancelled_here=True) from error
+            raise CallFailedError(StatusCode.UNAVAILABLE, "Socket closed") from error
+
+    def _end(self, frame: Frame) -> None:
+        pairs = decode_pairs(frame.payload) if frame.kind is Kind.END else ()
+        if [name for name, _ in pairs[:2]] != [":status", ":text"]:
+            raise FrameError("no end of a call")
+        status, text = (str(value) for _, value in pairs[:2])
+        self.trailers = pairs[2:]
+        self.is_over = True
+        code = StatusCode.of(int(status)) if status.isascii() and status.isdigit() else StatusCode.UNKNOWN
+        if code is not StatusCode.OK:
+            raise CallFailedError(code, text, self.trailers)
