@@ -37,19 +37,20 @@ def storage_server(*options, engine=None, data=None):
         place = ["--engine", engine] if engine else ["--data", str(data or Path(folder, "data"))]
         command = [sys.executable, "-m", "actorc.storage.server", *place]
         command += ["--listen", "127.0.0.1:0", "--auto-create-buckets", "--endpoint-file", str(endpoint_file), *options]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        log = Path(folder, "log")
+        with log.open("wb") as errors, subprocess.Popen(command, stderr=errors) as process:
             try:
-                endpoint = _wait_for(endpoint_file, process)["endpoint"]
+                endpoint = _wait_for(endpoint_file, process, log)["endpoint"]
                 yield Server(endpoint, processes.family(process.pid))
             finally:
                 process.terminate()
                 process.wait()
 
 
-def _wait_for(path, process):
+def _wait_for(path, process, log):
     while not path.exists():
         if process.poll() is not None:
-            raise RuntimeError("the server did not start")
+            raise RuntimeError(f"the server did not start: {log.read_text()[-500:]}")
         time.sleep(0.01)
     return json.loads(path.read_text())
 

@@ -42,10 +42,11 @@ def main(arguments):
 
 def _measured(module, name, given):
     """Return the points of each line of each chart of a module; ours before those of others."""
+    along = [x for x in (module.SMALL if given.small else module.ALONG) if not given.up_to or x <= given.up_to]
     found = defaultdict(lambda: defaultdict(list))
     scale = SMALL if given.small else FULL
     with Setting(replace(scale, rounds=given.rounds or scale.rounds)) as setting:
-        for chart, line, point in module.points(setting, small=given.small):
+        for chart, line, point in module.points(setting, along):
             sys.stderr.write(f"{name}: {chart}, {line}, {point[0]:g}: {point[1]:.3g}\n")
             found[chart][line].append(point)
     return found
@@ -55,6 +56,7 @@ def _parser():
     parser = argparse.ArgumentParser("python -m benchmarks.growth", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", help=f"of {', '.join(NAMES)}; all if none is given")
     parser.add_argument("--small", action="store_true", help="few points, to try the benchmarks themselves")
+    parser.add_argument("--up-to", type=int, help="leave out points beyond: bytes for sizes, else a count")
     parser.add_argument("--rounds", type=int, help="samples of each point, instead of as many as it needs")
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the plots go")
     parser.add_argument("--points", type=Path, default=POINTS, help="file of the points, read and written")

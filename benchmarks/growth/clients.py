@@ -9,7 +9,7 @@ from benchmarks.services import SETTINGS, environment
 from .charts import Chart, points_of
 from .load import seconds_a_call
 
-COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+ALONG = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 SMALL = (1, 8)
 
 
@@ -22,8 +22,8 @@ PUT = _chart("put", "put_object of 4 KiB, durable, many clients")
 CHARTS = (GET, PUT)
 
 
-def points(setting, *, small):
-    for count in SMALL if small else COUNTS:
+def points(setting, along):
+    for count in along:
         for chart, action in ((GET, "get"), (PUT, "put")):
             case = Case(
                 action, list(_arms(setting, action, count)), rounds=min(3, setting.scale.rounds), warm=False, x=count

@@ -13,7 +13,7 @@ from benchmarks.setting import BUCKET
 
 from .charts import Chart, points_of
 
-COUNTS = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
+ALONG = (1, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 SMALL = (1, 100, 10_000)
 CHARTS = (
     Chart(
@@ -26,9 +26,9 @@ CHARTS = (
 )
 
 
-def points(setting, *, small):
+def points(setting, along):
     data = os.urandom(4 * KiB)
-    for count in SMALL if small else COUNTS:
+    for count in along:
         with tempfile.TemporaryDirectory() as folder:
             fill(Path(folder), count)
             with storage_server(data=folder) as server, clients(server) as found:

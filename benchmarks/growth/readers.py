@@ -16,7 +16,7 @@ from lucas_storage import Storage, storage_context, with_storage
 
 from .charts import Chart
 
-COUNTS = (1, 2, 4, 8, 16, 32, 64)
+ALONG = (1, 2, 4, 8, 16, 32, 64)
 SMALL = (1, 2)
 SIZE = 16 * MiB
 held = []
@@ -35,14 +35,14 @@ MEMORY = Chart("readers-memory", "16 MiB for many workers", "workers", "MiB of p
 CHARTS = (TIME, MEMORY)
 
 
-def points(setting, *, small):
+def points(setting, along):
     with (
         tempfile.TemporaryDirectory() as cache,
         storage_context(endpoint=setting.server.endpoint, cache_dir=cache),
         environment(STORAGE_ENDPOINT=setting.server.endpoint, LUCAS_STORAGE_CACHE=cache),
         Storage() as storage,
     ):
-        for count in SMALL if small else COUNTS:
+        for count in along:
             array = np.random.default_rng(count).integers(0, 256, SIZE, np.uint8)
             given = {"ours, references": ("stored_read", storage.put(array).to_json()), "values": ("read", array)}
             for name, (function, value) in given.items():

@@ -11,7 +11,7 @@ from benchmarks.setting import BUCKET
 
 from .charts import Chart, points_of
 
-SIZES = (KiB, 16 * KiB, 256 * KiB, MiB, 4 * MiB, 16 * MiB, 64 * MiB, 256 * MiB, GiB, 4 * GiB)
+ALONG = (KiB, 16 * KiB, 256 * KiB, MiB, 4 * MiB, 16 * MiB, 64 * MiB, 256 * MiB, GiB, 4 * GiB)
 SMALL = (KiB, 64 * KiB, 4 * MiB)
 IN_MEMORY = GiB
 """A larger object is moved from file to file only; joined from a stream it takes twice its size."""
@@ -31,8 +31,8 @@ UPLOAD = _chart("size-upload", "upload_file, durable")
 CHARTS = (GET, DOWNLOAD, UPLOAD)
 
 
-def points(setting, *, small):
-    for size in SMALL if small else SIZES:
+def points(setting, along):
+    for size in along:
         source, target = file_of(setting.folder / "source", size), setting.folder / "target"
         calls = 20 if size <= MiB else 1
         for client in setting.clients.values():

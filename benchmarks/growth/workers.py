@@ -9,7 +9,8 @@ from .charts import Chart, points_of
 from .clients import ours
 from .load import SECONDS
 
-COUNTS = (1, 2, 3, 4)
+ALONG = (1, 2, 3, 4)
+SMALL = (1, 2)
 CLIENTS = 16
 RATE = Chart(
     "workers-rate",
@@ -31,8 +32,8 @@ COST = Chart(
 CHARTS = (RATE, COST)
 
 
-def points(setting, *, small):
-    for count in COUNTS[:2] if small else COUNTS:
+def points(setting, along):
+    for count in along:
         with storage_server("--workers", str(count)) as server, clients(server) as found:
             arms = [
                 Arm(

@@ -25,8 +25,16 @@ def cases(setting):
     }
     for name, action in ways.items():
         arms = list(setting.ours(name, action, targets))
-        yield Case(f"{name}, {size_text(size)}, peak memory", arms, size, rounds=1, warm=False, before=os.sync)
-        target.unlink(missing_ok=True)
+        yield Case(
+            f"{name}, {size_text(size)}, peak memory", arms, size, rounds=1, warm=False, before=lambda: _settle(target)
+        )
+    target.unlink(missing_ok=True)
     source.unlink()
     for client in setting.clients.values():
         client.delete_object(BUCKET, "huge")
+
+
+def _settle(target):
+    """Remove what the arm before has written, and let its blocks reach the disk."""
+    target.unlink(missing_ok=True)
+    os.sync()
