@@ -477,7 +477,8 @@ class AsyncMethods(AsyncSession):
 
         A file of 64 MiB or more is sent in parts, over more than one connection only if that is faster. After a network
         error or a killed process, the same call goes on where it ended: parts that are stored are not sent again,
-        as long as the file did not change.
+        as long as the file did not change. A server on the same machine copies the file itself, if that is on a local
+        file system, and stores it as a whole.
 
         Args:
             bucket: Bucket name.
@@ -580,7 +581,8 @@ class AsyncMethods(AsyncSession):
 
         Missing parent directories are made. An object of 64 MiB or more is fetched into a hidden file beside the
         target, over more than one connection only if that is faster. The file survives network errors and a killed
-        process for seven days, and the same call goes on with it.
+        process for seven days, and the same call goes on with it. From a server on the same machine the file of the
+        object is copied, and the copy verified.
 
         Args:
             bucket: Bucket name.
