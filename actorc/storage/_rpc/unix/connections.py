@@ -23,6 +23,16 @@ _ABSENT_SECONDS: Final = 1.0
 """Seconds for which a socket that was not there is not looked for again, so that calls over TCP do not pay for it."""
 
 
+class _Socket(socket.socket):
+    """A socket that ends with a client that nobody closed, which is no mistake and deserves no warning.
+
+    Of itself, and not by whoever has it: in a cycle the collector may finalize it before that one.
+    """
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class UnixConnections:
     """Connections to one server, as long as it has a socket here. Any thread may call it, also in a forked child.
 
@@ -100,7 +110,7 @@ class UnixConnections:
         path = None if address is None else find(address)
         if address is None or path is None:
             return None
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = _Socket(socket.AF_UNIX, socket.SOCK_STREAM)
         frames = None
         try:
             connection.settimeout(_GREETING_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import multiprocessing
 import os
@@ -273,3 +274,16 @@ def test_importing_the_client_loads_neither_grpc_nor_protobuf(module):
 
 def test_the_builtin_permission_error_catches_ours():
     assert issubclass(PermissionError, OSError)
+
+
+def test_a_client_that_nobody_closed_ends_without_a_warning(monkeypatch):
+    told = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    with local_server() as running:
+        client = StorageClient(running.endpoint)
+        client.put_object("bucket", "key", b"")
+        client.itself = client  # a cycle, whose parts the collector finalizes in any order
+        del client
+        gc.collect()
+
+    assert told == []
