@@ -58,6 +58,6 @@ def test_the_help_of_a_command_imports_that_command_and_nothing_slow(arguments):
 def test_a_listing_imports_nothing_that_only_other_commands_need(served):
     found = loaded("ls", cwd=served)
 
-    assert found & (HEAVY - {"asyncio", "google.protobuf", "grpc", "ssl"}) == set()
+    assert found & (HEAVY - {"google.protobuf"}) == set()  # no gRPC: the server is on this machine
     assert found & {"importlib.metadata", "lucas_storage.cli.globbing", "mimetypes"} == set()
     assert found & {"lucas_storage.formats", "lucas_storage.storage"} == set()
