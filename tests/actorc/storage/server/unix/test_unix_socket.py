@@ -18,6 +18,7 @@ import pytest
 from actorc.storage import StorageClient, StorageError
 from actorc.storage._wire.socket_frames import FrameSocket, Kind, encode_pairs
 from actorc.storage.server import ServerOptions, StorageServer
+from actorc.storage.server.process.supervisor import Supervisor
 from actorc.storage.testing import local_server
 
 MiB = 1 << 20
@@ -303,3 +304,28 @@ def test_what_a_server_refuses_leaves_the_connection_in_use(client):
             client.put_object("bucket", "key", bytes(3 * MiB), if_absent=True)
 
     assert open_files() <= files + 2
+
+
+@pytest.mark.slow
+def test_workers_share_one_socket_and_those_that_replace_them_have_it_too(runtime, tmp_path):
+    options = ServerOptions(
+        data=tmp_path / "data", listen="127.0.0.1:0", workers=2, auto_create_buckets=True, http="off", grace=1
+    )
+    supervisor = Supervisor(options)
+    with StorageClient(supervisor.start(), timeout=60) as client:
+        try:
+            client.put_object("bucket", "key", b"data")
+            (path,) = runtime.iterdir()
+            assert client.server_info()["transport"] == "unix"
+
+            supervisor._slots[0]._worker.process.kill()
+            supervisor._slots[1]._worker.process.kill()
+
+            assert client.get_object("bucket", "key") == b"data"
+            with StorageClient(client.endpoint, timeout=60) as other:
+                reached = iter(lambda: other.server_info()["transport"], "unix")
+                assert all(each == "grpc" for each in reached)
+            assert path.is_socket()
+        finally:
+            supervisor.stop()
+    assert not list(runtime.iterdir())
