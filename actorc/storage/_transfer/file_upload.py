@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _UNANSWERED: Final = 2
 """Parts that wait for the server to store them, beside those that are sent."""
-_MEASURED: Final = 8 * MiB
+_MEASURED: Final = 16 * MiB
 """Bytes of each stream in a measurement; more than the buffers take at once when a part begins."""
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
 from actorc.storage.rules import MiB
@@ -18,61 +16,43 @@ _GAIN: Final = 1.2
 """Factor by which more streams must raise the throughput to be kept, less if there are only a few more."""
 _PATIENCE: Final = 3
 """Measurements in which they must show it: a new connection is slow at first."""
+_PAUSE: Final = 8
+"""Measurements until more streams are tried again, the first time; twice as many after each further failure."""
 _GROWTH: Final = 4
 """Factor by which the number of streams grows at most."""
-_BUSY: Final = 0.7
+_BUSY: Final = 0.9
 """Processor seconds a second, above which this process and not the link is the limit."""
-
-
-class WantedProcessorTime:
-    """The processor time that this process used or, on Linux, waited for beside others. For one thread."""
-
-    def __init__(self) -> None:
-        self._total = 0.0
-        self._waited: dict[str, int] = {}
-
-    def __call__(self) -> float:
-        """Return the seconds so far; what a thread waited for between the last call and its end is left out."""
-        # by thread, as the kernel counts it: the sum over those that run now would fall whenever one of them ends
-        waited = dict(_waited())
-        self._total += sum(spent - self._waited.get(thread, 0) for thread, spent in waited.items()) / 1e9
-        self._waited = waited
-        return time.process_time() + self._total
-
-
-def _waited() -> Iterator[tuple[str, int]]:
-    """Yield each thread and the nanoseconds that it could have run and did not."""
-    for path in Path("/proc/self/task").glob("*/schedstat"):
-        # one that has just ended
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            yield path.parent.name, int(path.read_text().split()[1])
 
 
 class StreamCount:
     """The number of streams of one transfer, decided from what it moves. For one thread.
 
     It begins with one. While the process has time left, it tries as many more as that time would serve, and keeps them
-    if they raise the throughput. Otherwise it returns to the number before, and stays there.
+    if they raise the throughput. Otherwise it returns to the number before, and tries again after a pause that doubles:
+    a measurement may have met a moment when the link or the machine was busy with something else.
 
     Args:
         unit: Bytes that each stream must move in a measurement; more than come at once.
         most: Streams at most.
-        busy: Returns the processor seconds that this process has wanted so far; asked once for each
-                measurement.
+        busy: Returns the processor seconds that this process has used so far.
     """
 
-    def __init__(self, unit: int = 4 * MiB, most: int = MOST_STREAMS, busy: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, unit: int = 4 * MiB, most: int = MOST_STREAMS, busy: Callable[[], float] = time.process_time
+    ) -> None:
         self.count = 1
         """Streams to use now."""
         self._unit = unit
         self._most = most
-        self._busy = busy or WantedProcessorTime()
-        # when this measurement began, and what the process had wanted by then
+        self._busy = busy
+        # when this measurement began, and what the process had used by then
         self._since: tuple[float, float] | None = None
         self._bytes = 0
         # the count before the one that is tried, 0 if none is, and the throughput that it must reach
         self._before, self._enough = 0, 0.0
         self._failures = 0
+        # measurements until more are tried again, and how many they will be after the next failure
+        self._pause, self._next_pause = 0, _PAUSE
         self._settled = most == 1
 
     def moved(self, size: int, flowing: int, now: float) -> None:
@@ -91,13 +71,13 @@ class StreamCount:
                 self._measure_from(now)
             return
         self._bytes += size
-        began, wanted = self._since
+        began, used = self._since
         seconds = now - began
         if seconds < _INTERVAL or self._bytes < self._unit * self.count:
             return
         rate = self._bytes / seconds
         self._measure_from(now)
-        share = (self._since[1] - wanted) / seconds
+        share = (self._since[1] - used) / seconds
         if self._before and rate < self._enough:
             self._fail()
         else:
@@ -110,10 +90,14 @@ class StreamCount:
     def _fail(self) -> None:
         self._failures += 1
         if self._failures == _PATIENCE:
-            self.count, self._settled = self._before, True
+            self.count, self._before = self._before, 0
+            self._pause = self._next_pause
+            self._next_pause *= 2
 
     def _try_more(self, rate: float, share: float) -> None:
-        if self.count == self._most:
+        if self._pause:
+            self._pause -= 1
+        elif self.count == self._most:
             self._settled = True
         elif share < _BUSY:
             served = self.count * (_GROWTH if share * _GROWTH < _BUSY else _BUSY / share)

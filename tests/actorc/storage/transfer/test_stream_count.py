@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-import time
-
 import pytest
 
-from actorc.storage._transfer.stream_count import StreamCount, WantedProcessorTime
+from actorc.storage._transfer.stream_count import StreamCount
 
 MiB = 1 << 20
 
@@ -49,16 +46,17 @@ def test_streams_that_wait_for_the_link_get_company_up_to_the_limit():
 
 
 def test_what_the_processor_has_time_for_is_tried_and_no_more():
-    # one stream takes a fourth of the processor's time, so two leave some and three do not
-    assert transfer(1024, windows(100), busy=1 / 400) == [1, 2, 3]
+    # one stream takes a fourth of a processor, so three leave some of it and four do not
+    assert transfer(1024, windows(100), busy=1 / 400) == [1, 3, 4]
 
 
-def test_streams_that_do_not_raise_the_throughput_are_given_up_for_good():
-    assert transfer(1024, windows(100, bandwidth=100), busy=1 / 2000) == [1, 4, 1]
+def test_streams_that_do_not_raise_the_throughput_are_given_up_and_tried_again_ever_more_rarely():
+    assert transfer(100, windows(100, bandwidth=100), busy=1 / 2000) == [1, 4, 1]
+    assert len(transfer(4096, windows(100, bandwidth=100), busy=1 / 2000)) < 16
 
 
 def test_growth_ends_where_the_bandwidth_is_used_up():
-    assert transfer(2048, windows(25, bandwidth=100), busy=1 / 2000) == [1, 4, 8, 4]
+    assert transfer(2048, windows(25, bandwidth=100), busy=1 / 2000)[:4] == [1, 4, 8, 4]
 
 
 def test_streams_that_are_still_connecting_are_not_judged():
@@ -72,26 +70,3 @@ def test_there_are_never_more_streams_than_allowed(most):
 
 def test_a_small_transfer_is_over_before_anything_is_decided():
     assert transfer(4, windows(40), busy=1 / 400) == [1]
-
-
-def test_the_time_that_a_process_works_counts_as_wanted():
-    wanted = WantedProcessorTime()
-    began, before = wanted(), time.process_time()
-    while time.process_time() < before + 0.01:
-        pass
-
-    assert wanted() - began >= 0.009
-
-
-def test_the_wanted_time_never_falls_when_threads_end():
-    wanted = WantedProcessorTime()
-    go = threading.Event()
-    threads = [threading.Thread(target=go.wait) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    before = wanted()
-    go.set()
-    for thread in threads:
-        thread.join()
-
-    assert wanted() >= before
