@@ -66,7 +66,7 @@ def _axes(chart, axes, xs):
     axes.set_title(chart.title)
     axes.set_xlabel(chart.x_label)
     axes.set_ylabel(chart.y_label)
-    if xs[-1] > 8 * xs[0]:
+    if xs[-1] >= 8 * xs[0]:
         axes.set_xscale("log")
         xs = _apart(xs)
     axes.set_xticks(xs, [size_text(x) if chart.in_bytes else _count(x) for x in xs])
