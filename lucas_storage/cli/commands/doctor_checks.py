@@ -157,7 +157,7 @@ def _signing(settings: Settings) -> CheckResult:
 def _server(info: ServerInfoResult) -> CheckResult:
     durable = "durable" if info["durable"] else "not durable"
     way = "a Unix socket" if info["transport"] == "unix" else "gRPC"
-    found = f"version {info['version']}, {info['engine']} engine, {durable}, reached over {way}"
+    found = f"version {info['version']}, {info['engine']} engine, reached over {way}, {durable}"
     if info["durable"]:
         return CheckResult(about="server", status=OK, found=found)
     return CheckResult(
