@@ -26,7 +26,9 @@ from actorc.storage.server.auth.access import EVERYTHING, Statement
 from actorc.storage.server.auth.key_file import add_key, disable_key
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.server.http.server import HttpServer
+from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.testing import local_server
+from actorc.storage.testing.contract.store_face import StoreFace
 
 MiB = 1 << 20
 DAY = 24 * 3600
@@ -348,9 +350,13 @@ def test_a_sender_that_stands_still_is_given_up(line):
 
 
 def test_a_reader_that_takes_nothing_is_given_up_and_others_are_served(ask, line, told):
-    with local_server(http=True, idle_timeout=0.1) as running, running.client() as client:
-        client.put_object("bucket", "large", bytes(32 * MiB))
-        client.put_object("bucket", "small", b"value")
+    # stored beneath the server, to which a slow client would be one that does nothing
+    engine = MemoryEngine()
+    beneath = StoreFace(ObjectStore(engine))
+    beneath.create_bucket("bucket")
+    beneath.put_object("bucket", "large", bytes(32 * MiB))
+    beneath.put_object("bucket", "small", b"value")
+    with local_server(engine, http=True, idle_timeout=0.1) as running, running.client() as client:
         slow = line(client.presign_url("bucket", "large"))
         assert ask(client.presign_url("bucket", "small")).body == b"value"
         told("GET", 2)
