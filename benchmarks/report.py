@@ -68,7 +68,7 @@ def machine_line(machine):
 def summary(rows):
     """Return how many of the targets are met, and the names of the others."""
     judged = [row for row in rows if row.target]
-    missed = [f"{row.what}, {row.how}".rstrip(", ") for row in judged if not row.met]
+    missed = [f"{row.what} ({row.transport or row.how})" for row in judged if not row.met]
     return f"{len(judged) - len(missed)} of {len(judged)} targets are met" + (
         "; missed: " + "; ".join(missed) if missed else ""
     )

@@ -45,7 +45,7 @@ def test_a_row_that_misses_stays_in_the_table_of_the_document():
 
 
 def test_the_summary_names_what_is_missed():
-    assert report.summary(ROWS) == "1 of 2 targets are met; missed: put, put_object"
+    assert report.summary(ROWS) == "1 of 2 targets are met; missed: put (TCP)"
 
 
 def test_what_is_written_as_json_is_read_again(tmp_path):
