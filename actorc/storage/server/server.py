@@ -187,6 +187,7 @@ class StorageServer:
             keyring=self._keyring,
             access_log=self._access_log,
             is_ready=self._health.is_ready,
+            is_healthy=self._is_healthy,
             in_flight=self._in_flight,
             damaged=lambda: getattr(self._engine, "damaged", 0),
             metrics=None if self._group is None else self._group.metrics,

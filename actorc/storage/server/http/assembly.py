@@ -37,6 +37,7 @@ class HttpParts(NamedTuple):
     keyring: Keyring
     access_log: AccessLog
     is_ready: Callable[[], bool]
+    is_healthy: Callable[[], bool]
     in_flight: CallsInFlight
     damaged: Callable[[], int]
     metrics: Path | None
@@ -95,7 +96,7 @@ def _pages(options: ServerOptions, parts: HttpParts) -> Pages:
         return Pages(parts.is_ready)
     return Pages(
         parts.is_ready,
-        Metrics(parts.access_log, parts.is_ready, options.data, parts.damaged, parts.metrics).page,
+        Metrics(parts.access_log, parts.is_healthy, options.data, parts.damaged, parts.metrics).page,
         CONTENT_TYPE,
     )
 
