@@ -19,10 +19,13 @@ from actorc.storage.errors import (
     IntegrityError,
     InvalidParameterError,
     ObjectNotFoundError,
+    PermissionError,
     UnsupportedError,
 )
 from actorc.storage.models import Destination
 from actorc.storage.rules import MiB
+from actorc.storage.server.auth.access import Statement
+from actorc.storage.server.auth.key_file import add_key
 from actorc.storage.testing import local_server
 
 BIG = os.urandom(3 * MiB + 17)
@@ -360,3 +363,31 @@ def test_files_go_to_an_engine_that_keeps_none(source):
         client.upload_file("bucket", "key", source)
 
         assert client.get_object("bucket", "key") == client.get_object("bucket", "key", as_view=True) == BIG
+
+
+def test_a_key_gets_and_passes_no_file_where_it_may_not_read_or_write(tmp_path, source):
+    file = tmp_path / "keys.json"
+    allowed = {
+        "writer": [Statement.parse("read,write,list,delete,admin:*")],
+        "reader": [Statement.parse("read:bucket/open/")],
+    }
+    made = {name: add_key(file, statements) for name, statements in allowed.items()}
+    holders = {name: {"access_key": key.id, "secret_key": secret} for name, (key, secret) in made.items()}
+    with (
+        local_server(f"file://{tmp_path / 'data'}", keys=file) as server,
+        Client(server.endpoint, **holders["writer"]) as writer,
+        Client(server.endpoint, **holders["reader"]) as reader,
+    ):
+        for key in ("open/key", "closed/key"):
+            writer.upload_file("bucket", key, source)
+        kept = blobs(tmp_path / "data")
+
+        assert reader.server_info()["transport"] == "unix"
+        assert bytes(reader.get_object("bucket", "open/key", as_view=True)) == BIG
+        for read in (reader.open_blob, reader.open_object, lambda *place: reader.get_object(*place, as_view=True)):
+            with pytest.raises(PermissionError):
+                read("bucket", "closed/key")
+        with pytest.raises(PermissionError):
+            reader.upload_file("bucket", "open/key", source)
+        assert blobs(tmp_path / "data") == kept
+        assert descriptors_of(*kept) == 0
