@@ -228,10 +228,11 @@ class FrameSocket:
 
     def close(self) -> None:
         """Close the connection, and the descriptors that nobody took."""
-        with self._closing:
-            self._socket.close()
+        # before the connection: a peer that sees its end knows that nothing it passed is open here
         while self._passed:
             os.close(self._passed.popleft())
+        with self._closing:
+            self._socket.close()
 
     def __del__(self) -> None:
         # a client that nobody closed is no mistake

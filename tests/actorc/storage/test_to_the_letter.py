@@ -83,9 +83,9 @@ def test_a_false_chunk_size_means_the_default(engine, client, chunk_size):
     assert engine.parts["stream"] == 3
 
 
-@pytest.mark.few(1)
-def test_a_false_chunk_size_means_the_default_of_a_file_that_is_sent_in_parts(engine, client, large):
-    client.upload_file("bucket", "file", large, chunk_size=0)
+def test_a_false_chunk_size_means_the_default_of_a_file_that_is_sent_in_parts(engine, server, large):
+    with server.client(local=False) as client:
+        client.upload_file("bucket", "file", large, chunk_size=0)
 
     assert engine.parts["file"] == 13
 
