@@ -223,7 +223,8 @@ def narrow(run, tmp_path):
     address = process.said("serving ").rpartition(" on ")[2]
     port = int(process.said("serving presigned URLs at ").rpartition(":")[2])
     process.said("open to every process")
-    with StorageClient(address, retry=RetryPolicy(attempts=1), timeout=20) as client:
+    # over TCP, whose connection outlives a refused upload: no other could be opened meanwhile
+    with StorageClient(address, retry=RetryPolicy(attempts=1), timeout=20, local=False) as client:
         client.put_object("bucket", "small", b"small")
         yield process, client, address, port
 
