@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import mmap
 import os
 from pathlib import Path
@@ -20,7 +21,8 @@ KEY = "large"
 
 def cases(setting):
     size, source = setting.scale.large, file_of(setting.folder / "source", setting.scale.large)
-    for client in setting.clients.values():
+    for client in reversed(setting.clients.values()):
+        # the first transport last: over the socket an object is one file, which can be mapped
         client.upload_file(BUCKET, KEY, source)
     for store in setting.stores:
         for peer in s3.present(store)[:1]:
@@ -85,15 +87,16 @@ def _download(setting, size, source):
 
 
 def _upload(setting, size, source):
-    target = setting.folder / "target"
+    # as the stores keep what is replaced for a while: memory that was just given back is much cheaper to fill again
+    copies = (setting.folder / f"copy-{number}" for number in itertools.count())
     targets = {UNIX: Speed(0.8, (SYNCED,)), TCP: Speed(0.8, (SENT, SYNCED))}
     arms = [
         *setting.ours("upload_file", lambda client, _: client.upload_file(BUCKET, "up", source), targets),
         Arm(SENT, lambda _: setting.bare.send(size), setting.bare.pids),
-        Arm(SYNCED, lambda _: local_files.durable_copy(source, target)),
+        Arm(SYNCED, lambda _: local_files.durable_copy(source, next(copies))),
         *s3.arms(setting.stores, lambda peer, _: peer.upload("up", source)),
     ]
-    return _case(setting, "upload_file, durable", arms, size, before=lambda: _settle(target))
+    return _case(setting, "upload_file, durable", arms, size, before=os.sync)
 
 
 def _settle(target):
