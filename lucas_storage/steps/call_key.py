@@ -15,7 +15,7 @@ from lucas_storage.errors import CacheKeyError
 from lucas_storage.values.annotation import PATH, REF, Annotation, within
 
 from .canonical import Canonical, Form, NotCanonicalError, dumps
-from .code_digest import is_code
+from .reached_code import is_code
 
 _NAMED: Final = (PATH, REF)
 """Annotations that show the file name in a reference to the function, which may then depend on it."""

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 
 from lucas_storage.errors import CacheKeyError
 
-from .code_digest import reached_code
 from .contract import Contract
+from .reached_code import reached_code
 from .watched import Watched
 
 Identity: TypeAlias = tuple[str, str]

@@ -16,7 +16,7 @@ from lucas_storage.engine.nested_values import found_in, replaced
 from . import connection
 from .definition import HIDDEN_PARAMETER, Definition
 from .remote_objects import Method
-from .remote_values import CallKey, NotHereError, RemoteValue
+from .remote_references import CallKey, NotHereError, RemoteValue
 
 if TYPE_CHECKING:
     from .connection import Connection

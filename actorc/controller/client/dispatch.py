@@ -14,10 +14,10 @@ from . import messages
 from .barriers import Barriers
 from .call_deadlines import Deadlines
 from .definition import Definition
+from .function_registration import Registration
 from .messages import Argument
-from .registration import Registration
 from .remote_objects import ObjectDefinition
-from .remote_values import CallKey, RemoteValue
+from .remote_references import CallKey, RemoteValue
 from .replicas import Generation, Replicas
 from .timeouts import Timeouts
 

@@ -11,7 +11,7 @@ from actorc.controller.protocol.value_codec import Encoded
 
 from .definition import Definition
 from .remote_objects import ObjectDefinition
-from .remote_values import CallKey, RemoteValue
+from .remote_references import CallKey, RemoteValue
 
 METHOD: Final = "/controller.Service/Session"
 MAX_MESSAGE_SIZE: Final = 512 << 20

@@ -10,7 +10,7 @@ from actorc.controller.protocol.value_codec import Encoded
 
 from . import messages
 from .call_deadlines import Deadlines
-from .remote_values import RemoteValue
+from .remote_references import RemoteValue
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

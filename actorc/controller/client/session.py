@@ -26,7 +26,7 @@ from .messages import MAX_MESSAGE_SIZE, Argument
 from .outbox import Outbox
 from .pending_fetches import Fetch, PendingFetches
 from .remote_objects import ObjectDefinition
-from .remote_values import CallKey, RemoteValue
+from .remote_references import CallKey, RemoteValue
 from .timeouts import Timeouts
 
 _ENVELOPE_SIZE: Final = 4 << 10

@@ -10,12 +10,12 @@ from typing import Final
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.protocol.protobuf_fields import Parts
 
-from . import messages, registration_checks, rejections
+from . import definition_checks, messages, rejections
 from .call_results import CallResults
 from .calls import Call, CallKey
 from .functions import Callee, Function, class_of, foreign
 from .messages import Received, Value
-from .pool_tasks import Task, WorkerGroup
+from .pool_state import Task, WorkerGroup
 from .value_store import ValueStore
 from .worker_pool import Pool
 
@@ -115,10 +115,10 @@ class Application:
             case _:
                 raise UnsupportedError(rejections.unsupported(message.type))
 
-    def _refusal(self, command: registration_checks.Definition, shown: str) -> str:
+    def _refusal(self, command: definition_checks.Definition, shown: str) -> str:
         """Return why a function cannot be called; a definition has no answer, so its calls get the reason."""
-        reason = registration_checks.refusal(command, shown, self._path)
-        for each in filter(None, (reason, registration_checks.excess(command, shown))):
+        reason = definition_checks.refusal(command, shown, self._path)
+        for each in filter(None, (reason, definition_checks.excess(command, shown))):
             log.warning("%s", each)
         return reason
 

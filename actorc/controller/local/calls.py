@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .functions import Callee
 from .messages import Value
-from .pool_tasks import Task
+from .pool_state import Task
 
 
 class CallKey(NamedTuple):

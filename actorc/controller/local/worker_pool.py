@@ -18,10 +18,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from .call_deadlines import CallDeadlines
 from .functions import Function
 from .options import DEFAULT_CALL_TIMEOUT
-from .overdue_calls import CallDeadlines
-from .pool_tasks import FunctionQueue, StartWorker, Task, Worker, WorkerGroup
+from .pool_state import FunctionQueue, StartWorker, Task, Worker, WorkerGroup
 
 _START_SECONDS: Final = 60.0
 """Seconds that a process may take to become ready on a busy machine."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from actorc.controller.client import lucas_types
 from actorc.controller.client.calls import Calls
 from actorc.controller.client.remote_objects import Method, ObjectDefinition, already_pickled
-from actorc.controller.client.remote_values import RemoteValue
+from actorc.controller.client.remote_references import RemoteValue
 from actorc.controller.errors import ControllerError
 from actorc.controller.protocol.value_codec import Encoded
 

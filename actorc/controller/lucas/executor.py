@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from actorc.controller.client.calls import Calls
 from actorc.controller.client.definition import Definition
 from actorc.controller.client.remote_objects import Method
-from actorc.controller.client.remote_values import RemoteValue
+from actorc.controller.client.remote_references import RemoteValue
 from lucas_storage import StorageExecutor
 
 from .functions import named

@@ -10,10 +10,10 @@ from typing import IO, TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 from actorc.storage._client.object_file import ObjectWriter, TextWriter
 from actorc.storage.models import PutResult
 
-from .call import ThreadCall
+from .thread_call import ThreadCall
 
 if TYPE_CHECKING:
-    from .threads import Threads
+    from .thread_pool import Threads
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

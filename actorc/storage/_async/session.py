@@ -8,8 +8,8 @@ from typing import Any, Final, ParamSpec, TypeVar, cast
 from actorc.storage import rules
 from actorc.storage.client import StorageClient
 
-from .call import ThreadCall, iterated
-from .threads import Threads
+from .thread_call import ThreadCall, iterated
+from .thread_pool import Threads
 
 MAX_THREADS: Final = 32
 

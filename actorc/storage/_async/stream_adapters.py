@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from actorc.storage._rpc.byte_source import ByteSource
     from actorc.storage._rpc.payload import Progress
 
-    from .call import ThreadCall
+    from .thread_call import ThreadCall
 
 _READ_SIZE: Final = MiB
 

@@ -13,7 +13,7 @@ from actorc.storage._rpc.deadline import Deadline
 from actorc.storage._rpc.payload import Download, Progress
 from actorc.storage.models import ByteRange, ObjectInfo
 
-from .part_file import PartFile
+from .resumable_part_file import PartFile
 from .step_runs import Run, StepRuns
 from .stream_count import StreamCount
 from .task_group import Report, TaskGroup

@@ -16,9 +16,9 @@ from actorc.storage.rules import MAX_PARTS, MiB
 
 from .local_files import FileSlice, SteadyFile
 from .multipart_upload import MultipartUpload, reported
-from .resume_journal import UploadJournal, fingerprint, is_resumable
 from .stream_count import StreamCount
 from .task_group import Report, TaskGroup
+from .upload_journal import UploadJournal, fingerprint, is_resumable
 
 if TYPE_CHECKING:
     from actorc.storage._rpc.operations import RemoteStore

@@ -12,7 +12,7 @@ from actorc.storage._rpc.payload import Progress
 from actorc.storage.errors import IntegrityError
 
 from .local_files import whole_target
-from .part_file import PartFile
+from .resumable_part_file import PartFile
 
 
 def download(

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from actorc.storage import file_locks
 from actorc.storage.errors import InvalidParameterError, StorageError
-from actorc.storage.ownership import (
+from actorc.storage.private_files import (
     check_own_directory,
     is_readable_by_others,
     open_directory,

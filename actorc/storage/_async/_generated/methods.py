@@ -8,10 +8,10 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Literal, overload
 
 from actorc.storage import rules
-from actorc.storage._async.call import ThreadCall
 from actorc.storage._async.object_file import AsyncObjectFile
 from actorc.storage._async.session import MAX_THREADS, AsyncSession
 from actorc.storage._async.stream_adapters import AsyncByteSource, AsyncWritable, progress_for, sink_for, source_for
+from actorc.storage._async.thread_call import ThreadCall
 from actorc.storage._retry import RetryPolicy
 from actorc.storage.models import (
     BucketResult,

@@ -18,7 +18,7 @@ from actorc.storage.local_server.shared_files import (
     serving,
     signing_key,
 )
-from actorc.storage.ownership import is_readable_by_others, is_writable_by_others
+from actorc.storage.private_files import is_readable_by_others, is_writable_by_others
 
 log = logging.getLogger(__name__)
 

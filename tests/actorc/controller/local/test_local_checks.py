@@ -7,12 +7,12 @@ import sys
 import pytest
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
-from actorc.controller.local import registration_checks
+from actorc.controller.local import definition_checks
 
 
 def refusal(*requirements, path=(), **fields):
     fields = {"language": pb.LANGUAGE_PYTHON, **fields}
-    return registration_checks.refusal(pb.AppendPyFunc(name="f", requirements=requirements, **fields), "f", path)
+    return definition_checks.refusal(pb.AppendPyFunc(name="f", requirements=requirements, **fields), "f", path)
 
 
 def asked(**amounts):
@@ -109,8 +109,8 @@ def test_less_than_nothing_is_refused(fields, said):
 def test_processors_are_counted_in_thousandths_of_a_core(monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
 
-    assert [registration_checks.excess(asked(cpu=cpu), "f") for cpu in (0, 1, 2000)] == ["", "", ""]
-    assert registration_checks.excess(asked(cpu=2001), "f") == (
+    assert [definition_checks.excess(asked(cpu=cpu), "f") for cpu in (0, 1, 2000)] == ["", "", ""]
+    assert definition_checks.excess(asked(cpu=2001), "f") == (
         "'f' asks for 2,001 thousandths of a core and this machine has 2,000; it runs all the same"
     )
 

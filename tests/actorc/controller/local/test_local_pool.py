@@ -6,7 +6,7 @@ import pytest
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.local.functions import Function
-from actorc.controller.local.pool_tasks import Task, WorkerGroup
+from actorc.controller.local.pool_state import Task, WorkerGroup
 from actorc.controller.local.worker_pool import Pool
 
 GIVEN_UP = (

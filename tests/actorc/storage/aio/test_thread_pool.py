@@ -8,7 +8,7 @@ import weakref
 
 import pytest
 
-from actorc.storage._async.threads import Threads
+from actorc.storage._async.thread_pool import Threads
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_threads_end_after_the_last_call_once_closed():
 
 def test_a_thread_that_never_ends_does_not_keep_the_process():
     code = (
-        "import threading; from actorc.storage._async.threads import Threads; "
+        "import threading; from actorc.storage._async.thread_pool import Threads; "
         "Threads(1, 'stuck').submit(threading.Event().wait); print('done')"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)

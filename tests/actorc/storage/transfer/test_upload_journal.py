@@ -5,7 +5,7 @@ import os
 import pytest
 
 from actorc.storage import NetworkError
-from actorc.storage._transfer.resume_journal import MAX_AGE, UploadJournal, fingerprint, locked, sweep
+from actorc.storage._transfer.upload_journal import MAX_AGE, UploadJournal, fingerprint, locked, sweep
 
 LONG_AGO = 1_000_000_000
 

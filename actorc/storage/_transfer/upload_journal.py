@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 
 from actorc.storage import file_locks
 from actorc.storage.errors import InvalidParameterError, StorageError
-from actorc.storage.ownership import open_directory
+from actorc.storage.private_files import open_directory
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Checks of a registration: whether this controller and this Python can run it."""
+"""Checks of the definition that a client registers: whether this controller and this Python can run it."""
 
 from __future__ import annotations
 

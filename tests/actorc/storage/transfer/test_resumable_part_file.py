@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from actorc.storage import IntegrityError, NetworkError
-from actorc.storage._transfer.part_file import PartFile
+from actorc.storage._transfer.resumable_part_file import PartFile
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.models import ObjectInfo
 

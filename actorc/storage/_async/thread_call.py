@@ -17,7 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from actorc.storage._rpc import cancellation
 
-from .threads import Threads
+from .thread_pool import Threads
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

@@ -19,7 +19,7 @@ from actorc.storage.models import ObjectInfo
 from actorc.storage.rules import MiB
 
 from .local_files import publish
-from .resume_journal import fingerprint, is_resumable, locked, sweep
+from .upload_journal import fingerprint, is_resumable, locked, sweep
 
 _MIN_STEP: Final = 4 * MiB
 """Least bytes of a step, which is one line of the journal; a broken stream loses less than one step."""
