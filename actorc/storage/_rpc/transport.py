@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage._wire.status_codes import StatusCode
@@ -111,6 +111,10 @@ class Sending(Protocol[T_co]):
     def __enter__(self) -> Sending[T_co]: ...
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None: ...
+
+
+HEARTBEAT_SECONDS: Final = 15.0
+"""Seconds of silence of a source after which a transport sends `UploadRules.heartbeat`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
-_HEARTBEAT_SECONDS = 15.0
+from actorc.storage._rpc.transport import HEARTBEAT_SECONDS
 
 
 class QueueClosedError(Exception):
@@ -23,8 +23,8 @@ class FrameQueue:
 
     Args:
         capacity: Frames that may wait.
-        heartbeat: Returns a frame to send when the writer was silent for 15 seconds, so that the peer can tell a
-            slow source from a dead one.
+        heartbeat: Returns a frame to send when the writer was silent for `HEARTBEAT_SECONDS`, so that the peer can
+            tell a slow source from a dead one.
     """
 
     def __init__(self, capacity: int, heartbeat: Callable[[], bytes]) -> None:
@@ -78,7 +78,7 @@ class FrameQueue:
 
     def _next(self) -> bytes | None:
         with self._changed:
-            awake = self._changed.wait_for(lambda: self._frames or self._finished or self._broken, _HEARTBEAT_SECONDS)
+            awake = self._changed.wait_for(lambda: self._frames or self._finished or self._broken, HEARTBEAT_SECONDS)
             if not awake:
                 # the queue is empty here, so a heartbeat overtakes no frame
                 return self._heartbeat()

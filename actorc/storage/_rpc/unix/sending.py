@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from typing import Final, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from actorc.storage._rpc import cancellation
-from actorc.storage._rpc.transport import CallFailedError, SendingEndedError, UploadRules
+from actorc.storage._rpc.transport import HEARTBEAT_SECONDS, CallFailedError, SendingEndedError, UploadRules
 from actorc.storage._wire import idle
 from actorc.storage._wire.socket_frames import ClosedError, Kind, Payload, behind, header
 from actorc.storage.errors import StorageError
@@ -19,13 +19,11 @@ from .call import UnixCall
 
 T = TypeVar("T")
 
-_HEARTBEAT_SECONDS: Final = 15.0
-
 
 class UnixSending(Generic[T]):
     """An upload. Only `cancel` may be called from other threads than the caller's.
 
-    While the source is silent, another thread sends a heartbeat every 15 seconds.
+    While the source is silent, another thread sends a heartbeat every `HEARTBEAT_SECONDS`.
 
     Args:
         call: The call, which begins with the first message.
@@ -57,7 +55,7 @@ class UnixSending(Generic[T]):
             self._write([header(Kind.MESSAGE, [message], descriptors), message], descriptors)
         else:
             self._begun = True
-            self._beats.enter_context(idle.watch.guard(_HEARTBEAT_SECONDS, self._beat, repeats=True))
+            self._beats.enter_context(idle.watch.guard(HEARTBEAT_SECONDS, self._beat, repeats=True))
             self._write(self._call.beginning(message), descriptors)
 
     def finish(self) -> None:
@@ -118,7 +116,7 @@ class UnixSending(Generic[T]):
 
     def _beat(self) -> None:
         """Send a heartbeat if the source is silent; on the watching thread, so it must not wait."""
-        if time.monotonic() - self._last < _HEARTBEAT_SECONDS / 2 or not self._writing.acquire(blocking=False):
+        if time.monotonic() - self._last < HEARTBEAT_SECONDS / 2 or not self._writing.acquire(blocking=False):
             # a message was or is being written
             return
         try:
