@@ -93,11 +93,11 @@ def find(address: Address) -> Path | None:
     return None
 
 
-def peer_of(connection: socket.socket) -> tuple[int, int]:
-    """Return the process and the user at the other end, as they were when it connected or began to listen."""
+def trusted_peer(connection: socket.socket) -> int | None:
+    """Return the process at the other end, as it was when it connected or began to listen; None if of another user."""
     told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     process, user, _ = _CREDENTIALS.unpack(told)
-    return process, user
+    return process if user == os.geteuid() else None
 
 
 def _is_socket(path: Path) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 from actorc import fork_hooks
 from actorc.addresses import Address, parse
 from actorc.storage._wire.socket_frames import ClosedError, FrameError, FrameSocket, Kind, decode_pairs
-from actorc.storage.local_server.socket_files import find, meant, peer_of
+from actorc.storage.local_server.socket_files import find, meant, trusted_peer
 
 _VERSION: Final = "1"
 """Of the format of frames."""
@@ -115,7 +115,7 @@ class UnixConnections:
         try:
             connection.settimeout(_GREETING_SECONDS)
             connection.connect(os.fspath(path))
-            if peer_of(connection)[1] == os.geteuid():
+            if trusted_peer(connection) is not None:
                 frames = FrameSocket(connection)
                 if _is_greeted(frames, address):
                     return frames

@@ -13,7 +13,7 @@ from typing import Final
 
 from actorc.addresses import Address
 from actorc.storage._wire.socket_frames import ClosedError, FrameSocket, Kind, encode_pairs
-from actorc.storage.local_server.socket_files import peer_of
+from actorc.storage.local_server.socket_files import trusted_peer
 
 from .conversation import Calls
 
@@ -161,17 +161,20 @@ class UnixServer:
                 self._epoll.modify(self._listener, select.EPOLLIN | select.EPOLLONESHOT)
 
     def _greet(self, connection: socket.socket) -> None:
-        process, user = peer_of(connection)
+        process = trusted_peer(connection)
+        if process is None:
+            connection.close()
+            return
         made = _Connection(connection, process)
-        if not self._is_greeted(made, user):
+        if not self._is_greeted(made):
             made.frames.close()
             return
         with self._changed:
             self._idle[made.number] = made
             self._epoll.register(made.number, select.EPOLLIN | select.EPOLLONESHOT)
 
-    def _is_greeted(self, made: _Connection, user: int) -> bool:
-        if user != os.geteuid() or not self._makes_room():
+    def _is_greeted(self, made: _Connection) -> bool:
+        if not self._makes_room():
             return False
         try:
             made.frames.send_frame(Kind.HELLO, [self._greeting], _GREETING_SECONDS)
