@@ -1,4 +1,4 @@
-"""Admission: pools of threads that refuse calls for which there is no room.
+"""Admission: pools of threads, and a limit of streams, that refuse calls for which there is no room.
 
 gRPC asks for a handler before it uses a thread, on the one thread that dispatches all calls. There a caller is checked
 by its headers, and the call is given to a pool or refused. A refusal uses no thread and waits for nothing.
@@ -20,6 +20,28 @@ T = TypeVar("T")
 
 _RETRY_AFTER: Final = 0.2
 """Seconds after which a refused call may be admitted."""
+
+
+class StreamLimit:
+    """A limit of the uploads and downloads under way, each within a `with` block. Any thread may call it.
+
+    Args:
+        most: Streams at the same time; the block of a further one raises `ResourceExhaustedError` at once.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._free = threading.BoundedSemaphore(most)
+
+    def __enter__(self) -> None:
+        # without waiting: a waiting transfer would occupy a thread that a small call needs
+        if not self._free.acquire(blocking=False):
+            raise ResourceExhaustedError(
+                f"the server runs {self._most} transfers already; try again in a moment", retry_after=_RETRY_AFTER
+            )
+
+    def __exit__(self, *_: object) -> None:
+        self._free.release()
 
 
 class CallPool(ThreadPoolExecutor):

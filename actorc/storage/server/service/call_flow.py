@@ -6,7 +6,6 @@ sees, and no peer is waited for longer than the idle timeout.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
@@ -16,7 +15,6 @@ from actorc.storage._wire import call_headers
 from actorc.storage.errors import (
     DeadlineExceededError,
     InvalidParameterError,
-    ResourceExhaustedError,
     StorageError,
     UnauthenticatedError,
 )
@@ -25,6 +23,7 @@ from actorc.storage.server.auth.authentication import Authenticator, HeaderProof
 from actorc.storage.server.telemetry.access_log import AccessLog
 from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
 
+from .admission import StreamLimit
 from .call import Call, CallHead
 from .call_context import Progress
 from .methods import Kind, Method, Reader
@@ -41,8 +40,6 @@ MAX_HEADERS: Final = 32 * KiB
 """Bytes of headers that a call may have."""
 _OUR_PREFIX: Final = "x-acs-"
 """Prefix of the headers of this service."""
-_RETRY_AFTER: Final = 0.2
-"""Seconds after which a refused transfer may be admitted."""
 NO_MESSAGE: Final = "the call ended before its first message came; send the one that the method takes"
 
 
@@ -72,8 +69,7 @@ class CallFlow:
         self._authenticator = authenticator
         self.access_log = access_log
         self._in_flight = in_flight
-        self._transfers = threading.BoundedSemaphore(max_streams)
-        self._max_streams = max_streams
+        self._streams = StreamLimit(max_streams)
         self.idle_timeout = idle_timeout
         # made once: every call has this limit, and few reach it; each caller gets a copy
         self._idle: StorageError = DeadlineExceededError(
@@ -144,20 +140,11 @@ class CallFlow:
 
     @contextmanager
     def _stream(self, call: Call) -> Iterator[Progress]:
-        # without waiting: a waiting transfer would occupy a thread that a small call needs
-        if not self._transfers.acquire(blocking=False):
-            raise ResourceExhaustedError(
-                f"the server runs {self._max_streams} transfers already; try again in a moment",
-                retry_after=_RETRY_AFTER,
-            )
-        try:
-            with self.access_log.transfer(), call.limited(self.idle_timeout, self._idle) as guard:
-                # paused until the first wait for the peer
-                guard.pause()
-                call.announce()
-                yield guard
-        finally:
-            self._transfers.release()
+        with self._streams, self.access_log.transfer(), call.limited(self.idle_timeout, self._idle) as guard:
+            # paused until the first wait for the peer
+            guard.pause()
+            call.announce()
+            yield guard
 
 
 def _check_headers(metadata: Sequence[tuple[str, str | bytes]]) -> None:
