@@ -17,7 +17,7 @@ from actorc.storage.server.engines.errors import file_too_short
 
 from .disk.blobs import Blobs, StagedBlob
 from .disk.errors import explained
-from .disk.file_stamp import stamp_of
+from .disk.file_stamp import is_unchanged
 from .disk.health import Health
 from .disk.held_blobs import HeldBlobs
 from .disk.trailer import OBJECT, PART, Trailer, pack_trailer
@@ -273,8 +273,8 @@ class LocalReader(ObjectReader):
         if segment.file is None:
             return FileSegment(size=segment.size, sums=segment.sums, data=segment.data)
         descriptor = self._blobs.descriptor(segment.file)
-        is_unchanged = segment.stamp == stamp_of(descriptor)
-        return FileSegment(size=segment.size, sums=segment.sums, descriptor=descriptor, is_unchanged=is_unchanged)
+        unchanged = is_unchanged(descriptor, segment.stamp)
+        return FileSegment(size=segment.size, sums=segment.sums, descriptor=descriptor, is_unchanged=unchanged)
 
     def _block(self, segment: Segment, index: int) -> bytes:
         if not self._open:

@@ -16,3 +16,8 @@ def stamp_of(descriptor: int) -> bytes:
     """
     status = os.fstat(descriptor)
     return _STAMP.pack(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def is_unchanged(descriptor: int, stamp: bytes | None) -> bool:
+    """Return whether an open file is as it was when the stamp was taken; False without a stamp."""
+    return stamp == stamp_of(descriptor)
