@@ -8,7 +8,7 @@ from lucas_storage.errors import NoFormatError
 from lucas_storage.formats.base import package
 
 from .labels import Labels, own_keys, with_labels
-from .table_conversion import SAMPLE, Codec, Loss, TableClass, changed, column
+from .table_losses import SAMPLE, Codec, Loss, TableClass, changed, column
 
 
 class ArrowTables(TableClass):

@@ -15,7 +15,7 @@ class Labels(NamedTuple):
     """Labels of one table."""
 
     word: str
-    """The word of its class, as in `TableClass.word`."""
+    """The word of its class, as in `TableConversion.word`."""
     frequency: str | None = None
     """The frequency of the index of a DataFrame, of which Arrow has none."""
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from .pandas_offsets import is_same_offset
-from .table_conversion import Loss, changed, column
+from .table_losses import Loss, changed, column
 
 _PLAIN: Final = frozenset({str, type(None), bytes, bool, date, time, Decimal})
 """Types of values that are compared as objects; of others, equality may not say enough, or be no bool."""

@@ -11,7 +11,7 @@ from lucas_storage.formats.base import package
 from . import pandas_offsets
 from .labels import Labels, with_labels
 from .pandas_equality import difference, frequency, is_same, is_same_array, is_same_index
-from .table_conversion import SAMPLE, Codec, Loss, TableClass, column
+from .table_losses import SAMPLE, Codec, Loss, TableClass, column
 
 _NO_FREQUENCY: Final = "set it to None, or leave the format out"
 

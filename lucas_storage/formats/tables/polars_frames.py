@@ -9,7 +9,7 @@ from typing import Any, Self
 from lucas_storage.formats.base import package
 
 from .labels import Labels, with_labels
-from .table_conversion import SAMPLE, Codec, Loss, TableClass, changed, column
+from .table_losses import SAMPLE, Codec, Loss, TableClass, changed, column
 
 
 class PolarsFrames(TableClass):

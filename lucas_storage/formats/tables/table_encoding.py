@@ -27,7 +27,7 @@ from .polars_frames import PolarsFrames
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
 
-    from .table_conversion import TableClass
+    from .table_losses import TableClass
 
 _CLASSES: Final[dict[str, type[TableClass]]] = {one.word: one for one in (ArrowTables, PandasFrames, PolarsFrames)}
 _UNLIMITED: Final = 1 << 40
