@@ -125,6 +125,20 @@ def test_a_directory_that_is_a_link_is_not_trusted(server, runtime):
     assert transport(server.endpoint) == "grpc"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play another user")
+def test_a_peer_of_another_user_is_not_greeted(server, runtime):
+    # as if a directory had been opened to others: the directory keeps them out before the check of the peer does
+    (path,) = runtime.glob("*.sock")
+    for opened in (runtime.parent, runtime, path):
+        opened.chmod(0o777)
+    code = (
+        f"import os, socket; os.setuid(65534); it = socket.socket(socket.AF_UNIX); it.settimeout(20);"
+        f"it.connect({str(path)!r}); print(it.recv(1))"
+    )
+
+    assert subprocess.check_output([sys.executable, "-c", code]) == b"b''\n"
+
+
 def test_the_socket_of_another_server_under_this_ones_name_is_not_used(server, runtime):
     (ours,) = runtime.iterdir()
     with local_server() as other:
