@@ -17,11 +17,11 @@ from lucas_storage.errors import NoFormatError, UnknownFormatError
 
 from .arrays import NpyFormat
 from .base import Format, type_name
+from .codec_adapter import RegisteredFormat
 from .composite import StreamFormat, TreeFormat
 from .images import PngFormat
 from .json_format import Json2Format, JsonFormat
 from .pickles import PickleFormat, PickleWithReferencesFormat
-from .registered import RegisteredFormat
 from .sparse import SparseFormat
 from .tables import ArrowFormat, ParquetFormat, lazy_tables
 from .tensors import SafetensorsFormat

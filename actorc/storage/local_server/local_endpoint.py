@@ -3,10 +3,10 @@
 A server writes ``endpoint.json`` into its data directory. The file is used only if
 
 * directory and file are this user's, nobody else may write to the one or read the other, and neither is a link;
-* the server runs: it holds ``.server.lock`` (``flock``), which the kernel releases when the process ends in any way; *
-its port is this user's: this process can bind it, too, with sharing (``SO_REUSEPORT``). The kernel allows that only if
-  all sockets on the port belong to the same user. The socket stays open, so no other user gets the port when the server
-  dies while this process runs.
+* the server runs: it holds ``.server.lock`` (``flock``), which the kernel releases when the process ends in any way;
+* its port is this user's: this process can bind it, too, with sharing (``SO_REUSEPORT``). The kernel allows that only
+  if all sockets on the port belong to the same user. The socket stays open, so no other user gets the port when the
+  server dies while this process runs.
 """
 
 from __future__ import annotations

@@ -10,8 +10,9 @@ from actorc.addresses import Address
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.local_server.socket_files import reached_by
 
-from .auth.authentication import Authenticator, Keyring
+from .auth.authentication import Authenticator
 from .auth.key_file import OwnKey
+from .auth.keyring import Keyring
 from .auth.presigning import PresignedUrls
 from .config import DEFAULT_HTTP, Group, ServerOptions
 from .engines import BackgroundWork, open_engine

@@ -12,7 +12,7 @@ from actorc.storage._wire.url_signing import MAX_EXPIRES, Grant, PresignedUrl, c
 from actorc.storage.errors import PermissionError, UnauthenticatedError, UnsupportedError
 
 from .access import ANYBODY, Principal
-from .authentication import Keyring
+from .keyring import Keyring
 
 _ACTIONS: Final = {"GET": "read", "HEAD": "read", "PUT": "write", "DELETE": "delete"}
 _OPEN_KEY_ID: Final = "anybody"

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from actorc.addresses import Address
 from actorc.storage.rules import check_http_endpoint
-from actorc.storage.server.auth.authentication import Keyring
+from actorc.storage.server.auth.keyring import Keyring
 from actorc.storage.server.auth.presigning import PresignedUrls
 from actorc.storage.server.config import ServerOptions
 from actorc.storage.server.listen_address import numeric_address

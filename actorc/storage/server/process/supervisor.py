@@ -26,8 +26,8 @@ from importlib.util import find_spec
 from typing import Any, Final
 
 from actorc.storage.errors import InvalidParameterError, StorageError, error_class
-from actorc.storage.server.auth.authentication import Keyring
 from actorc.storage.server.auth.key_file import OwnKey, as_record
+from actorc.storage.server.auth.keyring import Keyring
 from actorc.storage.server.config import DEFAULT_HTTP, ServerOptions
 from actorc.storage.server.engines import share_engine
 from actorc.storage.server.listen_address import numeric_address

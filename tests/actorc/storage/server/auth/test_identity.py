@@ -33,8 +33,8 @@ from actorc.storage._wire.call_signing import HASH_HEADER, derived_key, sign_clo
 from actorc.storage.errors import ClockSkewError, UnauthenticatedError
 from actorc.storage.server import ServerOptions, StorageServer
 from actorc.storage.server.auth.access import EVERYTHING, Statement
-from actorc.storage.server.auth.authentication import Keyring
 from actorc.storage.server.auth.key_file import add_key, disable_key, read_keys
+from actorc.storage.server.auth.keyring import Keyring
 from actorc.storage.testing import local_server
 
 METHODS = [method.name for method in call_headers.SERVICE.methods]
