@@ -83,7 +83,7 @@ def _download(setting, size, source):
         Arm(COPIED, lambda _: local_files.copy(source, target)),
         *s3.arms(setting.stores, lambda peer, _: peer.download(KEY, target)),
     ]
-    return _case(setting, "download_file", arms, size, before=lambda: _settle(target))
+    return _case(setting, "download_file", arms, size, before=lambda: _settle(size, target))
 
 
 def _upload(setting, size, source):
@@ -96,10 +96,18 @@ def _upload(setting, size, source):
         Arm(SYNCED, lambda _: local_files.durable_copy(source, next(copies))),
         *s3.arms(setting.stores, lambda peer, _: peer.upload("up", source)),
     ]
-    return _case(setting, "upload_file, durable", arms, size, before=os.sync)
+    return _case(setting, "upload_file, durable", arms, size, before=lambda: _settle(size))
 
 
-def _settle(target):
-    """Remove what the arm before has written, and let its blocks reach the disk, so that nobody pays for another."""
-    target.unlink(missing_ok=True)
+def _settle(size, *targets):
+    """Remove what the arm before has written, and let its blocks reach the disk, so that nobody pays for another.
+
+    A virtual machine may have given its host the memory that nobody uses, and gets it back page by page, which takes
+    several times as long as to fill it. So as much as any arm needs is taken and given back before.
+    """
+    for target in targets:
+        target.unlink(missing_ok=True)
     os.sync()
+    with mmap.mmap(-1, 4 * size) as taken:
+        for page in range(0, len(taken), mmap.PAGESIZE):
+            taken[page] = 1
