@@ -119,7 +119,7 @@ def _refusal(image: Any) -> str | None:
     return None
 
 
-def _written(image: Any) -> memoryview:
+def _written(image: Any) -> bytes:
     extra = package("PIL.PngImagePlugin", "images").PngInfo()
     extra.add(_CHUNK, json.dumps(_about(image), separators=(",", ":")).encode())
     options = {"pnginfo": extra}
@@ -143,10 +143,11 @@ def _about(image: Any) -> dict[str, Any]:
     return about
 
 
-def _saved(image: Any, options: dict[str, Any]) -> memoryview:
+def _saved(image: Any, options: dict[str, Any]) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG", **options)
-    return file.getbuffer()
+    # No view of it: where the collector meets a file with views in a cycle, some versions of Python crash.
+    return file.getvalue()
 
 
 def _check_size(head: bytes, size: int, ratio: int) -> None:
