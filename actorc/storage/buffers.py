@@ -39,5 +39,13 @@ def flat_view(buffer: Buffer) -> memoryview:
         )
     if not view.nbytes:
         return memoryview(b"")  # also for a shape with a zero, which the line below refuses
-    # `raw` and not `cast`, which takes only the formats of the struct module in native order
-    return view if view.format == "B" and view.ndim == 1 else PickleBuffer(view).raw()
+    return view if view.format == "B" and view.ndim == 1 else _of_bytes(view, buffer)
+
+
+def _of_bytes(view: memoryview, buffer: Buffer) -> memoryview:
+    try:
+        return view.cast("B")
+    except TypeError:
+        # Not a format of the struct module in native order, which is all that `cast` takes. Of `buffer`, not of `view`:
+        # where the collector meets a view whose owner is a view, Python 3.11 and 3.12.1 end by a segmentation fault.
+        return PickleBuffer(buffer).raw()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import io
 import mmap
+import subprocess
 import sys
 from array import array
 from collections import ChainMap
@@ -17,6 +18,7 @@ import pytest
 
 from actorc.storage import AsyncStorageClient, InvalidParameterError, StorageClient
 from actorc.storage._rpc.payload import Upload
+from actorc.storage.buffers import flat_view
 from actorc.storage.testing import local_server
 
 
@@ -85,6 +87,24 @@ NO_BUFFERS = {
     "dates": np.array(["2026-11-27"], dtype="M8[D]"),
 }
 
+COLLECTED = """
+import array, gc
+from actorc.storage.buffers import flat_view
+
+class Holder:
+    pass
+
+def forget(memory):
+    # older than what holds it, so that the collector meets it first
+    view = memoryview(memory)
+    flat, holder = flat_view(view), Holder()
+    holder.held = holder, flat
+
+for _ in range(10):
+    forget(array.array("i", [1]))
+    gc.collect()
+"""
+
 
 def every(cases):
     return pytest.mark.parametrize("data", cases.values(), ids=cases)
@@ -108,6 +128,17 @@ def test_the_memory_of_any_buffer_is_what_is_stored(client, data):
     for key in ("key", "stream", "parts", "written"):
         assert client.get_object("bucket", key) == expected
     assert client.get_object("bucket", "iterable") == expected + b"end"
+
+
+@every(BUFFERS)
+def test_a_view_is_of_the_owner_of_the_memory_and_never_of_another_view(data):
+    assert not isinstance(flat_view(data).obj, memoryview)
+
+
+def test_the_collector_may_meet_views_in_any_order():
+    collected = subprocess.run([sys.executable, "-c", COLLECTED], capture_output=True, text=True, check=False)
+
+    assert (collected.returncode, collected.stderr) == (0, "")
 
 
 @every(NO_BUFFERS)
