@@ -23,8 +23,9 @@ from actorc.storage.models import (
 )
 from actorc.storage.rules import MAX_CHUNK_SIZE
 from actorc.storage.server.engines import errors, etags, preconditions, request_fingerprints, times
-from actorc.storage.server.engines.base import CAPABILITIES, Engine, ObjectReader, ObjectWriter, PartWriter
+from actorc.storage.server.engines.base import CAPABILITIES, Engine
 from actorc.storage.server.engines.listing import Span
+from actorc.storage.server.engines.readers_writers import ObjectReader, ObjectWriter, PartWriter
 
 LACKS = frozenset({"constant-copy", "retention", "ttl", "verified-ranges"})
 

@@ -11,7 +11,7 @@ from actorc.storage._wire import messages
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import ObjectInfo
 from actorc.storage.rules import MiB
-from actorc.storage.server.engines.base import FileSegment
+from actorc.storage.server.engines.readers_writers import FileSegment
 
 from .call import Call
 

@@ -27,8 +27,9 @@ from actorc.storage.models import (
     ObjectPage,
     ServerInfo,
 )
-from actorc.storage.server.engines.base import Engine, FileSegment, ObjectReader
+from actorc.storage.server.engines.base import Engine
 from actorc.storage.server.engines.preconditions import check_precondition
+from actorc.storage.server.engines.readers_writers import FileSegment, ObjectReader
 from actorc.storage.server.engines.times import Clock, microseconds, utc
 
 from .auto_create import BucketCreation

@@ -9,7 +9,7 @@ from actorc.storage._wire.checksum import crc32c as checksum
 from actorc.storage.errors import IntegrityError, InvalidParameterError, StorageError
 from actorc.storage.models import Chunk
 from actorc.storage.rules import MAX_CHUNK_SIZE, MAX_OBJECT_SIZE, check_range
-from actorc.storage.server.engines.base import Writer
+from actorc.storage.server.engines.readers_writers import Writer
 
 from . import passed_files
 

@@ -30,16 +30,9 @@ from actorc.storage.models import (
     UploadPage,
 )
 from actorc.storage.rules import MiB
-from actorc.storage.server.engines.base import (
-    CAPABILITIES,
-    CopySource,
-    Engine,
-    ObjectReader,
-    ObjectWriter,
-    PartChoice,
-    PartWriter,
-)
+from actorc.storage.server.engines.base import CAPABILITIES, CopySource, Engine, PartChoice
 from actorc.storage.server.engines.batches import attempted, of_one
+from actorc.storage.server.engines.readers_writers import ObjectReader, ObjectWriter, PartWriter
 from actorc.storage.server.engines.times import UPLOAD_TTL, Clock
 
 from .completion import LocalCompletion

@@ -11,9 +11,9 @@ from actorc.storage._wire.checksum import BlockSums, crc32c
 from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.models import ANY, WHOLE, ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
 from actorc.storage.rules import BLOCK_SIZE, KiB
-from actorc.storage.server.engines.base import FileSegment, ObjectReader, ObjectWriter, PartWriter, Writer
 from actorc.storage.server.engines.blocks import block_length, cut
 from actorc.storage.server.engines.errors import file_too_short
+from actorc.storage.server.engines.readers_writers import FileSegment, ObjectReader, ObjectWriter, PartWriter, Writer
 
 from .disk.blobs import Blobs, StagedBlob
 from .disk.errors import explained

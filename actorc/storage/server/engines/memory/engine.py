@@ -26,15 +26,7 @@ from actorc.storage.models import (
     UploadInfo,
     UploadPage,
 )
-from actorc.storage.server.engines.base import (
-    EVERYTHING_BUT_RETENTION,
-    CopySource,
-    Engine,
-    ObjectReader,
-    ObjectWriter,
-    PartChoice,
-    PartWriter,
-)
+from actorc.storage.server.engines.base import EVERYTHING_BUT_RETENTION, CopySource, Engine, PartChoice
 from actorc.storage.server.engines.blocks import joined_checksum
 from actorc.storage.server.engines.errors import (
     bucket_missing,
@@ -45,6 +37,7 @@ from actorc.storage.server.engines.errors import (
 )
 from actorc.storage.server.engines.etags import etag_of, upload_id_of
 from actorc.storage.server.engines.preconditions import check_precondition, chosen_parts
+from actorc.storage.server.engines.readers_writers import ObjectReader, ObjectWriter, PartWriter
 from actorc.storage.server.engines.request_fingerprints import check_request, fingerprint
 from actorc.storage.server.engines.times import REMEMBERED_SECONDS, UPLOAD_TTL, Clock, expiry, microseconds, utc
 

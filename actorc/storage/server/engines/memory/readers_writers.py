@@ -10,8 +10,8 @@ from actorc.storage._wire.checksum import BlockSums
 from actorc.storage.errors import StorageError
 from actorc.storage.models import ANY, WHOLE, ByteRange, Chunk, Condition, ObjectAttributes, ObjectInfo, PartInfo
 from actorc.storage.rules import BLOCK_SIZE
-from actorc.storage.server.engines.base import ObjectReader, ObjectWriter, PartWriter, Writer
 from actorc.storage.server.engines.blocks import cut
+from actorc.storage.server.engines.readers_writers import ObjectReader, ObjectWriter, PartWriter, Writer
 
 from .bucket import Segment, StoredObject
 

@@ -42,10 +42,11 @@ from actorc.storage.models import (
     SmallObject,
     UploadPage,
 )
-from actorc.storage.server.engines.base import CopySource, Engine, ObjectReader, ObjectWriter, PartChoice, PartWriter
+from actorc.storage.server.engines.base import CopySource, Engine, PartChoice
 from actorc.storage.server.engines.batches import attempted
 from actorc.storage.server.engines.errors import object_missing
 from actorc.storage.server.engines.preconditions import check_precondition
+from actorc.storage.server.engines.readers_writers import ObjectReader, ObjectWriter, PartWriter
 from actorc.storage.server.engines.times import UPLOAD_TTL, Clock, microseconds, utc
 
 from .buckets import BucketMarkers

@@ -10,8 +10,8 @@ from actorc.storage._wire.checksum import BlockSums, crc32c
 from actorc.storage.errors import IntegrityError, NetworkError
 from actorc.storage.models import WHOLE, ByteRange, Chunk, ObjectInfo
 from actorc.storage.rules import MAX_CHUNK_SIZE
-from actorc.storage.server.engines.base import ObjectReader
 from actorc.storage.server.engines.errors import object_missing
+from actorc.storage.server.engines.readers_writers import ObjectReader
 
 from .object_store import Backend, Found
 

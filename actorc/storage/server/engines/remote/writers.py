@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actorc.storage.models import ANY, Condition, ObjectAttributes, ObjectInfo, PartInfo
-from actorc.storage.server.engines.base import ObjectWriter, PartWriter, Writer
+from actorc.storage.server.engines.readers_writers import ObjectWriter, PartWriter, Writer
 
 from .spool import Spool
 
