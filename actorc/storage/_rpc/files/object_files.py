@@ -242,11 +242,11 @@ def _filled(size: int, fill: Callable[[memoryview], None]) -> bytes:
     """Return new bytes that `fill` has written, without a copy of them.
 
     The C API allows to write to bytes that were just made without content and that nobody else has seen; see
-    ``PyBytes_FromStringAndSize`` and ``PyBytes_AsString`` in its reference.
+    ``PyBytes_FromStringAndSize``, ``PyBytes_AsString`` and ``PyMemoryView_FromMemory`` in its reference.
     """
     made: bytes = _new_bytes(None, size)
     if size:
-        with memoryview((ctypes.c_char * size).from_address(_address(made))).cast("B") as buffer:
+        with _memory(_address(made), size, _PYBUF_WRITE) as buffer:
             fill(buffer)
     return made
 
@@ -255,3 +255,8 @@ _new_bytes = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_char_p, ctypes.c_ssize
     ("PyBytes_FromStringAndSize", ctypes.pythonapi)
 )
 _address = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object)(("PyBytes_AsString", ctypes.pythonapi))
+_memory = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)(
+    ("PyMemoryView_FromMemory", ctypes.pythonapi)
+)
+_PYBUF_WRITE: Final = 0x200
+"""``PyBUF_WRITE`` of the C API."""
