@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -54,6 +56,7 @@ def bound(listen: Address) -> SocketFile | None:
         return None
     for directory in directories():
         if (made := _bound_in(directory, address)) is not None:
+            _sweep(directory)
             return made
     return None
 
@@ -79,6 +82,22 @@ def _bound_in(directory: Path, address: Address) -> SocketFile | None:
         draft.unlink(missing_ok=True)
         log.debug("there is no socket for programs of this machine in %s, %s", directory, error)
         return None
+
+
+def _sweep(directory: Path) -> None:
+    """Remove the files of servers that were killed, which otherwise stay until a server gets the same port."""
+    for path in directory.glob("*.sock"):
+        # another server may remove or replace a file at any time
+        with suppress(OSError):
+            found = _identity(path)
+            # what has its name listens already, so a socket that refuses connections is nobody's
+            if stat.S_ISSOCK(path.lstat().st_mode) and _is_refused(path) and _identity(path) == found:
+                path.unlink()
+
+
+def _is_refused(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as tried:
+        return tried.connect_ex(os.fspath(path)) == errno.ECONNREFUSED
 
 
 def _identity(path: Path) -> tuple[int, int]:

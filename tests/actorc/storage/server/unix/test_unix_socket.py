@@ -172,6 +172,21 @@ def test_the_file_of_a_killed_server_is_replaced(runtime):
         assert transport(again.endpoint) == "unix"
 
 
+def test_the_files_of_killed_servers_are_swept_by_the_next_one_and_no_others(runtime):
+    with local_server() as running:
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(str(runtime / "1-127.0.0.1-1.sock"))
+        (runtime / "notes.sock").write_text("no socket")
+        left = set(runtime.iterdir())
+        with local_server() as again:
+            found = {path.name for path in runtime.iterdir()}
+
+            assert (transport(running.endpoint), transport(again.endpoint)) == ("unix", "unix")
+    assert (len(left), len(found)) == (3, 3)
+    assert "1-127.0.0.1-1.sock" not in found
+    assert (runtime / "notes.sock").read_text() == "no socket"
+
+
 def test_a_client_goes_on_after_a_restart(runtime):
     options = ServerOptions(engine="memory://", listen="127.0.0.1:0", auto_create_buckets=True, grace=0)
     first = StorageServer(options)
