@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from pathlib import Path
 from typing import Final
@@ -16,7 +17,7 @@ _PROBING: Final = 1.0
 
 
 class _Ports:
-    """Sockets that hold the ports of servers for this user, one for each data directory or address.
+    """Sockets, by descriptor, that hold the ports of servers for this user, one for each data directory or address.
 
     Any thread may call it.
     """
@@ -24,7 +25,7 @@ class _Ports:
     def __init__(self) -> None:
         # guards `_held`: two threads must not bind and close the sockets of one name at once; a forked child keeps them
         self._lock = ForkSafeLock()
-        self._held: dict[Path | Address, tuple[Address, socket.socket]] = {}
+        self._held: dict[Path | Address, tuple[Address, int]] = {}
 
     def hold(self, directory: Path, endpoint: str) -> bool:
         """Hold a port, instead of another one of that directory; return whether only this user has it."""
@@ -60,8 +61,9 @@ class _Ports:
         # the new one first, so that at no moment another user can take the port
         held = shared_socket(address)
         if current:
-            current[1].close()
-        self._held[name] = address, held
+            os.close(current[1])
+        # a descriptor, which ends with the process; of an open socket Python would warn at its end
+        self._held[name] = address, held.detach()
 
 
 _ports: Final = _Ports()

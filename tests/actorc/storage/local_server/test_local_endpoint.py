@@ -433,3 +433,10 @@ def test_the_file_is_json_for_programs_in_other_languages(data):
         told = json.loads(Path(data, ENDPOINT_FILE).read_text())
 
     assert told == {"endpoint": endpoint, "shares_port": True, **KEYS}
+
+
+def test_a_process_that_holds_a_port_to_its_end_ends_without_a_warning():
+    code = "from actorc.storage.local_server.held_ports import hold_loopback; assert hold_loopback(0)"
+    ended = subprocess.run([sys.executable, "-X", "dev", "-c", code], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
