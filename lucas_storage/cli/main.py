@@ -17,24 +17,27 @@ OWN_COMMANDS: Final = {
     "run": ListedCommand("lucas_storage.cli.commands.run", "Run a Python script that uses Lucas and storage."),
     "serve": ListedCommand("actorc.storage.serve_command", "Run a storage server until it is told to stop."),
     "ls": ListedCommand(
-        "lucas_storage.cli.commands.ls", "List buckets, or the objects of one whose keys begin with a prefix."
+        "lucas_storage.cli.commands.objects.ls", "List buckets, or the objects of one whose keys begin with a prefix."
     ),
     "cp": ListedCommand(
-        "lucas_storage.cli.commands.copy", "Copy files to objects, objects to files, or objects to objects."
+        "lucas_storage.cli.commands.objects.cp", "Copy files to objects, objects to files, or objects to objects."
     ),
     "sync": ListedCommand(
-        "lucas_storage.cli.commands.sync", "Copy what changed from a directory or place in a bucket to another one."
+        "lucas_storage.cli.commands.objects.sync",
+        "Copy what changed from a directory or place in a bucket to another one.",
     ),
-    "cat": ListedCommand("lucas_storage.cli.commands.objects", "Write objects, or a part of each, to standard output."),
-    "rm": ListedCommand("lucas_storage.cli.commands.rm", "Remove objects."),
+    "cat": ListedCommand(
+        "lucas_storage.cli.commands.objects.cat", "Write objects, or a part of each, to standard output."
+    ),
+    "rm": ListedCommand("lucas_storage.cli.commands.objects.rm", "Remove objects."),
     "mb": ListedCommand("lucas_storage.cli.commands.buckets", "Make buckets."),
     "rb": ListedCommand("lucas_storage.cli.commands.buckets", "Remove buckets, empty ones unless --force is given."),
     "du": ListedCommand(
-        "lucas_storage.cli.commands.ls",
+        "lucas_storage.cli.commands.objects.ls",
         "Add up the sizes of objects: of each bucket, or of each name in one up to the next slash.",
     ),
     "presign": ListedCommand(
-        "lucas_storage.cli.commands.presign",
+        "lucas_storage.cli.commands.objects.presign",
         "Print a URL that lets its holder do one thing to one object for a while, without keys.",
     ),
     "runs": ListedCommand("lucas_storage.cli.commands.runs", "List the last runs, or show one as a tree of its steps."),

@@ -7,12 +7,11 @@ import click
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import AlreadyExistsError
 from actorc.storage.models import BucketResult
+from lucas_storage.cli.options import quiet_option
 from lucas_storage.cli.output.progress import counter, wanted
 from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.session import Session, reading, writing
 from lucas_storage.cli.uris import Target, bucket
-
-from .copy import quiet_option
 
 
 @click.command()

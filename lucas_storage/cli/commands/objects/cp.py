@@ -11,6 +11,7 @@ import click
 
 from actorc.storage.errors import StorageError
 from lucas_storage.cli import globbing
+from lucas_storage.cli.options import dry_run_option, jobs_option, quiet_option
 from lucas_storage.cli.session import Session, writing
 from lucas_storage.cli.transfers import local_files
 from lucas_storage.cli.transfers.destinations import BucketDestination, FileDestination, Options
@@ -20,12 +21,6 @@ from lucas_storage.cli.transfers.transfer import upload_input
 from lucas_storage.cli.uris import SCHEME, Target, is_target, key, prefix
 
 STREAM: Final = "-"
-
-jobs_option = click.option(
-    "-j", "--jobs", type=click.IntRange(1, 64), default=4, show_default=True, help="How many are copied at once."
-)
-dry_run_option = click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Tell of failures only.")
 
 
 @click.command()

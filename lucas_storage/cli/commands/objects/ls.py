@@ -12,12 +12,9 @@ from actorc.storage.client import StorageClient
 from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import ObjectHead
 from actorc.storage.units import shown_size
+from lucas_storage.cli.options import human_option
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.cli.uris import Target, prefix
-
-human_option = click.option(
-    "-H", "--human", "readable", is_flag=True, help="Sizes as people read them, such as 1.5 MiB."
-)
 
 
 @click.command()

@@ -11,12 +11,11 @@ import click
 from actorc.storage.errors import ObjectNotFoundError, StorageError
 from actorc.storage.rules import MAX_BATCH
 from lucas_storage.cli import globbing
+from lucas_storage.cli.options import dry_run_option, quiet_option
 from lucas_storage.cli.output.progress import OnProgress, counter, wanted
 from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.cli.uris import Target, prefix
-
-from .copy import dry_run_option, quiet_option
 
 
 @click.command()

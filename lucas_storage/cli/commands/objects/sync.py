@@ -10,13 +10,13 @@ from typing import TypeAlias
 
 import click
 
+from lucas_storage.cli.options import dry_run_option, jobs_option, quiet_option
 from lucas_storage.cli.session import Session, printable, writing
 from lucas_storage.cli.transfers.comparison import content_differs, differs
 from lucas_storage.cli.transfers.queue import Transfer, TransferQueue
 from lucas_storage.cli.transfers.sync_sides import Bucket, Entry, Folder
 from lucas_storage.cli.uris import SCHEME, is_target, prefix
 
-from .copy import dry_run_option, jobs_option, quiet_option
 from .rm import Removal
 
 _Side: TypeAlias = "Folder | Bucket"

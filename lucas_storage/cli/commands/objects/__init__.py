@@ -1,0 +1,1 @@
+"""Commands on objects: listing, copying, reading, removing."""
