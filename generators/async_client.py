@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from actorc.storage._rpc.payload import Progress
-    from actorc.storage.seekable_reader import BlobFile
+    from actorc.storage.files.seekable_reader import BlobFile
 
 
 class AsyncMethods(AsyncSession):

@@ -15,8 +15,10 @@ from .artifacts import scratch
 from .engine import adapter, progress
 from .executor import StorageExecutor
 from .records import run_log
-from .values import incoming, outgoing, recent_data, wire_form
-from .values.policy import ByOptions, Fixed
+from .values import recent_data, wire_form
+from .values.loading import incoming
+from .values.storing import outgoing
+from .values.storing.policy import ByOptions, Fixed
 
 __all__ = ["run"]
 

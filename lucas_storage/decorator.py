@@ -10,9 +10,9 @@ from typing import Any, Final, NoReturn, TypeVar, overload
 from ._shim import Shim
 from .steps.contract import Contract, Parameter
 from .steps.function_version import declared_identity
-from .values.annotation import ANY, RUNTIME, STORAGE, Annotation, OrNone
-from .values.annotation_reader import parameter_annotations, result_annotation
-from .values.record_fields import remember_classes
+from .values.annotations.annotation import ANY, RUNTIME, STORAGE, Annotation, OrNone
+from .values.annotations.annotation_reader import parameter_annotations, result_annotation
+from .values.loading.record_fields import remember_classes
 
 __all__ = ["with_storage"]
 

@@ -7,9 +7,11 @@ from typing import Any
 from ._tracebacks import shortened
 from .engine import adapter
 from .engine.scheduler import GraphExecutor
-from .values import incoming, outgoing, recent_data
-from .values.annotation import ANY
-from .values.policy import ByOptions
+from .values import recent_data
+from .values.annotations.annotation import ANY
+from .values.loading import incoming
+from .values.storing import outgoing
+from .values.storing.policy import ByOptions
 
 
 class StorageExecutor(GraphExecutor):

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from actorc.storage.private_files import check_writers, is_readable_by_others
+from actorc.storage.files.private_files import check_writers, is_readable_by_others
 from actorc.storage.rules import check_key
 
 from .refs import STORE_NAME

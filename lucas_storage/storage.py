@@ -23,8 +23,9 @@ from .parallel import each
 from .records.checkpoints import Checkpoint
 from .records.published_names import lookup, publish
 from .refs import ArtifactRef, is_filename
-from .values import incoming, outgoing
-from .values.store_value import declared
+from .values.loading import incoming
+from .values.storing import outgoing
+from .values.storing.store_value import declared
 
 __all__ = ["ArtifactStat", "Storage", "storage_for"]
 

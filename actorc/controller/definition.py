@@ -1,5 +1,5 @@
 """The path under which old and new pickles name `Definition`."""
 
-from actorc.controller.client.definition import Definition
+from .client.functions.definition import Definition
 
 __all__ = ["Definition"]

@@ -1,5 +1,5 @@
 """The path under which old and new pickles name `Signature`."""
 
-from actorc.controller.client.signature import Signature
+from .client.functions.signature import Signature
 
 __all__ = ["Signature"]

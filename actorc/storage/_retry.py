@@ -1,5 +1,5 @@
 """The path under which pickles name `RetryPolicy`, those of earlier versions and those made now."""
 
-from actorc.storage._rpc.retry import RetryPolicy
+from ._rpc.retries.retry_policy import RetryPolicy
 
 __all__ = ["RetryPolicy"]

@@ -21,7 +21,7 @@ from .config import ClientOptions
 from .models import ServerInfoResult
 
 if TYPE_CHECKING:
-    from ._rpc.operations import RemoteStore
+    from ._rpc.operations.remote_store import RemoteStore
 
 
 class StorageClient(ObjectMethods, BatchMethods, TransferMethods, MultipartMethods, BucketMethods, PresigningMethods):

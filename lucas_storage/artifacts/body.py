@@ -14,9 +14,9 @@ from fastcrc import crc32
 
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError
+from actorc.storage.files.unsized_files import refuse_irregular
 from actorc.storage.models import PutResult
 from actorc.storage.rules import MAX_INLINE_SIZE, MiB
-from actorc.storage.unsized_files import refuse_irregular
 from lucas_storage.digests import digest_of
 from lucas_storage.formats.base import Buffer, Encoded
 

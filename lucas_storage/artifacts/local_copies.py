@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from actorc.storage.errors import IntegrityError
+from actorc.storage.files.seekable_reader import BlobFile
 from actorc.storage.rules import MAX_ANSWER_SIZE
-from actorc.storage.seekable_reader import BlobFile
 from lucas_storage.digests import digest_of
 from lucas_storage.errors import (
     ArtifactNotFoundError,

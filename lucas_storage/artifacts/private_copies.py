@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.unsized_files import refuse_irregular
+from actorc.storage.files.unsized_files import refuse_irregular
 
 _CLONE: Final = getattr(fcntl, "FICLONE", 0x40049409)
 """The request of ``ioctl_ficlone(2)``; Python names it from 3.12 on."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import BinaryIO, Final
 
+from actorc.storage.files.seekable_reader import BlobFile
 from actorc.storage.rules import MiB
-from actorc.storage.seekable_reader import BlobFile
 from lucas_storage.errors import DecodeError
 from lucas_storage.formats.composite import TREE
 from lucas_storage.refs import ArtifactRef

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import BinaryIO, Final, cast
 
+from actorc.storage.files.seekable_reader import SeekableReader
 from actorc.storage.rules import MiB
-from actorc.storage.seekable_reader import SeekableReader
 
 from .manifest import Part
 

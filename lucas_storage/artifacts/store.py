@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, cast
 
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError, NetworkError, NotFoundError
+from actorc.storage.files.seekable_reader import BlobFile
 from actorc.storage.models import NewObject
-from actorc.storage.seekable_reader import BlobFile
 from lucas_storage import settings
 from lucas_storage.errors import ArtifactNotFoundError, DigestMismatchError, UnsupportedError
 from lucas_storage.formats import format_by_id

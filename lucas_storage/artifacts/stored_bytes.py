@@ -10,9 +10,9 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from actorc.storage.client import StorageClient
+from actorc.storage.files.seekable_reader import BlobFile
 from actorc.storage.models import ObjectHead
 from actorc.storage.rules import MAX_ANSWER_SIZE
-from actorc.storage.seekable_reader import BlobFile
 from lucas_storage.errors import DecodeError, DigestMismatchError
 from lucas_storage.formats.composite import TREE
 from lucas_storage.refs import ArtifactRef

@@ -6,8 +6,8 @@ A reference names its format by a versioned id, never by an import path, so code
 from __future__ import annotations
 
 from .base import Encoded, Format, MemorySource, Source
-from .json_format import encode_data, holds_references, is_tagged_scalar, may_hold_references
-from .plain_data import is_exact
+from .json_data.json_format import encode_data, holds_references, is_tagged_scalar, may_hold_references
+from .json_data.plain_data import is_exact
 from .registry import format_by_id, format_for, register_format, why_pickled
 
 __all__ = [

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final, TypeAlias
 
 from actorc.storage.buffers import flat_view
-from actorc.storage.seekable_reader import BlobFile
+from actorc.storage.files.seekable_reader import BlobFile
 from lucas_storage import limits
 from lucas_storage.digests import digest_of
 from lucas_storage.errors import DecodeError, MissingDependencyError, NoFormatError, UnsupportedError

@@ -20,7 +20,7 @@ from .base import Format, type_name
 from .codec_adapter import RegisteredFormat
 from .composite import StreamFormat, TreeFormat
 from .images import PngFormat
-from .json_format import Json2Format, JsonFormat
+from .json_data.json_format import Json2Format, JsonFormat
 from .pickles import PickleFormat, PickleWithReferencesFormat
 from .sparse import SparseFormat
 from .tables import ArrowFormat, ParquetFormat, lazy_tables

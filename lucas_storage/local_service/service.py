@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from actorc.storage import file_locks
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import StorageError
+from actorc.storage.files import file_locks
 from actorc.storage.local_server import local_endpoint
 from actorc.storage.local_server.local_endpoint import LocalEndpoint
 from actorc.storage.local_server.shared_files import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK, make_private, signing_key

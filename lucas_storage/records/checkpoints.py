@@ -18,7 +18,8 @@ from lucas_storage.errors import (
     UnsafeFormatError,
 )
 from lucas_storage.refs import ArtifactRef
-from lucas_storage.values import incoming, outgoing
+from lucas_storage.values.loading import incoming
+from lucas_storage.values.storing import outgoing
 
 from . import record_store
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lucas_storage.engine import adapter
 from lucas_storage.refs import is_tagged
-from lucas_storage.values.annotation import ANY, REF, Annotation, DictOf, Either, Made, OrNone, Record
+from lucas_storage.values.annotations.annotation import ANY, REF, Annotation, DictOf, Either, Made, OrNone, Record
 
 from .contract import Contract
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lucas_storage.errors import CacheKeyError
-from lucas_storage.values.annotation import PATH, REF, Annotation, within
+from lucas_storage.values.annotations.annotation import PATH, REF, Annotation, within
 
 from .canonical import Canonical, Form, NotCanonicalError, dumps
 from .reached_code import is_code

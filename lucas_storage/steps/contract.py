@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NotRequired, Self, TypedDict
 
-from lucas_storage.values.annotation import ANY, Annotation
+from lucas_storage.values.annotations.annotation import ANY, Annotation
 from lucas_storage.values.annotations.first_version import in_first_version
 from lucas_storage.values.annotations.shipped_form import from_shipped, shipped
 

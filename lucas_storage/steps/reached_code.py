@@ -11,7 +11,7 @@ import sys
 from types import FunctionType
 from typing import Any, Final
 
-from lucas_storage.values.record_fields import classes_of
+from lucas_storage.values.loading.record_fields import classes_of
 
 from .canonical import Canonical, Form, NotCanonicalError, UnknownKindError, dumps
 from .class_forms import annotations_of

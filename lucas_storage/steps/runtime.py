@@ -15,8 +15,9 @@ from lucas_storage.engine import adapter
 from lucas_storage.formats import format_by_id, format_for
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.refs import ArtifactRef
-from lucas_storage.values import incoming, outgoing
-from lucas_storage.values.policy import Policies
+from lucas_storage.values.loading import incoming
+from lucas_storage.values.storing import outgoing
+from lucas_storage.values.storing.policy import Policies
 
 _Names: TypeAlias = list[str]
 

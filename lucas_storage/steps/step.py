@@ -15,10 +15,12 @@ from lucas_storage.records import run_log
 from lucas_storage.records.memo import Memo
 from lucas_storage.refs import is_tagged
 from lucas_storage.storage import storage_for
-from lucas_storage.values import incoming, outgoing, wire_form
-from lucas_storage.values.policy import ByOptions
-from lucas_storage.values.record_fields import classes_of
+from lucas_storage.values import wire_form
+from lucas_storage.values.loading import incoming
+from lucas_storage.values.loading.record_fields import classes_of
 from lucas_storage.values.result_check import check_result
+from lucas_storage.values.storing import outgoing
+from lucas_storage.values.storing.policy import ByOptions
 
 from .argument_binding import ArgumentBinder
 from .call_key import call_key

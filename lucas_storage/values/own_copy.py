@@ -1,7 +1,7 @@
 """Copies of values between steps, so that no edit of one step is seen by anybody else.
 
-For small data the rules of `lucas_storage.formats.plain_data`, which judges data of any size, stand here in one loop:
-for some hundred items that is quicker than passes in C, or a call for each.
+For small data the rules of `lucas_storage.formats.json_data.plain_data`, which judges data of any size, stand here in
+one loop: for some hundred items that is quicker than passes in C, or a call for each.
 """
 
 from __future__ import annotations

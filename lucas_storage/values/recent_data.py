@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 from actorc.storage.context_variables import bound
-from lucas_storage.formats.plain_data import copier
+from lucas_storage.formats.json_data.plain_data import copier
 from lucas_storage.refs import ArtifactRef
 
 MOST: Final = 32 << 20
@@ -41,7 +41,7 @@ class RecentData:
         Args:
             ref: Of the artifact; one without a digest is not kept.
             value: Its data, which belongs to nobody else.
-            copy: Copies it, as `lucas_storage.formats.plain_data.copier` does.
+            copy: Copies it, as `lucas_storage.formats.json_data.plain_data.copier` does.
         """
         if ref.digest is None or ref.size > self._most:
             return

@@ -12,7 +12,7 @@ from lucas_storage.formats import format_for
 from lucas_storage.formats.base import type_name
 from lucas_storage.refs import ArtifactRef, is_tagged
 
-from .annotation import (
+from .annotations.annotation import (
     ANY,
     Annotation,
     Columns,
@@ -31,8 +31,8 @@ from .annotation import (
     Word,
 )
 from .annotations.shown import shown
-from .load_value import is_ready
-from .open_files import is_open_file
+from .loading.load_value import is_ready
+from .storing.open_files import is_open_file
 
 _SCALARS: Final = (bool, int, float, complex, str)
 _SEQUENCES: Final = (list, tuple, deque)

@@ -8,8 +8,8 @@ from lucas_storage.containers import BUILT_IN
 from lucas_storage.errors import NoFormatError
 from lucas_storage.formats import encode_data, format_by_id, format_for, is_tagged_scalar, may_hold_references
 from lucas_storage.formats.base import Encoded, Format
-from lucas_storage.formats.json_tags import JSON_2
-from lucas_storage.formats.plain_data import SCALARS
+from lucas_storage.formats.json_data.json_tags import JSON_2
+from lucas_storage.formats.json_data.plain_data import SCALARS
 from lucas_storage.formats.tensors import is_tensors
 from lucas_storage.refs import ArtifactRef, is_tagged
 

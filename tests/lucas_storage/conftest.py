@@ -40,7 +40,7 @@ def settings(server, tmp_path):
 @pytest.fixture
 def small_parts(monkeypatch):
     """Parts of 4 KiB, and files that are fetched whole up to four of them, so that small data counts as large."""
-    for module in ("artifacts.part_transfer", "values.store_value"):
+    for module in ("artifacts.part_transfer", "values.storing.store_value"):
         monkeypatch.setattr(f"lucas_storage.{module}.PART", 4096)
     monkeypatch.setattr("lucas_storage.artifacts.reader.WHOLE_MAX", 4 * 4096)
 

@@ -14,13 +14,13 @@ from actorc.controller.protocol.value_codec import Encoded, decoded, dumps
 from lucas_storage.engine.nested_values import found_in, replaced
 
 from . import connection
-from .definition import HIDDEN_PARAMETER, Definition
-from .remote_objects import Method
+from .functions.definition import HIDDEN_PARAMETER, Definition
+from .functions.remote_objects import Method
 from .remote_references import CallKey, NotHereError, RemoteValue
 
 if TYPE_CHECKING:
     from .connection import Connection
-    from .session import Session
+    from .session.session import Session
 
 
 class Calls:

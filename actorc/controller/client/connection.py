@@ -15,7 +15,7 @@ from actorc.fork_hooks import ForkSafeLock, in_child
 from .address import ControllerChoice, Destination
 
 if TYPE_CHECKING:
-    from .session import Session
+    from .session.session import Session
 
 # gRPC reads these when it is loaded. Without fork support, a fork copies the state of gRPC's threads in the middle of
 # an operation, and the child sometimes aborts when it uses gRPC itself.
@@ -92,7 +92,7 @@ class Connection:
             opening.set_exception(error)
 
     def _opened(self) -> Session:
-        from .session import Session  # noqa: PLC0415  # loads gRPC, which nobody needs before the first call
+        from .session.session import Session  # noqa: PLC0415  # loads gRPC, which nobody needs before the first call
 
         destination = self.choice.destination()
         is_first, self._is_first = self._is_first, False

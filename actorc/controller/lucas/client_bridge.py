@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from actorc.controller.client import lucas_types
 from actorc.controller.client.calls import Calls
-from actorc.controller.client.remote_objects import Method, ObjectDefinition, already_pickled
+from actorc.controller.client.functions.remote_objects import Method, ObjectDefinition, already_pickled
 from actorc.controller.client.remote_references import RemoteValue
 from actorc.controller.errors import ControllerError
 from actorc.controller.protocol.value_codec import Encoded
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
     from actorc.controller.client.connection import Connection
-    from actorc.controller.client.definition import Definition
+    from actorc.controller.client.functions.definition import Definition
 
 _KEPT_RUNS: Final = 64
 """Number of runs; Lucas never says that one is over, so the oldest is closed, unless a call of it is under way."""

@@ -7,8 +7,8 @@ from concurrent.futures import Future
 from typing import Any, ClassVar
 
 from actorc.controller.client.calls import Calls
-from actorc.controller.client.definition import Definition
-from actorc.controller.client.remote_objects import Method
+from actorc.controller.client.functions.definition import Definition
+from actorc.controller.client.functions.remote_objects import Method
 from actorc.controller.client.remote_references import RemoteValue
 from lucas_storage import StorageExecutor
 

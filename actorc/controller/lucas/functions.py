@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from actorc.controller.client import lucas_types
 from actorc.controller.client.calls import value_of_call
-from actorc.controller.client.definition import Definition
+from actorc.controller.client.functions.definition import Definition
 from actorc.controller.errors import UnknownFunctionError
 from lucas_storage._tracebacks import shortened
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from actorc.controller.client import lucas_types
 from actorc.controller.client.calls import value_of_call
-from actorc.controller.client.remote_objects import Method, ObjectDefinition
+from actorc.controller.client.functions.remote_objects import Method, ObjectDefinition
 from actorc.controller.errors import ControllerError
 from lucas_storage._tracebacks import shortened
 

@@ -8,9 +8,9 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from actorc.storage._rpc import result_dicts
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.files.seekable_reader import SeekableReader
 from actorc.storage.models import ByteRange, PutResult
 from actorc.storage.rules import MiB
-from actorc.storage.seekable_reader import SeekableReader
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

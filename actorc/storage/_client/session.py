@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from actorc.fork_hooks import ForkSafeLock
 from actorc.storage import rules
 from actorc.storage._rpc import result_dicts
-from actorc.storage._rpc.retry import RetryPolicy
+from actorc.storage._rpc.retries.retry_policy import RetryPolicy
 from actorc.storage.config import ClientOptions
 from actorc.storage.models import Destination, ObjectInfo, PutResult
 
@@ -16,7 +16,7 @@ from . import arguments
 
 if TYPE_CHECKING:
     from actorc.storage._rpc.byte_source import ByteSource
-    from actorc.storage._rpc.operations import RemoteStore
+    from actorc.storage._rpc.operations.remote_store import RemoteStore
     from actorc.storage._rpc.payload import Download, Progress
 
 
@@ -40,7 +40,7 @@ class Session:
     def _remote(self) -> RemoteStore:
         # checked before the lock, which only the first calls take
         if self._store is None:
-            from actorc.storage._rpc.operations import RemoteStore  # noqa: PLC0415  # loads gRPC, which importing this module must not
+            from actorc.storage._rpc.operations.remote_store import RemoteStore  # noqa: PLC0415  # loads gRPC, which importing this module must not
 
             with _opening.held():
                 self._store = self._store or RemoteStore(self._options, self._retry)

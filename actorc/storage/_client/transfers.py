@@ -11,10 +11,10 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from actorc.storage import rules
 from actorc.storage._rpc import result_dicts
-from actorc.storage._rpc.deadline import Deadline
+from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage._transfer import local_files
+from actorc.storage.files.seekable_reader import BlobFile
 from actorc.storage.models import Destination, DownloadResult, ObjectHead, ObjectInfo, PutResult
-from actorc.storage.seekable_reader import BlobFile
 
 from . import arguments, object_file
 from .session import Session, described

@@ -14,8 +14,8 @@ from actorc.storage.models import ByteRange, Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE
 
 from . import answer_checks
-from .deadline import time_for
 from .payload import Download, Upload
+from .retries.deadline import time_for
 from .write_call import WriteCall
 
 T = TypeVar("T")

@@ -20,12 +20,12 @@ from actorc.storage.config import ClientOptions
 
 from . import answer_checks, cancellation
 from .attempt_messages import Exchange, Peer
-from .attempts import Attempts
-from .endpoints import Endpoints
-from .retry import RetryPolicy
+from .retries.attempts import Attempts
+from .retries.endpoints import Endpoints
+from .retries.retry_policy import RetryPolicy
 from .signer import CallSigner, Signer
 from .transport import Answers, Connection, Start
-from .transports import Route
+from .transport_choice import Route
 from .write_call import WriteCall
 
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actorc.storage._rpc.deadline import Deadline
 from actorc.storage._rpc.payload import Download, Progress
+from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage.models import ByteRange, ObjectInfo
 
 from .resumable_part_file import PartFile
@@ -19,7 +19,7 @@ from .stream_count import StreamCount
 from .task_group import Report, TaskGroup
 
 if TYPE_CHECKING:
-    from actorc.storage._rpc.operations import RemoteStore
+    from actorc.storage._rpc.operations.remote_store import RemoteStore
 
 
 def download(

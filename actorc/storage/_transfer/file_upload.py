@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actorc.storage import config
-from actorc.storage._rpc.deadline import Deadline
 from actorc.storage._rpc.payload import Progress
+from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import UploadNotFoundError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
@@ -21,7 +21,7 @@ from .task_group import Report, TaskGroup
 from .upload_journal import UploadJournal, fingerprint, is_resumable
 
 if TYPE_CHECKING:
-    from actorc.storage._rpc.operations import RemoteStore
+    from actorc.storage._rpc.operations.remote_store import RemoteStore
 
 _UNANSWERED: Final = 2
 """Parts that wait for the server to store them, beside those that are sent."""

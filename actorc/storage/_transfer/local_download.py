@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from actorc.storage._rpc import cancellation
-from actorc.storage._rpc.deadline import Deadline
 from actorc.storage._rpc.files.object_files import ObjectFiles
 from actorc.storage._rpc.payload import Progress
+from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage.errors import IntegrityError
 
 from .local_files import whole_target

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import IO, Self
 
 from actorc.storage.errors import IntegrityError, InvalidParameterError
-from actorc.storage.seekable_reader import SeekableReader
-from actorc.storage.unsized_files import content_of_unsized, refuse_irregular
+from actorc.storage.files.seekable_reader import SeekableReader
+from actorc.storage.files.unsized_files import content_of_unsized, refuse_irregular
 
 
 def checked_path(file_path: str | os.PathLike[str]) -> Path:

@@ -15,8 +15,8 @@ from actorc.storage.errors import StorageError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
 
 if TYPE_CHECKING:
-    from actorc.storage._rpc.deadline import Deadline
-    from actorc.storage._rpc.operations import RemoteStore
+    from actorc.storage._rpc.operations.remote_store import RemoteStore
+    from actorc.storage._rpc.retries.deadline import Deadline
 
     from .task_group import Report
 

@@ -9,8 +9,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, Self
 
 from actorc.storage._rpc.byte_source import ByteSource
-from actorc.storage._rpc.deadline import Deadline
 from actorc.storage._rpc.payload import Progress, Upload
+from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage.buffers import flat_view
 from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
@@ -22,7 +22,7 @@ from .task_group import Report, TaskGroup
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from actorc.storage._rpc.operations import RemoteStore
+    from actorc.storage._rpc.operations.remote_store import RemoteStore
 
 _MIN_PART: Final = MiB
 _MAX_PART: Final = 32 * MiB

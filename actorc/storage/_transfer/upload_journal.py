@@ -16,9 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Self
 
-from actorc.storage import file_locks
 from actorc.storage.errors import InvalidParameterError, StorageError
-from actorc.storage.private_files import open_directory
+from actorc.storage.files import file_locks
+from actorc.storage.files.private_files import open_directory
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorc.addresses import parse
-from actorc.storage import file_locks
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.private_files import open_directory, read_secret
+from actorc.storage.files import file_locks
+from actorc.storage.files.private_files import open_directory, read_secret
 
 from .held_ports import hold, hold_loopback, is_served
 from .shared_files import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from actorc.storage import file_locks
 from actorc.storage.errors import InvalidParameterError, StorageError
-from actorc.storage.private_files import (
+from actorc.storage.files import file_locks
+from actorc.storage.files.private_files import (
     check_own_directory,
     is_readable_by_others,
     open_directory,

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from actorc.storage.seekable_reader import BlobFile
+from actorc.storage.files.seekable_reader import BlobFile
 from lucas_storage.errors import CacheFullError, DigestMismatchError
 
 from . import copies, copy_names, leases, server_files, stamps, verification

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from actorc.storage.private_files import is_ours
+from actorc.storage.files.private_files import is_ours
 from actorc.storage.rules import MiB
 from lucas_storage.artifacts.manifest import WHOLE_MAX, Manifest, Part
 from lucas_storage.digests import digest_of

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from actorc.storage.private_files import is_ours, is_writable_by_others, owner
+from actorc.storage.files.private_files import is_ours, is_writable_by_others, owner
 from lucas_storage.artifacts import scratch
 from lucas_storage.errors import CacheError, CacheFullError, CacheRefusedError, ResourceExhaustedError, StorageError
 

@@ -20,8 +20,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
-from actorc.storage import file_locks
 from actorc.storage.context_variables import Bound
+from actorc.storage.files import file_locks
 
 logger = logging.getLogger(__name__)
 

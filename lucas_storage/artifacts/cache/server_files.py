@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from actorc.storage.errors import IntegrityError
-from actorc.storage.seekable_reader import BlobFile
+from actorc.storage.files.seekable_reader import BlobFile
 from lucas_storage.digests import digest_of
 
 from . import stamps, verification

@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from actorc.storage.private_files import is_ours, replace_private
+from actorc.storage.files.private_files import is_ours, replace_private
 
 NAME: Final = ".stamp"
 Signature: TypeAlias = tuple[int, int, int, int, int]

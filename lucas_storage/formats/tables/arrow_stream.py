@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from actorc.storage.buffers import flat_view
-from lucas_storage.formats import decoded_size
 from lucas_storage.limits import check_expansion
 
+from . import decoded_size
 from .table_encoding import TableFormat, table_of
 
 

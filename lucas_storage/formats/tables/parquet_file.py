@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from actorc.storage.buffers import flat_view
-from lucas_storage.formats import decoded_size
 from lucas_storage.formats.base import package
 from lucas_storage.limits import allowed, check_expansion
 
-from . import parquet_types
+from . import decoded_size, parquet_types
 from .table_encoding import TableFormat, table_of
 
 _SCHEMA: Final = b"ARROW:schema"

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO, Final, cast
 
 from lucas_storage.errors import DecodeError
-from lucas_storage.formats import decoded_size
 from lucas_storage.formats.base import package
-from lucas_storage.formats.thrift_compact import read_struct
 from lucas_storage.limits import allowed, check_expansion
+
+from . import decoded_size
+from .thrift_compact import read_struct
 
 _TAIL: Final = 64 << 10
 """Bytes at the end of a file that are read first, as pyarrow does; they hold the footer of most files."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from lucas_storage.errors import DecodeError, NoFormatError, StorageError
-from lucas_storage.formats import decoded_size
 from lucas_storage.formats.base import (
     Encoded,
     Format,
@@ -19,6 +18,7 @@ from lucas_storage.formats.base import (
 )
 from lucas_storage.limits import check_expansion
 
+from . import decoded_size
 from .arrow_tables import ArrowTables
 from .labels import labels_of, without_labels
 from .pandas_frames import PandasFrames

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lucas_storage.values.annotation import RecordKind
+from .annotation import RecordKind
 
 
 @dataclass(frozen=True, slots=True)

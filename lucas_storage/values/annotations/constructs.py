@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from types import NoneType
 from typing import Any, Final, TypeAlias
 
-from lucas_storage.values.annotation import ANY, Annotation, Columns, OneOf, OrNone, StoredAs, Word
 from lucas_storage.values.in_options import In
-from lucas_storage.values.out import Out
+from lucas_storage.values.out_options import Out
 
+from .annotation import ANY, Annotation, Columns, OneOf, OrNone, StoredAs, Word
 from .forms import or_none, union
 from .scope import Scope
 from .text import called, literal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lucas_storage.values.annotation import (
+from .annotation import (
     ANY,
     Annotation,
     DictOf,

@@ -7,7 +7,7 @@ import collections.abc
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from lucas_storage.values.annotation import (
+from .annotation import (
     ANY,
     BYTES,
     RUNTIME,
@@ -24,7 +24,6 @@ from lucas_storage.values.annotation import (
     SetOf,
     Word,
 )
-
 from .refusals import RefusedError
 
 _OF_ITEMS: Final[dict[Any, Callable[[Annotation], Annotation]]] = {

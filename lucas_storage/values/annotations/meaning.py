@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Final
 
-from lucas_storage.values.annotation import (
+from .annotation import (
     ANY,
     RUNTIME,
     STORAGE,
@@ -23,7 +23,6 @@ from lucas_storage.values.annotation import (
     TupleOfAnyLength,
     Word,
 )
-
 from .classes import fields_of, record_kind
 from .constructs import construct, unpacked
 from .forms import ASYNC_ITERATORS, MAPPINGS, has_items, mapping, of_items, union

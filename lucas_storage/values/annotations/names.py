@@ -24,7 +24,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from lucas_storage.syntax_trees import ONE_AT_A_TIME
-from lucas_storage.values.annotation import BYTES, PATH, REF, RUNTIME, STORAGE, STR, Word
+
+from .annotation import BYTES, PATH, REF, RUNTIME, STORAGE, STR, Word
 
 _BINARY: Final = Word("binaryio")
 _TEXT: Final = Word("textio")

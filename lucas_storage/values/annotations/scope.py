@@ -7,8 +7,7 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lucas_storage.values.annotation import ANY, Annotation
-
+from .annotation import ANY, Annotation
 from .names import Namespace
 from .refusals import RefusedError
 from .text import Parts, parsed, parts_of_text, parts_of_type

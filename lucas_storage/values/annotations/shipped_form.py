@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias, assert_never
 
-from lucas_storage.values.annotation import (
+from .annotation import (
     ANY,
     Annotation,
     Columns,

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from actorc.storage.seekable_reader import BlobFile
+from actorc.storage.files.seekable_reader import BlobFile
 from lucas_storage.artifacts.cache import server_files
 from lucas_storage.artifacts.cache.cache import Cache
 from lucas_storage.digests import digest_of

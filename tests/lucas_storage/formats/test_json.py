@@ -19,10 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lucas_storage.errors import DecodeError, NoFormatError, UnknownFormatError
-from lucas_storage.formats import format_by_id, format_for, holds_references, is_exact, is_tagged_scalar, json_text
+from lucas_storage.formats import format_by_id, format_for, holds_references, is_exact, is_tagged_scalar
 from lucas_storage.formats.base import MemorySource
-from lucas_storage.formats.json_format import json_line
-from lucas_storage.formats.plain_data import copied, copier, is_larger
+from lucas_storage.formats.json_data import json_text
+from lucas_storage.formats.json_data.json_format import json_line
+from lucas_storage.formats.json_data.plain_data import copied, copier, is_larger
 from lucas_storage.refs import ArtifactRef, inline_ref
 
 JSON_1, JSON_2 = format_by_id("json@1"), format_by_id("json@2")

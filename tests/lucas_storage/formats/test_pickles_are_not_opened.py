@@ -102,8 +102,8 @@ def test_no_forged_reference_opens_a_pickle(storage, planted, canary, changed, t
 
 
 def test_what_was_signed_is_not_opened_once_it_was_replaced(storage, canary, tmp_path):
-    from lucas_storage.values.policy import ByOptions
-    from lucas_storage.values.store_value import store_encoded
+    from lucas_storage.values.storing.policy import ByOptions
+    from lucas_storage.values.storing.store_value import store_encoded
 
     honest = PickleFormat().encode({"a": np.arange(5000)})
     malicious = bytes(PickleFormat().encode(Canary(canary)))
@@ -111,7 +111,7 @@ def test_what_was_signed_is_not_opened_once_it_was_replaced(storage, canary, tmp
     for large in (False, True):
         with pytest.MonkeyPatch.context() as patch:
             if large:
-                patch.setattr("lucas_storage.values.store_value.PART", 1000)
+                patch.setattr("lucas_storage.values.storing.store_value.PART", 1000)
             ref = store_encoded(honest, PickleFormat(), policy)
         assert (ref.kind, ref.signature is not None) == ("manifest" if large else "blob", True)
         keys = [ref.key]

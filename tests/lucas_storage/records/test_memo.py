@@ -36,7 +36,7 @@ from lucas_storage.errors import CacheKeyError, UnsafeFormatError
 from lucas_storage.records import record_store
 from lucas_storage.refs import inline_ref
 from lucas_storage.steps.call_key import call_key
-from lucas_storage.values.annotation_reader import parameter_annotations
+from lucas_storage.values.annotations.annotation_reader import parameter_annotations
 
 SIGNING_KEY = "a signing key for tests alone"
 DIGEST = "sha256:" + "ab" * 32
@@ -371,7 +371,7 @@ def test_a_key_is_the_same_in_every_process(tmp_path):
             """
             import numpy as np
             from lucas_storage.steps.call_key import call_key
-            from lucas_storage.values.annotation import ANY
+            from lucas_storage.values.annotations.annotation import ANY
 
             def f(x, y={"b", "a", "c"}, *, z=frozenset("xyz")): ...
 

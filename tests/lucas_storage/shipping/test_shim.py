@@ -18,9 +18,9 @@ import lucas_storage
 from lucas_storage import storage_context, with_storage
 from lucas_storage.errors import FunctionLoadError
 from lucas_storage.shipping.shim import VERSION, restore
-from lucas_storage.values.annotation import ANY
-from lucas_storage.values.outgoing import offload
-from lucas_storage.values.policy import Fixed, Policy
+from lucas_storage.values.annotations.annotation import ANY
+from lucas_storage.values.storing.outgoing import offload
+from lucas_storage.values.storing.policy import Fixed, Policy
 
 ROOT = Path(lucas_storage.__file__).parents[1]
 SECRET = "planted-secret-1f2e3d4c"

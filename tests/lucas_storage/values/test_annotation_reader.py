@@ -19,7 +19,7 @@ import pytest
 from actorc.storage import StorageClient
 from lucas_storage import ArtifactRef, Out, Storage
 from lucas_storage.embedded import Runtime
-from lucas_storage.values.annotation_reader import parameter_annotations, read, result_annotation
+from lucas_storage.values.annotations.annotation_reader import parameter_annotations, read, result_annotation
 from lucas_storage.values.annotations.shipped_form import from_shipped, shipped
 
 TYPES = [
@@ -184,7 +184,7 @@ def test_annotations_are_found_in_globals_and_closures():
 
 def test_reading_text_imports_nothing():
     code = (
-        "import sys; from lucas_storage.values.annotation_reader import read; "
+        "import sys; from lucas_storage.values.annotations.annotation_reader import read; "
         "read('dict[str, np.ndarray | pd.DataFrame]'); "
         "print({'numpy', 'pandas', 'pyarrow', 'polars', 'grpc'} & set(sys.modules))"
     )

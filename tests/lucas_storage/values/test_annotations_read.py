@@ -45,7 +45,7 @@ import pytest
 import typing_extensions
 
 from lucas_storage import Out, Storage, with_storage
-from lucas_storage.values.annotation_reader import parameter_annotations, read, result_annotation
+from lucas_storage.values.annotations.annotation_reader import parameter_annotations, read, result_annotation
 from lucas_storage.values.annotations.shipped_form import from_shipped, shipped
 
 try:

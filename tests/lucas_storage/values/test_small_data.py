@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from lucas_storage.formats import encode_data
 from lucas_storage.refs import ArtifactRef
-from lucas_storage.values import outgoing, wire_form
-from lucas_storage.values.annotation import ANY
+from lucas_storage.values import wire_form
+from lucas_storage.values.annotations.annotation import ANY
 from lucas_storage.values.own_copy import small_copy
-from lucas_storage.values.policy import Fixed, Policy
+from lucas_storage.values.storing import outgoing
+from lucas_storage.values.storing.policy import Fixed, Policy
 from tests.lucas_storage.values.nested_values import form, leaves
 
 MOST = 64 << 10

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lucas_storage.values.annotation import ANY
-from lucas_storage.values.outgoing import result
-from lucas_storage.values.policy import ByOptions
+from lucas_storage.values.annotations.annotation import ANY
+from lucas_storage.values.storing.outgoing import result
+from lucas_storage.values.storing.policy import ByOptions
 
 pytestmark = pytest.mark.usefixtures("settings")
 
@@ -67,5 +67,5 @@ def test_no_module_is_handed_a_value_more_than_twice(make):
     result(make(), ANY, ByOptions(), "step")  # what is found out once is found out
     found = handed_to(make())
 
-    assert found["lucas_storage.values.outgoing"] == 1
+    assert found["lucas_storage.values.storing.outgoing"] == 1
     assert {module: count for module, count in found.items() if count > 2} == {}

@@ -9,9 +9,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
-from actorc.storage import file_copies
 from actorc.storage._wire.checksum import combine, crc32c
 from actorc.storage.errors import DamagedMessageError, IntegrityError
+from actorc.storage.files import file_copies
 from actorc.storage.models import ByteRange, ObjectInfo
 from actorc.storage.rules import BLOCK_SIZE
 

@@ -11,7 +11,7 @@ from actorc.storage._wire.socket_frames import MAX_DESCRIPTORS, FrameSocket
 from actorc.storage.errors import DeadlineExceededError
 
 from .call import UnixCall
-from .sending import UnixSending
+from .upload_stream import UnixSending
 
 T = TypeVar("T")
 

@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from actorc.storage import file_locks
 from actorc.storage._wire.call_signing import derived_key
 from actorc.storage.errors import InvalidParameterError, NotFoundError, StorageError
-from actorc.storage.private_files import check_writers, replace_private
+from actorc.storage.files import file_locks
+from actorc.storage.files.private_files import check_writers, replace_private
 
 from .access import EVERYTHING, Principal, Statement
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorc.addresses import ip, parse
+from actorc.storage.files.private_files import is_readable_by_others, is_writable_by_others
 from actorc.storage.local_server.shared_files import (
     DIRECTORY,
     ENDPOINT_FILE,
@@ -18,7 +19,6 @@ from actorc.storage.local_server.shared_files import (
     serving,
     signing_key,
 )
-from actorc.storage.private_files import is_readable_by_others, is_writable_by_others
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Final
 
-from actorc.storage import file_locks
+from actorc.storage.files import file_locks
 
 log = logging.getLogger(__name__)
 

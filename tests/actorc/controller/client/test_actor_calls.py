@@ -11,8 +11,8 @@ import traceback
 import cloudpickle
 import pytest
 
-from actorc.controller.client import session
 from actorc.controller.client.calls import Calls
+from actorc.controller.client.session import session
 from actorc.controller.errors import (
     MessageTooLargeError,
     ParameterError,

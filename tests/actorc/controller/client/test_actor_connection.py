@@ -14,11 +14,11 @@ import pytest
 
 import lucas_storage
 from actorc.controller import ActorContext, ActorExecutor, ActorFunction
-from actorc.controller.client import grpc_stream
 from actorc.controller.client.address import start_when_needed
 from actorc.controller.client.calls import Calls
-from actorc.controller.client.grpc_stream import Stream
-from actorc.controller.client.outbox import Outbox
+from actorc.controller.client.session import grpc_stream
+from actorc.controller.client.session.grpc_stream import Stream
+from actorc.controller.client.session.outbox import Outbox
 from actorc.controller.errors import AddressError, ControllerError, ControllerUnavailableError, RemoteFunctionError
 from actorc.controller.local import LocalController
 from actorc.controller.lucas.functions import named

@@ -20,7 +20,7 @@ from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.client.address import ControllerChoice
 from actorc.controller.client.calls import Calls
 from actorc.controller.client.connection import Connection
-from actorc.controller.client.definition import Definition
+from actorc.controller.client.functions.definition import Definition
 from actorc.controller.errors import (
     ControllerError,
     ControllerTimeoutError,

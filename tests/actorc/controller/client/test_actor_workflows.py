@@ -13,8 +13,8 @@ import lucas
 import pytest
 
 from actorc.controller import ActorContext, ActorExecutor, ActorFunction, ActorRuntime
-from actorc.controller.client import session
 from actorc.controller.client.calls import Calls
+from actorc.controller.client.session import session
 from actorc.controller.errors import ControllerError, ParameterError, RemoteFunctionError, UnknownFunctionError
 from actorc.controller.local import LocalController
 from actorc.storage.testing import local_server

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorc.controller.client.signature import Signature
+from actorc.controller.client.functions.signature import Signature
 from actorc.controller.errors import ParameterError
 
 

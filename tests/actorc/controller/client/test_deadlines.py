@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actorc.alarm import Alarm
-from actorc.controller.client.barriers import Barriers
-from actorc.controller.client.call_deadlines import Deadlines
+from actorc.controller.client.session.barriers import Barriers
+from actorc.controller.client.session.call_deadlines import Deadlines
 from actorc.controller.client.timeouts import Timeouts
 
 SECONDS = 30

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from actorc.controller.client.replicas import Replicas
+from actorc.controller.client.session.replicas import Replicas
 
 
 class Platform:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.client.address import ControllerChoice
-from actorc.controller.client.definition import Definition
-from actorc.controller.client.outbox import Outbox
+from actorc.controller.client.functions.definition import Definition
 from actorc.controller.client.remote_references import CallKey
-from actorc.controller.client.session import Session
+from actorc.controller.client.session.outbox import Outbox
+from actorc.controller.client.session.session import Session
 from actorc.controller.local import messages
 from actorc.controller.protocol import batching as batches
 from actorc.controller.protocol.value_codec import Encoded

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from actorc.storage import DeadlineExceededError, RetryPolicy
-from actorc.storage._rpc import deadline, multipart_operations, operations
+from actorc.storage._rpc.operations import multipart_operations, remote_store
+from actorc.storage._rpc.retries import deadline
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
 
@@ -128,7 +129,7 @@ def test_a_copy_is_given_time_to_be_made_byte_by_byte(client, outlasting):
 
 
 def test_a_copy_that_does_not_end_is_given_up(client, monkeypatch):
-    monkeypatch.setattr(operations, "MOVING_SECONDS", PATIENCE)
+    monkeypatch.setattr(remote_store, "MOVING_SECONDS", PATIENCE)
     client.put_object("bucket", "source", b"source")
 
     with pytest.raises(DeadlineExceededError):

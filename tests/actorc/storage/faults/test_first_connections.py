@@ -36,7 +36,7 @@ def failures():
             if attempt == 4:
                 counted.release()
 
-    handler, logger = Counting(), logging.getLogger("actorc.storage._rpc.attempts")
+    handler, logger = Counting(), logging.getLogger("actorc.storage._rpc.retries.attempts")
     logger.addHandler(handler)
     yield counted
     logger.removeHandler(handler)

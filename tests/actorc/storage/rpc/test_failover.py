@@ -23,7 +23,7 @@ from actorc.storage import (
     StorageError,
 )
 from actorc.storage._rpc import cancellation
-from actorc.storage._rpc.endpoints import Endpoints
+from actorc.storage._rpc.retries.endpoints import Endpoints
 from actorc.storage.server import ServerOptions, StorageServer
 from actorc.storage.server.engines import open_engine
 from actorc.storage.testing import local_server

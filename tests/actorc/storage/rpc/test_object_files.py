@@ -12,9 +12,9 @@ import pytest
 from actorc.storage._rpc.files.object_files import ObjectFiles, Segment
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import DamagedMessageError, IntegrityError
+from actorc.storage.files.seekable_reader import BlobFile
 from actorc.storage.models import WHOLE, ByteRange, ObjectAttributes
 from actorc.storage.rules import MiB
-from actorc.storage.seekable_reader import BlobFile
 from actorc.storage.server.engines.base import PartChoice
 from actorc.storage.server.engines.local import LocalEngine
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actorc.storage._rpc.retry import RetryPolicy
+from actorc.storage._rpc.retries.retry_policy import RetryPolicy
 from actorc.storage.errors import NetworkError, NotFoundError, ResourceExhaustedError
 
 POLICY = RetryPolicy(attempts=5, unreached_attempts=2, base=1.0, cap=4.0, max_asked=10.0)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from actorc.storage import InvalidParameterError
+from actorc.storage.files.unsized_files import content_of_unsized
 from actorc.storage.testing import local_server
-from actorc.storage.unsized_files import content_of_unsized
 from lucas_storage import Storage, storage_context
 from lucas_storage.errors import ArtifactError
 

@@ -10,8 +10,8 @@ from contextlib import closing, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
-from actorc.storage import file_locks
 from actorc.storage.errors import IntegrityError, StorageError
+from actorc.storage.files import file_locks
 from actorc.storage.server.engines.times import Clock
 
 from .disk.blobs import Blobs

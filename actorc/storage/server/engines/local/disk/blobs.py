@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeGuard
 
-from actorc.storage import file_copies, file_locks
 from actorc.storage._wire.checksum import crc32c
+from actorc.storage.files import file_copies, file_locks
 from actorc.storage.rules import BLOCK_SIZE, MiB
 from actorc.storage.server.engines.blocks import block_length
 

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from actorc.storage import file_copies
+from actorc.storage.files import file_copies
 from actorc.storage.rules import MiB
 
 _MIN_FREE: Final = 64 * MiB  # more than the write-ahead log grows before its checkpoint

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 
-from actorc.storage import file_locks
+from actorc.storage.files import file_locks
 
 from .blobs import Blobs
 

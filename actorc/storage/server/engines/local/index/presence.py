@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from actorc.storage import file_locks
+from actorc.storage.files import file_locks
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 
 NAME: Final = "open.lock"

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from threading import Lock
 
-from actorc.storage import file_locks
+from actorc.storage.files import file_locks
 from actorc.storage.server.engines.local.disk.health import Health
 
 

@@ -1,0 +1,1 @@
+"""Local files: locks, copies, ownership and mode, wrong sizes, seekable reads."""

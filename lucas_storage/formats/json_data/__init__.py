@@ -1,0 +1,1 @@
+"""Data as JSON text, and what JSON lacks."""

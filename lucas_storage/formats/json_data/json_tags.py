@@ -1,0 +1,264 @@
+"""Tags: how JSON holds the values that it lacks.
+
+A value that JSON lacks is a dict of one key that begins with ``$``, and the user's own dicts of that shape are written
+as ``$dict``, so the two cannot be confused. Readers of ``json@1`` hand an unknown tag on as a dict, so its tags are
+settled for ever, and data that needs another one is ``json@2``, whose readers refuse a tag that they do not know::
+
+    json@1
+    {"$float": "nan"}      also inf and -inf          {"$tuple": […]}  {"$set": […]}  {"$frozenset": […]}
+    {"$int": "ff…"}        hex, of very long ints     {"$dict": [[key, value], …]}   any hashable keys
+    {"$text": base64}      a str with lone surrogates {"$numpy": [dtype, base64]}    a numpy scalar
+    {"$artifact": uri}     an ArtifactRef
+
+    json@2, besides
+    {"$datetime": text}    or [text, zone, fold]      {"$bytes": base64}  {"$bytearray": base64}   up to 4096 bytes
+    {"$time": text}        likewise                   {"$range": [start, stop, step]}  {"$slice": […]}
+    {"$date": text}                                   {"$posixpath": text}  {"$windowspath": text}
+    {"$timedelta": [days, seconds, microseconds]}     {"$ordereddict": [[key, value], …]}  {"$counter": [[…], …]}
+    {"$decimal": text}     {"$uuid": text}            {"$defaultdict": [factory, [[key, value], …]]}
+    {"$complex": [real, imaginary]}                   {"$deque": [maxlen, […]]}
+
+A zone is the name of a `zoneinfo.ZoneInfo`, or ``[days, seconds, microseconds]`` and perhaps a name of a
+`datetime.timezone`. Every value comes back equal and of exactly its type; subclasses have no tags.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
+from typing import Any, Final, TypeAlias
+
+from actorc.storage.rules import is_utf8
+from lucas_storage.errors import NoFormatError, UnknownFormatError
+from lucas_storage.formats.base import not_mine
+from lucas_storage.limits import JSON_DEPTH
+from lucas_storage.refs import TAG, ArtifactRef, is_tagged
+
+from . import json_scalars
+from .json_scalars import Scalar, numpy_scalars
+from .json_text import dumps
+from .plain_data import SCALARS, each_once, of_kind, scalars_are_exact
+
+WriteAll: TypeAlias = Callable[[Collection[Any]], list[Any]]
+"""Returns the items of a container as exact data."""
+
+_FACTORIES: Final[dict[str, Callable[[], Any] | None]] = {
+    kind.__name__: kind for kind in (bool, bytes, dict, float, frozenset, int, list, set, str, tuple)
+}
+_NAMES: Final = {factory: name for name, factory in _FACTORIES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """How the containers of one type are written."""
+
+    write: Callable[[Any, WriteAll], Any]
+    items: Callable[[Collection[Any]], Iterable[Any]] = chain.from_iterable
+    """Returns what stands in some of them."""
+    holds: Callable[[Collection[Any]], bool] | None = None
+    """Returns whether all of some containers can be written, their items apart; None if every one can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One version of the tags."""
+
+    id: str
+    scalars: Mapping[type, Scalar]
+    containers: Mapping[type, Container]
+    readers: Mapping[str, Callable[[Any], Any]]
+    refuses_unknown: bool
+    _unchecked: frozenset[type] = field(init=False)
+    """Types of which every value can be written."""
+
+    def __post_init__(self) -> None:
+        known: dict[type, Scalar | Container] = {**self.scalars, **self.containers}
+        unchecked = frozenset(kind for kind, way in known.items() if way.holds is None)
+        object.__setattr__(self, "_unchecked", unchecked)
+
+    def holds(self, value: object) -> bool:
+        """Return whether `write` takes `value`; at the speed of C, level by level, with nothing written."""
+        level: Collection[Any] = (value,)
+        for left in range(JSON_DEPTH, -1, -1):
+            kinds = set(map(type, level))
+            if not all(self._holds_all(of_kind(level, kinds, kind), kind) for kind in kinds - self._unchecked):
+                return False
+            inner = [kind for kind in kinds if kind in self.containers]
+            if not inner:
+                return True
+            if not left:
+                break
+            every = ((self.containers[kind], each_once(of_kind(level, kinds, kind))) for kind in inner)
+            level = list(chain.from_iterable(container.items(members) for container, members in every))
+        return False
+
+    def _holds_all(self, values: Collection[Any], kind: type) -> bool:
+        way = self.scalars.get(kind) or self.containers.get(kind) or numpy_scalars(values)
+        return way is not None and (way.holds is None or way.holds(values))
+
+    def write(self, value: Any) -> Any:
+        """Return `value` as exact data, with tags.
+
+        Raises:
+            NoFormatError: It cannot be written, or is nested more than 100 levels deep, or contains itself.
+        """
+        return self._write(value, JSON_DEPTH)
+
+    def _write(self, value: Any, room: int) -> Any:
+        container = self.containers.get(type(value))
+        if container is None:
+            return self._way((value,), type(value)).write(value)
+        if not room:
+            raise NoFormatError(f"a value contains itself or is nested too deep for {self.id}; flatten it")
+        if container.holds is not None and not container.holds((value,)):
+            raise not_mine(self.id, value, "convert it, or let the value decide its format")
+        return container.write(value, partial(self._write_all, room=room - 1))
+
+    def _write_all(self, items: Collection[Any], room: int) -> list[Any]:
+        kinds = set(map(type, items))
+        if kinds <= SCALARS and scalars_are_exact(items, kinds):
+            return list(items)
+        # Each type is checked once for all items of the container.
+        ways = {kind: self._way(of_kind(items, kinds, kind), kind).write for kind in kinds.difference(self.containers)}
+        write = partial(self._write, room=room)
+        return [ways.get(type(item), write)(item) for item in items]
+
+    def _way(self, values: Collection[Any], kind: type) -> Scalar:
+        way = self.scalars.get(kind) or numpy_scalars(values)
+        if way is None or not (way.holds is None or way.holds(values)):
+            raise not_mine(self.id, next(iter(values)), "convert it, or let the value decide its format")
+        return way
+
+    def read(self, found: dict[str, Any]) -> Any:
+        """Return the value of a dict of JSON if it is a tag, else the dict; for `json.loads`, which reads inside out.
+
+        Raises:
+            UnknownFormatError: The tag is unknown, in a dialect that has no others.
+            ValueError, TypeError, LookupError, ArithmeticError: The tag makes no sense.
+        """
+        if len(found) != 1:
+            return found
+        ((tag, content),) = found.items()
+        reader = self.readers.get(tag)
+        if reader is not None:
+            return reader(content)
+        if tag == TAG and is_tagged(found):
+            return ArtifactRef.parse(found)
+        if self.refuses_unknown and tag.startswith("$"):
+            raise UnknownFormatError(
+                f"{self.id} data has a tag that is unknown here; upgrade lucas-storage for {tag!r:.80}"
+            )
+        return found
+
+
+def _write_dict(value: dict[Any, Any], write_all: WriteAll) -> Any:
+    # The user's own dict that looks like a tag is written as pairs, so that reading does not take it for one.
+    confusing = len(value) == 1 and type(key := next(iter(value))) is str and key.startswith("$")
+    if not confusing and all(type(key) is str and (key.isascii() or is_utf8(key)) for key in value):
+        return dict(zip(value, write_all(value.values()), strict=True))
+    return {"$dict": _pairs(value, write_all)}
+
+
+def _pairs(value: dict[Any, Any], write_all: WriteAll) -> list[Any]:
+    return list(map(list, zip(write_all(value.keys()), write_all(value.values()), strict=True)))
+
+
+def _as_set(tag: str) -> Container:
+    return Container(lambda value, write_all: {tag: sorted(write_all(value), key=dumps)})
+
+
+def _as_dict(
+    write: Callable[[Any, WriteAll], Any], holds: Callable[[Collection[Any]], bool] | None = None
+) -> Container:
+    return Container(write, _keys_and_values, holds)
+
+
+def _keys_and_values(dicts: Collection[dict[Any, Any]]) -> Iterable[Any]:
+    return chain(chain.from_iterable(dicts), chain.from_iterable(map(dict.values, dicts)))
+
+
+def _have_no_attributes(values: Collection[Any]) -> bool:
+    return not any(map(vars, values))
+
+
+def _have_known_factories(values: Collection[Any]) -> bool:
+    return all(value.default_factory is None or _name_of(value.default_factory) for value in values)
+
+
+def _name_of(factory: Any) -> str | None:
+    # By type first, since a factory may be of a class that cannot be hashed, or that equals others.
+    return _NAMES.get(factory) if type(factory) is type else None
+
+
+_BASE: Final[dict[type, Container]] = {
+    list: Container(lambda value, write_all: write_all(value)),
+    dict: _as_dict(_write_dict),
+    tuple: Container(lambda value, write_all: {"$tuple": write_all(value)}),
+    set: _as_set("$set"),
+    frozenset: _as_set("$frozenset"),
+}
+_ADDED: Final[dict[type, Container]] = {
+    OrderedDict: _as_dict(
+        lambda value, write_all: {"$ordereddict": _pairs(value, write_all)},
+        _have_no_attributes,
+    ),
+    Counter: _as_dict(lambda value, write_all: {"$counter": _pairs(value, write_all)}, _have_no_attributes),
+    defaultdict: _as_dict(
+        lambda value, write_all: {"$defaultdict": [_name_of(value.default_factory), _pairs(value, write_all)]},
+        _have_known_factories,
+    ),
+    deque: Container(lambda value, write_all: {"$deque": [value.maxlen, write_all(value)]}),
+}
+
+
+def _listed(make: Callable[[list[Any]], Any]) -> Callable[[Any], Any]:
+    def read(content: Any) -> Any:
+        if type(content) is not list:
+            raise TypeError("a tag of a container holds no list")
+        return make(content)
+
+    return read
+
+
+def _read_deque(content: list[Any]) -> Any:
+    maxlen, items = content
+    return deque(items, maxlen)
+
+
+def _read_defaultdict(content: list[Any]) -> Any:
+    name, pairs = content
+    return defaultdict(None if name is None else _FACTORIES[name], pairs)
+
+
+_READERS: Final[dict[str, dict[str, Callable[[Any], Any]]]] = {
+    "json@1": {
+        "$tuple": _listed(tuple),
+        "$set": _listed(set),
+        "$frozenset": _listed(frozenset),
+        "$dict": _listed(dict),
+    },
+    "json@2": {
+        "$ordereddict": _listed(OrderedDict),
+        "$counter": _listed(lambda content: Counter(dict(content))),
+        "$defaultdict": _listed(_read_defaultdict),
+        "$deque": _listed(_read_deque),
+    },
+}
+
+JSON_1: Final = Dialect(
+    id="json@1",
+    scalars=json_scalars.SCALARS["json@1"],
+    containers=_BASE,
+    readers=json_scalars.READERS["json@1"] | _READERS["json@1"],
+    refuses_unknown=False,
+)
+JSON_2: Final = Dialect(
+    id="json@2",
+    scalars=json_scalars.SCALARS["json@2"],
+    containers=_BASE | _ADDED,
+    readers={**JSON_1.readers, **json_scalars.READERS["json@2"], **_READERS["json@2"]},
+    refuses_unknown=True,
+)

@@ -1,0 +1,1 @@
+"""References and inline values on their way into a function."""

@@ -1,0 +1,85 @@
+"""Objects with fields, made of data as an annotation asks; their classes come from the function, never from data."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from lucas_storage.containers import class_fields
+from lucas_storage.values.annotations.annotation import RecordKind
+
+Classes: TypeAlias = Mapping[str, type]
+"""Classes by the names that annotations have for them."""
+
+_ATTRIBUTE: Final = "_lucas_storage_classes"
+"""On a function: shipped with it, so that a class of the user's script is known where the function runs."""
+
+
+def remember_classes(function: Any, classes: Classes) -> None:
+    """Let a function carry the classes that its parameters are annotated with."""
+    if classes:
+        setattr(function, _ATTRIBUTE, dict(classes))
+
+
+def classes_of(function: Any) -> Classes:
+    """Return the classes that `remember_classes` attached."""
+    found: Classes = getattr(function, _ATTRIBUTE, {})
+    return found
+
+
+def fields_given(value: Any, kind: RecordKind, cls: type) -> dict[str, Any] | None:
+    """Return the fields of data that is to become an object of `cls`; None for all other values, such as an object.
+
+    Raises:
+        TypeError: The data has other names than the class has fields; to follow the name of its parameter.
+    """
+    if kind == "namedtuple" and type(value) in (list, tuple):  # engines that carry JSON make lists of tuples
+        return _by_position(value, cls)
+    if type(value) is not dict:
+        return None
+    known, needed = _parameters(kind, cls)
+    # Checked before any field is loaded: the constructor would report it only after all downloads.
+    wrong = [*sorted(needed - value.keys()), *sorted(map(str, value.keys() - known))]
+    if wrong:
+        raise TypeError(
+            f"is annotated {cls.__name__} and got a dict that does not fit it, see {', '.join(map(repr, wrong))}; "
+            "give each field that has no default, and no others"
+        )
+    return dict(value)
+
+
+def _by_position(value: Sequence[Any], cls: Any) -> dict[str, Any]:
+    names, defaults = cls._fields, cls._field_defaults
+    if not len(names) - len(defaults) <= len(value) <= len(names):
+        raise TypeError(
+            f"is annotated {cls.__name__} and got a {type(value).__name__} of {len(value)}; "
+            f"give the {len(names)} fields in their order, of which {len(defaults)} have defaults"
+        )
+    return dict(zip(names, value, strict=False))
+
+
+def made(cls: type, names: Mapping[str, Any], fields: list[Any]) -> Any:
+    """Return an object of a class from the values of its fields; of a typed dict, the dict."""
+    return cls(**dict(zip(names, fields, strict=True)))
+
+
+def _parameters(kind: RecordKind, cls: type) -> tuple[set[str], set[str]]:
+    """Return the names of the fields that the constructor takes, and of those that it needs."""
+    if kind == "typeddict":
+        known = set(cls.__annotations__)
+        return known, set(getattr(cls, "__required_keys__", known))
+    if kind == "dataclass":
+        fields = [field for field in dataclasses.fields(cls) if field.init]
+        return {field.name for field in fields}, {field.name for field in fields if _has_no_default(field)}
+    parameters = inspect.signature(cls).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        known = set(class_fields(cls) or ())
+    else:
+        known = {parameter.name for parameter in parameters}
+    return known, {item.name for item in parameters if item.default is item.empty and item.kind is item.KEYWORD_ONLY}
+
+
+def _has_no_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING

@@ -1,0 +1,283 @@
+"""What leaves a function: values as they travel, references in place of all that is large or no JSON data.
+
+A tree is collected over the value, in which leaves that need an artifact of their own are pending. What remains is data
+with references in it, the skeleton, which is encoded once: small plain data travels as it is, other data as one
+artifact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from actorc.storage.rules import MAX_BATCH_OBJECT
+from lucas_storage.containers import BUILT_IN, apart
+from lucas_storage.engine import adapter
+from lucas_storage.errors import ArtifactError, NoFormatError
+from lucas_storage.formats import format_for
+from lucas_storage.formats.base import Encoded, Format
+from lucas_storage.formats.json_data.json_format import json_line
+from lucas_storage.formats.json_data.plain_data import is_exact
+from lucas_storage.refs import ArtifactRef, inline_ref, is_tagged
+from lucas_storage.values import recent_data, wire_form
+from lucas_storage.values.annotations.annotation import (
+    ANY,
+    Annotation,
+    DictOf,
+    IteratorOf,
+    ListOf,
+    OrNone,
+    SetOf,
+    StoredAs,
+    TupleOf,
+    TupleOfAnyLength,
+    has_options,
+    of_child,
+)
+from lucas_storage.values.own_copy import small_copy
+from lucas_storage.values.parallel_resolution import Done, Node, Pending, branch, resolved
+
+from . import object_pickles
+from .policy import Fixed, Policies, Policy
+from .store_value import SmallLeaves, artifact, kind_of_source, store_encoded, streamed
+
+Made = TypeVar("Made")
+
+_HOLDING: Final = ListOf | SetOf | IteratorOf | DictOf | TupleOf | TupleOfAnyLength
+"""Annotations that ask for something in the children of a container."""
+_NUMBERS: Final = frozenset({bool, int, float, type(None)})
+_NOTHING: Final = inline_ref("json@1", b"null").to_json()
+
+
+def offload(value: Any, annotation: Annotation, policy: Policies, function: str | None = None) -> Any:
+    """Return `value` as it travels: JSON data, with tagged references for everything else.
+
+    Leaves that are no data become artifacts of their own. The remaining data becomes one artifact if its encoding
+    exceeds the `inline_max` of the policy. Nothing of what is returned is an object of the caller.
+
+    Raises:
+        ArtifactError: A leaf cannot be stored.
+        ValueError: It contains itself.
+        TypeError: It holds a placeholder of a workflow.
+    """
+    # Most results are small: a number needs no walk, and no settings.
+    if type(value) in _NUMBERS and is_exact(value):
+        return value
+    if type(value) in BUILT_IN and (annotation is ANY or not has_options(annotation)):
+        # Most other results are data as a whole, and need no tree; those that are small as well, no encoding.
+        own = small_copy(value, policy.inline_max)
+        if own is not None:
+            return own
+        found = wire_form.whole(value)
+        if found is not None:
+            return _sent(value, *found, policy)
+    leaving = _Result(function, policy)
+    try:
+        return _travelling(leaving.skeleton(value, annotation), policy)
+    except wire_form.TooDeepError:
+        return leaving.as_object(value, annotation).to_json()
+
+
+def offload_each(given: Any, policy: Policies) -> Any:
+    """Return parameters as they travel, each on its own; a value that is no dict is one parameter."""
+    if type(given) is not dict:
+        return offload(given, ANY, policy)
+    return {name: offload(value, ANY, policy) for name, value in given.items()}
+
+
+def result(value: Any, annotation: Annotation, policy: Policies, function: str) -> Any:
+    """Return the result of a function as it travels; engines take None for "not ready", so it becomes a reference."""
+    return dict(_NOTHING) if value is None else offload(value, annotation, policy, function)
+
+
+def store(value: Any, requested: str | None, target: str) -> ArtifactRef:
+    """Store a value whole, whatever its size, and return its reference; leaves become artifacts of their own."""
+    policy = Fixed(Policy(store=target))
+    if requested is None or type(value) is ArtifactRef:
+        return stored(value, policy)
+    return _Result(None, policy).stored_as(value, StoredAs(requested, None, ANY))
+
+
+def stored(value: Any, policy: Policies) -> ArtifactRef:
+    """Return the reference of a value that is stored whole, or within the reference if the policy says so."""
+    leaving = _Result(None, policy)
+    try:
+        return _as_artifact(leaving.skeleton(value, ANY), policy)
+    except wire_form.TooDeepError:
+        return leaving.as_object(value, ANY)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """One value that leaves a function: collects the tree of its leaves."""
+
+    function: str | None
+    policy: Policies
+    small: SmallLeaves = field(default_factory=SmallLeaves)
+
+    def skeleton(self, value: Any, annotation: Annotation) -> Any:
+        """Return the value as data in which every leaf is an `ArtifactRef`."""
+        try:
+            return resolved(self.node(value, annotation))
+        except RecursionError as error:
+            raise ValueError(wire_form.TOO_DEEP) from error
+
+    def node(self, value: Any, annotation: Annotation) -> Node:
+        """Return the tree of a value, the options of its annotation followed."""
+        if isinstance(annotation, OrNone):
+            annotation = annotation.inner
+        source = None if type(value) in BUILT_IN else kind_of_source(value)
+        if source == "stream":
+            # At once and on this thread: a generator may rely on thread and context of its function. Only its parts
+            # are sent by others.
+            options = annotation if isinstance(annotation, StoredAs) else StoredAs(None, None, annotation)
+            return Done(self.stored_as(value, options))
+        if isinstance(annotation, StoredAs) and value is not None:
+            return self._leaf(partial(self.stored_as, value, annotation))
+        kind = type(value)
+        if kind is ArtifactRef or (kind is dict and is_tagged(value)):
+            return Done(ArtifactRef.parse(value))
+        if kind in BUILT_IN and wire_form.is_held(value):
+            return self._container(value, annotation)
+        if source == "file":
+            return self._leaf(partial(artifact, value, self.policy()))
+        return Done(value) if wire_form.is_inline(value) else self._object(value)
+
+    def _container(self, value: Any, annotation: Annotation) -> Node:
+        parts = apart(value)
+        assert parts is not None
+        if not isinstance(annotation, _HOLDING) and wire_form.are_inline(parts.children):
+            return Done(parts.make(parts.children))
+        children = (
+            self.node(child, of_child(annotation, name, len(parts.children)))
+            for child, name in zip(parts.children, parts.names, strict=True)
+        )
+        return branch(children, parts.make)
+
+    def _object(self, value: Any) -> Node:
+        """Return the tree of a value that is no data: an artifact of its own, or a pickle with references in it."""
+        if adapter.is_lambda(value):
+            raise TypeError(wire_form.placeholder(f"the result of {self.function!r}"))
+        fmt = self._attributed(partial(format_for, value))
+        return self._encoded(value, fmt) if fmt.safe else self._pickle(value)
+
+    def _encoded(self, value: Any, fmt: Format) -> Node:
+        """Return the tree of a value that has a format; the small ones of a result are stored in one call."""
+
+        def encode(_: Any) -> Node:
+            ref = self._attributed(partial(self.small.leaf, value, self.policy(), fmt))
+            return Done(ref) if isinstance(ref, ArtifactRef) else self._leaf(ref, does_io=False)
+
+        return Pending(encode, Done(None), does_io=not _is_small(value))
+
+    def _pickle(self, value: Any, name: str | None = None) -> Node:
+        pickled = self._attributed(partial(object_pickles.pickled, value, self.policy()))
+        leaves = branch((self.node(leaf, ANY) for leaf in pickled.leaves), list)
+        return Pending(
+            lambda refs: Done(self._attributed(partial(object_pickles.stored, pickled, refs, self.policy(), name))),
+            leaves,
+            does_io=True,
+        )
+
+    def as_object(self, value: Any, annotation: Annotation) -> ArtifactRef:
+        """Return the reference of data that is nested too deeply for its formats: a pickle, as of any object.
+
+        Raises:
+            ValueError: It is nested too deeply for a pickle as well, or has parts with options of an `Out`.
+            UnsafeFormatError: Pickles are denied, or cannot be signed.
+        """
+        if has_options(annotation):
+            raise ValueError(wire_form.TOO_DEEP)
+        try:
+            ref: ArtifactRef = resolved(self._pickle(value))
+        except RecursionError as error:
+            raise ValueError(wire_form.TOO_DEEP) from error
+        return ref
+
+    def stored_as(self, value: Any, options: StoredAs) -> ArtifactRef:
+        """Return the reference of a value that was stored with the options of an `Out`."""
+        requested, name = options.format, options.name
+        source = kind_of_source(value)
+        if source == "stream":
+            items = options.inner.items if isinstance(options.inner, IteratorOf) else ANY
+            value = streamed(value, self.policy(), partial(self._line, items), requested, name)
+        elif type(value) in BUILT_IN and wire_form.is_held(value) and wire_form.is_data_format(requested):
+            value = _as_artifact(self.skeleton(value, options.inner), self.policy, requested)
+        elif source is None and type(value) is not ArtifactRef and object_pickles.is_asked(value, requested):
+            value = resolved(self._pickle(value, name))
+        if type(value) is ArtifactRef:
+            return value if name is None else replace(value, filename=name)
+        return artifact(value, self.policy(), requested, name)
+
+    def _line(self, annotation: Annotation, item: Any) -> bytes:
+        """Return one item of a stream as a line of ``json@1``, its leaves stored apart."""
+        skeleton = self.skeleton(item, annotation)
+        try:
+            return json_line(skeleton)
+        except NoFormatError as error:
+            raise ValueError(wire_form.TOO_DEEP) from error
+
+    def _leaf(self, job: Callable[[], ArtifactRef], *, does_io: bool = True) -> Node:
+        return Pending(lambda _: Done(self._attributed(job)), Done(None), does_io)
+
+    def _attributed(self, job: Callable[[], Made]) -> Made:
+        """Run a job; its errors name the function."""
+        try:
+            return job()
+        except ArtifactError as error:
+            error.function = error.function or self.function
+            raise
+
+
+def _is_small(value: Any) -> bool:
+    """Return whether a value is known to be so small that a thread to encode it costs more than it saves."""
+    size = len(value) if isinstance(value, (str, bytes, bytearray)) else getattr(value, "nbytes", None)
+    return type(size) is int and size <= MAX_BATCH_OBJECT
+
+
+def _travelling(skeleton: Any, policy: Policies) -> Any:
+    """Return a skeleton as it travels: plain data as it is, if it is small, with tagged dicts for references."""
+    if type(skeleton) is ArtifactRef:
+        return skeleton.to_json()
+    return _sent(skeleton, *wire_form.encoded(skeleton), policy)
+
+
+def _sent(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> Any:
+    if encoded.size > policy.inline_max:
+        return _kept_apart(skeleton, fmt, encoded, policy()).to_json()
+    if wire_form.is_plain(fmt, encoded):
+        return wire_form.own(skeleton)
+    # What engines cannot carry stands in a reference. The values of a dict have one each, so that plain code can still
+    # look at the others by their keys.
+    if type(skeleton) is dict and set(map(type, skeleton)) == {str}:
+        return {key: _element(item, policy()) for key, item in skeleton.items()}
+    return _kept(fmt, encoded, policy()).to_json()
+
+
+def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) -> ArtifactRef:
+    store = partial(store_encoded, encoded, fmt, policy)
+    # Data without tags alone, of which a copy is what reading gives.
+    if wire_form.is_untagged(fmt, encoded):
+        return recent_data.kept_after(store, skeleton, bytes(encoded))
+    return store()
+
+
+def _element(value: Any, policy: Policy) -> Any:
+    if type(value) is ArtifactRef:
+        return value.to_json()
+    fmt, encoded = wire_form.encoded(value)
+    return wire_form.tagged(value) if wire_form.is_plain(fmt, encoded) else _kept(fmt, encoded, policy).to_json()
+
+
+def _as_artifact(skeleton: Any, policy: Policies, requested: str | None = None) -> ArtifactRef:
+    if type(skeleton) is ArtifactRef:
+        return skeleton
+    return _kept(*wire_form.encoded(skeleton, requested), policy())
+
+
+def _kept(fmt: Format, encoded: Encoded, policy: Policy) -> ArtifactRef:
+    if policy.is_inline(encoded.size):
+        return inline_ref(fmt.id, bytes(encoded))
+    return store_encoded(encoded, fmt, policy)
