@@ -75,8 +75,8 @@ class PartFile:
         if lines[:1] == [header]:
             self._recorded = dict(filter(None, map(_recorded_step, lines[1:])))
             return
-        os.ftruncate(self._log, 0)
-        os.ftruncate(self._file, 0)
+        _empty(self._log)
+        _empty(self._file)
         os.write(self._log, f"{header}\n".encode())
 
     def has_step(self, index: int) -> bool:
@@ -146,6 +146,16 @@ def _opened(target: Path, name: str) -> tuple[Path, int, bool]:
             return path, descriptor, True
     path = target.with_name(f".download-{os.urandom(8).hex()}.part")
     return path, os.open(path, _FLAGS | os.O_EXCL, 0o666), False
+
+
+def _empty(descriptor: int) -> None:
+    """Remove what is in a file.
+
+    A file that is empty already is not truncated: ext4 takes that for the replacement of its content, and then writes
+    the file to the disk before it lets go of it.
+    """
+    if os.fstat(descriptor).st_size:
+        os.ftruncate(descriptor, 0)
 
 
 def _recorded_step(line: str) -> tuple[int, int] | None:
