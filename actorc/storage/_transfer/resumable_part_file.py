@@ -13,6 +13,7 @@ import threading
 from pathlib import Path
 from typing import Final, Self
 
+from actorc.storage import file_copies
 from actorc.storage._wire.checksum import combine, crc32c
 from actorc.storage.errors import IntegrityError
 from actorc.storage.models import ObjectInfo
@@ -96,11 +97,7 @@ class PartFile:
 
     def write(self, offset: int, data: bytes | memoryview) -> None:
         """Write `data` at `offset`. Any thread may call it."""
-        view = memoryview(data)
-        # a write may take fewer bytes, as on a disk that is almost full
-        while view:
-            written = os.pwrite(self._file, view, offset)
-            view, offset = view[written:], offset + written
+        file_copies.write(self._file, data, offset)
 
     def record_step(self, index: int, crc: int) -> None:
         """Record in the journal that a step was written, with its CRC-32C. Any thread may call it."""

@@ -11,6 +11,10 @@ from typing import Final
 _CLONE_RANGE: Final = 0x4020940D
 """``FICLONERANGE`` of linux/fs.h; the architectures where it has another number answer that they know no such call."""
 _RANGE: Final = struct.Struct("=qQQQ")
+_PIECE: Final = 128 << 10
+"""Bytes of one write. Linux takes the memory for a larger one in larger pieces, and it is these that a virtual machine
+may have given back to its host: then a MiB at once takes ten times the processor time of eight pieces (measured on
+Linux 6.18 with ext4 and free page reporting). ``cp`` writes as much at once."""
 
 
 def clone(source: int, source_offset: int, target: int, offset: int, length: int) -> bool:
@@ -36,12 +40,14 @@ def clone(source: int, source_offset: int, target: int, offset: int, length: int
 
 
 def write(target: int, data: bytes | bytearray | memoryview, offset: int) -> None:
-    """Write all of `data` at `offset`."""
+    """Write all of `data` at `offset`.
+
+    A write may take fewer bytes than it was given, and is given no more than `_PIECE`.
+    """
     with memoryview(data) as view:
         done = 0
-        # a write may take fewer bytes than it was given
         while done < len(view):
-            done += os.pwrite(target, view[done:], offset + done)
+            done += os.pwrite(target, view[done : done + _PIECE], offset + done)
 
 
 def read_into(source: int, buffer: memoryview, offset: int) -> int:
