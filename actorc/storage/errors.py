@@ -3,19 +3,19 @@
 ::
 
     StorageError
-    ├── NotFoundError
+    ├── NotFoundError                also FileNotFoundError
     │   ├── BucketNotFoundError
     │   ├── ObjectNotFoundError
     │   └── UploadNotFoundError
     ├── PermissionError              also builtins.PermissionError
     │   └── UnauthenticatedError
     │       └── ClockSkewError
+    ├── AlreadyExistsError           also FileExistsError
     ├── NetworkError
     │   ├── DeadlineExceededError
     │   └── DamagedMessageError
     ├── InvalidParameterError        also ValueError
     │   └── InvalidRangeError
-    ├── AlreadyExistsError
     ├── PreconditionFailedError
     │   └── BucketNotEmptyError
     ├── IntegrityError
@@ -31,6 +31,7 @@ and understood by clients of other versions; they are never renamed.
 from __future__ import annotations
 
 import builtins
+import errno as codes
 from typing import Any, ClassVar
 
 __all__ = [
@@ -131,8 +132,29 @@ class _NamedError(StorageError):
         super().__init__(message, code, bucket, key, **fields)
 
 
-class NotFoundError(_NamedError, reason="NOT_FOUND", status="NOT_FOUND", code="NotFound"):
+class _FileError(_NamedError, OSError):
+    """A `StorageError` that is an `OSError`, too, so that programs written for files understand it.
+
+    Its fields as an `OSError` follow those of the `StorageError`, which may be filled in later.
+    """
+
+    errno: int
+
+    @property
+    def strerror(self) -> str:  # type: ignore[override] # it can be set in the base class
+        """The message."""
+        return self.message
+
+    @property
+    def filename(self) -> str | None:
+        """The bucket and the key as a path; None if no bucket is concerned."""
+        return f"{self.bucket}/{self.key}" if self.bucket and self.key else self.bucket or None
+
+
+class NotFoundError(_FileError, FileNotFoundError, reason="NOT_FOUND", status="NOT_FOUND", code="NotFound"):
     """The bucket, object or upload does not exist."""
+
+    errno = codes.ENOENT
 
 
 class BucketNotFoundError(NotFoundError, reason="BUCKET_NOT_FOUND"):
@@ -148,13 +170,15 @@ class UploadNotFoundError(NotFoundError, reason="UPLOAD_NOT_FOUND"):
 
 
 class PermissionError(
-    _NamedError,
+    _FileError,
     builtins.PermissionError,
     reason="PERMISSION_DENIED",
     status="PERMISSION_DENIED",
     code="PermissionDenied",
 ):
     """The caller is not known, or lacks the permission."""
+
+    errno = codes.EACCES
 
 
 class UnauthenticatedError(PermissionError, reason="UNAUTHENTICATED", status="UNAUTHENTICATED", code="Unauthenticated"):
@@ -171,6 +195,14 @@ class ClockSkewError(UnauthenticatedError, reason="CLOCK_SKEW", code="ClockSkew"
 
     server_time_us: int | None = None
     server_time_signature: str = ""
+
+
+class AlreadyExistsError(
+    _FileError, FileExistsError, reason="ALREADY_EXISTS", status="ALREADY_EXISTS", code="AlreadyExists"
+):
+    """The bucket, or with ``if_absent`` the key, is taken."""
+
+    errno = codes.EEXIST
 
 
 class NetworkError(_NamedError, reason="NETWORK", status="UNAVAILABLE", code="NetworkError", retryable=True):
@@ -201,10 +233,6 @@ class IdempotencyKeyReusedError(InvalidParameterError, reason="IDEMPOTENCY_KEY_R
 
 class InvalidRangeError(InvalidParameterError, reason="INVALID_RANGE", status="OUT_OF_RANGE", code="InvalidRange"):
     """The range begins behind the end of the object."""
-
-
-class AlreadyExistsError(_NamedError, reason="ALREADY_EXISTS", status="ALREADY_EXISTS", code="AlreadyExists"):
-    """The bucket, or with ``if_absent`` the key, is taken."""
 
 
 class PreconditionFailedError(

@@ -210,6 +210,8 @@ def _named(directory: Path) -> Iterator[None]:
     """Add a directory to file-system errors that name no file, such as those of a full disk."""
     try:
         yield
+    except StorageError:  # some are an OSError, too, and name what they are about
+        raise
     except OSError as error:
         if error.errno is not None and error.filename is None:
             error.filename = str(directory)

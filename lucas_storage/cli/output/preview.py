@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, BinaryIO, Final
 
 from lucas_storage.artifacts.store import ArtifactStore
-from lucas_storage.errors import DecodeError, MissingDependencyError
+from lucas_storage.errors import DecodeError, MissingDependencyError, StorageError
 from lucas_storage.formats.arrays import read_header
 from lucas_storage.formats.base import package
 from lucas_storage.formats.pickle_header import header_of
@@ -58,9 +58,9 @@ def preview(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Preview:
             return make(file, ref, count)
         except MissingDependencyError as error:
             return Preview(facts={"not shown": error.message}, lines=(), complete=False)
+        except StorageError:  # of the store, or a `DecodeError`; some are a `ValueError` or an `OSError`, too
+            raise
         except (ValueError, TypeError, LookupError, SyntaxError, OSError) as error:
-            if isinstance(error, DecodeError):
-                raise
             raise DecodeError(f"the artifact is not one of format {ref.format}; make it again", ref=ref) from error
 
 

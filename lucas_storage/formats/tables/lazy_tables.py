@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, BinaryIO
 
-from lucas_storage.errors import DecodeError
+from lucas_storage.errors import DecodeError, StorageError
 from lucas_storage.formats.base import MemorySource, Source, is_loaded, package, shared
 from lucas_storage.limits import check_expansion
 
@@ -38,6 +38,8 @@ def dataset_of_parquet(file: BinaryIO, size: int, ratio: int) -> Any:
         fragment = layout.make_fragment(parquet_ranges.as_input(arrow, stored))
         whole = dataset.FileSystemDataset([fragment], fragment.physical_schema, layout)
         return whole.replace_schema(whole.schema.with_metadata(labels.metadata_without_labels(whole.schema)))
+    except StorageError:  # of the store that is read; some are an `OSError`, too
+        raise
     except (arrow.ArrowException, OSError, ValueError) as error:
         raise _no_table("parquet@1") from error
 
@@ -67,9 +69,9 @@ def columns_of_parquet(file: BinaryIO, size: int, ratio: int, columns: Sequence[
             if written is not None and set(names) <= set(written.names):
                 table = parquet_types.restored(arrow, table, arrow.schema([written.field(name) for name in names]))
             return _as_class(table.replace_schema_metadata(opened.schema_arrow.metadata), word)
+    except StorageError:  # likewise, or a `DecodeError`
+        raise
     except (arrow.ArrowException, OSError, ValueError, MemoryError) as error:
-        if isinstance(error, DecodeError):
-            raise
         raise _no_table("parquet@1") from error
 
 

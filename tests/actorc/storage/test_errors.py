@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import builtins
+import copy
+import errno as codes
 import pickle
 
 import grpc
@@ -30,20 +32,20 @@ def test_every_error_of_the_tree_is_exported(cls):
 def test_an_error_survives_pickling_whole(cls):
     error = cls("gone", bucket="bucket", key="key", request_id="r1", retryable=True, retry_after=2.5)
 
-    copy = pickle.loads(pickle.dumps(error))
+    copied = pickle.loads(pickle.dumps(error))
 
-    assert type(copy) is cls
-    assert (copy.__dict__, copy.args, str(copy)) == (error.__dict__, error.args, str(error))
+    assert type(copied) is cls
+    assert (copied.__dict__, copied.args, str(copied)) == (error.__dict__, error.args, str(error))
 
 
 @pytest.mark.parametrize("cls", PUBLIC)
 def test_an_error_crosses_the_wire_as_the_same_class_with_the_same_fields(cls):
     error = cls("gone, look elsewhere", bucket="bucket", key="kéy", request_id="r1", retry_after=2.5)
 
-    copy = error_status.error_from_status(error_status.status_message(error))
+    copied = error_status.error_from_status(error_status.status_message(error))
 
-    assert type(copy) is cls
-    assert copy.__dict__ == error.__dict__
+    assert type(copied) is cls
+    assert copied.__dict__ == error.__dict__
 
 
 def test_a_reason_of_a_later_version_is_understood_as_its_status():
@@ -75,9 +77,36 @@ def test_the_codes_of_the_specification_are_kept():
     assert codes["InvalidParameterError"] == "InvalidParameter"
 
 
-def test_a_permission_error_is_caught_by_the_builtin_name_too():
-    with pytest.raises(builtins.PermissionError, match="no entry"):
-        raise actorc.storage.PermissionError("no entry", "bucket", "key")
+AS_BUILTIN = [
+    (errors.NotFoundError, FileNotFoundError, codes.ENOENT),
+    (errors.AlreadyExistsError, FileExistsError, codes.EEXIST),
+    (errors.PermissionError, builtins.PermissionError, codes.EACCES),
+]
+
+
+@pytest.mark.parametrize(("cls", "builtin", "code"), AS_BUILTIN)
+def test_an_error_with_a_builtin_counterpart_is_caught_by_its_name_too(cls, builtin, code):
+    with pytest.raises(builtin, match="no entry") as caught:
+        raise cls("no entry", "bucket", "key")
+
+    assert (caught.value.errno, caught.value.strerror, caught.value.filename) == (code, "no entry", "bucket/key")
+
+
+@pytest.mark.parametrize(("cls", "builtin", "code"), AS_BUILTIN)
+@pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))])
+def test_its_fields_as_an_os_error_follow_names_that_are_filled_in_later(cls, builtin, code, again):
+    error = cls("no entry")
+    assert error.filename is None
+    error.bucket = "bucket"
+
+    assert isinstance(again(error), builtin)
+    assert (again(error).errno, again(error).filename) == (code, "bucket")
+    assert str(again(error)).endswith("] no entry (bucket=bucket)")
+
+
+@pytest.mark.parametrize("cls", PUBLIC)
+def test_every_error_that_is_an_os_error_has_a_number(cls):
+    assert not issubclass(cls, OSError) or cls("x").errno in codes.errorcode
 
 
 def test_the_text_names_code_place_and_request():

@@ -184,12 +184,14 @@ class _Worker:
         Raises:
             StorageError: It does not serve; the error is the one that it reported.
         """
+        report: dict[str, Any] = {}
         with suppress(OSError), self._channel.makefile("rb") as lines:
-            report: dict[str, Any] = json.loads(lines.readline() or b"{}")
-            if "http_endpoint" in report:
-                return str(report["http_endpoint"])
-            if "message" in report:
-                raise error_class(report["reason"], report["status"])(report["message"])
+            report = json.loads(lines.readline() or b"{}")
+        if "http_endpoint" in report:
+            return str(report["http_endpoint"])
+        if "message" in report:
+            # outside of the block above, since some errors of this package are an OSError, too
+            raise error_class(report["reason"], report["status"])(report["message"])
         raise StorageError("a worker ended before it served; the lines above it in the log say why")
 
     def listen(self, silence: int) -> bool:
