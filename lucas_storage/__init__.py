@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .decorator import with_storage
     from .executor import StorageExecutor
     from .formats import register_format
+    from .local_service.local import local
     from .outputs import Out
     from .refs import ArtifactRef
     from .settings import storage_context
@@ -29,6 +30,8 @@ __all__ = [
     "Storage",
     "StorageExecutor",
     "errors",
+    "load_ipython_extension",
+    "local",
     "register_format",
     "run",
     "storage_context",
@@ -41,6 +44,7 @@ _HOMES = {
     "Out": "outputs",
     "Storage": "storage",
     "StorageExecutor": "executor",
+    "local": "local_service.local",
     "register_format": "formats",
     "run": "_run",
     "storage_context": "settings",
@@ -50,6 +54,18 @@ _HOMES = {
 
 # Before anything imports `actorc`: upstream's package of that name may be installed beside this one.
 _actorc_precedence.require()
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Do as `local()`, and show artifacts and runs in a notebook; what ``%load_ext lucas_storage`` calls.
+
+    Args:
+        shell: The running IPython shell.
+
+    Raises:
+        StorageError: As `local`.
+    """
+    import_module(".notebook.extension", __name__).load(shell)
 
 
 def __getattr__(name: str) -> Any:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
+
+from lucas_storage.local_service.script_hooks import unusable
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint, EntryPoints
 
 COMMANDS: Final = "lucas_storage.commands"
 """Group of entry points, each a `click.Command` under the name that it is called by."""
-BEFORE_SCRIPTS: Final = "lucas_storage.before_scripts"
-"""Group of entry points, each a function that ``run`` calls before a script; see `before_scripts`."""
 
 
 class ListedCommand(NamedTuple):
@@ -66,22 +66,6 @@ class LazyGroup(click.Group):
         return self.get_command(ctx, name) or click.Command(name)
 
 
-def before_scripts() -> list[Callable[[bool], object]]:
-    """Import the functions that other packages register to run before a script, and return them.
-
-    The caller calls them when `lucas` can be imported, with whether that is the embedded engine. One that cannot be
-    loaded is reported in a line on standard error, and left out.
-    """
-    # Imported before the script begins: an error of another package is reported here and not in the user's traceback.
-    found: list[Callable[[bool], object]] = []
-    for point in _entry_points(BEFORE_SCRIPTS):
-        try:
-            found.append(point.load())
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # another package's code, at its import
-            click.echo(f"lucas-storage: {_unusable(point, 'part of run', error)}", err=True)
-    return found
-
-
 def _entry_points(group: str) -> EntryPoints:
     # Loads a parser of mail, which no command of this package needs.
     from importlib.metadata import entry_points  # noqa: PLC0415
@@ -101,7 +85,7 @@ def _loaded(point: EntryPoint) -> click.Command:
 
 def _broken(point: EntryPoint, error: BaseException) -> click.Command:
     """Return a command that takes any arguments, and fails with the reason why it could not be loaded."""
-    message = _unusable(point, "command", error)
+    message = unusable(point, "command", error)
 
     def say() -> None:
         raise click.ClickException(message)
@@ -110,12 +94,3 @@ def _broken(point: EntryPoint, error: BaseException) -> click.Command:
     # about one of them.
     anything: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
     return click.Command(point.name, callback=say, context_settings=anything, short_help=message)
-
-
-def _unusable(point: EntryPoint, what: str, error: BaseException) -> str:
-    package = point.dist.name if point.dist else point.value
-    reason = " ".join(str(error).split())
-    return (
-        f"the {what} {point.name!r} of {package} cannot be loaded, {type(error).__name__} ({reason}); "
-        f"install {package} anew, or remove it"
-    )

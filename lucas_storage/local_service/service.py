@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import StorageError
@@ -90,6 +90,11 @@ class LocalService:
                 f"the server that runs for {self.data} is of an earlier version and lets in every user of this "
                 "machine; end it, or what uses it, and start it again"
             )
+
+    def is_running(self) -> bool:
+        """Return whether the server still runs, and at the same address."""
+        found = local_endpoint.read(self.data)
+        return found is not None and found.endpoint == self.endpoint
 
     def client(self) -> StorageClient:
         """Return a new client of the server, with its keys."""
@@ -197,8 +202,17 @@ def _start(home: _DataDirectory, port: int) -> subprocess.Popen[bytes]:
 class _Server(subprocess.Popen[bytes]):
     """A child that may outlive its parent, without the warning of `Popen` for a child that nobody waited for."""
 
+    started: ClassVar[list[_Server]] = []
+    """Those that were not seen to end."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        # One that has ended stays a zombie until it is waited for; a notebook may start many.
+        self.started[:] = [each for each in list(self.started) if each.poll() is None]
+        super().__init__(*arguments, **options)
+        self.started.append(self)
+
     def __del__(self) -> None:
-        """Do nothing: init reaps the child, or a caller that waits for all children."""
+        """Do nothing: init reaps the child, or the next start in this process."""
 
 
 def _private(path: str, flags: int) -> int:

@@ -1,0 +1,1 @@
+"""What notebooks add: the IPython extension, and how values are shown there."""

@@ -1,0 +1,246 @@
+"""`lucas_storage.local`: plain programs get what ``lucas-storage run`` gives to scripts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+
+import lucas_storage
+from actorc.storage import InvalidParameterError, StorageClient
+from lucas_storage.local_service import local as module
+from lucas_storage.local_service.service import LocalService
+
+pytestmark = pytest.mark.slow
+
+CODE = "import sys, lucas_storage; lucas_storage.local(); exec(sys.stdin.read())"
+WORKFLOW = """
+import lucas_storage
+lucas_storage.local()
+from lucas import Workflow, function, workflow
+from lucas_storage import run, with_storage
+
+@function
+@with_storage
+def double(data: bytes) -> bytes:
+    return data * 2
+
+@workflow
+def doubling(wf: Workflow):
+    return wf.call("double", {"data": wf.input()["data"]})
+
+print(len(run(doubling, {"data": bytes(100_000)})))
+"""
+
+
+@pytest.fixture
+def local(served, monkeypatch):
+    """`local` in this process, below a directory with a server; all that it changes is afterwards as it was."""
+    environment, path, finders = dict(os.environ), list(sys.path), list(sys.meta_path)
+    monkeypatch.chdir(served)
+    monkeypatch.setattr(module, "_uses", type(module._uses)())
+    yield lucas_storage.local
+    for use in module._uses._uses:
+        use.close()
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:], sys.meta_path[:] = path, finders
+
+
+@pytest.fixture
+def plain(tmp_path):
+    """Run Python in a fresh folder, with every warning an error."""
+
+    def start(*arguments, given="", folder=tmp_path, **variables):
+        command = [sys.executable, "-W", "error", *arguments]
+        options = {"cwd": folder, "env": {**os.environ, **variables}, "capture_output": True, "text": True}
+        return subprocess.run(command, input=given, timeout=60, check=False, **options)
+
+    return start
+
+
+def test_a_client_without_arguments_and_commands_use_the_server(local, served):
+    with local() as storage, StorageClient() as client:
+        client.put_object("local-bucket", "key", b"value")
+        environment = os.environ["STORAGE_ENDPOINT"], os.environ["STORAGE_ACCESS_KEY"]
+        with storage.client() as other:
+            value = other.get_object("local-bucket", "key")
+
+        assert (client.endpoint, client.access_key) == environment == (storage.endpoint, client.access_key)
+        assert storage.data == served / ".lucas-storage"
+
+    assert value == b"value"
+
+
+def test_closing_restores_every_variable_but_those_that_were_changed_since(local, monkeypatch):
+    monkeypatch.setenv("STORAGE_SECRET_KEY", "before")
+    before = dict(os.environ)
+    with local():
+        changed = {name for name in os.environ if os.environ[name] != before.get(name)}
+    after = dict(os.environ)
+    with local():
+        os.environ["STORAGE_KEY_ENDPOINT"] = "chosen since"
+
+    assert changed >= {"STORAGE_ENDPOINT", "STORAGE_SECRET_KEY"}
+    assert after == before
+    assert os.environ == {**before, "STORAGE_KEY_ENDPOINT": "chosen since"}
+
+
+def test_the_server_stays_in_use_until_all_that_use_it_are_closed(local):
+    outer = local()
+    with local() as inner:
+        assert inner.endpoint == outer.endpoint
+    inner.close()
+
+    assert os.environ["STORAGE_ENDPOINT"] == outer.endpoint
+    outer.close()
+    assert "STORAGE_ENDPOINT" not in os.environ
+
+
+def test_another_directory_is_in_force_until_it_is_closed(local, tmp_path):
+    first = local()
+    with local(tmp_path / "other") as other:
+        within = os.environ["STORAGE_ENDPOINT"], os.environ["LUCAS_STORAGE_SIGNING_KEY_FILE"]
+        first_again = local(first.data)
+        assert os.environ["STORAGE_ENDPOINT"] == first.endpoint
+        first_again.close()
+        assert (os.environ["STORAGE_ENDPOINT"], os.environ["LUCAS_STORAGE_SIGNING_KEY_FILE"]) == within
+
+    assert within == (other.endpoint, str(tmp_path / "other" / ".signing.key"))
+    assert os.environ["STORAGE_ENDPOINT"] == first.endpoint != other.endpoint
+    first.close()
+    assert "STORAGE_ENDPOINT" not in os.environ
+
+
+def test_the_first_may_be_closed_before_the_second(local, tmp_path):
+    first, second = local(), local(tmp_path / "other")
+    first.close()
+
+    assert os.environ["STORAGE_ENDPOINT"] == second.endpoint
+    second.close()
+    assert "STORAGE_ENDPOINT" not in os.environ
+
+
+def test_a_server_that_the_settings_name_is_used_as_it_is(local, monkeypatch):
+    monkeypatch.setenv("STORAGE_ENDPOINT", "storage.example:9000")
+    with local() as storage:
+        assert (storage.endpoint, storage.data) == ("storage.example:9000", None)
+        assert storage.client().endpoint == "storage.example:9000"
+        monkeypatch.setenv("STORAGE_ENDPOINT", "elsewhere.example:9000")
+        assert local().endpoint == "elsewhere.example:9000"
+
+
+def test_a_directory_that_is_named_wins_over_the_environment(local, served, monkeypatch):
+    monkeypatch.setenv("STORAGE_ENDPOINT", "storage.example:9000")
+    with local(served / ".lucas-storage") as storage:
+        assert os.environ["STORAGE_ENDPOINT"] == storage.endpoint != "storage.example:9000"
+
+    assert os.environ["STORAGE_ENDPOINT"] == "storage.example:9000"
+
+
+@pytest.mark.parametrize("wrong", [{"data": 7}, {"data": ""}, {"port": -1}, {"port": "x"}, {"port": 70_000}])
+def test_wrong_arguments_are_named_and_change_nothing(local, wrong):
+    before = dict(os.environ)
+    ((name, value),) = wrong.items()
+    with pytest.raises(InvalidParameterError, match=f"{name} is {value!r}"):
+        local(**wrong)
+
+    assert os.environ == before
+
+
+def test_a_directory_that_others_may_write_to_is_refused_and_the_environment_kept(local, tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_bytes(b"")
+    with local() as storage:
+        with pytest.raises(InvalidParameterError, match="is no directory"):
+            local(taken)
+
+        assert os.environ["STORAGE_ENDPOINT"] == storage.endpoint
+
+
+def test_a_directory_without_permission_is_an_error_that_names_it(plain, tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        ran = plain("-c", "import lucas_storage; lucas_storage.local()")
+    finally:
+        tmp_path.chmod(stat.S_IRWXU)
+
+    assert "PermissionError" in ran.stderr.splitlines()[-1]
+    assert str(tmp_path) in ran.stderr.splitlines()[-1]
+
+
+def test_a_killed_server_is_started_again_where_it_was(local, tmp_path, wait_for_the_end):
+    data = tmp_path / "data"
+    storage = local(data)
+    endpoint = storage.endpoint
+    pid = int((data / "endpoint.json").read_text().partition('"pid":')[2].split(",")[0].strip(" }"))
+    os.kill(pid, signal.SIGKILL)
+    wait_for_the_end(data)
+    with local() as again, StorageClient() as client:
+        client.put_object("my-bucket", "key", b"value")
+
+        assert again.endpoint == storage.endpoint == endpoint
+    storage.close()
+
+
+def test_a_plain_script_runs_a_workflow_and_ends_without_a_word(plain, tmp_path):
+    (tmp_path / "script.py").write_text(WORKFLOW)
+    first, second = plain("script.py"), plain("script.py")
+
+    assert [(ran.stdout, ran.stderr) for ran in (first, second)] == [("200000\n", "")] * 2
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_children_of_multiprocessing_have_storage_and_workflows(plain, served, tmp_path, method):
+    (tmp_path / "child.py").write_text(
+        "def work(number):\n"
+        "    from lucas import Workflow\n"
+        "    from actorc.storage import StorageClient\n"
+        "    with StorageClient() as client:\n"
+        "        client.put_object('my-bucket', f'key-{number}', b'value')\n"
+        "        return client.endpoint, Workflow.__module__\n"
+    )
+    (tmp_path / "script.py").write_text(
+        "import multiprocessing, os, lucas_storage\n"
+        "from child import work\n"
+        f"storage = lucas_storage.local({str(served / '.lucas-storage')!r})\n"
+        "if __name__ == '__main__':\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(2) as pool:\n"
+        "        print({where for where, _ in pool.map(work, range(4))} == {storage.endpoint})\n"
+        "        pool.close(); pool.join()\n"
+    )
+    ran = plain("script.py")
+
+    assert (ran.stdout, ran.stderr) == ("True\n", "")
+
+
+def test_an_interactive_session_works_cell_by_cell(plain, served):
+    given = "import lucas_storage\nlucas_storage.local()\nfrom lucas import Workflow\nprint(Workflow.__name__)\n"
+    ran = plain("-i", "-q", given=given, folder=served)
+
+    assert ran.stdout == f"<local storage at {endpoint_of(served)}, data in {served / '.lucas-storage'}>\nWorkflow\n"
+
+
+def endpoint_of(served):
+    with LocalService(served / ".lucas-storage") as service:
+        return service.endpoint
+
+
+def test_another_program_called_lucas_that_was_imported_first_is_named(plain, served, tmp_path):
+    (tmp_path / "lucas.py").write_text("")
+    ran = plain("-c", "import lucas, lucas_storage; lucas_storage.local()", PYTHONPATH=str(tmp_path))
+
+    assert "ImportError: The module lucas" in ran.stderr
+    assert "pip uninstall lucas" in ran.stderr
+
+
+def test_the_extension_of_ipython_does_the_same(local):
+    lucas_storage.load_ipython_extension(None)
+
+    assert "STORAGE_ENDPOINT" in os.environ
