@@ -155,20 +155,20 @@ class LocalEngine(Engine):
         return False
 
     def create_bucket(self, bucket: str, *, exist_ok: bool = False, idempotency_key: str = "") -> BucketInfo:
-        return self._index.create_bucket(bucket, exist_ok=exist_ok, idempotency_key=idempotency_key)
+        return self._index.buckets.create(bucket, exist_ok=exist_ok, idempotency_key=idempotency_key)
 
     def delete_bucket(self, bucket: str, *, idempotency_key: str = "") -> None:
-        self._index.delete_bucket(bucket, idempotency_key=idempotency_key)
+        self._index.buckets.delete(bucket, idempotency_key=idempotency_key)
 
     def head_bucket(self, bucket: str) -> BucketInfo:
-        return self._index.head_bucket(bucket)
+        return self._index.buckets.head(bucket)
 
     def buckets(self) -> list[BucketInfo]:
-        return self._index.buckets()
+        return self._index.buckets.all()
 
     def writer(self, bucket: str, key: str, *, declared_size: int | None = None) -> ObjectWriter:
         self._check_writable()
-        self._index.head_bucket(bucket)
+        self._index.buckets.head(bucket)
         return LocalObjectWriter(
             bucket, key, index=self._index, declared_size=declared_size, blobs=self._blobs, health=self._health
         )
@@ -230,7 +230,7 @@ class LocalEngine(Engine):
         self, bucket: str, objects: Sequence[SmallObject], *, idempotency_key: str = ""
     ) -> list[ObjectInfo | StorageError]:
         self._check_writable()
-        self._index.head_bucket(bucket)
+        self._index.buckets.head(bucket)
         rows = [each for each in objects if len(each.data) <= INLINE_MAX]
         others = [each for each in objects if len(each.data) > INLINE_MAX]
         done = {

@@ -1,19 +1,17 @@
 """The index: names, generations and recorded results in SQLite. An object exists if and only if its row does."""
 
-# ruff: noqa: D102, S608 (what the methods promise is said in base.py; statements are made of our own text)
+# ruff: noqa: D102 (what the methods promise is said in base.py; statements are made of our own text)
 
 from __future__ import annotations
 
-import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from actorc.storage.errors import IntegrityError, StorageError
+from actorc.storage.errors import StorageError
 from actorc.storage.models import (
-    BucketInfo,
     Condition,
     DeleteResult,
     ListQuery,
@@ -23,34 +21,24 @@ from actorc.storage.models import (
     SmallObject,
 )
 from actorc.storage.server.engines.base import CopySource
-from actorc.storage.server.engines.errors import bucket_missing, bucket_not_empty, bucket_taken
 from actorc.storage.server.engines.local.disk.errors import explained, named
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
-from actorc.storage.server.engines.local.disk.reserve import Reserve
-from actorc.storage.server.engines.local.rows import ALIVE, Segment, bucket_info, call_id, inline, object_info
+from actorc.storage.server.engines.local.rows import Segment, call_id, inline, object_info
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import Clock
 
-from . import batch_reads, closing_mark, content_refs, listing, objects, schema, startup, uploads
+from . import batch_reads, content_refs, lifetime, listing, objects, schema, startup
 from .batch_reads import Found
+from .buckets import Buckets
+from .garbage_rows import GarbageRows
 from .group_commit import Change
-from .idempotency import IdempotencyLog
 from .objects import Objects, bucket_id
 from .presence import PresenceLock
 from .retention import Retention
-from .row_checksums import damaged_row, intact
 from .uploads import Uploads
 
 T = TypeVar("T")
-
-_log = logging.getLogger(__name__)
-
-_BUCKETS = f"SELECT {intact('bucket')}, name, created_us FROM bucket"
-_REMOVABLE = (
-    f"{intact('garbage')} AND NOT EXISTS (SELECT 1 FROM content WHERE content.file IN (garbage.file, garbage.guard))"
-)
-"""SQL condition of rows whose blobs may be removed: intact, and not referred to by any content."""
 
 
 class Index:
@@ -68,6 +56,8 @@ class Index:
 
     Attributes:
         uploads: The multipart uploads.
+        buckets: The buckets.
+        garbage: The names of blobs to remove.
         verified: Whether every row was verified at the start, after an unclean shutdown.
 
     Raises:
@@ -102,12 +92,14 @@ class Index:
             if is_first:
                 was_open = self._presence.was_open()
                 opening = startup.prepare(path, store_id, fsops, was_open=was_open, may_be_older=repairing)
-            self._idempotency = self._opened(clock, is_first=is_first)
+            self._idempotency = lifetime.open_log(path, fsops, health, clock, self._presence, is_first=is_first)
         self.verified = opening.verified
         if opening.verified:
-            self._record_opening(opening)
+            lifetime.record_opening(self._idempotency, opening)
         self._objects = Objects(self._idempotency, kept, fsops, path)
         self.uploads = Uploads(self._idempotency, self._objects, self.reading, upload_ttl)
+        self.buckets = Buckets(self._idempotency, self.reading)
+        self.garbage = GarbageRows(self._idempotency, self.reading, self.batch)
 
     def close(self) -> None:
         """Finish running changes and close every connection; the last process writes the mark of a clean stop."""
@@ -120,7 +112,7 @@ class Index:
                     self._idle.pop().close()
                 connection = commits.carry_over()
                 if is_last:
-                    self._mark_closed(connection)
+                    lifetime.mark_closed(connection, self._path, self._fsops, self._health, self._presence)
             finally:
                 commits.release()
 
@@ -160,48 +152,6 @@ class Index:
         with self.reading() as connection:
             pages = connection.execute("PRAGMA freelist_count").fetchone()[0]
             return int(pages) * int(connection.execute("PRAGMA page_size").fetchone()[0])
-
-    def create_bucket(self, bucket: str, *, exist_ok: bool, idempotency_key: str) -> BucketInfo:
-        def change(connection: sqlite3.Connection) -> int:
-            found = _bucket(connection, bucket)
-            if found and not exist_ok:
-                raise bucket_taken(bucket)
-            if found:
-                return found[1]
-            now = self._idempotency.now()
-            connection.execute("INSERT INTO bucket (name, created_us) VALUES (?, ?)", (bucket, now))
-            return now
-
-        with named(bucket, ""):
-            created_us, _ = self._idempotency.once(
-                call_id("create_bucket", bucket, idempotency_key), (exist_ok,), change
-            )
-        return bucket_info((bucket, created_us))
-
-    def delete_bucket(self, bucket: str, *, idempotency_key: str) -> None:
-        def change(connection: sqlite3.Connection) -> bool:
-            found = bucket_id(connection, bucket)
-            holds = f"SELECT 1 FROM object WHERE bucket_id = :bucket AND {ALIVE} LIMIT 1"
-            if connection.execute(holds, {"bucket": found, "now": self._idempotency.now()}).fetchone():
-                raise bucket_not_empty(bucket)
-            objects.drop_all(connection, found)
-            uploads.drop_all(connection, found)
-            connection.execute("DELETE FROM bucket WHERE id = ?", (found,))
-            return True
-
-        self._idempotency.once(call_id("delete_bucket", bucket, idempotency_key), (), change)
-
-    def head_bucket(self, bucket: str) -> BucketInfo:
-        with self.reading() as connection:
-            found = _bucket(connection, bucket)
-        if found is None:
-            raise bucket_missing(bucket)
-        return bucket_info(found)
-
-    def buckets(self) -> list[BucketInfo]:
-        with self.reading() as connection:
-            rows = connection.execute(f"{_BUCKETS} ORDER BY name").fetchall()
-        return [bucket_info(_checked_bucket(row)) for row in rows]
 
     def put(
         self,
@@ -322,29 +272,6 @@ class Index:
         with self.reading() as connection:
             return listing.page(connection, bucket_id(connection, query.bucket), query, self._idempotency.now())
 
-    def garbage(self, after: tuple[str, str]) -> list[tuple[str, str]]:
-        """Return unreferenced blobs behind `after`, each with the blob that guards it.
-
-        A blob that content refers to nevertheless, because a row is damaged, is not returned.
-        """
-        with self.reading() as connection:
-            return connection.execute(
-                f"SELECT guard, file FROM garbage WHERE (guard, file) > (?, ?) AND {_REMOVABLE}"
-                " ORDER BY guard, file LIMIT ?",
-                (*after, self.batch),
-            ).fetchall()
-
-    def forget_garbage(self, names: Iterable[str]) -> None:
-        """Remove the rows of garbage that was removed from the disk."""
-        rows = [(name,) for name in names]
-        self._idempotency.run(lambda connection: connection.executemany("DELETE FROM garbage WHERE file = ?", rows))
-
-    def unknown(self, names: Iterable[str]) -> list[str]:
-        """Return those of `names` that neither content nor garbage refers to."""
-        with self.reading() as connection:
-            find = "SELECT 1 FROM content WHERE file = :name UNION ALL SELECT 1 FROM garbage WHERE file = :name"
-            return [name for name in names if not connection.execute(find, {"name": name}).fetchone()]
-
     def expire(self) -> bool:
         """Remove one batch of expired rows; return whether there may be more."""
 
@@ -355,42 +282,6 @@ class Index:
 
         return self._idempotency.run(change)
 
-    def _opened(self, clock: Clock, *, is_first: bool) -> IdempotencyLog:
-        connection = schema.connect(self._path)
-        reserve = Reserve(self._fsops, self._path.parent)
-        try:
-            idempotency = IdempotencyLog(connection, self._fsops, self._health, clock, reserve)
-            if is_first:
-                # sync the log's name before the mark is removed, or a start after a power cut may find neither
-                self._fsops.sync_directory(self._path.parent)
-                self._presence.expect_log()
-                closing_mark.remove(self._path, self._fsops)
-        except BaseException:
-            # an index that did not open leaves neither connections nor reserved space
-            with closing(connection), closing(reserve):
-                if is_first:
-                    self._presence.expect_nothing()
-            raise
-        return idempotency
-
-    def _record_opening(self, opening: startup.Opening) -> None:
-        try:
-            self.run(lambda connection: startup.record_opening(connection, opening, self._idempotency.now()))
-        except StorageError as error:  # a full disk must not keep a server from starting
-            _log.warning("it could not be noted how the index was found: %s", error)
-
-    def _mark_closed(self, connection: sqlite3.Connection) -> None:
-        """Write the mark of a clean stop, or else record that there may be no log and no mark."""
-        try:
-            if self._health.good and startup.mark_closed(connection, self._path, self._fsops):
-                return
-        except (OSError, sqlite3.Error, IntegrityError) as error:
-            _log.warning("the index is closed without a mark, so that the next start verifies all of it: %s", error)
-        try:
-            self._presence.expect_nothing()
-        except OSError as error:  # a broken disk must not keep a server from ending
-            _log.warning("it could not be noted that the index has no log any more; a start may miss it: %s", error)
-
     def _delete(
         self, connection: sqlite3.Connection, bucket: str, key: str, condition: Condition | None = None
     ) -> bool:
@@ -398,15 +289,3 @@ class Index:
         if place.current:
             objects.remove(connection, place.bucket_id, place.name, place.current.content_id)
         return place.current is not None
-
-
-def _bucket(connection: sqlite3.Connection, name: str) -> tuple[str, int] | None:
-    row = connection.execute(f"{_BUCKETS} WHERE name = ?", (name,)).fetchone()
-    return _checked_bucket(row) if row else None
-
-
-def _checked_bucket(row: tuple[int, str, int]) -> tuple[str, int]:
-    is_intact, name, created_us = row
-    if not is_intact:
-        raise damaged_row("bucket", name)
-    return name, created_us

@@ -85,7 +85,7 @@ class GarbageCollector:
             while not self._must_stop() and self._index.expire():
                 pass
             after = ("", "")
-            while not self._must_stop() and (rows := self._index.garbage(after)):
+            while not self._must_stop() and (rows := self._index.garbage.page(after)):
                 self._remove(rows)
                 after = rows[-1]
 
@@ -124,7 +124,7 @@ class GarbageCollector:
                 gone += names
         # after the files: a crash in between leaves rows of missing files, which the next sweep removes
         if gone:
-            self._index.forget_garbage(gone)
+            self._index.garbage.forget(gone)
 
     def _must_stop(self) -> bool:
         return self._stopping.is_set() or not self._health.good

@@ -118,7 +118,7 @@ class Maintenance:
         """
         with explained():
             names = [*self.orphans.names(), *(entry.name for entry in self._blobs.quarantine.entries())]
-            unknown = self._index.unknown(dict.fromkeys(names))
+            unknown = self._index.garbage.unknown(dict.fromkeys(names))
             findings = list(Restoration(self._index, self._blobs, rebuilding=False).restore_all(unknown))
             self.orphans.reclaim()
             self.accept()

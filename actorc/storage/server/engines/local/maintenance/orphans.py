@@ -53,7 +53,7 @@ class Orphans:
         """Yield the names of all orphans, including blobs that are about to be committed."""
         for shard in self._blobs.shards():
             for names in self._blobs.names(shard):
-                yield from self._index.unknown(names)
+                yield from self._index.garbage.unknown(names)
 
     def move_to_quarantine(self, stopping: Callable[[], bool] = lambda: False) -> None:
         """Move all orphans into quarantine, unless `stopping` returns True during the search.
@@ -92,4 +92,4 @@ class Orphans:
 
     def is_known(self, name: str) -> bool:
         """Return whether the index knows a blob."""
-        return not self._index.unknown([name])
+        return not self._index.garbage.unknown([name])

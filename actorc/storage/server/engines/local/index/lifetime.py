@@ -1,0 +1,74 @@
+"""The beginning and the end of the time that a process has the index open: its log, and the mark of a clean stop."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from actorc.storage.errors import IntegrityError, StorageError
+from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.health import Health
+from actorc.storage.server.engines.local.disk.reserve import Reserve
+from actorc.storage.server.engines.times import Clock
+
+from . import closing_mark, schema, startup
+from .idempotency import IdempotencyLog
+from .presence import PresenceLock
+
+_log = logging.getLogger(__name__)
+
+
+def open_log(
+    path: Path, fsops: FsOps, health: Health, clock: Clock, presence: PresenceLock, *, is_first: bool
+) -> IdempotencyLog:
+    """Open the index for changes; the first process replaces the mark of a clean stop by a log.
+
+    Args:
+        path: The database file.
+        fsops: The disk.
+        health: State of the disk, shared by the engine.
+        clock: Seconds since 1970-01-01 UTC.
+        presence: The lock of this process on the index.
+        is_first: Whether no other process has the index open.
+    """
+    connection = schema.connect(path)
+    reserve = Reserve(fsops, path.parent)
+    try:
+        idempotency = IdempotencyLog(connection, fsops, health, clock, reserve)
+        if is_first:
+            # sync the log's name before the mark is removed, or a start after a power cut may find neither
+            fsops.sync_directory(path.parent)
+            presence.expect_log()
+            closing_mark.remove(path, fsops)
+    except BaseException:
+        # an index that did not open leaves neither connections nor reserved space
+        with closing(connection), closing(reserve):
+            if is_first:
+                presence.expect_nothing()
+        raise
+    return idempotency
+
+
+def record_opening(idempotency: IdempotencyLog, opening: startup.Opening) -> None:
+    """Record how the index was found, or log why not: a full disk must not keep a server from starting."""
+    try:
+        idempotency.run(lambda connection: startup.record_opening(connection, opening, idempotency.now()))
+    except StorageError as error:
+        _log.warning("it could not be noted how the index was found: %s", error)
+
+
+def mark_closed(
+    connection: sqlite3.Connection, path: Path, fsops: FsOps, health: Health, presence: PresenceLock
+) -> None:
+    """Write the mark of a clean stop, or else record that there may be no log and no mark."""
+    try:
+        if health.good and startup.mark_closed(connection, path, fsops):
+            return
+    except (OSError, sqlite3.Error, IntegrityError) as error:
+        _log.warning("the index is closed without a mark, so that the next start verifies all of it: %s", error)
+    try:
+        presence.expect_nothing()
+    except OSError as error:  # a broken disk must not keep a server from ending
+        _log.warning("it could not be noted that the index has no log any more; a start may miss it: %s", error)
