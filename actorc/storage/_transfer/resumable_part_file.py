@@ -13,9 +13,9 @@ import threading
 from pathlib import Path
 from typing import Final, Self
 
-from actorc.storage import file_copies
 from actorc.storage._wire.checksum import combine, crc32c
 from actorc.storage.errors import IntegrityError
+from actorc.storage.files import file_copies
 from actorc.storage.models import ObjectInfo
 from actorc.storage.rules import MiB
 
