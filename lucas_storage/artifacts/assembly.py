@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from actorc.storage.files import file_copies
 from lucas_storage.errors import DecodeError
 
 from .manifest import Manifest, Part
@@ -69,7 +70,5 @@ def _writes(files: dict[Path, tuple[Part, ...]], fetch: Fetch) -> Iterator[Calla
 
 def _write(place: Path, offset: int, part: Part, fetch: Fetch) -> None:
     data = fetch(part)
-    # A descriptor of its own: several threads write parts of one file, and a shared one would share its position.
-    with place.open("r+b") as file:
-        file.seek(offset)
-        file.write(data)
+    with place.open("r+b", buffering=0) as file:
+        file_copies.write(file.fileno(), data, offset)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from actorc.storage.files import file_copies
+
 from . import copies, copy_names, removal, stamps, verification
 from .copies import CONTENT, READ_ONLY
 from .copy_names import top_of
@@ -39,13 +41,15 @@ def write(
 ) -> int:
     """Write a new content from pieces, calling `note` with each one first; return the number of bytes."""
     with file_errors(directory.wanted):
-        file = path.open("wb")
+        file = path.open("wb", buffering=0)
+    size = 0
     try:
         for piece in pieces:  # outside `file_errors`: an OSError of the network is no error of the cache
             note(piece)
             with file_errors(directory.wanted):
-                file.write(piece)
-        return file.tell()
+                file_copies.write(file.fileno(), piece, size)
+            size += len(piece)
+        return size
     finally:
         with file_errors(directory.wanted):
             file.close()
