@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import _actorc_precedence
 
 if TYPE_CHECKING:
+    __version__: str
+
     from . import errors
     from ._run import run
     from .decorator import with_storage
@@ -29,6 +31,7 @@ __all__ = [
     "Out",
     "Storage",
     "StorageExecutor",
+    "__version__",
     "errors",
     "load_ipython_extension",
     "local",
@@ -69,6 +72,8 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("actorc.version").version()
     if name == "errors":
         return import_module(".errors", __name__)
     if name not in _HOMES:

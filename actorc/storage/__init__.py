@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from ._results import to_json
     from ._retry import RetryPolicy
     from .aio import AsyncStorageClient
@@ -98,6 +100,7 @@ __all__ = [
     "UploadList",
     "UploadNotFoundError",
     "UploadResult",
+    "__version__",
     "to_json",
 ]
 # `PermissionError` is importable from here, too, but not by an asterisk, which would hide the builtin one
@@ -110,6 +113,8 @@ _MODULES = ("client", "errors", "models")
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("actorc.version").version()
     if name in _MODULES:
         return import_module(f".{name}", __name__)
     if name not in __all__ and name != "PermissionError":

@@ -83,11 +83,19 @@ class Program(LazyGroup):
             return super().invoke(ctx)
 
 
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # click passes it so
+    if wanted:
+        from actorc.version import version  # noqa: PLC0415  # of no use to other commands
+
+        click.echo(f"lucas-storage {version()}")
+        context.exit()
+
+
 @click.group(
     cls=Program, own=OWN_COMMANDS, epilog=EXPLANATION, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.option("--debug", is_flag=True, help="Show log messages, and the traceback of an error.")
-@click.version_option(package_name="lucas-storage", message="%(prog)s %(version)s")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 def program(*, debug: bool) -> None:
     """Object storage for Lucas workflows.
 

@@ -1,8 +1,10 @@
-"""`run`: runs a script, after starting or joining the services that it needs."""
+"""`run`: runs a script or a module, after starting or joining the services that it needs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -12,12 +14,35 @@ from lucas_storage.local_service.script_hooks import before_scripts
 from lucas_storage.local_service.service import DEFAULT_DATA
 from lucas_storage.local_service.variables import Variables
 
-from .user_script import place_path, run_as_main
+from .user_script import place_path, run_as_main, run_module_as_main
+
+_WITH_VALUE: Final = frozenset({"--data"})
+_FILE: Final = click.Path(exists=True, dir_okay=False)
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
-@click.argument("script", type=click.Path(exists=True, dir_okay=False))
-@click.argument("arguments", metavar="[ARGS]…", nargs=-1, type=click.UNPROCESSED)
+class ScriptCommand(click.Command):
+    """A command whose own options end before the script, and, as those of Python, behind ``-m MODULE``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; those of the script stay as they are."""
+        end = _end_of_options(args)
+        return super().parse_args(ctx, args if end is None else [*args[:end], "--", *args[end:]])
+
+
+def _end_of_options(args: Sequence[str]) -> int | None:
+    """Return where the arguments of a module begin; None if a file is to be run."""
+    position = 0
+    while position < len(args) and args[position].startswith("-") and args[position] != "--":
+        if args[position].startswith("-m"):
+            end = position + (2 if args[position] == "-m" else 1)
+            return end if end <= len(args) else None
+        position += 2 if args[position] in _WITH_VALUE else 1
+    return None
+
+
+@click.command(cls=ScriptCommand, context_settings={"allow_interspersed_args": False})
+@click.argument("command", metavar="SCRIPT [ARGS]…", nargs=-1, type=click.UNPROCESSED)
+@click.option("-m", "module", metavar="MODULE", help="Run a module instead of a file, as 'python -m MODULE' does.")
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
@@ -25,7 +50,8 @@ from .user_script import place_path, run_as_main
     help=f"Directory of the storage server that is started. Without an endpoint, the nearest {DEFAULT_DATA} here or "
     "above, else a new one here.",
 )
-def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
+@click.pass_context
+def run(context: click.Context, command: tuple[str, ...], module: str | None, data: Path | None) -> None:
     """Run a Python script that uses Lucas and storage.
 
     Without STORAGE_ENDPOINT a storage server is started for it, or joined; it keeps its data, lets in nobody but this
@@ -34,6 +60,7 @@ def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
     MASTER_ADDR with a port is set, a controller is started for it.
     Everything else is as with 'python SCRIPT', the exit code too.
     """
+    script = None if module else _script(context, command)
     # Never closed, nor restored: threads and exit handlers of the script need it to the end of the process.
     provide_storage(Variables(), data, settings.resolve().run_port.value)
     # Imported before the script's folder is on the module path, where a file could hide one of their modules.
@@ -42,4 +69,18 @@ def run(script: str, arguments: tuple[str, ...], data: Path | None) -> None:
     is_embedded = provide_lucas()
     for prepare in prepared:
         prepare(is_embedded)
-    run_as_main(script, arguments)
+    if script is None:
+        run_module_as_main(str(module), command)
+    else:
+        run_as_main(script, command[1:])
+
+
+def _script(context: click.Context, command: Sequence[str]) -> str:
+    """Return the script's file.
+
+    Raises:
+        UsageError: There is none.
+    """
+    if not command:
+        raise click.UsageError("Missing argument 'SCRIPT'.", context)
+    return str(_FILE.convert(command[0], click.Argument(["SCRIPT"]), context))

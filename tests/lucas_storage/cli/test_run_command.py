@@ -255,6 +255,60 @@ def test_modules_in_the_users_folder_do_not_reach_the_server(lucas_storage):
     assert ran.stdout == "True\n", ran.stderr
 
 
+MODULE = """
+import sys
+print(__name__, __package__, __spec__.name, sys.argv[1:], sys.path[0])
+class Point: x = 1
+if __name__ == "__main__":
+    import multiprocessing, pickle
+    assert pickle.loads(pickle.dumps(Point)) is Point
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.apply(Point).x)
+        pool.close(); pool.join()
+"""
+
+
+def test_a_module_runs_as_with_python_itself(beside_server):
+    (beside_server.folder / "package").mkdir()
+    beside_server.script("", "package/__init__.py")
+    beside_server.script("from .work import main", "package/__main__.py")
+    beside_server.script("import sys; main = print(__name__, sys.argv[0][-19:], sys.argv[1:])", "package/work.py")
+    beside_server.script(MODULE, "package/module.py")
+    package = beside_server.run("run", "-m", "package", "--data", "x", "--help", "--", "-m")
+    module = beside_server.run("run", "-mpackage.module", "-v")
+
+    assert package.stdout == "package.work package/__main__.py ['--data', 'x', '--help', '--', '-m']\n", package.stderr
+    first, *children = module.stdout.splitlines()
+    assert first == f"__main__ package package.module ['-v'] {beside_server.folder}", module.stderr
+    assert children[-1] == "1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-m", "nothing.here"], "No module named 'nothing'"),
+        (["-m", "sys"], "'sys' has no code"),
+        (["-m"], "requires an argument"),
+        ([], "Missing argument 'SCRIPT'"),
+    ],
+)
+def test_what_cannot_be_run_is_named(beside_server, arguments, said):
+    ran = beside_server.run("run", *arguments)
+
+    assert ran.returncode != 0
+    assert said in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_an_error_of_a_module_is_shown_with_its_own_frames_alone(beside_server):
+    path = beside_server.script("raise ValueError('mine')", "module.py")
+    ran = beside_server.run("run", "-m", "module")
+
+    assert ran.stderr.count('  File "') == 1, ran.stderr
+    assert f'  File "{path}", line 1' in ran.stderr
+    assert ran.returncode == 1
+
+
 def test_a_script_that_does_not_exist_is_a_usage_error(invoke):
     ran = invoke("run", "nothing.py")
 

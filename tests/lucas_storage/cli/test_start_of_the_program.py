@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import click
 import pytest
 
+import actorc.storage
+import lucas_storage
 from lucas_storage.cli.main import OWN_COMMANDS, program
 
 HEAVY = {"aiohttp", "asyncio", "cloudpickle", "google.protobuf", "grpc", "numpy", "pandas", "pyarrow", "rich", "ssl"}
@@ -53,6 +56,15 @@ def test_the_help_of_a_command_imports_that_command_and_nothing_slow(arguments):
 
     assert found & HEAVY == set()
     assert sum(name.startswith("lucas_storage.cli.commands.") for name in found) <= 3
+
+
+def test_all_ways_to_ask_for_the_version_agree():
+    asked = subprocess.run(
+        [sys.executable, "-m", "lucas_storage", "--version"], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert asked.stdout == f"lucas-storage {version('lucas-storage')}\n"
+    assert lucas_storage.__version__ == actorc.storage.__version__ == version("lucas-storage")
 
 
 def test_a_listing_imports_nothing_that_only_other_commands_need(served):

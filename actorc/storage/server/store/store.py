@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
-from importlib import metadata
 from itertools import chain
 
 from actorc.storage import rules
@@ -31,6 +29,7 @@ from actorc.storage.server.engines.base import Engine
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.readers_writers import FileSegment, ObjectReader
 from actorc.storage.server.engines.times import Clock, microseconds, utc
+from actorc.version import version
 
 from .auto_create import BucketCreation
 from .batches import BatchOperations
@@ -66,7 +65,7 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
     def server_info(self) -> ServerInfo:
         """Return limits and capabilities."""
         return ServerInfo(
-            version=_version(),
+            version=version(),
             engine=self._engine.name,
             durable=self._engine.durable,
             max_chunk_size=rules.MAX_CHUNK_SIZE,
@@ -202,11 +201,3 @@ def _clip(part: ByteRange, info: ObjectInfo) -> ByteRange:
         )
     first, stop = part.clamp(info.size)
     return ByteRange(first, stop - first)
-
-
-@lru_cache(maxsize=1)
-def _version() -> str:
-    try:
-        return metadata.version("lucas-storage")
-    except metadata.PackageNotFoundError:
-        return "0+unknown"
