@@ -79,9 +79,11 @@ class Destination:
     condition: Condition = ANY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectInfo:
-    """One generation of one object."""
+class ObjectInfo(NamedTuple):
+    """One generation of one object.
+
+    A tuple, since every call makes some of them, and a frozen dataclass of ten fields takes five times as long.
+    """
 
     bucket: str
     key: str
