@@ -354,7 +354,10 @@ def test_when_all_are_gone_one_error_names_them_all(count):
         client.get_object("bucket", "key")
 
     assert f"none of the storage servers {', '.join(endpoints)} can be used now; " in caught.value.message
-    assert "(from the endpoint argument); start 'lucas-storage serve' or correct it" in caught.value.message
+    assert (
+        "(from the endpoint argument); start 'lucas-storage serve' there, or correct the address"
+        in caught.value.message
+    )
     assert caught.value.retryable
 
 
