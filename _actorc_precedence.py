@@ -10,6 +10,9 @@ after it.
 
 A ``.pth`` file of the distribution runs `install` when Python starts, and from Python 3.15 on a ``.start`` file; so
 nothing is imported here that need not be. The plugin calls `require`, for where such files are not read.
+
+pytest imports the packages of its plugins by a finder of its own. It would warn that this module was imported before
+that, which is meant: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations
@@ -92,8 +95,9 @@ def install() -> None:
     Raises:
         ImportError: Upstream's mock of the storage client has been imported already.
     """
-    if ActorcFinder not in sys.meta_path:
-        sys.meta_path.insert(0, ActorcFinder)
+    if sys.meta_path[:1] != [ActorcFinder]:
+        # a finder that came later may have taken the first place, as that of pytest does
+        sys.meta_path[:] = [ActorcFinder, *(finder for finder in sys.meta_path if finder is not ActorcFinder)]
     if LucasExplainer not in sys.meta_path:
         sys.meta_path.append(LucasExplainer)
     loaded = sys.modules.get("actorc")
