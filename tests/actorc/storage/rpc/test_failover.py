@@ -173,6 +173,7 @@ CALLS = {
     "put_object": (lambda it: it.put_object("bucket", "key", b"four")["size"], 4),
     "put_object, large": (lambda it: it.put_object("bucket", "key", BIG)["size"], 4 * MiB),
     "get_object": (lambda it: it.get_object("bucket", "there"), b"there"),
+    "get_ranges": (lambda it: it.get_ranges("bucket", "there", [(1, 2), (-2, 2)]), [b"he", b"re"]),
     "stream_object": (lambda it: b"".join(it.stream_object("bucket", "there")), b"there"),
     "head_object": (lambda it: it.head_object("bucket", "there")["size"], 5),
     "object_exists": (lambda it: it.object_exists("bucket", "nowhere"), False),
