@@ -60,24 +60,29 @@ class Dataflow:
         self._plain.add(place)
 
     def result(self) -> Any:
-        """Return the value of the end node.
+        """Return the value of the end node, or None without one.
 
         Raises:
             RuntimeError: Steps still wait for values that no step makes.
         """
         if self._waiting:
             raise RuntimeError(self._stuck())
-        ends = (node for node in self._dag.nodes if not is_step(node) and node._is_end_node)
-        return next((self._values[end] for end in ends), None)
+        end = self.end()
+        return None if end is None else self._values[end]
 
-    def take(self, place: DataNode, value: Any) -> None:
-        """Set a value that may hold Lambdas, whose values are set later."""
-        inner = [ld._dataNode for ld in self._lambdas_in(value)]
+    def end(self) -> DataNode | None:
+        """Return the node of the workflow's value, or None without one."""
+        return next((node for node in self._dag.nodes if not is_step(node) and node._is_end_node), None)
+
+    def take(self, place: DataNode, value: Any) -> list[DataNode]:
+        """Set a value that may hold Lambdas, whose values are set later; return their nodes."""
+        inner: list[DataNode] = [ld._dataNode for ld in self._lambdas_in(value)]
         self._adopt(inner, plain=place in self._plain)
         if self._wait(place, inner):
             self._unfilled[place] = value
         else:
             self.complete(place, self._filled(value))
+        return inner
 
     def complete(self, place: DataNode, value: Any) -> None:
         """Set a value, and the values that waited only for it; steps that waited only for these become ready."""

@@ -17,6 +17,7 @@ from lucas_storage._tracebacks import shortened
 from .dataflow import Dataflow
 from .drained_generators import drained
 from .graph import GraphSnapshot, exclusive
+from .provenance import Provenance, put_at
 from .step_threads import StepThreads
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ class _Run:
         self._executor = executor
         self._workers = max(1, executor.max_workers)
         self._flow = Dataflow(dag)
+        self._provenance = Provenance()
         self._threads = StepThreads(self._work)
         self._running: dict[Step, StepThread | None] = {}
         self._finished: SimpleQueue[tuple[Step, Any, BaseException | None]] = SimpleQueue()
@@ -117,7 +119,10 @@ class _Run:
             self._start()
             self._finish(*self._next_finished())
             self._adopt_new()
-        return self._flow.result()
+        value, end = self._flow.result(), self._flow.end()
+        if end is not None:
+            self._provenance.ends_with(end)
+        return value
 
     def local_threads(self) -> list[threading.Thread]:
         """Return the threads of the running `wf.func` steps, which could still add to the graph."""
@@ -142,7 +147,9 @@ class _Run:
                 continue
             # A copy of the context for each step: settings and run of the caller hold in it, and variables that a step
             # sets do not reach the others.
-            work = (contextvars.copy_context(), step, arguments)
+            context = contextvars.copy_context()
+            put_at(context, self._provenance.place_of(step))
+            work = (context, step, arguments)
             if not ready and not self._running:
                 # Nothing can run beside it: on the caller's thread it costs none, and a Ctrl-C interrupts the step.
                 self._running[step] = None
@@ -212,7 +219,7 @@ class _Run:
             raise error
         # Only plain code can return a Lambda; the results of functions, which may be large, are not searched.
         if step._fn_type == "local":
-            self._flow.take(step.get_data_node(), value)
+            self._provenance.holds(step, self._flow.take(step.get_data_node(), value))
         else:
             self._flow.complete(step.get_data_node(), value)
 

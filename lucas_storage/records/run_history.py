@@ -37,6 +37,10 @@ class Mention:
 class PastStep:
     """A step that ended."""
 
+    key: str
+    """Unique in its run; empty in records of early versions."""
+    after: tuple[str, ...]
+    """Keys of the steps that came before it, as far as the record has them."""
     function: str
     started: float
     """Seconds since 1970."""
@@ -64,6 +68,8 @@ class PastRun:
     """Steps at the same time, at most."""
     inputs: dict[str, tuple[Mention, ...]]
     outputs: tuple[Mention, ...]
+    after: tuple[str, ...]
+    """Keys of the steps that made the result, as far as the record has them."""
     steps: tuple[PastStep, ...]
     """In the order in which they began."""
 
@@ -127,6 +133,7 @@ def _read(storage: ArtifactStore, key: str) -> PastRun | None:
         parallel=int(_number(content.get("parallel"))),
         inputs=_by_name(content.get("in")),
         outputs=_mentions(content.get("out")),
+        after=_keys_in(content.get("after")),
         steps=tuple(sorted(map(_step, _dicts(steps)), key=lambda step: step.started)),
     )
 
@@ -139,6 +146,8 @@ def _unended_steps(storage: ArtifactStore, key: str) -> list[Any]:
 
 def _step(content: dict[str, Any]) -> PastStep:
     return PastStep(
+        key=content["key"] if isinstance(content.get("key"), str) else "",
+        after=_keys_in(content.get("after")),
         function=_text(content.get("function")),
         started=_number(content.get("started")),
         seconds=_number(content.get("seconds")),
@@ -147,6 +156,10 @@ def _step(content: dict[str, Any]) -> PastStep:
         inputs=_by_name(content.get("in")),
         outputs=_mentions(content.get("out")),
     )
+
+
+def _keys_in(found: Any) -> tuple[str, ...]:
+    return tuple(key for key in found if isinstance(key, str)) if isinstance(found, list) else ()
 
 
 def _by_name(found: Any) -> dict[str, tuple[Mention, ...]]:

@@ -22,6 +22,7 @@ from actorc.storage.errors import StorageError
 from lucas_storage import current
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.containers import walked
+from lucas_storage.engine.provenance import current_place, makers_of_result
 from lucas_storage.refs import ArtifactRef, is_tagged
 
 from . import record_store
@@ -37,6 +38,9 @@ _MENTIONED: Final = 1000
 _UNRECORDED: Final = contextlib.nullcontext[None](None)
 # A context variable, which the scheduler copies to the threads of steps: runs of one process must not mix.
 _current: ContextVar[RunLog | None] = ContextVar("lucas_storage_run_log", default=None)
+
+_last: str | None = None
+"""Id of the run that this process began last; for people at a prompt, who run one after the other."""
 
 
 class Watcher(Protocol):
@@ -57,6 +61,8 @@ class StepNote:
     inputs: dict[str, Any]
     """References by parameter."""
     key: str = field(default_factory=ulid)
+    after: list[str] = field(default_factory=list)
+    """Keys of the steps whose results it takes, and of the step that called it; of those that are recorded."""
     started: float = field(default_factory=time.time)
     """Seconds since 1970."""
     seconds: float = 0.0
@@ -70,6 +76,8 @@ class StepNote:
         """Return the record."""
         return {
             "step": 1,
+            "key": self.key,
+            "after": self.after,
             "function": self.function,
             "started": self.started,
             "seconds": self.seconds,
@@ -96,6 +104,8 @@ class RunLog:
         """Identifies the run."""
         self.steps: list[StepNote] = []
         """Those that have ended, in the order of their ends."""
+        self.after: list[str] = []
+        """Keys of the steps that made the result."""
         self._workflow = workflow
         self._storage = storage
         self._prefix = f"{record_store.RUNS}{self.key}/"
@@ -117,11 +127,12 @@ class RunLog:
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Record the result of the workflow, as it travels, or its exception, and wait for the writing."""
         with self._lock:
-            steps = [{"key": note.key, **note.content()} for note in self.steps]
+            steps = [note.content() for note in self.steps]
         last = {
             "seconds": time.time() - self._started,
             "error": type(error).__name__ if error else None,
             "out": mentioned(result),
+            "after": list(self.after),
             "parallel": self._parallel,
             "steps": steps,
         }
@@ -132,6 +143,7 @@ class RunLog:
     def step(self, function: str, given: dict[str, Any]) -> Iterator[StepNote]:
         """Record the body as one step; the body fills in the outputs."""
         note = StepNote(function=function, inputs={name: mentioned(value) for name, value in given.items()})
+        _place_in_graph(note)
         self._begin()
         if self._watcher:
             self._watcher.began(function)
@@ -199,14 +211,21 @@ def logged(workflow: str, store: str | None, watcher: Watcher | None = None) -> 
 
     The body calls `RunLog.begin` and `RunLog.end`; if it raises, the log is ended here.
     """
+    global _last  # noqa: PLW0603
     log = RunLog(workflow, _storage(store), watcher)
+    _last = log.key
     try:
         # Artifacts stored in the body name this run in their references.
-        with bound(_current, log), current.run(log.key):
+        with bound(_current, log), current.run(log.key), makers_of_result() as log.after:
             yield log
     except BaseException as error:
         log.end(error=error)
         raise
+
+
+def last_key() -> str | None:
+    """Return the id of the run that this process began last, or None."""
+    return _last
 
 
 def step(function: str, given: Callable[[], Any]) -> contextlib.AbstractContextManager[StepNote | None]:
@@ -221,6 +240,18 @@ def step(function: str, given: Callable[[], Any]) -> contextlib.AbstractContextM
         return _UNRECORDED
     inputs = given()
     return log.step(function, inputs if type(inputs) is dict and not is_tagged(inputs) else {"input": inputs})
+
+
+def _place_in_graph(note: StepNote) -> None:
+    """Add to a record, and to the place of the step in its graph, which step follows which."""
+    place, scope = current_place(), current.step_scope()
+    if place is None:
+        return
+    if scope is not None and scope.is_nested:
+        note.after += place.recorded[-1:]
+    else:
+        note.after += place.after
+        place.recorded.append(note.key)
 
 
 def write_later(make: Callable[[], Prepared]) -> None:
