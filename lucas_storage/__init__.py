@@ -13,11 +13,12 @@ import _actorc_precedence
 if TYPE_CHECKING:
     __version__: str
 
-    from . import errors, testing
+    from . import errors
     from ._run import run
     from .decorator import with_storage
     from .executor import StorageExecutor
     from .formats import register_format
+    from .lineage.runs import last_run, runs
     from .local_service.local import local
     from .outputs import Out
     from .refs import ArtifactRef
@@ -33,12 +34,13 @@ __all__ = [
     "StorageExecutor",
     "__version__",
     "errors",
+    "last_run",
     "load_ipython_extension",
     "local",
     "register_format",
     "run",
+    "runs",
     "storage_context",
-    "testing",
     "with_storage",
 ]
 
@@ -48,9 +50,11 @@ _HOMES = {
     "Out": "outputs",
     "Storage": "storage",
     "StorageExecutor": "executor",
+    "last_run": "lineage.runs",
     "local": "local_service.local",
     "register_format": "formats",
     "run": "_run",
+    "runs": "lineage.runs",
     "storage_context": "settings",
     "with_storage": "decorator",
 }
@@ -75,8 +79,8 @@ def load_ipython_extension(shell: Any) -> None:
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("actorc.version").version()
-    if name in ("errors", "testing"):
-        return import_module(f".{name}", __name__)
+    if name == "errors":
+        return import_module(".errors", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,8 +1,9 @@
-"""The handle of a store, for modules below its class.
+"""The handle of a store, and the page of a reference, for modules below them.
 
 A reference that is read, and a value that is stored or loaded, need this process's handle of a store. Its class,
 `lucas_storage.storage.Storage`, stands in a layer above them. This module is the only place where a lower layer reaches
-a higher one: by name, and on first use, so that a process that only passes references on never loads gRPC.
+a higher one: by name, and on first use, so that a process that only passes references on never loads gRPC. So it is
+with the HTML of a reference, which needs the store, and formats.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any, BinaryIO, Final, Protocol
 
 _HOME: Final = "lucas_storage.storage"
 """The module that makes handles; for ever, since pickles name it as well."""
+_PAGE: Final = "lucas_storage.notebook.artifact_html"
+"""The module that shows a reference to a notebook."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +63,9 @@ def handle_for(store: str | None = None) -> Handle:
     # By name and late: an import at the top would be a circle, and load gRPC wherever references are unpickled.
     handle: Handle = import_module(_HOME).storage_for(store)
     return handle
+
+
+def html_of(ref: object) -> str:
+    """Return an `ArtifactRef` and the beginning of its artifact as HTML; raises nothing."""
+    shown: str = import_module(_PAGE).html(ref)
+    return shown

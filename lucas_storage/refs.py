@@ -26,7 +26,7 @@ from actorc.storage.units import shown_size
 
 from .digests import digest_of
 from .errors import InvalidRefError
-from .handles import ArtifactStat, handle_for
+from .handles import ArtifactStat, handle_for, html_of
 
 Kind: TypeAlias = Literal["blob", "manifest", "inline"]
 
@@ -177,6 +177,9 @@ class ArtifactRef:
     def __repr__(self) -> str:
         shown = "inline" if self.kind == "inline" else _short(self.digest)
         return f"ArtifactRef({self.format} {shown_size(self.size)} {shown})"
+
+    def _repr_html_(self) -> str:
+        return html_of(self)
 
 
 def inline_ref(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from actorc.fork_hooks import ForkSafeLock
@@ -35,7 +36,8 @@ class Route:
         self._channels: Channels | None = None
         self._closed = False
 
-    def connection(self, *, streams: bool) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def connection(self, *, streams: bool) -> Iterator[Connection]:
         """Lease a connection for one call.
 
         Args:
@@ -46,8 +48,19 @@ class Route:
         """
         frames = None if self._unix is None or self._closed else self._unix.lease()
         if self._unix is None or frames is None:
-            return self._grpc().connection(streams=streams)
-        return UnixConnection(frames, self._unix)
+            with self._grpc().connection(streams=streams) as channel:
+                yield channel
+            return
+        connection = UnixConnection(frames)
+        try:
+            yield connection
+        except Exception as error:
+            # a connection that `close` took away fails as if the server had; the caller needs to know who closed it
+            if self._closed:
+                raise closed() from error
+            raise
+        finally:
+            (self._unix.give_back if connection.is_reusable else self._unix.drop)(frames)
 
     def close(self) -> None:
         """Close all connections; calls under way fail, later ones are refused."""

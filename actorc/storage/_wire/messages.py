@@ -54,8 +54,7 @@ def object_message(info: ObjectInfo, *, with_metadata: bool = True) -> pb.Object
         generation=info.generation,
         crc32c=info.crc32c,
         content_type=info.content_type,
-        # most objects have none, and protobuf copies an empty mapping as slowly as one of some entries
-        metadata=(info.metadata or None) if with_metadata else None,
+        metadata=dict(info.metadata) if with_metadata else None,
         last_modified_us=microseconds(info.last_modified),
         expires_us=microseconds(info.expires_at) if info.expires_at else 0,
     )
@@ -71,7 +70,7 @@ def object_info(message: pb.ObjectInfo) -> ObjectInfo:
         generation=message.generation,
         crc32c=message.crc32c,
         content_type=message.content_type,
-        metadata=dict(message.metadata) if message.metadata else {},
+        metadata=dict(message.metadata),
         last_modified=moment(message.last_modified_us),
         expires_at=moment(message.expires_us) if message.expires_us else None,
     )

@@ -27,18 +27,33 @@ _SOME: Final = 5
 @click.argument("run", metavar="[ID]", required=False)
 @click.option("-n", "--count", type=click.IntRange(min=1), default=20, show_default=True, help="Runs to list.")
 @click.option("-l", "--long", is_flag=True, help="Show whole references, and all of them.")
+@click.option("--svg", "drawing", flag_value="svg", help="Print the graph of one run as an SVG drawing.")
+@click.option("--mermaid", "drawing", flag_value="mermaid", help="Print it as a Mermaid flowchart.")
 @reading
-def runs(session: Session, run: str | None, *, count: int, long: bool) -> None:
+def runs(session: Session, run: str | None, *, count: int, long: bool, drawing: str | None) -> None:
     """List the last runs, or show one as a tree of its steps.
 
     ID is the beginning of a run's id, or 'last'.
     """
+    if drawing and run is None:
+        raise click.UsageError(f"--{drawing} draws one run; name it, or 'last'")
     with artifacts(session) as storage:
+        if drawing and run is not None:
+            click.echo(_drawn(find(storage, run), drawing), nl=drawing == "svg")
+            return
         if run is not None:
             _show(session, find(storage, run), long=long)
             return
         for past in recent(storage, count):
             session.emit(_record(past), _line(past))
+
+
+def _drawn(run: PastRun, drawing: str) -> str:
+    # Of use to these two options only.
+    from lucas_storage.lineage import graph_mermaid, graph_svg, run_graph  # noqa: PLC0415
+
+    graph = run_graph.graph_of(run).folded()
+    return graph_svg.svg(graph) if drawing == "svg" else graph_mermaid.mermaid(graph)
 
 
 def _line(run: PastRun) -> str:

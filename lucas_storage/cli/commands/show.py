@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any, Final
 
 import click
 
 from lucas_storage.cli.artifact_handles import artifacts
-from lucas_storage.cli.output.preview import preview
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.errors import InvalidRefError
+from lucas_storage.previews.preview import preview
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.storage import Storage
 
@@ -37,7 +36,8 @@ def show(session: Session, ref: str, *, lines: int) -> None:
     text = [f"{label + ':':<{_LABEL}} {printable(str(value))}" for label, value in {**record, **look.facts}.items()]
     body = [printable(line).replace("\\t", "  ") for line in look.lines]
     more = [] if look.complete or not body else ["…"]
-    session.emit({**record, **asdict(look)}, "\n".join([*text, *([""] if body else []), *body, *more]))
+    shown = {"facts": look.facts, "lines": look.lines, "complete": look.complete}
+    session.emit({**record, **shown}, "\n".join([*text, *([""] if body else []), *body, *more]))
 
 
 def _parsed(text: str) -> ArtifactRef | None:

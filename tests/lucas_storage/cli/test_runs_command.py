@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pandas as pd
@@ -265,3 +266,21 @@ def test_the_program_knows_the_server_of_its_folder(lucas_storage):
     assert (ran.stdout, ran.returncode) == ("8\n", 0), ran.stderr
     assert "double" in listed.stdout, listed.stderr
     assert collected.returncode == 0, collected.stderr
+
+
+def test_the_graph_of_a_run_is_drawn(past, invoke):
+    drawing = invoke("runs", "last", "--svg").stdout
+    flowchart = invoke("runs", past["x"].run, "--mermaid").stdout
+
+    root = ET.fromstring(drawing)
+    assert root.attrib["aria-label"] == "study, 2 steps (2 succeeded)"
+    assert {"make", "total"} <= {each.text for each in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert flowchart.splitlines()[0] == "flowchart TD"
+    assert "make<br/>" in flowchart
+
+
+def test_a_drawing_needs_a_run(storage, invoke):
+    done = invoke("runs", "--svg")
+
+    assert done.exit_code == 2
+    assert "--svg draws one run; name it, or 'last'" in done.stderr

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lucas_storage.cli.output.preview import preview
 from lucas_storage.errors import NotFoundError, PermissionError
 from lucas_storage.formats.tables import lazy_tables
+from lucas_storage.previews.preview import preview
 
 
 class LostBehindTheFooter(io.BytesIO):

@@ -1,0 +1,1 @@
+"""What pages and notebooks show: texts of strangers made harmless, and elements of HTML."""

@@ -1,0 +1,44 @@
+"""The words of a node: seconds, bytes and state, the same in every form of a graph."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from actorc.storage.units import shown_size
+
+from .graph import Graph, Node
+
+_STATES: Final = ("succeeded", "reused", "failed", "running")
+
+
+def facts(node: Node) -> str:
+    """Return the second line of a node; its state is in words, for readers who do not tell the colours apart."""
+    state = "" if node.state in ("succeeded", "data") else node.state
+    return " · ".join(part for part in (state, node.note, *_numbers(node)) if part)
+
+
+def title(node: Node) -> str:
+    """Return the name of a node with the number of those it stands for."""
+    return f"{node.name} \u00d7 {node.count}" if node.count > 1 else node.name
+
+
+def summary(graph: Graph) -> str:
+    """Return a sentence about a graph, for readers who do not see it."""
+    steps = [node for node in graph.nodes if node.state != "data"]
+    counts = {state: sum(node.count for node in steps if node.state == state) for state in _STATES}
+    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    return f"{sum(counts.values())} steps{f' ({told})' if told else ''}"
+
+
+def shown_seconds(seconds: float) -> str:
+    """Return a length of time in few characters."""
+    if seconds < 60:
+        return f"{seconds:.2f} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)}m {int(seconds % 60):02}s"
+    return f"{int(seconds // 3600)}h {int(seconds % 3600 // 60):02}m"
+
+
+def _numbers(node: Node) -> list[str]:
+    seconds = [] if node.seconds is None else [shown_seconds(node.seconds)]
+    return seconds + ([] if node.size is None else [shown_size(node.size)])

@@ -1,0 +1,103 @@
+"""The graph of a past run, by its record."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+
+from lucas_storage.records.run_history import Mention, PastRun, PastStep
+from lucas_storage.refs import ArtifactRef
+
+from .graph import Edge, Graph, Node, State
+
+_INPUT = "in:"
+_RESULT = "out:"
+
+
+def graph_of(run: PastRun) -> Graph:
+    """Return the graph of a run: its steps, and the stored inputs and results that they took and made.
+
+    A step follows those that the record names, and of an artifact that none of these made, the first step or input
+    that did. Records of early versions name none.
+    """
+    keys = [step.key or f"step:{number}" for number, step in enumerate(run.steps)]
+    makers = _Makers(run, keys)
+    edges = list(makers.edges(run.outputs, _RESULT, math.inf, run.after))
+    for step, key in zip(run.steps, keys, strict=True):
+        taken = chain.from_iterable(step.inputs.values())
+        edges += makers.edges(taken, key, step.started, step.after)
+    known = {end for edge in edges for end in (edge.source, edge.target)}
+    data = (node for node in _data(run) if node.key in known)
+    return Graph(name=run.workflow, nodes=(*data, *map(_node, run.steps, keys)), edges=tuple(edges))
+
+
+class _Makers:
+    """Which nodes of a graph made an artifact: often several steps make equal ones."""
+
+    def __init__(self, run: PastRun, keys: list[str]) -> None:
+        self._of = defaultdict[ArtifactRef, list[tuple[float, str]]](list)
+        for name, mentions in run.inputs.items():
+            self._add(mentions, 0.0, f"{_INPUT}{name}")
+        for step, key in zip(run.steps, keys, strict=True):
+            self._add(step.outputs, step.started, key)
+
+    def edges(self, taken: Iterable[Mention], target: str, began: float, after: tuple[str, ...]) -> Iterator[Edge]:
+        """Yield the edges to a node: from those that the record names, and from who else made what it took.
+
+        Args:
+            taken: The artifacts that the node took.
+            target: Its key.
+            began: When it began; it can only take what began before.
+            after: Keys of the nodes that the record names.
+        """
+        sizes: dict[str, int | None] = dict.fromkeys(after)
+        for mention in taken:
+            source = self._maker(mention, began, after)
+            if source is not None and source != target:
+                sizes[source] = (sizes.get(source) or 0) + mention.size
+        return (Edge(source=source, target=target, size=size) for source, size in sizes.items())
+
+    def _maker(self, mention: Mention, began: float, after: tuple[str, ...]) -> str | None:
+        made = self._of.get(mention.ref, []) if mention.ref else []
+        # The graph of the workflow knows; an equal artifact of another step is by chance.
+        named = (key for _, key in made if key in after)
+        return next(named, None) or next((key for started, key in made if started < began), None)
+
+    def _add(self, mentions: Iterable[Mention], started: float, key: str) -> None:
+        for mention in mentions:
+            if mention.ref is not None:
+                self._of[mention.ref].append((started, key))
+
+
+def _data(run: PastRun) -> Iterator[Node]:
+    for name, mentions in run.inputs.items():
+        yield Node(key=f"{_INPUT}{name}", name=_name(name, mentions), state="data", size=_bytes(mentions))
+    yield Node(key=_RESULT, name="result", state="data", size=_bytes(run.outputs))
+
+
+def _name(name: str, mentions: tuple[Mention, ...]) -> str:
+    """Return the name of an input, with that of its file if it is one."""
+    files = [mention.ref.filename for mention in mentions if mention.ref and mention.ref.filename]
+    return f"{name} ({files[0]})" if len(files) == 1 else name
+
+
+def _node(step: PastStep, key: str) -> Node:
+    size = _bytes(step.outputs) if step.outputs else None
+    note = step.error or ""
+    return Node(key=key, name=step.function, state=state_of(step), note=note, seconds=step.seconds, size=size)
+
+
+def _bytes(mentions: Iterable[Mention]) -> int:
+    return sum(mention.size for mention in mentions)
+
+
+def state_of(step: PastStep) -> State:
+    """Return the state of a step that ended."""
+    return "failed" if step.error else "reused" if step.reused else "succeeded"
+
+
+def counts(run: PastRun) -> Mapping[State, int]:
+    """Return how many steps of a run are in each state."""
+    return Counter(map(state_of, run.steps))

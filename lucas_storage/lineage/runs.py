@@ -1,0 +1,130 @@
+"""Past runs for the people who ran them: in a program, at a prompt, in a notebook."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lucas_storage.records import run_history, run_log
+from lucas_storage.records.run_history import PastRun, PastStep
+from lucas_storage.refs import ArtifactRef
+from lucas_storage.storage import Storage
+
+from . import run_html
+from .graph import Graph
+from .graph_mermaid import mermaid
+from .graph_svg import svg
+from .node_text import shown_seconds
+from .run_graph import graph_of
+
+__all__ = ["Run", "RunList", "last_run", "runs"]
+
+
+class Run:
+    """A run of a workflow, as its record tells it. Immutable; a notebook shows its graph."""
+
+    def __init__(self, past: PastRun) -> None:
+        self._past = past
+
+    @property
+    def id(self) -> str:
+        """The id, which references that the run made have as their `run`."""
+        return self._past.key
+
+    @property
+    def workflow(self) -> str:
+        """The name of the workflow."""
+        return self._past.workflow
+
+    @property
+    def status(self) -> str:
+        """``succeeded``, ``failed``, or ``running``, which a run that was killed stays for ever."""
+        return self._past.status
+
+    @property
+    def error(self) -> str | None:
+        """The name of the class of the exception that ended it."""
+        return self._past.error
+
+    @property
+    def started(self) -> datetime:
+        """When it began, aware, in UTC."""
+        return datetime.fromtimestamp(self._past.started, UTC)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None if it has not ended."""
+        return self._past.seconds
+
+    @property
+    def steps(self) -> tuple[PastStep, ...]:
+        """The steps that ended, in the order in which they began."""
+        return self._past.steps
+
+    @property
+    def inputs(self) -> dict[str, tuple[ArtifactRef, ...]]:
+        """The artifacts among the inputs, by name."""
+        return {name: _refs(mentions) for name, mentions in self._past.inputs.items()}
+
+    @property
+    def outputs(self) -> tuple[ArtifactRef, ...]:
+        """The artifacts in the result."""
+        return _refs(self._past.outputs)
+
+    @property
+    def graph(self) -> Graph:
+        """Which step took what from which."""
+        return graph_of(self._past)
+
+    def svg(self) -> str:
+        """Return the graph as an SVG drawing, many alike steps as one box."""
+        return svg(self.graph.folded())
+
+    def mermaid(self) -> str:
+        """Return the graph as a Mermaid flowchart, many alike steps as one node."""
+        return mermaid(self.graph.folded())
+
+    def __repr__(self) -> str:
+        took = "" if self.seconds is None else f", {shown_seconds(self.seconds)}"
+        return f"<run {self.id} of {self.workflow!r}: {self.status}, {len(self.steps)} steps{took}>"
+
+    def _repr_html_(self) -> str:
+        return run_html.of_run(self._past)
+
+
+class RunList(list[Run]):
+    """Runs, the latest first; a notebook shows a table."""
+
+    def _repr_html_(self) -> str:
+        return run_html.of_runs([run._past for run in self])  # noqa: SLF001  # the record is that of this module's class
+
+
+def runs(count: int = 20, *, store: str | None = None) -> RunList:
+    """Return the last runs that the store holds, the latest first.
+
+    Args:
+        count: Runs at most.
+        store: Logical name of the store; None takes the one of the settings.
+
+    Raises:
+        StorageError: The store cannot be read.
+    """
+    with Storage(store) as storage:
+        return RunList(map(Run, run_history.recent(storage, count)))
+
+
+def last_run(*, store: str | None = None) -> Run:
+    """Return the run that this process began last; if it began none, the latest that the store holds.
+
+    Args:
+        store: Logical name of the store; None takes the one of the settings.
+
+    Raises:
+        NotFoundError: There is none, or its record was not written.
+        StorageError: The store cannot be read.
+    """
+    with Storage(store) as storage:
+        return Run(run_history.find(storage, run_log.last_key() or "last"))
+
+
+def _refs(mentions: tuple[run_history.Mention, ...]) -> tuple[ArtifactRef, ...]:
+    return tuple(mention.ref for mention in mentions if mention.ref is not None)

@@ -1,0 +1,166 @@
+"""The beginning of large and strange artifacts: found in few bytes, and never at the price of a bomb."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from lucas_storage.errors import DecodeError
+from lucas_storage.previews import table_head, thumbnail
+
+
+class Counted(io.BytesIO):
+    """A file that counts the bytes that are read."""
+
+    total = 0
+
+    def read(self, size=-1):
+        data = super().read(size)
+        self.total += len(data)
+        return data
+
+
+def parquet(table, **options):
+    file = io.BytesIO()
+    pq.write_table(table, file, **options)
+    return file.getvalue()
+
+
+def arrow(table, **options):
+    file = io.BytesIO()
+    with pa.ipc.new_stream(file, table.schema, **options) as writer:
+        writer.write_table(table)
+    return file.getvalue()
+
+
+def png(width, height, data=b""):
+    chunks = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", data), (b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed(*chunk) for chunk in chunks)
+
+
+def framed(tag, body):
+    return struct.pack(">I", len(body)) + tag + body + struct.pack(">I", zlib.crc32(tag + body))
+
+
+@pytest.mark.parametrize(("make", "head"), [(parquet, table_head.of_parquet), (arrow, table_head.of_arrow)])
+def test_the_head_of_a_table_is_its_first_rows_as_text(make, head):
+    table = pa.table({"n": [1, 2, 3], "t": ["a", None, "c"], "l": [[1], [], None]})
+    data = make(table)
+
+    found = head(io.BytesIO(data), len(data), 1)
+
+    assert found.names == ("n", "t", "l")
+    assert found.rows[:2] == (("1", "a", "[1]"), ("2", "None", "[]"))
+    assert found.facts["column n"] == "int64"
+
+
+def test_of_a_large_parquet_file_a_page_of_each_column_is_read():
+    table = pa.table({name: np.random.default_rng(1).random(100_000) for name in "abc"})
+    data = parquet(table, use_dictionary=False, data_page_size=1 << 15)
+    file = Counted(data)
+
+    found = table_head.of_parquet(file, len(data), 5)
+
+    assert len(found.rows) == 6
+    assert found.facts["rows"] == "100000"
+    assert file.total < len(data) // 4
+
+
+def test_an_arrow_table_that_unpacks_to_far_more_is_not_unpacked(monkeypatch):
+    monkeypatch.setattr(table_head, "_DECODED_MAX", 1 << 20)
+    table = pa.table({"n": np.zeros(1_000_000)})
+    data = arrow(table, options=pa.ipc.IpcWriteOptions(compression="zstd"))
+    assert len(data) < 1 << 20
+
+    found = table_head.of_arrow(io.BytesIO(data), len(data), 5)
+
+    assert found.rows == ()
+    assert found.facts == {"column n": "double", "not shown": "rows that take 7.6 MiB in memory"}
+
+
+def test_a_parquet_file_that_claims_to_unpack_to_far_more_is_not_unpacked(monkeypatch):
+    monkeypatch.setattr(table_head.limits, "UNASKED", 1 << 10)
+    data = parquet(pa.table({"n": np.zeros(1_000_000)}), use_dictionary=False, compression="zstd")
+
+    found = table_head.of_parquet(io.BytesIO(data), len(data), 5)
+
+    assert found.rows == ()
+    assert "not shown" in found.facts
+
+
+def test_of_very_many_columns_some_are_shown():
+    data = parquet(pa.table({f"c{at}": [at] for at in range(500)}))
+
+    found = table_head.of_parquet(io.BytesIO(data), len(data), 5)
+
+    assert len(found.names) == len(found.rows[0]) == table_head.COLUMNS
+    assert not found.complete
+
+
+def test_two_columns_of_one_name_are_two_columns():
+    data = arrow(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"]))
+
+    assert table_head.of_arrow(io.BytesIO(data), len(data), 5).rows == (("1", "2"),)
+
+
+def test_a_list_of_very_many_numbers_in_a_cell_is_shown_in_short():
+    data = arrow(pa.table({"l": [list(range(200_000))]}))
+
+    (cells,) = table_head.of_arrow(io.BytesIO(data), len(data), 5).rows
+
+    assert len(cells[0]) <= 1000
+    assert cells[0].startswith("[[0,1,2,...")
+
+
+@pytest.mark.parametrize("data", [b"", b"PAR1", b"\xff" * 100])
+def test_a_file_that_is_no_table_is_refused(data):
+    with pytest.raises(DecodeError):
+        table_head.of_parquet(io.BytesIO(data), len(data), 5)
+    if data:
+        with pytest.raises((ValueError, OSError)):
+            table_head.of_arrow(io.BytesIO(data), len(data), 5)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [("RGB", "PNG"), ("RGBA", "PNG"), ("P", "GIF"), ("RGB", "JPEG"), ("I;16", "PNG")]
+)
+def test_an_image_is_shown_small(mode, kind):
+    file = io.BytesIO()
+    Image.new(mode, (1000, 500)).save(file, kind)
+
+    facts, small = thumbnail.of_image(io.BytesIO(file.getvalue()), len(file.getvalue()))
+
+    assert thumbnail.is_image(file.getvalue()[:16])
+    assert facts["image"] == f"{kind} 1000 \u00d7 500, {mode}"
+    with Image.open(io.BytesIO(small)) as shown:
+        assert (shown.format, shown.size) == ("PNG", (256, 128))
+
+
+def test_an_image_of_a_billion_pixels_is_not_decoded():
+    data = png(40_000, 30_000, zlib.compress(b"\0" * 100))
+
+    facts, small = thumbnail.of_image(io.BytesIO(data), len(data))
+
+    assert small is None
+    assert facts["not shown"] == "an image of so many pixels"
+
+
+def test_a_damaged_image_is_refused():
+    with pytest.raises(ValueError, match="not an image"):
+        thumbnail.of_image(io.BytesIO(png(10, 10, b"nonsense")), 100)
+
+
+def test_only_the_decoders_of_common_formats_see_a_file():
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "EPS")  # whose reader would start a program
+
+    assert not thumbnail.is_image(file.getvalue()[:16])
+    with pytest.raises(ValueError, match="not an image"):
+        thumbnail.of_image(io.BytesIO(file.getvalue()), len(file.getvalue()))
