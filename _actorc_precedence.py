@@ -5,8 +5,14 @@ for ever when a call fails. Which of the two a plain ``import`` finds would depe
 imports are answered: modules of ours come from us, all others (``actorc.executor``, ``actorc.utils``,
 ``actorc.protos``) from wherever they are.
 
+An ``import lucas`` that fails is explained here as well, since the package that could explain it is mostly imported
+after it.
+
 A ``.pth`` file of the distribution runs `install` when Python starts, and from Python 3.15 on a ``.start`` file; so
 nothing is imported here that need not be. The plugin calls `require`, for where such files are not read.
+
+pytest imports the packages of its plugins by a finder of its own. It would warn that this module was imported before
+that, which is meant: PYTEST_DONT_REWRITE.
 """
 
 from __future__ import annotations
@@ -47,14 +53,53 @@ class ActorcFinder:
         return _package(home) if name == "actorc" else _overwritten(home, name)
 
 
+NO_LUCAS = (
+    "No module named 'lucas'; call lucas_storage.local() before this import, or start the program with 'lucas-storage "
+    "run', which both bring an engine for workflows of Lucas (Lucas itself is not on PyPI; clone "
+    "https://github.com/Xdydy/Lucas and 'pip install -e' the clone)"
+)
+
+
+class LucasExplainer:
+    """Explains a failed ``import lucas``; the last of the finders, which finds nothing."""
+
+    @classmethod
+    def find_spec(cls, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Return None, or for ``import lucas`` what finders find that were installed later.
+
+        Raises:
+            ModuleNotFoundError: There is no `lucas`; the message says what to do.
+        """
+        if name != "lucas":
+            return None
+        # Editable installations append finders of their own.
+        for finder in sys.meta_path[sys.meta_path.index(cls) + 1 :]:
+            spec: ModuleSpec | None = finder.find_spec(name, path, target)  # type: ignore[arg-type]
+            if spec is not None:
+                return spec
+        if not _is_imported():
+            return None
+        raise ModuleNotFoundError(NO_LUCAS, name=name)
+
+
+def _is_imported() -> bool:
+    """Return whether the caller's finder is asked by an import; `importlib.util.find_spec` expects None, no error."""
+    # the finder is called by the loop over all finders, and that one by an import or by `find_spec`
+    asking = sys._getframe(2).f_back  # noqa: SLF001 -- Python tells it nowhere else
+    return asking is not None and asking.f_code.co_name == "_find_and_load_unlocked"
+
+
 def install() -> None:
-    """Let our modules be found first; calling it again does nothing.
+    """Let our modules be found first, and a missing `lucas` be explained; calling it again does nothing.
 
     Raises:
         ImportError: Upstream's mock of the storage client has been imported already.
     """
-    if ActorcFinder not in sys.meta_path:
-        sys.meta_path.insert(0, ActorcFinder)
+    if sys.meta_path[:1] != [ActorcFinder]:
+        # a finder that came later may have taken the first place, as that of pytest does
+        sys.meta_path[:] = [ActorcFinder, *(finder for finder in sys.meta_path if finder is not ActorcFinder)]
+    if LucasExplainer not in sys.meta_path:
+        sys.meta_path.append(LucasExplainer)
     loaded = sys.modules.get("actorc")
     if loaded is not None:
         _join(loaded)

@@ -22,6 +22,7 @@ STORAGE: Final = Path("actorc", "storage")
 SOURCES: Final = (
     "client.py",
     "_client/objects.py",
+    "_client/reads.py",
     "_client/batches.py",
     "_client/transfers.py",
     "_client/multipart.py",

@@ -13,7 +13,7 @@ import _actorc_precedence
 if TYPE_CHECKING:
     __version__: str
 
-    from . import errors
+    from . import errors, testing
     from ._run import run
     from .decorator import with_storage
     from .executor import StorageExecutor
@@ -41,6 +41,7 @@ __all__ = [
     "run",
     "runs",
     "storage_context",
+    "testing",
     "with_storage",
 ]
 
@@ -79,8 +80,8 @@ def load_ipython_extension(shell: Any) -> None:
 def __getattr__(name: str) -> Any:
     if name == "__version__":
         return import_module("actorc.version").version()
-    if name == "errors":
-        return import_module(".errors", __name__)
+    if name in ("errors", "testing"):
+        return import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -14,6 +14,7 @@ from ._client.buckets import BucketMethods
 from ._client.multipart import MultipartMethods
 from ._client.objects import ObjectMethods
 from ._client.presigning import PresigningMethods
+from ._client.reads import ReadMethods
 from ._client.transfers import TransferMethods
 from ._retry import RetryPolicy
 from ._rpc import result_dicts
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from ._rpc.operations.remote_store import RemoteStore
 
 
-class StorageClient(ObjectMethods, BatchMethods, TransferMethods, MultipartMethods, BucketMethods, PresigningMethods):
+class StorageClient(
+    ObjectMethods, ReadMethods, BatchMethods, TransferMethods, MultipartMethods, BucketMethods, PresigningMethods
+):
     """An object storage service, reached over gRPC, or over a Unix socket if it is on this machine.
 
     Threads may share a client, also in a forked child. Nothing is sent before the first call. A call that fails for a

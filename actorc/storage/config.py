@@ -197,9 +197,9 @@ def _default_origin() -> str:
         return "the built-in default"
     if not hold_loopback(DEFAULT_PORT):
         raise InvalidParameterError(
-            f"no server runs for {directory}, and whoever listens on {DEFAULT_ENDPOINT} may be another user; start "
-            f"'lucas-storage serve' or 'lucas-storage run', or set STORAGE_ENDPOINT, to {DEFAULT_ENDPOINT} if that is "
-            "what you mean"
+            f"no server runs for {directory}, and whoever listens on {DEFAULT_ENDPOINT} may be another user; call "
+            "lucas_storage.local() first, or start the program with 'lucas-storage run', or a server with "
+            f"'lucas-storage serve', or set STORAGE_ENDPOINT, to {DEFAULT_ENDPOINT} if you mean that server"
         )
     return f"the built-in default, since no server runs for {directory}"
 

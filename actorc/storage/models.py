@@ -32,15 +32,19 @@ class Chunk(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """Bytes ``offset`` up to, not including, ``offset + length``; without a length, up to the end."""
+    """Bytes ``offset`` up to, not including, ``offset + length``; without a length, up to the end.
+
+    A negative offset, which only calls with many ranges take, counts from the end of the object.
+    """
 
     offset: int = 0
     length: int | None = None
 
     def clamp(self, size: int) -> tuple[int, int]:
         """Return (first byte, byte after the last) within an object of `size` bytes."""
-        stop = size if self.length is None else min(size, self.offset + self.length)
-        return min(self.offset, size), max(stop, min(self.offset, size))
+        first = min(self.offset if self.offset >= 0 else max(0, size + self.offset), size)
+        stop = size if self.length is None else min(size, first + self.length)
+        return first, max(stop, first)
 
 
 WHOLE = ByteRange()
@@ -79,9 +83,11 @@ class Destination:
     condition: Condition = ANY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ObjectInfo:
-    """One generation of one object."""
+class ObjectInfo(NamedTuple):
+    """One generation of one object.
+
+    A tuple, since every call makes some of them, and a frozen dataclass of ten fields takes five times as long.
+    """
 
     bucket: str
     key: str

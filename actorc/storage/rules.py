@@ -26,6 +26,8 @@ MAX_PAGE_BYTES: Final = 3 * MiB
 """Bytes of a page of a listing: gRPC receives 4 MiB by default, and a page has at least one name."""
 MAX_BATCH: Final = 1000
 """Keys in one batch, as in a batch delete of S3."""
+MAX_RANGES: Final = 1000
+"""Ranges in one call."""
 MAX_BATCH_BYTES: Final = 4 * MAX_KEY_CHARACTERS * MAX_BATCH
 """Bytes of the keys in one batch delete: as many as the longest keys take in UTF-8."""
 MAX_BATCH_KEYS: Final = MiB
@@ -158,6 +160,20 @@ def check_range(offset: object, length: object) -> ByteRange:
     """
     if not _is_count(offset) or not (length is None or _is_count(length)):
         raise InvalidParameterError("offset and length are ints of 0 or more bytes; length=None reads to the end")
+    return ByteRange(offset, length)
+
+
+def check_near_range(offset: object, length: object) -> ByteRange:
+    """Return a range of a call that has many of them; a negative `offset` counts from the end of the object.
+
+    Raises:
+        InvalidParameterError: `offset` is no int, or `length` is negative or no int.
+    """
+    if isinstance(offset, bool) or not isinstance(offset, int) or not _is_count(length):
+        raise InvalidParameterError(
+            "a range is an offset and a length of 0 or more bytes, both of them ints, such as (0, 4096); a negative "
+            "offset counts from the end"
+        )
     return ByteRange(offset, length)
 
 

@@ -16,9 +16,9 @@ from actorc.storage.client import StorageClient
 from actorc.storage.errors import InvalidParameterError, NotFoundError, ObjectNotFoundError
 from actorc.storage.models import ObjectHead
 
+from .name_patterns import ANY_DEPTH, segments_match
 from .uris import Target, has_wildcards
 
-_ANY_DEPTH: Final = "**"
 _ESCAPED: Final = re.compile(r"\[([*?[])\]")
 _FIXED_START: Final = re.compile(r"[^*?[]*")
 
@@ -42,7 +42,12 @@ def is_pattern(client: StorageClient, target: Target) -> bool:
 
 def is_deep(target: Target) -> bool:
     """Return whether the target has wildcards that match at any depth."""
-    return _ANY_DEPTH in target.pattern.split("/")
+    return ANY_DEPTH in target.pattern.split("/")
+
+
+def own_name(target: Target) -> str:
+    """Return the name under which all objects below a target are copied into a folder."""
+    return _last(target.key.rstrip("/")) or target.bucket
 
 
 def fixed_part(target: Target) -> str:
@@ -81,7 +86,7 @@ def matches(
 ) -> Iterator[ObjectHead | str]:
     """Yield the objects whose keys match after `prefix`, and with `folders` the common prefixes that do."""
     first, rest = segments[0], segments[1:]
-    if first == _ANY_DEPTH:
+    if first == ANY_DEPTH:
         yield from _at_any_depth(client, bucket, prefix, segments, folders=folders)
         return
     # A segment without wildcards needs no listing: it is part of the prefix.
@@ -128,8 +133,7 @@ def _matched(client: StorageClient, target: Target, *, recursive: bool) -> Itera
 
 
 def _beneath(client: StorageClient, target: Target) -> Iterator[FoundObject]:
-    name = target.key.rstrip("/")
-    own = _last(name) or target.bucket
+    name, own = target.key.rstrip("/"), own_name(target)
     # A key may be an object and a prefix of others at the same time; `-r` means both.
     if target.key and not target.key.endswith("/") and client.object_exists(target.bucket, target.key):
         yield FoundObject(head=client.head_object(target.bucket, target.key), own=own)
@@ -162,16 +166,8 @@ def _at_any_depth(
     for head in client.iter_objects(bucket, prefix):
         names = head["key"][len(prefix) :].split("/")
         shortest = 1 if folders else len(names)
-        if any(_segments_match(names[:length], segments) for length in range(shortest, len(names) + 1)):
+        if any(segments_match(names[:length], segments) for length in range(shortest, len(names) + 1)):
             yield head
-
-
-def _segments_match(names: Sequence[str], segments: Sequence[str]) -> bool:
-    if not segments:
-        return not names
-    if segments[0] == _ANY_DEPTH:
-        return any(_segments_match(names[skipped:], segments[1:]) for skipped in range(len(names) + 1))
-    return bool(names) and fnmatchcase(names[0], segments[0]) and _segments_match(names[1:], segments[1:])
 
 
 def _fixed_and_wild(pattern: str) -> tuple[str, list[str]]:

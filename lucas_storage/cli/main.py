@@ -22,6 +22,10 @@ OWN_COMMANDS: Final = {
     "cp": ListedCommand(
         "lucas_storage.cli.commands.objects.cp", "Copy files to objects, objects to files, or objects to objects."
     ),
+    "mv": ListedCommand(
+        "lucas_storage.cli.commands.objects.mv",
+        "Move or rename objects, and move files to objects or objects to files.",
+    ),
     "sync": ListedCommand(
         "lucas_storage.cli.commands.objects.sync",
         "Copy what changed from a directory or place in a bucket to another one.",
@@ -29,11 +33,29 @@ OWN_COMMANDS: Final = {
     "cat": ListedCommand(
         "lucas_storage.cli.commands.objects.cat", "Write objects, or a part of each, to standard output."
     ),
+    "head": ListedCommand(
+        "lucas_storage.cli.commands.objects.head", "Write the beginning of objects to standard output."
+    ),
+    "stat": ListedCommand(
+        "lucas_storage.cli.commands.objects.stat",
+        "Print everything that is known of objects or buckets: size, type, times, etag, checksum, metadata.",
+    ),
+    "find": ListedCommand(
+        "lucas_storage.cli.commands.objects.find",
+        "List the objects whose keys begin with a prefix, or those of all buckets, that meet every condition.",
+    ),
+    "tree": ListedCommand(
+        "lucas_storage.cli.commands.objects.tree",
+        "Draw the objects below a name as a tree, with a branch at each slash of their keys.",
+    ),
+    "diff": ListedCommand(
+        "lucas_storage.cli.commands.objects.diff", "Tell where two objects, files, prefixes or directories differ."
+    ),
     "rm": ListedCommand("lucas_storage.cli.commands.objects.rm", "Remove objects."),
     "mb": ListedCommand("lucas_storage.cli.commands.buckets", "Make buckets."),
     "rb": ListedCommand("lucas_storage.cli.commands.buckets", "Remove buckets, empty ones unless --force is given."),
     "du": ListedCommand(
-        "lucas_storage.cli.commands.objects.ls",
+        "lucas_storage.cli.commands.objects.du",
         "Add up the sizes of objects: of each bucket, or of each name in one up to the next slash.",
     ),
     "presign": ListedCommand(

@@ -12,3 +12,5 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="Tell of failure
 human_option = click.option(
     "-H", "--human", "readable", is_flag=True, help="Sizes as people read them, such as 1.5 MiB."
 )
+no_clobber_option = click.option("-n", "--no-clobber", is_flag=True, help="Do not replace what is there.")
+interactive_option = click.option("-i", "--interactive", is_flag=True, help="Ask before anything is replaced.")

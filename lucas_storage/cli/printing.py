@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import click
+
+from actorc.storage.units import shown_size
 
 
 def print_record(record: Mapping[str, Any]) -> None:
@@ -19,6 +22,16 @@ def print_record(record: Mapping[str, Any]) -> None:
     # Escapes of JSON rather than a question mark: a program reads the same text in every locale.
     line = json.dumps(record, default=to_json, ensure_ascii=False)
     click.echo(line if _is_writable(line) else json.dumps(record, default=to_json))
+
+
+def size_column(size: int, *, readable: bool) -> str:
+    """Return a size for a column of sizes, in bytes or, if it is to be `readable`, in a unit of 1024."""
+    return f"{shown_size(size) if readable else size:>12}"
+
+
+def shown_time(moment: datetime) -> str:
+    """Return a moment to the second, in UTC."""
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def escape_unencodable() -> None:

@@ -24,12 +24,16 @@ _REFERENCE: Final = re.compile(r"\?[a-z!]+=")
 _OTHER_SCHEME: Final = re.compile(r"(?!lucas:)[A-Za-z][A-Za-z0-9+.-]*://")
 _WILDCARD: Final = re.compile(r"[*?[]")
 _ENCODED: Final = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
-_ENCODE: Final = frozenset(" %?*[")
+_UNSAFE: Final = re.compile(r"""[\s%?*\[\]"#$&'();<>\\^`{|}~!]""")
+"""Wildcards, and the characters that a shell does not take as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A bucket, a prefix or an object; as text, the ``lucas://`` target that names exactly it."""
+    """A bucket, a prefix or an object.
+
+    As text it is the ``lucas://`` target that names exactly it, in one word of a shell, without quotes.
+    """
 
     store: str = DEFAULT_STORE
     bucket: str
@@ -40,12 +44,15 @@ class Target:
     pattern: str = ""
     """The key with its wildcards, the rest of it decoded; empty if it has none."""
 
+    def at(self, key: str) -> Target:
+        """Return the object of this key, or the prefix, in the same bucket."""
+        return Target(store=self.store, bucket=self.bucket, key=key)
+
     def __str__(self) -> str:
-        # Unprintable characters are encoded, so that a printed target can be copied from a terminal and given back.
-        key = "".join(
-            each if each.isprintable() and each not in _ENCODE else quote(each, errors="surrogatepass")
-            for each in self.key
-        )
+        # Unprintable characters are encoded, too: a printed target is copied from a terminal, or taken by `xargs`.
+        key = _UNSAFE.sub(_encoded, self.key)
+        if not key.isprintable():
+            key = "".join(each if each.isprintable() else quote(each, errors="surrogatepass") for each in key)
         return f"{SCHEME}{self.store}/{self.bucket}/{key}"
 
 
@@ -78,6 +85,11 @@ def parse(text: str) -> Target:
         key=check_prefix(literal, "key"),
         pattern=pattern if has_wildcards(rest) else "",
     )
+
+
+def _encoded(character: re.Match[str]) -> str:
+    # Not all that `quote` encodes: letters beyond ASCII stay readable. It leaves a tilde, which a shell expands.
+    return "%7E" if character[0] == "~" else quote(character[0])
 
 
 def as_text(name: str) -> str:

@@ -50,7 +50,8 @@ def install() -> bool:
     # Its modules may be in use already; two projects under one name would be mixed.
     if "lucas" in sys.modules:
         raise ImportError(
-            _stranger(found) + " It has been imported already, so the embedded engine cannot take its name."
+            _stranger(found) + " It has been imported already, so the embedded engine cannot take its name; start "
+            "Python again, and let the engine be installed before lucas is imported."
         )
     # A directory of that name without code is no project.
     if found is not None and found.has_location and not _is_ours(found):

@@ -41,8 +41,16 @@ def is_lambda(value: object) -> bool:
 
 def function_within(value: object) -> Any | None:
     """Return the function that ``@function`` decorated to make `value`, None if `value` was not made so."""
-    kind = type(value)
-    return vars(value).get("_origin_fn") if _is_ours(kind) and hasattr(value, "__dict__") else None
+    if not _is_ours(type(value)) or not hasattr(value, "__dict__"):
+        return None
+    attributes = vars(value)
+    return attributes["_origin_fn"] if "_origin_fn" in attributes else _enclosed(attributes.get("_fn"))
+
+
+def _enclosed(handler: Any) -> Any | None:
+    """Return the function that a handler of Lucas calls; older versions keep it in the handler alone."""
+    names = getattr(getattr(handler, "__code__", None), "co_freevars", ())
+    return handler.__closure__[names.index("fn")].cell_contents if "fn" in names else None
 
 
 def is_runtime(value: object) -> bool:

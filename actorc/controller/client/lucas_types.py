@@ -15,8 +15,8 @@ try:
 except ImportError as error:
     message = (
         "actorc.controller needs Lucas, which is not importable here; clone its repository and 'pip install -e' the "
-        "clone (the lucas on PyPI is another project), or run the script with 'lucas-storage run', which brings an "
-        "engine of its own"
+        "clone (the lucas on PyPI is another project), or call lucas_storage.local() first, or run the script with "
+        "'lucas-storage run', which both bring an engine of their own"
     )
     raise ImportError(message, name=error.name, path=error.path) from error
 

@@ -10,6 +10,7 @@ from actorc.storage.buffers import flat_view
 from actorc.storage.content_types import guess_content_type
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.models import (
+    ByteRange,
     CompletedPart,
     Condition,
     Destination,
@@ -99,6 +100,31 @@ def destination(
         ),
         condition=rules.check_condition(if_absent=if_absent, if_match=if_match),
     )
+
+
+def near_ranges(ranges: Iterable[tuple[int, int]]) -> list[ByteRange]:
+    """Return the ranges if each is an offset and a length that make sense."""
+    try:
+        pairs = [(offset, length) for offset, length in ranges]
+    except (TypeError, ValueError) as error:
+        raise InvalidParameterError("ranges are pairs of offset and length, such as [(0, 4096), (-8, 8)]") from error
+    return [rules.check_near_range(*pair) for pair in pairs]
+
+
+def target(out: Buffer, *, as_view: bool) -> memoryview:
+    """Return the memory of `out` if it can be written to, and no view is asked for as well."""
+    if as_view:
+        raise InvalidParameterError("as_view maps the object and out copies it; pass one of them")
+    try:
+        memory = flat_view(out)
+        is_writable = not memoryview(out).readonly
+    except TypeError as error:
+        raise InvalidParameterError(
+            f"out is a buffer that can be written to, such as a bytearray or an array, not a {type(out).__name__}"
+        ) from error
+    if not is_writable:
+        raise InvalidParameterError(f"out is a {type(out).__name__} that cannot be written to; pass a bytearray")
+    return memory
 
 
 def etag_condition(if_match: str | None) -> Condition:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING
 
 from actorc.storage import rules
 from actorc.storage._rpc import result_dicts
@@ -64,111 +64,6 @@ class ObjectMethods(Session):
             bucket, key, content_type, metadata, if_absent=if_absent, if_match=if_match, ttl=ttl
         )
         return self._put(destination, data, timeout=timeout)
-
-    @overload
-    def get_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        generation: int | None = None,
-        if_match: str | None = None,
-        as_view: Literal[False] = False,
-        timeout: float | None = None,
-    ) -> bytes: ...
-
-    @overload
-    def get_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        generation: int | None = None,
-        if_match: str | None = None,
-        as_view: Literal[True],
-        timeout: float | None = None,
-    ) -> memoryview: ...
-
-    @overload
-    def get_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        generation: int | None = None,
-        if_match: str | None = None,
-        as_view: bool = False,
-        timeout: float | None = None,
-    ) -> bytes | memoryview: ...
-
-    def get_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        generation: int | None = None,
-        if_match: str | None = None,
-        as_view: bool = False,
-        timeout: float | None = None,
-    ) -> bytes | memoryview:
-        """Return an object, or a part of it, verified against its checksum.
-
-        A view is read-only memory. From a server on the same machine it is a map of the file that has the object, and
-        takes no memory of its own: it comes at once if nothing has written to that file since the object was stored or
-        the server last verified it, by its inode, size and times, else once all of it is verified. Damage that changes
-        none of these, such as a bit that flips on the disk, is found by the server's scrubbing and by every reading
-        without `as_view`. An object of several parts, and any from another machine, is read into memory and verified.
-
-        Args:
-            bucket: Bucket name.
-            key: Object key.
-            offset: Position of the first byte.
-            length: Number of bytes, fewer at the end of the object; None for all from `offset` on.
-            generation: Read this generation or fail.
-            if_match: Read only the object with this etag.
-            as_view: Return a `memoryview` instead of `bytes`. It stays valid whatever becomes of the object and of the
-                client, and may hold a file open.
-            timeout: Seconds for the whole call.
-
-        Raises:
-            NotFoundError: The bucket, the object or the generation does not exist.
-            InvalidRangeError: `offset` is behind the end of the object.
-            PreconditionFailedError: The object is not the one of `if_match`.
-            IntegrityError: The bytes are damaged where they are stored.
-        """
-        arguments.etag_condition(if_match)
-        arguments.object_name(bucket, key)
-        part, generation = rules.check_range(offset, length), arguments.checked_generation(generation)
-        read = self._remote.view if as_view else self._remote.get
-        return read(bucket, key, part, generation, if_match=if_match, timeout=timeout)
-
-    def stream_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        generation: int | None = None,
-        if_match: str | None = None,
-        timeout: float | None = None,
-    ) -> Iterator[bytes]:
-        """Iterate over an object in pieces of at most 1 MiB, each verified before it is yielded.
-
-        All pieces are of one generation. A broken connection is resumed at the byte where it broke. Arguments and
-        errors are those of `get_object`; arguments are checked at once, the rest is raised while iterating.
-        """
-        arguments.etag_condition(if_match)
-        download = arguments.download(bucket, key, offset, length, generation)
-        return self._pieces(bucket, key, download, if_match, timeout)
 
     def head_object(self, bucket: str, key: str, *, timeout: float | None = None) -> ObjectHead:
         """Return the description of an object without reading it.

@@ -13,7 +13,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from actorc.storage._wire.url_signing import Grant, is_url_of
-from actorc.storage.errors import DamagedMessageError
+from actorc.storage.errors import DamagedMessageError, InvalidParameterError
 from actorc.storage.models import BucketInfo, DeleteResult, ListQuery, ObjectInfo, PartInfo, UploadInfo
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
@@ -257,3 +257,15 @@ def _other(what: str, bucket: str | None = None, key: str | None = None) -> Dama
         bucket,
         key,
     )
+
+
+def check_room(size: int, target: memoryview, bucket: str, key: str) -> None:
+    """Raise if the bytes asked for are more than the caller's buffer has.
+
+    Raises:
+        InvalidParameterError: They are.
+    """
+    if size > len(target):
+        raise InvalidParameterError(
+            f"out has {len(target)} bytes and {size} were asked for; pass a larger buffer, or a length", bucket, key
+        )

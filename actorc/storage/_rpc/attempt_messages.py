@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from actorc.storage._wire import call_headers
+from actorc.storage._wire.call_headers import ATTEMPT_KEY, REQUEST_ID_KEY
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage._wire.message_checksum import ANSWER, HEADER, REQUEST, STATUS, YES, Checks
 from actorc.storage.errors import StorageError
 
 from . import call_errors
+from .retries.attempts import Attempt
 from .transport import CallFailedError
+
+_ANNOUNCEMENT: Final = (HEADER, YES)
 
 
 class Peer:
-    """A server's capabilities as learned from its answers. Threads share it without a lock: fields only turn true."""
+    """A server's capabilities as learned from its answers. Threads share it without a lock: fields only turn true.
 
-    def __init__(self) -> None:
+    Args:
+        address: The server's name in errors.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
         # not guarded by a lock: a thread that still reads False asks the answer's metadata once more
         self.seals = False
         """Whether it ever announced checksums of messages; from then on an answer without one is refused."""
@@ -27,20 +34,20 @@ class Peer:
 class Exchange:
     """Seals requests, and opens answers if the server seals. One object for each attempt.
 
+    A context manager that turns failed calls inside into the errors of `actorc.storage.errors`, the original chained.
+
     Args:
         method: Full name of the method.
-        metadata: Metadata of the attempt.
+        attempt: The attempt.
         peer: The server that it goes to.
-        address: The server's name in errors.
     """
 
-    def __init__(self, method: str, metadata: Metadata, peer: Peer, address: str) -> None:
-        self.metadata: Metadata = (*metadata, (HEADER, YES))
+    def __init__(self, method: str, attempt: Attempt, peer: Peer) -> None:
+        number = str(attempt.number)
+        self.metadata: Metadata = ((REQUEST_ID_KEY, attempt.request_id), (ATTEMPT_KEY, number), _ANNOUNCEMENT)
         """Metadata of the attempt, and the announcement that its messages are sealed."""
-        sent = dict(metadata)
-        self._checks = Checks(method, sent[call_headers.REQUEST_ID_KEY], sent[call_headers.ATTEMPT_KEY])
+        self._checks = Checks(method, attempt.request_id, number)
         self._peer = peer
-        self._address = address
 
     def seal(self, request: bytes) -> bytes:
         """Return a serialized request with its checksum."""
@@ -58,19 +65,18 @@ class Exchange:
         """
         return self._checks.open(answer, ANSWER) if self._seals(announced) and answer is not None else answer
 
-    @contextmanager
-    def errors(self) -> Iterator[None]:
-        """Turn failed calls inside into the errors of `actorc.storage.errors`, the original chained."""
-        try:
-            yield
-        except CallFailedError as error:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, CallFailedError):
             raise self._failure(error) from error
 
     def _failure(self, error: CallFailedError) -> StorageError:
         def opened(details: bytes) -> bytes:
             return self._checks.open(details, STATUS) if self._seals(lambda: error.metadata) else details
 
-        return call_errors.error_from_call(error, self._address, opened)
+        return call_errors.error_from_call(error, self._peer.address, opened)
 
     def _seals(self, announced: Callable[[], Any]) -> bool:
         if not self._peer.seals:

@@ -16,6 +16,8 @@ from .transport import CallFailedError
 
 _BREAKS = re.compile(r"(Socket closed|Connection reset by peer|Broken pipe)( \(\d+\))?$")
 """End of the message about a connection that was made and then broke, with or without an error number."""
+_UNTOLD_LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\]):\d+ \(from (?!the endpoint argument)")
+"""Beginning of an address on this machine that no argument gives, so that another one can take its place."""
 _TRANSPORT_CODES = {
     StatusCode.CANCELLED,
     StatusCode.DEADLINE_EXCEEDED,
@@ -81,7 +83,7 @@ def _details(failed: CallFailedError) -> bytes | None:
 def _transport_message(code: StatusCode, said: str, address: str) -> str:
     match code:
         case StatusCode.UNAVAILABLE:
-            return f"no storage server answers at {address}; {_unavailable_advice(said)} ({said})"
+            return f"no storage server answers at {address}; {_unavailable_advice(said, address)} ({said})"
         case StatusCode.DEADLINE_EXCEEDED:
             return f"the storage server at {address} did not answer in time; retry, or pass a longer timeout="
         case StatusCode.UNIMPLEMENTED:
@@ -97,13 +99,18 @@ def _transport_message(code: StatusCode, said: str, address: str) -> str:
             )
 
 
-def _unavailable_advice(said: str) -> str:
+def _unavailable_advice(said: str, address: str) -> str:
     if said.startswith("failed to connect") and _BREAKS.search(said):
         return (
             "something closes the connection at once, a server with TLS wants use_ssl=True, "
             "and if it asks for a client certificate, cert_file= and key_file="
         )
-    return "start 'lucas-storage serve' or correct it"
+    if _UNTOLD_LOOPBACK.match(address):
+        return (
+            "call lucas_storage.local() first, or start the program with 'lucas-storage run', or a server with "
+            "'lucas-storage serve', or correct the address"
+        )
+    return "start 'lucas-storage serve' there, or correct the address"
 
 
 def _tls_mistake(said: str, address: str) -> str:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
+from typing import Final
 
 from actorc.storage.context_variables import bound
 from actorc.storage.errors import StorageError
@@ -32,14 +33,16 @@ class CancelScope:
         for end in running:
             end()
 
-    @contextmanager
-    def running(self, end: Callable[[], object]) -> Iterator[None]:
-        """Call `end` if the scope is cancelled before the block ends; `end` must not block.
+    def running(self, end: Callable[[], object]) -> AbstractContextManager[None]:
+        """Return a block; `end` is called if the scope is cancelled before it ends, and must not block.
 
         Raises:
-            StorageError: The scope is cancelled already; `end` was called.
+            StorageError: At its beginning: the scope is cancelled already; `end` was called.
         """
-        token = object()
+        return _Running(self, end)
+
+    def add(self, token: object, end: Callable[[], object]) -> None:
+        """Call `end` when the scope is cancelled; raise as `running` does."""
         with self._lock:
             refused = self._cancelled.is_set()
             if not refused:
@@ -47,12 +50,12 @@ class CancelScope:
         if refused:
             end()
             raise cancelled()
-        try:
-            yield
-        finally:
-            with self._lock:
-                # a finished call stays in no list, or the scope of a long transfer would grow with every call
-                self._running.pop(token, None)
+
+    def discard(self, token: object) -> None:
+        """Forget what was added with this token."""
+        with self._lock:
+            # a finished call stays in no list, or the scope of a long transfer would grow with every call
+            self._running.pop(token, None)
 
     def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`, or until the scope is cancelled.
@@ -64,7 +67,24 @@ class CancelScope:
             raise cancelled()
 
 
+class _Running:
+    """A block with a running call; a class, since one made of a generator takes four times as long."""
+
+    __slots__ = ("_end", "_scope")
+
+    def __init__(self, scope: CancelScope, end: Callable[[], object]) -> None:
+        self._scope = scope
+        self._end = end
+
+    def __enter__(self) -> None:
+        self._scope.add(self, self._end)
+
+    def __exit__(self, *_: object) -> None:
+        self._scope.discard(self)
+
+
 _present: ContextVar[CancelScope | None] = ContextVar("actorc_storage_cancel_scope", default=None)
+_UNSCOPED: Final = nullcontext()
 
 
 def entered(scope: CancelScope | None) -> AbstractContextManager[None]:
@@ -77,15 +97,10 @@ def is_possible() -> bool:
     return _present.get() is not None
 
 
-@contextmanager
-def running(end: Callable[[], object]) -> Iterator[None]:
-    """Call `end` if the current scope, if any, is cancelled before the block ends."""
+def running(end: Callable[[], object]) -> AbstractContextManager[None]:
+    """Return a block; `end` is called if the current scope, if any, is cancelled before it ends."""
     scope = _present.get()
-    if scope is None:
-        yield
-    else:
-        with scope.running(end):
-            yield
+    return _UNSCOPED if scope is None else scope.running(end)
 
 
 def sleep(seconds: float) -> None:

@@ -167,6 +167,11 @@ class Download:
         """Bytes accepted so far, over all attempts."""
         return self._next - self._part.offset
 
+    @property
+    def size(self) -> int | None:
+        """Bytes of the range; None until the server described the object."""
+        return None if self._stop is None else max(0, self._stop - self._part.offset)
+
     def remaining(self) -> ByteRange:
         """Return the range of bytes that are missing."""
         length = self._part.length

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -20,7 +20,7 @@ from actorc.storage.config import ClientOptions
 
 from . import answer_checks, cancellation
 from .attempt_messages import Exchange, Peer
-from .retries.attempts import Attempts
+from .retries.attempts import Attempt, Attempts
 from .retries.endpoints import Endpoints
 from .retries.retry_policy import RetryPolicy
 from .signer import CallSigner, Signer
@@ -31,10 +31,13 @@ from .write_call import WriteCall
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_UNARY: Final[Mapping[str, tuple[str, type[Message]]]] = {
-    method.input_type.name: (method.name, GetMessageClass(method.output_type)) for method in SERVICE.methods
+_PATHS: Final[Mapping[str, str]] = {method.name: f"/{SERVICE.full_name}/{method.name}" for method in SERVICE.methods}
+"""By the name of a method, its full name."""
+_UNARY: Final[Mapping[type[Message], tuple[str, type[Message]]]] = {
+    GetMessageClass(method.input_type): (_PATHS[method.name], GetMessageClass(method.output_type))
+    for method in SERVICE.methods
 }
-"""By the name of a request's class, its method and the class of the answer."""
+"""By the class of a request, the full name of its method and the class of the answer."""
 
 
 class Receiver(Protocol):
@@ -82,7 +85,7 @@ class Rpc:
         )
         self._endpoints = Endpoints(options.endpoints)
         self._transports = {endpoint: Route(options, endpoint) for endpoint in options.endpoints}
-        self._peers = {endpoint: Peer() for endpoint in options.endpoints}
+        self._peers = {endpoint: Peer(options.address(endpoint)) for endpoint in options.endpoints}
         # set without a lock: it only turns true
         self._reached = False
         self.transport = ""
@@ -99,7 +102,7 @@ class Rpc:
             timeout: Seconds for all attempts together.
             patient: Whether attempts go on that long while no server is reachable; None: if there is a `timeout`.
         """
-        _, answer = _UNARY[request.DESCRIPTOR.name]
+        path, answer = _UNARY[type(request)]
 
         def make(start: Start, exchange: Exchange, connection: Connection, body: bytes) -> T:
             reply, trailers = connection.ask(start, body)
@@ -109,7 +112,7 @@ class Rpc:
             with answer_checks.damaged_answers():
                 return judge(answer_checks.parsed(answer, exchange.open(reply, partial(tuple, trailers))))
 
-        return self._unary(request, make, timeout, patient=timeout is not None if patient is None else patient)
+        return self._unary(path, request, make, timeout, patient=timeout is not None if patient is None else patient)
 
     def open(
         self, request: Message, judge: Callable[[Any, Sequence[int]], T], *, timeout: float | None = None
@@ -121,7 +124,7 @@ class Rpc:
             judge: Returns the result from the answer and the descriptors, which it owns unless it raises.
             timeout: Seconds for all attempts together.
         """
-        _, answer = _UNARY[request.DESCRIPTOR.name]
+        path, answer = _UNARY[type(request)]
 
         def make(start: Start, exchange: Exchange, connection: Connection, body: bytes) -> T | None:
             if not connection.passes_files:
@@ -137,23 +140,25 @@ class Rpc:
                     os.close(descriptor)
                 raise
 
-        return self._unary(request, make, timeout, patient=timeout is not None)
+        return self._unary(path, request, make, timeout, patient=timeout is not None)
 
     def _unary(
         self,
+        path: str,
         request: Message,
         make: Callable[[Start, Exchange, Connection, bytes], T],
         timeout: float | None,
         *,
         patient: bool,
     ) -> T:
-        method, _ = _UNARY[request.DESCRIPTOR.name]
         body = request.SerializeToString()
-        proof = CallSigner(self._signer, _path(method))
+        proof = CallSigner(self._signer, path)
         attempts = self._attempts(proof, self._options.timeout if timeout is None else timeout, patient=patient)
         while True:
-            with self._attempt(attempts, method, proof, streams=False) as (start, exchange, connection):
-                return make(start, exchange, connection, exchange.seal(body))
+            with attempts as attempt:
+                exchange, start = self._begun(path, attempt, proof)
+                with exchange, self._transports[attempt.endpoint].connection(streams=False) as connection:
+                    return make(start, exchange, connection, exchange.seal(body))
 
     def receive(
         self, method: str, receiver: Receiver, *, timeout: float | None = None
@@ -165,16 +170,19 @@ class Rpc:
             receiver: Builds the requests and verifies the messages.
             timeout: Seconds for the whole stream, the caller's own time between pieces included; None for no limit.
         """
-        proof = CallSigner(self._signer, _path(method))
+        path = _PATHS[method]
+        proof = CallSigner(self._signer, path)
         attempts = self._attempts(proof, timeout, patient=timeout is not None)
         while True:
-            with self._attempt(attempts, method, proof, streams=True) as (start, exchange, connection):
-                body = exchange.seal(receiver.request())
-                answers = connection.receive(start, body, self._options.idle_timeout)
-                opened = partial(exchange.open, announced=answers.announced)
-                yield from self._payload(answers, receiver, opened, attempts)
-                receiver.finish()
-                return
+            with attempts as attempt:
+                exchange, start = self._begun(path, attempt, proof)
+                with exchange, self._transports[attempt.endpoint].connection(streams=True) as connection:
+                    body = exchange.seal(receiver.request())
+                    answers = connection.receive(start, body, self._options.idle_timeout)
+                    opened = partial(exchange.open, announced=answers.announced)
+                    yield from self._payload(answers, receiver, opened, attempts)
+                    receiver.finish()
+                    return
 
     def _payload(
         self, answers: Answers, receiver: Receiver, opened: Callable[[bytes], bytes | None], attempts: Attempts
@@ -198,27 +206,23 @@ class Rpc:
             sender: Sends the messages and returns the result.
             timeout: Seconds for all attempts together; None for no limit.
         """
-        proof = CallSigner(self._signer, _path(method))
+        path = _PATHS[method]
+        proof = CallSigner(self._signer, path)
         attempts = self._attempts(proof, timeout, patient=timeout is not None, may_repeat=lambda: sender.replayable)
         while True:
-            with self._attempt(attempts, method, proof, streams=True) as (start, exchange, connection):
-                writing = WriteCall(connection, start, exchange, self._options.idle_timeout)
-                with writing as call, cancellation.running(call.cancel):
-                    reply = sender.send(call)
-                self._reached = True
-                return reply
+            with attempts as attempt:
+                exchange, start = self._begun(path, attempt, proof)
+                with exchange, self._transports[attempt.endpoint].connection(streams=True) as connection:
+                    writing = WriteCall(connection, start, exchange, self._options.idle_timeout)
+                    with writing as call, cancellation.running(call.cancel):
+                        reply = sender.send(call)
+                    self._reached = True
+                    return reply
 
-    @contextmanager
-    def _attempt(
-        self, attempts: Attempts, method: str, proof: CallSigner, *, streams: bool
-    ) -> Iterator[tuple[Start, Exchange, Connection]]:
-        """Yield how one attempt starts, its `Exchange` and a connection; turn failed calls into our errors."""
-        with attempts.attempt() as attempt:
-            peer, address = self._peers[attempt.endpoint], self._options.address(attempt.endpoint)
-            exchange = Exchange(_path(method), attempt.metadata, peer, address)
-            start = Start(_path(method), lambda first: exchange.metadata + proof.sign(first), attempt.left)
-            with exchange.errors(), self._transports[attempt.endpoint].connection(streams=streams) as connection:
-                yield start, exchange, connection
+    def _begun(self, path: str, attempt: Attempt, proof: CallSigner) -> tuple[Exchange, Start]:
+        """Return the checks of the messages of an attempt, and how it starts."""
+        exchange = Exchange(path, attempt, self._peers[attempt.endpoint])
+        return exchange, Start(path, lambda first: exchange.metadata + proof.sign(first), attempt.left)
 
     def _attempts(
         self,
@@ -243,7 +247,3 @@ class Rpc:
         """Close the connections; calls under way fail, later ones are refused."""
         for transport in self._transports.values():
             transport.close()
-
-
-def _path(method: str) -> str:
-    return f"/{SERVICE.full_name}/{method}"

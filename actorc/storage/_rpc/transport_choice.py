@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from actorc.fork_hooks import ForkSafeLock
@@ -36,8 +35,7 @@ class Route:
         self._channels: Channels | None = None
         self._closed = False
 
-    @contextmanager
-    def connection(self, *, streams: bool) -> Iterator[Connection]:
+    def connection(self, *, streams: bool) -> AbstractContextManager[Connection]:
         """Lease a connection for one call.
 
         Args:
@@ -48,19 +46,8 @@ class Route:
         """
         frames = None if self._unix is None or self._closed else self._unix.lease()
         if self._unix is None or frames is None:
-            with self._grpc().connection(streams=streams) as channel:
-                yield channel
-            return
-        connection = UnixConnection(frames)
-        try:
-            yield connection
-        except Exception as error:
-            # a connection that `close` took away fails as if the server had; the caller needs to know who closed it
-            if self._closed:
-                raise closed() from error
-            raise
-        finally:
-            (self._unix.give_back if connection.is_reusable else self._unix.drop)(frames)
+            return self._grpc().connection(streams=streams)
+        return UnixConnection(frames, self._unix)
 
     def close(self) -> None:
         """Close all connections; calls under way fail, later ones are refused."""

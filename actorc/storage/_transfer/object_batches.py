@@ -20,7 +20,7 @@ class BatchStore(Protocol):
     def put(self, destination: Destination, upload: Upload, *, timeout: float | None = None) -> ObjectInfo:
         """Store an object."""
 
-    def content(self, bucket: str, key: str, timeout: float | None = None) -> tuple[ObjectInfo, bytes]:
+    def content(self, bucket: str, key: str, *, timeout: float | None = None) -> tuple[ObjectInfo, bytes]:
         """Return the current object with its bytes."""
 
     def put_batch(
@@ -102,7 +102,7 @@ def _whole(
     if one and one.data is not None and (len(one.data), crc32c(one.data)) == (one.info.size, one.info.crc32c):
         return one.info, one.data
     # also if the bytes are damaged: a call for this object alone is repeated, and tells where they are
-    return _attempted(lambda: store.content(bucket, key, timeout))
+    return _attempted(lambda: store.content(bucket, key, timeout=timeout))
 
 
 def _attempted(work: Callable[[], T]) -> T | StorageError:

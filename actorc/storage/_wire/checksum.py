@@ -7,7 +7,7 @@ goes from the wire to the disk and back unchanged.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Protocol
 
 from fastcrc.crc32 import iscsi
 
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 _POLYNOMIAL = 0x82F63B78  # CRC-32C (Castagnoli), reflected; RFC 3720, appendix B.4
 
 
-def crc32c(data: Buffer, start: int = 0) -> int:
-    """Return the CRC-32C of `data`, continuing from `start`.
+class _Checksum(Protocol):
+    def __call__(self, data: Buffer, start: int = 0, /) -> int: ...
 
-    A buffer is read in place; from 16 KiB on, other threads run meanwhile, and must not change it.
-    """
-    return iscsi(data, start)
+
+crc32c: Final[_Checksum] = iscsi
+"""Return the CRC-32C of `data`, continuing from `start`.
+
+A buffer is read in place; from 16 KiB on, other threads run meanwhile, and must not change it. The function of the
+library itself, since a call sums some dozens of short texts.
+"""
 
 
 def combine(first: int, second: int, second_length: int) -> int:

@@ -56,6 +56,10 @@ _BUFFER: Final = 64 << 10
 """Bytes read at once; longer payloads are read into memory of their own."""
 _DESCRIPTOR: Final = array.array("i").itemsize
 _ANCILLARY: Final = socket.CMSG_SPACE(MAX_DESCRIPTORS * _DESCRIPTOR)
+# as numbers: the operators of the enumerations are functions of Python
+_CUT_OFF: Final = int(socket.MSG_CTRUNC)
+_RECEIVING: Final = int(socket.MSG_CMSG_CLOEXEC)
+_SENDING: Final = int(socket.MSG_NOSIGNAL)
 
 
 class Kind(IntEnum):
@@ -147,14 +151,13 @@ class FrameSocket:
 
     def send(self, parts: Sequence[Payload], timeout: float | None, descriptors: Sequence[int] = ()) -> None:
         """Send whole frames, each a `header` and its parts; the arguments and errors are those of `send_frame`."""
-        rest: list[Payload] = [part for part in parts if part]
         deadline = None if timeout is None else time.monotonic() + timeout
-        while rest:
-            if sent := self.send_some(rest, descriptors):
-                # they travelled with the first byte
-                rest, descriptors = behind(rest, sent), ()
-            if rest:
-                self.wait(select.POLLOUT, deadline)
+        sent = self.send_some(parts, descriptors)
+        while rest := behind(parts, sent):
+            self.wait(select.POLLOUT, deadline)
+            # the descriptors travelled with the first byte
+            parts, descriptors = rest, () if sent else descriptors
+            sent = self.send_some(parts, descriptors)
 
     def send_some(self, parts: Sequence[Payload], descriptors: Sequence[int] = ()) -> int:
         """Send what the peer takes at once, with `descriptors` if it takes anything; return the bytes sent.
@@ -164,7 +167,7 @@ class FrameSocket:
         """
         passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else ()
         try:
-            return self._socket.sendmsg(parts, passed, socket.MSG_NOSIGNAL)
+            return self._socket.sendmsg(parts, passed, _SENDING)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -184,7 +187,7 @@ class FrameSocket:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while self._end - self._start < _HEADER.size:
-            self._fill(deadline, within=not self.is_drained)
+            self._fill(deadline, within=self._start != self._end)
         length, number, count, zero = _HEADER.unpack_from(self._buffer, self._start)
         kind = _KINDS.get(number)
         if kind is None or zero or length > MAX_PAYLOAD or count > descriptors:
@@ -199,6 +202,13 @@ class FrameSocket:
         Raises:
             TimeoutError: The deadline passed, in seconds of the monotonic clock.
         """
+        ready = self._ready(events, None if deadline is None else max(0.0, (deadline - time.monotonic()) * 1000))
+        if not ready:
+            raise TimeoutError
+        return ready[0][1]
+
+    def _ready(self, events: int, milliseconds: float | None) -> list[tuple[int, int]]:
+        """Wait until something can be read or written, or the time is over; return what `select.poll` does."""
         number = self._socket.fileno()
         if number < 0:
             # a fork in the middle of a call left the connection to the parent
@@ -206,19 +216,11 @@ class FrameSocket:
         if events != self._mask:
             self._poll.modify(number, events)
             self._mask = events
-        left = None if deadline is None else max(0.0, (deadline - time.monotonic()) * 1000)
-        ready = self._poll.poll(left)
-        if not ready:
-            raise TimeoutError
-        return ready[0][1]
+        return self._poll.poll(milliseconds)
 
     def is_quiet(self) -> bool:
         """Return whether nothing has come that was not taken, and the peer has not closed the connection."""
-        try:
-            self.wait(select.POLLIN, 0.0)
-        except TimeoutError:
-            return self.is_drained
-        return False
+        return not self._ready(select.POLLIN, 0.0) and self._start == self._end
 
     def shut(self) -> None:
         """End every wait of the owner's thread, which then gets a `ClosedError`. Any thread may call it."""
@@ -271,7 +273,7 @@ class FrameSocket:
         self.wait(select.POLLIN, deadline)
         try:
             # always with room for descriptors: those that come are counted and closed, never left to chance
-            count, ancillary, flags, _ = self._socket.recvmsg_into([into], _ANCILLARY, socket.MSG_CMSG_CLOEXEC)
+            count, ancillary, flags, _ = self._socket.recvmsg_into([into], _ANCILLARY, _RECEIVING)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -279,7 +281,7 @@ class FrameSocket:
         for level, kind, data in ancillary:
             if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                 self._passed.extend(array.array("i", data[: len(data) - len(data) % _DESCRIPTOR]))
-        if flags & socket.MSG_CTRUNC or len(self._passed) > MAX_DESCRIPTORS:
+        if flags & _CUT_OFF or len(self._passed) > MAX_DESCRIPTORS:
             # more than a frame may have, or this process has no room for them
             raise FrameError("descriptors were cut off")
         if not count:
@@ -287,6 +289,8 @@ class FrameSocket:
         return count
 
     def _descriptors(self, count: int) -> tuple[int, ...]:
+        if not count and not self._passed:
+            return ()
         if count > len(self._passed) or (self.is_drained and count < len(self._passed)):
             raise FrameError(f"{count} descriptors are announced, {len(self._passed)} came")
         return tuple(self._passed.popleft() for _ in range(count))

@@ -29,7 +29,7 @@ class StatusCode(IntEnum):
     @classmethod
     def of(cls, number: int) -> StatusCode:
         """Return the code with this number; `UNKNOWN` for a number that no code has."""
-        return cls(number) if number in _NUMBERS else cls.UNKNOWN
+        return _CODES.get(number, cls.UNKNOWN)
 
 
-_NUMBERS = frozenset(StatusCode)
+_CODES = {int(code): code for code in StatusCode}

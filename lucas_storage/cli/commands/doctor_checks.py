@@ -72,7 +72,8 @@ def check_server(client: StorageClient, origin: str, key_origin: str, bucket: st
             about="endpoint",
             status=FAIL,
             found=f"{where} gives no answer: {error}",
-            advice="start a server with 'lucas-storage serve', or set STORAGE_ENDPOINT to where one is",
+            advice="start a server with 'lucas-storage serve', or the program with 'lucas-storage run', or let it call "
+            "lucas_storage.local(), or set STORAGE_ENDPOINT to where a server is",
         )
         return
     now = (before + time.time()) / 2  # the server looked at its clock about halfway through the call

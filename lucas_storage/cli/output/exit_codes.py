@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from actorc.storage.errors import (
@@ -14,8 +16,13 @@ from actorc.storage.errors import (
 )
 
 FAILED: Final = 1
+DIFFERENT: Final = 1
+"""What `diff` found; it fails with another code."""
 INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
+
+_CHOSEN: Final = "exit_code"
+"""Attribute of an error whose exit code is not that of its class."""
 
 _CODES: Final[tuple[tuple[int, str, tuple[type[Exception], ...]], ...]] = (
     (2, "the command line or a setting is wrong", (InvalidParameterError,)),
@@ -36,6 +43,19 @@ MEANINGS: Final = {
 EXPLANATION: Final = "\n".join(["\b", "Exit codes", *(f"  {code:<3}  {meaning}" for code, meaning in MEANINGS.items())])
 
 
+@contextmanager
+def failing_with_2() -> Iterator[None]:
+    """Let errors of the body end the command with 2 where they would with 1, which has another meaning there."""
+    try:
+        yield
+    except Exception as error:
+        if exit_code(error) == FAILED:
+            error.__dict__[_CHOSEN] = 2
+        raise
+
+
 def exit_code(error: Exception) -> int:
     """Return the exit code for an error."""
+    if _CHOSEN in error.__dict__:
+        return int(error.__dict__[_CHOSEN])
     return next((code for code, _, classes in _CODES if isinstance(error, classes)), FAILED)

@@ -9,8 +9,9 @@ from fastcrc import crc32
 from actorc.storage.models import ObjectHead
 from actorc.storage.rules import MiB
 
+from .attributes import MTIME
 from .local_files import LocalFile
-from .transfer import MTIME, mtime_ns
+from .transfer import mtime_ns
 
 Item: TypeAlias = "LocalFile | ObjectHead"
 

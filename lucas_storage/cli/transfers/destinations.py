@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import click
 
 from actorc.storage.client import StorageClient
-from actorc.storage.errors import InvalidParameterError
+from actorc.storage.errors import InvalidParameterError, NotFoundError, PermissionError
 from lucas_storage.cli import globbing
 from lucas_storage.cli.globbing import FoundObject
 from lucas_storage.cli.session import Session
 from lucas_storage.cli.uris import Target, prefix
 
+from . import replaced
+from .attributes import Attributes
 from .local_files import LocalFile
+from .name_filter import NameFilter
 from .queue import Transfer
 from .safe_paths import ClaimedNames, SafeFolder
-from .transfer import copy, download, upload
+from .transfer import FOLDER_MARKER, copy, download, is_folder_marker, upload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,11 @@ class Options:
 
     recursive: bool
     no_clobber: bool
-    content_type: str | None
+    content_type: str | None = None
+    chosen: NameFilter = field(default_factory=NameFilter)
+    """Chooses among the names below a folder or prefix, or those that match a pattern."""
+    removing: bool = False
+    """Whether each source is removed when its copy is complete."""
 
 
 class BucketDestination:
@@ -69,19 +76,34 @@ class BucketDestination:
         """Return the copy of an object."""
         target = self._place(found.own, found.rest)
         clients = (client, self._client)
-        transfer = copy(clients, found.head, source, target, no_clobber=self._options.no_clobber)
+        options = self._options
+        transfer = copy(clients, found.head, source, target, no_clobber=options.no_clobber, pinned=options.removing)
         same = (client.endpoint, source.bucket, source.key) == (self._client.endpoint, target.bucket, target.key)
         # A copy onto itself would change nothing but the generation; it is probably a mistyped destination.
         if same:
             problem = InvalidParameterError("source and destination are the same object", target.bucket, target.key)
             return replace(transfer, problem=problem)
-        return _claimed(transfer, self._claims, target.key)
+        return self._ready(transfer, target)
 
     def from_file(self, file: LocalFile) -> Transfer:
         """Return the upload of a file."""
         target = self._place(file.own, file.rest)
-        options = self._options
-        transfer = upload(self._client, file, target, content_type=options.content_type, no_clobber=options.no_clobber)
+        attributes = Attributes(content_type=self._options.content_type)
+        transfer = upload(self._client, file, target, attributes=attributes, no_clobber=self._options.no_clobber)
+        return self._ready(transfer, target)
+
+    def present(self, own: str) -> str | None:
+        """Return the place of a source with this name if there is any object that its copies may replace."""
+        place = replace(self._target, key=_under(self._target.key, own if self._into else ""))
+        try:
+            found = self._client.list_objects(place.bucket, place.key, 1)["objects"]
+        except (NotFoundError, PermissionError):
+            return None  # nothing is there, or this cannot be known
+        return str(place) if found else None
+
+    def _ready(self, transfer: Transfer, target: Target) -> Transfer:
+        if not self._options.no_clobber:
+            transfer = replace(transfer, replaces=partial(replaced.object_at, self._client, target))
         return _claimed(transfer, self._claims, target.key)
 
     def _place(self, own: str, rest: str | None) -> Target:
@@ -110,9 +132,16 @@ class FileDestination:
     def from_object(self, client: StorageClient, source: Target, found: FoundObject) -> Transfer:
         """Return the download of an object."""
         make = partial(download, client, found.head, source, no_clobber=self._options.no_clobber)
+        if found.rest is not None and is_folder_marker(found.head):
+            return replace(make(self._path), skipped=FOLDER_MARKER)
         if self._into or (found.rest is None and self._path.is_dir()):
             return self._inside(make, _name(found.own, found.rest))
         return make(self._path) if found.rest is None else self._inside(make, found.rest)
+
+    def present(self, own: str) -> str | None:
+        """Return the place of a source with this name if there is any file that its copies may replace."""
+        path = self._path / own if self._into else self._path
+        return str(path) if replaced.is_filled(path) else None
 
     def _inside(self, make: Callable[..., Transfer], name: str) -> Transfer:
         try:

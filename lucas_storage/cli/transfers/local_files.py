@@ -56,7 +56,7 @@ def files(text: str, *, pattern: bool, recursive: bool) -> Iterator[LocalFile]:
         FileNotFoundError: There is none.
     """
     if not pattern:
-        yield from _itself(Path(text), _own(text), recursive=recursive)
+        yield from _itself(Path(text), own_name(text), recursive=recursive)
         return
     fixed = _fixed_part(text)
     names = sorted(glob.glob(text, recursive=True))  # noqa: PTH207  # takes absolute patterns too
@@ -129,7 +129,7 @@ def _order(entry: os.DirEntry[str]) -> bytes:
     return (f"{entry.name}/" if entry.is_dir() else entry.name).encode("utf-8", "surrogateescape")
 
 
-def _own(text: str) -> str:
+def own_name(text: str) -> str:
     """Return the last name of a path; empty for paths such as ``..``, which have no name of their own."""
     name = text.rstrip("/").rpartition("/")[2]
     return "" if name in {".", ".."} else name

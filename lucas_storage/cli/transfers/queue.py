@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, ClassVar, Final, TypeAlias
 
+import click
+
 from actorc.storage.units import shown_size
 from lucas_storage.cli.output.progress import Bars, OnProgress, wanted
 from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.session import Session, printable
+
+from .replaced import Replaced
 
 _AHEAD: Final = 10_000
 """Transfers that may wait at the same time: enough for a useful total, and a bound on memory for millions of files."""
@@ -38,8 +43,12 @@ class Transfer:
     """Copies it; returns fields for the report."""
     is_needed: Callable[[], bool] = lambda: True
     """Returns whether the destination differs; called on the thread of the transfer, since it may read the file."""
+    replaces: Callable[[], Replaced | None] = lambda: None
+    """Returns what is at the destination, and is lost; called before `run`, and only if it is to be told."""
     problem: Exception | None = None
     """The reason why it cannot be copied."""
+    skipped: str = ""
+    """The reason why it is left out, which is no failure."""
 
     @property
     def record(self) -> dict[str, Any]:
@@ -60,20 +69,36 @@ class TransferQueue:
         jobs: Number of transfers that run at once.
         quiet: Whether to report failures only.
         dry_run: Whether to report transfers without running them.
+        asking: Whether to ask before anything is replaced.
+        caution: What is told before the first of many transfers; empty for nothing.
     """
 
     patience: ClassVar[float] = 3.0
     """Seconds in which interrupted transfers may remove their partial files; then the connections are closed."""
 
-    def __init__(self, session: Session, *, many: bool, jobs: int, quiet: bool, dry_run: bool) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        many: bool,
+        jobs: int,
+        quiet: bool,
+        dry_run: bool,
+        asking: bool = False,
+        caution: str = "",
+    ) -> None:
         self._session = session
         self._many = many
         self._jobs = jobs
         self._quiet = quiet
         self._dry_run = dry_run
-        self._bars = Bars(shown=wanted(session, quiet=quiet) and not dry_run, total=many)
+        self._asking = asking and not dry_run
+        self._caution = "" if quiet or asking or dry_run or session.as_json else caution
+        # Not beside questions, which they would be drawn over.
+        self._bars = Bars(shown=wanted(session, quiet=quiet) and not (dry_run or asking), total=many)
         self._stopping = threading.Event()
         self._bytes = 0
+        self._left_out: list[str] = []
         self.summary = Summary(session, many=many)
 
     def run(self, transfers: Iterable[Transfer]) -> None:
@@ -84,10 +109,13 @@ class TransferQueue:
         """
         with self._bars:
             self.summary.say = self._bars.say
+            if self._caution:
+                self.summary.say(f"lucas-storage: {self._caution}")
             if self._many:
-                self._on_threads(transfers)
+                self._on_threads(self._agreed(transfers))
                 return
-            for transfer in transfers:
+            for transfer in self._agreed(transfers):
+                self._warn(transfer)
                 self._take(transfer, self._outcome(transfer))
 
     def close(self) -> None:
@@ -105,9 +133,30 @@ class TransferQueue:
             verb: Past participle, such as ``copied``.
             since: Start of the command by the monotonic clock, in seconds.
         """
+        if self._left_out and not self._quiet:
+            several = len(self._left_out) > 1
+            what = f"{len(self._left_out)} folder markers were" if several else "1 folder marker was"
+            such = "empty objects such as" if several else "the empty object"
+            self.summary.say(f"lucas-storage: {what} left out, {such} {self._left_out[0]}; a directory needs none")
         if self._many and not self._quiet and not self._dry_run:
             moved = f"{shown_size(self._bytes)} in {time.monotonic() - since:.1f} s"
             self.summary.tell(f"{self.summary['done']} {verb}, {moved}")
+
+    def _agreed(self, transfers: Iterable[Transfer]) -> Iterator[Transfer]:
+        """Yield the transfers that replace nothing, or whose question is answered with yes, if there are questions."""
+        # On this thread, and before the transfer waits for its turn: one question after the other.
+        for transfer in transfers:
+            if self._asking and (there := transfer.replaces()) is not None and not _confirmed(transfer, there):
+                self._take(transfer, ("skipped", {}, None))
+            else:
+                yield transfer
+
+    def _warn(self, transfer: Transfer) -> None:
+        """Tell what the only transfer of a command replaces."""
+        if self._asking or self._dry_run or self._quiet or self._session.as_json or transfer.problem is not None:
+            return
+        if (there := transfer.replaces()) is not None:
+            self.summary.say(printable(f"lucas-storage: {transfer.destination} is replaced ({there})"))
 
     def _on_threads(self, transfers: Iterable[Transfer]) -> None:
         ended: SimpleQueue[tuple[Transfer, _Outcome]] = SimpleQueue()
@@ -145,12 +194,18 @@ class TransferQueue:
         # Not raised while planning: the other transfers of the command continue.
         if transfer.problem is not None:
             return "failed", {}, transfer.problem
+        if transfer.skipped:
+            return "skipped", {"reason": transfer.skipped}, None
+        return self._tried(transfer)
+
+    def _tried(self, transfer: Transfer) -> _Outcome:
         try:
             with self._bars.transfer(transfer.source, transfer.size) as moved:
                 if not transfer.is_needed():
                     return "unchanged", {}, None
                 if self._dry_run:
-                    return "planned", {"dry_run": True}, None
+                    there = transfer.replaces()
+                    return "planned", {"dry_run": True, "replaces": there and there._asdict()}, None
                 return "done", transfer.run(partial(self._moved, moved)), None
         except TakenError as error:
             # With --no-clobber an existing file is no failure if there are several: that is what the option asks for.
@@ -173,8 +228,22 @@ class TransferQueue:
             return
         record = {**transfer.record, **result, "result": kind}
         self._bytes += record["size"] or 0 if kind == "done" else 0
-        planned = printable(f"{transfer.action} {transfer.source} -> {transfer.destination}")
-        self._session.emit(record, planned if kind == "planned" else None)
+        if transfer.skipped:
+            self._left_out.append(transfer.source)
+        self._session.emit(record, _planned(transfer, record["replaces"]) if kind == "planned" else None)
+
+
+def _planned(transfer: Transfer, there: Mapping[str, Any] | None) -> str:
+    lost = f"  (replaces {Replaced(**there)})" if there else ""
+    return printable(f"{transfer.action} {transfer.source} -> {transfer.destination}{lost}")
+
+
+def _confirmed(transfer: Transfer, there: Replaced) -> bool:
+    """Ask whether to replace a destination; no, where nobody can answer any more."""
+    question = printable(f"replace {transfer.destination} ({there}) by {transfer.source}?")
+    click.echo(f"{question} [y/N] ", nl=False, err=True)
+    # Not `click.confirm`, which takes the end of the input for Ctrl-C.
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
 
 class _StoppedError(BaseException):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError
+from lucas_storage.cli.session import Session
 from lucas_storage.cli.uris import Target
 
 if TYPE_CHECKING:
@@ -38,6 +40,17 @@ def write_out(pieces: Iterator[bytes]) -> None:
     for piece in pieces:
         output.write(piece)
     output.flush()
+
+
+def emit(session: Session, target: Target, pieces: Iterator[bytes], offset: int = 0) -> None:
+    """Write content, from `offset` of an object on, to standard output; for programs, each piece as a line of JSON."""
+    if not session.as_json:
+        write_out(pieces)
+        return
+    for piece in pieces:
+        data = base64.b64encode(piece).decode()
+        session.emit({"bucket": target.bucket, "key": target.key, "offset": offset, "data": data}, None)
+        offset += len(piece)
 
 
 def check_file(path: Path, target: Target) -> None:

@@ -13,6 +13,7 @@ from actorc.storage.errors import BucketNotFoundError, InvalidParameterError, Ob
 from actorc.storage.models import ObjectHead
 from lucas_storage.cli.uris import Target
 
+from .attributes import Attributes
 from .local_files import LocalFile, walk
 from .queue import Transfer
 from .safe_paths import ClaimedNames, SafeFolder
@@ -123,10 +124,10 @@ class Bucket:
         """Return the object of a name."""
         return replace(self.target, key=self.target.key + name)
 
-    def receive(self, side: Folder | Bucket, entry: Entry) -> Transfer:
-        """Return the transfer of an entry of the other side to this one."""
+    def receive(self, side: Folder | Bucket, entry: Entry, attributes: Attributes) -> Transfer:
+        """Return the transfer of an entry of the other side to this one; a file gets the attributes."""
         if isinstance(side, Folder):
             assert isinstance(entry.item, LocalFile)
-            return upload(self.client, entry.item, self.place(entry.name), keep_time=True)
+            return upload(self.client, entry.item, self.place(entry.name), attributes=attributes, keep_time=True)
         assert not isinstance(entry.item, LocalFile)
         return copy((side.client, self.client), entry.item, side.place(entry.name), self.place(entry.name))

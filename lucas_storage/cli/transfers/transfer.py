@@ -7,24 +7,28 @@ import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from actorc.storage.client import StorageClient
-from actorc.storage.errors import AlreadyExistsError
+from actorc.storage.errors import AlreadyExistsError, PreconditionFailedError
 from actorc.storage.models import ObjectHead
 from lucas_storage.cli.output.progress import OnProgress
 from lucas_storage.cli.uris import Target
 
+from .attributes import MTIME, Attributes
 from .local_files import LocalFile
 from .queue import TakenError, Transfer
+from .replaced import file_at
 from .safe_paths import SafeFolder
 from .standard_input import standard_input
 from .streaming import check_file, stream
 
-MTIME: Final = "mtime_ns"
-"""Name in an object's metadata of the last change of the file, in nanoseconds since 1970, for 'sync'."""
+FOLDER_MARKER: Final = "an empty object whose key ends with a slash; it marks a directory"
+"""Why an object is not downloaded."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,18 +38,34 @@ def upload(
     file: LocalFile,
     target: Target,
     *,
-    content_type: str | None = None,
+    attributes: Attributes,
     no_clobber: bool = False,
     keep_time: bool = False,
 ) -> Transfer:
-    """Return the upload of a file."""
+    """Return the upload of a file.
+
+    Args:
+        client: Client of the store.
+        file: The file.
+        target: The object.
+        attributes: Attributes of the object; a content type of None is guessed from the file's name.
+        no_clobber: Do not replace an object.
+        keep_time: Keep the time of the file in the metadata.
+    """
     # The time at listing, not at upload: a file that changes meanwhile is uploaded again by the next `sync`.
-    metadata = {MTIME: str(file.mtime_ns)} if keep_time else None
+    metadata = {**attributes.metadata, **({MTIME: str(file.mtime_ns)} if keep_time else {})}
 
     def run(moved: OnProgress) -> Mapping[str, Any]:
         try:
             return client.upload_file(
-                target.bucket, target.key, file.path, content_type, metadata, if_absent=no_clobber, progress=moved
+                target.bucket,
+                target.key,
+                file.path,
+                attributes.content_type,
+                metadata,
+                if_absent=no_clobber,
+                ttl=seconds_left(attributes.expires_at),
+                progress=moved,
             )
         except AlreadyExistsError as error:
             raise taken(target) from error
@@ -113,7 +133,8 @@ def download(
             os.utime(path, ns=(mtime_ns(head), mtime_ns(head)))
         return done
 
-    return Transfer(action="download", source=str(source), destination=str(path), size=head["size"], run=run)
+    transfer = Transfer(action="download", source=str(source), destination=str(path), size=head["size"], run=run)
+    return transfer if no_clobber else replace(transfer, replaces=partial(file_at, path))
 
 
 def copy(
@@ -123,21 +144,40 @@ def copy(
     target: Target,
     *,
     no_clobber: bool = False,
+    pinned: bool = False,
 ) -> Transfer:
-    """Return the copy of an object to another one: within the server, or through this process if there are two."""
+    """Return the copy of an object to another one: within the server, or through this process if there are two.
+
+    Args:
+        clients: Clients of the stores of source and destination.
+        head: Head of the source.
+        source: The source, with the digest that it must have, if that is known.
+        target: The destination.
+        no_clobber: Do not replace an object.
+        pinned: Fail if the source is not of this head any more.
+    """
     here, there = clients
+    etag = head["etag"] if pinned else None
 
     def run(moved: OnProgress) -> Mapping[str, Any]:
         try:
             # A copy within the server sends no bytes here, so a digest could not be compared.
             if here.endpoint == there.endpoint and source.digest is None:
                 names = (source.bucket, source.key, target.bucket, target.key)
-                return here.copy_object(*names, if_absent=no_clobber, ttl=_seconds_left(head))
+                ttl = seconds_left(head["expires_at"])
+                return here.copy_object(*names, if_absent=no_clobber, source_if_match=etag, ttl=ttl)
             return _stream(here, there, source, target, no_clobber=no_clobber, moved=moved)
         except AlreadyExistsError as error:
             raise taken(target) from error
+        except PreconditionFailedError as error:
+            raise changed(source.bucket, source.key) from error
 
     return Transfer(action="copy", source=str(source), destination=str(target), size=head["size"], run=run)
+
+
+def is_folder_marker(head: ObjectHead) -> bool:
+    """Return whether an object is empty and its key ends with a slash: other programs make such for directories."""
+    return head["size"] == 0 and head["key"].endswith("/")
 
 
 def mtime_ns(head: ObjectHead) -> int:
@@ -152,13 +192,17 @@ def taken(what: object) -> TakenError:
     return TakenError(f"{what} is taken; drop --no-clobber to replace what is there")
 
 
+def changed(bucket: str, key: str) -> PreconditionFailedError:
+    """Return the error for an object that was replaced while it was moved."""
+    return PreconditionFailedError("it changed while it was moved, and stays; move it again", bucket, key)
+
+
 def _stored_ns(head: ObjectHead) -> int:
     return (head["last_modified"] - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def _seconds_left(head: ObjectHead) -> int | None:
+def seconds_left(expires_at: datetime | None) -> int | None:
     """Return the seconds until an object expires, which are those of its copy, or None."""
-    expires_at = head["expires_at"]
     if expires_at is None:
         return None
     return max(1, math.ceil((expires_at - datetime.now(UTC)).total_seconds()))
@@ -176,7 +220,7 @@ def _stream(
         head["content_type"],
         head["metadata"],
         if_absent=no_clobber,
-        ttl=_seconds_left(head),
+        ttl=seconds_left(head["expires_at"]),
         progress=lambda done, _: moved(done, head["size"]),
     )
 

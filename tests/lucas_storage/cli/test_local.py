@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import lucas_storage
-from actorc.storage import InvalidParameterError, StorageClient
+from actorc.storage import InvalidParameterError, NetworkError, RetryPolicy, StorageClient
 from lucas_storage.local_service import local as module
 from lucas_storage.local_service.service import LocalService
 
@@ -244,3 +244,46 @@ def test_the_extension_of_ipython_does_the_same(local):
     lucas_storage.load_ipython_extension(None)
 
     assert "STORAGE_ENDPOINT" in os.environ
+
+
+def test_a_missing_lucas_is_explained_to_who_imports_it_and_not_to_who_looks_for_it(plain):
+    ran = plain("-c", "import importlib.util; print(importlib.util.find_spec('lucas')); from lucas import Workflow")
+
+    assert ran.stdout == "None\n"
+    assert ran.stderr.splitlines()[-1].startswith(
+        "ModuleNotFoundError: No module named 'lucas'; call lucas_storage.local"
+    )
+    assert "'lucas-storage run'" in ran.stderr
+
+
+LATE = """
+import sys, importlib.machinery
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        return importlib.machinery.ModuleSpec(name, None, is_package=True) if name == "lucas" else None
+sys.meta_path.append(Finder)
+import lucas
+print(lucas.__name__)
+"""
+
+
+def test_a_lucas_of_a_finder_that_was_installed_later_is_found(plain):
+    assert plain("-c", LATE).stdout == "lucas\n"
+
+
+def test_an_address_of_this_machine_without_a_server_is_explained(free_port, monkeypatch):
+    monkeypatch.setenv("STORAGE_ENDPOINT", f"localhost:{free_port}")
+    with StorageClient(retry=RetryPolicy(attempts=1)) as untold, pytest.raises(NetworkError) as caught:
+        untold.list_buckets()
+
+    for said in ("call lucas_storage.local()", "'lucas-storage run'", "'lucas-storage serve'"):
+        assert said in caught.value.message
+
+
+def test_an_address_that_an_argument_gives_is_not_told_of_local(free_port):
+    client = StorageClient(f"localhost:{free_port}", retry=RetryPolicy(attempts=1))
+    with client, pytest.raises(NetworkError, match="start 'lucas-storage serve' there") as caught:
+        client.list_buckets()
+
+    assert "local()" not in caught.value.message

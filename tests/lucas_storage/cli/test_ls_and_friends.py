@@ -4,6 +4,7 @@ import hashlib
 import json
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -46,7 +47,7 @@ def shelf(client):
 def test_ls_lists_buckets(invoke, client):
     client.create_bucket("another")
 
-    assert lines(invoke("ls")) == ["another", "my-bucket"]
+    assert lines(invoke("ls")) == ["lucas://default/another/", "lucas://default/my-bucket/"]
     assert [bucket["name"] for bucket in records(invoke("ls", "--json"))] == ["another", "my-bucket"]
 
 
@@ -62,13 +63,13 @@ def test_ls_lists_buckets(invoke, client):
     ],
 )
 def test_ls_lists_up_to_the_next_slash_or_everything(invoke, shelf, arguments, expected):
-    assert expected == lines(invoke("ls", *arguments))
+    assert [f"lucas://default/my-bucket/{name}" for name in expected] == lines(invoke("ls", *arguments))
 
 
 def test_ls_tells_sizes_and_types_if_asked(invoke, shelf):
     size, day, time, kind, name = lines(invoke("ls", "--long", "my-bucket"))[0].split()
 
-    assert (size, kind, name) == ("5", "text/plain", "a.txt")
+    assert (size, kind, name) == ("5", "text/plain", "lucas://default/my-bucket/a.txt")
     assert f"{day} {time}" == f"{shelf.head_object('my-bucket', 'a.txt')['last_modified']:%Y-%m-%d %H:%M:%S}"
 
 
@@ -88,10 +89,35 @@ def test_ls_goes_on_behind_the_first_page(invoke, client):
     assert len(lines(invoke("ls", "my-bucket"))) == 1001
 
 
-def test_ls_shows_keys_that_would_move_the_cursor_escaped(invoke, client):
+def test_ls_shows_keys_that_would_move_the_cursor_encoded(invoke, client):
     client.put_object("my-bucket", "a\x1b[2Jb\nc", b"")
 
-    assert lines(invoke("ls", "my-bucket")) == ["a\\x1b[2Jb\\nc"]
+    assert lines(invoke("ls", "my-bucket")) == ["lucas://default/my-bucket/a%1B%5B2Jb%0Ac"]
+
+
+ODD = [
+    " a  b ",
+    "a?id=5",
+    "a*[1]",
+    "100%25",
+    'it\'s "$HOME" `x` \\ & ; < > | ( ) { } ~ ! # ^',
+    "été/雪",
+    "a//b//",
+    "-n",
+    "=x",
+]
+
+
+@pytest.mark.parametrize("key", ODD)
+def test_what_ls_prints_is_one_word_of_a_shell_that_names_the_object(invoke, client, key):
+    client.put_object("my-bucket", key, b"content")
+    client.put_object("my-bucket", "beside", b"")
+    printed = next(line for line in lines(invoke("ls", "-r", "my-bucket")) if not line.endswith("/beside"))
+    words = subprocess.run(["bash", "-c", f"printf '%s\\n' {printed}"], capture_output=True, text=True, check=True)
+
+    assert words.stdout == f"{printed}\n"
+    assert invoke("cat", printed).stdout == "content"
+    assert records(invoke("stat", printed, "--json"))[0]["key"] == key
 
 
 def test_buckets_are_made_and_removed(invoke, client):

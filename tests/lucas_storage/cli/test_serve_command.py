@@ -112,7 +112,7 @@ def test_without_options_data_lie_here_and_every_command_finds_the_server(lucas_
     assert "keys add --admin --data .lucas-storage'" in line
     assert ran.stdout == f"{told['endpoint']} None\n", ran.stderr
     monkeypatch.chdir(lucas_storage.folder)
-    assert CliRunner().invoke(program, ["ls"]).stdout == "made-on-first-write\n"
+    assert CliRunner().invoke(program, ["ls"]).stdout == "lucas://default/made-on-first-write/\n"
     assert "access_key" not in told
 
 

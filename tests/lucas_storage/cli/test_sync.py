@@ -211,5 +211,9 @@ def test_the_summary_counts(invoke, synced, tree):
     result = invoke("sync", "--delete", "data", THERE)
 
     assert result.stdout == ""
-    assert result.stderr.startswith("1 copied, 6 B in ")
+    removing, summary = result.stderr.splitlines()
+    assert (
+        removing == "lucas-storage: removing 1 name, 1 B, in lucas://default/my-bucket/data/, which data does not have"
+    )
+    assert summary.startswith("1 copied, 6 B in ")
     assert result.stderr.endswith(" s, 2 unchanged, 1 removed\n")

@@ -151,118 +151,6 @@ class AsyncMethods(AsyncSession):
             timeout=timeout,
         )
 
-    @overload
-    async def get_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        generation: int | None = None,
-        if_match: str | None = None,
-        as_view: Literal[False] = False,
-        timeout: float | None = None,
-    ) -> bytes: ...
-
-    @overload
-    async def get_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        generation: int | None = None,
-        if_match: str | None = None,
-        as_view: Literal[True],
-        timeout: float | None = None,
-    ) -> memoryview: ...
-
-    @overload
-    async def get_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        generation: int | None = None,
-        if_match: str | None = None,
-        as_view: bool = False,
-        timeout: float | None = None,
-    ) -> bytes | memoryview: ...
-
-    async def get_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        generation: int | None = None,
-        if_match: str | None = None,
-        as_view: bool = False,
-        timeout: float | None = None,
-    ) -> bytes | memoryview:
-        """Return an object, or a part of it, verified against its checksum.
-
-        A view is read-only memory. From a server on the same machine it is a map of the file that has the object, and
-        takes no memory of its own: it comes at once if nothing has written to that file since the object was stored or
-        the server last verified it, by its inode, size and times, else once all of it is verified. Damage that changes
-        none of these, such as a bit that flips on the disk, is found by the server's scrubbing and by every reading
-        without `as_view`. An object of several parts, and any from another machine, is read into memory and verified.
-
-        Args:
-            bucket: Bucket name.
-            key: Object key.
-            offset: Position of the first byte.
-            length: Number of bytes, fewer at the end of the object; None for all from `offset` on.
-            generation: Read this generation or fail.
-            if_match: Read only the object with this etag.
-            as_view: Return a `memoryview` instead of `bytes`. It stays valid whatever becomes of the object and of the
-                client, and may hold a file open.
-            timeout: Seconds for the whole call.
-
-        Raises:
-            NotFoundError: The bucket, the object or the generation does not exist.
-            InvalidRangeError: `offset` is behind the end of the object.
-            PreconditionFailedError: The object is not the one of `if_match`.
-            IntegrityError: The bytes are damaged where they are stored.
-        """
-        return await self._run(
-            self._client.get_object,
-            bucket,
-            key,
-            offset=offset,
-            length=length,
-            generation=generation,
-            if_match=if_match,
-            as_view=as_view,
-            timeout=timeout,
-        )
-
-    def stream_object(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        offset: int = 0,
-        length: int | None = None,
-        generation: int | None = None,
-        if_match: str | None = None,
-        timeout: float | None = None,
-    ) -> AsyncGenerator[bytes, None]:
-        """Iterate by ``async for`` over an object in pieces of at most 1 MiB, each verified before it is yielded.
-
-        All pieces are of one generation. A broken connection is resumed at the byte where it broke. Arguments and
-        errors are those of `get_object`; arguments are checked at once, the rest is raised by ``async for``.
-        """
-        items = self._client.stream_object(
-            bucket, key, offset=offset, length=length, generation=generation, if_match=if_match, timeout=timeout
-        )
-        return self._iterate(items, 1)
-
     async def head_object(self, bucket: str, key: str, *, timeout: float | None = None) -> ObjectHead:
         """Return the description of an object without reading it.
 
@@ -390,6 +278,177 @@ class AsyncMethods(AsyncSession):
         """
         items = self._client.iter_objects(bucket, prefix, timeout=timeout)
         return self._iterate(items, rules.MAX_PAGE)
+
+    @overload
+    async def get_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        generation: int | None = None,
+        if_match: str | None = None,
+        as_view: Literal[False] = False,
+        timeout: float | None = None,
+    ) -> bytes: ...
+
+    @overload
+    async def get_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        generation: int | None = None,
+        if_match: str | None = None,
+        as_view: Literal[True],
+        timeout: float | None = None,
+    ) -> memoryview: ...
+
+    @overload
+    async def get_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        generation: int | None = None,
+        if_match: str | None = None,
+        out: Buffer,
+        timeout: float | None = None,
+    ) -> memoryview: ...
+
+    @overload
+    async def get_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        generation: int | None = None,
+        if_match: str | None = None,
+        as_view: bool = False,
+        out: Buffer | None = None,
+        timeout: float | None = None,
+    ) -> bytes | memoryview: ...
+
+    async def get_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        generation: int | None = None,
+        if_match: str | None = None,
+        as_view: bool = False,
+        out: Buffer | None = None,
+        timeout: float | None = None,
+    ) -> bytes | memoryview:
+        """Return an object, or a part of it, verified against its checksum.
+
+        A view is read-only memory. From a server on the same machine it is a map of the file that has the object, and
+        takes no memory of its own: it comes at once if nothing has written to that file since the object was stored or
+        the server last verified it, by its inode, size and times, else once all of it is verified. Damage that changes
+        none of these, such as a bit that flips on the disk, is found by the server's scrubbing and by every reading
+        without `as_view`. An object of several parts, and any from another machine, is read into memory and verified.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            offset: Position of the first byte.
+            length: Number of bytes, fewer at the end of the object; None for all from `offset` on.
+            generation: Read this generation or fail.
+            if_match: Read only the object with this etag.
+            as_view: Return a `memoryview` instead of `bytes`. It stays valid whatever becomes of the object and of the
+                client, and may hold a file open.
+            out: Write the bytes into this buffer, such as a bytearray, a numpy array or a writable `mmap.mmap`, instead
+                of new memory, and return the part of it that was written as a `memoryview`. It may be larger than
+                needed; after an error, anything may be in it.
+            timeout: Seconds for the whole call.
+
+        Raises:
+            NotFoundError: The bucket, the object or the generation does not exist.
+            InvalidParameterError: `out` cannot be written to, is too small, or comes with `as_view`.
+            InvalidRangeError: `offset` is behind the end of the object.
+            PreconditionFailedError: The object is not the one of `if_match`.
+            IntegrityError: The bytes are damaged where they are stored.
+        """
+        return await self._run(
+            self._client.get_object,
+            bucket,
+            key,
+            offset=offset,
+            length=length,
+            generation=generation,
+            if_match=if_match,
+            as_view=as_view,
+            out=out,
+            timeout=timeout,
+        )
+
+    async def get_ranges(
+        self,
+        bucket: str,
+        key: str,
+        ranges: Iterable[tuple[int, int]],
+        *,
+        generation: int | None = None,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> list[bytes]:
+        """Return many ranges of an object, all of one generation, each verified against its checksum.
+
+        Up to 1000 ranges, of 3 MiB in all, take one call, in which the server reads ranges that are near each other at
+        once; more take further calls, and so does each range of more than 1 MiB.
+
+        Args:
+            bucket: Bucket name.
+            key: Object key.
+            ranges: Offset and length of each, in any order; they may overlap. A negative offset counts from the end of
+                the object: ``(-8, 8)`` is its last eight bytes.
+            generation: Read this generation or fail.
+            if_match: Read only the object with this etag.
+            timeout: Seconds for all calls together.
+
+        Returns:
+            The bytes of each range, in the order of `ranges`; fewer than asked for at the end of the object.
+
+        Raises:
+            NotFoundError: The bucket, the object or the generation does not exist.
+            InvalidParameterError: `ranges` has something else than such pairs.
+            InvalidRangeError: A range begins behind the end of the object.
+            PreconditionFailedError: The object is not the one of `if_match`.
+            IntegrityError: The bytes are damaged where they are stored.
+        """
+        return await self._run(
+            self._client.get_ranges, bucket, key, ranges, generation=generation, if_match=if_match, timeout=timeout
+        )
+
+    def stream_object(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        generation: int | None = None,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[bytes, None]:
+        """Iterate by ``async for`` over an object in pieces of at most 1 MiB, each verified before it is yielded.
+
+        All pieces are of one generation. A broken connection is resumed at the byte where it broke. Arguments and
+        errors are those of `get_object`; arguments are checked at once, the rest is raised by ``async for``.
+        """
+        items = self._client.stream_object(
+            bucket, key, offset=offset, length=length, generation=generation, if_match=if_match, timeout=timeout
+        )
+        return self._iterate(items, 1)
 
     async def put_objects(
         self, bucket: str, objects: Mapping[str, Buffer] | Iterable[NewObject], *, timeout: float | None = None

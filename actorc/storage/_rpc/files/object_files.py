@@ -73,8 +73,6 @@ class ObjectFiles:
             IntegrityError: A block of it is damaged.
         """
         first, stop = part.clamp(self.info.size)
-        if stop - first == self.info.size:
-            self._check_sums()
         return _filled(stop - first, lambda buffer: self.read_into(buffer, first))
 
     def pieces(self, part: ByteRange) -> Generator[bytes, None, None]:
@@ -86,15 +84,19 @@ class ObjectFiles:
             yield self.read(ByteRange(first, end - first))
             first = end
 
-    def read_into(self, buffer: memoryview, offset: int) -> None:
-        """Fill `buffer` from `offset`, verified.
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill `buffer` from `offset`, verified; return its size.
 
         Raises:
             IntegrityError: A block of it is damaged.
         """
+        size = len(buffer)
+        if size == self.info.size:
+            self._check_sums()
         for segment, first, last in self._within(offset, len(buffer)):
             self._read_segment(segment, buffer[: last - first], first)
             buffer = buffer[last - first :]
+        return size
 
     def view(self, part: ByteRange) -> memoryview:
         """Return the bytes of a range as read-only memory: a map of the file, or a copy of several files.
@@ -238,7 +240,7 @@ def _is_complete(segment: Segment) -> bool:
     return has_bytes and len(segment.sums) == -(-segment.size // BLOCK_SIZE)
 
 
-def _filled(size: int, fill: Callable[[memoryview], None]) -> bytes:
+def _filled(size: int, fill: Callable[[memoryview], object]) -> bytes:
     """Return new bytes that `fill` has written, without a copy of them.
 
     The C API allows to write to bytes that were just made without content and that nobody else has seen; see

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Final, Self, TypeVar
 
 import grpc
 
@@ -19,16 +19,24 @@ T = TypeVar("T")
 
 
 class GrpcConnection:
-    """The calls of one channel. Any thread may call it.
+    """The calls of one channel. A context manager that ends the lease. For one thread.
 
     Args:
         channel: The channel; its owner closes it.
+        give_back: Called at the end of the block, with the exception that ended it, if any.
     """
 
     transport: Final = "grpc"
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    def __init__(self, channel: grpc.Channel, give_back: Callable[[BaseException | None], None]) -> None:
         self._channel = channel
+        self._give_back = give_back
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        self._give_back(error)
 
     def ask(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata]:
         """Make a unary call; return its answer, None if the server sent none, and the trailers."""

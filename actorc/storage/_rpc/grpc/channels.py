@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import grpc
@@ -70,9 +69,8 @@ class Channels:
         self._lock = threading.Lock()  # guards the counts, and `_closed` against a channel opened meanwhile
         self._streams: dict[grpc.Channel, int] = {}
 
-    @contextmanager
-    def connection(self, *, streams: bool) -> Iterator[GrpcConnection]:
-        """Yield the channel with the fewest streams.
+    def connection(self, *, streams: bool) -> GrpcConnection:
+        """Lease the channel with the fewest streams.
 
         After a damaged answer or a deadline it is dropped from the pool, with several servers also if it could not
         connect.
@@ -81,17 +79,7 @@ class Channels:
             streams: Whether a stream will run on it: a new connection is opened while every other has a stream.
         """
         channel = self._take(streams)
-        try:
-            yield GrpcConnection(channel)
-        except (CallFailedError, NetworkError) as error:
-            # a channel that `close` took away fails with a status of gRPC; the caller needs to know who closed it
-            if self._closed:
-                raise closed() from error
-            if (error.status if isinstance(error, NetworkError) else error.code.name) in self._drop_after:
-                self._abandon(channel)
-            raise
-        finally:
-            self._give_back(channel, streams)
+        return GrpcConnection(channel, partial(self._give_back, channel, streams))
 
     def _take(self, streams: bool) -> grpc.Channel:
         with self._lock:
@@ -105,10 +93,18 @@ class Channels:
             self._streams[channel] += streams
             return channel
 
-    def _give_back(self, channel: grpc.Channel, streams: bool) -> None:
-        with self._lock:
-            if channel in self._streams:
-                self._streams[channel] -= streams
+    def _give_back(self, channel: grpc.Channel, streams: bool, error: BaseException | None) -> None:
+        # a unary call was not counted
+        if streams:
+            with self._lock:
+                if channel in self._streams:
+                    self._streams[channel] -= 1
+        if isinstance(error, (CallFailedError, NetworkError)):
+            # a channel that `close` took away fails with a status of gRPC; the caller needs to know who closed it
+            if self._closed:
+                raise closed() from error
+            if (error.status if isinstance(error, NetworkError) else error.code.name) in self._drop_after:
+                self._abandon(channel)
 
     def _abandon(self, channel: grpc.Channel) -> None:
         """Drop the channel, so that later calls open another. It stays open for the calls that still use it."""

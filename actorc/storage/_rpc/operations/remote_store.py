@@ -2,41 +2,37 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Generator
-from contextlib import suppress
 from typing import Any
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._rpc import answer_checks
 from actorc.storage._rpc.byte_source import source_errors
-from actorc.storage._rpc.data_calls import Read, SmallRead, Write, fresh_key
-from actorc.storage._rpc.files.operations import RemoteFiles
-from actorc.storage._rpc.payload import Download, Upload
-from actorc.storage._rpc.retries.deadline import MOVING_SECONDS, Deadline
+from actorc.storage._rpc.data_calls import Write, fresh_key
+from actorc.storage._rpc.payload import Upload
+from actorc.storage._rpc.retries.deadline import MOVING_SECONDS
 from actorc.storage._rpc.retries.retry_policy import RetryPolicy
 from actorc.storage._rpc.rpc import Rpc
 from actorc.storage._wire import messages
 from actorc.storage._wire.url_signing import Grant
 from actorc.storage.config import ClientOptions
-from actorc.storage.errors import DeadlineExceededError, UnsupportedError
 from actorc.storage.models import (
     ANY,
     BucketInfo,
-    ByteRange,
     Condition,
     Destination,
     ObjectInfo,
     ServerInfo,
 )
-from actorc.storage.rules import MAX_ANSWER_SIZE, MAX_INLINE_SIZE
+from actorc.storage.rules import MAX_INLINE_SIZE
 
 from .batch_operations import RemoteBatches
 from .listing_operations import RemoteListings
 from .multipart_operations import RemoteUploads
+from .range_operations import RemoteRanges
+from .read_operations import RemoteReads
 
 
-class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteFiles):
+class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteRanges, RemoteReads):
     """The operations of a storage server. Any thread may call it, also in a child after a fork.
 
     Args:
@@ -48,9 +44,6 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteFiles):
         self._rpc = Rpc(options, retry)
         self.endpoint = options.endpoint
         """``host:port``, or several with commas between them."""
-        # hints, set without a lock: a thread with an old value makes one call more than needed
-        self._gets = True
-        self._expects_small = True
         self._timeout = options.timeout
         self._patience = min(options.timeout, options.idle_timeout)
 
@@ -101,110 +94,6 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteFiles):
             return answer_checks.of_write(info, request.bucket, request.key, len(data), request.crc32c)
 
         return self._rpc.ask(request, judge, timeout=timeout)
-
-    def get(
-        self,
-        bucket: str,
-        key: str,
-        part: ByteRange,
-        generation: int | None,
-        *,
-        if_match: str | None = None,
-        timeout: float | None = None,
-    ) -> bytes:
-        """Return a range of an object, a small one by a single call, another by a stream.
-
-        The size is not known before the answer, so it is expected to be like that of the last object. A single answer
-        that does not come in time is no failure: a stream notices a connection that stands still and continues over
-        another one, for as long as `timeout` allows.
-        """
-        deadline = Deadline(timeout)
-        data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline)
-        if data is None:
-            data = self._get_from_files(bucket, key, part, generation, if_match, deadline)
-        if data is not None:
-            return data
-        buffer, download = io.BytesIO(), Download(part, generation)
-        for piece in self.read(bucket, key, download, if_match=if_match, timeout=deadline.left()):
-            buffer.write(piece)
-        if part.length is None:
-            self._expects_small = buffer.tell() <= MAX_ANSWER_SIZE
-        return buffer.getvalue()
-
-    def content(self, bucket: str, key: str, timeout: float | None = None) -> tuple[ObjectInfo, bytes]:
-        """Return the current object with its bytes, by a stream."""
-        buffer, download = io.BytesIO(), Download()
-        for piece in self.read(bucket, key, download, timeout=timeout):
-            buffer.write(piece)
-        assert download.info is not None
-        return download.info, buffer.getvalue()
-
-    def _get_from_files(
-        self,
-        bucket: str,
-        key: str,
-        part: ByteRange,
-        generation: int | None,
-        if_match: str | None,
-        deadline: Deadline,
-    ) -> bytes | None:
-        files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
-        if files is None:
-            return None
-        with files:
-            # a range behind the end is refused by the stream
-            if part.offset > files.info.size:
-                return None
-            if part.length is None:
-                self._expects_small = files.info.size <= MAX_ANSWER_SIZE
-            try:
-                return files.read(part)
-            except OSError:  # the server says what is wrong with its disk
-                return None
-
-    def view(
-        self,
-        bucket: str,
-        key: str,
-        part: ByteRange,
-        generation: int | None,
-        *,
-        if_match: str | None = None,
-        timeout: float | None = None,
-    ) -> memoryview:
-        """Return a range of an object as read-only memory, mapped if the object is a file of this machine."""
-        deadline = Deadline(timeout)
-        files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
-        if files is not None:
-            with files, suppress(OSError):
-                if part.offset <= files.info.size:
-                    return files.view(part)
-        return memoryview(self.get(bucket, key, part, generation, if_match=if_match, timeout=deadline.left()))
-
-    def _get_small(self, read: SmallRead, deadline: Deadline) -> bytes | None:
-        left = deadline.left()
-        patience = self._patience if left is None else min(self._patience, left)
-        if self._gets and (read.fits or (read.may_fit and self._expects_small)):
-            try:
-                return self._rpc.ask(read.request, read.accept, timeout=patience, patient=left is not None)
-            except UnsupportedError:
-                self._gets = False  # an older server, and it answers every such call like this
-            except DeadlineExceededError:
-                # the stream that follows has an idle timeout, and can resume
-                pass
-        return None
-
-    def read(
-        self,
-        bucket: str,
-        key: str,
-        download: Download,
-        *,
-        if_match: str | None = None,
-        timeout: float | None = None,
-    ) -> Generator[bytes | memoryview, None, None]:
-        """Yield the bytes of an object; `download` has the range, and after the first piece the description."""
-        return self._rpc.receive("ReadObject", Read(bucket, key, download, if_match), timeout=timeout)
 
     def head(self, bucket: str, key: str, timeout: float | None = None) -> ObjectInfo:
         """Return the description of the current object."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import NamedTuple
 
 from actorc import _http_proxies
 from actorc.storage._rpc import cancellation
-from actorc.storage._wire import call_headers
-from actorc.storage._wire.call_signing import Metadata
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import NetworkError, StorageError
 
@@ -24,20 +21,24 @@ log = logging.getLogger(__name__)
 log.addHandler(logging.NullHandler())  # without a handler Python prints warnings of libraries to standard error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One attempt at a call."""
 
     endpoint: str
     """``host:port`` of the server."""
-    metadata: Metadata
-    """Request id and number of the attempt."""
+    request_id: str
+    """Of the call, the same in all attempts."""
+    number: int
+    """Counted from 1."""
     left: float | None
     """Seconds until its deadline; None for no limit."""
 
 
 class Attempts:
     """Offers attempts until one succeeds, the policy gives up, or the time is over.
+
+    A context manager; each block is one attempt. A retryable failure is suppressed after a pause, and the caller begins
+    the next block. Any other is raised as a `StorageError` with the request id.
 
     A server that is unreachable or takes no more calls is left for the next one, without a pause if that has not failed
     this call before; other calls then go there, too. For one thread; `endpoints` is shared.
@@ -74,12 +75,13 @@ class Attempts:
         self._policy = policy
         self._deadline = Deadline(timeout).end
         self._patient = patient
-        self._restart_patience()
+        self._began = time.monotonic()
         self._reached = reached
         self._may_repeat = may_repeat
         self._correct = correct
         self._corrected = False
-        self._request_id = uuid.uuid4().hex
+        self._endpoint = ""
+        self._request_id = os.urandom(16).hex()
         self._attempts = 0
         # Counted apart: progress resets the failures, while the attempt's number goes on, since checksums cover it.
         self._failures = 0
@@ -89,38 +91,30 @@ class Attempts:
         """Reset the failure count after progress."""
         self._failures = 0
         self._failed.clear()
-        self._restart_patience()
-
-    def _restart_patience(self) -> None:
-        """Restart the time for which a call without a deadline waits for an unreachable server."""
-        self._patience_ends = time.monotonic() + self._options.timeout if self._deadline is None else self._deadline
+        self._began = time.monotonic()
 
     def _is_lasting(self, error: StorageError) -> bool:
         """Return whether `error` is a failed connection that may succeed later, and there is time left to wait."""
         awaited = self._patient or self._reached() or (isinstance(error, NetworkError) and error.broken)
-        return isinstance(error, NetworkError) and awaited and time.monotonic() < self._patience_ends
+        # without a deadline, an unreachable server is waited for as long as a call usually may take
+        ends = self._began + self._options.timeout if self._deadline is None else self._deadline
+        return isinstance(error, NetworkError) and awaited and time.monotonic() < ends
 
-    @contextmanager
-    def attempt(self) -> Iterator[Attempt]:
-        """Yield one attempt.
-
-        A retryable failure is suppressed after a pause, and the caller asks for the next attempt. Any other is raised
-        as a `StorageError` with the request id.
-        """
+    def __enter__(self) -> Attempt:
         self._attempts += 1
-        endpoint = self._endpoints.current
-        try:
-            yield Attempt(endpoint=endpoint, metadata=self._metadata(), left=self._left())
-        except StorageError as error:
-            error.request_id = error.request_id or self._request_id
-            # nothing has ever answered: a proxy from the environment is a likely cause, so the message names it
-            if isinstance(error, NetworkError) and not self._reached():
-                _add_proxy_advice(error, endpoint)
-            if not self._correct_clock(error):
-                self._pause(error, elsewhere=self._switch_server(endpoint, error))
+        self._endpoint = self._endpoints.current
+        return Attempt(self._endpoint, self._request_id, self._attempts, self._left())
 
-    def _metadata(self) -> Metadata:
-        return ((call_headers.REQUEST_ID_KEY, self._request_id), (call_headers.ATTEMPT_KEY, str(self._attempts)))
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> bool:
+        if not isinstance(error, StorageError):
+            return False
+        error.request_id = error.request_id or self._request_id
+        # nothing has ever answered: a proxy from the environment is a likely cause, so the message names it
+        if isinstance(error, NetworkError) and not self._reached():
+            _add_proxy_advice(error, self._endpoint)
+        if not self._correct_clock(error):
+            self._pause(error, elsewhere=self._switch_server(self._endpoint, error))
+        return True
 
     def _left(self) -> float | None:
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())

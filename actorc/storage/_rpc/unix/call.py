@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import cast
+from collections.abc import Sequence
+from typing import Final, cast
 
 from actorc.storage._rpc.transport import AnswerMetadata, CallFailedError, Start
 from actorc.storage._wire.socket_frames import (
@@ -21,6 +20,9 @@ from actorc.storage._wire.socket_frames import (
     header,
 )
 from actorc.storage._wire.status_codes import StatusCode
+
+BROKEN: Final = (ClosedError, FrameError, OSError)
+"""What goes wrong with a connection; `TimeoutError` is one of the last."""
 
 
 class UnixCall:
@@ -56,13 +58,12 @@ class UnixCall:
         Raises:
             CallFailedError: The deadline passed, or the call was cancelled.
         """
-        with self.failures():
-            try:
-                self.frames.send(parts, self.left(None))
-            except ClosedError:
-                # the server may have said why before it closed the connection, so that is read first
-                if self._cancelled:
-                    raise
+        try:
+            self.frames.send(parts, self.left(None))
+        except BROKEN as error:
+            # the server may have said why before it closed the connection, so that is read first
+            if self._cancelled or not isinstance(error, ClosedError):
+                raise self.failure(error) from error
 
     def next(self, patience: float | None, *, descriptors: int = 0) -> bytes | None:
         """Return the next answer, None after the last.
@@ -75,7 +76,7 @@ class UnixCall:
             CallFailedError: The call failed.
             TimeoutError: No answer came in time, and the deadline has not passed.
         """
-        with self.failures():
+        try:
             frame = self._frame(patience, descriptors)
             if frame.kind is Kind.ANNOUNCE and not self.announced:
                 self.announced = decode_pairs(frame.payload)
@@ -84,11 +85,14 @@ class UnixCall:
                 # a long one is a view of memory that is nobody else's, which all that read messages take for bytes
                 return cast("bytes", frame.payload)
             self._end(frame)
-            return None
+        except BROKEN as error:
+            raise self.failure(error) from error
+        return None
 
     def _frame(self, patience: float | None, descriptors: int) -> Frame:
         frame = self.frames.receive_frame(self.left(patience), descriptors=descriptors)
-        self._descriptors += frame.descriptors
+        if frame.descriptors:
+            self._descriptors += frame.descriptors
         return frame
 
     def take_descriptors(self) -> Sequence[int]:
@@ -114,25 +118,21 @@ class UnixCall:
         left = max(0.0, self.deadline - time.monotonic())
         return left if patience is None else min(patience, left)
 
-    @contextmanager
-    def failures(self) -> Iterator[None]:
-        """Turn what goes wrong with the connection into a `CallFailedError`."""
-        try:
-            yield
-        except TimeoutError:
+    def failure(self, error: Exception) -> CallFailedError | TimeoutError:
+        """Return what to raise for one of `BROKEN`; a wait that ended before the deadline is a `TimeoutError`."""
+        if isinstance(error, TimeoutError):
             if self.deadline is None or time.monotonic() < self.deadline:
-                raise
-            raise CallFailedError(StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") from None
-        except (ClosedError, FrameError, OSError) as error:
-            if self._cancelled:
-                raise CallFailedError(StatusCode.CANCELLED, "", cancelled_here=True) from error
-            raise CallFailedError(StatusCode.UNAVAILABLE, "Socket closed") from error
+                return TimeoutError()
+            return CallFailedError(StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
+        if self._cancelled:
+            return CallFailedError(StatusCode.CANCELLED, "", cancelled_here=True)
+        return CallFailedError(StatusCode.UNAVAILABLE, "Socket closed")
 
     def _end(self, frame: Frame) -> None:
         pairs = decode_pairs(frame.payload) if frame.kind is Kind.END else ()
-        if [name for name, _ in pairs[:2]] != [":status", ":text"]:
+        if len(pairs) < 2 or pairs[0][0] != ":status" or pairs[1][0] != ":text":
             raise FrameError("no end of a call")
-        status, text = (str(value) for _, value in pairs[:2])
+        status, text = str(pairs[0][1]), str(pairs[1][1])
         self.trailers = pairs[2:]
         self.is_over = True
         code = StatusCode.of(int(status)) if status.isascii() and status.isdigit() else StatusCode.UNKNOWN

@@ -3,37 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from actorc.storage._rpc import cancellation
-from actorc.storage._rpc.transport import AnswerMetadata, CallFailedError, Start, UploadRules
+from actorc.storage._rpc.transport import AnswerMetadata, CallFailedError, Start, UploadRules, closed
 from actorc.storage._wire.socket_frames import MAX_DESCRIPTORS, FrameSocket
 from actorc.storage.errors import DeadlineExceededError
 
 from .call import UnixCall
+from .connections import UnixConnections
 from .upload_stream import UnixSending
 
 T = TypeVar("T")
 
 
 class UnixConnection:
-    """A way to the server for one call. For one thread.
+    """A way to the server for one call. A context manager that ends the lease. For one thread.
 
     Args:
         frames: The connection, leased.
+        owner: Where it goes afterwards.
     """
 
     transport: Final = "unix"
     passes_files: Final = True
 
-    def __init__(self, frames: FrameSocket) -> None:
+    def __init__(self, frames: FrameSocket, owner: UnixConnections) -> None:
         self._frames = frames
+        self._owner = owner
         self._call: UnixCall | None = None
 
-    @property
-    def is_reusable(self) -> bool:
-        """Whether another call may begin on the connection."""
-        return self._call is None or self._call.is_over
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        # behind a call that the server has not ended, no other can begin
+        is_reusable = self._call is None or self._call.is_over
+        (self._owner.give_back if is_reusable else self._owner.drop)(self._frames)
+        # a connection that `close` took away fails as if the server had; the caller needs to know who closed it
+        if isinstance(error, Exception) and self._owner.is_closed:
+            raise closed() from error
 
     def ask(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata]:
         """Make a unary call; return its answer, None if the server sent none, and the trailers."""

@@ -53,6 +53,11 @@ class UnixConnections:
         self._absent_until = 0.0
         self._closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     def lease(self) -> FrameSocket | None:
         """Return a connection for one call; None if the server has no socket here."""
         while (connection := self._kept()) is not None:

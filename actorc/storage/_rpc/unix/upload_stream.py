@@ -15,7 +15,7 @@ from actorc.storage._wire import idle
 from actorc.storage._wire.socket_frames import ClosedError, Kind, Payload, behind, header
 from actorc.storage.errors import StorageError
 
-from .call import UnixCall
+from .call import BROKEN, UnixCall
 
 T = TypeVar("T")
 
@@ -78,25 +78,31 @@ class UnixSending(Generic[T]):
         self._call.cancel()
 
     def _write(self, parts: Sequence[Payload], descriptors: Sequence[int] = (), *, listens: bool = True) -> None:
-        with self._writing, self._call.failures():
-            rest: list[Payload] = [*self._unsent, *(part for part in parts if part)]
-            self._unsent = []
-            limit = time.monotonic() + (self._call.left(self._rules.idle_timeout) or 0.0)
-            while rest:
-                if listens:
-                    self._take_early_answers()
-                try:
-                    sent = self._call.frames.send_some(rest, descriptors)
-                except ClosedError:
-                    if self._cancelled:
-                        raise
-                    # the server may have said why before it closed the connection
-                    raise SendingEndedError from None
-                if sent:
-                    rest, descriptors = behind(rest, sent), ()
-                if rest:
-                    self._call.frames.wait(select.POLLOUT | (select.POLLIN if listens else 0), limit)
-            self._last = time.monotonic()
+        with self._writing:
+            try:
+                self._write_all(parts, descriptors, listens)
+            except BROKEN as error:
+                raise self._call.failure(error) from error
+
+    def _write_all(self, parts: Sequence[Payload], descriptors: Sequence[int], listens: bool) -> None:
+        rest: list[Payload] = [*self._unsent, *(part for part in parts if part)]
+        self._unsent = []
+        limit = time.monotonic() + (self._call.left(self._rules.idle_timeout) or 0.0)
+        while rest:
+            if listens:
+                self._take_early_answers()
+            try:
+                sent = self._call.frames.send_some(rest, descriptors)
+            except ClosedError:
+                if self._cancelled:
+                    raise
+                # the server may have said why before it closed the connection
+                raise SendingEndedError from None
+            if sent:
+                rest, descriptors = behind(rest, sent), ()
+            if rest:
+                self._call.frames.wait(select.POLLOUT | (select.POLLIN if listens else 0), limit)
+        self._last = time.monotonic()
 
     def _take_early_answers(self) -> None:
         """Read what the server says while messages are sent; it may refuse them."""

@@ -141,6 +141,7 @@ class AuthorizedStore(_Authorized[ObjectStore]):
     put = _on_object("write", ObjectStore.put)
     begin_write = _on_object("write", ObjectStore.begin_write)
     read = _on_object("read", ObjectStore.read)
+    read_ranges = _on_object("read", ObjectStore.read_ranges)
     files = _on_object("read", ObjectStore.files)
     read_small = _on_object("read", ObjectStore.read_small)
     head = _on_object("read", ObjectStore.head)

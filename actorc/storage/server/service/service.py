@@ -125,6 +125,18 @@ class StorageService:
             answer.chunks.add(offset=0, crc32c=info.crc32c, data=data)
         return answer
 
+    def get_ranges(self, request: pb.GetRangesRequest, call: Call) -> pb.GetRangesResponse:
+        """Return many ranges of an object in one message."""
+        info, chunks = self._as(call).read_ranges(
+            request.bucket,
+            request.key,
+            [messages.byte_range(part) for part in request.ranges],
+            generation=request.generation or None,
+            if_match=request.if_match or None,
+        )
+        call.bytes = sum(len(chunk.data) for chunk in chunks)
+        return pb.GetRangesResponse(object=messages.object_message(info), chunks=map(messages.chunk_message, chunks))
+
     def read_object(self, request: pb.ReadObjectRequest, call: Call) -> Iterator[pb.ReadObjectResponse | bytes]:
         """Send the description of an object, then its bytes."""
         with self._as(call).read(

@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import chain
 
 from actorc.storage import rules
-from actorc.storage.errors import InvalidRangeError
+from actorc.storage.errors import InvalidParameterError, InvalidRangeError
 from actorc.storage.models import (
     NOTHING,
     WHOLE,
@@ -31,6 +31,7 @@ from actorc.storage.server.engines.readers_writers import FileSegment, ObjectRea
 from actorc.storage.server.engines.times import Clock, microseconds, utc
 from actorc.version import version
 
+from . import near_ranges
 from .auto_create import BucketCreation
 from .batches import BatchOperations
 from .buckets import BucketOperations
@@ -103,6 +104,36 @@ class ObjectStore(BucketOperations, WriteOperations, BatchOperations):
         with self._opened(bucket, key, generation, if_match, parts[0]) as reader:
             present = [_clip(part, reader.info) for part in parts]
             yield reader.info, chain.from_iterable(reader.chunks(part) for part in present if part.length)
+
+    def read_ranges(
+        self,
+        bucket: str,
+        key: str,
+        ranges: Sequence[ByteRange],
+        *,
+        generation: int | None = None,
+        if_match: str | None = None,
+    ) -> tuple[ObjectInfo, list[Chunk]]:
+        """Return many ranges of an object, cut at its end, as one chunk each, and together at `MAX_PAGE_BYTES`.
+
+        Args:
+            bucket: Bucket of the object.
+            key: Key of the object.
+            ranges: At most `MAX_RANGES`, in any order; each has a length. A negative offset counts from the end.
+            generation: As in `read`.
+            if_match: As in `read`.
+
+        Raises:
+            InvalidParameterError: They are too many, or none.
+            InvalidRangeError: A range begins behind the end of the object.
+        """
+        if not 0 < len(ranges) <= rules.MAX_RANGES:
+            raise InvalidParameterError(
+                f"a call has 1 to {rules.MAX_RANGES} ranges, not {len(ranges)}; ask for the others in further calls"
+            )
+        parts = [rules.check_near_range(part.offset, part.length) for part in ranges]
+        with self._opened(bucket, key, generation, if_match, near_ranges.first_read(parts)) as reader:
+            return reader.info, near_ranges.read(reader, near_ranges.placed(parts, reader.info.size))
 
     @contextmanager
     def files(

@@ -23,7 +23,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 _REFRESH_SECONDS: Final = 1.0
 """Seconds between two updates of the gauges that other workers read."""
-_OUTGOING: Final = frozenset({"GetObject", "ReadObject", "GET"})
+_OUTGOING: Final = frozenset({"GetObject", "GetObjects", "GetRanges", "ReadObject", "GET"})
 
 
 class Metrics:

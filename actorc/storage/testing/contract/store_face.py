@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorc.storage import rules
 from actorc.storage._client import arguments
-from actorc.storage._rpc import result_dicts
+from actorc.storage._rpc import answer_checks, result_dicts
 from actorc.storage._rpc.byte_source import ByteSource, SourceFailedError
 from actorc.storage._rpc.payload import Upload
-from actorc.storage._transfer import object_batches
+from actorc.storage._transfer import object_batches, object_ranges
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import IntegrityError, NotFoundError, StorageError
 from actorc.storage.models import (
+    WHOLE,
     BucketResult,
+    ByteRange,
+    Chunk,
     CompletedPart,
     Condition,
     DeleteObjectsResult,
@@ -103,13 +106,31 @@ class StoreFace:
         part = rules.check_range(offset, length)
         with self._store.read(bucket, key, ranges=[part], generation=generation, if_match=if_match) as (_, chunks):
             for chunk in chunks:
-                if crc32c(chunk.data) != chunk.crc32c:
-                    raise IntegrityError("a chunk does not match the checksum that comes with it", bucket, key)
-                yield bytes(chunk.data)
+                yield _checked(chunk, bucket, key)
 
-    def get_object(self, bucket: str, key: str, *, as_view: bool = False, **options: Any) -> bytes | memoryview:
+    def get_object(
+        self, bucket: str, key: str, *, as_view: bool = False, out: Buffer | None = None, **options: Any
+    ) -> bytes | memoryview:
         data = b"".join(self.stream_object(bucket, key, **options))
-        return memoryview(data) if as_view else data
+        if out is None:
+            return memoryview(data) if as_view else data
+        target = arguments.target(out, as_view=as_view)
+        answer_checks.check_room(len(data), target, bucket, key)
+        target[: len(data)] = data
+        return target[: len(data)]
+
+    def get_ranges(
+        self,
+        bucket: str,
+        key: str,
+        ranges: Iterable[tuple[int, int]],
+        *,
+        generation: int | None = None,
+        if_match: str | None = None,
+    ) -> list[bytes]:
+        parts = arguments.near_ranges(ranges)
+        _, found = object_ranges.get(_Calls(self._store), bucket, key, parts, generation, if_match=if_match)
+        return found
 
     def head_object(self, bucket: str, key: str) -> ObjectHead:
         return result_dicts.object_head(self._store.head(bucket, key))
@@ -263,8 +284,17 @@ class _Calls:
         )
         return _committed(begun, upload)
 
-    def content(self, bucket: str, key: str, timeout: float | None = None) -> tuple[ObjectInfo, bytes]:  # noqa: ARG002
-        with self._store.read(bucket, key) as (info, chunks):
+    def content(
+        self,
+        bucket: str,
+        key: str,
+        part: ByteRange = WHOLE,
+        generation: int | None = None,
+        *,
+        if_match: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> tuple[ObjectInfo, bytes]:
+        with self._store.read(bucket, key, [part], generation=generation, if_match=if_match) as (info, chunks):
             return info, b"".join([chunk.data for chunk in chunks])
 
     def put_batch(
@@ -283,8 +313,27 @@ class _Calls:
     ) -> list[ObjectContent | StorageError]:
         return list(self._store.read_many(bucket, keys))
 
+    def get_ranges(
+        self,
+        bucket: str,
+        key: str,
+        parts: Sequence[ByteRange],
+        generation: int | None = None,
+        *,
+        if_match: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002
+    ) -> tuple[ObjectInfo, list[bytes]]:
+        info, chunks = self._store.read_ranges(bucket, key, parts, generation=generation, if_match=if_match)
+        return info, [_checked(chunk, bucket, key) for chunk in chunks]
+
     def delete_batch(self, bucket: str, keys: Sequence[str], timeout: float | None = None) -> list[DeleteResult]:  # noqa: ARG002
         return self._store.delete_many(bucket, keys)
+
+
+def _checked(chunk: Chunk, bucket: str, key: str) -> bytes:
+    if crc32c(chunk.data) != chunk.crc32c:
+        raise IntegrityError("a chunk does not match the checksum that comes with it", bucket, key)
+    return bytes(chunk.data)
 
 
 def _attributes(

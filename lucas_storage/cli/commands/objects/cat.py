@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
 
 import click
@@ -11,7 +10,7 @@ from actorc.storage.client import StorageClient
 from lucas_storage.cli import globbing
 from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.session import Session, reading
-from lucas_storage.cli.transfers.streaming import stream, write_out
+from lucas_storage.cli.transfers.streaming import emit, stream
 from lucas_storage.cli.uris import Target, key
 
 
@@ -39,24 +38,14 @@ def cat(session: Session, targets: tuple[Target, ...], *, offset: int, length: i
 def _write(session: Session, target: Target, offset: int, length: int | None, *, pattern: bool) -> None:
     client = session.client(target.store)
     if not pattern:
-        _emit(session, target, offset, _pieces(client, target, offset, length))
+        emit(session, target, _pieces(client, target, offset, length), offset)
         return
     for each in globbing.find(client, target, pattern=True, recursive=False):
-        match = Target(store=target.store, bucket=target.bucket, key=each.head["key"])
-        _emit(session, match, offset, _pieces(client, match, offset, length))
+        match = target.at(each.head["key"])
+        emit(session, match, _pieces(client, match, offset, length), offset)
 
 
 def _pieces(client: StorageClient, target: Target, offset: int, length: int | None) -> Iterator[bytes]:
     if offset == 0 and length is None:
         return stream(client, target)
     return client.stream_object(target.bucket, target.key, offset=offset, length=length)
-
-
-def _emit(session: Session, target: Target, offset: int, pieces: Iterator[bytes]) -> None:
-    if not session.as_json:
-        write_out(pieces)
-        return
-    for piece in pieces:
-        data = base64.b64encode(piece).decode()
-        session.emit({"bucket": target.bucket, "key": target.key, "offset": offset, "data": data}, None)
-        offset += len(piece)

@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
-from typing import TypeAlias
+from pathlib import Path
 
 import click
 
+from actorc.storage.errors import InvalidParameterError
+from actorc.storage.units import shown_size
 from lucas_storage.cli.options import dry_run_option, jobs_option, quiet_option
 from lucas_storage.cli.session import Session, printable, writing
-from lucas_storage.cli.transfers.comparison import content_differs, differs
-from lucas_storage.cli.transfers.queue import Transfer, TransferQueue
-from lucas_storage.cli.transfers.sync_sides import Bucket, Entry, Folder
-from lucas_storage.cli.uris import SCHEME, is_target, prefix
+from lucas_storage.cli.transfers.name_filter import FilteredCommand, NameFilter, filter_options
+from lucas_storage.cli.transfers.queue import TransferQueue
+from lucas_storage.cli.transfers.sync_plan import Side, SyncPlan, side
+from lucas_storage.cli.transfers.sync_sides import Bucket, Entry
 
 from .rm import Removal
 
-_Side: TypeAlias = "Folder | Bucket"
 
-
-@click.command()
+@click.command(cls=FilteredCommand)
 @click.argument("source")
 @click.argument("destination")
 @click.option("--delete", is_flag=True, help="Remove what the source does not have; nothing, if anything failed.")
 @click.option("--checksum", is_flag=True, help="Compare files by their content, not by the time of the last change.")
+@click.option(
+    "--max-delete", metavar="N", type=click.IntRange(min=0), help="With --delete: remove nothing if it were more."
+)
+@click.option(
+    "--metadata",
+    "attributes",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep content types and metadata of objects in this file on the way to a directory, and take them from it on "
+    "the way back.",
+)
+@filter_options
 @jobs_option
 @dry_run_option
 @quiet_option
@@ -37,7 +46,10 @@ def sync(
     destination: str,
     *,
     delete: bool,
+    max_delete: int | None,
     checksum: bool,
+    attributes: Path | None,
+    chosen: NameFilter,
     jobs: int,
     dry_run: bool,
     quiet: bool,
@@ -52,84 +64,49 @@ def sync(
     server keeps its data, is left out.
     """
     since = time.monotonic()
-    here, there = _side(session, source), _side(session, destination)
-    _check(here, there)
+    if max_delete is not None and not delete:
+        raise click.UsageError("--max-delete goes with --delete; leave it out")
+    here, there = side(session, source), side(session, destination)
+    plan = SyncPlan(here, there, checksum=checksum, chosen=chosen, attributes=attributes, dry_run=dry_run)
     here.check_source()
     queue = TransferQueue(session, many=True, jobs=jobs, quiet=quiet, dry_run=dry_run)
-    surplus: list[str] = []
-    queue.run(_changes(here, there, surplus, checksum=checksum))
+    queue.run(plan.transfers())
     # Only after every copy succeeded: a failed one may be the reason why a name is missing.
     if delete and not queue.summary.failed:
-        _remove(session, queue, there, surplus, dry_run=dry_run)
-    elif delete and surplus:
+        _check_surplus(plan.surplus, there, max_delete)
+        if plan.surplus and not (quiet or dry_run or session.as_json):
+            queue.summary.say(f"lucas-storage: {_removals(plan.surplus)} in {there}, which {here} does not have")
+        _remove(session, queue, there, [entry.name for entry in plan.surplus], dry_run=dry_run)
+    elif delete and plan.surplus:
         queue.summary.say("lucas-storage: nothing was removed, because something failed")
+    if plan.losing and not quiet:
+        queue.summary.say(_losses(plan.losing))
     queue.tell("copied", since)
     queue.close()
 
 
-def _side(session: Session, text: str) -> _Side:
-    if not is_target(text):
-        return Folder(text)
-    target = prefix(text)
-    if target.digest:
-        raise click.UsageError("a whole reference names one object; drop it from its '?' on")
-    return Bucket(session.client(target.store), target)
-
-
-def _check(here: _Side, there: _Side) -> None:
-    if isinstance(here, Folder) and isinstance(there, Folder):
-        raise click.UsageError(
-            f"at least one of the two is in a bucket, such as {SCHEME}default/my-bucket/data; if {str(there)!r} is, "
-            "write it like that"
+def _check_surplus(surplus: list[Entry], there: Side, most: int | None) -> None:
+    if most is not None and len(surplus) > most:
+        raise InvalidParameterError(
+            f"{len(surplus)} names in {there} would be removed, which is more than --max-delete {most}; nothing was"
         )
-    if not isinstance(here, Bucket) or not isinstance(there, Bucket):
-        return
-    source, destination = here.target.key, there.target.key
-    same = (here.client.endpoint, here.target.bucket) == (there.client.endpoint, there.target.bucket)
-    if same and (source.startswith(destination) or destination.startswith(source)):
-        raise click.UsageError(f"one of {here} and {there} lies inside the other; choose places apart")
 
 
-def _changes(here: _Side, there: _Side, surplus: list[str], *, checksum: bool) -> Iterator[Transfer]:
-    """Yield a transfer for each entry that may have to be copied; add the names that only `there` has to `surplus`."""
-    for entry, present in _side_by_side(here.entries(source=True), there.entries(source=False)):
-        if entry is None:
-            surplus.extend([present.name] if present else [])
-            continue
-        transfer = _received(there, here, entry)
-        if present is None or transfer.problem is not None:
-            yield transfer
-            continue
-        # Files whose content must be compared are read on the threads of the queue, not here, where the listing waits.
-        verdict = differs(entry.item, present.item, checksum=checksum)
-        needed = partial(content_differs, entry.item, present.item) if verdict is None else partial(bool, verdict)
-        yield replace(transfer, is_needed=needed)
+def _removals(surplus: list[Entry]) -> str:
+    size = shown_size(sum(entry.size for entry in surplus))
+    return f"removing {len(surplus)} {'name' if len(surplus) == 1 else 'names'}, {size},"
 
 
-def _received(there: _Side, here: _Side, entry: Entry) -> Transfer:
-    if isinstance(there, Bucket):
-        return there.receive(here, entry)
-    assert isinstance(here, Bucket)
-    return there.receive(here, entry)
+def _losses(losing: list[str]) -> str:
+    several = len(losing) > 1
+    what = f"{len(losing)} objects have" if several else "an object has"
+    return (
+        f"lucas-storage: {what} a content type, metadata or a lifetime that no file keeps, "
+        f"{'such as ' if several else ''}{losing[0]}; repeat with --metadata FILE to keep them for the way back"
+    )
 
 
-def _side_by_side(here: Iterator[Entry], there: Iterator[Entry]) -> Iterator[tuple[Entry | None, Entry | None]]:
-    """Yield the entries of each name on both sides, None where one lacks it; both are in the order of names."""
-    # Merged as they come, in the byte order that both have, so that neither listing is held in memory.
-    ours, theirs = next(here, None), next(there, None)
-    while ours or theirs:
-        if theirs is None or (ours and ours.name < theirs.name):
-            yield ours, None
-            ours = next(here, None)
-        elif ours is None or theirs.name < ours.name:
-            yield None, theirs
-            theirs = next(there, None)
-        else:
-            yield ours, theirs
-            ours, theirs = next(here, None), next(there, None)
-
-
-def _remove(session: Session, queue: TransferQueue, there: _Side, names: list[str], *, dry_run: bool) -> None:
+def _remove(session: Session, queue: TransferQueue, there: Side, names: list[str], *, dry_run: bool) -> None:
     if isinstance(there, Bucket):
         removal = Removal(session, queue.summary, dry_run=dry_run)
         for name in names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 import pytest
 
-from actorc.storage import AlreadyExistsError, ObjectNotFoundError, StorageClient
+from actorc.storage import AlreadyExistsError, InvalidRangeError, ObjectNotFoundError, StorageClient
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.models import Chunk
 from actorc.storage.server import server as server_module
@@ -133,6 +133,35 @@ def test_objects_go_one_by_one_to_a_server_that_knows_no_batches(connect):
     assert [type(error) for error in stored[1]["errors"].values()] == [AlreadyExistsError]
     assert {each["key"]: each["data"] for each in read["objects"]} == many
     assert list(read["errors"]) == ["missing"]
+
+
+def test_a_thousand_ranges_take_one_call_and_others_as_many_as_their_bytes_need(connect, store):
+    called = []
+    client = connect(called.append)
+    write(store, OLD)
+    ranges = [(at * 7, 3) for at in range(1000)]
+
+    assert client.get_ranges("bucket", "key", ranges) == [OLD[at : at + size] for at, size in ranges]
+    assert called == ["GetRanges"]
+    client.get_ranges("bucket", "key", [*ranges, (0, MiB + 1), (5, 9)])
+    assert called[1:] == ["GetRanges", "GetRanges", "ReadObject"]
+
+
+def test_ranges_are_read_one_by_one_from_a_server_that_knows_no_other_way(connect, store):
+    called = []
+
+    def begins(method):
+        called.append(method)
+        return method != "GetRanges"
+
+    client = connect(begins)
+    write(store, OLD)
+    found = [client.get_ranges("bucket", "key", [(1, 3), (-2, 2)]) for _ in range(2)]
+
+    assert found == [[OLD[1:4], OLD[-2:]]] * 2
+    assert called == ["GetRanges", *["ReadObject"] * 6]
+    with pytest.raises(InvalidRangeError):
+        client.get_ranges("bucket", "key", [(len(OLD) + 1, 0)])
 
 
 @pytest.fixture

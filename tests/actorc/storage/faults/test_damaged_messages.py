@@ -114,6 +114,7 @@ def upload(client, key, data):
 ASKED = {
     "get": lambda client: client.get_object("bucket", "wanted-") == b"wanted-",
     "get a range": lambda client: client.get_object("bucket", "large/wanted-", length=7) == b"wanted-",
+    "get ranges": lambda client: client.get_ranges("bucket", "wanted-", [(0, 3), (3, 9)]) == [b"wan", b"ted-"],
     "stream": lambda client: b"".join(client.stream_object("bucket", "large/wanted-")) == b"wanted-" * MANY,
     "head": lambda client: client.head_object("bucket", "wanted-")["key"] == "wanted-",
     "exists": lambda client: client.object_exists("bucket", "wanted-"),

@@ -150,6 +150,8 @@ CALLS = {
     "replace": lambda client: client.put_object("bucket", "key-2", b"other" * 50)["key"],
     "get": lambda client: client.get_object("bucket", "key-1"),
     "get a range": lambda client: client.get_object("bucket", "key-3", offset=9, length=20),
+    "get ranges": lambda client: client.get_ranges("bucket", "key-3", [(9, 20), (0, 3), (-5, 9)]),
+    "get into a buffer": lambda client: client.get_object("bucket", "key-1", out=bytearray(5000)),
     "stream": lambda client: b"".join(client.stream_object("bucket", "key-1")),
     "head": lambda client: described(client.head_object("bucket", "key-4")),
     "exists": lambda client: client.object_exists("bucket", "key-5"),

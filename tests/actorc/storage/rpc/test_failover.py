@@ -173,6 +173,7 @@ CALLS = {
     "put_object": (lambda it: it.put_object("bucket", "key", b"four")["size"], 4),
     "put_object, large": (lambda it: it.put_object("bucket", "key", BIG)["size"], 4 * MiB),
     "get_object": (lambda it: it.get_object("bucket", "there"), b"there"),
+    "get_ranges": (lambda it: it.get_ranges("bucket", "there", [(1, 2), (-2, 2)]), [b"he", b"re"]),
     "stream_object": (lambda it: b"".join(it.stream_object("bucket", "there")), b"there"),
     "head_object": (lambda it: it.head_object("bucket", "there")["size"], 5),
     "object_exists": (lambda it: it.object_exists("bucket", "nowhere"), False),
@@ -354,7 +355,10 @@ def test_when_all_are_gone_one_error_names_them_all(count):
         client.get_object("bucket", "key")
 
     assert f"none of the storage servers {', '.join(endpoints)} can be used now; " in caught.value.message
-    assert "(from the endpoint argument); start 'lucas-storage serve' or correct it" in caught.value.message
+    assert (
+        "(from the endpoint argument); start 'lucas-storage serve' there, or correct the address"
+        in caught.value.message
+    )
     assert caught.value.retryable
 
 

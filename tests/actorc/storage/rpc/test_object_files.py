@@ -206,7 +206,7 @@ def test_a_file_that_is_called_unchanged_is_mapped_unread(opened, damage, segmen
 def test_blocks_that_are_right_each_and_not_those_of_the_object_are_an_error(segments):
     info, found = segments("one")
 
-    with ObjectFiles(replace(info, crc32c=info.crc32c ^ 1), found) as files:
+    with ObjectFiles(info._replace(crc32c=info.crc32c ^ 1), found) as files:
         with pytest.raises(IntegrityError, match="does not match its checksum"):
             files.read(WHOLE)
         assert files.read(ByteRange(0, 5)) == BIG[:5]

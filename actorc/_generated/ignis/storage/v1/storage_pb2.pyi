@@ -913,6 +913,73 @@ class GetObjectResponse(_message.Message):
 Global___GetObjectResponse: _TypeAlias = GetObjectResponse  # noqa: Y015
 
 @_typing.final
+class GetRangesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKET_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    RANGES_FIELD_NUMBER: _builtins.int
+    GENERATION_FIELD_NUMBER: _builtins.int
+    IF_MATCH_FIELD_NUMBER: _builtins.int
+    bucket: _builtins.str
+    key: _builtins.str
+    generation: _builtins.int
+    """The generation to read; 0: the present one. A replaced generation stays readable for a while."""
+    if_match: _builtins.str
+    """The etag the object must have; empty: any."""
+    @_builtins.property
+    def ranges(self) -> _containers.RepeatedCompositeFieldContainer[Global___ByteRange]:
+        """1 to 1000, in any order; they may overlap. Here a negative offset counts from the end of the object; one before its
+        beginning is taken for 0. The length is there.
+        """
+
+    def __init__(
+        self,
+        *,
+        bucket: _builtins.str = ...,
+        key: _builtins.str = ...,
+        ranges: _abc.Iterable[Global___ByteRange] | None = ...,
+        generation: _builtins.int = ...,
+        if_match: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "generation", b"generation", "if_match", b"if_match", "key", b"key", "ranges", b"ranges"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRangesRequest: _TypeAlias = GetRangesRequest  # noqa: Y015
+
+@_typing.final
+class GetRangesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OBJECT_FIELD_NUMBER: _builtins.int
+    CHUNKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def object(self) -> Global___ObjectInfo: ...
+    @_builtins.property
+    def chunks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Chunk]:
+        """One for each range, in the order of the request, cut at the end of the object. The offset is that in the object, the
+        data may be empty. The answer has at most 3 MiB of data: then the last chunk is cut short, and ranges behind it have
+        none; ask for the rest in another call, of this generation.
+        """
+
+    def __init__(
+        self,
+        *,
+        object: Global___ObjectInfo | None = ...,
+        chunks: _abc.Iterable[Global___Chunk] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["object", b"object"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunks", b"chunks", "object", b"object"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetRangesResponse: _TypeAlias = GetRangesResponse  # noqa: Y015
+
+@_typing.final
 class ReadObjectRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

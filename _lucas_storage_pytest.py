@@ -1,0 +1,111 @@
+"""The pytest plugin: fixtures for tests of code that uses storage, and of Lucas workflows.
+
+pytest imports it in every project of an environment that has this distribution. So it stands beside the packages, whose
+imports have effects of their own, and imports none of them before a fixture is requested.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import _actorc_precedence
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
+    from actorc.storage.testing import LocalServer
+    from lucas_storage import Storage
+
+# The finder that rewrites assertions has taken the first place, and takes whichever `actorc` comes first on the path.
+_actorc_precedence.install()
+
+
+class LucasFinder:
+    """Finds the embedded engine where `lucas` is imported and nothing of that name is installed."""
+
+    @staticmethod
+    def find_spec(name: str, *_: object) -> ModuleSpec | None:
+        """Return the spec of a package that makes the engine importable as `lucas`; None for any other name."""
+        if name != "lucas":
+            return None
+        from importlib.machinery import PathFinder  # noqa: PLC0415  # the plugin imports only what is used
+
+        from lucas_storage.embedded.aliases import IMPORTABLE  # noqa: PLC0415  # as above
+
+        return PathFinder.find_spec(name, [str(IMPORTABLE)])
+
+
+def pytest_configure() -> None:
+    """Let tests, and modules that they import, write ``from lucas import …`` on machines without Lucas."""
+    # At the end, so that genuine Lucas is found first, and another project of that name is left alone.
+    sys.meta_path.append(LucasFinder)
+
+
+def pytest_unconfigure() -> None:
+    """Undo `pytest_configure`."""
+    if LucasFinder in sys.meta_path:
+        sys.meta_path.remove(LucasFinder)
+
+
+@pytest.fixture(scope="session")
+def _storage_directories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Iterator[Path]]:
+    """Yield new directories without end; all are removed at the end of the session, whatever becomes of the others."""
+    root = tmp_path_factory.mktemp("storage")
+    yield (root / str(number) for number in count())
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def storage_server(_storage_directories: Iterator[Path]) -> Iterator[LocalServer]:
+    """A storage server in this process, durable, with its data in a temporary directory; one for all tests."""
+    import lucas_storage  # noqa: F401, PLC0415  # first, so that `actorc` is the right one
+    from actorc.storage.testing import local_server  # noqa: PLC0415  # the plugin imports only what is used
+
+    with local_server(next(_storage_directories).as_uri()) as server:
+        yield server
+
+
+@pytest.fixture
+def _storage_environment(request: pytest.FixtureRequest, _storage_directories: Iterator[Path]) -> Iterator[None]:
+    """An environment in which clients, `Storage`, `run`, steps and commands find the server of the test."""
+    server: LocalServer = request.getfixturevalue("storage_server")
+    directory = next(_storage_directories)
+    from lucas_storage.testing.environment import variables  # noqa: PLC0415  # the plugin imports only what is used
+
+    # Of its own, since a test may undo the changes of the fixture `monkeypatch`.
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in variables(server, directory, bucket=f"test-{secrets.token_hex(8)}").items():
+            if value is None:
+                environment.delenv(name)
+            else:
+                environment.setenv(name, value)
+        yield
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def storage(_storage_environment: None) -> Iterator[Storage]:
+    """A `Storage` with an empty bucket, ``storage.bucket``, in an environment where all code finds the same ones."""
+    from lucas_storage import Storage  # noqa: PLC0415  # the plugin imports only what is used
+
+    with Storage() as handle:
+        handle.create_bucket(handle.bucket)
+        yield handle
+        handle.delete_bucket(handle.bucket, force=True)
+
+
+@pytest.fixture
+def run_workflow(storage: Storage) -> Callable[..., Any]:  # noqa: ARG001  # for its environment
+    """`lucas_storage.run`, in the environment of the fixture ``storage``."""
+    from lucas_storage import embedded, run  # noqa: PLC0415  # the plugin imports only what is used
+
+    embedded.install()
+    return run

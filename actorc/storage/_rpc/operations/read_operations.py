@@ -1,0 +1,193 @@
+"""Operations that read the bytes of an object: by one answer, from its files, or by a stream."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Generator
+from contextlib import closing, suppress
+
+from actorc.storage._rpc import answer_checks
+from actorc.storage._rpc.data_calls import Read, SmallRead
+from actorc.storage._rpc.files.operations import RemoteFiles
+from actorc.storage._rpc.payload import Download
+from actorc.storage._rpc.retries.deadline import Deadline
+from actorc.storage.errors import DeadlineExceededError, UnsupportedError
+from actorc.storage.models import WHOLE, ByteRange, ObjectInfo
+from actorc.storage.rules import MAX_ANSWER_SIZE
+
+
+class RemoteReads(RemoteFiles):
+    """Reading, one part of `RemoteStore`."""
+
+    _patience: float
+    # hints, set without a lock: a thread with an old value makes one call more than needed
+    _gets = True
+    _expects_small = True
+
+    def get(
+        self,
+        bucket: str,
+        key: str,
+        part: ByteRange,
+        generation: int | None,
+        *,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> bytes:
+        """Return a range of an object, a small one by a single call, another by a stream.
+
+        The size is not known before the answer, so it is expected to be like that of the last object. A single answer
+        that does not come in time is no failure: a stream notices a connection that stands still and continues over
+        another one, for as long as `timeout` allows.
+        """
+        deadline = Deadline(timeout)
+        data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline)
+        if data is None:
+            data = self._get_from_files(bucket, key, part, generation, if_match, deadline)
+        if data is not None:
+            return data
+        buffer, download = io.BytesIO(), Download(part, generation)
+        for piece in self.read(bucket, key, download, if_match=if_match, timeout=deadline.left()):
+            buffer.write(piece)
+        if part.length is None:
+            self._expects_small = buffer.tell() <= MAX_ANSWER_SIZE
+        return buffer.getvalue()
+
+    def get_into(
+        self,
+        bucket: str,
+        key: str,
+        part: ByteRange,
+        generation: int | None,
+        target: memoryview,
+        *,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Write a range of an object into `target`, as `get` returns it; return the number of bytes.
+
+        Raises:
+            InvalidParameterError: They are more than `target` has.
+        """
+        deadline = Deadline(timeout)
+        data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline)
+        if data is not None:
+            answer_checks.check_room(len(data), target, bucket, key)
+            target[: len(data)] = data
+            return len(data)
+        files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
+        if files is not None:
+            with files, suppress(OSError):  # the server says what is wrong with its disk
+                if part.offset <= files.info.size:
+                    first, stop = part.clamp(files.info.size)
+                    answer_checks.check_room(stop - first, target, bucket, key)
+                    return files.read_into(target[: stop - first], first)
+        return self._stream_into(bucket, key, Download(part, generation), target, if_match, deadline)
+
+    def _stream_into(
+        self,
+        bucket: str,
+        key: str,
+        download: Download,
+        target: memoryview,
+        if_match: str | None,
+        deadline: Deadline,
+    ) -> int:
+        filled = 0
+        with closing(self.read(bucket, key, download, if_match=if_match, timeout=deadline.left())) as pieces:
+            for piece in pieces:
+                assert download.size is not None
+                answer_checks.check_room(download.size, target, bucket, key)
+                target[filled : filled + len(piece)] = piece
+                filled += len(piece)
+        return filled
+
+    def content(
+        self,
+        bucket: str,
+        key: str,
+        part: ByteRange = WHOLE,
+        generation: int | None = None,
+        *,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> tuple[ObjectInfo, bytes]:
+        """Return an object with the bytes of a range, from its files or by a stream."""
+        deadline = Deadline(timeout)
+        files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
+        if files is not None:
+            with files, suppress(OSError):  # the server says what is wrong with its disk
+                if part.offset <= files.info.size:
+                    return files.info, files.read(part)
+        buffer, download = io.BytesIO(), Download(part, generation)
+        for piece in self.read(bucket, key, download, if_match=if_match, timeout=deadline.left()):
+            buffer.write(piece)
+        assert download.info is not None
+        return download.info, buffer.getvalue()
+
+    def _get_from_files(
+        self,
+        bucket: str,
+        key: str,
+        part: ByteRange,
+        generation: int | None,
+        if_match: str | None,
+        deadline: Deadline,
+    ) -> bytes | None:
+        files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
+        if files is None:
+            return None
+        with files:
+            # a range behind the end is refused by the stream
+            if part.offset > files.info.size:
+                return None
+            if part.length is None:
+                self._expects_small = files.info.size <= MAX_ANSWER_SIZE
+            try:
+                return files.read(part)
+            except OSError:  # the server says what is wrong with its disk
+                return None
+
+    def view(
+        self,
+        bucket: str,
+        key: str,
+        part: ByteRange,
+        generation: int | None,
+        *,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> memoryview:
+        """Return a range of an object as read-only memory, mapped if the object is a file of this machine."""
+        deadline = Deadline(timeout)
+        files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
+        if files is not None:
+            with files, suppress(OSError):
+                if part.offset <= files.info.size:
+                    return files.view(part)
+        return memoryview(self.get(bucket, key, part, generation, if_match=if_match, timeout=deadline.left()))
+
+    def _get_small(self, read: SmallRead, deadline: Deadline) -> bytes | None:
+        left = deadline.left()
+        patience = self._patience if left is None else min(self._patience, left)
+        if self._gets and (read.fits or (read.may_fit and self._expects_small)):
+            try:
+                return self._rpc.ask(read.request, read.accept, timeout=patience, patient=left is not None)
+            except UnsupportedError:
+                self._gets = False  # an older server, and it answers every such call like this
+            except DeadlineExceededError:
+                # the stream that follows has an idle timeout, and can resume
+                pass
+        return None
+
+    def read(
+        self,
+        bucket: str,
+        key: str,
+        download: Download,
+        *,
+        if_match: str | None = None,
+        timeout: float | None = None,
+    ) -> Generator[bytes | memoryview, None, None]:
+        """Yield the bytes of an object; `download` has the range, and after the first piece the description."""
+        return self._rpc.receive("ReadObject", Read(bucket, key, download, if_match), timeout=timeout)

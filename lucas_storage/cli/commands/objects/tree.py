@@ -1,0 +1,96 @@
+"""`tree`: draws the objects below a name as a tree."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain, pairwise
+from typing import Any, TypeAlias, cast
+
+import click
+
+from actorc.storage.client import StorageClient
+from actorc.storage.errors import ObjectNotFoundError
+from actorc.storage.models import ObjectHead
+from actorc.storage.units import shown_size
+from lucas_storage.cli import globbing
+from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.uris import Target, prefix
+
+_Entry: TypeAlias = "ObjectHead | str"
+
+
+@click.command()
+@click.argument("target", metavar="BUCKET[/PREFIX]", type=prefix)
+@click.option("-L", "--level", "depth", type=click.IntRange(min=1), help="Go down so many slashes only.")
+@click.option("-d", "--directories", is_flag=True, help="Leave out objects.")
+@click.option("-s", "--sizes", is_flag=True, help="Also the size of each object.")
+@reading
+def tree(session: Session, target: Target, *, depth: int | None, directories: bool, sizes: bool) -> None:
+    """Draw the objects below a name as a tree, with a branch at each slash of their keys.
+
+    With --json, a line has what 'ls' has: the head of an object, or a prefix.
+    """
+    root = target if not target.key or target.key.endswith("/") else target.at(f"{target.key}/")
+    drawing = _Drawing(session, root, directories=directories, sizes=sizes)
+    session.emit({"bucket": root.bucket, "prefix": root.key, "uri": str(root)}, str(root))
+    drawing.draw(root.key, "", depth)
+    found = drawing.counts
+    if root.key and not found:
+        raise ObjectNotFoundError("nothing is beneath this name", target.bucket, target.key)
+    if not session.as_json:
+        folders = f"{found['folder']} director{'y' if found['folder'] == 1 else 'ies'}"
+        objects = f"{found['object']} object{'' if found['object'] == 1 else 's'}, {shown_size(found['size'])}"
+        click.echo("\n" + (folders if directories else f"{folders}, {objects}"))
+
+
+class _Drawing:
+    """Prints a line for each entry as it is found: a tree may have millions, and none of them is held."""
+
+    def __init__(self, session: Session, root: Target, *, directories: bool, sizes: bool) -> None:
+        self._session = session
+        self._client: StorageClient = session.client(root.store)
+        self._root = root
+        self._directories = directories
+        self._sizes = sizes
+        self._more, self._last, self._beside = _strokes()
+        self.counts: Counter[str] = Counter()
+        """Number of each kind, and bytes of the objects."""
+
+    def draw(self, above: str, margin: str, depth: int | None) -> None:
+        """Draw what is below a prefix, `depth` levels of it."""
+        for entry, following in pairwise(chain(self._entries(above), [None])):
+            assert entry is not None
+            self._line(entry, above, margin + (self._last if following is None else self._more))
+            if isinstance(entry, str) and depth != 1:
+                beside = " " * len(self._beside) if following is None else self._beside
+                self.draw(entry, margin + beside, depth and depth - 1)
+
+    def _entries(self, above: str) -> Iterator[_Entry]:
+        for entry in globbing.level(self._client, self._root.bucket, above):
+            # An object named like the prefix itself marks a folder, whose line is drawn already.
+            if isinstance(entry, str) or (not self._directories and entry["key"] != above):
+                yield entry
+
+    def _line(self, entry: _Entry, above: str, margin: str) -> None:
+        key = entry if isinstance(entry, str) else entry["key"]
+        name, size = printable(key[len(above) :]), ""
+        if isinstance(entry, str):
+            self.counts["folder"] += 1
+            record = {"bucket": self._root.bucket, "prefix": entry}
+        else:
+            self.counts["object"] += 1
+            self.counts["size"] += entry["size"]
+            record = cast("dict[str, Any]", entry)
+            size = f"  ({shown_size(entry['size'])})" if self._sizes else ""
+        self._session.emit({**record, "uri": str(self._root.at(key))}, f"{margin}{name}{size}")
+
+
+def _strokes() -> tuple[str, str, str]:
+    """Return the strokes before an entry, before the last one, and beside what is below an entry."""
+    try:
+        "├└│─".encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "|-- ", "`-- ", "|   "
+    return "├── ", "└── ", "│   "

@@ -1,0 +1,108 @@
+"""The file of ``sync --metadata``, which keeps attributes of objects that files do not have.
+
+It has a line of JSON for each object whose content type does not follow from its name, or that has metadata or expires:
+``{"name": …, "content_type": …, "metadata": {…}, "expires_at": …}``. Names are relative to what is copied.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Any, Self
+
+from actorc.storage.errors import InvalidParameterError
+from actorc.storage.models import ObjectHead
+
+from .attributes import Attributes
+
+
+class AttributesReader:
+    """The attributes by name, read from the file as a whole.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It cannot be read.
+        InvalidParameterError: It is not of this form.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with path.open(encoding="utf-8") as lines:
+            self._by_name = dict(_read(path, number, line) for number, line in enumerate(lines, 1))
+
+    def __getitem__(self, name: str) -> Attributes:
+        return self._by_name.get(name, _NONE)
+
+    def differ(self, name: str, head: ObjectHead) -> bool:
+        """Return whether an object lacks attributes that are written for its name."""
+        wanted, present = self._by_name.get(name), Attributes.of(head)
+        return wanted is not None and (
+            wanted.metadata != present.metadata or wanted.content_type not in {None, present.content_type}
+        )
+
+
+class AttributesWriter:
+    """Writes the file anew; it takes the place of the old one when the block ends without an exception.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str]
+
+    def add(self, name: str, attributes: Attributes) -> None:
+        """Write a line."""
+        expires = attributes.expires_at and attributes.expires_at.isoformat()
+        record = {"name": name, "content_type": attributes.content_type, "metadata": attributes.metadata}
+        self._file.write(json.dumps({**record, "expires_at": expires}) + "\n")
+
+    def __enter__(self) -> Self:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = tempfile.NamedTemporaryFile(  # closed and renamed at the end of the block
+            "w", encoding="utf-8", dir=self._path.parent, prefix=_unfinished(self._path), delete=False
+        )
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        with self._file:
+            pass
+        if kind is None:
+            Path(self._file.name).replace(self._path)
+        else:
+            Path(self._file.name).unlink(missing_ok=True)
+
+
+_NONE = Attributes()
+
+
+def is_attributes_file(path: Path, attributes: Path) -> bool:
+    """Return whether a path is the file of attributes, or one that takes its place when it is complete."""
+    # By name first: most files are in no need of being looked for.
+    if path.name != attributes.name and not path.name.startswith(_unfinished(attributes)):
+        return False
+    return path.parent.resolve() == attributes.parent.resolve()
+
+
+def _unfinished(path: Path) -> str:
+    return f".{path.name}-"
+
+
+def _read(path: Path, number: int, line: str) -> tuple[str, Attributes]:
+    try:
+        record: dict[str, Any] = json.loads(line)
+        name, expires = record["name"], record.get("expires_at")
+        metadata = {str(key): str(value) for key, value in record.get("metadata", {}).items()}
+        return str(name), Attributes(
+            content_type=record.get("content_type"),
+            metadata=metadata,
+            expires_at=expires and datetime.fromisoformat(expires),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidParameterError(
+            f"line {number} of {path} is not one that 'sync --metadata' writes; name its file, or remove that line"
+        ) from error

@@ -1,0 +1,7 @@
+"""For tests of workflows: `call` calls one step. The fixtures of the pytest plugin stand in ``docs/testing.md``."""
+
+from __future__ import annotations
+
+from .step_calls import call, call_for_refs
+
+__all__ = ["call", "call_for_refs"]

@@ -1,0 +1,110 @@
+"""The fixtures: what each test gets, and what is left of it; by pytest within this process."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+
+@pytest.fixture
+def passed(pytester):
+    """Run tests, given as code; all of them must pass."""
+
+    def run(code, count):
+        pytester.makepyfile(code)
+        result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "error")
+        result.assert_outcomes(passed=count)
+
+    return run
+
+
+def settings_in(environment):
+    return {name: value for name, value in environment.items() if name.startswith(("STORAGE_", "LUCAS_", "XDG_"))}
+
+
+def test_each_test_has_an_empty_bucket_and_the_server_is_the_same(passed):
+    passed(
+        """
+        seen = []
+
+        def check(storage, storage_server):
+            assert storage.list_objects(storage.bucket)["objects"] == []
+            assert storage.endpoint == storage_server.endpoint
+            storage.put_object(storage.bucket, "key", b"value")
+            seen.append((storage.bucket, storage.endpoint))
+
+        def test_one(storage, storage_server):
+            check(storage, storage_server)
+
+        def test_two(storage, storage_server):
+            check(storage, storage_server)
+
+        def test_end(storage_server):
+            (one, first), (two, second) = seen
+            assert one != two
+            assert first == second
+            with storage_server.client() as client:
+                assert client.list_buckets() == []
+        """,
+        3,
+    )
+
+
+def test_what_the_developer_has_set_does_not_reach_the_code_under_test(passed, monkeypatch, tmp_path):
+    config = tmp_path / "config"
+    config.mkdir()
+    (config / "lucas-storage.toml").write_text('pickle = "deny"\nstore = "another"\n')
+    for name, value in {
+        "XDG_CONFIG_HOME": str(config),
+        "STORAGE_ENDPOINT": "storage.example.org:9000",
+        "STORAGE_ACCESS_KEY": "AK",
+        "STORAGE_SECRET_KEY": "secret",
+        "STORAGE_USE_SSL": "1",
+        "LUCAS_STORAGE_ENDPOINTS": "default=storage.example.org:9000",
+        "LUCAS_STORAGE_INLINE_MAX": "nonsense",
+    }.items():
+        monkeypatch.setenv(name, value)
+    before = settings_in(os.environ)
+    passed(
+        """
+        class Thing:
+            pass
+
+        def test_it(storage):
+            assert type(storage.get(storage.put(Thing()))) is Thing
+        """,
+        1,
+    )
+
+    assert settings_in(os.environ) == before
+
+
+def test_a_process_that_a_test_starts_finds_the_bucket(passed):
+    passed(
+        """
+        import subprocess, sys
+
+        def test_it(storage):
+            ref = storage.put(b"value" * 2000)
+            code = f"from lucas_storage import Storage; print(len(Storage().get({ref.uri!r})))"
+            assert subprocess.check_output([sys.executable, "-c", code], text=True) == "10000\\n"
+        """,
+        1,
+    )
+
+
+def test_a_test_may_undo_its_own_changes_of_the_environment(passed):
+    passed(
+        """
+        from actorc.storage import StorageClient
+
+        def test_it(monkeypatch, storage):
+            monkeypatch.undo()
+            with StorageClient() as client:
+                assert client.bucket_exists(storage.bucket)
+        """,
+        1,
+    )
