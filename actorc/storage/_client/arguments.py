@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from actorc.storage import rules
@@ -186,3 +188,15 @@ def completed_parts(parts: Iterable[CompletedPart]) -> tuple[list[tuple[int, str
     if not all(isinstance(etag, str) for _, etag in numbers):
         raise InvalidParameterError("the etag of a part is the str that upload_part returned")
     return numbers, size
+
+
+def file_path(given: str | os.PathLike[str]) -> Path:
+    """Return `given` as a path.
+
+    Raises:
+        InvalidParameterError: It is no path.
+    """
+    try:
+        return Path(os.fsdecode(given))
+    except TypeError as error:
+        raise InvalidParameterError(f"a file path is a str or a Path, not {type(given).__name__}") from error

@@ -7,14 +7,14 @@ import os
 from collections.abc import Generator, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any
 
 from actorc.storage import rules
 from actorc.storage._rpc import result_dicts
 from actorc.storage._rpc.retries.deadline import Deadline
-from actorc.storage._transfer import local_files
+from actorc.storage._transfer import download_target, upload_source
 from actorc.storage.files.seekable_reader import BlobFile
-from actorc.storage.models import Destination, DownloadResult, ObjectHead, ObjectInfo, PutResult
+from actorc.storage.models import DownloadResult, ObjectHead, PutResult
 
 from . import arguments, object_file
 from .session import Session, described
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from actorc.storage._rpc.byte_source import ByteSource
     from actorc.storage._rpc.files.object_files import ObjectFiles
     from actorc.storage._rpc.payload import Progress
-
-
-_USUAL_PARTS: Final = 16
-_MAX_USUAL_PART: Final = 32 * rules.MiB
 
 
 class TransferMethods(Session):
@@ -73,19 +69,23 @@ class TransferMethods(Session):
             InvalidParameterError: It is a directory or no regular file, or an argument breaks a rule.
             IntegrityError: The file was written to meanwhile; nothing was stored.
         """
-        path = local_files.checked_path(file_path)
+        path = arguments.file_path(file_path)
         destination = arguments.destination(
             bucket, key, content_type, metadata, if_absent=if_absent, if_match=if_match, ttl=ttl, file_name=path.name
         )
         part_size = arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE)
-        with local_files.SteadyFile(path) as source:
-            if not chunk_size:
-                # the server syncs and records each part on its own
-                part_size = max(part_size, min(source.size // _USUAL_PARTS, _MAX_USUAL_PART))
-            info = self._copy_file(destination, source, progress, timeout)
-            if info is None:
-                send = self._put_file if source.size < self.PARALLEL_FROM else self._put_file_in_parts
-                info = send(destination, source, part_size, progress, timeout)
+        with upload_source.SteadyFile(path) as source:
+            from actorc.storage._transfer import file_upload  # noqa: PLC0415  # loads the checksum library
+
+            info = file_upload.upload(
+                self._remote,
+                destination,
+                source,
+                part_size if chunk_size else file_upload.usual_part_size(source.size, part_size),
+                parts_from=self.PARALLEL_FROM,
+                progress=progress,
+                timeout=timeout,
+            )
             return result_dicts.put_result(info)
 
     def upload_from_stream(
@@ -158,10 +158,10 @@ class TransferMethods(Session):
             InvalidParameterError: It is a directory or no regular file.
             NotFoundError: The bucket or the object does not exist; no directory was made.
         """
-        path = local_files.checked_path(file_path)
+        path = arguments.file_path(file_path)
         download = arguments.download(bucket, key)
         # before the first byte, and again when the file is put into place
-        local_files.check_target(path, overwrite)
+        download_target.check_target(path, overwrite)
         deadline = Deadline(timeout)
         files = self._remote.open_files(bucket, key, timeout=timeout)
         if files is not None:
@@ -319,18 +319,6 @@ class TransferMethods(Session):
 
         return object_file.reader(fetch, info.size, ahead, key)
 
-    def _copy_file(
-        self,
-        destination: Destination,
-        source: local_files.SteadyFile,
-        progress: Progress | None,
-        timeout: float | None,
-    ) -> ObjectInfo | None:
-        from actorc.storage._rpc.payload import Upload  # noqa: PLC0415  # loads the checksum library
-
-        upload = Upload(source.file, progress=progress, check=source.check)
-        return self._remote.put_file(destination, upload, timeout=timeout)
-
     def _copy_object(
         self, files: ObjectFiles, path: Path, *, overwrite: bool, progress: Progress | None, timeout: float | None
     ) -> None:
@@ -341,34 +329,9 @@ class TransferMethods(Session):
             files, path, overwrite=overwrite, parts_from=parts_from, progress=progress, timeout=timeout
         )
 
-    def _put_file(
-        self,
-        destination: Destination,
-        source: local_files.SteadyFile,
-        read_size: int,
-        progress: Progress | None,
-        timeout: float | None,
-    ) -> ObjectInfo:
-        from actorc.storage._rpc.payload import Upload  # noqa: PLC0415  # loads the checksum library
-
-        upload = Upload(source.file, read_size, progress, source.check)
-        return self._remote.put(destination, upload, timeout=timeout)
-
-    def _put_file_in_parts(
-        self,
-        destination: Destination,
-        source: local_files.SteadyFile,
-        part_size: int,
-        progress: Progress | None,
-        timeout: float | None,
-    ) -> ObjectInfo:
-        from actorc.storage._transfer import file_upload  # noqa: PLC0415  # loads the checksum library
-
-        return file_upload.upload(self._remote, destination, source, part_size, progress=progress, timeout=timeout)
-
 
 def _write_file(path: Path, pieces: Iterable[bytes], size: int, *, overwrite: bool, progress: Progress | None) -> None:
-    with local_files.whole_target(path, overwrite) as file:
+    with download_target.whole_target(path, overwrite) as file:
         for piece in pieces:
             file.write(piece)
             if progress is not None:

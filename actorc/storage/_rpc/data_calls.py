@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -14,16 +13,12 @@ from actorc.storage.models import ByteRange, Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE
 
 from . import answer_checks
+from .idempotency_keys import fresh_key
 from .payload import Download, Upload
 from .retries.deadline import time_for
 from .write_call import WriteCall
 
 T = TypeVar("T")
-
-
-def fresh_key() -> str:
-    """Return a new, unique idempotency key."""
-    return uuid.uuid4().hex
 
 
 class Write(Generic[T]):

@@ -1,4 +1,4 @@
-"""Uploads of large files: parts, as many at once as the link needs, and a journal for a later process to resume."""
+"""Uploads of files: as a whole or in parts, as many at once as the link needs, with a journal to resume from."""
 
 from __future__ import annotations
 
@@ -7,26 +7,34 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from actorc.storage import config
-from actorc.storage._rpc.payload import Progress
+from actorc.storage._rpc.payload import Progress, Upload
 from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import UploadNotFoundError
 from actorc.storage.models import Destination, ObjectInfo, PartInfo
 from actorc.storage.rules import MAX_PARTS, MiB
 
-from .local_files import FileSlice, SteadyFile
 from .multipart_upload import MultipartUpload, reported
 from .stream_count import StreamCount
 from .task_group import Report, TaskGroup
 from .upload_journal import UploadJournal, fingerprint, is_resumable
+from .upload_source import FileSlice, SteadyFile
 
 if TYPE_CHECKING:
     from actorc.storage._rpc.operations.remote_store import RemoteStore
 
+_USUAL_PARTS: Final = 16
+_MAX_USUAL_PART: Final = 32 * MiB
 _UNANSWERED: Final = 2
 """Parts that wait for the server to store them, beside those that are sent."""
 _MEASURED: Final = 16 * MiB
 """Bytes of each stream in a measurement; more than the buffers take at once when a part begins."""
+
+
+def usual_part_size(size: int, least: int) -> int:
+    """Return the bytes of a part, at least `least`, for a file of `size` bytes whose caller wishes none."""
+    # few and large, since the server syncs and records each part on its own
+    return max(least, min(size // _USUAL_PARTS, _MAX_USUAL_PART))
 
 
 def upload(
@@ -35,22 +43,43 @@ def upload(
     source: SteadyFile,
     part_size: int,
     *,
+    parts_from: int,
     progress: Progress | None = None,
     timeout: float | None = None,
 ) -> ObjectInfo:
-    """Store a file in parts; resume the upload of an earlier process that was killed.
+    """Store a file: copied by a server on the same machine, else sent as a whole, or in parts if it is large.
+
+    An upload in parts resumes that of an earlier process that was killed.
 
     Args:
         remote: The server.
         destination: Name and attributes of the object.
         source: The file.
         part_size: Bytes of a part; larger if the file would need more parts than allowed.
+        parts_from: Size in bytes from which a file is sent in parts.
         progress: Called with the bytes stored so far, and the total.
         timeout: Seconds for the whole upload; None for no limit.
 
     Raises:
         IntegrityError: The file was written to during the upload; nothing was stored.
     """
+    copy = Upload(source.file, progress=progress, check=source.check)
+    info = remote.put_file(destination, copy, timeout=timeout)
+    if info is not None:
+        return info
+    if source.size < parts_from:
+        return remote.put(destination, Upload(source.file, part_size, progress, source.check), timeout=timeout)
+    return _upload_in_parts(remote, destination, source, part_size, progress, timeout)
+
+
+def _upload_in_parts(
+    remote: RemoteStore,
+    destination: Destination,
+    source: SteadyFile,
+    part_size: int,
+    progress: Progress | None,
+    timeout: float | None,
+) -> ObjectInfo:
     deadline = Deadline(timeout)
     name = fingerprint(remote.endpoint, destination, *source.identity())
     with UploadJournal(config.upload_journals(), name) as journal:

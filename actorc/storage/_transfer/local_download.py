@@ -11,7 +11,7 @@ from actorc.storage._rpc.payload import Progress
 from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage.errors import IntegrityError
 
-from .local_files import whole_target
+from .download_target import whole_target
 from .resumable_part_file import PartFile
 
 

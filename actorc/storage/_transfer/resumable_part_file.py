@@ -19,7 +19,7 @@ from actorc.storage.files import file_copies
 from actorc.storage.models import ObjectInfo
 from actorc.storage.rules import MiB
 
-from .local_files import publish
+from .download_target import publish
 from .upload_journal import fingerprint, is_resumable, locked, sweep
 
 _MIN_STEP: Final = 4 * MiB

@@ -6,7 +6,7 @@ from typing import Final
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._rpc import answer_checks
-from actorc.storage._rpc.data_calls import fresh_key
+from actorc.storage._rpc.idempotency_keys import fresh_key
 from actorc.storage._rpc.payload import Upload
 from actorc.storage._rpc.retries.deadline import time_for
 from actorc.storage._rpc.write_call import WriteCall

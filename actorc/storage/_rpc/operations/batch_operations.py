@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._rpc import answer_checks
-from actorc.storage._rpc.data_calls import fresh_key
+from actorc.storage._rpc.idempotency_keys import fresh_key
 from actorc.storage._rpc.retries.deadline import time_for
 from actorc.storage._rpc.rpc import Rpc
 from actorc.storage._wire import messages

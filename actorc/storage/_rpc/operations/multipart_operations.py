@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._rpc import answer_checks
 from actorc.storage._rpc.byte_source import source_errors
-from actorc.storage._rpc.data_calls import Write, fresh_key
+from actorc.storage._rpc.data_calls import Write
+from actorc.storage._rpc.idempotency_keys import fresh_key
 from actorc.storage._rpc.payload import Upload
 from actorc.storage._rpc.retries.deadline import MOVING_SECONDS, time_for
 from actorc.storage._rpc.rpc import Rpc
