@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import inspect
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from actorc.controller.client.timeouts import positive
 from actorc.controller.errors import ControllerError, PicklingError
 from actorc.controller.protocol.value_codec import dumps
-from actorc.storage import units
 
+from . import decorator_keywords
 from .signature import Signature
 
 HIDDEN_PARAMETER: Final = "_"
 """The only parameter of a function without parameters: ignis assigns a replica when the first argument arrives."""
-
-_DEFAULT_VENV: Final = "default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,27 +45,8 @@ class Definition:
             ParameterError: A parameter of the function cannot be passed by name.
             ControllerError: A keyword of the decorator has an impossible value.
         """
-        name, wishes = cls.wishes(function.__name__, config)
-        return cls(function=function, signature=Signature.of(function, name), **wishes)
-
-    @staticmethod
-    def wishes(name: str, config: Any) -> tuple[str, dict[str, Any]]:
-        """Return the decorator's name, else `name`, and its other keywords as fields; raises as `of` does."""
-        given = dict(config) if isinstance(config, Mapping) else vars(config)
-        name = str(given.get("name") or name)
-        resources = {"cpu": given.get("cpu"), "memory": given.get("memory"), "gpu": given.get("gpu")}
-        resources |= given.get("resources") or {}
-        dependency = given.get("dependency") or ()
-        return name, {
-            "venv": _venv(name, str(given.get("venv") or _DEFAULT_VENV)),
-            "requirements": (dependency,) if isinstance(dependency, str) else tuple(map(str, dependency)),
-            "cpu": _count(name, "cpu", resources["cpu"], 1, each=1000),
-            "memory": memory_bytes(name, resources["memory"]),
-            "gpu": _count(name, "gpu", resources["gpu"], 0),
-            "replicas": max(1, _count(name, "replicas", given.get("replicas"), 1)),
-            "timeout": _timeout(name, given.get("timeout")),
-            "backend": given.get("backend"),
-        }
+        name, keywords = decorator_keywords.read(function.__name__, config)
+        return cls(function=function, signature=Signature.of(function, name), **keywords)
 
     @property
     def name(self) -> str:
@@ -109,18 +86,6 @@ class Definition:
 Definition.__module__ = "actorc.controller.definition"  # where processes of any version find it
 
 
-def memory_bytes(function: str, given: object) -> int:
-    """Return the bytes that `given` stands for: a number, or text such as ``128MB``, ``512Mi`` or ``1.5G``."""
-    if given is None:
-        return 0
-    try:
-        return units.size(str(given))
-    except ValueError:
-        raise ControllerError(
-            f"{given!r} is no memory for {function!r}; give bytes, or a text such as '512Mi'", function=function
-        ) from None
-
-
 def _with_hidden(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that takes the hidden parameter; its pickle needs nothing of this package on the worker."""
 
@@ -128,33 +93,6 @@ def _with_hidden(function: Callable[..., Any]) -> Callable[..., Any]:
         return function()
 
     return call
-
-
-def _venv(function: str, given: str) -> str:
-    if given in (".", "..") or not given.isprintable() or set(given) & set("/\\"):
-        raise ControllerError(
-            f"{given!r} is no venv for {function!r}, because ignis makes a folder of that name; give a plain name",
-            function=function,
-        )
-    return given
-
-
-def _timeout(function: str, given: object) -> float | None:
-    found = positive(given)
-    if found is None and given is not None:
-        raise ControllerError(
-            f"{given!r} is no timeout for {function!r}; give seconds above 0, or leave it out", function=function
-        )
-    return found
-
-
-def _count(function: str, keyword: str, given: Any, default: int, each: int = 1) -> int:
-    """Return a whole number from 0 up: `given` times `each`, rounded up; `default` times `each` for None."""
-    if given is None:
-        return default * each
-    if isinstance(given, (int, float)) and 0 <= given < math.inf:
-        return math.ceil(given * each)
-    raise ControllerError(f"{given!r} is no {keyword} for {function!r}; give a number from 0 up", function=function)
 
 
 def _reason(function: Callable[..., Any], error: Exception) -> str:

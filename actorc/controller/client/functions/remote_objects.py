@@ -12,6 +12,7 @@ from typing import Any
 
 from actorc.controller.errors import ControllerUnavailableError, ParameterError
 
+from . import decorator_keywords
 from .definition import Definition
 from .signature import Signature
 
@@ -57,13 +58,13 @@ class ObjectDefinition(Definition):
     @classmethod
     def of_object(cls, instance: Any, config: Any, key: str) -> ObjectDefinition:
         """Read the keywords of the decorator; raises as `Definition.of` does."""
-        name, wishes = cls.wishes(type(instance).__name__, config)
+        name, keywords = decorator_keywords.read(type(instance).__name__, config)
         return cls(
             function=instance,
             signature=Signature(function=name, names=(), defaults={}),
             key=key,
             methods=tuple((each.function, each.names) for each in _signatures(instance, name)),
-            **{**wishes, "replicas": 1},  # more than one would each have a state of its own
+            **{**keywords, "replicas": 1},  # more than one would each have a state of its own
         )
 
     def method(self, name: str) -> Method:
@@ -98,17 +99,17 @@ class Method:
 
 
 def already_pickled(
-    name: str, key: str, methods: Mapping[str, tuple[str, ...]], packed: bytes, wishes: Any
+    name: str, key: str, methods: Mapping[str, tuple[str, ...]], packed: bytes, config: Any
 ) -> ObjectDefinition:
     """Return an object of Lucas's own client, which has pickled it already."""
-    _, read = Definition.wishes(name, wishes)
+    _, keywords = decorator_keywords.read(name, config)
     return ObjectDefinition(
         function=_pickled_elsewhere,
         signature=Signature(function=name, names=(), defaults={}),
         key=key,
         methods=tuple(methods.items()),
         packed=packed,
-        **{**read, "replicas": 1},
+        **{**keywords, "replicas": 1},
     )
 
 

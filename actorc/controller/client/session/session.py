@@ -6,8 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Final
 
 from actorc import _http_proxies
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
@@ -17,20 +15,19 @@ from actorc.controller.client.functions.definition import Definition
 from actorc.controller.client.functions.remote_objects import ObjectDefinition
 from actorc.controller.client.remote_references import CallKey, RemoteValue
 from actorc.controller.client.timeouts import Timeouts
-from actorc.controller.errors import ControllerError, ControllerUnavailableError, MessageTooLargeError
+from actorc.controller.errors import ControllerError, ControllerUnavailableError
 from actorc.controller.protocol.value_codec import Encoded
 
 from . import messages
+from .application_registration import ApplicationRegistration
 from .call_deadlines import Deadlines
 from .dispatch import Call, Dispatch, Function, new_function
 from .failure_reports import failure, late_call, late_definition, late_value, stream_for
 from .grpc_stream import Stream
-from .messages import MAX_MESSAGE_SIZE, Argument
+from .message_size import check_size
+from .messages import Argument
 from .outbox import Outbox
 from .pending_fetches import Fetch, PendingFetches
-
-_ENVELOPE_SIZE: Final = 4 << 10
-"""Bytes of a message around its one large field: names, ids and their lengths."""
 
 
 class Session:
@@ -63,11 +60,16 @@ class Session:
         self._fetches = PendingFetches(self._outbox.put, timeouts.fetch, self._deadlines)
         self._alarm = Alarm(self._expire, "controller deadlines")
         self._end: str | None = None
-        self._acknowledged: Future[str] = Future()
+        self._registration = ApplicationRegistration(destination, timeouts.session)
         self._is_heard = threading.Event()
         self._outbox.put(messages.register(app_id))
         self._stream = Stream(destination.address, self._outbox, self._receive, self._finish)
-        self._await_acknowledgement()
+        try:
+            self._registration.wait()
+        except BaseException:
+            # a session that was not acknowledged must not keep its stream and threads
+            self.close()
+            raise
 
     @property
     def is_over(self) -> bool:
@@ -139,13 +141,13 @@ class Session:
             function = self._defined.get(key)
             if function is None or function.definition is not definition:
                 pickled = definition.pickled()
-                _check_size(pickled, f"the function {definition.name!r}", definition.name)
+                check_size(pickled, f"the function {definition.name!r}", definition.name)
                 function = self._defined[key] = new_function(definition, pickled)
             return function
 
     def _check_argument(self, call: CallKey, name: str, argument: Argument) -> None:
         if isinstance(argument, Encoded):
-            _check_size(argument.data, f"the argument {name!r} of {call.function!r}", call.function)
+            check_size(argument.data, f"the argument {name!r} of {call.function!r}", call.function)
         elif argument.connection is not self:
             raise self._error(
                 f"the result of {argument.call.function!r} is gone with the connection it came over; run the workflow "
@@ -156,27 +158,6 @@ class Session:
     def _check_open(self, function: str) -> None:
         if self._end is not None:
             raise self._lost(function)
-
-    def _await_acknowledgement(self) -> None:
-        try:
-            refusal = self._acknowledged.result(self._timeouts.session)
-        except FutureTimeoutError:
-            # here and below: a session that was not acknowledged must not keep its stream and threads
-            self.close()
-            raise self._error(
-                f"the controller did not answer the registration within {self._timeouts.session:g} seconds; another "
-                f"process may have the application id from {self._destination.app_id_origin}, so give this one an id "
-                f"of its own. The controller is at {self._destination.shown}"
-            ) from None
-        except BaseException:
-            self.close()
-            raise
-        if refusal:
-            self.close()
-            raise self._error(
-                f"the controller did not take the session because {refusal}. The application id is from "
-                f"{self._destination.app_id_origin}, and the controller is at {self._destination.shown}"
-            )
 
     def _set_alarm(self) -> None:
         oldest = self._dispatch.barriers.oldest()
@@ -222,7 +203,7 @@ class Session:
             self._take_result(message.return_result)
         elif message.type == pb.BK_RESPONSE_OBJECT:
             self._take_object(message.response_object)
-        elif message.type == pb.ACK and not self._acknowledged.done():
+        elif message.type == pb.ACK and not self._registration.is_answered:
             self._take_acknowledgement(message.ack)
 
     def _take_acknowledgement(self, ack: pb.Ack) -> None:
@@ -234,7 +215,7 @@ class Session:
             # `Connection`
             with self._lock:
                 self._dispatch.send_barrier(None, time.monotonic())
-        self._acknowledged.set_result(ack.error)
+        self._registration.take(ack.error)
 
     def _take_result(self, result: pb.ReturnResult) -> None:
         self._is_heard.set()
@@ -286,8 +267,8 @@ class Session:
             fetch.value.set_exception(self._lost(fetch.result.call.function))
         # nothing else wakes the threads that wait for the first answer or the registration
         self._is_heard.set()
-        if not self._acknowledged.done():
-            self._acknowledged.set_exception(self._unreachable(reason))
+        if not self._registration.is_answered:
+            self._registration.fail(self._unreachable(reason))
 
     def _unreachable(self, reason: str) -> ControllerUnavailableError:
         proxy = _http_proxies.advice(self._destination.address)
@@ -307,15 +288,4 @@ class Session:
     def _error(self, message: str, function: str | None = None) -> ControllerUnavailableError:
         return ControllerUnavailableError(
             message, address=self._destination.address, origin=self._destination.origin, function=function
-        )
-
-
-def _check_size(message: bytes, what: str, function: str) -> None:
-    size = len(message)
-    if size > MAX_MESSAGE_SIZE - _ENVELOPE_SIZE:
-        raise MessageTooLargeError(
-            f"{what} has {size / (1 << 20):,.0f} MiB, and a message carries {MAX_MESSAGE_SIZE >> 20}; with "
-            "@with_storage on the functions, references are passed instead",
-            size=size,
-            function=function,
         )

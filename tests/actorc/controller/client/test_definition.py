@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from actorc.controller.client.functions.definition import Definition, memory_bytes
+from actorc.controller.client.functions.decorator_keywords import memory_bytes
+from actorc.controller.client.functions.definition import Definition
 from actorc.controller.errors import ControllerError, PicklingError
 
 CONFIG = {"name": "g", "venv": "v", "dependency": ["numpy"], "cpu": 2, "memory": "1Gi", "replicas": 3}
