@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from actorc.storage._wire.call_headers import ATTEMPT_KEY, REQUEST_ID_KEY
+from actorc.storage._wire.call_headers import ATTEMPT_KEY
 from actorc.storage._wire.call_signing import Metadata
 from actorc.storage._wire.message_checksum import ANSWER, HEADER, REQUEST, STATUS, YES, Checks
+from actorc.storage._wire.request_ids import REQUEST_ID_KEY
 from actorc.storage.errors import StorageError
 
 from . import call_errors

@@ -7,7 +7,6 @@ from typing import Final
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["StorageService"]
-REQUEST_ID_KEY: Final = "x-request-id"
 ATTEMPT_KEY: Final = "x-attempt"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 """The trailer with the serialized `Status` of a call that failed."""

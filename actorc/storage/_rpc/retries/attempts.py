@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from actorc import _http_proxies
 from actorc.storage._rpc import cancellation
+from actorc.storage._wire.request_ids import new_request_id
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import NetworkError, StorageError
 
@@ -81,7 +81,7 @@ class Attempts:
         self._correct = correct
         self._corrected = False
         self._endpoint = ""
-        self._request_id = os.urandom(16).hex()
+        self._request_id = new_request_id()
         self._attempts = 0
         # Counted apart: progress resets the failures, while the attempt's number goes on, since checksums cover it.
         self._failures = 0

@@ -9,13 +9,13 @@ import asyncio
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from actorc.storage._wire.request_ids import new_request_id
 from actorc.storage._wire.url_signing import METHODS, PresignedUrl, read_url
 from actorc.storage.errors import InvalidParameterError, ResourceExhaustedError, StorageError
 from actorc.storage.server.auth.access import NOBODY, Principal
@@ -124,7 +124,7 @@ class HttpHandler:
     async def _call(self, request: web.BaseRequest, *, misdirected: bool) -> web.StreamResponse:
         # read at once, since a closed connection has no peer name
         peer = _peer(request)
-        record = _RequestRecord(uuid.uuid4().hex, request.method if request.method in METHODS else "OTHER", peer)
+        record = _RequestRecord(new_request_id(), request.method if request.method in METHODS else "OTHER", peer)
         try:
             if misdirected:
                 record.status = 421
@@ -223,7 +223,7 @@ def _internal() -> Refusal:
 def malformed_response(request: web.BaseRequest, status: int) -> web.Response:
     """Return the response to a request that could not be parsed, or failed outside of `HttpHandler`."""
     refusal = _internal() if status == _FAILED else Refusal(status, "InvalidParameter", "this is no request of HTTP")
-    response = _refusal_response(refusal, uuid.uuid4().hex, request)
+    response = _refusal_response(refusal, new_request_id(), request)
     response.force_close()
     return response
 

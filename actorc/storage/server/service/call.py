@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import re
 import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Final, NoReturn
@@ -15,6 +13,7 @@ from google.protobuf.message import Message
 
 from actorc.storage._wire import call_headers, error_status
 from actorc.storage._wire.message_checksum import ANSWER, HEADER, REQUEST, STATUS, YES, Checks
+from actorc.storage._wire.request_ids import REQUEST_ID_KEY, accepted_request_id
 from actorc.storage._wire.status_codes import StatusCode
 from actorc.storage.errors import StorageError
 from actorc.storage.server.auth.access import NOBODY
@@ -25,7 +24,6 @@ from .call_context import CallContext, PeerGoneError, Progress, Trailers
 
 log = logging.getLogger(__name__)
 
-_SANE_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _MAX_TEXT: Final = 1024
 """Characters of a name or message in metadata and logs: as many as a key may have; longer texts are cut."""
 _MAX_STATUS_TEXT: Final = 256
@@ -43,7 +41,7 @@ class CallHead:
     def __init__(self, method: str, metadata: Mapping[str, str | bytes]) -> None:
         self.method = method
         self.metadata = metadata
-        self.request_id = _request_id(metadata.get(call_headers.REQUEST_ID_KEY))
+        self.request_id = accepted_request_id(metadata.get(REQUEST_ID_KEY))
         self.arrived = time.monotonic()
 
 
@@ -80,7 +78,7 @@ class Call:
 
     @property
     def _trailers(self) -> tuple[tuple[str, str], ...]:
-        return ((call_headers.REQUEST_ID_KEY, self.request_id), *self._announcement)
+        return ((REQUEST_ID_KEY, self.request_id), *self._announcement)
 
     @property
     def passes_files(self) -> bool:
@@ -195,14 +193,8 @@ def _checks(head: CallHead) -> Checks | None:
     """Return the checksums of a call, or None if the client did not announce any."""
     if head.metadata.get(HEADER) != YES:
         return None
-    request_id, attempt = (
-        str(head.metadata.get(name, "")) for name in (call_headers.REQUEST_ID_KEY, call_headers.ATTEMPT_KEY)
-    )
+    request_id, attempt = (str(head.metadata.get(name, "")) for name in (REQUEST_ID_KEY, call_headers.ATTEMPT_KEY))
     return Checks(f"/{call_headers.SERVICE.full_name}/{head.method}", request_id, attempt)
-
-
-def _request_id(offered: str | bytes | None) -> str:
-    return offered if isinstance(offered, str) and _SANE_REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
 
 
 def _shortened(error: StorageError) -> StorageError:

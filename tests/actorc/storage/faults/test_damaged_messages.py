@@ -23,6 +23,7 @@ from actorc.storage._rpc import call_errors
 from actorc.storage._rpc.grpc.calls import call_failed
 from actorc.storage._wire import call_headers
 from actorc.storage._wire.message_checksum import HEADER, YES, Checks
+from actorc.storage._wire.request_ids import REQUEST_ID_KEY
 from actorc.storage.server.store.page_tokens import write_token
 from actorc.storage.testing import local_server
 
@@ -336,7 +337,7 @@ def test_a_client_that_says_it_sends_checksums_is_held_to_that(server, full, sea
     path = f"/{call_headers.SERVICE.full_name}/DeleteObject"
     body = seal(Checks(path, "id", ""), pb.DeleteObjectRequest(bucket="bucket", key="wanted-").SerializeToString())
     with grpc.insecure_channel(server.endpoint) as channel, pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary(path)(body, metadata=[(HEADER, YES), (call_headers.REQUEST_ID_KEY, "id")])
+        channel.unary_unary(path)(body, metadata=[(HEADER, YES), (REQUEST_ID_KEY, "id")])
 
     error = call_errors.error_from_call(
         call_failed(caught.value), "the server", lambda details: Checks(path, "id", "").open(details, "status")

@@ -30,6 +30,7 @@ from actorc.storage import (
 from actorc.storage._rpc.signer import Signer
 from actorc.storage._wire import call_headers
 from actorc.storage._wire.call_signing import HASH_HEADER, derived_key, sign_clock, sign_request
+from actorc.storage._wire.request_ids import REQUEST_ID_KEY
 from actorc.storage.errors import ClockSkewError, UnauthenticatedError
 from actorc.storage.server import ServerOptions, StorageServer
 from actorc.storage.server.auth.access import EVERYTHING, Statement
@@ -56,7 +57,7 @@ class Holder:
         data = request.SerializeToString() if body is None else body
         proof = sign_request(key, self.id, f"/{call_headers.SERVICE.full_name}/{method}", data, now_ms)
         headers = [header for header in proof if hashed or header[0] != HASH_HEADER]
-        return [*headers, (call_headers.REQUEST_ID_KEY, "same")]
+        return [*headers, (REQUEST_ID_KEY, "same")]
 
     @property
     def arguments(self):

@@ -11,8 +11,8 @@ import grpc
 import pytest
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
-from actorc.storage._wire import call_headers
 from actorc.storage._wire.checksum import crc32c
+from actorc.storage._wire.request_ids import REQUEST_ID_KEY
 from actorc.storage.errors import DeadlineExceededError, ObjectNotFoundError, ResourceExhaustedError, StorageError
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
@@ -70,14 +70,14 @@ def head(raw, key="none", **options):
     return raw.stub("HeadObject").with_call(pb.HeadObjectRequest(bucket="bucket", key=key), timeout=20, **options)
 
 
-def trailer(call, name=call_headers.REQUEST_ID_KEY):
+def trailer(call, name=REQUEST_ID_KEY):
     return dict(call.trailing_metadata()).get(name)
 
 
 def test_the_callers_request_id_comes_back(raw):
     raw.put("bucket", "key", b"")
 
-    _, call = head(raw, "key", metadata=[(call_headers.REQUEST_ID_KEY, "my-call.1")])
+    _, call = head(raw, "key", metadata=[(REQUEST_ID_KEY, "my-call.1")])
 
     assert trailer(call) == "my-call.1"
 
@@ -85,7 +85,7 @@ def test_the_callers_request_id_comes_back(raw):
 @pytest.mark.parametrize("offered", ["", "a b", "x" * 65, "é".encode().decode("latin1"), None])
 def test_a_request_id_is_made_when_none_of_use_is_offered(raw, offered):
     raw.put("bucket", "key", b"")
-    metadata = [(call_headers.REQUEST_ID_KEY, offered)] if offered is not None and offered.isascii() else []
+    metadata = [(REQUEST_ID_KEY, offered)] if offered is not None and offered.isascii() else []
 
     made = {trailer(head(raw, "key", metadata=metadata)[1]) for _ in range(2)}
 
@@ -94,7 +94,7 @@ def test_a_request_id_is_made_when_none_of_use_is_offered(raw, offered):
 
 
 def test_an_error_names_the_request_and_what_it_is_about(raw, refused):
-    status, error = refused(head, raw, metadata=[(call_headers.REQUEST_ID_KEY, "my-call")])
+    status, error = refused(head, raw, metadata=[(REQUEST_ID_KEY, "my-call")])
 
     assert ObjectNotFoundError is type(error)
     assert (error.request_id, error.bucket, error.key) == ("my-call", "bucket", "none")
@@ -114,7 +114,7 @@ def test_an_error_names_the_request_and_what_it_is_about(raw, refused):
 def test_what_broke_inside_is_logged_and_reaches_nobody(broken, refused, caplog, method, request_):
     request = iter(request_) if isinstance(request_, list) else request_
 
-    status, error = refused(broken, method, request, metadata=[(call_headers.REQUEST_ID_KEY, "my-call")])
+    status, error = refused(broken, method, request, metadata=[(REQUEST_ID_KEY, "my-call")])
 
     assert (grpc.StatusCode.INTERNAL, StorageError, "my-call") == (status.code(), type(error), error.request_id)
     assert "secret" not in str(error) + str(status.details()) + str(status.trailing_metadata())

@@ -17,6 +17,7 @@ from actorc.storage.files import file_copies, file_locks
 from actorc.storage.rules import BLOCK_SIZE, MiB
 from actorc.storage.server.engines.blocks import block_length
 
+from . import free_space
 from .errors import may_pass
 from .file_stamp import stamp_of
 from .fsops import FsOps
@@ -73,8 +74,7 @@ class Blobs:
         Raises:
             OSError: There is none.
         """
-        if self.room() < size:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        free_space.check_room(self.room(), size)
 
     def room(self) -> int:
         """Return the bytes of new data that there is room for."""

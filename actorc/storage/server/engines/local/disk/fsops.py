@@ -13,12 +13,10 @@ import sqlite3
 import sys
 import tempfile
 from pathlib import Path
-from typing import Final
 
 from actorc.storage.files import file_copies
-from actorc.storage.rules import MiB
 
-_MIN_FREE: Final = 64 * MiB  # more than the write-ahead log grows before its checkpoint
+from . import free_space
 
 
 class FsOps:
@@ -149,12 +147,8 @@ class FsOps:
         return (system.f_blocks - system.f_bfree) * system.f_frsize
 
     def room(self, path: Path) -> int:
-        """Return the bytes of new data that the file system has room for.
-
-        Some is kept free: on a completely full disk the index could not even record deletes.
-        """
-        system = os.statvfs(path)
-        return system.f_bavail * system.f_frsize - min(_MIN_FREE, system.f_blocks * system.f_frsize // 4)
+        """Return the bytes of new data that the file system has room for."""
+        return free_space.room(os.statvfs(path))
 
     def free_fraction(self, path: Path) -> float:
         """Return the fraction of the file system that is free for this user, between 0 and 1."""

@@ -1,0 +1,22 @@
+"""Request ids: made for each call, the same in all its attempts, and written into the logs of both sides."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Final
+
+REQUEST_ID_KEY: Final = "x-request-id"
+"""The header and trailer that carries one."""
+
+_SANE: Final = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+
+
+def new_request_id() -> str:
+    """Return a request id that no other call has."""
+    return os.urandom(16).hex()  # what a UUID would give, at a third of its price
+
+
+def accepted_request_id(offered: object) -> str:
+    """Return the request id that a caller offers, or a new one if it is none that may be written into a log."""
+    return offered if isinstance(offered, str) and _SANE.fullmatch(offered) else new_request_id()
