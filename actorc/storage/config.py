@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from actorc.addresses import Address, ip, parse
 
 from .errors import InvalidParameterError
-from .local_server import local_endpoint
+from .local_server import local_endpoint, nearest_directory
 from .local_server.held_ports import hold_loopback
 from .local_server.local_endpoint import LocalEndpoint
 from .rules import check_http_endpoint
@@ -192,7 +192,7 @@ def _default_origin() -> str:
     Raises:
         InvalidParameterError: That port may be another user's already.
     """
-    directory = local_endpoint.find_directory()
+    directory = nearest_directory.find_directory()
     if directory is None:
         return "the built-in default"
     if not hold_loopback(DEFAULT_PORT):

@@ -13,7 +13,7 @@ import click
 
 from actorc.storage.client import StorageClient
 from actorc.storage.config import NO_KEYS, ClientOptions
-from actorc.storage.local_server.local_endpoint import find_directory
+from actorc.storage.local_server.nearest_directory import find_directory
 from actorc.storage.local_server.shared_files import DIRECTORY, ENDPOINT_FILE
 from actorc.storage.setting_lookup import BUILT_IN
 from lucas_storage import settings

@@ -1,16 +1,10 @@
-"""The formats that are known here: the choice of one for a value, and the registration of further ones.
-
-Formats of other packages are found through the entry point group ``lucas_storage.formats``, whose names are format ids:
-importing the entry point registers the format.
-"""
+"""The formats that are known here: the choice of one for a value, and the registration of further ones."""
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Final, TypeVar
 
 from lucas_storage.errors import NoFormatError, UnknownFormatError
@@ -20,6 +14,7 @@ from .base import Format, type_name
 from .codec_adapter import RegisteredFormat
 from .composite import StreamFormat, TreeFormat
 from .images import PngFormat
+from .installed_formats import load_installed
 from .json_data.json_format import Json2Format, JsonFormat
 from .pickles import PickleFormat, PickleWithReferencesFormat
 from .sparse import SparseFormat
@@ -30,9 +25,6 @@ from .typed_arrays import ArrayFormat
 
 C = TypeVar("C", bound=type)
 
-logger = logging.getLogger(__name__)
-
-GROUP: Final = "lucas_storage.formats"
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}/[a-z0-9][a-z0-9._-]{0,62}@[1-9][0-9]{0,5}")
 
 _PICKLE: Final = PickleFormat()
@@ -70,7 +62,7 @@ def format_by_id(format_id: str) -> Format:
         UnknownFormatError: It is neither built in nor registered, and no installed package brings it.
     """
     if format_id not in _FORMATS:
-        _load_entry_points(lambda name: name == format_id)
+        load_installed(lambda name: name == format_id, _FORMATS)
     try:
         return _FORMATS[format_id]
     except KeyError:
@@ -158,7 +150,7 @@ def _requested(requested: str, value: object) -> Format:
         return format_by_id(requested)
     found = _versions(requested)
     if not found:
-        _load_entry_points(lambda name: name.partition("@")[0] == requested)
+        load_installed(lambda name: name.partition("@")[0] == requested, _FORMATS)
         found = _versions(requested)
     if not found:
         known = ", ".join(sorted({format_id.partition("@")[0] for format_id in _FORMATS}))
@@ -175,18 +167,6 @@ def _versions(name: str) -> list[Format]:
     return [fmt for format_id, fmt in _FORMATS.items() if format_id.partition("@")[0] == name]
 
 
-def _load_entry_points(wanted: Callable[[str], bool]) -> None:
-    """Import entry points, which register formats; one that cannot be imported is skipped with a warning."""
-    for point in entry_points(group=GROUP):
-        # Only those asked for: importing all installed formats would load packages that no value needs.
-        if point.name in _FORMATS or not wanted(point.name):
-            continue
-        try:
-            point.load()
-        except Exception as error:  # noqa: BLE001  # foreign code at import; its format stays unknown
-            logger.warning("the format %s of %s cannot be imported, %s", point.name, point.value, error)
-
-
 @cache
 def _load_all() -> None:
-    _load_entry_points(lambda _: True)
+    load_installed(lambda _: True, _FORMATS)

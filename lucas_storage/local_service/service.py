@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final, Self
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import StorageError
 from actorc.storage.files import file_locks
-from actorc.storage.local_server import local_endpoint
+from actorc.storage.local_server import local_endpoint, nearest_directory
 from actorc.storage.local_server.local_endpoint import LocalEndpoint
 from actorc.storage.local_server.shared_files import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK, make_private, signing_key
 
@@ -65,7 +65,7 @@ class LocalService:
 
     def __init__(self, data: Path | None = None, *, port: int = 0) -> None:
         if data is None:
-            data = local_endpoint.find_directory() or DEFAULT_DATA
+            data = nearest_directory.find_directory() or DEFAULT_DATA
         # Through links: the checks of owner and mode are about the directory itself.
         self.data = data.resolve()
         home = _DataDirectory(self.data)

@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import json
 import os
-import stat
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from actorc.addresses import parse
 from actorc.storage.errors import InvalidParameterError
@@ -26,11 +23,8 @@ from actorc.storage.files import file_locks
 from actorc.storage.files.private_files import open_directory, read_secret
 
 from .held_ports import hold, hold_loopback, is_served
-from .shared_files import DIRECTORY, ENDPOINT_FILE, SERVER_LOCK
-
-
-class UntrustedDirectoryWarning(UserWarning):
-    """A data directory above the working directory was skipped, since another user could have put it there."""
+from .nearest_directory import candidates, find_directory, warn_skipped
+from .shared_files import ENDPOINT_FILE, SERVER_LOCK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,49 +68,8 @@ def find(*, is_needed: bool = True) -> LocalEndpoint | None:
     except InvalidParameterError as error:
         if is_needed:
             raise
-        _warn_skipped(error.message)
+        warn_skipped(error.message)
         return None
-
-
-def find_directory() -> Path | None:
-    """Return the nearest ``.lucas-storage`` of this user, in the working directory or above it.
-
-    A directory above it that is not this user's alone is skipped with a warning, once. The search ends below a
-    directory that every user can write to, such as ``/tmp``, since a data directory there belongs to no project of this
-    user.
-
-    Raises:
-        InvalidParameterError: It is in the working directory and not this user's alone.
-    """
-    try:
-        here = Path.cwd()
-    except FileNotFoundError:  # the working directory was removed
-        return None
-    for directory in map(Path, _candidates(str(here))):
-        try:
-            os.close(open_directory(directory))
-        except OSError:
-            continue
-        except InvalidParameterError as error:
-            if directory.parent == here:
-                raise
-            _warn_skipped(error.message)
-        else:
-            return directory if directory.parent == here or not _is_world_writable(directory.parent) else None
-    return None
-
-
-def _candidates(folder: str) -> Iterator[str]:
-    """Yield the paths where a data directory may be, the nearest first."""
-    folder = folder.rstrip("/")
-    yield f"{folder}/{DIRECTORY}"
-    while folder:
-        folder = folder.rpartition("/")[0]
-        yield f"{folder}/{DIRECTORY}"
-
-
-def _is_world_writable(folder: Path) -> bool:
-    return bool(folder.stat().st_mode & stat.S_IWOTH)
 
 
 def stamp() -> tuple[object, ...]:
@@ -128,7 +81,7 @@ def stamp() -> tuple[object, ...]:
         here = os.getcwd()  # noqa: PTH109  # without the price of a Path
     except FileNotFoundError:
         return ()
-    return (here, *filter(None, map(_stamp, _candidates(here))))
+    return (here, *filter(None, map(_stamp, candidates(here))))
 
 
 def _stamp(directory: str) -> tuple[object, ...] | None:
@@ -212,12 +165,3 @@ def _parsed(content: bytes) -> dict[str, Any] | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return fields if all(text is None or isinstance(text, str) for text in texts) else None
-
-
-_skipped: Final[set[str]] = set()
-
-
-def _warn_skipped(reason: str) -> None:
-    if reason not in _skipped:
-        _skipped.add(reason)
-        warnings.warn(f"{reason}; it is not used", UntrustedDirectoryWarning, stacklevel=2)

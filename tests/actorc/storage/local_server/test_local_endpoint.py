@@ -18,7 +18,8 @@ from actorc.storage import StorageClient, config
 from actorc.storage.config import ClientOptions
 from actorc.storage.errors import InvalidParameterError, StorageError
 from actorc.storage.files.file_locks import SHARED, try_open
-from actorc.storage.local_server.local_endpoint import UntrustedDirectoryWarning, find, find_directory, read, stamp
+from actorc.storage.local_server.local_endpoint import find, read, stamp
+from actorc.storage.local_server.nearest_directory import UntrustedDirectoryWarning, find_directory
 from actorc.storage.local_server.shared_files import (
     ENDPOINT_FILE,
     SERVER_LOCK,
