@@ -12,7 +12,7 @@ import cloudpickle
 import pytest
 
 from actorc.controller.client.calls import Calls
-from actorc.controller.client.session import session
+from actorc.controller.client.session import message_size
 from actorc.controller.errors import (
     MessageTooLargeError,
     ParameterError,
@@ -270,7 +270,7 @@ def test_what_no_message_carries_is_refused_and_the_session_goes_on(actor, monke
         return len(data)
 
     assert size.export()({"data": b"x"}) == 1
-    monkeypatch.setattr(session, "MAX_MESSAGE_SIZE", 1 << 20)
+    monkeypatch.setattr(message_size, "MAX_MESSAGE_SIZE", 1 << 20)
 
     with pytest.raises(MessageTooLargeError, match="the argument 'data' of 'size' has 2 MiB, and a message carries 1"):
         size.export()({"data": bytes(2 << 20)})

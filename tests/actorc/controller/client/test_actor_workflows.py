@@ -14,7 +14,7 @@ import pytest
 
 from actorc.controller import ActorContext, ActorExecutor, ActorFunction, ActorRuntime
 from actorc.controller.client.calls import Calls
-from actorc.controller.client.session import session
+from actorc.controller.client.session import message_size
 from actorc.controller.errors import ControllerError, ParameterError, RemoteFunctionError, UnknownFunctionError
 from actorc.controller.local import LocalController
 from actorc.storage.testing import local_server
@@ -286,7 +286,7 @@ def test_steps_exchange_references_to_what_is_big(stored, monkeypatch):
         extended = wf.func(lambda data: data + b"!", made)
         return [wf.call("measure", {"data": made}), wf.call("measure", {"data": extended}), wf.func(len, made), made]
 
-    monkeypatch.setattr(session, "MAX_MESSAGE_SIZE", 64 << 10)
+    monkeypatch.setattr(message_size, "MAX_MESSAGE_SIZE", 64 << 10)
     n = 1 << 20
 
     assert run(big, {"n": n}) == [n, n + 1, n, b"x" * n]
