@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import click
 
-from lucas_storage.local_service.script_hooks import unusable
-
-if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint, EntryPoints
+from .installed_commands import InstalledCommand, installed_commands
 
 COMMANDS: Final = "lucas_storage.commands"
 """Group of entry points, each a `click.Command` under the name that it is called by."""
@@ -42,7 +40,7 @@ class LazyGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Return the names of the commands of this package in their order, and then of the others."""
-        others = {point.name for point in _entry_points(COMMANDS)} - self._own.keys()
+        others = {command.name for command in installed_commands(COMMANDS)} - self._own.keys()
         return [*self._own, *sorted(others)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -50,7 +48,8 @@ class LazyGroup(click.Group):
         if cmd_name in self._own:  # first: no other package can take the place of a command that handles keys
             command: click.Command = getattr(import_module(self._own[cmd_name].module), cmd_name)
             return command
-        return next((_loaded(point) for point in _entry_points(COMMANDS).select(name=cmd_name)), None)
+        others = (command for command in installed_commands(COMMANDS) if command.name == cmd_name)
+        return next(map(_loaded, others), None)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the names of all commands, and a line about each."""
@@ -66,25 +65,25 @@ class LazyGroup(click.Group):
         return self.get_command(ctx, name) or click.Command(name)
 
 
-def _entry_points(group: str) -> EntryPoints:
-    # Loads a parser of mail, which no command of this package needs.
-    from importlib.metadata import entry_points  # noqa: PLC0415
-
-    return entry_points(group=group)
-
-
-def _loaded(point: EntryPoint) -> click.Command:
+def _loaded(installed: InstalledCommand) -> click.Command:
     try:
-        command = point.load()
+        module, _, attribute = installed.value.partition("[")[0].partition(":")
+        command = attrgetter(attribute.strip())(import_module(module.strip()))
         if not isinstance(command, click.Command):
-            raise TypeError(f"{point.value} is no click.Command")  # noqa: TRY301  # reported like a failed import
+            raise TypeError(f"{installed.value} is no click.Command")  # noqa: TRY301  # reported like a failed import
     except (Exception, SystemExit) as error:  # noqa: BLE001  # another package's code, at its import
-        return _broken(point, error)
+        return _broken(installed, error)
     return command
 
 
-def _broken(point: EntryPoint, error: BaseException) -> click.Command:
+def _broken(installed: InstalledCommand, error: BaseException) -> click.Command:
     """Return a command that takes any arguments, and fails with the reason why it could not be loaded."""
+    # Both slow to load, and needed to name the package only.
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    from lucas_storage.local_service.script_hooks import unusable  # noqa: PLC0415
+
+    (point, *_) = entry_points(group=COMMANDS, name=installed.name)
     message = unusable(point, "command", error)
 
     def say() -> None:
@@ -93,4 +92,4 @@ def _broken(point: EntryPoint, error: BaseException) -> click.Command:
     # Options are accepted unread: which ones the command has is unknown, and the reason must not be hidden by an error
     # about one of them.
     anything: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
-    return click.Command(point.name, callback=say, context_settings=anything, short_help=message)
+    return click.Command(installed.name, callback=say, context_settings=anything, short_help=message)

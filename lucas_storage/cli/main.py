@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
@@ -132,4 +133,13 @@ def program(*, debug: bool) -> None:
 
 def main() -> None:
     """Run the program with the arguments of this process."""
-    program(prog_name="lucas-storage")
+    program(prog_name="lucas-storage", terminal_width=_width())
+
+
+def _width() -> int:
+    """Return the columns for a help text, as click would; but it loads a module for copying files to find them."""
+    try:
+        columns = int(os.environ.get("COLUMNS") or os.get_terminal_size(1).columns)
+    except (ValueError, OSError):
+        columns = 80
+    return max(min(columns, 80) - 2, 50)

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import sys
 from pathlib import Path
 
 import click
-
-from actorc.controller.client.timeouts import Timeouts
-from actorc.controller.errors import ControllerError
-from actorc.storage.errors import InvalidParameterError
-
-from .needed_controller import variables
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -43,12 +35,17 @@ def controller(
     that is missing is an error of the calls. A call that takes too long fails, and its process is replaced. It listens
     on loopback only and serves the given applications only. Ctrl-C or SIGTERM ends it with everything it runs.
     """
+    import logging  # noqa: PLC0415  # all of these are slow to load, and --help of the program loads this module
+
+    from actorc.controller.client.timeouts import Timeouts  # noqa: PLC0415
+    from actorc.controller.errors import ControllerError  # noqa: PLC0415
     from actorc.controller.local.main import serve  # noqa: PLC0415  # loads gRPC
-    from actorc.controller.local.options import (  # noqa: PLC0415  # slow to load
+    from actorc.controller.local.options import (  # noqa: PLC0415
         DEFAULT_CALL_TIMEOUT,
         ControllerOptions,
         new_app_id,
     )
+    from actorc.storage.errors import InvalidParameterError  # noqa: PLC0415
 
     app_ids = _app_ids(app_id_file)
     app_id = "" if app_id_file else (app_ids[0] if app_ids else new_app_id())
@@ -74,6 +71,8 @@ def _app_ids(file: Path | None) -> tuple[str, ...]:
         return tuple(filter(None, [os.environ.get("APP_ID")]))
     ids = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
     if not ids:
+        from actorc.storage.errors import InvalidParameterError  # noqa: PLC0415  # as above
+
         raise InvalidParameterError(f"{file} names no application; write ids into it, one a line")
     return ids
 
@@ -86,6 +85,10 @@ def _print_variables(address: str, app_id: str, *, as_json: bool) -> None:
         app_id: The id to print; empty if it came from a file, whose reader knows it.
         as_json: Whether to print JSON.
     """
+    import json  # noqa: PLC0415  # as above
+
+    from .needed_controller import variables  # noqa: PLC0415
+
     known = variables(address, app_id)
     if not app_id:
         del known["APP_ID"]

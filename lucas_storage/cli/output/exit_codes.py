@@ -7,14 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from actorc.storage.errors import (
-    AlreadyExistsError,
-    InvalidParameterError,
-    NetworkError,
-    NotFoundError,
-    PreconditionFailedError,
-)
-
 FAILED: Final = 1
 DIFFERENT: Final = 1
 """What `diff` found; it fails with another code."""
@@ -24,18 +16,14 @@ BROKEN_PIPE: Final = 141
 _CHOSEN: Final = "exit_code"
 """Attribute of an error whose exit code is not that of its class."""
 
-_CODES: Final[tuple[tuple[int, str, tuple[type[Exception], ...]], ...]] = (
-    (2, "the command line or a setting is wrong", (InvalidParameterError,)),
-    (3, "what was named does not exist", (NotFoundError, FileNotFoundError)),
-    (4, "permission was denied", (builtins.PermissionError,)),
-    (5, "the server cannot be reached", (NetworkError,)),
-    (6, "it exists already, or is not as it must be", (AlreadyExistsError, PreconditionFailedError, FileExistsError)),
-)
-
 MEANINGS: Final = {
     0: "done",
     FAILED: "the operation failed, or some of several did",
-    **{code: meaning for code, meaning, _ in _CODES},
+    2: "the command line or a setting is wrong",
+    3: "what was named does not exist",
+    4: "permission was denied",
+    5: "the server cannot be reached",
+    6: "it exists already, or is not as it must be",
     INTERRUPTED: "interrupted",
     BROKEN_PIPE: "nobody reads standard output any more",
 }
@@ -58,4 +46,22 @@ def exit_code(error: Exception) -> int:
     """Return the exit code for an error."""
     if _CHOSEN in error.__dict__:
         return int(error.__dict__[_CHOSEN])
-    return next((code for code, _, classes in _CODES if isinstance(error, classes)), FAILED)
+    return next((code for code, classes in _classes() if isinstance(error, classes)), FAILED)
+
+
+def _classes() -> Iterator[tuple[int, tuple[type[Exception], ...]]]:
+    """Yield exit codes with the classes of errors that they are for, the first of which that fits counts."""
+    # A command that succeeds, and one that prints its help, need no errors.
+    from actorc.storage.errors import (  # noqa: PLC0415
+        AlreadyExistsError,
+        InvalidParameterError,
+        NetworkError,
+        NotFoundError,
+        PreconditionFailedError,
+    )
+
+    yield 2, (InvalidParameterError,)
+    yield 3, (NotFoundError, FileNotFoundError)
+    yield 4, (builtins.PermissionError,)
+    yield 5, (NetworkError,)
+    yield 6, (AlreadyExistsError, PreconditionFailedError, FileExistsError)

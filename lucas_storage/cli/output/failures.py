@@ -12,7 +12,6 @@ from typing import Any
 import click
 
 from actorc.storage.context_variables import bound
-from actorc.storage.errors import StorageError
 from lucas_storage.cli.printing import print_record
 
 from .exit_codes import BROKEN_PIPE, INTERRUPTED, exit_code
@@ -84,12 +83,16 @@ def failure(error: Exception) -> dict[str, Any]:
     fields: dict[str, Any] = dict(error.__dict__.get("record", {}))
     for name in ("bucket", "key"):
         fields[name] = getattr(error, name, None) or fields.get(name)
+    from actorc.storage.errors import StorageError  # noqa: PLC0415  # a command that succeeds needs none
+
     message = error.message if isinstance(error, StorageError) else line(error)
     return {**fields, "error": line(error), "code": getattr(error, "code", type(error).__name__), "message": message}
 
 
 def line(error: Exception) -> str:
     """Return the line about an error that people read."""
+    from actorc.storage.errors import StorageError  # noqa: PLC0415  # as above
+
     if isinstance(error, StorageError):
         return str(error)
     if isinstance(error, OSError):

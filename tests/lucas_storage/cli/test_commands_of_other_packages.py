@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import zipfile
 
 import pytest
 
@@ -36,6 +37,7 @@ def prepare(is_embedded):
 """
 IMPORTED = """
 import sys
+import zipfile
 from lucas_storage.cli.main import main
 for arguments in (["--version"], ["hello"], ["config", "--help"]):
     sys.argv[1:] = arguments
@@ -79,6 +81,17 @@ def test_a_command_of_another_package_is_listed_and_run(beside):
     assert listed.exit_code == 0
     assert "Say hello." in listed.stdout
     assert beside("hello", "--loud").stdout == "HELLO\n"
+
+
+def test_a_command_in_an_archive_is_found_too(acme, invoke, monkeypatch, tmp_path):
+    with zipfile.ZipFile(tmp_path / "acme.zip", "w") as archive:
+        for path in (path for path in acme.rglob("*") if path.is_file()):
+            archive.write(path, path.relative_to(acme))
+    monkeypatch.syspath_prepend(tmp_path / "acme.zip")
+    try:
+        assert invoke("hello").stdout == "hello\n"
+    finally:
+        sys.modules.pop("acme_commands", None)
 
 
 def test_the_controller_is_such_a_command(beside):
