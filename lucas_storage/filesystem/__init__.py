@@ -1,0 +1,1 @@
+"""The file system of `fsspec` over a store: ``lucas://bucket/key``."""
