@@ -37,7 +37,7 @@ def lose_index(tmp_path):
 def listing(engine):
     """Return all objects, as far as a blob knows them: their times differ by what a commit takes."""
     objects = engine.page(ListQuery(bucket="bucket")).objects
-    return [replace(one, last_modified=None, expires_at=None) for one in objects]
+    return [one._replace(last_modified=None, expires_at=None) for one in objects]
 
 
 def kinds(findings):
