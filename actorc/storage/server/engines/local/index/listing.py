@@ -18,10 +18,10 @@ from actorc.storage.models import ListQuery, ObjectInfo, ObjectPage
 from actorc.storage.server.engines.listing import Span, successor
 from actorc.storage.server.engines.local.rows import ALIVE, FIELDS, object_info
 
-from .row_checksums import COLUMNS, damaged_row, is_intact_object
+from .row_checksums import COLUMNS, checked, damaged_row, is_intact
 
 # the columns under the row's checksum; FIELDS among them, from the third on
-_CHECKED_COLUMNS = ", ".join(f"object.{name}" for name in ("checksum", *COLUMNS["object"]))
+_CHECKED_COLUMNS = checked("object")
 _KEY = 2
 _FIELDS = slice(3, 3 + len(FIELDS.split(",")))
 
@@ -102,7 +102,7 @@ def _rolled(connection: sqlite3.Connection, query: ListQuery, span: Span, values
 def _check(bucket: str, rows: Sequence[tuple[Any, ...]]) -> None:
     end = 1 + len(COLUMNS["object"])
     for row in rows:
-        if not is_intact_object(row[0], row[1:end]):
+        if not is_intact("object", row[0], row[1:end]):
             key = row[_KEY]
             shown = key.decode(errors="backslashreplace") if isinstance(key, bytes) else None
             raise damaged_row("object", bucket, shown)

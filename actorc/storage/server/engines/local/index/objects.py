@@ -20,20 +20,24 @@ from actorc.storage.server.engines.times import expiry
 from . import content_refs, retention
 from .idempotency import IdempotencyLog
 from .retention import Retention
-from .row_checksums import damaged_row, intact
+from .row_checksums import COLUMNS, checked, damaged_row, intact, is_intact
 
 _NO_LIMIT_US = 1 << 62
 _FIND_PLACE = (
-    f"SELECT object.key IS NULL OR {intact('object')}, bucket.id, expires_us, generation, size, crc32c, content_id"
+    f"SELECT bucket.id, {checked('object')}"
     " FROM bucket LEFT JOIN object ON bucket_id = bucket.id AND key = ? WHERE name = ?"
 )
-_FIND_BUCKET = f"SELECT id, {intact('bucket')} FROM bucket WHERE name = ?"
-_FIND = {
-    table: f"SELECT {intact(table)} AND {intact('bucket')}, content_id, {FIELDS}"
-    f" FROM bucket JOIN {table} ON bucket_id = bucket.id WHERE name = :bucket AND key = :key AND {ALIVE} {pinned}"
-    for table, pinned in (("object", ""), ("retained", "AND generation = :generation AND until_us > :now"))
-}
-"""By table, the statement that finds a current or retained generation."""
+_FIND_BUCKET = f"SELECT {checked('bucket')} FROM bucket WHERE name = ?"
+_FIND_CURRENT = (
+    f"SELECT {checked('bucket')}, {checked('object')}"
+    f" FROM bucket JOIN object ON bucket_id = bucket.id WHERE name = :bucket AND key = :key AND {ALIVE}"
+)
+_FIND_RETAINED = (
+    f"SELECT {intact('bucket')} AND {intact('retained')}, content_id, {FIELDS}"
+    f" FROM bucket JOIN retained ON bucket_id = bucket.id WHERE name = :bucket AND key = :key AND {ALIVE}"
+    " AND generation = :generation AND until_us > :now"
+)
+_BUCKET_WIDTH = 1 + len(COLUMNS["bucket"])
 
 
 class CurrentGeneration(NamedTuple):
@@ -80,16 +84,16 @@ class Objects:
             IntegrityError: The row of the object is damaged.
         """
         name = key.encode()
-        row = connection.execute(
-            _FIND_PLACE,
-            (name, bucket),
-        ).fetchone()
+        row = connection.execute(_FIND_PLACE, (name, bucket)).fetchone()
         if row is None:
             raise bucket_missing(bucket)
-        is_intact, bucket_id, expires_us, *fields = row
-        if not is_intact:
-            raise damaged_row("object", bucket, key)
-        current = None if fields[0] is None else CurrentGeneration(*fields)
+        bucket_id, stored, *fields = row
+        current, expires_us = None, None
+        if stored is not None:
+            if not is_intact("object", stored, fields):
+                raise damaged_row("object", bucket, key)
+            _, _, generation, size, crc32c, _, _, _, expires_us, content_id = fields
+            current = CurrentGeneration(generation, size, crc32c, content_id)
         # also here, not only when swept: an expired object must not make a condition fail
         if current and expires_us is not None and expires_us <= self._idempotency.now():
             remove(connection, bucket_id, name, current.content_id)
@@ -157,14 +161,13 @@ class Objects:
             ObjectNotFoundError: There is none.
             IntegrityError: Its row is damaged.
         """
-        row = self._row(connection, "object", bucket, key)
+        row = self._current(connection, bucket, key)
         if row and generation not in {None, row[1]}:
-            row = self._row(connection, "retained", bucket, key, generation)
+            row = self._retained(connection, bucket, key, generation)
         if row is None:
             bucket_id(connection, bucket)
             raise object_missing(bucket, key, generation)
-        content_id, *fields = row
-        return object_info(bucket, key, tuple(fields)), content_id
+        return object_info(bucket, key, row[1:]), row[0]
 
     def expire(self, connection: sqlite3.Connection, limit: int) -> bool:
         """Remove up to `limit` expired objects and as many generations; return whether there may be more."""
@@ -178,19 +181,28 @@ class Objects:
             remove(connection, *row)
         return more or len(rows) == limit
 
-    def _row(
-        self, connection: sqlite3.Connection, table: str, bucket: str, key: str, generation: int | None = None
-    ) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = connection.execute(
-            _FIND[table],
-            {"bucket": bucket, "key": key.encode(), "generation": generation, "now": self._idempotency.now()},
-        ).fetchone()
+    def _current(self, connection: sqlite3.Connection, bucket: str, key: str) -> tuple[Any, ...] | None:
+        """Return content and `FIELDS` of the current generation; None if there is none."""
+        asked = {"bucket": bucket, "key": key.encode(), "now": self._idempotency.now()}
+        row: tuple[Any, ...] | None = connection.execute(_FIND_CURRENT, asked).fetchone()
         if row is None:
             return None
-        is_intact, *fields = row
-        if not is_intact:
-            raise damaged_row(table, bucket, key)
-        return tuple(fields)
+        found, stored, fields = row[:_BUCKET_WIDTH], row[_BUCKET_WIDTH], row[_BUCKET_WIDTH + 1 :]
+        if not is_intact("bucket", found[0], found[1:]) or not is_intact("object", stored, fields):
+            raise damaged_row("object", bucket, key)
+        return fields[-1], *fields[2:-1]
+
+    def _retained(
+        self, connection: sqlite3.Connection, bucket: str, key: str, generation: int | None
+    ) -> tuple[Any, ...] | None:
+        """Return content and `FIELDS` of a retained generation; None if there is none."""
+        asked = {"bucket": bucket, "key": key.encode(), "generation": generation, "now": self._idempotency.now()}
+        row: tuple[Any, ...] | None = connection.execute(_FIND_RETAINED, asked).fetchone()
+        if row is None:
+            return None
+        if not row[0]:
+            raise damaged_row("retained", bucket, key)
+        return row[1:]
 
     def _retire(self, connection: sqlite3.Connection, place: WriteTarget, current: CurrentGeneration) -> None:
         if current.size > self._kept.max_bytes or not self._has_room():
@@ -226,9 +238,9 @@ def bucket_id(connection: sqlite3.Connection, bucket: str) -> int:
     row = connection.execute(_FIND_BUCKET, (bucket,)).fetchone()
     if row is None:
         raise bucket_missing(bucket)
-    if not row[1]:
+    if not is_intact("bucket", row[0], row[1:]):
         raise damaged_row("bucket", bucket)
-    return int(row[0])
+    return int(row[1])
 
 
 def drop_all(connection: sqlite3.Connection, bucket: int) -> None:
