@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, TypeVar
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from actorc.storage._wire.call_headers import SERVICE
+from actorc.storage._wire.call_headers import PREFIX, SERVICE
 from actorc.storage.config import ClientOptions
 
 from . import answer_checks, cancellation
@@ -31,7 +31,7 @@ from .write_call import WriteCall
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_PATHS: Final[Mapping[str, str]] = {method.name: f"/{SERVICE.full_name}/{method.name}" for method in SERVICE.methods}
+_PATHS: Final[Mapping[str, str]] = {method.name: PREFIX + method.name for method in SERVICE.methods}
 """By the name of a method, its full name."""
 _UNARY: Final[Mapping[type[Message], tuple[str, type[Message]]]] = {
     GetMessageClass(method.input_type): (_PATHS[method.name], GetMessageClass(method.output_type))

@@ -7,6 +7,8 @@ from typing import Final
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 
 SERVICE: Final = pb.DESCRIPTOR.services_by_name["StorageService"]
+PREFIX: Final = f"/{SERVICE.full_name}/"
+"""The full name of a method without its own."""
 ATTEMPT_KEY: Final = "x-attempt"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 """The trailer with the serialized `Status` of a call that failed."""

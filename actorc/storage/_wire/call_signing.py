@@ -30,8 +30,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 Metadata = tuple[tuple[str, str], ...]
 """Metadata of a call: pairs of header name and value."""
@@ -52,8 +51,7 @@ WINDOW_MS: Final = 5 * 60 * 1000
 _DERIVATION: Final = b"actorc-storage-v1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(NamedTuple):
     """The identity that a request claims; unproved until `verify_request`."""
 
     access_key: str

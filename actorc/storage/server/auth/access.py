@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -11,6 +11,8 @@ from actorc.storage.errors import BucketNotFoundError, InvalidParameterError, Pe
 
 ACTIONS: Final = ("read", "list", "write", "delete", "presign", "admin")
 """``write`` includes multipart uploads; ``admin`` is for creating and removing buckets, and nothing else."""
+_MOST_KNOWN: Final = 256
+"""Actions and buckets for which a principal knows the prefixes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,10 +66,19 @@ class Principal:
     access_key: str = ""
     """Id of its access key; empty on a server without keys."""
     statements: tuple[Statement, ...] = ()
+    _known: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Prefixes that were asked for; they never change, since keys that are read again make other principals."""
 
     def prefixes(self, action: str, bucket: str) -> tuple[str, ...]:
         """Return the prefixes of keys on which the action is allowed; empty: it is not allowed in the bucket."""
-        return tuple(each.prefix for each in self.statements if action in each.actions and each.covers(bucket))
+        found = self._known.get((action, bucket))
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            # no lock: threads that meet here find the same
+            found = tuple(each.prefix for each in self.statements if action in each.actions and each.covers(bucket))
+            self._known[action, bucket] = found
+        return found
 
     def may(self, action: str, bucket: str, key: str = "") -> bool:
         """Return whether the action is allowed on the object, or without a key on the whole bucket."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from actorc.storage._wire.call_signing import Claim, body_hash, is_timely, read_claim, sign_clock, verify_request
 from actorc.storage.errors import ClockSkewError, UnauthenticatedError
@@ -28,8 +27,7 @@ _NOT_SIGNED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderProof:
+class HeaderProof(NamedTuple):
     """What the headers of a call prove about its caller."""
 
     claim: Claim | None

@@ -36,40 +36,17 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class _Advice:
-    """A block whose `BucketNotFoundError` tells a writer that may not create the bucket what to do.
-
-    A class, since every call has such a block, and one made of a generator takes four times as long.
-    """
-
-    __slots__ = ("_action", "_bucket", "_principal")
-
-    def __init__(self, principal: Principal, action: str, bucket: str) -> None:
-        self._principal = principal
-        self._action = action
-        self._bucket = bucket
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if not isinstance(error, BucketNotFoundError) or self._action != "write" or error.bucket != self._bucket:
-            return
-        if not self._principal.may("admin", self._bucket):
-            raise self._principal.missing_bucket_error(self._bucket, error.key) from None
-
-
 class _Authorized(Generic[T_co]):
     """A set of operations and their caller. One object for each call.
 
     Args:
+        target: The operations, which know no callers.
         principal: The caller.
-        target: The operations.
     """
 
-    def __init__(self, principal: Principal, target: T_co) -> None:
-        self._principal = principal
+    def __init__(self, target: T_co, principal: Principal) -> None:
         self._target = target
+        self._principal = principal
 
     @contextmanager
     def authorized(self, action: str, bucket: str, key: str = "") -> Iterator[T_co]:
@@ -80,8 +57,16 @@ class _Authorized(Generic[T_co]):
             BucketNotFoundError: The operation raised it; for a writer that may not create the bucket, with advice.
         """
         self._principal.demand(action, bucket, key)
-        with _Advice(self._principal, action, bucket):
+        try:
             yield self._target
+        except BucketNotFoundError as error:
+            raise self.advised(error, action, bucket) from None
+
+    def advised(self, error: BucketNotFoundError, action: str, bucket: str) -> BucketNotFoundError:
+        """Return the error; for a writer that may not create the bucket, one that tells what to do."""
+        if action != "write" or error.bucket != bucket or self._principal.may("admin", bucket):
+            return error
+        return self._principal.missing_bucket_error(bucket, error.key)
 
 
 def _on_object(
@@ -89,8 +74,10 @@ def _on_object(
 ) -> Callable[Concatenate[_Authorized[T], str, str, P], R]:
     def guarded(self: _Authorized[T], bucket: str, key: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
         self._principal.demand(action, bucket, key)
-        with _Advice(self._principal, action, bucket):
+        try:
             return method(self._target, bucket, key, *args, **kwargs)
+        except BucketNotFoundError as error:
+            raise self.advised(error, action, bucket) from None
 
     update_wrapper(guarded, method)
     return guarded
@@ -101,8 +88,10 @@ def _on_bucket(
 ) -> Callable[Concatenate[_Authorized[T], str, P], R]:
     def guarded(self: _Authorized[T], bucket: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
         self._principal.demand(action, bucket)
-        with _Advice(self._principal, action, bucket):
+        try:
             return method(self._target, bucket, *args, **kwargs)
+        except BucketNotFoundError as error:
+            raise self.advised(error, action, bucket) from None
 
     update_wrapper(guarded, method)
     return guarded
@@ -126,15 +115,7 @@ class AuthorizedUploads(_Authorized[MultipartUploads]):
 
 
 class AuthorizedStore(_Authorized[ObjectStore]):
-    """`ObjectStore` for one caller.
-
-    Args:
-        store: The operations, which know no callers.
-        principal: The caller.
-    """
-
-    def __init__(self, store: ObjectStore, principal: Principal) -> None:
-        super().__init__(principal, store)
+    """`ObjectStore` for one caller."""
 
     create_bucket = _on_bucket("admin", ObjectStore.create_bucket)
     delete_bucket = _on_bucket("admin", ObjectStore.delete_bucket)
@@ -151,7 +132,7 @@ class AuthorizedStore(_Authorized[ObjectStore]):
     @property
     def multipart(self) -> AuthorizedUploads:
         """The multipart uploads."""
-        return AuthorizedUploads(self._principal, self._target.multipart)
+        return AuthorizedUploads(self._target.multipart, self._principal)
 
     def server_info(self) -> ServerInfo:
         """Return limits and capabilities, to every caller."""
@@ -205,8 +186,10 @@ class AuthorizedStore(_Authorized[ObjectStore]):
         """
         allowed = self._allowed("write", bucket)
         wanted = [each for each in objects if each.key.startswith(allowed)]
-        with _Advice(self._principal, "write", bucket):
+        try:
             done = iter(self._target.put_many(bucket, wanted, idempotency_key=idempotency_key))
+        except BucketNotFoundError as error:
+            raise self.advised(error, "write", bucket) from None
         return [
             next(done) if each.key.startswith(allowed) else self._principal.refusal("write", bucket, each.key)
             for each in objects

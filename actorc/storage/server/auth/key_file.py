@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ _ID_CHARACTERS: Final = 18
 _SECRET_BYTES: Final = 30
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AccessKey:
     """One access key, as servers know it."""
 
@@ -44,9 +45,9 @@ class AccessKey:
     comment: str = ""
     statements: tuple[Statement, ...] = ()
 
-    @property
+    @cached_property
     def principal(self) -> Principal:
-        """The caller that the key identifies."""
+        """The caller that the key identifies; one object, which learns what is allowed where."""
         return Principal(access_key=self.id, statements=self.statements)
 
 

@@ -33,10 +33,12 @@ class Keyring:
 
     def __init__(self, path: Path | None, *, required: bool = False, own: OwnKey | None = None) -> None:
         self._path = path
+        # as text, since it is looked at for every call
+        self._file = os.fspath(path) if path else ""
         self._own = own.key if own else None
         self._is_private = own is not None and own.closes
         self._lock = threading.Lock()  # guards reloading: threads that notice a change at once must read the file once
-        self._stamp = _stamp(path) if path else None
+        self._stamp = _stamp(self._file) if path else None
         self._keys: Mapping[str, AccessKey] | None = None
         if path and self._stamp:
             self._keys = read_keys(path)
@@ -69,13 +71,13 @@ class Keyring:
 
     def _current(self) -> Mapping[str, AccessKey] | None:
         # compared without the lock: nearly all calls find the file unchanged
-        if self._path and _stamp(self._path) != self._stamp:
+        if self._path and _stamp(self._file) != self._stamp:
             with self._lock:
                 self._reload(self._path)
         return self._keys
 
     def _reload(self, path: Path) -> None:
-        stamp = _stamp(path)
+        stamp = _stamp(self._file)
         # another thread may have read it while this one waited for the lock
         if stamp == self._stamp:
             return
@@ -103,10 +105,10 @@ def _enabled(keys: Mapping[str, AccessKey] | None, access_key: str) -> AccessKey
     return None if found is None or found.disabled else found
 
 
-def _stamp(path: Path) -> tuple[int, ...] | None:
+def _stamp(path: str) -> tuple[int, ...] | None:
     """Return values that change whenever the file is replaced or written to; None if there is no file."""
     try:
-        status = os.stat(path)  # noqa: PTH116 - for every call, and `Path.stat` takes half as long again
+        status = os.stat(path)  # noqa: PTH116 - a method of `Path` takes half as long again
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -16,11 +16,12 @@ from typing import Any, Final, TypeAlias
 
 import grpc
 
+from actorc.storage._wire.call_headers import PREFIX
 from actorc.storage.errors import DeadlineExceededError, InvalidParameterError
 from actorc.storage.server.auth.authentication import HeaderProof
 from actorc.storage.server.service.admission import CallPool
 from actorc.storage.server.service.call import Call, CallHead
-from actorc.storage.server.service.call_flow import NO_MESSAGE, PREFIX, CallFlow
+from actorc.storage.server.service.call_flow import NO_MESSAGE, CallFlow
 from actorc.storage.server.service.methods import Kind, Method
 
 from .behavior import CALLER_THREAD, Behavior
@@ -46,6 +47,8 @@ class StorageHandler(grpc.GenericRpcHandler):
 
     def __init__(self, methods: Mapping[str, Method], flow: CallFlow, *, calls: CallPool, strangers: CallPool) -> None:
         self._methods = methods
+        self._answer_of = {each.name: flow.answer(each) for each in methods.values() if each.kind is Kind.UNARY}
+        self._answers_of = {each.name: flow.answers(each) for each in methods.values()}
         self._flow = flow
         self._access_log = flow.access_log
         self._calls = calls
@@ -72,33 +75,25 @@ class StorageHandler(grpc.GenericRpcHandler):
         """Return a handler that ends the call with the error; it waits for no message and needs no thread."""
 
         def refuse(_bodies: Iterator[bytes], context: grpc.ServicerContext) -> None:
-            call = Call(head, GrpcContext(context))
-            with call.recorded(self._access_log):
+            with Call(head, GrpcContext(context), self._access_log):
                 raise error
 
         return grpc.stream_stream_rpc_method_handler(Behavior(refuse, pool=CALLER_THREAD))
 
     def _proved(self, head: CallHead, proof: HeaderProof, method: Method) -> Handler:
         """Return a handler that answers. It reads all requests as streams, since only then the wait can be limited."""
-        answers = self._flow.answers(method)
 
         def stream(bodies: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
-            call = Call(head, GrpcContext(context))
             with (
                 own_errors(),
-                call.recorded(self._access_log),
-                closing(answers(call, proof, messages_of(bodies))) as responses,
+                Call(head, GrpcContext(context), self._access_log) as call,
+                closing(self._answers_of[method.name](call, proof, messages_of(bodies))) as answers,
             ):
-                yield from responses
+                yield from answers
 
-        def single(bodies: Iterator[bytes], context: grpc.ServicerContext) -> Any:
-            call = Call(head, GrpcContext(context))
-            with (
-                own_errors(),
-                call.recorded(self._access_log),
-                closing(answers(call, proof, messages_of(bodies))) as responses,
-            ):
-                return next(responses)
+        def single(bodies: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+            with own_errors(), Call(head, GrpcContext(context), self._access_log) as call:
+                return self._answer_of[method.name](call, proof, messages_of(bodies))
 
         if method.kind is not Kind.UNARY:
             return grpc.stream_stream_rpc_method_handler(stream)
@@ -108,16 +103,16 @@ class StorageHandler(grpc.GenericRpcHandler):
         """Return a handler that waits for the first message on a thread for strangers, and answers on another one."""
 
         def begin(bodies: Iterator[bytes], context: grpc.ServicerContext, send: Callable[[Any], None]) -> None:
-            call, messages = Call(head, GrpcContext(context)), messages_of(bodies)
+            call, messages = Call(head, GrpcContext(context), self._access_log), messages_of(bodies)
             try:
                 first = self._first_message(call, head, messages)
                 self._flow.identify(call, proof, first)
                 # checked again: the room was not reserved while the message was awaited
                 self._calls.demand_room()
-                responses = self._flow.answers(method)(call, proof, chain((first,), messages))
+                responses = self._answers_of[method.name](call, proof, chain((first,), messages))
                 self._calls.submit(self._send, call, responses, send)
             except Exception:
-                with own_errors(), call.recorded(self._access_log):
+                with own_errors(), call:
                     raise
 
         behavior = Behavior(begin, pool=self._strangers, blocking=False)
@@ -138,7 +133,7 @@ class StorageHandler(grpc.GenericRpcHandler):
 
     def _send(self, call: Call, responses: Generator[Any, None, None], send: Callable[[Any], None]) -> None:
         try:
-            with call.recorded(self._access_log), closing(responses):
+            with call, closing(responses):
                 for response in responses:
                     send(response)
                     if not call.is_active():

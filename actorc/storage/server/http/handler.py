@@ -189,7 +189,7 @@ class HttpHandler:
         return exchange.response
 
     def _work(self, exchange: Exchange, store: AuthorizedStore, url: PresignedUrl) -> None:
-        with self._in_flight.admitted(), self._access_log.transfer():
+        with self._in_flight, self._access_log.transfer():
             objects.answer(exchange, store, url.grant)
 
     def _leave(self, _done: Future[None]) -> None:

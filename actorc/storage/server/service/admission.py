@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Final, ParamSpec, TypeVar
 
 from actorc.storage.errors import ResourceExhaustedError
@@ -68,6 +67,8 @@ class CallPool(ThreadPoolExecutor):
         """Calls that run or wait."""
         self.submitted = 0
         """Calls that were ever submitted."""
+        self.counted: Final = _Counted(self)
+        """Counts calls that run on threads of another face, each within a block, as if they ran on these."""
 
     @property
     def is_busy(self) -> bool:
@@ -96,33 +97,39 @@ class CallPool(ThreadPoolExecutor):
 
     def submit(self, work: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run a call on one of the threads, even if there is no room."""
-        self._enter()
+        self.enter()
         try:
             future = super().submit(work, *args, **kwargs)
         except BaseException:
             # the work will never run, so its place is free again
-            self._leave()
+            self.leave()
             raise
-        future.add_done_callback(lambda _: self._leave())
+        future.add_done_callback(lambda _: self.leave())
         return future
 
-    @contextmanager
-    def counted(self) -> Iterator[None]:
-        """Count a call that runs on a thread of another face within the block, as if it ran on one of these."""
-        self._enter()
-        try:
-            yield
-        finally:
-            self._leave()
-
-    def _enter(self) -> None:
+    def enter(self) -> None:
+        """Count a call from now on."""
         with self._lock:
             self.count += 1
             self.submitted += 1
             if self.count <= self._size:
                 self._last_end = self._clock()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Count it no more."""
         with self._lock:
             self.count -= 1
             self._last_end = self._clock()
+
+
+class _Counted:
+    """A block in which a call is counted, for any number of threads."""
+
+    def __init__(self, pool: CallPool) -> None:
+        self._pool = pool
+
+    def __enter__(self) -> None:
+        self._pool.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.leave()

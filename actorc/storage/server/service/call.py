@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from typing import Final, NoReturn
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Final, NoReturn, Self
 
 from google.protobuf.message import Message
 
@@ -28,6 +28,7 @@ _MAX_TEXT: Final = 1024
 """Characters of a name or message in metadata and logs: as many as a key may have; longer texts are cut."""
 _MAX_STATUS_TEXT: Final = 256
 """Characters of a status message; its details have all of it. Clients commonly accept 8 KiB of metadata in all."""
+_ANNOUNCEMENT: Final = (HEADER, YES)
 
 
 class CallHead:
@@ -46,9 +47,18 @@ class CallHead:
 
 
 class Call:
-    """One call on the server. For the thread of the call, `end` aside."""
+    """One call on the server. For the thread of the call, `end` aside.
 
-    def __init__(self, head: CallHead, context: CallContext) -> None:
+    A context manager; the block is the whole call. An exception in it becomes the status, and the access log has a
+    record of the end.
+
+    Args:
+        head: The headers.
+        context: The call as its face sees it.
+        access_log: The access log.
+    """
+
+    def __init__(self, head: CallHead, context: CallContext, access_log: AccessLog) -> None:
         self.method = head.method
         self.principal = NOBODY
         """The caller, once it is proved."""
@@ -62,23 +72,18 @@ class Call:
         self._checks = _checks(head)
         self._context = context
         self._peer = context.peer()
+        self._access_log = access_log
         self._ended: StorageError | None = None
         self._status = StatusCode.OK
         self._began = time.perf_counter()
+        own: Trailers = ((REQUEST_ID_KEY, self.request_id),)
+        self._trailers = own if self._checks is None else (*own, _ANNOUNCEMENT)
         context.set_trailers(self._trailers)
 
     @property
     def is_checked(self) -> bool:
         """Whether all messages of the call carry checksums, frames of bytes their own."""
         return self._checks is not None
-
-    @property
-    def _announcement(self) -> tuple[tuple[str, str], ...]:
-        return ((HEADER, YES),) if self.is_checked else ()
-
-    @property
-    def _trailers(self) -> tuple[tuple[str, str], ...]:
-        return ((REQUEST_ID_KEY, self.request_id), *self._announcement)
 
     @property
     def passes_files(self) -> bool:
@@ -96,7 +101,7 @@ class Call:
     def announce(self) -> None:
         """Announce checksums before the first message; in the trailers that is too late for a stream."""
         if self.is_checked:
-            self._context.announce(self._announcement)
+            self._context.announce((_ANNOUNCEMENT,))
 
     def opened(self, message: bytes) -> bytes:
         """Return a request without its checksum, verified.
@@ -160,19 +165,19 @@ class Call:
         if self._status is StatusCode.OK:
             self._status = StatusCode.CANCELLED
 
-    @contextmanager
-    def recorded(self, access_log: AccessLog) -> Iterator[None]:
-        """Run the block as the whole call: an exception becomes the status, and `access_log` records the end."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         try:
-            yield
-        except (PeerGoneError, GeneratorExit):
-            # the client went away or `end` was called; there is nobody to tell
-            self.set_cancelled()
-            raise
-        except Exception as error:  # noqa: BLE001 - nothing of it may reach the caller
-            self.abort(error)
+            if isinstance(error, (PeerGoneError, GeneratorExit)):
+                # the client went away or `end` was called; there is nobody to tell
+                self.set_cancelled()
+            elif isinstance(error, Exception):
+                # nothing of it may reach the caller
+                self.abort(error)
         finally:
-            access_log.record(self._ending())
+            self._access_log.record(self._ending())
 
     def _ending(self) -> EndedCall:
         return EndedCall(
@@ -193,8 +198,9 @@ def _checks(head: CallHead) -> Checks | None:
     """Return the checksums of a call, or None if the client did not announce any."""
     if head.metadata.get(HEADER) != YES:
         return None
-    request_id, attempt = (str(head.metadata.get(name, "")) for name in (REQUEST_ID_KEY, call_headers.ATTEMPT_KEY))
-    return Checks(f"/{call_headers.SERVICE.full_name}/{head.method}", request_id, attempt)
+    request_id = str(head.metadata.get(REQUEST_ID_KEY, ""))
+    attempt = str(head.metadata.get(call_headers.ATTEMPT_KEY, ""))
+    return Checks(call_headers.PREFIX + head.method, request_id, attempt)
 
 
 def _shortened(error: StorageError) -> StorageError:

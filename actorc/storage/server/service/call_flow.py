@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from itertools import chain
 from typing import Any, Final
 
-from actorc.storage._wire import call_headers
+from actorc.storage._wire.call_headers import PREFIX
 from actorc.storage.errors import (
     DeadlineExceededError,
     InvalidParameterError,
@@ -28,14 +28,15 @@ from .call import Call, CallHead
 from .call_context import Progress
 from .methods import Kind, Method, Reader
 
+Answer = Callable[[Call, HeaderProof, Iterator[bytes]], bytes]
+"""Makes the only answer to a call from its message, serialized."""
+
 Answers = Callable[[Call, HeaderProof, Iterator[bytes]], Generator[bytes, None, None]]
-"""Makes the serialized answers to a call from its messages."""
+"""Makes the answers to a call from its messages, serialized."""
 
 _Unpacked = Callable[[Call, HeaderProof, Iterator[bytes]], Generator[Any, None, None]]
 """Likewise, before they are serialized."""
 
-PREFIX: Final = f"/{call_headers.SERVICE.full_name}/"
-"""The full name of a method without its own."""
 MAX_HEADERS: Final = 32 * KiB
 """Bytes of headers that a call may have."""
 _OUR_PREFIX: Final = "x-acs-"
@@ -86,21 +87,26 @@ class CallFlow:
         _check_headers(metadata)
         return self._authenticator.check_headers(head.metadata, PREFIX + head.method, head.request_id)
 
+    def answer(self, method: Method) -> Answer:
+        """Return how the answer of a method is made that has one request and one answer."""
+        behavior, read = method.behavior, method.read
+
+        def answer(call: Call, proof: HeaderProof, bodies: Iterator[bytes]) -> bytes:
+            with self._in_flight:
+                return call.packed(behavior(self._request(call, proof, bodies, read), call))
+
+        return answer
+
     def answers(self, method: Method) -> Answers:
-        """Return how the answers of a method are made."""
-        making = {Kind.UNARY: self._unary, Kind.DOWNLOAD: self._download, Kind.UPLOAD: self._upload}[method.kind]
+        """Return how the answers of a method of any kind are made."""
+        if method.kind is Kind.UNARY:
+            return _alone(self.answer(method))
+        making = self._download if method.kind is Kind.DOWNLOAD else self._upload
         return _packed(making(method.behavior, method.read))
-
-    def _unary(self, behavior: Any, read: Reader) -> _Unpacked:
-        def answers(call: Call, proof: HeaderProof, bodies: Iterator[bytes]) -> Generator[Any, None, None]:
-            with self._in_flight.admitted():
-                yield behavior(self._request(call, proof, bodies, read), call)
-
-        return answers
 
     def _download(self, behavior: Any, read: Reader) -> _Unpacked:
         def answers(call: Call, proof: HeaderProof, bodies: Iterator[bytes]) -> Generator[Any, None, None]:
-            with self._in_flight.admitted():
+            with self._in_flight:
                 request = self._request(call, proof, bodies, read)
                 with self._stream(call) as guard:
                     yield from _watched_responses(behavior(request, call), guard)
@@ -110,7 +116,7 @@ class CallFlow:
     def _upload(self, behavior: Any, read: Reader) -> _Unpacked:
         def answers(call: Call, proof: HeaderProof, bodies: Iterator[bytes]) -> Generator[Any, None, None]:
             # waiting for the first message counts as a transfer: else callers that send none could take all threads
-            with self._in_flight.admitted(), self._stream(call) as guard:
+            with self._in_flight, self._stream(call) as guard:
                 watched = _watched_frames(bodies, guard)
                 first = next(watched, None)
                 message = self.identify(call, proof, first or b"")
@@ -157,12 +163,21 @@ def _check_headers(metadata: Sequence[tuple[str, str | bytes]]) -> None:
         InvalidParameterError: The headers are too long.
         UnauthenticatedError: A header is repeated.
     """
-    size = sum(len(name) + len(value) for name, value in metadata)
+    size = sum(map(len, chain.from_iterable(metadata)))
     if size > MAX_HEADERS:
         raise InvalidParameterError(f"the headers of a call take at most {MAX_HEADERS} bytes, these {size}; send fewer")
     ours = [name for name, _ in metadata if name.startswith(_OUR_PREFIX)]
     if len(ours) != len(set(ours)):
         raise UnauthenticatedError(f"a header that begins with {_OUR_PREFIX} is there twice; send each once")
+
+
+def _alone(answer: Answer) -> Answers:
+    """Wrap `answer`, so that it is yielded."""
+
+    def answers(call: Call, proof: HeaderProof, bodies: Iterator[bytes]) -> Generator[bytes, None, None]:
+        yield answer(call, proof, bodies)
+
+    return answers
 
 
 def _packed(answers: _Unpacked) -> Answers:

@@ -7,8 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _lines = logging.getLogger("actorc.storage.server.access")
 log = logging.getLogger(__name__)
@@ -21,8 +20,7 @@ _PERIOD_SECONDS: Final = 10.0
 """Seconds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndedCall:
+class EndedCall(NamedTuple):
     """A call that has ended, for its access line."""
 
     method: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Final, NoReturn, cast
 
 from actorc.storage._wire.socket_frames import ClosedError, FrameError, FrameSocket, Kind, Payload, encode_pairs, header
@@ -36,6 +36,24 @@ class _NoWatch:
 _NO_WATCH: Final = _NoWatch()
 
 
+class _Limited:
+    """A block with other limits; a class, since every call has one, and a generator takes four times as long."""
+
+    __slots__ = ("_before", "_context", "_limits")
+
+    def __init__(self, context: UnixContext, seconds: float, on_idle: Callable[[], None]) -> None:
+        self._context = context
+        self._limits = seconds, on_idle
+
+    def __enter__(self) -> Progress:
+        self._before = self._context.limits
+        self._context.limits = self._limits
+        return _NO_WATCH
+
+    def __exit__(self, *_: object) -> None:
+        self._context.limits = self._before
+
+
 class UnixContext:
     """A `CallContext`. For the thread of the call: it waits for the peer itself, so no other thread ends the call.
 
@@ -50,8 +68,8 @@ class UnixContext:
         self._frames = frames
         self._peer = peer
         self._kind = kind
-        self._seconds = seconds
-        self._on_idle: Callable[[], None] = lambda: None
+        self.limits: tuple[float, Callable[[], None]] = seconds, _ignore
+        """Seconds to wait for the peer, and what is called when they have passed."""
         self._trailers: Trailers = ()
         self._held: list[Payload] = []
         self._size = 0
@@ -77,15 +95,9 @@ class UnixContext:
         """Send metadata before the first answer."""
         self._hold(Kind.ANNOUNCE, encode_pairs(metadata))
 
-    @contextmanager
-    def limited(self, seconds: float, on_idle: Callable[[], None]) -> Iterator[Progress]:
+    def limited(self, seconds: float, on_idle: Callable[[], None]) -> AbstractContextManager[Progress]:
         """Call `on_idle` if the peer makes no progress for `seconds` within the block, then end the wait for it."""
-        before = self._seconds, self._on_idle
-        self._seconds, self._on_idle = seconds, on_idle
-        try:
-            yield _NO_WATCH
-        finally:
-            self._seconds, self._on_idle = before
+        return _Limited(self, seconds, on_idle)
 
     @property
     def passes_files(self) -> bool:
@@ -150,10 +162,11 @@ class UnixContext:
 
     def _message(self) -> bytes | None:
         self._close_received()
+        seconds, on_idle = self.limits
         try:
-            frame = self._frames.receive_frame(self._seconds, descriptors=self._most_files)
+            frame = self._frames.receive_frame(seconds, descriptors=self._most_files)
         except TimeoutError:
-            self._on_idle()
+            on_idle()
             raise
         except (ClosedError, FrameError, OSError) as error:
             raise PeerGoneError from error
@@ -175,10 +188,11 @@ class UnixContext:
         self._send(held)
 
     def _send(self, parts: Sequence[Payload], descriptors: Sequence[int] = ()) -> None:
+        seconds, on_idle = self.limits
         try:
-            self._frames.send(parts, self._seconds, descriptors)
+            self._frames.send(parts, seconds, descriptors)
         except TimeoutError:
-            self._on_idle()
+            on_idle()
             raise PeerGoneError from None
         except (ClosedError, OSError) as error:
             raise PeerGoneError from error
@@ -192,5 +206,9 @@ class UnixContext:
             os.close(self._attached.pop())
 
     def _close_received(self) -> None:
-        if (descriptor := self.received_file()) is not None:
+        if self._received and (descriptor := self.received_file()) is not None:
             os.close(descriptor)
+
+
+def _ignore() -> None:
+    """Do nothing when time is over."""

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Final
 
+from actorc.storage._wire.call_headers import PREFIX
 from actorc.storage._wire.socket_frames import ClosedError, Frame, FrameError, FrameSocket, Kind, Pairs, decode_pairs
 from actorc.storage._wire.status_codes import StatusCode
 from actorc.storage.server.service.admission import CallPool
 from actorc.storage.server.service.call import Call, CallHead
 from actorc.storage.server.service.call_context import PeerGoneError
-from actorc.storage.server.service.call_flow import PREFIX, CallFlow
+from actorc.storage.server.service.call_flow import CallFlow
 from actorc.storage.server.service.methods import Kind as MethodKind
 from actorc.storage.server.service.methods import Method
 
@@ -32,6 +33,8 @@ class Calls:
 
     def __init__(self, methods: Mapping[str, Method], flow: CallFlow, pool: CallPool) -> None:
         self._methods = methods
+        self._answer_of = {each.name: flow.answer(each) for each in methods.values() if each.kind is MethodKind.UNARY}
+        self._answers_of = {each.name: flow.answers(each) for each in methods.values()}
         self._flow = flow
         self._pool = pool
 
@@ -52,7 +55,6 @@ class Calls:
             if method is None:
                 context.abort(StatusCode.UNIMPLEMENTED, f"this server has no method {path}", ())
             self._call(method, CallHead(method.name, dict(metadata)), metadata, context)
-            context.finish()
             context.skip_request()
         except CallAbortedError:
             # a refused upload is not read to its end, which may be far; its client closes the connection as well
@@ -63,14 +65,18 @@ class Calls:
         return context.is_read
 
     def _call(self, method: Method, head: CallHead, metadata: Pairs, context: UnixContext) -> None:
-        call = Call(head, context)
-        with call.recorded(self._flow.access_log):
+        with Call(head, context, self._flow.access_log) as call:
             self._pool.demand_room()
             proof = self._flow.check_headers(head, metadata)
-            answers = self._flow.answers(method)(call, proof, context.messages())
-            with self._pool.counted(), closing(answers):
-                for answer in answers:
-                    context.send(answer)
+            with self._pool.counted:
+                if method.kind is MethodKind.UNARY:
+                    context.send(self._answer_of[method.name](call, proof, context.messages()))
+                else:
+                    with closing(self._answers_of[method.name](call, proof, context.messages())) as answers:
+                        for answer in answers:
+                            context.send(answer)
+            # within the block: what the client did not take is recorded as such, and it need not wait for the record
+            context.finish()
 
 
 def _head(frame: Frame) -> Pairs:
