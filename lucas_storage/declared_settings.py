@@ -14,6 +14,7 @@ from actorc.storage.local_server.local_endpoint import LocalEndpoint
 from actorc.storage.rules import check_bucket
 from actorc.storage.setting_lookup import BUILT_IN, Declared, Setting, Way, refuse_to_ship
 from actorc.storage.setting_types import port, ratio, switch, text, user_directory
+from actorc.storage.settings_file import PROFILE
 
 from . import limits, setting_types
 from .errors import SettingsError, UnknownStoreError
@@ -47,6 +48,8 @@ class Settings:
 
     endpoints: Mapping[str, Setting[str]]
     """Store name to address. The store ``default`` is always there."""
+    profile: Setting[str | None] = field(metadata={"declared": Declared((PROFILE,), None)})
+    """Name of the table of the settings file whose settings are used beside those at its top."""
     access_key: Setting[str | None] = _declared("access_key", text, variable="STORAGE_ACCESS_KEY", secret=True)
     secret_key: Setting[str | None] = _declared("secret_key", text, variable="STORAGE_SECRET_KEY", secret=True)
     store: Setting[str] = _declared("store", setting_types.store_name, DEFAULT_STORE)
@@ -131,6 +134,11 @@ class Settings:
         told = self.endpoint(store)
         origin = argument if told.origin == "argument" else told.origin
         return None if origin == BUILT_IN else OriginatedEndpoint(told.value, origin)
+
+    @property
+    def client_profile(self) -> str | None:
+        """The profile to give to a client; None: it finds its own."""
+        return None if self.profile.origin == PROFILE.variable else self.profile.value
 
     def keys(self, store: str = DEFAULT_STORE) -> tuple[str | None, str | None]:
         """Return the access key and the secret key to give to a client of a store; None: it finds its own.

@@ -1,5 +1,7 @@
 """Resolution of settings: from argument, `storage_context`, environment, file or default, each setting on its own.
 
+`actorc.storage.settings_file` has the order, which is that of a client, and the profiles.
+
 Without a configured endpoint, it is that of the server of the nearest ``.lucas-storage``, if one runs, with its keys.
 The result is for the process that does the I/O, and refuses to be pickled.
 """
@@ -10,16 +12,18 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
+from actorc.storage import settings_file
+from actorc.storage.client_settings import CLIENT
 from actorc.storage.config import DEFAULT_ENDPOINT, local_server
 from actorc.storage.context_variables import bound
 from actorc.storage.local_server import local_endpoint
 from actorc.storage.local_server.local_endpoint import LocalEndpoint
-from actorc.storage.setting_lookup import BUILT_IN, Place, Setting, environment, read_toml
-from actorc.storage.setting_types import user_directory
+from actorc.storage.setting_lookup import BUILT_IN, Place, Setting, environment
+from actorc.storage.settings_file import PROFILE, Version, version
 
 from .declared_settings import DECLARED, DEFAULT_STORE, ENDPOINT, ENDPOINTS, SIGNING_KEY_FILE, WAYS, Settings
 from .errors import SettingsError
@@ -36,11 +40,12 @@ def storage_context(**overrides: Any) -> Iterator[None]:
     Args:
         overrides: ``endpoint``, ``endpoints``, ``access_key``, ``secret_key``, ``store``, ``bucket``, ``prefix``,
             ``inline_max``, ``cache_dir``, ``cache_max``, ``cache_scrub``, ``max_expansion``, ``pickle``,
-            ``signing_key``, ``signing_key_file``, ``resume``, ``ttl``, ``grace``, ``progress``.
+            ``signing_key``, ``signing_key_file``, ``resume``, ``ttl``, ``grace``, ``progress``, and ``profile``, the
+            name of a table of ``~/.config/lucas-storage.toml`` with values for those that are not given here.
 
     Raises:
         TypeError: There is no such setting.
-        SettingsError: A value cannot be used.
+        SettingsError: A value cannot be used, or there is no such profile.
     """
     _check_names(overrides)
     place = Place("storage_context", overrides, SettingsError)
@@ -48,6 +53,7 @@ def storage_context(**overrides: Any) -> Iterator[None]:
     for way in WAYS:
         if place.find(way) is not None and way.is_path:
             overrides[way.name] = place.rooted(way, overrides[way.name])
+    settings_file.chain((place,), SettingsError)
     with bound(_CONTEXT, (place, *_CONTEXT.get())):
         yield
 
@@ -65,10 +71,10 @@ def resolve(**overrides: Any) -> Settings:
     # Every call of a decorated function asks, and the answer rarely changes: comparing what it depends on is cheaper.
     global _known  # noqa: PLW0603
     state = _state()
-    if _known is None or _known[0] != state or _known[1] != _version(_known[2]):
+    if _known is None or _known[0] != state or _known[1] != version(_known[2]):
         settings = _resolved()
         key_file = _key_file_path()
-        _known = state, _version(key_file), key_file, settings
+        _known = state, version(key_file), key_file, settings
     return _known[3]
 
 
@@ -109,17 +115,17 @@ def of_step() -> StepSettings:
     """
     global _of_step  # noqa: PLW0603
     variables = tuple(map(os.environ.get, _STEP_VARIABLES))
-    state = (_CONTEXT.get(), variables, _version(_file_of(variables)))
+    state = (_CONTEXT.get(), variables, version(settings_file.path()))
     known = _of_step
     if known is None or known[0] != state:
         # The variables as they are now: the environment may be another one when a value is asked for.
         present = Place("", dict(zip(_STEP_VARIABLES, variables, strict=True)), SettingsError)
-        known = _of_step = state, StepSettings((*state[0], present, _file_place()))
+        known = _of_step = state, StepSettings(settings_file.chain((*state[0], present), SettingsError))
     return known[1]
 
 
 def _resolved(*first: Place) -> Settings:
-    places = (*first, *_outer_places())
+    places = _places(*first)
     named = _all_endpoints(places)[DEFAULT_STORE]
     is_named = named.origin != BUILT_IN
     local = local_server(tuple(named.value.split(",")) if is_named else ())
@@ -138,14 +144,13 @@ def _with_local(places: tuple[Place, ...], local: LocalEndpoint, *, is_named: bo
     return (*places[:at], Place(local.origin, keys, SettingsError), *places[at:], last)
 
 
-def _outer_places() -> tuple[Place, ...]:
-    return (*_CONTEXT.get(), environment(SettingsError), _file_place())
+def _places(*first: Place) -> tuple[Place, ...]:
+    return settings_file.chain((*first, *_CONTEXT.get(), environment(SettingsError)), SettingsError)
 
 
-_Version: TypeAlias = tuple[int, int, int] | None
 _of_step: tuple[tuple[Any, ...], StepSettings] | None = None
 """The state on which the settings of steps depend, as it was, and these settings."""
-_known: tuple[tuple[Any, ...], _Version, Path | None, Settings] | None = None
+_known: tuple[tuple[Any, ...], Version, Path | None, Settings] | None = None
 """The state that the settings depend on, as it was; version and path of the key file; and the settings.
 
 Without a lock: threads that come at the same time resolve the same settings twice."""
@@ -153,7 +158,7 @@ Without a lock: threads that come at the same time resolve the same settings twi
 
 def _state() -> tuple[Any, ...]:
     variables = tuple(map(os.environ.get, _VARIABLES))
-    return _CONTEXT.get(), variables, _version(_file_of(variables)), _local_stamp()
+    return _CONTEXT.get(), variables, version(settings_file.path()), _local_stamp()
 
 
 def _local_stamp() -> tuple[object, ...] | None:
@@ -162,23 +167,21 @@ def _local_stamp() -> tuple[object, ...] | None:
     return None if is_complete and any(map(os.environ.get, _SIGNING)) else local_endpoint.stamp()
 
 
-@lru_cache(maxsize=4)
-def _file_of(_variables: tuple[str | None, ...]) -> Path | None:
-    base = user_directory("XDG_CONFIG_HOME", ".config")
-    return base and base.with_suffix(".toml")
-
-
 def _key_file_path() -> Path | None:
-    given = ((place, place.raw(SIGNING_KEY_FILE)) for place in _outer_places())
+    given = ((place, place.raw(SIGNING_KEY_FILE)) for place in _places())
     return next((place.rooted(SIGNING_KEY_FILE, raw) for place, raw in given if raw), None)
 
 
-def _version(path: Path | None) -> _Version:
-    try:
-        stat = os.stat(path) if path else None  # noqa: PTH116  # asked at every call; the method takes twice as long
-    except OSError:  # as if there were no file; reading it reports the error
-        return None
-    return stat and (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+def variables_of(profile: str) -> list[str]:
+    """Return the variables of all settings that a profile has.
+
+    Raises:
+        SettingsError: There is no such profile.
+    """
+    named = Place("argument", {PROFILE.name: profile}, SettingsError)
+    _, found, _ = settings_file.chain((named,), SettingsError)
+    # One that names its key file must not be signed with the key of a variable.
+    return [way.variable for each in _ALL for way in each if any(other.name in found.values for other in each)]
 
 
 def shipped_policy(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,22 +214,6 @@ def _all_endpoints(places: tuple[Place, ...]) -> dict[str, Setting[str]]:
     return stores
 
 
-def _file_place() -> Place:
-    path = _file_of(tuple(map(os.environ.get, _BASES)))
-    version = _version(path)
-    values = _read_file(path, version) if path and version else {}
-    return Place(str(path), values, SettingsError, base=path and path.parent)
-
-
-@lru_cache(maxsize=4)
-def _read_file(path: Path, _at: _Version) -> Mapping[str, Any]:
-    values = read_toml(path, "settings file", SettingsError)
-    unknown = ", ".join(sorted(values.keys() - _NAMES))
-    if unknown:
-        raise SettingsError(f"the settings file {path} has unknown names ({unknown}); known are {_KNOWN}")
-    return values
-
-
 def _check_names(overrides: Mapping[str, Any]) -> None:
     unknown = ", ".join(sorted(overrides.keys() - _NAMES))
     if unknown:
@@ -235,10 +222,11 @@ def _check_names(overrides: Mapping[str, Any]) -> None:
 
 _NAMES: Final = frozenset(way.name for way in WAYS)
 _KNOWN: Final = ", ".join(sorted(_NAMES))
-_BASES: Final = ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
+_BASES: Final = ("HOME", "XDG_CACHE_HOME")
+_ALL: Final = (*(each.ways for each in DECLARED.values()), (ENDPOINT,), (ENDPOINTS,), *((way,) for way in CLIENT))
 _SIGNING: Final = tuple(way.variable for way in DECLARED["signing_key"].ways)
 _STEP_VARIABLES: Final = (
     *(way.variable for name in ("resume", "inline_max") for way in DECLARED[name].ways),
-    *_BASES[:2],
+    PROFILE.variable,
 )
 _VARIABLES: Final = (*(way.variable for way in WAYS), *_BASES)

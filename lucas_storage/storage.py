@@ -30,6 +30,7 @@ from .values.storing.store_value import declared
 __all__ = ["ArtifactStat", "Storage", "storage_for"]
 
 _HANDLE_SETTINGS: Final = (
+    "profile",
     "access_key",
     "secret_key",
     "bucket",

@@ -41,6 +41,7 @@ class AsyncStorageClient(AsyncMethods):
         idle_timeout: Seconds a transfer may stand still.
         retry: When to try again.
         local: Whether to use the Unix socket of a server on this machine; as for `StorageClient`.
+        profile: The table of the settings file to use; as for `StorageClient`.
         max_threads: Calls that run at the same time, others wait; one that waits for its source is not counted.
 
     Raises:

@@ -54,10 +54,12 @@ class StorageClient(
         retry: When and how often to retry.
         local: Whether to use the Unix socket of a server of this user on this machine, if it has one, which is faster;
             else ``STORAGE_LOCAL``, else yes.
+        profile: The table ``[profiles.NAME]`` of ``~/.config/lucas-storage.toml``, whose settings count as those
+            arguments that are not given; else ``STORAGE_PROFILE``, whose settings come after the environment.
 
     Raises:
-        InvalidParameterError: The endpoint is no ``host:port`` nor several, only one of the keys is given, or the
-            ``.lucas-storage`` here is not this user's alone.
+        InvalidParameterError: The endpoint is no ``host:port`` nor several, only one of the keys is given, there is no
+            such profile, or the ``.lucas-storage`` here is not this user's alone.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class StorageClient(
         idle_timeout: float = 60.0,
         retry: RetryPolicy | None = None,
         local: bool | None = None,
+        profile: str | None = None,
     ) -> None:
         self._recipe: dict[str, Any] = {
             "endpoint": endpoint,
@@ -86,6 +89,7 @@ class StorageClient(
             "timeout": timeout,
             "idle_timeout": idle_timeout,
             "local": local,
+            "profile": profile,
         }
         self._retry = retry or RetryPolicy(persistent=True)
         self._options = ClientOptions.resolve(access_key=access_key, secret_key=secret_key, **self._recipe)

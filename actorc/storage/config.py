@@ -1,9 +1,7 @@
-"""The settings of a client: argument, then environment, then default; each value remembers its origin.
+"""The options of a client, from its settings; each remembers its origin.
 
 A client without an endpoint uses the server of the nearest ``.lucas-storage``, if one runs there, with its keys. These
 keys are used for no other endpoint.
-
-The only module of the client that reads the environment.
 """
 
 from __future__ import annotations
@@ -16,22 +14,19 @@ from typing import Any, Final, Self
 
 from actorc.addresses import Address, ip, parse
 
+from .client_settings import Keys, ToldSettings
 from .errors import InvalidParameterError
 from .local_server import local_endpoint, nearest_directory
 from .local_server.held_ports import hold_loopback
 from .local_server.local_endpoint import LocalEndpoint
 from .rules import check_http_endpoint
-from .setting_lookup import Declared, Place, Setting, Way, environment
-from .setting_types import switch
 
 DEFAULT_ENDPOINT: Final = "localhost:9000"
 DEFAULT_TIMEOUT: Final = 30.0
 """Seconds that a call may take if nothing else is given."""
 DEFAULT_PORT: Final = 9000
 NO_KEYS: Final = "nowhere"
-KEY_ENDPOINT: Final = "STORAGE_KEY_ENDPOINT"
-"""Variable with the endpoint that the keys in the environment are for, in each way it may be written, separated by
-spaces; not set: they are for every endpoint."""
+_ARGUMENTS: Final = frozenset({"the access_key argument", "the secret_key argument"})
 
 
 class OriginatedEndpoint(str):
@@ -106,27 +101,31 @@ class ClientOptions:
         timeout: float | None = None,
         idle_timeout: float = 60.0,
         local: bool | None = None,
+        profile: str | None = None,
     ) -> ClientOptions:
-        """Return the settings, with values from the environment and the defaults where none is given.
+        """Return the settings, with values from the environment, the file and the defaults where none is given.
 
         Raises:
             InvalidParameterError: The endpoint is no ``host:port`` nor several with commas between them, or one is
                 named twice, `http_endpoint` is no URL, only one of the keys is given, files of TLS are given
-                without TLS or without each other, the ``.lucas-storage`` here is not this user's alone, or it has no
-                server and the port of the default endpoint may be another user's.
+                without TLS or without each other, there is no such profile, the ``.lucas-storage`` here is not this
+                user's alone, or it has no server and the port of the default endpoint may be another user's.
         """
-        told = _told("endpoint", endpoint)
-        origin = getattr(told.value, "origin", told.origin)
-        endpoints = () if told.value is None else _checked_endpoints(told.value, origin)
+        told = ToldSettings(profile)
+        given = told.setting("endpoint", endpoint)
+        origin = getattr(given.value, "origin", given.origin)
+        endpoints = () if given.value is None else _checked_endpoints(given.value, origin)
         server = local_server(endpoints)
         if not endpoints:
             found, origin = (server.endpoint, server.origin) if server else (DEFAULT_ENDPOINT, _default_origin())
             endpoints = (found,)
-        access, secret, key_origin = _keys((access_key, secret_key), endpoints, server, named=told.value is not None)
-        ssl = bool(_told("use_ssl", use_ssl).value) or (server is not None and server.use_ssl)
+        keys = told.keys(access_key, secret_key, endpoints)
+        access, secret, key_origin = _keys(keys, server, is_named=given.value is not None)
+        ssl = bool(told.setting("use_ssl", use_ssl).value) or (server is not None and server.use_ssl)
+        files = _tls_files(told, ca_file=ca_file, cert_file=cert_file, key_file=key_file)
         if not ssl and (ca_file or cert_file or key_file):
             raise InvalidParameterError("files of TLS are given, but TLS is not asked for; pass use_ssl=True as well")
-        http = _told("http_endpoint", http_endpoint)
+        http = told.setting("http_endpoint", http_endpoint)
         return cls(
             endpoints=endpoints,
             endpoint_origin=origin,
@@ -134,12 +133,12 @@ class ClientOptions:
             secret_key=secret,
             key_origin=key_origin,
             use_ssl=ssl,
-            **_tls_files(ca_file=ca_file, cert_file=cert_file, key_file=key_file),
+            **files,
             http_endpoint=http.value and check_http_endpoint(http.value, http.origin),
             timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
             patient=timeout is not None,
             idle_timeout=idle_timeout,
-            local=_may_be_local(local),
+            local=told.setting("local", local).value is not False,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -156,31 +155,6 @@ def _state_home() -> str:
     if os.environ.get("HOME") == "":  # as good as missing; expanding it would give the root directory
         return ""
     return os.path.expanduser("~/.local/state")  # noqa: PTH111  # never raises
-
-
-def origin_of(name: str) -> str | None:
-    """Return the variable of the environment that gives a client the setting `name`; None if none does."""
-    told = _told(name)
-    return None if told.value is None else told.origin
-
-
-def _told(name: str, argument: Any = None) -> Setting[Any]:
-    """Return what an argument says, else a variable, and which of them; None if neither does."""
-    way = Way(name, f"STORAGE_{name.upper()}", switch if name in {"use_ssl", "local"} else lambda told: told)
-    return Declared((way,), None).find((Place(f"the {name} argument", {name: argument or None}), environment()))
-
-
-def _may_be_local(argument: bool | None) -> bool:
-    """Return whether the Unix socket of a server may be used; it may unless the argument or a variable says no."""
-    return _told("local").value is not False if argument is None else argument
-
-
-def environment_keys(endpoint: str) -> tuple[str | None, str | None]:
-    """Return the access key and the secret key of the environment, if they are for an endpoint."""
-    meant = _told("key_endpoint").value
-    if meant and endpoint not in meant.split():
-        return None, None
-    return _told("access_key").value, _told("secret_key").value
 
 
 def _default_origin() -> str:
@@ -227,33 +201,31 @@ def _is_the_same(named: Address, found: str) -> bool:
     return str(named) == found or (named.host == "localhost" and local_endpoint.is_localhost(found, named.port))
 
 
-def _keys(
-    given: tuple[str | None, str | None], endpoints: tuple[str, ...], local: LocalEndpoint | None, *, named: bool
-) -> tuple[str | None, str | None, str]:
-    """Return the keys for some endpoints, and their origin.
+def _keys(told: Keys, local: LocalEndpoint | None, *, is_named: bool) -> tuple[str | None, str | None, str]:
+    """Return the keys of a client, and their origin.
 
-    A caller that names no endpoint gets the keys of the one that is found, whatever the environment has for others.
+    A caller that names no endpoint gets the keys of the one that is found, whatever other places have for others.
     """
-    from_environment = environment_keys(",".join(endpoints))
-    is_given = any(given)
-    if local and local.access_key and not (is_given or (named and any(from_environment))):
+    access, secret = told.access.value, told.secret.value
+    is_told = access is not None or secret is not None
+    if local and local.access_key and not (told.are_arguments or (is_named and is_told)):
         return local.access_key, local.secret_key, local.origin
-    access, secret = given[0] or from_environment[0], given[1] or from_environment[1]
     if (access is None) != (secret is None):
         raise InvalidParameterError(
             "an access key and a secret key go together; pass both, or set STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY"
         )
-    return access, secret, "the arguments" if is_given else "STORAGE_ACCESS_KEY" if access else NO_KEYS
+    is_argument = {told.access.origin, told.secret.origin} & _ARGUMENTS
+    return access, secret, "the arguments" if is_argument else NO_KEYS if access is None else told.access.origin
 
 
-def _tls_files(**given: str | os.PathLike[str] | None) -> dict[str, Path | None]:
-    paths = {name: _told(name, path).value for name, path in given.items()}
+def _tls_files(told: ToldSettings, **given: str | os.PathLike[str] | None) -> dict[str, Path | None]:
+    paths = {name: told.setting(name, path).value for name, path in given.items()}
     if bool(paths["cert_file"]) != bool(paths["key_file"]):
         raise InvalidParameterError(
             "a client certificate and its key go together; "
             "pass cert_file= and key_file=, or set STORAGE_CERT_FILE and STORAGE_KEY_FILE"
         )
-    return {name: Path(path) if path else None for name, path in paths.items()}
+    return paths
 
 
 def _checked_endpoints(text: object, origin: str) -> tuple[str, ...]:

@@ -26,8 +26,8 @@ class Setting(Generic[T]):
 
     value: T
     origin: str
-    """``argument``, ``storage_context``, the name of an environment variable, the path of a file, which may be the one
-    that a server of this user writes, or ``built-in default``."""
+    """``argument``, ``storage_context``, the name of an environment variable, a profile, the path of a file, which may
+    be the one that a server of this user writes, or ``built-in default``."""
     secret: bool = False
 
     def __repr__(self) -> str:

@@ -52,7 +52,8 @@ class ArtifactStore(StorageClient):
         self._settings = settings.resolve(store=store)
         store = self._settings.store.value
         self._origin = self._settings.endpoint(store)
-        super().__init__(self._settings.client_endpoint(store), *self._settings.keys(store))
+        profile = self._settings.client_profile
+        super().__init__(self._settings.client_endpoint(store), *self._settings.keys(store), profile=profile)
         self.store_name = store
         """Logical name of the store."""
         self._shared = False

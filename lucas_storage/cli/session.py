@@ -34,17 +34,21 @@ class Session:
     Args:
         endpoint: Address given on the command line.
         data: Data directory given on the command line.
+        profile: Profile given on the command line.
         as_json: Whether results are printed for programs.
 
     Raises:
-        UsageError: Both `endpoint` and `data` are given.
+        UsageError: `data` is given, and `endpoint` or `profile` as well.
     """
 
-    def __init__(self, endpoint: str | None, data: Path | None, *, as_json: bool) -> None:
-        if endpoint and data:
-            raise click.UsageError("--endpoint and --data exclude each other; a data directory has its own server")
+    def __init__(
+        self, endpoint: str | None, data: Path | None, *, profile: str | None = None, as_json: bool = False
+    ) -> None:
+        for option, value in ((_OPTION, endpoint), ("--profile", profile)):
+            if data and value:
+                raise click.UsageError(f"{option} and --data exclude each other; a data directory has its own server")
         # With --data, a server found by the working directory must not be used.
-        self.settings = settings.resolve(endpoint=_OF_DATA if data else endpoint)
+        self.settings = settings.resolve(endpoint=_OF_DATA if data else endpoint, profile=profile)
         """The settings of this command."""
         self._data = data
         self.as_json = as_json
@@ -64,7 +68,8 @@ class Session:
             if (service := self._service(store)) is not None:
                 client = service.client()
             else:
-                client = StorageClient(self.settings.client_endpoint(store, _OPTION), *self.settings.keys(store))
+                found = self.settings.client_endpoint(store, _OPTION), *self.settings.keys(store)
+                client = StorageClient(*found, profile=self.settings.client_profile)
             self._clients[store] = self._stack.enter_context(client)
         return self._clients[store]
 
@@ -78,7 +83,8 @@ class Session:
         keys = {"access_key": client.access_key, "secret_key": client.secret_key}
         # A key of the user's own wins over that of the data directory.
         file = service and not self.settings.signing_key.value and service.signing_key_file
-        return {"endpoints": {store: client.endpoint}, **keys, "signing_key_file": file or None}
+        profile = self.settings.client_profile
+        return {"endpoints": {store: client.endpoint}, **keys, "signing_key_file": file or None, "profile": profile}
 
     def emit(self, record: Mapping[str, Any], text: str | None) -> None:
         """Print one result: `record` as a line of JSON, or else `text`, if there is any."""
@@ -103,7 +109,8 @@ class Session:
             return f"its {ENDPOINT_FILE}" if service.access_key else NO_KEYS
         if any(self.settings.keys(store)):
             return self.settings.access_key.origin
-        return ClientOptions.resolve(self.settings.client_endpoint(store, _OPTION)).key_origin
+        endpoint, profile = self.settings.client_endpoint(store, _OPTION), self.settings.client_profile
+        return ClientOptions.resolve(endpoint, profile=profile).key_origin
 
     def _service(self, store: str) -> LocalService | None:
         """Return the server of a data directory, if the command addresses it; else None."""
@@ -148,12 +155,15 @@ def _with_session(command: _Command, *, data_exists: bool) -> _Command:
         help="Use the server of this data directory, started if it does not run. Without an endpoint, "
         f"the nearest {DIRECTORY} here or above, if there is one.",
     )
+    @click.option("--profile", metavar="NAME", help="Settings of ~/.config/lucas-storage.toml; else STORAGE_PROFILE.")
     @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
     @functools.wraps(command)
-    def connected(endpoint: str | None, data: Path | None, *, as_json: bool, **arguments: Any) -> None:
+    def connected(
+        endpoint: str | None, data: Path | None, profile: str | None, *, as_json: bool, **arguments: Any
+    ) -> None:
         # Without a handler, `logging` prints warnings about retries to standard error; --debug adds a real one.
         logging.getLogger("actorc.storage").addHandler(logging.NullHandler())
-        session = Session(endpoint, data, as_json=as_json)
+        session = Session(endpoint, data, profile=profile, as_json=as_json)
         try:
             command(session, **arguments)
         finally:

@@ -10,7 +10,8 @@ import warnings
 from pathlib import Path
 
 from actorc.addresses import parse
-from actorc.storage.config import KEY_ENDPOINT
+from actorc.storage import settings_file
+from actorc.storage.client_settings import KEY_ENDPOINT
 from actorc.storage.local_server import local_endpoint
 from actorc.storage.setting_lookup import BUILT_IN, Setting
 from lucas_storage import settings
@@ -20,7 +21,9 @@ from .service import LocalService
 from .variables import Variables
 
 
-def provide_storage(variables: Variables, data: Path | None, port: int | None = None) -> LocalService | None:
+def provide_storage(
+    variables: Variables, data: Path | None, port: int | None = None, profile: str | None = None
+) -> LocalService | None:
     """Set the environment so that this process and its children find a server and, for a local one, its keys.
 
     Args:
@@ -29,10 +32,13 @@ def provide_storage(variables: Variables, data: Path | None, port: int | None = 
             ``.lucas-storage``.
         port: The port of a server that is started here, if nobody has it, else a line says so; 0 for any. None: that
             of the settings, or any without a word.
+        profile: Name of a profile in the settings file, which wins over variables that are set.
 
     Returns:
         The local server, which runs until it is closed; None if the settings name a server.
     """
+    if profile is not None:
+        _set_profile(variables, profile)
     chosen = _chosen_endpoint() if data is None else None
     if chosen is not None:
         variables.set("STORAGE_ENDPOINT", chosen.value)
@@ -44,6 +50,13 @@ def provide_storage(variables: Variables, data: Path | None, port: int | None = 
         service.close()
         raise
     return service
+
+
+def _set_profile(variables: Variables, profile: str) -> None:
+    variables.set(settings_file.PROFILE.variable, profile)
+    # A variable would win over a profile that a variable names.
+    for variable in settings.variables_of(profile):
+        variables.unset(variable)
 
 
 def _set_variables(variables: Variables, service: LocalService, names: tuple[str, ...]) -> None:

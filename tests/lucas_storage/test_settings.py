@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from lucas_storage import settings, with_storage
+from actorc.storage.settings_file import OF_CLIENT, OF_PLUGIN
+from lucas_storage import Storage, settings, with_storage
 from lucas_storage.declared_settings import WAYS
 from lucas_storage.errors import SettingsError, UnknownStoreError
 from lucas_storage.settings import of_step, resolve, storage_context
+from lucas_storage.storage import storage_for
 
 SECRET = "hunter2-hunter2-hunter2"
 
@@ -410,3 +412,63 @@ def test_an_empty_home_counts_as_unset(tmp_path, monkeypatch):
 def test_an_unknown_user_in_a_path_is_refused():
     with pytest.raises(SettingsError, match="a path that does not begin with ~ and an unknown user"):
         resolve(cache_dir="~nobody-of-this-name/cache")
+
+
+PROFILES = """
+bucket = "top-bucket"
+
+[profiles.lab]
+endpoint = "lab:1"
+bucket = "lab-bucket"
+use_ssl = true
+
+[profiles.other]
+bucket = "other-bucket"
+"""
+
+
+def test_the_file_may_have_every_setting_of_the_plugin():
+    assert {way.name for way in WAYS} == (OF_PLUGIN | OF_CLIENT & {way.name for way in WAYS} | {"profile"})
+    assert {way.name for way in WAYS} > OF_PLUGIN
+
+
+def test_a_profile_comes_right_behind_the_place_that_names_it(config, monkeypatch):
+    config.write_text(PROFILES)
+    found = [resolve().bucket.value]
+    monkeypatch.setenv("STORAGE_PROFILE", "other")
+    found.append(resolve().bucket.value)
+    monkeypatch.setenv("LUCAS_STORAGE_BUCKET", "variable")
+    found.append(resolve().bucket.value)
+    with storage_context(profile="lab"):
+        found.append(resolve().bucket.value)
+        with storage_context(bucket="inner"):
+            found.append(resolve().bucket.value)
+        found.append(resolve(profile="other").bucket.value)
+    with storage_context(profile="lab", bucket="beside"):
+        found.append(resolve().bucket.value)
+
+    assert found == ["top-bucket", "other-bucket", "variable", "lab-bucket", "inner", "other-bucket", "beside"]
+
+
+def test_a_step_goes_by_the_profile_in_force(config, monkeypatch):
+    config.write_text("[profiles.lab]\ninline_max = 7\nresume = true")
+    with storage_context(profile="lab"):
+        assert (of_step().inline_max, of_step().resume) == (7, True)
+    monkeypatch.setenv("STORAGE_PROFILE", "lab")
+
+    assert (of_step().inline_max, of_step().resume) == (7, True)
+
+
+def test_the_handle_of_a_profile_is_a_client_of_it(config):
+    config.write_text(PROFILES)
+    with storage_context(profile="lab"), Storage() as storage:
+        assert (storage.endpoint, storage.use_ssl, storage.bucket) == ("lab:1", True, "lab-bucket")
+        assert storage_for() is storage_for()
+    with storage_context(profile="other"):
+        assert (storage_for().use_ssl, storage_for().bucket) == (False, "other-bucket")
+
+
+def test_a_profile_that_is_not_there_is_refused_where_it_is_named(config):
+    config.write_text(PROFILES)
+    with pytest.raises(SettingsError, match="there is no profile 'lap'"), storage_context(profile="lap"):
+        pass

@@ -9,22 +9,23 @@ from typing import Any, Final
 
 import click
 
-from actorc.storage.config import ClientOptions, OriginatedEndpoint, origin_of
+from actorc.storage.client_settings import CLIENT, origin_of
+from actorc.storage.config import ClientOptions, OriginatedEndpoint
 from actorc.storage.setting_lookup import BUILT_IN, Setting
 from lucas_storage import settings
 from lucas_storage.cli.printing import print_record
-from lucas_storage.declared_settings import DEFAULT_STORE
+from lucas_storage.declared_settings import DEFAULT_STORE, WAYS
 
-_CLIENT: Final = ("use_ssl", "ca_file", "cert_file", "key_file", "http_endpoint", "local")
-"""Settings of the client alone, each with a variable of its name."""
+_OF_PLUGIN: Final = frozenset(way.name for way in WAYS)
 _HIDDEN: Final = "…"
 
 
 @click.command()
+@click.option("--profile", metavar="NAME", help="Settings of ~/.config/lucas-storage.toml; else STORAGE_PROFILE.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-def config(*, as_json: bool) -> None:
+def config(profile: str | None, *, as_json: bool) -> None:
     """Print every setting, secrets aside, and where it comes from."""
-    for name, setting in _settings():
+    for name, setting in _settings(profile):
         value = _shown(setting)
         if as_json:
             print_record({"name": name, "value": value, "origin": setting.origin})
@@ -32,20 +33,21 @@ def config(*, as_json: bool) -> None:
             click.echo(f"{name:<20}  {'-' if value is None else value}  ({setting.origin})")
 
 
-def _settings() -> Iterator[tuple[str, Setting[Any]]]:
-    found = settings.resolve()
+def _settings(profile: str | None) -> Iterator[tuple[str, Setting[Any]]]:
+    found = settings.resolve(profile=profile)
     for store, address in found.endpoints.items():
         yield ("endpoint" if store == DEFAULT_STORE else f"endpoints.{store}"), address
     for each in fields(found):
         if each.name not in {"endpoints", "local"}:
             yield each.name, getattr(found, each.name)
     # The endpoint as it was found, so that it is printed even if no client would take it.
-    client = ClientOptions.resolve(OriginatedEndpoint(found.endpoint().value, found.endpoint().origin))
-    for name in _CLIENT:
+    endpoint = OriginatedEndpoint(found.endpoint().value, found.endpoint().origin)
+    client = ClientOptions.resolve(endpoint, profile=profile)
+    for name in [way.name for way in CLIENT if way.name not in _OF_PLUGIN]:
         value = getattr(client, name)
         # The endpoint file of a server also has whether it uses TLS, so that is then the origin.
         otherwise = client.endpoint_origin if name == "use_ssl" and value else BUILT_IN
-        yield name, Setting(value, origin_of(name) or otherwise)
+        yield name, Setting(value, origin_of(name, profile) or otherwise)
 
 
 def _shown(setting: Setting[Any]) -> str | int | bool | None:

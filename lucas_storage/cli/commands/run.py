@@ -16,7 +16,7 @@ from lucas_storage.local_service.variables import Variables
 
 from .user_script import place_path, run_as_main, run_module_as_main
 
-_WITH_VALUE: Final = frozenset({"--data"})
+_WITH_VALUE: Final = frozenset({"--data", "--profile"})
 _FILE: Final = click.Path(exists=True, dir_okay=False)
 
 
@@ -50,8 +50,11 @@ def _end_of_options(args: Sequence[str]) -> int | None:
     help=f"Directory of the storage server that is started. Without an endpoint, the nearest {DEFAULT_DATA} here or "
     "above, else a new one here.",
 )
+@click.option("--profile", metavar="NAME", help="Settings of ~/.config/lucas-storage.toml; else STORAGE_PROFILE.")
 @click.pass_context
-def run(context: click.Context, command: tuple[str, ...], module: str | None, data: Path | None) -> None:
+def run(
+    context: click.Context, command: tuple[str, ...], module: str | None, data: Path | None, profile: str | None
+) -> None:
     """Run a Python script that uses Lucas and storage.
 
     Without STORAGE_ENDPOINT a storage server is started for it, or joined; it keeps its data, lets in nobody but this
@@ -62,7 +65,8 @@ def run(context: click.Context, command: tuple[str, ...], module: str | None, da
     """
     script = None if module else _script(context, command)
     # Never closed, nor restored: threads and exit handlers of the script need it to the end of the process.
-    provide_storage(Variables(), data, settings.resolve().run_port.value)
+    port = settings.resolve(profile=profile).run_port.value
+    provide_storage(Variables(), data, port, profile)
     # Imported before the script's folder is on the module path, where a file could hide one of their modules.
     prepared = before_scripts()
     place_path(script)

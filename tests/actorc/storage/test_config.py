@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from actorc.storage.config import ClientOptions, OriginatedEndpoint, origin_of, upload_journals
+from actorc.storage.client_settings import origin_of
+from actorc.storage.config import ClientOptions, OriginatedEndpoint, upload_journals
 from actorc.storage.errors import InvalidParameterError
 
 
@@ -127,7 +128,7 @@ def test_files_of_tls_are_taken_from_the_arguments_first(monkeypatch):
     monkeypatch.setenv("STORAGE_CA_FILE", "from-env")
     found = [ClientOptions.resolve("h:1", use_ssl=True, **given).ca_file for given in ({}, {"ca_file": "given"})]
 
-    assert [Path("from-env"), Path("given")] == found
+    assert [Path("from-env").absolute(), Path("given").absolute()] == found
 
 
 def test_an_empty_home_is_no_place_for_journals(monkeypatch):

@@ -107,3 +107,66 @@ def test_an_error_of_a_workflow_names_where_the_endpoint_came_from(told, tmp_pat
         pytest.raises(NetworkError, match=r"127\.0\.0\.1:1 \(from storage_context\)"),
     ):
         storage.put(b"x" * 100_000)
+
+
+@pytest.fixture
+def profile(told, tmp_path, server):
+    """A profile ``lab`` that leads to a server."""
+    file = tmp_path / "lucas-storage.toml"
+    file.write_text(f'[profiles.lab]\nendpoint = "{server.endpoint}"\nbucket = "lab-bucket"\nca_file = "lab.pem"\n')
+    return f"the profile lab in {file}"
+
+
+def test_config_tells_what_comes_from_a_profile(profile, told, tmp_path):
+    said = {
+        each["name"]: each
+        for each in map(json.loads, invoke("config", "--profile", "lab", "--json").stdout.splitlines())
+    }
+    told.setenv("STORAGE_PROFILE", "lab")
+    told.setenv("LUCAS_STORAGE_BUCKET", "from-env")
+    found = origins()
+
+    assert {said[name]["origin"] for name in ("endpoint", "bucket", "ca_file")} == {profile}
+    assert said["ca_file"]["value"] == str(tmp_path / "lab.pem")
+    assert (said["profile"]["value"], said["profile"]["origin"]) == ("lab", "argument")
+    assert (found["profile"], found["bucket"], found["endpoint"]) == (
+        "STORAGE_PROFILE",
+        "LUCAS_STORAGE_BUCKET",
+        profile,
+    )
+
+
+def test_commands_use_the_server_of_a_profile_before_that_of_a_variable(profile, told, client):
+    told.setenv("STORAGE_ENDPOINT", "127.0.0.1:1")
+
+    assert invoke("ls", "--profile", "lab").stdout == "my-bucket\n"
+    assert f"(from {profile})" in invoke("doctor", "--profile", "lab").stdout
+
+
+def test_a_script_runs_with_a_profile_whatever_the_variables_say(profile, told, run_script, client, tmp_path):
+    for name, value in {"STORAGE_ENDPOINT": "127.0.0.1:1", "LUCAS_STORAGE_BUCKET": "from-env"}.items():
+        told.setenv(name, value)
+    (tmp_path / "script.py").write_text(
+        "from lucas_storage import Storage\nstorage = Storage()\nprint(storage.endpoint, storage.bucket)"
+    )
+
+    assert invoke("run", "--profile", "lab", "script.py").stdout == f"{client.endpoint} lab-bucket\n"
+
+
+@pytest.mark.parametrize("command", [["ls"], ["run", "script.py"], ["config"]])
+def test_a_profile_that_is_not_there_is_a_line(profile, tmp_path, command):
+    (tmp_path / "script.py").write_text("")
+    ran = invoke(command[0], "--profile", "lap", *command[1:])
+
+    assert ran.exit_code == 2
+    assert ran.stderr.startswith("lucas-storage: ")
+    assert "there is no profile 'lap'" in ran.stderr
+
+
+def test_a_directory_has_its_own_server_whatever_the_profile(profile, tmp_path):
+    ran = invoke("ls", "--profile", "lab", "--data", str(tmp_path))
+
+    assert (ran.exit_code, ran.stderr.splitlines()[-1]) == (
+        2,
+        "Error: --profile and --data exclude each other; a data directory has its own server",
+    )

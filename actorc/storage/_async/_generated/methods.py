@@ -55,6 +55,7 @@ class AsyncMethods(AsyncSession):
         idle_timeout: float = 60.0,
         retry: RetryPolicy | None = None,
         local: bool | None = None,
+        profile: str | None = None,
         max_threads: int = MAX_THREADS,
     ) -> None:
         self._open(
@@ -70,6 +71,7 @@ class AsyncMethods(AsyncSession):
             idle_timeout=idle_timeout,
             retry=retry,
             local=local,
+            profile=profile,
             max_threads=max_threads,
         )
 
