@@ -12,6 +12,7 @@ import pytest
 
 from actorc.storage import StorageError, config, errors
 from actorc.storage.config import ClientOptions
+from actorc.storage.settings_file import OF_CLIENT, OF_PLUGIN
 from actorc.storage.units import shown_size
 from lucas_storage import errors as plugin_errors
 from lucas_storage import settings
@@ -38,7 +39,7 @@ def row(*cells):
 
 
 def cells(line):
-    return [cell.strip() for cell in line.strip("|").split("|")]
+    return [cell.strip() for cell in line.removeprefix("|").removesuffix("|").split("|")]
 
 
 def commands(group, path=()):
@@ -53,8 +54,6 @@ def commands(group, path=()):
 KIB = 1024
 """Bytes; a smaller number is no size."""
 HOUR, DAY = 3600, 24 * 3600
-OF_THE_SERVER_HERE = {"STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY"}
-"""Settings that a server which runs for this directory gives, and else nothing does."""
 
 
 def classes(cls=StorageError, module=errors):
@@ -182,11 +181,20 @@ def test_every_code_is_explained():
     assert {"NotFound", "Settings", "Closed", "Usage"} <= codes()
 
 
+def settings_table():
+    """Yield the names in the file, the variables, and the default of each line of the table of settings."""
+    for names, variables, default in map(cells, table("workflows.md", "| setting | variable | default |")):
+        yield *([name.strip("` ") for name in each.split(",") if name] for each in (names, variables)), default
+
+
+def test_the_settings_file_has_those_names():
+    assert {name for names, _, _ in settings_table() for name in names} == OF_CLIENT | OF_PLUGIN
+
+
 @pytest.fixture
 def documented():
     """Each variable of the table of settings, with the default it shows."""
-    lines = map(cells, table("workflows.md", "| variable | default |"))
-    return {name.strip("` "): default for names, default in lines for name in names.split(",")}
+    return {name: default for _, names, default in settings_table() for name in names}
 
 
 def test_the_settings_are_those_that_are_read(documented, monkeypatch):
@@ -194,7 +202,7 @@ def test_the_settings_are_those_that_are_read(documented, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "environ", environment)
         ClientOptions.resolve()
-    read = environment.asked | {way.variable for way in WAYS}
+    read = environment.asked - {"HOME", "XDG_CONFIG_HOME"} | {way.variable for way in WAYS}
 
     assert read == documented.keys()
 
@@ -208,6 +216,5 @@ def test_the_settings_have_these_defaults(documented, tmp_path, monkeypatch):
         for way in each.ways
     }
 
-    assert documented["STORAGE_ENDPOINT"].endswith(f", else {shown(present.endpoint().value)}")
-    assert {defaults.pop(name) for name in OF_THE_SERVER_HERE} == {"none"}
+    assert documented["STORAGE_ENDPOINT"] == shown(present.endpoint().value)
     assert defaults == {name: documented[name] for name in defaults}

@@ -81,10 +81,15 @@ def shims():
     return {"none": with_storage(twice), **options, "nested": outer, "kept": with_storage(cache=True)(stamped)}
 
 
+YOUNGER = {"lucas_storage.load_ipython_extension", "lucas_storage.local"}
+"""Public names that the version before lacks, wherever they are."""
+
+
 def public():
     """Return what users name, which pickles hold by name."""
     modules = {name: importlib.import_module(name) for name in PUBLIC}
-    return {f"{name}.{each}": getattr(module, each) for name, module in modules.items() for each in module.__all__}
+    named = {f"{name}.{each}": getattr(module, each) for name, module in modules.items() for each in module.__all__}
+    return {name: each for name, each in named.items() if name not in YOUNGER}
 
 
 def engine():
