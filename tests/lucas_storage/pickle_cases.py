@@ -81,7 +81,7 @@ def shims():
     return {"none": with_storage(twice), **options, "nested": outer, "kept": with_storage(cache=True)(stamped)}
 
 
-YOUNGER = {"lucas_storage.load_ipython_extension", "lucas_storage.local"}
+YOUNGER = {f"lucas_storage.{each}" for each in ("last_run", "load_ipython_extension", "local", "runs")}
 """Public names that the version before lacks, wherever they are."""
 
 

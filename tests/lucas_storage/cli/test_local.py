@@ -240,12 +240,6 @@ def test_another_program_called_lucas_that_was_imported_first_is_named(plain, se
     assert "pip uninstall lucas" in ran.stderr
 
 
-def test_the_extension_of_ipython_does_the_same(local):
-    lucas_storage.load_ipython_extension(None)
-
-    assert "STORAGE_ENDPOINT" in os.environ
-
-
 def test_a_missing_lucas_is_explained_to_who_imports_it_and_not_to_who_looks_for_it(plain):
     ran = plain("-c", "import importlib.util; print(importlib.util.find_spec('lucas')); from lucas import Workflow")
 
