@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
 from .installed_commands import InstalledCommand, installed_commands
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS: Final = "lucas_storage.commands"
 """Group of entry points, each a `click.Command` under the name that it is called by."""
@@ -57,6 +60,17 @@ class LazyGroup(click.Group):
         width = formatter.width - 6 - max(map(len, names))
         with formatter.section("Commands"):
             formatter.write_dl([(name, self._described(ctx, name).get_short_help_str(width)) for name in names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the commands and options that begin like this, without importing a command."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415  # a command that runs needs none
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        summaries = {name: self._own[name].summary if name in self._own else None for name in names}
+        return [
+            *(CompletionItem(name, help=summary) for name, summary in summaries.items()),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
 
     def _described(self, ctx: click.Context, name: str) -> click.Command:
         """Return a command for its short help, which the modules of this package are not imported for."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from lucas_storage.cli.command_group import LazyGroup, ListedCommand
+from lucas_storage.cli.completion import VARIABLE
 from lucas_storage.cli.output.exit_codes import EXPLANATION
 from lucas_storage.cli.output.failures import for_programs, reported, runs_script
 from lucas_storage.cli.printing import escape_unencodable
@@ -75,6 +76,10 @@ OWN_COMMANDS: Final = {
     "config": ListedCommand(
         "lucas_storage.cli.commands.config", "Print every setting, secrets aside, and where it comes from."
     ),
+    "completion": ListedCommand(
+        "lucas_storage.cli.commands.completion",
+        "Print the script with which a shell completes commands, options, buckets, keys, runs and names.",
+    ),
     "doctor": ListedCommand(
         "lucas_storage.cli.commands.doctor",
         "Look at this installation, the server and the way there, and say what to do about what is wrong.",
@@ -91,6 +96,10 @@ class Program(LazyGroup):
         given = sys.argv[1:] if args is None else list(args)
         if not runs_script(given):  # a script's output is its own, and must be as under `python`
             escape_unencodable()
+        if VARIABLE in os.environ:
+            from lucas_storage.cli.completion import shells  # noqa: PLC0415  # a shell asks, and nobody else
+
+            shells.register()
         # By the raw arguments: an error of the command line must be JSON, too, and comes before options are parsed.
         with for_programs(given):
             return super().main(given, *rest, **options)

@@ -7,12 +7,14 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import click
 
+from actorc import addresses
 from actorc.storage.client import StorageClient
 from actorc.storage.config import NO_KEYS, ClientOptions
+from actorc.storage.local_server import local_endpoint
 from actorc.storage.local_server.nearest_directory import find_directory
 from actorc.storage.local_server.shared_files import DIRECTORY, ENDPOINT_FILE
 from actorc.storage.setting_lookup import BUILT_IN
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _OF_DATA: Final = "the server of --data"
 _OPTION: Final = "--endpoint"
+_LOOPBACK: Final = ("localhost:", "127.0.0.1:")
 
 
 class Session:
@@ -72,6 +75,31 @@ class Session:
                 client = StorageClient(*found, profile=self.settings.client_profile)
             self._clients[store] = self._stack.enter_context(client)
         return self._clients[store]
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Self:
+        """Return a session for arguments that are being typed."""
+        return cls(params.get("endpoint"), params.get("data"), as_json=False)
+
+    def running_client(self, store: str = DEFAULT_STORE) -> StorageClient | None:
+        """Return a client for a store, as `client` does; None where a server would have to be started, or none listens.
+
+        Raises:
+            UnknownStoreError: There is no endpoint for it.
+        """
+        data = self._own_data() if store == DEFAULT_STORE else None
+        if data is not None:
+            found = local_endpoint.read(data)
+            if found is None:
+                return None
+            client = StorageClient(found.endpoint, found.access_key, found.secret_key)
+        else:
+            place = self.settings.endpoint(store).value
+            # Of one that is on this machine it is known at once whether it listens.
+            if place.startswith(_LOOPBACK) and not local_endpoint.is_taken(addresses.parse(place)[1]):
+                return None
+            client = StorageClient(self.settings.client_endpoint(store, _OPTION), *self.settings.keys(store))
+        return self._stack.enter_context(client)
 
     def overrides(self, store: str) -> dict[str, Any]:
         """Return settings with which the plugin talks to the same server as `client`.

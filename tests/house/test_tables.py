@@ -133,7 +133,7 @@ def test_the_commands_for_scripts_print_json():
         if not isinstance(command, click.Group) and "as_json" not in [option.name for option in command.params]
     }
 
-    assert without <= {"run", "serve"}
+    assert without <= {"run", "serve", "completion"}
 
 
 def test_the_exit_codes():

@@ -7,6 +7,7 @@ import click
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import AlreadyExistsError
 from actorc.storage.models import BucketResult
+from lucas_storage.cli.completion.parameters import BUCKETS
 from lucas_storage.cli.options import quiet_option
 from lucas_storage.cli.output.progress import counter, wanted
 from lucas_storage.cli.output.summary import Summary
@@ -29,7 +30,7 @@ def mb(session: Session, targets: tuple[Target, ...], *, exist_ok: bool) -> None
 
 
 @click.command()
-@click.argument("targets", metavar="BUCKET…", type=bucket, nargs=-1, required=True)
+@click.argument("targets", metavar="BUCKET…", type=bucket, nargs=-1, required=True, shell_complete=BUCKETS)
 @click.option("-f", "--force", is_flag=True, help="Remove all of their objects first, and uploads under way.")
 @quiet_option
 @reading

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from lucas_storage.cli.artifact_handles import artifacts, short
+from lucas_storage.cli.completion.parameters import RUNS
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.records.run_history import Mention, PastRun, PastStep, find, recent
 
@@ -24,7 +25,7 @@ _SOME: Final = 5
 
 
 @click.command()
-@click.argument("run", metavar="[ID]", required=False)
+@click.argument("run", metavar="[ID]", required=False, shell_complete=RUNS)
 @click.option("-n", "--count", type=click.IntRange(min=1), default=20, show_default=True, help="Runs to list.")
 @click.option("-l", "--long", is_flag=True, help="Show whole references, and all of them.")
 @click.option("--svg", "drawing", flag_value="svg", help="Print the graph of one run as an SVG drawing.")

@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from lucas_storage.cli.artifact_handles import artifacts
+from lucas_storage.cli.completion.parameters import NAMES
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.errors import InvalidRefError
@@ -19,7 +20,7 @@ _LABEL: Final = 12
 
 
 @click.command()
-@click.argument("ref")
+@click.argument("ref", shell_complete=NAMES)
 @click.option("-n", "--lines", type=click.IntRange(min=0), default=20, show_default=True, help="Lines, rows or values.")
 @reading
 def show(session: Session, ref: str, *, lines: int) -> None:

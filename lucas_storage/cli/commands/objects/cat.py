@@ -8,6 +8,7 @@ import click
 
 from actorc.storage.client import StorageClient
 from lucas_storage.cli import globbing
+from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.transfers.streaming import emit, stream
@@ -15,7 +16,7 @@ from lucas_storage.cli.uris import Target, key
 
 
 @click.command()
-@click.argument("targets", metavar="BUCKET/KEY…", type=key, nargs=-1, required=True)
+@click.argument("targets", metavar="BUCKET/KEY…", type=key, nargs=-1, required=True, shell_complete=OBJECTS)
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="First byte wanted of each.")
 @click.option("--length", type=click.IntRange(min=0), help="Bytes wanted of each; else all that follow.")
 @reading

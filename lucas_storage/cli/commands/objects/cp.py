@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from lucas_storage.cli.completion.parameters import PLACES
 from lucas_storage.cli.options import dry_run_option, interactive_option, jobs_option, no_clobber_option, quiet_option
 from lucas_storage.cli.session import Session, writing
 from lucas_storage.cli.transfers.copy_plan import CopyPlan
@@ -21,8 +22,8 @@ STREAM: Final = "-"
 
 
 @click.command(cls=FilteredCommand)
-@click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
-@click.argument("destination")
+@click.argument("sources", metavar="SOURCE…", nargs=-1, required=True, shell_complete=PLACES)
+@click.argument("destination", shell_complete=PLACES)
 @click.option("-r", "--recursive", is_flag=True, help="Copy directories, and whatever lies beneath a key.")
 @no_clobber_option
 @interactive_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lucas_storage.cli.completion.parameters import PLACES
 from lucas_storage.cli.output.exit_codes import DIFFERENT, failing_with_2
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.cli.transfers.differences import differences
@@ -11,8 +12,8 @@ from lucas_storage.cli.transfers.name_filter import FilteredCommand, NameFilter,
 
 
 @click.command(cls=FilteredCommand)
-@click.argument("source")
-@click.argument("destination")
+@click.argument("source", shell_complete=PLACES)
+@click.argument("destination", shell_complete=PLACES)
 @click.option(
     "--by",
     type=click.Choice(["content", "size", "etag", "metadata"]),

@@ -15,6 +15,7 @@ import click
 from actorc.storage import units
 from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import ObjectHead
+from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.name_patterns import matches
 from lucas_storage.cli.quantities import SIZE
 from lucas_storage.cli.session import Session, reading
@@ -24,7 +25,7 @@ _Condition: TypeAlias = Callable[[ObjectHead], bool]
 
 
 @click.command()
-@click.argument("target", metavar="[BUCKET[/PREFIX]]", type=prefix, required=False)
+@click.argument("target", metavar="[BUCKET[/PREFIX]]", type=prefix, required=False, shell_complete=OBJECTS)
 @click.option("--name", "names", metavar="PATTERN", multiple=True, help="The last segment of the key is like this.")
 @click.option("--path", "paths", metavar="PATTERN", multiple=True, help="The key is like this, from its beginning on.")
 @click.option("--size", "sizes", metavar="[+|-]SIZE", multiple=True, help="So many bytes; more with +, fewer with -.")

@@ -9,6 +9,7 @@ import click
 
 from actorc.storage.client import StorageClient
 from lucas_storage.cli import globbing
+from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.globbing import FoundObject
 from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.quantities import SIZE
@@ -22,7 +23,7 @@ _LINES: Final = 10
 
 
 @click.command()
-@click.argument("targets", metavar="BUCKET/KEY…", type=key, nargs=-1, required=True)
+@click.argument("targets", metavar="BUCKET/KEY…", type=key, nargs=-1, required=True, shell_complete=OBJECTS)
 @click.option("-n", "--lines", type=click.IntRange(min=0), help=f"Lines wanted of each; {_LINES} if nothing is said.")
 @click.option(
     "-c", "--bytes", "size", type=SIZE, metavar="SIZE", help="Bytes wanted of each instead, such as 100 or 1KiB."

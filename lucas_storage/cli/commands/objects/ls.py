@@ -10,6 +10,7 @@ import click
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import ObjectHead
+from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.options import human_option
 from lucas_storage.cli.printing import shown_time, size_column
 from lucas_storage.cli.session import Session, printable, reading
@@ -17,7 +18,7 @@ from lucas_storage.cli.uris import Target, prefix
 
 
 @click.command()
-@click.argument("target", metavar="[BUCKET[/PREFIX]]", type=prefix, required=False)
+@click.argument("target", metavar="[BUCKET[/PREFIX]]", type=prefix, required=False, shell_complete=OBJECTS)
 @click.option("-l", "--long", is_flag=True, help="Also size in bytes, time of the last change (UTC) and content type.")
 @click.option("-r", "--recursive", is_flag=True, help="List every object, not only up to the next slash.")
 @human_option

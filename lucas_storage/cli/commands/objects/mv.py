@@ -6,6 +6,7 @@ import time
 
 import click
 
+from lucas_storage.cli.completion.parameters import PLACES
 from lucas_storage.cli.options import dry_run_option, interactive_option, jobs_option, no_clobber_option, quiet_option
 from lucas_storage.cli.session import Session, writing
 from lucas_storage.cli.transfers.copy_plan import CopyPlan
@@ -15,8 +16,8 @@ from lucas_storage.cli.transfers.queue import TransferQueue
 
 
 @click.command(cls=FilteredCommand)
-@click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
-@click.argument("destination")
+@click.argument("sources", metavar="SOURCE…", nargs=-1, required=True, shell_complete=PLACES)
+@click.argument("destination", shell_complete=PLACES)
 @click.option("-r", "--recursive", is_flag=True, help="Move directories, and whatever lies beneath a key.")
 @no_clobber_option
 @interactive_option

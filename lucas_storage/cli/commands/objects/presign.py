@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.quantities import DURATION, SIZE
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, key
 
 
 @click.command()
-@click.argument("target", metavar="BUCKET/KEY", type=key)
+@click.argument("target", metavar="BUCKET/KEY", type=key, shell_complete=OBJECTS)
 @click.option(
     "--method",
     type=click.Choice(["GET", "HEAD", "PUT", "DELETE"], case_sensitive=False),

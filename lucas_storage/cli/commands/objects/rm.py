@@ -11,6 +11,7 @@ import click
 from actorc.storage.errors import ObjectNotFoundError, StorageError
 from actorc.storage.rules import MAX_BATCH
 from lucas_storage.cli import globbing
+from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.options import dry_run_option, quiet_option
 from lucas_storage.cli.output.progress import OnProgress, counter, wanted
 from lucas_storage.cli.output.summary import Summary
@@ -19,7 +20,7 @@ from lucas_storage.cli.uris import Target, prefix
 
 
 @click.command()
-@click.argument("targets", metavar="BUCKET/KEY…", type=prefix, nargs=-1, required=True)
+@click.argument("targets", metavar="BUCKET/KEY…", type=prefix, nargs=-1, required=True, shell_complete=OBJECTS)
 @click.option("-r", "--recursive", is_flag=True, help="Remove what lies beneath the keys too; of a bucket, everything.")
 @click.option("-f", "--force", is_flag=True, help="Do not mind objects that do not exist.")
 @dry_run_option

@@ -11,6 +11,7 @@ from actorc.storage.errors import BucketNotFoundError
 from actorc.storage.models import BucketResult, ObjectHead
 from actorc.storage.units import shown_size
 from lucas_storage.cli import globbing
+from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.printing import shown_time
 from lucas_storage.cli.session import Session, printable, reading
@@ -18,7 +19,7 @@ from lucas_storage.cli.uris import Target, prefix
 
 
 @click.command()
-@click.argument("targets", metavar="BUCKET[/KEY]…", type=prefix, nargs=-1, required=True)
+@click.argument("targets", metavar="BUCKET[/KEY]…", type=prefix, nargs=-1, required=True, shell_complete=OBJECTS)
 @reading
 def stat(session: Session, targets: tuple[Target, ...]) -> None:
     """Print everything that is known of objects or buckets: size, type, times, etag, checksum, metadata.

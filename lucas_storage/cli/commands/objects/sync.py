@@ -9,6 +9,7 @@ import click
 
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.units import shown_size
+from lucas_storage.cli.completion.parameters import PLACES
 from lucas_storage.cli.options import dry_run_option, jobs_option, quiet_option
 from lucas_storage.cli.session import Session, printable, writing
 from lucas_storage.cli.transfers.name_filter import FilteredCommand, NameFilter, filter_options
@@ -20,8 +21,8 @@ from .rm import Removal
 
 
 @click.command(cls=FilteredCommand)
-@click.argument("source")
-@click.argument("destination")
+@click.argument("source", shell_complete=PLACES)
+@click.argument("destination", shell_complete=PLACES)
 @click.option("--delete", is_flag=True, help="Remove what the source does not have; nothing, if anything failed.")
 @click.option("--checksum", is_flag=True, help="Compare files by their content, not by the time of the last change.")
 @click.option(

@@ -15,6 +15,7 @@ from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import ObjectHead
 from actorc.storage.units import shown_size
 from lucas_storage.cli import globbing
+from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.session import Session, printable, reading
 from lucas_storage.cli.uris import Target, prefix
 
@@ -22,7 +23,7 @@ _Entry: TypeAlias = "ObjectHead | str"
 
 
 @click.command()
-@click.argument("target", metavar="BUCKET[/PREFIX]", type=prefix)
+@click.argument("target", metavar="BUCKET[/PREFIX]", type=prefix, shell_complete=OBJECTS)
 @click.option("-L", "--level", "depth", type=click.IntRange(min=1), help="Go down so many slashes only.")
 @click.option("-d", "--directories", is_flag=True, help="Leave out objects.")
 @click.option("-s", "--sizes", is_flag=True, help="Also the size of each object.")
