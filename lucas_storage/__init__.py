@@ -42,6 +42,7 @@ __all__ = [
     "runs",
     "storage_context",
     "testing",
+    "unload_ipython_extension",
     "with_storage",
 ]
 
@@ -75,6 +76,11 @@ def load_ipython_extension(shell: Any) -> None:
         StorageError: As `local`.
     """
     import_module(".notebook.extension", __name__).load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take back what the extension changed of how a notebook shows things; what ``%unload_ext lucas_storage`` calls."""
+    import_module(".notebook.extension", __name__).unload(shell)
 
 
 def __getattr__(name: str) -> Any:

@@ -19,6 +19,7 @@ _MACHINERY: Final = frozenset({"actorc", "grpc", "lucas", "lucas_storage"})
 _SITES: Final = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 _seams: Final[set[CodeType]] = set()
+_asked: Callable[[], bool] = bool
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -48,16 +49,30 @@ def shorten(error: BaseException) -> None:
     """Remove the frames of the machinery from the traceback of an error, and of its causes and contexts.
 
     A class of errors with a true attribute `raised_remotely` stands for an error of the user's code in another process,
-    about which no local frame of the machinery says anything.
+    about which no local frame of the machinery says anything. With the setting ``tracebacks = "full"`` nothing changes.
     """
-    for each in _related(error):
-        frames = list(_frames(each.__traceback__))
-        kept = _kept(frames, each)
-        if len(kept) < len(frames):
-            each.__traceback__ = _joined(kept)
+    if is_full():
+        return
+    for each in related(error):
+        frames = list(frames_of(each.__traceback__))
+        rest = kept(frames, each)
+        if len(rest) < len(frames):
+            each.__traceback__ = joined(rest)
 
 
-def _related(error: BaseException) -> Iterator[BaseException]:
+def full_if(asked: Callable[[], bool]) -> None:
+    """Take the function that returns whether tracebacks are left whole; settings are read in a layer above this one."""
+    global _asked  # noqa: PLW0603
+    _asked = asked
+
+
+def is_full() -> bool:
+    """Return whether tracebacks are left whole."""
+    return _asked()
+
+
+def related(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, its causes and contexts, the errors of a group, and theirs."""
     # By identity: errors may be each other's context, in a circle.
     seen: set[int] = set()
     pending: list[BaseException | None] = [error]
@@ -70,20 +85,22 @@ def _related(error: BaseException) -> Iterator[BaseException]:
             pending += [each.__cause__, each.__context__, *inner]
 
 
-def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:
+def frames_of(trace: TracebackType | None) -> Iterator[TracebackType]:
+    """Yield the frames of a traceback, the caller first."""
     while trace is not None:
         yield trace
         trace = trace.tb_next
 
 
-def _kept(frames: list[TracebackType], error: BaseException) -> list[TracebackType]:
+def kept(frames: list[TracebackType], error: BaseException) -> list[TracebackType]:
+    """Return the frames of an error without those of the machinery that lead to code of the user."""
     kept: list[TracebackType] = []
     between: list[TracebackType] = []
     """Frames of the machinery since the last one of the user's, and of what it went through."""
     for each in frames:
-        if _is_machinery(each):
+        if is_machinery(each):
             between.append(each)
-        elif _is_users(each):
+        elif is_users(each):
             between.clear()
             kept.append(each)
         else:
@@ -102,12 +119,18 @@ def _rest(between: list[TracebackType], error: BaseException) -> list[TracebackT
     return between
 
 
-def _is_machinery(trace: TracebackType) -> bool:
-    name = str(trace.tb_frame.f_globals.get("__name__", ""))
-    return name.partition(".")[0] in _MACHINERY
+def is_machinery(trace: TracebackType) -> bool:
+    """Return whether a frame is one of the machinery."""
+    return is_machinery_name(trace.tb_frame.f_globals.get("__name__", ""))
 
 
-def _is_users(trace: TracebackType) -> bool:
+def is_machinery_name(module: object) -> bool:
+    """Return whether a module of this name belongs to the machinery."""
+    return str(module).partition(".")[0] in _MACHINERY
+
+
+def is_users(trace: TracebackType) -> bool:
+    """Return whether a frame, not one of the machinery, is the user's: of no library, or called as the user's."""
     caller = trace.tb_frame.f_back
     file = trace.tb_frame.f_code.co_filename
     if caller is not None and caller.f_code in _seams:
@@ -124,7 +147,8 @@ def _libraries() -> tuple[str, ...]:
     return "<frozen ", *(f"{folder}{os.sep}" for folder in folders)
 
 
-def _joined(frames: list[TracebackType]) -> TracebackType | None:
+def joined(frames: list[TracebackType]) -> TracebackType | None:
+    """Return a traceback of these frames, which it links to each other."""
     following = None
     for each in reversed(frames):
         each.tb_next = following

@@ -85,6 +85,8 @@ class Settings:
     """Seconds for which an unreferenced artifact is kept; longer than the longest step."""
     progress: Setting[bool] = _declared("progress", switch, default=True)
     """Whether `run` shows the progress of steps on a terminal."""
+    tracebacks: Setting[str] = _declared("tracebacks", setting_types.traceback_length, "short")
+    """``short`` or ``full``: whether errors show the frames of these packages beneath the user's."""
     # Not LUCAS_STORAGE_PORT, which Kubernetes sets to a URL in pods beside a service with the name lucas-storage.
     run_port: Setting[int] = _declared("run_port", port, DEFAULT_PORT)
     """Loopback port of the server of ``lucas-storage run``, if it is free; 0 lets the system choose one."""

@@ -42,6 +42,13 @@ def pickle_policy(value: object) -> str:
     return str(value)
 
 
+def traceback_length(value: object) -> str:
+    """Return ``short`` or ``full``."""
+    if value not in ("short", "full"):
+        raise ValueError("short or full")
+    return str(value)
+
+
 def secrets(value: object) -> tuple[bytes, ...]:
     """Return secrets, from a list or a text separated by commas or lines."""
     texts = re.split(r"[,\n]", value) if isinstance(value, str) else value

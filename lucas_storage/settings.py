@@ -25,6 +25,7 @@ from actorc.storage.local_server.local_endpoint import LocalEndpoint
 from actorc.storage.setting_lookup import BUILT_IN, Place, Setting, environment
 from actorc.storage.settings_file import PROFILE, Version, version
 
+from . import _tracebacks
 from .declared_settings import DECLARED, DEFAULT_STORE, ENDPOINT, ENDPOINTS, SIGNING_KEY_FILE, WAYS, Settings
 from .errors import SettingsError
 
@@ -40,8 +41,9 @@ def storage_context(**overrides: Any) -> Iterator[None]:
     Args:
         overrides: ``endpoint``, ``endpoints``, ``access_key``, ``secret_key``, ``store``, ``bucket``, ``prefix``,
             ``inline_max``, ``cache_dir``, ``cache_max``, ``cache_scrub``, ``max_expansion``, ``pickle``,
-            ``signing_key``, ``signing_key_file``, ``resume``, ``ttl``, ``grace``, ``progress``, and ``profile``, the
-            name of a table of ``~/.config/lucas-storage.toml`` with values for those that are not given here.
+            ``signing_key``, ``signing_key_file``, ``resume``, ``ttl``, ``grace``, ``progress``, ``tracebacks``, and
+            ``profile``, the name of a table of ``~/.config/lucas-storage.toml`` with values for those that are not
+            given here.
 
     Raises:
         TypeError: There is no such setting.
@@ -182,6 +184,17 @@ def variables_of(profile: str) -> list[str]:
     _, found, _ = settings_file.chain((named,), SettingsError)
     # One that names its key file must not be signed with the key of a variable.
     return [way.variable for each in _ALL for way in each if any(other.name in found.values for other in each)]
+
+
+def _has_full_tracebacks() -> bool:
+    try:
+        return resolve().tracebacks.value == "full"
+    except SettingsError:
+        # Asked while an error is shown, which is perhaps this one.
+        return False
+
+
+_tracebacks.full_if(_has_full_tracebacks)
 
 
 def shipped_policy(options: Mapping[str, Any]) -> dict[str, Any]:

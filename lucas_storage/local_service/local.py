@@ -13,6 +13,7 @@ from actorc.storage.client import StorageClient
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.setting_types import file_path
 from actorc.storage.setting_types import port as port_of
+from lucas_storage.display import tracebacks
 
 from .provision import provide_lucas, provide_storage
 from .script_hooks import before_scripts
@@ -33,6 +34,8 @@ def local(data: str | os.PathLike[str] | None = None, *, port: int | None = None
       started admits this user only, and ends with the last process that uses it.
     * Endpoint and keys are set in the environment, for this process and for those that it starts.
     * Where genuine Lucas is not installed, the embedded engine takes its name, and keeps it to the end of the process.
+    * An error that nothing catches is shown up to the caller's own line, until the end of the process; with
+      ``LUCAS_STORAGE_TRACEBACKS=full``, all of it.
 
     Call it as often as you like, from any thread: while a server is in use, ``local()`` means that one, and starts it
     again if it was killed. With another directory it switches: the last call is in force until it is closed, then the
@@ -221,6 +224,7 @@ class _Uses:
         is_embedded = provide_lucas()
         for prepare in prepared:
             prepare(is_embedded)
+        tracebacks.install()
         self._is_prepared = True
 
 

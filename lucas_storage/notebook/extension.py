@@ -1,29 +1,59 @@
-"""The IPython extension: what ``%load_ext lucas_storage`` does."""
+"""The IPython extension: what ``%load_ext lucas_storage`` does, and ``%unload_ext`` takes back."""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import Any, Final
 
+from lucas_storage.display.tracebacks import shown_short
 from lucas_storage.local_service.local import local
 
 from . import listing_html
 
+_HTML: Final = "text/html"
+
 
 def load(shell: Any) -> None:
-    """Let a notebook use storage and workflows as `local` does, and show listings as tables; repeating it does nothing.
+    """Let a notebook use storage and workflows as `local` does; repeating it does nothing.
+
+    Listings are shown as tables, and errors up to the cell's own line.
 
     Args:
         shell: The running IPython shell.
     """
     local()
-    _ListingTables(shell).install()
+    if not isinstance(shell.showtraceback, _ShortTracebacks):
+        shell.showtraceback = _ShortTracebacks(shell)
+    shell.display_formatter.formatters[_HTML].for_type(dict, listing_html.html_of)
 
 
-class _ListingTables:
-    """Shows dicts that are listings as tables; for those that are not, IPython goes on as without this."""
+def unload(shell: Any) -> None:
+    """Show listings and errors as IPython does; the server stays in use until the process ends."""
+    if isinstance(shell.showtraceback, _ShortTracebacks):
+        shell.showtraceback = shell.showtraceback.inner
+    formatter = shell.display_formatter.formatters[_HTML]
+    if formatter.lookup_by_type(dict) is listing_html.html_of:
+        formatter.pop(dict)
+
+
+class _ShortTracebacks:
+    """Shows an error as IPython does, less what `shown_short` leaves out.
+
+    In the place of the shell's method, since IPython has one slot for those who format errors, and it may be taken.
+    """
 
     def __init__(self, shell: Any) -> None:
-        self._formatter = shell.display_formatter.formatters["text/html"]
+        self.inner = shell.showtraceback
 
-    def install(self) -> None:
-        self._formatter.for_type(dict, listing_html.html_of)
+    def __call__(self, exc_tuple: Any = None, *args: Any, **options: Any) -> None:
+        error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
+        if not isinstance(error, BaseException):
+            # Without an error IPython shows the last one again.
+            error = getattr(sys, "last_value", None)
+        if error is None:
+            self.inner(exc_tuple, *args, **options)
+            return
+        with shown_short(error):
+            self.inner((type(error), error, error.__traceback__), *args, **options)
+        # IPython keeps it for the debugger, which shows all frames.
+        sys.last_traceback = error.__traceback__

@@ -189,6 +189,7 @@ def test_empty_variables_are_not_set(monkeypatch):
         ("LUCAS_STORAGE_STORE", "Prod"),
         ("LUCAS_STORAGE_RESUME", "maybe"),
         ("LUCAS_STORAGE_PROGRESS", "2"),
+        ("LUCAS_STORAGE_TRACEBACKS", "long"),
         ("LUCAS_STORAGE_TTL", "30 days"),
         ("LUCAS_STORAGE_GRACE", "-1h"),
         ("LUCAS_STORAGE_ENDPOINTS", "a:9000"),

@@ -12,8 +12,8 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from lucas_storage._tracebacks import shorten
 from lucas_storage.cli.output.exit_codes import INTERRUPTED
+from lucas_storage.display.tracebacks import shown_short
 
 
 def place_path(script: str | None) -> None:
@@ -117,6 +117,6 @@ def _run(code: Callable[[], None]) -> None:
         while trace is not None and trace.tb_frame.f_globals is globals():
             trace = trace.tb_next
         error.__traceback__ = trace
-        shorten(error)
-        sys.excepthook(type(error), error, error.__traceback__)
+        with shown_short(error):
+            sys.excepthook(type(error), error, error.__traceback__)
         raise SystemExit(1) from None

@@ -1,0 +1,253 @@
+"""A notebook with a real kernel: what cells show, and that they can be run again and again."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+# libraries of Jupyter warn of their own next versions, each in its way
+pytestmark = [pytest.mark.ecosystem, pytest.mark.filterwarnings("ignore")]
+
+STUDY = """
+    %load_ext lucas_storage
+    from dataclasses import dataclass
+    from lucas import Workflow, function, workflow
+    from lucas_storage import Storage, last_run, run, runs, with_storage
+
+    FACTOR = 3
+
+    @dataclass
+    class Point:
+        x: int
+
+    @function
+    @with_storage
+    def make(n: int) -> Point:
+        return Point(n * FACTOR)
+
+    @function
+    @with_storage(cache=True)
+    def use(point: Point) -> dict:
+        return {"x": point.x}
+
+    @workflow
+    def study(wf: Workflow):
+        return wf.call("use", {"point": wf.call("make", {"n": wf.input()["n"]})})
+"""
+
+
+def test_a_workflow_is_written_in_a_cell_and_run_in_another(notebook):
+    notebook(STUDY)
+
+    assert notebook('run(study, {"n": 2})').text.endswith("{'x': 6}")
+    shown = notebook("last_run()")
+    assert "of 'study': succeeded, 2 steps" in shown.text
+    assert "<svg" in shown.html
+
+
+def test_cells_that_are_edited_and_run_again_count(notebook):
+    notebook(STUDY)
+    notebook('run(study, {"n": 2})')
+
+    notebook("FACTOR = 5")
+    assert notebook('run(study, {"n": 2})').text.endswith("{'x': 10}")
+    notebook("""
+        @dataclass
+        class Point:
+            x: int
+            label: str = "a"
+
+        @function
+        @with_storage
+        def make(n: int) -> Point:
+            return Point(n + 1, "b")
+
+        @function
+        @with_storage(cache=True)
+        def use(point: Point) -> dict:
+            return {"x": point.x, "label": point.label}
+    """)
+    assert notebook('run(study, {"n": 2})').text.endswith("{'x': 3, 'label': 'b'}")
+    notebook("""
+        @workflow
+        def study(wf: Workflow):
+            return wf.call("make", {"n": wf.input()["n"]})
+    """)
+    assert notebook('run(study, {"n": 2})').text.endswith("Point(x=3, label='b')")
+
+
+def test_only_what_a_cell_changed_runs_again(notebook):
+    notebook(STUDY)
+    notebook("""
+        calls = []
+
+        @function
+        @with_storage(cache=True)
+        def use(point: dict) -> int:
+            calls.append(point)
+            return point["x"] + OFFSET
+
+        @workflow
+        def cached(wf: Workflow):
+            return wf.call("use", {"point": {"x": wf.input()["n"]}})
+
+        OFFSET = 1
+    """)
+
+    assert notebook('run(cached, {"n": 2}), run(cached, {"n": 2}), len(calls)').text.endswith("(3, 3, 1)")
+    assert notebook('OFFSET = 10; run(cached, {"n": 2}), len(calls)').text.endswith("(12, 2)")
+    assert notebook('OFFSET = 1; run(cached, {"n": 2}), len(calls)').text.endswith("(3, 2)")
+
+
+def test_the_loop_of_the_kernel_runs_and_storage_works_within_it(notebook):
+    notebook(STUDY)
+
+    blocking = notebook("""
+        import asyncio
+        from actorc.storage import AsyncStorageClient, StorageClient
+        assert asyncio.get_running_loop().is_running()
+        with StorageClient() as client:
+            client.put_object("a-bucket", "key", b"blocking")
+        run(study, {"n": 1})
+    """)
+    awaited = notebook("""
+        async with AsyncStorageClient() as client:
+            data = await client.get_object("a-bucket", "key")
+        data
+    """)
+    step = notebook("""
+        @function
+        @with_storage
+        async def later(n: int) -> int:
+            await asyncio.sleep(0)
+            return n + 1
+
+        @workflow
+        def awaiting(wf: Workflow):
+            return wf.call("later", {"n": 1})
+
+        run(awaiting)
+    """)
+
+    assert blocking.text.endswith("{'x': 3}")
+    assert awaited.text == "b'blocking'"
+    assert step.text == "2"
+
+
+def test_errors_end_in_the_cell_of_the_user(notebook):
+    notebook(STUDY)
+    notebook("""
+        from actorc.storage import StorageClient
+
+        @function
+        @with_storage
+        def fail(n: int) -> int:
+            return {}[n]
+
+        @workflow
+        def failing(wf: Workflow):
+            return wf.call("fail", {"n": 1})
+    """)
+
+    step = notebook("run(failing)").error
+    argument = notebook('run(study, {"m": 1})').error
+    missing = notebook('StorageClient().get_object("no-bucket", "key")').error
+    notebook("%unload_ext lucas_storage")
+    whole = notebook('StorageClient().get_object("no-bucket", "key")').error
+
+    assert step.count("Cell In") == 2
+    assert "Raised in the step 'fail'" in step
+    for short in (step, argument, missing):
+        assert "File " not in short
+    assert "the workflow needs the input 'n'" in argument
+    assert "File " in whole
+
+
+def test_a_debugger_has_the_frames_that_are_not_shown(notebook):
+    notebook(STUDY)
+    notebook('Storage().get_object("no-bucket", "key")')
+
+    assert int(notebook("import sys, traceback; len(traceback.extract_tb(sys.last_traceback))").text) > 3
+
+
+def test_a_setting_shows_all_frames(notebook):
+    notebook(STUDY)
+    notebook('import os; os.environ["LUCAS_STORAGE_TRACEBACKS"] = "full"')
+
+    assert "File " in notebook('Storage().get_object("no-bucket", "key")').error
+
+
+def test_a_listing_is_a_table_and_stays_a_dict(notebook):
+    notebook(STUDY)
+    notebook('run(study, {"n": 2})')
+
+    listing = notebook("""
+        storage = Storage()
+        found = storage.list_objects(storage.bucket)
+        assert type(found) is dict
+        found
+    """)
+    other = notebook('{"bucket": "b"}')
+
+    assert "<table>" in listing.html
+    assert "application/json" in listing.html
+    assert other.html == ""
+
+
+def test_an_interrupted_run_ends_and_the_next_cell_works(notebook, tmp_path):
+    notebook(STUDY)
+    notebook("""
+        import threading
+        from pathlib import Path
+
+        @function
+        @with_storage
+        def wait(n: int) -> int:
+            Path(f"waiting-{n}").touch()
+            threading.Event().wait()
+            return n
+
+        @workflow
+        def waiting(wf: Workflow):
+            return [wf.call("wait", {"n": 1}), wf.call("wait", {"n": 2})]
+    """)
+    shown = []
+    cell = notebook.begin("run(waiting)")
+    running = threading.Thread(target=lambda: shown.append(cell()))
+    running.start()
+    interrupt_once_waiting(notebook, tmp_path, running)
+
+    (interrupted,) = shown
+    assert interrupted.error.splitlines()[-1].startswith("KeyboardInterrupt")
+    assert "File " not in interrupted.error
+    assert "'waiting': failed" in notebook("last_run()").text
+    assert notebook('run(study, {"n": 2})').text.endswith("{'x': 6}")
+
+
+def interrupt_once_waiting(notebook, folder, running):
+    pause = threading.Event()
+    while not ((folder / "waiting-1").exists() and (folder / "waiting-2").exists()):
+        pause.wait(0.05)
+    notebook.interrupt()
+    running.join(60)
+
+
+def test_a_kernel_that_is_started_again_finds_its_server_and_its_runs(notebook):
+    notebook(STUDY)
+    notebook('run(study, {"n": 2})')
+    first = notebook("last_run().id").text
+
+    notebook.restart()
+
+    notebook("%load_ext lucas_storage\nfrom lucas_storage import last_run, runs")
+    assert notebook("last_run().id").text == first
+    assert "'study': succeeded" in notebook("runs()").text
+
+
+def test_loading_the_extension_again_changes_nothing(notebook):
+    notebook(STUDY)
+
+    assert notebook("%load_ext lucas_storage").error == ""
+    assert notebook("%reload_ext lucas_storage").error == ""
+    assert notebook('run(study, {"n": 2})').text.endswith("{'x': 6}")
