@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import sys
 import textwrap
-from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -35,41 +36,50 @@ class Shown:
 
 
 class Notebook:
-    """A notebook whose cells are run one by one."""
+    """A notebook whose cells are run one by one, on a loop that the fixture closes."""
 
-    def __init__(self, client):
+    def __init__(self, client, loop):
         self._client = client
-        self._format = pytest.importorskip("nbformat").v4
+        self._loop = loop
 
     def __call__(self, source):
         """Run a cell and return what it shows, an error too."""
-        return self.begin(source)()
+        return self._loop.run(self._execute(source))
 
-    def begin(self, source):
-        """Return a function that runs a cell, for another thread."""
-        cell = self._format.new_code_cell(textwrap.dedent(source).strip())
-        self._client.nb.cells.append(cell)
-        index = len(self._client.nb.cells) - 1
-
-        def ended():
-            self._client.execute_cell(cell, index)
-            return Shown(cell.outputs)
-
-        return ended
-
-    def interrupt(self):
-        """Do what the button does, and Ctrl-C."""
-        self._client.km.interrupt_kernel()
+    def interrupted(self, source, when):
+        """Run a cell, interrupt it as Ctrl-C does as soon as `when` returns true, and return what it shows."""
+        return self._loop.run(self._interrupted(source, when))
 
     def restart(self):
-        self._client.km.restart_kernel(now=True)
-        self._client.kc.wait_for_ready(timeout=60)
+        """Do what the button does: the kernel is another process afterwards."""
+        self._loop.run(self._restart())
+
+    async def _execute(self, source):
+        cell = nbformat_v4().new_code_cell(textwrap.dedent(source).strip())
+        self._client.nb.cells.append(cell)
+        await self._client.async_execute_cell(cell, len(self._client.nb.cells) - 1)
+        return Shown(cell.outputs)
+
+    async def _interrupted(self, source, when):
+        running = asyncio.create_task(self._execute(source))
+        while not when():  # noqa: ASYNC110  # the kernel is another process
+            await asyncio.sleep(0.05)
+        await self._client.km.interrupt_kernel()
+        return await running
+
+    async def _restart(self):
+        await self._client.km.restart_kernel(now=True)
+        await self._client.kc.wait_for_ready(timeout=60)
+
+
+def nbformat_v4():
+    return pytest.importorskip("nbformat").v4
 
 
 @pytest.fixture
 def notebook(tmp_path, monkeypatch):
     """A notebook in a directory of its own, whose kernel is that of this Python and has no settings."""
-    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     for name in [name for name in os.environ if name.startswith(("STORAGE_", "LUCAS_STORAGE_"))]:
         monkeypatch.delenv(name)
@@ -79,11 +89,13 @@ def notebook(tmp_path, monkeypatch):
         monkeypatch.setenv(name, str(home))
     monkeypatch.setenv("LUCAS_STORAGE_RUN_PORT", "0")
     # The one of this Python, whatever is installed for the user.
-    monkeypatch.setenv("JUPYTER_PATH", os.path.join(sys.prefix, "share", "jupyter"))  # noqa: PTH118
-    client = nbclient.NotebookClient(
-        nbformat.v4.new_notebook(), timeout=120, allow_errors=True, kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
-    )  # fmt: skip
-    with ExitStack() as stack:
-        stack.enter_context(client.setup_kernel())
-        yield Notebook(client)
+    monkeypatch.setenv("JUPYTER_PATH", str(Path(sys.prefix) / "share" / "jupyter"))
+    with asyncio.Runner() as loop:
+        place = {"metadata": {"path": str(tmp_path)}}
+        client = nbclient.NotebookClient(nbformat_v4().new_notebook(), timeout=120, allow_errors=True, resources=place)
+        kernel = client.async_setup_kernel()
+        loop.run(kernel.__aenter__())
+        try:
+            yield Notebook(client, loop)
+        finally:
+            loop.run(kernel.__aexit__(None, None, None))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 # libraries of Jupyter warn of their own next versions, each in its way
@@ -212,25 +210,16 @@ def test_an_interrupted_run_ends_and_the_next_cell_works(notebook, tmp_path):
         def waiting(wf: Workflow):
             return [wf.call("wait", {"n": 1}), wf.call("wait", {"n": 2})]
     """)
-    shown = []
-    cell = notebook.begin("run(waiting)")
-    running = threading.Thread(target=lambda: shown.append(cell()))
-    running.start()
-    interrupt_once_waiting(notebook, tmp_path, running)
 
-    (interrupted,) = shown
+    def both_wait():
+        return all((tmp_path / f"waiting-{number}").exists() for number in (1, 2))
+
+    interrupted = notebook.interrupted("run(waiting)", both_wait)
+
     assert interrupted.error.splitlines()[-1].startswith("KeyboardInterrupt")
     assert "File " not in interrupted.error
     assert "'waiting': failed" in notebook("last_run()").text
     assert notebook('run(study, {"n": 2})').text.endswith("{'x': 6}")
-
-
-def interrupt_once_waiting(notebook, folder, running):
-    pause = threading.Event()
-    while not ((folder / "waiting-1").exists() and (folder / "waiting-2").exists()):
-        pause.wait(0.05)
-    notebook.interrupt()
-    running.join(60)
 
 
 def test_a_kernel_that_is_started_again_finds_its_server_and_its_runs(notebook):
