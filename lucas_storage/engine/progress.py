@@ -1,4 +1,4 @@
-"""Progress of the steps of a run, as bars on a terminal."""
+"""Progress of the steps of a run, as bars on a terminal or in a cell of a notebook."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import AbstractContextManager
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+from lucas_storage.display import live
 
 _OUTPUT: Final = 1
 _ERRORS: Final = 2
@@ -21,11 +21,11 @@ _shown = threading.Lock()
 class StepProgress:
     """A line for every function: how many of its steps are done, reused or failed. Safe to share between threads."""
 
-    def __init__(self, bars: Progress) -> None:
+    def __init__(self, bars: Any) -> None:
         self._bars = bars
         # Guards the counts, and their order on the screen: a total must not be overwritten by an earlier one.
         self._lock = threading.Lock()
-        self._tasks: dict[str, TaskID] = {}
+        self._tasks: dict[str, Any] = {}
         self._counts: dict[str, dict[str, int]] = {}
 
     def began(self, function: str) -> None:
@@ -50,13 +50,17 @@ class StepProgress:
 
 @contextlib.contextmanager
 def shown(*, wanted: bool) -> Iterator[StepProgress | None]:
-    """Show the progress of the body's steps; yields None without a terminal, or while another run shows its own."""
+    """Show the progress of the body's steps.
+
+    Yields None without a terminal and outside of a notebook, or while another run shows its own.
+    """
+    found = _bars() if wanted else None
     # Without waiting: a nested or a parallel run goes on without bars.
-    if not (wanted and _is_terminal(_ERRORS) and _shown.acquire(blocking=False)):
+    if found is None or not _shown.acquire(blocking=False):
         yield None
         return
     try:
-        with _bars() as bars:
+        with found as bars:
             yield StepProgress(bars)
     finally:
         _shown.release()
@@ -69,7 +73,14 @@ def _is_terminal(descriptor: int) -> bool:
         return False
 
 
-def _bars() -> Any:
+def _bars() -> AbstractContextManager[Any] | None:
+    display = live.notebook()
+    if display is not None:
+        return live.LiveBars(display)
+    return _terminal_bars() if _is_terminal(_ERRORS) else None
+
+
+def _terminal_bars() -> Any:
     from rich.console import Console  # noqa: PLC0415  # of use on terminals only
     from rich.progress import (  # noqa: PLC0415
         MofNCompleteColumn,

@@ -240,3 +240,56 @@ def test_loading_the_extension_again_changes_nothing(notebook):
     assert notebook("%load_ext lucas_storage").error == ""
     assert notebook("%reload_ext lucas_storage").error == ""
     assert notebook('run(study, {"n": 2})').text.endswith("{'x': 6}")
+
+
+SLOW = """
+    import lucas_storage.display.live as live
+    live._FIRST = live._PAUSE = 0.01
+
+    @function
+    @with_storage
+    def slow(n: int) -> int:
+        threading.Event().wait(0.2)
+        if n == FAILING:
+            raise KeyError(n)
+        return n
+
+    @workflow
+    def slowly(wf: Workflow):
+        return [wf.call("slow", {"n": n}) for n in range(4)]
+
+    import threading
+    FAILING = None
+"""
+
+
+def test_a_run_shows_its_steps_in_a_bar_that_is_replaced_in_place(notebook):
+    notebook(STUDY)
+    notebook(SLOW)
+
+    shown = notebook("run(slowly)")
+
+    (bars, result) = shown.outputs
+    assert "<progress" in bars["data"]["text/html"]
+    assert 'value="4" max="4"' in bars["data"]["text/html"]
+    assert bars["data"]["text/plain"].startswith("slow  4/4  ")
+    assert result["data"]["text/plain"] == "[0, 1, 2, 3]"
+
+
+def test_the_bar_of_a_run_that_fails_says_so(notebook):
+    notebook(STUDY)
+    notebook(SLOW)
+
+    shown = notebook("FAILING = 3; run(slowly)")
+
+    assert "1 failed" in shown.outputs[0]["data"]["text/plain"]
+    assert "KeyError" in shown.error
+
+
+def test_a_run_that_ends_at_once_and_one_that_wants_no_progress_show_no_bar(notebook):
+    notebook(STUDY)
+    assert "<progress" not in notebook('run(study, {"n": 1})').html
+
+    notebook(SLOW)
+    notebook('import os; os.environ["LUCAS_STORAGE_PROGRESS"] = "0"')
+    assert "<progress" not in notebook("run(slowly)").html
