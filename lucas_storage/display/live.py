@@ -10,9 +10,12 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
+
+from actorc.storage.units import shown_size
 
 from . import markup
 
@@ -38,9 +41,10 @@ def notebook() -> Any | None:
 @dataclass(slots=True)
 class _Bar:
     name: str
-    total: float | None
-    done: float = 0
+    total: int | None
+    done: int = 0
     note: str = ""
+    unit: Callable[[int], str] = str
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
 
@@ -83,13 +87,13 @@ class LiveBars:
             if self._handle is not None:
                 self._show()
 
-    def add_task(self, name: str, *, total: float | None, note: str = "") -> int:
+    def add_task(self, name: str, *, total: int | None, note: str = "") -> int:
         """Add a bar and return its number."""
         with self._lock:
             self._bars.append(_Bar(name, total, note=note))
             return len(self._bars) - 1
 
-    def update(self, number: int, *, total: float | None = None, advance: float = 0, note: str | None = None) -> None:
+    def update(self, number: int, *, total: int | None = None, advance: int = 0, note: str | None = None) -> None:
         """Change a bar; what is not given stays."""
         with self._lock:
             bar = self._bars[number]
@@ -107,11 +111,46 @@ class LiveBars:
                     self._show()
 
     def _show(self) -> None:
-        data = {"text/html": html_of(self._bars), "text/plain": text_of(self._bars)}
-        if self._handle is None:
-            self._handle = self._display(data, raw=True, display_id=True)
-        else:
-            self._handle.update(data, raw=True)
+        self._handle = _shown(self._display, self._handle, self._bars)
+
+
+class ByteBar:
+    """A bar of a transfer, to be given as its `progress`. Safe to share between threads.
+
+    It stays as it is if the transfer fails.
+
+    Args:
+        display: As `notebook` returns it.
+        name: Any text.
+    """
+
+    def __init__(self, display: Any, name: str) -> None:
+        self._display = display
+        self._handle: Any = None
+        # Guards the handle and the time, which the threads of a transfer use.
+        self._lock = threading.Lock()
+        self._bar = _Bar(name, None, unit=shown_size)
+        self._next = self._bar.started + _FIRST
+
+    def __call__(self, done: int, total: int | None) -> None:
+        """Show how far a transfer is, at most some times a second."""
+        with self._lock:
+            self._bar.done, self._bar.total = done, total
+            is_over = done == total
+            if is_over:
+                self._bar.ended = time.monotonic()
+            if time.monotonic() >= self._next or (is_over and self._handle is not None):
+                self._next = time.monotonic() + _PAUSE
+                self._handle = _shown(self._display, self._handle, [self._bar])
+
+
+def _shown(display: Any, handle: Any, bars: list[_Bar]) -> Any:
+    """Show bars in the place of those that the handle has, if any; return the handle."""
+    data = {"text/html": html_of(bars), "text/plain": text_of(bars)}
+    if handle is None:
+        return display(data, raw=True, display_id=True)
+    handle.update(data, raw=True)
+    return handle
 
 
 def html_of(bars: list[_Bar]) -> str:
@@ -125,10 +164,10 @@ def text_of(bars: list[_Bar]) -> str:
 
 
 def _cells(bar: _Bar) -> list[str]:
-    place = f' value="{bar.done:g}" max="{bar.total:g}"' if bar.total else ""
+    place = f' value="{bar.done}" max="{bar.total}"' if bar.total else ""
     return [markup.escaped(bar.name), f"<progress{place}></progress>", *map(markup.escaped, _numbers(bar))]
 
 
 def _numbers(bar: _Bar) -> list[str]:
-    count = f"{bar.done:g}/{'?' if bar.total is None else f'{bar.total:g}'}"
+    count = f"{bar.unit(bar.done)}/{'?' if bar.total is None else bar.unit(bar.total)}"
     return [count, f"{bar.seconds():.1f} s", bar.note]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
+from actorc.storage.client import StorageClient
+from lucas_storage import settings
+from lucas_storage.display import live
 from lucas_storage.display.tracebacks import shown_short
 from lucas_storage.local_service.local import local
 
@@ -16,7 +19,8 @@ _HTML: Final = "text/html"
 def load(shell: Any) -> None:
     """Let a notebook use storage and workflows as `local` does; repeating it does nothing.
 
-    Listings are shown as tables, and errors up to the cell's own line.
+    Listings are shown as tables, transfers of files and streams that take a while as bars, and errors up to the cell's
+    own line.
 
     Args:
         shell: The running IPython shell.
@@ -25,15 +29,24 @@ def load(shell: Any) -> None:
     if not isinstance(shell.showtraceback, _ShortTracebacks):
         shell.showtraceback = _ShortTracebacks(shell)
     shell.display_formatter.formatters[_HTML].for_type(dict, listing_html.html_of)
+    if StorageClient.default_progress is None:
+        StorageClient.default_progress = staticmethod(_transfer_bar)
 
 
 def unload(shell: Any) -> None:
-    """Show listings and errors as IPython does; the server stays in use until the process ends."""
+    """Show listings, transfers and errors as without the extension; the server stays in use until the process ends."""
     if isinstance(shell.showtraceback, _ShortTracebacks):
         shell.showtraceback = shell.showtraceback.inner
     formatter = shell.display_formatter.formatters[_HTML]
     if formatter.lookup_by_type(dict) is listing_html.html_of:
         formatter.pop(dict)
+    if StorageClient.default_progress is _transfer_bar:
+        StorageClient.default_progress = None
+
+
+def _transfer_bar(bucket: str, key: str) -> live.ByteBar | None:
+    display = live.notebook() if settings.resolve().progress.value else None
+    return None if display is None else live.ByteBar(display, f"{bucket}/{key}")
 
 
 class _ShortTracebacks:

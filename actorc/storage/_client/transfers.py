@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from actorc.storage import rules
 from actorc.storage._rpc import result_dicts
@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 
 class TransferMethods(Session):
     """The methods of `StorageClient` about files and streams."""
+
+    default_progress: ClassVar[Callable[[str, str], Progress | None] | None] = None
+    """Makes the `progress` of transfers of files and streams that are given none, from bucket and key.
+
+    It is for all clients of the process, and for who shows every transfer, such as a notebook. The threads of an
+    asynchronous client call what it returns."""
+
+    def _progress_of(self, given: Progress | None, bucket: str, key: str) -> Progress | None:
+        make = type(self).default_progress
+        return given if given is not None or make is None else make(bucket, key)
 
     def upload_file(
         self,
@@ -83,7 +93,7 @@ class TransferMethods(Session):
                 source,
                 part_size if chunk_size else file_upload.usual_part_size(source.size, part_size),
                 parts_from=self.PARALLEL_FROM,
-                progress=progress,
+                progress=self._progress_of(progress, bucket, key),
                 timeout=timeout,
             )
             return result_dicts.put_result(info)
@@ -126,6 +136,7 @@ class TransferMethods(Session):
         destination = arguments.destination(
             bucket, key, content_type, metadata, if_absent=if_absent, if_match=if_match, ttl=ttl
         )
+        progress = self._progress_of(progress, bucket, key)
         return self._put(destination, stream, chunk_size=chunk_size, progress=progress, timeout=timeout)
 
     def download_file(
@@ -162,7 +173,7 @@ class TransferMethods(Session):
         download = arguments.download(bucket, key)
         # before the first byte, and again when the file is put into place
         download_target.check_target(path, overwrite)
-        deadline = Deadline(timeout)
+        deadline, progress = Deadline(timeout), self._progress_of(progress, bucket, key)
         files = self._remote.open_files(bucket, key, timeout=timeout)
         if files is not None:
             with files:
@@ -202,7 +213,7 @@ class TransferMethods(Session):
             timeout: Seconds for the whole call; no limit if not given.
         """
         download = arguments.download(bucket, key)
-        for piece in self._pieces(bucket, key, download, None, timeout, progress):
+        for piece in self._pieces(bucket, key, download, None, timeout, self._progress_of(progress, bucket, key)):
             stream.write(piece)
         return result_dicts.object_head(described(download))
 

@@ -293,3 +293,30 @@ def test_a_run_that_ends_at_once_and_one_that_wants_no_progress_show_no_bar(note
     notebook(SLOW)
     notebook('import os; os.environ["LUCAS_STORAGE_PROGRESS"] = "0"')
     assert "<progress" not in notebook("run(slowly)").html
+
+
+def test_transfers_show_a_bar_in_bytes(notebook, tmp_path):
+    (tmp_path / "large.bin").write_bytes(bytes(9_000_000))
+    notebook(STUDY)
+    notebook("""
+        import asyncio
+        import lucas_storage.display.live as live
+        from actorc.storage import AsyncStorageClient, StorageClient
+        live._FIRST = live._PAUSE = 0
+        client = StorageClient()
+    """)
+
+    up = notebook('client.upload_file("a-bucket", "large <b>", "large.bin")["size"]')
+    down = notebook("""
+        async with AsyncStorageClient() as other:
+            await other.download_file("a-bucket", "large <b>", "copy.bin")
+    """)
+    own = notebook(
+        'client.download_file("a-bucket", "large <b>", "own.bin", progress=lambda done, total: None)["size"]'
+    )
+
+    for bar in (up.outputs[0], down.outputs[0]):
+        assert 'value="9000000" max="9000000"' in bar["data"]["text/html"]
+        assert "large &lt;b&gt;" in bar["data"]["text/html"]
+        assert bar["data"]["text/plain"].startswith("a-bucket/large <b>  8.6 MiB/8.6 MiB  ")
+    assert "<progress" not in own.html
