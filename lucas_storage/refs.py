@@ -119,8 +119,7 @@ class ArtifactRef:
     def uri(self) -> str:
         """The reference as text; `parse` gives an equal one back, with the same signature."""
         if self.inline is not None:
-            payload = base64.urlsafe_b64encode(self.inline).rstrip(b"=").decode()
-            head = f"{_INLINE}f={quote(self.format, safe='@/')}&v={payload}"
+            head = _inline_uri(self.format, self.inline)
         else:
             digest = f"d={self.digest}&" if self.digest else ""
             name = f"{self.store}/{self.bucket}/{quote(self.key, safe='/')}"
@@ -201,6 +200,16 @@ def inline_ref(
         run=run,
         inline=payload,
     )
+
+
+def inline_json(format: str, payload: bytes) -> dict[str, str]:  # noqa: A002
+    """Return the tagged dict of `inline_ref`, at a quarter of its cost; for a format that is known to be one."""
+    return {TAG: _inline_uri(format, payload)}
+
+
+def _inline_uri(format: str, payload: bytes) -> str:  # noqa: A002
+    text = base64.urlsafe_b64encode(payload).rstrip(b"=").decode()
+    return f"{_INLINE}f={quote(format, safe='@/')}&v={text}"
 
 
 def is_tagged(obj: object) -> TypeGuard[dict[str, str]]:

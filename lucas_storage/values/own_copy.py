@@ -25,7 +25,8 @@ from lucas_storage.limits import JSON_DEPTH
 from lucas_storage.refs import TAG
 
 SCALARS: Final = frozenset({bool, int, float, str, type(None)})
-_UNCHANGING: Final = SCALARS | {bytes, complex, datetime, date, time, timedelta, Decimal, UUID}
+UNCHANGING: Final = SCALARS | {bytes, complex, datetime, date, time, timedelta, Decimal, UUID}
+"""Types of which a value may be shared."""
 _SHARED: Final = ("pyarrow", "actorc", "lucas_storage")
 """Packages whose objects never change, or are there to be shared, such as clients."""
 _TAG: Final = TAG.encode()
@@ -81,7 +82,7 @@ def _is_flat(value: Any) -> bool:
 def own_leaf(value: Any) -> Any:
     """Return a copy of a value that is no container; itself if it never changes, or cannot be copied."""
     kind = type(value)
-    if kind in _UNCHANGING or isinstance(value, (PurePath, Iterator)) or hasattr(value, "read"):
+    if kind in UNCHANGING or isinstance(value, (PurePath, Iterator)) or hasattr(value, "read"):
         return value
     if kind.__module__.partition(".")[0] in _SHARED:
         return value
@@ -98,8 +99,10 @@ def small_copy(container: Any, most: int) -> Any | None:
     becomes two. None for every other value, and for data that must be encoded to know its size; whichever it is costs
     the look at some hundred items.
     """
+    if type(container) not in _CONTAINERS:
+        return None
     judge = _Judge(_MOST_ITEMS)
-    if type(container) not in _CONTAINERS or not judge.takes(container, JSON_DEPTH):
+    if not judge.takes(container, JSON_DEPTH):
         return None
     data = marshal.dumps(container, _FORM)
     # The dollar first: a single byte is looked for much faster, and is rare.

@@ -20,6 +20,8 @@ _NEWEST: Final = "json@2"
 _TAGS: Final = b'{"$'
 _CARRIED: Final = (b'{"$artifact"', b'{"$tuple"')
 """Tags of what engines carry: a reference, and a tuple, of which some make a list."""
+_SCALARS: Final = JSON_2.scalars.keys() - {ArtifactRef}
+"""Types of the standard library of which data holds values; for others, such as numpy's, their formats are asked."""
 TOO_DEEP: Final = "a value refers to itself, or is nested too deeply to be passed on; flatten it"
 """The text of the error for such a value, on every way."""
 
@@ -40,7 +42,9 @@ def are_inline(values: list[Any]) -> bool:
 
 
 def whole(value: Any) -> tuple[Format, Encoded] | None:
-    """Return a container that is data as a whole in its format; None if leaves or references in it stand apart."""
+    """Return a value that is data as a whole in its format; None if leaves or references in it stand apart."""
+    if type(value) not in BUILT_IN:
+        return encoded(value) if type(value) in _SCALARS and is_inline(value) else None
     found = encode_data(value)
     # References are found by their text: looking at each dict would cost more than encoding all of them.
     return None if found is None or may_hold_references(found[1]) else found

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lucas_storage.errors import ArtifactNotFoundError, InvalidRefError, UnsafeFormatError
-from lucas_storage.refs import ArtifactRef, inline_ref, is_filename, is_tagged
+from lucas_storage.refs import ArtifactRef, inline_json, inline_ref, is_filename, is_tagged
 
 DIGEST = "sha256:" + "3f9c2a" + "0" * 58
 ARRAY = ArtifactRef(
@@ -93,6 +93,11 @@ def test_awkward_keys_come_back(key):
     ref = ArtifactRef(bucket="bucket", key=key, size=0, format="bytes@1")
 
     assert key == ArtifactRef.parse(ref.uri).key
+
+
+@given(_formats, st.binary(max_size=64))
+def test_the_short_way_to_the_dict_of_inline_bytes_gives_the_same(format_id, data):
+    assert inline_json(format_id, data) == inline_ref(format_id, data).to_json()
 
 
 def test_unknown_query_names_are_ignored():

@@ -43,7 +43,7 @@ from lucas_storage.values.annotations.annotation import (
     of_child,
 )
 from lucas_storage.values.annotations.shown import shown
-from lucas_storage.values.own_copy import SCALARS, own_data, own_leaf
+from lucas_storage.values.own_copy import SCALARS, UNCHANGING, own_data, own_leaf
 from lucas_storage.values.parallel_resolution import Done, Node, Pending, branch, resolved
 from lucas_storage.values.storing import outgoing
 from lucas_storage.values.storing.policy import Policies
@@ -88,7 +88,7 @@ class Parameter:
         is_reference = kind is ArtifactRef or (kind is dict and is_tagged(value))
         # First, since most values are data that may be anything.
         if annotation == ANY and not is_reference:
-            if kind in SCALARS:
+            if kind in UNCHANGING:
                 return Done(value)
             if kind in BUILT_IN:
                 return self._container(value, annotation, fresh=fresh)

@@ -20,7 +20,7 @@ from lucas_storage.formats import format_for
 from lucas_storage.formats.base import Encoded, Format
 from lucas_storage.formats.json_data.json_format import json_line
 from lucas_storage.formats.json_data.plain_data import is_exact
-from lucas_storage.refs import ArtifactRef, inline_ref, is_tagged
+from lucas_storage.refs import ArtifactRef, inline_json, inline_ref, is_tagged
 from lucas_storage.values import recent_data, wire_form
 from lucas_storage.values.annotations.annotation import (
     ANY,
@@ -40,7 +40,7 @@ from lucas_storage.values.own_copy import small_copy
 from lucas_storage.values.parallel_resolution import Done, Node, Pending, branch, resolved
 
 from . import object_pickles
-from .policy import Fixed, Policies, Policy
+from .policy import Fixed, Policies, Policy, is_inline
 from .store_value import SmallLeaves, artifact, kind_of_source, store_encoded, streamed
 
 Made = TypeVar("Made")
@@ -65,7 +65,7 @@ def offload(value: Any, annotation: Annotation, policy: Policies, function: str 
     # Most results are small: a number needs no walk, and no settings.
     if type(value) in _NUMBERS and is_exact(value):
         return value
-    if type(value) in BUILT_IN and (annotation is ANY or not has_options(annotation)):
+    if annotation is ANY or not has_options(annotation):
         # Most other results are data as a whole, and need no tree; those that are small as well, no encoding.
         own = small_copy(value, policy.inline_max)
         if own is not None:
@@ -252,8 +252,8 @@ def _sent(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> Any
     # What engines cannot carry stands in a reference. The values of a dict have one each, so that plain code can still
     # look at the others by their keys.
     if type(skeleton) is dict and set(map(type, skeleton)) == {str}:
-        return {key: _element(item, policy()) for key, item in skeleton.items()}
-    return _kept(fmt, encoded, policy()).to_json()
+        return {key: _element(item, policy) for key, item in skeleton.items()}
+    return _kept_json(fmt, encoded, policy)
 
 
 def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) -> ArtifactRef:
@@ -264,20 +264,27 @@ def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) ->
     return store()
 
 
-def _element(value: Any, policy: Policy) -> Any:
+def _element(value: Any, policy: Policies) -> Any:
     if type(value) is ArtifactRef:
         return value.to_json()
     fmt, encoded = wire_form.encoded(value)
-    return wire_form.tagged(value) if wire_form.is_plain(fmt, encoded) else _kept(fmt, encoded, policy).to_json()
+    return wire_form.tagged(value) if wire_form.is_plain(fmt, encoded) else _kept_json(fmt, encoded, policy)
 
 
 def _as_artifact(skeleton: Any, policy: Policies, requested: str | None = None) -> ArtifactRef:
     if type(skeleton) is ArtifactRef:
         return skeleton
-    return _kept(*wire_form.encoded(skeleton, requested), policy())
+    return _kept(*wire_form.encoded(skeleton, requested), policy)
 
 
-def _kept(fmt: Format, encoded: Encoded, policy: Policy) -> ArtifactRef:
-    if policy.is_inline(encoded.size):
+def _kept_json(fmt: Format, encoded: Encoded, policy: Policies) -> dict[str, str]:
+    if is_inline(encoded.size, policy.inline_max):
+        return inline_json(fmt.id, bytes(encoded))
+    return store_encoded(encoded, fmt, policy()).to_json()
+
+
+def _kept(fmt: Format, encoded: Encoded, policy: Policies) -> ArtifactRef:
+    # By the limit alone: the whole policy is all settings.
+    if is_inline(encoded.size, policy.inline_max):
         return inline_ref(fmt.id, bytes(encoded))
-    return store_encoded(encoded, fmt, policy)
+    return store_encoded(encoded, fmt, policy())

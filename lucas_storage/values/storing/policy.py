@@ -26,7 +26,12 @@ class Policy:
 
     def is_inline(self, size: int) -> bool:
         """Return whether a leaf of `size` bytes travels within its reference."""
-        return self.inline_max > 0 and size <= min(INLINE_LEAF, self.inline_max)
+        return is_inline(size, self.inline_max)
+
+
+def is_inline(size: int, inline_max: int) -> bool:
+    """Return whether a leaf of `size` bytes travels within its reference under this limit."""
+    return inline_max > 0 and size <= min(INLINE_LEAF, inline_max)
 
 
 class Policies(Protocol):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from datetime import date
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lucas_storage import with_storage
 from lucas_storage.formats import encode_data
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.values import wire_form
 from lucas_storage.values.annotations.annotation import ANY
+from lucas_storage.values.loading.incoming import value_of
 from lucas_storage.values.own_copy import small_copy
 from lucas_storage.values.storing import outgoing
 from lucas_storage.values.storing.policy import Fixed, Policy
@@ -103,3 +109,12 @@ def test_a_reference_in_data_stays_one():
     out = outgoing.result([1, ref], ANY, Fixed(Policy(inline_max=MOST)), "step")
 
     assert out == [1, ref.to_json()]
+
+
+@pytest.mark.parametrize("value", [date(2026, 1, 1), math.nan, Decimal("1.5"), {1, 2, 3}, {"at": date(2026, 1, 1)}])
+def test_a_small_result_with_a_tag_asks_for_no_setting_but_the_limit(monkeypatch, value):
+    monkeypatch.setenv("STORAGE_ENDPOINT", "no endpoint at all")
+    monkeypatch.setenv("LUCAS_STORAGE_PICKLE", "neither")
+    step = with_storage(lambda value: value)
+
+    assert form(value_of(step(value=value))) == form(value)
