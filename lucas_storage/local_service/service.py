@@ -247,5 +247,5 @@ def _lock(path: Path, kind: int) -> int:
     except TimeoutError:
         raise StorageError(
             f"{path} stays locked by another process that starts or ends the storage server; end that process, "
-            "or choose another data directory with --data"
+            "or choose another data directory (--data, local(data))"
         ) from None

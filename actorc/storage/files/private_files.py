@@ -125,7 +125,7 @@ def check_own_directory(path: Path, status: os.stat_result) -> None:
         InvalidParameterError: It is not; the message says what to do.
     """
     if not stat.S_ISDIR(status.st_mode):
-        raise InvalidParameterError(f"{path} is no directory; remove it, or name another place with --data")
+        raise InvalidParameterError(f"{path} is no directory; remove it, or name another data directory (--data, local(data))")
     if status.st_uid != os.geteuid():
         raise InvalidParameterError(foreign(path, status))
 
@@ -137,7 +137,7 @@ def is_readable_by_others(status: os.stat_result) -> bool:
 
 def _check_directory(path: Path, status: os.stat_result) -> None:
     if stat.S_ISLNK(status.st_mode):
-        raise InvalidParameterError(f"{path} is a symbolic link; name the directory that it leads to with --data")
+        raise InvalidParameterError(f"{path} is a symbolic link; name the directory that it leads to (--data, local(data))")
     check_own_directory(path, status)
     if is_writable_by_others(status):
         raise InvalidParameterError(
@@ -160,8 +160,8 @@ def _check_secret(path: Path, status: os.stat_result) -> None:
 def foreign(path: Path, status: os.stat_result) -> str:
     """Return why a directory of another user is not used."""
     return (
-        f"{path} belongs to {owner(status.st_uid)}, so it may be a trap; name a directory of yours with --data, or a "
-        "server with STORAGE_ENDPOINT, or work elsewhere"
+        f"{path} belongs to {owner(status.st_uid)}, so it may be a trap; name a directory of yours (--data, "
+        "local(data)), or a server with STORAGE_ENDPOINT, or work elsewhere"
     )
 
 

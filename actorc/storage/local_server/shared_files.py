@@ -61,7 +61,7 @@ def _tighten(path: Path) -> None:
             if found.st_uid != os.geteuid():
                 raise InvalidParameterError(
                     f"{entry.path} belongs to {owner(found.st_uid)}, who could write to {path}; remove what is not "
-                    "yours, or name another place with --data"
+                    "yours, or name another data directory (--data, local(data))"
                 )
 
 
