@@ -125,7 +125,9 @@ def check_own_directory(path: Path, status: os.stat_result) -> None:
         InvalidParameterError: It is not; the message says what to do.
     """
     if not stat.S_ISDIR(status.st_mode):
-        raise InvalidParameterError(f"{path} is no directory; remove it, or name another data directory (--data, local(data))")
+        raise InvalidParameterError(
+            f"{path} is no directory; remove it, or name another data directory (--data, local(data))"
+        )
     if status.st_uid != os.geteuid():
         raise InvalidParameterError(foreign(path, status))
 
@@ -137,7 +139,9 @@ def is_readable_by_others(status: os.stat_result) -> bool:
 
 def _check_directory(path: Path, status: os.stat_result) -> None:
     if stat.S_ISLNK(status.st_mode):
-        raise InvalidParameterError(f"{path} is a symbolic link; name the directory that it leads to (--data, local(data))")
+        raise InvalidParameterError(
+            f"{path} is a symbolic link; name the directory that it leads to (--data, local(data))"
+        )
     check_own_directory(path, status)
     if is_writable_by_others(status):
         raise InvalidParameterError(
