@@ -185,9 +185,9 @@ def _joined_or_started(home: _DataDirectory, port: int) -> LocalEndpoint:
 
 def _start(home: _DataDirectory, port: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "actorc.storage.server", "--data", str(home.data), "--listen", f"127.0.0.1:{port}"]
-    # No HTTP: a presigned URL would not outlive this server, which ends with its last user. No key among the arguments:
-    # every user of the machine can read a command line.
-    command += ["--http", "off", "--auto-create-buckets", "--private", "--linger-lock", str(home.users_lock)]
+    # HTTP on demand: few programs ask for URLs, and its library takes longer to load than all else. No key among the
+    # arguments: every user of the machine can read a command line.
+    command += ["--http", "on-demand", "--auto-create-buckets", "--private", "--linger-lock", str(home.users_lock)]
     # Else the next look at it could find the address of the server that ended, whose port may be another program's.
     home.endpoint_file.unlink(missing_ok=True)
     with suppress(FileNotFoundError):

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from actorc.addresses import parse
 from actorc.storage.errors import InvalidParameterError
 from actorc.storage.rules import check_http_endpoint
 
 from .listen_address import numeric_address
 
-DEFAULT_HTTP: Final = "127.0.0.1:9001"
+DEFAULT_HTTP_PORT: Final = 9001
 KEYS_FILE: Final = "keys.json"
 """Name of the file of access keys in a data directory."""
 
@@ -74,8 +75,9 @@ class ServerOptions:
     http: str = _network(
         "off",
         "HOST:PORT",
-        "Where presigned URLs and pages about the server are served, under the same rule; off for nowhere, "
-        f"auto for {DEFAULT_HTTP} if aiohttp is installed and the port is free.",
+        "Where presigned URLs and pages about the server are served, under the same rule; a port alone has the host of "
+        f"--listen; off is nowhere, auto port {DEFAULT_HTTP_PORT} if aiohttp is installed and the port is free, "
+        "on-demand a port that is found when the first URL is asked for.",
         default="auto",
     )
     public_http_url: str = _network(
@@ -124,8 +126,8 @@ class ServerOptions:
             )
         loopback_only = not (self.keys_file and self.keys_file.exists())
         numeric_address(self.listen, loopback_only=loopback_only)
-        if self.http not in {"off", "auto"}:
-            numeric_address(self.http, loopback_only=loopback_only)
+        if self.http != "off":
+            numeric_address(self.http_address, loopback_only=loopback_only)
         if self.public_http_url:
             check_http_endpoint(self.public_http_url, "--public-http-url")
 
@@ -133,6 +135,14 @@ class ServerOptions:
     def engine_url(self) -> str:
         """URL of the engine."""
         return self.engine if self.data is None else self.data.absolute().as_uri()
+
+    @property
+    def http_address(self) -> str:
+        """``HOST:PORT`` for HTTP, where port 0 finds one; empty for nowhere. A port alone has the host of `listen`."""
+        if self.http == "off":
+            return ""
+        port = {"auto": str(DEFAULT_HTTP_PORT), "on-demand": "0"}.get(self.http, self.http.removeprefix(":"))
+        return f"{parse(self.listen, listening=True)._replace(port=0)}"[:-1] + port if port.isdecimal() else self.http
 
     @property
     def keys_file(self) -> Path | None:

@@ -14,7 +14,7 @@ from .auth.authentication import Authenticator
 from .auth.key_file import OwnKey
 from .auth.keyring import Keyring
 from .auth.presigning import PresignedUrls
-from .config import DEFAULT_HTTP, Group, ServerOptions
+from .config import Group, ServerOptions
 from .engines import BackgroundWork, open_engine
 from .engines.base import Engine
 from .grpc.health import Health
@@ -141,6 +141,11 @@ class StorageServer:
         """Whether every caller may do everything."""
         return self._keyring.is_open
 
+    @property
+    def urls_until(self) -> float:
+        """When the last URL that the server made expires, in seconds since 1970-01-01 UTC; 0 if there is none."""
+        return self._urls.issued_until
+
     def _start_unix(self, listen: Address) -> None:
         """Serve programs of this user on a socket as well, once the address is this server's."""
         if self._group is not None:
@@ -163,19 +168,21 @@ class StorageServer:
         self._unix.start()
 
     def _start_http(self) -> None:
-        wanted = self._options.http
-        if wanted == "off":
+        if self._options.http == "on-demand" and self._group is None:
+            self._urls.open_endpoint = self._open_http
+            return
+        if self._options.http == "off":
             return
         try:
-            self._open_http(DEFAULT_HTTP if wanted == "auto" else wanted)
+            self._open_http()
         except InvalidParameterError as error:
             # HTTP that was not asked for is a convenience, and the service works without it
-            if wanted != "auto":
+            if self._options.http != "auto":
                 self.stop(0)
                 raise
             log.warning("there is no HTTP and there are no presigned URLs, %s", error.message)
 
-    def _open_http(self, address: str) -> None:
+    def _open_http(self) -> None:
         try:
             from .http.assembly import HttpParts, open_http_server  # noqa: PLC0415 - aiohttp may be missing
         except ModuleNotFoundError as error:
@@ -194,9 +201,12 @@ class StorageServer:
             metrics=None if self._group is None else self._group.metrics,
         )
         shared = self._group is not None
-        self._http, self.http_endpoint = open_http_server(address, self._options, parts, shared=shared)
-        self._urls.endpoint = self.http_endpoint
+        self._http, self.http_endpoint = open_http_server(
+            self._options.http_address, self._options, parts, shared=shared
+        )
         self._http.start()
+        # last: URLs that lead to it are made from now on
+        self._urls.endpoint = self.http_endpoint
 
     def _is_healthy(self) -> bool:
         # engines that always accept changes lack these attributes

@@ -7,6 +7,9 @@ import socket
 import stat
 import subprocess
 import sys
+import time
+from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -76,6 +79,23 @@ def test_the_server_lives_as_long_as_one_user_does(data, wait_for_the_end):
     wait_for_the_end(data)
 
     assert not (data / "endpoint.json").exists()
+
+
+def test_the_server_stays_until_the_urls_that_it_made_have_expired(data, wait_for_the_end):
+    with LocalService(data) as service, service.client() as client:
+        client.put_object("my-bucket", "key", b"value")
+        link = client.presign_url("my-bucket", "key", expires=3)
+        short = client.presign_url("my-bucket", "key", expires=1)
+    expires_at = int(parse_qs(urlsplit(link).query)["acs-exp"][0])
+    with urlopen(link, timeout=20) as answer:
+        assert answer.read() == b"value"
+    # a server that waits for the end of a URL is joined as any other
+    with LocalService(data) as again, again.client() as client:
+        assert client.get_object("my-bucket", "key") == b"value"
+        assert client.presign_url("my-bucket", "key", expires=1).partition("/o/")[0] == short.partition("/o/")[0]
+    wait_for_the_end(data)
+
+    assert time.time() >= expires_at
 
 
 @pytest.fixture(scope="module")

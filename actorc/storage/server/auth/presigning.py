@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from typing import Final
 
 from actorc.storage._wire.call_signing import WINDOW_MS
 from actorc.storage._wire.url_signing import MAX_EXPIRES, Grant, PresignedUrl, check_grant, is_signed_with, sign_url
-from actorc.storage.errors import PermissionError, UnauthenticatedError, UnsupportedError
+from actorc.storage.errors import InvalidParameterError, PermissionError, UnauthenticatedError, UnsupportedError
 
 from .access import ANYBODY, Principal
 from .keyring import Keyring
@@ -34,12 +35,18 @@ class PresignedUrls:
 
     Attributes:
         endpoint: Base of the URLs; empty if the server is not reached over HTTP.
+        open_endpoint: Begins to serve HTTP and sets `endpoint`, for a server that does so when the first URL is asked
+            for; None for others.
+        issued_until: When the last of the issued URLs expires, in seconds since 1970-01-01 UTC; 0 if there is none.
     """
 
     def __init__(
         self, keyring: Keyring, clock: Callable[[], float] = time.time, *, open_key: bytes | None = None
     ) -> None:
         self.endpoint = ""
+        self.open_endpoint: Callable[[], None] | None = None
+        self.issued_until = 0.0
+        self._opening = threading.Lock()  # guards `open_endpoint`, so that two first callers do not both open one
         self._keyring = keyring
         self._clock = clock
         self._open_key = open_key or secrets.token_bytes(32)
@@ -67,6 +74,7 @@ class PresignedUrls:
             method, bucket, key, expires=expires, now=self._clock(), max_size=max_size, content_type=content_type
         )
         _check_allowed(principal, grant)
+        self._open_if_needed()
         if not self.endpoint:
             raise UnsupportedError(
                 "this server makes no URLs; start it with --http, and with --public-http-url if it listens on every "
@@ -75,7 +83,20 @@ class PresignedUrls:
         found = self._find(principal.access_key or _OPEN_KEY_ID)
         if found is None:
             raise UnauthenticatedError("the access key was disabled meanwhile; use another one", bucket, key)
+        # before the URL is known to anybody: a server that ends with its users waits for it
+        self.issued_until = max(self.issued_until, float(grant.expires_at))
         return sign_url(self.endpoint, found[0], principal.access_key or _OPEN_KEY_ID, grant)
+
+    def _open_if_needed(self) -> None:
+        if self.open_endpoint is None:
+            return
+        with self._opening:
+            if self.open_endpoint is not None and not self.endpoint:
+                try:
+                    self.open_endpoint()
+                except InvalidParameterError as error:
+                    # the server's lack, and not a wrong argument of the caller
+                    raise UnsupportedError(f"this server makes no URLs: {error.message}") from error
 
     def admit(self, url: PresignedUrl, method: str) -> Principal:
         """Return the caller in whose name a request with a URL is made, who must still have the permission.

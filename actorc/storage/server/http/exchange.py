@@ -27,6 +27,7 @@ class Exchange:
         common_headers: Headers of every response.
 
     Attributes:
+        target: Path and query of the request, as received.
         headers: Headers of the request; names compare case-insensitively.
         response: The response, once it has begun.
         size: Bytes of the body received or sent so far.
@@ -34,6 +35,7 @@ class Exchange:
 
     def __init__(self, request: web.BaseRequest, idle_timeout: float, common_headers: Mapping[str, str]) -> None:
         self.method = request.method
+        self.target = request.raw_path
         self.headers: Mapping[str, str] = request.headers
         self.response: web.StreamResponse | None = None
         self.size = 0

@@ -102,7 +102,7 @@ class HttpHandler:
         """Answer a request."""
         names = request.headers.getall("Host", [""])
         misdirected = len(names) > 1 or self._is_misdirected(names[0]) or self._is_for_another_server(request)
-        page = None if misdirected else self._pages.find(_target(request).partition("?")[0])
+        page = None if misdirected else self._pages.find(request.method, _target(request).partition("?")[0])
         return _page_response(page) if page else await self._call(request, misdirected=misdirected)
 
     def _is_for_another_server(self, request: web.BaseRequest) -> bool:
@@ -229,7 +229,8 @@ def malformed_response(request: web.BaseRequest, status: int) -> web.Response:
 
 
 def _page_response(page: Page) -> web.Response:
-    return web.Response(status=page.status, body=page.body, headers={**ALWAYS, "Content-Type": page.content_type})
+    headers = {**ALWAYS, **page.headers, "Content-Type": page.content_type}
+    return web.Response(status=page.status, body=page.body, headers=headers)
 
 
 def _refusal_response(refusal: Refusal, request_id: str, request: web.BaseRequest) -> web.Response:

@@ -12,12 +12,14 @@ from actorc.storage.models import WHOLE, Chunk, ObjectAttributes, ObjectInfo
 from actorc.storage.rules import MAX_OBJECT_SIZE
 from actorc.storage.server.auth.authorized_store import AuthorizedStore
 
+from . import descriptions
 from .conditions import change_condition, check_read, names_no_etag
 from .errors import Refusal
 from .exchange import Exchange
 from .ranges import wanted_range
 from .response_headers import identity_headers, is_active, object_headers
 
+_READING = ("GET", "HEAD")
 _ATTEMPTS = 5
 """How often an object may be replaced between its description and its opening."""
 
@@ -29,7 +31,22 @@ def answer(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
         Refusal: The request is refused.
         StorageError: The operation failed.
     """
-    {"GET": _get, "HEAD": _head, "PUT": _put, "DELETE": _delete}[exchange.method](exchange, store, grant)
+    if descriptions.is_asked_for(exchange.target):
+        _describe(exchange, store, grant)
+    else:
+        {"GET": _get, "HEAD": _head, "PUT": _put, "DELETE": _delete}[exchange.method](exchange, store, grant)
+
+
+def _describe(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
+    if exchange.method not in _READING:
+        raise Refusal(400, "InvalidParameter", "the description of an object can only be read; use GET")
+    info = store.head(grant.bucket, grant.key)
+    check_read(exchange.headers, info)
+    body = descriptions.description(info)
+    headers = {"Content-Type": descriptions.CONTENT_TYPE, "Content-Length": str(len(body))}
+    exchange.begin(200, {**identity_headers(info), **headers})
+    if exchange.method == "GET":
+        exchange.write(body)
 
 
 def _get(exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:

@@ -1,9 +1,12 @@
-"""Pages about the server: liveness, readiness and metrics."""
+"""Pages about the server: what it is, liveness, readiness and metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
+
+from .root_page import ROOT_HEADERS, ROOT_PAGE
 
 
 class Page(NamedTuple):
@@ -12,10 +15,12 @@ class Page(NamedTuple):
     status: int
     content_type: str
     body: bytes
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Further headers."""
 
 
 class Pages:
-    """``/healthz``, ``/readyz`` and ``/metrics``.
+    """The root, ``/healthz``, ``/readyz`` and ``/metrics``.
 
     Args:
         is_ready: Returns whether the server takes requests and can perform them, changes included.
@@ -30,8 +35,10 @@ class Pages:
         self._metrics = metrics
         self._metrics_type = metrics_type
 
-    def find(self, path: str) -> Page | None:
+    def find(self, method: str, path: str) -> Page | None:
         """Return the page at `path`, or None."""
+        if path == "/" and method in {"GET", "HEAD"}:
+            return Page(200, "text/html; charset=utf-8", ROOT_PAGE, ROOT_HEADERS)
         if path == "/healthz":
             return _text(200, "running")
         if path == "/readyz":

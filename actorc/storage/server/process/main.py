@@ -45,7 +45,8 @@ def serve(
         endpoint_file: Has the server's address while it runs, as JSON with ``endpoint``, ``pid`` and ``data``;
             readable by this user only, and replaced atomically.
         private: Whether that key is required even if there are no others, so that only this user has access.
-        linger_lock: Also stop once no process holds a shared lock (``flock``) on this file. Take it before the server
+        linger_lock: Also stop once no process holds a shared lock (``flock``) on this file, and every URL that the
+            server made has expired. Take it before the server
             is started. The server then holds an exclusive lock until it ends, so a process that gets the shared lock
             again knows that this server is gone.
 
@@ -66,7 +67,8 @@ def serve(
         endpoint = server.start()
         publisher = _publish_files(stack, options, endpoint, resources, endpoint_file)
         if linger_lock:
-            stop_when_unlocked(linger_lock, shutdown)
+            # a URL of a server that ends with its users works until it expires
+            stop_when_unlocked(linger_lock, shutdown, lambda: server.urls_until)
         log.info("serving %s on %s", options.engine_url, endpoint)
         if server.http_endpoint:
             log.info("serving presigned URLs at %s", server.http_endpoint)

@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,10 @@ log = logging.getLogger(__name__)
 
 _WAKE_SECONDS: Final = 0.5
 """Seconds between wake-ups of the main thread, in which Python runs the handler of a signal that came before."""
+
+
+_LOOK_SECONDS: Final = 30.0
+"""Seconds between looks at the clock, which may be set meanwhile."""
 
 
 class ShutdownFlag:
@@ -67,13 +72,26 @@ def stop_on_signals(shutdown: ShutdownFlag, kill: Callable[[], None] | None) -> 
     signal.signal(signal.SIGTERM, on_signal)
 
 
-def stop_when_unlocked(path: Path, shutdown: ShutdownFlag) -> None:
-    """Request the shutdown once no other process holds a lock on a file."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def stop_when_unlocked(path: Path, shutdown: ShutdownFlag, needed_until: Callable[[], float] = lambda: 0.0) -> None:
+    """Request the shutdown once no other process holds a lock on a file, and nothing else needs the server any more.
+
+    Args:
+        path: The file.
+        shutdown: What to request.
+        needed_until: Returns the time, in seconds since 1970-01-01 UTC, before which the server is needed in any case.
+    """
 
     def wait() -> None:
-        # held until the process is gone, since the descriptor is never closed
-        file_locks.lock(descriptor)
+        while True:
+            # the lock is not held meanwhile, since a program that wants to use the server waits for it
+            while (seconds := needed_until() - time.time()) > 0:
+                time.sleep(min(seconds, _LOOK_SECONDS))
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            file_locks.lock(descriptor)
+            if needed_until() <= time.time():
+                # held until the process is gone, since the descriptor is never closed
+                break
+            os.close(descriptor)
         log.info("nobody needs the server any more")
         shutdown.begin()
 

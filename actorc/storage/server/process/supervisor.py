@@ -28,7 +28,7 @@ from typing import Any, Final
 from actorc.storage.errors import InvalidParameterError, StorageError, error_class
 from actorc.storage.server.auth.key_file import OwnKey, as_record
 from actorc.storage.server.auth.keyring import Keyring
-from actorc.storage.server.config import DEFAULT_HTTP, ServerOptions
+from actorc.storage.server.config import ServerOptions
 from actorc.storage.server.engines import share_engine
 from actorc.storage.server.listen_address import numeric_address
 from actorc.storage.server.option_sources import to_plain
@@ -61,7 +61,10 @@ class Supervisor:
 
     Attributes:
         http_endpoint: Base of presigned URLs; empty before the start, and if there are none.
+        urls_until: As of `StorageServer`; 0, since the supervisor does not know which URLs its workers make.
     """
+
+    urls_until: Final = 0.0
 
     def __init__(self, options: ServerOptions, *, own: OwnKey | None = None, silence: int = SILENCE) -> None:
         self._options = options
@@ -140,12 +143,12 @@ class Supervisor:
         return None if self._socket_file is None else self._socket_file.listener.fileno()
 
     def _reserved_http(self) -> str:
-        wanted = self._options.http
-        if wanted != "auto":
-            return wanted if wanted == "off" else self._reserved(wanted)
+        address = self._options.http_address
+        if self._options.http not in {"auto", "on-demand"}:
+            return self._reserved(address) if address else "off"
         try:
             if find_spec("aiohttp"):
-                return self._reserved(DEFAULT_HTTP)
+                return self._reserved(address)
             reason = "aiohttp is not installed; pip install 'lucas-storage[http]'"
         except InvalidParameterError as error:
             reason = error.message

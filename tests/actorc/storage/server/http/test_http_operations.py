@@ -21,7 +21,7 @@ from google.protobuf.wrappers_pb2 import Int32Value, StringValue
 from actorc.storage import InvalidParameterError, PermissionError, StorageClient, UnsupportedError
 from actorc.storage._wire.call_signing import derived_key
 from actorc.storage._wire.url_signing import Grant, sign_url
-from actorc.storage.server import ServerOptions, StorageServer, server
+from actorc.storage.server import ServerOptions, StorageServer, config
 from actorc.storage.server.auth.access import EVERYTHING, Statement
 from actorc.storage.server.auth.key_file import add_key, disable_key
 from actorc.storage.server.engines.memory import MemoryEngine
@@ -95,7 +95,7 @@ def test_a_stranger_learns_nothing(closed, ask):
         ask(url.replace("acs-exp=", "acs-exp=1")),
         ask(url.replace("acs-sig=", "acs-sig=0")),
         ask(url.partition("?")[0]),
-        ask(running.http_endpoint + "/"),
+        ask(running.http_endpoint + "/o/"),
     ]
 
     assert ask(url).status == 200
@@ -270,7 +270,7 @@ def test_a_port_that_is_asked_for_and_taken_ends_the_start(taken):
 
 
 def test_a_port_that_is_taken_and_not_asked_for_is_done_without(taken, monkeypatch, caplog):
-    monkeypatch.setattr(server, "DEFAULT_HTTP", taken)
+    monkeypatch.setattr(config, "DEFAULT_HTTP_PORT", int(taken.rpartition(":")[2]))
     with caplog.at_level(logging.WARNING), local_server(http="auto") as running, running.client() as client:
         client.put_object("bucket", "key", b"value")
 

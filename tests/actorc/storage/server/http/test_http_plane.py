@@ -78,7 +78,8 @@ def test_an_object_is_got_with_what_is_known_of_it(plane, put, signed, ask):
         "accept-ranges": "bytes",
         "cache-control": "private, no-cache",
         "content-length": "5",
-        "content-type": "text/plain",
+        "content-security-policy": "sandbox",
+        "content-type": "text/plain; charset=utf-8",
         "etag": f'"{info["etag"]}"',
         "last-modified": format_datetime(info["last_modified"], usegmt=True),
         "referrer-policy": "no-referrer",
@@ -413,7 +414,20 @@ def test_a_delete_may_demand_the_object_it_removes(put, signed, ask):
 
 
 @pytest.mark.parametrize(
-    "content_type", ["text/html", "TEXT/HTML; charset=utf-8", "image/svg+xml", "application/xhtml+xml", "text/xml"]
+    "content_type",
+    [
+        "text/html",
+        "TEXT/HTML; charset=utf-8",
+        "image/svg+xml",
+        "application/xhtml+xml",
+        "text/xml",
+        "text/xsl",
+        "multipart/x-mixed-replace; boundary=x",
+        "multipart/related",
+        "message/rfc822",
+        " text/html",
+        "text/html,text/plain",
+    ],
 )
 def test_what_could_run_scripts_is_neither_shown_nor_allowed_to(put, signed, ask, content_type):
     put(b"<script>alert(1)</script>", content_type=content_type)
@@ -426,7 +440,11 @@ def test_what_could_run_scripts_is_neither_shown_nor_allowed_to(put, signed, ask
 def test_pictures_are_shown(put, signed, ask):
     put(b"png", content_type="image/png")
 
-    assert "Content-Disposition" not in ask(signed()).headers
+    headers = ask(signed()).headers
+
+    assert "Content-Disposition" not in headers
+    # no `default-src`: the picture is a document that loads itself
+    assert headers["Content-Security-Policy"] == "sandbox"
 
 
 def test_a_content_type_that_no_header_can_carry_is_not_told(put, signed, ask):

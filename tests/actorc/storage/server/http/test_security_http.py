@@ -135,7 +135,7 @@ def test_what_is_forged_is_refused_alike_and_nothing_changes(place, ask, forgery
     answers = [asked(ask, FORGED[forgery](place, method), method) for method in METHODS]
 
     assert {answer.status for answer in answers} == {403}
-    assert {answer.error for answer in answers if answer.body} == {asked(ask, f"{place.endpoint}/", "GET").error}
+    assert {answer.error for answer in answers if answer.body} == {asked(ask, f"{place.endpoint}/o/", "GET").error}
     assert place.all_there_is() == before
 
 
