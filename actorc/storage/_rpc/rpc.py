@@ -193,9 +193,10 @@ class Rpc:
                 self._reached = True
                 with answer_checks.damaged_answers():
                     payload = receiver.accept(message, opened)
-                # each verified piece is progress, so a download over a bad network ends only when it stands still
-                attempts.progressed()
                 if payload:
+                    # each verified piece is progress, so a download over a bad network ends only when it stands still;
+                    # the description of the object, which every attempt brings, is none
+                    attempts.progressed()
                     yield payload
 
     def send(self, method: str, sender: Sender[T], *, timeout: float | None = None) -> T:
