@@ -21,7 +21,7 @@ import _actorc_precedence
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
-    from actorc.storage.testing import LocalServer
+    from actorc.storage.testing import FaultyServer, LocalServer
     from lucas_storage import Storage
 
 # The finder that rewrites assertions has taken the first place, and takes whichever `actorc` comes first on the path.
@@ -76,7 +76,8 @@ def storage_server(_storage_directories: Iterator[Path]) -> Iterator[LocalServer
 @pytest.fixture
 def _storage_environment(request: pytest.FixtureRequest, _storage_directories: Iterator[Path]) -> Iterator[None]:
     """An environment in which clients, `Storage`, `run`, steps and commands find the server of the test."""
-    server: LocalServer = request.getfixturevalue("storage_server")
+    is_faulty = "storage_faults" in request.fixturenames
+    server: LocalServer | FaultyServer = request.getfixturevalue("_faulty_server" if is_faulty else "storage_server")
     directory = next(_storage_directories)
     from lucas_storage.testing.environment import variables  # noqa: PLC0415  # the plugin imports only what is used
 
@@ -92,14 +93,33 @@ def _storage_environment(request: pytest.FixtureRequest, _storage_directories: I
 
 
 @pytest.fixture
-def storage(_storage_environment: None) -> Iterator[Storage]:
+def _faulty_server(_storage_directories: Iterator[Path]) -> Iterator[FaultyServer]:
+    """A server of the test's own: no fault reaches another test, whatever becomes of this one."""
+    import lucas_storage  # noqa: F401, PLC0415  # first, so that `actorc` is the right one
+    from actorc.storage.testing import faulty_server  # noqa: PLC0415  # the plugin imports only what is used
+
+    directory = next(_storage_directories)
+    with faulty_server(directory) as server:
+        yield server
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def storage_faults(_storage_environment: None, _faulty_server: FaultyServer) -> FaultyServer:
+    """Faults of the server that this test and its fixtures use, which is one of its own; they end with the test."""
+    return _faulty_server
+
+
+@pytest.fixture
+def storage(_storage_environment: None, request: pytest.FixtureRequest) -> Iterator[Storage]:
     """A `Storage` with an empty bucket, ``storage.bucket``, in an environment where all code finds the same ones."""
     from lucas_storage import Storage  # noqa: PLC0415  # the plugin imports only what is used
 
     with Storage() as handle:
         handle.create_bucket(handle.bucket)
         yield handle
-        handle.delete_bucket(handle.bucket, force=True)
+        if "storage_faults" not in request.fixturenames:  # that server ends with the test, and may be out of order
+            handle.delete_bucket(handle.bucket, force=True)
 
 
 @pytest.fixture

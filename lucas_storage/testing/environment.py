@@ -6,12 +6,12 @@ import os
 import secrets
 from pathlib import Path
 
-from actorc.storage.testing import LocalServer
+from actorc.storage.testing import FaultyServer, LocalServer
 
 _PREFIXES = ("STORAGE_", "LUCAS_STORAGE_")
 
 
-def variables(server: LocalServer, directory: Path, *, bucket: str) -> dict[str, str | None]:
+def variables(server: LocalServer | FaultyServer, directory: Path, *, bucket: str) -> dict[str, str | None]:
     """Return what to set; None: a variable of the present environment that is to be removed.
 
     Args:
@@ -21,8 +21,15 @@ def variables(server: LocalServer, directory: Path, *, bucket: str) -> dict[str,
         bucket: The bucket of artifacts.
     """
     present = dict.fromkeys(name for name in os.environ if name.startswith(_PREFIXES))
+    # over TCP, as from another machine: the Unix socket of a server hardly has a network to fail
+    faulty = (
+        {"STORAGE_ACCESS_KEY": server.access_key, "STORAGE_SECRET_KEY": server.secret_key, "STORAGE_LOCAL": "0"}
+        if isinstance(server, FaultyServer)
+        else {}
+    )
     return {
         **present,
+        **faulty,
         "STORAGE_ENDPOINT": server.endpoint,
         "LUCAS_STORAGE_BUCKET": bucket,
         "LUCAS_STORAGE_SIGNING_KEY": secrets.token_hex(32),

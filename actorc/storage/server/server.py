@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Self
 
 from actorc.addresses import Address
@@ -57,6 +59,7 @@ class StorageServer:
         group: Resources that this process shares with others that serve the same.
         own: A key that is in no file.
         shares_port: Whether other sockets of this user may have the port, too; `ports.reserve` keeps it from servers.
+        clock: Seconds since 1970-01-01 UTC; the engine has a clock of its own.
 
     Attributes:
         address: ``HOST:PORT`` that it listens on; empty before the start.
@@ -73,6 +76,7 @@ class StorageServer:
         group: Group | None = None,
         own: OwnKey | None = None,
         shares_port: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._options = options
         self._group = group
@@ -86,7 +90,7 @@ class StorageServer:
         self._health = Health(self._is_healthy)
         self._access_log = AccessLog()
         self._in_flight = CallsInFlight()
-        self._urls = PresignedUrls(self._keyring, open_key=None if group is None else group.url_key)
+        self._urls = PresignedUrls(self._keyring, clock, open_key=None if group is None else group.url_key)
         self._http: HttpServer | None = None
         self._socket_file: SocketFile | None = None
         self._unix: UnixServer | None = None
@@ -95,7 +99,7 @@ class StorageServer:
         self._store = self._new_store()
         self._methods = methods_of(StorageService(self._store, self._urls))
         self._flow = CallFlow(
-            Authenticator(self._keyring),
+            Authenticator(self._keyring, clock),
             self._access_log,
             self._in_flight,
             max_streams=options.max_streams,

@@ -108,3 +108,41 @@ def test_a_test_may_undo_its_own_changes_of_the_environment(passed):
         """,
         1,
     )
+
+
+def test_faults_reach_the_code_under_test_and_no_other_test(passed):
+    passed(
+        """
+        import pytest
+        from actorc.storage import IntegrityError, StorageClient
+        from lucas_storage import with_storage
+        from lucas_storage.errors import ArtifactError
+        from lucas_storage.testing import call
+
+        @with_storage
+        def measure(data: bytes) -> int:
+            return len(data)
+
+        def test_faults(storage_faults, storage):
+            with StorageClient() as client, storage_faults.cut(after=1000) as fault:
+                client.put_object(storage.bucket, "key", bytes(2_000_000))
+                assert client.server_info()["transport"] == "grpc"
+                assert client.get_object(storage.bucket, "key") == bytes(2_000_000)
+            assert fault.struck == 1
+            ref = storage.put(b"value" * 5000)
+            storage_faults.flip_stored_bit(ref.bucket, ref.key)
+            with pytest.raises(IntegrityError):
+                call(measure, ref)
+            storage_faults.full_disk()
+            storage_faults.stop()
+
+        def test_other(storage):
+            storage.put_object(storage.bucket, "key", b"value")
+
+        def test_alone(storage_faults):
+            storage_faults.restart()
+            with StorageClient() as client:
+                assert client.list_buckets() == []
+        """,
+        3,
+    )

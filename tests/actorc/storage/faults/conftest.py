@@ -1,11 +1,9 @@
-"""Fixtures of fault tests: a TCP proxy between client and server that stalls, cuts and damages connections."""
+"""Fixtures of fault tests: proxies between client and server, of connections and of messages."""
 
 from __future__ import annotations
 
 import contextlib
 import http.server
-import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -17,107 +15,9 @@ import pytest
 
 from actorc.storage import RetryPolicy, StorageClient
 from actorc.storage._wire import call_headers
-from actorc.storage.testing import local_server
+from actorc.storage.testing import Proxy, local_server
 
 QUICK = RetryPolicy(attempts=200, unreached_attempts=200, base=0.001, cap=0.02)
-
-
-class Fault:
-    """The faults of one direction of one connection; none by default.
-
-    `stalled` is set once bytes were withheld.
-    """
-
-    def __init__(self, *, cut_after=None, stall_after=None, flip_at=None, reset_after=None, twice_at=None):
-        self.cut_after = cut_after
-        self.reset_after = reset_after
-        self.twice_at = twice_at
-        self.stall_after = stall_after
-        self.flip_at = flip_at
-        self.stalled = threading.Event()
-        self._seen = 0
-
-    def apply(self, data):
-        """Return the bytes to pass on; raises ConnectionError to close it, ConnectionResetError to reset it."""
-        start, self._seen = self._seen, self._seen + len(data)
-        if self.flip_at is not None and start <= self.flip_at < self._seen:
-            at = self.flip_at - start
-            data = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
-        if self.twice_at is not None and start <= self.twice_at < self._seen:
-            data *= 2
-        if self.reset_after is not None and self._seen > self.reset_after:
-            raise ConnectionResetError
-        if self.cut_after is not None and self._seen > self.cut_after:
-            raise ConnectionError
-        if self.stall_after is not None and self._seen > self.stall_after:
-            self.stalled.set()
-            return b""
-        return data
-
-
-class Proxy:
-    """Passes connections on to `target`; `plan` gives the (up, down) faults of each new one, then none."""
-
-    def __init__(self, target):
-        host, port = target.rsplit(":", 1)
-        self._target = (host, int(port))
-        self.plan = []
-        self.connections = 0
-        self.sent_up = 0
-        self.sent_down = 0
-        self._sockets = []
-        self._counting = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.endpoint = f"127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self.connections += 1
-                up, down = self.plan.pop(0) if self.plan else (Fault(), Fault())
-                server = socket.create_connection(self._target)
-                for end in (client, server):
-                    # frames that wait for an acknowledgement would make every call tens of milliseconds slower
-                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._sockets += [client, server]
-                for direction in ((client, server, up, "sent_up"), (server, client, down, "sent_down")):
-                    threading.Thread(target=self._pump, args=direction, daemon=True).start()
-
-    def _pump(self, source, sink, fault, counter):
-        try:
-            while data := source.recv(1 << 16):
-                passed = fault.apply(data)
-                if passed:
-                    sink.sendall(passed)
-                with self._counting:
-                    setattr(self, counter, getattr(self, counter) + len(passed))
-        except ConnectionResetError:
-            for end in (source, sink):
-                with contextlib.suppress(OSError):
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    end.close()
-        except OSError:
-            pass
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def drop_all(self):
-        """Cut every connection there is."""
-        for end in self._sockets:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def close(self):
-        # shutdown wakes the accepting thread; close alone would not
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.drop_all()
-        for end in self._sockets:
-            end.close()
 
 
 class Relay(grpc.GenericRpcHandler):
@@ -231,15 +131,8 @@ def serve_process(tmp_path):
 @pytest.fixture
 def make_proxy():
     """Return a new proxy in front of an address."""
-    running = []
-
-    def made(target):
-        running.append(Proxy(target))
-        return running[-1]
-
-    yield made
-    for each in running:
-        each.close()
+    with contextlib.ExitStack() as stack:
+        yield lambda target: stack.enter_context(Proxy(target))
 
 
 @pytest.fixture
@@ -258,11 +151,6 @@ def client(proxy):
 def direct(server):
     with StorageClient(server.endpoint) as it:
         yield it
-
-
-@pytest.fixture
-def fault():
-    return Fault
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from actorc.storage import NetworkError, RetryPolicy, StorageClient
+from actorc.storage.testing import WireFault
 
 pytestmark = pytest.mark.slow
 
@@ -146,11 +147,11 @@ def test_a_download_of_what_was_replaced_since_begins_anew(proxy, client, direct
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("after", [MiB, 5 * MiB, 12 * MiB])
-def test_parallel_parts_survive_broken_connections(proxy, client, direct, fault, source, folder, after):
-    proxy.plan = [(fault(cut_after=after), fault()) for _ in range(6)]
+def test_parallel_parts_survive_broken_connections(proxy, client, direct, source, folder, after):
+    proxy.plan = [(WireFault("cut", after), None) for _ in range(6)]
     client.upload_file("bucket", "key", source)
     proxy.drop_all()
-    proxy.plan = [(fault(), fault(cut_after=after)) for _ in range(6)]
+    proxy.plan = [(None, WireFault("cut", after)) for _ in range(6)]
     client.download_file("bucket", "key", folder / "out")
 
     assert (folder / "out").read_bytes() == source.read_bytes()
@@ -159,8 +160,8 @@ def test_parallel_parts_survive_broken_connections(proxy, client, direct, fault,
 
 
 @pytest.mark.thorough
-def test_a_flipped_bit_among_parallel_parts_is_mended(proxy, client, direct, fault, source, folder):
-    proxy.plan = [(fault(flip_at=9 * MiB), fault(flip_at=9 * MiB)) for _ in range(2)]
+def test_a_flipped_bit_among_parallel_parts_is_mended(proxy, client, direct, source, folder):
+    proxy.plan = [(WireFault("flip", 9 * MiB), WireFault("flip", 9 * MiB)) for _ in range(2)]
     client.upload_file("bucket", "key", source)
     client.download_file("bucket", "key", folder / "out")
 
@@ -169,16 +170,16 @@ def test_a_flipped_bit_among_parallel_parts_is_mended(proxy, client, direct, fau
 
 
 @pytest.mark.thorough
-def test_a_network_that_stays_away_keeps_both_journals_for_the_next_call(proxy, patient, direct, fault, source, folder):
+def test_a_network_that_stays_away_keeps_both_journals_for_the_next_call(proxy, patient, direct, source, folder):
     hasty = {"idle_timeout": 0.5, "retry": RetryPolicy(attempts=1)}
-    proxy.plan = [(fault(cut_after=12 * MiB), fault()) for _ in range(4)]
+    proxy.plan = [(WireFault("cut", 12 * MiB), None) for _ in range(4)]
     with StorageClient(proxy.endpoint, **hasty) as first, pytest.raises(NetworkError):
         first.upload_file("bucket", "key", source)
     proxy.sent_up = 0
     patient.upload_file("bucket", "key", source)
     proxy.drop_all()
     # The first lives until its stream has a whole step, and all together do not bring the file.
-    proxy.plan = [(fault(), fault(cut_after=limit * MiB)) for limit in (20, 12, 12, 12)]
+    proxy.plan = [(None, WireFault("cut", limit * MiB)) for limit in (20, 12, 12, 12)]
     with StorageClient(proxy.endpoint, **hasty) as second, pytest.raises(NetworkError):
         second.download_file("bucket", "key", folder / "out")
     # What the broken connections still bring is not of the next call.
@@ -194,18 +195,18 @@ def test_a_network_that_stays_away_keeps_both_journals_for_the_next_call(proxy, 
 
 
 @pytest.mark.parametrize("method", ["upload_file", "download_file"])
-def test_ctrl_c_ends_a_transfer_that_stands_still(proxy, direct, fault, source, folder, method):
+def test_ctrl_c_ends_a_transfer_that_stands_still(proxy, direct, source, folder, method):
     def interrupt(signum, frame):
         raise KeyboardInterrupt
 
     direct.put_object("bucket", "key", bytes(SIZE))
     paths = {"upload_file": source, "download_file": folder / "out"}
-    faults = [fault(stall_after=2 * MiB) for _ in range(8)]
+    faults = [WireFault("stall", 2 * MiB) for _ in range(8)]
     proxy.plan = [(each, each) for each in faults]
 
     def interrupt_once_it_stands_still():
         # nothing moves, so the one stream that it begins with gets no company
-        still = faults[0].stalled.wait(20)
+        still = faults[0].wait_until_struck(20)
         os.kill(os.getpid(), signal.SIGUSR1)
         return still
 

@@ -8,9 +8,11 @@ import pytest
 
 from actorc.storage import NetworkError, RetryPolicy, StorageClient
 from actorc.storage._rpc.grpc import channels
+from actorc.storage.testing import WireFault
 
 MiB = 1 << 20
 BIG = bytes(range(256)) * (8 * MiB // 256)
+FAR = 1 << 60
 STILL = (("grpc.keepalive_time_ms", 300), ("grpc.http2.ping_timeout_ms", 300), ("grpc.http2.max_pings_without_data", 0))
 """A server that stands still is left within a second instead of half a minute."""
 
@@ -34,9 +36,9 @@ def connections(ways):
 
 @pytest.mark.few(1)
 @pytest.mark.parametrize("after", [MiB // 2, MiB, 5 * MiB + 17])
-def test_a_download_that_breaks_anywhere_goes_on_by_the_other_way(ways, both, direct, fault, after):
+def test_a_download_that_breaks_anywhere_goes_on_by_the_other_way(ways, both, direct, after):
     direct.put_object("bucket", "key", BIG)
-    ways[0].plan = [(fault(), fault(cut_after=after))]
+    ways[0].plan = [(None, WireFault("cut", after))]
 
     assert both.get_object("bucket", "key") == BIG
     assert connections(ways) == [1, 1]
@@ -53,9 +55,9 @@ def test_what_arrived_is_not_read_again_by_the_other_way(ways, both, direct):
     assert ways[1].sent_down < 2 * len(BIG) - 3 * MiB
 
 
-def test_a_download_stays_with_its_generation_by_the_other_way(ways, both, direct, fault):
+def test_a_download_stays_with_its_generation_by_the_other_way(ways, both, direct):
     direct.put_object("bucket", "key", BIG)
-    ways[0].plan = [(fault(), fault(cut_after=3 * MiB))]
+    ways[0].plan = [(None, WireFault("cut", 3 * MiB))]
     pieces = both.stream_object("bucket", "key")
     begin = next(pieces)
     direct.put_object("bucket", "key", b"replaced")
@@ -65,8 +67,8 @@ def test_a_download_stays_with_its_generation_by_the_other_way(ways, both, direc
 
 
 @pytest.mark.parametrize("after", [MiB // 2, 3 * MiB])
-def test_an_upload_that_breaks_is_stored_once_by_the_other_way(ways, both, direct, fault, after):
-    ways[0].plan = [(fault(cut_after=after), fault())]
+def test_an_upload_that_breaks_is_stored_once_by_the_other_way(ways, both, direct, after):
+    ways[0].plan = [(WireFault("cut", after), None)]
     put = both.put_object("bucket", "key", BIG, if_absent=True)
 
     assert direct.get_object("bucket", "key") == BIG
@@ -74,27 +76,27 @@ def test_an_upload_that_breaks_is_stored_once_by_the_other_way(ways, both, direc
     assert connections(ways) == [1, 1]
 
 
-def test_a_lost_reply_gets_the_first_answer_by_the_other_way(ways, both, direct, fault):
+def test_a_lost_reply_gets_the_first_answer_by_the_other_way(ways, both, direct):
     both.server_info()
     ways[0].drop_all()
-    ways[0].plan = [(fault(), fault(cut_after=200)) for _ in range(4)]
-    ways[1].plan = [(fault(), fault(cut_after=200)) for _ in range(2)]
+    ways[0].plan = [(None, WireFault("cut", 200)) for _ in range(4)]
+    ways[1].plan = [(None, WireFault("cut", 200)) for _ in range(2)]
     put = both.put_object("bucket", "key", b"once", if_absent=True)
 
     assert direct.head_object("bucket", "key")["generation"] == put["generation"]
     assert sum(connections(ways)) >= 4
 
 
-def test_a_way_that_stalls_is_left_for_the_other(ways, both, direct, fault):
+def test_a_way_that_stalls_is_left_for_the_other(ways, both, direct):
     direct.put_object("bucket", "key", BIG)
-    ways[0].plan = [(fault(), fault(stall_after=3 * MiB))]
+    ways[0].plan = [(None, WireFault("stall", 3 * MiB))]
 
     assert both.get_object("bucket", "key") == BIG
     assert connections(ways) == [1, 1]
 
 
-def test_a_stream_that_is_read_once_is_stored_by_both_ways(ways, both, direct, fault):
-    ways[0].plan = [(fault(cut_after=2 * MiB), fault()) for _ in range(3)]
+def test_a_stream_that_is_read_once_is_stored_by_both_ways(ways, both, direct):
+    ways[0].plan = [(WireFault("cut", 2 * MiB), None) for _ in range(3)]
     put = both.upload_from_stream("bucket", "key", iter([BIG] * 2), chunk_size=MiB)
 
     assert (put["size"], direct.get_object("bucket", "key")) == (2 * len(BIG), BIG * 2)
@@ -103,13 +105,13 @@ def test_a_stream_that_is_read_once_is_stored_by_both_ways(ways, both, direct, f
 
 
 @pytest.mark.slow
-def test_a_small_call_at_a_server_that_stands_still_goes_to_the_next(ways, direct, fault, monkeypatch):
+def test_a_small_call_at_a_server_that_stands_still_goes_to_the_next(ways, direct, monkeypatch):
     monkeypatch.setattr(channels, "_MULTI_SERVER_OPTIONS", STILL)
-    up, down = fault(), fault()
+    up, down = WireFault("stall", FAR), WireFault("stall", FAR)
     ways[0].plan = [(up, down)]
     with StorageClient(",".join(each.endpoint for each in ways), retry=RetryPolicy(base=0.001)) as client:
         client.put_object("bucket", "key", b"there")
-        up.stall_after = down.stall_after = 0
+        up.after = down.after = 0
         found = client.head_object("bucket", "key")
 
     assert found["size"] == 5
@@ -117,9 +119,9 @@ def test_a_small_call_at_a_server_that_stands_still_goes_to_the_next(ways, direc
 
 
 @pytest.mark.slow
-def test_many_transfers_survive_ways_that_take_turns_in_breaking(ways, direct, fault, tmp_path):
+def test_many_transfers_survive_ways_that_take_turns_in_breaking(ways, direct, tmp_path):
     for each in ways:
-        each.plan = [(fault(cut_after=3 * MiB), fault(cut_after=5 * MiB)) for _ in range(4)]
+        each.plan = [(WireFault("cut", 3 * MiB), WireFault("cut", 5 * MiB)) for _ in range(4)]
     contents = [bytes([number]) * (4 * MiB + number) for number in range(8)]
     patient = RetryPolicy(attempts=30, unreached_attempts=30, base=0.001, cap=0.05)
 
