@@ -7,6 +7,8 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -123,6 +125,38 @@ def test_the_first_may_be_closed_before_the_second(local, tmp_path):
     assert os.environ["STORAGE_ENDPOINT"] == second.endpoint
     second.close()
     assert "STORAGE_ENDPOINT" not in os.environ
+
+
+def test_threads_that_begin_at_once_share_one_server(local, tmp_path):
+    barrier = threading.Barrier(4)
+
+    def begin(_):
+        barrier.wait()
+        return local(tmp_path / "data")
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(begin, range(4)))
+
+    assert len({each.endpoint for each in found}) == 1
+    for each in found:
+        assert os.environ["STORAGE_ENDPOINT"] == each.endpoint
+        each.close()
+    assert "STORAGE_ENDPOINT" not in os.environ
+
+
+def test_a_profile_means_its_server_while_a_local_one_is_in_use(local, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "lucas-storage.toml").write_text('[profiles.lab]\nendpoint = "lab.example:9000"')
+    with local(), StorageClient(profile="lab") as client:
+        assert (client.endpoint, client.access_key) == ("lab.example:9000", None)
+
+
+def test_an_interrupt_ends_a_program_as_python_ends_it_and_its_server(plain, tmp_path, wait_for_the_end):
+    code = "import signal, lucas_storage\nwith lucas_storage.local():\n    signal.raise_signal(signal.SIGINT)"
+    ran = plain("-c", code)
+    wait_for_the_end(tmp_path / ".lucas-storage")
+
+    assert (ran.returncode, ran.stderr.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")
 
 
 def test_a_server_that_the_settings_name_is_used_as_it_is(local, monkeypatch):
