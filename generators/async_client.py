@@ -25,6 +25,7 @@ SOURCES: Final = (
     "_client/reads.py",
     "_client/batches.py",
     "_client/transfers.py",
+    "_client/opening.py",
     "_client/multipart.py",
     "_client/buckets.py",
     "_client/presigning.py",

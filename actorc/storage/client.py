@@ -13,6 +13,7 @@ from ._client.batches import BatchMethods
 from ._client.buckets import BucketMethods
 from ._client.multipart import MultipartMethods
 from ._client.objects import ObjectMethods
+from ._client.opening import OpeningMethods
 from ._client.presigning import PresigningMethods
 from ._client.reads import ReadMethods
 from ._client.transfers import TransferMethods
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
 
 
 class StorageClient(
-    ObjectMethods, ReadMethods, BatchMethods, TransferMethods, MultipartMethods, BucketMethods, PresigningMethods
+    ObjectMethods,
+    ReadMethods,
+    BatchMethods,
+    TransferMethods,
+    OpeningMethods,
+    MultipartMethods,
+    BucketMethods,
+    PresigningMethods,
 ):
     """An object storage service, reached over gRPC, or over a Unix socket if it is on this machine.
 

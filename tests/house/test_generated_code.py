@@ -57,7 +57,7 @@ def test_a_change_of_a_blocking_method_changes_the_asynchronous_one(tmp_path):
 
 def test_a_phrase_that_is_to_be_replaced_cannot_get_lost(tmp_path):
     source = blocking_client(tmp_path)
-    replace(source / "actorc" / "storage" / "_client" / "transfers.py", "Open an object as a file,", "Open an object,")
+    replace(source / "actorc" / "storage" / "_client" / "opening.py", "Open an object as a file,", "Open an object,")
 
     with pytest.raises(LookupError, match="Open an object as a file"):
         generate_async_client(tmp_path / "target", source)

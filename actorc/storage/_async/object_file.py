@@ -7,12 +7,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from actorc.storage._client.object_file import ObjectWriter, TextWriter
+from actorc.storage._client.object_writer import ObjectWriter, TextWriter
 from actorc.storage.models import PutResult
 
 from .thread_call import ThreadCall
 
 if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
     from .thread_pool import Threads
 
 Parameters = ParamSpec("Parameters")
@@ -48,6 +50,10 @@ class AsyncObjectFile:
     async def readline(self) -> Any:
         """Return the next line, empty at the end."""
         return await self._run(self._opened.readline)
+
+    async def readinto(self, buffer: Buffer) -> int:
+        """Fill `buffer` with the next bytes of a binary file; return how many, fewer only at the end."""
+        return await self._run(self._opened.readinto, buffer)  # type: ignore[attr-defined] # binary files have it
 
     async def write(self, data: Any) -> int:
         """Append `data`; after a failure nothing will be stored."""

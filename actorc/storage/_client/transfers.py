@@ -1,22 +1,19 @@
-"""Uploads and downloads of files and streams, and objects opened as files."""
+"""Uploads and downloads of files and streams."""
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, ClassVar
 
-from actorc.storage import rules
 from actorc.storage._rpc import result_dicts
 from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage._transfer import download_target, upload_source
-from actorc.storage.files.seekable_reader import BlobFile
 from actorc.storage.models import DownloadResult, ObjectHead, PutResult
 
-from . import arguments, object_file
+from . import arguments
 from .session import Session, described
 
 if TYPE_CHECKING:
@@ -216,119 +213,6 @@ class TransferMethods(Session):
         for piece in self._pieces(bucket, key, download, None, timeout, self._progress_of(progress, bucket, key)):
             stream.write(piece)
         return result_dicts.object_head(described(download))
-
-    def open_object(
-        self,
-        bucket: str,
-        key: str,
-        mode: str = "rb",
-        *,
-        content_type: str | None = None,
-        metadata: Mapping[str, str] | None = None,
-        if_absent: bool = False,
-        if_match: str | None = None,
-        ttl: int | None = None,
-        generation: int | None = None,
-        chunk_size: int | None = None,
-        encoding: str | None = None,
-        newline: str | None = None,
-    ) -> IO[Any]:
-        """Open an object as a file, for libraries that take one: `csv`, `zipfile`, numpy, pandas.
-
-        A file that is read is seekable; all of it is of one generation, and its bytes are verified. A file that is
-        written is published when it is closed, all or nothing; a ``with`` body that raises, and a file that is never
-        closed, publish nothing.
-
-        Args:
-            bucket: Bucket name.
-            key: Object key.
-            mode: ``"rb"`` or ``"wb"``; ``"r"`` or ``"w"`` for text.
-            content_type: Writing: MIME type; guessed from the key if not given.
-            metadata: Writing: names and values kept with the object.
-            if_absent: Writing: refuse to replace.
-            if_match: Read or replace only the object with this etag.
-            ttl: Writing: seconds after which the object is gone.
-            generation: Reading: read this generation or fail.
-            chunk_size: Reading: bytes to read ahead at least, 1 MiB if it is None or 0. Writing: bytes of a part,
-                `DEFAULT_CHUNK_SIZE` if it is.
-            encoding: Encoding of text; UTF-8 if not given.
-            newline: Line ends of text, as in `open`.
-
-        Raises:
-            NotFoundError: The bucket, the object or the generation does not exist; raised at the first bytes stored
-                when writing.
-            InvalidParameterError: `mode` is none of these, or a name breaks a rule.
-        """
-        opened: io.BufferedReader | object_file.ObjectWriter
-        if object_file.check_mode(mode).startswith("r"):
-            opened = self._reader(bucket, key, if_match, generation, chunk_size)
-        else:
-            from actorc.storage._transfer.stream_upload import StreamUpload  # noqa: PLC0415  # loads the checksum library
-
-            destination = arguments.destination(
-                bucket, key, content_type, metadata, if_absent=if_absent, if_match=if_match, ttl=ttl
-            )
-            upload = StreamUpload(self._remote, destination, arguments.chunk_size(chunk_size, self.DEFAULT_CHUNK_SIZE))
-            opened = object_file.ObjectWriter(upload, key)
-        return object_file.as_mode(opened, mode, encoding, newline)
-
-    def open_blob(
-        self,
-        bucket: str,
-        key: str,
-        *,
-        generation: int | None = None,
-        if_match: str | None = None,
-        timeout: float | None = None,
-    ) -> BlobFile | None:
-        """Open the very file in which a server on this machine keeps an object, for whoever verifies it himself.
-
-        Nothing is copied or read. `get_object` with `as_view`, and `open_object`, verify what they give.
-
-        Args:
-            bucket: Bucket name.
-            key: Object key.
-            generation: Open this generation or fail.
-            if_match: Open only the object with this etag.
-            timeout: Seconds for the whole call.
-
-        Returns:
-            The file; None if the server is elsewhere, or the object is not in one file of its own.
-
-        Raises:
-            NotFoundError: The bucket, the object or the generation does not exist; told by a server on this machine.
-            PreconditionFailedError: The object is not the one of `if_match`.
-        """
-        arguments.etag_condition(if_match)
-        arguments.object_name(bucket, key)
-        generation = arguments.checked_generation(generation)
-        files = self._remote.open_files(bucket, key, generation, if_match=if_match, timeout=timeout)
-        if files is None:
-            return None
-        with files:
-            found = files.take_only_file()
-        return None if found is None else BlobFile(*found)
-
-    def _reader(
-        self, bucket: str, key: str, if_match: str | None, generation: int | None, chunk_size: int | None
-    ) -> io.BufferedReader:
-        ahead = arguments.chunk_size(chunk_size, rules.MiB)
-        arguments.etag_condition(if_match)
-        arguments.object_name(bucket, key)
-        generation = arguments.checked_generation(generation)
-        files = self._remote.open_files(bucket, key, generation, if_match=if_match, timeout=self._options.timeout)
-        if files is not None:
-            return object_file.file_reader(files, ahead, key)
-        # an empty range: it names the generation that all later ranges are pinned to
-        nothing = arguments.download(bucket, key, length=0, generation=generation)
-        for _ in self._pieces(bucket, key, nothing, if_match, self._options.timeout):
-            pass
-        info = described(nothing)
-
-        def fetch(offset: int, length: int) -> Generator[bytes, None, None]:
-            return self._pieces(bucket, key, arguments.download(bucket, key, offset, length, info.generation))
-
-        return object_file.reader(fetch, info.size, ahead, key)
 
     def _copy_object(
         self, files: ObjectFiles, path: Path, *, overwrite: bool, progress: Progress | None, timeout: float | None

@@ -139,6 +139,14 @@ class StreamUpload:
         # mapped: memory that other threads free, malloc rarely returns to the system
         self._buffer, self._filled = memoryview(mmap.mmap(-1, self._part_size, flags=mmap.MAP_PRIVATE)), 0
 
+    def take(self) -> memoryview | None:
+        """Return what was written, to be sent in another way; None if a part of it was sent already."""
+        if self._sent:
+            return None
+        taken = self._content
+        self._buffer, self._filled, self.written = memoryview(b""), 0, 0
+        return taken
+
     def finish(self, rest: Iterable[bytes | memoryview] | None = None) -> ObjectInfo:
         """Publish the object.
 

@@ -46,7 +46,10 @@ class SeekableReader(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Set the position, which may be behind the end, and return it."""
-        position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}.get(whence)
+        if base is None:
+            raise ValueError(f"whence is 0, 1 or 2, not {whence!r}")
+        position = base + offset
         if position < 0:
             raise ValueError(f"a position in a file is 0 or more, not {position}")
         self._position = position

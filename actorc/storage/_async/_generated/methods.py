@@ -712,32 +712,42 @@ class AsyncMethods(AsyncSession):
         generation: int | None = None,
         chunk_size: int | None = None,
         encoding: str | None = None,
+        errors: str | None = None,
         newline: str | None = None,
     ) -> AsyncObjectFile:
         """Return an object as a file whose methods are awaited; ``async with`` opens and closes it.
 
-        A file that is read is seekable; all of it is of one generation, and its bytes are verified. A file that is
+        A file that is read is seekable; all of it is of one generation, and its bytes are verified. It fetches what is
+        asked for, and more only while reading goes on; what it fetched last, up to 16 MiB, it keeps. A file that is
         written is published when it is closed, all or nothing; an ``async with`` that raises, and a file that is never
         closed, publish nothing.
+
+        What is written is sent meanwhile. A program that goes back to change it, as those for HDF5 and TIFF do, writes
+        into a temporary file, from its first `seek` on or, with ``"w+b"``, from the beginning; that is sent by `close`.
 
         Args:
             bucket: Bucket name.
             key: Object key.
-            mode: ``"rb"`` or ``"wb"``; ``"r"`` or ``"w"`` for text.
+            mode: ``"rb"`` reads, ``"wb"`` writes, ``"xb"`` writes a new object only, ``"w+b"`` and ``"x+b"`` let the
+                program read and change what it has written; ``"r"``, ``"w"`` and ``"x"`` are for text, also written
+                ``"rt"``, ``"wt"`` and ``"xt"``.
             content_type: Writing: MIME type; guessed from the key if not given.
             metadata: Writing: names and values kept with the object.
-            if_absent: Writing: refuse to replace.
+            if_absent: Writing: refuse to replace, as ``"x"`` does, but when the first bytes are stored.
             if_match: Read or replace only the object with this etag.
             ttl: Writing: seconds after which the object is gone.
             generation: Reading: read this generation or fail.
-            chunk_size: Reading: bytes to read ahead at least, 1 MiB if it is None or 0. Writing: bytes of a part,
+            chunk_size: Reading: bytes to fetch at once, at most, beyond those that are asked for, 8 MiB if it is None
+                or 0; from a server on the same machine this says nothing. Writing: bytes of a part,
                 `DEFAULT_CHUNK_SIZE` if it is.
             encoding: Encoding of text; UTF-8 if not given.
+            errors: What becomes of text that cannot be encoded or decoded, as in `open`.
             newline: Line ends of text, as in `open`.
 
         Raises:
             NotFoundError: The bucket, the object or the generation does not exist; raised at the first bytes stored
                 when writing.
+            AlreadyExistsError: The key is taken, and the mode has an ``"x"``.
             InvalidParameterError: `mode` is none of these, or a name breaks a rule.
         """
         opening = partial(
@@ -753,6 +763,7 @@ class AsyncMethods(AsyncSession):
             generation=generation,
             chunk_size=chunk_size,
             encoding=encoding,
+            errors=errors,
             newline=newline,
         )
         return AsyncObjectFile(self._threads, opening)

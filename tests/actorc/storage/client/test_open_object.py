@@ -92,7 +92,7 @@ def test_conditions_of_reading_are_judged_when_the_file_is_opened(client):
         assert file.read(1) == CONTENT[:1]
 
 
-@pytest.mark.parametrize("mode", ["a", "x", "rw", "", None])
+@pytest.mark.parametrize("mode", ["a", "r+", "rw", "rbt", "wbb", "w+", "rb+", "b", "", None, 3])
 def test_other_modes_are_refused(client, mode):
     with pytest.raises(InvalidParameterError, match="mode"):
         client.open_object("files", "key", mode)
@@ -160,6 +160,109 @@ def test_a_condition_is_judged_when_the_first_part_is_full(client):
 
     assert file.tell() < 20 * MiB
     assert client.get_object("files", "key") == CONTENT
+
+
+def test_a_file_for_a_new_object_is_refused_at_once_if_the_key_is_taken(client):
+    with pytest.raises(FileExistsError):
+        client.open_object("files", "key", "xb")
+    with client.open_object("files", "fresh", "x") as file:
+        file.write("text")
+        client.put_object("files", "fresh", b"first")
+        with pytest.raises(AlreadyExistsError):
+            file.close()
+
+    assert client.get_object("files", "fresh") == b"first"
+
+
+@pytest.mark.parametrize(
+    ("mode", "usual"),
+    [("rt", "rt"), ("tr", "rt"), ("br", "rb"), ("wt", "wt"), ("bw", "wb"), ("xt", "xt"), ("wb+", "w+b")],
+)
+def test_the_letters_of_a_mode_stand_in_any_order(client, mode, usual):
+    file = client.open_object("files", "key" if "r" in mode else "fresh text", mode)
+
+    assert file.mode == usual
+    assert isinstance(file, io.TextIOBase) == ("b" not in mode)
+    file.close() if "r" in mode else file.abort()
+
+
+@pytest.mark.parametrize("wrong", [{"encoding": "utf-8"}, {"errors": "ignore"}, {"newline": ""}])
+def test_what_is_for_text_is_refused_for_bytes(client, wrong):
+    with pytest.raises(InvalidParameterError, match="text"):
+        client.open_object("files", "key", "rb", **wrong)
+
+
+def test_errors_of_text_are_treated_as_asked_for(client):
+    with client.open_object("files", "latin", "wt", encoding="latin-1", errors="replace") as file:
+        file.write("grün €")
+    assert client.get_object("files", "latin") == "grün ?".encode("latin-1")
+    with client.open_object("files", "latin", "rt", encoding="ascii", errors="ignore") as file:
+        assert file.read() == "grn ?"
+    with client.open_object("files", "latin", "rt", encoding="ascii") as file, pytest.raises(UnicodeDecodeError):
+        file.read()
+
+
+def test_what_is_no_bytes_is_refused_and_the_file_goes_on(client):
+    with client.open_object("files", "tried", "wb") as file:
+        with pytest.raises(TypeError):
+            file.write("text")
+        with pytest.raises(InvalidParameterError):
+            file.write(np.arange(10)[::2])
+        file.write(b"bytes")
+
+    assert client.get_object("files", "tried") == b"bytes"
+
+
+def test_numbers_are_written_as_text_to_a_binary_file(client):
+    with client.open_object("files", "numbers.txt", "wb") as file:
+        np.savetxt(file, np.arange(3))
+    with client.open_object("files", "numbers.txt") as file:
+        np.testing.assert_array_equal(np.loadtxt(file), np.arange(3))
+
+
+@pytest.mark.parametrize("mode", ["wb", "w+b", "x+b"])
+@pytest.mark.parametrize("size", [0, 5, 3 * MiB])
+def test_a_program_may_go_back_in_what_it_has_written(client, mode, size):
+    client.delete_object("files", "patched")
+    with client.open_object("files", "patched", mode) as file:
+        file.write(CONTENT[:size])
+        assert file.seek(0, io.SEEK_END) == size
+        assert file.truncate(size + 3) == size + 3
+        file.seek(1)
+        assert file.write(b"XY") == 2
+        assert (file.tell(), file.readable(), file.seekable(), file.seek(-2, io.SEEK_CUR)) == (3, True, True, 1)
+        buffer = bytearray(1)
+        assert (file.readinto(buffer), bytes(buffer), file.read(1), file.tell()) == (1, b"X", b"Y", 3)
+    expected = bytearray(CONTENT[:size] + bytes(3))
+    expected[1:3] = b"XY"
+
+    assert client.get_object("files", "patched") == expected
+    assert file.result["size"] == size + 3
+
+
+@pytest.mark.parametrize("mode", ["wb", "w+b"])
+def test_what_was_written_by_a_body_that_goes_back_and_raises_is_not_published(client, mode):
+    def body():
+        with client.open_object("files", "half", mode) as file:
+            file.write(b"12345")
+            file.seek(0, io.SEEK_END)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        body()
+    assert not client.object_exists("files", "half")
+
+
+def test_nobody_goes_back_once_a_part_was_sent(client):
+    with client.open_object("files", "sent", "wb", chunk_size=MiB) as file:
+        file.write(CONTENT)
+        assert (file.seekable(), file.readable()) == (False, False)
+        assert file.seek(len(CONTENT)) == file.seek(0, io.SEEK_CUR) == len(CONTENT)
+        for refused in (lambda: file.seek(0), lambda: file.truncate(5), file.read):
+            with pytest.raises(io.UnsupportedOperation, match=r"w\+b"):
+                refused()
+
+    assert client.get_object("files", "sent") == CONTENT
 
 
 def test_text_goes_both_ways(client):

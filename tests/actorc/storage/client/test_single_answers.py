@@ -164,6 +164,38 @@ def test_ranges_are_read_one_by_one_from_a_server_that_knows_no_other_way(connec
         client.get_ranges("bucket", "key", [(len(OLD) + 1, 0)])
 
 
+def test_an_object_is_opened_by_one_call_which_brings_its_ends(connect, store):
+    called = []
+    client = connect(called.append)
+    write(store, OLD)
+    with client.open_object("bucket", "key") as file:
+        assert file.read(1000) == OLD[:1000]
+        file.seek(-1000, 2)
+        assert file.read() == OLD[-1000:]
+        assert called == ["GetRanges"]
+        file.seek(MiB)
+        file.read(5000)
+        file.seek(2 * MiB)
+        file.read(500_000)
+
+    assert called == ["GetRanges", "GetObject", "ReadObject"]
+
+
+def test_an_object_is_opened_at_an_earlier_server_as_well(connect, store):
+    called = []
+
+    def begins(method):
+        called.append(method)
+        return method != "GetRanges"
+
+    client = connect(begins)
+    write(store, OLD)
+    with client.open_object("bucket", "key") as file:
+        assert file.read(10) == OLD[:10]
+
+    assert called == ["GetRanges", "ReadObject", "GetObject"]
+
+
 @pytest.fixture
 def changing(connect, store):
     """Return a client of a server where something changes before the stream of a large object."""

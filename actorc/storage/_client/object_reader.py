@@ -1,0 +1,161 @@
+"""Objects as files that are read: only what is asked for is fetched, and more of it when reading goes on."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from actorc.storage.files.seekable_reader import SeekableReader
+from actorc.storage.models import ByteRange
+from actorc.storage.rules import BLOCK_SIZE, KiB
+
+from .read_ahead import LEAST, MOST, ReadAhead
+from .recent_pieces import RecentPieces
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from actorc.storage._rpc.files.object_files import ObjectFiles
+
+Fetch: TypeAlias = "Callable[[int, int], Generator[bytes, None, None]]"
+"""Returns the pieces of a range, given its first byte and its length."""
+
+_BUFFER: Final = 64 * KiB
+_UNTOLD: Final = 8 * KiB
+"""Bytes that are taken to be needed where a caller does not tell, such as one that reads lines."""
+
+
+def reader(fetch: Fetch, size: int, most: int | None, name: str, known: Mapping[int, bytes]) -> ObjectReader:
+    """Return a seekable binary file over the bytes of one generation of an object.
+
+    Args:
+        fetch: Reads a range of it.
+        size: Size of the object in bytes.
+        most: Bytes to fetch at once beyond those asked for; None: 8 MiB.
+        name: The `name` of the file.
+        known: Bytes of it that are here already, by position.
+    """
+    ahead = ReadAhead(most or MOST)
+    raw = RangeReader(fetch, size, ahead, name)
+    for start, data in known.items():
+        raw.keep(start, data)
+    return ObjectReader(raw, min(most or _BUFFER, _BUFFER))
+
+
+def file_reader(files: ObjectFiles, name: str) -> ObjectReader:
+    """Return a seekable binary file over an object whose files are open here; it closes them with itself."""
+    return ObjectReader(_FilesReader(files, name), _BUFFER)
+
+
+class RangeReader(SeekableReader):
+    """Reads an object by ranges, and keeps those of late. For one thread.
+
+    Args:
+        fetch: Reads a range of it.
+        size: Size of the object in bytes.
+        ahead: Decides how much to fetch.
+        name: The `name` of the file.
+    """
+
+    def __init__(self, fetch: Fetch, size: int, ahead: ReadAhead, name: str) -> None:
+        super().__init__(size)
+        self._fetch = fetch
+        self._ahead = ahead
+        self._recent = RecentPieces()
+        self._pieces: Generator[bytes, None, None] | None = None
+        self._piece_at = self._fetched_to = 0
+        self.wanted_to = 0
+        """Position up to which the present call of the user needs bytes; 0: it does not tell."""
+        self.name = name
+        self.mode = "rb"
+
+    def keep(self, start: int, data: bytes) -> None:
+        """Keep bytes that came otherwise."""
+        self._recent.add(start, data)
+        self._ahead.fetched(len(data))
+
+    def read_at(self, offset: int, size: int) -> memoryview:
+        wanted = min(self.wanted_to - offset if self.wanted_to > offset else min(size, _UNTOLD), self._size - offset)
+        # at least so many, so that many small reads come from the buffer above
+        piece = (self._recent.at(offset) or self._fetched(offset, wanted))[: min(size, max(wanted, LEAST))]
+        self._ahead.passed(offset, len(piece), wanted)
+        return piece
+
+    def readall(self) -> bytes:
+        found = []
+        while self._position < self._size and (piece := self._recent.at(self._position)):
+            found.append(piece)
+            self._position += len(piece)
+        # one request for all the rest, since its size is known
+        self._drop()
+        left = self._size - self._position
+        rest = b"".join([*found, *self._fetch(self._position, left)]) if left > 0 else b"".join(found)
+        self._position = max(self._position, self._size)
+        return rest
+
+    def _fetched(self, offset: int, wanted: int) -> memoryview:
+        """Fetch the bytes at `offset`, and others as the read-ahead says; return those that came first."""
+        if self._pieces is None or offset != self._piece_at:
+            self._drop()
+            first, end = self._ahead.span(offset, wanted)
+            first, end = self._recent.gap(first, offset, offset + wanted, min(end, self._size))
+            self._pieces, self._piece_at, self._fetched_to = self._fetch(first, end - first), first, end
+        while self._piece_at <= offset:
+            piece = next(self._pieces)
+            self.keep(self._piece_at, piece)
+            self._piece_at += len(piece)
+        if self._piece_at >= self._fetched_to:
+            # to its end, or the server would see a call that was broken off
+            next(self._pieces, None)
+            self._drop()
+        return self._recent.at(offset)
+
+    def _drop(self) -> None:
+        if self._pieces is not None:
+            self._pieces.close()
+        self._pieces = None
+
+    def close(self) -> None:
+        self._drop()
+        super().close()
+
+
+class _FilesReader(RangeReader):
+    """Reads an object whose files are open here, by blocks, since it is blocks that are verified. For one thread."""
+
+    def __init__(self, files: ObjectFiles, name: str) -> None:
+        ahead = ReadAhead(BLOCK_SIZE, BLOCK_SIZE)
+        super().__init__(lambda offset, length: files.pieces(ByteRange(offset, length)), files.info.size, ahead, name)
+        self._files = files
+
+    def close(self) -> None:
+        self._files.close()
+        super().close()
+
+
+class ObjectReader(io.BufferedReader):
+    """An object, open for reading. Any thread may use it, one after the other.
+
+    It is a buffered reader whose base is told how much a call needs, so that it fetches neither more nor less.
+    """
+
+    raw: RangeReader
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return the next bytes, `size` at most, all if it is negative; fewer only at the end."""
+        if size is None or size <= 0:
+            return super().read(size)
+        self.raw.wanted_to = self.tell() + size
+        try:
+            return super().read(size)
+        finally:
+            self.raw.wanted_to = 0
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Fill `buffer`, which stays the caller's, with the next bytes; return how many, fewer only at the end."""
+        self.raw.wanted_to = self.tell() + memoryview(buffer).nbytes
+        try:
+            return super().readinto(buffer)
+        finally:
+            self.raw.wanted_to = 0
