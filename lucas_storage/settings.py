@@ -117,7 +117,7 @@ def of_step() -> StepSettings:
     """
     global _of_step  # noqa: PLW0603
     variables = tuple(map(os.environ.get, _STEP_VARIABLES))
-    state = (_CONTEXT.get(), variables, version(settings_file.path()))
+    state = (_CONTEXT.get(), variables, version(settings_file.path_for(variables[-2:])))
     known = _of_step
     if known is None or known[0] != state:
         # The variables as they are now: the environment may be another one when a value is asked for.
@@ -160,7 +160,7 @@ Without a lock: threads that come at the same time resolve the same settings twi
 
 def _state() -> tuple[Any, ...]:
     variables = tuple(map(os.environ.get, _VARIABLES))
-    return _CONTEXT.get(), variables, version(settings_file.path()), _local_stamp()
+    return _CONTEXT.get(), variables, version(settings_file.path_for(variables[-2:])), _local_stamp()
 
 
 def _local_stamp() -> tuple[object, ...] | None:
@@ -235,11 +235,11 @@ def _check_names(overrides: Mapping[str, Any]) -> None:
 
 _NAMES: Final = frozenset(way.name for way in WAYS)
 _KNOWN: Final = ", ".join(sorted(_NAMES))
-_BASES: Final = ("HOME", "XDG_CACHE_HOME")
 _ALL: Final = (*(each.ways for each in DECLARED.values()), (ENDPOINT,), (ENDPOINTS,), *((way,) for way in CLIENT))
 _SIGNING: Final = tuple(way.variable for way in DECLARED["signing_key"].ways)
 _STEP_VARIABLES: Final = (
     *(way.variable for name in ("resume", "inline_max") for way in DECLARED[name].ways),
     PROFILE.variable,
+    *settings_file.BASES,
 )
-_VARIABLES: Final = (*(way.variable for way in WAYS), *_BASES)
+_VARIABLES: Final = (*(way.variable for way in WAYS), "XDG_CACHE_HOME", *settings_file.BASES)

@@ -38,7 +38,8 @@ OF_PLUGIN: Final = frozenset(
 """Named here, since the client reads the same file, and must know what is a slip of the pen without the plugin."""
 _NAMES: Final = OF_CLIENT | OF_PLUGIN
 _SECRET: Final = frozenset({"access_key", "secret_key", "signing_key"})
-_BASES: Final = ("HOME", "XDG_CONFIG_HOME")
+BASES: Final = ("HOME", "XDG_CONFIG_HOME")
+"""Variables on which the path of the file depends."""
 
 Version: TypeAlias = tuple[int, int, int] | None
 """Changes when the file does; None where there is none."""
@@ -66,7 +67,7 @@ def chain(places: Iterable[Place], error: type[InvalidParameterError] = InvalidP
 
 def path() -> Path | None:
     """Return the path of the settings file, whether it exists or not; None for a user without a home directory."""
-    return _path(tuple(map(os.environ.get, _BASES)))
+    return path_for(tuple(map(os.environ.get, BASES)))
 
 
 def version(file: Path | None) -> Version:
@@ -79,7 +80,8 @@ def version(file: Path | None) -> Version:
 
 
 @lru_cache(maxsize=4)
-def _path(_variables: tuple[str | None, ...]) -> Path | None:
+def path_for(_variables: tuple[str | None, ...]) -> Path | None:
+    """Do as `path`, for a caller that has looked up the variables `BASES` already."""
     base = user_directory("XDG_CONFIG_HOME", ".config")
     return base and base.with_suffix(".toml")
 
