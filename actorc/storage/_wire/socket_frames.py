@@ -218,9 +218,9 @@ class FrameSocket:
             self._mask = events
         return self._poll.poll(milliseconds)
 
-    def is_quiet(self) -> bool:
-        """Return whether nothing has come that was not taken, and the peer has not closed the connection."""
-        return not self._ready(select.POLLIN, 0.0) and self._start == self._end
+    def is_quiet(self, seconds: float = 0.0) -> bool:
+        """Return whether nothing comes in these seconds, and the peer has not closed the connection."""
+        return self._start == self._end and not self._ready(select.POLLIN, seconds * 1000)
 
     def shut(self) -> None:
         """End every wait of the owner's thread, which then gets a `ClosedError`. Any thread may call it."""
