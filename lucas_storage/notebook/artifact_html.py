@@ -27,7 +27,7 @@ _COLUMNS: Final = 12
 """Columns of a table that are shown."""
 _BYTES_MAX: Final = 64 << 20
 """Bytes that are read at most."""
-_SECONDS: Final = 2.0
+_SECONDS: Final = 4.0
 """Seconds that a cell of a notebook waits for the content; then it is shown without."""
 _THREADS: Final = 4
 """Previews at the same time; of a server that does not answer, each waits on for as long as a call may take."""
