@@ -16,7 +16,7 @@ from lucas_storage._tracebacks import shortened
 _LUCAS_OWN: Final = "lucas.actorc.actor"
 
 
-class ActorFunction(lucas_types.Function):  # type: ignore[misc]  # Lucas is untyped
+class ActorFunction(lucas_types.Function):
     """A function that runs on the platform: ``@function(wrapper=ActorFunction, provider="actor", …)``.
 
     It is pickled at its first call, with the functions and globals it then uses. ``export()`` gives a callable that

@@ -15,7 +15,7 @@ from actorc.controller.client.functions.definition import Definition
 from .functions import named
 
 
-class ActorRuntime(lucas_types.Runtime):  # type: ignore[misc]  # Lucas is untyped
+class ActorRuntime(lucas_types.Runtime):
     """One request to a workflow, as in ``wf.set_runtime(ActorRuntime(metadata)); wf.generate().execute()``.
 
     Args:
@@ -28,7 +28,7 @@ class ActorRuntime(lucas_types.Runtime):  # type: ignore[misc]  # Lucas is untyp
 
     def __init__(self, metadata: Any) -> None:
         super().__init__()
-        self._metadata = metadata
+        self._metadata: Any = metadata
 
     def input(self) -> Any:
         """Return the input of the request."""

@@ -12,7 +12,7 @@ from actorc.controller.errors import ControllerError
 from lucas_storage._tracebacks import shortened
 
 
-class ActorRuntimeInstance(lucas_types.ActorInstance):  # type: ignore[misc]  # Lucas is untyped
+class ActorRuntimeInstance(lucas_types.ActorInstance):
     """An object on the platform, for ``wf.call_method(made, "method", {…})`` and for ``remote``.
 
     It is pickled at its first call and lives on the platform from then on, as long as the connection does; later
@@ -48,7 +48,7 @@ class ActorRuntimeInstance(lucas_types.ActorInstance):  # type: ignore[misc]  # 
         return self._definition.method(method_name)
 
 
-class ActorRuntimeClass(lucas_types.ActorClass):  # type: ignore[misc]  # Lucas is untyped
+class ActorRuntimeClass(lucas_types.ActorClass):
     """A class whose objects live on the platform: ``@actor(wrapper=ActorRuntimeClass, provider="actor", …)``.
 
     ``export(…)`` makes an object here, and returns an `ActorRuntimeInstance`, which sends it to the platform at its

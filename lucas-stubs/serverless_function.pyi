@@ -1,0 +1,1 @@
+from lucas_storage.embedded.serverless_function import *

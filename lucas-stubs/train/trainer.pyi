@@ -1,0 +1,1 @@
+from lucas_storage.embedded.train.trainer import *
