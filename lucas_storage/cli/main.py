@@ -142,6 +142,9 @@ def program(*, debug: bool) -> None:
 
 def main() -> None:
     """Run the program with the arguments of this process."""
+    if not (runs_script(sys.argv[1:]) or "--debug" in sys.argv):
+        # Its library prints lines of its own about broken connections and certificates, beside the error of the call.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     program(prog_name="lucas-storage", terminal_width=_width())
 
 

@@ -24,6 +24,11 @@ def print_record(record: Mapping[str, Any]) -> None:
     click.echo(line if _is_writable(line) else json.dumps(record, default=to_json))
 
 
+def printable(text: str) -> str:
+    """Return `text` with unprintable characters escaped: keys are chosen by strangers, and could drive the terminal."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def size_column(size: int, *, readable: bool) -> str:
     """Return a size for a column of sizes, in bytes or, if it is to be `readable`, in a unit of 1024."""
     return f"{shown_size(size) if readable else size:>12}"

@@ -198,8 +198,3 @@ def _with_session(command: _Command, *, data_exists: bool) -> _Command:
             session.close()  # a server that this command started ends with it, so its lock is released on errors, too
 
     return connected
-
-
-def printable(text: str) -> str:
-    """Return `text` with unprintable characters escaped: keys are chosen by strangers, and could drive the terminal."""
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

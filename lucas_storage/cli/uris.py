@@ -68,7 +68,10 @@ def parse(text: str) -> Target:
     if text.startswith(SCHEME) and _REFERENCE.search(text):
         from lucas_storage.refs import ArtifactRef  # noqa: PLC0415  # few targets are references
 
-        ref = ArtifactRef.parse(text)
+        try:
+            ref = ArtifactRef.parse(text)
+        except InvalidParameterError as error:
+            raise _explained(text, error) from error
         return Target(store=ref.store, bucket=ref.bucket, key=ref.key, digest=ref.digest)
     if text.startswith(SCHEME):
         store, _, rest = text.removeprefix(SCHEME).partition("/")
@@ -84,6 +87,17 @@ def parse(text: str) -> Target:
         bucket=check_bucket(name),
         key=check_prefix(literal, "key"),
         pattern=pattern if has_wildcards(rest) else "",
+    )
+
+
+def _explained(text: str, error: InvalidParameterError) -> InvalidParameterError:
+    """Return the error for a text that looks like a reference, but is none; perhaps it was meant as a key."""
+    key, _, query = text.partition("?")
+    if {"d", "n", "f"} <= {each.partition("=")[0] for each in query.split("&")}:
+        return error
+    return InvalidParameterError(
+        f"{text!r} has a '?', behind which a reference tells digest and size, and these do not follow; if it is part "
+        f"of the key, write it %3F: {key}%3F{query}"
     )
 
 

@@ -10,7 +10,8 @@ import click
 
 from actorc.storage.errors import StorageError
 from lucas_storage.cli.output.exit_codes import FAILED
-from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.printing import printable
+from lucas_storage.cli.session import Session, reading
 
 from .doctor_checks import FAIL, CheckResult, check_machine, check_server
 

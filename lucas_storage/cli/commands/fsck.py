@@ -13,8 +13,7 @@ import click
 
 from actorc.storage.errors import IntegrityError, InvalidParameterError
 from lucas_storage.cli.output.exit_codes import FAILED
-from lucas_storage.cli.printing import print_record
-from lucas_storage.cli.session import printable
+from lucas_storage.cli.printing import print_record, printable
 from lucas_storage.local_service.service import DEFAULT_DATA
 
 if TYPE_CHECKING:

@@ -7,11 +7,13 @@ from dataclasses import asdict
 
 import click
 
+from actorc.storage.units import shown_size
 from lucas_storage import settings
 from lucas_storage.cli.artifact_handles import artifacts
 from lucas_storage.cli.output.exit_codes import FAILED
+from lucas_storage.cli.printing import printable
 from lucas_storage.cli.quantities import DURATION
-from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.session import Session, reading
 from lucas_storage.gc.collect import Amount, Collection, collect
 
 
@@ -72,4 +74,4 @@ def _text(done: Collection) -> str:
 
 
 def _shown(amount: Amount) -> str:
-    return f"{amount.objects:>9} objects {amount.size:>16} bytes"
+    return f"{amount.objects:>9} objects {shown_size(amount.size):>10}"

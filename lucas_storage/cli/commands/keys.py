@@ -10,8 +10,7 @@ import click
 
 from actorc.storage.errors import StorageError
 from actorc.storage.local_server import local_endpoint
-from lucas_storage.cli.printing import print_record
-from lucas_storage.cli.session import printable
+from lucas_storage.cli.printing import print_record, printable
 from lucas_storage.local_service.service import DEFAULT_DATA
 
 if TYPE_CHECKING:

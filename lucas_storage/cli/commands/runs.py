@@ -12,7 +12,8 @@ import click
 
 from lucas_storage.cli.artifact_handles import artifacts, short
 from lucas_storage.cli.completion.parameters import RUNS
-from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.printing import printable
+from lucas_storage.cli.session import Session, reading
 from lucas_storage.records.run_history import Mention, PastRun, PastStep, find, recent
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ import click
 
 from lucas_storage.cli.artifact_handles import artifacts
 from lucas_storage.cli.completion.parameters import NAMES
-from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.printing import printable
+from lucas_storage.cli.session import Session, reading
 from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.errors import InvalidRefError
 from lucas_storage.previews.preview import preview
@@ -44,11 +45,15 @@ def show(session: Session, ref: str, *, lines: int) -> None:
 def _parsed(text: str) -> ArtifactRef | None:
     """Return the reference that `text` spells; None if it can only be a published name."""
     if text.startswith("lucas:"):
+        if "?" not in text:
+            raise InvalidRefError(f"{text} names an object; 'lucas-storage stat' and 'head' show one, this a reference")
         return ArtifactRef.parse(text)
     if not text.lstrip().startswith("{"):
         return None
     try:
         return ArtifactRef.parse(json.loads(text))
+    except InvalidRefError as error:
+        raise InvalidRefError("this is no reference; pass one as it travels between steps, or its URI") from error
     except ValueError as error:
         raise InvalidRefError("the text is not JSON; pass a reference as it travels, or its URI") from error
 

@@ -12,9 +12,10 @@ from typing import Any
 import click
 
 from actorc.storage.context_variables import bound
-from lucas_storage.cli.printing import print_record
+from lucas_storage.cli.printing import print_record, printable
 
-from .exit_codes import BROKEN_PIPE, INTERRUPTED, exit_code
+from .exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, exit_code
+from .wording import worded
 
 # Not an argument, since errors are raised where the options of the command are unknown, or not yet parsed.
 _FOR_PROGRAMS: ContextVar[bool] = ContextVar("lucas_storage_for_programs", default=False)
@@ -85,7 +86,7 @@ def failure(error: Exception) -> dict[str, Any]:
         fields[name] = getattr(error, name, None) or fields.get(name)
     from actorc.storage.errors import StorageError  # noqa: PLC0415  # a command that succeeds needs none
 
-    message = error.message if isinstance(error, StorageError) else line(error)
+    message = worded(error.message) if isinstance(error, StorageError) else line(error)
     return {**fields, "error": line(error), "code": getattr(error, "code", type(error).__name__), "message": message}
 
 
@@ -94,11 +95,23 @@ def line(error: Exception) -> str:
     from actorc.storage.errors import StorageError  # noqa: PLC0415  # as above
 
     if isinstance(error, StorageError):
-        return str(error)
+        return f"{place}: {reason(error)}" if (place := place_of(error)) else reason(error)
     if isinstance(error, OSError):
         named = error.filename is not None and error.strerror
         return f"{os.fsdecode(error.filename)}: {error.strerror}" if named else str(error)
     return f"a defect of this program, {type(error).__name__} ({error}); run 'lucas-storage --debug …' and report it"
+
+
+def place_of(error: Exception) -> str:
+    """Return ``BUCKET/KEY`` of the object that an error is about, or its bucket; empty if there is none."""
+    return printable("/".join(filter(None, (getattr(error, "bucket", None), getattr(error, "key", None)))))
+
+
+def reason(error: Exception) -> str:
+    """Return what happened and what to do next, without names; with the id of the call, if a server failed."""
+    # A person who mistyped a name has no use for it; who asks the operator of the server has.
+    request = getattr(error, "request_id", "") if exit_code(error) == FAILED else ""
+    return f"{worded(getattr(error, 'message', str(error)))}{f' [request {request}]' if request else ''}"
 
 
 def _forget_output() -> None:

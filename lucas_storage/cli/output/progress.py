@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import click
 
-from lucas_storage.cli.session import Session, printable
+from lucas_storage.cli.printing import printable
+from lucas_storage.cli.session import Session
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import unquote
 
 import click
 
-from lucas_storage.cli.session import Session, printable
+from lucas_storage.cli.printing import printable
+from lucas_storage.cli.session import Session
 
 from .exit_codes import FAILED, exit_code
-from .failures import described, failure, line
+from .failures import described, failure, line, place_of, reason
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +66,11 @@ class Summary:
         self._first = self._first or error
         self.count("failed")
         log.debug("%s failed", what, exc_info=error)
-        self.say(f"lucas-storage: {printable(what)}: {printable(line(error))}")
+        # The place of the error is mostly what the line begins with, but not for the destination of a copy.
+        place = place_of(error)
+        text = reason(error) if place and unquote(what).rstrip("/").endswith(place.rstrip("/")) else line(error)
+        shown = text if text.startswith(f"{what}: ") else f"{what}: {text}"
+        self.say(f"lucas-storage: {printable(shown)}")
 
     @contextmanager
     def trying(self, what: str, record: Mapping[str, Any]) -> Iterator[None]:

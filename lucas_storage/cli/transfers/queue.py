@@ -17,7 +17,8 @@ import click
 from actorc.storage.units import shown_size
 from lucas_storage.cli.output.progress import Bars, OnProgress, wanted
 from lucas_storage.cli.output.summary import Summary
-from lucas_storage.cli.session import Session, printable
+from lucas_storage.cli.printing import printable
+from lucas_storage.cli.session import Session
 
 from .replaced import Replaced
 

@@ -126,6 +126,10 @@ def download(
             raise taken(path)
         try:
             done = _fetch(client, source, path, overwrite=not no_clobber, moved=moved)
+        except FileNotFoundError as error:
+            # Of the unfinished file beside it, which the user knows nothing of.
+            error.filename = str(path.parent)
+            raise
         except FileExistsError as error:
             raise (taken(path) if no_clobber and os.path.lexists(path) else error) from error
         if keep_time:

@@ -246,7 +246,7 @@ def test_quiet_tells_of_failures_only(invoke, client, tree):
     good, bad = invoke("cp", "-rq", "data", HERE), invoke("cp", "-q", "data/a.csv", "missing", HERE)
 
     assert (good.output, good.exit_code) == ("", 0)
-    assert bad.stderr == "lucas-storage: missing: missing: No such file or directory\n"
+    assert bad.stderr == "lucas-storage: missing: No such file or directory\n"
 
 
 def test_a_bucket_is_not_copied_into_itself(invoke, shelf):

@@ -68,7 +68,7 @@ def test_with_keys_and_the_endpoint_no_server_is_asked(invoke, monkeypatch):
     ("arguments", "code", "said"),
     [
         (["my-bucket"], 2, "names no object"),
-        (["my-bucket/key", "--expires", "8d"], 2, "seven days"),
+        (["my-bucket/key", "--expires", "8d"], 2, "at most 7d"),
         (["my-bucket/key", "--expires", "soon"], 2, "is not a length of time, such as 90s, 15m, 48h or 30d"),
         (["my-bucket/key", "--max-size", "ten"], 2, "is not a number of bytes, such as 4096, 10MiB or 5GB"),
         (["my-bucket/key", "--max-size", "10"], 2, "leave them out"),

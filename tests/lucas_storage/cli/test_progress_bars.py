@@ -103,7 +103,7 @@ def test_a_failure_is_a_line_of_its_own_above_the_bars(start, terminal):
         pass
 
     assert process.wait() == 1
-    assert "lucas-storage: missing: missing: No such file or directory\r\n" in terminal.seen
+    assert "lucas-storage: missing: No such file or directory\r\n" in terminal.seen
 
 
 @pytest.mark.thorough

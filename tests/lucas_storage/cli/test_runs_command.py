@@ -206,7 +206,7 @@ def test_garbage_is_collected_in_two_passes(storage, invoke):
     second = json.loads(invoke("gc", "--grace", "0s", "--delete", "--json").stdout)
 
     assert look.exit_code == 0, look.output
-    assert "1 objects                7 bytes not in use, to be marked by --delete" in look.stdout
+    assert "1 objects        7 B not in use, to be marked by --delete" in look.stdout
     assert (first["marked"]["objects"], first["removed"]["objects"]) == (1, 0)
     assert (second["marked"]["objects"], second["removed"]["objects"]) == (0, 1)
 

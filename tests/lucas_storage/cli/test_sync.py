@@ -175,7 +175,7 @@ def test_a_bucket_that_is_not_there_is_named(invoke, client, tree):
     result = invoke("sync", "data", "lucas://default/another")
 
     assert result.exit_code == 3
-    assert "bucket=another" in result.stderr
+    assert "another: the bucket does not exist" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import click
 
 from lucas_storage.cli.completion.parameters import PLACES
 from lucas_storage.cli.output.exit_codes import DIFFERENT, failing_with_2
-from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.printing import printable
+from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.transfers.differences import differences
 from lucas_storage.cli.transfers.name_filter import FilteredCommand, NameFilter, filter_options
 

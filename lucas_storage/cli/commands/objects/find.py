@@ -17,7 +17,6 @@ from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import ObjectHead
 from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.name_patterns import matches
-from lucas_storage.cli.quantities import SIZE
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, is_target, key, prefix
 
@@ -96,7 +95,12 @@ def _any(patterns: Iterable[str], fits: Callable[[str, ObjectHead], bool]) -> It
 
 def _of_size(text: str) -> _Condition:
     sign = text[:1] if text[:1] in {"+", "-"} else ""
-    size = SIZE(text.removeprefix(sign))
+    try:
+        size = units.size(text.removeprefix(sign))
+    except ValueError as error:
+        raise click.UsageError(
+            f"--size {text!r} is not {error}; with + before it for more, with - for fewer"
+        ) from error
     compare = {"+": operator.gt, "-": operator.lt, "": operator.eq}[sign]
     return lambda head: compare(head["size"], size)
 

@@ -12,8 +12,8 @@ from actorc.storage.errors import ObjectNotFoundError
 from actorc.storage.models import ObjectHead
 from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.options import human_option
-from lucas_storage.cli.printing import shown_time, size_column
-from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.printing import printable, shown_time, size_column
+from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, prefix
 
 

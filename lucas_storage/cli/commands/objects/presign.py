@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 
 from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.quantities import DURATION, SIZE
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, key
+
+_LONGEST: Final = 7 * 24 * 3600
+"""Seconds that a signature may hold, as with S3."""
 
 
 @click.command()
@@ -30,6 +35,12 @@ def presign(
 
     With keys and STORAGE_HTTP_ENDPOINT it is made here, and no server is needed; else the server makes it.
     """
+    if method.upper() != "PUT" and (max_size is not None or content_type):
+        raise click.UsageError(
+            "--max-size and --content-type are about what is put; leave them out, or add --method PUT"
+        )
+    if expires > _LONGEST:
+        raise click.UsageError("--expires is at most 7d; give a shorter time")
     url = session.client(target.store).presign_url(
         target.bucket, target.key, method.upper(), int(expires), max_size=max_size, content_type=content_type
     )

@@ -15,7 +15,8 @@ from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.options import dry_run_option, quiet_option
 from lucas_storage.cli.output.progress import OnProgress, counter, wanted
 from lucas_storage.cli.output.summary import Summary
-from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.printing import printable
+from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, prefix
 
 

@@ -13,8 +13,8 @@ from actorc.storage.units import shown_size
 from lucas_storage.cli import globbing
 from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.output.summary import Summary
-from lucas_storage.cli.printing import shown_time
-from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.printing import printable, shown_time
+from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, prefix
 
 

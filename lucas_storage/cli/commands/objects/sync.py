@@ -11,7 +11,8 @@ from actorc.storage.errors import InvalidParameterError
 from actorc.storage.units import shown_size
 from lucas_storage.cli.completion.parameters import PLACES
 from lucas_storage.cli.options import dry_run_option, jobs_option, quiet_option
-from lucas_storage.cli.session import Session, printable, writing
+from lucas_storage.cli.printing import printable
+from lucas_storage.cli.session import Session, writing
 from lucas_storage.cli.transfers.name_filter import FilteredCommand, NameFilter, filter_options
 from lucas_storage.cli.transfers.queue import TransferQueue
 from lucas_storage.cli.transfers.sync_plan import Side, SyncPlan, side

@@ -16,7 +16,8 @@ from actorc.storage.models import ObjectHead
 from actorc.storage.units import shown_size
 from lucas_storage.cli import globbing
 from lucas_storage.cli.completion.parameters import OBJECTS
-from lucas_storage.cli.session import Session, printable, reading
+from lucas_storage.cli.printing import printable
+from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, prefix
 
 _Entry: TypeAlias = "ObjectHead | str"
