@@ -16,8 +16,8 @@ from .transport import CallFailedError
 
 _BREAKS = re.compile(r"(Socket closed|Connection reset by peer|Broken pipe)( \(\d+\))?$")
 """End of the message about a connection that was made and then broke, with or without an error number."""
-_UNTOLD_LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\]):\d+ \(from (?!the endpoint argument)")
-"""Beginning of an address on this machine that no argument gives, so that another one can take its place."""
+_HERE = re.compile(r"(?:localhost|127\.[0-9.]+|\[::1\]):\d+ \(from (the built-in default|STORAGE_ENDPOINT|/.*\.json)")
+"""Beginning of an address on this machine that was found, or that a local server may have set, with its origin."""
 _TRANSPORT_CODES = {
     StatusCode.CANCELLED,
     StatusCode.DEADLINE_EXCEEDED,
@@ -105,12 +105,18 @@ def _unavailable_advice(said: str, address: str) -> str:
             "something closes the connection at once, a server with TLS wants use_ssl=True, "
             "and if it asks for a client certificate, cert_file= and key_file="
         )
-    if _UNTOLD_LOOPBACK.match(address):
+    here = _HERE.match(address)
+    if here is None:
+        return "start 'lucas-storage serve' there, or correct the address"
+    if here[1] == "STORAGE_ENDPOINT":
         return (
-            "call lucas_storage.local() first, or start the program with 'lucas-storage run', or a server with "
-            "'lucas-storage serve', or correct the address"
+            "if lucas_storage.local() started that server, call it again, else start 'lucas-storage serve' there, or "
+            "unset STORAGE_ENDPOINT, so that lucas_storage.local() or 'lucas-storage run' start one"
         )
-    return "start 'lucas-storage serve' there, or correct the address"
+    return (
+        "call lucas_storage.local() first, or start the program with 'lucas-storage run', or a server with "
+        "'lucas-storage serve', or set STORAGE_ENDPOINT to where one is"
+    )
 
 
 def _tls_mistake(said: str, address: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 
 import lucas_storage
 from actorc.storage import InvalidParameterError, NetworkError, RetryPolicy, StorageClient
+from actorc.storage.config import OriginatedEndpoint
 from lucas_storage.local_service import local as module
 from lucas_storage.local_service.service import LocalService
 
@@ -300,13 +301,26 @@ def test_a_lucas_of_a_finder_that_was_installed_later_is_found(plain):
     assert plain("-c", LATE).stdout == "lucas\n"
 
 
-def test_an_address_of_this_machine_without_a_server_is_explained(free_port, monkeypatch):
-    monkeypatch.setenv("STORAGE_ENDPOINT", f"localhost:{free_port}")
-    with StorageClient(retry=RetryPolicy(attempts=1)) as untold, pytest.raises(NetworkError) as caught:
-        untold.list_buckets()
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        (
+            "the built-in default",
+            "call lucas_storage.local() first, or start the program with 'lucas-storage run', or a",
+        ),
+        (
+            "/data/endpoint.json",
+            "call lucas_storage.local() first, or start the program with 'lucas-storage run', or a",
+        ),
+        ("STORAGE_ENDPOINT", "if lucas_storage.local() started that server, call it again, else start"),
+    ],
+)
+def test_an_address_of_this_machine_without_a_server_is_explained(free_port, origin, said):
+    told = OriginatedEndpoint(f"localhost:{free_port}", origin)
+    with StorageClient(told, retry=RetryPolicy(attempts=1)) as client, pytest.raises(NetworkError) as caught:
+        client.list_buckets()
 
-    for said in ("call lucas_storage.local()", "'lucas-storage run'", "'lucas-storage serve'"):
-        assert said in caught.value.message
+    assert said in caught.value.message
 
 
 def test_an_address_that_an_argument_gives_is_not_told_of_local(free_port):
