@@ -9,7 +9,8 @@ from __future__ import annotations
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib.machinery import PathFinder
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,35 +25,47 @@ if TYPE_CHECKING:
     from actorc.storage.testing import FaultyServer, LocalServer
     from lucas_storage import Storage
 
-# The finder that rewrites assertions has taken the first place, and takes whichever `actorc` comes first on the path.
-_actorc_precedence.install()
+
+class PlainFinder:
+    """Finds the modules of both packages as Python does, before pytest's finder, which rewrites their assertions.
+
+    Since the plugin is of their distribution, pytest takes them for a part of it. To compile them anew takes seconds.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, _target: object = None) -> ModuleSpec | None:
+        """Return the spec of a module of ours, or None."""
+        return PathFinder.find_spec(name, path) if name.partition(".")[0] in {"actorc", "lucas_storage"} else None
 
 
 class LucasFinder:
     """Finds the embedded engine where `lucas` is imported and nothing of that name is installed."""
 
     @staticmethod
-    def find_spec(name: str, *_: object) -> ModuleSpec | None:
+    def find_spec(name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
         """Return the spec of a package that makes the engine importable as `lucas`; None for any other name."""
         if name != "lucas":
             return None
-        from importlib.machinery import PathFinder  # noqa: PLC0415  # the plugin imports only what is used
-
-        from lucas_storage.embedded.aliases import IMPORTABLE  # noqa: PLC0415  # as above
+        from lucas_storage.embedded.aliases import IMPORTABLE  # noqa: PLC0415  # the plugin imports only what is used
 
         return PathFinder.find_spec(name, [str(IMPORTABLE)])
 
 
-def pytest_configure() -> None:
-    """Let tests, and modules that they import, write ``from lucas import …`` on machines without Lucas."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Let tests, and all modules that they and conftest.py import, write ``from lucas import …`` without Lucas."""
+    sys.meta_path.insert(0, PlainFinder)
+    # Before it, since pytest's finder has taken the first place, and finds whichever `actorc` comes first on the path.
+    _actorc_precedence.install()
     # At the end, so that genuine Lucas is found first, and another project of that name is left alone.
     sys.meta_path.append(LucasFinder)
 
 
 def pytest_unconfigure() -> None:
-    """Undo `pytest_configure`."""
-    if LucasFinder in sys.meta_path:
-        sys.meta_path.remove(LucasFinder)
+    """Undo `pytest_load_initial_conftests`."""
+    for finder in (PlainFinder, LucasFinder):
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ pytestmark = pytest.mark.slow
 
 TEST = """
 import actorc.storage
+import lucas_storage
 from lucas import function
 from lucas_storage import with_storage
 from lucas_storage.testing import call
@@ -20,6 +21,7 @@ def measure(data: bytes) -> int:
 
 
 def test_it(storage):
+    assert "rewrite" not in type(lucas_storage.__loader__).__module__
     assert hasattr(actorc.storage, "AsyncStorageClient")
     assert call(measure, b"value" * 2000) == 10_000
 """

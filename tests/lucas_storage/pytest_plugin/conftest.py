@@ -75,6 +75,8 @@ def project(tmp_path):
     folder.mkdir()
     (folder / "pipeline.py").write_text(PIPELINE)
     (folder / "test_pipeline.py").write_text(TESTS)
+    # imported before any test module
+    (folder / "conftest.py").write_text("from lucas import Workflow\n")
     return folder
 
 

@@ -17,6 +17,7 @@ OF_OURS = ("actorc", "lucas_storage", "lucas", "grpc", "google", "numpy", "msgsp
 
 
 def test_collecting_tests_imports_nothing_of_this_package_but_the_plugin(project, monkeypatch):
+    (project / "conftest.py").unlink()
     (project / "test_pipeline.py").write_text("def test_nothing(): pass")
     # Without plugins of others, which may import what is looked for.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
@@ -60,6 +61,7 @@ def test_another_project_of_the_name_lucas_is_left_alone(fresh_pytest, project, 
     other = tmp_path / "other"
     (other / "lucas").mkdir(parents=True)
     (other / "lucas" / "__init__.py").write_text("whose = 'theirs'")
+    (project / "conftest.py").unlink()
     (project / "test_pipeline.py").write_text("import lucas\ndef test_it(): assert lucas.whose == 'theirs'")
 
     assert "1 passed" in fresh_pytest("-q", path=[str(other)]).stdout
@@ -69,7 +71,7 @@ def test_another_project_of_the_name_lucas_is_left_alone(fresh_pytest, project, 
 def test_the_plugin_can_be_turned_off(fresh_pytest):
     done = fresh_pytest("-q", "-p", "no:lucas_storage")
 
-    assert "No module named 'lucas'" in done.stdout
+    assert "No module named 'lucas'" in done.stdout + done.stderr
 
 
 @pytest.mark.slow
