@@ -23,7 +23,7 @@ from actorc.storage.context_variables import bound
 from actorc.storage.local_server import local_endpoint
 from actorc.storage.local_server.local_endpoint import LocalEndpoint
 from actorc.storage.setting_lookup import BUILT_IN, Place, Setting, environment
-from actorc.storage.settings_file import PROFILE, Version, version
+from actorc.storage.settings_file import PROFILE, Profile, Version, version
 
 from . import _tracebacks
 from .declared_settings import DECLARED, DEFAULT_STORE, ENDPOINT, ENDPOINTS, SIGNING_KEY_FILE, WAYS, Settings
@@ -139,8 +139,12 @@ def _resolved(*first: Place) -> Settings:
 
 def _with_local(places: tuple[Place, ...], local: LocalEndpoint, *, is_named: bool) -> tuple[Place, ...]:
     """Return the places with the endpoint and the keys of a local server among them."""
-    # Without a configured endpoint they come before the environment, whose keys may be those of another server.
-    at = len(places) if is_named else next(number for number, place in enumerate(places) if not place.origin)
+    at = len(places)
+    if not is_named:
+        # Before the environment, whose keys may be those of another server, as those of a profile are.
+        at = next(number for number, place in enumerate(places) if not place.origin)
+        if local.access_key:
+            places = tuple(each.without_keys() if isinstance(each, Profile) else each for each in places)
     keys = {"endpoint": local.endpoint, "access_key": local.access_key, "secret_key": local.secret_key}
     last = Place(local.origin, {"signing_key": local.signing_key}, SettingsError)
     return (*places[:at], Place(local.origin, keys, SettingsError), *places[at:], last)

@@ -41,7 +41,7 @@ class Keys(NamedTuple):
     access: Setting[str | None]
     secret: Setting[str | None]
     are_arguments: bool
-    """Whether the caller gave one of them, or named the profile that has it."""
+    """Whether the caller gave one of them."""
 
 
 class ToldSettings:
@@ -49,8 +49,6 @@ class ToldSettings:
 
     def __init__(self, profile: str | None) -> None:
         self._places = chain((Place("the profile argument", {PROFILE.name: profile}), environment()))
-        # Right behind the place that names it.
-        self._profile = None if profile is None else self._places[1]
 
     def setting(self, name: str, argument: Any = None) -> Setting[Any]:
         """Return the value of the first place that has one, with its origin; None if none has."""
@@ -61,12 +59,7 @@ class ToldSettings:
         meant = self.setting("key_endpoint").value
         is_for_others = bool(meant) and ",".join(endpoints) not in meant.split()
         places = tuple(place for place in self._places if place.origin or not is_for_others)
-        profile = self._profile.values.keys() if self._profile else set()
-        return Keys(
-            _found("access_key", access, places),
-            _found("secret_key", secret, places),
-            bool(access or secret or profile & {"access_key", "secret_key"}),
-        )
+        return Keys(_found("access_key", access, places), _found("secret_key", secret, places), bool(access or secret))
 
 
 def _found(name: str, argument: Any, places: tuple[Place, ...]) -> Setting[Any]:

@@ -45,6 +45,17 @@ Version: TypeAlias = tuple[int, int, int] | None
 """Changes when the file does; None where there is none."""
 
 
+class Profile(Place):
+    """The settings of a profile."""
+
+    __slots__ = ()
+
+    def without_keys(self) -> Place:
+        """Return the profile without its keys, for a server that it does not name."""
+        others = {name: value for name, value in self.values.items() if name not in {"access_key", "secret_key"}}
+        return Place(self.origin, others, self.error, self.base)
+
+
 def chain(places: Iterable[Place], error: type[InvalidParameterError] = InvalidParameterError) -> tuple[Place, ...]:
     """Return all places of settings: the given ones, with the profile that the first of them names, and the file.
 
@@ -98,7 +109,7 @@ def _profile(name: str, origin: str, error: type[InvalidParameterError]) -> Plac
     if name not in profiles:
         known = f"it has {', '.join(sorted(profiles))}" if profiles else f"add a table [profiles.{name}] to it"
         raise error(f"there is no profile {name!r} (from {origin}) in {file or 'the settings file'}; {known}")
-    return Place(f"the profile {name} in {file}", profiles[name], error, base=file and file.parent)
+    return Profile(f"the profile {name} in {file}", profiles[name], error, base=file and file.parent)
 
 
 _Content: TypeAlias = tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]

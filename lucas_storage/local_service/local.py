@@ -239,7 +239,7 @@ def _directory(data: object) -> Path:
     try:
         return file_path(data)
     except ValueError as error:
-        raise InvalidParameterError(f"data is {data!r}; it must be the path of a directory ({error})") from error
+        raise InvalidParameterError(f"data is {data!r}; it must be {error}") from error
 
 
 def _check_port(port: object) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 
 import pytest
 from click.testing import CliRunner
 
-from actorc.storage import NetworkError
+from actorc.storage import NetworkError, StorageClient
 from lucas_storage import Storage, storage_context
 from lucas_storage.cli.main import program
+from lucas_storage.cli.session import Session
 
 VARIABLES = {
     "STORAGE_ENDPOINT": ("endpoint", "env:1"),
@@ -171,3 +173,41 @@ def test_a_directory_has_its_own_server_whatever_the_profile(profile, tmp_path):
         2,
         "Error: --profile and --data exclude each other; a data directory has its own server",
     )
+
+
+ENDPOINT, KEYS = 1, 2
+"""What a place may have of the settings of a client, in any combination."""
+
+
+def lines(place, has):
+    endpoint = f'endpoint = "{place}.example:1"\n' if has & ENDPOINT else ""
+    return endpoint + (f'access_key = "{place}"\nsecret_key = "secret-of-{place}"\n' if has & KEYS else "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_local", [False, True])
+@pytest.mark.parametrize("named_by", [None, "argument", "variable"])
+def test_client_plugin_and_commands_find_the_same_in_the_same_places(told, tmp_path, served, named_by, is_local):
+    """Every combination of what the places have, with and without a server of this directory."""
+    told.chdir(served if is_local else tmp_path)
+    if named_by == "variable":
+        told.setenv("STORAGE_PROFILE", "lab")
+    profile = "lab" if named_by == "argument" else None
+    for number, (variable, lab, top) in enumerate(product(range(4), repeat=3)):
+        comment = f"# {number:>3}\n"  # so that each file has another size or another inode
+        file = tmp_path / "new.toml"
+        file.write_text(comment + lines("top", top) + "[profiles.lab]\n" + lines("lab", lab))
+        file.replace(tmp_path / "lucas-storage.toml")
+        for name, value, part in (
+            ("ENDPOINT", "variable.example:1", ENDPOINT),
+            ("ACCESS_KEY", "variable", KEYS),
+            ("SECRET_KEY", "secret-of-variable", KEYS),
+        ):
+            told.setenv(f"STORAGE_{name}", value if variable & part else "")
+        with StorageClient(profile=profile) as client, storage_context(profile=profile), Storage() as storage:
+            found = [(each.endpoint, each.access_key, each.secret_key) for each in (client, storage)]
+        session = Session(None, None, profile=profile)
+        with session.client() as of_command:
+            found.append((of_command.endpoint, of_command.access_key, of_command.secret_key))
+
+        assert len(set(found)) == 1, (variable, lab, top, found)
