@@ -64,7 +64,7 @@ def _copy_file(source: Path, target: Path, *, executable: bool) -> None:
             shutil.copyfileobj(read, write)  # the rest, from where both stand; all of it where the kernel cannot
         if executable:
             mode = stat.S_IMODE(os.fstat(write.fileno()).st_mode)
-            os.fchmod(write.fileno(), mode | (mode & 0o444) >> 2)  # whoever may read it, as far as the umask allows
+            os.fchmod(write.fileno(), mode | (mode & 0o444) >> 2)  # for all who may read it, as far as the umask allows
 
 
 def _is_cloned(read: int, write: int) -> bool:

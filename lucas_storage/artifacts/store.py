@@ -188,8 +188,8 @@ class ArtifactStore(StorageClient):
         """Check that a path, just stored, leads to the file or directory that `path` returned to this step.
 
         Raises:
-            IntegrityError: Somebody edited that, and the cache put an untouched copy in its place, since another step
-                asked for it. If it was this step, its edit is gone.
+            IntegrityError: It was edited, and the cache put an untouched copy in its place, since another step asked
+                for it. If this step edited it, the edit is gone.
         """
         if self._cache.is_replaced(path, self._holder):
             raise IntegrityError(

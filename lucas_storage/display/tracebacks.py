@@ -1,6 +1,7 @@
 """Errors as they are shown to a user: up to the user's own line, without what these packages do beneath it.
 
-Only for as long as they are shown: whoever catches an error, a debugger, and ``%debug`` in a notebook have all frames.
+They are shortened only while they are shown: an ``except`` block, a debugger, and ``%debug`` in a notebook get all
+frames.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def own_leaf(value: Any) -> Any:
         return value
     try:
         return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001  # a lock, a connection: whoever passes one means to share it
+    except Exception:  # noqa: BLE001  # a lock or a connection is passed to be shared
         return value
 
 

@@ -137,7 +137,7 @@ class Upload:
             self._progress(sent, self.size)
 
     def skip(self) -> None:
-        """Move the file behind its bytes, which somebody else has read."""
+        """Move the file behind its bytes, which another reader has read."""
         if self._start is not None and self.size is not None:
             self._file.seek(self._start + self.size)
 

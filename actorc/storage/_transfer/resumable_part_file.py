@@ -55,7 +55,7 @@ class PartFile:
 
     @property
     def descriptor(self) -> int:
-        """The open file, for whoever writes to it other than by `write`; it stays this object's."""
+        """The open file, for writes other than by `write`; it stays this object's."""
         return self._file
 
     @property

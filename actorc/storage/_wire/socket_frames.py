@@ -21,9 +21,9 @@ of pairs, `encode_pairs`: names with a colon in front belong to this format, oth
 There is one call at a time on a connection. Behind ``END`` another may begin, if all of the request was sent. A side
 that wants to end a call before closes the connection; nothing else needs to be undone.
 
-Descriptors are passed by ``SCM_RIGHTS`` with the first byte of their frame. Whoever receives a frame owns its
-descriptors. Those that nobody asked for, more or fewer than the header says, and those of a frame that never ends are
-closed here, and the connection is not to be used any more.
+Descriptors are passed by ``SCM_RIGHTS`` with the first byte of their frame. The receiver of a frame owns its
+descriptors. Those that the receiver did not ask for, more or fewer than the header says, and those of a frame that
+never ends are closed here, and the connection is not to be used any more.
 """
 
 from __future__ import annotations

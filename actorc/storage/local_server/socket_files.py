@@ -1,7 +1,7 @@
 """Where the Unix socket of a server is found: by the address that it listens on, in a directory of this user alone.
 
-No answer of a server names a path, so that nobody is led to a socket of somebody else. Whoever holds the address binds
-its socket, and removes it before giving the address back: a client that knows the address knows the name.
+No answer of a server names a path, so no client is led to a socket of another user. The server that holds the address
+binds its socket, and removes it before it gives the address back: a client that knows the address knows the name.
 """
 
 from __future__ import annotations

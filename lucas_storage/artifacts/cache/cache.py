@@ -142,7 +142,7 @@ class Cache:
             return leases.holder_of_step(holder).note(path)
 
     def is_replaced(self, path: Path, holder: leases.Holder) -> bool:
-        """Return whether `path` was handed out and leads to another copy by now, since somebody edited the first."""
+        """Return whether `path` was handed out and leads to another copy by now, since the first was edited."""
         return leases.holder_of_step(holder).is_replaced(path) and self.address_of(path) is not None
 
     def address_of(self, path: Path) -> tuple[str, int] | None:

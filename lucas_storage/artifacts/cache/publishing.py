@@ -120,8 +120,8 @@ def publish_name(directory: CacheDirectory, folder: Path, stamp: Stamp, name: st
     with new_place(directory) as place:
         made = place / CONTENT
         if path.is_file() and not copies.is_folder(stamp.files):
-            # Somebody put another file there, which is returned by now or not. An inode of its own tells the file that
-            # was handed out from the one that takes its place.
+            # A step may have put another file there. An inode of its own tells the file that was handed out from the
+            # one that takes its place.
             shutil.copy(folder / CONTENT, made)
         else:
             copy_names.link_all(folder / CONTENT, made)

@@ -26,7 +26,7 @@ _ABSENT_SECONDS: Final = 1.0
 class _Socket(socket.socket):
     """A socket that ends with a client that nobody closed, which is no mistake and deserves no warning.
 
-    Of itself, and not by whoever has it: in a cycle the collector may finalize it before that one.
+    It closes itself and is not closed by its owner: in a cycle the collector may finalize it before the owner.
     """
 
     def __del__(self) -> None:

@@ -38,7 +38,7 @@ class UnixSending(Generic[T]):
         self._finished = False
         self._cancelled = False
         self._ended = False
-        # held by whoever writes: a heartbeat must not come in the middle of a message
+        # held by the thread that writes: a heartbeat must not come in the middle of a message
         self._writing = threading.Lock()
         self._unsent: list[Payload] = []
         """What is left of a heartbeat that was not taken at once; sent before anything else."""

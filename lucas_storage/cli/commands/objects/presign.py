@@ -33,7 +33,8 @@ def presign(
 ) -> None:
     """Print a URL that lets its holder do one thing to one object for a while, without keys.
 
-    With keys and STORAGE_HTTP_ENDPOINT it is made here, and no server is needed; else the server makes it.
+    With keys and STORAGE_HTTP_ENDPOINT it is made here, and no server is needed; else the server makes it. One that is
+    started for a directory (--data, .lucas-storage) then runs until the URL has expired.
     """
     if method.upper() != "PUT" and (max_size is not None or content_type):
         raise click.UsageError(

@@ -66,7 +66,7 @@ class HeldBlobs:
         """
         if self._is_single:
             return self._open[name]
-        # opened anew: whoever shares a descriptor shares its lock, and could release that of the first file
+        # opened anew: a shared descriptor shares its lock, and closing one could release that of the first file
         self._lent.append(self._blobs.open(name))
         return self._lent[-1]
 
