@@ -777,7 +777,7 @@ class AsyncMethods(AsyncSession):
         if_match: str | None = None,
         timeout: float | None = None,
     ) -> BlobFile | None:
-        """Open the very file in which a server on this machine keeps an object, for whoever verifies it himself.
+        """Open the very file in which a server on this machine keeps an object, for a caller that verifies it.
 
         Nothing is copied or read. `get_object` with `as_view`, and `open_object`, verify what they give.
 
