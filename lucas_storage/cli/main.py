@@ -11,6 +11,7 @@ import click
 
 from lucas_storage.cli.command_group import LazyGroup, ListedCommand
 from lucas_storage.cli.completion import VARIABLE
+from lucas_storage.cli.interrupts import interruptible
 from lucas_storage.cli.output.exit_codes import EXPLANATION
 from lucas_storage.cli.output.failures import for_programs, reported, runs_script
 from lucas_storage.cli.printing import escape_unencodable
@@ -111,7 +112,7 @@ class Program(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with reported(debug=ctx.params["debug"]):
+        with reported(debug=ctx.params["debug"]), interruptible():
             return super().invoke(ctx)
 
 

@@ -98,7 +98,7 @@ def line(error: Exception) -> str:
         return f"{place}: {reason(error)}" if (place := place_of(error)) else reason(error)
     if isinstance(error, OSError):
         named = error.filename is not None and error.strerror
-        return f"{os.fsdecode(error.filename)}: {error.strerror}" if named else str(error)
+        return f"{os.fsdecode(error.filename)}: {error.strerror}" if named else error.strerror or str(error)
     return f"a defect of this program, {type(error).__name__} ({error}); run 'lucas-storage --debug …' and report it"
 
 
