@@ -37,7 +37,10 @@ class GroupCommit:
     """
 
     checkpoint_rows: ClassVar[int] = 8000
-    """Changed rows between checkpoints, those of the tally included; some 10-30 MB of log."""
+    """Changed rows between checkpoints, those of the tally included; some 10-30 MB of log.
+
+    Twice as many while another thread is to make them.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,25 @@ class GroupCommit:
         self._busy = False
         self._closed = False
         self._checkpointed = connection.total_changes
+        self._defer: Callable[[], None] | None = None
+
+    def defer_checkpoints(self, wake: Callable[[], None] | None) -> None:
+        """Have another thread make checkpoints.
+
+        Args:
+            wake: Makes that thread call `checkpoint`, soon; None: from now on the caller whose change it was makes
+                them.
+        """
+        self._defer = wake
+
+    def checkpoint(self, connection: sqlite3.Connection) -> None:
+        """Write the log into the database; any thread may call it, while changes go on.
+
+        Args:
+            connection: Not the writing one.
+        """
+        if self._health.good:
+            self._checkpoint("PASSIVE", connection)
 
     def run(self, change: Change[T]) -> T:
         """Run `change`, and return its result once it is on the medium.
@@ -114,7 +136,7 @@ class GroupCommit:
     def carry_over(self) -> sqlite3.Connection:
         """After `stop`, write the log into the database file; return the connection for reading."""
         if self._health.good:
-            self._checkpoint("TRUNCATE")
+            self._checkpoint("TRUNCATE", self._connection)
         return self._connection
 
     def release(self) -> None:
@@ -132,14 +154,13 @@ class GroupCommit:
             error = self._transact(batch)
             if error is not None and is_full(error) and self._health.good and self._reserve.release():
                 # checkpoint first: the emptied log is overwritten, and so the retry needs no new room
-                self._checkpoint("PASSIVE")
+                self._checkpoint("PASSIVE", self._connection)
                 error = self._transact(batch)
             if error is None:
                 self._reserve.restore()
             # waiting callers are answered before a checkpoint, which none of them needs
             self._finish(batch)
-            if self._connection.total_changes - self._checkpointed > self.checkpoint_rows:
-                self._checkpoint("PASSIVE")
+            self._limit_log()
         finally:
             # also after an error: while a leader is marked busy, no other thread may lead
             self._finish(batch, idle=True)
@@ -197,12 +218,23 @@ class GroupCommit:
             self._health.lose(second)
         if isinstance(error, Exception) and is_full(error) and self._health.good:
             # on a full disk the emptied log has room for a delete, which makes room for more
-            self._checkpoint("PASSIVE")
+            self._checkpoint("PASSIVE", self._connection)
 
-    def _checkpoint(self, mode: str) -> None:
+    def _limit_log(self) -> None:
+        grown = self._connection.total_changes - self._checkpointed
+        if grown <= self.checkpoint_rows:
+            return
+        if self._defer is not None and grown <= 2 * self.checkpoint_rows:
+            self._defer()
+        else:
+            self._checkpoint("PASSIVE", self._connection)
+
+    def _checkpoint(self, mode: str, connection: sqlite3.Connection) -> None:
         try:
-            self._fsops.checkpoint(self._connection, mode)
-            self._checkpointed = self._connection.total_changes
+            # before: what is changed meanwhile is in the next one at the latest
+            changes = self._connection.total_changes
+            self._fsops.checkpoint(connection, mode)
+            self._checkpointed = changes
         except (sqlite3.Error, OSError) as error:
             # a later checkpoint tries again unless the disk is broken; no committed change depends on it
             if not may_pass(error):

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -139,6 +139,15 @@ class Index:
     def run(self, change: Change[T]) -> T:
         """Run a change of the caller, and return its result once it is on the medium."""
         return self._idempotency.run(change)
+
+    def defer_checkpoints(self, wake: Callable[[], None] | None) -> None:
+        """Have another thread call `checkpoint` when `wake` is called; None: callers make checkpoints themselves."""
+        self._idempotency.commits.defer_checkpoints(wake)
+
+    def checkpoint(self) -> None:
+        """Write the log into the database; any thread may call it, while changes go on."""
+        with self.reading() as connection:
+            self._idempotency.commits.checkpoint(connection)
 
     @property
     def objects(self) -> Objects:

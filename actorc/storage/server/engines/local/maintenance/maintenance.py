@@ -13,6 +13,7 @@ from actorc.storage.server.engines.local.disk.health import Health
 from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.times import Clock
 
+from .checkpointer import Checkpointer
 from .election import MaintenanceLock
 from .fsck import contradictions, fsck
 from .fsck_index import Finding
@@ -60,11 +61,13 @@ class Maintenance:
             index, blobs, health, self.lock, self.orphans, is_sound=self._is_sound, quarantine_days=quarantine_days
         )
         self.scrubber = Scrubber(index, blobs, fsops, self.lock, clock=clock, days=scrub_days)
+        self._checkpointer = Checkpointer(index)
 
     def start(self, sweep_interval: float | None) -> None:
         """Start the threads; `sweep_interval` is in seconds, None for none that sweeps."""
         if sweep_interval is not None:
             self.collector.start(sweep_interval)
+            self._checkpointer.start()
         if self._scrub_days:
             self.scrubber.start()
 
@@ -72,6 +75,7 @@ class Maintenance:
         """Stop the threads, return when they have ended, and leave maintenance to another process."""
         self.scrubber.stop()
         self.collector.stop()
+        self._checkpointer.stop()
         self.lock.close()
 
     def quarantine_leftovers(self, *, repairing: bool) -> None:
