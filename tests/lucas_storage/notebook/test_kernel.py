@@ -288,6 +288,7 @@ def test_the_bar_of_a_run_that_fails_says_so(notebook):
 
 def test_a_run_that_ends_at_once_and_one_that_wants_no_progress_show_no_bar(notebook):
     notebook(STUDY)
+    notebook("import lucas_storage.display.live as live; live._FIRST = 60")
     assert "<progress" not in notebook('run(study, {"n": 1})').html
 
     notebook(SLOW)
