@@ -15,12 +15,16 @@ from lucas_storage import limits
 from lucas_storage.formats.base import package
 from lucas_storage.formats.tables import decoded_size, parquet_ranges
 
+from . import arrow_rows
+
 COLUMNS: Final = 30
 """Columns that are shown."""
 _DECODED_MAX: Final = 256 << 20
 """Bytes in memory that an Arrow stream may take for its preview."""
+_SMALL: Final = 1 << 20
+"""Bytes of an Arrow stream up to which it is read whole at once."""
 _ARROW_MAX: Final = 64 << 20
-"""Bytes of an Arrow stream up to which rows are shown: often one batch is all of it, and is read whole."""
+"""Bytes up to which it is read whole for the sake of columns whose first rows cannot be read alone."""
 _BUFFER: Final = 64 << 10
 """Bytes that are read at a time of a column of a Parquet file, instead of all of it."""
 _CELL: Final = 1000
@@ -47,14 +51,28 @@ def of_arrow(file: BinaryIO, size: int, count: int) -> TableHead:
         ValueError: It is no Arrow stream.
     """
     arrow, ipc = package("pyarrow", "arrow"), package("pyarrow.ipc", "arrow")
-    if size > _ARROW_MAX:
-        return _without_rows(ipc.open_stream(file).schema, f"rows of an Arrow table of {shown_size(size)}")
+    if size > _SMALL:
+        schema = ipc.open_stream(file).schema
+        found = arrow_rows.columns(file, schema, count + 1, COLUMNS)
+        if size > _ARROW_MAX or (found and len(found) == min(len(schema), COLUMNS) and None not in found):
+            return _of_columns(found, schema, size)
+        file.seek(0)
     stored = arrow.py_buffer(file.read())
     decoded = decoded_size.of_messages(arrow, stored)
     with ipc.open_stream(stored) as reader:
         if decoded > _DECODED_MAX:
             return _without_rows(reader.schema, f"rows that take {shown_size(decoded)} in memory")
         return _head(reader.schema, reader, count, {})
+
+
+def _of_columns(found: list[Any] | None, schema: Any, size: int) -> TableHead:
+    if not found or set(map(type, found)) == {type(None)}:
+        return _without_rows(schema, f"rows of an Arrow table of {shown_size(size)}")
+    names = tuple(schema.names[:COLUMNS])
+    length = min(len(column) for column in found if column is not None)
+    cells = [["…"] * length if column is None else _column_cells(column) for column in found]
+    cells += [["…"] * length] * (len(names) - len(cells))
+    return TableHead(facts=_facts(schema, {}), names=names, rows=tuple(zip(*cells, strict=True)))
 
 
 def of_parquet(file: BinaryIO, size: int, count: int) -> TableHead:
@@ -97,8 +115,12 @@ def _head(schema: Any, batches: Iterable[Any], count: int, facts: dict[str, str]
 
 def _cells(rows: Any) -> list[tuple[str, ...]]:
     # Column by column: a dict for each row would lose columns of one name.
-    columns = [[_cell(column, number) for number in range(len(column))] for column in rows.columns[:COLUMNS]]
+    columns = [_column_cells(column) for column in rows.columns[:COLUMNS]]
     return list(zip(*columns, strict=True)) if columns else [()] * rows.num_rows
+
+
+def _column_cells(column: Any) -> list[str]:
+    return [_cell(column, number) for number in range(len(column))]
 
 
 def _cell(column: Any, number: int) -> str:
@@ -107,7 +129,7 @@ def _cell(column: Any, number: int) -> str:
         return str(column.slice(number, 1).to_string(window=3, skip_new_lines=True))[:_CELL]
     try:
         return str(column[number].as_py())[:_CELL]
-    except ValueError:  # a time in nanoseconds, for which Python has no type
+    except (ValueError, ArithmeticError):  # a time in nanoseconds or after the year 9999, for which Python has no type
         return str(column[number].cast("string").as_py())
 
 

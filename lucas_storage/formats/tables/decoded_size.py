@@ -7,10 +7,11 @@ every row repeats. Where a file does not tell the size of its rows, they are dec
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from . import flatbuffer
 from .thrift_compact import Struct, read_struct
 
 _WIDTHS: Final = (1, 4, 8, 12, 4, 8, 4)
@@ -145,22 +146,25 @@ def _of_message(metadata: memoryview, body: memoryview) -> int:
 
 
 def _of_batch(metadata: memoryview, body: memoryview) -> int:
-    message = _offset(metadata, 0)
-    kind = _field(metadata, message, _HEADER_TYPE)
-    header = _field(metadata, message, _HEADER)
+    message = flatbuffer.offset(metadata, 0)
+    kind = flatbuffer.field(metadata, message, _HEADER_TYPE)
+    header = flatbuffer.field(metadata, message, _HEADER)
     if kind is None or header is None or metadata[kind] not in (_RECORD_BATCH, _DICTIONARY):
         return 0
-    batch = _offset(metadata, header)
+    batch = flatbuffer.offset(metadata, header)
     if metadata[kind] == _DICTIONARY:
-        data = _field(metadata, batch, _DATA)
+        data = flatbuffer.field(metadata, batch, _DATA)
         if data is None:
             return 0
-        batch = _offset(metadata, data)
-    buffers = _field(metadata, batch, _BUFFERS)
-    if buffers is None or _field(metadata, batch, _COMPRESSION) is None:
+        batch = flatbuffer.offset(metadata, data)
+    buffers = flatbuffer.field(metadata, batch, _BUFFERS)
+    if buffers is None or flatbuffer.field(metadata, batch, _COMPRESSION) is None:
         return 0
     # A compressed buffer begins with the size of its content, 8 bytes, which is what pyarrow allocates.
-    return sum(_decoded_size(body, start, size) for start, size in _structs(metadata, _offset(metadata, buffers)))
+    return sum(
+        _decoded_size(body, start, size)
+        for start, size in flatbuffer.structs(metadata, flatbuffer.offset(metadata, buffers))
+    )
 
 
 def _decoded_size(body: memoryview, start: int, size: int) -> int:
@@ -170,31 +174,3 @@ def _decoded_size(body: memoryview, start: int, size: int) -> int:
         return 0
     (decoded,) = struct.unpack_from("<q", body, start)
     return max(0, int(decoded))  # -1 says that it is not compressed
-
-
-# The part of FlatBuffers that is needed. A table begins with the distance back to its list of fields, which holds for
-# each field the distance from the table, or 0. A vector begins with its length. An offset counts from its own position.
-
-
-def _offset(data: memoryview, at: int) -> int:
-    (distance,) = struct.unpack_from("<I", data, at)
-    return at + int(distance)
-
-
-def _field(data: memoryview, table: int, number: int) -> int | None:
-    (back,) = struct.unpack_from("<i", data, table)
-    fields = table - int(back)
-    if fields < 0:
-        raise IndexError(fields)
-    (length,) = struct.unpack_from("<H", data, fields)
-    place = 4 + 2 * number
-    if place + 2 > length:
-        return None
-    (distance,) = struct.unpack_from("<H", data, fields + place)
-    return table + int(distance) if distance else None
-
-
-def _structs(data: memoryview, vector: int) -> Iterator[tuple[int, int]]:
-    (count,) = struct.unpack_from("<I", data, vector)
-    for index in range(count):
-        yield struct.unpack_from("<qq", data, vector + 4 + 16 * index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zlib
 
@@ -73,6 +74,86 @@ def test_of_a_large_parquet_file_a_page_of_each_column_is_read():
     assert file.total < len(data) // 4
 
 
+def sample(rows):
+    """A table with a column of most types, the nested ones in between."""
+    times = pa.array(range(rows), pa.timestamp("ns", "UTC"))
+    return pa.table(
+        {
+            "int": pa.array([None if at % 3 else at for at in range(rows)], pa.int32()),
+            "text": [f"row {at} 数据" for at in range(rows)],
+            "list": [[at, at] for at in range(rows)],
+            "struct": [{"a": at, "b": str(at)} for at in range(rows)],
+            "flag": [bool(at % 2) for at in range(rows)],
+            "time": times,
+            "large": pa.array([f"x{at}" for at in range(rows)], pa.large_string()),
+            "null": pa.nulls(rows),
+            "kind": pa.array(["a", "b"] * (rows // 2)).dictionary_encode(),
+            "bytes": [b"\x00\xff"] * rows,
+            "amount": pa.array(list(range(rows)), pa.decimal128(10, 2)),
+        }
+    )
+
+
+def small_is_large(monkeypatch):
+    for name in ("_SMALL", "_ARROW_MAX"):
+        monkeypatch.setattr(table_head, name, 1 << 10)
+
+
+def test_of_a_large_arrow_table_the_first_rows_are_read_and_no_more(monkeypatch):
+    table = sample(20_000)
+    data = arrow(table)
+    whole = table_head.of_arrow(io.BytesIO(data), len(data), 5)
+    small_is_large(monkeypatch)
+    file = Counted(data)
+
+    found = table_head.of_arrow(file, len(data), 5)
+
+    shown = ["…" if name in ("list", "struct", "kind") else None for name in table.column_names]
+    assert [row[: len(shown)] for row in found.rows] == [
+        tuple(cell if mark is None else mark for cell, mark in zip(row, shown, strict=True)) for row in whole.rows[:6]
+    ]
+    assert (found.names, found.facts) == (whole.names, whole.facts)
+    assert file.total < 20_000 < len(data) // 50
+
+
+def test_a_slice_of_a_table_begins_with_its_own_rows(monkeypatch):
+    data = arrow(sample(1000).slice(500, 300))
+    small_is_large(monkeypatch)
+
+    found = table_head.of_arrow(io.BytesIO(data), len(data), 5)
+
+    assert found.rows[0][:2] == ("None", "row 500 数据")
+    assert found.rows[1][:2] == ("501", "row 501 数据")
+
+
+def test_of_a_large_compressed_arrow_table_the_columns_are_told(monkeypatch):
+    data = arrow(sample(1000), options=pa.ipc.IpcWriteOptions(compression="zstd"))
+    small_is_large(monkeypatch)
+
+    found = table_head.of_arrow(io.BytesIO(data), len(data), 5)
+
+    assert found.rows == ()
+    assert found.facts["column int"] == "int32"
+    assert found.facts["not shown"].startswith("rows of an Arrow table of ")
+
+
+def test_a_large_arrow_table_that_is_damaged_is_refused_or_shown_and_ends_nothing(monkeypatch):
+    small_is_large(monkeypatch)
+    data = arrow(sample(500))
+    chosen = random.Random(1)
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(data)
+        for _ in range(4):
+            damaged[chosen.randrange(8000)] = chosen.randrange(256)
+        try:
+            table_head.of_arrow(io.BytesIO(damaged), len(damaged), 5)
+        except (ValueError, OSError, TypeError, LookupError, NotImplementedError):
+            refused += 1
+
+    assert refused
+
+
 def test_an_arrow_table_that_unpacks_to_far_more_is_not_unpacked(monkeypatch):
     monkeypatch.setattr(table_head, "_DECODED_MAX", 1 << 20)
     table = pa.table({"n": np.zeros(1_000_000)})
@@ -108,6 +189,15 @@ def test_two_columns_of_one_name_are_two_columns():
     data = arrow(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"]))
 
     assert table_head.of_arrow(io.BytesIO(data), len(data), 5).rows == (("1", "2"),)
+
+
+def test_times_that_python_cannot_hold_are_shown():
+    data = arrow(pa.table({"t": pa.array([10**18], pa.timestamp("us")), "n": pa.array([1], pa.time64("ns"))}))
+
+    (cells,) = table_head.of_arrow(io.BytesIO(data), len(data), 5).rows
+
+    assert "1000000000000000000" in cells[0]
+    assert cells[1] == "00:00:00.000000001"
 
 
 def test_a_list_of_very_many_numbers_in_a_cell_is_shown_in_short():
