@@ -26,7 +26,9 @@ _UNTOLD: Final = 8 * KiB
 """Bytes that are taken to be needed where a caller does not tell, such as one that reads lines."""
 
 
-def reader(fetch: Fetch, size: int, most: int | None, name: str, known: Mapping[int, bytes]) -> ObjectReader:
+def reader(
+    fetch: Fetch, size: int, most: int | None, name: str, known: Mapping[int, bytes], generation: int
+) -> ObjectReader:
     """Return a seekable binary file over the bytes of one generation of an object.
 
     Args:
@@ -35,17 +37,18 @@ def reader(fetch: Fetch, size: int, most: int | None, name: str, known: Mapping[
         most: Bytes to fetch at once beyond those asked for; None: 8 MiB.
         name: The `name` of the file.
         known: Bytes of it that are here already, by position.
+        generation: The generation.
     """
     ahead = ReadAhead(most or MOST)
     raw = RangeReader(fetch, size, ahead, name)
     for start, data in known.items():
         raw.keep(start, data)
-    return ObjectReader(raw, min(most or _BUFFER, _BUFFER))
+    return ObjectReader(raw, min(most or _BUFFER, _BUFFER), generation)
 
 
 def file_reader(files: ObjectFiles, name: str) -> ObjectReader:
     """Return a seekable binary file over an object whose files are open here; it closes them with itself."""
-    return ObjectReader(_FilesReader(files, name), _BUFFER)
+    return ObjectReader(_FilesReader(files, name), _BUFFER, files.info.generation)
 
 
 class RangeReader(SeekableReader):
@@ -141,6 +144,11 @@ class ObjectReader(io.BufferedReader):
     """
 
     raw: RangeReader
+
+    def __init__(self, raw: RangeReader, buffer_size: int, generation: int) -> None:
+        super().__init__(raw, buffer_size)
+        self.generation = generation
+        """The generation of the object to which all bytes belong."""
 
     def read(self, size: int | None = -1) -> bytes:
         """Return the next bytes, `size` at most, all if it is negative; fewer only at the end."""

@@ -138,7 +138,7 @@ class OpeningMethods(Session):
         def fetch(offset: int, length: int) -> Generator[bytes, None, None]:
             return self._range(bucket, key, ByteRange(offset, length), info.generation)
 
-        return object_reader.reader(fetch, info.size, most, key, known)
+        return object_reader.reader(fetch, info.size, most, key, known, info.generation)
 
     def _ends(
         self, bucket: str, key: str, generation: int | None, if_match: str | None, size: int

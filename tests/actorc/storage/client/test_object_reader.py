@@ -25,7 +25,7 @@ class Counted:
         self.asked = []
         self.sent = 0
         ends = {0: data[:KiB], max(0, len(data) - KiB): data[-KiB:]} if known == "ends" else {}
-        self.file = object_reader.reader(self._fetch, len(data), most, "key", ends)
+        self.file = object_reader.reader(self._fetch, len(data), most, "key", ends, generation=1)
 
     def _fetch(self, offset, length):
         assert 0 <= offset < offset + length <= len(self.data)

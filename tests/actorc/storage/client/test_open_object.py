@@ -81,6 +81,14 @@ def test_what_is_read_is_of_one_generation(tmp_path):
             assert file.read() == CONTENT
 
 
+def test_an_open_file_tells_which_generation_it_is_of(client):
+    stored = client.put_object("bucket", "key", b"older")
+    with client.open_object("bucket", "key") as file:
+        client.put_object("bucket", "key", b"newer")
+
+        assert file.generation == stored["generation"]
+
+
 def test_conditions_of_reading_are_judged_when_the_file_is_opened(client):
     with pytest.raises(NotFoundError):
         client.open_object("files", "missing")
