@@ -11,7 +11,6 @@ from typing import Any
 
 from actorc.storage.errors import BucketNotEmptyError, ObjectNotFoundError
 from actorc.storage.models import ObjectHead
-from actorc.storage.rules import check_bucket
 
 from .listing import ListingMethods
 from .paths import is_a_directory, not_found, split, split_object
@@ -137,14 +136,13 @@ class ChangeMethods(ListingMethods):
             FileExistsError: There is such a bucket.
             FileNotFoundError: The bucket of a directory is missing, and `create_parents` is false.
         """
-        path = self._strip_protocol(path)
-        bucket, key = split(path)
+        bucket, key = split(self._strip_protocol(path))
         if not key:
             self.client.create_bucket(bucket)
+        elif create_parents:
+            self._make_missing(bucket)
         elif not self._may_exist(bucket):
-            if not create_parents:
-                raise not_found(bucket)
-            self.client.create_bucket(bucket, exist_ok=True)
+            raise not_found(bucket)
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         """Make a bucket, as `mkdir` does.
@@ -157,12 +155,13 @@ class ChangeMethods(ListingMethods):
             FileExistsError: There is one, and `exist_ok` is false.
         """
         path = self._strip_protocol(path)
-        if exist_ok and "/" not in path:
-            self.client.create_bucket(check_bucket(path), exist_ok=True)
-            return
-        if not exist_ok and "/" in path and self.isdir(path):
+        bucket, key = split(path)
+        if exist_ok:
+            self._make_missing(bucket)
+        elif key and self.isdir(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
-        self.mkdir(path)
+        else:
+            self.mkdir(path)
 
     def rmdir(self, path: str) -> None:
         """Remove an empty bucket, or the object that marks an empty directory.
@@ -217,6 +216,11 @@ class ChangeMethods(ListingMethods):
         known = {"generation": head["generation"], "ttl": _seconds_left(head)}
         self.client.copy_object(*source, *target, **{**known, **attributes})
         moved.append(head)
+
+    def _make_missing(self, bucket: str) -> None:
+        # Asked first: programs call this before every write, and few keys may make buckets.
+        if not self._may_exist(bucket):
+            self.client.create_bucket(bucket, exist_ok=True)
 
     def _may_exist(self, bucket: str) -> bool:
         try:

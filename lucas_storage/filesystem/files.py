@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from fsspec.spec import AbstractBufferedFile
 
-from . import failing_bodies
+from . import failing_bodies, late_closing
 from .entries import Entry
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class ReadFile(io.BufferedIOBase):
         self.size = file.seek(0, os.SEEK_END)
         """Bytes of the object."""
         file.seek(at)
+        late_closing.opened(self)
 
     @property
     def full_name(self) -> str:
@@ -101,6 +102,7 @@ class ReadFile(io.BufferedIOBase):
         """Close the file."""
         self._file.close()
         super().close()
+        late_closing.closed(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopened, (self.fs, self.path, self.tell(), self._options)

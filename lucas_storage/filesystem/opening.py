@@ -16,6 +16,8 @@ from .files import CachedFile, LayeredFile, ReadFile, TextFile, WriteFile
 from .listing import ListingMethods
 
 _TEXT: Final = ("encoding", "errors", "newline")
+_MODES: Final = ("rb", "wb", "xb", "ab", "w+b", "x+b")
+_READING: Final = ("generation", "if_match")
 _NO_CACHE: Final = (None, "none")
 
 
@@ -40,8 +42,9 @@ class OpeningMethods(ListingMethods):
         Args:
             path: The object, or a reference to an artifact, which is verified by its digest.
             mode: ``r``, ``w``, ``x`` for an object that is not there yet, or ``a``; with ``b`` binary, else text. What
-                is appended to is read and written again.
-            block_size: Reading: bytes to read ahead at least. Writing: bytes of a part.
+                is appended to is read and written again. ``w+b`` and ``x+b`` are for programs that go back in what they
+                wrote, and for more than a part before they do.
+            block_size: Reading: bytes to fetch at once, at most, beyond those asked for. Writing: bytes of a part.
             cache_options: For `cache_type`.
             compression: ``gzip`` or another one that `fsspec` knows; ``infer`` takes that of the name.
             options: ``encoding`` (UTF-8 if not given), ``errors``, ``newline``. Reading: ``generation``, ``if_match``,
@@ -78,10 +81,12 @@ class OpeningMethods(ListingMethods):
         size: int | None = None,
         **options: Any,
     ) -> ReadFile | WriteFile | CachedFile:
-        if mode not in ("rb", "wb", "xb", "ab"):
-            raise ValueError(f"the mode of a file is r, w, x or a, with b or t; {mode!r} is none, use two files")
+        if mode not in _MODES:
+            raise ValueError(f"the mode of a file is r, w, x or a, with b or t, or w+b or x+b, not {mode!r}")
         if mode != "rb":
             return self._writer(path, mode, block_size, options, autocommit=autocommit)
+        # Programs pass options that are meant for other file systems; those of a write would be lost with its object.
+        options = {name: options[name] for name in _READING if name in options}
         if paths.is_reference(path):
             return self._artifact(path)
         if cache_type not in _NO_CACHE:
@@ -89,12 +94,12 @@ class OpeningMethods(ListingMethods):
             return CachedFile(self, path, mode, block_size, size=size, **cache, **options)
         bucket, key = paths.split_object(path)
         try:
-            file = self.client.open_object(bucket, key, mode, chunk_size=block_size, **options)
+            file: Any = self.client.open_object(bucket, key, mode, chunk_size=block_size, **options)
         except ObjectNotFoundError as error:
             if self._has_beneath(bucket, key):
                 raise paths.is_a_directory(path) from error
             raise
-        return ReadFile(self, path, file, options)
+        return ReadFile(self, path, file, {"generation": file.generation})
 
     def _artifact(self, path: str) -> ReadFile:
         ref = paths.reference(path)
@@ -106,12 +111,13 @@ class OpeningMethods(ListingMethods):
         self, path: str, mode: str, block_size: int | None, options: dict[str, Any], *, autocommit: bool
     ) -> WriteFile:
         bucket, key = paths.split_object(path)
-        present = None if mode == "wb" else self._present(bucket, key)
-        if mode == "xb" and present:
+        present = None if "w" in mode else self._present(bucket, key)
+        if "x" in mode and present:
             raise AlreadyExistsError("there is an object already; open it with 'w' to replace it", bucket, key)
-        if mode != "wb":
+        if "w" not in mode:
             options = {**options, **_tied_to(present)}
-        opened = self.client.open_object(bucket, key, "wb", chunk_size=block_size, **options)
+        plain = "w+b" if "+" in mode else "wb"
+        opened = self.client.open_object(bucket, key, plain, chunk_size=block_size, **options)
         file = WriteFile(self, path, opened, mode, autocommit=autocommit)
         if present:
             # A store appends nothing; all of the object is written again, and only if it is still this one then.

@@ -10,41 +10,55 @@ import pytest
 from actorc.storage.testing import local_server
 
 ACCESS = "actorc.storage.server.access"
+MARK = "GetServerInfo"
 PATIENCE = 30
 """Seconds until a call that is counted must have ended."""
 
 
 class Calls(logging.Handler):
-    """The methods that the server in this process was asked for, in order of their end."""
+    """The methods that the server in this process was asked for, by its access lines.
 
-    def __init__(self):
+    Args:
+        fs: The file system that asks, one call after the other.
+    """
+
+    def __init__(self, fs):
         super().__init__(logging.INFO)
-        self.methods = []
+        self._fs = fs
+        self._methods = []
         self._ended = threading.Condition()
 
     def emit(self, record):
         with self._ended:
-            self.methods.append(record.getMessage().split()[0].rpartition("/")[2])
+            self._methods.append(record.getMessage().split()[0])
             self._ended.notify_all()
 
     def clear(self):
-        self.methods.clear()
+        """Forget the calls until now."""
+        self.made(0)
+
+    def made(self, least=1):
+        """Return the calls since the last time, of which there are so many at least."""
+        # A line follows its answer, and comes before that of the next call of the same connection.
+        self._fs.client.server_info()
+        with self._ended:
+            self._ended.wait_for(lambda: len(self._methods) > least and MARK in self._methods, PATIENCE)
+            found, self._methods = self._methods, []
+        return sorted(method for method in found if method != MARK)
 
     def are(self, *expected):
-        """Return whether these methods, and no others, were called since; the line of a call may follow its answer."""
-        with self._ended:
-            self._ended.wait_for(lambda: len(self.methods) >= len(expected), PATIENCE)
-            found, self.methods = self.methods, []
-        assert sorted(found) == sorted(expected)
+        """Check that these calls were made since the last time, in any order, and no others."""
+        assert self.made(len(expected)) == sorted(expected)
         return True
 
 
 @pytest.fixture
-def calls():
-    logger, handler = logging.getLogger(ACCESS), Calls()
+def calls(fs):
+    logger, handler = logging.getLogger(ACCESS), Calls(fs)
     before = logger.level
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
+    handler.clear()
     yield handler
     logger.removeHandler(handler)
     logger.setLevel(before)
