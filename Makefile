@@ -48,7 +48,7 @@ coverage: $(VENV)/.dev ## Run the quick and the slow tests with a tracer; fail i
 	-$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered
 
-test-ecosystem: $(VENV)/.test ## Run every example and every block of the documents, and what else needs heavy libraries
+test-ecosystem: $(VENV)/.ecosystem ## Run every example and every block of the documents, and what else needs heavy libraries
 	$(BIN)/pytest --ecosystem -m ecosystem $(PARALLEL)
 
 test-remote: $(VENV)/.test ## Run the tests that need a real S3 store, over a Ceph of their own

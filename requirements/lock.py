@@ -25,12 +25,13 @@ PACKAGE = ("pyproject.toml", "requirements/build.in")
 LOCKS = {
     "dev": (*PACKAGE, "--extra", "dev"),
     "test": (*PACKAGE, "--extra", "test"),
+    "ecosystem": (*PACKAGE, "--extra", "ecosystem"),
     "demo": (*PACKAGE, "--extra", "examples"),
     "lowest": (*PACKAGE, "--extra", "test", "--resolution", "lowest-direct"),
     "bench": (*PACKAGE, "--extra", "bench"),
     "pip": ("requirements/pip.in",),
 }
-"""Each is one file for every Python from `OLDEST` on; the first three agree, being subsets at one moment."""
+"""Each is one file for every Python from `OLDEST` on; the first four agree, being subsets at one moment."""
 
 
 def lock(folder: Path) -> None:

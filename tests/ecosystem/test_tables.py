@@ -1,0 +1,137 @@
+"""Libraries of tables read and write ``lucas://``."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = [
+    pytest.mark.ecosystem,
+    pytest.mark.filterwarnings("default"),  # those of other libraries about each other
+]
+
+
+def test_pandas(fs, weather, tmp_path):
+    import pandas as pd
+
+    assert pd.read_csv("lucas://data/weather.csv").equals(weather)
+    written = {
+        "csv": (lambda url: weather.to_csv(url, index=False), pd.read_csv),
+        "csv.gz": (lambda url: weather.to_csv(url, index=False), pd.read_csv),
+        "parquet": (weather.to_parquet, pd.read_parquet),
+        "feather": (weather.to_feather, pd.read_feather),
+        "pkl.xz": (weather.to_pickle, pd.read_pickle),
+    }
+    for suffix, (write, read) in written.items():
+        write(f"lucas://data/out.{suffix}")
+        assert read(f"lucas://data/out.{suffix}").equals(weather), suffix
+    weather.to_json("lucas://data/out.json.zip")
+    assert pd.read_json("lucas://data/out.json.zip").wind.tolist() == pytest.approx(weather.wind.tolist())
+    columns = ["wind", "weather"]
+    assert pd.read_parquet("lucas://data/out.parquet", columns=columns).equals(weather[columns])
+    parts = {"partition_cols": ["weather"], "index": False}
+    weather.to_parquet("lucas://data/parts", **parts)
+    snow = pd.read_parquet("lucas://data/parts", filters=[("weather", "==", "snow")])
+    assert len(snow) == (weather["weather"] == "snow").sum()
+    options = {"endpoint": fs.client.endpoint}
+    assert len(pd.read_csv("lucas://data/weather.csv", storage_options=options)) == len(weather)
+    with pytest.raises(FileNotFoundError):
+        pd.read_csv("lucas://data/none.csv")
+
+
+def test_polars(fs, weather):
+    import polars as pl
+    import pyarrow.dataset
+
+    with fs.open("data/weather.csv") as file:
+        table = pl.read_csv(file)
+    assert table.equals(pl.from_pandas(weather))
+    with fs.open("data/out.parquet", "wb") as file:
+        table.write_parquet(file)
+    with fs.open("data/out.parquet") as file:
+        assert pl.read_parquet(file, columns=["wind"]).equals(table.select("wind"))
+    with fs.open("data/out.parquet") as file:
+        assert pl.scan_parquet(file).filter(pl.col("weather") == "snow").collect().height == 23
+    stored = pyarrow.dataset.dataset("data/out.parquet", filesystem=fs)
+    assert pl.scan_pyarrow_dataset(stored).select("wind").collect().equals(table.select("wind"))
+
+
+def test_pyarrow(fs, weather):
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.dataset as ds
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pandas(weather)
+    ds.write_dataset(table, "data/parts", format="parquet", partitioning=["weather"], filesystem=fs)
+    parts = ds.dataset("data/parts", filesystem=fs, partitioning=["weather"])
+    assert parts.to_table(filter=ds.field("weather") == "snow").num_rows == 23
+    assert parts.count_rows() == table.num_rows
+    assert sorted(fs.ls("data/parts", detail=False)) == [
+        f"data/parts/{name}" for name in sorted(weather["weather"].unique())
+    ]
+    pq.write_table(table, "data/whole.parquet", filesystem=fs)
+    assert pq.read_table("data/whole.parquet", filesystem=fs).equals(table)
+    with fs.open("data/weather.csv") as file:
+        assert pa.csv.read_csv(file).num_rows == table.num_rows
+    ds.write_dataset(
+        table,
+        "data/parts",
+        format="parquet",
+        filesystem=fs,
+        existing_data_behavior="delete_matching",
+    )
+    wrapped = pa.fs.PyFileSystem(pa.fs.FSSpecHandler(fs))
+    infos = wrapped.get_file_info(["data/whole.parquet", "data/parts", "data/none"])
+    assert [info.type.name for info in infos] == ["File", "Directory", "NotFound"]
+    assert infos[0].mtime is not None
+    wrapped.move("data/whole.parquet", "data/moved.parquet")
+    wrapped.delete_dir("data/parts")
+    assert fs.find("data") == ["data/moved.parquet", "data/weather.csv"]
+
+
+def test_dask(fs, weather):
+    import dask
+    import dask.dataframe as dd
+    import pandas as pd
+
+    for scheduler in ("threads", "synchronous"):
+        with dask.config.set(scheduler=scheduler):
+            parts = dd.read_csv("lucas://data/weather.csv", blocksize="16KiB")
+            assert parts.npartitions > 1
+            assert parts.temp_max.mean().compute() == pytest.approx(weather.temp_max.mean())
+            parts.to_parquet(f"lucas://data/{scheduler}.parquet")
+            assert len(dd.read_parquet(f"lucas://data/{scheduler}.parquet")) == len(weather)
+            parts.to_csv("lucas://data/one.csv", single_file=True, index=False)
+            assert pd.read_csv("lucas://data/one.csv").equals(weather)
+            parts.to_csv(f"lucas://data/{scheduler}/part-*.csv.gz", index=False, compression="gzip")
+            several = dd.read_csv(f"lucas://data/{scheduler}/*.csv.gz", blocksize=None, compression="gzip")
+            assert len(several) == len(weather)
+
+
+def test_dask_on_processes(fs, weather):
+    import dask
+    import dask.dataframe as dd
+
+    with dask.config.set(scheduler="processes", num_workers=2):
+        parts = dd.read_csv("lucas://data/weather.csv", blocksize="16KiB")
+        assert parts.temp_max.mean().compute() == pytest.approx(weather.temp_max.mean())
+
+
+def test_duckdb(fs, weather):
+    import duckdb
+
+    weather.to_parquet("lucas://data/a.parquet")
+    weather.to_parquet("lucas://data/b.parquet")
+    with duckdb.connect() as database:
+        database.register_filesystem(fs)
+
+        def first(query):
+            return database.execute(query).fetchall()[0]
+
+        assert first("SELECT count(*) FROM 'lucas://data/a.parquet' WHERE weather = 'snow'") == (23,)
+        assert first("SELECT count(*) FROM 'lucas://data/*.parquet'") == (2 * len(weather),)
+        assert first("SELECT count(*) FROM read_csv('lucas://data/weather.csv')") == (len(weather),)
+        database.execute("COPY (SELECT * FROM 'lucas://data/a.parquet') TO 'lucas://data/c.parquet'")
+        assert first("SELECT max(temp_max) FROM 'lucas://data/c.parquet'") == (weather.temp_max.max(),)
+        with pytest.raises(Exception, match=r"none\.parquet"):
+            database.execute("FROM 'lucas://data/none.parquet'")
