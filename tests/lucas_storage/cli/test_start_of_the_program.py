@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import actorc.storage
 import lucas_storage
@@ -40,6 +41,15 @@ def test_what_the_help_says_of_a_command_is_what_the_command_says_of_itself(name
         1000
     )
     assert command.name == name
+
+
+@pytest.mark.parametrize("name", OWN_COMMANDS)
+def test_no_help_has_marks_for_the_program_that_prints_it(name):
+    shown = CliRunner().invoke(program, [name, "--help"], prog_name="lucas-storage").output
+
+    assert shown.startswith(f"Usage: lucas-storage {name}")
+    assert "\\b" not in shown
+    assert "\b" not in shown
 
 
 def test_the_help_imports_no_command_and_nothing_slow():

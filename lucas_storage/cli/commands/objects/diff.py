@@ -26,7 +26,7 @@ from lucas_storage.cli.transfers.name_filter import FilteredCommand, NameFilter,
 @filter_options
 @reading
 def diff(session: Session, source: str, destination: str, *, by: str, quiet: bool, chosen: NameFilter) -> None:
-    r"""Tell where two objects, files, prefixes or directories differ.
+    """Tell where two objects, files, prefixes or directories differ.
 
     An object or a prefix is written lucas://STORE/BUCKET[/KEY]; everything else is a file or a directory. Of two texts
     the lines that differ are printed. Content is compared by its checksum, so objects are not fetched for it.
@@ -37,7 +37,7 @@ def diff(session: Session, source: str, destination: str, *, by: str, quiet: boo
     Examples
       lucas-storage diff results lucas://default/papers/results
       lucas-storage diff lucas://default/papers/v1.txt lucas://default/papers/v2.txt
-    """
+    """  # noqa: D301  # click takes the character for the end of wrapping
     found = False
     with failing_with_2():
         for each in differences(session, source, destination, by, chosen):

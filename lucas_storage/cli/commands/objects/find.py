@@ -47,7 +47,7 @@ def find(
     types: tuple[str, ...],
     metadata: tuple[str, ...],
 ) -> None:
-    r"""List the objects whose keys begin with a prefix, or those of all buckets, that meet every condition.
+    """List the objects whose keys begin with a prefix, or those of all buckets, that meet every condition.
 
     WHEN is a length of time before now, such as 15m or 7d, a date in UTC such as 2026-01-31 or 2026-01-31T08:30, or a
     file or lucas:// object whose change counts. Patterns want quotes: * and ? and [abc] match within a segment, ** any
@@ -57,7 +57,7 @@ def find(
     Examples
       lucas-storage find photos --name '*.png' --size +1MiB
       lucas-storage find logs/2026/ --older 30d | xargs lucas-storage rm
-    """
+    """  # noqa: D301  # click takes the character for the end of wrapping
     conditions: list[_Condition] = [
         *_any(names, lambda pattern, head: fnmatchcase(head["key"].rpartition("/")[2], pattern)),
         *_any(paths, lambda pattern, head: matches(head["key"], pattern)),

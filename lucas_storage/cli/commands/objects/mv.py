@@ -39,7 +39,7 @@ def mv(
     dry_run: bool,
     quiet: bool,
 ) -> None:
-    r"""Move or rename objects, and move files to objects or objects to files.
+    """Move or rename objects, and move files to objects or objects to files.
 
     The arguments are those of 'cp'. An object is moved inside its server, with its type and metadata. Each source is
     removed when its copy is complete, and only if it is then still what was copied; a move that was killed is finished
@@ -50,7 +50,7 @@ def mv(
       lucas-storage mv lucas://default/photos/cat.png lucas://default/photos/tom.png
       lucas-storage mv -r lucas://default/photos/2025 lucas://default/archive/
       lucas-storage mv report.pdf lucas://default/papers/
-    """
+    """  # noqa: D301  # click takes the character for the end of wrapping
     since = time.monotonic()
     options = Options(recursive=recursive, no_clobber=no_clobber, chosen=chosen, removing=True)
     plan = CopyPlan(session, sources, destination, options)
