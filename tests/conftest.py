@@ -165,9 +165,10 @@ def free_port():
 
 @pytest.fixture(scope="session", autouse=True)
 def _state(tmp_path_factory):
-    """A directory for journals of uploads, other than the user's."""
+    """Directories for journals of uploads and for the settings file, other than the user's."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        environment.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
         yield
 
 
