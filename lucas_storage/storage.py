@@ -75,7 +75,7 @@ class Storage(ArtifactStore):
 
         Raises:
             NoFormatError: No format holds the value, or not the one asked for.
-            UnsafeFormatError: It could only be pickled, and that is denied or cannot be signed.
+            UnsafeFormatError: Only a pickle holds the value, and pickles are denied or cannot be signed.
         """
         return outgoing.store(value, format, self.store_name)
 
@@ -100,8 +100,8 @@ class Storage(ArtifactStore):
 
         Raises:
             UnknownFormatError: There is no such format here.
-            NoFormatError: It is not one of plain bytes.
-            UnsafeFormatError: It is that of pickles, which only `put` writes.
+            NoFormatError: The format is not one of plain bytes.
+            UnsafeFormatError: The format is that of pickles, which only `put` writes.
             InvalidParameterError: `name` is no file name.
         """
         fmt = declared(format)
@@ -116,7 +116,7 @@ class Storage(ArtifactStore):
     def prefetch(self, *refs: object) -> None:
         """Load artifacts into the local cache, several at once, and return when all are there.
 
-        What is there already is not fetched again. The copies stay as long as those that `path` returns.
+        Artifacts in the cache are not fetched again. The copies stay as long as those that `path` returns.
 
         Args:
             refs: Each an `ArtifactRef`, a URI, or a tagged dict; of any store this process knows.
@@ -124,7 +124,7 @@ class Storage(ArtifactStore):
         Raises:
             ArtifactNotFoundError: The store does not hold one any more.
             DigestMismatchError: The bytes of one are damaged.
-            CacheFullError: There is no room for them.
+            CacheFullError: The cache has no room for them.
         """
         parsed = map(ArtifactRef.parse, refs)
         each(self.path, [ref for ref in parsed if ref.inline is None])
@@ -164,24 +164,24 @@ class Storage(ArtifactStore):
             tags: JSON data kept beside the reference.
 
         Raises:
-            VersionTakenError: The version stands for other content already.
+            VersionTakenError: The version was published with other content.
             ArtifactNotFoundError: The store does not hold the artifact any more.
-            InvalidParameterError: A name breaks the rule, or the artifact is elsewhere.
+            InvalidParameterError: A name breaks a rule, or the artifact is in another store.
         """
         return publish(self, ArtifactRef.parse(ref), name, version=version, alias=alias, tags=tags)
 
     def lookup(self, name: str) -> ArtifactRef:
         """Return the reference published as ``name`` last, or as ``name@alias`` or ``name@version``.
 
-        It pins what it found: it keeps its meaning when the alias moves on.
+        The reference has the digest, so it stays the same when the alias is published for another artifact.
 
         Raises:
-            ArtifactNotFoundError: Nothing is published so.
+            ArtifactNotFoundError: Nothing is published under that name.
         """
         return lookup(self, name)
 
     def checkpoint(self) -> Checkpoint:
-        """Return the state that earlier attempts of this very step saved, of the same function version and inputs.
+        """Return the state that earlier attempts of this step saved, with the same function version and inputs.
 
         Raises:
             RuntimeError: No step is running here.
@@ -190,9 +190,9 @@ class Storage(ArtifactStore):
         return Checkpoint(self)
 
     def scratch(self, *, copy_of: str | os.PathLike[str] | None = None) -> Path:
-        """Return a new, empty directory that is removed when the present step is over, its result stored.
+        """Return a new, empty directory, which is removed after the current step has ended and its result is stored.
 
-        Outside a step, when this process ends.
+        Outside a step it is removed when this process ends.
 
         Args:
             copy_of: A local file or directory, such as `path` returns, of which a copy is put there. The copy, under
@@ -201,9 +201,9 @@ class Storage(ArtifactStore):
                 one), and is copied otherwise. Links within a directory stay links.
 
         Raises:
-            FileNotFoundError: There is nothing to copy.
+            FileNotFoundError: `copy_of` does not exist.
             TypeError: `copy_of` is a reference; pass ``storage.path(ref)``.
-            InvalidParameterError: It is, or holds, something that is neither a file nor a directory.
+            InvalidParameterError: `copy_of` is, or contains, something that is neither a file nor a directory.
         """
         if copy_of is None:
             return scratch.directory()
