@@ -6,7 +6,7 @@ frames.
 
 from __future__ import annotations
 
-import dis
+import opcode
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from lucas_storage import _tracebacks
 
-_RAISE: Final = dis.opmap["RAISE_VARARGS"]
+_RAISE: Final = opcode.opmap["RAISE_VARARGS"]
 
 
 @dataclass(frozen=True, slots=True)

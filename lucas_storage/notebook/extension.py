@@ -8,12 +8,15 @@ from typing import Any, Final
 from actorc.storage.client import StorageClient
 from lucas_storage import settings
 from lucas_storage.display import live
+from lucas_storage.display.markup import cut_to
 from lucas_storage.display.tracebacks import shown_short
 from lucas_storage.local_service.local import local
 
 from . import listing_html
 
 _HTML: Final = "text/html"
+_NAME: Final = 48
+"""Letters of the name of an object beside a bar; that of an artifact has its digest."""
 
 
 def load(shell: Any) -> None:
@@ -46,7 +49,7 @@ def unload(shell: Any) -> None:
 
 def _transfer_bar(bucket: str, key: str) -> live.ByteBar | None:
     display = live.notebook() if settings.resolve().progress.value else None
-    return None if display is None else live.ByteBar(display, f"{bucket}/{key}")
+    return None if display is None else live.ByteBar(display, cut_to(f"{bucket}/{key}", _NAME))
 
 
 class _ShortTracebacks:

@@ -33,7 +33,7 @@ class Mention:
     """None if it travelled within the call."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class PastStep:
     """A step that ended."""
 
@@ -50,6 +50,10 @@ class PastStep:
     """Name of the class of the exception."""
     inputs: dict[str, tuple[Mention, ...]]
     outputs: tuple[Mention, ...]
+
+    def __repr__(self) -> str:
+        state = f"failed with {self.error}" if self.error else "reused" if self.reused else "succeeded"
+        return f"<step {self.function!r}: {state}, {self.seconds:.2f} s>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -174,6 +174,7 @@ def test_a_run_tells_what_it_was():
     assert past.started <= datetime.now(UTC)
     assert past.seconds > 0
     assert repr(past).startswith(f"<run {past.id} of 'lambda_free_workflow': succeeded, 1 steps, 0.")
+    assert repr(past.steps[0]).startswith("<step 'one': succeeded, 0.")
     assert past.mermaid().startswith("flowchart TD\n")
 
 

@@ -91,8 +91,10 @@ def notebook(tmp_path, monkeypatch):
     # The one of this Python, whatever is installed for the user.
     monkeypatch.setenv("JUPYTER_PATH", str(Path(sys.prefix) / "share" / "jupyter"))
     with asyncio.Runner() as loop:
+        # Outputs come on a channel of their own, late on a busy machine.
+        options = {"timeout": 120, "iopub_timeout": 60, "allow_errors": True}
         place = {"metadata": {"path": str(tmp_path)}}
-        client = nbclient.NotebookClient(nbformat_v4().new_notebook(), timeout=120, allow_errors=True, resources=place)
+        client = nbclient.NotebookClient(nbformat_v4().new_notebook(), resources=place, **options)
         kernel = client.async_setup_kernel()
         loop.run(kernel.__aenter__())
         try:

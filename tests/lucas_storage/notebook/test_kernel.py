@@ -321,3 +321,27 @@ def test_transfers_show_a_bar_in_bytes(notebook, tmp_path):
         assert "large &lt;b&gt;" in bar["data"]["text/html"]
         assert bar["data"]["text/plain"].startswith("a-bucket/large <b>  8.6 MiB/8.6 MiB  ")
     assert "<progress" not in own.html
+
+
+def test_an_interrupted_upload_ends_and_the_next_cell_works(notebook, tmp_path):
+    notebook(STUDY)
+    notebook("""
+        import threading
+        from pathlib import Path
+        from actorc.storage import StorageClient
+        client = StorageClient()
+
+        def endless():
+            while True:
+                yield bytes(1 << 20)
+                Path("begun").touch()
+                threading.Event().wait(0.01)
+    """)
+
+    shown = notebook.interrupted(
+        'client.upload_from_stream("a-bucket", "endless", endless())', (tmp_path / "begun").exists
+    )
+
+    assert shown.error.splitlines()[-1].startswith("KeyboardInterrupt")
+    assert notebook('client.object_exists("a-bucket", "endless")').text == "False"
+    assert notebook('client.put_object("a-bucket", "key", b"1")["size"]').text == "1"
