@@ -7,9 +7,7 @@ binds its socket, and removes it before it gives the address back: a client that
 from __future__ import annotations
 
 import os
-import socket
 import stat
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -21,8 +19,6 @@ from .held_ports import is_listening
 _NAME: Final = "lucas-storage"
 _LONGEST: Final = 107
 """Bytes of a path that a socket can be bound to (``sun_path`` in unix(7), with the zero behind it)."""
-_CREDENTIALS: Final = struct.Struct("3i")
-"""``struct ucred``: process, user, group."""
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 
 
@@ -91,13 +87,6 @@ def find(address: Address) -> Path | None:
         if path is not None and _is_socket(path) and is_private(directory):
             return path
     return None
-
-
-def trusted_peer(connection: socket.socket) -> int | None:
-    """Return the process at the other end, as it was when it connected or began to listen; None if of another user."""
-    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    process, user, _ = _CREDENTIALS.unpack(told)
-    return process if user == os.geteuid() else None
 
 
 def _is_socket(path: Path) -> bool:

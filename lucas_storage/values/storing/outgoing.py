@@ -41,7 +41,8 @@ from lucas_storage.values.parallel_resolution import Done, Node, Pending, branch
 
 from . import object_pickles
 from .policy import Fixed, Policies, Policy, is_inline
-from .store_value import SmallLeaves, artifact, kind_of_source, store_encoded, streamed
+from .store_value import SmallLeaves, artifact, kind_of_source, store_encoded
+from .streams import streamed
 
 Made = TypeVar("Made")
 

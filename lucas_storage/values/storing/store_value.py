@@ -13,15 +13,15 @@ from actorc.storage.files.unsized_files import content_of_unsized
 from actorc.storage.rules import MAX_BATCH_OBJECT
 from lucas_storage import settings, signing
 from lucas_storage.artifacts.body import EncodedBody, FileBody
-from lucas_storage.artifacts.chunks import BYTES, checked, send_bytes
+from lucas_storage.artifacts.chunks import send_bytes
 from lucas_storage.artifacts.directory_upload import send_directory
 from lucas_storage.artifacts.manifest import PART
 from lucas_storage.artifacts.part_transfer import send_value
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.errors import NoFormatError, UnsafeFormatError
-from lucas_storage.formats import format_by_id, format_for, why_pickled
+from lucas_storage.formats import format_for, why_pickled
 from lucas_storage.formats.base import Encoded, Format, type_name
-from lucas_storage.formats.composite import STREAM, TREE
+from lucas_storage.formats.composite import TREE
 from lucas_storage.refs import ArtifactRef, inline_ref, is_filename
 
 from .open_files import content_of, is_open_file
@@ -29,8 +29,6 @@ from .policy import Policy
 
 TEXT: Final = "text@1"
 """The format of open text files."""
-
-_NOTHING: Final = object()
 
 
 def artifact(value: Any, policy: Policy, requested: str | None = None, name: str | None = None) -> ArtifactRef:
@@ -53,7 +51,7 @@ def artifact(value: Any, policy: Policy, requested: str | None = None, name: str
         return ref
     if is_open_file(value):
         with content_of(value) as (pieces, is_text):
-            return _raw(pieces, declared(requested or (TEXT if is_text else None)), policy, name)
+            return store_pieces(pieces, declared(requested or (TEXT if is_text else None)), policy, name)
     fmt = format_for(value, requested)
     if not fmt.safe:  # before encoding: a large value is not pickled first and refused afterwards
         check_pickle(value, policy)
@@ -120,44 +118,7 @@ def kind_of_source(value: object) -> Literal["file", "stream"] | None:
     return "stream" if isinstance(value, Iterator) else None
 
 
-def streamed(
-    stream: Iterator[Any],
-    policy: Policy,
-    line: Callable[[Any], bytes],
-    requested: str | None = None,
-    name: str | None = None,
-) -> ArtifactRef | list[Any]:
-    """Run an iterator to its end and store its items meanwhile; part by part, never as a whole in memory.
-
-    Args:
-        stream: Yields bytes, or other values.
-        policy: Store and limits.
-        line: Returns one item as JSON, for a stream of other values than bytes.
-        requested: Format of the bytes taken together; None keeps the items apart.
-        name: Name of the file if the stream is later asked for as a path.
-
-    Returns:
-        The reference; or all items, if a format is requested and they are not bytes, for that format to encode.
-
-    Raises:
-        TypeError: It yielded bytes and then another value.
-    """
-    # The first item decides whether this is a stream of bytes or of records; it is put back before the rest.
-    first = next(stream, _NOTHING)
-    every = stream if first is _NOTHING else chain((first,), stream)
-    are_bytes = isinstance(first, BYTES)
-    if requested not in (None, STREAM, STREAM.partition("@")[0]):
-        return _raw(checked(every), declared(requested), policy, name) if are_bytes else list(every)
-    send = partial(send_bytes, every if are_bytes else _lines(every, line), items=are_bytes)
-    return store_for(policy.store).keep_parts(send, format_by_id(STREAM), name)
-
-
-def _lines(items: Iterator[Any], line: Callable[[Any], bytes]) -> Iterator[bytes]:
-    for item in items:
-        yield line(item) + b"\n"
-
-
-def _raw(pieces: Iterator[bytes], fmt: Format, policy: Policy, name: str | None) -> ArtifactRef:
+def store_pieces(pieces: Iterator[bytes], fmt: Format, policy: Policy, name: str | None) -> ArtifactRef:
     """Store bytes whose number is unknown until they end."""
     # Held back up to one part: most sources are short, and a single object, or no object at all, costs fewer calls.
     head = bytearray()
@@ -178,7 +139,7 @@ def _path(path: Path, policy: Policy, requested: str | None, name: str | None) -
     fmt = declared(requested)
     content = content_of_unsized(path)  # files such as those of /proc, which state 0 bytes
     if content is not None:
-        return _raw(iter((content,)), fmt, policy, name)
+        return store_pieces(iter((content,)), fmt, policy, name)
     size = path.stat().st_size
     if policy.is_inline(size):
         return inline_ref(fmt.id, path.read_bytes(), filename=name)

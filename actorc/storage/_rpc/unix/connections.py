@@ -11,7 +11,8 @@ from typing import Final
 from actorc import fork_hooks
 from actorc.addresses import Address, parse
 from actorc.storage._wire.socket_frames import ClosedError, FrameError, FrameSocket, Kind, decode_pairs
-from actorc.storage.local_server.socket_files import find, meant, trusted_peer
+from actorc.storage.local_server.peer_user import trusted_peer
+from actorc.storage.local_server.socket_files import find, meant
 
 _VERSION: Final = "1"
 """Of the format of frames."""

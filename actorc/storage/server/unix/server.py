@@ -13,7 +13,7 @@ from typing import Final
 
 from actorc.addresses import Address
 from actorc.storage._wire.socket_frames import ClosedError, FrameSocket, Kind, encode_pairs
-from actorc.storage.local_server.socket_files import trusted_peer
+from actorc.storage.local_server.peer_user import trusted_peer
 
 from .conversation import Calls
 
