@@ -29,6 +29,10 @@ _REPLACED: Final = (
         "start one with 'lucas-storage serve', name its directory with --data",
     ),
     (r"call lucas_storage\.local\(\) first, or ", ""),
+    (
+        r"if lucas_storage\.local\(\) started that server.*? there, or unset STORAGE_ENDPOINT, .* start one",
+        "start 'lucas-storage serve' there, or unset STORAGE_ENDPOINT, and name a data directory with --data",
+    ),
     (r"pass cert_file= and key_file=, or set", "set"),
     (r"pass use_ssl=True as well", "set STORAGE_USE_SSL=1 as well"),
     (r"check the key with list_objects", "'lucas-storage ls' shows those that do"),
