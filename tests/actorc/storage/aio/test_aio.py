@@ -45,7 +45,8 @@ def described(thing):
 
 
 def test_both_clients_have_the_same_public_names():
-    expected = {RENAMED.get(name, name) for name in public(StorageClient)}
+    # `default_progress` is for the whole process, asynchronous clients included, and is set at one place.
+    expected = {RENAMED.get(name, name) for name in public(StorageClient)} - {"default_progress"}
 
     assert expected == public(AsyncStorageClient).keys()
 
