@@ -91,12 +91,15 @@ class PresignedUrls:
         if self.open_endpoint is None:
             return
         with self._opening:
-            if self.open_endpoint is not None and not self.endpoint:
-                try:
-                    self.open_endpoint()
-                except InvalidParameterError as error:
-                    # the server's lack, and not a wrong argument of the caller
-                    raise UnsupportedError(f"this server makes no URLs: {error.message}") from error
+            if self.open_endpoint is None:
+                return
+            try:
+                self.open_endpoint()
+            except InvalidParameterError as error:
+                # the server's lack, and not a wrong argument of the caller
+                raise UnsupportedError(f"this server makes no URLs: {error.message}") from error
+            # once, though it may have no name that others could use
+            self.open_endpoint = None
 
     def admit(self, url: PresignedUrl, method: str) -> Principal:
         """Return the caller in whose name a request with a URL is made, who must still have the permission.

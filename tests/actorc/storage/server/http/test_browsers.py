@@ -9,6 +9,7 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from urllib.parse import quote, unquote
@@ -18,7 +19,9 @@ import aiohttp
 import pytest
 import requests
 
-from actorc.storage import UnsupportedError
+from actorc.storage import StorageClient, UnsupportedError
+from actorc.storage.server.auth.access import EVERYTHING
+from actorc.storage.server.auth.key_file import add_key
 from actorc.storage.testing import local_server
 
 MANY = {f"name {number}": f"value {number}" for number in range(200)}
@@ -234,6 +237,21 @@ def test_http_is_begun_when_the_first_url_is_asked_for(ask):
 
         assert len({link.partition("/o/")[0] for link in links}) == 1
         assert ask(links[0]).body == b"value"
+
+
+def test_http_is_begun_once_though_it_has_no_name_that_others_could_use(tmp_path):
+    before = set(threading.enumerate())
+    key, secret = add_key(tmp_path / "keys.json", [EVERYTHING])
+    with (
+        local_server(listen="0.0.0.0:0", http="on-demand", keys=tmp_path / "keys.json") as server,
+        StorageClient(f"127.0.0.1:{server.endpoint.rpartition(':')[2]}", key.id, secret) as client,
+    ):
+        for _ in range(2):
+            with pytest.raises(UnsupportedError, match="--public-http-url"):
+                client.presign_url("bucket", "key")
+        begun = set(threading.enumerate()) - before
+
+    assert [thread.name for thread in begun if "http" in thread.name] == ["storage-http-loop"]
 
 
 def test_a_url_that_cannot_be_made_for_lack_of_a_library_says_which(monkeypatch):
