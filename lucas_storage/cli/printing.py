@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,6 +28,31 @@ def print_record(record: Mapping[str, Any]) -> None:
 def printable(text: str) -> str:
     """Return `text` with unprintable characters escaped: keys are chosen by strangers, and could drive the terminal."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def wrapped(text: str, indent: int) -> str:
+    """Return a line, on a terminal that it does not fit on as several, those below the first with an indent.
+
+    Elsewhere it stays one, so that `grep` finds it.
+    """
+    width = terminal_width()
+    if width is None or len(text) <= width:
+        return text
+    import textwrap  # noqa: PLC0415  # of use to few commands only
+
+    return textwrap.fill(
+        text, max(width, indent + 20), subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that standard output is; None if it is none."""
+    if not sys.stdout.isatty():
+        return None
+    try:
+        return int(os.environ.get("COLUMNS") or os.get_terminal_size(sys.stdout.fileno()).columns) or None
+    except (ValueError, OSError):
+        return None
 
 
 def size_column(size: int, *, readable: bool) -> str:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain
+from typing import Final
 
 import click
 
 from actorc.storage.errors import StorageError
 from lucas_storage.cli.output.exit_codes import FAILED
-from lucas_storage.cli.printing import printable
+from lucas_storage.cli.printing import printable, wrapped
 from lucas_storage.cli.session import Session, reading
 
 from .doctor_checks import FAIL, CheckResult, check_machine, check_server
+
+_INDENT: Final = 19
+"""Columns before what was found."""
 
 
 @click.command()
@@ -27,7 +31,8 @@ def doctor(session: Session) -> None:
     failed = False
     for answer in chain(check_machine(session.settings), _server(session)):
         advice = f"; {answer.advice}" if answer.advice else ""
-        session.emit(asdict(answer), printable(f"{answer.status:<4}  {answer.about:<11}  {answer.found}{advice}"))
+        line = printable(f"{answer.status:<4}  {answer.about:<11}  {answer.found}{advice}")
+        session.emit(asdict(answer), wrapped(line, _INDENT))
         failed = failed or answer.status == FAIL
     if failed:
         raise click.exceptions.Exit(FAILED)

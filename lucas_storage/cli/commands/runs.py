@@ -6,13 +6,15 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from actorc.storage.units import shown_size
 from lucas_storage.cli.artifact_handles import artifacts, short
 from lucas_storage.cli.completion.parameters import RUNS
-from lucas_storage.cli.printing import printable
+from lucas_storage.cli.printing import printable, wrapped
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.records.run_history import Mention, PastRun, PastStep, find, recent
 
@@ -60,9 +62,9 @@ def _drawn(run: PastRun, drawing: str) -> str:
 
 def _line(run: PastRun) -> str:
     reused = sum(step.reused for step in run.steps)
-    steps = f"{len(run.steps)} steps" + (f" ({reused} reused)" if reused else "")
+    steps = f"{len(run.steps)} step{'' if len(run.steps) == 1 else 's'}" + (f" ({reused} reused)" if reused else "")
     when = f"{_time(run.started)}  {_seconds(run.seconds):>8}"
-    return f"{run.key}  {when}  {_status(run):<22}  {printable(run.workflow)}, {steps}"
+    return wrapped(f"{run.key}  {when}  {_status(run):<22}  {printable(run.workflow)}, {steps}", 4)
 
 
 def _show(session: Session, run: PastRun, *, long: bool) -> None:
@@ -113,8 +115,9 @@ def _mentions(what: str, found: dict[str, tuple[Mention, ...]], *, long: bool) -
 
 def _mention(mention: Mention, *, long: bool) -> str:
     if mention.ref is None:
-        return f"{printable(mention.format)} {mention.size}B inline"
-    return mention.ref.uri if long else short(mention.ref)
+        return f"{printable(mention.format)} {shown_size(mention.size)} inline"
+    # In quotes where a shell needs them, so that 'show' takes it as it is.
+    return quote(mention.ref.uri) if long else short(mention.ref)
 
 
 def _status(run: PastRun) -> str:

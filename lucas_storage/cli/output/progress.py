@@ -6,15 +6,19 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import click
 
+from actorc.storage.units import shown_size
 from lucas_storage.cli.printing import printable
 from lucas_storage.cli.session import Session
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, Task, TaskID
+
+_BESIDE_BAR: Final = 50
+"""Columns for the name, the sizes and the speed of a transfer."""
 
 OnProgress: TypeAlias = "Callable[[int, int | None], None]"
 """Called with the bytes done so far and the total, None if unknown; the numbers only grow."""
@@ -112,18 +116,41 @@ def counter(what: str, *, shown: bool) -> Iterator[OnProgress | None]:
 
 def _progress(*columns: Any) -> Progress:
     from rich.console import Console  # noqa: PLC0415  # of use to few commands only
-    from rich.progress import (  # noqa: PLC0415
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TransferSpeedColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
     from rich.table import Column  # noqa: PLC0415
 
+    console = Console(stderr=True)
     name = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
-    rest = columns or (BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    return Progress(name, *rest, console=Console(stderr=True), transient=True)
+    # A name needs some columns, too; sizes and speeds are never cut.
+    bar = BarColumn(bar_width=max(min(console.width - _BESIDE_BAR, 40), 5))
+    rest = columns or (bar, _sizes(), _speed())
+    return Progress(name, *rest, console=console, transient=True)
+
+
+def _sizes() -> ProgressColumn:
+    """Return the column of the bytes done and the total, in the units of all other commands."""
+    return _text(lambda task: _amount(int(task.completed), None if task.total is None else int(task.total)))
+
+
+def _speed() -> ProgressColumn:
+    """Return the column of the bytes in a second."""
+    return _text(lambda task: f"{shown_size(int(task.speed or 0))}/s" if task.speed else "")
+
+
+def _text(render: Callable[[Task], str]) -> ProgressColumn:
+    from rich.progress import ProgressColumn  # noqa: PLC0415  # as above
+    from rich.table import Column  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    class Rendered(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(render(task))
+
+    return Rendered(table_column=Column(no_wrap=True, justify="right"))
+
+
+def _amount(done: int, total: int | None) -> str:
+    return f"{shown_size(done)} of {'?' if total is None else shown_size(total)}"
 
 
 def _ignore(_done: int, _total: int | None) -> None:

@@ -72,9 +72,14 @@ class CopyPlan:
         target = prefix(text)
         return _Source(text, target, globbing.is_pattern(self._session.client(target.store), target))
 
+    @property
+    def is_local(self) -> bool:
+        """Whether the destination is a file or a folder."""
+        return isinstance(self._there, FileDestination)
+
     def caution(self) -> str:
         """Return what a person should know before the first transfer; empty if nothing can be lost."""
-        if self.many and not self._options.no_clobber:
+        if self.many and not self._options.no_clobber and isinstance(self._there, BucketDestination):
             for source in self._sources:
                 if place := self._there.present(source.own):
                     return f"{place} is there already, what has the same names is replaced; --no-clobber keeps it"

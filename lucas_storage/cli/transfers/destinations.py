@@ -138,11 +138,6 @@ class FileDestination:
             return self._inside(make, _name(found.own, found.rest))
         return make(self._path) if found.rest is None else self._inside(make, found.rest)
 
-    def present(self, own: str) -> str | None:
-        """Return the place of a source with this name if there is any file that its copies may replace."""
-        path = self._path / own if self._into else self._path
-        return str(path) if replaced.is_filled(path) else None
-
     def _inside(self, make: Callable[..., Transfer], name: str) -> Transfer:
         try:
             path = self._safe_folder.path(name)

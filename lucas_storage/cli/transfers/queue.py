@@ -24,6 +24,8 @@ from .replaced import Replaced
 
 _AHEAD: Final = 10_000
 """Transfers that may wait at the same time: enough for a useful total, and a bound on memory for millions of files."""
+_TOLD: Final = 10
+"""Replaced files that are told one by one."""
 
 
 class TakenError(FileExistsError):
@@ -72,6 +74,7 @@ class TransferQueue:
         dry_run: Whether to report transfers without running them.
         asking: Whether to ask before anything is replaced.
         caution: What is told before the first of many transfers; empty for nothing.
+        telling: Whether to tell what each of many replaces, because it costs little to look.
     """
 
     patience: ClassVar[float] = 3.0
@@ -87,6 +90,7 @@ class TransferQueue:
         dry_run: bool,
         asking: bool = False,
         caution: str = "",
+        telling: bool = False,
     ) -> None:
         self._session = session
         self._many = many
@@ -94,6 +98,7 @@ class TransferQueue:
         self._quiet = quiet
         self._dry_run = dry_run
         self._asking = asking and not dry_run
+        self._telling = telling
         self._caution = "" if quiet or asking or dry_run or session.as_json else caution
         # Not beside questions, which they would be drawn over.
         self._bars = Bars(shown=wanted(session, quiet=quiet) and not (dry_run or asking), total=many)
@@ -112,11 +117,11 @@ class TransferQueue:
             self.summary.say = self._bars.say
             if self._caution:
                 self.summary.say(f"lucas-storage: {self._caution}")
+            agreed = self._told(self._agreed(transfers))
             if self._many:
-                self._on_threads(self._agreed(transfers))
+                self._on_threads(agreed)
                 return
-            for transfer in self._agreed(transfers):
-                self._warn(transfer)
+            for transfer in agreed:
                 self._take(transfer, self._outcome(transfer))
 
     def close(self) -> None:
@@ -152,12 +157,17 @@ class TransferQueue:
             else:
                 yield transfer
 
-    def _warn(self, transfer: Transfer) -> None:
-        """Tell what the only transfer of a command replaces."""
-        if self._asking or self._dry_run or self._quiet or self._session.as_json or transfer.problem is not None:
-            return
-        if (there := transfer.replaces()) is not None:
-            self.summary.say(printable(f"lucas-storage: {transfer.destination} is replaced ({there})"))
+    def _told(self, transfers: Iterable[Transfer]) -> Iterator[Transfer]:
+        """Yield the transfers, each after it was told what it replaces, if that is to be told of each."""
+        silent = self._asking or self._dry_run or self._quiet or self._session.as_json
+        told = 0
+        for transfer in transfers:
+            look = not silent and (self._telling or not self._many) and told <= _TOLD and transfer.problem is None
+            if look and (there := transfer.replaces()) is not None:
+                told += 1
+                what = f"{transfer.destination} is replaced ({there})" if told <= _TOLD else "more files are replaced"
+                self.summary.say(printable(f"lucas-storage: {what}"))
+            yield transfer
 
     def _on_threads(self, transfers: Iterable[Transfer]) -> None:
         ended: SimpleQueue[tuple[Transfer, _Outcome]] = SimpleQueue()

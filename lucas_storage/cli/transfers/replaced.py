@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -52,12 +51,3 @@ def of_item(item: LocalFile | ObjectHead) -> Replaced:
     if isinstance(item, LocalFile):
         return Replaced(item.size, datetime.fromtimestamp(item.mtime_ns / 1e9, UTC))
     return Replaced(item["size"], item["last_modified"])
-
-
-def is_filled(path: Path) -> bool:
-    """Return whether there is a file, or a folder that is not empty."""
-    try:
-        with os.scandir(path) as entries:
-            return any(True for _ in entries)
-    except OSError:
-        return path.is_file()

@@ -153,6 +153,17 @@ def test_what_is_replaced_is_told_before_it_is(invoke, shelf, tmp_path):
     assert nothing.stderr.startswith("0 copied")
 
 
+def test_files_that_are_replaced_are_told_one_by_one_up_to_ten(invoke, client, tmp_path):
+    for number in range(12):
+        client.put_object("my-bucket", f"data/{number}", b"")
+    invoke("cp", "-r", f"{HERE}/data", ".")
+    told = invoke("cp", "-r", f"{HERE}/data", ".").stderr.splitlines()
+
+    assert [line for line in told if " is replaced (0 B, changed " in line] == told[:10]
+    assert told[10] == "lucas-storage: more files are replaced"
+    assert told[11].startswith("12 copied")
+
+
 def test_a_dry_run_names_what_would_be_lost_and_changes_nothing(invoke, shelf):
     result = invoke("mv", "--dry-run", f"{HERE}/a.txt", f"{HERE}/b/one.csv")
     record = json.loads(invoke("mv", "--dry-run", "--json", f"{HERE}/a.txt", f"{HERE}/b/one.csv").stdout)

@@ -74,13 +74,27 @@ def test_a_transfer_has_a_line(start, terminal, client):
     process = start("cp", "-", f"{HERE}/from-a-pipe")
     process.stdin.write("x" * 2_000_000)
     process.stdin.flush()
-    terminal.read_until(r"- .*0/\? bytes")
+    terminal.read_until(r"- .* 0 B of \?")
     process.stdin.close()
 
     while terminal.read():
         pass
     assert process.wait() == 0
     assert client.head_object("my-bucket", "from-a-pipe")["size"] == 2_000_000
+
+
+def test_a_narrow_terminal_shows_sizes_and_units_whole(start, terminal, client):
+    fcntl.ioctl(terminal.end, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 60, 0, 0))
+    process = start("cp", "-", f"{HERE}/from-a-pipe")
+    process.stdin.write("x" * (3 << 19))
+    process.stdin.flush()
+    terminal.read_until(r"- ━+ *0 B of \?")
+    process.stdin.close()
+    while terminal.read():
+        pass
+
+    assert process.wait() == 0
+    assert max(map(len, re.split(r"[\r\n]+", re.sub(ESCAPE + r"\[[0-9;?]*[A-Za-z]", "", terminal.seen)))) <= 60
 
 
 @pytest.mark.thorough
@@ -92,8 +106,8 @@ def test_running_transfers_have_lines_and_so_has_the_total(start, terminal, tmp_
         pass
 
     assert process.wait() == 0
-    assert re.search(r"total \d of 2 .*MB", terminal.seen), terminal.seen
-    assert re.search(r"data/(one|two) .*MB", terminal.seen), terminal.seen
+    assert re.search(r"total \d of 2 .*MiB", terminal.seen), terminal.seen
+    assert re.search(r"data/(one|two) .*MiB", terminal.seen), terminal.seen
     assert re.search(r"2 copied, 192 MiB in .* s\r\n$", terminal.seen), terminal.seen
 
 

@@ -66,7 +66,14 @@ def cp(
         return
     plan = CopyPlan(session, sources, destination, options)
     queue = TransferQueue(
-        session, many=plan.many, jobs=jobs, quiet=quiet, dry_run=dry_run, asking=interactive, caution=plan.caution()
+        session,
+        many=plan.many,
+        jobs=jobs,
+        quiet=quiet,
+        dry_run=dry_run,
+        asking=interactive,
+        caution=plan.caution(),
+        telling=plan.is_local,
     )
     queue.run(plan.transfers())
     queue.tell("copied", since)

@@ -55,7 +55,14 @@ def mv(
     options = Options(recursive=recursive, no_clobber=no_clobber, chosen=chosen, removing=True)
     plan = CopyPlan(session, sources, destination, options)
     queue = TransferQueue(
-        session, many=plan.many, jobs=jobs, quiet=quiet, dry_run=dry_run, asking=interactive, caution=plan.caution()
+        session,
+        many=plan.many,
+        jobs=jobs,
+        quiet=quiet,
+        dry_run=dry_run,
+        asking=interactive,
+        caution=plan.caution(),
+        telling=plan.is_local,
     )
     queue.run(plan.transfers())
     if not dry_run:
