@@ -158,8 +158,10 @@ def check_range(offset: object, length: object) -> ByteRange:
     Raises:
         InvalidParameterError: `offset` or `length` is negative or no int.
     """
-    if not _is_count(offset) or not (length is None or _is_count(length)):
-        raise InvalidParameterError("offset and length are ints of 0 or more bytes; length=None reads to the end")
+    if not _is_size(offset) or not (length is None or _is_size(length)):
+        raise InvalidParameterError(
+            "offset and length are ints of 0 or more bytes, below 2**63; length=None reads to the end"
+        )
     return ByteRange(offset, length)
 
 
@@ -169,7 +171,7 @@ def check_near_range(offset: object, length: object) -> ByteRange:
     Raises:
         InvalidParameterError: `offset` is no int, or `length` is negative or no int.
     """
-    if isinstance(offset, bool) or not isinstance(offset, int) or not _is_count(length):
+    if isinstance(offset, bool) or not isinstance(offset, int) or not _is_size(abs(offset)) or not _is_size(length):
         raise InvalidParameterError(
             "a range is an offset and a length of 0 or more bytes, both of them ints, such as (0, 4096); a negative "
             "offset counts from the end"
@@ -276,6 +278,11 @@ def _has_host(url: str) -> bool:
         return bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def _is_size(value: object) -> TypeGuard[int]:
+    # what a message can hold
+    return _is_count(value) and value < 1 << 63
 
 
 def _is_count(value: object) -> TypeGuard[int]:

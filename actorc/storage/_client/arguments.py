@@ -120,6 +120,11 @@ def target(out: Buffer, *, as_view: bool) -> memoryview:
     try:
         memory = flat_view(out)
         is_writable = not memoryview(out).readonly
+    except InvalidParameterError as error:
+        raise InvalidParameterError(
+            f"out is a {type(out).__name__} whose memory cannot be filled as bytes; pass a contiguous one, of an array "
+            "of dates its view as bytes, out.view('u1')"
+        ) from error
     except TypeError as error:
         raise InvalidParameterError(
             f"out is a buffer that can be written to, such as a bytearray or an array, not a {type(out).__name__}"

@@ -104,10 +104,15 @@ class RangeReader(SeekableReader):
             first, end = self._ahead.span(offset, wanted)
             first, end = self._recent.gap(first, offset, offset + wanted, min(end, self._size))
             self._pieces, self._piece_at, self._fetched_to = self._fetch(first, end - first), first, end
-        while self._piece_at <= offset:
-            piece = next(self._pieces)
-            self.keep(self._piece_at, piece)
-            self._piece_at += len(piece)
+        try:
+            while self._piece_at <= offset:
+                piece = next(self._pieces)
+                self.keep(self._piece_at, piece)
+                self._piece_at += len(piece)
+        except BaseException:
+            # it is over; the next read makes a request of its own, as after a restart of the server
+            self._drop()
+            raise
         if self._piece_at >= self._fetched_to:
             # to its end, or the server would see a call that was broken off
             next(self._pieces, None)

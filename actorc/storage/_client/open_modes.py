@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from dataclasses import dataclass
 from typing import IO, Any, Final, Self, cast
@@ -14,6 +15,8 @@ from .object_writer import ObjectWriter, TextWriter
 MODES: Final = ("r", "rt", "rb", "w", "wt", "wb", "x", "xt", "xb", "w+b", "x+b")
 """Modes as they are written usually; their letters may stand in any order."""
 
+_ENCODING: Final = "utf-8"
+_NEWLINES: Final = (None, "", "\n", "\r", "\r\n")
 _LETTERS: Final = {frozenset(mode): mode for mode in MODES}
 
 
@@ -45,6 +48,13 @@ class OpenMode:
             raise InvalidParameterError(f"mode is one of {', '.join(map(repr, MODES))}, not {mode!r}")
         if "b" in known and (encoding, errors, newline) != (None, None, None):
             raise InvalidParameterError("encoding, errors and newline are for text; open with mode 'r' or 'w'")
+        if newline not in _NEWLINES:
+            raise InvalidParameterError(f"newline is one of {', '.join(map(repr, _NEWLINES))}, not {newline!r}")
+        try:
+            codecs.lookup(encoding or _ENCODING)
+            codecs.lookup_error(errors or "strict")
+        except (LookupError, TypeError) as error:
+            raise InvalidParameterError(f"encoding or errors is not known to Python; {error}") from error
         return cls(known, encoding, errors, newline)
 
     @property
@@ -62,6 +72,6 @@ class OpenMode:
         if "b" in self.text:
             return cast("IO[Any]", file)
         kind = io.TextIOWrapper if self.reads else TextWriter
-        wrapped = kind(cast("Any", file), self.encoding or "utf-8", self.errors, self.newline)
+        wrapped = kind(cast("Any", file), self.encoding or _ENCODING, self.errors, self.newline)
         wrapped.mode = self.text  # type: ignore[misc] # as `open` does
         return wrapped

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from actorc.storage import rules
@@ -14,34 +14,28 @@ from actorc.storage._rpc.byte_source import ByteSource, SourceFailedError
 from actorc.storage._rpc.payload import Upload
 from actorc.storage._transfer import object_batches, object_ranges
 from actorc.storage._wire.checksum import crc32c
-from actorc.storage.errors import IntegrityError, NotFoundError, StorageError
+from actorc.storage.errors import NotFoundError
 from actorc.storage.models import (
-    WHOLE,
     BucketResult,
-    ByteRange,
-    Chunk,
     CompletedPart,
     Condition,
     DeleteObjectsResult,
-    DeleteResult,
-    Destination,
     GetObjectsResult,
     ListResult,
     NewObject,
     ObjectAttributes,
-    ObjectContent,
     ObjectHead,
-    ObjectInfo,
     PartResult,
     PutObjectsResult,
     PutResult,
     ServerInfoResult,
-    SmallObject,
     UploadList,
 )
 from actorc.storage.server.engines.base import CopySource, PartChoice
 from actorc.storage.server.store import upload as store_upload
 from actorc.storage.server.store.store import ObjectStore
+
+from .store_calls import StoreCalls, checked, committed
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -106,7 +100,7 @@ class StoreFace:
         part = rules.check_range(offset, length)
         with self._store.read(bucket, key, ranges=[part], generation=generation, if_match=if_match) as (_, chunks):
             for chunk in chunks:
-                yield _checked(chunk, bucket, key)
+                yield checked(chunk, bucket, key)
 
     def get_object(
         self, bucket: str, key: str, *, as_view: bool = False, out: Buffer | None = None, **options: Any
@@ -129,7 +123,7 @@ class StoreFace:
         if_match: str | None = None,
     ) -> list[bytes]:
         parts = arguments.near_ranges(ranges)
-        _, found = object_ranges.get(_Calls(self._store), bucket, key, parts, generation, if_match=if_match)
+        _, found = object_ranges.get(StoreCalls(self._store), bucket, key, parts, generation, if_match=if_match)
         return found
 
     def head_object(self, bucket: str, key: str) -> ObjectHead:
@@ -150,12 +144,12 @@ class StoreFace:
 
     def put_objects(self, bucket: str, objects: Mapping[str, Buffer] | Iterable[NewObject]) -> PutObjectsResult:
         small = arguments.small_objects(bucket, objects)
-        results = object_batches.put(_Calls(self._store), bucket, small)
+        results = object_batches.put(StoreCalls(self._store), bucket, small)
         return result_dicts.put_objects_result(zip([each.key for each in small], results, strict=True))
 
     def get_objects(self, bucket: str, keys: Iterable[str]) -> GetObjectsResult:
         names = list(keys)
-        results = object_batches.get(_Calls(self._store), bucket, names)
+        results = object_batches.get(StoreCalls(self._store), bucket, names)
         return result_dicts.get_objects_result(zip(names, results, strict=True))
 
     def copy_object(
@@ -272,70 +266,6 @@ class StoreFace:
         return result_dicts.server_info_result(self._store.server_info(), "")
 
 
-class _Calls:
-    """The calls to which the client cuts a batch that is too large for one."""
-
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-
-    def put(self, destination: Destination, upload: Upload, *, timeout: float | None = None) -> ObjectInfo:  # noqa: ARG002
-        begun = self._store.begin_write(
-            destination.bucket, destination.key, attributes=destination.attributes, condition=destination.condition
-        )
-        return _committed(begun, upload)
-
-    def content(
-        self,
-        bucket: str,
-        key: str,
-        part: ByteRange = WHOLE,
-        generation: int | None = None,
-        *,
-        if_match: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
-    ) -> tuple[ObjectInfo, bytes]:
-        with self._store.read(bucket, key, [part], generation=generation, if_match=if_match) as (info, chunks):
-            return info, b"".join([chunk.data for chunk in chunks])
-
-    def put_batch(
-        self,
-        bucket: str,
-        objects: Sequence[SmallObject],
-        timeout: float | None = None,  # noqa: ARG002
-    ) -> list[ObjectInfo | StorageError]:
-        return self._store.put_many(bucket, objects)
-
-    def get_batch(
-        self,
-        bucket: str,
-        keys: Sequence[str],
-        timeout: float | None = None,  # noqa: ARG002
-    ) -> list[ObjectContent | StorageError]:
-        return list(self._store.read_many(bucket, keys))
-
-    def get_ranges(
-        self,
-        bucket: str,
-        key: str,
-        parts: Sequence[ByteRange],
-        generation: int | None = None,
-        *,
-        if_match: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002
-    ) -> tuple[ObjectInfo, list[bytes]]:
-        info, chunks = self._store.read_ranges(bucket, key, parts, generation=generation, if_match=if_match)
-        return info, [_checked(chunk, bucket, key) for chunk in chunks]
-
-    def delete_batch(self, bucket: str, keys: Sequence[str], timeout: float | None = None) -> list[DeleteResult]:  # noqa: ARG002
-        return self._store.delete_many(bucket, keys)
-
-
-def _checked(chunk: Chunk, bucket: str, key: str) -> bytes:
-    if crc32c(chunk.data) != chunk.crc32c:
-        raise IntegrityError("a chunk does not match the checksum that comes with it", bucket, key)
-    return bytes(chunk.data)
-
-
 def _attributes(
     content_type: str | None = None, metadata: Mapping[str, str] | None = None, ttl: int | None = None
 ) -> ObjectAttributes:
@@ -345,13 +275,6 @@ def _attributes(
 def _filled(begun: store_upload.Upload[T], source: ByteSource) -> T:
     """Send what a source yields as an upload of the store; return what its commit returned."""
     try:
-        return _committed(begun, Upload(source))
+        return committed(begun, Upload(source))
     except SourceFailedError as failed:
         raise failed.original from None
-
-
-def _committed(begun: store_upload.Upload[T], upload: Upload) -> T:
-    with begun:
-        for chunk in upload.chunks():
-            begun.write(chunk)
-        return begun.commit(size=upload.sent, crc32c=upload.checksum())

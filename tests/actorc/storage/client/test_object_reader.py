@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actorc.storage import NetworkError
 from actorc.storage._client import object_reader
 from actorc.storage._client.recent_pieces import RecentPieces
 
@@ -155,6 +156,23 @@ def test_a_stream_that_is_left_is_closed_and_its_rest_is_never_fetched():
     counted.file.read(10)
 
     assert counted.sent < planned
+
+
+def test_a_read_that_failed_may_be_made_again():
+    counted = Counted(LARGE)
+    fetch, broken = counted.file.raw._fetch, iter([True, False])
+
+    def fetched(offset, length):
+        if next(broken):
+            raise NetworkError("gone")
+        yield from fetch(offset, length)
+
+    counted.file.raw._fetch = fetched
+    counted.file.seek(7)
+    with pytest.raises(NetworkError):
+        counted.file.read(5)
+
+    assert (counted.file.tell(), counted.file.read(5)) == (7, LARGE[7:12])
 
 
 STEPS = st.lists(

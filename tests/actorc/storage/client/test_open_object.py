@@ -200,6 +200,14 @@ def test_what_is_for_text_is_refused_for_bytes(client, wrong):
         client.open_object("files", "key", "rb", **wrong)
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"encoding": "klingon"}, {"errors": "sometimes"}, {"newline": "\t"}, {"encoding": 8}]
+)
+def test_text_that_nobody_knows_is_refused_before_anything_is_opened(client, wrong):
+    with pytest.raises(InvalidParameterError):
+        client.open_object("files", "missing", "r", **wrong)
+
+
 def test_errors_of_text_are_treated_as_asked_for(client):
     with client.open_object("files", "latin", "wt", encoding="latin-1", errors="replace") as file:
         file.write("grün €")

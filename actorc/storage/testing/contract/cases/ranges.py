@@ -69,7 +69,7 @@ class RangesCases:
         assert str(len(whole)) in caught.value.message
 
     @rule
-    @pytest.mark.parametrize("wrong", [{"offset": -1}, {"length": -1}, {"offset": "0"}])
+    @pytest.mark.parametrize("wrong", [{"offset": -1}, {"length": -1}, {"offset": "0"}, {"offset": 1 << 63}])
     def test_negative_ranges_are_refused(self, storage: StorageClient, wrong: dict[str, Any]) -> None:
         storage.put_object("bucket", "key", b"abc")
 
@@ -133,7 +133,21 @@ class RangesCases:
             storage.get_ranges("bucket", "key", wrong)
 
     @rule
-    @pytest.mark.parametrize("wrong", [[(0, -1)], [(0, None)], [(True, 1)], [(0.5, 1)], [3], [(1, 2, 3)], 7, ["ab"]])
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            [(0, -1)],
+            [(0, None)],
+            [(True, 1)],
+            [(0.5, 1)],
+            [3],
+            [(1, 2, 3)],
+            7,
+            ["ab"],
+            [(0, 1 << 63)],
+            [(-(1 << 70), 1)],
+        ],
+    )
     def test_what_is_no_range_is_refused(self, storage: StorageClient, wrong: Any) -> None:
         storage.put_object("bucket", "key", b"abc")
 
