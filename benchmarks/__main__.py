@@ -19,7 +19,7 @@ from .machine import machine
 from .setting import FULL, SMALL, Setting
 
 QUICK = ("large_objects", "small_calls", "latency", "steps", "chains", "command_line", "memory")
-MORE = ("more_links", "listing", "plain_data", "fan_in", "streaming", "reuse", "gateways", "replicas")
+MORE = ("more_links", "listing", "plain_data", "fan_in", "streaming", "reuse", "gateways", "replicas", "random_readers")
 RESULTS = Path("benchmarks/results.json")
 
 

