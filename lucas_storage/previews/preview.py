@@ -75,7 +75,7 @@ def preview(
             return Preview(facts={"not shown": error.message}, lines=(), complete=False)
         except StorageError:  # of the store, or a `DecodeError`; some are a `ValueError` or an `OSError`, too
             raise
-        except (ValueError, TypeError, LookupError, SyntaxError, OSError, NotImplementedError) as error:
+        except (ValueError, TypeError, LookupError, SyntaxError, OSError, NotImplementedError, RecursionError) as error:
             raise DecodeError(f"the artifact is not one of format {ref.format}; make it again", ref=ref) from error
 
 

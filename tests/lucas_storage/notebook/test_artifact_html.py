@@ -129,6 +129,10 @@ def test_bytes_that_are_not_of_their_format_are_told(storage, format_id):
     assert text.startswith(f"ArtifactRef {format_id} 9 B")
 
 
+def test_data_that_is_nested_too_deep_to_be_read_is_told(storage):
+    assert "is not one of format json@1" in shown(inline_ref("json@1", b"[" * 100_000))[1]
+
+
 def test_an_artifact_that_is_gone_is_told(storage):
     ref = ArtifactRef(bucket=storage.bucket, key="gone", size=5, format="text@1")
 
