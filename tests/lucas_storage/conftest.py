@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
+import os
+from pathlib import Path
 
 import pytest
 
 from actorc.storage.testing import local_server
-from lucas_storage import Storage, storage_context
 from lucas_storage.embedded import install
-
-SIGNING_KEY = "a signing key for tests alone"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,22 +17,21 @@ def _lucas_is_the_embedded_engine():
 
 
 @pytest.fixture(scope="session")
-def server():
+def storage_server():
+    """The server of the fixture `storage`; in memory, since what it stores is tested elsewhere."""
     with local_server() as running:
         yield running
 
 
 @pytest.fixture
-def settings(server, tmp_path):
-    """Settings in force: the server, an empty cache, a bucket of its own, and a key to sign pickles with."""
-    given = {
-        "endpoint": server.endpoint,
-        "cache_dir": tmp_path / "cache",
-        "bucket": f"b-{uuid.uuid4().hex}",
-        "signing_key": SIGNING_KEY,
+def settings(storage):
+    """The settings in force: a server, an empty cache, a bucket of its own, and a key to sign pickles with."""
+    return {
+        "endpoint": os.environ["STORAGE_ENDPOINT"],
+        "cache_dir": Path(os.environ["LUCAS_STORAGE_CACHE"]),
+        "bucket": storage.bucket,
+        "signing_key": os.environ["LUCAS_STORAGE_SIGNING_KEY"],
     }
-    with storage_context(**given):
-        yield given
 
 
 @pytest.fixture
@@ -43,9 +40,3 @@ def small_parts(monkeypatch):
     for module in ("artifacts.part_transfer", "values.storing.store_value"):
         monkeypatch.setattr(f"lucas_storage.{module}.PART", 4096)
     monkeypatch.setattr("lucas_storage.artifacts.reader.WHOLE_MAX", 4 * 4096)
-
-
-@pytest.fixture
-def storage(settings):
-    with Storage() as handle:
-        yield handle

@@ -25,7 +25,7 @@ def engine(request):
     return ENGINES[request.param]
 
 
-def met(engine, server, folder, examples, *styles, **more):
+def met(engine, storage_server, folder, examples, *styles, **more):
     done = subprocess.run(
         [sys.executable, str(CASES), str(examples), *styles],
         env={
@@ -33,7 +33,7 @@ def met(engine, server, folder, examples, *styles, **more):
             **KEY,
             **more,
             "PYTHONPATH": os.pathsep.join(filter(None, [engine, str(ROOT)])),
-            "STORAGE_ENDPOINT": server.endpoint,
+            "STORAGE_ENDPOINT": storage_server.endpoint,
             "LUCAS_STORAGE_CACHE": str(folder / "cache"),
             "LUCAS_LOG": "5",
         },
@@ -47,18 +47,18 @@ def met(engine, server, folder, examples, *styles, **more):
 
 
 @pytest.mark.thorough
-def test_any_value_arrives_equal_and_is_the_steps_own(engine, server, tmp_path):
-    met(engine, server, tmp_path, 100, "names", "rt", "dict")
+def test_any_value_arrives_equal_and_is_the_steps_own(engine, storage_server, tmp_path):
+    met(engine, storage_server, tmp_path, 100, "names", "rt", "dict")
 
 
 @pytest.mark.thorough
-def test_any_value_goes_through_the_actor_platform(engine, server, tmp_path):
+def test_any_value_goes_through_the_actor_platform(engine, storage_server, tmp_path):
     app = f"tests.{tmp_path.name}"
-    workers = {**KEY, "STORAGE_ENDPOINT": server.endpoint, "LUCAS_STORAGE_CACHE": str(tmp_path / "workers")}
+    workers = {**KEY, "STORAGE_ENDPOINT": storage_server.endpoint, "LUCAS_STORAGE_CACHE": str(tmp_path / "workers")}
     with LocalController(app_ids=(app,), env={**workers, "PYTHONPATH": str(ROOT)}) as controller:
         met(
             engine,
-            server,
+            storage_server,
             tmp_path,
             60,
             "actor",

@@ -31,9 +31,9 @@ EXPECTED = {
 STYLES = ["rt", "names", "dict"]
 
 
-def results_of(server, folder, *path):
+def results_of(storage_server, folder, *path):
     done = subprocess.run(
-        [sys.executable, str(CASES), server.endpoint, str(folder / "cache")],
+        [sys.executable, str(CASES), storage_server.endpoint, str(folder / "cache")],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([*path, str(ROOT)]), "LUCAS_LOG": "5"},
         cwd=folder,
         capture_output=True,
@@ -46,17 +46,17 @@ def results_of(server, folder, *path):
 
 
 @pytest.fixture(scope="module")
-def embedded(server, tmp_path_factory):
-    found = results_of(server, tmp_path_factory.mktemp("embedded"))
+def embedded(storage_server, tmp_path_factory):
+    found = results_of(storage_server, tmp_path_factory.mktemp("embedded"))
     assert found["embedded"]
     return found["results"]
 
 
 @pytest.fixture(scope="module")
-def genuine(server, tmp_path_factory):
+def genuine(storage_server, tmp_path_factory):
     if not LUCAS_SRC:
         pytest.skip("LUCAS_SRC names no checkout of genuine Lucas")
-    found = results_of(server, tmp_path_factory.mktemp("genuine"), LUCAS_SRC)
+    found = results_of(storage_server, tmp_path_factory.mktemp("genuine"), LUCAS_SRC)
     assert not found["embedded"]
     return found["results"]
 

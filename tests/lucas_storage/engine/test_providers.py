@@ -24,21 +24,21 @@ LUCAS_SRC = os.environ.get("LUCAS_SRC")
 HALF = 25_000 * 8
 
 
-def environment(server, folder, *path):
+def environment(storage_server, folder, *path):
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([*path, str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "LUCAS_LOG": "5",
-        "STORAGE_ENDPOINT": server.endpoint,
+        "STORAGE_ENDPOINT": storage_server.endpoint,
         "LUCAS_STORAGE_CACHE": str(folder / "cache"),
         "LUCAS_STORAGE_SIGNING_KEY": "a signing key for tests alone",
     }
 
 
-def said_by(server, folder, script, *arguments, path=(), timeout=60):
+def said_by(storage_server, folder, script, *arguments, path=(), timeout=60):
     done = subprocess.run(
         [sys.executable, str(HERE / script), *arguments],
-        env=environment(server, folder, *path),
+        env=environment(storage_server, folder, *path),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -58,13 +58,15 @@ def need_genuine(*modules):
 
 
 @pytest.fixture(scope="module", params=["embedded", "genuine"])
-def custom(request, server, tmp_path_factory):
+def custom(request, storage_server, tmp_path_factory):
     path = ()
     if request.param == "genuine":
         need_genuine()
         path = (LUCAS_SRC,)
     folder = tmp_path_factory.mktemp(request.param)
-    said = said_by(server, folder, "provider_cases.py", server.endpoint, str(folder / "cache"), path=path)
+    said = said_by(
+        storage_server, folder, "provider_cases.py", storage_server.endpoint, str(folder / "cache"), path=path
+    )
     assert said["embedded"] == (request.param == "embedded")
     return said
 
@@ -83,9 +85,9 @@ def test_only_references_cross_the_edges_of_a_platform(custom):
 
 
 @pytest.fixture(scope="module")
-def knative(server, tmp_path_factory):
+def knative(storage_server, tmp_path_factory):
     need_genuine("flask", "redis", "requests")
-    return said_by(server, tmp_path_factory.mktemp("knative"), "knative_cases.py", path=(LUCAS_SRC,))
+    return said_by(storage_server, tmp_path_factory.mktemp("knative"), "knative_cases.py", path=(LUCAS_SRC,))
 
 
 @pytest.mark.parametrize(("name", "form"), [("bytes", "bytes@1"), ("array", "npy@1")])
@@ -118,7 +120,7 @@ def test_a_workflow_of_knative_answers_every_request_with_its_own_result(knative
 
 
 @pytest.fixture
-def master(server, tmp_path):
+def master(storage_server, tmp_path):
     """The address of a master of genuine Lucas's cluster, which runs functions in its own process."""
     need_genuine("pympler", "dill")
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -127,7 +129,7 @@ def master(server, tmp_path):
     with subprocess.Popen(
         command,
         cwd=tmp_path,
-        env=environment(server, tmp_path, LUCAS_SRC),
+        env=environment(storage_server, tmp_path, LUCAS_SRC),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
@@ -140,7 +142,7 @@ def master(server, tmp_path):
             process.kill()
 
 
-def test_an_argument_beyond_the_message_limit_of_a_cluster_passes_as_a_reference(server, master, tmp_path):
-    said = said_by(server, tmp_path, "cluster_cases.py", master, "101", path=(LUCAS_SRC,))
+def test_an_argument_beyond_the_message_limit_of_a_cluster_passes_as_a_reference(storage_server, master, tmp_path):
+    said = said_by(storage_server, tmp_path, "cluster_cases.py", master, "101", path=(LUCAS_SRC,))
 
     assert said == {"sizes": [10, 70_000_000], "elsewhere": True}

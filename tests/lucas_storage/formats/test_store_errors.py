@@ -47,9 +47,9 @@ def test_a_table_whose_object_vanishes_while_columns_are_read_is_missing_not_dam
     assert caught.value is error
 
 
-def test_a_preview_of_an_artifact_that_vanishes_while_it_is_read_says_that_it_is_missing(storage, server):
+def test_a_preview_of_an_artifact_that_vanishes_while_it_is_read_says_that_it_is_missing(storage, storage_server):
     ref = storage.put(b"x" * 3_000_000)
-    with server.client(local=False) as client:
+    with storage_server.client(local=False) as client:
         file = client.open_object(ref.bucket, ref.key)
         client.delete_object(ref.bucket, ref.key)
         handle = SimpleNamespace(open=lambda _: file)

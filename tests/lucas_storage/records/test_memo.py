@@ -73,7 +73,6 @@ def in_bucket(storage):
     """Return the keys of the records of cached results."""
 
     def memos():
-        storage.create_bucket(storage.bucket, exist_ok=True)
         return [one["key"] for one in storage.iter_objects(storage.bucket, "memo/")]
 
     return memos

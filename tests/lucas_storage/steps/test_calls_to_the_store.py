@@ -32,7 +32,6 @@ METHODS = (
 @pytest.fixture
 def asked(storage, monkeypatch):
     """The calls to the store from now on, each with its arguments; the bucket is there."""
-    storage.create_bucket(storage.bucket)
     calls: list[tuple[str, tuple]] = []
 
     def counted(name):
