@@ -23,7 +23,6 @@ import lucas  # noqa: E402  # there only now, if it is the embedded engine
 from actorc.controller import ActorContext, ActorFunction  # noqa: E402  # need Lucas
 from actorc.controller.client.connection import establish  # noqa: E402
 from actorc.controller.local import LocalController  # noqa: E402
-from actorc.storage.testing import local_server  # noqa: E402
 from tests.actorc.controller.ignis.ignis_double import Ignis  # noqa: E402
 
 METHOD = "/controller.Service/Session"
@@ -88,19 +87,6 @@ def own_context(controller):
     made = ActorContext.createContext(controller.address, an_id())
     yield made
     made.close()
-
-
-@pytest.fixture(scope="session")
-def store():
-    """A server for the records of `run`, which waits for one that does not answer."""
-    with local_server() as server:
-        yield server
-
-
-@pytest.fixture
-def recorded(store, monkeypatch):
-    """Let `run` find the server."""
-    monkeypatch.setenv("STORAGE_ENDPOINT", store.endpoint)
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def chained(wf):
 
 
 @pytest.mark.parametrize("way", ["run", "export"])
-def test_a_workflow_gives_the_right_answer_twice_and_ten_times_at_once(double, recorded, way):
+def test_a_workflow_gives_the_right_answer_twice_and_ten_times_at_once(double, storage, way):
     workflow = lucas.workflow(executor=ActorExecutor)(chained)
     exported = workflow.export()
     call = exported if way == "export" else lambda inputs: run(workflow, inputs)

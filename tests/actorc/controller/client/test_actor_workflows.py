@@ -57,7 +57,7 @@ def chain(wf):
     return wf.call("add", {"a": wf.call("add", {"a": wf.input()["a"]}), "b": 1})
 
 
-def test_results_pass_from_step_to_step(functions, recorded):
+def test_results_pass_from_step_to_step(functions, storage):
     assert [chain.export()({"a": 1}), run(chain, {"a": 2})] == [12, 13]
 
 
@@ -139,14 +139,14 @@ def test_runs_are_independent(functions):
     assert [exported({"a": a}) for a in (1, 2, 1)] == [12, 13, 12]
 
 
-def test_ten_runs_at_once_give_their_own_answers(functions, recorded):
+def test_ten_runs_at_once_give_their_own_answers(functions, storage):
     with ThreadPoolExecutor(10) as pool:
         results = list(pool.map(lambda a: run(chain, {"a": a}), range(10), timeout=SECONDS))
 
     assert results == [a + 11 for a in range(10)]
 
 
-def test_an_error_on_the_platform_shows_the_frames_of_the_caller_alone(functions, recorded):
+def test_an_error_on_the_platform_shows_the_frames_of_the_caller_alone(functions, storage):
     failing = workflow(lambda wf: wf.call("fail", {"a": wf.call("add", {"a": 1})}))
     for call in (lambda: run(failing), lambda: failing.export()({})):
         with pytest.raises(RemoteFunctionError, match=r"raise ValueError..on purpose") as caught:
@@ -233,7 +233,7 @@ def test_a_runtime_calls_and_tells(functions):
         runtime.tell("fail", {"a": 1}).result(SECONDS)
 
 
-def test_the_engines_own_executor_gets_values(functions, recorded):
+def test_the_engines_own_executor_gets_values(functions, storage):
     @lucas.workflow
     def stock(wf):
         return wf.call("add", {"a": wf.call("add", {"a": 1})})

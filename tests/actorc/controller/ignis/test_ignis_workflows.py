@@ -62,12 +62,15 @@ def run(folder, *command, address, lucas="", **environment):
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def found(request, ignis, store, tmp_path_factory):
+def found(request, ignis, storage_server, tmp_path_factory):
     """What our client makes of all cases, on each engine that is at hand."""
     lucas = ENGINES[request.param]
     if lucas is None:
         pytest.skip("no checkout of this Lucas is named")
-    command, there = [CASES, "ours", *EXPECTED], {"address": ignis, "lucas": lucas, "STORAGE_ENDPOINT": store.endpoint}
+    command, there = (
+        [CASES, "ours", *EXPECTED],
+        {"address": ignis, "lucas": lucas, "STORAGE_ENDPOINT": storage_server.endpoint},
+    )
     printed = run(tmp_path_factory.mktemp("cases"), *command, **there)
     return json.loads(printed.splitlines()[-1])
 

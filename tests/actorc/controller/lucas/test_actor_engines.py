@@ -37,7 +37,7 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def engine(request, controller, store, tmp_path_factory):
+def engine(request, controller, storage_server, tmp_path_factory):
     path = ENGINES[request.param]
     if path is None:
         pytest.skip("no checkout of this Lucas is named")
@@ -47,7 +47,7 @@ def engine(request, controller, store, tmp_path_factory):
             **os.environ,
             "PYTHONPATH": os.pathsep.join(filter(None, [path, str(ROOT)])),
             "IGNIS_ADDR": controller.address,
-            "STORAGE_ENDPOINT": store.endpoint,
+            "STORAGE_ENDPOINT": storage_server.endpoint,
             "APP_ID": f"tests.{uuid.uuid4().hex}",
             "LUCAS_LOG": "5",
         },
