@@ -1,10 +1,12 @@
-"""A state directory for each test, so that none resumes from the journals of another."""
+"""Fixtures of the tests of storage: a state directory for each, as that of a user who stored nothing, and a server."""
 
 from __future__ import annotations
 
 from itertools import count
 
 import pytest
+
+from actorc.storage.testing import local_server
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +19,10 @@ def _states(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _own_state(monkeypatch, _states):
     monkeypatch.setenv("XDG_STATE_HOME", str(next(_states)))
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server with its objects in memory, for the tests of a module."""
+    with local_server() as running:
+        yield running

@@ -9,7 +9,6 @@ from actorc.controller.client.address import ControllerChoice
 from actorc.controller.client.connection import Connection
 from actorc.controller.errors import ControllerUnavailableError
 from actorc.storage import NetworkError, RetryPolicy, StorageClient
-from actorc.storage.testing import local_server
 
 VARIABLES = [name for each in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy") for name in (each, each.upper())]
 DEAD = "http://somebody:hunter2@127.0.0.1:1"
@@ -20,12 +19,6 @@ PAST = (("grpc.enable_http_proxy", 0),)
 def _no_proxies(monkeypatch):
     for name in (*VARIABLES, "no_proxy", "no_grpc_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture(scope="module")
-def server():
-    with local_server() as running:
-        yield running
 
 
 @pytest.mark.parametrize("variable", VARIABLES)

@@ -19,13 +19,6 @@ import pytest
 from actorc.storage import AsyncStorageClient, InvalidParameterError, StorageClient
 from actorc.storage._rpc.payload import Upload
 from actorc.storage.buffers import flat_view
-from actorc.storage.testing import local_server
-
-
-@pytest.fixture(scope="module")
-def server():
-    with local_server() as running:
-        yield running
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ from actorc.storage.testing import local_server
 MiB = 1 << 20
 
 
-@pytest.fixture(scope="module")
-def server():
-    with local_server() as running:
-        yield running
-
-
 @pytest.fixture
 def client(server):
     with StorageClient(server.endpoint) as it:

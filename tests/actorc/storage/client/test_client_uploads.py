@@ -6,15 +6,8 @@ import pytest
 
 from actorc.storage import BucketNotEmptyError, InvalidParameterError, NotFoundError, StorageClient
 from actorc.storage._transfer import stream_upload
-from actorc.storage.testing import local_server
 
 MiB = 1 << 20
-
-
-@pytest.fixture(scope="module")
-def server():
-    with local_server() as running:
-        yield running
 
 
 @pytest.fixture

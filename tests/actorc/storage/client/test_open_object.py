@@ -24,12 +24,6 @@ MiB = 1 << 20
 CONTENT = bytes(range(256)) * (5 * MiB // 256) + b"end"
 
 
-@pytest.fixture(scope="module")
-def server():
-    with local_server() as running:
-        yield running
-
-
 @pytest.fixture
 def client(server):
     with StorageClient(server.endpoint) as it:

@@ -7,13 +7,6 @@ import io
 import pytest
 
 from actorc.storage import StorageClient
-from actorc.storage.testing import local_server
-
-
-@pytest.fixture(scope="module")
-def server():
-    with local_server() as running:
-        yield running
 
 
 @pytest.fixture

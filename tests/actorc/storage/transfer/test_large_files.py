@@ -25,12 +25,6 @@ class Client(StorageClient):
     PARALLEL_FROM = 16 * MiB
 
 
-@pytest.fixture(scope="module")
-def server():
-    with local_server() as running:
-        yield running
-
-
 @pytest.fixture
 def client(server):
     # over gRPC: what is about parts and journals is of no use where the server copies the file itself

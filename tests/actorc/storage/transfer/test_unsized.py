@@ -10,7 +10,6 @@ import pytest
 
 from actorc.storage import InvalidParameterError
 from actorc.storage.files.unsized_files import content_of_unsized
-from actorc.storage.testing import local_server
 from lucas_storage import Storage, storage_context
 from lucas_storage.errors import ArtifactError
 
@@ -19,12 +18,6 @@ UNSEEKABLE = Path("/proc/version")
 PAGE_SIZED = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 pytestmark = pytest.mark.skipif(not SIZE_0.exists(), reason="this system has no /proc")
-
-
-@pytest.fixture(scope="module")
-def server():
-    with local_server() as running:
-        yield running
 
 
 @pytest.fixture
