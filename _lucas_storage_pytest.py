@@ -136,9 +136,8 @@ def storage(_storage_environment: None, request: pytest.FixtureRequest) -> Itera
 
 
 @pytest.fixture
-def run_workflow(storage: Storage) -> Callable[..., Any]:  # noqa: ARG001  # for its environment
+def run_workflow(storage: Storage, request: pytest.FixtureRequest) -> Callable[..., Any]:  # noqa: ARG001  # for its environment
     """`lucas_storage.run`, in the environment of the fixture ``storage``."""
-    from lucas_storage import embedded, run  # noqa: PLC0415  # the plugin imports only what is used
+    from lucas_storage.testing.workflow_runs import runner  # noqa: PLC0415  # the plugin imports only what is used
 
-    embedded.install()
-    return run
+    return runner(request.module.__name__)

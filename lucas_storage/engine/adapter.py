@@ -44,11 +44,12 @@ def function_within(value: object) -> Any | None:
     if not _is_ours(type(value)) or not hasattr(value, "__dict__"):
         return None
     attributes = vars(value)
-    return attributes["_origin_fn"] if "_origin_fn" in attributes else _enclosed(attributes.get("_fn"))
+    # Older versions of Lucas keep it in the handler alone.
+    return attributes["_origin_fn"] if "_origin_fn" in attributes else enclosed(attributes.get("_fn"))
 
 
-def _enclosed(handler: Any) -> Any | None:
-    """Return the function that a handler of Lucas calls; older versions keep it in the handler alone."""
+def enclosed(handler: Any) -> Any | None:
+    """Return the function that a handler of Lucas calls, None if it is no such handler."""
     names = getattr(getattr(handler, "__code__", None), "co_freevars", ())
     return handler.__closure__[names.index("fn")].cell_contents if "fn" in names else None
 

@@ -35,6 +35,37 @@ def test_a_project_with_workflows_is_tested_without_lucas_and_without_a_server(f
     assert "4 passed" in done.stdout, done.stdout
 
 
+ONE_OF_SEVERAL = """
+from lucas import Workflow, function, workflow
+
+
+@function
+def step(rt):
+    return {number}
+
+
+@workflow
+def flow(wf: Workflow):
+    return wf.call("step", {{}})
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lucas", ["", "LUCAS_SRC", "LUCAS_OLD"])
+def test_a_workflow_gets_the_functions_of_its_own_module(fresh_pytest, project, lucas):
+    if lucas and not os.environ.get(lucas):
+        pytest.skip(f"{lucas} names no checkout of genuine Lucas")
+    for number in (1, 2, 3):
+        code = ONE_OF_SEVERAL.format(number=number)
+        test = f"def test_it(run_workflow):\n    assert run_workflow(flow) == {number}\n"
+        (project / f"module_{number}.py").write_text(code)
+        (project / f"test_with_{number}.py").write_text(code + test)
+        (project / f"test_of_{number}.py").write_text(f"from module_{number} import flow\n" + test)
+    done = fresh_pytest("-q", *(path.name for path in project.glob("test_*_*.py")), path=[os.environ.get(lucas, "")])
+
+    assert "6 passed" in done.stdout, done.stdout
+
+
 @pytest.mark.slow
 def test_each_process_of_xdist_has_a_server_of_its_own(fresh_pytest, project):
     for number in range(3):
