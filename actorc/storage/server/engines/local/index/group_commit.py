@@ -1,8 +1,9 @@
 """Group commit: one transaction, and so one sync, for all changes that wait.
 
 A sync costs the same for one change as for twenty. A thread that finds no commit running becomes the leader: it takes
-every waiting change into one transaction, each in a savepoint of its own, and commits; changes that arrive in between
-form the next transaction. A single thread always leads at once.
+every waiting change into one transaction and commits; changes that arrive in between form the next transaction. If one
+fails behind its first write, all are undone and run again, each in a savepoint of its own. A single thread always leads
+at once.
 """
 
 from __future__ import annotations
@@ -200,9 +201,20 @@ class GroupCommit:
         if len(batch) == 1:
             # it needs no savepoint: if it fails, all of the transaction is undone, and nothing is synced
             return batch[0].attempt(self._connection)
+        self._connection.execute("SAVEPOINT batch")
+        for job in batch:
+            before = self._connection.total_changes
+            # one that fails before it writes, as most refusals do, leaves nothing to undo
+            if not job.attempt(self._connection) and self._connection.total_changes != before:
+                self._attempt_apart(batch)
+                break
+        return True
+
+    def _attempt_apart(self, batch: Sequence[_PendingChange[Any]]) -> None:
+        """Undo all changes of the batch, and run each in a savepoint of its own, so that none undoes another."""
+        self._connection.execute("ROLLBACK TO batch")
         for job in batch:
             job.attempt_apart(self._connection)
-        return True
 
     def _abandon(self, batch: Sequence[_PendingChange[Any]], error: BaseException) -> None:
         # nobody knows which pages are written, so later commits could acknowledge what is lost

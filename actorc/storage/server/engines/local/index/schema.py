@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from .row_checksums import TABLES, column, damaged_row, intact, register, triggers
+
+_TEXT: Final = partial(str, encoding="utf-8", errors="surrogateescape")
+"""Decodes what is stored as text. Checksums find damage; an error of decoding would hide which row it is."""
 
 VERSION = 3
 """Version of the schema. Version 1 has no checksums, and no row with its version; version 2 has no stamps."""
@@ -173,9 +177,4 @@ def read_meta(connection: sqlite3.Connection, name: str) -> object:
 
 def _prepare(connection: sqlite3.Connection) -> None:
     register(connection)
-    # checksums find the damage; an error of decoding would hide which row it is
-    connection.text_factory = _text
-
-
-def _text(stored: bytes) -> str:
-    return stored.decode(errors="surrogateescape")
+    connection.text_factory = _TEXT

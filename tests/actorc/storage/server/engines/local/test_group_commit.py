@@ -1,0 +1,87 @@
+"""Changes that are committed together, of which one fails."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from contextlib import closing
+
+import pytest
+
+from actorc.storage.errors import StorageError
+from actorc.storage.server.engines.local.disk.fsops import FsOps
+from actorc.storage.server.engines.local.disk.health import Health
+from actorc.storage.server.engines.local.disk.reserve import Reserve
+from actorc.storage.server.engines.local.index.group_commit import GroupCommit
+
+
+@pytest.fixture
+def connection(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "numbers.db", isolation_level=None, check_same_thread=False)) as connection:
+        connection.execute("CREATE TABLE number (value)")
+        yield connection
+
+
+@pytest.fixture
+def commits(connection, tmp_path):
+    fsops = FsOps()
+    with closing(Reserve(fsops, tmp_path)) as reserve:
+        yield GroupCommit(connection, fsops, Health(), reserve, begin=lambda _: None, seal=lambda _: None)
+
+
+@pytest.fixture
+def runs():
+    return Counter()
+
+
+@pytest.fixture
+def writing(runs):
+    def writing(number):
+        def change(connection):
+            runs[number] += 1
+            connection.execute("INSERT INTO number VALUES (?)", (number,))
+            return number
+
+        return change
+
+    return writing
+
+
+def numbers(connection):
+    return [number for (number,) in connection.execute("SELECT value FROM number ORDER BY value")]
+
+
+def test_a_change_that_fails_behind_a_write_undoes_that_and_no_other(commits, connection, writing, runs):
+    def failing(connection):
+        writing(2)(connection)
+        raise StorageError("refused")
+
+    first, second, third = commits.run_each([writing(1), failing, writing(3)])
+
+    assert (first, third) == (1, 3)
+    assert isinstance(second, StorageError)
+    assert numbers(connection) == [1, 3]
+    assert runs == {1: 2, 2: 2, 3: 1}
+
+
+def test_a_refusal_before_any_write_costs_the_others_nothing(commits, connection, writing, runs):
+    def refusing(_):
+        raise StorageError("refused")
+
+    commits.run_each([writing(1), refusing, writing(3)])
+
+    assert numbers(connection) == [1, 3]
+    assert runs == {1: 1, 3: 1}
+
+
+def test_a_change_alone_is_undone_as_a_whole(commits, connection, writing):
+    def failing(connection):
+        writing(2)(connection)
+        raise StorageError("refused")
+
+    with pytest.raises(StorageError, match="refused"):
+        commits.run(failing)
+
+    assert numbers(connection) == []
+    assert commits.run(writing(3)) == 3
+    assert numbers(connection) == [3]
