@@ -30,8 +30,11 @@ class Alarm:
         self._is_stopped = False
 
     def set(self, when: float | None) -> None:
-        """Ring at `when`, in seconds of the clock, or earlier."""
-        if when is None:
+        """Ring at `when`, in seconds of the clock, or earlier; after the change by which `ring` knows of that time."""
+        due = self._when
+        # read without the lock, which most calls need not take: if the earlier time passes right now, its ring is still
+        # to come, and looks at all that there is
+        if when is None or (due is not None and due <= when):
             return
         with self._changed:
             # only an earlier time wakes the thread; waking it each time would cost a switch

@@ -8,7 +8,7 @@ a `DamagedMessageError`, which is retried; a change is retried with the same ide
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
@@ -17,6 +17,9 @@ from actorc.storage.errors import DamagedMessageError, InvalidParameterError
 from actorc.storage.models import BucketInfo, DeleteResult, ListQuery, ObjectInfo, PartInfo, UploadInfo
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
+
+_UNREADABLE: Final = (DecodeError, OverflowError)
+"""What protobuf raises for bytes that are no message, and models for a field that no server sends."""
 
 
 def parsed(kind: type[AnyMessage], data: bytes | None) -> AnyMessage:
@@ -28,8 +31,10 @@ def parsed(kind: type[AnyMessage], data: bytes | None) -> AnyMessage:
     # gRPC returns None for a call that succeeded without an answer
     if data is None:
         raise DamagedMessageError("the storage server answered with nothing; the answer was lost on its way")
-    with damaged_answers():
+    try:
         return kind.FromString(data)
+    except _UNREADABLE as error:
+        raise _unreadable(error) from error
 
 
 class damaged_answers:  # noqa: N801 - used as a function
@@ -44,8 +49,12 @@ class damaged_answers:  # noqa: N801 - used as a function
         pass
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, (DecodeError, OverflowError)):
-            raise DamagedMessageError(f"the answer of the storage server cannot be read ({error})") from error
+        if isinstance(error, _UNREADABLE):
+            raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> DamagedMessageError:
+    return DamagedMessageError(f"the answer of the storage server cannot be read ({error})")
 
 
 def of_object(info: ObjectInfo, bucket: str, key: str) -> ObjectInfo:

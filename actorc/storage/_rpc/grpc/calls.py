@@ -18,6 +18,28 @@ from .upload_stream import UploadStream
 T = TypeVar("T")
 
 
+class PooledChannel:
+    """A channel that keeps its unary methods. Any thread may call it.
+
+    gRPC makes a method anew for each time it is asked for, which takes about as long as to seal and sign a small call.
+
+    Attributes:
+        channel: The channel.
+    """
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self.channel = channel
+        self._unary: dict[str, Any] = {}
+
+    def unary(self, path: str) -> Any:
+        """Return the unary method of this name."""
+        method = self._unary.get(path)
+        if method is None:
+            # no lock: threads that meet here make equal ones
+            method = self._unary[path] = self.channel.unary_unary(path)
+        return method
+
+
 class GrpcConnection:
     """The calls of one channel. A context manager that ends the lease. For one thread.
 
@@ -28,7 +50,7 @@ class GrpcConnection:
 
     transport: Final = "grpc"
 
-    def __init__(self, channel: grpc.Channel, give_back: Callable[[BaseException | None], None]) -> None:
+    def __init__(self, channel: PooledChannel, give_back: Callable[[BaseException | None], None]) -> None:
         self._channel = channel
         self._give_back = give_back
 
@@ -40,9 +62,8 @@ class GrpcConnection:
 
     def ask(self, start: Start, request: bytes) -> tuple[bytes | None, AnswerMetadata]:
         """Make a unary call; return its answer, None if the server sent none, and the trailers."""
-        call: Any = self._channel.unary_unary(start.path)
         try:
-            reply, ended = _reply(call, request, start)
+            reply, ended = _reply(self._channel.unary(start.path), request, start)
         except grpc.RpcError as error:
             raise call_failed(error) from error
         return reply, _metadata(ended.trailing_metadata())
@@ -58,13 +79,13 @@ class GrpcConnection:
 
     def receive(self, start: Start, request: bytes, idle_timeout: float) -> GrpcAnswers:
         """Begin a call with one request and a stream of answers."""
-        stream: Any = self._channel.unary_stream(start.path)
+        stream: Any = self._channel.channel.unary_stream(start.path)
         call = stream(request, timeout=start.timeout, metadata=start.metadata(request))
         return GrpcAnswers(call, idle_timeout)
 
     def send(self, start: Start, rules: UploadRules[T]) -> UploadStream[T]:
         """Return a call that sends a stream; it begins with the first message."""
-        return UploadStream(self._channel.stream_stream(start.path), start, rules, call_failed)
+        return UploadStream(self._channel.channel.stream_stream(start.path), start, rules, call_failed)
 
 
 class GrpcAnswers:

@@ -15,7 +15,7 @@ from actorc.storage.config import ClientOptions
 from actorc.storage.errors import NetworkError
 from actorc.storage.rules import MAX_MESSAGE_SIZE
 
-from .calls import GrpcConnection
+from .calls import GrpcConnection, PooledChannel
 
 _MAX_CONNECTIONS: Final = 8
 """As many as one transfer may use: each has a window of its own, and a server handles it on one core at most."""
@@ -67,7 +67,7 @@ class Channels:
 
     def _reset(self) -> None:
         self._lock = threading.Lock()  # guards the counts, and `_closed` against a channel opened meanwhile
-        self._streams: dict[grpc.Channel, int] = {}
+        self._streams: dict[PooledChannel, int] = {}
 
     def connection(self, *, streams: bool) -> GrpcConnection:
         """Lease the channel with the fewest streams.
@@ -81,19 +81,19 @@ class Channels:
         channel = self._take(streams)
         return GrpcConnection(channel, partial(self._give_back, channel, streams))
 
-    def _take(self, streams: bool) -> grpc.Channel:
+    def _take(self, streams: bool) -> PooledChannel:
         with self._lock:
             if self._closed:
                 raise closed()
             channel = min(self._streams, key=self._streams.__getitem__, default=None)
             if channel is None or (streams and self._streams[channel] and len(self._streams) < _MAX_CONNECTIONS):
-                channel = _connect(self._options, self._endpoint)
+                channel = PooledChannel(_connect(self._options, self._endpoint))
                 self._streams[channel] = 0
             # counted under the lock that chose it, or two streams would share a connection while another is idle
             self._streams[channel] += streams
             return channel
 
-    def _give_back(self, channel: grpc.Channel, streams: bool, error: BaseException | None) -> None:
+    def _give_back(self, channel: PooledChannel, streams: bool, error: BaseException | None) -> None:
         # a unary call was not counted
         if streams:
             with self._lock:
@@ -106,7 +106,7 @@ class Channels:
             if (error.status if isinstance(error, NetworkError) else error.code.name) in self._drop_after:
                 self._abandon(channel)
 
-    def _abandon(self, channel: grpc.Channel) -> None:
+    def _abandon(self, channel: PooledChannel) -> None:
         """Drop the channel, so that later calls open another. It stays open for the calls that still use it."""
         with self._lock:
             self._streams.pop(channel, None)
@@ -118,7 +118,7 @@ class Channels:
             channels, self._streams = list(self._streams), {}
         # outside the lock: calls that end now take it to give their channel back
         for channel in channels:
-            channel.close()
+            channel.channel.close()
 
     def _leave_to_parent(self) -> None:
         _inherited.extend(self._streams)
@@ -138,5 +138,5 @@ def _connect(options: ClientOptions, endpoint: str) -> grpc.Channel:
     return grpc.insecure_channel(endpoint, settings)
 
 
-_inherited: list[grpc.Channel] = []
+_inherited: list[PooledChannel] = []
 """Channels of a parent process, kept for ever: closing one in the child would disturb the parent's connection."""

@@ -102,8 +102,8 @@ class UnixCall:
 
     def close(self) -> None:
         """Close the descriptors that nobody took."""
-        for descriptor in self.take_descriptors():
-            os.close(descriptor)
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
     def cancel(self) -> None:
         """End the call; its thread gets a `CallFailedError`. Any thread may call it."""
