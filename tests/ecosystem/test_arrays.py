@@ -56,7 +56,7 @@ def test_zarr(fs):
 def test_xarray_with_netcdf(fs, grid):
     import xarray as xr
 
-    with fs.open("data/grid.nc", "wb") as file:
+    with fs.open("data/grid.nc", "w+b") as file:
         grid.to_netcdf(file, engine="h5netcdf")
 
     with fs.open("data/grid.nc") as file, xr.open_dataset(file, engine="h5netcdf") as stored:

@@ -17,7 +17,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements"
-EXTRAS = {"demo": "examples", "test": "test", "dev": "dev", "bench": "bench", "lowest": "test"}
+EXTRAS = {"demo": "examples", "test": "test", "dev": "dev", "bench": "bench", "ecosystem": "ecosystem", "lowest": "test"}
 STATED = ("3.11", "3.12", "3.13")
 MACHINES = [("linux", "x86_64"), ("darwin", "arm64")]
 VERSIONS = runpy.run_path(str(REQUIREMENTS / "versions.py"))
@@ -79,6 +79,7 @@ def test_demo_tests_and_contributors_have_the_same_versions(environment):
     demo, tests, contributors = (pinned(lock, environment) for lock in ("demo", "test", "dev"))
 
     assert demo.items() <= tests.items() <= contributors.items()
+    assert tests.items() <= pinned("ecosystem", environment).items()
 
 
 @pytest.mark.parametrize("declared", [*VERSIONS["declared"]("test"), *build_requirements()], ids=str)
