@@ -206,7 +206,8 @@ class ListingMethods(Session):
         if paths.is_reference(path):
             return [self._file_entry(path)]
         bucket, key = paths.split(path)
-        entries, is_there = self._level(bucket, f"{key}/" if key else "")
+        with self._explained(bucket):
+            entries, is_there = self._level(bucket, f"{key}/" if key else "")
         return entries if is_there else [object_entry(self.client.head_object(bucket, key))]
 
     def _level(self, bucket: str, base: str, prefix: str = "") -> tuple[list[Entry], bool]:

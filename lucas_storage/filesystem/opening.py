@@ -18,6 +18,7 @@ from .listing import ListingMethods
 _TEXT: Final = ("encoding", "errors", "newline")
 _MODES: Final = ("rb", "wb", "xb", "ab", "w+b", "x+b")
 _READING: Final = ("generation", "if_match")
+_WRITING: Final = ("content_type", "metadata", "ttl", "if_match", "if_absent")
 _NO_CACHE: Final = (None, "none")
 
 
@@ -85,7 +86,7 @@ class OpeningMethods(ListingMethods):
             raise ValueError(f"the mode of a file is r, w, x or a, with b or t, or w+b or x+b, not {mode!r}")
         if mode != "rb":
             return self._writer(path, mode, block_size, options, autocommit=autocommit)
-        # Programs pass options that are meant for other file systems; those of a write would be lost with its object.
+        # Programs pass options that are meant for other file systems, which change nothing about what is read.
         options = {name: options[name] for name in _READING if name in options}
         if paths.is_reference(path):
             return self._artifact(path)
@@ -94,7 +95,8 @@ class OpeningMethods(ListingMethods):
             return CachedFile(self, path, mode, block_size, size=size, **cache, **options)
         bucket, key = paths.split_object(path)
         try:
-            file: Any = self.client.open_object(bucket, key, mode, chunk_size=block_size, **options)
+            with self._explained(bucket):
+                file: Any = self.client.open_object(bucket, key, mode, chunk_size=block_size, **options)
         except ObjectNotFoundError as error:
             if self._has_beneath(bucket, key):
                 raise paths.is_a_directory(path) from error
@@ -111,6 +113,8 @@ class OpeningMethods(ListingMethods):
         self, path: str, mode: str, block_size: int | None, options: dict[str, Any], *, autocommit: bool
     ) -> WriteFile:
         bucket, key = paths.split_object(path)
+        if unknown := ", ".join(sorted({*options} - {*_WRITING})):
+            raise TypeError(f"a file that is written has no option {unknown}; there are {', '.join(_WRITING)}")
         present = None if "w" in mode else self._present(bucket, key)
         if "x" in mode and present:
             raise AlreadyExistsError("there is an object already; open it with 'w' to replace it", bucket, key)

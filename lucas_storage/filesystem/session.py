@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
@@ -11,6 +13,7 @@ from fsspec.spec import AbstractFileSystem
 
 from actorc.storage.client import StorageClient
 from actorc.storage.config import ClientOptions
+from actorc.storage.errors import BucketNotFoundError
 from lucas_storage import settings
 from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.handles import Handle, handle_for
@@ -83,6 +86,20 @@ class Session(AbstractFileSystem, metaclass=_OfEnvironment):
         given = {name: getattr(self._given, name) for name in ("endpoint", *_SECRETS)}
         with settings.storage_context(**{name: value for name, value in given.items() if value is not None}):
             return handle_for(ref.store)
+
+    @contextmanager
+    def _explained(self, bucket: str) -> Iterator[None]:
+        """Add to the error about a missing bucket that its name is that of a store, if it is one."""
+        try:
+            yield
+        except BucketNotFoundError as error:
+            if bucket in settings.resolve().endpoints:
+                error.message += (
+                    f"; {bucket!r} is the name of a store, which stands before the bucket on the command line and in "
+                    "references, but not here"
+                )
+                error.args = (error.message,)
+            raise
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:

@@ -130,6 +130,20 @@ def test_other_modes_are_refused(fs, mode):
         fs.open("bucket/key", mode)
 
 
+def test_options_of_a_write_are_known_or_refused(fs):
+    with pytest.raises(TypeError, match="contnt_type"):
+        fs.open("bucket/key", "wb", contnt_type="text/plain")
+
+
+def test_a_store_in_the_place_of_a_bucket_is_explained(fs):
+    for ask in (fs.open, fs.ls):
+        with pytest.raises(FileNotFoundError, match="'default' is the name of a store"):
+            ask("lucas://default/bucket/key")
+    with pytest.raises(FileNotFoundError) as caught:
+        fs.open("lucas://other-bucket/key")
+    assert "store" not in caught.value.message
+
+
 def test_a_directory_is_no_file(fs):
     fs.pipe_file("bucket/d/a", b"")
 

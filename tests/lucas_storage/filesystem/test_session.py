@@ -53,6 +53,13 @@ def test_without_options_it_follows_the_settings(monkeypatch):
             assert fs.cat_file("bucket/key") == b"first"
 
 
+def test_a_profile_names_the_server(endpoint, tmp_path, monkeypatch):
+    (tmp_path / "lucas-storage.toml").write_text(f'[profiles.lab]\nendpoint = "{endpoint}"\n')
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+    assert fsspec.filesystem("lucas", profile="lab").client.endpoint == endpoint
+
+
 def test_an_option_that_is_not_known_is_refused_at_once(endpoint):
     with pytest.raises(TypeError, match="endpont"):
         fsspec.filesystem("lucas", endpont=endpoint)
