@@ -81,7 +81,10 @@ def shims():
     return {"none": with_storage(twice), **options, "nested": outer, "kept": with_storage(cache=True)(stamped)}
 
 
-YOUNGER = {f"lucas_storage.{each}" for each in ("last_run", "load_ipython_extension", "local", "runs")}
+YOUNGER = {
+    f"lucas_storage.{each}"
+    for each in ("last_run", "load_ipython_extension", "local", "runs", "testing", "unload_ipython_extension")
+}
 """Public names that the version before lacks, wherever they are."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -94,5 +95,44 @@ def fresh_pytest(project, tmp_path):
             timeout=100,
             check=False,
         )
+
+    return run
+
+
+class Outcomes:
+    """Counts the tests of a run that passed, and keeps what the others say."""
+
+    def __init__(self):
+        self.passed = 0
+        self.others = []
+
+    def pytest_runtest_logreport(self, report):
+        if report.passed:
+            self.passed += report.when == "call"
+        else:
+            self.others.append(f"{report.nodeid} {report.when}\n{report.longreprtext}")
+
+
+@pytest.fixture
+def passed(tmp_path, monkeypatch):
+    """Run tests, given as code, within this process; all of them must pass.
+
+    Not by pytester, which forgets the modules that were imported within, so that classes exist twice afterwards.
+    """
+
+    def run(code, count):
+        file = tmp_path / "inner" / "test_inner.py"
+        file.parent.mkdir()
+        file.write_text(textwrap.dedent(code))
+        monkeypatch.chdir(file.parent)
+        outcomes, before = Outcomes(), set(sys.modules)
+        options = ["-q", "-p", "no:cacheprovider", "-W", "error", "--import-mode=importlib", f"--rootdir={file.parent}"]
+        pytest.main([*options, f"--basetemp={tmp_path / 'base'}", str(file)], plugins=[outcomes])
+        for name in set(sys.modules) - before:
+            if getattr(sys.modules[name], "__file__", None) == str(file):
+                del sys.modules[name]
+
+        assert outcomes.others == []
+        assert outcomes.passed == count
 
     return run

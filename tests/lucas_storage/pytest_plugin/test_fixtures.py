@@ -4,22 +4,6 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
-pytest_plugins = ["pytester"]
-
-
-@pytest.fixture
-def passed(pytester):
-    """Run tests, given as code; all of them must pass."""
-
-    def run(code, count):
-        pytester.makepyfile(code)
-        result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-W", "error")
-        result.assert_outcomes(passed=count)
-
-    return run
-
 
 def settings_in(environment):
     return {name: value for name, value in environment.items() if name.startswith(("STORAGE_", "LUCAS_", "XDG_"))}
