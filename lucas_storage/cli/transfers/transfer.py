@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorc.storage.client import StorageClient
-from actorc.storage.errors import AlreadyExistsError, PreconditionFailedError
+from actorc.storage.errors import AlreadyExistsError, PreconditionFailedError, StorageError
 from actorc.storage.models import ObjectHead
 from lucas_storage.cli.output.progress import OnProgress
 from lucas_storage.cli.uris import Target
@@ -126,6 +126,8 @@ def download(
             raise taken(path)
         try:
             done = _fetch(client, source, path, overwrite=not no_clobber, moved=moved)
+        except StorageError:  # some are a FileNotFoundError or a FileExistsError, too, of the object
+            raise
         except FileNotFoundError as error:
             # Of the unfinished file beside it, which the user knows nothing of.
             error.filename = str(path.parent)

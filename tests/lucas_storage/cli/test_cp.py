@@ -10,11 +10,12 @@ from datetime import timedelta
 
 import pytest
 
-from actorc.storage import StorageClient
+from actorc.storage import NotFoundError, StorageClient
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
 from lucas_storage.cli import session
-from lucas_storage.cli.transfers import queue
+from lucas_storage.cli.transfers import queue, transfer
+from lucas_storage.cli.uris import Target
 
 HERE = "lucas://default/my-bucket"
 MiB = 1 << 20
@@ -170,6 +171,18 @@ def test_what_fails_is_told_and_the_rest_copied(invoke, client, tree, tmp_path):
     assert "4 copied, " in result.stderr
     assert "4 failed" in result.stderr
     assert len(keys(client)) == 4
+
+
+def test_an_object_that_vanishes_before_its_turn_is_missing_by_its_name(client, tmp_path):
+    client.put_object("my-bucket", "brief", b"x")
+    head = client.head_object("my-bucket", "brief")
+    waiting = transfer.download(client, head, Target(bucket="my-bucket", key="brief"), tmp_path / "out")
+    client.delete_object("my-bucket", "brief")
+
+    with pytest.raises(NotFoundError) as caught:
+        waiting.run(lambda *_: None)
+
+    assert (caught.value.filename, files(tmp_path)) == ("my-bucket/brief", [])
 
 
 def test_the_code_of_what_failed_alone_is_its_own(invoke, client):
