@@ -172,6 +172,23 @@ async def test_an_object_is_a_file_whose_methods_are_awaited(client):
     assert (end, last, position) == (4, b"two\n", 8)
 
 
+async def test_a_file_that_is_changed_while_it_is_written_is_one_for_awaiting_too(client):
+    async with client.open_object("bucket", "changed", "w+b") as file:
+        await file.write(b"....body")
+        await file.seek(0)
+        await file.write(b"head")
+    buffer = bytearray(6)
+    async with client.open_object("bucket", "changed") as file:
+        count = await file.readinto(buffer)
+    found = await client.get_ranges("bucket", "changed", [(-4, 4), (0, 2)])
+    with pytest.raises(FileExistsError):
+        async with client.open_object("bucket", "changed", "xt", encoding="utf-8", errors="strict"):
+            pass
+
+    assert (count, bytes(buffer), found) == (6, b"headbo", [b"body", b"he"])
+    assert await client.get_object("bucket", "changed", out=buffer, length=3) == b"hea"
+
+
 @pytest.mark.parametrize("size", [10, 20 * MiB])
 @pytest.mark.parametrize("mode", ["w", "wb"])
 async def test_a_file_whose_body_raises_or_is_cancelled_is_not_stored(client, mode, size):
