@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 pytestmark = pytest.mark.ecosystem
-torch = pytest.importorskip("torch", reason="a wheel of torch brings gigabytes, and is not installed")
 
 
-class Samples(torch.utils.data.Dataset):
-    """Arrays, each an object; the file system is made before the workers are."""
+class Samples:
+    """A data set of arrays, each an object; the file system is made before the workers are."""
 
     def __init__(self, fs, names):
         self.fs = fs
@@ -20,6 +19,7 @@ class Samples(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         import numpy as np
+        import torch
 
         with self.fs.open(self.names[index]) as file:
             return torch.from_numpy(np.load(file))
@@ -27,6 +27,7 @@ class Samples(torch.utils.data.Dataset):
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_the_workers_of_a_data_loader(fs, start):
+    torch = pytest.importorskip("torch", reason="a wheel of torch brings gigabytes, and is not installed")
     import numpy as np
 
     names = [f"data/samples/{number:03}.npy" for number in range(40)]
