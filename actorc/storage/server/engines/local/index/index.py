@@ -28,7 +28,7 @@ from actorc.storage.server.engines.local.rows import Segment, call_id, inline, o
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import Clock
 
-from . import batch_reads, content_refs, lifetime, listing, objects, schema, startup
+from . import batch_reads, content_refs, listing, objects, open_close, schema, startup
 from .batch_reads import Found
 from .buckets import Buckets
 from .garbage_rows import GarbageRows
@@ -92,10 +92,10 @@ class Index:
             if is_first:
                 was_open = self._presence.was_open()
                 opening = startup.prepare(path, store_id, fsops, was_open=was_open, may_be_older=repairing)
-            self._idempotency = lifetime.open_log(path, fsops, health, clock, self._presence, is_first=is_first)
+            self._idempotency = open_close.open_log(path, fsops, health, clock, self._presence, is_first=is_first)
         self.verified = opening.verified
         if opening.verified:
-            lifetime.record_opening(self._idempotency, opening)
+            open_close.record_opening(self._idempotency, opening)
         self._objects = Objects(self._idempotency, kept, fsops, path)
         self.uploads = Uploads(self._idempotency, self._objects, self.reading, upload_ttl)
         self.buckets = Buckets(self._idempotency, self.reading)
@@ -112,7 +112,7 @@ class Index:
                     self._idle.pop().close()
                 connection = commits.carry_over()
                 if is_last:
-                    lifetime.mark_closed(connection, self._path, self._fsops, self._health, self._presence)
+                    open_close.mark_closed(connection, self._path, self._fsops, self._health, self._presence)
             finally:
                 commits.release()
 
