@@ -136,6 +136,7 @@ class WriteFile(io.BufferedIOBase):
         self._autocommit = autocommit
         self._failing = failing_bodies.count()
         self._is_done = False
+        self._is_abandoned = False
 
     @property
     def full_name(self) -> str:
@@ -181,6 +182,8 @@ class WriteFile(io.BufferedIOBase):
 
     def write(self, data: Buffer) -> int:
         """Write a copy of `data`; after a failure the file is closed and nothing is stored."""
+        if self._is_abandoned:
+            return memoryview(data).nbytes
         if self.closed:
             raise ValueError("write to a closed file")
         return int(self._file.write(data))
@@ -200,6 +203,10 @@ class WriteFile(io.BufferedIOBase):
         """Publish the object; does nothing if it was published or dropped."""
         self._is_done = True
         self._file.close()
+
+    def abandon(self) -> None:
+        """Take bytes from now on, and drop them: a compressor writes its end even if it is only finalized."""
+        self._is_abandoned = True
 
     def discard(self) -> None:
         """Close the file without publishing anything."""
@@ -249,18 +256,24 @@ class LayeredFile(io.BufferedIOBase):
             self._upper.close()
         except BaseException:
             # Without its end it is no whole file of this compression.
-            self._lower.discard()
+            self._drop()
             raise
         self._lower.close()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is not None:
-            self._lower.discard()
+            self._drop()
             super().close()
+            self._upper.close()
         self.close()
 
+    def _drop(self) -> None:
+        self._lower.abandon()
+        self._lower.discard()
+
     def __del__(self) -> None:
-        """Do nothing, as `WriteFile` does."""
+        """Publish nothing, as `WriteFile`."""
+        self._lower.abandon()
 
 
 class TextFile(io.TextIOWrapper):
