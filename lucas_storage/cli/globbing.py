@@ -10,14 +10,16 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import InvalidParameterError, NotFoundError, ObjectNotFoundError
-from actorc.storage.models import ObjectHead
 
 from .name_patterns import ANY_DEPTH, segments_match
 from .uris import Target, has_wildcards
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
+    from actorc.storage.models import ObjectHead
 
 _ESCAPED: Final = re.compile(r"\[([*?[])\]")
 _FIXED_START: Final = re.compile(r"[^*?[]*")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,19 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import click
 
-from actorc import addresses
-from actorc.storage.client import StorageClient
-from actorc.storage.config import NO_KEYS, ClientOptions
-from actorc.storage.local_server import local_endpoint
-from actorc.storage.local_server.nearest_directory import find_directory
 from actorc.storage.local_server.shared_files import DIRECTORY, ENDPOINT_FILE
-from actorc.storage.setting_lookup import BUILT_IN
-from lucas_storage import settings
 from lucas_storage.declared_settings import DEFAULT_STORE
 
 from .printing import print_record
 
+# The client is imported where it is used: the help of a command, whose module imports this one, needs none.
 if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
     from lucas_storage.local_service.service import LocalService
 
 _OF_DATA: Final = "the server of --data"
@@ -51,6 +45,8 @@ class Session:
             if data and value:
                 raise click.UsageError(f"{option} and --data exclude each other; a data directory has its own server")
         # With --data, a server found by the working directory must not be used.
+        from lucas_storage import settings  # noqa: PLC0415  # slow to load, as the client
+
         self.settings = settings.resolve(endpoint=_OF_DATA if data else endpoint, profile=profile)
         """The settings of this command."""
         self._data = data
@@ -68,6 +64,8 @@ class Session:
         """
         # One client for each store: a command of thousands of keys opens one connection.
         if store not in self._clients:
+            from actorc.storage.client import StorageClient  # noqa: PLC0415  # as above
+
             if (service := self._service(store)) is not None:
                 client = service.client()
             else:
@@ -87,6 +85,10 @@ class Session:
         Raises:
             UnknownStoreError: There is no endpoint for it.
         """
+        from actorc import addresses  # noqa: PLC0415  # as above
+        from actorc.storage.client import StorageClient  # noqa: PLC0415
+        from actorc.storage.local_server import local_endpoint  # noqa: PLC0415
+
         data = self._own_data() if store == DEFAULT_STORE else None
         if data is not None:
             found = local_endpoint.read(data)
@@ -132,6 +134,8 @@ class Session:
 
     def key_origin(self, store: str = DEFAULT_STORE) -> str:
         """Return the origin of the access key for a store, for people."""
+        from actorc.storage.config import NO_KEYS, ClientOptions  # noqa: PLC0415  # as above
+
         service = self._service(store)
         if service is not None:
             return f"its {ENDPOINT_FILE}" if service.access_key else NO_KEYS
@@ -153,6 +157,9 @@ class Session:
         return self._own
 
     def _own_data(self) -> Path | None:
+        from actorc.storage.local_server.nearest_directory import find_directory  # noqa: PLC0415  # as above
+        from actorc.storage.setting_lookup import BUILT_IN  # noqa: PLC0415
+
         local = self.settings.local
         untold = (BUILT_IN, local.origin if local else BUILT_IN)
         if self._data or self.settings.endpoint().origin not in untold:
@@ -189,6 +196,8 @@ def _with_session(command: _Command, *, data_exists: bool) -> _Command:
     def connected(
         endpoint: str | None, data: Path | None, profile: str | None, *, as_json: bool, **arguments: Any
     ) -> None:
+        import logging  # noqa: PLC0415  # as above
+
         # Without a handler, `logging` prints warnings about retries to standard error; --debug adds a real one.
         logging.getLogger("actorc.storage").addHandler(logging.NullHandler())
         session = Session(endpoint, data, profile=profile, as_json=as_json)

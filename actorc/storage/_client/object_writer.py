@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import tempfile
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, cast
 
@@ -126,6 +125,8 @@ class ObjectWriter(io.BufferedIOBase):
             unsent = self._upload.take()
             if unsent is None:
                 raise io.UnsupportedOperation(_SENT)
+            import tempfile  # noqa: PLC0415  # few writers go back, and every client loads this module
+
             self._spool = cast("IO[bytes]", tempfile.TemporaryFile())  # noqa: SIM115  # closed by `abort`
             self._spool.write(unsent)
         return self._spool

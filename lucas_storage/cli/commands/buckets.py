@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import AlreadyExistsError
-from actorc.storage.models import BucketResult
 from lucas_storage.cli.completion.parameters import BUCKETS
 from lucas_storage.cli.options import quiet_option
 from lucas_storage.cli.output.progress import counter, wanted
 from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.session import Session, reading, writing
 from lucas_storage.cli.uris import Target, bucket
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
+    from actorc.storage.models import BucketResult
 
 
 @click.command()

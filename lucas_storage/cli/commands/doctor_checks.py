@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import NotFoundError, PermissionError, StorageError
-from actorc.storage.models import ServerInfoResult
 from lucas_storage.declared_settings import Settings
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
+    from actorc.storage.models import ServerInfoResult
 
 OK: Final = "ok"
 WARN: Final = "warn"

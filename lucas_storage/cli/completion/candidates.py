@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 from click.shell_completion import CompletionItem
 
-from actorc.storage.client import StorageClient
 from lucas_storage.cli.session import Session
 from lucas_storage.cli.uris import SCHEME, Target, parse
 from lucas_storage.declared_settings import DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
 
 _PATIENCE: Final = 1.0
 """Seconds for a call; a person who waits longer types the name."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from actorc.storage.content_types import guess_content_type
-from actorc.storage.models import ObjectHead
+
+if TYPE_CHECKING:
+    from actorc.storage.models import ObjectHead
 
 MTIME: Final = "mtime_ns"
 """Name in an object's metadata of the last change of the file, in nanoseconds since 1970, for 'sync'."""

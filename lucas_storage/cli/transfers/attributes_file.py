@@ -10,12 +10,14 @@ import json
 import tempfile
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.models import ObjectHead
 
 from .attributes import Attributes
+
+if TYPE_CHECKING:
+    from actorc.storage.models import ObjectHead
 
 
 class AttributesReader:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from fastcrc import crc32
 
-from actorc.storage.models import ObjectHead
 from actorc.storage.rules import MiB
 
 from .attributes import MTIME
 from .local_files import LocalFile
 from .transfer import mtime_ns
+
+if TYPE_CHECKING:
+    from actorc.storage.models import ObjectHead
 
 Item: TypeAlias = "LocalFile | ObjectHead"
 

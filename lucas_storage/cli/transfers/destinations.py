@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import InvalidParameterError, NotFoundError, PermissionError
 from lucas_storage.cli import globbing
 from lucas_storage.cli.globbing import FoundObject
@@ -23,6 +23,9 @@ from .name_filter import NameFilter
 from .queue import Transfer
 from .safe_paths import ClaimedNames, SafeFolder
 from .transfer import FOLDER_MARKER, copy, download, is_folder_marker, upload
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

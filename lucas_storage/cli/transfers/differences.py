@@ -7,12 +7,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from actorc.storage.errors import ObjectNotFoundError
-from actorc.storage.models import ObjectHead
 from actorc.storage.units import shown_size
 from lucas_storage.cli.session import Session
 from lucas_storage.cli.uris import SCHEME, is_target, prefix
@@ -24,6 +23,9 @@ from .name_filter import NameFilter
 from .sync_plan import Side, side, side_by_side
 from .sync_sides import Bucket, Entry
 from .transfer import is_folder_marker
+
+if TYPE_CHECKING:
+    from actorc.storage.models import ObjectHead
 
 _LONGEST: Final = 1 << 20
 """Bytes of a text up to which its lines are compared."""

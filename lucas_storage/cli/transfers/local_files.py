@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.local_server.shared_files import DIRECTORY
 from lucas_storage.cli.uris import as_text, has_wildcards
-from lucas_storage.local_service.service import DEFAULT_DATA
 
 _UNFINISHED: Final = re.compile(r"\.download-[0-9a-f]+\.(?:part|journal)")
 
@@ -98,7 +98,7 @@ def _walk(folder: Path, own: str, name: str, above: frozenset[tuple[int, int]], 
         path = folder / entry.name
         if entry.is_dir():
             # The data directory of a server changes while it is read, and holds its keys.
-            if entry.name != DEFAULT_DATA.name and (follow or not entry.is_symlink()):
+            if entry.name != DIRECTORY and (follow or not entry.is_symlink()):
                 yield from _walk(path, own, f"{name}{entry.name}/", inside, follow=follow)
         elif not is_unfinished(entry.name):
             yield _file(path, own, name + entry.name)

@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import NotFoundError, PreconditionFailedError, StorageError
-from actorc.storage.models import ObjectHead
 from lucas_storage.cli.output.progress import OnProgress
 
 from .local_files import LocalFile
 from .queue import Transfer
 from .transfer import changed
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
+    from actorc.storage.models import ObjectHead
 
 
 def moved(transfer: Transfer, remove: Callable[[], None]) -> Transfer:

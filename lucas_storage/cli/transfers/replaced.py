@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import NotFoundError, PermissionError
-from actorc.storage.models import ObjectHead
 from actorc.storage.units import shown_size
 from lucas_storage.cli.printing import shown_time
 from lucas_storage.cli.uris import Target
 
 from .local_files import LocalFile
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
+    from actorc.storage.models import ObjectHead
 
 
 class Replaced(NamedTuple):

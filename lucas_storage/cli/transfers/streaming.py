@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import IntegrityError
 from lucas_storage.cli.session import Session
 from lucas_storage.cli.uris import Target
 
 if TYPE_CHECKING:
     from hashlib import _Hash
+
+    from actorc.storage.client import StorageClient
 
 
 def stream(client: StorageClient, target: Target, *, generation: int | None = None) -> Iterator[bytes]:

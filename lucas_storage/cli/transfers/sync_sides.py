@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import BucketNotFoundError, InvalidParameterError, ObjectNotFoundError
-from actorc.storage.models import ObjectHead
 from lucas_storage.cli.uris import Target
 
 from .attributes import Attributes
@@ -18,6 +17,10 @@ from .local_files import LocalFile, walk
 from .queue import Transfer
 from .safe_paths import ClaimedNames, SafeFolder
 from .transfer import copy, download, upload
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
+    from actorc.storage.models import ObjectHead
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import AlreadyExistsError, PreconditionFailedError, StorageError
-from actorc.storage.models import ObjectHead
 from lucas_storage.cli.output.progress import OnProgress
 from lucas_storage.cli.uris import Target
 
@@ -26,6 +24,10 @@ from .replaced import file_at
 from .safe_paths import SafeFolder
 from .standard_input import standard_input
 from .streaming import check_file, stream
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
+    from actorc.storage.models import ObjectHead
 
 FOLDER_MARKER: Final = "an empty object whose key ends with a slash; it marks a directory"
 """Why an object is not downloaded."""

@@ -13,7 +13,7 @@ import pytest
 from actorc.storage import NotFoundError, StorageClient
 from actorc.storage.server.engines.memory import MemoryEngine
 from actorc.storage.testing import local_server
-from lucas_storage.cli import session
+from lucas_storage.cli.session import Session
 from lucas_storage.cli.transfers import queue, transfer
 from lucas_storage.cli.uris import Target
 
@@ -397,7 +397,7 @@ def test_ctrl_c_ends_all_transfers_and_leaves_nothing_behind(lucas_storage, clie
 def test_an_interrupt_closes_connections_under_transfers_that_stand_still(client, monkeypatch):
     meeting, closed, ended = threading.Barrier(3, timeout=20), threading.Event(), []
 
-    class Watched(session.Session):
+    class Watched(Session):
         def close(self):
             closed.set()
             super().close()
@@ -463,7 +463,7 @@ def test_several_transfers_run_at_once(invoke, client, tmp_path):
     for name in "ab":
         (tmp_path / "data" / name).write_text(name)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session, "StorageClient", Client)
+        patch.setattr("actorc.storage.client.StorageClient", Client)
         done(invoke("cp", "-r", "--json", "-j", 2, "data", HERE))
 
     assert not meeting.broken

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
-from actorc.storage.client import StorageClient
 from lucas_storage.cli import globbing
 from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.transfers.streaming import emit, stream
 from lucas_storage.cli.uris import Target, key
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
 
 
 @click.command()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from actorc.storage.client import StorageClient
 from lucas_storage.cli import globbing
 from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.globbing import FoundObject
@@ -16,6 +15,9 @@ from lucas_storage.cli.quantities import SIZE
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.transfers.streaming import emit, write_out
 from lucas_storage.cli.uris import Target, key
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
 
 _FIRST: Final = 64 << 10
 """Bytes that are asked for first, when lines are wanted; twice as many each time they are not enough."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import ObjectNotFoundError
-from actorc.storage.models import ObjectHead
 from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.options import human_option
 from lucas_storage.cli.printing import printable, shown_time, size_column
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, prefix
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
+    from actorc.storage.models import ObjectHead
 
 
 @click.command()

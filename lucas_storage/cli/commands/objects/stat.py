@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import BucketNotFoundError
-from actorc.storage.models import BucketResult, ObjectHead
 from actorc.storage.units import shown_size
 from lucas_storage.cli import globbing
 from lucas_storage.cli.completion.parameters import OBJECTS
@@ -16,6 +15,10 @@ from lucas_storage.cli.output.summary import Summary
 from lucas_storage.cli.printing import printable, shown_time
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, prefix
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
+    from actorc.storage.models import BucketResult, ObjectHead
 
 
 @click.command()

@@ -6,19 +6,21 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, pairwise
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import click
 
-from actorc.storage.client import StorageClient
 from actorc.storage.errors import ObjectNotFoundError
-from actorc.storage.models import ObjectHead
 from actorc.storage.units import shown_size
 from lucas_storage.cli import globbing
 from lucas_storage.cli.completion.parameters import OBJECTS
 from lucas_storage.cli.printing import printable
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.uris import Target, prefix
+
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
+    from actorc.storage.models import ObjectHead
 
 _Entry: TypeAlias = "ObjectHead | str"
 
