@@ -99,6 +99,9 @@ class Channels:
             with self._lock:
                 if channel in self._streams:
                     self._streams[channel] -= 1
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            # raised within gRPC it may have left a lock of the channel taken, on which each later call would wait
+            self._abandon(channel)
         if isinstance(error, (CallFailedError, NetworkError)):
             # a channel that `close` took away fails with a status of gRPC; the caller needs to know who closed it
             if self._closed:
