@@ -11,7 +11,8 @@ from typing import Any
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
 from fsspec.utils import isfilelike
 
-from actorc.storage.errors import ObjectNotFoundError
+from actorc.storage.errors import InvalidParameterError, ObjectNotFoundError
+from lucas_storage.parallel import each
 
 from .contents import ContentMethods, new_attributes, writing_mode
 from .paths import is_a_directory, is_reference, reference, split, split_object
@@ -20,20 +21,55 @@ from .paths import is_a_directory, is_reference, reference, split, split_object
 class TransferMethods(ContentMethods):
     """The methods of the file system that move objects to and from local files."""
 
-    def get(self, rpath: Any, lpath: Any, *args: Any, **options: Any) -> None:
-        """Write objects to local files, as `get_file` does; patterns and directories are those of `fsspec`."""
+    def get(
+        self,
+        rpath: Any,
+        lpath: Any,
+        recursive: bool = False,
+        callback: Callback = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Write objects to local files, each as `get_file` does, several at once unless a callback is given.
+
+        Patterns and directories are those of `fsspec`. If one cannot be written, the others that have begun are.
+        """
         path = self._strip_protocol(rpath)
-        if not isinstance(path, str) or not is_reference(path):
-            super().get(rpath, lpath, *args, **options)
+        if isinstance(path, str) and is_reference(path):
+            self._get_artifact(path, lpath, callback)
             return
-        # A reference is no pattern, though it has a question mark.
-        if str(lpath).endswith("/") or Path(lpath).is_dir():
-            ref = reference(path)
-            lpath = Path(lpath, ref.filename or PurePosixPath(ref.key).name)
-        self.get_file(path, lpath, options.get("callback", DEFAULT_CALLBACK))
+        waiting: list[tuple[str, Any]] | None = [] if callback is DEFAULT_CALLBACK else None
+        names = {"recursive": recursive, "callback": callback, "maxdepth": maxdepth, "waiting": waiting}
+        super().get(rpath, lpath, **names, **options)
+        each(lambda pair: self.get_file(*pair, **options), waiting or ())
+
+    def put(
+        self,
+        lpath: Any,
+        rpath: Any,
+        recursive: bool = False,
+        callback: Callback = DEFAULT_CALLBACK,
+        maxdepth: int | None = None,
+        **options: Any,
+    ) -> None:
+        """Store local files, each as `put_file` does, several at once unless a callback is given.
+
+        Patterns and directories are those of `fsspec`. If one cannot be stored, the others that have begun are.
+        """
+        waiting: list[tuple[Any, str]] | None = [] if callback is DEFAULT_CALLBACK and not self._intrans else None
+        names = {"recursive": recursive, "callback": callback, "maxdepth": maxdepth, "waiting": waiting}
+        super().put(lpath, rpath, **names, **options)
+        each(lambda pair: self.put_file(*pair, **options), waiting or ())
 
     def get_file(
-        self, rpath: str, lpath: Any = None, callback: Callback = DEFAULT_CALLBACK, outfile: Any = None, **_: Any
+        self,
+        rpath: str,
+        lpath: Any = None,
+        callback: Callback = DEFAULT_CALLBACK,
+        outfile: Any = None,
+        *,
+        waiting: list[tuple[str, Any]] | None = None,
+        **_: Any,
     ) -> None:
         """Write an object to a local file, which appears complete or not at all.
 
@@ -44,10 +80,14 @@ class TransferMethods(ContentMethods):
             lpath: The file, or an open one.
             callback: Told the bytes that are done.
             outfile: An open file, instead of `lpath`.
+            waiting: Used by `get`: gets both paths instead, and nothing is written.
 
         Raises:
             FileNotFoundError: There is no object and no directory.
         """
+        if waiting is not None:
+            waiting.append((rpath, lpath))
+            return
         path = self._strip_protocol(rpath)
         target = lpath if outfile is None and isfilelike(lpath) else outfile
         if is_reference(path):
@@ -62,7 +102,14 @@ class TransferMethods(ContentMethods):
             self._get_new(path, lpath, callback)
 
     def put_file(
-        self, lpath: Any, rpath: str, callback: Callback = DEFAULT_CALLBACK, mode: str = "overwrite", **attributes: Any
+        self,
+        lpath: Any,
+        rpath: str,
+        callback: Callback = DEFAULT_CALLBACK,
+        mode: str = "overwrite",
+        *,
+        waiting: list[tuple[Any, str]] | None = None,
+        **attributes: Any,
     ) -> None:
         """Store a local file, all or nothing.
 
@@ -73,11 +120,15 @@ class TransferMethods(ContentMethods):
             rpath: The object.
             callback: Told the bytes that are done.
             mode: ``create`` refuses to replace an object, which the server decides at the moment of the write.
+            waiting: Used by `put`: gets both paths instead, and nothing is stored.
             attributes: ``content_type``, ``metadata``, ``ttl`` and ``if_match``, as for `StorageClient.put_object`.
 
         Raises:
             FileExistsError: `mode` is ``create``, and there is an object.
         """
+        if waiting is not None:
+            waiting.append((lpath, rpath))
+            return
         local = Path(lpath)
         if local.is_dir():
             return
@@ -90,20 +141,31 @@ class TransferMethods(ContentMethods):
         options = {**new_attributes(mode, **attributes), "progress": _reporting(callback)}
         self.client.upload_file(bucket, key, lpath, **options)
 
+    def _get_artifact(self, path: str, lpath: Any, callback: Callback) -> None:
+        # Not by the base class: a reference has a question mark, and is no pattern.
+        if str(lpath).endswith("/") or Path(lpath).is_dir():
+            ref = reference(path)
+            lpath = Path(lpath, ref.filename or PurePosixPath(ref.key).name)
+        self.get_file(path, lpath, callback)
+
     def _get_new(self, path: str, lpath: Any, callback: Callback) -> None:
         bucket, key = split(path)
         try:
             if not key:
                 raise is_a_directory(path)
             self.client.download_file(bucket, key, lpath, overwrite=True, progress=_reporting(callback))
-        except (IsADirectoryError, ObjectNotFoundError):
-            # Only now: most are objects, and the question takes a call.
+        except (IsADirectoryError, ObjectNotFoundError, InvalidParameterError):
+            # Only now: most are objects, and the question takes a call. The last error is that of a local directory,
+            # which a file in it, got at the same time, may have brought about.
             if not self.isdir(path):
                 raise
             Path(lpath).mkdir(parents=True, exist_ok=True)
 
 
-def _reporting(callback: Callback) -> Callable[[int, int | None], None]:
+def _reporting(callback: Callback) -> Callable[[int, int | None], None] | None:
+    if callback is DEFAULT_CALLBACK:
+        return None
+
     def report(done: int, total: int | None) -> None:
         if callback.size != total:
             callback.set_size(total)

@@ -153,6 +153,27 @@ def test_a_missing_object_leaves_nothing_behind(fs, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("told", [{}, {"callback": Reports()}], ids=["at-once", "reported"])
+def test_many_files_go_both_ways(fs, tmp_path, told):
+    names = [f"{number:02}" for number in range(30)]
+    (tmp_path / "tree").mkdir()
+    for name in names:
+        (tmp_path / "tree" / name).write_text(name)
+
+    fs.put(f"{tmp_path}/tree/", "bucket/tree", recursive=True, mode="create", metadata={"by": "me"}, **told)
+    fs.get("bucket/tree/*", f"{tmp_path}/back/", **told)
+
+    assert {path.name: path.read_text() for path in (tmp_path / "back").iterdir()} == dict(
+        zip(names, names, strict=True)
+    )
+    assert fs.info("bucket/tree/07")["metadata"] == {"by": "me"}
+    with pytest.raises(FileExistsError):
+        fs.put(f"{tmp_path}/tree/", "bucket/tree", recursive=True, mode="create", **told)
+    with pytest.raises(FileNotFoundError):
+        fs.get(["bucket/tree/01", "bucket/none"], [f"{tmp_path}/one", f"{tmp_path}/none"], **told)
+    assert not (tmp_path / "none").exists()
+
+
 def test_directories_go_both_ways(fs, tmp_path):
     (tmp_path / "tree" / "deep").mkdir(parents=True)
     (tmp_path / "tree" / "a").write_bytes(b"1")
