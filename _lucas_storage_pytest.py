@@ -6,6 +6,7 @@ imports have effects of their own, and imports none of them before a fixture is 
 
 from __future__ import annotations
 
+import os
 import secrets
 import shutil
 import sys
@@ -120,6 +121,8 @@ def _faulty_server(_storage_directories: Iterator[Path]) -> Iterator[FaultyServe
 @pytest.fixture
 def storage_faults(_storage_environment: None, _faulty_server: FaultyServer) -> FaultyServer:
     """Faults of the server that this test and its fixtures use, which is one of its own; they end with the test."""
+    if os.environ.get("STORAGE_ENDPOINT") != _faulty_server.endpoint:
+        pytest.fail("storage_faults came after the server of this test was chosen; make it a parameter of the test")
     return _faulty_server
 
 
@@ -140,4 +143,5 @@ def run_workflow(storage: Storage, request: pytest.FixtureRequest) -> Callable[.
     """`lucas_storage.run`, in the environment of the fixture ``storage``."""
     from lucas_storage.testing.workflow_runs import runner  # noqa: PLC0415  # the plugin imports only what is used
 
-    return runner(request.module.__name__)
+    module = request.node.getparent(pytest.Module)  # none of a doctest
+    return runner(module.obj.__name__ if module else "")

@@ -11,6 +11,7 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "testing.md"
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("number", range(len(BLOCK.findall(DOCUMENT.read_text()))))
 def test_the_tests_of_a_block_pass(passed, number):
     code = BLOCK.findall(DOCUMENT.read_text())[number]

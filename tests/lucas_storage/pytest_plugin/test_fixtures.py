@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 
 def settings_in(environment):
     return {name: value for name, value in environment.items() if name.startswith(("STORAGE_", "LUCAS_", "XDG_"))}
@@ -66,6 +68,7 @@ def test_what_the_developer_has_set_does_not_reach_the_code_under_test(passed, m
     assert settings_in(os.environ) == before
 
 
+@pytest.mark.slow
 def test_a_process_that_a_test_starts_finds_the_bucket(passed):
     passed(
         """
@@ -120,6 +123,10 @@ def test_faults_reach_the_code_under_test_and_no_other_test(passed):
             storage_faults.full_disk()
             storage_faults.stop()
 
+        def test_too_late(storage, request):
+            with pytest.raises(pytest.fail.Exception, match="make it a parameter of the test"):
+                request.getfixturevalue("storage_faults")
+
         def test_other(storage):
             storage.put_object(storage.bucket, "key", b"value")
 
@@ -128,5 +135,5 @@ def test_faults_reach_the_code_under_test_and_no_other_test(passed):
             with StorageClient() as client:
                 assert client.list_buckets() == []
         """,
-        3,
+        4,
     )

@@ -29,6 +29,7 @@ def test_collecting_tests_imports_nothing_of_this_package_but_the_plugin(project
     assert [name for name in modules if name.startswith(OF_OURS)] == []
 
 
+@pytest.mark.slow
 def test_a_project_with_workflows_is_tested_without_lucas_and_without_a_server(fresh_pytest):
     done = fresh_pytest("-q", "-W", "error")
 

@@ -112,6 +112,7 @@ def test_a_flipped_bit_on_the_way_is_never_seen(server, direct):
     assert direct.get_object("bucket", "new") == BIG
 
 
+@pytest.mark.slow
 def test_a_network_that_damages_everything_is_an_error_and_not_tried_for_ever(server):
     with server.client(local=False, retry=FEW) as client:
         client.put_object("bucket", "key", BIG)
@@ -119,6 +120,7 @@ def test_a_network_that_damages_everything_is_an_error_and_not_tried_for_ever(se
             client.get_object("bucket", "key")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [100, len(BIG)])
 def test_a_flipped_bit_of_a_stored_object_is_an_error(server, client, size):
     client.put_object("bucket", "key", BIG[:size])
@@ -130,6 +132,7 @@ def test_a_flipped_bit_of_a_stored_object_is_an_error(server, client, size):
         assert client.get_object("bucket", "key", length=MiB) == BIG[:MiB]
 
 
+@pytest.mark.slow
 def test_a_bit_that_is_not_there_is_not_flipped(server, client):
     client.put_object("bucket", "small", b"abc")
 
@@ -139,12 +142,14 @@ def test_a_bit_that_is_not_there_is_not_flipped(server, client):
         server.flip_stored_bit("bucket", "missing")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("wrong", [{"direction": "left"}, {"after": -1}])
 def test_a_fault_that_cannot_be_is_refused(server, wrong):
     with pytest.raises(InvalidParameterError, match="a direction is 'up' or 'down'"):
         server.cut(**wrong)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [1, len(BIG)])
 def test_on_a_full_disk_only_what_adds_to_it_fails(server, client, hasty, size):
     with server.full_disk():
@@ -158,6 +163,7 @@ def test_on_a_full_disk_only_what_adds_to_it_fails(server, client, hasty, size):
     assert (read, left) == (BIG, [])
 
 
+@pytest.mark.slow
 def test_an_upload_under_way_when_the_disk_fills_is_not_visible(server, hasty):
     def pieces():
         yield BIG
@@ -200,6 +206,7 @@ def test_a_skewed_clock_is_corrected_up_to_a_day_and_shows_in_times(server, clie
     assert client.get_object("bucket", "key") == BIG
 
 
+@pytest.mark.slow
 def test_objects_expire_by_the_skewed_clock(server, client):
     client.put_object("bucket", "brief", b"data", ttl=600)
     with server.skew_clock(1000):
@@ -208,6 +215,7 @@ def test_objects_expire_by_the_skewed_clock(server, client):
     assert gone
 
 
+@pytest.mark.slow
 def test_faults_act_together(server, client, hasty):
     with server.full_disk(), server.cut(after=10), server.skew_clock(60):
         found = client.get_object("bucket", "key", length=MiB)
@@ -219,6 +227,7 @@ def test_faults_act_together(server, client, hasty):
     assert client.get_object("bucket", "key") == BIG
 
 
+@pytest.mark.slow
 def test_a_fault_that_nobody_ends_ends_with_its_server(tmp_path):
     with faulty_server(tmp_path / "data") as server, server.client(timeout=0.3) as client:
         server.full_disk()
