@@ -39,7 +39,7 @@ def local(request):
 @pytest.fixture
 def client(server, local):
     """A client that goes on until it succeeds."""
-    with server.client(local=local, retry=LASTING, idle_timeout=0.3) as made:
+    with server.client(local=local, retry=LASTING) as made:
         made.put_object("bucket", "key", BIG)
         assert made.server_info()["transport"] == ("unix" if local else "grpc")
         yield made
@@ -48,7 +48,7 @@ def client(server, local):
 @pytest.fixture
 def hasty(server, local):
     """A client that gives up soon."""
-    with server.client(local=local, retry=FEW, idle_timeout=0.3) as made:
+    with server.client(local=local, retry=FEW) as made:
         yield made
 
 
@@ -102,7 +102,7 @@ def test_a_call_that_stalls_ends_at_its_timeout(server, client):
 
 
 def test_a_flipped_bit_on_the_way_is_never_seen(server, direct):
-    with server.client(local=False, retry=LASTING, idle_timeout=0.3) as client:
+    with server.client(local=False, retry=LASTING, idle_timeout=3) as client:
         with server.flip_bit(after=MiB, direction="up") as up:
             client.put_object("bucket", "new", BIG)
         with server.flip_bit(after=MiB) as down:
