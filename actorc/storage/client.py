@@ -66,8 +66,9 @@ class StorageClient(
             arguments that are not given; else ``STORAGE_PROFILE``, whose settings come after the environment.
 
     Raises:
-        InvalidParameterError: The endpoint is no ``host:port`` nor several, only one of the keys is given, there is no
-            such profile, or the ``.lucas-storage`` here is not this user's alone.
+        InvalidParameterError: The endpoint is no ``host:port`` nor several, a timeout is no number of seconds above 0,
+            only one of the keys is given, there is no such profile, or the ``.lucas-storage`` here is not this user's
+            alone.
     """
 
     def __init__(

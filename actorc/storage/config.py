@@ -20,6 +20,7 @@ from .local_server import local_endpoint, nearest_directory
 from .local_server.held_ports import hold_loopback
 from .local_server.local_endpoint import LocalEndpoint
 from .rules import check_http_endpoint
+from .setting_types import timeout as timeout_of
 
 DEFAULT_ENDPOINT: Final = "localhost:9000"
 DEFAULT_TIMEOUT: Final = 30.0
@@ -107,9 +108,10 @@ class ClientOptions:
 
         Raises:
             InvalidParameterError: The endpoint is no ``host:port`` nor several with commas between them, or one is
-                named twice, `http_endpoint` is no URL, only one of the keys is given, files of TLS are given
-                without TLS or without each other, there is no such profile, the ``.lucas-storage`` here is not this
-                user's alone, or it has no server and the port of the default endpoint may be another user's.
+                named twice, `http_endpoint` is no URL, a timeout is no number of seconds above 0, only one of the keys
+                is given, files of TLS are given without TLS or without each other, there is no such profile, the
+                ``.lucas-storage`` here is not this user's alone, or it has no server and the port of the default
+                endpoint may be another user's.
         """
         told = ToldSettings(profile)
         given = told.setting("endpoint", endpoint)
@@ -135,14 +137,21 @@ class ClientOptions:
             use_ssl=ssl,
             **files,
             http_endpoint=http.value and check_http_endpoint(http.value, http.origin),
-            timeout=DEFAULT_TIMEOUT if timeout is None else timeout,
+            timeout=DEFAULT_TIMEOUT if timeout is None else _seconds("timeout", timeout),
             patient=timeout is not None,
-            idle_timeout=idle_timeout,
+            idle_timeout=_seconds("idle_timeout", idle_timeout),
             local=told.setting("local", local).value is not False,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("client options may hold a secret and are not pickled; pickle the client, which leaves it out")
+
+
+def _seconds(name: str, given: object) -> float:
+    try:
+        return timeout_of(given)
+    except ValueError as error:
+        raise InvalidParameterError(f"{name} is {error}, not {given!r}") from error
 
 
 def upload_journals() -> Path | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -61,6 +62,13 @@ def ratio(value: object) -> int:
     return found
 
 
+def timeout(value: object) -> float:
+    """Return a number of seconds above 0, and no more than Python can wait for; text is none."""
+    if not isinstance(value, (int, float)) or not 0 < value <= threading.TIMEOUT_MAX:
+        raise ValueError(f"a number of seconds above 0, at most {threading.TIMEOUT_MAX:.0f}")
+    return value
+
+
 def _whole(value: object) -> int | None:
     """Return a number from 0 up, from itself or its digits; None for anything else."""
     found = int(value) if isinstance(value, str) and _DIGITS.fullmatch(value.strip()) else value
@@ -76,6 +84,8 @@ def file_path(value: object, base: Path | None = None) -> Path:
     """
     if not isinstance(value, (str, os.PathLike)) or not os.fspath(value):
         raise ValueError("a path")
+    if "\0" in os.fsdecode(value):
+        raise ValueError("a path without null characters")
     path = _expanded(Path(value))
     try:
         return Path(os.path.abspath(path if base is None else base / path))  # noqa: PTH100 -- keeps links, as written

@@ -62,6 +62,14 @@ def test_what_is_no_endpoint_is_refused_and_its_origin_named(wrong):
         ClientOptions.resolve(wrong)
 
 
+@pytest.mark.parametrize("name", ["timeout", "idle_timeout"])
+@pytest.mark.parametrize("wrong", [0, -1, "5", [1], float("nan"), float("inf")])
+def test_a_timeout_that_makes_no_sense_is_refused_before_anything_is_sent(name, wrong):
+    with pytest.raises(InvalidParameterError) as caught:
+        ClientOptions.resolve(**{name: wrong})
+    assert caught.value.message.startswith(f"{name} is a number of seconds above 0")
+
+
 @pytest.mark.parametrize("wrong", ["a:1,", ",a:1", "a:1,,b:1", "a:1, b:1", "a:1 ,b:1", "a:1,b:x", "a:1,::1"])
 def test_one_wrong_endpoint_among_several_is_refused_and_shown_where_it_stands(monkeypatch, wrong):
     monkeypatch.setenv("STORAGE_ENDPOINT", wrong)

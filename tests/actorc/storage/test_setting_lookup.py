@@ -119,7 +119,7 @@ def test_a_value_is_taken_as_it_is_or_from_text(read, given, value):
         *((port, each) for each in (-1, "-1", 65536, "65536", True, 1.0, "x", None)),
         *((ratio, each) for each in (0, "0", -1, True, "1.5", None)),
         *((text, each) for each in ("", " ", 1, None)),
-        *((file_path, each) for each in ("", 1, None)),
+        *((file_path, each) for each in ("", 1, None, "a\0b")),
     ],
 )
 def test_a_value_of_another_type_is_refused(read, wrong):

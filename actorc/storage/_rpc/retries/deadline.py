@@ -7,6 +7,7 @@ from typing import Final
 
 from actorc.storage.errors import DeadlineExceededError, InvalidParameterError
 from actorc.storage.rules import MiB
+from actorc.storage.setting_types import timeout as timeout_of
 
 _SLOW: Final = 2 * MiB
 """Bytes a second. A gateway moves all bytes to its store after the commit, and allows the store the same rate."""
@@ -30,12 +31,12 @@ class Deadline:
         timeout: Seconds from now; None for no limit.
 
     Raises:
-        InvalidParameterError: `timeout` is not above 0.
+        InvalidParameterError: `timeout` is no number above 0, or more than Python can wait for.
     """
 
     def __init__(self, timeout: float | None) -> None:
-        if timeout is not None and not timeout > 0:
-            raise InvalidParameterError(f"timeout is a number of seconds above 0, not {timeout!r}")
+        if timeout is not None:
+            _check(timeout)
         self._timeout = timeout
         # fixed once, so that retries inside a transfer do not extend it; monotonic, so that setting the machine's time
         # neither ends nor prolongs it
@@ -56,3 +57,10 @@ class Deadline:
                 f"the transfer was not done within {self._timeout:g} s; retry, or pass a longer timeout="
             )
         return left
+
+
+def _check(timeout: object) -> None:
+    try:
+        timeout_of(timeout)
+    except ValueError as error:
+        raise InvalidParameterError(f"timeout is {error}, not {timeout!r}") from error

@@ -174,7 +174,7 @@ def test_a_page_size_that_makes_no_sense_is_refused(client, wrong):
         client.list_objects("files", max_keys=wrong)
 
 
-@pytest.mark.parametrize("wrong", [0, -5])
+@pytest.mark.parametrize("wrong", [0, -5, "5", [1], float("nan"), float("inf")])
 def test_a_timeout_that_makes_no_sense_is_refused(client, wrong):
     with pytest.raises(InvalidParameterError, match="timeout"):
         client.head_object("files", "key", timeout=wrong)
