@@ -32,7 +32,10 @@ def html(listing: dict[str, Any]) -> str:
     more = [f"{count - len(folders) - len(objects)} more names"] if count > len(folders) + len(objects) else []
     more += ["and further pages"] if listing["is_truncated"] else []
     return markup.box(
-        markup.heading(f"{listing['bucket']}/{listing['prefix']}", f"{count} names, {shown_size(total)}"),
+        markup.heading(
+            f"{listing['bucket']}/{listing['prefix']}",
+            f"{count} {'name' if count == 1 else 'names'}, {shown_size(total)}",
+        ),
         markup.table(("key", "size", "type", "last modified"), [*folders, *objects]),
         markup.note(", ".join(more)) if more else "",
     )
