@@ -10,7 +10,6 @@ import socket
 import sys
 import uuid
 from collections import Counter, defaultdict
-from importlib.metadata import entry_points
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -49,9 +48,6 @@ sys.dont_write_bytecode = False
 gc.set_threshold(50_000, 20, 20)
 # servers of tests that run at the same time would have port 9000 by turns, and say so
 os.environ["LUCAS_STORAGE_RUN_PORT"] = "0"
-
-# Where the package was installed before it had a plugin for pytest.
-pytest_plugins = [] if entry_points(group="pytest11", name="lucas_storage") else ["_lucas_storage_pytest"]
 
 
 def pytest_addoption(parser):
