@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from actorc.storage.client import StorageClient
 from actorc.storage.errors import InvalidParameterError
@@ -21,6 +21,9 @@ from .faulty_disk import FaultyDisk
 from .proxy import Proxy
 from .socket_proxy import SocketProxy
 from .wire_fault import Direction, Kind, WireFault
+
+_MOST_SKEW: Final = 100 * 365 * 24 * 3600.0
+"""Seconds; a date far beyond has no representation, and would fail somewhere in the server."""
 
 
 @contextmanager
@@ -65,7 +68,9 @@ class FaultyServer:
         self._own, self.secret_key = own_key(closes=True)
         self.access_key = self._own.key.id
         self._disk = FaultyDisk()
-        self._ahead = 0.0
+        # Faults of one kind at the same time; the last to end heals.
+        self._full = self._stopped = 0
+        self._skews: list[float] = []
         self._start()
         network = Proxy(self._server.address)
         self.endpoint = network.endpoint
@@ -138,18 +143,23 @@ class FaultyServer:
         Whatever stores data raises a `ResourceExhaustedError` after some attempts, an upload that is under way as well,
         and nothing of it becomes visible. Reads, listings and deletes succeed.
         """
-        self._disk.is_full = True
-        return Fault(lambda: setattr(self._disk, "is_full", False))
+        self._count_full(1)
+        return Fault(lambda: self._count_full(-1))
 
     def skew_clock(self, seconds: float) -> Fault:
         """Let the server's clock be ahead by `seconds`, or behind if they are negative.
 
         Up to a day, a client corrects the time that it signs with, and logs a warning; the caller sees nothing. Beyond,
         calls raise a `PermissionError`. The server goes by its time in ``last_modified``, and in the expiry of objects
-        with a ``ttl`` and of presigned URLs.
+        with a ``ttl`` and of presigned URLs. Several skews add up.
+
+        Raises:
+            InvalidParameterError: `seconds` is no number, or more than a century.
         """
-        self._ahead = seconds
-        return Fault(lambda: setattr(self, "_ahead", 0.0))
+        if not isinstance(seconds, (int, float)) or not abs(seconds) <= _MOST_SKEW:
+            raise InvalidParameterError(f"a skew is a number of seconds, a century at most; not {seconds!r}")
+        self._skews.append(seconds)
+        return Fault(lambda: self._skews.remove(seconds))
 
     def restart(self) -> None:
         """Stop the server and start it again over the same directory; calls that run are cancelled.
@@ -165,6 +175,7 @@ class FaultyServer:
         Calls are tried again until their ``timeout``, and then raise a `NetworkError`; those that are still trying when
         the fault ends succeed.
         """
+        self._stopped += 1
         for proxy in self._proxies:
             proxy.refuse()
         self._server.stop(0)
@@ -180,10 +191,7 @@ class FaultyServer:
     def _on_the_wire(
         self, kind: Kind, after: int, direction: Direction, times: int | None, proxies: Sequence[Proxy]
     ) -> WireFault:
-        if direction not in ("up", "down") or after < 0:
-            raise InvalidParameterError(
-                f"a direction is 'up' or 'down', and after at least 0; not {direction!r}, {after}"
-            )
+        _check_place(after, direction, times)
         standing = [proxy.standing[direction] for proxy in proxies]
 
         def heal() -> None:
@@ -203,10 +211,26 @@ class FaultyServer:
         self._server.start()
 
     def _resume(self) -> None:
+        self._stopped -= 1
+        if self._stopped:  # by another fault
+            return
         self._start()
         for proxy in self._proxies:
             proxy.target = self._server.address
             proxy.accept()
 
     def _now(self) -> float:
-        return time.time() + self._ahead
+        return time.time() + sum(self._skews)
+
+    def _count_full(self, more: int) -> None:
+        self._full += more
+        self._disk.is_full = self._full > 0
+
+
+def _check_place(after: object, direction: object, times: object) -> None:
+    if direction not in ("up", "down") or not isinstance(after, int) or after < 0:
+        raise InvalidParameterError(
+            f"a direction is 'up' or 'down', and after at least 0; not {direction!r}, {after!r}"
+        )
+    if times is not None and (not isinstance(times, int) or times < 1):
+        raise InvalidParameterError(f"times is at least 1, or None for until it ends; not {times!r}")

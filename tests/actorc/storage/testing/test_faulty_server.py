@@ -215,6 +215,37 @@ def test_objects_expire_by_the_skewed_clock(server, client):
     assert gone
 
 
+def test_a_fault_lasts_until_the_last_of_its_kind_ends(server, client, hasty):
+    with server.full_disk():
+        server.full_disk().end()
+        with pytest.raises(ResourceExhaustedError):
+            hasty.put_object("bucket", "new", b"data")
+    with server.stop():
+        server.stop().end()
+        with pytest.raises(NetworkError):
+            hasty.head_object("bucket", "key")
+    with server.skew_clock(7200):
+        server.skew_clock(-3600).end()
+        written = client.put_object("bucket", "new", b"data")
+
+    found = client.head_object("bucket", "new")
+    assert found["etag"] == written["etag"]
+    assert found["last_modified"] - datetime.now(UTC) > timedelta(minutes=110)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *(("cut", {"after": each}) for each in (-1, "5")),
+        *(("flip_bit", {"times": each}) for each in (0, -1, "1")),
+        *(("skew_clock", {"seconds": each}) for each in ("5", float("nan"), float("inf"))),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(server, name, wrong):
+    with pytest.raises(InvalidParameterError):
+        getattr(server, name)(**wrong)
+
+
 @pytest.mark.slow
 def test_faults_act_together(server, client, hasty):
     with server.full_disk(), server.cut(after=10), server.skew_clock(60):
