@@ -128,14 +128,27 @@ def storage_faults(_storage_environment: None, _faulty_server: FaultyServer) -> 
 
 @pytest.fixture
 def storage(_storage_environment: None, request: pytest.FixtureRequest) -> Iterator[Storage]:
-    """A `Storage` with an empty bucket, ``storage.bucket``, in an environment where all code finds the same ones."""
+    """A `Storage` with an empty bucket, ``storage.bucket``, in an environment where all code finds the same ones.
+
+    At the end all buckets go that were made since the fixture began.
+    """
     from lucas_storage import Storage  # noqa: PLC0415  # the plugin imports only what is used
 
-    with Storage() as handle:
+    if "storage_faults" in request.fixturenames:  # that server ends with the test, and may be out of order then
+        with Storage() as handle:
+            handle.create_bucket(handle.bucket)
+            yield handle
+        return
+    server: LocalServer = request.getfixturevalue("storage_server")
+    # A client of its own, since the test may close `handle`.
+    with server.client() as cleaner, Storage() as handle:
+        kept = {found["name"] for found in cleaner.list_buckets()}
         handle.create_bucket(handle.bucket)
         yield handle
-        if "storage_faults" not in request.fixturenames:  # that server ends with the test, and may be out of order
-            handle.delete_bucket(handle.bucket, force=True)
+        # Not that bucket alone: the server makes any that a test writes to, and the next test must not find it.
+        for found in cleaner.list_buckets():
+            if found["name"] not in kept:
+                cleaner.delete_bucket(found["name"], force=True)
 
 
 @pytest.fixture

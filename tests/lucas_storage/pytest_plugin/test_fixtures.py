@@ -39,6 +39,43 @@ def test_each_test_has_an_empty_bucket_and_the_server_is_the_same(passed):
     )
 
 
+def test_no_bucket_outlives_the_test_that_made_it_but_those_of_wider_fixtures(passed):
+    passed(
+        """
+        import pytest
+
+        @pytest.fixture(scope="module")
+        def shared(storage_server):
+            with storage_server.client() as client:
+                client.put_object("shared", "key", b"value")
+                yield client
+
+        def test_one(shared, storage):
+            storage.put_object("my-bucket", "key", b"value")
+
+        def test_two(shared, storage):
+            assert not storage.bucket_exists("my-bucket")
+            assert storage.get_object("shared", "key") == b"value"
+        """,
+        2,
+    )
+
+
+@pytest.mark.parametrize("code", ["storage.close()", "storage.delete_bucket(storage.bucket)"])
+def test_a_test_may_close_its_storage_and_delete_its_bucket(passed, code):
+    passed(
+        f"""
+        def test_one(storage):
+            {code}
+
+        def test_two(storage_server):
+            with storage_server.client() as client:
+                assert client.list_buckets() == []
+        """,
+        2,
+    )
+
+
 def test_what_the_developer_has_set_does_not_reach_the_code_under_test(passed, monkeypatch, tmp_path):
     config = tmp_path / "config"
     config.mkdir()
