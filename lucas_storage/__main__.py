@@ -1,6 +1,6 @@
 """``python -m lucas_storage``: the same as `lucas-storage`."""
 
-from _lucas_storage_program import main
+from lucas_storage.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from _lucas_storage_program import end_at_once
+from lucas_storage.cli.quiet_end import end_at_once
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs

@@ -14,7 +14,7 @@ import click
 import pytest
 
 from actorc.storage import StorageClient
-from lucas_storage.cli.main import program
+from lucas_storage.cli.program import program
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "deploy"
 DOCKERFILES = sorted(EXAMPLE.glob("Dockerfile*"))

@@ -16,8 +16,8 @@ from actorc.storage.settings_file import OF_CLIENT, OF_PLUGIN
 from actorc.storage.units import shown_size
 from lucas_storage import errors as plugin_errors
 from lucas_storage import settings
-from lucas_storage.cli.main import program
 from lucas_storage.cli.output.exit_codes import EXPLANATION, MEANINGS
+from lucas_storage.cli.program import program
 from lucas_storage.declared_settings import DECLARED, WAYS
 from lucas_storage.errors import ArtifactError
 

@@ -12,7 +12,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from lucas_storage.cli.output.exit_codes import INTERRUPTED
+from lucas_storage.cli.quiet_end import INTERRUPTED
 from lucas_storage.display.tracebacks import shown_short
 
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from lucas_storage.cli.quiet_end import INTERRUPTED
+
 FAILED: Final = 1
 DIFFERENT: Final = 1
 """What `diff` found; it fails with another code."""
-INTERRUPTED: Final = 130
 BROKEN_PIPE: Final = 141
 
 _CHOSEN: Final = "exit_code"

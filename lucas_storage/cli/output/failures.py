@@ -13,8 +13,9 @@ import click
 
 from actorc.storage.context_variables import bound
 from lucas_storage.cli.printing import print_record, printable
+from lucas_storage.cli.quiet_end import INTERRUPTED
 
-from .exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, exit_code
+from .exit_codes import BROKEN_PIPE, FAILED, exit_code
 from .wording import worded
 
 # Not an argument, since errors are raised where the options of the command are unknown, or not yet parsed.

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from actorc.controller.client.address import start_when_needed
 from actorc.storage.testing import local_server
-from lucas_storage.cli.main import program
+from lucas_storage.cli.program import program
 from lucas_storage.local_service.service import DEFAULT_DATA, LocalService
 
 MODULE = (sys.executable, "-m", "lucas_storage.cli")

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 HERE = "lucas://default/my-bucket"
-PROGRAM = ("-c", "from _lucas_storage_program import main; main()")
+PROGRAM = ("-c", "from lucas_storage.cli.main import main; main()")
 
 
 @pytest.fixture
@@ -41,9 +41,8 @@ def interrupted(process):
 @pytest.mark.parametrize(
     "module",
     [
-        "lucas_storage",
         "click.core",
-        "lucas_storage.cli.main",
+        "lucas_storage.cli.program",
         "actorc.storage.models",
         "actorc.storage.client",
         "lucas_storage.cli.uris",
@@ -91,7 +90,7 @@ def test_what_was_ignored_before_stays_ignored():
     """As for `program &` in a script, which Ctrl-C at the terminal is not meant for."""
     code = """
 import atexit, signal, sys
-from _lucas_storage_program import main
+from lucas_storage.cli.main import main
 atexit.register(lambda: print(signal.getsignal(signal.SIGINT).name))
 sys.argv = ["lucas-storage", "--version"]
 main()

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from actorc.storage import StorageClient
 from actorc.storage.testing import local_server
-from lucas_storage.cli.main import program
+from lucas_storage.cli.program import program
 
 MiB = 1 << 20
 

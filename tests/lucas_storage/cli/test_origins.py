@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from actorc.storage import NetworkError, StorageClient
 from lucas_storage import Storage, storage_context
-from lucas_storage.cli.main import program
+from lucas_storage.cli.program import program
 from lucas_storage.cli.session import Session
 
 VARIABLES = {

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from actorc.storage import BucketNotFoundError, StorageClient, UnauthenticatedError
-from lucas_storage.cli.main import program
+from lucas_storage.cli.program import program
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_options_that_make_no_sense_are_refused_in_one_line(invoke, arguments, s
 def test_the_program_is_told_about_without_loading_what_it_runs():
     heavy = {"grpc", "google.protobuf", "numpy", "rich", "lucas_storage.embedded", "actorc.storage.server"}
     code = (
-        "import sys; from lucas_storage.cli.main import program; program(['--help'], standalone_mode=False); "
+        "import sys; from lucas_storage.cli.program import program; program(['--help'], standalone_mode=False); "
         f"print(sorted({heavy!r} & set(sys.modules)))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

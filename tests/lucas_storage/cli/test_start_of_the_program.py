@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import actorc.storage
 import lucas_storage
-from lucas_storage.cli.main import OWN_COMMANDS, program
+from lucas_storage.cli.program import OWN_COMMANDS, program
 
 HEAVY = {"aiohttp", "asyncio", "cloudpickle", "google.protobuf", "grpc", "numpy", "pandas", "pyarrow", "rich", "ssl"}
 CODE = """

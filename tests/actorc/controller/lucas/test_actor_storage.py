@@ -20,7 +20,7 @@ import lucas_storage
 from actorc._generated.ignis.controller.v1 import controller_pb2 as pb
 from actorc.controller.local import LocalController
 from actorc.storage.testing import local_server
-from lucas_storage.cli.main import program
+from lucas_storage.cli.program import program
 
 pytestmark = pytest.mark.slow
 
