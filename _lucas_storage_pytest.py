@@ -27,16 +27,21 @@ if TYPE_CHECKING:
     from lucas_storage import Storage
 
 
+SHIPPED_TESTS = "actorc.storage.testing.contract."
+
+
 class PlainFinder:
     """Finds the modules of both packages as Python does, before pytest's finder, which rewrites their assertions.
 
     Since the plugin is of their distribution, pytest takes them for a part of it. To compile them anew takes seconds.
+    The tests that are shipped are left to it: an assertion of theirs that fails shows its values.
     """
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, _target: object = None) -> ModuleSpec | None:
         """Return the spec of a module of ours, or None."""
-        return PathFinder.find_spec(name, path) if name.partition(".")[0] in {"actorc", "lucas_storage"} else None
+        is_plain = name.partition(".")[0] in {"actorc", "lucas_storage"} and not name.startswith(SHIPPED_TESTS)
+        return PathFinder.find_spec(name, path) if is_plain else None
 
 
 class LucasFinder:

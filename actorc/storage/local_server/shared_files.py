@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,29 +30,53 @@ DIRECTORY: Final = ".lucas-storage"
 ENDPOINT_FILE: Final = "endpoint.json"
 SERVER_LOCK: Final = ".server.lock"
 SIGNING_KEY: Final = ".signing.key"
+_BESIDE_DATA: Final = ("LOCK", "FORMAT.*", "keys.json", "endpoint.json*", "*.log", "lost+found", ".*")
+"""Patterns of the names that may be in a data directory before the first start of a server."""
+
+
+def has_data(path: Path) -> bool:
+    """Return whether a directory has what a server keeps its objects in, its label aside."""
+    return (path / "meta" / "meta.db").exists() or ((path / "blobs").is_dir() and (path / "staging").is_dir())
+
+
+def check_is_for_data(path: Path) -> None:
+    """Check that an existing directory is a data directory, or may become one: nothing else is in it.
+
+    Raises:
+        InvalidParameterError: Something else is.
+        OSError: It is no directory, or cannot be read.
+    """
+    names = sorted(entry.name for entry in path.iterdir())
+    foreign = [name for name in names if not any(fnmatch(name, ours) for ours in _BESIDE_DATA)]
+    if foreign and "FORMAT" not in names and not has_data(path):
+        raise InvalidParameterError(
+            f"{path} is no data directory and holds other things, such as {foreign[0]!r}; choose an empty one"
+        )
 
 
 def make_private(path: Path) -> None:
-    """Make a directory that only this user can read; make an existing one so again.
+    """Make a data directory that only this user can read; make an existing one so again.
 
     Raises:
-        InvalidParameterError: It belongs to another user, or contains files of one.
+        InvalidParameterError: It belongs to another user, or contains files of one, or holds other things than data;
+            it is left as it is.
         OSError: It cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
-        # made earlier, perhaps with permissions that are too wide
+        # made earlier, perhaps with permissions that are too wide; first of all a directory that was named by mistake,
+        # such as a home, must be left alone
+        check_own_directory(path, path.stat())
+        check_is_for_data(path)
         _tighten(path)
     else:
         (path / ".gitignore").write_text("*\n")
 
 
 def _tighten(path: Path) -> None:
-    status = path.stat()
-    check_own_directory(path, status)
-    if not is_readable_by_others(status):
+    if not is_readable_by_others(path.stat()):
         return
     # before the check, so that no other user can add a file meanwhile
     path.chmod(0o700)

@@ -162,7 +162,7 @@ def test_the_first_key_closes_a_running_server_and_its_owners_commands_go_on(luc
 
     assert (open_to_all.returncode, added.returncode) == (0, 0)
     assert "A server runs" not in added.stderr
-    assert (listed.stdout, listed.stderr) == ("my-bucket\n", "")
+    assert (listed.stdout, listed.stderr) == ("lucas://default/my-bucket/\n", "")
     assert "access_key" not in before
     assert {name: after[name] for name in before} == before
     assert not file.exists()

@@ -259,7 +259,7 @@ def test_a_data_directory_is_made_by_commands_that_write(lucas_storage):
     listed = lucas_storage.run("ls", "--data", "data")
 
     assert (missing.returncode, made.returncode) == (2, 0), missing.stderr + made.stderr
-    assert listed.stdout == "my-bucket\n"
+    assert listed.stdout == "lucas://default/my-bucket/\n"
 
 
 def test_debug_shows_the_traceback(invoke):

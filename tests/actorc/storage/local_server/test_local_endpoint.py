@@ -30,6 +30,7 @@ from actorc.storage.local_server.shared_files import (
 )
 from actorc.storage.server.process.ports import reserve
 from lucas_storage import Storage
+from lucas_storage.local_service.service import LocalService
 
 KEYS = {"access_key": "AKMINE", "secret_key": "sesame"}
 NOBODY = 65534
@@ -383,6 +384,19 @@ def test_a_directory_with_a_file_of_another_user_is_not_taken_over(tmp_path):
     os.chown(old / ".signing.key", NOBODY, NOBODY)
     with pytest.raises(InvalidParameterError, match=r"\.signing\.key belongs to the user with id 65534"):
         make_private(old)
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+def test_a_directory_of_other_things_is_left_as_it_is(tmp_path, mode):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis.txt").write_text("years of work")
+    home.chmod(mode)
+    with pytest.raises(InvalidParameterError, match="no data directory and holds other things"):
+        LocalService(home)
+
+    assert stat.S_IMODE(home.stat().st_mode) == mode
+    assert [path.name for path in home.iterdir()] == ["thesis.txt"]
 
 
 def test_a_directory_has_one_server_at_a_time(data):

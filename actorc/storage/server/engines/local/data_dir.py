@@ -7,11 +7,11 @@ import os
 import sqlite3
 import uuid
 from contextlib import closing, suppress
-from fnmatch import fnmatch
 from pathlib import Path
 
 from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.files import file_locks
+from actorc.storage.local_server import shared_files
 from actorc.storage.server.engines.times import Clock
 
 from .disk.blobs import Blobs
@@ -28,15 +28,6 @@ _LABEL_REMEDY = (
     "restore it from a backup of the data directory, or let 'lucas-storage fsck {} --rebuild' write it anew, which "
     "loses nothing as long as the index is whole"
 )
-_ALLOWED_NAMES = (
-    "LOCK",
-    "FORMAT.*",
-    "keys.json",
-    "endpoint.json*",
-    "*.log",
-    "lost+found",
-    ".*",
-)  # may be there before the first start
 
 
 class DataDirectory:
@@ -111,7 +102,7 @@ class DataDirectory:
 
     def _identify(self, *, rebuilding: bool) -> str:
         path = self.root / "FORMAT"
-        if not path.exists() and not (rebuilding and self._is_ours()):
+        if not path.exists() and not (rebuilding and shared_files.has_data(self.root)):
             self._refuse_foreign()
             self._write_label({"format": FORMAT_VERSION, "store": str(uuid.uuid4())})
         try:
@@ -129,18 +120,10 @@ class DataDirectory:
             )
         return store_id
 
-    def _is_ours(self) -> bool:
-        return self.database.exists() or (self.blobs.is_dir() and self.staging.is_dir())
-
     def _refuse_foreign(self) -> None:
-        if self._is_ours():
+        if shared_files.has_data(self.root):
             raise StorageError(f"{self.root / 'FORMAT'} is missing; {_LABEL_REMEDY.format(self.root)}")
-        names = sorted(path.name for path in self.root.iterdir())
-        foreign = [name for name in names if not any(fnmatch(name, ours) for ours in _ALLOWED_NAMES)]
-        if foreign:
-            raise StorageError(
-                f"{self.root} is no data directory and holds other things, such as {foreign[0]!r}; choose an empty one"
-            )
+        shared_files.check_is_for_data(self.root)
 
     def _write_label(self, label: dict[str, object]) -> None:
         if label == self._label:

@@ -176,7 +176,7 @@ REFUSED = {
     "unknown engine": (["--engine", "tape://"], "tape"),
     "reachable": (["--engine", "memory://", "--listen", "0.0.0.0:0"], "access keys"),
     "taken": (["--engine", "memory://", "--http", "off", "--listen", "{taken}"], "taken"),
-    "workers": (["--engine", "memory://", "--workers", "2"], "one process; drop --workers"),
+    "workers": (["--engine", "memory://", "--listen", "127.0.0.1:0", "--workers", "2"], "one process; drop --workers"),
 }
 MAIN = """
 import json, os, runpy, sys

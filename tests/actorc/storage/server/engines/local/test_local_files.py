@@ -336,5 +336,5 @@ def test_abandoned_imports_leave_neither_descriptors_nor_files(local, source, fi
         with local.writer("bucket", "key") as writer:
             writer.import_file(source.fileno(), 0, 20 * KiB)
 
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
     assert files(tmp_path / "data" / "staging") == []
