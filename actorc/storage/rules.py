@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final, TypeGuard
+from operator import index
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from .content_types import DEFAULT_CONTENT_TYPE, guess_content_type  # noqa: F401  # scripts take these two from here
@@ -158,11 +159,12 @@ def check_range(offset: object, length: object) -> ByteRange:
     Raises:
         InvalidParameterError: `offset` or `length` is negative or no int.
     """
-    if not _is_size(offset) or not (length is None or _is_size(length)):
+    first, size = _size(offset), None if length is None else _size(length)
+    if first is None or (size is None and length is not None):
         raise InvalidParameterError(
             "offset and length are ints of 0 or more bytes, below 2**63; length=None reads to the end"
         )
-    return ByteRange(offset, length)
+    return ByteRange(first, size)
 
 
 def check_near_range(offset: object, length: object) -> ByteRange:
@@ -171,12 +173,13 @@ def check_near_range(offset: object, length: object) -> ByteRange:
     Raises:
         InvalidParameterError: `offset` is no int, or `length` is negative or no int.
     """
-    if isinstance(offset, bool) or not isinstance(offset, int) or not _is_size(abs(offset)) or not _is_size(length):
+    first, size = _integer(offset), _size(length)
+    if first is None or size is None or _size(abs(first)) is None:
         raise InvalidParameterError(
             "a range is an offset and a length of 0 or more bytes, both of them ints, such as (0, 4096); a negative "
             "offset counts from the end"
         )
-    return ByteRange(offset, length)
+    return ByteRange(first, size)
 
 
 def batch_size(small: SmallObject) -> int:
@@ -202,9 +205,10 @@ def check_positive(value: object, what: str) -> int:
     Raises:
         InvalidParameterError: It is not.
     """
-    if not _is_count(value) or value == 0:
+    found = _integer(value)
+    if found is None or found < 1:
         raise InvalidParameterError(f"{what} is an int of 1 or more, not {value!r}")
-    return value
+    return found
 
 
 def check_count(value: object, what: str) -> int:
@@ -213,9 +217,10 @@ def check_count(value: object, what: str) -> int:
     Raises:
         InvalidParameterError: It is not.
     """
-    if not _is_count(value):
+    found = _integer(value)
+    if found is None or found < 0:
         raise InvalidParameterError(f"{what} is an int of 0 or more, not {value!r}")
-    return value
+    return found
 
 
 def check_ttl(ttl: object) -> int | None:
@@ -280,13 +285,21 @@ def _has_host(url: str) -> bool:
         return False
 
 
-def _is_size(value: object) -> TypeGuard[int]:
-    # what a message can hold
-    return _is_count(value) and value < 1 << 63
+def _size(value: object) -> int | None:
+    """Return an int that a message can hold as a number of bytes; None for anything else."""
+    found = _integer(value)
+    return found if found is not None and 0 <= found < 1 << 63 else None
 
 
-def _is_count(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _integer(value: object) -> int | None:
+    """Return an int, as which libraries such as numpy have classes of their own, too; None for anything else."""
+    if type(value) is int:
+        return value
+    number: Any = value
+    try:
+        return None if isinstance(value, bool) else index(number)
+    except TypeError:
+        return None
 
 
 def is_utf8(text: str) -> bool:

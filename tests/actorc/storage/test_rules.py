@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from actorc.storage import rules
@@ -54,6 +55,17 @@ def test_metadata_is_copied():
 def test_ranges_that_make_no_sense_are_refused(offset, length):
     with pytest.raises(InvalidParameterError, match="offset and length"):
         rules.check_range(offset, length)
+
+
+def test_ints_of_numpy_are_ints_and_its_floats_and_bools_are_none():
+    taken = rules.check_range(np.int64(2), np.uint8(3)), rules.check_near_range(np.int32(-1), np.intp(1))
+
+    assert taken == (ByteRange(2, 3), ByteRange(-1, 1))
+    assert {type(number) for part in taken for number in (part.offset, part.length)} == {int}
+    assert type(rules.check_positive(np.int64(4096), "chunk_size")) is int
+    for wrong in (np.float64(2), np.True_):
+        with pytest.raises(InvalidParameterError):
+            rules.check_range(wrong, 1)
 
 
 @pytest.mark.parametrize(
