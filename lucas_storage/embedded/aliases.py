@@ -135,7 +135,10 @@ def _is_genuine(spec: ModuleSpec) -> bool:
 
 
 def _stranger(spec: ModuleSpec | None) -> str:
-    where = f" at {spec.origin}" if spec is not None and spec.origin else ""
+    place = Path(spec.origin) if spec is not None and spec.origin else None
+    where = f" at {place}" if place else ""
+    if place and not {"site-packages", "dist-packages"} & set(place.parts):
+        return f"The module lucas{where} is not the workflow engine Lucas, and hides it; give it another name."
     return (
         f"The module lucas{where} is not the workflow engine Lucas but another project, which has that name on PyPI."
         " Remove it with 'pip uninstall lucas'; for Lucas itself, clone its repository and 'pip install -e' the clone."

@@ -232,7 +232,7 @@ def test_a_signing_key_of_the_user_is_left_alone(beside_server):
 
 @pytest.mark.thorough
 def test_a_stranger_called_lucas_is_passed_over_and_named(lucas_storage):
-    stranger = lucas_storage.folder / "installed"
+    stranger = lucas_storage.folder / "site-packages"
     (stranger / "lucas").mkdir(parents=True)
     (stranger / "lucas" / "__init__.py").write_text("raise SystemExit('the stranger was imported')")
     lucas_storage.script(WORKFLOW)

@@ -205,7 +205,7 @@ def test_genuine_lucas_is_left_alone(fresh_python: Callable[..., str], tmp_path:
 
 
 def test_the_placeholder_is_recognised_and_never_run(fresh_python: Callable[..., str], tmp_path: Path) -> None:
-    stranger = tmp_path / "path" / "lucas"
+    stranger = tmp_path / "site-packages" / "lucas"
     stranger.mkdir(parents=True)
     (stranger / "__init__.py").write_text("raise SystemExit('the stranger ran')\n")
     code = """
@@ -217,7 +217,7 @@ with warnings.catch_warnings(record=True) as caught:
 from lucas import workflow
 print(*[warning.message for warning in caught])
 """
-    printed = fresh_python(code, tmp_path / "path")
+    printed = fresh_python(code, tmp_path / "site-packages")
 
     assert str(stranger) in printed
     assert "Remove it with 'pip uninstall lucas'" in printed
