@@ -173,9 +173,9 @@ def test_only_its_owner_may_read_a_data_directory(served):
 
 def test_a_server_that_cannot_start_is_explained(data):
     data.mkdir()
-    (data / "notes.txt").write_text("not ours")
+    (data / "FORMAT").write_text('{"format": 99, "store": "later"}')
 
-    with pytest.raises(StorageError, match=r"ended with exit code 2 .*\n.*holds other things, such as 'notes.txt'"):
+    with pytest.raises(StorageError, match=r"ended with exit code 2 .*\n.*has data format 99 and this server knows"):
         LocalService(data)
 
 

@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 _RETRY_AFTER = 1.0
 """Seconds after which a refused request may be admitted."""
 _FAILED = 500
+_NO_LENGTH = 411
 _CLIENT_GONE = 499
 """Status in the access log if the peer went away before it had the response."""
 
@@ -239,8 +240,8 @@ def _refusal_response(refusal: Refusal, request_id: str, request: web.BaseReques
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = "application/json; charset=utf-8"
     response = web.Response(status=refusal.status, body=refusal.body(request_id), headers=headers)
-    if request.can_read_body:
-        # the rest of the body is not read, so the connection cannot be used again
+    if request.can_read_body or refusal.status == _NO_LENGTH:
+        # the rest of the body is not read, and may follow where no length was said, so the connection cannot be used again
         response.force_close()
     return response
 

@@ -126,7 +126,7 @@ RANGES = [
 ]
 
 
-@pytest.mark.parametrize(("key", "whole"), [("one", BIG), ("several", JOINED)])
+@pytest.mark.parametrize(("key", "whole"), [("one", BIG), ("several", JOINED)], ids=["one", "several"])
 @pytest.mark.parametrize(("offset", "length"), RANGES)
 def test_a_range_is_cut_exactly(opened, key, whole, offset, length):
     files, part = opened(key), ByteRange(offset, length)
@@ -137,7 +137,7 @@ def test_a_range_is_cut_exactly(opened, key, whole, offset, length):
     assert b"".join(files.pieces(part)) == expected
 
 
-@pytest.mark.parametrize(("key", "whole"), [("one", BIG), ("several", JOINED)])
+@pytest.mark.parametrize(("key", "whole"), [("one", BIG), ("several", JOINED)], ids=["one", "several"])
 def test_a_copy_has_all_bytes_at_their_place(opened, key, whole, tmp_path):
     with (tmp_path / "copy").open("w+b") as target:
         assert opened(key).copy(target.fileno(), 5, len(whole) - 7) == crc32c(whole[5:-2])
