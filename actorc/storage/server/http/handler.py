@@ -241,7 +241,7 @@ def _refusal_response(refusal: Refusal, request_id: str, request: web.BaseReques
     headers["Content-Type"] = "application/json; charset=utf-8"
     response = web.Response(status=refusal.status, body=refusal.body(request_id), headers=headers)
     if request.can_read_body or refusal.status == _NO_LENGTH:
-        # the rest of the body is not read, and may follow where no length was said, so the connection cannot be used again
+        # the rest of the body is not read, and may follow where no length was said, so nothing can be read behind it
         response.force_close()
     return response
 
