@@ -428,6 +428,7 @@ ARROW = {
 }  # fmt: skip
 
 
+@pytest.mark.few(60)
 @pytest.mark.parametrize("requested", FORMATS)
 @pytest.mark.parametrize("name", ARROW)
 def test_a_table_comes_back_equal_with_types_and_metadata_or_is_refused_by_name(name, requested):
@@ -505,6 +506,7 @@ POLARS = {
 }  # fmt: skip
 
 
+@pytest.mark.few(30)
 @pytest.mark.parametrize("requested", FORMATS)
 @pytest.mark.parametrize("name", POLARS)
 def test_a_polars_frame_comes_back_equal_or_is_refused_by_name(name, requested):
