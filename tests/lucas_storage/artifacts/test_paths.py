@@ -245,7 +245,9 @@ def edited(path):
     path.chmod(0o644)
     with path.open("r+b") as file:
         file.seek(1)
-        file.write(b"!")
+        (byte,) = file.read(1)
+        file.seek(1)
+        file.write(bytes([byte ^ 1]))  # random bytes may have any other one there already
 
 
 def edited_with_its_time_put_back(path):
