@@ -156,6 +156,26 @@ def thorough(request):
     return request.config.getoption("--thorough")
 
 
+@pytest.fixture(scope="session")
+def open_below():
+    """Return the files below a folder that this process has open, removed ones too.
+
+    All that a process has open is not for one test to count, as there are servers in it that several tests share.
+    """
+
+    def target(descriptor):
+        try:
+            return descriptor.readlink()
+        except OSError:  # closed meanwhile
+            return Path()
+
+    def found(folder):
+        targets = map(target, Path("/dev/fd").iterdir())
+        return sorted(str(path) for path in targets if folder in path.parents)
+
+    return found
+
+
 @pytest.fixture
 def free_port():
     """A port on which no process listens."""

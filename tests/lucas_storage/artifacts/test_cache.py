@@ -851,15 +851,15 @@ Cache(Path(sys.argv[1]), 50).insert(None, [b"e" * 100])
 """
 
 
-def test_any_number_of_copies_is_held_by_one_descriptor(tmp_path, holder):
+def test_any_number_of_copies_is_held_by_one_descriptor(tmp_path, holder, open_below):
     cache = Cache(tmp_path, 1 << 30)
     cache.hold(digest(b"first"), holder)
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_below(tmp_path)
 
     for n in range(200):
         cache.hold(digest(str(n).encode()), holder)
 
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert len(open_below(tmp_path)) == len(before)
 
 
 FETCHES = """

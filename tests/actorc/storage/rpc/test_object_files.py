@@ -108,10 +108,6 @@ def damage(directory, segments):
     return damaged
 
 
-def open_descriptors():
-    return len(list(Path("/dev/fd").iterdir()))
-
-
 RANGES = [
     (0, None),
     (0, 1),
@@ -246,8 +242,8 @@ def test_a_view_stays_valid_when_the_files_are_closed_and_the_object_is_gone(eng
         view[0] = 0
 
 
-def test_nothing_stays_open(segments):
-    before = open_descriptors()
+def test_nothing_stays_open(segments, directory, open_below):
+    before = open_below(directory)
 
     for _ in range(20):
         with ObjectFiles(*segments("several")) as files:
@@ -256,7 +252,7 @@ def test_nothing_stays_open(segments):
             view = files.view(ByteRange(0, 1))
         del view
 
-    assert open_descriptors() == before
+    assert open_below(directory) == before
 
 
 def test_the_only_file_is_handed_over_and_one_of_several_is_not(opened):

@@ -7,7 +7,6 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import psutil
 import pytest
 
 from actorc.storage._wire.checksum import crc32c
@@ -179,11 +178,10 @@ def test_the_thread_of_an_engine_sweeps_after_a_delete(open_local, put, files, t
 
 
 @pytest.mark.slow
-def test_a_thousand_aborted_writers_leave_nothing_open(local, put, files, tmp_path):
-    process = psutil.Process()
+def test_a_thousand_aborted_writers_leave_nothing_open(local, put, files, tmp_path, open_below):
     data = bytes(LARGE)
     put(local, "key", data)
-    before = process.num_fds(), threading.active_count()
+    before, threads = open_below(tmp_path), set(threading.enumerate())
 
     for number in range(1000):
         with local.writer("bucket", "key", declared_size=LARGE if number % 2 else None) as writer:
@@ -191,7 +189,8 @@ def test_a_thousand_aborted_writers_leave_nothing_open(local, put, files, tmp_pa
         with local.read("bucket", "key") as reader:
             next(reader.chunks())
 
-    assert before == (process.num_fds(), threading.active_count())
+    assert open_below(tmp_path) == before
+    assert set(threading.enumerate()) <= threads
     assert files(tmp_path / "data" / "staging") == []
 
 

@@ -6,7 +6,6 @@ import os
 import random
 import threading
 
-import psutil
 import pytest
 
 from actorc.storage._wire.checksum import crc32c
@@ -178,10 +177,10 @@ def test_a_part_that_comes_too_late_is_refused_and_leaves_no_file(local, files, 
 
 
 @pytest.mark.parametrize("change", ["delete", "replace"])
-def test_a_reader_of_many_files_is_a_snapshot(local, put, assemble, files, tmp_path, change):
+def test_a_reader_of_many_files_is_a_snapshot(local, put, assemble, files, tmp_path, change, open_below):
     data = [bytes([number]) * LARGE for number in range(1, 40)]
     assemble(local, "key", data)
-    descriptors = psutil.Process().num_fds()
+    before = open_below(tmp_path)
 
     with local.read("bucket", "key") as reader:
         chunks = reader.chunks()
@@ -196,14 +195,14 @@ def test_a_reader_of_many_files_is_a_snapshot(local, put, assemble, files, tmp_p
         local.sweep()
 
         assert b"".join(data) == first + b"".join(chunk.data for chunk in chunks)
-        assert psutil.Process().num_fds() - descriptors <= 2
+        assert len(open_below(tmp_path)) - len(before) <= 2
         assert data[5] == b"".join(chunk.data for chunk in reader.chunks(ByteRange(5 * LARGE, LARGE)))
         assert len(files(tmp_path / "data" / "blobs")) == 40
 
     local.sweep()
     assert files(tmp_path / "data" / "blobs") == []
     assert local.maintenance.fsck() == []
-    assert descriptors == psutil.Process().num_fds()
+    assert open_below(tmp_path) == before
 
 
 def test_garbage_that_is_being_read_does_not_hold_up_the_rest(local, put, assemble, files, tmp_path, monkeypatch):
