@@ -48,7 +48,8 @@ def check_is_for_data(path: Path) -> None:
     """
     names = sorted(entry.name for entry in path.iterdir())
     foreign = [name for name in names if not any(fnmatch(name, ours) for ours in _BESIDE_DATA)]
-    if foreign and "FORMAT" not in names and not has_data(path):
+    # looked for afterwards: another server may be laying the directory out, and makes its label first
+    if foreign and not (path / "FORMAT").exists() and not has_data(path):
         raise InvalidParameterError(
             f"{path} is no data directory and holds other things, such as {foreign[0]!r}; choose an empty one"
         )

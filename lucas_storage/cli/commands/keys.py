@@ -10,6 +10,7 @@ import click
 
 from actorc.storage.errors import StorageError
 from actorc.storage.local_server import local_endpoint
+from actorc.storage.local_server.shared_files import check_is_for_data
 from lucas_storage.cli.printing import print_record, printable
 from lucas_storage.local_service.service import DEFAULT_DATA
 
@@ -77,6 +78,8 @@ def add(
     if admin == bool(allowed):
         raise click.UsageError("give either --allow, what the key is for, or --admin")
     statements = [EVERYTHING] if admin else [Statement.parse(text) for text in allowed]
+    if keys_file is None and data.exists():
+        check_is_for_data(data)
     key, secret = add_key(_file(data, keys_file), statements, comment=comment)
     if as_json:
         print_record({"access_key": key.id, "secret_key": secret, **_described(key)})

@@ -44,6 +44,18 @@ def test_a_new_key_is_printed_ready_for_the_environment(invoke, tmp_path):
     assert [str(each) for each in key.statements] == ["read,list:team-*/reports/"]
 
 
+def test_no_key_is_put_into_a_directory_of_other_things(invoke, tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "thesis.tex").touch()
+
+    result = invoke("keys", "add", "--admin", "--data", "home")
+
+    assert result.exit_code == 2
+    assert "such as 'thesis.tex'; choose an empty one" in result.stderr
+    assert [each.name for each in home.iterdir()] == ["thesis.tex"]
+
+
 def test_the_key_that_was_printed_opens_a_server(invoke, made, tmp_path, monkeypatch):
     key = made("--allow", "list:my-bucket", "--allow", "read:other-*/a/", "--comment", "the team's")
     with local_server(keys=tmp_path / "data" / "keys.json") as server:

@@ -14,6 +14,7 @@ from actorc.storage.files.private_files import is_readable_by_others, is_writabl
 from actorc.storage.local_server.shared_files import (
     DIRECTORY,
     ENDPOINT_FILE,
+    check_is_for_data,
     make_private,
     published,
     serving,
@@ -31,13 +32,16 @@ def occupied(directory: Path) -> Iterator[None]:
     """Hold the server's lock on a data directory within the block; make the directory if it is missing.
 
     Raises:
-        InvalidParameterError: It has the name that programs search for, and is not this user's alone.
+        InvalidParameterError: It holds other things than data, or has the name that programs search for and is not this
+            user's alone; it is left as it is.
         StorageError: Another server holds the lock.
         OSError: It cannot be made.
     """
     # waited for a moment: a program that only reads the state holds the lock briefly
     if directory.name == DIRECTORY or not directory.exists():
         make_private(directory)
+    else:
+        check_is_for_data(directory)
     _warn_of_others(directory)
     with serving(directory, _WAIT_SECONDS):
         yield

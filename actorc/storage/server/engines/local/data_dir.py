@@ -40,7 +40,8 @@ class DataDirectory:
         rebuilding: Whether to accept a directory without its index.
 
     Raises:
-        StorageError: Another engine has locked it, its format is unknown, or it has other content.
+        InvalidParameterError: It holds other things than data; it is left as it is.
+        StorageError: Another engine has locked it, or its format is unknown.
     """
 
     def __init__(self, root: Path, fsops: FsOps, group: int | None = None, *, rebuilding: bool = False) -> None:
@@ -52,6 +53,8 @@ class DataDirectory:
         self._fsops = fsops
         self._label: dict[str, object] = {}
         self._make(self.root)
+        # before anything is made, the lock among it: a directory that was named by mistake is left as it is
+        shared_files.check_is_for_data(self.root)
         # locked before anything is made or removed: two servers that start at once must not both lay out the directory
         self._lock = _lock(self.root / "LOCK") if group is None else _inherited(self.root / "LOCK", group)
         try:
@@ -102,8 +105,10 @@ class DataDirectory:
 
     def _identify(self, *, rebuilding: bool) -> str:
         path = self.root / "FORMAT"
-        if not path.exists() and not (rebuilding and shared_files.has_data(self.root)):
-            self._refuse_foreign()
+        has_data = shared_files.has_data(self.root)
+        if not path.exists() and not (rebuilding and has_data):
+            if has_data:
+                raise StorageError(f"{path} is missing; {_LABEL_REMEDY.format(self.root)}")
             self._write_label({"format": FORMAT_VERSION, "store": str(uuid.uuid4())})
         try:
             self._label = json.loads(path.read_text())
@@ -119,11 +124,6 @@ class DataDirectory:
                 "use the version of lucas-storage that wrote it"
             )
         return store_id
-
-    def _refuse_foreign(self) -> None:
-        if shared_files.has_data(self.root):
-            raise StorageError(f"{self.root / 'FORMAT'} is missing; {_LABEL_REMEDY.format(self.root)}")
-        shared_files.check_is_for_data(self.root)
 
     def _write_label(self, label: dict[str, object]) -> None:
         if label == self._label:

@@ -175,6 +175,7 @@ REFUSED = {
     "two engines": (["--engine", "memory://", "--data", "data"], "--data"),
     "unknown engine": (["--engine", "tape://"], "tape"),
     "reachable": (["--engine", "memory://", "--listen", "0.0.0.0:0"], "access keys"),
+    "other things": (["--listen", "127.0.0.1:0", "--data", "home"], "such as 'thesis.tex'; choose an empty one"),
     "taken": (["--engine", "memory://", "--http", "off", "--listen", "{taken}"], "taken"),
     "workers": (["--engine", "memory://", "--listen", "127.0.0.1:0", "--workers", "2"], "one process; drop --workers"),
 }
@@ -197,12 +198,15 @@ print(json.dumps(codes))
 def refusals(tmp_path_factory):
     """Exit code and standard error of every server that cannot start."""
     folder = tmp_path_factory.mktemp("refusals")
+    (folder / "home").mkdir()
+    (folder / "home" / "thesis.tex").touch()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = f"127.0.0.1:{listener.getsockname()[1]}"
         wrong = [[each.format(taken=taken) for each in arguments] for arguments, _ in REFUSED.values()]
         command = [sys.executable, "-c", MAIN, json.dumps(wrong)]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     said = [(folder / f"{number}.txt").read_text() for number in range(len(REFUSED))]
+    assert [each.name for each in (folder / "home").iterdir()] == ["thesis.tex"]
     return dict(zip(REFUSED, zip(json.loads(done.stdout), said, strict=True), strict=True))
 
 

@@ -100,7 +100,7 @@ def test_a_directory_that_holds_other_things_is_left_alone(open_local, tmp_path,
     with pytest.raises(StorageError, match=r"thesis\.tex"):
         open_local()
 
-    assert files(tmp_path / "data") == ["LOCK", "thesis.tex"]
+    assert files(tmp_path / "data") == ["thesis.tex"]
 
 
 def test_a_directory_that_holds_what_goes_with_a_server_is_taken(open_local, tmp_path):
