@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from actorc.storage.client import StorageClient
@@ -31,7 +32,9 @@ def load(shell: Any) -> None:
     local()
     if not isinstance(shell.showtraceback, _ShortTracebacks):
         shell.showtraceback = _ShortTracebacks(shell)
-    shell.display_formatter.formatters[_HTML].for_type(dict, listing_html.html_of)
+    formatter = shell.display_formatter.formatters[_HTML]
+    if not isinstance(before := formatter.for_type(dict), _Listings):
+        formatter.for_type(dict, _Listings(before))
     if StorageClient.default_progress is None:
         StorageClient.default_progress = staticmethod(_transfer_bar)
 
@@ -41,8 +44,9 @@ def unload(shell: Any) -> None:
     if isinstance(shell.showtraceback, _ShortTracebacks):
         shell.showtraceback = shell.showtraceback.inner
     formatter = shell.display_formatter.formatters[_HTML]
-    if formatter.lookup_by_type(dict) is listing_html.html_of:
+    if isinstance(present := formatter.for_type(dict), _Listings):
         formatter.pop(dict)
+        formatter.for_type(dict, present.inner)
     if StorageClient.default_progress is _transfer_bar:
         StorageClient.default_progress = None
 
@@ -50,6 +54,26 @@ def unload(shell: Any) -> None:
 def _transfer_bar(bucket: str, key: str) -> live.ByteBar | None:
     display = live.notebook() if settings.resolve().progress.value else None
     return None if display is None else live.ByteBar(display, cut_to(f"{bucket}/{key}", _NAME))
+
+
+class _Listings:
+    """Shows a listing as a table, and every other dict as before.
+
+    IPython asks one function for a class and all classes made of it, in place of a `_repr_html_` that they have.
+    """
+
+    def __init__(self, inner: Callable[[Any], str | None] | None) -> None:
+        self.inner = inner
+
+    def __call__(self, value: Any) -> str | None:
+        from IPython.utils.dir2 import get_real_method  # noqa: PLC0415  # is loaded where this is called
+
+        if listing_html.is_listing(value):
+            return listing_html.html(value)
+        if self.inner is not None:
+            return self.inner(value)
+        own: Callable[[], str | None] | None = get_real_method(value, "_repr_html_")
+        return None if own is None else own()
 
 
 class _ShortTracebacks:

@@ -18,11 +18,6 @@ def is_listing(value: object) -> bool:
     return type(value) is dict and value.keys() == _NAMES and isinstance(value["objects"], list)
 
 
-def html_of(value: Any) -> str | None:
-    """Return the table of a listing; None for any other value."""
-    return html(value) if is_listing(value) else None
-
-
 def html(listing: dict[str, Any]) -> str:
     """Return a table of a listing: folders, then objects with size, type and time, and their number."""
     folders = [[name, "", "", ""] for name in listing["common_prefixes"][:_MOST]]

@@ -187,10 +187,28 @@ def test_a_listing_is_a_table_and_stays_a_dict(notebook):
         found
     """)
     other = notebook('{"bucket": "b"}')
+    own = notebook("""
+        class Report(dict):
+            def _repr_html_(self):
+                return "<b>a report</b>"
+        Report(found)
+    """)
 
     assert "<table>" in listing.html
     assert "application/json" in listing.html
     assert other.html == ""
+    assert own.html == "<b>a report</b>"
+
+
+def test_what_a_program_shows_dicts_by_comes_back_when_the_extension_goes(notebook):
+    notebook("get_ipython().display_formatter.formatters['text/html'].for_type(dict, lambda value: 'mine')")
+    notebook("%load_ext lucas_storage")
+    notebook("%reload_ext lucas_storage")
+    loaded = notebook("{}")
+    notebook("%unload_ext lucas_storage")
+
+    assert loaded.html == notebook("{}").html == "mine"
+    assert "_Listings" not in notebook("get_ipython().display_formatter.formatters['text/html'].for_type(dict)").text
 
 
 def test_an_interrupted_run_ends_and_the_next_cell_works(notebook, tmp_path):
