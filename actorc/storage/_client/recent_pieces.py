@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from typing import Final
 
@@ -29,7 +29,11 @@ class RecentPieces:
         """Keep `data`, which must not change any more, as the bytes from `start` on."""
         if not data or len(self._pieces.get(start, b"")) >= len(data):
             return
-        self._drop(start)
+        stop = start + len(data)
+        # those that lie within it add nothing, and would hide what it has behind them
+        for other in self._starts[bisect_left(self._starts, start) : bisect_left(self._starts, stop)]:
+            if other + len(self._pieces[other]) <= stop:
+                self._drop(other)
         self._pieces[start] = data
         insort(self._starts, start)
         self._size += len(data)

@@ -65,6 +65,19 @@ def test_what_was_read_of_late_is_not_fetched_again():
     assert [offset for offset, _ in counted.asked] == [5000, 2 * MiB, 6280]
 
 
+def test_a_range_around_earlier_ones_is_fetched_once():
+    counted = Counted(LARGE)
+    for place in range(50_000, 1_000_000, 100_000):
+        counted.file.seek(place)
+        counted.file.read(100)
+    counted.asked.clear()
+    for begin, size in [(2000, MiB), (500_000, 400_000)]:
+        counted.file.seek(begin)
+        assert counted.file.read(size) == LARGE[begin : begin + size]
+
+    assert counted.asked == [(2000, MiB)]
+
+
 def test_members_of_an_archive_take_a_request_each_once_the_first_has_shown_how_long_they_are():
     data = archive([60_000] * 60)
     counted = Counted(data, known="ends")
@@ -244,6 +257,14 @@ def test_a_piece_larger_than_the_room_is_kept_until_the_next():
     pieces.add(20, b"ab")
 
     assert (bytes(pieces.at(9)), bytes(pieces.at(21))) == (b"", b"b")
+
+
+def test_a_piece_takes_the_place_of_those_within_it():
+    pieces = RecentPieces(12)
+    for start, data in [(2, b"cd"), (5, b"f"), (8, b"ij"), (0, b"abcdefghi")]:
+        pieces.add(start, data)
+
+    assert [bytes(pieces.at(start)) for start in (0, 3, 6, 9)] == [b"abcdefghi", b"defghi", b"ghi", b"j"]
 
 
 def test_only_the_gap_between_pieces_is_fetched():
