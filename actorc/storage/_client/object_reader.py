@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable, Generator, Mapping
-from typing import TYPE_CHECKING, Final, TypeAlias
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
+from actorc.storage.errors import DamagedMessageError
 from actorc.storage.files.seekable_reader import SeekableReader
 from actorc.storage.models import ByteRange
 from actorc.storage.rules import BLOCK_SIZE, KiB
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from actorc.storage._rpc.files.object_files import ObjectFiles
+
+T = TypeVar("T")
 
 Fetch: TypeAlias = "Callable[[int, int], Generator[bytes, None, None]]"
 """Returns the pieces of a range, given its first byte and its length."""
@@ -86,16 +91,21 @@ class RangeReader(SeekableReader):
         return piece
 
     def readall(self) -> bytes:
-        found = []
-        while self._position < self._size and (piece := self._recent.at(self._position)):
-            found.append(piece)
-            self._position += len(piece)
+        found: list[bytes | memoryview] = []
+        at = self._position
+        while at < self._size and (kept := self._recent.at(at)):
+            found.append(kept)
+            at += len(kept)
         # one request for all the rest, since its size is known
         self._drop()
-        left = self._size - self._position
-        rest = b"".join([*found, *self._fetch(self._position, left)]) if left > 0 else b"".join(found)
-        self._position = max(self._position, self._size)
-        return rest
+        for piece in self._fetch(at, self._size - at) if at < self._size else ():
+            found.append(piece)
+            at += len(piece)
+        if at < self._size:
+            raise _ends_early()
+        # last, or the bytes before a failure would be passed over by the next read
+        self._position = at
+        return b"".join(found)
 
     def _fetched(self, offset: int, wanted: int) -> memoryview:
         """Fetch the bytes at `offset`, and others as the read-ahead says; return those that came first."""
@@ -106,18 +116,22 @@ class RangeReader(SeekableReader):
             self._pieces, self._piece_at, self._fetched_to = self._fetch(first, end - first), first, end
         try:
             while self._piece_at <= offset:
-                piece = next(self._pieces)
-                self.keep(self._piece_at, piece)
-                self._piece_at += len(piece)
+                self._take(next(self._pieces, b""))
+            if self._piece_at >= self._fetched_to:
+                # to its end, or the server would see a call that was broken off
+                next(self._pieces, None)
+                self._drop()
         except BaseException:
             # it is over; the next read makes a request of its own, as after a restart of the server
             self._drop()
             raise
-        if self._piece_at >= self._fetched_to:
-            # to its end, or the server would see a call that was broken off
-            next(self._pieces, None)
-            self._drop()
         return self._recent.at(offset)
+
+    def _take(self, piece: bytes) -> None:
+        if not piece:
+            raise _ends_early()
+        self.keep(self._piece_at, piece)
+        self._piece_at += len(piece)
 
     def _drop(self) -> None:
         if self._pieces is not None:
@@ -127,6 +141,10 @@ class RangeReader(SeekableReader):
     def close(self) -> None:
         self._drop()
         super().close()
+
+
+def _ends_early() -> DamagedMessageError:
+    return DamagedMessageError("the object has fewer bytes now than when it was opened; open it again")
 
 
 class _FilesReader(RangeReader):
@@ -145,7 +163,8 @@ class _FilesReader(RangeReader):
 class ObjectReader(io.BufferedReader):
     """An object, open for reading. Any thread may use it, one after the other.
 
-    It is a buffered reader whose base is told how much a call needs, so that it fetches neither more nor less.
+    It is a buffered reader whose base is told how much a call needs, so that it fetches neither more nor less. A `read`
+    or `readinto` that fails leaves the position where it was, so that it can be made again.
     """
 
     raw: RangeReader
@@ -157,18 +176,23 @@ class ObjectReader(io.BufferedReader):
 
     def read(self, size: int | None = -1) -> bytes:
         """Return the next bytes, `size` at most, all if it is negative; fewer only at the end."""
-        if size is None or size <= 0:
-            return super().read(size)
-        self.raw.wanted_to = self.tell() + size
-        try:
-            return super().read(size)
-        finally:
-            self.raw.wanted_to = 0
+        return self._told(super().read, size, 0 if size is None else size)
 
     def readinto(self, buffer: Buffer) -> int:
         """Fill `buffer`, which stays the caller's, with the next bytes; return how many, fewer only at the end."""
-        self.raw.wanted_to = self.tell() + memoryview(buffer).nbytes
+        return self._told(super().readinto, buffer, memoryview(buffer).nbytes)
+
+    def _told(self, call: Callable[[Any], T], argument: object, wanted: int) -> T:
+        """Make a call that needs as many bytes; 0 or fewer: it does not tell."""
+        begin = self.tell()
+        self.raw.wanted_to = begin + wanted
         try:
-            return super().readinto(buffer)
+            return call(argument)
+        except BaseException:
+            with suppress(ValueError):  # another thread has closed it
+                # by way of the end, which only the base knows: where an interrupted call has left that is not known
+                self.seek(0, os.SEEK_END)
+                self.seek(begin)
+            raise
         finally:
             self.raw.wanted_to = 0

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actorc.storage import NetworkError
+from actorc.storage import DamagedMessageError, NetworkError
 from actorc.storage._client import object_reader
 from actorc.storage._client.recent_pieces import RecentPieces
 
@@ -186,6 +186,46 @@ def test_a_read_that_failed_may_be_made_again():
         counted.file.read(5)
 
     assert (counted.file.tell(), counted.file.read(5)) == (7, LARGE[7:12])
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda file: file.read(),
+        lambda file: file.read(3 * MiB),
+        lambda file: file.readinto(bytearray(3 * MiB)),
+        lambda file: file.read(64 * KiB),
+    ],
+)
+@pytest.mark.parametrize("begin", [0, 10, 5000])
+@pytest.mark.parametrize("error", [NetworkError, KeyboardInterrupt])
+def test_a_read_that_failed_on_its_way_leaves_the_position_where_it_was(read, begin, error):
+    counted = Counted(LARGE, known="ends")
+    fetch = counted.file.raw._fetch
+
+    def broken(offset, length):
+        yield next(fetch(offset, length))[: 2 * KiB]
+        raise error("gone")
+
+    assert counted.file.read(begin) == LARGE[:begin]
+    counted.file.raw._fetch = broken
+    with pytest.raises(error):
+        read(counted.file)
+    counted.file.raw._fetch = fetch
+
+    assert (counted.file.tell(), counted.file.read(9000)) == (begin, LARGE[begin : begin + 9000])
+
+
+@pytest.mark.parametrize(
+    "read", [lambda file: file.read(), lambda file: file.read(3 * MiB), io.BufferedReader.readline]
+)
+def test_an_object_that_ends_before_its_size_is_an_error_and_no_end_of_file(read):
+    counted = Counted(b"x" * 4 * MiB)
+    fetch = counted.file.raw._fetch
+    counted.file.raw._fetch = lambda offset, length: (piece for piece in fetch(offset, length) if offset > length)
+
+    with pytest.raises(DamagedMessageError, match="fewer bytes"):
+        read(counted.file)
 
 
 STEPS = st.lists(
