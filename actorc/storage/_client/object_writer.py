@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, cast
 
 from actorc.storage.buffers import flat_view
@@ -127,8 +128,13 @@ class ObjectWriter(io.BufferedIOBase):
                 raise io.UnsupportedOperation(_SENT)
             import tempfile  # noqa: PLC0415  # few writers go back, and every client loads this module
 
-            self._spool = cast("IO[bytes]", tempfile.TemporaryFile())  # noqa: SIM115  # closed by `abort`
-            self._spool.write(unsent)
+            try:
+                self._spool = cast("IO[bytes]", tempfile.TemporaryFile())  # noqa: SIM115  # closed by `abort`
+                self._spool.write(unsent)
+            except BaseException:
+                # what was written is nowhere any more, as in `write`
+                self.abort()
+                raise
         return self._spool
 
     def close(self) -> None:
@@ -158,7 +164,9 @@ class ObjectWriter(io.BufferedIOBase):
     def _close_without_call(self) -> None:
         super().close()
         if self._spool is not None:
-            self._spool.close()
+            # what it has not written yet is not wanted, and must not hide the error for which this file is closed
+            with suppress(OSError):
+                self._spool.close()
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gc
 import io
+import subprocess
 import zipfile
 
 import numpy as np
@@ -261,6 +262,49 @@ def test_what_was_written_by_a_body_that_goes_back_and_raises_is_not_published(c
     with pytest.raises(KeyError):
         body()
     assert not client.object_exists("files", "half")
+
+
+def test_nothing_is_published_if_what_was_written_cannot_go_to_a_temporary_file(client, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    file = client.open_object("files", "gap", "wb")
+    file.write(b"the beginning")
+    with pytest.raises(FileNotFoundError):
+        file.seek(3)
+    # as a program does that takes this for a file in which nobody goes back
+    with pytest.raises(ValueError, match="closed"):
+        file.write(b"the end")
+    file.close()
+
+    assert not client.object_exists("files", "gap")
+
+
+@pytest.fixture
+def full_directory(tmp_path, monkeypatch):
+    """A directory for temporary files on a disk without room."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], check=False).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "other").write_bytes(bytes(64 << 10))
+    yield tmp_path
+    subprocess.run(["umount", "-l", tmp_path], check=True)
+
+
+def test_a_full_disk_for_temporary_files_is_an_error_and_publishes_nothing(client, full_directory):
+    def written(size, then):
+        with client.open_object("files", "full", "w+b") as file:
+            file.write(bytes(size))
+            then(file)
+
+    for size, then in [(MiB, lambda _: None), (10, lambda _: None), (10, lambda file: file.seek(0))]:
+        with pytest.raises(OSError, match="No space left"):
+            written(size, then)
+    with pytest.raises(KeyError):
+        written(10, lambda _: {}["of the body"])
+
+    assert not client.object_exists("files", "full")
+    (full_directory / "other").unlink()
+    written(10, lambda _: None)
+    assert client.get_object("files", "full") == bytes(10)
 
 
 def test_nobody_goes_back_once_a_part_was_sent(client):
