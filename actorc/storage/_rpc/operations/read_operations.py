@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, suppress
+from typing import TypeVar
 
 from actorc.storage._rpc import answer_checks
 from actorc.storage._rpc.data_calls import Read, SmallRead
+from actorc.storage._rpc.files.object_files import ObjectFiles
 from actorc.storage._rpc.files.operations import RemoteFiles
 from actorc.storage._rpc.payload import Download
 from actorc.storage._rpc.retries.deadline import Deadline
 from actorc.storage.errors import DeadlineExceededError, UnsupportedError
 from actorc.storage.models import WHOLE, ByteRange, ObjectInfo
 from actorc.storage.rules import MAX_ANSWER_SIZE
+
+T = TypeVar("T")
 
 
 class RemoteReads(RemoteFiles):
@@ -40,10 +44,16 @@ class RemoteReads(RemoteFiles):
         that does not come in time is no failure: a stream notices a connection that stands still and continues over
         another one, for as long as `timeout` allows.
         """
+
+        def read(files: ObjectFiles) -> bytes:
+            if part.length is None:
+                self._expects_small = files.info.size <= MAX_ANSWER_SIZE
+            return files.read(part)
+
         deadline = Deadline(timeout)
         data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline)
         if data is None:
-            data = self._get_from_files(bucket, key, part, generation, if_match, deadline)
+            data = self._from_files(bucket, key, part, generation, if_match, deadline, read)
         if data is not None:
             return data
         buffer, download = io.BytesIO(), Download(part, generation)
@@ -69,19 +79,21 @@ class RemoteReads(RemoteFiles):
         Raises:
             InvalidParameterError: They are more than `target` has.
         """
+
+        def read(files: ObjectFiles) -> int:
+            first, stop = part.clamp(files.info.size)
+            answer_checks.check_room(stop - first, target, bucket, key)
+            return files.read_into(target[: stop - first], first)
+
         deadline = Deadline(timeout)
         data = self._get_small(SmallRead(bucket, key, part, generation, if_match), deadline)
         if data is not None:
             answer_checks.check_room(len(data), target, bucket, key)
             target[: len(data)] = data
             return len(data)
-        files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
-        if files is not None:
-            with files, suppress(OSError):  # the server says what is wrong with its disk
-                if part.offset <= files.info.size:
-                    first, stop = part.clamp(files.info.size)
-                    answer_checks.check_room(stop - first, target, bucket, key)
-                    return files.read_into(target[: stop - first], first)
+        size = self._from_files(bucket, key, part, generation, if_match, deadline, read)
+        if size is not None:
+            return size
         return self._stream_into(bucket, key, Download(part, generation), target, if_match, deadline)
 
     def _stream_into(
@@ -114,39 +126,16 @@ class RemoteReads(RemoteFiles):
     ) -> tuple[ObjectInfo, bytes]:
         """Return an object with the bytes of a range, from its files or by a stream."""
         deadline = Deadline(timeout)
-        files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
-        if files is not None:
-            with files, suppress(OSError):  # the server says what is wrong with its disk
-                if part.offset <= files.info.size:
-                    return files.info, files.read(part)
+        found = self._from_files(
+            bucket, key, part, generation, if_match, deadline, lambda files: (files.info, files.read(part))
+        )
+        if found is not None:
+            return found
         buffer, download = io.BytesIO(), Download(part, generation)
         for piece in self.read(bucket, key, download, if_match=if_match, timeout=deadline.left()):
             buffer.write(piece)
         assert download.info is not None
         return download.info, buffer.getvalue()
-
-    def _get_from_files(
-        self,
-        bucket: str,
-        key: str,
-        part: ByteRange,
-        generation: int | None,
-        if_match: str | None,
-        deadline: Deadline,
-    ) -> bytes | None:
-        files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
-        if files is None:
-            return None
-        with files:
-            # a range behind the end is refused by the stream
-            if part.offset > files.info.size:
-                return None
-            if part.length is None:
-                self._expects_small = files.info.size <= MAX_ANSWER_SIZE
-            try:
-                return files.read(part)
-            except OSError:  # the server says what is wrong with its disk
-                return None
 
     def view(
         self,
@@ -160,12 +149,29 @@ class RemoteReads(RemoteFiles):
     ) -> memoryview:
         """Return a range of an object as read-only memory, mapped if the object is a file of this machine."""
         deadline = Deadline(timeout)
+        found = self._from_files(bucket, key, part, generation, if_match, deadline, lambda files: files.view(part))
+        if found is not None:
+            return found
+        return memoryview(self.get(bucket, key, part, generation, if_match=if_match, timeout=deadline.left()))
+
+    def _from_files(
+        self,
+        bucket: str,
+        key: str,
+        part: ByteRange,
+        generation: int | None,
+        if_match: str | None,
+        deadline: Deadline,
+        read: Callable[[ObjectFiles], T],
+    ) -> T | None:
+        """Return what `read` makes of the files of an object; None if the server has to send or refuse the range."""
         files = self.open_files(bucket, key, generation, if_match=if_match, timeout=deadline.left())
         if files is not None:
-            with files, suppress(OSError):
+            with files, suppress(OSError):  # the server says what is wrong with its disk
+                # a range behind the end is refused by the stream
                 if part.offset <= files.info.size:
-                    return files.view(part)
-        return memoryview(self.get(bucket, key, part, generation, if_match=if_match, timeout=deadline.left()))
+                    return read(files)
+        return None
 
     def _get_small(self, read: SmallRead, deadline: Deadline) -> bytes | None:
         left = deadline.left()
