@@ -8,11 +8,11 @@ from typing import IO, TYPE_CHECKING, Any, Final
 from actorc.storage import rules
 from actorc.storage.errors import AlreadyExistsError, NotFoundError
 from actorc.storage.files.seekable_reader import BlobFile
-from actorc.storage.models import ByteRange, Destination, ObjectInfo
+from actorc.storage.models import NOTHING, ByteRange, Destination, ObjectInfo
 
 from . import arguments, object_reader
 from .open_modes import OpenMode
-from .session import Session, described
+from .session import Session
 
 if TYPE_CHECKING:
     from .object_reader import ObjectReader
@@ -149,10 +149,8 @@ class OpeningMethods(Session):
         if found is not None:
             info, (first, last) = found
             return info, {0: first, info.size - len(last): last}
-        nothing = arguments.download(bucket, key, length=0, generation=generation)
-        for _ in self._pieces(bucket, key, nothing, if_match, timeout):
-            pass
-        return described(nothing), {}
+        info, _ = self._remote.content(bucket, key, NOTHING, generation, if_match=if_match, timeout=timeout)
+        return info, {}
 
     def _range(self, bucket: str, key: str, part: ByteRange, generation: int) -> Generator[bytes, None, None]:
         if (part.length or 0) <= rules.MAX_ANSWER_SIZE:

@@ -164,8 +164,7 @@ class ReadMethods(Session):
         arguments.etag_condition(if_match)
         arguments.object_name(bucket, key)
         parts, generation = arguments.near_ranges(ranges), arguments.checked_generation(generation)
-        _, found = object_ranges.get(self._remote, bucket, key, parts, generation, if_match=if_match, timeout=timeout)
-        return found
+        return object_ranges.get(self._remote, bucket, key, parts, generation, if_match=if_match, timeout=timeout)
 
     def stream_object(
         self,

@@ -78,7 +78,6 @@ class Session:
         timeout: float | None = None,
         progress: Progress | None = None,
     ) -> Generator[bytes, None, None]:
-        arguments.etag_condition(if_match)
         for piece in self._remote.read(bucket, key, download, if_match=if_match, timeout=timeout):
             if progress is not None:
                 progress(download.received, described(download).size)

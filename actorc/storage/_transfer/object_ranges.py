@@ -54,8 +54,8 @@ def get(
     *,
     if_match: str | None = None,
     timeout: float | None = None,
-) -> tuple[ObjectInfo, list[bytes]]:
-    """Return an object with the bytes of each range, in their order, all of one generation.
+) -> list[bytes]:
+    """Return the bytes of each range of an object, in their order, all of one generation.
 
     Args:
         store: The store.
@@ -89,7 +89,7 @@ class _Reading:
         self._deadline = deadline
         self._info: ObjectInfo | None = None
 
-    def read(self, parts: Sequence[ByteRange]) -> tuple[ObjectInfo, list[bytes]]:
+    def read(self, parts: Sequence[ByteRange]) -> list[bytes]:
         found: list[list[bytes]] = [[] for _ in parts]
         small = deque((index, part) for index, part in enumerate(parts) if not _is_large(part))
         large = deque((index, part) for index, part in enumerate(parts) if _is_large(part))
@@ -101,8 +101,10 @@ class _Reading:
                     (large if _is_large(rest) else small).append((index, rest))
         for index, part in large:
             found[index].append(self._part(part))
-        info = self._info or self._described()
-        return info, [b"".join(each) for each in found]
+        if not parts:
+            # no ranges of an object that does not exist are an error as well
+            self._described()
+        return [b"".join(each) for each in found]
 
     def _answer(self, parts: Sequence[ByteRange]) -> tuple[list[bytes], list[ByteRange]]:
         """Return the bytes of ranges, as many as come at once, and what is missing of each."""

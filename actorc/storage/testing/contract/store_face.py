@@ -123,8 +123,7 @@ class StoreFace:
         if_match: str | None = None,
     ) -> list[bytes]:
         parts = arguments.near_ranges(ranges)
-        _, found = object_ranges.get(StoreCalls(self._store), bucket, key, parts, generation, if_match=if_match)
-        return found
+        return object_ranges.get(StoreCalls(self._store), bucket, key, parts, generation, if_match=if_match)
 
     def head_object(self, bucket: str, key: str) -> ObjectHead:
         return result_dicts.object_head(self._store.head(bucket, key))
