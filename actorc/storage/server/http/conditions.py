@@ -106,6 +106,6 @@ def _date(headers: Headers, name: str) -> datetime | None:
 def _parsed(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for numbers beyond those of dates
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
