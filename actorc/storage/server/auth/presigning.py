@@ -46,6 +46,7 @@ class PresignedUrls:
         self.endpoint = ""
         self.open_endpoint: Callable[[], None] | None = None
         self.issued_until = 0.0
+        self._changes = threading.Lock()  # guards `issued_until`
         self._opening = threading.Lock()  # guards `open_endpoint`, so that two first callers do not both open one
         self._keyring = keyring
         self._clock = clock
@@ -84,7 +85,8 @@ class PresignedUrls:
         if found is None:
             raise UnauthenticatedError("the access key was disabled meanwhile; use another one", bucket, key)
         # before the URL is known to anybody: a server that ends with its users waits for it
-        self.issued_until = max(self.issued_until, float(grant.expires_at))
+        with self._changes:  # else of two URLs the earlier one could be written last
+            self.issued_until = max(self.issued_until, float(grant.expires_at))
         return sign_url(self.endpoint, found[0], principal.access_key or _OPEN_KEY_ID, grant)
 
     def _open_if_needed(self) -> None:
