@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from actorc.storage.errors import InvalidParameterError, NotFoundError, ObjectNotFoundError
 
-from .name_patterns import ANY_DEPTH, segments_match
+from .name_patterns import ANY_DEPTH, matched_lengths
 from .uris import Target, has_wildcards
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ def _at_any_depth(
     for head in client.iter_objects(bucket, prefix):
         names = head["key"][len(prefix) :].split("/")
         shortest = 1 if folders else len(names)
-        if any(segments_match(names[:length], segments) for length in range(shortest, len(names) + 1)):
+        if any(length >= shortest for length in matched_lengths(names, segments)):
             yield head
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from lucas_storage.cli.name_patterns import segments_match
+from lucas_storage.cli.name_patterns import matched_lengths
 
 _FLAGS: Final = ("--include", "--exclude")
 _GIVEN: Final = "lucas_storage.filters"
@@ -49,7 +49,7 @@ class _Pattern:
 
     def is_like(self, name: Sequence[str]) -> bool:
         longest = len(name) - self._folders_only
-        return any(segments_match(name[:length], self._segments) for length in range(1, longest + 1))
+        return any(0 < length <= longest for length in matched_lengths(name, self._segments))
 
 
 class FilteredCommand(click.Command):
