@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -32,8 +33,12 @@ class AttributesReader:
     """
 
     def __init__(self, path: Path) -> None:
-        with path.open(encoding="utf-8") as lines:
+        # Bytes, so that text that is no UTF-8 is an error of its line.
+        with path.open("rb") as lines:
             self._by_name = dict(_read(path, number, line) for number, line in enumerate(lines, 1))
+
+    def __iter__(self) -> Iterator[tuple[str, Attributes]]:
+        return iter(self._by_name.items())
 
     def __getitem__(self, name: str) -> Attributes:
         return self._by_name.get(name, _NONE)
@@ -84,8 +89,8 @@ _NONE = Attributes()
 
 def is_attributes_file(path: Path, attributes: Path) -> bool:
     """Return whether a path is the file of attributes, or one that takes its place when it is complete."""
-    # By name first: most files are in no need of being looked for.
-    if path.name != attributes.name and not path.name.startswith(_unfinished(attributes)):
+    # By name first: most files are in no need of being looked for. A key may hold NUL, which no file has.
+    if (path.name != attributes.name and not path.name.startswith(_unfinished(attributes))) or "\0" in str(path):
         return False
     return path.parent.resolve() == attributes.parent.resolve()
 
@@ -94,17 +99,22 @@ def _unfinished(path: Path) -> str:
     return f".{path.name}-"
 
 
-def _read(path: Path, number: int, line: str) -> tuple[str, Attributes]:
+def _read(path: Path, number: int, line: bytes) -> tuple[str, Attributes]:
     try:
-        record: dict[str, Any] = json.loads(line)
-        name, expires = record["name"], record.get("expires_at")
-        metadata = {str(key): str(value) for key, value in record.get("metadata", {}).items()}
-        return str(name), Attributes(
-            content_type=record.get("content_type"),
-            metadata=metadata,
-            expires_at=expires and datetime.fromisoformat(expires),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return _parsed(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidParameterError(
             f"line {number} of {path} is not one that 'sync --metadata' writes; name its file, or remove that line"
         ) from error
+
+
+def _parsed(record: dict[str, Any]) -> tuple[str, Attributes]:
+    name, content_type, metadata = record["name"], record.get("content_type"), record.get("metadata", {})
+    expires = None if record.get("expires_at") is None else datetime.fromisoformat(record["expires_at"])
+    # All before anything is copied: a wrong type would be found by a transfer, or stored as some text.
+    texts = [name, *([] if content_type is None else [content_type]), *metadata.values()]
+    if not all(isinstance(each, str) for each in texts):
+        raise TypeError("not text")
+    if expires is not None and expires.tzinfo is None:
+        raise ValueError("no time zone")
+    return name, Attributes(content_type=content_type, metadata=metadata, expires_at=expires)

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import click
 
+from actorc.storage.errors import InvalidParameterError
 from lucas_storage.cli.session import Session
 from lucas_storage.cli.uris import SCHEME, is_target, prefix
 
@@ -71,6 +72,7 @@ class SyncPlan:
     Raises:
         UsageError: The two do not go together.
         OSError: The file of attributes cannot be read.
+        InvalidParameterError: It is none.
     """
 
     def __init__(
@@ -90,6 +92,8 @@ class SyncPlan:
         self._chosen = chosen
         self._attributes = attributes
         self._given = AttributesReader(attributes) if attributes and isinstance(here, Folder) else None
+        # On the way to a directory, too: what it says of names that are left out stays, and no other file is replaced.
+        self._kept = AttributesReader(attributes) if attributes and not self._given and attributes.exists() else ()
         self._writing = not dry_run
         self.surplus: list[Entry] = []
         """What the destination alone has; complete after the iteration."""
@@ -102,6 +106,9 @@ class SyncPlan:
             writer = None
             if self._attributes and self._given is None and self._writing:
                 writer = stack.enter_context(AttributesWriter(self._attributes))
+                for name, kept in self._kept:
+                    if not self._chosen(name):
+                        writer.add(name, kept)
             pairs = side_by_side(self._entries(self._here, source=True), self._entries(self._there, source=False))
             for entry, present in pairs:
                 if entry is None:
@@ -115,15 +122,22 @@ class SyncPlan:
             # An entry without a name is the folder itself, which cannot be read.
             if entry.name and not self._chosen(entry.name):
                 continue
-            if isinstance(entry.item, LocalFile) and self._is_own(entry.item.path):
+            # An object of the name of that file is neither replaced by it nor surplus because it is not copied.
+            if (isinstance(entry.item, LocalFile) or not source) and self._is_own(entry):
                 continue
             # A marker that the files have no name for is no surplus: its folder may well be there.
             if not source and isinstance(self._here, Folder) and _is_marker(entry):
                 continue
             yield entry
 
-    def _is_own(self, path: Path) -> bool:
-        return self._attributes is not None and is_attributes_file(path, self._attributes)
+    def _is_own(self, entry: Entry) -> bool:
+        """Return whether an entry is the file of attributes, or an object that would be copied there."""
+        if self._attributes is None:
+            return False
+        folder = self._here if isinstance(self._here, Folder) else self._there
+        assert isinstance(folder, Folder)
+        path = entry.item.path if isinstance(entry.item, LocalFile) else folder.path / entry.name
+        return is_attributes_file(path, self._attributes)
 
     def _keep_attributes(self, entry: Entry, writer: AttributesWriter | None) -> None:
         if isinstance(entry.item, LocalFile) or isinstance(self._there, Bucket) or _is_marker(entry):
@@ -154,7 +168,11 @@ class SyncPlan:
         if isinstance(self._there, Bucket):
             return self._there.receive(self._here, entry, self._given[entry.name] if self._given else Attributes())
         assert isinstance(self._here, Bucket)
-        return self._there.receive(self._here, entry)
+        transfer = self._there.receive(self._here, entry)
+        if transfer.problem is None and self._is_own(entry):
+            problem = InvalidParameterError(f"{self._attributes} is the file of --metadata; name another file for that")
+            return replace(transfer, problem=problem)
+        return transfer
 
 
 def _is_marker(entry: Entry) -> bool:

@@ -194,3 +194,57 @@ def test_a_file_of_attributes_that_cannot_be_read_is_an_error(invoke, client, tr
     assert result.exit_code == code
     assert said in result.stderr
     assert keys(client) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"name": "a.csv", "content_type": 5}',
+        b'{"name": "a.csv", "content_type": []}',
+        b'{"name": 5}',
+        b'{"name": "a.csv", "metadata": {"x": null}}',
+        b'{"name": "a.csv", "metadata": null}',
+        b'{"name": "a.csv", "expires_at": "2030-01-01"}',
+        b'{"name": "a.csv", "expires_at": 5}',
+        b"[" * 100_000,
+        b'{"name": "\xff"}',
+    ],
+)
+def test_a_line_of_attributes_of_another_form_is_an_error_before_anything_is_copied(invoke, client, tree, line):
+    (tree.parent / "kept").write_bytes(b'{"name": "a.csv"}\n' + line + b"\n")
+    result = invoke("sync", "--metadata", "kept", "data", f"{HERE}/data")
+
+    assert result.exit_code == 2
+    assert "line 2 of kept is not one that 'sync --metadata' writes" in result.stderr
+    assert keys(client) == []
+
+
+def test_an_object_named_like_the_file_of_attributes_is_told_and_stays(invoke, described, tmp_path):
+    described.put_object("my-bucket", "data/kept", b"of the user")
+    down = invoke("sync", "--metadata", "back/kept", f"{HERE}/data", "back")
+    up = invoke("sync", "--delete", "--metadata", "back/kept", "back", f"{HERE}/data")
+
+    assert (down.exit_code, up.exit_code) == (1, 0)
+    assert "back/kept is the file of --metadata; name another file for that" in down.stderr
+    assert [json.loads(line)["name"] for line in (tmp_path / "back/kept").read_text().splitlines()] == [
+        "short",
+        "typed",
+    ]
+    assert described.get_object("my-bucket", "data/kept") == b"of the user"
+
+
+def test_attributes_of_what_is_left_out_stay_in_the_file(invoke, described, tmp_path):
+    invoke("sync", "--metadata", "kept", f"{HERE}/data", "back")
+    described.put_object("my-bucket", "data/short", b"3")
+    invoke("sync", "--metadata", "kept", "--exclude", "typed", f"{HERE}/data", "back")
+
+    (line,) = (tmp_path / "kept").read_text().splitlines()
+    assert (json.loads(line)["name"], json.loads(line)["content_type"]) == ("typed", "image/png")
+
+
+def test_another_file_is_not_replaced_by_attributes(invoke, described, tmp_path):
+    (tmp_path / "precious").write_text("of the user\n")
+    result = invoke("sync", "--metadata", "precious", f"{HERE}/data", "back")
+
+    assert result.exit_code == 2
+    assert (tmp_path / "precious").read_text() == "of the user\n"
