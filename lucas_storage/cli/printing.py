@@ -30,6 +30,11 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
+def printable_lines(text: str) -> str:
+    """Return `text`, which has the lines that it should have, with everything else as `printable` has it."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
 def wrapped(text: str, indent: int) -> str:
     """Return a line, on a terminal that it does not fit on as several, those below the first with an indent.
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from actorc.storage.context_variables import bound
-from lucas_storage.cli.printing import print_record, printable
+from lucas_storage.cli.printing import print_record, printable, printable_lines
 from lucas_storage.cli.quiet_end import INTERRUPTED
 
 from .exit_codes import BROKEN_PIPE, FAILED, exit_code
@@ -61,7 +61,7 @@ def reported(*, debug: bool) -> Iterator[None]:
 
             traceback.print_exc()
         _print_for_programs(failure(error))
-        click.echo(f"lucas-storage: {line(error)}", err=True)
+        click.echo(f"lucas-storage: {printable_lines(line(error))}", err=True)
         raise click.exceptions.Exit(exit_code(error)) from None
 
 
@@ -99,7 +99,7 @@ def line(error: Exception) -> str:
         return f"{place}: {reason(error)}" if (place := place_of(error)) else reason(error)
     if isinstance(error, OSError):
         named = error.filename is not None and error.strerror
-        return f"{os.fsdecode(error.filename)}: {error.strerror}" if named else error.strerror or str(error)
+        return f"{printable(os.fsdecode(error.filename))}: {error.strerror}" if named else error.strerror or str(error)
     return f"a defect of this program, {type(error).__name__} ({error}); run 'lucas-storage --debug …' and report it"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from actorc.storage.errors import InvalidParameterError
+from lucas_storage.cli.printing import printable
 
 from .local_files import is_unfinished
 
@@ -53,7 +54,7 @@ class SafeFolder:
         root, real = os.path.realpath(self._folder), os.path.realpath(path)
         if os.path.commonpath([root, real]) != root or root == real:
             raise InvalidParameterError(
-                f"{path} leads out of {self._folder} by a symbolic link; it is not written, remove the link"
+                printable(f"{path} leads out of {self._folder} by a symbolic link; it is not written, remove the link")
             )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
 HERE = "lucas://default/my-bucket/data"
@@ -147,6 +149,19 @@ def test_a_matched_name_is_checked_as_well(invoke, written, tmp_path):
 
     assert result.exit_code == 1
     assert everything(tmp_path) == ["out/good"]
+
+
+@pytest.mark.parametrize("name", ["x\x1b]0;y\x07", "\u202ex", "x\nforged"])
+def test_an_escape_sequence_in_the_path_of_a_single_object_does_not_reach_the_terminal(invoke, written, tmp_path, name):
+    written(name)
+    (tmp_path / name).mkdir()
+    (tmp_path / name / name).symlink_to("/dev/full/x")
+    refused = invoke("cp", f"{HERE}/{quote(name)}", name)
+    failed = invoke("cp", f"{name}/missing", HERE)
+
+    for result in (refused, failed):
+        assert result.exit_code != 0
+        assert result.stderr.removesuffix("\n").isprintable()
 
 
 def test_an_escape_sequence_in_a_name_does_not_reach_the_terminal(invoke, written):
