@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 1 << 20
 """Bytes of a text up to which its lines are compared."""
+_MOST_LINES: Final = 10_000
+"""Lines up to which that is done: `difflib` takes time with their square, which is ten seconds here."""
 
 _UNENDED: Final = "\\ No newline at end of file"
 """What `diff` says of a last line that does not end."""
@@ -44,8 +47,8 @@ class Difference:
     destination: str | None
     sizes: tuple[int | None, int | None]
     """Bytes of both."""
-    lines: tuple[str, ...] = ()
-    """The lines that differ, if both are short texts."""
+    changed_lines: Callable[[], Sequence[str]] = tuple
+    """Reads both, and returns the lines that differ if they are short texts."""
 
     @property
     def record(self) -> dict[str, Any]:
@@ -54,8 +57,8 @@ class Difference:
         return {**names, "source_size": self.sizes[0], "destination_size": self.sizes[1]}
 
     def __str__(self) -> str:
-        if self.lines:
-            return "\n".join(self.lines)
+        if lines := self.changed_lines():
+            return "\n".join(lines)
         names = " ".join(filter(None, (self.source, self.destination)))
         sizes = ", ".join(shown_size(size) for size in self.sizes if size is not None)
         return f"{self.result}: {names} ({sizes})"
@@ -133,10 +136,10 @@ def _of_two(ours: _One, theirs: _One, by: str) -> Iterator[Difference]:
     if not _differ(ours.item, theirs.item, by):
         return
     sizes = (_size(ours.item), _size(theirs.item))
-    lines: tuple[str, ...] = ()
+    found = Difference(result="differs", source=ours.name, destination=theirs.name, sizes=sizes)
     if by == "content" and max(sizes) <= _LONGEST:
-        lines = _changed_lines(ours, theirs)
-    yield Difference(result="differs", source=ours.name, destination=theirs.name, sizes=sizes, lines=lines)
+        found = replace(found, changed_lines=partial(_changed_lines, ours, theirs))
+    yield found
 
 
 def _of_places(here: Side, there: Side, by: str, chosen: NameFilter) -> Iterator[Difference]:
@@ -194,7 +197,7 @@ def _size(item: Item) -> int:
 
 
 def _changed_lines(ours: _One, theirs: _One) -> tuple[str, ...]:
-    """Return the lines that differ, as `diff -u` writes them; none if one of the two is no text."""
+    """Return the lines that differ, as `diff -u` writes them; none if one of the two is no text, or too long."""
     texts = [_text(each.read()) for each in (ours, theirs)]
     if texts[0] is None or texts[1] is None:
         return ()
@@ -207,6 +210,7 @@ def _text(data: bytes) -> list[str] | None:
         return None
     try:
         # Not `splitlines`, which also splits at characters that are no line ends for other programs.
-        return re.findall(r"[^\n]*\n|[^\n]+", data.decode())
+        lines = re.findall(r"[^\n]*\n|[^\n]+", data.decode())
     except UnicodeDecodeError:
         return None
+    return lines if len(lines) <= _MOST_LINES else None

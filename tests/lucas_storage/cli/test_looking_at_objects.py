@@ -8,6 +8,8 @@ import os
 
 import pytest
 
+from actorc.storage.client import StorageClient
+
 HERE = "lucas://default/my-bucket"
 
 
@@ -94,6 +96,26 @@ def test_head_finds_lines_wherever_they_end(invoke, client):
         )
 
 
+@pytest.fixture
+def fetched(monkeypatch):
+    """The numbers of bytes that the calls for content asked for."""
+    asked, get = [], StorageClient.get_object
+
+    def noted(self, *names, **options):
+        asked.append(options.get("length"))
+        return get(self, *names, **options)
+
+    monkeypatch.setattr(StorageClient, "get_object", noted)
+    return asked
+
+
+def test_head_holds_a_part_of_a_long_line_only(invoke, client, fetched):
+    client.put_object("my-bucket", "long", bytes(24 << 20))
+
+    assert len(invoke("head", "my-bucket/long").stdout_bytes) == 24 << 20
+    assert max(fetched) == 8 << 20
+
+
 def test_head_for_programs_prints_pieces(invoke, shelf):
     (piece,) = records(invoke("head", "--json", "-n", 1, "my-bucket/a.txt"))
 
@@ -174,6 +196,20 @@ def test_tree_draws_less_if_told(invoke, shelf, arguments, drawn):
     assert lines(invoke("tree", *arguments))[1:-2] == drawn
 
 
+def test_tree_goes_down_any_number_of_slashes(invoke, client):
+    client.put_object("my-bucket", f"a{'/' * 1022}b", b"")
+
+    assert lines(invoke("tree", "my-bucket"))[-1] == "1022 directories, 1 object, 0 B"
+
+
+def test_a_key_of_many_segments_is_matched_at_once(invoke, client):
+    client.put_object("my-bucket", f"{'a/' * 511}a", b"")
+    pattern = "**/a/" * 8 + "b"
+
+    assert lines(invoke("find", "my-bucket", "--path", pattern)) == []
+    assert len(lines(invoke("find", "my-bucket", "--path", "**/a/**/a/**"))) == 1
+
+
 def test_tree_of_nothing_is_an_error_and_of_an_empty_bucket_none(invoke, client):
     assert invoke("tree", "my-bucket/x").exit_code == 3
     assert lines(invoke("tree", "my-bucket"))[-1] == "0 directories, 0 objects, 0 B"
@@ -226,6 +262,21 @@ def test_diff_of_two_texts_prints_their_lines(invoke, two):
     assert result.exit_code == 1
     assert result.stdout.splitlines()[2:] == ["@@ -1,2 +1,2 @@", "-changed", "+CHANGED", " same"]
     assert unended.stdout.splitlines()[-2:] == ["+same", "\\ No newline at end of file"]
+
+
+@pytest.mark.parametrize("option", ["--quiet", "--json"])
+def test_diff_reads_no_content_whose_lines_are_not_printed(invoke, two, fetched, option):
+    result = invoke("diff", option, f"{HERE}/data/sub/changed", f"{HERE}/data/sub/theirs")
+
+    assert (result.exit_code, fetched) == (1, [])
+
+
+def test_diff_of_texts_with_too_many_lines_says_that_they_differ(invoke, two):
+    two.put_object("my-bucket", "ones", b"".join(b"%d\n" % (number % 101) for number in range(10_001)))
+    two.put_object("my-bucket", "twos", b"".join(b"%d\n" % (-number % 101) for number in range(10_001)))
+    result = invoke("diff", f"{HERE}/ones", f"{HERE}/twos")
+
+    assert (result.exit_code, result.stdout.split(":")[0]) == (1, "differs")
 
 
 def test_diff_of_objects_is_by_content_unless_told(invoke, shelf):

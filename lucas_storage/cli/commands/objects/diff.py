@@ -6,7 +6,7 @@ import click
 
 from lucas_storage.cli.completion.parameters import PLACES
 from lucas_storage.cli.output.exit_codes import DIFFERENT, failing_with_2
-from lucas_storage.cli.printing import printable
+from lucas_storage.cli.printing import printable_lines
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.cli.transfers.differences import differences
 from lucas_storage.cli.transfers.name_filter import FilteredCommand, NameFilter, filter_options
@@ -44,6 +44,6 @@ def diff(session: Session, source: str, destination: str, *, by: str, quiet: boo
             found = True
             if quiet:
                 break
-            session.emit(each.record, "\n".join(map(printable, str(each).split("\n"))))
+            session.emit(each.record, None if session.as_json else printable_lines(str(each)))
     if found:
         raise click.exceptions.Exit(DIFFERENT)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _FIRST: Final = 64 << 10
 """Bytes that are asked for first, when lines are wanted; twice as many each time they are not enough."""
+_MOST: Final = 8 << 20
+"""Bytes that are asked for at most at once, since they are held in memory: a line may have gigabytes."""
 _LINES: Final = 10
 
 
@@ -82,4 +84,4 @@ def _lines(client: StorageClient, found: FoundObject, wanted: int) -> Iterator[b
             return
         yield piece
         wanted -= len(lines) - 1
-        offset, length = offset + len(piece), length * 2
+        offset, length = offset + len(piece), min(length * 2, _MOST)

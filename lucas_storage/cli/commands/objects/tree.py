@@ -39,7 +39,7 @@ def tree(session: Session, target: Target, *, depth: int | None, directories: bo
     root = target if not target.key or target.key.endswith("/") else target.at(f"{target.key}/")
     drawing = _Drawing(session, root, directories=directories, sizes=sizes)
     session.emit({"bucket": root.bucket, "prefix": root.key, "uri": str(root)}, str(root))
-    drawing.draw(root.key, "", depth)
+    drawing.draw(depth)
     found = drawing.counts
     if root.key and not found:
         raise ObjectNotFoundError("nothing is beneath this name", target.bucket, target.key)
@@ -62,14 +62,27 @@ class _Drawing:
         self.counts: Counter[str] = Counter()
         """Number of each kind, and bytes of the objects."""
 
-    def draw(self, above: str, margin: str, depth: int | None) -> None:
-        """Draw what is below a prefix, `depth` levels of it."""
+    def draw(self, depth: int | None) -> None:
+        """Draw what is below the root, `depth` levels of it."""
+        # Not by recursion: a key may have more slashes than Python makes calls.
+        levels = [(self._root.key, "", self._level(self._root.key))]
+        while levels:
+            above, margin, entries = levels[-1]
+            for entry, following in entries:
+                is_last = following is None
+                self._line(entry, above, margin + (self._last if is_last else self._more))
+                if isinstance(entry, str) and len(levels) != depth:
+                    beside = " " * len(self._beside) if is_last else self._beside
+                    levels.append((entry, margin + beside, self._level(entry)))
+                    break
+            else:
+                levels.pop()
+
+    def _level(self, above: str) -> Iterator[tuple[_Entry, _Entry | None]]:
+        """Yield the entries below a prefix, each with the next one."""
         for entry, following in pairwise(chain(self._entries(above), [None])):
             assert entry is not None
-            self._line(entry, above, margin + (self._last if following is None else self._more))
-            if isinstance(entry, str) and depth != 1:
-                beside = " " * len(self._beside) if following is None else self._beside
-                self.draw(entry, margin + beside, depth and depth - 1)
+            yield entry, following
 
     def _entries(self, above: str) -> Iterator[_Entry]:
         for entry in globbing.level(self._client, self._root.bucket, above):
