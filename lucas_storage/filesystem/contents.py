@@ -7,7 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from glob import has_magic
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
 
 from actorc.storage.errors import InvalidRangeError, StorageError
 from lucas_storage.parallel import each
@@ -50,8 +50,7 @@ class ContentMethods(OpeningMethods):
         """
         path = self._strip_protocol(path)
         if is_reference(path):
-            with self._artifact(path) as file:
-                return file.read()[start:end]
+            return self._parts_of_artifact(path, [(start, end)])[0]
         bucket, key = split_object(path)
         if start is not None and start < 0 and end is None:
             return self.client.get_ranges(bucket, key, [(start, -start)], generation=generation, if_match=if_match)[0]
@@ -213,11 +212,14 @@ class ContentMethods(OpeningMethods):
         """Return parts of one object, or its error as often."""
         try:
             if is_reference(name):
-                content = self.cat_file(name)
-                return [content[start:end] for start, end in wanted]
+                return [*self._parts_of_artifact(name, wanted)]
             return [*self._parts_of(*split_object(name), wanted, gap)]
         except Exception as error:  # noqa: BLE001  # as above
             return [error] * len(wanted)
+
+    def _parts_of_artifact(self, name: str, wanted: list[Wanted]) -> list[bytes]:
+        with self._artifact(name) as file:
+            return [_piece(file, ranges.resolved(each, file.size)) for each in wanted]
 
     def _parts_of(self, bucket: str, key: str, wanted: list[Wanted], gap: int) -> list[bytes]:
         def read(size: int, generation: int | None) -> list[bytes]:
@@ -261,6 +263,11 @@ def _for_each(given: Any, count: int) -> list[int | None]:
     if len(each_one) != count:
         raise ValueError(f"there are {count} paths, and {len(each_one)} positions for them; give one for each")
     return each_one
+
+
+def _piece(file: IO[bytes], part: Range) -> bytes:
+    file.seek(part.start)
+    return file.read(part.end - part.start)
 
 
 def _sliced(content: Content, wanted: Wanted) -> Content:

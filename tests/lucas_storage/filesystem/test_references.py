@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from lucas_storage import Storage, storage_context
@@ -40,6 +42,24 @@ def test_a_reference_opens_wherever_a_path_does(ref, tmp_path):
     fs.get(ref.uri, str(tmp_path) + "/")
     fs.get(ref.uri, str(tmp_path / "named"))
     assert (tmp_path / ref.filename).read_bytes() == (tmp_path / "named").read_bytes() == CONTENT
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_of_a_large_artifact_only_the_parts_are_fetched_that_are_asked_for(storage, fs, calls):
+    content = random.Random(7).randbytes(20 * 4096)
+    with storage.writer() as file:
+        file.write(content)
+    uri = file.ref.uri
+    calls.clear()
+
+    assert fs.cat_file(uri, -3) == content[-3:]
+    last = calls.made().count("GetObject")
+    assert fs.cat_ranges([uri] * 3, [0, 9, -9], [3, 5000, None]) == [content[:3], content[9:5000], content[-9:]]
+    several = calls.made().count("GetObject")
+    assert fs.cat_file(uri, len(content), len(content) + 9) == b""
+    assert fs.cat_file(uri) == content
+
+    assert (last, several) == (1, 3)
 
 
 @pytest.mark.ecosystem
