@@ -108,6 +108,15 @@ class StepSettings:
         """
         return int(DECLARED["inline_max"].find(self._places).value)
 
+    @cached_property
+    def store(self) -> str:
+        """The setting `store`.
+
+        Raises:
+            SettingsError: The value cannot be used.
+        """
+        return str(DECLARED["store"].find(self._places).value)
+
 
 def of_step() -> StepSettings:
     """Return the settings of a call that begins now; at a fraction of the cost of `resolve`.
@@ -242,7 +251,7 @@ _KNOWN: Final = ", ".join(sorted(_NAMES))
 _ALL: Final = (*(each.ways for each in DECLARED.values()), (ENDPOINT,), (ENDPOINTS,), *((way,) for way in CLIENT))
 _SIGNING: Final = tuple(way.variable for way in DECLARED["signing_key"].ways)
 _STEP_VARIABLES: Final = (
-    *(way.variable for name in ("resume", "inline_max") for way in DECLARED[name].ways),
+    *(way.variable for name in ("resume", "inline_max", "store") for way in DECLARED[name].ways),
     PROFILE.variable,
     *settings_file.BASES,
 )

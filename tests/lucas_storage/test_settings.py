@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from actorc.storage.settings_file import OF_CLIENT, OF_PLUGIN
-from lucas_storage import Storage, settings, with_storage
+from lucas_storage import ArtifactRef, Storage, settings, with_storage
 from lucas_storage.declared_settings import WAYS
 from lucas_storage.errors import SettingsError, UnknownStoreError
 from lucas_storage.settings import of_step, resolve, storage_context
@@ -148,6 +148,31 @@ def test_a_step_that_stores_nothing_looks_for_settings_once(monkeypatch):
 
     assert step(data={"a": [1, 2.5]}) == {"a": [1, 2.5]}
     assert lookups == ["of a step"]
+
+
+def test_a_step_that_stores_its_result_looks_for_all_settings_once(storage, monkeypatch):
+    step = with_storage(lambda size: bytes(size))
+    step(size=100_000)  # makes the handle
+    lookups = []
+    monkeypatch.setattr(settings, "resolve", lambda **given: lookups.append(given) or resolve(**given))
+
+    ref = ArtifactRef.parse(step(size=200_000))
+
+    assert (ref.store, ref.size) == ("default", 200_000)
+    assert lookups == [{}]
+
+
+def test_a_step_stores_in_the_store_of_the_settings(config, monkeypatch):
+    begun = of_step()
+    monkeypatch.setenv("LUCAS_STORAGE_STORE", "lab")
+    by_variable = of_step()
+    with storage_context(store="other"):
+        by_context = of_step()
+
+    assert [each.store for each in (begun, by_variable, by_context)] == ["default", "lab", "other"]
+    monkeypatch.setenv("LUCAS_STORAGE_STORE", "No Store")
+    with pytest.raises(SettingsError, match="LUCAS_STORAGE_STORE"):
+        _ = of_step().store
 
 
 def test_a_step_goes_by_the_settings_of_its_beginning(config, monkeypatch):

@@ -71,16 +71,18 @@ class ByOptions:
         """Return the policy."""
         if self._known is not None:
             return self._known
-        store, inline_max = self._options.get("store"), self._options.get("inline_max")
-        present = settings.resolve(store=store, inline_max=inline_max)
         policy = Policy(
-            store=present.store.value,
-            inline_max=present.inline_max.value,
-            pickle=self._options.get("pickle") is not False,
+            store=self._store(), inline_max=self.inline_max, pickle=self._options.get("pickle") is not False
         )
         if self._present is not None:
             self._known = policy
         return policy
+
+    def _store(self) -> str:
+        given = self._options.get("store")
+        return (
+            (self._present or settings.of_step()).store if given is None else settings.resolve(store=given).store.value
+        )
 
 
 @dataclass(frozen=True, slots=True)
