@@ -7,7 +7,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from glob import has_magic
-from typing import IO, TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from actorc.storage.errors import InvalidRangeError, StorageError
 from lucas_storage.parallel import each
@@ -19,6 +19,8 @@ from .ranges import Range, Wanted
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+    from .files import ReadFile
 
 OnError: TypeAlias = Literal["raise", "return", "omit"]
 Content: TypeAlias = bytes | Exception
@@ -265,7 +267,7 @@ def _for_each(given: Any, count: int) -> list[int | None]:
     return each_one
 
 
-def _piece(file: IO[bytes], part: Range) -> bytes:
+def _piece(file: ReadFile, part: Range) -> bytes:
     file.seek(part.start)
     return file.read(part.end - part.start)
 
