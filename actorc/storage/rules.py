@@ -200,14 +200,14 @@ def repeated(keys: Iterable[str]) -> str | None:
 
 
 def check_positive(value: object, what: str) -> int:
-    """Return `value` if it is a positive int.
+    """Return `value` if it is a positive int that a message can hold.
 
     Raises:
         InvalidParameterError: It is not.
     """
-    found = _integer(value)
-    if found is None or found < 1:
-        raise InvalidParameterError(f"{what} is an int of 1 or more, not {value!r}")
+    found = _size(value)
+    if not found:
+        raise InvalidParameterError(f"{what} is an int of 1 or more, below 2**63, not {value!r}")
     return found
 
 
@@ -251,11 +251,11 @@ def check_condition(*, if_absent: bool, if_match: str | None) -> Condition:
     """Return the condition if its two parts do not contradict each other.
 
     Raises:
-        InvalidParameterError: Both are given, or the etag is empty.
+        InvalidParameterError: Both are given, or the etag is empty or cannot be sent.
     """
     if if_absent and if_match is not None:
         raise InvalidParameterError("if_absent and if_match exclude each other")
-    if if_match is not None and (not isinstance(if_match, str) or not if_match):
+    if if_match is not None and not (isinstance(if_match, str) and if_match and is_utf8(if_match)):
         raise InvalidParameterError("if_match is the etag of an object, as put_object and head_object return it")
     return Condition(if_absent=bool(if_absent), if_match=if_match)
 

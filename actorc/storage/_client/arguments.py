@@ -38,8 +38,10 @@ def object_name(bucket: str, key: str) -> tuple[str, str]:
 def keys(bucket: str, keys: Iterable[str]) -> list[str]:
     """Return the keys if all of them can name objects of this bucket."""
     rules.check_bucket(bucket)
-    if isinstance(keys, (str, bytes)):
-        raise InvalidParameterError("keys are a list of object keys, not one; put it in brackets", bucket)
+    if isinstance(keys, (str, bytes)) or not isinstance(keys, Iterable):
+        raise InvalidParameterError(
+            f"keys are a list of object keys, not a {type(keys).__name__}; put a single key in brackets", bucket
+        )
     return [rules.check_key(key, bucket) for key in keys]
 
 
@@ -49,6 +51,8 @@ def small_objects(bucket: str, objects: Mapping[str, Buffer] | Iterable[NewObjec
     each: Iterable[Any] = objects
     if isinstance(objects, Mapping):
         each = ({"key": key, "data": data} for key, data in objects.items())
+    elif not isinstance(objects, Iterable):
+        raise _no_small_object(bucket)
     checked = [_small_object(bucket, fields) for fields in each]
     twice = rules.repeated(small.key for small in checked)
     if twice is not None:
@@ -60,11 +64,7 @@ def _small_object(bucket: str, fields: object) -> SmallObject:
     from actorc.storage._wire.checksum import crc32c  # noqa: PLC0415  # loads the checksum library
 
     if not isinstance(fields, Mapping) or not fields.keys() >= {"key", "data"} or not fields.keys() <= _NEW_OBJECT:
-        raise InvalidParameterError(
-            'objects are a dict of bytes by key, or dicts such as {"key": "...", "data": b"..."}, which may have '
-            f"{', '.join(sorted(_NEW_OBJECT - {'key', 'data'}))} as well",
-            bucket,
-        )
+        raise _no_small_object(bucket)
     described = {name: value for name, value in fields.items() if name != "data"}
     target = destination(bucket, **described)
     try:
@@ -76,6 +76,14 @@ def _small_object(bucket: str, fields: object) -> SmallObject:
             target.key,
         ) from error
     return SmallObject(target.key, data, crc32c(data), target.attributes, target.condition)
+
+
+def _no_small_object(bucket: str) -> InvalidParameterError:
+    return InvalidParameterError(
+        'objects are a dict of bytes by key, or dicts such as {"key": "...", "data": b"..."}, which may have '
+        f"{', '.join(sorted(_NEW_OBJECT - {'key', 'data'}))} as well",
+        bucket,
+    )
 
 
 def destination(
@@ -131,7 +139,8 @@ def target(out: Buffer, *, as_view: bool) -> memoryview:
         ) from error
     if not is_writable:
         raise InvalidParameterError(f"out is a {type(out).__name__} that cannot be written to; pass a bytearray")
-    return memory
+    # the view of an empty buffer is that of an empty `bytes`, and read-only
+    return memory or memoryview(bytearray())
 
 
 def etag_condition(if_match: str | None) -> Condition:
@@ -147,6 +156,13 @@ def list_query(bucket: str, prefix: str, delimiter: str = "") -> ListQuery:
         delimiter=rules.check_prefix(delimiter, "delimiter"),
         limit=rules.MAX_PAGE,
     )
+
+
+def page_token(token: str | None) -> str:
+    """Return the token if it can be one; an empty one begins with the first page."""
+    if token is not None and not (isinstance(token, str) and rules.is_utf8(token)):
+        raise InvalidParameterError("page_token is the next_page_token of a listing, or None")
+    return token or ""
 
 
 def download(

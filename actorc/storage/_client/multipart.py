@@ -160,7 +160,8 @@ class MultipartMethods(Session):
         rules.check_prefix(prefix)
         most = rules.check_count(max_uploads, "max_uploads")
         # also for a limit of 0, so that a missing bucket is an error
-        uploads, token = self._remote.uploads(bucket, prefix, most=most or 1, token=page_token or "", timeout=timeout)
+        token = arguments.page_token(page_token)
+        uploads, token = self._remote.uploads(bucket, prefix, most=most or 1, token=token, timeout=timeout)
         if not most:
             return result_dicts.upload_list(bucket, prefix, [], "")
         return result_dicts.upload_list(bucket, prefix, uploads, token)

@@ -176,7 +176,7 @@ class ObjectMethods(Session):
             NotFoundError: The bucket does not exist.
         """
         query = arguments.list_query(bucket, prefix, delimiter)
-        most, token = rules.check_count(max_keys, "max_keys"), page_token or ""
+        most, token = rules.check_count(max_keys, "max_keys"), arguments.page_token(page_token)
         objects: list[ObjectInfo] = []
         prefixes: list[str] = []
         # also for a limit of 0, so that a missing bucket is an error

@@ -108,7 +108,7 @@ def test_content_types_follow_the_name(name, expected):
     assert rules.guess_content_type(name) == expected
 
 
-@pytest.mark.parametrize(("if_absent", "if_match"), [(True, "e"), (False, ""), (False, 7)])
+@pytest.mark.parametrize(("if_absent", "if_match"), [(True, "e"), (False, ""), (False, 7), (False, "\ud800")])
 def test_conditions_that_contradict_themselves_are_refused(if_absent, if_match):
     with pytest.raises(InvalidParameterError):
         rules.check_condition(if_absent=if_absent, if_match=if_match)

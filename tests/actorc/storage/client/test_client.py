@@ -174,6 +174,26 @@ def test_a_page_size_that_makes_no_sense_is_refused(client, wrong):
         client.list_objects("files", max_keys=wrong)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda it: it.get_object("bucket", "key", generation=1 << 63),
+        lambda it: it.open_object("bucket", "key", generation=1 << 63),
+        lambda it: it.get_object("bucket", "key", if_match="\ud800"),
+        lambda it: it.presign_url("bucket", "key", method="PUT", max_size=1 << 63),
+        lambda it: it.list_objects("bucket", page_token=5),
+        lambda it: it.list_multipart_uploads("bucket", page_token="\udfff"),
+        lambda it: it.delete_objects("bucket", None),
+        lambda it: it.get_objects("bucket", 7),
+        lambda it: it.put_objects("bucket", None),
+        lambda it: it.get_ranges("bucket", "key", None),
+    ],
+)
+def test_what_no_message_can_hold_is_refused_by_the_client(client, call):
+    with pytest.raises(InvalidParameterError):
+        call(client)
+
+
 @pytest.mark.parametrize("wrong", [0, -5, "5", [1], float("nan"), float("inf")])
 def test_a_timeout_that_makes_no_sense_is_refused(client, wrong):
     with pytest.raises(InvalidParameterError, match="timeout"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import pytest
@@ -170,6 +171,13 @@ class RangesCases:
     def test_a_buffer_that_is_too_small_is_refused(self, storage: StorageClient, whole: bytes) -> None:
         with pytest.raises(InvalidParameterError, match=f"out has {len(whole) - 1} bytes and {len(whole)}"):
             storage.get_object("bucket", "key", out=bytearray(len(whole) - 1))
+
+    @pytest.mark.parametrize("out", [bytearray(), array("d")])
+    def test_nothing_fits_into_an_empty_buffer(self, storage: StorageClient, out: Any) -> None:
+        storage.put_object("bucket", "key", b"abc")
+
+        assert storage.get_object("bucket", "key", offset=3, out=out) == b""
+        assert storage.get_object("bucket", "key", length=0, out=out) == b""
 
     @rule
     @pytest.mark.parametrize(
