@@ -99,7 +99,7 @@ def _body(found: Preview) -> str:
 def _table(found: Preview) -> str:
     names, *rows = (row[:_COLUMNS] for row in found.table)
     head = [f"{markup.escaped(name)}<br/>{_faint(found.facts.get(f'column {name}', ''))}" for name in names]
-    left_out = len(found.table[0]) - len(names)
+    left_out = found.width - len(names)
     note = markup.note(f"and {left_out} columns more") if left_out else ""
     return markup.table_of_cells(head, (map(markup.escaped, row) for row in rows)) + note
 

@@ -41,6 +41,8 @@ class Preview:
     """Whether `lines` are all of the content."""
     table: tuple[tuple[str, ...], ...] = ()
     """Of a table the same as cells, which may hold any characters."""
+    width: int = 0
+    """Of a table the number of its columns, of which `table` has the first."""
     image: bytes | None = None
     """Of an image a small PNG file."""
 
@@ -142,6 +144,7 @@ def _table(head: TableHead, count: int) -> Preview:
         lines=tuple(_one_line("\t".join(row)) for row in cells),
         complete=head.complete and len(head.rows) <= count,
         table=cells,
+        width=head.width,
     )
 
 

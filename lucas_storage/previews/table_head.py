@@ -38,7 +38,10 @@ class TableHead:
     """The columns and the first rows of a table."""
 
     facts: dict[str, str]
+    width: int
+    """Columns of the whole table."""
     names: tuple[str, ...]
+    """Those of its first columns."""
     rows: tuple[tuple[str, ...], ...] = ()
     complete: bool = False
     """Whether the rows are all rows, with all their cells."""
@@ -72,7 +75,8 @@ def _of_columns(found: list[Any] | None, schema: Any, size: int) -> TableHead:
     length = min(len(column) for column in found if column is not None)
     cells = [["…"] * length if column is None else _column_cells(column) for column in found]
     cells += [["…"] * length] * (len(names) - len(cells))
-    return TableHead(facts=_facts(schema, {}), names=names, rows=tuple(zip(*cells, strict=True)))
+    rows = tuple(zip(*cells, strict=True))
+    return TableHead(facts=_facts(schema, {}), width=len(schema), names=names, rows=rows)
 
 
 def of_parquet(file: BinaryIO, size: int, count: int) -> TableHead:
@@ -87,7 +91,9 @@ def of_parquet(file: BinaryIO, size: int, count: int) -> TableHead:
     with parquet.ParquetFile(parquet_ranges.as_input(arrow, stored), buffer_size=_BUFFER, pre_buffer=False) as whole:
         schema, rows = whole.schema_arrow, whole.metadata.num_rows
         if not whole.metadata.num_row_groups:
-            return TableHead(facts=_facts(schema, {"rows": str(rows)}), names=tuple(schema.names), complete=True)
+            names = tuple(schema.names[:COLUMNS])
+            facts = _facts(schema, {"rows": str(rows)})
+            return TableHead(facts=facts, width=len(schema), names=names, complete=len(names) == len(schema))
         decoded = _first_group_size(whole.metadata.row_group(0))
         # Pages are decoded one by one, and a page is a small part of this, in files that programs make.
         if decoded > limits.allowed(size, limits.EXPANSION):
@@ -110,7 +116,8 @@ def _head(schema: Any, batches: Iterable[Any], count: int, facts: dict[str, str]
             break
     is_whole = len(schema.names) <= COLUMNS and len(found) == (len(found) if rows is None else rows)
     names = tuple(schema.names[:COLUMNS])
-    return TableHead(facts=_facts(schema, facts), names=names, rows=tuple(found), complete=is_whole)
+    facts = _facts(schema, facts)
+    return TableHead(facts=facts, width=len(schema), names=names, rows=tuple(found), complete=is_whole)
 
 
 def _cells(rows: Any) -> list[tuple[str, ...]]:
@@ -134,7 +141,8 @@ def _cell(column: Any, number: int) -> str:
 
 
 def _without_rows(schema: Any, what: str, facts: dict[str, str] | None = None) -> TableHead:
-    return TableHead(facts=_facts(schema, {**(facts or {}), "not shown": what}), names=tuple(schema.names[:COLUMNS]))
+    found = _facts(schema, {**(facts or {}), "not shown": what})
+    return TableHead(facts=found, width=len(schema), names=tuple(schema.names[:COLUMNS]))
 
 
 def _facts(schema: Any, more: dict[str, str]) -> dict[str, str]:

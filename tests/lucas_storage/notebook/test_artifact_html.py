@@ -56,6 +56,13 @@ def test_a_table_is_shown_by_its_first_rows_and_the_types_of_its_columns(storage
     assert "row 10" not in text
 
 
+def test_the_columns_that_are_left_out_of_a_wide_table_are_counted(storage):
+    tree, text = shown(storage.put(pa.table({f"c{number}": [number] for number in range(100)})))
+
+    assert [len(list(row)) for row in tree.iter("tr")] == [12] * 2
+    assert "and 88 columns more" in text
+
+
 def test_an_array_is_shown_by_shape_and_type(storage):
     _, text = shown(storage.put(np.arange(100_000.0).reshape(10, -1)))
 
