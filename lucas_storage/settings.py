@@ -202,8 +202,7 @@ def variables_of(profile: str) -> list[str]:
 def _has_full_tracebacks() -> bool:
     try:
         return resolve().tracebacks.value == "full"
-    except SettingsError:
-        # Asked while an error is shown, which is perhaps this one.
+    except Exception:  # noqa: BLE001  # asked while an error is shown, which is perhaps this one
         return False
 
 

@@ -170,6 +170,9 @@ class _Uses:
 
     def begin(self, data: Path | None, port: int | None) -> LocalStorage:
         with self._lock.held():
+            if not self._is_prepared:
+                # First: if no server can be had, that error is shown short as well.
+                tracebacks.install()
             use = self._joined(data) or self._made(data, port)
             use.holders += 1
             found = LocalStorage(use)
@@ -228,7 +231,6 @@ class _Uses:
         is_embedded = provide_lucas()
         for prepare in prepared:
             prepare(is_embedded)
-        tracebacks.install()
         self._is_prepared = True
 
 

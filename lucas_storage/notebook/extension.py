@@ -29,9 +29,10 @@ def load(shell: Any) -> None:
     Args:
         shell: The running IPython shell.
     """
-    local()
+    # First: if no server can be had, that error is shown short as well.
     if not isinstance(shell.showtraceback, _ShortTracebacks):
         shell.showtraceback = _ShortTracebacks(shell)
+    local()
     formatter = shell.display_formatter.formatters[_HTML]
     if not isinstance(before := formatter.for_type(dict), _Listings):
         formatter.for_type(dict, _Listings(before))

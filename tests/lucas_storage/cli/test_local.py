@@ -196,6 +196,16 @@ def test_a_directory_that_others_may_write_to_is_refused_and_the_environment_kep
         assert os.environ["STORAGE_ENDPOINT"] == storage.endpoint
 
 
+def test_why_no_server_can_be_had_is_shown_up_to_the_line_of_the_program(plain, tmp_path):
+    (tmp_path / ".lucas-storage").symlink_to(tmp_path)
+
+    ended = plain("-c", "import lucas_storage; lucas_storage.local()")
+
+    assert ended.returncode == 1
+    assert ended.stderr.count('File "') == 1
+    assert "is a symbolic link; name the directory that it leads to" in ended.stderr
+
+
 def test_a_directory_that_cannot_be_made_is_named_with_a_way_out(local):
     before = dict(os.environ)
     with pytest.raises(OSError, match="/proc/nothing") as caught:

@@ -162,6 +162,15 @@ def test_errors_end_in_the_cell_of_the_user(notebook):
     assert "File " in whole
 
 
+def test_why_no_server_can_be_had_is_shown_without_frames_of_ours(notebook, tmp_path):
+    notebook("import os, pathlib; pathlib.Path('.lucas-storage').symlink_to(os.getcwd())")
+
+    failed = notebook("%load_ext lucas_storage").error
+
+    assert "File " not in failed
+    assert "is a symbolic link; name the directory that it leads to" in failed
+
+
 def test_a_debugger_has_the_frames_that_are_not_shown(notebook):
     notebook(STUDY)
     notebook('Storage().get_object("no-bucket", "key")')
