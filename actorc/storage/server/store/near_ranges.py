@@ -36,10 +36,11 @@ def placed(parts: Iterable[ByteRange], size: int) -> list[tuple[int, int]]:
 
 
 def first_read(parts: Sequence[ByteRange]) -> ByteRange:
-    """Return the range that is read first, if the size of the object need not be known for that; else an empty one."""
-    if any(part.offset < 0 for part in parts):
-        return NOTHING
-    spans = [(part.offset, part.offset + (part.length or 0)) for part in parts]
+    """Return the range that is read first as far as that is known without the size of the object, else an empty one.
+
+    Those that count from the end may turn out to belong to it; then it is read anew.
+    """
+    spans = [(part.offset, part.offset + (part.length or 0)) for part in parts if part.offset >= 0]
     group = next(_groups(sorted(range(len(spans)), key=spans.__getitem__), spans), [])
     return _hull([spans[index] for index in group]) if group else NOTHING
 

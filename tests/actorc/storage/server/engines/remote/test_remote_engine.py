@@ -28,6 +28,7 @@ from actorc.storage.models import ByteRange, Condition, ListQuery, ObjectAttribu
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines import open_engine, share_engine
 from actorc.storage.server.engines.base import CopySource, PartChoice
+from actorc.storage.server.store.store import ObjectStore
 
 pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
 
@@ -381,6 +382,33 @@ def test_a_reader_opens_whatever_is_wanted_first(remote, put, ahead):
         with remote.read("bucket", key, ahead=ahead) as reader:
             assert reader.info == remote.head("bucket", key)
             assert b"".join(chunk.data for chunk in reader.chunks()) == data
+
+
+class CountedStore(Store):
+    """Tells how often it was asked for an object or its description."""
+
+    asked = 0
+
+    def get(self, *arguments, **options):
+        self.asked += 1
+        return super().get(*arguments, **options)
+
+    def head(self, name):
+        self.asked += 1
+        return super().head(name)
+
+
+@pytest.mark.parametrize(("size", "requests"), [(10, 1), (1024, 1), (5000, 2), (4 * MiB, 2)])
+def test_both_ends_of_an_object_take_a_request_each_and_one_where_they_are_the_same(over, put, size, requests):
+    counted = CountedStore()
+    engine = over(counted)
+    data = bytes(range(250)) * (size // 250 + 1)
+    put(engine, "key", data[:size])
+    counted.asked = 0
+    _, ends = ObjectStore(engine).read_ranges("bucket", "key", [ByteRange(0, 1024), ByteRange(-1024, 1024)])
+
+    assert [chunk.data for chunk in ends] == [data[: min(size, 1024)], data[max(0, size - 1024) : size]]
+    assert counted.asked == requests
 
 
 def test_what_others_put_into_the_store_is_no_object_here(over, put):
