@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback
+from fsspec.implementations.local import make_path_posix
 from fsspec.utils import isfilelike
 
 from actorc.storage.errors import InvalidParameterError, ObjectNotFoundError
@@ -33,14 +34,18 @@ class TransferMethods(ContentMethods):
         """Write objects to local files, each as `get_file` does, several at once unless a callback is given.
 
         Patterns and directories are those of `fsspec`. If one cannot be written, the others that have begun are.
+
+        Raises:
+            InvalidParameterError: A key has ``..`` in it, and would lead out of `lpath`.
         """
         path = self._strip_protocol(rpath)
         if isinstance(path, str) and is_reference(path):
             self._get_artifact(path, lpath, callback)
             return
         waiting: list[tuple[str, Any]] | None = [] if callback is DEFAULT_CALLBACK else None
+        within = make_path_posix(lpath) if isinstance(lpath, str) else None
         names = {"recursive": recursive, "callback": callback, "maxdepth": maxdepth, "waiting": waiting}
-        super().get(rpath, lpath, **names, **options)
+        super().get(rpath, lpath, within=within, **names, **options)
         each(lambda pair: self.get_file(*pair, **options), waiting or ())
 
     def put(
@@ -69,6 +74,7 @@ class TransferMethods(ContentMethods):
         outfile: Any = None,
         *,
         waiting: list[tuple[str, Any]] | None = None,
+        within: str | None = None,
         **_: Any,
     ) -> None:
         """Write an object to a local file, which appears complete or not at all.
@@ -81,10 +87,13 @@ class TransferMethods(ContentMethods):
             callback: Told the bytes that are done.
             outfile: An open file, instead of `lpath`.
             waiting: Used by `get`: gets both paths instead, and nothing is written.
+            within: Used by `get`: the directory that `lpath` must not lead out of.
 
         Raises:
             FileNotFoundError: There is no object and no directory.
         """
+        if within is not None:
+            _check_within(lpath, within)
         if waiting is not None:
             waiting.append((rpath, lpath))
             return
@@ -160,6 +169,14 @@ class TransferMethods(ContentMethods):
             if not self.isdir(path):
                 raise
             Path(lpath).mkdir(parents=True, exist_ok=True)
+
+
+def _check_within(path: str, directory: str) -> None:
+    # Later versions of fsspec do the same; the names come from the keys of a store, which others may write to.
+    if os.path.relpath(path, directory).partition(os.sep)[0] == os.pardir:
+        raise InvalidParameterError(
+            f"{path} is outside of {directory}, by the '..' in a key; get that object alone, under a name of yours"
+        )
 
 
 def _reporting(callback: Callback) -> Callable[[int, int | None], None] | None:

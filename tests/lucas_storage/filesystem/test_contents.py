@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from actorc.storage import InvalidParameterError
+
 fsspec = pytest.importorskip("fsspec")
 
 DATA = bytes(range(256)) * 8
@@ -172,6 +174,22 @@ def test_many_files_go_both_ways(fs, tmp_path, told):
     with pytest.raises(FileNotFoundError):
         fs.get(["bucket/tree/01", "bucket/none"], [f"{tmp_path}/one", f"{tmp_path}/none"], **told)
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("told", [{}, {"callback": Reports()}], ids=["at-once", "reported"])
+def test_no_key_leads_out_of_the_directory_that_was_named(fs, tmp_path, monkeypatch, told):
+    # later versions of fsspec have a check of their own
+    monkeypatch.setattr("fsspec.spec.check_contained", lambda *_: None, raising=False)
+    for key in ("../evil", "..ok", "a"):
+        fs.client.put_object("bucket", key, b"1")
+
+    with pytest.raises(InvalidParameterError, match="get that object alone, under a name of yours"):
+        fs.get("bucket/", f"{tmp_path}/in/", recursive=True, **told)
+    assert not (tmp_path / "evil").exists()
+
+    fs.get("bucket/../evil", f"{tmp_path}/in/alone", **told)
+    fs.get("bucket/..ok", f"{tmp_path}/in/", **told)
+    assert sorted(path.name for path in (tmp_path / "in").iterdir() if path.name != "a") == ["..ok", "alone"]
 
 
 def test_directories_go_both_ways(fs, tmp_path):
