@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -53,7 +53,8 @@ class Graph:
 
     def folded(self) -> Graph:
         """Return the graph with alike nodes as one: of a layer, and of a chain, of the same name and state."""
-        return _merged(_merged(self, _chains(self)), _fans)
+        chained = _merged(self, _chains(self))
+        return _merged(chained, _fans(chained))
 
 
 def layers_of(graph: Graph) -> dict[str, int]:
@@ -91,7 +92,7 @@ def _first_left(rest: Iterable[str], done: set[str]) -> list[str]:
     return next(([key] for key in rest if key not in done), [])
 
 
-def _chains(graph: Graph) -> Callable[[Graph], Mapping[str, Hashable]]:
+def _chains(graph: Graph) -> Mapping[str, Hashable]:
     """Return the grouping of nodes of one name and state that follow each other, with nothing beside them."""
     before, after = _neighbours(graph)
     nodes = {node.key: node for node in graph.nodes}
@@ -102,7 +103,7 @@ def _chains(graph: Graph) -> Callable[[Graph], Mapping[str, Hashable]]:
         alike = single in nodes and (nodes[single].name, nodes[single].state) == (nodes[key].name, nodes[key].state)
         is_next = not more and alike and len(after[single]) == 1 and single in heads
         heads[key] = heads[single] if is_next else key
-    return lambda _: heads
+    return heads
 
 
 def _fans(graph: Graph) -> Mapping[str, Hashable]:
@@ -119,9 +120,13 @@ def _neighbours(graph: Graph) -> tuple[dict[str, list[str]], dict[str, list[str]
     return before, after
 
 
-def _merged(graph: Graph, grouping: Callable[[Graph], Mapping[str, Hashable]]) -> Graph:
-    """Return the graph with each group of `FOLDED_FROM` nodes or more as one, under the key of the first."""
-    groups = grouping(graph)
+def _merged(graph: Graph, groups: Mapping[str, Hashable]) -> Graph:
+    """Return the graph with each group of `FOLDED_FROM` nodes or more as one, under the key of the first.
+
+    Args:
+        graph: The graph.
+        groups: The group of each node, by its key.
+    """
     members = defaultdict[Hashable, list[Node]](list)
     for node in graph.nodes:
         members[groups[node.key]].append(node)
