@@ -5,6 +5,7 @@ Records may be of other versions, or of strangers: fields that are not as expect
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,8 @@ from . import record_store
 from .ulid import is_ulid
 
 _UNENDED: Final = "running"
+_YEAR_10000: Final = 253_402_300_800
+"""Seconds since 1970 from which on a `datetime` has no name for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def _read(storage: ArtifactStore, key: str) -> PastRun | None:
         key=key,
         workflow=_text(content.get("workflow")),
         status=status,
-        started=_number(content.get("started")),
+        started=_moment(content.get("started")),
         seconds=None if seconds is None else _number(seconds),
         error=_error(content),
         parallel=int(_number(content.get("parallel"))),
@@ -153,7 +156,7 @@ def _step(content: dict[str, Any]) -> PastStep:
         key=content["key"] if isinstance(content.get("key"), str) else "",
         after=_keys_in(content.get("after")),
         function=_text(content.get("function")),
-        started=_number(content.get("started")),
+        started=_moment(content.get("started")),
         seconds=_number(content.get("seconds")),
         reused=content.get("reused") is True,
         error=_error(content),
@@ -194,4 +197,11 @@ def _text(found: Any) -> str:
 
 
 def _number(found: Any) -> float:
-    return float(found) if type(found) in (int, float) else 0.0
+    # JSON may have 1e999, which is read as infinity, and integers beyond every float.
+    is_number = type(found) in (int, float) and abs(found) <= sys.float_info.max
+    return float(found) if is_number else 0.0
+
+
+def _moment(found: Any) -> float:
+    moment = _number(found)
+    return moment if 0 <= moment < _YEAR_10000 else 0.0

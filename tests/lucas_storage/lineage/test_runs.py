@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
@@ -143,6 +144,20 @@ def test_strange_fields_of_a_record_are_left_out(storage):
 
     assert edges(strange.graph) == [("one", "one")]
     assert ET.fromstring(strange.svg()).attrib["aria-label"].endswith("1 steps (1 succeeded)")
+
+
+@pytest.mark.parametrize("number", ["1e999", "1e300", "-1e20", "9" * 400])
+def test_numbers_that_no_run_has_are_shown_without_failing(storage, number):
+    past = ran(lambda_free_workflow, {"n": 1})
+    name = f"{record_store.RUNS}{past.id}/run.json"
+    text = storage.get_object(storage.bucket, name).decode()
+    strange = re.sub(r'"(started|seconds|parallel)":[0-9.e-]+', rf'"\1":{number}', text)
+    strange = strange.replace('"out":[]', f'"out":[{{"inline":"json@1","size":{number}}}]')
+    storage.put_object(storage.bucket, name, strange.encode(), metadata={})
+
+    for shown in (last_run(), runs()):
+        ET.fromstring(shown._repr_html_())
+    assert last_run().started.year == 1970
 
 
 def lambda_free_workflow(wf):
