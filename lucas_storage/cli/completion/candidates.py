@@ -43,8 +43,7 @@ def objects(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
             found = [f"{name}/" for name in _buckets(client)]
         else:
             found = [f"{bucket}/{each}" for each in _level(client, bucket, key)]
-    # Others can be named by their URI, which has codes for what no shell takes.
-    return [CompletionItem(each) for each in found if each.isprintable() and each.startswith(incomplete)]
+    return [CompletionItem(each) for each in found if each.startswith(incomplete)]
 
 
 def places(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:

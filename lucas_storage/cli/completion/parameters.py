@@ -24,7 +24,8 @@ def _by(name: str) -> Complete:
             found: list[CompletionItem[str]] = getattr(candidates, name)(ctx, incomplete)
         except Exception:  # noqa: BLE001  # a message would be drawn into the line that is being typed
             return []
-        return found
+        # No shell takes the others, and a line break would begin another candidate. An object has a URI for that.
+        return [each for each in found if each.type != "plain" or each.value.isprintable()]
 
     return complete
 

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,8 @@ def test_what_continues_a_line(completed, shelf, line, candidates):
 
 def test_runs_and_published_names(completed, client):
     client.create_bucket("artifacts")
-    for key in ("runs/01JZZZZZZZZZZZZZZZZZZZZZZZ/run.json", "names/table/versions/1.json"):
+    names = ("runs/01JZZZZZZZZZZZZZZZZZZZZZZZ/run.json", "names/table/versions/1.json", "names/t\nplain,x/versions/1")
+    for key in names:
         client.put_object("artifacts", key, b"{}")
     here = {"LUCAS_STORAGE_BUCKET": "artifacts"}
 
@@ -167,25 +169,52 @@ class Shell:
             self._process.kill()
 
 
+@pytest.fixture
+def started(client, tmp_path):
+    """Start a shell, and end it after the test."""
+    with ExitStack() as stack:
+
+        def start(name):
+            if shutil.which(name) is None:
+                pytest.skip(f"{name} is not installed")
+            here = {
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "STORAGE_ENDPOINT": client.endpoint,
+                "TERM": "xterm" if name == "fish" else "dumb",
+                "LC_ALL": "C.UTF-8",
+            }
+            shell = Shell(name, tmp_path, here)
+            stack.callback(shell.close)
+            return shell
+
+        yield start
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHELLS)
-def test_real_shells_complete(name, shelf, tmp_path):
-    if shutil.which(name) is None:
-        pytest.skip(f"{name} is not installed")
+def test_real_shells_complete(name, started, shelf, tmp_path):
     (tmp_path / "some file").touch()
-    here = {
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "STORAGE_ENDPOINT": shelf.endpoint,
-        "TERM": "xterm" if name == "fish" else "dumb",
-        "LC_ALL": "C.UTF-8",
-    }
-    shell = Shell(name, tmp_path, here)
-    try:
-        assert shell.complete("lucas-storage tre") == ["lucas-storage", "tree"]
-        assert shell.complete("lucas-storage cat my") == ["lucas-storage", "cat", "my-bucket/"]
-        assert shell.complete("lucas-storage cat my-bucket/od") == ["lucas-storage", "cat", "my-bucket/odd key?"]
-        assert shell.complete("lucas-storage cp luca") == ["lucas-storage", "cp", "lucas://default/"]
-        assert shell.complete(f"lucas-storage cp {HERE}/o")[-1] == f"{HERE}/odd%20key%3F"
-        assert shell.complete("lucas-storage cp som") == ["lucas-storage", "cp", "some file"]
-    finally:
-        shell.close()
+    shell = started(name)
+
+    assert shell.complete("lucas-storage tre") == ["lucas-storage", "tree"]
+    assert shell.complete("lucas-storage cat my") == ["lucas-storage", "cat", "my-bucket/"]
+    assert shell.complete("lucas-storage cat my-bucket/od") == ["lucas-storage", "cat", "my-bucket/odd key?"]
+    assert shell.complete("lucas-storage cp luca") == ["lucas-storage", "cp", "lucas://default/"]
+    assert shell.complete(f"lucas-storage cp {HERE}/o")[-1] == f"{HERE}/odd%20key%3F"
+    assert shell.complete("lucas-storage cp som") == ["lucas-storage", "cp", "some file"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHELLS)
+def test_real_shells_run_nothing_of_a_key(name, started, client, tmp_path):
+    keys = ["$(touch run)", "`touch run`", ";touch run", "'$(touch run)'", '"$(touch run)"', "\\$(touch run)"]
+    for number, key in enumerate(keys):
+        client.put_object("my-bucket", f"{number}{key}", b"")
+    shell = started(name)
+    before = set(tmp_path.iterdir())
+
+    for number, key in enumerate(keys):
+        assert shell.complete(f"lucas-storage cat my-bucket/{number}")[-1] == f"my-bucket/{number}{key}"
+    shell.complete('lucas-storage cat "my-bucket/0')
+    shell.complete('lucas-storage cat "my-bucket/1')
+    assert set(tmp_path.iterdir()) == before
