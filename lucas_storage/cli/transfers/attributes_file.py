@@ -76,12 +76,13 @@ class AttributesWriter:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
-        with self._file:
-            pass
-        if kind is None:
-            Path(self._file.name).replace(self._path)
-        else:
-            Path(self._file.name).unlink(missing_ok=True)
+        unfinished = Path(self._file.name)
+        try:
+            self._file.close()  # writes the rest, for which the disk may be full
+            if kind is None:
+                unfinished.replace(self._path)
+        finally:
+            unfinished.unlink(missing_ok=True)
 
 
 _NONE = Attributes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -248,3 +249,16 @@ def test_another_file_is_not_replaced_by_attributes(invoke, described, tmp_path)
 
     assert result.exit_code == 2
     assert (tmp_path / "precious").read_text() == "of the user\n"
+
+
+def test_a_full_disk_leaves_no_unfinished_file_of_attributes(lucas_storage, client, tmp_path):
+    for number in range(8):
+        client.put_object("my-bucket", f"data/{number}", b"1", metadata={"long": "x" * 1000})
+    # Without bytecode, of which Python would keep the part that is written.
+    limited = ("bash", "-c", 'ulimit -f 4 && exec "$@"', "bash", sys.executable, "-B", "-m", "lucas_storage")
+    result = lucas_storage.run(
+        "sync", "--metadata", "kept", f"{HERE}/data", "back", program=limited, env={"STORAGE_ENDPOINT": client.endpoint}
+    )
+
+    assert (result.returncode, "File too large" in result.stderr) == (1, True)
+    assert [path.name for path in tmp_path.iterdir() if "kept" in path.name] == []
