@@ -72,6 +72,7 @@ def test_stat_of_nothing_is_an_error(invoke, shelf, target, said):
         (["my-bucket/a.txt"], "1\n2\n3\n"),
         (["my-bucket/a.txt", "-n", 2], "1\n2\n"),
         (["my-bucket/a.txt", "-n", 0], ""),
+        (["my-bucket/a.txt", "-n", 10**20], "1\n2\n3\n"),
         (["my-bucket/a.txt", "-c", 3], "1\n2"),
         (["my-bucket/b/one.csv", "-c", "1KiB"], "x" * 1024),
         (["my-bucket/b/one.csv"], "x" * 2048),
@@ -156,6 +157,7 @@ def test_find_lists_what_meets_all_conditions(invoke, shelf, tmp_path, condition
     ("arguments", "code", "said"),
     [
         (["my-bucket", "--newer", "soon"], 2, "'soon' is no length of time such as 7d"),
+        (["my-bucket", "--newer", "99999999999d"], 2, "is no length of time such as 7d"),
         (["my-bucket", "--size", "big"], 2, "is not a number of bytes"),
         (["my-bucket/x"], 3, "no key begins like this"),
         (["no-bucket"], 3, "no-bucket"),

@@ -121,7 +121,7 @@ def _moment(session: Session, text: str, option: str) -> datetime:
     for read in (_before_now, _date, _change):
         try:
             return read(text)
-        except (ValueError, OSError):
+        except (ValueError, OverflowError, OSError):
             continue
     raise click.UsageError(
         f"{option} {text!r} is no length of time such as 7d, no date such as 2026-01-31T08:30, and no file that exists"

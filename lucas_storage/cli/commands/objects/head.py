@@ -78,7 +78,7 @@ def _lines(client: StorageClient, found: FoundObject, wanted: int) -> Iterator[b
         piece = bytes(
             client.get_object(head["bucket"], head["key"], offset=offset, length=length, generation=head["generation"])
         )
-        lines = piece.split(b"\n", wanted)
+        lines = piece.split(b"\n", min(wanted, len(piece)))
         if len(lines) > wanted:
             yield piece[: len(piece) - len(lines[-1])]
             return
