@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from operator import index
-from typing import Any, Final
+from numbers import Integral
+from typing import Final
 from urllib.parse import urlsplit
 
 from .content_types import DEFAULT_CONTENT_TYPE, guess_content_type  # noqa: F401  # scripts take these two from here
@@ -292,14 +292,10 @@ def _size(value: object) -> int | None:
 
 
 def _integer(value: object) -> int | None:
-    """Return an int, as which libraries such as numpy have classes of their own, too; None for anything else."""
+    """Return an int, for which libraries such as numpy register classes of their own, too; None for anything else."""
     if type(value) is int:
         return value
-    number: Any = value
-    try:
-        return None if isinstance(value, bool) else index(number)
-    except TypeError:
-        return None
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
 
 
 def is_utf8(text: str) -> bool:

@@ -7,7 +7,6 @@ import os
 import socket
 import struct
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -57,10 +56,6 @@ def files(tmp_path):
     yield opening
     for descriptor in opened:
         os.close(descriptor)
-
-
-def open_files():
-    return {each.name for each in Path("/proc/self/fd").iterdir()}
 
 
 def passed(socket_, data, descriptors):
@@ -136,23 +131,23 @@ def test_descriptors_of_two_frames_are_not_mixed_up(both, files):
     ("announced", "sent", "wanted"),
     [(0, 1, 0), (1, 1, 0), (2, 2, 1), (1, 2, 1), (2, 1, 2), (0, 3, 3), (200, 5, 250), (1, 100, 1)],
 )
-def test_descriptors_that_nobody_asked_for_are_closed(pair, files, announced, sent, wanted):
+def test_descriptors_that_nobody_asked_for_are_closed(pair, files, open_below, tmp_path, announced, sent, wanted):
     ours, theirs = pair
     given = files(sent)
-    before = open_files()
+    before = open_below(tmp_path)
     passed(theirs, struct.pack("<IBBH", 4, Kind.MESSAGE, announced, 0) + b"data", given)
 
     with pytest.raises(FrameError):
         ours.receive_frame(SECONDS, descriptors=wanted)
     ours.close()
 
-    assert open_files() < before
+    assert open_below(tmp_path) == before
 
 
-def test_descriptors_of_a_frame_that_never_ends_are_closed(pair, files):
+def test_descriptors_of_a_frame_that_never_ends_are_closed(pair, files, open_below, tmp_path):
     ours, theirs = pair
     given = files(3)
-    before = open_files()
+    before = open_below(tmp_path)
     passed(theirs, struct.pack("<IBBH", 100, Kind.MESSAGE, 3, 0) + b"some", given)
     theirs.close()
 
@@ -161,7 +156,7 @@ def test_descriptors_of_a_frame_that_never_ends_are_closed(pair, files):
     ours.close()
 
     assert caught.value.within
-    assert len(open_files()) == len(before) - 2  # the two ends, and nothing more
+    assert open_below(tmp_path) == before
 
 
 @pytest.mark.parametrize(

@@ -228,10 +228,9 @@ def test_a_method_that_is_not_there_is_refused_by_its_status(raw):
     assert (frame.kind, b"12" in bytes(frame.payload)) == (Kind.END, True)
 
 
-def test_descriptors_that_nobody_asked_for_are_closed(raw, client, tmp_path):
+def test_descriptors_that_nobody_asked_for_are_closed(raw, client, open_below, tmp_path):
     client.server_info()
     (tmp_path / "file").touch()
-    before = open_files()
     with (tmp_path / "file").open("rb") as file:
         connection = raw().socket
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file.fileno()] * 3))
@@ -239,7 +238,7 @@ def test_descriptors_that_nobody_asked_for_are_closed(raw, client, tmp_path):
 
         assert connection.recv(1) == b""
     connection.close()
-    assert open_files() <= before
+    assert not open_below(tmp_path)
 
 
 def test_aborted_downloads_and_uploads_leak_no_descriptor_and_no_thread(client, thorough):
