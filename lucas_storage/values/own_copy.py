@@ -30,6 +30,7 @@ UNCHANGING: Final = SCALARS | {bytes, complex, datetime, date, time, timedelta, 
 _SHARED: Final = ("pyarrow", "actorc", "lucas_storage")
 """Packages whose objects never change, or are there to be shared, such as clients."""
 _TAG: Final = TAG.encode()
+_COLLECTIONS: Final = frozenset({list, set})
 _CONTAINERS: Final = frozenset({dict, list, tuple})
 _MOST_ITEMS: Final = 1000
 _LONGER: Final = 6
@@ -73,10 +74,10 @@ def own_data(value: Any) -> Any | None:
 
 
 def _is_flat(value: Any) -> bool:
-    """Return whether a value is a list or a dict of scalars, and no reference."""
-    if type(value) is list:
-        return set(map(type, value)) <= SCALARS
-    return type(value) is dict and TAG not in value and set(map(type, chain(value, value.values()))) <= SCALARS
+    """Return whether a value is a list, a set or a dict of what never changes, and no reference."""
+    if type(value) in _COLLECTIONS:
+        return set(map(type, value)) <= UNCHANGING
+    return type(value) is dict and TAG not in value and set(map(type, chain(value, value.values()))) <= UNCHANGING
 
 
 def own_leaf(value: Any) -> Any:
