@@ -11,18 +11,10 @@ from actorc.storage.errors import NotFoundError, StorageError
 from actorc.storage.models import ObjectHead
 from lucas_storage.artifacts.blobs import key_of, prefix_of
 from lucas_storage.artifacts.store import ArtifactStore
-from lucas_storage.formats import format_by_id, holds_references
-from lucas_storage.formats.base import MemorySource
-from lucas_storage.formats.composite import STREAM
-from lucas_storage.formats.pickle_header import refs_of
-from lucas_storage.formats.pickles import PickleWithReferencesFormat
-from lucas_storage.records import record_store
-from lucas_storage.refs import TAG, ArtifactRef
+from lucas_storage.records import inner_references, record_store
+from lucas_storage.refs import ArtifactRef
 
 _AT_ONCE: Final = 8
-_LINES: Final = "json@1"
-"""Format of the lines of a stream of records."""
-_TAG: Final = TAG.encode()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,33 +97,9 @@ def _references_in(storage: ArtifactStore, ref: ArtifactRef, found: LiveObjects)
         if ref.kind == "manifest":
             prefix = prefix_of(ref.key, ref.digest)
             found.keys.update(key_of(prefix, part.digest) for part in storage.manifest(here).reached())
-        if ref.format == PickleWithReferencesFormat.id:
-            with storage.open(here) as file:
-                return refs_of(file)
-        return [
-            inner
-            for text in _texts(storage, here)
-            if _TAG in text
-            for inner in record_store.refs_in(_decoded(text, ref.format))
-        ]
+        return inner_references.within(storage, here)
     except NotFoundError:  # gone already, so nothing can be read through it
         return []
     except StorageError:
         found.problems.append(ref.key)
         return []
-
-
-def _texts(storage: ArtifactStore, ref: ArtifactRef) -> Iterator[bytes]:
-    """Yield the JSON texts of an artifact; a pickle is never opened here, and its references are in its header."""
-    if ref.inline is not None:
-        yield ref.inline if holds_references(ref.format) else b""
-    elif holds_references(ref.format):
-        yield storage.get_object(ref.bucket, ref.key) if ref.kind == "blob" else b"".join(storage.chunks(ref))
-    elif ref.format == STREAM:
-        items, are_bytes = storage.records(ref)
-        if not are_bytes:
-            yield from items
-
-
-def _decoded(text: bytes, format_id: str) -> Any:
-    return format_by_id(_LINES if format_id == STREAM else format_id).decode(MemorySource(text), None)

@@ -1,0 +1,61 @@
+"""The references within an artifact: in its JSON data, in the lines of its stream, or in the header of its pickle.
+
+No pickle is opened for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.formats import format_by_id, holds_references
+from lucas_storage.formats.base import MemorySource
+from lucas_storage.formats.composite import STREAM
+from lucas_storage.formats.pickle_header import refs_of
+from lucas_storage.formats.pickles import PickleWithReferencesFormat
+from lucas_storage.refs import TAG, ArtifactRef
+
+from . import record_store
+
+_LINES: Final = "json@1"
+"""Format of the lines of a stream of records."""
+_TAG: Final = TAG.encode()
+
+
+def within(storage: ArtifactStore, ref: ArtifactRef) -> list[ArtifactRef]:
+    """Return the references in an artifact, as they stand in it; those in the artifacts that they name are not.
+
+    Args:
+        storage: The store that the reference names.
+        ref: The artifact.
+
+    Raises:
+        NotFoundError: The store does not hold it any more.
+        StorageError: It cannot be read.
+    """
+    if ref.format == PickleWithReferencesFormat.id:
+        with storage.open(ref) as file:
+            return refs_of(file)
+    return [
+        inner
+        for text in _texts(storage, ref)
+        if _TAG in text
+        for inner in record_store.refs_in(_decoded(text, ref.format))
+    ]
+
+
+def _texts(storage: ArtifactStore, ref: ArtifactRef) -> Iterator[bytes]:
+    """Yield the JSON texts of an artifact; a pickle is never opened here, and its references are in its header."""
+    if ref.inline is not None:
+        yield ref.inline if holds_references(ref.format) else b""
+    elif holds_references(ref.format):
+        yield storage.get_object(ref.bucket, ref.key) if ref.kind == "blob" else b"".join(storage.chunks(ref))
+    elif ref.format == STREAM:
+        items, are_bytes = storage.records(ref)
+        if not are_bytes:
+            yield from items
+
+
+def _decoded(text: bytes, format_id: str) -> Any:
+    return format_by_id(_LINES if format_id == STREAM else format_id).decode(MemorySource(text), None)
