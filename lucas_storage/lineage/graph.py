@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
-State: TypeAlias = Literal["succeeded", "reused", "failed", "running", "data"]
+State: TypeAlias = Literal["succeeded", "reused", "failed", "running", "lost", "data"]
 
 FOLDED_FROM: Final = 6
 """Alike nodes that become one."""

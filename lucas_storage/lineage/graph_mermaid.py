@@ -18,6 +18,7 @@ _STYLES: Final = {
     "reused": "fill:#e8f0fc,stroke:#2c62b5,color:#1c1c1c",
     "failed": "fill:#fdeaea,stroke:#b3261e,color:#1c1c1c",
     "running": "fill:#fff4dc,stroke:#9a6700,color:#1c1c1c",
+    "lost": "fill:#efe9f7,stroke:#6a4a9c,color:#1c1c1c",
     "data": "fill:#f2f2f2,stroke:#6b6b6b,color:#1c1c1c",
 }
 

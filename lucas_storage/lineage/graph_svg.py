@@ -22,6 +22,7 @@ _COLOURS: Final = {
     "reused": ("#e8f0fc", "#2c62b5"),
     "failed": ("#fdeaea", "#b3261e"),
     "running": ("#fff4dc", "#9a6700"),
+    "lost": ("#efe9f7", "#6a4a9c"),
     "data": ("#f2f2f2", "#6b6b6b"),
 }
 """Background and border of a box. Text on each of the backgrounds has a contrast beyond 7:1."""

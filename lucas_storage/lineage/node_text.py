@@ -8,7 +8,7 @@ from actorc.storage.units import shown_size
 
 from .graph import Graph, Node
 
-_STATES: Final = ("succeeded", "reused", "failed", "running")
+_STATES: Final = ("succeeded", "reused", "failed", "running", "lost")
 
 
 def facts(node: Node) -> str:

@@ -86,18 +86,13 @@ def _name(name: str, mentions: tuple[Mention, ...]) -> str:
 def _node(step: PastStep, key: str) -> Node:
     size = _bytes(step.outputs) if step.outputs else None
     note = step.error or ""
-    return Node(key=key, name=step.function, state=state_of(step), note=note, seconds=step.seconds, size=size)
+    return Node(key=key, name=step.function, state=step.state, note=note, seconds=step.seconds, size=size)
 
 
 def _bytes(mentions: Iterable[Mention]) -> int:
     return sum(mention.size for mention in mentions)
 
 
-def state_of(step: PastStep) -> State:
-    """Return the state of a step that ended."""
-    return "failed" if step.error else "reused" if step.reused else "succeeded"
-
-
 def counts(run: PastRun) -> Mapping[State, int]:
     """Return how many steps of a run are in each state."""
-    return Counter(map(state_of, run.steps))
+    return Counter(step.state for step in run.steps)

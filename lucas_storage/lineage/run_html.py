@@ -12,7 +12,7 @@ from lucas_storage.records.run_history import PastRun, PastStep
 
 from .graph_svg import svg
 from .node_text import shown_seconds
-from .run_graph import counts, graph_of, state_of
+from .run_graph import counts, graph_of
 
 _MOST: Final = 100
 """Steps, or runs, that are shown in a table."""
@@ -57,7 +57,7 @@ def _steps(steps: tuple[PastStep, ...]) -> str:
 
 
 def _row(step: PastStep) -> tuple[str, ...]:
-    state = f"{state_of(step)} ({step.error})" if step.error else state_of(step)
+    state = f"{step.state} ({step.error})" if step.error else step.state
     taken = sum(mention.size for mentions in step.inputs.values() for mention in mentions)
     made = sum(mention.size for mention in step.outputs)
     return step.function, state, shown_seconds(step.seconds), shown_size(taken), shown_size(made)

@@ -26,6 +26,7 @@ from lucas_storage.engine.provenance import current_place, makers_of_result
 from lucas_storage.refs import ArtifactRef, is_tagged
 
 from . import record_store
+from .machine import machine_name, surroundings
 from .record_store import Prepared
 from .record_writer import RecordWriter
 from .ulid import ulid
@@ -71,6 +72,8 @@ class StepNote:
     """Whether an earlier result took the place of a call."""
     error: str | None = None
     """Name of the class of the exception."""
+    version: str | None = None
+    """The version of the function, if it can be known."""
 
     def content(self) -> dict[str, Any]:
         """Return the record."""
@@ -81,8 +84,11 @@ class StepNote:
             "function": self.function,
             "started": self.started,
             "seconds": self.seconds,
+            "state": "failed" if self.error else "reused" if self.reused else "succeeded",
             "reused": self.reused,
             "error": self.error,
+            "version": self.version,
+            "machine": machine_name(),
             "in": self.inputs,
             "out": self.outputs,
             "size_in": sum(map(_size, (ref for refs in self.inputs.values() for ref in refs))),
@@ -198,7 +204,7 @@ class RunLog:
 
     def _of_run(self, status: str, **more: Any) -> Prepared:
         content = {"run": 1, "workflow": self._workflow, "status": status, "started": self._started}
-        return self._prepared("run", {**content, "in": self._inputs, **more})
+        return self._prepared("run", {**content, **surroundings(), "in": self._inputs, **more})
 
     def _prepared(self, name: str, content: dict[str, Any]) -> Prepared:
         assert self._storage is not None

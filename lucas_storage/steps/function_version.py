@@ -72,6 +72,13 @@ class FunctionVersion:
             known = self._known = (name, f"{_REACHED}{digest}"), watched
         return known[0]
 
+    def known(self) -> str | None:
+        """Return the version alone, None if it cannot be known."""
+        try:
+            return self.identity()[1]
+        except CacheKeyError:
+            return None
+
     def _reached(self, *, may_import: bool) -> tuple[str, Watched]:
         try:
             return reached_code(self._function, self._contract, may_import=may_import)  # type: ignore[arg-type]

@@ -90,6 +90,8 @@ class Step:
         )
         # Until the result is stored: it may lie in the scratch directory, or be a file of the cache.
         with scratch.step(), leases.step(), current.step(scope), run_log.step(self._name, inputs) as note:
+            if note is not None:
+                note.version = self._version.known()
             # Once: the environment and the settings file are asked at every call of every function.
             present = settings.of_step()
             policy = ByOptions(self._options, present)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -16,8 +17,9 @@ from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import InvalidParameterError, NotFoundError
-from lucas_storage.records import run_history
+from lucas_storage.records import record_store, run_history
 from lucas_storage.records.run_log import mentioned
+from lucas_storage.records.ulid import ulid
 from lucas_storage.refs import inline_ref
 
 SECRET = "hunter2-hunter2"
@@ -190,6 +192,90 @@ def test_a_run_is_found_by_the_beginning_of_its_id(storage, study):
         run_history.find(storage, "0")
     with pytest.raises(NotFoundError, match="there is no run 'Z'"):
         run_history.find(storage, "Z")
+
+
+def test_a_record_tells_where_a_run_took_place_and_what_its_steps_were(storage, study):
+    run(study, {"n": 10, "note": ""})
+    past = last(storage)
+
+    assert (past.machine, past.python) == (platform.node(), platform.python_version())
+    assert past.packages["numpy"] == np.__version__
+    assert [(one.state, one.machine) for one in past.steps] == [("succeeded", platform.node())] * 2
+    assert all(one.version.startswith("reached:") for one in past.steps)
+
+
+def test_a_function_with_a_version_of_its_own_is_recorded_with_it(storage):
+    @function
+    @with_storage(version="3")
+    def make(n):
+        return n
+
+    @workflow
+    def flow(wf):
+        return wf.call("make", {"n": wf.input()["n"]})
+
+    run(flow, {"n": 1})
+
+    assert last(storage).steps[0].version == "version:3"
+
+
+def test_a_record_of_an_early_version_has_none_of_the_later_fields(storage):
+    key = ulid()
+    step = {"step": 1, "function": "f", "started": 1.0, "seconds": 2.0, "reused": False, "error": "KeyError"}
+    record_store.write(
+        storage,
+        f"runs/{key}/run.json",
+        {"run": 1, "workflow": "w", "status": "failed", "steps": [step, step | {"error": None, "reused": True}]},
+    )
+    failed, reused = last(storage).steps
+
+    assert (last(storage).packages, last(storage).parameters, last(storage).machine) == ({}, None, None)
+    assert (failed.state, reused.state) == ("failed", "reused")
+    assert (failed.version, failed.source, failed.shipped, failed.given, failed.attempts) == (
+        None,
+        None,
+        None,
+        None,
+        (),
+    )
+
+
+@pytest.mark.parametrize("odd", [None, 3, "text", [7], {"$artifact": 1}, {"x": {"y": [None]}}])
+def test_fields_that_are_not_as_expected_are_left_out(storage, odd):
+    names = [
+        "state",
+        "version",
+        "source",
+        "shipped",
+        "given",
+        "withheld",
+        "message",
+        "traceback",
+        "attempts",
+        "machine",
+        "python",
+        "packages",
+        "parameters",
+        "in",
+        "out",
+        "after",
+        "seconds",
+        "started",
+        "reused",
+        "error",
+        "key",
+        "function",
+    ]
+    key = ulid()
+    content = dict.fromkeys(names, odd)
+    record_store.write(storage, f"runs/{key}/run.json", {"status": "failed", "steps": [content], **content})
+    past = last(storage)
+    (step,) = past.steps
+
+    assert all(isinstance(each, str) for each in (*past.packages, *past.packages.values(), *step.withheld))
+    assert step.source is step.shipped is None
+    assert (step.state, step.attempts == ()) == ("failed" if odd is not None else "succeeded", odd != [{}])
+    assert (step.given is None) == (not isinstance(odd, dict))
 
 
 def test_there_may_be_no_runs_at_all(storage):

@@ -1,0 +1,110 @@
+"""Past runs and their steps, as records tell them. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from lucas_storage.refs import ArtifactRef
+
+StepState: TypeAlias = Literal["running", "succeeded", "failed", "reused", "lost"]
+"""Lost is a step that was running in a run of which nothing has been heard since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """An artifact among the inputs or outputs of a step."""
+
+    format: str
+    size: int
+    """Bytes."""
+    ref: ArtifactRef | None
+    """None if it travelled within the call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One of several attempts that a step took."""
+
+    seconds: float
+    error: str | None
+    """Name of the class of the exception; None of the attempt that succeeded."""
+    message: str | None = None
+    traceback: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PastStep:
+    """A step that began. What a record does not have is None or empty."""
+
+    key: str
+    """Unique in its run; empty in records of early versions."""
+    after: tuple[str, ...]
+    """Keys of the steps that came before it, as far as the record has them."""
+    function: str
+    started: float
+    """Seconds since 1970."""
+    seconds: float
+    """How long it took; 0 while it runs."""
+    reused: bool
+    error: str | None
+    """Name of the class of the exception."""
+    inputs: dict[str, tuple[Mention, ...]]
+    outputs: tuple[Mention, ...]
+    state: StepState = "succeeded"
+    version: str | None = None
+    """The version of the function, which is part of the key of its results."""
+    source: ArtifactRef | None = None
+    """Text: the source of the function as it was, to read."""
+    shipped: ArtifactRef | None = None
+    """Signed: the pickle of the function as it was, to run."""
+    given: dict[str, Any] | None = None
+    """The arguments by parameter as they travelled: JSON data and `ArtifactRef`; None if they were not recorded."""
+    withheld: tuple[str, ...] = ()
+    """Parameters that were given and are not in `given`, as they may be secret, or are too large."""
+    message: str | None = None
+    """The text of the exception."""
+    traceback: str | None = None
+    """Where the exception was raised, as text."""
+    attempts: tuple[Attempt, ...] = ()
+    """Those that it took; empty if the first one was enough."""
+    machine: str | None = None
+    """The name of the machine that it ran on."""
+
+    def __repr__(self) -> str:
+        state = f"failed with {self.error}" if self.error else self.state
+        return f"<step {self.function!r}: {state}, {self.seconds:.2f} s>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastRun:
+    """A run, ended or not. What a record does not have is None or empty."""
+
+    key: str
+    workflow: str
+    status: str
+    """``succeeded``, ``failed``, or ``running``, which a run that was killed stays for ever."""
+    started: float
+    """Seconds since 1970."""
+    seconds: float | None
+    error: str | None
+    parallel: int
+    """Steps at the same time, at most."""
+    inputs: dict[str, tuple[Mention, ...]]
+    outputs: tuple[Mention, ...]
+    after: tuple[str, ...]
+    """Keys of the steps that made the result, as far as the record has them."""
+    steps: tuple[PastStep, ...]
+    """In the order in which they began."""
+    machine: str | None = None
+    """The name of the machine that it was started on."""
+    python: str | None = None
+    """The version of Python there."""
+    packages: dict[str, str] = field(default_factory=dict)
+    """Versions by name of the installed packages that were imported there."""
+    parameters: dict[str, Any] | None = None
+    """The inputs by name as they travelled: JSON data and `ArtifactRef`; None if they were not recorded."""
+    withheld: tuple[str, ...] = ()
+    """Inputs that were given and are not in `parameters`, as they may be secret, or are too large."""
+    message: str | None = None
+    """The text of the exception that ended it."""
