@@ -136,7 +136,7 @@ def test_what_a_plain_function_puts_into_redis_is_a_reference(workers, redis_por
 
     assert len(kept) < 1000
     assert {name: ArtifactRef.parse(ref).format for name, ref in pickle.loads(kept).items()} == {
-        "model": "pickle5@1",
+        "model": "pickle5@2",
         "x": "npy@1",
     }
 

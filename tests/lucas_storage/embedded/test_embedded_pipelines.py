@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -182,4 +181,9 @@ log.info("shown"); log.debug("not shown")
 """
     assert fresh_python(code).endswith("shown")
     assert fresh_python(code.replace("import os, sys", "import os, sys; os.environ['LUCAS_LOG'] = '3'")) == ""
-    assert logging.getLogger("lucas").handlers == []
+
+
+def test_importing_the_engine_leaves_lucas_logger_as_it_is(fresh_python: Callable[..., str]) -> None:
+    code = "import logging, lucas_storage.embedded; print(logging.getLogger('lucas').handlers)"
+
+    assert fresh_python(code) == "[]"
