@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar, overload
 
 from ._shim import Shim
+from .steps.attempt_policy import AttemptPolicy
 from .steps.contract import Contract, Parameter
 from .steps.function_version import declared_identity
 from .values.annotations.annotation import ANY, RUNTIME, STORAGE, Annotation, OrNone
@@ -21,6 +22,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _OPTIONS: Final = ("store", "inline_max", "pickle")
 """Options that travel with the function; a worker completes them by its own settings."""
 _MEMO_OPTIONS: Final = ("cache", "version")
+_ATTEMPT_OPTIONS: Final = ("retries", "backoff")
+_KNOWN: Final = (*_OPTIONS, *_MEMO_OPTIONS, *_ATTEMPT_OPTIONS)
 _SECRETS: Final = ("access_key", "secret_key", "signing_key", "endpoint", "token", "credentials", "password", "use_ssl")
 _RUNTIME_NAMES: Final = ("rt", "frt")
 _Kind = inspect.Parameter
@@ -38,6 +41,8 @@ def with_storage(
     pickle: bool | None = None,
     cache: bool | timedelta | None = None,
     version: str | None = None,
+    retries: int | None = None,
+    backoff: float | timedelta | None = None,
 ) -> Callable[[Function], Function]: ...
 
 
@@ -61,6 +66,11 @@ def with_storage(function: Any = None, /, **options: Any) -> Any:
             inputs; all callers get the first one that was kept.
             ``version`` (str): takes the place of the code, the constants and the packages that decide what the function
                 does, all of which count otherwise. Give one where these cannot be known.
+            ``retries`` (int): how many more attempts there are after one that failed: the function, or a generator that
+            it returned, raised, or the storage says that it may answer later. An argument that cannot be loaded, or a
+            result of the wrong type, fails at once. Each attempt gets values and scratch directories of its own.
+            ``backoff`` (float or timedelta): seconds before the second attempt, 1 if it is left out; twice as many
+            before each further one, up to five minutes. Chance takes up to half of each pause.
 
     Raises:
         TypeError: It is not directly above a def, is there twice, an option is unknown or of the wrong type, or the
@@ -115,6 +125,7 @@ def contract_of(
         identity=declared_identity(function, options.get("version")),
         cache=_cached(options.get("cache")),
         is_async=_is_async(function),
+        attempts=AttemptPolicy.of_options(options),
     )
 
 
@@ -145,8 +156,8 @@ def _check_options(options: dict[str, Any]) -> None:
                 f"with_storage takes no {name}; connection and credentials are never shipped to workers. Set "
                 "STORAGE_ENDPOINT, STORAGE_ACCESS_KEY and STORAGE_SECRET_KEY where the function runs"
             )
-        if name not in (*_OPTIONS, *_MEMO_OPTIONS):
-            known = ", ".join((*_OPTIONS, *_MEMO_OPTIONS))
+        if name not in _KNOWN:
+            known = ", ".join(_KNOWN)
             raise TypeError(f"with_storage has no option {name!r}; it takes {known}")
     # By exact type: True as a number of bytes is a mistake.
     _check_type(options, "store", str)
@@ -154,6 +165,7 @@ def _check_options(options: dict[str, Any]) -> None:
     _check_type(options, "pickle", bool)
     _check_type(options, "version", str)
     _check_cache(options.get("cache"))
+    AttemptPolicy.of_options(options)
     if (options.get("inline_max") or 0) < 0:
         raise ValueError(f"inline_max is a number of bytes from 0 up, not {options['inline_max']}")
 

@@ -74,6 +74,12 @@ class StepNote:
     """Name of the class of the exception."""
     version: str | None = None
     """The version of the function, if it can be known."""
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    """Seconds and error of each attempt, if there was more than one."""
+
+    def attempted(self, seconds: float, error: BaseException | None) -> None:
+        """Note one of several attempts."""
+        self.attempts.append({"seconds": seconds, "error": type(error).__name__ if error else None})
 
     def content(self) -> dict[str, Any]:
         """Return the record."""
@@ -89,6 +95,7 @@ class StepNote:
             "error": self.error,
             "version": self.version,
             "machine": machine_name(),
+            **({"attempts": self.attempts} if self.attempts else {}),
             "in": self.inputs,
             "out": self.outputs,
             "size_in": sum(map(_size, (ref for refs in self.inputs.values() for ref in refs))),
@@ -120,6 +127,7 @@ class RunLog:
         self._started = time.time()
         # Guards the list and the counters below, which the threads of all steps change.
         self._lock = threading.Lock()
+        self._over = threading.Event()
         self._given_up = storage is None
         self._at_work = self._parallel = 0
         self._inputs: dict[str, Any] = {}
@@ -132,6 +140,7 @@ class RunLog:
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Record the result of the workflow, as it travels, or its exception, and wait for the writing."""
+        self._over.set()
         with self._lock:
             steps = [note.content() for note in self.steps]
         last = {
@@ -144,6 +153,10 @@ class RunLog:
         }
         if self._writer is not None:
             self._writer.end(self._of_run("failed" if error else "succeeded", **last))
+
+    def pause(self, seconds: float) -> bool:
+        """Wait until the time is over, or the run; return whether the run goes on."""
+        return not self._over.wait(seconds)
 
     @contextlib.contextmanager
     def step(self, function: str, given: dict[str, Any]) -> Iterator[StepNote]:
@@ -246,6 +259,15 @@ def step(function: str, given: Callable[[], Any]) -> contextlib.AbstractContextM
         return _UNRECORDED
     inputs = given()
     return log.step(function, inputs if type(inputs) is dict and not is_tagged(inputs) else {"input": inputs})
+
+
+def pause(seconds: float) -> bool:
+    """Wait for some seconds; return False, without waiting any longer, if the present run ends."""
+    log = _current.get()
+    if log is not None:
+        return log.pause(seconds)
+    time.sleep(seconds)
+    return True
 
 
 def _place_in_graph(note: StepNote) -> None:

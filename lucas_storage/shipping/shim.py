@@ -22,7 +22,7 @@ from . import source_lines
 if TYPE_CHECKING:
     from lucas_storage.steps.contract import ShippedContract
 
-VERSION: Final = 2
+VERSION: Final = 3
 """The newest version of shims that is read here; an older worker refuses to call one that it could not honour."""
 
 _shipping = threading.local()

@@ -9,14 +9,19 @@ from lucas_storage.values.annotations.annotation import ANY, Annotation
 from lucas_storage.values.annotations.first_version import in_first_version
 from lucas_storage.values.annotations.shipped_form import from_shipped, shipped
 
+from .attempt_policy import ONCE, AttemptPolicy
+
 if TYPE_CHECKING:
     from lucas_storage.values.annotations.shipped_form import Shipped
 
+    from .attempt_policy import ShippedPolicy
 
 FIRST_VERSION: Final = 1
 """Version of contracts that every worker reads."""
 SECOND_VERSION: Final = 2
 """Version of contracts with annotations, or a kind of function, that workers of the first one would ignore."""
+THIRD_VERSION: Final = 3
+"""Version of contracts with a policy of attempts, which workers of the second one would ignore."""
 
 
 class ShippedContract(TypedDict):
@@ -38,6 +43,7 @@ class ShippedContract(TypedDict):
     identity: tuple[str, str]
     cache: bool | float
     is_async: NotRequired[bool]
+    attempts: NotRequired[ShippedPolicy]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +79,13 @@ class Contract:
     """Whether results are kept: for ever, not at all, or for so many seconds."""
     is_async: bool = False
     """Whether it is written with ``async def``."""
+    attempts: AttemptPolicy = ONCE
 
     @property
     def version(self) -> int:
         """The lowest version of workers that can honour the contract."""
+        if self.attempts != ONCE:
+            return THIRD_VERSION
         annotations = [parameter.annotation for parameter in self.parameters]
         is_first = all(annotation == in_first_version(annotation) for annotation in annotations)
         return FIRST_VERSION if is_first and self.more in (None, ANY) and not self.is_async else SECOND_VERSION
@@ -104,6 +113,8 @@ class Contract:
             form["checked"] = shipped(self.result)
         if self.is_async:
             form["is_async"] = True
+        if self.attempts != ONCE:
+            form["attempts"] = self.attempts.shipped()
         return form
 
     @classmethod
@@ -126,6 +137,7 @@ class Contract:
             identity=form["identity"],
             cache=form["cache"],
             is_async=form.get("is_async", False),
+            attempts=AttemptPolicy.from_shipped(form.get("attempts")),
         )
 
 

@@ -22,7 +22,7 @@ from .reached_names import ReachedNames
 from .watched import Watched
 
 _PYTHON: Final = [sys.implementation.name, *sys.version_info[:2]]
-_NO_CONVERSIONS: Final = ("name", "qualname", "module", "doc", "options", "identity", "cache")
+_NO_CONVERSIONS: Final = ("name", "qualname", "module", "doc", "options", "identity", "cache", "attempts")
 
 
 def reached_code(function: FunctionType, contract: Contract, *, may_import: bool) -> tuple[str, Watched]:

@@ -21,8 +21,10 @@ from lucas_storage.values.loading.record_fields import classes_of
 from lucas_storage.values.result_check import check_result
 from lucas_storage.values.storing import outgoing
 from lucas_storage.values.storing.policy import ByOptions
+from lucas_storage.values.storing.rereadable import rereadable
 
 from .argument_binding import ArgumentBinder
+from .attempts import AttemptUnderWay, Stage, repeated
 from .call_key import call_key
 from .contract import Contract
 from .function_version import FunctionVersion
@@ -68,6 +70,7 @@ class Step:
         self._identity = contract.identity
         self._version = FunctionVersion(function, contract)
         self._cache = contract.cache
+        self._attempts = contract.attempts
         self._warned = False
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -88,14 +91,13 @@ class Step:
             key=_Once(lambda: self._key(inputs())),
             is_nested=current.step_scope() is not None,
         )
-        # Until the result is stored: it may lie in the scratch directory, or be a file of the cache.
-        with scratch.step(), leases.step(), current.step(scope), run_log.step(self._name, inputs) as note:
+        with current.step(scope), run_log.step(self._name, inputs) as note:
             if note is not None:
                 note.version = self._version.known()
             # Once: the environment and the settings file are asked at every call of every function.
             present = settings.of_step()
             policy = ByOptions(self._options, present)
-            out, reused = self._result(scope, present, policy, lambda: self._stored(runtime, given, policy))
+            out, reused = self._result(scope, present, policy, lambda: self._attempted(runtime, given, policy, note))
             if note is not None:
                 note.outputs, note.reused = run_log.mentioned(out), reused
             return out
@@ -129,18 +131,35 @@ class Step:
                 return wire_form.tagged(found[0]), True
             return wire_form.tagged(memo.remember(wire_form.with_refs(stored()))), False
 
-    def _stored(self, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions) -> Any:
-        value = self._call_with_values(runtime, given, policy)
-        check_result(value, self._result_annotation, self._name)
-        return outgoing.result(value, self._result_annotation, policy, self._name)
+    def _attempted(
+        self, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions, note: run_log.StepNote | None
+    ) -> Any:
+        if given is not None and self._attempts.retries:
+            given = rereadable(given, policy)
+        return repeated(lambda attempt: self._stored(attempt, runtime, given, policy), self._attempts, self._name, note)
 
-    def _call_with_values(self, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions) -> Any:
+    def _stored(
+        self, attempt: AttemptUnderWay, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions
+    ) -> Any:
+        # Until the result is stored: it may lie in the scratch directory, or be a file of the cache.
+        with scratch.step(), leases.step():
+            value = self._call_with_values(attempt, runtime, given, policy)
+            attempt.stage = Stage.CHECKING
+            check_result(value, self._result_annotation, self._name)
+            attempt.stage = Stage.STORING
+            return outgoing.result(value, self._result_annotation, policy, self._name)
+
+    def _call_with_values(
+        self, attempt: AttemptUnderWay, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions
+    ) -> Any:
         # Resolved here, in the process of the step: a handle is never shipped, since it holds credentials.
         injected = {name: storage_for(policy().store) for name in self._inject}
         if given is None:
+            attempt.stage = Stage.CALLING
             return self._call_function(StorageRuntime(runtime, self._name, policy), **injected)
         annotations = self._binder.annotations_of(given)
         values = incoming.resolve(given, annotations, self._name, policy, self._classes)
+        attempt.stage = Stage.CALLING
         return self._call_function(**values, **injected)
 
     # Marked, so that tracebacks show the user's frame even if the function came from an installed package.
