@@ -70,6 +70,8 @@ class PastStep:
     """Those that it took; empty if the first one was enough."""
     machine: str | None = None
     """The name of the machine that it ran on."""
+    memo: str | None = None
+    """The key of the cached result that holds its result: 64 hexadecimal digits."""
 
     def __repr__(self) -> str:
         state = f"failed with {self.error}" if self.error else self.state

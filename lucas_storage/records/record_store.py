@@ -6,6 +6,7 @@
     checkpoints/<2 digits>/<key>.json     the saved state of a step
     names/<name>/<ulid>.json              a publication under a name; beside them versions/ and aliases/
     runs/<ulid>/run.json                  a run; beside it steps/<ulid>.json
+    lineage/<digest>/<ulid>.json          an artifact in a run; more in `run_index`
     gc/marked.json                        the objects that the next collection may remove
 
 The prefixes are forever. A record is ``json@1``, so references in it are references. A small one is repeated in the
@@ -16,7 +17,7 @@ only if its reference is signed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -45,6 +46,7 @@ MEMO: Final = "memo/"
 CHECKPOINTS: Final = "checkpoints/"
 NAMES: Final = "names/"
 RUNS: Final = "runs/"
+LINEAGE: Final = "lineage/"
 MARKED: Final = "gc/marked.json"
 
 _FORMAT: Final = "json@1"
@@ -82,15 +84,53 @@ def read(storage: ArtifactStore, key: str) -> Record | None:
 
 def read_listed(storage: ArtifactStore, head: ObjectHead) -> Record | None:
     """Return the record that `head` describes, as it is now; None if it was removed meanwhile."""
-    text = head["metadata"].get(_METADATA_COPY)
-    if text is not None:
-        return Record(key=head["key"], content=decode(text.encode()), etag=head["etag"], modified=head["last_modified"])
+    repeated = _repeated(head)
+    if repeated is not None:
+        return repeated
     buffer = BytesIO()
     try:
         head = storage.download_to_stream(storage.bucket, head["key"], buffer)
     except NotFoundError:
         return None
     return Record(key=head["key"], content=decode(buffer.getvalue()), etag=head["etag"], modified=head["last_modified"])
+
+
+def _repeated(head: ObjectHead) -> Record | None:
+    """Return the record that the metadata of its object repeat, if they do."""
+    text = head["metadata"].get(_METADATA_COPY)
+    if text is None:
+        return None
+    return Record(key=head["key"], content=decode(text.encode()), etag=head["etag"], modified=head["last_modified"])
+
+
+def read_all(storage: ArtifactStore, heads: Iterable[ObjectHead]) -> list[Record]:
+    """Return the records that `heads` describe, in order: those that are not in the metadata by few calls together.
+
+    Records that were removed meanwhile are left out.
+    """
+    listed = list(heads)
+    repeated = {head["key"]: _repeated(head) for head in listed}
+    read = read_keys(storage, [key for key, record in repeated.items() if record is None])
+    others = {record.key: record for record in read}
+    found = (repeated[head["key"]] or others.get(head["key"]) for head in listed)
+    return [record for record in found if record is not None]
+
+
+def read_keys(storage: ArtifactStore, keys: Sequence[str]) -> list[Record]:
+    """Return the records with these keys, in order, read in few calls; those that are not there are left out."""
+    if not keys:
+        return []
+    try:
+        answer = storage.get_objects(storage.bucket, keys)
+    except BucketNotFoundError:
+        return []
+    for error in answer["errors"].values():
+        if not isinstance(error, NotFoundError):
+            raise error
+    return [
+        Record(key=each["key"], content=decode(each["data"]), etag=each["etag"], modified=each["last_modified"])
+        for each in answer["objects"]
+    ]
 
 
 def heads(storage: ArtifactStore, prefix: str) -> Iterator[ObjectHead]:

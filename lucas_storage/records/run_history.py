@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -29,16 +29,17 @@ from .untrusted_fields import (
     values_by_name,
 )
 
-__all__ = ["Attempt", "Mention", "PastRun", "PastStep", "find", "recent"]
+__all__ = ["Attempt", "Mention", "PastRun", "PastStep", "find", "keys", "read_all", "recent", "run_of"]
 
-_UNENDED: Final = "running"
+UNENDED: Final = "running"
+"""The status of a run that goes on, or was killed."""
 
 
 def recent(storage: ArtifactStore, count: int) -> list[PastRun]:
     """Return the last `count` runs, the latest first."""
     # By key before reading: of thousands of runs only those shown are read.
-    keys = sorted(_keys(storage), reverse=True)[:count]
-    return [run for run in parallel.each(partial(_read, storage), keys) if run is not None]
+    latest = sorted(keys(storage), reverse=True)[:count]
+    return [run for run in parallel.each(partial(_read, storage), latest) if run is not None]
 
 
 def find(storage: ArtifactStore, text: str) -> PastRun:
@@ -48,9 +49,9 @@ def find(storage: ArtifactStore, text: str) -> PastRun:
         NotFoundError: There is none.
         InvalidParameterError: There are several.
     """
-    keys = sorted(_keys(storage))
+    known = sorted(keys(storage))
     # Identifiers sort by time, so the greatest is the latest, and none of the records need be read.
-    found = keys[-1:] if text == "last" else [key for key in keys if key.startswith(text.upper())]
+    found = known[-1:] if text == "last" else [key for key in known if key.startswith(text.upper())]
     if len(found) > 1:
         raise InvalidParameterError(f"{len(found)} runs begin with {text!r}; give more of the id")
     run = _read(storage, found[0]) if found else None
@@ -59,34 +60,49 @@ def find(storage: ArtifactStore, text: str) -> PastRun:
     return run
 
 
-def _keys(storage: ArtifactStore) -> Iterator[str]:
+def keys(storage: ArtifactStore, beginning: str = "") -> Iterator[str]:
+    """Yield the ids of all runs, in the order of time; with `beginning`, only those that begin so."""
+    prefix = f"{record_store.RUNS}{beginning}"
     token: str | None = None
     while True:
         try:
             # With a delimiter: a run has as many records as steps, and only its prefix is wanted.
-            page = storage.list_objects(storage.bucket, record_store.RUNS, delimiter="/", page_token=token)
+            page = storage.list_objects(storage.bucket, prefix, delimiter="/", page_token=token)
         except BucketNotFoundError:
             return
-        keys = (prefix.removeprefix(record_store.RUNS).rstrip("/") for prefix in page["common_prefixes"])
-        yield from filter(is_ulid, keys)
+        found = (each.removeprefix(record_store.RUNS).rstrip("/") for each in page["common_prefixes"])
+        yield from filter(is_ulid, found)
         token = page["next_page_token"]
         if not token:
             return
 
 
+def read_all(storage: ArtifactStore, ids: Iterable[str]) -> list[PastRun]:
+    """Return the runs with these ids, in order; those without a record are left out."""
+    found = record_store.read_keys(storage, [f"{record_store.RUNS}{key}/run.json" for key in ids])
+    return parallel.each(partial(_with_steps, storage), found)
+
+
 def _read(storage: ArtifactStore, key: str) -> PastRun | None:
     record = record_store.read(storage, f"{record_store.RUNS}{key}/run.json")
-    if record is None:
-        return None
-    content = record.content or {}
-    status = text_of(content.get("status"))
+    return None if record is None else _with_steps(storage, record)
+
+
+def _with_steps(storage: ArtifactStore, record: record_store.Record) -> PastRun:
+    key, content = record.key.split("/")[-2], record.content or {}
     # The record of a run that ended has its steps; of one that goes on, or was killed, each has a record of its own.
-    steps = _unended_steps(storage, key) if status == _UNENDED else content.get("steps")
+    if content.get("status") == UNENDED:
+        content = {**content, "steps": _unended_steps(storage, key)}
+    return run_of(key, content)
+
+
+def run_of(key: str, content: dict[str, Any]) -> PastRun:
+    """Return the run that a record tells, whose steps stand in it."""
     seconds = content.get("seconds")
     return PastRun(
         key=key,
         workflow=text_of(content.get("workflow")),
-        status=status,
+        status=text_of(content.get("status")),
         started=moment_of(content.get("started")),
         seconds=None if seconds is None else number_of(seconds),
         error=error_of(content),
@@ -94,7 +110,7 @@ def _read(storage: ArtifactStore, key: str) -> PastRun | None:
         inputs=mentions_by_name(content.get("in")),
         outputs=mentions_in(content.get("out")),
         after=strings_in(content.get("after")),
-        steps=tuple(sorted(map(step_of, dicts_in(steps)), key=lambda step: step.started)),
+        steps=tuple(sorted(map(step_of, dicts_in(content.get("steps"))), key=lambda step: step.started)),
         machine=text_or_none(content.get("machine")),
         python=text_or_none(content.get("python")),
         packages=strings_by_name(content.get("packages")),
@@ -106,5 +122,4 @@ def _read(storage: ArtifactStore, key: str) -> PastRun | None:
 
 def _unended_steps(storage: ArtifactStore, key: str) -> list[Any]:
     heads = record_store.heads(storage, f"{record_store.RUNS}{key}/steps/")
-    found = parallel.each(partial(record_store.read_listed, storage), heads)
-    return [record.content for record in found if record is not None]
+    return [record.content for record in record_store.read_all(storage, heads)]

@@ -25,10 +25,11 @@ from lucas_storage.containers import walked
 from lucas_storage.engine.provenance import current_place, makers_of_result
 from lucas_storage.refs import ArtifactRef, is_tagged
 
-from . import record_store
+from . import record_store, run_index
 from .machine import machine_name, surroundings
 from .record_store import Prepared
 from .record_writer import RecordWriter
+from .run_history import run_of
 from .ulid import ulid
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ class StepNote:
     """Name of the class of the exception."""
     version: str | None = None
     """The version of the function, if it can be known."""
+    memo: str | None = None
+    """The key of the cached result that holds its result."""
     attempts: list[dict[str, Any]] = field(default_factory=list)
     """Seconds and error of each attempt, if there was more than one."""
 
@@ -95,6 +98,7 @@ class StepNote:
             "error": self.error,
             "version": self.version,
             "machine": machine_name(),
+            **({} if self.memo is None else {"memo": self.memo}),
             **({"attempts": self.attempts} if self.attempts else {}),
             "in": self.inputs,
             "out": self.outputs,
@@ -136,7 +140,7 @@ class RunLog:
         """Record the inputs of the workflow, as they travel."""
         self._inputs = {name: mentioned(value) for name, value in inputs.items()}
         if self._writer is not None:
-            self._writer.put(self._of_run("running"))
+            self._writer.put(self._prepared("run", self._of_run("running")))
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Record the result of the workflow, as it travels, or its exception, and wait for the writing."""
@@ -152,7 +156,7 @@ class RunLog:
             "steps": steps,
         }
         if self._writer is not None:
-            self._writer.end(self._of_run("failed" if error else "succeeded", **last))
+            self._write_end(self._writer, {**self._of_run("failed" if error else "succeeded"), **last})
 
     def pause(self, seconds: float) -> bool:
         """Wait until the time is over, or the run; return whether the run goes on."""
@@ -215,9 +219,18 @@ class RunLog:
             self.steps.append(note)
         self.write_later(lambda: self._prepared(f"steps/{note.key}", note.content()))
 
-    def _of_run(self, status: str, **more: Any) -> Prepared:
+    def _of_run(self, status: str) -> dict[str, Any]:
         content = {"run": 1, "workflow": self._workflow, "status": status, "started": self._started}
-        return self._prepared("run", {**content, **surroundings(), "in": self._inputs, **more})
+        return {**content, **surroundings(), "in": self._inputs}
+
+    def _write_end(self, writer: RecordWriter, content: dict[str, Any]) -> None:
+        """Write the record of the run and its entries in the index, and return when they are written."""
+        assert self._storage is not None
+        entries = run_index.prepared(self._storage, run_index.entries_of(run_of(self.key, content)))
+        for record in (self._prepared("run", content), *entries):
+            writer.put(record)
+        # The mark last: it says that the entries are there.
+        writer.end(run_index.prepared_mark(self._storage, self.key))
 
     def _prepared(self, name: str, content: dict[str, Any]) -> Prepared:
         assert self._storage is not None

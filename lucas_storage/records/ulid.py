@@ -27,7 +27,12 @@ def ulid() -> str:
         grown = moment > _last >> _RANDOM_BITS
         _last = (moment << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)) if grown else _last + 1
         number = _last
-    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
+    return _text(number)
+
+
+def first_at(moment: float) -> str:
+    """Return the least identifier that can be made at a time, in seconds since 1970; all that are made later follow."""
+    return _text(max(0, int(moment * 1000)) << _RANDOM_BITS)
 
 
 def is_ulid(text: str) -> bool:
@@ -41,6 +46,10 @@ def moment_of(text: str) -> float:
     for character in text:
         number = number << 5 | _ALPHABET.index(character)
     return (number >> _RANDOM_BITS) / 1000
+
+
+def _text(number: int) -> str:
+    return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
 
 
 def _forget() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from .past_run import Attempt, Mention, PastStep, StepState
 
 _YEAR_10000: Final = 253_402_300_800
 """Seconds since 1970 from which on a `datetime` has no name for a moment."""
+_MEMO_KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 
 def step_of(content: dict[str, Any]) -> PastStep:
@@ -35,6 +37,7 @@ def step_of(content: dict[str, Any]) -> PastStep:
         traceback=text_or_none(content.get("traceback")),
         attempts=tuple(map(_attempt_of, dicts_in(content.get("attempts")))),
         machine=text_or_none(content.get("machine")),
+        memo=memo_key_of(content.get("memo")),
     )
 
 
@@ -111,6 +114,11 @@ def text_or_none(found: Any) -> str | None:
 
 def _ref_or_none(found: Any) -> ArtifactRef | None:
     return found if type(found) is ArtifactRef else None
+
+
+def memo_key_of(found: Any) -> str | None:
+    """Return the key of a cached result; None in place of anything else."""
+    return found if isinstance(found, str) and _MEMO_KEY.fullmatch(found) else None
 
 
 def number_of(found: Any) -> float:

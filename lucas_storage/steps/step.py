@@ -97,32 +97,43 @@ class Step:
             # Once: the environment and the settings file are asked at every call of every function.
             present = settings.of_step()
             policy = ByOptions(self._options, present)
-            out, reused = self._result(scope, present, policy, lambda: self._attempted(runtime, given, policy, note))
+            out, reused = self._result(
+                scope, present, policy, lambda: self._attempted(runtime, given, policy, note), note
+            )
             if note is not None:
                 note.outputs, note.reused = run_log.mentioned(out), reused
             return out
 
     def _result(
-        self, scope: current.StepScope, present: settings.StepSettings, policy: ByOptions, stored: Callable[[], Any]
+        self,
+        scope: current.StepScope,
+        present: settings.StepSettings,
+        policy: ByOptions,
+        stored: Callable[[], Any],
+        note: run_log.StepNote | None,
     ) -> tuple[Any, bool]:
         """Return the result as it travels, and whether it is that of an earlier call."""
         shipped: bool | None = self._options.get("resume")
         resume = present.resume if shipped is None else shipped
         if self._cache or resume:
-            return self._memoized(scope, policy, stored)
+            return self._memoized(scope, policy, stored, note)
         # Before the call, since the function may change its arguments.
         key = self._known_key(scope) if resume is None and current.run_id() else None
         out = stored()
         if key is not None:
             # Recorded although nothing is cached: a run that is killed can be resumed from the steps that ended.
             run_log.write_later(lambda: self._memo(key, policy).prepared(wire_form.with_refs(out)))
+            _name_memo(note, key)
         return out, False
 
-    def _memoized(self, scope: current.StepScope, policy: ByOptions, stored: Callable[[], Any]) -> tuple[Any, bool]:
+    def _memoized(
+        self, scope: current.StepScope, policy: ByOptions, stored: Callable[[], Any], note: run_log.StepNote | None
+    ) -> tuple[Any, bool]:
         # With `cache=True` a value without a key is the user's error; a run that resumes just runs the step again.
         key = scope.key() if self._cache else self._known_key(scope, self._warn_once)
         if key is None:
             return stored(), False
+        _name_memo(note, key)
         memo = self._memo(key, policy)
         with memo.single_flight(wait=not scope.is_nested):
             # Within the flight of this call, so that a thread that waited finds the result of the other one.
@@ -193,6 +204,11 @@ class Step:
         if not self._warned:
             self._warned = True
             logger.warning("%s; this step runs every time", error.message)
+
+
+def _name_memo(note: run_log.StepNote | None, key: str) -> None:
+    if note is not None:
+        note.memo = key
 
 
 def _ended(value: Any) -> Any:

@@ -168,7 +168,7 @@ def test_all_records_of_a_quick_run_take_one_call(asked, storage):
     prefixes = [each["key"].partition("/")[0] for each in objects]
 
     assert (name, bucket) == ("put_objects", storage.bucket)
-    assert sorted(prefixes) == ["memo"] * 3 + ["runs"] * 4
+    assert sorted(prefixes) == ["lineage", *["memo"] * 3, *["runs"] * 4]
     assert sum(len(each["data"]) for each in objects) < 12_000
 
 

@@ -1,0 +1,204 @@
+"""The index of runs by artifact: which runs made, used, took or returned the artifact of a digest.
+
+::
+
+    lineage/<64 digits>/<ulid>.json    one artifact in one run, and the steps that had to do with it
+    lineage/runs/<ulid>.json           a mark: all entries of this run are there
+    lineage/indexed.json               the id up to which every run is indexed; runs so old need no mark
+
+A run writes its entries as it ends, in the calls that write its record; `run_indexing` adds those of other runs. An
+entry repeats the names that an answer needs, so that of ten thousand runs none is read. It holds no reference, so it
+keeps nothing from removal, and entries of runs that are gone do no harm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.errors import InvalidRefError
+from lucas_storage.refs import ArtifactRef
+
+from . import record_store
+from .past_run import Mention, PastRun, PastStep
+from .record_store import Prepared
+from .untrusted_fields import dicts_in, memo_key_of, moment_of, number_of, text_of, text_or_none
+
+Role: TypeAlias = Literal["made", "reused", "used"]
+
+_ROLES: Final[tuple[Role, ...]] = get_args(Role)
+MARKS: Final = f"{record_store.LINEAGE}runs/"
+INDEXED: Final = f"{record_store.LINEAGE}indexed.json"
+_LISTED: Final = 5
+"""Steps of one entry that are listed; a larger number would not fit into the metadata of its object."""
+_NAME: Final = 80
+"""Characters of a name that are repeated."""
+_ENTRY: Final = re.compile(rf"{record_store.LINEAGE}[0-9a-f]{{64}}/(?P<run>[0-9A-Z]{{26}})\.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepUse:
+    """One step of a run that had to do with an artifact."""
+
+    role: Role
+    """``reused`` if the step returned it without being called, since an earlier step had made it."""
+    step: str
+    """Its key; empty in records of early versions."""
+    function: str
+    memo: str | None
+    """The key of the cached result that holds the artifact."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexEntry:
+    """An artifact in a run."""
+
+    run: str
+    workflow: str
+    started: float
+    """Seconds since 1970."""
+    ref: ArtifactRef | None
+    """The artifact, without signature; None if the entry is damaged."""
+    steps: tuple[StepUse, ...]
+    """At most five, those that made it first."""
+    count: int
+    """Steps, listed or not."""
+    is_input: bool
+    """Whether the run took it."""
+    is_result: bool
+    """Whether the run returned it."""
+
+    def has(self, role: Role) -> bool:
+        """Return whether a listed step had this role."""
+        return any(use.role == role for use in self.steps)
+
+
+def digits_of(ref: ArtifactRef) -> str:
+    """Return the 64 hexadecimal digits under which an artifact is indexed: of its digest, or else of its place."""
+    if ref.digest is not None:
+        return ref.digest.removeprefix("sha256:")
+    return hashlib.sha256(f"{ref.bucket}/{ref.key}".encode()).hexdigest()
+
+
+def made_by(step: PastStep) -> Iterator[ArtifactRef]:
+    """Yield the artifacts that a step returned and did not take: one that passes an artifact on has not made it."""
+    taken = set(map(digits_of, _refs(chain.from_iterable(step.inputs.values()))))
+    return (ref for ref in _refs(step.outputs) if digits_of(ref) not in taken)
+
+
+def entries_of(run: PastRun) -> list[IndexEntry]:
+    """Return the entries of a run, one for each stored artifact that its record names."""
+    found: dict[str, tuple[ArtifactRef, list[StepUse]]] = {}
+    for step in run.steps:
+        for ref, role in _roles(step):
+            memo = None if role == "used" else step.memo
+            use = StepUse(role=role, step=step.key, function=step.function, memo=memo)
+            found.setdefault(digits_of(ref), (ref, []))[1].append(use)
+    inputs = {digits_of(ref): ref for ref in _refs(chain.from_iterable(run.inputs.values()))}
+    results = {digits_of(ref): ref for ref in _refs(run.outputs)}
+    for digits, ref in {**inputs, **results}.items():
+        found.setdefault(digits, (ref, []))
+    return [
+        IndexEntry(
+            run=run.key,
+            workflow=run.workflow,
+            started=run.started,
+            ref=replace(ref, signature=None, run=None),
+            steps=tuple(sorted(uses, key=lambda use: _ROLES.index(use.role))),
+            count=len(uses),
+            is_input=digits in inputs,
+            is_result=digits in results,
+        )
+        for digits, (ref, uses) in found.items()
+    ]
+
+
+def _roles(step: PastStep) -> Iterator[tuple[ArtifactRef, Role]]:
+    role: Role = "reused" if step.reused else "made"
+    made = {digits_of(ref): ref for ref in made_by(step)}
+    used = {digits_of(ref): ref for ref in _refs(chain.from_iterable(step.inputs.values()))}
+    yield from ((ref, role) for ref in made.values())
+    yield from ((ref, "used") for ref in used.values())
+
+
+def prepared(storage: ArtifactStore, entries: Iterable[IndexEntry]) -> list[Prepared]:
+    """Return entries as records to be written."""
+    return [record_store.prepare(storage, _key(each), _content(each)) for each in entries if each.ref is not None]
+
+
+def prepared_mark(storage: ArtifactStore, run: str) -> Prepared:
+    """Return the mark that all entries of a run are there, to be written after them."""
+    return record_store.prepare(storage, f"{MARKS}{run}.json", {"lineage": 1})
+
+
+def entries(storage: ArtifactStore, digits: str) -> list[IndexEntry]:
+    """Return the entries of an artifact, the earliest run first: one listing, however many runs there are."""
+    heads = record_store.heads(storage, f"{record_store.LINEAGE}{digits}/")
+    records = record_store.read_all(storage, (head for head in heads if _ENTRY.fullmatch(head["key"])))
+    return [_entry(record.key[-31:-5], record.content) for record in records if record.content is not None]
+
+
+def _key(entry: IndexEntry) -> str:
+    assert entry.ref is not None
+    return f"{record_store.LINEAGE}{digits_of(entry.ref)}/{entry.run}.json"
+
+
+def _content(entry: IndexEntry) -> dict[str, Any]:
+    assert entry.ref is not None
+    return {
+        "lineage": 1,
+        "workflow": entry.workflow[:_NAME],
+        "started": entry.started,
+        "uri": entry.ref.uri,
+        "steps": [_use_content(use) for use in entry.steps[:_LISTED]],
+        "count": entry.count,
+        "input": entry.is_input,
+        "result": entry.is_result,
+    }
+
+
+def _use_content(use: StepUse) -> dict[str, Any]:
+    content = {"role": use.role, "step": use.step, "function": use.function[:_NAME]}
+    return content if use.memo is None else {**content, "memo": use.memo}
+
+
+def _entry(run: str, content: dict[str, Any]) -> IndexEntry:
+    # Field by field, as of any record: a stranger, or a newer version, may have written it.
+    steps = [_use(fields) for fields in dicts_in(content.get("steps"))[:_LISTED]]
+    return IndexEntry(
+        run=run,
+        workflow=text_of(content.get("workflow"))[:_NAME],
+        started=moment_of(content.get("started")),
+        ref=_ref(content.get("uri")),
+        steps=tuple(use for use in steps if use is not None),
+        count=int(number_of(content.get("count"))),
+        is_input=content.get("input") is True,
+        is_result=content.get("result") is True,
+    )
+
+
+def _use(fields: dict[str, Any]) -> StepUse | None:
+    step = text_or_none(fields.get("step")) or ""
+    role: Role | None = next((each for each in _ROLES if each == fields.get("role")), None)
+    if role is None:
+        return None
+    name = text_of(fields.get("function"))[:_NAME]
+    return StepUse(role=role, step=step[:_NAME], function=name, memo=memo_key_of(fields.get("memo")))
+
+
+def _ref(found: Any) -> ArtifactRef | None:
+    try:
+        ref = ArtifactRef.parse(found)
+    except InvalidRefError:
+        return None
+    return None if ref.inline is not None else ref
+
+
+def _refs(mentions: Iterable[Mention]) -> Iterator[ArtifactRef]:
+    # Those within a call have no bytes in the store; the step that made one is found by the graph of its run.
+    return (mention.ref for mention in mentions if mention.ref is not None and mention.ref.inline is None)
