@@ -19,6 +19,7 @@
         ├── CacheError
         │   ├── CacheRefusedError    also PermissionError
         │   └── CacheFullError       also ResourceExhaustedError
+        ├── BundleError              also IntegrityError
         ├── CacheKeyError            also InvalidParameterError
         ├── VersionTakenError        also AlreadyExistsError
         └── FunctionLoadError
@@ -45,6 +46,7 @@ from actorc.storage.errors import (
 __all__ = [
     "ArtifactError",
     "ArtifactNotFoundError",
+    "BundleError",
     "CacheError",
     "CacheFullError",
     "CacheKeyError",
@@ -164,6 +166,10 @@ class DecodeError(ArtifactError, code="Decode"):
 
 class LimitError(DecodeError, code="Limit"):
     """Verified bytes would take more memory, files or levels than `lucas_storage.limits` allows."""
+
+
+class BundleError(IntegrityError, ArtifactError, code="Bundle"):
+    """A file is no bundle of a run, is damaged, or was changed; or a run does not fit into one."""
 
 
 class EmptyUpstreamError(ArtifactError, code="EmptyUpstream"):

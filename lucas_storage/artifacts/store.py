@@ -261,6 +261,18 @@ class ArtifactStore(StorageClient):
         """
         self._blobs.send(self.bucket, key, body, content_type, **options)
 
+    def restore(self, bucket: str, key: str, body: Body, content_type: str) -> None:
+        """Put an object of an artifact back to where references name it, unless the same bytes are there.
+
+        Args:
+            bucket: The bucket; it is made as by `send`.
+            key: Object key, as `lucas_storage.artifacts.blobs.key_of` gives it.
+            body: The bytes, which have been verified.
+            content_type: MIME type.
+        """
+        with self.explained(None):
+            self._blobs.put(bucket, key, body, content_type)
+
     def send_all(self, objects: Sequence[NewObject], timeout: float) -> None:
         """Put small objects into the default bucket, in few calls; the bucket is made as by `send`.
 

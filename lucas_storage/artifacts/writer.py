@@ -20,8 +20,8 @@ from .cache.cache import Cache
 from .manifest import WHOLE_MAX, Manifest
 from .part_transfer import PartSender, Send
 
-_PART_TYPE: Final = "application/octet-stream"
-_MANIFEST_TYPE: Final = "application/vnd.lucas.manifest+json"
+PART_TYPE: Final = "application/octet-stream"
+MANIFEST_TYPE: Final = "application/vnd.lucas.manifest+json"
 
 
 class ArtifactWriter:
@@ -102,14 +102,14 @@ class ArtifactWriter:
     def _sender(self) -> PartSender:
         # To be left before the manifest is stored: leaving waits for every part, so that no manifest names one that is
         # missing.
-        return PartSender(lambda part: self._put(self._key(part.digest), part, _PART_TYPE))
+        return PartSender(lambda part: self._put(self._key(part.digest), part, PART_TYPE))
 
     def _kept_manifest(self, manifest: Manifest, fmt: Format, filename: str | None) -> ArtifactRef:
         body = EncodedBody(Encoded((manifest.encode(),)))
         if body.size > WHOLE_MAX:
             raise NoFormatError("an artifact has too many parts for one reference; divide it into several")
         ref = self._ref(body.digest, "manifest", manifest.size, fmt, filename)
-        return self._kept(ref, body, fmt, _MANIFEST_TYPE)
+        return self._kept(ref, body, fmt, MANIFEST_TYPE)
 
     def _kept(self, ref: ArtifactRef, body: Body, fmt: Format, content_type: str) -> ArtifactRef:
         # Signed before it is stored: without a signing key nothing is stored that nobody could read.

@@ -22,9 +22,11 @@ class ListedCommand(NamedTuple):
     """What ``--help`` says of a command of this package without importing it."""
 
     module: str
-    """The module whose function of the command's name is the command."""
+    """The module whose function of the command's name is the command, unless `function` names another."""
     summary: str
     """The first paragraph of its help."""
+    function: str = ""
+    """The name of that function, where the command's own is a keyword of Python."""
 
 
 class LazyGroup(click.Group):
@@ -49,7 +51,8 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Return a command; None if there is none of that name."""
         if cmd_name in self._own:  # first: no other package can take the place of a command that handles keys
-            command: click.Command = getattr(import_module(self._own[cmd_name].module), cmd_name)
+            listed = self._own[cmd_name]
+            command: click.Command = getattr(import_module(listed.module), listed.function or cmd_name)
             return command
         others = (command for command in installed_commands(COMMANDS) if command.name == cmd_name)
         return next(map(_loaded, others), None)

@@ -67,6 +67,12 @@ OWN_COMMANDS: Final = {
     ),
     "runs": ListedCommand("lucas_storage.cli.commands.runs", "List the last runs, or show one as a tree of its steps."),
     "show": ListedCommand("lucas_storage.cli.commands.show", "Show what an artifact is, and how it begins."),
+    "export": ListedCommand(
+        "lucas_storage.cli.commands.bundles", "Write a run, its records and all its artifacts into one ZIP file."
+    ),
+    "import": ListedCommand(
+        "lucas_storage.cli.commands.bundles", "Store the run, the records and the artifacts of a bundle.", "import_"
+    ),
     "gc": ListedCommand(
         "lucas_storage.cli.commands.gc", "Find artifacts that nothing refers to, and remove them if told so."
     ),

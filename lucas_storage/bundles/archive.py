@@ -1,0 +1,182 @@
+"""A bundle that is opened to be imported: a ZIP file of a stranger, checked before anything of it is used."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import stat
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from fastcrc import crc32
+
+from actorc.storage.files.unsized_files import refuse_irregular
+from actorc.storage.rules import MiB
+from lucas_storage.errors import BundleError
+
+from .contents import NAME, TEXT_MAX, Contents, Entry
+
+_ENCRYPTED: Final = 1
+"""Flag of an entry."""
+_HEADER: Final = 30
+"""Bytes before the name of an entry in the file, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """An open bundle. Safe to share between threads.
+
+    Nothing is unpacked into files, so no name of an entry is ever a path; a wrong one is refused all the same, since
+    people unpack bundles by other programs.
+    """
+
+    path: Path
+    contents: Contents
+    _zip: ZipFile
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, path: Path) -> Iterator[Self]:
+        """Yield the bundle in a file.
+
+        Raises:
+            BundleError: It is none, or one of its entries breaks a rule; names the entry.
+            FileNotFoundError: There is no such file.
+        """
+        status = path.stat()
+        refuse_irregular(status, path)
+        with _named(path):
+            archive = ZipFile(path)
+        with archive:
+            entries = _checked_entries(archive, status.st_size)
+            if NAME not in entries:
+                raise BundleError(f"{path.name} has no {NAME}, so it is no bundle of a run; 'export' writes one")
+            with _named(path):
+                contents = Contents.decode(_text(archive, entries[NAME]))
+            _check_listed(contents, entries)
+            yield cls(path, contents, archive)
+
+    def text(self, entry: Entry) -> bytes:
+        """Return a record.
+
+        Raises:
+            BundleError: It is too long.
+        """
+        with _named(self.path):
+            return _text(self._zip, self._zip.getinfo(entry.name))
+
+    def pieces(self, entry: Entry) -> Iterator[bytes]:
+        """Yield the bytes of an entry, unverified."""
+        with _named(self.path):
+            file = self._zip.open(entry.name)
+        with file:
+            while True:
+                with _named(self.path):
+                    piece = file.read(MiB)
+                if not piece:
+                    return
+                yield piece
+
+    def verify(self, progress: Callable[[int], None]) -> dict[str, int]:
+        """Compare every entry with its digest, and return the CRC-32C of each by name.
+
+        Args:
+            progress: Called with the number of bytes of each piece.
+
+        Raises:
+            BundleError: One is damaged; names it.
+        """
+        return {entry.name: self._verify(entry, progress) for entry in self.contents.entries}
+
+    def _verify(self, entry: Entry, progress: Callable[[int], None]) -> int:
+        running, checksum = hashlib.sha256(), 0
+        for piece in self.pieces(entry):
+            running.update(piece)
+            checksum = crc32.iscsi(piece, checksum)
+            progress(len(piece))
+        if f"sha256:{running.hexdigest()}" != entry.digest:
+            raise BundleError(f"{entry.name} of {self.path.name} is damaged or was changed; nothing was imported")
+        return checksum
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Turn the errors of a broken ZIP file into one that names the file."""
+    try:
+        yield
+    except (BadZipFile, EOFError, struct.error, ValueError, OverflowError, NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is that of an offset that is none
+            raise
+        raise BundleError(
+            f"{path.name} is no bundle, or is incomplete or damaged ({error}); nothing was imported, copy it again"
+        ) from error
+
+
+def _checked_entries(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
+    """Return the entries by name, each checked without its bytes."""
+    entries: dict[str, ZipInfo] = {}
+    end = 0
+    for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+        problem = _problem(info)
+        if problem is None and info.filename in entries:
+            problem = "is there twice"
+        # Overlapping entries would have a small file stand for a huge one.
+        if problem is None and info.header_offset < end:
+            problem = "lies within another entry"
+        if problem is not None:
+            raise BundleError(f"the entry {info.orig_filename!r:.200} {problem}; nothing was imported")
+        end = info.header_offset + _HEADER + info.file_size
+        entries[info.filename] = info
+    if end > size:
+        raise BundleError("the entries are longer than the file; nothing was imported, copy it again")
+    return entries
+
+
+def _problem(info: ZipInfo) -> str | None:
+    """Return why an entry is refused; None if nothing is wrong with it."""
+    name, kind = info.orig_filename, stat.S_IFMT(info.external_attr >> 16)
+    if name != info.filename or not name.isprintable() or "\\" in name or ":" in name:
+        return "has a name with characters that no bundle uses"
+    if any(segment in ("", ".", "..") for segment in name.split("/")):
+        return "has a name that leads elsewhere"
+    if kind not in (0, stat.S_IFREG):
+        return "is a link or no regular file"
+    if info.flag_bits & _ENCRYPTED:
+        return "is encrypted"
+    if info.compress_type != ZIP_STORED or info.compress_size != info.file_size:
+        return "is compressed, and a small file could stand for a huge one"
+    return None
+
+
+def _check_listed(contents: Contents, entries: dict[str, ZipInfo]) -> None:
+    """Check that exactly the entries that are listed are there, in their sizes.
+
+    Raises:
+        BundleError: One is not.
+    """
+    listed = {NAME}
+    for entry in contents.entries:
+        info = entries.get(entry.name)
+        if info is None:
+            raise BundleError(f"{entry.name!r:.200} is listed and missing; the bundle is incomplete, copy it again")
+        if entry.name in listed:
+            raise BundleError(f"{entry.name!r:.200} is listed twice; the bundle was changed")
+        if info.file_size != entry.size:
+            raise BundleError(
+                f"{entry.name!r:.200} has {info.file_size} bytes and not the {entry.size} that are listed"
+            )
+        listed.add(entry.name)
+    surplus = next(iter(entries.keys() - listed), None)
+    if surplus is not None:
+        raise BundleError(f"{surplus!r:.200} is no part of the bundle; nothing was imported")
+
+
+def _text(archive: ZipFile, info: ZipInfo) -> bytes:
+    if info.file_size > TEXT_MAX:
+        raise BundleError(f"{info.filename!r:.200} has {info.file_size} bytes, and at most {TEXT_MAX} are read")
+    return archive.read(info)
