@@ -5,6 +5,8 @@ A reference names its format by a versioned id, never by an import path, so code
 
 from __future__ import annotations
 
+from lucas_storage.preview_data import Preview
+
 from .base import Encoded, Format, MemorySource, Source
 from .json_data.json_format import encode_data, holds_references, is_tagged_scalar, may_hold_references
 from .json_data.plain_data import is_exact
@@ -14,6 +16,7 @@ __all__ = [
     "Encoded",
     "Format",
     "MemorySource",
+    "Preview",
     "Source",
     "encode_data",
     "format_by_id",

@@ -23,6 +23,7 @@ from lucas_storage.digests import digest_of
 from lucas_storage.errors import DecodeError, MissingDependencyError, NoFormatError, UnsupportedError
 
 if TYPE_CHECKING:
+    from lucas_storage.preview_data import Preview
     from lucas_storage.refs import ArtifactRef
     from lucas_storage.signing import Verified
 
@@ -194,6 +195,20 @@ class Format(ABC):
             DecodeError: The bytes are not of this format, or the value does not convert to `want`.
             UnsafeFormatError: The format is not safe and `proof` is missing.
         """
+
+    def preview(self, file: BinaryIO, size: int, count: int) -> Preview | None:
+        """Return how the artifact begins, for people; None shows it as bytes. Called for safe formats only.
+
+        Nothing proves who wrote the bytes: what they claim is checked before memory is taken. An error becomes a text
+        in place of the preview.
+
+        Args:
+            file: The stored bytes, seekable; some of them are enough, and no more than 64 MiB can be read.
+            size: Their number.
+            count: Lines, rows or values at most.
+        """
+        del file, size, count
+        return None
 
 
 def stored(source: Source, want: str | None) -> Any | None:

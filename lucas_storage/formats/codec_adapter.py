@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lucas_storage.errors import DecodeError, StorageError
+from lucas_storage.preview_data import Preview
 from lucas_storage.signing import demand
 
 from .base import Encoded, Format, Source, not_mine, stored
@@ -51,3 +52,15 @@ class RegisteredFormat(Format):
             raise DecodeError(
                 f"an artifact of format {self.id} could not be decoded, {type(error).__name__}"
             ) from error
+
+    def preview(self, file: BinaryIO, size: int, count: int) -> Preview | None:
+        """Return what the codec's own `preview` makes of the bytes; None if it has none. Its errors are its own.
+
+        Raises:
+            TypeError: It made no `Preview`.
+        """
+        make = getattr(self._codec, "preview", None)
+        found = None if make is None else make(file, size, count)
+        if not (found is None or isinstance(found, Preview)):
+            raise TypeError(f"it returned a {type(found).__name__}; return a lucas_storage.formats.Preview")
+        return found

@@ -13,7 +13,7 @@ from lucas_storage.refs import ArtifactRef
 
 from .base import Buffer
 
-_MAGIC: Final = b"LUCASPK5"
+MAGIC: Final = b"LUCASPK5"
 _ALIGNMENT: Final = 64
 """Bytes of a cache line, on which vector instructions are fastest."""
 
@@ -39,7 +39,7 @@ class Header:
         """Return the header as it stands at the beginning of a pickle."""
         fields = {name: getattr(self, name) for name in self.__slots__ if name != "refs" or self.refs}
         text = json.dumps(fields, separators=(",", ":")).encode()
-        return _MAGIC + len(text).to_bytes(8, "big") + text
+        return MAGIC + len(text).to_bytes(8, "big") + text
 
     @classmethod
     def decode(cls, memory: Buffer) -> tuple[Header, int]:
@@ -55,7 +55,7 @@ class Header:
 
     @classmethod
     def _decoded(cls, memory: memoryview) -> tuple[Header, int]:
-        if bytes(memory[:8]) != _MAGIC:
+        if bytes(memory[:8]) != MAGIC:
             raise ValueError("the magic is missing")
         length = int.from_bytes(memory[8:16], "big")
         if length > PICKLE_HEADER:

@@ -106,6 +106,23 @@ class SparseFormat(Format):
             raise DecodeError("an artifact of format sparse@1 is no sparse array that scipy has here") from error
 
 
+def header_of(head: bytes) -> dict[str, str]:
+    """Return what the header of a sparse array says, from its first bytes.
+
+    Raises:
+        ValueError: The bytes are not the beginning of one; also TypeError, KeyError and RecursionError.
+    """
+    header, _ = _Header.decode(memoryview(head))
+    # Values come first in every layout, however many of them a block has.
+    dtype, values = header.arrays[0]
+    return {
+        "class": str(header.kind),
+        "shape": str(tuple(header.shape)),
+        "dtype": str(dtype),
+        "stored values": str(prod(values)),
+    }
+
+
 def _layout(name: str) -> str | None:
     layout, _, kind = name.partition("_")
     return layout if layout in _LAYOUTS and kind in ("matrix", "array") else None

@@ -152,6 +152,23 @@ def _metadata(data: bytes) -> dict[str, str]:
     return dict(header.get(_RESERVED) or {})
 
 
+def tensors_of(head: bytes) -> dict[str, tuple[str, list[int], int]]:
+    """Return type, shape and bytes of each tensor of a file by its name, from the first bytes, which hold the header.
+
+    Raises:
+        ValueError: The header is damaged, or longer than `head`; also TypeError, LookupError and RecursionError.
+    """
+    end = 8 + int.from_bytes(head[:8], "little")
+    if end > len(head):
+        raise ValueError("the header is longer than a preview reads")
+    fields = json.loads(head[8:end])
+    return {
+        name: (str(field["dtype"]), list(field["shape"]), field["data_offsets"][1] - field["data_offsets"][0])
+        for name, field in fields.items()
+        if name != _RESERVED
+    }
+
+
 def _arranged(tensors: dict[str, Any], text: str | None) -> Any:
     if text is None:
         return tensors

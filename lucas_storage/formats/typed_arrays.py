@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from lucas_storage.signing import Verified
 
 _MAGIC: Final = b"LUCASARR"
-_HEADER: Final = 16
-_ORDER: Final = b"<" if sys.byteorder == "little" else b">"
+HEADER: Final = 16
+"""Bytes of the header."""
+_ORDER: Final = "<" if sys.byteorder == "little" else ">"
 _TEXT: Final = "uw"
 """Type codes of characters, of which not every bit pattern is one."""
 
@@ -40,8 +41,8 @@ class ArrayFormat(Format):
         """Return header and items, which are not copied."""
         if not self.handles(value):
             raise not_mine(self.id, value, "pass an array.array")
-        head = _MAGIC + value.typecode.encode() + _ORDER + bytes((value.itemsize,))
-        return Encoded((head.ljust(_HEADER, b"\0"), flat_view(value)))
+        head = _MAGIC + (value.typecode + _ORDER).encode() + bytes((value.itemsize,))
+        return Encoded((head.ljust(HEADER, b"\0"), flat_view(value)))
 
     def decode(self, source: Source, want: str | None, *, proof: Verified | None = None) -> Any:
         """Return the array, or its items as a numpy array."""
@@ -59,16 +60,25 @@ class ArrayFormat(Format):
         return package("numpy", "numpy").array(found) if want == "ndarray" else found
 
 
-def _restore(memory: memoryview) -> array[Any]:
-    head = bytes(memory[:_HEADER])
-    code, order = head[8:9].decode("latin-1"), head[9:10]
-    if head[:8] != _MAGIC or code not in typecodes or order not in (b"<", b">"):
+def items_of(header: bytes) -> tuple[str, str, int]:
+    """Return the type code, the byte order (``<`` or ``>``) and the bytes of an item.
+
+    Raises:
+        ValueError: It is no header of an array that this Python has.
+    """
+    code, order = header[8:9].decode("latin-1"), header[9:10]
+    if header[:8] != _MAGIC or code not in typecodes or order not in (b"<", b">"):
         raise ValueError("the header is none of an array here")
-    found = array(code)
     # A long of another platform has another size.
-    if found.itemsize != head[10]:
+    if array(code).itemsize != header[10]:
         raise ValueError("an item has another size here")
-    found.frombytes(memory[_HEADER:])
+    return code, order.decode(), header[10]
+
+
+def _restore(memory: memoryview) -> array[Any]:
+    code, order, _ = items_of(bytes(memory[:HEADER]))
+    found = array(code)
+    found.frombytes(memory[HEADER:])
     if order != _ORDER:
         found.byteswap()
     if code in _TEXT:

@@ -7,26 +7,21 @@ fails is told in place of the content: a notebook shows a reference often, and i
 from __future__ import annotations
 
 import contextvars
-import io
 import threading
 from queue import Empty, SimpleQueue
-from typing import BinaryIO, Final, cast
+from typing import Final, cast
 
 from actorc.storage.errors import StorageError
 from actorc.storage.units import shown_size
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.display import markup
-from lucas_storage.errors import LimitError
 from lucas_storage.handles import handle_for
-from lucas_storage.previews.preview import Preview, preview
+from lucas_storage.previews import preview_html
+from lucas_storage.previews.preview import preview
 from lucas_storage.refs import ArtifactRef
 
 _ROWS: Final = 10
 """Rows, lines or values that are shown."""
-_COLUMNS: Final = 12
-"""Columns of a table that are shown."""
-_BYTES_MAX: Final = 64 << 20
-"""Bytes that are read at most."""
 _SECONDS: Final = 4.0
 """Seconds that a cell of a notebook waits for the content; then it is shown without."""
 _THREADS: Final = 4
@@ -74,69 +69,4 @@ def _answer(context: contextvars.Context, ref: ArtifactRef, answers: SimpleQueue
 
 
 def _read(ref: ArtifactRef) -> str:
-    storage = cast("ArtifactStore", handle_for(ref.store))
-
-    def opened(ref: ArtifactRef) -> BinaryIO:
-        return cast("BinaryIO", _Bounded(storage.ranges(ref), _BYTES_MAX))
-
-    return _shown(preview(storage, ref, _ROWS, opened=opened))
-
-
-def _shown(found: Preview) -> str:
-    facts = {name: value for name, value in found.facts.items() if not name.startswith("column ")}
-    more = "" if found.complete or not (found.lines or found.table) else markup.note("…")
-    return markup.facts(facts) + _body(found) + more
-
-
-def _body(found: Preview) -> str:
-    if found.image is not None:
-        return markup.image(found.image, found.facts.get("image", "image"))
-    if found.table:
-        return _table(found)
-    return markup.lines(found.lines) if found.lines else ""
-
-
-def _table(found: Preview) -> str:
-    names, *rows = (row[:_COLUMNS] for row in found.table)
-    head = [f"{markup.escaped(name)}<br/>{_faint(found.facts.get(f'column {name}', ''))}" for name in names]
-    left_out = found.width - len(names)
-    note = markup.note(f"and {left_out} columns more") if left_out else ""
-    return markup.table_of_cells(head, (map(markup.escaped, row) for row in rows)) + note
-
-
-def _faint(text: str) -> str:
-    return f'<span style="opacity:.7;font-weight:normal">{markup.escaped(text)}</span>'
-
-
-class _Bounded(io.RawIOBase):
-    """A file that gives no more than so many bytes of another one, which it closes."""
-
-    def __init__(self, inner: BinaryIO, most: int) -> None:
-        self._inner = inner
-        self._left = most
-        self._most = most
-
-    def read(self, size: int | None = -1) -> bytes:
-        # One byte more than is left tells whether there were more.
-        wanted = self._left + 1 if size is None or size < 0 else min(size, self._left + 1)
-        data = self._inner.read(wanted)
-        self._left -= len(data)
-        if self._left < 0:
-            raise LimitError(f"a preview reads {shown_size(self._most)} at most, and its beginning takes more")
-        return data
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._inner.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._inner.tell()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self._inner.close()
-        super().close()
+    return preview_html.content(preview(cast("ArtifactStore", handle_for(ref.store)), ref, _ROWS))

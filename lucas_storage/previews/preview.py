@@ -2,188 +2,181 @@
 
 from __future__ import annotations
 
-import json
-import re
+import io
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import islice
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
+from lucas_storage.artifacts.seekable import open_ranges
 from lucas_storage.artifacts.store import ArtifactStore
-from lucas_storage.errors import DecodeError, MissingDependencyError, StorageError
-from lucas_storage.formats.arrays import read_header
-from lucas_storage.formats.base import package
-from lucas_storage.formats.pickle_header import header_of
+from lucas_storage.errors import DecodeError, MissingDependencyError, StorageError, UnknownFormatError
+from lucas_storage.formats import sparse, tensors
+from lucas_storage.formats.registry import format_by_id
+from lucas_storage.preview_data import Entry, Preview, cut
 from lucas_storage.refs import ArtifactRef
 
-from . import table_head, thumbnail
-from .table_head import TableHead
+from . import array_head, plain_bytes, text_head
+from .bounded_file import bounded
+from .plain_bytes import DAMAGED, of_plain
 
-HEAD: Final = 64 << 10
-"""Bytes that are read from the beginning of an artifact."""
-_WHOLE_JSON: Final = 1 << 20
-"""Bytes of JSON up to which it is indented; of a longer text the beginning is shown as it is."""
-_ROW: Final = 16
-"""Bytes shown in one line of hexadecimal digits."""
+if TYPE_CHECKING:
+    from actorc.storage.client import StorageClient
 
+__all__ = ["Preview", "preview", "preview_object"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """The beginning of an artifact, and facts about all of it."""
-
-    facts: dict[str, str]
-    """Facts about the whole artifact, by name."""
-    lines: tuple[str, ...] = ()
-    """The beginning of its content; it may hold any characters but line ends. Of a table one line for each row, with
-    tabs between the cells, the names of the columns first."""
-    complete: bool
-    """Whether `lines` are all of the content."""
-    table: tuple[tuple[str, ...], ...] = ()
-    """Of a table the same as cells, which may hold any characters."""
-    width: int = 0
-    """Of a table the number of its columns, of which `table` has the first."""
-    image: bytes | None = None
-    """Of an image a small PNG file."""
+_HEADER: Final = 1 << 20
+"""Bytes of the header of tensors, and of a sparse array, that are read."""
+_SMALL: Final = 1 << 20
+"""Bytes of an object up to which it is fetched whole; a round trip for each part costs more."""
 
 
-def preview(
-    storage: ArtifactStore,
-    ref: ArtifactRef,
-    count: int,
-    *,
-    opened: Callable[[ArtifactRef], BinaryIO] | None = None,
-) -> Preview:
+def preview(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Preview:
     """Return the preview of an artifact; a pickle is described by its header, never loaded, signed or not.
+
+    No more than 64 MiB are read, and of most artifacts far less: what is needed of them is fetched in ranges. Parts and
+    small artifacts are verified by their digest, ranges of large ones by the checksums of the store.
 
     Args:
         storage: Any handle; the reference names its store.
         ref: The artifact.
         count: Lines, rows or values at most.
-        opened: Opens the stored bytes; None takes `ArtifactStore.open`.
 
     Raises:
         ArtifactNotFoundError: The store does not hold it any more.
         DigestMismatchError: It is damaged.
         DecodeError: It is not of the format that the reference names.
     """
-    make = _PREVIEWS.get(ref.format, _bytes)
-    if make is _tree:
+    if ref.format == "tree@1":
         return _tree(storage, ref, count)
-    with closing((opened or storage.open)(ref)) as file:
+    with closing(bounded(storage.ranges(ref))) as file:
+        if ref.format not in _PREVIEWS:
+            return _of_other_format(file, ref, count)
         try:
-            return make(file, ref, count)
+            return _with_signature(_PREVIEWS[ref.format](file, ref.size, count), ref)
         except MissingDependencyError as error:
-            return Preview(facts={"not shown": error.message}, lines=(), complete=False)
-        except StorageError:  # of the store, or a `DecodeError`; some are a `ValueError` or an `OSError`, too
+            return Preview(facts={"not shown": error.message}, error=error.message)
+        except DecodeError as error:
+            error.ref = error.ref or ref
             raise
-        except (ValueError, TypeError, LookupError, SyntaxError, OSError, NotImplementedError, RecursionError) as error:
+        except StorageError:  # of the store; some are a `ValueError` or an `OSError`, too
+            raise
+        except DAMAGED as error:
             raise DecodeError(f"the artifact is not one of format {ref.format}; make it again", ref=ref) from error
 
 
-def _lines(text: str, count: int, *, complete: bool) -> Preview:
-    """Return the first lines of a text, which may be that of the whole artifact."""
-    lines = text.splitlines()
-    return Preview(facts={}, lines=tuple(lines[:count]), complete=complete and len(lines) <= count)
+def preview_object(client: StorageClient, bucket: str, key: str, count: int) -> Preview:
+    """Return the preview of an object that need not be an artifact: by how it begins, its name and its MIME type.
+
+    Bytes are read as by `preview`, and all of one generation of the object. Bytes that are not what their name says are
+    shown as text or hexadecimal digits, with the reason as the `error` of the preview.
+
+    Args:
+        client: Of its store.
+        bucket: Its bucket.
+        key: Its key.
+        count: Lines, rows or values at most.
+
+    Raises:
+        ObjectNotFoundError: There is none.
+        PreconditionFailedError: It was replaced meanwhile.
+    """
+    head = client.head_object(bucket, key)
+    size = head["size"]
+
+    def fetch(offset: int, length: int) -> bytes:
+        return client.get_object(bucket, key, offset=offset, length=length, if_match=head["etag"])
+
+    whole = io.BytesIO(fetch(0, size) if size else b"") if size <= _SMALL else open_ranges(size, fetch)
+    with closing(bounded(whole)) as file:
+        return of_plain(file, size, count, name=key, content_type=head["content_type"])
 
 
-def _json(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
-    # Indenting needs the whole text, and a value in memory several times as large.
-    if ref.size > _WHOLE_JSON:
-        return _text(file, ref, count)
-    return _lines(json.dumps(json.loads(file.read()), indent=2, ensure_ascii=False), count, complete=True)
-
-
-def _text(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
-    head = file.read(HEAD)
-    return _lines(head.decode(errors="replace"), count, complete=len(head) == ref.size)
-
-
-def _bytes(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
-    head = file.read(HEAD)
-    if thumbnail.is_image(head):
-        file.seek(0)
-        return _image(file, ref, count)
-    # Without the last three bytes of a longer artifact, among which a character may be cut in two.
+def _of_other_format(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
+    """Return the preview that a registered format makes; of others, that of their bytes."""
     try:
-        text = head.decode() if len(head) == ref.size else head[:-3].decode()
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" not in text:
-        return _lines(text, count, complete=len(head) == ref.size)
-    rows = [head[start : start + _ROW] for start in range(0, min(len(head), count * _ROW), _ROW)]
-    lines = [f"{number * _ROW:08x}  {row.hex(' ')}" for number, row in enumerate(rows)]
-    return Preview(facts={}, lines=tuple(lines), complete=sum(map(len, rows)) == ref.size)
+        fmt = format_by_id(ref.format)
+        found = fmt.preview(file, ref.size, count) if fmt.safe else None
+    except UnknownFormatError:
+        found = None
+    except Exception as error:
+        # Errors of the store are no error of the format. All others are of code of another package.
+        if isinstance(error, StorageError) and not isinstance(error, (DecodeError, MissingDependencyError)):
+            raise
+        reason = f"the preview of format {ref.format} failed, {type(error).__name__}: {_message(error)}"
+        return Preview(error=cut(reason))
+    if found is not None:
+        return found.bounded()
+    if file.closed:
+        return Preview(error=f"the preview of format {ref.format} closed the file that it was given")
+    file.seek(0)
+    return of_plain(file, ref.size, count, name=ref.filename or "")
 
 
-def _array(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
-    shape, in_columns, dtype = read_header(file)
-    start = file.tell()
-    # The bytes would be taken for pointers.
-    if dtype.hasobject:
-        raise DecodeError("the artifact says it is an array of Python objects, and such are never read", ref=ref)
-    descr = package("numpy.lib.format", "numpy").dtype_to_descr(dtype)
-    facts = {"dtype": str(descr), "shape": str(shape), "order": "by columns" if in_columns else "by rows"}
-    values = package("numpy", "numpy").frombuffer(file.read(count * dtype.itemsize), dtype) if dtype.itemsize else ()
-    total = (ref.size - start) // (dtype.itemsize or 1)
-    return Preview(facts=facts, lines=tuple(map(str, values)), complete=len(values) == total)
+def _with_signature(found: Preview, ref: ArtifactRef) -> Preview:
+    if found.kind != "pickle":
+        return found
+    signed = "yes" if ref.signature else "no, so nothing will load it"
+    return replace(found, facts={**found.facts, "signed": signed})
 
 
-def _arrow(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
-    return _table(table_head.of_arrow(file, ref.size, count), count)
-
-
-def _parquet(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
-    return _table(table_head.of_parquet(file, ref.size, count), count)
-
-
-def _table(head: TableHead, count: int) -> Preview:
-    cells = (head.names, *head.rows[:count])
-    return Preview(
-        facts=head.facts,
-        lines=tuple(_one_line("\t".join(row)) for row in cells),
-        complete=head.complete and len(head.rows) <= count,
-        table=cells,
-        width=head.width,
-    )
-
-
-def _image(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
-    del count
-    facts, small = thumbnail.of_image(file, ref.size)
-    return Preview(facts=facts, complete=False, image=small)
+def _message(error: Exception) -> str:
+    try:
+        return cut(str(error))
+    except Exception:  # noqa: BLE001  # of the same package, which may fail in this as well
+        return ""
 
 
 def _tree(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Preview:
     manifest = storage.manifest(ref)
-    files = manifest.files or ()
-    lines = [f"{file.size:>14} {'x' if file.executable else ' '} {file.path}" for file in islice(files, count)]
-    lines += [f"{'':>14}   {folder}/" for folder in manifest.folders[: count - len(lines)]]
-    facts = {"files": str(len(files)), "empty directories": str(len(manifest.folders))}
-    return Preview(facts=facts, lines=tuple(lines), complete=len(lines) == len(files) + len(manifest.folders))
+    files = [
+        Entry(name=f.path, size=f.size, note="executable" if f.executable else "")
+        for f in islice(manifest.files or (), count)
+    ]
+    folders = [Entry(name=f"{folder}/") for folder in manifest.folders[: count - len(files)]]
+    lines = [
+        f"{'' if each.size is None else each.size:>14} {'x' if each.note else ' '} {each.name}"
+        for each in (*files, *folders)
+    ]
+    total = len(manifest.files or ())
+    facts = {"files": str(total), "empty directories": str(len(manifest.folders))}
+    complete = len(lines) == total + len(manifest.folders)
+    return Preview(kind="directory", facts=facts, lines=tuple(lines), complete=complete, entries=(*files, *folders))
 
 
-def _pickle(file: BinaryIO, ref: ArtifactRef, count: int) -> Preview:
-    del count
-    facts = header_of(file.read(HEAD))
-    signed = "yes" if ref.signature else "no, so nothing will load it"
-    return Preview(facts={**facts, "signed": signed}, lines=(), complete=False)
+def _sparse(file: BinaryIO, size: int, count: int) -> Preview:
+    del size, count
+    return Preview(kind="array", facts=sparse.header_of(file.read(_HEADER)))
 
 
-def _one_line(text: str) -> str:
-    return re.sub(r"[\r\n]+", " ", text)
+def _tensors(file: BinaryIO, size: int, count: int) -> Preview:
+    del size
+    found = tensors.tensors_of(file.read(_HEADER))
+    entries = [
+        Entry(name=n, size=size, note=f"{dtype} {shape}") for n, (dtype, shape, size) in islice(found.items(), count)
+    ]
+    lines = tuple(f"{each.size:>14}   {each.name}  {each.note}" for each in entries)
+    return Preview(
+        kind="tensors",
+        facts={"tensors": str(len(found))},
+        lines=lines,
+        complete=len(lines) == len(found),
+        entries=tuple(entries),
+    )
 
 
-_PREVIEWS: Final[Mapping[str, Callable[..., Preview]]] = {
-    "json@1": _json,
-    "json@2": _json,
-    "text@1": _text,
-    "stream@1": _bytes,
-    "npy@1": _array,
-    "arrow@1": _arrow,
-    "parquet@1": _parquet,
-    "png@1": _image,
-    "tree@1": _tree,
-    "pickle5@1": _pickle,
-    "pickle5@2": _pickle,
+_PREVIEWS: Final[Mapping[str, Callable[[BinaryIO, int, int], Preview]]] = {
+    "json@1": text_head.of_json,
+    "json@2": text_head.of_json,
+    "text@1": text_head.of_text,
+    "npy@1": array_head.of_npy,
+    "array@1": array_head.of_typed,
+    "sparse@1": _sparse,
+    "safetensors@1": _tensors,
+    "arrow@1": plain_bytes.of_arrow,
+    "parquet@1": plain_bytes.of_parquet,
+    "png@1": plain_bytes.of_image,
+    "pickle5@1": plain_bytes.of_pickle,
+    "pickle5@2": plain_bytes.of_pickle,
 }

@@ -1,4 +1,4 @@
-"""The first rows of a stored table.
+"""The first rows of a stored table, and statistics of its columns.
 
 What a file claims about its size is checked before pyarrow allocates it, as when it is loaded, but against a smaller
 limit: a preview is asked for by accident, too.
@@ -7,15 +7,16 @@ limit: a preview is asked for by accident, too.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final
 
 from actorc.storage.units import shown_size
 from lucas_storage import limits
 from lucas_storage.formats.base import package
 from lucas_storage.formats.tables import decoded_size, parquet_ranges
+from lucas_storage.preview_data import Column
 
-from . import arrow_rows
+from . import arrow_rows, column_statistics
 
 COLUMNS: Final = 30
 """Columns that are shown."""
@@ -27,6 +28,12 @@ _ARROW_MAX: Final = 64 << 20
 """Bytes up to which it is read whole for the sake of columns whose first rows cannot be read alone."""
 _BUFFER: Final = 64 << 10
 """Bytes that are read at a time of a column of a Parquet file, instead of all of it."""
+_SAMPLE_BYTES: Final = 16 << 20
+"""Bytes in memory of the rows that are looked at for statistics, after which no more are read."""
+_TEXT_BYTES: Final = 64 << 20
+"""Bytes in memory of rows that are decoded together, of which each may repeat one long text."""
+_BATCH: Final = 4096
+"""Rows that are decoded together at most."""
 _CELL: Final = 1000
 """Characters of a cell."""
 _CELL_BYTES: Final = 1 << 20
@@ -45,10 +52,20 @@ class TableHead:
     rows: tuple[tuple[str, ...], ...] = ()
     complete: bool = False
     """Whether the rows are all rows, with all their cells."""
+    columns: tuple[Column, ...] = ()
+    """The first columns, with statistics if they were asked for."""
+    sample: str = ""
+    """The rows that the statistics are of; empty if they are of all."""
 
 
-def of_arrow(file: BinaryIO, size: int, count: int) -> TableHead:
+def of_arrow(file: BinaryIO, size: int, count: int, *, statistics: bool = False) -> TableHead:
     """Return the head of an Arrow stream with `count` rows and one more, if there are so many.
+
+    Args:
+        file: The stream, seekable.
+        size: Its bytes.
+        count: Rows.
+        statistics: Whether columns get statistics, for which some thousand rows are read.
 
     Raises:
         ValueError: It is no Arrow stream.
@@ -58,17 +75,18 @@ def of_arrow(file: BinaryIO, size: int, count: int) -> TableHead:
         schema = ipc.open_stream(file).schema
         found = arrow_rows.columns(file, schema, count + 1, COLUMNS)
         if size > _ARROW_MAX or (found and len(found) == min(len(schema), COLUMNS) and None not in found):
-            return _of_columns(found, schema, size)
+            more = arrow_rows.columns(file, schema, column_statistics.ROWS, COLUMNS) if statistics else None
+            return _of_columns(found, schema, size, more or found or [])
         file.seek(0)
     stored = arrow.py_buffer(file.read())
     decoded = decoded_size.of_messages(arrow, stored)
     with ipc.open_stream(stored) as reader:
         if decoded > _DECODED_MAX:
             return _without_rows(reader.schema, f"rows that take {shown_size(decoded)} in memory")
-        return _head(reader.schema, reader, count, {})
+        return _head(reader.schema, reader, count, {}, statistics=statistics)
 
 
-def _of_columns(found: list[Any] | None, schema: Any, size: int) -> TableHead:
+def _of_columns(found: list[Any] | None, schema: Any, size: int, more: list[Any]) -> TableHead:
     if not found or set(map(type, found)) == {type(None)}:
         return _without_rows(schema, f"rows of an Arrow table of {shown_size(size)}")
     names = tuple(schema.names[:COLUMNS])
@@ -76,11 +94,27 @@ def _of_columns(found: list[Any] | None, schema: Any, size: int) -> TableHead:
     cells = [["…"] * length if column is None else _column_cells(column) for column in found]
     cells += [["…"] * length] * (len(names) - len(cells))
     rows = tuple(zip(*cells, strict=True))
-    return TableHead(facts=_facts(schema, {}), width=len(schema), names=names, rows=rows)
+    # A column whose texts are too long for the sample has none, rather than those of its first rows.
+    values = [*more, *[None] * (len(names) - len(more))]
+    looked_at = max([0, *(len(column) for column in values if column is not None)])
+    return TableHead(
+        facts=_facts(schema, {}),
+        width=len(schema),
+        names=names,
+        rows=rows,
+        columns=_columns(schema, values),
+        sample=f"the first {looked_at} rows",
+    )
 
 
-def of_parquet(file: BinaryIO, size: int, count: int) -> TableHead:
+def of_parquet(file: BinaryIO, size: int, count: int, *, statistics: bool = False) -> TableHead:
     """Return the head of a Parquet file with `count` rows and one more, if there are so many.
+
+    Args:
+        file: The file, seekable.
+        size: Its bytes.
+        count: Rows.
+        statistics: Whether columns get statistics, for which some thousand rows are read.
 
     Raises:
         DecodeError: It is no Parquet file, or a damaged one.
@@ -93,13 +127,33 @@ def of_parquet(file: BinaryIO, size: int, count: int) -> TableHead:
         if not whole.metadata.num_row_groups:
             names = tuple(schema.names[:COLUMNS])
             facts = _facts(schema, {"rows": str(rows)})
-            return TableHead(facts=facts, width=len(schema), names=names, complete=len(names) == len(schema))
+            return TableHead(
+                facts=facts,
+                width=len(schema),
+                names=names,
+                complete=len(names) == len(schema),
+                columns=_columns(schema, [None] * len(names)),
+            )
         decoded = _first_group_size(whole.metadata.row_group(0))
         # Pages are decoded one by one, and a page is a small part of this, in files that programs make.
         if decoded > limits.allowed(size, limits.EXPANSION):
             return _without_rows(schema, f"rows that take {shown_size(decoded)} in memory", {"rows": str(rows)})
-        batches = whole.iter_batches(batch_size=count + 1, row_groups=[0], columns=schema.names[:COLUMNS])
-        return _head(schema, batches, count, {"rows": str(rows)}, rows)
+        most = _rows_at_a_time(whole.metadata.row_group(0), schema.names[:COLUMNS], stored)
+        together = min(most, _BATCH if statistics else count + 1)
+        batches = whole.iter_batches(batch_size=together, row_groups=[0], columns=schema.names[:COLUMNS])
+        head = _head(schema, batches, count, {"rows": str(rows)}, rows, statistics=statistics)
+        if not statistics:
+            return head
+        return replace(head, columns=column_statistics.of_parquet_footer(head.columns, whole.metadata))
+
+
+def _rows_at_a_time(group: Any, names: list[str], stored: Any) -> int:
+    """Return the rows that can be decoded together, each of which may repeat the longest text of a dictionary."""
+    chunks = [group.column(number) for number in range(group.num_columns)]
+    texts = [chunk for chunk in chunks if chunk.has_dictionary_page and chunk.physical_type == "BYTE_ARRAY"]
+    wanted = [chunk for chunk in texts if {chunk.path_in_schema, chunk.path_in_schema.partition(".")[0]} & set(names)]
+    longest = sum(parquet_ranges.dictionary_size(stored, chunk) for chunk in wanted)
+    return max(1, min(_BATCH, _TEXT_BYTES // max(1, longest)))
 
 
 def _first_group_size(group: Any) -> int:
@@ -107,17 +161,61 @@ def _first_group_size(group: Any) -> int:
     return sum(max(0, chunk.total_uncompressed_size) for chunk in chunks)
 
 
-def _head(schema: Any, batches: Iterable[Any], count: int, facts: dict[str, str], rows: int | None = None) -> TableHead:
+def _head(
+    schema: Any,
+    batches: Iterable[Any],
+    count: int,
+    facts: dict[str, str],
+    rows: int | None = None,
+    *,
+    statistics: bool = False,
+) -> TableHead:
+    # One row more than shown, which tells whether the preview is complete.
+    wanted = max(count + 1, column_statistics.ROWS if statistics else 0)
+    taken, of_all = _first_rows(batches, wanted, count + 1)
     found: list[tuple[str, ...]] = []
-    for batch in batches:
-        # One row more than shown, which tells whether the preview is complete.
-        found += _cells(batch.slice(0, count + 1 - len(found)))
-        if len(found) > count:
-            break
-    is_whole = len(schema.names) <= COLUMNS and len(found) == (len(found) if rows is None else rows)
+    for batch in taken:
+        found += _cells(batch.slice(0, max(0, count + 1 - len(found))))
+    looked_at = sum(batch.num_rows for batch in taken)
+    is_whole = len(schema.names) <= COLUMNS and len(found) == (looked_at if rows is None else rows)
     names = tuple(schema.names[:COLUMNS])
-    facts = _facts(schema, facts)
-    return TableHead(facts=facts, width=len(schema), names=names, rows=tuple(found), complete=is_whole)
+    of_all = of_all if rows is None else looked_at == rows
+    return TableHead(
+        facts=_facts(schema, facts),
+        width=len(schema),
+        names=names,
+        rows=tuple(found),
+        complete=is_whole,
+        columns=_columns(schema, _joined(taken, len(names)) if statistics else [None] * len(names)),
+        sample="" if of_all else f"the first {looked_at} rows",
+    )
+
+
+def _first_rows(batches: Iterable[Any], count: int, least: int) -> tuple[list[Any], bool]:
+    """Return batches with `count` rows together, or those that take `_SAMPLE_BYTES`, but `least` rows in any case.
+
+    Also whether they are all that there are.
+    """
+    taken: list[Any] = []
+    rows = used = 0
+    for batch in batches:
+        part = batch.slice(0, count - rows)
+        taken.append(part)
+        rows, used = rows + part.num_rows, used + part.nbytes
+        if rows >= count or (rows >= least and used > _SAMPLE_BYTES):
+            return taken, False
+    return taken, True
+
+
+def _joined(batches: list[Any], width: int) -> list[Any]:
+    """Return the columns of batches as one each."""
+    arrow = package("pyarrow", "arrow")
+    return [arrow.chunked_array([batch.column(at) for batch in batches]) if batches else None for at in range(width)]
+
+
+def _columns(schema: Any, values: list[Any]) -> tuple[Column, ...]:
+    fields = list(schema)[: len(values)]
+    return tuple(column_statistics.column_of(field, each) for field, each in zip(fields, values, strict=True))
 
 
 def _cells(rows: Any) -> list[tuple[str, ...]]:
@@ -142,7 +240,8 @@ def _cell(column: Any, number: int) -> str:
 
 def _without_rows(schema: Any, what: str, facts: dict[str, str] | None = None) -> TableHead:
     found = _facts(schema, {**(facts or {}), "not shown": what})
-    return TableHead(facts=found, width=len(schema), names=tuple(schema.names[:COLUMNS]))
+    names = tuple(schema.names[:COLUMNS])
+    return TableHead(facts=found, width=len(schema), names=names, columns=_columns(schema, [None] * len(names)))
 
 
 def _facts(schema: Any, more: dict[str, str]) -> dict[str, str]:

@@ -13,6 +13,8 @@ from lucas_storage.cli.printing import printable
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.declared_settings import DEFAULT_STORE
 from lucas_storage.errors import InvalidRefError
+from lucas_storage.preview_data import Preview
+from lucas_storage.previews import statistics_text
 from lucas_storage.previews.preview import preview
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.storage import Storage
@@ -35,11 +37,22 @@ def show(session: Session, ref: str, *, lines: int) -> None:
         found = storage.lookup(ref) if parsed is None else parsed
         record = _described(found, storage)
         look = preview(storage, found, lines)
-    text = [f"{label + ':':<{_LABEL}} {printable(str(value))}" for label, value in {**record, **look.facts}.items()]
+    facts = {**record, **look.facts, **_statistics(look)}
+    text = [f"{label + ':':<{_LABEL}} {printable(str(value))}" for label, value in facts.items()]
     body = [printable(line).replace("\\t", "  ") for line in look.lines]
     more = [] if look.complete or not body else ["…"]
-    shown = {"facts": look.facts, "lines": look.lines, "complete": look.complete}
+    shown = {"facts": look.facts, "lines": look.lines, "complete": look.complete, "preview": look.to_json()}
     session.emit({**record, **shown}, "\n".join([*text, *([""] if body else []), *body, *more]))
+
+
+def _statistics(look: Preview) -> dict[str, str]:
+    """Return the statistics of columns and values as facts, the former behind the types of the columns."""
+    columns = {
+        each.name: ("; ".join([each.type, *statistics_text.of_column(each, look.sample)])) for each in look.columns
+    }
+    numbers = {} if look.numbers is None else statistics_text.of_numbers(look.numbers, look.sample)
+    error = {"not shown": look.error} if look.error else {}
+    return {f"column {name}": told for name, told in columns.items()} | numbers | error
 
 
 def _parsed(text: str) -> ArtifactRef | None:

@@ -110,12 +110,12 @@ def _claims(parquet: Any, names: Sequence[str], stored: memoryview | Ranged) -> 
             width = max(_WIDEST, parquet.schema.column(index).length or 0)
             decoded += max(0, chunk.total_uncompressed_size, width * rows)
             if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page:
-                text = _dictionary_size(stored, chunk)
+                text = dictionary_size(stored, chunk)
                 longest, repeated = max(longest, text), repeated + text * rows
     return decoded, longest, repeated
 
 
-def _dictionary_size(stored: memoryview | Ranged, chunk: Any) -> int:
+def dictionary_size(stored: memoryview | Ranged, chunk: Any) -> int:
     """Return the decoded bytes of a dictionary by the header of its page; those of the column if it is no header."""
     begin = chunk.dictionary_page_offset
     head = stored[begin : begin + _HEADER] if isinstance(stored, memoryview) else stored.read(begin, _HEADER)

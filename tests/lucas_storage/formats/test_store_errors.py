@@ -52,7 +52,7 @@ def test_a_preview_of_an_artifact_that_vanishes_while_it_is_read_says_that_it_is
     with storage_server.client(local=False) as client:
         file = client.open_object(ref.bucket, ref.key)
         client.delete_object(ref.bucket, ref.key)
-        handle = SimpleNamespace(open=lambda _: file)
+        handle = SimpleNamespace(ranges=lambda _: file)
 
         with pytest.raises(NotFoundError):
             preview(handle, ref, 5)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from lucas_storage import ArtifactRef, storage_context
 from lucas_storage.notebook import artifact_html
+from lucas_storage.previews import bounded_file
 from lucas_storage.refs import inline_ref
 
 CANARY = Path("canary")
@@ -173,7 +174,7 @@ def test_a_server_that_does_not_answer_holds_a_notebook_up_for_a_moment_and_few_
 
 
 def test_more_bytes_than_a_preview_may_read_are_not_read(storage, monkeypatch):
-    monkeypatch.setattr(artifact_html, "_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(bounded_file, "BYTES_MAX", 1 << 20)
 
     _, text = shown(storage.put(pa.table({"l": [list(range(300_000))]})))
 
