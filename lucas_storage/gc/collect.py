@@ -11,17 +11,15 @@ the store has none, nothing is removed unless the caller guarantees that no proc
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final
 
 from actorc.storage.errors import NotFoundError, PreconditionFailedError, UnsupportedError
-from actorc.storage.models import ObjectHead
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import record_store
 
-from .live_objects import live_objects
+from .plan import Fate, Plan, plan
 
 _CONDITION: Final = "delete-if-match"
 """Capability of a store whose removals can be bound to the etag of the object that was looked at."""
@@ -36,9 +34,9 @@ class Amount:
     """Bytes."""
 
     @classmethod
-    def of(cls, heads: list[ObjectHead]) -> Amount:
+    def of(cls, fates: list[Fate]) -> Amount:
         """Return number and bytes of these objects."""
-        return cls(objects=len(heads), size=sum(head["size"] for head in heads))
+        return cls(objects=len(fates), size=sum(fate.size for fate in fates))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +59,8 @@ class Collection:
     """Keys of records and artifacts that could not be read; while there are any, nothing is removed."""
     deleting: bool
     """Whether the collection was asked to mark and remove."""
+    plan: Plan = field(repr=False)
+    """What was found of each object, before anything was changed."""
 
 
 def collect(
@@ -91,52 +91,34 @@ def collect(
             "whoever stored an artifact again while it is removed would lose it, since this store removes without a "
             "condition only; run 'lucas-storage gc --delete --quiescent' while no workflow runs"
         )
-    # Blobs before records: a reference that is recorded in between is found. The other way round, a blob stored and
-    # referred to in between would be listed as unreferenced.
-    blobs = _blobs(storage)
-    live = live_objects(storage, ttl=ttl, now=now)
-    unreferenced = [head for head in blobs if head["key"] not in live.keys]
-    old = [head for head in unreferenced if now - head["last_modified"].timestamp() > grace]
-    marks = _marks(storage)
-    # By etag: an object that was stored again since its mark is in use again, or soon will be.
-    due = [head for head in old if marks.get(head["key"]) == head["etag"]]
-    marked = [head for head in old if marks.get(head["key"]) != head["etag"]]
-    removed: list[ObjectHead] = []
+    found = plan(storage, grace=grace, ttl=ttl, now=now)
+    removed: list[Fate] = []
     # A record or an artifact that cannot be read may refer to anything.
-    if delete and not live.problems:
-        removed = _delete(storage, due, live.expired, _remove if conditional else _remove_without_condition)
-        _mark(storage, marked, now)
+    if delete and not found.problems:
+        removed = _delete(storage, found, _remove if conditional else _remove_without_condition)
+        _mark(storage, found.having("unmarked"), now)
     return Collection(
-        reached=Amount.of([head for head in blobs if head["key"] in live.keys]),
-        young=Amount.of([head for head in unreferenced if now - head["last_modified"].timestamp() <= grace]),
-        marked=Amount.of(marked),
-        due=Amount.of(due),
+        reached=Amount.of(found.having("kept")),
+        young=Amount.of(found.having("young")),
+        marked=Amount.of(found.having("unmarked")),
+        due=Amount.of(found.having("due")),
         removed=Amount.of(removed),
-        expired=len(live.expired),
-        problems=tuple(live.problems),
+        expired=len(found.expired),
+        problems=found.problems,
         deleting=delete,
+        plan=found,
     )
 
 
-def _delete(
-    storage: ArtifactStore,
-    due: list[ObjectHead],
-    expired: list[tuple[str, str]],
-    remove: Callable[[ArtifactStore, str, str], bool],
-) -> list[ObjectHead]:
+def _delete(storage: ArtifactStore, found: Plan, remove: Callable[[ArtifactStore, str, str], bool]) -> list[Fate]:
     """Remove objects and expired records, and return the objects that were removed."""
     # Before the new marks replace the old ones: a collection that is killed here continues next time.
-    removed = [head for head in due if remove(storage, head["key"], head["etag"])]
-    for key, etag in expired:
-        remove(storage, key, etag)
+    removed = [fate for fate in found.having("due") if remove(storage, fate.key, fate.etag)]
+    for keeper, etag in found.expired:
+        remove(storage, keeper.record, etag)
+    # Without a condition: the run of such an entry is gone, and nobody writes it again.
+    storage.delete_objects(storage.bucket, found.stale)
     return removed
-
-
-def _blobs(storage: ArtifactStore) -> list[ObjectHead]:
-    """Return the blobs that the plugin stored; other objects in the bucket are not its own, and are never removed."""
-    start = f"{storage.prefix}/sha256/"
-    ours = re.compile(re.escape(start) + r"[0-9a-f]{2}/[0-9a-f]{64}")
-    return [head for head in record_store.heads(storage, start) if ours.fullmatch(head["key"])]
 
 
 def _remove(storage: ArtifactStore, key: str, etag: str) -> bool:
@@ -159,15 +141,9 @@ def _remove_without_condition(storage: ArtifactStore, key: str, etag: str) -> bo
     return True
 
 
-def _marks(storage: ArtifactStore) -> dict[str, Any]:
-    record = record_store.read(storage, record_store.MARKED)
-    objects = (record.content or {}).get("objects") if record else None
-    return objects if isinstance(objects, dict) else {}
-
-
-def _mark(storage: ArtifactStore, heads: list[ObjectHead], now: float) -> None:
-    if heads:
-        marks = {head["key"]: head["etag"] for head in heads}
+def _mark(storage: ArtifactStore, fates: list[Fate], now: float) -> None:
+    if fates:
+        marks = {fate.key: fate.etag for fate in fates}
         record_store.write(storage, record_store.MARKED, {"marked": 1, "at": now, "objects": marks})
         return
     with contextlib.suppress(NotFoundError):

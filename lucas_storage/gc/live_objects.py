@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from itertools import groupby
+from typing import Final
 
 from actorc.storage.errors import NotFoundError, StorageError
 from actorc.storage.models import ObjectHead
 from lucas_storage.artifacts.blobs import key_of, prefix_of
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import inner_references, record_store
+from lucas_storage.records.record_store import Record
 from lucas_storage.refs import ArtifactRef
 
+from .keepers import PREFIXES, Keeper, keeper_of, kind_of
+
 _AT_ONCE: Final = 8
+_OF_RUN: Final = "/run.json"
 
 
 @dataclass(slots=True, kw_only=True)
 class LiveObjects:
     """The live objects of a bucket, and its expired and unreadable records."""
 
-    keys: set[str] = field(default_factory=set)
-    """Keys of all objects to which something refers, directly or not."""
-    expired: list[tuple[str, str]] = field(default_factory=list)
-    """Keys and etags of expired records."""
+    keepers: dict[str, Keeper] = field(default_factory=dict)
+    """For the key of each object to which something refers, directly or not, the record that counts longest."""
+    runs: set[str] = field(default_factory=set)
+    """Ids of the runs whose records have not expired."""
+    expired: list[tuple[Keeper, str]] = field(default_factory=list)
+    """Expired records, each with its etag."""
     problems: list[str] = field(default_factory=list)
     """Keys of records and artifacts that could not be read, whose references are therefore unknown."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Held:
+    """What an artifact refers to."""
+
+    refs: list[ArtifactRef] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
+    """Keys of the parts of its manifest."""
 
 
 def live_objects(storage: ArtifactStore, *, ttl: float, now: float) -> LiveObjects:
     """Return the objects that records of the default bucket refer to, also through JSON data, streams and manifests.
 
-    Names count for ever. A cached result counts for its own age limit, or for `ttl` if it has none; records of runs and
-    checkpoints count for `ttl`. A reference into this bucket counts whatever store it names, since one store may have
-    several names.
+    `keeper_of` states how long each record counts. A reference into this bucket counts whatever store it names, since
+    one store may have several names.
 
     Args:
         storage: Its default bucket is read.
@@ -42,47 +57,102 @@ def live_objects(storage: ArtifactStore, *, ttl: float, now: float) -> LiveObjec
         now: Seconds since 1970.
     """
     found = LiveObjects()
-    refs: list[ArtifactRef] = []
+    roots: list[tuple[Keeper, ArtifactRef]] = []
     with ThreadPoolExecutor(_AT_ONCE, "lucas-storage-gc") as pool:
-        for record, expired in pool.map(lambda head: _with_expiry(storage, head, ttl, now), _heads(storage)):
-            if expired:
-                found.expired.append((record.key, record.etag))
+        for record, keeper in pool.map(lambda head: _with_keeper(storage, head, ttl, now), _heads(storage)):
+            if keeper.strength < now:
+                found.expired.append((keeper, record.etag))
             elif record.content is None:
                 found.problems.append(record.key)
             else:
-                refs.extend(record_store.refs_in(record.content))
-        # Level by level, each artifact once: artifacts refer to each other, and a crafted bucket may hold a cycle.
-        seen: set[ArtifactRef] = set()
-        while refs:
-            # Inline references, whose bucket is empty, may hold JSON data with references to stored artifacts.
-            new = {_location(ref) for ref in refs if ref.bucket in (storage.bucket, "")} - seen
-            seen |= new
-            found.keys.update(ref.key for ref in new)
-            refs = [inner for more in pool.map(lambda ref: _references_in(storage, ref, found), new) for inner in more]
+                found.runs.update(_run_of(record.key))
+                refs = (ref for ref in record_store.refs_in(record.content) if _is_here(storage, ref))
+                roots += ((keeper, _location(ref)) for ref in refs)
+        held = _closure(storage, {ref for _, ref in roots}, pool, found)
+    _keep_all(found.keepers, roots, held)
     return found
 
 
 def _heads(storage: ArtifactStore) -> Iterator[ObjectHead]:
-    for prefix in (record_store.NAMES, record_store.MEMO, record_store.CHECKPOINTS, record_store.RUNS):
+    for prefix in PREFIXES:
         yield from record_store.heads(storage, prefix)
 
 
-def _with_expiry(storage: ArtifactStore, head: ObjectHead, ttl: float, now: float) -> tuple[record_store.Record, bool]:
-    """Return a record, and whether it has expired; one that its age alone decides is not read."""
-    old = now - head["last_modified"].timestamp() > ttl
-    if old and not head["key"].startswith((record_store.NAMES, record_store.MEMO)):
-        return record_store.Record(
-            key=head["key"], content=None, etag=head["etag"], modified=head["last_modified"]
-        ), True
+def _with_keeper(storage: ArtifactStore, head: ObjectHead, ttl: float, now: float) -> tuple[Record, Keeper]:
+    """Return a record with what it is as a keeper; one that its age alone decides is not read."""
+    unread = Record(key=head["key"], content=None, etag=head["etag"], modified=head["last_modified"])
+    keeper = keeper_of(unread, ttl)
+    if kind_of(head["key"]) != "memo" and keeper.strength < now:
+        return unread, keeper
     record = record_store.read_listed(storage, head)
     if record is None:  # removed meanwhile
-        return record_store.Record(key=head["key"], content={}, etag="", modified=head["last_modified"]), False
-    return record, head["key"].startswith(record_store.MEMO) and _is_expired(record.content or {}, now, old=old)
+        record = replace(unread, content={}, etag="")
+    return record, keeper_of(record, ttl)
 
 
-def _is_expired(memo: dict[str, Any], now: float, *, old: bool) -> bool:
-    at, age = memo.get("at"), memo.get("age")
-    return now - at > age if isinstance(at, (int, float)) and isinstance(age, (int, float)) else old
+def _run_of(key: str) -> Iterable[str]:
+    is_run = key.startswith(record_store.RUNS) and key.endswith(_OF_RUN)
+    return (key.removeprefix(record_store.RUNS).removesuffix(_OF_RUN),) if is_run else ()
+
+
+def _closure(
+    storage: ArtifactStore, refs: set[ArtifactRef], pool: ThreadPoolExecutor, found: LiveObjects
+) -> dict[ArtifactRef, _Held]:
+    """Return what each artifact refers to, of these and of all that they reach; unreadable ones go to `found`."""
+    held: dict[ArtifactRef, _Held] = {}
+    # Level by level, each artifact once: artifacts refer to each other, and a crafted bucket may hold a cycle.
+    while refs:
+        level = list(refs)
+        held.update(zip(level, pool.map(lambda ref: _held_by(storage, ref, found), level), strict=True))
+        refs = {inner for ref in level for inner in held[ref].refs} - held.keys()
+    return held
+
+
+def _keep_all(
+    keepers: dict[str, Keeper], roots: list[tuple[Keeper, ArtifactRef]], held: dict[ArtifactRef, _Held]
+) -> None:
+    """Note the keeper of each artifact that is reached: of several the one that counts longest."""
+    done: set[ArtifactRef] = set()
+    # Those that count longest first, so that the first that reaches an artifact is its keeper.
+    for _, group in groupby(sorted(roots, key=_weakness), key=_weakness):
+        equal = list(group)
+        # A record that refers to the artifact itself rather than one that reaches it through others.
+        for keeper, ref in equal:
+            if ref.inline is None:
+                keepers.setdefault(ref.key, keeper)
+        for keeper, ref in equal:
+            _keep_reached(keepers, keeper, ref, held, done)
+
+
+def _weakness(root: tuple[Keeper, ArtifactRef]) -> float:
+    return -root[0].strength
+
+
+def _keep_reached(
+    keepers: dict[str, Keeper],
+    keeper: Keeper,
+    root: ArtifactRef,
+    held: dict[ArtifactRef, _Held],
+    done: set[ArtifactRef],
+) -> None:
+    """Note the keeper of all that an artifact reaches by way of those that are not `done` yet."""
+    waiting = [root]
+    while waiting:
+        ref = waiting.pop()
+        # By the whole location: read in another format, the same object may refer to something else.
+        if ref in done:
+            continue
+        done.add(ref)
+        # Nothing is stored for an inline reference; its record itself refers to what stands in it.
+        through = keeper if ref.inline is not None else replace(keeper, through=ref.key)
+        for key in (*held[ref].parts, *(inner.key for inner in held[ref].refs if inner.inline is None)):
+            keepers.setdefault(key, through)
+        waiting += held[ref].refs
+
+
+def _is_here(storage: ArtifactStore, ref: ArtifactRef) -> bool:
+    # Inline references, whose bucket is empty, may hold JSON data with references to stored artifacts.
+    return ref.bucket in (storage.bucket, "")
 
 
 def _location(ref: ArtifactRef) -> ArtifactRef:
@@ -90,16 +160,16 @@ def _location(ref: ArtifactRef) -> ArtifactRef:
     return replace(ref, store="default", filename=None)
 
 
-def _references_in(storage: ArtifactStore, ref: ArtifactRef, found: LiveObjects) -> list[ArtifactRef]:
-    """Return the references in an artifact, and add its parts to `found`."""
+def _held_by(storage: ArtifactStore, ref: ArtifactRef, found: LiveObjects) -> _Held:
     here = ref if ref.inline is not None else replace(ref, store=storage.store_name)
+    held = _Held()
     try:
         if ref.kind == "manifest":
             prefix = prefix_of(ref.key, ref.digest)
-            found.keys.update(key_of(prefix, part.digest) for part in storage.manifest(here).reached())
-        return inner_references.within(storage, here)
+            held.parts = [key_of(prefix, part.digest) for part in storage.manifest(here).reached()]
+        held.refs = [_location(inner) for inner in inner_references.within(storage, here) if _is_here(storage, inner)]
     except NotFoundError:  # gone already, so nothing can be read through it
-        return []
+        pass
     except StorageError:
         found.problems.append(ref.key)
-        return []
+    return held

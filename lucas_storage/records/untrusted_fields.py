@@ -10,7 +10,7 @@ from lucas_storage.refs import ArtifactRef
 
 from .past_run import Attempt, Mention, PastStep, StepState
 
-_YEAR_10000: Final = 253_402_300_800
+YEAR_10000: Final = 253_402_300_800
 """Seconds since 1970 from which on a `datetime` has no name for a moment."""
 _MEMO_KEY: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -131,4 +131,4 @@ def number_of(found: Any) -> float:
 def moment_of(found: Any) -> float:
     """Return a time in seconds since 1970 that a date can have; 0 in place of anything else."""
     moment = number_of(found)
-    return moment if 0 <= moment < _YEAR_10000 else 0.0
+    return moment if 0 <= moment < YEAR_10000 else 0.0

@@ -211,6 +211,18 @@ def test_garbage_is_collected_in_two_passes(storage, invoke):
     assert (second["marked"]["objects"], second["removed"]["objects"]) == (0, 1)
 
 
+def test_a_collection_lists_each_object_with_its_reason(storage, invoke):
+    named, garbage = storage.publish(storage.put(b"named"), "model"), storage.put(b"garbage")
+    told = invoke("gc", "--grace", "0s", "--long").stdout.splitlines()
+    objects = json.loads(invoke("gc", "--grace", "0s", "--long", "--json").stdout)["objects"]
+    short = json.loads(invoke("gc", "--grace", "0s", "--json").stdout)
+
+    assert any(line.startswith("kept") and line.endswith(f"{named.key}  kept by the name model") for line in told)
+    assert any(line.startswith("unmarked") and f"{garbage.key}  nothing refers to it" in line for line in told)
+    assert {each["key"]: each["state"] for each in objects} == {named.key: "kept", garbage.key: "unmarked"}
+    assert not {"objects", "plan"} & short.keys()
+
+
 def test_a_store_that_removes_without_a_condition_asks_for_a_time_without_workflows(invoke, monkeypatch):
     pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
     with local_server("remote+memory://") as server:

@@ -1,0 +1,140 @@
+"""What a collection would do with each object, and why."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, TypeAlias
+
+from actorc.storage.models import ObjectHead
+from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.records import record_store
+from lucas_storage.records.run_index import INDEXED, MARKS
+
+from .keepers import Keeper
+from .live_objects import LiveObjects, live_objects
+
+FateState: TypeAlias = Literal["kept", "young", "unmarked", "due"]
+
+_ENTRY: Final = re.compile(rf"{record_store.LINEAGE}(?:[0-9a-f]{{64}}|runs)/(?P<run>[0-9A-Z]{{26}})\.json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What becomes of one object: an artifact, or a part of one."""
+
+    key: str
+    etag: str
+    size: int
+    """Bytes."""
+    stored_at: datetime
+    """When it was stored last; aware, UTC."""
+    state: FateState
+    """``kept`` by a record; of those that nothing refers to, ``young`` within the grace period, ``due`` if marked, so
+    that it is removed next, and else ``unmarked``."""
+    keeper: Keeper | None
+    """The record that keeps it longest."""
+
+    @property
+    def reason(self) -> str:
+        """The state in words."""
+        if self.keeper is None:
+            return _REASONS[self.state]
+        through = f" through {self.keeper.through}" if self.keeper.through else ""
+        return f"kept by {_KINDS[self.keeper.kind]} {self.keeper.label}{through}"
+
+
+_KINDS: Final = {"name": "the name", "memo": "a cached result of", "checkpoint": "a checkpoint of", "run": "a run of"}
+_REASONS: Final[dict[FateState, str]] = {
+    "kept": "kept",
+    "young": "nothing refers to it; it was stored within the grace period",
+    "unmarked": "nothing refers to it; the next collection marks it",
+    "due": "nothing refers to it, and it is marked; the next collection removes it",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a collection would do."""
+
+    objects: tuple[Fate, ...]
+    """By key."""
+    expired: tuple[tuple[Keeper, str], ...]
+    """Records whose time is over, each with its etag."""
+    stale: tuple[str, ...]
+    """Keys of the entries of the index of lineage whose runs have no record any more."""
+    problems: tuple[str, ...]
+    """Keys of records and artifacts that could not be read; while there are any, nothing is removed."""
+
+    def having(self, *states: FateState) -> list[Fate]:
+        """Return the objects in these states."""
+        return [fate for fate in self.objects if fate.state in states]
+
+
+def plan(storage: ArtifactStore, *, grace: float, ttl: float, now: float) -> Plan:
+    """Return what a collection of the default bucket would do with each object, and why; changes nothing.
+
+    Args:
+        storage: Its default bucket is read.
+        grace: Seconds since an object was last stored during which it is not removed.
+        ttl: Seconds for which records of runs, checkpoints and cached results count.
+        now: Seconds since 1970.
+
+    Raises:
+        StorageError: The store failed.
+    """
+    # Blobs before records: a reference that is recorded in between is found. The other way round, a blob stored and
+    # referred to in between would be listed as unreferenced. So it is with entries and the records of their runs.
+    blobs = _blobs(storage)
+    entries = [head["key"] for head in record_store.heads(storage, record_store.LINEAGE)]
+    live = live_objects(storage, ttl=ttl, now=now)
+    marks = _marks(storage)
+    return Plan(
+        objects=tuple(_fate(head, live, marks, now - grace) for head in blobs),
+        expired=tuple(live.expired),
+        stale=tuple(_stale(storage, entries, live.runs)),
+        problems=tuple(live.problems),
+    )
+
+
+def _fate(head: ObjectHead, live: LiveObjects, marks: dict[str, Any], old: float) -> Fate:
+    keeper = live.keepers.get(head["key"])
+    state: FateState = "unmarked"
+    if keeper is not None:
+        state = "kept"
+    elif head["last_modified"].timestamp() >= old:
+        state = "young"
+    elif marks.get(head["key"]) == head["etag"]:
+        # By etag: an object that was stored again since its mark is in use again, or soon will be.
+        state = "due"
+    return Fate(
+        key=head["key"],
+        etag=head["etag"],
+        size=head["size"],
+        stored_at=head["last_modified"],
+        state=state,
+        keeper=keeper,
+    )
+
+
+def _blobs(storage: ArtifactStore) -> list[ObjectHead]:
+    """Return the blobs that the plugin stored; other objects in the bucket are not its own, and are never removed."""
+    start = f"{storage.prefix}/sha256/"
+    ours = re.compile(re.escape(start) + r"[0-9a-f]{2}/[0-9a-f]{64}")
+    return [head for head in record_store.heads(storage, start) if ours.fullmatch(head["key"])]
+
+
+def _stale(storage: ArtifactStore, entries: list[str], runs: set[str]) -> list[str]:
+    """Return the entries of runs that have no record, and the marks that say no more than the index as a whole does."""
+    record = record_store.read(storage, INDEXED)
+    until: Any = ((record.content if record else None) or {}).get("until")
+    found = [(key, match["run"]) for key in entries if (match := _ENTRY.fullmatch(key))]
+    is_covered = [isinstance(until, str) and key.startswith(MARKS) and run < until for key, run in found]
+    return [key for (key, run), covered in zip(found, is_covered, strict=True) if covered or run not in runs]
+
+
+def _marks(storage: ArtifactStore) -> dict[str, Any]:
+    record = record_store.read(storage, record_store.MARKED)
+    objects = (record.content or {}).get("objects") if record else None
+    return objects if isinstance(objects, dict) else {}

@@ -1,0 +1,180 @@
+"""What a collection would do with each object, and why."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from actorc.storage.server.engines.memory import MemoryEngine
+from actorc.storage.testing import local_server
+from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
+from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.gc.collect import collect
+from lucas_storage.gc.plan import plan
+from lucas_storage.records import record_store, run_index
+from lucas_storage.records.run_index import digits_of
+from lucas_storage.records.run_indexing import RunIndex
+from lucas_storage.records.ulid import first_at
+
+DAY = 86_400.0
+LIMITS = {"grace": 2 * DAY, "ttl": 30 * DAY}
+
+
+class Clock:
+    """Tells the server the time."""
+
+    def __init__(self):
+        self.now = time.time() - 90 * DAY
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def store(clock, tmp_path, monkeypatch):
+    monkeypatch.setattr(routeBuilder, "funcs", [])
+    monkeypatch.setattr(routeBuilder, "works", [])
+    with local_server(MemoryEngine(clock=clock)) as server:
+        given = {
+            "endpoint": server.endpoint,
+            "cache_dir": tmp_path,
+            "bucket": "bucket",
+            "signing_key": "0123456789abcdef",
+        }
+        with storage_context(**given), Storage() as storage:
+            storage.create_bucket("bucket")
+            yield storage
+
+
+@pytest.fixture
+def fate(store, clock):
+    """Return what becomes of an artifact."""
+
+    def of(ref):
+        found = plan(store, **LIMITS, now=clock.now)
+        return next(each for each in found.objects if each.key == ref.key)
+
+    return of
+
+
+def flow_of(value):
+    @function
+    @with_storage
+    def make(n):
+        return value
+
+    @workflow
+    def flow(wf):
+        return wf.call("make", {"n": wf.input()["n"]})
+
+    return flow
+
+
+def test_what_is_published_is_kept_by_its_name_for_ever(store, fate):
+    ref = store.publish(store.put(b"named"), "model", version="1.0", alias="best")
+    found = fate(ref)
+
+    assert (found.state, found.keeper.kind, found.keeper.until) == ("kept", "name", None)
+    assert found.keeper.label in ("model", "model@1.0", "model@best")
+    assert found.reason.startswith("kept by the name model")
+
+
+def test_what_a_run_made_is_kept_by_its_records_as_long_as_they_count(store, clock, fate):
+    ref = run(flow_of(np.arange(10_000)), {"n": 1}, materialize=False)
+    found = fate(ref)
+
+    assert (found.state, found.keeper.kind in ("run", "memo")) == ("kept", True)
+    assert found.keeper.until == pytest.approx(clock.now + 30 * DAY)
+
+
+def test_what_a_name_keeps_through_another_artifact_says_which(store, clock, fate):
+    inner = store.put(np.arange(10_000))
+    outer = store.publish(store.put({"table": inner, "text": "x" * 100_000}), "both")
+    found = fate(inner)
+
+    assert (found.keeper.label, found.keeper.through) == ("both", outer.key)
+    assert found.reason == f"kept by the name both through {outer.key}"
+    assert fate(outer).keeper.through is None
+
+
+def test_parts_are_kept_through_their_manifest(store, small_parts):
+    ref = store.publish(store.put(iter([b"x" * 5000, b"y" * 5000])), "parts")
+    objects = plan(store, **LIMITS, now=time.time()).objects
+
+    assert len(objects) > 2
+    assert {each.keeper.through for each in objects if each.key != ref.key} == {ref.key}
+
+
+def test_of_two_keepers_the_one_that_counts_longer_is_named(store, fate):
+    ref = run(flow_of(np.arange(10_000)), {"n": 1}, materialize=False)
+    store.publish(store.put([ref] * 2000), "list")
+
+    assert (fate(ref).keeper.label, fate(ref).keeper.kind) == ("list", "name")
+
+
+def test_the_same_bytes_read_in_another_format_keep_what_they_refer_to(store, fate):
+    inner = store.put(np.arange(10_000))
+    outer = store.put({"table": inner, "text": "x" * 100_000})
+    as_bytes = ArtifactRef(bucket=outer.bucket, key=outer.key, digest=outer.digest, size=outer.size, format="bytes@1")
+    store.publish(as_bytes, "a-bytes")
+    store.publish(outer, "b-json")
+
+    assert fate(inner).keeper.label == "b-json"
+
+
+def test_what_nothing_refers_to_goes_in_three_steps(store, clock, fate):
+    ref = store.put(b"garbage")
+    states = [fate(ref).state]
+    clock.now += 3 * DAY
+    states.append(fate(ref).state)
+    collect(store, **LIMITS, now=clock.now, delete=True)
+    states.append(fate(ref).state)
+
+    assert states == ["young", "unmarked", "due"]
+    assert "nothing refers to it" in fate(ref).reason
+
+
+def test_a_collection_returns_the_plan_it_followed(store, clock):
+    store.put(b"garbage")
+    done = collect(store, **LIMITS, now=clock.now + 3 * DAY, delete=True)
+
+    assert [each.state for each in done.plan.objects] == ["unmarked"]
+
+
+def test_the_index_forgets_the_runs_whose_records_are_gone(store, clock):
+    old = run(flow_of(np.arange(10_000)), {"n": 1}, materialize=False)
+    clock.now += 20 * DAY
+    new = run(flow_of(np.arange(20_000)), {"n": 2}, materialize=False)
+    clock.now += 20 * DAY
+    looked = plan(store, **LIMITS, now=clock.now)
+    collect(store, **LIMITS, now=clock.now, delete=True)
+
+    assert len(looked.stale) == 2
+    assert [run_index.entries(store, digits_of(ref)) != [] for ref in (old, new)] == [False, True]
+
+
+def test_marks_that_say_nothing_new_are_removed_and_no_run_is_indexed_again(store, clock, monkeypatch):
+    ref = run(flow_of(np.arange(10_000)), {"n": 1}, materialize=False)
+    record_store.write(store, run_index.INDEXED, {"lineage": 1, "until": first_at(time.time() + 60)})
+    collect(store, **LIMITS, now=clock.now, delete=True)
+    left = [head["key"] for head in store.iter_objects("bucket", "lineage/")]
+    monkeypatch.setattr(Storage, "get_objects", None)
+
+    assert sorted(key.split("/")[1] for key in left) == sorted([digits_of(ref), "indexed.json"])
+    assert len(RunIndex(store).entries(digits_of(ref))) == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "age"), [(1e308, 1e308), (10**400, 1), (1, 10**400), ("x", None), (True, True), ([], {}), (-1e308, 5)]
+)
+def test_a_cached_result_of_a_stranger_stops_no_collection(store, clock, at, age):
+    record_store.write(store, f"memo/00/{'0' * 64}.json", {"memo": 1, "at": at, "age": age, "result": 1})
+
+    assert collect(store, **LIMITS, now=clock.now, delete=True).problems == ()
