@@ -77,6 +77,9 @@ OWN_COMMANDS: Final = {
         "lucas_storage.cli.commands.gc", "Find artifacts that nothing refers to, and remove them if told so."
     ),
     "keys": ListedCommand("lucas_storage.cli.commands.keys", "Make, show and disable access keys."),
+    "token": ListedCommand(
+        "lucas_storage.cli.commands.token", "Print a token for the JSON API: 'Authorization: Bearer TOKEN'."
+    ),
     "fsck": ListedCommand(
         "lucas_storage.cli.commands.fsck", "Verify every byte of a data directory that no server uses."
     ),

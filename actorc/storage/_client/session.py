@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from actorc.storage._rpc.byte_source import ByteSource
     from actorc.storage._rpc.operations.remote_store import RemoteStore
     from actorc.storage._rpc.payload import Download, Progress
+    from actorc.storage._rpc.transport import Transport
 
 
 _opening: Final = ForkSafeLock()
@@ -35,6 +36,11 @@ class Session:
     _options: ClientOptions
     _retry: RetryPolicy
     _store: RemoteStore | None
+    _transport: Transport | None = None
+
+    def _lead_over(self, options: ClientOptions, retry: RetryPolicy, transport: Transport) -> None:
+        """Begin with a transport that is there already, in place of the connections that `options` name."""
+        self._options, self._retry, self._transport, self._store = options, retry, transport, None
 
     @property
     def _remote(self) -> RemoteStore:
@@ -43,7 +49,7 @@ class Session:
             from actorc.storage._rpc.operations.remote_store import RemoteStore  # noqa: PLC0415  # loads gRPC, which importing this module must not
 
             with _opening.held():
-                self._store = self._store or RemoteStore(self._options, self._retry)
+                self._store = self._store or RemoteStore(self._options, self._retry, self._transport)
         return self._store
 
     def _put(

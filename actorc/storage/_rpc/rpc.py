@@ -24,7 +24,7 @@ from .retries.attempts import Attempt, Attempts
 from .retries.endpoints import Endpoints
 from .retries.retry_policy import RetryPolicy
 from .signer import CallSigner, Signer
-from .transport import Answers, Connection, Start
+from .transport import Answers, Connection, Start, Transport
 from .transport_choice import Route
 from .write_call import WriteCall
 
@@ -75,16 +75,19 @@ class Rpc:
     Args:
         options: Settings of the client: servers, timeouts, keys.
         retry: Decides on retries and pauses.
+        transport: Carries the calls in place of connections to these servers.
     """
 
-    def __init__(self, options: ClientOptions, retry: RetryPolicy) -> None:
+    def __init__(self, options: ClientOptions, retry: RetryPolicy, transport: Transport | None = None) -> None:
         self._options = options
         self._retry = retry
         self._signer = (
             Signer(options.access_key, options.secret_key) if options.access_key and options.secret_key else None
         )
         self._endpoints = Endpoints(options.endpoints)
-        self._transports = {endpoint: Route(options, endpoint) for endpoint in options.endpoints}
+        self._transports: dict[str, Transport] = {
+            endpoint: transport or Route(options, endpoint) for endpoint in options.endpoints
+        }
         self._peers = {endpoint: Peer(options.address(endpoint)) for endpoint in options.endpoints}
         # set without a lock: it only turns true
         self._reached = False

@@ -36,6 +36,7 @@ from .unix.server import UnixServer
 from .unix.socket_file import SocketFile, bound
 
 if TYPE_CHECKING:
+    from .api.api import Api
     from .http.server import HttpServer
 
 log = logging.getLogger(__name__)
@@ -98,8 +99,10 @@ class StorageServer:
         self.strangers = CallPool(_STRANGER_THREADS, waiting=_MAX_WAITING_STRANGERS, name="storage-stranger")
         self._store = self._new_store()
         self._methods = methods_of(StorageService(self._store, self._urls))
+        self._clock = clock
+        self._authenticator = Authenticator(self._keyring, clock)
         self._flow = CallFlow(
-            Authenticator(self._keyring, clock),
+            self._authenticator,
             self._access_log,
             self._in_flight,
             max_streams=options.max_streams,
@@ -203,6 +206,7 @@ class StorageServer:
             in_flight=self._in_flight,
             damaged=lambda: getattr(self._engine, "damaged", 0),
             metrics=None if self._group is None else self._group.metrics,
+            open_api=self._open_api,
         )
         shared = self._group is not None
         self._http, self.http_endpoint = open_http_server(
@@ -211,6 +215,25 @@ class StorageServer:
         self._http.start()
         # last: URLs that lead to it are made from now on
         self._urls.endpoint = self.http_endpoint
+
+    def _open_api(self, is_own_name: Callable[[str], bool], metrics: Callable[[], bytes] | None) -> Api:
+        from .api.assembly import ApiParts, open_api  # noqa: PLC0415 - as above
+
+        parts = ApiParts(
+            store=self._store,
+            methods=self._methods,
+            flow=self._flow,
+            authenticator=self._authenticator,
+            keyring=self._keyring,
+            urls=self._urls,
+            clock=self._clock,
+            is_ready=self._health.is_ready,
+            is_healthy=self._is_healthy,
+            damaged=lambda: getattr(self._engine, "damaged", 0),
+            data=self._options.data,
+            threads=self._options.threads,
+        )
+        return open_api(parts, is_own_name=is_own_name, metrics=metrics)
 
     def _is_healthy(self) -> bool:
         # engines that always accept changes lack these attributes

@@ -13,6 +13,7 @@ from actorc.storage._rpc.payload import Upload
 from actorc.storage._rpc.retries.deadline import MOVING_SECONDS
 from actorc.storage._rpc.retries.retry_policy import RetryPolicy
 from actorc.storage._rpc.rpc import Rpc
+from actorc.storage._rpc.transport import Transport
 from actorc.storage._wire import messages
 from actorc.storage._wire.url_signing import Grant
 from actorc.storage.config import ClientOptions
@@ -39,10 +40,11 @@ class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteRanges, Re
     Args:
         options: Settings of the client: servers, timeouts, keys.
         retry: Decides on retries and pauses.
+        transport: Carries the calls in place of connections to these servers.
     """
 
-    def __init__(self, options: ClientOptions, retry: RetryPolicy) -> None:
-        self._rpc = Rpc(options, retry)
+    def __init__(self, options: ClientOptions, retry: RetryPolicy, transport: Transport | None = None) -> None:
+        self._rpc = Rpc(options, retry, transport)
         self.endpoint = options.endpoint
         """``host:port``, or several with commas between them."""
         self._timeout = options.timeout

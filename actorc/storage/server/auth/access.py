@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -87,6 +87,11 @@ class Principal:
     def knows(self, bucket: str) -> bool:
         """Return whether anything is allowed in the bucket, so that the caller may know that it exists."""
         return any(each.covers(bucket) for each in self.statements)
+
+    def narrowed(self, actions: frozenset[str]) -> Principal:
+        """Return the caller with no more than these of its actions."""
+        kept = (replace(each, actions=each.actions & actions) for each in self.statements)
+        return Principal(access_key=self.access_key, statements=tuple(each for each in kept if each.actions))
 
     def demand(self, action: str, bucket: str, key: str = "") -> None:
         """Raise if the action is not allowed; the error is the same whether or not the object exists.

@@ -34,6 +34,8 @@ class HeaderProof(NamedTuple):
     """The identity that the call claims; None on an open server, which asks for none."""
     proved: bool
     """Whether the headers prove the claim; if not, the first message must."""
+    principal: Principal | None = None
+    """The caller of a call that begins in this process, proved before; None for one from outside."""
 
 
 class Authenticator:
@@ -96,6 +98,8 @@ class Authenticator:
             UnauthenticatedError: The key is unknown or disabled, the signature is wrong, or (retryable) the message is
                 not the one that was signed, and may arrive undamaged when it is sent again.
         """
+        if proof.principal is not None:
+            return proof.principal
         claim = proof.claim
         if claim is None:
             if self._keyring.is_open:

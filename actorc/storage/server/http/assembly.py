@@ -19,6 +19,7 @@ from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.server.telemetry.access_log import AccessLog
 from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
 
+from .api_face import Api
 from .handler import HttpHandler
 from .pages import Pages
 from .server import HttpServer, bound
@@ -42,6 +43,8 @@ class HttpParts(NamedTuple):
     damaged: Callable[[], int]
     metrics: Path | None
     """Directory of the numbers of all processes of the server; None: there is one."""
+    open_api: Callable[[Callable[[str], bool], Callable[[], bytes] | None], Api]
+    """Returns the API: whether a host is a name of this server, and the page of metrics, None if there is none."""
 
 
 def open_http_server(
@@ -63,10 +66,12 @@ def open_http_server(
     scheme = "http" if options.tls_cert is None else "https"
     public = options.public_http_url and check_http_endpoint(options.public_http_url, "--public-http-url")
     names = _names(f"{scheme}://{own}", f"{scheme}://localhost:{own.port}", public)
+    pages = _pages(options, parts)
     handler = HttpHandler(
         parts.store,
         parts.urls,
-        _pages(options, parts),
+        pages,
+        parts.open_api(lambda name: name.lower() in names, pages.metrics),
         parts.access_log,
         parts.in_flight,
         is_misdirected=lambda name: parts.keyring.is_open and name.lower() not in names,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Final
 
 from actorc.storage.errors import StorageError
@@ -53,3 +54,16 @@ class Refusal(Exception):  # noqa: N818 - 304 is one, and no error
         """Return the body, in JSON."""
         record = {"code": self.code, "message": self.message, "request_id": request_id}
         return json.dumps(record, ensure_ascii=False).encode() + b"\n"
+
+    def problem(self, request_id: str) -> bytes:
+        """Return the body of a failure of the API, as RFC 9457 has it, with the fields of `body` beside."""
+        record = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.message,
+            "code": self.code,
+            "message": self.message,
+            "request_id": request_id,
+        }
+        return json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") + b"\n"

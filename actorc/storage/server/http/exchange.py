@@ -31,6 +31,8 @@ class Exchange:
         headers: Headers of the request; names compare case-insensitively.
         response: The response, once it has begun.
         size: Bytes of the body received or sent so far.
+        bucket: Bucket that the request is about, for the access log, where it is not known before.
+        key: Likewise, its key.
     """
 
     def __init__(self, request: web.BaseRequest, idle_timeout: float, common_headers: Mapping[str, str]) -> None:
@@ -39,6 +41,8 @@ class Exchange:
         self.headers: Mapping[str, str] = request.headers
         self.response: web.StreamResponse | None = None
         self.size = 0
+        self.bucket = ""
+        self.key = ""
         self._request = request
         self._transport = request.transport
         self._idle_timeout = idle_timeout

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from aiohttp import web
 
@@ -27,6 +28,7 @@ from actorc.storage.server.telemetry.access_log import AccessLog, EndedCall
 from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
 
 from . import objects
+from .api_face import Admitted, Api
 from .errors import Refusal
 from .exchange import Exchange
 from .pages import Page, Pages
@@ -64,6 +66,7 @@ class HttpHandler:
         store: The operations.
         urls: Accepts presigned URLs; objects are served to nobody else.
         pages: Pages that are served to every client.
+        api: Answers requests that are for it.
         access_log: The access log.
         in_flight: Admits requests while the server runs.
         is_misdirected: Returns whether a ``Host`` is no name of this server, as when a web page makes its own name
@@ -78,6 +81,7 @@ class HttpHandler:
         store: ObjectStore,
         urls: PresignedUrls,
         pages: Pages,
+        api: Api,
         access_log: AccessLog,
         in_flight: CallsInFlight,
         *,
@@ -89,6 +93,7 @@ class HttpHandler:
         self._store = store
         self._urls = urls
         self._pages = pages
+        self._api = api
         self._access_log = access_log
         self._in_flight = in_flight
         self._is_misdirected = is_misdirected
@@ -130,7 +135,7 @@ class HttpHandler:
             if misdirected:
                 record.status = 421
                 refusal = Refusal(421, "Misdirected", "this server has another name; use the one in the URLs it makes")
-                response = _refusal_response(refusal, record.request_id, request)
+                response = self._refused(refusal, record.request_id, request)
                 # with two names, a proxy may read the bytes that follow as another request than this server does
                 response.force_close()
                 return response
@@ -160,16 +165,20 @@ class HttpHandler:
         if record.exchange is not None and record.exchange.response is not None:
             record.exchange.abort()
             return record.exchange.response
-        return _refusal_response(refusal, record.request_id, request)
+        return self._refused(refusal, record.request_id, request)
+
+    def _refused(self, refusal: Refusal, request_id: str, request: web.BaseRequest) -> web.Response:
+        response = _refusal_response(refusal, request_id, request)
+        if self._api.owns(_target(request)):
+            response.headers.update(self._api.headers)
+            if refusal.status != 304:
+                response.headers["Content-Type"] = "application/problem+json"
+                response.body = refusal.problem(request_id)
+        return response
 
     async def _perform(self, request: web.BaseRequest, record: _RequestRecord) -> web.StreamResponse:
-        if request.method not in METHODS:
-            raise Refusal(
-                405, "Unsupported", f"use one of {', '.join(METHODS)}, as in the URL", {"Allow": ", ".join(METHODS)}
-            )
-        url = _read(request)
-        record.bucket, record.key = url.grant.bucket, url.grant.key
-        record.principal = self._urls.admit(url, request.method)
+        admitted = self._admitted(request, record)
+        record.principal, record.bucket, record.key = admitted.principal, admitted.bucket, admitted.key
         # without waiting: the event loop must not block
         if not self._slots.acquire(blocking=False):
             raise ResourceExhaustedError(
@@ -178,8 +187,7 @@ class HttpHandler:
             )
         record.exchange = exchange = Exchange(request, self._idle_timeout, _common_headers(record.request_id))
         # released when the thread ends and not when the request does: a cancelled request leaves its thread running
-        store = AuthorizedStore(self._store, record.principal)
-        work = self._threads.submit(self._work, exchange, store, url)
+        work = self._threads.submit(self._work, admitted, exchange)
         work.add_done_callback(self._leave)
         self._running[exchange] = waiting = asyncio.wrap_future(work)
         try:
@@ -189,9 +197,30 @@ class HttpHandler:
         assert exchange.response is not None
         return exchange.response
 
-    def _work(self, exchange: Exchange, store: AuthorizedStore, url: PresignedUrl) -> None:
+    def _admitted(self, request: web.BaseRequest, record: _RequestRecord) -> Admitted:
+        """Return the caller and the work of a request.
+
+        Raises:
+            Refusal: The request is refused.
+            StorageError: It proves no caller, or the caller may not do this.
+        """
+        target = _target(request)
+        if self._api.owns(target):
+            return self._api.admit(request.method, target, request.headers, record.request_id, record.peer)
+        if request.method not in METHODS:
+            raise Refusal(
+                405, "Unsupported", f"use one of {', '.join(METHODS)}, as in the URL", {"Allow": ", ".join(METHODS)}
+            )
+        url = _read(request)
+        record.bucket, record.key = url.grant.bucket, url.grant.key
+        principal = self._urls.admit(url, request.method)
+        store = AuthorizedStore(self._store, principal)
+        work = partial(objects.answer, store=store, grant=url.grant)
+        return Admitted(principal, work, record.bucket, record.key)
+
+    def _work(self, admitted: Admitted, exchange: Exchange) -> None:
         with self._in_flight, self._access_log.transfer():
-            objects.answer(exchange, store, url.grant)
+            admitted.work(exchange)
 
     def _leave(self, _done: Future[None]) -> None:
         self._slots.release()
@@ -254,8 +283,8 @@ def _ended(record: _RequestRecord) -> EndedCall:
     return EndedCall(
         method=record.method,
         status=str(record.status),
-        bucket=record.bucket,
-        key=record.key,
+        bucket=record.bucket or (record.exchange.bucket if record.exchange else ""),
+        key=record.key or (record.exchange.key if record.exchange else ""),
         size=record.exchange.size if record.exchange else 0,
         seconds=time.perf_counter() - record.began,
         request_id=record.request_id,

@@ -26,13 +26,16 @@ class Pages:
         is_ready: Returns whether the server takes requests and can perform them, changes included.
         metrics: Returns the page of metrics; None if its library is missing.
         metrics_type: Content type of that page.
+
+    Attributes:
+        metrics: The same.
     """
 
     def __init__(
         self, is_ready: Callable[[], bool], metrics: Callable[[], bytes] | None = None, metrics_type: str = ""
     ) -> None:
         self._is_ready = is_ready
-        self._metrics = metrics
+        self.metrics = metrics
         self._metrics_type = metrics_type
 
     def find(self, method: str, path: str) -> Page | None:
@@ -46,9 +49,9 @@ class Pages:
         return self._metrics_page() if path == "/metrics" else None
 
     def _metrics_page(self) -> Page:
-        if self._metrics is None:
+        if self.metrics is None:
             return _text(501, "prometheus-client is not installed; pip install 'lucas-storage[http]'")
-        return Page(200, self._metrics_type, self._metrics())
+        return Page(200, self._metrics_type, self.metrics())
 
 
 def _text(status: int, text: str) -> Page:

@@ -37,7 +37,7 @@ objects to browsers and other programs, such as curl, that have a URL for them.<
 <p>A user of the server makes it, for one object and for a limited time:</p>
 <pre><code>lucas-storage presign BUCKET/KEY
 lucas-storage presign BUCKET/KEY --method PUT --expires 1d</code></pre>
-<p>Objects cannot be listed or searched here. With <code>&amp;metadata</code> behind it, a URL for reading shows the
+<p>Nothing is listed at these URLs. With <code>&amp;metadata</code> behind it, a URL for reading shows the
 object's description and metadata as JSON.</p>
 <h2>About the server</h2>
 <dl>
@@ -47,6 +47,8 @@ object's description and metadata as JSON.</p>
 <dd>tells whether it takes calls and changes</dd>
 <dt><a href="/metrics">/metrics</a></dt>
 <dd>numbers for Prometheus</dd>
+<dt><a href="/api/v1/openapi.json">/api/v1</a></dt>
+<dd>the JSON API, and its OpenAPI document</dd>
 </dl>
 </main>
 </body>

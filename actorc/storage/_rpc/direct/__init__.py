@@ -1,0 +1,1 @@
+"""Calls without a transport, to a server in this process."""

@@ -1,0 +1,111 @@
+"""The OpenAPI 3.1 document, made of the routes: their parameters and answers are declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from actorc.version import version
+
+from .routes import ROOT, Content, Route
+
+_REF: Final = "#/components/schemas/{name}"
+_PROBLEM: Final = {
+    "type": "object",
+    "description": "A failure, as RFC 9457 has it.",
+    "required": ["type", "title", "status", "detail", "code", "message", "request_id"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "What happened, and what to do next."},
+        "code": {"type": "string", "description": "Short CamelCase name of the kind of failure."},
+        "message": {"type": "string", "description": "The same as detail, as all failures over HTTP have it."},
+        "request_id": {"type": "string", "description": "The server's log has it, too."},
+    },
+}
+_TOKEN: Final = {"type": "http", "scheme": "bearer", "description": "What 'lucas-storage token' prints."}
+_SIGNATURE: Final = {
+    name: {"type": "apiKey", "in": "header", "name": f"x-acs-{name}", "description": meaning}
+    for name, meaning in (
+        ("key", "The access key."),
+        ("date", "Milliseconds since 1970-01-01 UTC."),
+        ("hash", "SHA-256 of the body, of no bytes for GET, in hexadecimal."),
+        ("sig", "HMAC-SHA-256 as docs/api.md describes it, in hexadecimal."),
+    )
+}
+
+
+def document(routes: Sequence[Route], *, is_open: bool) -> dict[str, Any]:
+    """Return the document.
+
+    Args:
+        routes: All routes.
+        is_open: Whether the server asks nobody who is calling.
+    """
+    answers = [route.answer for route in routes if route.answer is not Content]
+    kinds = [route.parameters for route in routes]
+    schemas, components = msgspec.json.schema_components([*answers, *kinds], ref_template=_REF)
+    of_answer = dict(zip(map(id, answers), schemas, strict=False))
+    of_parameters = dict(zip(map(id, kinds), schemas[len(answers) :], strict=True))
+    hidden = {_name(each) for each in of_parameters.values()}
+    paths = {
+        ROOT + route.path: {
+            "get": _operation(
+                route, of_answer.get(id(route.answer)), components[_name(of_parameters[id(route.parameters)])]
+            )
+        }
+        for route in routes
+    }
+    shown = {name: schema for name, schema in components.items() if name not in hidden}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "lucas-storage", "version": version(), "description": "Storage and runs of workflows."},
+        "paths": paths,
+        "components": {
+            "schemas": {**shown, "Problem": _PROBLEM},
+            **({} if is_open else {"securitySchemes": {"token": _TOKEN, **_SIGNATURE}}),
+        },
+        **({} if is_open else {"security": [{"token": []}, {name: [] for name in _SIGNATURE}]}),
+    }
+
+
+def _operation(route: Route, answer: dict[str, Any] | None, parameters: dict[str, Any]) -> dict[str, Any]:
+    content = {"*/*": {"schema": {}}} if answer is None else {"application/json": {"schema": answer}}
+    problem = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}
+    described: dict[str, Any] = {
+        "operationId": route.name,
+        "tags": [route.tag],
+        "summary": route.summary,
+        "parameters": [
+            _parameter(name, schema, route, parameters) for name, schema in parameters["properties"].items()
+        ],
+        "responses": {
+            "200": {"description": "The answer.", "content": content},
+            "4XX": {"description": "The request is refused.", "content": problem},
+            "5XX": {"description": "The server failed, or is busy.", "content": problem},
+        },
+    }
+    if answer is None:
+        described["responses"]["206"] = {"description": "The range that was asked for.", "content": content}
+    if route.is_public:
+        described["security"] = []
+    return described
+
+
+def _parameter(name: str, schema: dict[str, Any], route: Route, parameters: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in schema.items() if key != "description"}
+    is_in_path = name in route.path_names
+    return {
+        "name": name,
+        "in": "path" if is_in_path else "query",
+        "required": is_in_path or name in parameters.get("required", ()),
+        "description": schema.get("description", ""),
+        "schema": kept,
+    }
+
+
+def _name(reference: dict[str, Any]) -> str:
+    return str(reference["$ref"]).rpartition("/")[2]
