@@ -66,6 +66,10 @@ OWN_COMMANDS: Final = {
         "Print a URL that lets its holder do one thing to one object for a while, without keys.",
     ),
     "runs": ListedCommand("lucas_storage.cli.commands.runs", "List the last runs, or show one as a tree of its steps."),
+    "ui": ListedCommand(
+        "lucas_storage.cli.commands.ui",
+        "Show runs, artifacts and buckets in a browser of this machine, until Ctrl-C.",
+    ),
     "show": ListedCommand("lucas_storage.cli.commands.show", "Show what an artifact is, and how it begins."),
     "export": ListedCommand(
         "lucas_storage.cli.commands.bundles", "Write a run, its records and all its artifacts into one ZIP file."

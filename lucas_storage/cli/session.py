@@ -50,6 +50,8 @@ class Session:
         self.settings = settings.resolve(endpoint=_OF_DATA if data else endpoint, profile=profile)
         """The settings of this command."""
         self._data = data
+        self._profile = profile
+        self._endpoint = endpoint
         self.as_json = as_json
         """Whether results are printed for programs."""
         self._clients: dict[str, StorageClient] = {}
@@ -73,6 +75,15 @@ class Session:
                 client = StorageClient(*found, profile=self.settings.client_profile)
             self._clients[store] = self._stack.enter_context(client)
         return self._clients[store]
+
+    def anew(self) -> Session:
+        """Return a session of the same options, for the server that they mean by now."""
+        return Session(self._endpoint, self._data, profile=self._profile, as_json=self.as_json)
+
+    def data(self) -> Path | None:
+        """Return the data directory whose server the command uses; None if it addresses another one."""
+        service = self._service(DEFAULT_STORE)
+        return service.data if service else None
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Self:

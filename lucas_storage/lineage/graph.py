@@ -26,6 +26,8 @@ class Node:
     """A few words about it, such as the class of an error; any text."""
     seconds: float | None = None
     """Those of all its steps together."""
+    before: float | None = None
+    """Seconds of the same steps in another run, to which this one is compared."""
     size: int | None = None
     """Bytes of the data, or of the results; of all together."""
     count: int = 1
@@ -145,6 +147,8 @@ def _one(group: list[Node]) -> Node:
         group[0],
         count=sum(node.count for node in group),
         seconds=_total(node.seconds for node in group),
+        # Of some of them it would be less than the seconds of all for no other reason.
+        before=None if any(node.before is None for node in group) else _total(node.before for node in group),
         size=_total(node.size for node in group),
         note=", ".join(notes),
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from actorc.storage.units import shown_size
 
-from .graph import Graph, Node
+from .graph import Graph, Node, State
 
-_STATES: Final = ("succeeded", "reused", "failed", "running", "lost")
+_STATES: Final[tuple[State, ...]] = ("succeeded", "reused", "failed", "running", "lost")
+ENGLISH: Final[Mapping[str, str]] = {**{state: state for state in _STATES}, "steps": "steps"}
+"""The words of a drawing: one for each state of a step, and one for steps."""
 
 
-def facts(node: Node) -> str:
+def facts(node: Node, words: Mapping[str, str] = ENGLISH) -> str:
     """Return the second line of a node; its state is in words, for readers who do not tell the colours apart."""
-    state = "" if node.state in ("succeeded", "data") else node.state
+    state = "" if node.state in ("succeeded", "data") else words[node.state]
     return " · ".join(part for part in (state, node.note, *_numbers(node)) if part)
 
 
@@ -22,12 +25,12 @@ def title(node: Node) -> str:
     return f"{node.name} \u00d7 {node.count}" if node.count > 1 else node.name
 
 
-def summary(graph: Graph) -> str:
+def summary(graph: Graph, words: Mapping[str, str] = ENGLISH) -> str:
     """Return a sentence about a graph, for readers who do not see it."""
     steps = [node for node in graph.nodes if node.state != "data"]
     counts = {state: sum(node.count for node in steps if node.state == state) for state in _STATES}
-    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    return f"{sum(counts.values())} steps{f' ({told})' if told else ''}"
+    told = ", ".join(f"{count} {words[state]}" for state, count in counts.items() if count)
+    return f"{sum(counts.values())} {words['steps']}{f' ({told})' if told else ''}"
 
 
 def shown_seconds(seconds: float) -> str:
@@ -40,5 +43,13 @@ def shown_seconds(seconds: float) -> str:
 
 
 def _numbers(node: Node) -> list[str]:
-    seconds = [] if node.seconds is None else [shown_seconds(node.seconds)]
+    seconds = [] if node.seconds is None else [shown_seconds(node.seconds) + _change(node.seconds, node.before)]
     return seconds + ([] if node.size is None else [shown_size(node.size)])
+
+
+def _change(seconds: float, before: float | None) -> str:
+    """Return by how much a node took longer than before; nothing if that is not seen in what is shown."""
+    if before is None or shown_seconds(seconds) == shown_seconds(before):
+        return ""
+    sign = "+" if seconds > before else "\u2212"
+    return f" ({sign}{shown_seconds(abs(seconds - before))})"

@@ -16,13 +16,22 @@ _INPUT = "in:"
 _RESULT = "out:"
 
 
-def graph_of(run: PastRun) -> Graph:
+def step_keys(run: PastRun) -> list[str]:
+    """Return the keys of the steps of a run in its graph; records of early versions have none."""
+    return [step.key or f"step:{number}" for number, step in enumerate(run.steps)]
+
+
+def graph_of(run: PastRun, before: PastRun | None = None) -> Graph:
     """Return the graph of a run: its steps, and the stored inputs and results that they took and made.
 
     A step follows those that the record names, and of an artifact that none of these made, the first step or input
     that did. Records of early versions name none.
+
+    Args:
+        run: The run.
+        before: Another run, with whose seconds those of the steps are compared.
     """
-    keys = [step.key or f"step:{number}" for number, step in enumerate(run.steps)]
+    keys = step_keys(run)
     makers = _Makers(run, keys)
     edges = list(makers.edges(run.outputs, _RESULT, math.inf, run.after))
     for step, key in zip(run.steps, keys, strict=True):
@@ -30,7 +39,9 @@ def graph_of(run: PastRun) -> Graph:
         edges += makers.edges(taken, key, step.started, step.after)
     known = {end for edge in edges for end in (edge.source, edge.target)}
     data = (node for node in _data(run) if node.key in known)
-    return Graph(name=run.workflow, nodes=(*data, *map(_node, run.steps, keys)), edges=tuple(edges))
+    return Graph(
+        name=run.workflow, nodes=(*data, *map(_node, run.steps, keys, _seconds_before(run, before))), edges=tuple(edges)
+    )
 
 
 class _Makers:
@@ -83,10 +94,28 @@ def _name(name: str, mentions: tuple[Mention, ...]) -> str:
     return f"{name} ({files[0]})" if len(files) == 1 else name
 
 
-def _node(step: PastStep, key: str) -> Node:
+def _seconds_before(run: PastRun, before: PastRun | None) -> Iterator[float | None]:
+    """Yield for each step the seconds of its counterpart: the step of its function that began as the n-th, as it did.
+
+    None where there is none, or where one of the two has not run to its end.
+    """
+    counterparts = defaultdict[str, list[PastStep]](list)
+    for step in before.steps if before else ():
+        counterparts[step.function].append(step)
+    passed = Counter[str]()
+    for step in run.steps:
+        others = counterparts[step.function]
+        other = others[passed[step.function]] if passed[step.function] < len(others) else None
+        passed[step.function] += 1
+        yield other.seconds if other and step.state == other.state == "succeeded" else None
+
+
+def _node(step: PastStep, key: str, before: float | None) -> Node:
     size = _bytes(step.outputs) if step.outputs else None
     note = step.error or ""
-    return Node(key=key, name=step.function, state=step.state, note=note, seconds=step.seconds, size=size)
+    return Node(
+        key=key, name=step.function, state=step.state, note=note, seconds=step.seconds, before=before, size=size
+    )
 
 
 def _bytes(mentions: Iterable[Mention]) -> int:

@@ -60,7 +60,7 @@ def _head(name: str, column: Column | None, sample: str) -> str:
     if column is None:
         return markup.escaped(name)
     told = "; ".join(statistics_text.of_column(column, sample))
-    bars = "" if column.histogram is None else f"<br/>{_bars(column.histogram)}"
+    bars = "" if column.histogram is None else f"<br/>{bars_of(column.histogram)}"
     title = f'<span title="{markup.escaped(told, 1000)}">{markup.escaped(name)}</span>'
     return f"{title}<br/>{_faint(column.type)}{bars}"
 
@@ -68,11 +68,12 @@ def _head(name: str, column: Column | None, sample: str) -> str:
 def _numbers(found: Preview) -> str:
     if found.numbers is None:
         return ""
-    bars = "" if found.numbers.histogram is None else _bars(found.numbers.histogram)
+    bars = "" if found.numbers.histogram is None else bars_of(found.numbers.histogram)
     return markup.facts(statistics_text.of_numbers(found.numbers, found.sample)) + bars
 
 
-def _bars(histogram: Histogram) -> str:
+def bars_of(histogram: Histogram) -> str:
+    """Return a histogram as an SVG drawing, in the colour of the text around it."""
     most = max(histogram.counts, default=0) or 1
     told = markup.escaped(f"histogram from {histogram.low:.6g} to {histogram.high:.6g}")
     bars = "".join(_bar(at, count / most) for at, count in enumerate(histogram.counts) if count)

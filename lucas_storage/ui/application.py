@@ -1,0 +1,136 @@
+"""The program behind the pages: requests in, pages out. For the event loop; what is read is read on threads."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
+from typing import Final, TypeVar
+
+from aiohttp import web
+
+from actorc.storage.errors import DeadlineExceededError, StorageError
+
+from .connection import Connection, OpenedStore
+from .gate import Gate
+from .links import Links
+from .pages.failures import defect, failed, unknown_page
+from .pages.page import Page, Reader, framed
+from .pages_by_name import ROUTES
+from .response_headers import ALWAYS, of_download
+from .routes.request import Memory, Request
+from .words.vocabulary import Words, preferred
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+_THREADS: Final = 8
+_PATIENCE: Final = 20.0
+"""Seconds that a browser waits for a page; then it is told so, and tries again."""
+_FILES: Final = {"style.css": "text/css", "live.js": "text/javascript"}
+
+
+class Application:
+    """Answers requests. For one event loop.
+
+    Args:
+        connection: The store.
+        gate: Decides who is let in.
+        language: The language of the pages; None is that of the browser.
+        endpoint: Address of the store, for the page that tells that it does not answer.
+    """
+
+    def __init__(self, connection: Connection, gate: Gate, language: str | None, endpoint: str) -> None:
+        self._connection = connection
+        self._gate = gate
+        self._language = language
+        self._endpoint = endpoint
+        self._links = Links(gate.token)
+        self._memory = Memory()
+        self._threads = ThreadPoolExecutor(_THREADS, "lucas-storage-ui")
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer a request."""
+        headers = request.headers
+        refusal = self._gate.refusal(
+            request.method, request.path, headers.getall("Host", []), headers.getall("Origin", [])
+        )
+        if refusal is not None:
+            status, reason = refusal
+            return web.Response(status=status, text=f"{reason}\n", headers=ALWAYS)
+        name = request.path.removeprefix("/").partition("/")[2]
+        if name in _FILES:
+            return _file(name)
+        if name == "download":
+            return await self._download(request)
+        return await self._page(name, request)
+
+    def close(self) -> None:
+        """Take no more requests."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _page(self, name: str, request: web.BaseRequest) -> web.Response:
+        reader = Reader(Words(self._language or preferred(request.headers.get("Accept-Language", ""))), self._links)
+        page = await self._read(name, dict(request.query), reader)
+        return web.Response(
+            text=framed(page, reader), content_type="text/html", charset="utf-8", status=page.status, headers=ALWAYS
+        )
+
+    async def _read(self, name: str, query: dict[str, str], reader: Reader) -> Page:
+        if name not in ROUTES:
+            return unknown_page(reader)
+
+        def read(opened: OpenedStore) -> Page:
+            self._endpoint = opened.storage.endpoint
+            return ROUTES[name](
+                Request(storage=opened.storage, query=query, reader=reader, memory=self._memory, data=opened.data)
+            )
+
+        try:
+            return await asyncio.wait_for(self._on_thread(read), _PATIENCE)
+        except TimeoutError:
+            late = DeadlineExceededError(f"the store did not answer within {_PATIENCE:g} s")
+            return failed(late, self._endpoint, reader)
+        except StorageError as error:
+            return failed(error, self._endpoint, reader)
+        except Exception as error:  # a page is shown, whatever a record of a stranger leads to
+            log.debug("the page %r failed", name, exc_info=True)
+            return defect(type(error).__name__, reader)
+
+    async def _download(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Send an object as a file that no browser shows."""
+        bucket, key = request.query.get("bucket", ""), request.query.get("key", "")
+        name = request.query.get("name") or key.rpartition("/")[2]
+        try:
+            pieces, size = await self._on_thread(lambda opened: _opened(opened, bucket, key))
+        except StorageError as error:
+            reader = Reader(Words(self._language or "en"), self._links)
+            page = failed(error, self._endpoint, reader)
+            return web.Response(
+                text=framed(page, reader), content_type="text/html", charset="utf-8", status=page.status, headers=ALWAYS
+            )
+        response = web.StreamResponse(headers=of_download(name))
+        response.content_length = size
+        await response.prepare(request)
+        if request.method == "GET":
+            while piece := await asyncio.get_running_loop().run_in_executor(self._threads, next, pieces, b""):
+                await response.write(piece)
+        await response.write_eof()
+        return response
+
+    async def _on_thread(self, call: Callable[[OpenedStore], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._connection.run, call)
+
+
+def _opened(opened: OpenedStore, bucket: str, key: str) -> tuple[Iterator[bytes], int]:
+    """Return the pieces of an object, and its size."""
+    head = opened.storage.head_object(bucket, key)
+    return opened.storage.stream_object(bucket, key, generation=head["generation"]), head["size"]
+
+
+def _file(name: str) -> web.Response:
+    content = resources.files("lucas_storage.ui").joinpath("assets", name).read_bytes()
+    return web.Response(body=content, content_type=_FILES[name], charset="utf-8", headers=ALWAYS)

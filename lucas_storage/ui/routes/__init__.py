@@ -1,0 +1,1 @@
+"""Reads what each page shows, with the rights of the user who started the program."""

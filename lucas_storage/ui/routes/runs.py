@@ -1,0 +1,94 @@
+"""Reads runs and their steps."""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import chain
+from typing import Final
+
+from lucas_storage import parallel
+from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.errors import NotFoundError
+from lucas_storage.lineage.run_graph import step_keys
+from lucas_storage.records import run_history
+from lucas_storage.records.past_run import PastRun, PastStep
+from lucas_storage.refs import ArtifactRef
+from lucas_storage.ui.pages.objects import Content
+from lucas_storage.ui.pages.page import Page
+from lucas_storage.ui.pages.run import RunView, run_page
+from lucas_storage.ui.pages.run_list import RunList, run_list_page
+from lucas_storage.ui.pages.step import StepView, step_page
+
+from .objects import content_of, source_text
+from .request import Request
+
+_RUNS: Final = 100
+"""Runs that are looked at, unless more are asked for."""
+_RUNS_MAX: Final = 20_000
+_SHOWN: Final = 200
+"""Runs of one page."""
+_BEFORE: Final = 50
+"""Runs among which the one before is looked for."""
+_PREVIEWS: Final = 6
+"""Inputs, and outputs, that are previewed on the page of a step."""
+_ROWS: Final = 10
+_SOURCE_MAX: Final = 64 << 10
+"""Bytes of a source that are read."""
+
+
+def run_list(request: Request) -> Page:
+    """Return the list of runs."""
+    workflow, status = request.query.get("workflow", ""), request.query.get("status", "")
+    count = request.number("count", _RUNS, _RUNS_MAX) or _RUNS
+    seen = run_history.recent(request.storage, count)
+    chosen = [run for run in seen if workflow in run.workflow and status in ("", run.status)]
+    found = RunList(runs=chosen[:_SHOWN], workflow=workflow, status=status, looked_at=count, all_seen=len(seen) < count)
+    return run_list_page(found, request.reader)
+
+
+def run(request: Request) -> Page:
+    """Return the page of a run."""
+    found = run_history.find(request.storage, request.text("id"))
+    view = RunView(
+        run=found,
+        before=_before(request.storage, found),
+        unfolded=request.query.get("all") == "1",
+        function=request.query.get("function") or None,
+        first=request.number("first", 0),
+    )
+    return run_page(view, request.reader)
+
+
+def step(request: Request) -> Page:
+    """Return the page of a step."""
+    found, key = run_history.find(request.storage, request.text("run")), request.text("step")
+    steps = dict(zip(step_keys(found), found.steps, strict=True))
+    if key not in steps:
+        raise NotFoundError(f"the run {found.key} has no step {key!r:.80}; its page lists those there are")
+    shown = steps[key]
+    view = StepView(
+        run=found,
+        step=shown,
+        key=key,
+        source=source_text(request.storage, shown.source, _SOURCE_MAX) if shown.source else None,
+        contents=_contents(request.storage, shown),
+    )
+    return step_page(view, request.reader)
+
+
+def _before(storage: ArtifactStore, found: PastRun) -> PastRun | None:
+    """Return the last run of the same workflow before a run, if it is among those that were last."""
+    others = run_history.recent(storage, _BEFORE)
+    return next((each for each in others if each.key < found.key and each.workflow == found.workflow), None)
+
+
+def _contents(storage: ArtifactStore, found: PastStep) -> dict[ArtifactRef, Content]:
+    taken = (mention.ref for mention in chain.from_iterable(found.inputs.values()) if mention.ref)
+    made = (mention.ref for mention in found.outputs if mention.ref)
+    refs = list(dict.fromkeys([*list(taken)[:_PREVIEWS], *list(made)[:_PREVIEWS]]))
+    contents = parallel.each(partial(_content, storage), refs)
+    return dict(zip(refs, contents, strict=True))
+
+
+def _content(storage: ArtifactStore, ref: ArtifactRef) -> Content:
+    return content_of(storage, ref, _ROWS)
