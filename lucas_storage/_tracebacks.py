@@ -49,7 +49,8 @@ def shorten(error: BaseException) -> None:
     """Remove the frames of the machinery from the traceback of an error, and of its causes and contexts.
 
     A class of errors with a true attribute `raised_remotely` stands for an error of the user's code in another process,
-    about which no local frame of the machinery says anything. With the setting ``tracebacks = "full"`` nothing changes.
+    about which no local frame of the machinery says anything; so does an error whose cause is the traceback of such a
+    process. With the setting ``tracebacks = "full"`` nothing changes.
     """
     if is_full():
         return
@@ -111,7 +112,7 @@ def kept(frames: list[TracebackType], error: BaseException) -> list[TracebackTyp
 
 def _rest(between: list[TracebackType], error: BaseException) -> list[TracebackType]:
     """Return the frames to keep of those after the last one of the user."""
-    if getattr(type(error), "raised_remotely", False):
+    if getattr(type(error), "raised_remotely", False) or getattr(error.__cause__, "is_remote_traceback", False):
         return []
     if between and between[-1].tb_frame.f_code in _seams and not isinstance(error, TypeError):
         # A function of the user that is not written in Python, so without a frame; a TypeError may be about the call.

@@ -22,7 +22,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _OPTIONS: Final = ("store", "inline_max", "pickle")
 """Options that travel with the function; a worker completes them by its own settings."""
 _MEMO_OPTIONS: Final = ("cache", "version")
-_ATTEMPT_OPTIONS: Final = ("retries", "backoff")
+_ATTEMPT_OPTIONS: Final = ("retries", "backoff", "timeout")
 _KNOWN: Final = (*_OPTIONS, *_MEMO_OPTIONS, *_ATTEMPT_OPTIONS)
 _SECRETS: Final = ("access_key", "secret_key", "signing_key", "endpoint", "token", "credentials", "password", "use_ssl")
 _RUNTIME_NAMES: Final = ("rt", "frt")
@@ -43,6 +43,7 @@ def with_storage(
     version: str | None = None,
     retries: int | None = None,
     backoff: float | timedelta | None = None,
+    timeout: float | timedelta | None = None,
 ) -> Callable[[Function], Function]: ...
 
 
@@ -71,6 +72,10 @@ def with_storage(function: Any = None, /, **options: Any) -> Any:
             result of the wrong type, fails at once. Each attempt gets values and scratch directories of its own.
             ``backoff`` (float or timedelta): seconds before the second attempt, 1 if it is left out; twice as many
             before each further one, up to five minutes. Chance takes up to half of each pause.
+            ``timeout`` (float or timedelta): seconds that each attempt may take, loading its arguments and storing its
+            result included. It runs in a process of its own, which is killed when it is late, with all that it started.
+            Where the function or an argument cannot be sent there, a warning says so; a late attempt then
+            fails, goes on without a result, and no other follows.
 
     Raises:
         TypeError: It is not directly above a def, is there twice, an option is unknown or of the wrong type, or the

@@ -22,7 +22,9 @@
         ├── BundleError              also IntegrityError
         ├── CacheKeyError            also InvalidParameterError
         ├── VersionTakenError        also AlreadyExistsError
-        └── FunctionLoadError
+        ├── FunctionLoadError
+        ├── StepProcessError
+        └── StepTimeoutError         also TimeoutError
 
 Lucas shows an error to its caller as the text up to the next colon, so every message begins with a complete clause
 without one. None of these crosses the storage wire; they add no wire reasons.
@@ -64,6 +66,8 @@ __all__ = [
     "NotFoundError",
     "ResourceExhaustedError",
     "SettingsError",
+    "StepProcessError",
+    "StepTimeoutError",
     "StorageError",
     "UnknownFormatError",
     "UnknownStoreError",
@@ -198,3 +202,15 @@ class VersionTakenError(AlreadyExistsError, ArtifactError, code="VersionTaken"):
 
 class FunctionLoadError(ArtifactError, code="FunctionLoad"):
     """The user's function could not be unpickled on the worker; ``__cause__`` says why."""
+
+
+class StepProcessError(ArtifactError, code="StepProcess"):
+    """The process of a step with a time limit ended without a result, or with an error that cannot be pickled."""
+
+
+class StepTimeoutError(ArtifactError, TimeoutError, code="StepTimeout"):
+    """A step took longer than its ``timeout=``; `seconds` says how long that is."""
+
+    def __init__(self, message: str, *args: Any, seconds: float = 0.0, **fields: Any) -> None:
+        super().__init__(message, *args, **fields)
+        self.seconds = seconds

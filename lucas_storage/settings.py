@@ -60,6 +60,11 @@ def storage_context(**overrides: Any) -> Iterator[None]:
         yield
 
 
+def context_overrides() -> list[dict[str, Any]]:
+    """Return the arguments of every `storage_context` around this point, the outermost first; secrets among them."""
+    return [dict(place.values) for place in reversed(_CONTEXT.get())]
+
+
 def resolve(**overrides: Any) -> Settings:
     """Return the settings as they are now; `overrides` come before everything else, None among them is not given.
 

@@ -18,6 +18,8 @@ _PREFIX: Final = "lucas-storage-"
 
 _Directories: TypeAlias = list["tempfile.TemporaryDirectory[str]"]
 
+_within: Path | None = None
+"""The directory of all others in this process; None for that of the system."""
 _current: ContextVar[_Directories | None] = ContextVar("lucas_storage_scratch", default=None)
 
 
@@ -48,13 +50,19 @@ def directory() -> Path:
     if made is None:
         return lasting()
     # A file that cannot be removed must not turn a step that succeeded into one that failed.
-    made.append(tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True))
+    made.append(tempfile.TemporaryDirectory(prefix=_PREFIX, dir=_within, ignore_cleanup_errors=True))
     return Path(made[-1].name)
+
+
+def all_within(folder: Path) -> None:
+    """Make all directories of this process in another one, which another process removes."""
+    global _within  # noqa: PLW0603
+    _within = folder
 
 
 def lasting() -> Path:
     """Return a new, empty directory that this process removes when it ends."""
-    name = tempfile.mkdtemp(prefix=_PREFIX)
+    name = tempfile.mkdtemp(prefix=_PREFIX, dir=_within)
     atexit.register(_remove, name, os.getpid())
     return Path(name)
 

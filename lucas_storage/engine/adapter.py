@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import Any, Final
 
 from actorc.storage.context_variables import bound
@@ -76,6 +77,11 @@ def running_workflow() -> str | None:
     """Return the name of the workflow that `execute` is running in this context."""
     graphs = _running.get()
     return graphs[-1].name if graphs else None
+
+
+def within(workflow: str) -> AbstractContextManager[None]:
+    """Make the body part of a run of a workflow whose graph is in another process."""
+    return bound(_running, (SimpleNamespace(name=workflow),))
 
 
 def name_of(context: Any) -> str:

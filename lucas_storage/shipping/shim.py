@@ -21,6 +21,7 @@ from . import source_lines
 
 if TYPE_CHECKING:
     from lucas_storage.steps.contract import ShippedContract
+    from lucas_storage.steps.step import Step
 
 VERSION: Final = 3
 """The newest version of shims that is read here; an older worker refuses to call one that it could not honour."""
@@ -58,10 +59,10 @@ class Shim:
         self._version = version
         self._family: dict[str, Shim] = {**(around or {}), self.token: self}
         self._packed = packed
-        # Guards the first unpickling, which imports the user's modules and must happen once. Reentrant, since `_open`
+        # Guards the first unpickling, which imports the user's modules and must happen once. Reentrant, since `opened`
         # unpickles while it holds it.
         self._lock = threading.RLock()
-        self._step: Callable[..., Any] | None = None
+        self._step: Step | None = None
         # From the contract and not from the function, which a shipped shim does not have yet.
         for name in ("name", "qualname", "module", "doc"):
             setattr(self, f"__{name}__", contract[name])
@@ -73,7 +74,7 @@ class Shim:
         """Call the function with values for its references, and return its result with references for big values."""
         with shortened:
             # Without the lock once it is open: calls of one function run in parallel.
-            step = self._step or self._open()
+            step = self._step or self.opened()
             return step(args, kwargs)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -109,15 +110,21 @@ class Shim:
 
         return shipped_identity(self.__wrapped__, Contract.from_shipped(contract), self.token)
 
-    def _open(self) -> Callable[..., Any]:
+    def opened(self) -> Step:
+        """Return the step that a call of this shim makes, with the function loaded."""
         with self._lock:
             if self._step is None:
                 # At the first call, since these bring the rest of the package.
                 from lucas_storage.steps.contract import Contract  # noqa: PLC0415
                 from lucas_storage.steps.step import Step  # noqa: PLC0415
 
-                self._step = Step(self.__wrapped__, Contract.from_shipped(self._contract))
+                self._step = Step(self.__wrapped__, Contract.from_shipped(self._contract), self._shipped)
             return self._step
+
+    def _shipped(self) -> bytes:
+        from .function_pickler import dumps  # noqa: PLC0415  # only a process that ships needs cloudpickle
+
+        return dumps(self)
 
     def _pack(self) -> bytes:
         """Return the pickle of the function, in which a token stands for a shim that is being pickled already.

@@ -35,15 +35,19 @@ class Stage(Enum):
 class AttemptUnderWay:
     """One attempt at a step, for the thread that makes it; it says how far it has come."""
 
-    __slots__ = ("stage",)
+    __slots__ = ("is_repeated", "stage")
 
     def __init__(self) -> None:
         self.stage = Stage.LOADING
+        self.is_repeated: bool | None = None
+        """Whether it is repeated after an error, if that is known otherwise than by its stage."""
 
     def is_repeated_after(self, error: BaseException) -> bool:
         """Return whether another attempt may end otherwise: the user's code failed, or the storage may yet answer."""
         if not isinstance(error, Exception):  # an interrupt, or an exit that the function asked for
             return False
+        if self.is_repeated is not None:
+            return self.is_repeated
         if self.stage is Stage.CALLING:
             return True
         # What is wrong with an argument, or with the type of a result, is wrong the next time, too. A generator of the

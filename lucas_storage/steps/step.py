@@ -29,6 +29,7 @@ from .call_key import call_key
 from .contract import Contract
 from .function_version import FunctionVersion
 from .runtime import StorageRuntime
+from .timed_attempts import TimedAttempts
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +58,12 @@ class Step:
     Args:
         function: The user's function.
         contract: Its contract.
+        shipped: Returns the decorated function, pickled, for a process of its own; None if there is no way to.
     """
 
-    def __init__(self, function: Callable[..., Any], contract: Contract) -> None:
+    def __init__(
+        self, function: Callable[..., Any], contract: Contract, shipped: Callable[[], bytes] | None = None
+    ) -> None:
         self._function = function
         self._name = contract.name
         self._binder = ArgumentBinder(contract)
@@ -71,6 +75,8 @@ class Step:
         self._version = FunctionVersion(function, contract)
         self._cache = contract.cache
         self._attempts = contract.attempts
+        timeout = contract.attempts.timeout
+        self._timed = None if timeout is None else TimedAttempts(self._name, timeout, shipped)
         self._warned = False
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -86,11 +92,7 @@ class Step:
         runtime = self._binder.runtime(args, kwargs)
         given = self._binder.by_name(args, kwargs) if runtime is None else None
         inputs: _Inputs = (lambda: given) if runtime is None else runtime.input
-        scope = current.StepScope(
-            function=self._name,
-            key=_Once(lambda: self._key(inputs())),
-            is_nested=current.step_scope() is not None,
-        )
+        scope = self._scope(inputs, is_nested=current.step_scope() is not None)
         with current.step(scope), run_log.step(self._name, inputs) as note:
             if note is not None:
                 note.version = self._version.known()
@@ -142,12 +144,36 @@ class Step:
                 return wire_form.tagged(found[0]), True
             return wire_form.tagged(memo.remember(wire_form.with_refs(stored()))), False
 
+    def attempt_alone(
+        self, attempt: AttemptUnderWay, runtime: Any, given: Mapping[str, Any] | None, *, is_nested: bool
+    ) -> Any:
+        """Make one attempt for a process that does everything else, and return the result as it travels.
+
+        Args:
+            attempt: Says how far it has come.
+            runtime: Of a function that takes one.
+            given: The arguments of other functions.
+            is_nested: Whether another step called this one.
+        """
+        scope = self._scope((lambda: given) if runtime is None else runtime.input, is_nested=is_nested)
+        with current.step(scope):
+            return self._stored(attempt, runtime, given, ByOptions(self._options, settings.of_step()))
+
+    def _scope(self, inputs: _Inputs, *, is_nested: bool) -> current.StepScope:
+        key = _Once(lambda: self._key(inputs()))
+        return current.StepScope(function=self._name, key=key, is_nested=is_nested)
+
     def _attempted(
         self, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions, note: run_log.StepNote | None
     ) -> Any:
         if given is not None and self._attempts.retries:
             given = rereadable(given, policy)
-        return repeated(lambda attempt: self._stored(attempt, runtime, given, policy), self._attempts, self._name, note)
+
+        def here(attempt: AttemptUnderWay) -> Any:
+            return self._stored(attempt, runtime, given, policy)
+
+        make = here if self._timed is None else self._timed.of_call(runtime, given, policy, here)
+        return repeated(make, self._attempts, self._name, note)
 
     def _stored(
         self, attempt: AttemptUnderWay, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions

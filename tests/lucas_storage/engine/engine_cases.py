@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -47,7 +48,7 @@ def registered(style, name, body):
     else:
         step, options = body, {}
     step.__name__ = step.__qualname__ = f"{style}_{name}"
-    lucas.function(name=f"{style}_{name}", **options)(with_storage(step))
+    lucas.function(name=f"{style}_{name}", **options)(with_storage(**OPTIONS.get(name, {}))(step))
 
 
 def make(n):
@@ -86,7 +87,23 @@ def is_none(x):
     return x is None
 
 
-BODIES = {body.__name__: body for body in (make, total, scale, join, split, gather, pair, nothing, is_none)}
+def flaky(n):
+    ATTEMPTS[n] = ATTEMPTS.get(n, 0) + 1
+    if ATTEMPTS[n] % 3:
+        raise ConnectionError("not yet")
+    return np.full(BIG, n)
+
+
+def apart(x):
+    return [os.getpid() != PARENT, int(x.sum())]
+
+
+ATTEMPTS = {}
+PARENT = os.getpid()
+OPTIONS = {"flaky": {"retries": 2, "backoff": 0}, "apart": {"retries": 1, "timeout": 60}}
+BODIES = {
+    body.__name__: body for body in (make, total, scale, join, split, gather, pair, nothing, is_none, flaky, apart)
+}
 
 
 def shapes(style):
@@ -127,6 +144,10 @@ def shapes(style):
         wf.input()["n"]
         return call(wf, "is_none", x=call(wf, "nothing"))
 
+    @lucas.workflow
+    def attempts(wf):
+        return call(wf, "apart", x=call(wf, "flaky", n=wf.input()["n"]))
+
     return {
         "linear": linear,
         "diamond": diamond,
@@ -135,6 +156,7 @@ def shapes(style):
         "constants": constants,
         "nested": nested,
         "none": none,
+        "attempts": attempts,
     }
 
 

@@ -27,6 +27,7 @@ EXPECTED = {
     "constants": [21, 35],
     "nested": [4 * BIG, 6 * BIG],
     "none": [True, True],
+    "attempts": [[True, 3 * BIG], [True, 5 * BIG]],
 }
 STYLES = ["rt", "names", "dict"]
 

@@ -388,6 +388,11 @@ def test_a_backoff_of_zero_is_no_pause(backoff):
         ({"backoff": float("inf")}, ValueError, "backoff is a number of seconds"),
         ({"backoff": 10**400}, ValueError, "backoff is a number of seconds"),
         ({"backoff": timedelta(seconds=-1)}, ValueError, "backoff is a number of seconds"),
+        ({"timeout": True}, TypeError, "timeout as seconds or a timedelta, not bool"),
+        ({"timeout": 0}, ValueError, "timeout is a number of seconds greater than 0"),
+        ({"timeout": timedelta(0)}, ValueError, "timeout is a number of seconds greater than 0"),
+        ({"timeout": float("nan")}, ValueError, "timeout is a number of seconds"),
+        ({"timeout": -3}, ValueError, "timeout is a number of seconds"),
     ],
 )
 def test_wrong_options_are_refused_at_decoration(options, error, text):

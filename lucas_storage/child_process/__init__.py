@@ -1,0 +1,1 @@
+"""Calls in a process of their own, which is killed with all that it started when the call is late."""
