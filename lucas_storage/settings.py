@@ -85,6 +85,19 @@ def resolve(**overrides: Any) -> Settings:
     return _known[3]
 
 
+def built_in(**overrides: Any) -> Settings:
+    """Return the default settings with `overrides`; nothing of this process is looked at, be it a variable or a file.
+
+    Raises:
+        TypeError: There is no such setting.
+        SettingsError: A value cannot be used.
+    """
+    _check_names(overrides)
+    places = (Place("argument", overrides, SettingsError),)
+    found = {name: each.find(places) for name, each in DECLARED.items()}
+    return Settings(endpoints=_all_endpoints(places), local=None, **found)
+
+
 class StepSettings:
     """The settings of which every call of every function asks, as they were when the call began.
 
