@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, ClassVar
 
@@ -167,7 +166,7 @@ class TransferMethods(Session):
             NotFoundError: The bucket or the object does not exist; no directory was made.
         """
         path = arguments.file_path(file_path)
-        download = arguments.download(bucket, key)
+        arguments.object_name(bucket, key)
         # before the first byte, and again when the file is put into place
         download_target.check_target(path, overwrite)
         deadline, progress = Deadline(timeout), self._progress_of(progress, bucket, key)
@@ -176,20 +175,7 @@ class TransferMethods(Session):
             with files:
                 self._copy_object(files, path, overwrite=overwrite, progress=progress, timeout=deadline.left())
                 return result_dicts.download_result(files.info, str(path))
-        pieces = self._pieces(bucket, key, download, timeout=deadline.left())
-        first = next(pieces, b"")
-        info = described(download)
-        if info.size < self.PARALLEL_FROM:
-            _write_file(path, chain((first,), pieces), info.size, overwrite=overwrite, progress=progress)
-        else:
-            from actorc.storage._transfer import file_download  # noqa: PLC0415  # loads the checksum library
-
-            # the first request told the size; its stream is ended, since the parts are fetched over others
-            pieces.close()
-            file_download.download(
-                self._remote, info, path, overwrite=overwrite, progress=progress, timeout=deadline.left()
-            )
-        return result_dicts.download_result(info, str(path))
+        return self._download_stream(bucket, key, path, overwrite=overwrite, progress=progress, deadline=deadline)
 
     def download_to_stream(
         self,
@@ -214,6 +200,20 @@ class TransferMethods(Session):
             stream.write(piece)
         return result_dicts.object_head(described(download))
 
+    def _download_stream(
+        self, bucket: str, key: str, path: Path, *, overwrite: bool, progress: Progress | None, deadline: Deadline
+    ) -> DownloadResult:
+        from actorc.storage._transfer import file_download, first_stream  # noqa: PLC0415  # load the checksum library
+
+        with first_stream.FirstStream(self._remote, bucket, key, deadline.left()) as first:
+            if first.info.size < self.PARALLEL_FROM:
+                _write_file(path, first.pieces(), first.info.size, overwrite=overwrite, progress=progress)
+            else:
+                file_download.download(
+                    self._remote, first, path, overwrite=overwrite, progress=progress, timeout=deadline.left()
+                )
+            return result_dicts.download_result(first.info, str(path))
+
     def _copy_object(
         self, files: ObjectFiles, path: Path, *, overwrite: bool, progress: Progress | None, timeout: float | None
     ) -> None:
@@ -225,7 +225,9 @@ class TransferMethods(Session):
         )
 
 
-def _write_file(path: Path, pieces: Iterable[bytes], size: int, *, overwrite: bool, progress: Progress | None) -> None:
+def _write_file(
+    path: Path, pieces: Iterable[bytes | memoryview], size: int, *, overwrite: bool, progress: Progress | None
+) -> None:
     with download_target.whole_target(path, overwrite) as file:
         for piece in pieces:
             file.write(piece)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from actorc.storage._rpc.payload import Download, Progress
 from actorc.storage._rpc.retries.deadline import Deadline
-from actorc.storage.models import ByteRange, ObjectInfo
+from actorc.storage.models import ByteRange
 
+from .first_stream import MIN_STEP, FirstStream
 from .resumable_part_file import PartFile
 from .step_runs import Run, StepRuns
 from .stream_count import StreamCount
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 def download(
     remote: RemoteStore,
-    info: ObjectInfo,
+    first: FirstStream,
     path: Path,
     *,
     overwrite: bool,
@@ -37,7 +38,7 @@ def download(
 
     Args:
         remote: The server.
-        info: The object; this generation of it is fetched.
+        first: A stream of the object, whose generation is fetched; it goes on as one of those that fetch it.
         path: The file.
         overwrite: Whether to replace an existing file.
         progress: Called with the bytes on the disk so far, and the total.
@@ -45,8 +46,11 @@ def download(
     """
     target = Path(os.path.realpath(path))
     target.parent.mkdir(parents=True, exist_ok=True)
-    transfer = _FileDownload(remote, info, Deadline(timeout), progress)
-    with PartFile(target, info) as file:
+    transfer = _FileDownload(remote, first, Deadline(timeout), progress)
+    with PartFile(target, first.info) as file:
+        if file.is_resumed or file.step != MIN_STEP:
+            # at once, since it brings bytes that are there, or sums them for other steps
+            transfer.end_first()
         transfer.fill(file)
         file.publish(overwrite=overwrite)
 
@@ -54,12 +58,20 @@ def download(
 class _FileDownload:
     """The download of one object into a part file. Its methods run on the thread of the group, tasks aside."""
 
-    def __init__(self, remote: RemoteStore, info: ObjectInfo, deadline: Deadline, progress: Progress | None) -> None:
+    def __init__(self, remote: RemoteStore, first: FirstStream, deadline: Deadline, progress: Progress | None) -> None:
         self._remote = remote
-        self._info = info
+        # until a task takes it: the first one, which runs alone, and fetches all as long as it does
+        self._first: FirstStream | None = first
+        self._info = first.info
         self._deadline = deadline
         self._progress = progress
         self._done = 0
+
+    def end_first(self) -> None:
+        """End the stream that was given, and fetch all that is missing by others."""
+        first, self._first = self._first, None
+        if first is not None:
+            first.cancel()
 
     def fill(self, file: PartFile) -> None:
         """Fetch the steps that no earlier process has left in the file."""
@@ -93,8 +105,7 @@ class _FileDownload:
         if first is None:
             return
         start, end = file.span(first)[0], sum(file.span(run.stop - 1))
-        download = Download(ByteRange(start, end - start), self._info.generation, block_size=file.step)
-        call = self._remote.read(self._info.bucket, self._info.key, download, timeout=self._deadline.left())
+        download, call = self._stream(start, end, file.step)
         step: int | None = first
         at = start
         with closing(call) as pieces:
@@ -110,3 +121,12 @@ class _FileDownload:
                     report.moved(at - told)
                 elif at < end:
                     return
+
+    def _stream(self, start: int, end: int, step: int) -> tuple[Download, Generator[bytes | memoryview, None, None]]:
+        """Return a stream of bytes and what has arrived of it, whose checksums are those of steps."""
+        first, self._first = self._first, None
+        if first is not None:
+            return first.download, first.pieces()
+        download = Download(ByteRange(start, end - start), self._info.generation, block_size=step)
+        bucket, key = self._info.bucket, self._info.key
+        return download, self._remote.read(bucket, key, download, timeout=self._deadline.left())

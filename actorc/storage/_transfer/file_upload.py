@@ -27,7 +27,7 @@ _USUAL_PARTS: Final = 16
 _MAX_USUAL_PART: Final = 32 * MiB
 _UNANSWERED: Final = 2
 """Parts that wait for the server to store them, beside those that are sent."""
-_MEASURED: Final = 16 * MiB
+_MEASURED: Final = 12 * MiB
 """Bytes of each stream in a measurement; more than the buffers take at once when a part begins."""
 
 

@@ -20,10 +20,9 @@ from actorc.storage.models import ObjectInfo
 from actorc.storage.rules import MiB
 
 from .download_target import publish
+from .first_stream import MIN_STEP
 from .upload_journal import fingerprint, is_resumable, locked, sweep
 
-_MIN_STEP: Final = 4 * MiB
-"""Least bytes of a step, which is one line of the journal; a broken stream loses less than one step."""
 _MAX_STEPS: Final = 1 << 16
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
@@ -43,8 +42,8 @@ class PartFile:
     def __init__(self, target: Path, info: ObjectInfo) -> None:
         self._target = target
         self._info = info
-        self.step = -(-max(_MIN_STEP, info.size // _MAX_STEPS) // MiB) * MiB
-        """Bytes of a step, the unit of the journal; the last one is shorter."""
+        self.step = -(-max(MIN_STEP, info.size // _MAX_STEPS) // MiB) * MiB
+        """Bytes of a step, which is one line of the journal; the last one is shorter. A broken stream loses less."""
         self._sums: dict[int, int] = {}
         self._recorded: dict[int, int] = {}
         self._lock = threading.Lock()  # guards `_sums`, and keeps lines of the journal whole
@@ -57,6 +56,11 @@ class PartFile:
     def descriptor(self) -> int:
         """The open file, for writes other than by `write`; it stays this object's."""
         return self._file
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether an earlier process recorded steps; `has_step` tells which of them are there."""
+        return bool(self._recorded)
 
     @property
     def steps(self) -> int:

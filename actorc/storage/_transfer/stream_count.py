@@ -18,8 +18,6 @@ _PATIENCE: Final = 3
 """Measurements in which they must show it: a new connection is slow at first."""
 _PAUSE: Final = 8
 """Measurements until more streams are tried again, the first time; twice as many after each further failure."""
-_GROWTH: Final = 4
-"""Factor by which the number of streams grows at most."""
 _BUSY: Final = 0.9
 """Processor seconds a second, above which this process and not the link is the limit."""
 
@@ -100,7 +98,7 @@ class StreamCount:
         elif self.count == self._most:
             self._settled = True
         elif share < _BUSY:
-            served = self.count * (_GROWTH if share * _GROWTH < _BUSY else _BUSY / share)
+            served = self.count * _BUSY / max(share, _BUSY / self._most)
             more = min(self._most, max(self.count + 1, int(served)))
             # half of what so many would bring, where they are not limited together
             gain = min(_GAIN, 0.5 + more / self.count / 2)

@@ -17,8 +17,10 @@ from actorc.storage.rules import MAX_MESSAGE_SIZE
 
 from .calls import GrpcConnection, PooledChannel
 
-_MAX_CONNECTIONS: Final = 8
-"""As many as one transfer may use: each has a window of its own, and a server handles it on one core at most."""
+_MAX_CONNECTIONS: Final = 10
+"""As many as one transfer may use, whose last bytes of two parts may be under way beside eight streams.
+
+Each has a window of its own, and a server handles it on one core at most."""
 
 _CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_SIZE),

@@ -1,0 +1,61 @@
+"""The stream that tells what an object is, and goes on as the first one of its download."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Final, Self
+
+from actorc.storage._rpc import cancellation
+from actorc.storage._rpc.payload import Download
+from actorc.storage.models import ObjectInfo
+from actorc.storage.rules import MiB
+
+if TYPE_CHECKING:
+    from actorc.storage._rpc.operations.remote_store import RemoteStore
+
+MIN_STEP: Final = 4 * MiB
+"""Least bytes of a step of a large download; this stream sums blocks of that size."""
+
+
+class FirstStream:
+    """A stream of all bytes of an object, of which the first have arrived. A context manager that ends it.
+
+    One thread at a time uses it, and not always the one that began it; `cancel` may be called from any.
+
+    Args:
+        remote: The server.
+        bucket: Bucket name.
+        key: Object key.
+        timeout: Seconds for the whole stream; None for no limit.
+    """
+
+    def __init__(self, remote: RemoteStore, bucket: str, key: str, timeout: float | None) -> None:
+        self.download = Download(block_size=MIN_STEP)
+        """What has arrived."""
+        self._scope = cancellation.CancelScope()
+        self._stream = remote.read(bucket, key, self.download, timeout=timeout)
+        # in a scope of its own: the call outlives the scope of the thread that begins it
+        with cancellation.running(self.cancel), cancellation.entered(self._scope):
+            self._first = next(self._stream, b"")
+
+    @property
+    def info(self) -> ObjectInfo:
+        """The object."""
+        assert self.download.info is not None
+        return self.download.info
+
+    def pieces(self) -> Generator[bytes | memoryview, None, None]:
+        """Yield all bytes, verified; the scope of the thread that asks ends the stream when it is cancelled."""
+        with cancellation.running(self.cancel):
+            yield self._first
+            yield from self._stream
+
+    def cancel(self) -> None:
+        """End the call; `pieces` then raises."""
+        self._scope.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
