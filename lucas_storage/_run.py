@@ -29,9 +29,9 @@ def run(workflow: Any, inputs: Mapping[str, Any] | None = None, *, materialize: 
     """Run a workflow once and return its value.
 
     A `Path`, and every value that is too large or of a type that an engine cannot carry, is uploaded and enters as a
-    reference. No run sees values of an earlier one. Each leaves a record of its steps, never of a value, that
-    ``lucas-storage runs`` shows. A workflow without an executor, or with Lucas's own, is run by `StorageExecutor`; any
-    other executor is kept.
+    reference. No run sees values of an earlier one. Each leaves a record of its steps that ``lucas-storage
+    runs`` shows. A workflow without an executor, or with Lucas's own, is run by `StorageExecutor`; any other executor
+    is kept.
 
     Args:
         workflow: A workflow made by ``@workflow``, of genuine Lucas or of the embedded engine.

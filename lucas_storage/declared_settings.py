@@ -87,6 +87,8 @@ class Settings:
     """Whether `run` shows the progress of steps on a terminal."""
     tracebacks: Setting[str] = _declared("tracebacks", setting_types.traceback_length, "short")
     """``short`` or ``full``: whether errors show the frames of these packages beneath the user's."""
+    record_values: Setting[str] = _declared("record_values", setting_types.recorded_values, "all")
+    """``all``, ``errors`` or ``none``: whether records of runs hold arguments and errors, errors alone, or neither."""
     # Not LUCAS_STORAGE_PORT, which Kubernetes sets to a URL in pods beside a service with the name lucas-storage.
     run_port: Setting[int] = _declared("run_port", port, DEFAULT_PORT)
     """Loopback port of the server of ``lucas-storage run``, if it is free; 0 lets the system choose one."""

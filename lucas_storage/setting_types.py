@@ -49,6 +49,13 @@ def traceback_length(value: object) -> str:
     return str(value)
 
 
+def recorded_values(value: object) -> str:
+    """Return ``all``, ``errors`` or ``none``."""
+    if value not in ("all", "errors", "none"):
+        raise ValueError("all, errors or none")
+    return str(value)
+
+
 def secrets(value: object) -> tuple[bytes, ...]:
     """Return secrets, from a list or a text separated by commas or lines."""
     texts = re.split(r"[,\n]", value) if isinstance(value, str) else value

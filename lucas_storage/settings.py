@@ -41,9 +41,9 @@ def storage_context(**overrides: Any) -> Iterator[None]:
     Args:
         overrides: ``endpoint``, ``endpoints``, ``access_key``, ``secret_key``, ``store``, ``bucket``, ``prefix``,
             ``inline_max``, ``cache_dir``, ``cache_max``, ``cache_scrub``, ``max_expansion``, ``pickle``,
-            ``signing_key``, ``signing_key_file``, ``resume``, ``ttl``, ``grace``, ``progress``, ``tracebacks``, and
-            ``profile``, the name of a table of ``~/.config/lucas-storage.toml`` with values for those that are not
-            given here.
+            ``signing_key``, ``signing_key_file``, ``resume``, ``ttl``, ``grace``, ``progress``, ``tracebacks``,
+            ``record_values``, and ``profile``, the name of a table of ``~/.config/lucas-storage.toml`` with values for
+            those that are not given here.
 
     Raises:
         TypeError: There is no such setting.

@@ -32,7 +32,7 @@ OF_PLUGIN: Final = frozenset(
     {
         *("endpoints", "store", "bucket", "prefix", "inline_max", "cache_dir", "cache_max", "cache_scrub"),
         *("max_expansion", "pickle", "signing_key", "signing_key_file", "resume", "ttl", "grace", "progress"),
-        *("tracebacks", "run_port"),
+        *("tracebacks", "record_values", "run_port"),
     }
 )
 """Named here, since the client reads the same file, and must know what is a slip of the pen without the plugin."""

@@ -75,6 +75,12 @@ class ArtifactStore(StorageClient):
         """The prefix of the key of every artifact, without the slash that follows it."""
         return self._settings.prefix.value
 
+    @property
+    def can_sign(self) -> bool:
+        """Whether this handle can store what is read only from a signed reference."""
+        keys = self._settings.signing_keys
+        return bool(keys.keys) and not keys.denied
+
     def open(self, ref: object) -> BinaryIO:
         """Return the stored bytes as a seekable binary file.
 

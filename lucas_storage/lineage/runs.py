@@ -37,7 +37,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """``succeeded``, ``failed``, or ``running``, which a run that was killed stays for ever."""
+        """``succeeded``, ``failed``, ``running``, or ``lost``, if nothing was heard of it for a minute."""
         return self._past.status
 
     @property

@@ -85,7 +85,9 @@ class PastRun:
     key: str
     workflow: str
     status: str
-    """``succeeded``, ``failed``, or ``running``, which a run that was killed stays for ever."""
+    """``succeeded``, ``failed``, ``running``, or ``lost``, if nothing was heard of it for a minute before it was read.
+
+    A run of an early version that was killed stays ``running`` for ever."""
     started: float
     """Seconds since 1970."""
     seconds: float | None

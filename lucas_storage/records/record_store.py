@@ -17,7 +17,8 @@ only if its reference is signed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -174,6 +175,28 @@ class Prepared:
         # ASCII only: other text may be refused or changed as a header on its way to a store.
         is_repeated = len(self.text) <= _METADATA_MAX and self.text.isascii()
         return {_METADATA_COPY: self.text.decode()} if is_repeated else {}
+
+
+def encode_facts(facts: dict[str, Any], parts: Mapping[str, bytes]) -> bytes:
+    """Return a record as `encode` does, at a fraction of its cost.
+
+    Args:
+        facts: Dicts, lists, texts, numbers and `ArtifactRef`; data of users is none.
+        parts: Further fields, of any data, encoded before.
+    """
+    refs: list[ArtifactRef] = []
+
+    def tagged(item: Any) -> dict[str, str]:
+        if type(item) is not ArtifactRef:
+            raise TypeError(f"a record does not hold a {type(item).__name__}; it holds facts and references")
+        refs.append(item)
+        return item.to_json()
+
+    text = json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=tagged)
+    # A dict whose keys a stranger chose may look like a tag; the format writes it as what it is.
+    data = text.encode() if text.count('{"$') == len(refs) else encode(facts)
+    more = b"".join(b',"%b":%b' % (name.encode(), part) for name, part in parts.items())
+    return data[:-1] + more + b"}" if len(data) > len(b"{}") else b"{" + more[1:] + b"}"
 
 
 def prepare(storage: ArtifactStore, key: str, content: dict[str, Any]) -> Prepared:

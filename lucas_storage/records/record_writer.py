@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Final, TypeAlias
 
 from . import record_store
 from .record_store import Prepared
 
 PATIENCE: Final = 3.0
 """Seconds that one batch may take to be written, and that a run waits at its end for what is not written yet."""
+LOOK: Final = 0.5
+"""Seconds after which the writer looks for what has gone on for so long that it is to be recorded before it ends."""
+BEAT: Final = 10.0
+"""Seconds after which the record of a run that goes on is written again."""
 _GATHERING: Final = 0.005
 """Seconds for which further records are waited for, so that a quick run costs one call. A kill loses no more than the
 records of as long, and those that are being sent."""
 _MOST: Final = 1000
+
+Make: TypeAlias = Callable[[], list[Prepared]]
+"""Returns records; called on the thread that writes, in the context of the one that began the run."""
 
 
 class RecordWriter:
@@ -24,23 +32,29 @@ class RecordWriter:
 
     Args:
         failed: Called once with the error of a record that cannot be written.
+        going_on: Returns records to be written of what has not ended, by place; called every `LOOK` seconds, so that
+            what ends sooner costs nothing.
     """
 
-    def __init__(self, failed: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, failed: Callable[[Exception], None], going_on: Callable[[], Iterable[tuple[Hashable, Make]]]
+    ) -> None:
         self._failed = failed
-        self._waiting: SimpleQueue[tuple[Prepared, bool]] = SimpleQueue()
+        self._going_on = going_on
+        self._waiting: SimpleQueue[tuple[Hashable, Make, bool]] = SimpleQueue()
         # A thread of its own, so that no step waits for a record. A daemon: a store that does not answer must not keep
-        # the process from ending.
-        self._thread = threading.Thread(target=self._work, name="lucas-storage records", daemon=True)
+        # the process from ending. In the context of the run, whose settings hold for what is stored.
+        work = contextvars.copy_context().run
+        self._thread = threading.Thread(target=work, args=(self._work,), name="lucas-storage records", daemon=True)
         self._thread.start()
 
-    def put(self, record: Prepared) -> None:
-        """Let a record be written; of two with one key that wait, the later."""
-        self._waiting.put((record, False))
+    def put(self, place: Hashable, make: Make) -> None:
+        """Let what `make` returns be written; of two with one place that wait, the later."""
+        self._waiting.put((place, make, False))
 
-    def end(self, last: Prepared) -> None:
-        """Write what waits, and the last record, and return when it is written; at most after `PATIENCE` seconds."""
-        self._waiting.put((last, True))
+    def end(self, place: Hashable, make: Make) -> None:
+        """Write what waits, and the last records, and return when it is written; at most after `PATIENCE` seconds."""
+        self._waiting.put((place, make, True))
         # A record that takes longer is lost; the value of the run is not held back for it.
         self._thread.join(PATIENCE)
 
@@ -48,20 +62,36 @@ class RecordWriter:
         try:
             # Up to the first failure: with a store that is away, each further record would take the whole timeout.
             for batch in self._batches():
-                record_store.write_all(batch, PATIENCE)
+                record_store.write_all([record for make in batch.values() for record in make()], PATIENCE)
         except Exception as error:  # noqa: BLE001  # a missing record must never fail a run
             self._failed(error)
 
-    def _batches(self) -> Iterator[list[Prepared]]:
+    def _batches(self) -> Iterator[dict[Hashable, Make]]:
         is_last = False
+        look = time.monotonic() + LOOK
         while not is_last:
-            record, is_last = self._waiting.get()
-            batch = {record.place: record}
-            deadline = time.monotonic() + _GATHERING
-            while not is_last and len(batch) < _MOST:
-                try:
-                    record, is_last = self._waiting.get(timeout=max(0.0, deadline - time.monotonic()))
-                except Empty:
-                    break
-                batch[record.place] = record
-            yield list(batch.values())
+            batch: dict[Hashable, Make] = {}
+            try:
+                is_last = self._take(batch, look)
+                gathered = time.monotonic() + _GATHERING
+                while not is_last and len(batch) < _MOST:
+                    is_last = self._take(batch, gathered)
+            except Empty:
+                pass
+            now = time.monotonic()
+            if now >= look:
+                # Behind those that wait, which are of a later moment.
+                batch = {**dict(self._going_on()), **batch}
+                look = now + LOOK
+            yield batch
+
+    def _take(self, batch: dict[Hashable, Make], until: float) -> bool:
+        """Add the next record to a batch, and return whether it is the last one of all.
+
+        Raises:
+            Empty: None came in time.
+        """
+        place, make, is_last = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
+        batch.pop(place, None)  # so that the later one is made behind those that came before it
+        batch[place] = make
+        return is_last

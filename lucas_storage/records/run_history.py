@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +16,7 @@ from lucas_storage.errors import NotFoundError
 
 from . import record_store
 from .past_run import Attempt, Mention, PastRun, PastStep
+from .record_writer import BEAT
 from .ulid import is_ulid
 from .untrusted_fields import (
     dicts_in,
@@ -33,6 +37,9 @@ __all__ = ["Attempt", "Mention", "PastRun", "PastStep", "find", "keys", "read_al
 
 UNENDED: Final = "running"
 """The status of a run that goes on, or was killed."""
+_HAS_NOT_ENDED: Final = (UNENDED, "lost")
+_LOST_AFTER: Final = 6 * BEAT
+"""Seconds without a word from a run after which it counts as killed; clocks of machines may differ by less."""
 
 
 def recent(storage: ArtifactStore, count: int) -> list[PastRun]:
@@ -54,7 +61,7 @@ def find(storage: ArtifactStore, text: str) -> PastRun:
     found = known[-1:] if text == "last" else [key for key in known if key.startswith(text.upper())]
     if len(found) > 1:
         raise InvalidParameterError(f"{len(found)} runs begin with {text!r}; give more of the id")
-    run = _read(storage, found[0]) if found else None
+    run = _read(storage, found[0], whole=True) if found else None
     if run is None:
         raise NotFoundError(f"there is no run {text!r}; 'lucas-storage runs' lists those there are")
     return run
@@ -83,26 +90,30 @@ def read_all(storage: ArtifactStore, ids: Iterable[str]) -> list[PastRun]:
     return parallel.each(partial(_with_steps, storage), found)
 
 
-def _read(storage: ArtifactStore, key: str) -> PastRun | None:
+def _read(storage: ArtifactStore, key: str, *, whole: bool = False) -> PastRun | None:
     record = record_store.read(storage, f"{record_store.RUNS}{key}/run.json")
-    return None if record is None else _with_steps(storage, record)
+    return None if record is None else _with_steps(storage, record, whole=whole)
 
 
-def _with_steps(storage: ArtifactStore, record: record_store.Record) -> PastRun:
+def _with_steps(storage: ArtifactStore, record: record_store.Record, *, whole: bool = False) -> PastRun:
+    """Return the run of a record; `whole` with the large fields of its steps, which are read one by one."""
     key, content = record.key.split("/")[-2], record.content or {}
+    status = _status(content, record.modified)
     # The record of a run that ended has its steps; of one that goes on, or was killed, each has a record of its own.
-    if content.get("status") == UNENDED:
-        content = {**content, "steps": _unended_steps(storage, key)}
-    return run_of(key, content)
+    steps = dicts_in(_unended_steps(storage, key) if status in _HAS_NOT_ENDED else content.get("steps"))
+    if whole:
+        steps = list(parallel.each(partial(_whole_step, storage, key), steps))
+    return run_of(key, {**content, "status": status, "steps": steps})
 
 
 def run_of(key: str, content: dict[str, Any]) -> PastRun:
     """Return the run that a record tells, whose steps stand in it."""
+    status = text_of(content.get("status"))
     seconds = content.get("seconds")
     return PastRun(
         key=key,
         workflow=text_of(content.get("workflow")),
-        status=text_of(content.get("status")),
+        status=status,
         started=moment_of(content.get("started")),
         seconds=None if seconds is None else number_of(seconds),
         error=error_of(content),
@@ -110,7 +121,7 @@ def run_of(key: str, content: dict[str, Any]) -> PastRun:
         inputs=mentions_by_name(content.get("in")),
         outputs=mentions_in(content.get("out")),
         after=strings_in(content.get("after")),
-        steps=tuple(sorted(map(step_of, dicts_in(content.get("steps"))), key=lambda step: step.started)),
+        steps=_in_order(dicts_in(content.get("steps")), is_running=status == UNENDED),
         machine=text_or_none(content.get("machine")),
         python=text_or_none(content.get("python")),
         packages=strings_by_name(content.get("packages")),
@@ -118,6 +129,36 @@ def run_of(key: str, content: dict[str, Any]) -> PastRun:
         withheld=strings_in(content.get("withheld")),
         message=text_or_none(content.get("message")),
     )
+
+
+def _status(content: dict[str, Any], modified: datetime) -> str:
+    status = text_of(content.get("status"))
+    # Records of early versions have no beat, and stay as they are.
+    if status == UNENDED and "beat" in content:
+        heard = max(moment_of(content["beat"]), modified.timestamp())
+        return "lost" if time.time() - heard > _LOST_AFTER else status
+    return status
+
+
+def _in_order(steps: list[dict[str, Any]], *, is_running: bool) -> tuple[PastStep, ...]:
+    found = sorted(map(step_of, steps), key=lambda step: step.started)
+    if is_running:
+        return tuple(found)
+    # A step of a run that ended, or was killed, does not run, whatever its record says.
+    return tuple(replace(step, state="lost") if step.state == "running" else step for step in found)
+
+
+def _whole_step(storage: ArtifactStore, run: str, step: dict[str, Any]) -> dict[str, Any]:
+    """Return the record of a step with the fields that the record of its run leaves out where they are large."""
+    key = step.get("key")
+    if step.get("brief") is not True or not isinstance(key, str) or not is_ulid(key):
+        return step
+    record = record_store.read(storage, _step_key(run, key))
+    return {**step, **(record.content or {})} if record is not None else step
+
+
+def _step_key(run: str, step: str) -> str:
+    return f"{record_store.RUNS}{run}/steps/{step}.json"
 
 
 def _unended_steps(storage: ArtifactStore, key: str) -> list[Any]:

@@ -1,8 +1,8 @@
-"""The record of a run: its steps, references of their inputs and outputs, and times; never a value.
+"""The record of a run: its steps, references of their inputs and outputs, times, and what a setting allows of values.
 
-A run is one record that is written as it begins and again as it ends, and one record for each step that has ended.
-They are written in the background, together with the results that a resumed run uses, and all of them before
-the run ends. A failure to write costs the run one warning and nothing else.
+A run is one record, written as it begins, every ten seconds while it goes on, and as it ends, and one record for each
+step, written as it ends, and before if it is long. They are written in the background, together with the results that a
+resumed run uses, and all of them before the run ends. A failure to write costs the run one warning and nothing else.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from itertools import islice
+from functools import partial
 from typing import Any, Final, Protocol
 
 from actorc.storage.context_variables import bound
 from actorc.storage.errors import StorageError
-from lucas_storage import current
+from lucas_storage import current, settings
 from lucas_storage.artifacts.store import ArtifactStore, store_for
-from lucas_storage.containers import walked
 from lucas_storage.engine.provenance import current_place, makers_of_result
-from lucas_storage.refs import ArtifactRef, is_tagged
+from lucas_storage.refs import is_tagged
 
 from . import record_store, run_index
-from .machine import machine_name, surroundings
+from .error_text import message_of
+from .machine import surroundings
 from .record_store import Prepared
-from .record_writer import RecordWriter
+from .record_writer import BEAT, LOOK, Make, RecordWriter
+from .recorded_functions import RecordedFunction
 from .run_history import run_of
+from .step_note import RecordedValues, StepNote, mentioned, parts_of
 from .ulid import ulid
 
 logger = logging.getLogger(__name__)
 
-_MENTIONED: Final = 1000
-"""References of one value that are recorded; the rest of a larger fan-out is in the records of its steps."""
-
+_RUN: Final = "run"
+"""Place of the record of the run itself among those that wait."""
 _UNRECORDED: Final = contextlib.nullcontext[None](None)
 # A context variable, which the scheduler copies to the threads of steps: runs of one process must not mix.
 _current: ContextVar[RunLog | None] = ContextVar("lucas_storage_run_log", default=None)
@@ -55,58 +55,6 @@ class Watcher(Protocol):
         """A step has ended."""
 
 
-@dataclass(slots=True, kw_only=True)
-class StepNote:
-    """The record of one step, filled in while it runs; for the thread of the step."""
-
-    function: str
-    inputs: dict[str, Any]
-    """References by parameter."""
-    key: str = field(default_factory=ulid)
-    after: list[str] = field(default_factory=list)
-    """Keys of the steps whose results it takes, and of the step that called it; of those that are recorded."""
-    started: float = field(default_factory=time.time)
-    """Seconds since 1970."""
-    seconds: float = 0.0
-    outputs: list[Any] = field(default_factory=list)
-    reused: bool = False
-    """Whether an earlier result took the place of a call."""
-    error: str | None = None
-    """Name of the class of the exception."""
-    version: str | None = None
-    """The version of the function, if it can be known."""
-    memo: str | None = None
-    """The key of the cached result that holds its result."""
-    attempts: list[dict[str, Any]] = field(default_factory=list)
-    """Seconds and error of each attempt, if there was more than one."""
-
-    def attempted(self, seconds: float, error: BaseException | None) -> None:
-        """Note one of several attempts."""
-        self.attempts.append({"seconds": seconds, "error": type(error).__name__ if error else None})
-
-    def content(self) -> dict[str, Any]:
-        """Return the record."""
-        return {
-            "step": 1,
-            "key": self.key,
-            "after": self.after,
-            "function": self.function,
-            "started": self.started,
-            "seconds": self.seconds,
-            "state": "failed" if self.error else "reused" if self.reused else "succeeded",
-            "reused": self.reused,
-            "error": self.error,
-            "version": self.version,
-            "machine": machine_name(),
-            **({} if self.memo is None else {"memo": self.memo}),
-            **({"attempts": self.attempts} if self.attempts else {}),
-            "in": self.inputs,
-            "out": self.outputs,
-            "size_in": sum(map(_size, (ref for refs in self.inputs.values() for ref in refs))),
-            "size_out": sum(map(_size, self.outputs)),
-        }
-
-
 class RunLog:
     """The log of one run. Safe to share between threads.
 
@@ -114,60 +62,73 @@ class RunLog:
         workflow: Name of the workflow.
         storage: Its default bucket holds the records; None writes none.
         watcher: Observer of the steps.
+        values: How far arguments and errors are recorded.
     """
 
-    def __init__(self, workflow: str, storage: ArtifactStore | None, watcher: Watcher | None = None) -> None:
+    def __init__(
+        self,
+        workflow: str,
+        storage: ArtifactStore | None,
+        watcher: Watcher | None = None,
+        values: RecordedValues = "none",
+    ) -> None:
         self.key = ulid()
         """Identifies the run."""
         self.steps: list[StepNote] = []
         """Those that have ended, in the order of their ends."""
         self.after: list[str] = []
         """Keys of the steps that made the result."""
+        self._under_way: dict[str, StepNote] = {}
         self._workflow = workflow
         self._storage = storage
+        self._values = values
         self._prefix = f"{record_store.RUNS}{self.key}/"
-        self._writer = None if storage is None else RecordWriter(self._give_up)
         self._watcher = watcher
         self._started = time.time()
-        # Guards the list and the counters below, which the threads of all steps change.
+        # Guards the collections and the counter below, which the threads of all steps change.
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._given_up = storage is None
-        self._at_work = self._parallel = 0
+        self._parallel = 0
         self._inputs: dict[str, Any] = {}
+        self._parameters: dict[str, bytes] = {}
+        self._heard = time.monotonic()
+        self._writer = None if storage is None else RecordWriter(self._give_up, self._going_on)
 
     def begin(self, inputs: dict[str, Any]) -> None:
         """Record the inputs of the workflow, as they travel."""
         self._inputs = {name: mentioned(value) for name, value in inputs.items()}
         if self._writer is not None:
-            self._writer.put(self._prepared("run", self._of_run("running")))
+            self._parameters = parts_of(inputs, "parameters") if self._values == "all" else {}
+            self._writer.put(_RUN, self._as_running)
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Record the result of the workflow, as it travels, or its exception, and wait for the writing."""
         self._over.set()
-        with self._lock:
-            steps = [note.content() for note in self.steps]
         last = {
             "seconds": time.time() - self._started,
             "error": type(error).__name__ if error else None,
             "out": mentioned(result),
             "after": list(self.after),
             "parallel": self._parallel,
-            "steps": steps,
         }
+        if error is not None and self._values != "none":
+            last["message"] = message_of(error)
         if self._writer is not None:
-            self._write_end(self._writer, {**self._of_run("failed" if error else "succeeded"), **last})
+            status = "failed" if error else "succeeded"
+            self._writer.end(_RUN, lambda: self._last(status, last))
 
     def pause(self, seconds: float) -> bool:
         """Wait until the time is over, or the run; return whether the run goes on."""
         return not self._over.wait(seconds)
 
     @contextlib.contextmanager
-    def step(self, function: str, given: dict[str, Any]) -> Iterator[StepNote]:
+    def step(self, function: str, given: dict[str, Any], code: RecordedFunction | None = None) -> Iterator[StepNote]:
         """Record the body as one step; the body fills in the outputs."""
-        note = StepNote(function=function, inputs={name: mentioned(value) for name, value in given.items()})
+        inputs = {name: mentioned(value) for name, value in given.items()}
+        note = StepNote(function=function, inputs=inputs, given=given, code=code, values=self._values)
         _place_in_graph(note)
-        self._begin()
+        self._began(note)
         if self._watcher:
             self._watcher.began(function)
         # Not `time.time`: the clock of the machine may be set during a step.
@@ -175,7 +136,7 @@ class RunLog:
         try:
             yield note
         except BaseException as error:
-            note.error = type(error).__name__
+            note.failed(error)
             raise
         finally:
             note.seconds = time.perf_counter() - start
@@ -188,9 +149,11 @@ class RunLog:
         if self._given_up or self._writer is None:
             return
         try:
-            self._writer.put(make())
+            record = make()
         except StorageError as error:
             self._give_up(error)
+        else:
+            self._writer.put(record.place, lambda: [record])
 
     def _give_up(self, error: Exception) -> None:
         """Write no more records of this run, and log one warning."""
@@ -208,33 +171,62 @@ class RunLog:
         names = f" ({', '.join(dict.fromkeys(reused))})" if reused else ""
         return f"{len(reused)} of {len(steps)} steps reused{names}, {len(steps) - len(reused)} executed"
 
-    def _begin(self) -> None:
+    def _began(self, note: StepNote) -> None:
         with self._lock:
-            self._at_work += 1
-            self._parallel = max(self._parallel, self._at_work)
+            self._under_way[note.key] = note
+            self._parallel = max(self._parallel, len(self._under_way))
 
     def _ended(self, note: StepNote) -> None:
         with self._lock:
-            self._at_work -= 1
+            note.is_ended = True
+            del self._under_way[note.key]
             self.steps.append(note)
-        self.write_later(lambda: self._prepared(f"steps/{note.key}", note.content()))
+        if self._writer is not None and not self._given_up:
+            self._writer.put(note.key, lambda: self._of_step(note))
 
-    def _of_run(self, status: str) -> dict[str, Any]:
-        content = {"run": 1, "workflow": self._workflow, "status": status, "started": self._started}
-        return {**content, **surroundings(), "in": self._inputs}
+    def _going_on(self) -> Iterator[tuple[str, Make]]:
+        """Yield the records of the steps that have run for some time, each once, and every `BEAT` that of the run."""
+        now = time.time()
+        with self._lock:
+            notes = [note for note in self._under_way.values() if not note.is_going_on and now - note.started > LOOK]
+        for note in notes:
+            note.is_going_on = True
+            yield note.key, partial(self._of_step, note)
+        if time.monotonic() - self._heard >= BEAT:
+            yield _RUN, self._as_running
 
-    def _write_end(self, writer: RecordWriter, content: dict[str, Any]) -> None:
-        """Write the record of the run and its entries in the index, and return when they are written."""
+    def _of_step(self, note: StepNote) -> list[Prepared]:
         assert self._storage is not None
-        entries = run_index.prepared(self._storage, run_index.entries_of(run_of(self.key, content)))
-        for record in (self._prepared("run", content), *entries):
-            writer.put(record)
-        # The mark last: it says that the entries are there.
-        writer.end(run_index.prepared_mark(self._storage, self.key))
+        text = note.record(self._storage)
+        return [Prepared(self._storage, f"{self._prefix}steps/{note.key}.json", text)]
 
-    def _prepared(self, name: str, content: dict[str, Any]) -> Prepared:
+    def _as_running(self) -> list[Prepared]:
+        self._heard = time.monotonic()
+        return [self._of_run({**self._facts("running"), "beat": time.time()}, self._parameters)]
+
+    def _last(self, status: str, more: dict[str, Any]) -> list[Prepared]:
+        """Return the record of the run and its entries in the index; the mark last, which says that they are there."""
         assert self._storage is not None
-        return record_store.prepare(self._storage, f"{self._prefix}{name}.json", content)
+        with self._lock:
+            # A failed run leaves steps that go on.
+            notes = [*self.steps, *self._under_way.values()]
+        facts = {**self._facts(status), **more}
+        texts = (note.repeated or record_store.encode_facts(note.facts(), {}) for note in notes)
+        steps = b"[%b]" % b",".join(texts)
+        entries = run_index.entries_of(run_of(self.key, {**facts, "steps": [note.facts() for note in notes]}))
+        return [
+            self._of_run(facts, {**self._parameters, "steps": steps}),
+            *run_index.prepared(self._storage, entries),
+            run_index.prepared_mark(self._storage, self.key),
+        ]
+
+    def _facts(self, status: str) -> dict[str, Any]:
+        facts = {"run": 1, "workflow": self._workflow, "status": status, "started": self._started}
+        return {**facts, **surroundings(), "in": self._inputs}
+
+    def _of_run(self, facts: dict[str, Any], parts: dict[str, bytes]) -> Prepared:
+        assert self._storage is not None
+        return Prepared(self._storage, f"{self._prefix}run.json", record_store.encode_facts(facts, parts))
 
 
 @contextlib.contextmanager
@@ -244,7 +236,7 @@ def logged(workflow: str, store: str | None, watcher: Watcher | None = None) -> 
     The body calls `RunLog.begin` and `RunLog.end`; if it raises, the log is ended here.
     """
     global _last  # noqa: PLW0603
-    log = RunLog(workflow, _storage(store), watcher)
+    log = RunLog(workflow, _storage(store), watcher, settings.resolve().record_values.value)
     _last = log.key
     try:
         # Artifacts stored in the body name this run in their references.
@@ -260,18 +252,21 @@ def last_key() -> str | None:
     return _last
 
 
-def step(function: str, given: Callable[[], Any]) -> contextlib.AbstractContextManager[StepNote | None]:
+def step(
+    function: str, given: Callable[[], Any], code: RecordedFunction | None = None
+) -> contextlib.AbstractContextManager[StepNote | None]:
     """Record the block as a step of the present run; enters None outside a run.
 
     Args:
         function: Name of the function.
         given: Returns its arguments, as they travelled; called only within a run.
+        code: The function itself, if it is to be recorded.
     """
     log = _current.get()
     if log is None:
         return _UNRECORDED
     inputs = given()
-    return log.step(function, inputs if type(inputs) is dict and not is_tagged(inputs) else {"input": inputs})
+    return log.step(function, inputs if type(inputs) is dict and not is_tagged(inputs) else {"input": inputs}, code)
 
 
 def pause(seconds: float) -> bool:
@@ -300,16 +295,6 @@ def write_later(make: Callable[[], Prepared]) -> None:
     log = _current.get()
     if log is not None:
         log.write_later(make)
-
-
-def mentioned(value: Any) -> list[Any]:
-    """Return the references in a value as it travels; of an inline one only format and size, never its value."""
-    refs = (ArtifactRef.parse(item) for item in walked(value) if type(item) is ArtifactRef or is_tagged(item))
-    return [ref if ref.inline is None else {"inline": ref.format, "size": ref.size} for ref in islice(refs, _MENTIONED)]
-
-
-def _size(mention: Any) -> int:
-    return int(mention.size if type(mention) is ArtifactRef else mention["size"])
 
 
 def _storage(store: str | None) -> ArtifactStore | None:

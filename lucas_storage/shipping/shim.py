@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from lucas_storage.steps.contract import ShippedContract
     from lucas_storage.steps.step import Step
 
+    from .function_pickler import FunctionPickler
+
 VERSION: Final = 3
 """The newest version of shims that is read here; an older worker refuses to call one that it could not honour."""
 
@@ -94,14 +96,21 @@ class Shim:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __reduce__(self) -> tuple[Any, ...]:
+        return self.reduced(self.packed_here or self.pack())
+
+    @property
+    def packed_here(self) -> bytes | None:
+        """The pickle of the function as it came, if it lay in no other shim; a worker may not be able to load it."""
+        return self._packed if len(self._family) == 1 else None
+
+    def reduced(self, packed: bytes) -> tuple[Any, ...]:
+        """Return what the pickle of this shim consists of, with the pickle of the function in it."""
         from lucas_storage.settings import shipped_policy  # noqa: PLC0415  # only a process that ships needs settings
 
         contract: ShippedContract = {**self._contract, "options": shipped_policy(self._contract["options"])}
         if self._packed is None:
             contract["identity"] = self._identity(contract)
-        # As it came, if it lay in no other shim: a worker that passes a function on need not be able to load it.
-        alone = self._packed if len(self._family) == 1 else None
-        return restore, (self._version, contract, self.token, alone or self._pack())
+        return restore, (self._version, contract, self.token, packed)
 
     def _identity(self, contract: ShippedContract) -> tuple[str, str]:
         """Return the identity with the version of the function, which only the process that decorated it can tell."""
@@ -118,7 +127,10 @@ class Shim:
                 from lucas_storage.steps.contract import Contract  # noqa: PLC0415
                 from lucas_storage.steps.step import Step  # noqa: PLC0415
 
-                self._step = Step(self.__wrapped__, Contract.from_shipped(self._contract), self._shipped)
+                from .kept_function import KeptFunction  # noqa: PLC0415
+
+                contract = Contract.from_shipped(self._contract)
+                self._step = Step(self.__wrapped__, contract, self._shipped, KeptFunction(self))
             return self._step
 
     def _shipped(self) -> bytes:
@@ -126,23 +138,26 @@ class Shim:
 
         return dumps(self)
 
-    def _pack(self) -> bytes:
+    def pack(self, pickler: type[FunctionPickler] | None = None, file: io.BytesIO | None = None) -> bytes:
         """Return the pickle of the function, in which a token stands for a shim that is being pickled already.
 
         Without it, a function that names itself, or two that name each other, would be pickled without end.
         """
         from .function_pickler import FunctionPickler  # noqa: PLC0415  # only a process that ships needs cloudpickle
 
-        class _WithTokens(FunctionPickler):
+        base = pickler or FunctionPickler
+
+        class _WithTokens(base):  # type: ignore[misc, valid-type]
             def persistent_id(self, obj: object) -> str | None:
                 return obj.token if isinstance(obj, Shim) and obj in shims else None
 
         shims = _shipping.__dict__.setdefault("shims", [])
         shims.append(self)
         try:
-            pickler = _WithTokens(io.BytesIO())
-            pickler.dump(self.__wrapped__)
-            return pickler.packed()
+            writing = _WithTokens(io.BytesIO() if file is None else file)
+            writing.dump(self.__wrapped__)
+            packed: bytes = writing.packed()
+            return packed
         finally:
             shims.pop()
 

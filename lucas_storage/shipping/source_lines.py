@@ -60,11 +60,12 @@ def show(packed: Buffer) -> None:
     Where this machine has other lines in a file of that name, those of the functions are shown in their place, since
     they belong to the code that runs. A damaged source is ignored.
     """
-    for name, first, text in _blocks_behind(packed):
+    for name, first, text in blocks_behind(packed):
         _merge(name, first, text.splitlines(keepends=True))
 
 
-def _blocks_behind(packed: Buffer) -> list[Block]:
+def blocks_behind(packed: Buffer) -> list[Block]:
+    """Return the source behind a pickle; none if there is none, or it is damaged."""
     if bytes(packed[-len(_MARK) :]) != _MARK:
         return []
     size = int.from_bytes(packed[-_FOOT : -len(_MARK)], "big")

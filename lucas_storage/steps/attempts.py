@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from actorc.storage.errors import StorageError
 from lucas_storage.records import run_log
+from lucas_storage.records.step_note import StepNote
 
 from .attempt_policy import AttemptPolicy
 
@@ -56,7 +57,7 @@ class AttemptUnderWay:
 
 
 def repeated(
-    make: Callable[[AttemptUnderWay], Any], policy: AttemptPolicy, function: str, note: run_log.StepNote | None
+    make: Callable[[AttemptUnderWay], Any], policy: AttemptPolicy, function: str, note: StepNote | None
 ) -> Any:
     """Return the result of the first attempt that succeeds.
 
@@ -94,7 +95,7 @@ def repeated(
     return _last(make, policy, note)
 
 
-def _last(make: Callable[[AttemptUnderWay], Any], policy: AttemptPolicy, note: run_log.StepNote | None) -> Any:
+def _last(make: Callable[[AttemptUnderWay], Any], policy: AttemptPolicy, note: StepNote | None) -> Any:
     start = time.perf_counter()
     try:
         out = make(AttemptUnderWay())
@@ -106,7 +107,7 @@ def _last(make: Callable[[AttemptUnderWay], Any], policy: AttemptPolicy, note: r
     return out
 
 
-def _record(note: run_log.StepNote | None, start: float, error: Exception | None = None) -> None:
+def _record(note: StepNote | None, start: float, error: Exception | None = None) -> None:
     if note is not None:
         note.attempted(time.perf_counter() - start, error)
 

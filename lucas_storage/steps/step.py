@@ -13,6 +13,8 @@ from lucas_storage.artifacts.cache import leases
 from lucas_storage.errors import CacheKeyError
 from lucas_storage.records import run_log
 from lucas_storage.records.memo import Memo
+from lucas_storage.records.recorded_functions import RecordedFunction, ShippedFunction
+from lucas_storage.records.step_note import StepNote, mentioned
 from lucas_storage.refs import is_tagged
 from lucas_storage.storage import storage_for
 from lucas_storage.values import wire_form
@@ -59,10 +61,15 @@ class Step:
         function: The user's function.
         contract: Its contract.
         shipped: Returns the decorated function, pickled, for a process of its own; None if there is no way to.
+        kept: The same function for records, which keep none without it.
     """
 
     def __init__(
-        self, function: Callable[..., Any], contract: Contract, shipped: Callable[[], bytes] | None = None
+        self,
+        function: Callable[..., Any],
+        contract: Contract,
+        shipped: Callable[[], bytes] | None = None,
+        kept: ShippedFunction | None = None,
     ) -> None:
         self._function = function
         self._name = contract.name
@@ -73,6 +80,7 @@ class Step:
         self._classes = classes_of(function)
         self._identity = contract.identity
         self._version = FunctionVersion(function, contract)
+        self._recorded = None if kept is None else RecordedFunction(kept)
         self._cache = contract.cache
         self._attempts = contract.attempts
         timeout = contract.attempts.timeout
@@ -93,7 +101,7 @@ class Step:
         given = self._binder.by_name(args, kwargs) if runtime is None else None
         inputs: _Inputs = (lambda: given) if runtime is None else runtime.input
         scope = self._scope(inputs, is_nested=current.step_scope() is not None)
-        with current.step(scope), run_log.step(self._name, inputs) as note:
+        with current.step(scope), run_log.step(self._name, inputs, self._recorded) as note:
             if note is not None:
                 note.version = self._version.known()
             # Once: the environment and the settings file are asked at every call of every function.
@@ -103,7 +111,7 @@ class Step:
                 scope, present, policy, lambda: self._attempted(runtime, given, policy, note), note
             )
             if note is not None:
-                note.outputs, note.reused = run_log.mentioned(out), reused
+                note.outputs, note.reused = mentioned(out), reused
             return out
 
     def _result(
@@ -112,7 +120,7 @@ class Step:
         present: settings.StepSettings,
         policy: ByOptions,
         stored: Callable[[], Any],
-        note: run_log.StepNote | None,
+        note: StepNote | None,
     ) -> tuple[Any, bool]:
         """Return the result as it travels, and whether it is that of an earlier call."""
         shipped: bool | None = self._options.get("resume")
@@ -129,7 +137,7 @@ class Step:
         return out, False
 
     def _memoized(
-        self, scope: current.StepScope, policy: ByOptions, stored: Callable[[], Any], note: run_log.StepNote | None
+        self, scope: current.StepScope, policy: ByOptions, stored: Callable[[], Any], note: StepNote | None
     ) -> tuple[Any, bool]:
         # With `cache=True` a value without a key is the user's error; a run that resumes just runs the step again.
         key = scope.key() if self._cache else self._known_key(scope, self._warn_once)
@@ -164,7 +172,7 @@ class Step:
         return current.StepScope(function=self._name, key=key, is_nested=is_nested)
 
     def _attempted(
-        self, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions, note: run_log.StepNote | None
+        self, runtime: Any, given: Mapping[str, Any] | None, policy: ByOptions, note: StepNote | None
     ) -> Any:
         if given is not None and self._attempts.retries:
             given = rereadable(given, policy)
@@ -232,7 +240,7 @@ class Step:
             logger.warning("%s; this step runs every time", error.message)
 
 
-def _name_memo(note: run_log.StepNote | None, key: str) -> None:
+def _name_memo(note: StepNote | None, key: str) -> None:
     if note is not None:
         note.memo = key
 

@@ -42,7 +42,7 @@ def test_a_run_goes_from_one_bucket_to_another(past, invoke, tmp_path, monkeypat
 
     assert exported.exit_code == imported.exit_code == 0, exported.output + imported.output
     assert exported.stdout.startswith("exported 0")
-    assert "to run.zip, 1 objects" in exported.stdout
+    assert "to run.zip, 2 objects" in exported.stdout
     assert "into second" in imported.stdout
     assert "study, 1 step" in invoke("runs").stdout
     assert "already, with the same content" in invoke("import", "run.zip").stdout
@@ -54,7 +54,7 @@ def test_programs_get_json(past, invoke, monkeypatch):
     imported = json.loads(invoke("import", "run.zip", "--json").stdout)
 
     assert exported["workflow"] == "study"
-    assert exported["objects"] == imported["objects"] == 1
+    assert exported["objects"] == imported["objects"] == 2
     assert imported["run"] == exported["run"]
     assert imported["new"] is True
 

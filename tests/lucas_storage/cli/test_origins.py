@@ -30,6 +30,7 @@ VARIABLES = {
     "LUCAS_STORAGE_GRACE": ("grace", "1d"),
     "LUCAS_STORAGE_PROGRESS": ("progress", "0"),
     "LUCAS_STORAGE_TRACEBACKS": ("tracebacks", "full"),
+    "LUCAS_STORAGE_RECORD_VALUES": ("record_values", "errors"),
     "LUCAS_STORAGE_RUN_PORT": ("run_port", "9009"),
     "STORAGE_USE_SSL": ("use_ssl", "0"),
     "STORAGE_CA_FILE": ("ca_file", "/ca"),

@@ -1,4 +1,4 @@
-"""What a run leaves behind: steps, references, sizes and times, and never a value."""
+"""What a run leaves behind: steps, references, sizes and times."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lucas_storage import ArtifactRef, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import InvalidParameterError, NotFoundError
 from lucas_storage.records import record_store, run_history
-from lucas_storage.records.run_log import mentioned
+from lucas_storage.records.step_note import mentioned
 from lucas_storage.records.ulid import ulid
 from lucas_storage.refs import inline_ref
 
@@ -77,8 +77,9 @@ def test_a_run_is_recorded_with_its_steps(storage, study):
     assert past.started <= make.started <= total.started
 
 
-def test_no_value_is_recorded(storage, study):
-    run(study, {"n": 10, "note": SECRET})
+def test_no_value_is_recorded_where_a_setting_forbids_it(storage, study):
+    with storage_context(record_values="none"):
+        run(study, {"n": 10, "note": SECRET})
     texts = [storage.get_object(storage.bucket, one["key"]) for one in storage.iter_objects(storage.bucket, "runs/")]
 
     assert len(texts) == 3

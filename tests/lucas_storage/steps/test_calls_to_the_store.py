@@ -163,13 +163,17 @@ def test_all_records_of_a_quick_run_take_one_call(asked, storage):
     def total(x: np.ndarray) -> int:
         return int(x.sum())
 
-    assert run(chain_of(scale, shift, total), {"x": np.arange(128)}) == 24_512
+    chain = chain_of(scale, shift, total)
+    run(chain, {"x": np.arange(127)})
+    # Not the functions themselves, which the first run stores.
+    asked.clear()
+    assert run(chain, {"x": np.arange(128)}) == 24_512
     ((name, (bucket, objects)),) = asked
     prefixes = [each["key"].partition("/")[0] for each in objects]
 
     assert (name, bucket) == ("put_objects", storage.bucket)
     assert sorted(prefixes) == ["lineage", *["memo"] * 3, *["runs"] * 4]
-    assert sum(len(each["data"]) for each in objects) < 12_000
+    assert sum(len(each["data"]) for each in objects) < 18_000
 
 
 @pytest.mark.usefixtures("registered")

@@ -1,0 +1,97 @@
+"""Functions as records refer to them: the source, to be read, and the pickle, to be run; each stored once."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import Any, Final, Protocol
+
+from actorc.storage.errors import NetworkError, StorageError
+from lucas_storage.artifacts.body import EncodedBody
+from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.formats import format_by_id
+from lucas_storage.formats.base import Encoded
+from lucas_storage.formats.pickles import Pickled
+from lucas_storage.refs import ArtifactRef
+
+logger = logging.getLogger(__name__)
+
+_TEXT: Final = "text@1"
+_TRUSTED_FOR: Final = 12 * 3600.0
+"""Seconds for which an artifact is taken to be there still: collections of garbage leave alone what is as young."""
+
+
+class ShippedFunction(Protocol):
+    """A function that can be recorded."""
+
+    def source(self) -> str:
+        """Return its source with the names of the files and the numbers of the first lines; empty if it has none."""
+
+    def pickled(self) -> bytes:
+        """Return its pickle.
+
+        Raises:
+            Exception: It cannot be pickled, or may not be: it is too large, or may hold secrets.
+        """
+
+
+class RecordedFunction:
+    """The fields of a function in records, found out when they are first asked for. For one thread at a time.
+
+    Args:
+        function: The function.
+    """
+
+    def __init__(self, function: ShippedFunction) -> None:
+        self._function = function
+        self._known: dict[tuple[Any, ...], tuple[float, dict[str, bytes]]] = {}
+
+    def fields(self, storage: ArtifactStore, version: str | None) -> dict[str, bytes]:
+        """Return the references ``source`` and ``shipped``, encoded, as far as the artifacts can be stored.
+
+        Args:
+            storage: Its default bucket takes them.
+            version: The version of the function; another one is stored anew.
+        """
+        place = storage.store_name, storage.bucket, version
+        at, fields = self._known.get(place, (float("-inf"), {}))
+        if time.monotonic() - at > _TRUSTED_FOR:
+            stored = _stored(storage, self._function)
+            fields = {name: json.dumps(ref.to_json(), separators=(",", ":")).encode() for name, ref in stored.items()}
+            self._known[place] = time.monotonic(), fields
+        return fields
+
+
+def _stored(storage: ArtifactStore, function: ShippedFunction) -> dict[str, ArtifactRef]:
+    bodies = {"source": _source(function), "shipped": _pickle(function) if storage.can_sign else None}
+    found: dict[str, ArtifactRef] = {}
+    for name, body in bodies.items():
+        if body is not None:
+            encoded, format_id = body
+            try:
+                found[name] = storage.keep(EncodedBody(encoded), format_by_id(format_id))
+            except NetworkError:
+                raise  # as of any record: the store is away, and each further call would take its whole timeout
+            except StorageError as error:  # the record is worth more than the function in it
+                logger.debug("the %s of a function is not recorded because of %s", name, type(error).__name__)
+    return found
+
+
+def _source(function: ShippedFunction) -> tuple[Encoded, str] | None:
+    try:
+        text = function.source()
+    except Exception as error:  # noqa: BLE001  # files change, and loaders of modules are anybody's
+        logger.debug("the source of a function is not recorded because of %s", type(error).__name__)
+        return None
+    return (format_by_id(_TEXT).encode(text), _TEXT) if text else None
+
+
+def _pickle(function: ShippedFunction) -> tuple[Encoded, str] | None:
+    try:
+        text = function.pickled()
+    except Exception as error:  # noqa: BLE001  # pickling runs code of anybody's classes
+        logger.debug("a function is not recorded to be run because of %s", type(error).__name__)
+        return None
+    format_id, encoded = Pickled("function", text, [], []).encoded(())
+    return encoded, format_id

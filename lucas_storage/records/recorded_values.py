@@ -1,0 +1,65 @@
+"""Arguments as a record holds them: data and references as they travelled, without those that may be secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from actorc.storage.errors import StorageError
+from lucas_storage.formats import format_by_id
+from lucas_storage.refs import ArtifactRef
+from lucas_storage.values import wire_form
+
+from . import record_store
+from .secret_names import holds_secret, says_secret
+
+_FORMAT: Final = "json@1"
+"""Format of records."""
+_VALUE_MAX: Final = 64 << 10
+"""Bytes of one value that is recorded; larger ones are artifacts, unless a setting lets them travel inline."""
+_ALL_MAX: Final = 256 << 10
+"""Bytes of all values of one record."""
+_INLINE: Final = b"lucas:inline"
+_NEVER_SECRET: Final = frozenset({int, float, bool, type(None)})
+
+
+def recorded(given: Mapping[str, Any]) -> tuple[bytes, list[str]]:
+    """Return the values that a record takes, by name and encoded, and the names of the others.
+
+    A value is left out if its name, or that of a part of it, says that it is secret, unless it is a number or lies in
+    the store; if it has a URL with a password; if it is no data; or if it is too large.
+
+    Args:
+        given: Values by name, as they travel.
+    """
+    kept: list[bytes] = []
+    withheld: list[str] = []
+    room = _ALL_MAX
+    for name, value in given.items():
+        found = _recorded(str(name), value, min(room, _VALUE_MAX))
+        if found is None:
+            withheld.append(str(name))
+        else:
+            kept.append(b"%b:%b" % (json.dumps(str(name)).encode(), found))
+            room -= len(found)
+    return b"{%b}" % b",".join(kept), withheld
+
+
+def _recorded(name: str, value: Any, room: int) -> bytes | None:
+    """Return a value encoded; None if it is left out."""
+    try:
+        data = wire_form.with_refs(value)
+        fmt = format_by_id(_FORMAT)
+        encoded = fmt.encode(data) if fmt.handles(data) else None
+    except (StorageError, RecursionError):
+        return None
+    if encoded is None or encoded.size > room:
+        return None
+    is_stored = type(data) is ArtifactRef and data.inline is None
+    if says_secret(name) and type(data) not in _NEVER_SECRET and not is_stored:
+        return None
+    text = bytes(encoded)
+    # What engines cannot carry travels within references, in which nobody sees a name.
+    inner = [ref.inline for ref in record_store.refs_in(data) if ref.inline] if _INLINE in text else []
+    return None if any(map(holds_secret, (text, *inner))) else text

@@ -1,0 +1,142 @@
+"""The record of a step, filled in while it runs."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final, TypeAlias
+
+from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.containers import walked
+from lucas_storage.refs import ArtifactRef, is_tagged
+
+from . import record_store
+from .error_text import message_of, traceback_of
+from .machine import machine_name
+from .past_run import StepState
+from .recorded_functions import RecordedFunction
+from .recorded_values import recorded
+from .ulid import ulid
+
+_MENTIONED: Final = 1000
+"""References of one value that are recorded; the rest of a larger fan-out is in the records of its steps."""
+_LARGE: Final = ("given", "traceback", "attempts")
+"""Fields that only the record of the step itself has where they are large, and that of its run has not."""
+_SMALL_MAX: Final = 2048
+"""Bytes of a record of a step that the record of its run repeats whole."""
+
+RecordedValues: TypeAlias = str
+"""``all``, ``errors`` or ``none``: how far arguments and errors are recorded."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StepNote:
+    """What is known of one step; for the thread of the step, and once it has ended for that which writes records."""
+
+    function: str
+    inputs: dict[str, Any]
+    """References by parameter."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """The arguments as they travelled."""
+    code: RecordedFunction | None = None
+    key: str = field(default_factory=ulid)
+    after: list[str] = field(default_factory=list)
+    """Keys of the steps whose results it takes, and of the step that called it; of those that are recorded."""
+    started: float = field(default_factory=time.time)
+    """Seconds since 1970."""
+    seconds: float = 0.0
+    outputs: list[Any] = field(default_factory=list)
+    is_ended: bool = False
+    reused: bool = False
+    """Whether an earlier result took the place of a call."""
+    error: str | None = None
+    """Name of the class of the exception."""
+    message: str | None = None
+    traceback: str | None = None
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    """Those that it took, as the record has them; empty if the first one was enough."""
+    version: str | None = None
+    """The version of the function, if it can be known."""
+    memo: str | None = None
+    """The key of the cached result that holds its result."""
+    values: RecordedValues = "none"
+    is_going_on: bool = False
+    """Whether a record says that it runs."""
+    repeated: bytes | None = None
+    """The record as that of the run repeats it, once it is made."""
+
+    @property
+    def state(self) -> StepState:
+        """How far it is."""
+        if not self.is_ended:
+            return "running"
+        return "failed" if self.error else "reused" if self.reused else "succeeded"
+
+    def failed(self, error: BaseException) -> None:
+        """Note the exception that ended the step."""
+        self.error = type(error).__name__
+        if self.values != "none":
+            self.message, self.traceback = message_of(error), traceback_of(error)
+
+    def attempted(self, seconds: float, error: BaseException | None) -> None:
+        """Note one of several attempts."""
+        found: dict[str, Any] = {"seconds": seconds, "error": type(error).__name__ if error else None}
+        if error is not None and self.values != "none":
+            found |= {"message": message_of(error), "traceback": traceback_of(error)}
+        self.attempts.append(found)
+
+    def facts(self) -> dict[str, Any]:
+        """Return the record without what takes time to find out."""
+        found = {
+            "step": 1,
+            "key": self.key,
+            "after": self.after,
+            "function": self.function,
+            "started": self.started,
+            "seconds": self.seconds,
+            "state": self.state,
+            "reused": self.reused,
+            "error": self.error,
+            "version": self.version,
+            "machine": machine_name(),
+            "in": self.inputs,
+            "out": self.outputs,
+            "size_in": sum(map(_size, (ref for refs in self.inputs.values() for ref in refs))),
+            "size_out": sum(map(_size, self.outputs)),
+        }
+        errors = {"message": self.message, "traceback": self.traceback, "attempts": self.attempts}
+        more = {"memo": self.memo, **errors}
+        return found | {name: value for name, value in more.items() if value}
+
+    def record(self, storage: ArtifactStore) -> bytes:
+        """Return the whole record, encoded, and store what it refers to; on the thread that writes records."""
+        is_ended, facts, parts = self.is_ended, self.facts(), {}
+        if self.values == "all":
+            parts = {**(self.code.fields(storage, self.version) if self.code else {}), **parts_of(self.given, "given")}
+        text = record_store.encode_facts(facts, parts)
+        if is_ended:
+            self.repeated, self.given = text, {}
+            if len(text) > _SMALL_MAX:
+                facts = {name: value for name, value in facts.items() if name not in _LARGE}
+                parts.pop("given", None)
+                self.repeated = record_store.encode_facts(facts | {"brief": True}, parts)
+        return text
+
+
+def parts_of(given: Mapping[str, Any], name: str) -> dict[str, bytes]:
+    """Return the fields, encoded, with values as they travel, and with the names of those that are left out."""
+    kept, withheld = recorded(given)
+    return {name: kept, "withheld": json.dumps(withheld).encode()} if withheld else {name: kept}
+
+
+def mentioned(value: Any) -> list[Any]:
+    """Return the references in a value as it travels; of an inline one only format and size, never its value."""
+    refs = (ArtifactRef.parse(item) for item in walked(value) if type(item) is ArtifactRef or is_tagged(item))
+    return [ref if ref.inline is None else {"inline": ref.format, "size": ref.size} for ref in islice(refs, _MENTIONED)]
+
+
+def _size(mention: Any) -> int:
+    return int(mention.size if type(mention) is ArtifactRef else mention["size"])

@@ -1,0 +1,440 @@
+"""What records hold of functions, arguments and errors, and what they do not."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
+from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.gc.live_objects import live_objects
+from lucas_storage.records import record_store, record_writer, run_history, run_log
+from lucas_storage.records.recorded_values import recorded
+from lucas_storage.records.secret_names import says_secret
+from lucas_storage.refs import inline_ref
+
+SECRET = "hunter2-hunter2"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_registered(monkeypatch):
+    monkeypatch.setattr(routeBuilder, "funcs", [])
+    monkeypatch.setattr(routeBuilder, "works", [])
+
+
+def flow_of(body, *names):
+    """Return a workflow of one step, with inputs of these names."""
+    function(name=body.__name__)(body if hasattr(body, "__wrapped__") else with_storage(body))
+
+    @workflow
+    def flow(wf):
+        return wf.call(body.__name__, {name: wf.input()[name] for name in names})
+
+    return flow
+
+
+def last(storage):
+    return run_history.find(storage, "last")
+
+
+def texts(storage):
+    """Return the bytes of all that lies in the bucket."""
+    return [storage.get_object(storage.bucket, each["key"]) for each in storage.iter_objects(storage.bucket)]
+
+
+# Functions
+
+
+def test_the_source_of_a_function_can_be_read_in_its_record(storage):
+    def grow(x):
+        # The reason why.
+        return x + 1
+
+    run(flow_of(grow, "x"), {"x": 1})
+    source = last(storage).steps[0].source
+
+    assert source.format == "text@1"
+    first, *rest = source.load().splitlines()
+    assert re.fullmatch(r"# .*/test_recorded_details\.py, line \d+", first)
+    assert rest == ["    def grow(x):", "        # The reason why.", "        return x + 1"]
+
+
+def test_a_function_is_recorded_so_that_it_can_be_called_again(storage):
+    def grow(x, by: np.ndarray):
+        return x + int(by.sum())
+
+    run(flow_of(grow, "x", "by"), {"x": 1, "by": np.ones(10_000)})
+    (step,) = last(storage).steps
+
+    assert step.shipped.signature is not None
+    assert step.shipped.load()(**step.given) == 10_001
+
+
+@pytest.mark.usefixtures("storage")
+def test_a_function_is_stored_once_for_all_runs(storage):
+    def grow(x):
+        return x + 1
+
+    flow = flow_of(grow, "x")
+    run(flow, {"x": 1})
+    before = len(list(storage.iter_objects(storage.bucket, storage.prefix)))
+    run(flow, {"x": 2})
+
+    assert len(list(storage.iter_objects(storage.bucket, storage.prefix))) == before == 2
+    assert len({one.steps[0].shipped for one in run_history.recent(storage, 2)}) == 1
+
+
+def test_another_version_of_a_function_is_stored_anew(storage, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    kept = []
+    for by in ("1", "22"):
+        (tmp_path / "grown.py").write_text(f"def more(x):\n    return x + {by}\n\ndef grow(x):\n    return more(x)\n")
+        sys.modules.pop("grown", None)
+        importlib.invalidate_caches()
+        run(flow_of(importlib.import_module("grown").grow, "x"), {"x": 1})
+        kept.append(last(storage).steps[0])
+
+    assert kept[0].version != kept[1].version
+    # With the functions that it calls, of a module that is another one by now.
+    assert [step.shipped.load()(x=1) for step in kept] == [2, 23]
+    assert [step.source.load().count("def ") for step in kept] == [2, 2]
+
+
+def test_without_a_signing_key_only_the_source_is_kept(storage, monkeypatch):
+    def grow(x):
+        return x + 1
+
+    monkeypatch.delenv("LUCAS_STORAGE_SIGNING_KEY")
+    run(flow_of(grow, "x"), {"x": 1})
+    (step,) = last(storage).steps
+
+    assert (step.source is None, step.shipped) == (False, None)
+
+
+def test_what_cannot_be_pickled_has_a_source_and_a_result(storage):
+    lock = threading.Lock()
+
+    def grow(x):
+        with lock:
+            return x + 1
+
+    assert run(flow_of(with_storage(version="1")(grow), "x"), {"x": 1}) == 2
+    (step,) = last(storage).steps
+
+    assert (step.state, step.shipped) == ("succeeded", None)
+    assert "with lock" in step.source.load()
+
+
+def test_a_function_with_much_data_is_not_kept(storage):
+    table = np.ones(2 << 20)
+
+    def total(x):
+        return x + table.sum()
+
+    run(flow_of(total, "x"), {"x": 1})
+    (step,) = last(storage).steps
+
+    assert (step.shipped, "table.sum" in step.source.load()) == (None, True)
+
+
+def test_a_function_that_names_a_secret_variable_is_not_kept(storage, tmp_path, monkeypatch):
+    source = "import os\nAPI_KEY = os.sep * 20\n\ndef call(x):\n    return len(API_KEY)\n"
+    (tmp_path / "named_secret.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert run(flow_of(importlib.import_module("named_secret").call, "x"), {"x": 1}) == 20
+    assert last(storage).steps[0].shipped is None
+    assert all(b"/" * 20 not in text for text in texts(storage))
+
+
+# Arguments
+
+
+def test_arguments_are_recorded_as_they_travelled(storage):
+    def join(table: np.ndarray, name, n, nested):
+        return name
+
+    given = {"table": np.arange(10_000), "name": "x", "n": 3, "nested": {"a": [1, 2.5, None]}}
+    run(flow_of(join, *given), given)
+    past = last(storage)
+
+    assert past.steps[0].given == past.parameters
+    assert past.parameters == {**given, "table": past.inputs["table"][0].ref}
+    assert past.steps[0].withheld == past.withheld == ()
+
+
+def test_arguments_that_may_be_secret_are_never_recorded(storage):
+    def call(password, api_token, url, options, max_tokens):
+        return 1
+
+    given = {
+        "password": SECRET,
+        "api_token": [SECRET],
+        "url": f"postgres://me:{SECRET}@db/x",
+        "options": [{"deep": {"secretKey": SECRET}}],
+        "max_tokens": 7,
+    }
+    with storage_context(resume=False):
+        run(flow_of(call, *given), given)
+    past = last(storage)
+
+    assert past.parameters == past.steps[0].given == {"max_tokens": 7}
+    assert past.withheld == past.steps[0].withheld == ("password", "api_token", "url", "options")
+    assert all(SECRET.encode() not in text for text in texts(storage))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "db_passwd", "apiKey", "API_KEY", "authtoken", "secret", "credentials", "key", "x-auth", "userPwd"],
+)
+def test_these_names_say_secret(name):
+    assert says_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["tokenizer", "keyboard", "monkey", "author", "compass", "n", "", "spin", "a" * 10_000]
+)
+def test_these_names_do_not(name):
+    assert not says_secret(name)
+
+
+def test_what_a_record_cannot_hold_is_left_out_and_named():
+    kept, withheld = recorded({"x": 1, "large": "y" * 100_000, "thing": object()})
+
+    assert (kept, withheld) == (b'{"x":1}', ["large", "thing"])
+
+
+def test_inline_references_are_values():
+    ref = inline_ref("bytes@1", b"x")
+
+    assert record_store.decode(recorded({"a": ref.to_json()})[0]) == {"a": ref}
+    assert recorded({"token": ref.to_json()}) == (b"{}", ["token"])
+
+
+def test_data_that_looks_like_a_tag_is_read_as_it_was(storage):
+    def same(x):
+        return 1
+
+    odd = {"$artifact": [{"$artifact": 3}, {"$set": [1]}, ("t", 1)]}
+    run(flow_of(same, "x"), {"x": odd})
+
+    assert record_store.decode(recorded(odd)[0]) == odd
+    assert last(storage).steps[0].given["x"]["$artifact"].load() == odd["$artifact"]
+
+
+def test_a_secret_within_an_inline_reference_is_found():
+    inner = inline_ref("json@1", b'{"a":{"password":"x"}}').to_json()
+
+    assert recorded({"options": [inner]}) == (b"{}", ["options"])
+
+
+def test_large_arguments_are_found_in_the_record_of_the_step(storage):
+    def size(text):
+        return len(text)
+
+    run(flow_of(size, "text"), {"text": "x" * 20_000})
+    past = last(storage)
+    text = storage.get_object(storage.bucket, f"runs/{past.key}/run.json")
+
+    assert past.steps[0].given == {"text": "x" * 20_000}
+    assert text.count(b"xxxxxxxxxx") == 2_000  # as a parameter of the run, and not again for the step
+    assert run_history.recent(storage, 1)[0].steps[0].given is None
+
+
+# Errors
+
+
+def test_an_error_is_recorded_with_its_message_and_its_place(storage):
+    def fail(x):
+        hidden = SECRET + str(x)
+        raise ValueError(f"no {len(hidden)}")
+
+    with pytest.raises(ValueError, match="no 16"):
+        run(flow_of(fail, "x"), {"x": 1})
+    past = last(storage)
+    (step,) = past.steps
+
+    assert (past.message, step.state, step.error, step.message) == ("no 16", "failed", "ValueError", "no 16")
+    assert 'raise ValueError(f"no {len(hidden)}")' in step.traceback
+    assert step.traceback.endswith("ValueError: no 16\n")
+    assert "lucas_storage/steps" not in step.traceback
+
+
+def test_an_error_never_holds_the_values_of_variables(storage):
+    def fail(x):
+        value = x * 2
+        raise ValueError(f"no {len(value)}")
+
+    with storage_context(record_values="errors"), pytest.raises(ValueError, match="no"):
+        run(flow_of(fail, "x"), {"x": SECRET})
+
+    assert all(SECRET.encode() not in text for text in texts(storage))
+
+
+@pytest.mark.parametrize("text", ["y" * 10_000_000, "\ud800\x1b[31m", "<script>\u202e"], ids=["long", "odd", "bidi"])
+def test_any_message_is_recorded_in_bounds(storage, text):
+    def fail(x):
+        raise ValueError(text)
+
+    with storage_context(record_values="errors"), pytest.raises(ValueError):  # noqa: PT011 -- any text
+        run(flow_of(fail, "x"), {"x": 1})
+    (step,) = last(storage).steps
+
+    assert step.message.startswith(text[:1].encode(errors="backslashreplace").decode())
+    assert len(step.message) < 5_000
+    assert len(step.traceback) < 20_000
+
+
+def test_an_error_whose_message_fails_is_recorded(storage):
+    class OddError(Exception):
+        def __str__(self):
+            raise RuntimeError("never")
+
+    def fail(x):
+        raise OddError
+
+    with pytest.raises(OddError):
+        run(flow_of(fail, "x"), {"x": 1})
+
+    assert last(storage).steps[0].message == "its message cannot be shown"
+
+
+# The setting
+
+
+@pytest.mark.parametrize(
+    ("setting", "has"),
+    [("all", (True, True, True)), ("errors", (False, True, False)), ("none", (False, False, False))],
+)
+def test_a_setting_decides_how_far_values_are_recorded(storage, setting, has):
+    def fail(x):
+        raise ValueError(x)
+
+    with storage_context(record_values=setting), pytest.raises(ValueError, match="one"):
+        run(flow_of(fail, "x"), {"x": "one"})
+    past = last(storage)
+    (step,) = past.steps
+
+    assert (step.given is not None, step.message is not None, step.shipped is not None) == has
+    assert (past.parameters is not None, past.message is not None, step.traceback is not None) == (*has[:2], has[1])
+    assert (step.error, step.version is not None) == ("ValueError", True)
+
+
+# Artifacts
+
+
+def test_artifacts_of_a_record_stay_as_long_as_it_does(storage):
+    def fail(x: np.ndarray):
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        run(flow_of(fail, "x"), {"x": np.arange(10_000)})
+    (step,) = last(storage).steps
+    live = live_objects(storage, ttl=60.0, now=time.time())
+
+    assert {step.source.key, step.shipped.key, step.given["x"].key} <= live.keepers.keys()
+    assert live.problems == []
+
+
+# Runs under way
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """Let a step be recorded as running at once, and the record of its run be written again and again."""
+    monkeypatch.setattr(record_writer, "LOOK", 0.01)
+    monkeypatch.setattr(run_log, "LOOK", 0.0)
+    monkeypatch.setattr(run_log, "BEAT", 0.01)
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_step_that_runs_is_seen_while_it_does(storage):
+    seen = threading.Event()
+
+    def watch(x, storage: Storage):
+        while not (found := run_history.recent(storage, 1)) or not found[0].steps:
+            assert not seen.wait(0.01)
+        (past,) = found
+        return [past.status, past.steps[0].state, past.steps[0].given == {"x": 1}, past.steps[0].seconds]
+
+    assert run(flow_of(watch, "x"), {"x": 1}) == ["running", "running", True, 0.0]
+    assert (last(storage).status, [step.state for step in last(storage).steps]) == ("succeeded", ["succeeded"])
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_run_that_goes_on_says_so_again_and_again(storage):
+    seen = threading.Event()
+
+    def watch(x, storage: Storage):
+        key = run_history.recent(storage, 1)[0].key if run_history.recent(storage, 1) else None
+        beats = set()
+        while len(beats) < 3:
+            assert not seen.wait(0.01)
+            key = key or next((past.key for past in run_history.recent(storage, 1)), None)
+            record = record_store.read(storage, f"runs/{key}/run.json")
+            beats |= {record.content["beat"]} if record else set()
+        return len(beats)
+
+    assert run(flow_of(watch, "x"), {"x": 1}) == 3
+
+
+def test_a_run_of_which_nothing_is_heard_is_lost(storage, monkeypatch):
+    key = "01M8FP24KN2PN0D0J1VZF7A8YV"
+    step = {"step": 1, "key": key, "function": "f", "started": 5.0, "state": "running"}
+    record_store.write(storage, f"runs/{key}/run.json", {"run": 1, "workflow": "w", "status": "running", "beat": 5.0})
+    record_store.write(storage, f"runs/{key}/steps/{key}.json", step)
+    before = last(storage)
+    monkeypatch.setattr(run_history.time, "time", lambda: time.monotonic() + 1e10)
+
+    assert (before.status, before.steps[0].state) == ("running", "running")
+    assert (last(storage).status, last(storage).steps[0].state) == ("lost", "lost")
+
+
+def test_steps_that_a_failed_run_leaves_behind_are_lost_in_its_record(storage):
+    free = threading.Event()
+
+    def fail(x):
+        raise ValueError("no")
+
+    def wait(x):
+        assert free.wait(30)
+        return x
+
+    function(name="fail")(with_storage(fail))
+    function(name="wait")(with_storage(wait))
+
+    @workflow
+    def flow(wf):
+        return wf.func(lambda a, b: [a, b], wf.call("wait", {"x": 1}), wf.call("fail", {"x": 1}))
+
+    try:
+        with pytest.raises(ValueError, match="no"):
+            run(flow, {})
+        states = {step.function: step.state for step in last(storage).steps}
+    finally:
+        free.set()
+
+    assert states == {"fail": "failed", "wait": "lost"}
+
+
+def test_a_record_of_an_artifact_that_no_signature_covers_is_not_run(storage):
+    def grow(x):
+        return x + 1
+
+    run(flow_of(grow, "x"), {"x": 1})
+    past = last(storage)
+    shipped = past.steps[0].shipped
+    key = f"runs/{past.key}/run.json"
+    text = storage.get_object(storage.bucket, key)
+    storage.put_object(storage.bucket, key, text.replace(shipped.signature.encode(), b"0" * 64))
+    forged: ArtifactRef = last(storage).steps[0].shipped
+
+    with pytest.raises(Exception, match="the signature of a pickle5@1 artifact was not made with a key"):
+        forged.load()
