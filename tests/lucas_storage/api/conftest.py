@@ -31,16 +31,22 @@ class Served:
         key, secret = add_key(self._keys_file, [Statement.parse(text) for text in allowed])
         return new_token(key.id, secret, seconds=600)
 
-    def ask(self, target, token=None):
+    def ask(self, target, token=None, *, last_event_id=None):
         """Return the status and the bytes of an answer, by default for the administrator."""
-        token = new_token(*self.keys, seconds=60) if token is None else token
-        request = urllib.request.Request(self._base + target, headers={"Authorization": f"Bearer {token}"})
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with self.stream(target, token, last_event_id) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read()
+
+    def stream(self, target, token=None, last_event_id=None):
+        """Return an open answer."""
+        token = new_token(*self.keys, seconds=60) if token is None else token
+        headers = {"Authorization": f"Bearer {token}"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        return urllib.request.urlopen(urllib.request.Request(self._base + target, headers=headers), timeout=20)
 
     def get(self, target, token=None):
         status, body = self.ask(target, token)

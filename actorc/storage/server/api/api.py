@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -10,36 +9,31 @@ from functools import partial
 from typing import Any, Final
 
 from actorc.storage._wire.direct_calls import Carrier
-from actorc.storage._wire.url_signing import Grant
 from actorc.storage.errors import ResourceExhaustedError
 from actorc.storage.server.auth.access import NOBODY, Principal
 from actorc.storage.server.auth.authorized_store import AuthorizedStore
-from actorc.storage.server.http import objects
 from actorc.storage.server.http.api_face import Admitted
 from actorc.storage.server.http.errors import Refusal
+from actorc.storage.server.http.event_streams import CONTENT_TYPE as EVENTS_TYPE
 from actorc.storage.server.http.exchange import Exchange
 from actorc.storage.server.store.store import ObjectStore
 
+from .answers import HEADERS, send_answer
 from .callers import Callers, Headers
-from .json_text import CONTENT_TYPE, json_text
+from .events import EventSource, EventStream
 from .openapi import document
-from .routes import ROOT, Content, Request, Route, RouteTable, read_parameters
+from .routes import ROOT, Events, Request, Route, RouteTable, read_parameters
 
 _METHODS: Final = ("GET", "HEAD", "OPTIONS")
 _ALLOW: Final = {"Allow": ", ".join(_METHODS)}
 _DOCUMENT: Final = "/openapi.json"
 _SECONDS: Final = 30.0
 """Seconds that a request may take, other than for the bytes of an object."""
-_LARGEST: Final = 32 << 20
-"""Bytes of an answer."""
 _RETRY_AFTER: Final = 1.0
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    # an answer is data wherever a browser is led to it
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
-"""Headers of every answer, beside those of every response."""
+MAX_STREAMS: Final = 32
+"""Streams of events at the same time, in each process."""
+_LONGEST_ID: Final = 100
+"""Characters of the id of an event."""
 
 Calls = Callable[[Principal, str, float], Carrier]
 """Returns the calls of a caller: principal, address of its program, monotonic seconds of the end of its time."""
@@ -57,7 +51,7 @@ class Api:
         limit: Requests at the same time; a further one is refused at once.
     """
 
-    headers: Final = _HEADERS
+    headers: Final = HEADERS
 
     def __init__(
         self,
@@ -76,6 +70,7 @@ class Api:
         self._is_open = is_open
         self._limit = limit
         self._slots = threading.BoundedSemaphore(limit)
+        self._streams = threading.BoundedSemaphore(MAX_STREAMS)
         self._loading = threading.Lock()  # guards `_table`, so that packages are imported once
         self._table: RouteTable | None = None
 
@@ -102,25 +97,50 @@ class Api:
 
     def _answer_options(self, target: str, exchange: Exchange) -> None:
         self._find(target.partition("?")[0])
-        exchange.begin(204, {**_HEADERS, **_ALLOW})
+        exchange.begin(204, {**HEADERS, **_ALLOW})
 
     def _answer(self, target: str, principal: Principal, peer: str, exchange: Exchange) -> None:
         if not self._slots.acquire(blocking=False):
-            raise ResourceExhaustedError(
-                f"the server answers {self._limit} requests of the API already; try again in a moment",
-                retry_after=_RETRY_AFTER,
-            )
+            raise _busy(f"the server answers {self._limit} requests of the API already")
         try:
             path, _, query = target.partition("?")
             route, in_path = self._find(path)
             parameters = read_parameters(route.parameters, in_path, query)
             exchange.bucket, exchange.key = getattr(parameters, "bucket", ""), getattr(parameters, "key", "")
             store = _OwnBytes(self._store, principal)
-            calls = self._calls(principal, peer, time.monotonic() + _SECONDS)
-            found = route.handle(Request(principal=principal, store=store, calls=calls, seconds=_SECONDS), parameters)
+            renewed = partial(self._request, principal, store, peer, exchange.headers.get("Last-Event-ID", ""))
+            found = route.handle(renewed(), parameters)
+            if route.answer is Events:
+                self._begin_stream(exchange, found, renewed)
+                return
         finally:
             self._slots.release()
-        _send(exchange, store, found)
+        send_answer(exchange, store, found)
+
+    def _request(self, principal: Principal, store: AuthorizedStore, peer: str, last_event_id: str) -> Request:
+        """Return a request whose time begins now."""
+        calls = self._calls(principal, peer, time.monotonic() + _SECONDS)
+        return Request(
+            principal=principal, store=store, calls=calls, seconds=_SECONDS, last_event_id=last_event_id[:_LONGEST_ID]
+        )
+
+    def _begin_stream(self, exchange: Exchange, source: EventSource, renewed: Callable[[], Request]) -> None:
+        """Look for the first events; the event loop sends them and those that follow."""
+        if not self._streams.acquire(blocking=False):
+            raise _busy(f"the server sends {MAX_STREAMS} streams of events already")
+        stream = EventStream(source, renewed, self._streams.release)
+        try:
+            first = stream.poll()
+        except BaseException:
+            stream.close()
+            raise
+        if exchange.method == "GET" and (first or not stream.is_over):
+            exchange.stream = (stream, first)
+            return
+        stream.close()
+        # a browser does not connect again after 204
+        is_over = exchange.method == "GET"
+        exchange.begin(204 if is_over else 200, {**HEADERS, **({} if is_over else {"Content-Type": EVENTS_TYPE})})
 
     def _find(self, path: str) -> tuple[Route, dict[str, str]]:
         return self._known().find(path.removeprefix(ROOT))
@@ -146,6 +166,10 @@ class _OwnBytes(AuthorizedStore):
         """Return None: there is no other place to get the bytes from."""
 
 
+def _busy(message: str) -> ResourceExhaustedError:
+    return ResourceExhaustedError(f"{message}; try again in a moment", retry_after=_RETRY_AFTER)
+
+
 def _document_route(describe: Callable[[], dict[str, Any]]) -> Route:
     return Route(
         path=_DOCUMENT,
@@ -156,20 +180,3 @@ def _document_route(describe: Callable[[], dict[str, Any]]) -> Route:
         handle=lambda _request, _parameters: describe(),
         is_public=True,
     )
-
-
-def _send(exchange: Exchange, store: AuthorizedStore, found: Any) -> None:
-    if isinstance(found, Content):
-        until = int(time.time() + _SECONDS)
-        grant = Grant(method="GET", bucket=found.bucket, key=found.key, expires_at=until)
-        objects.answer(exchange, store, grant)
-        return
-    body = json_text(found)
-    if len(body) > _LARGEST:
-        raise Refusal(413, "TooLarge", f"the answer takes {len(body)} bytes, at most {_LARGEST} are sent; ask for less")
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    if etag in map(str.strip, exchange.headers.get("If-None-Match", "").split(",")):
-        raise Refusal(304, "NotModified", "the answer is the one the caller has", {**_HEADERS, "ETag": etag})
-    exchange.begin(200, {**_HEADERS, "Content-Type": CONTENT_TYPE, "Content-Length": str(len(body)), "ETag": etag})
-    if exchange.method == "GET":
-        exchange.write(body)

@@ -9,7 +9,7 @@ import msgspec
 
 from actorc.version import version
 
-from .routes import ROOT, Content, Route
+from .routes import ROOT, Content, Events, Route
 
 _REF: Final = "#/components/schemas/{name}"
 _PROBLEM: Final = {
@@ -26,6 +26,8 @@ _PROBLEM: Final = {
         "request_id": {"type": "string", "description": "The server's log has it, too."},
     },
 }
+_NO_JSON: Final = (Content, Events)
+_EVENTS: Final = {"text/event-stream": {"schema": {"type": "string", "description": "Server-sent events of JSON."}}}
 _TOKEN: Final = {"type": "http", "scheme": "bearer", "description": "What 'lucas-storage token' prints."}
 _SIGNATURE: Final = {
     name: {"type": "apiKey", "in": "header", "name": f"x-acs-{name}", "description": meaning}
@@ -45,7 +47,7 @@ def document(routes: Sequence[Route], *, is_open: bool) -> dict[str, Any]:
         routes: All routes.
         is_open: Whether the server asks nobody who is calling.
     """
-    answers = [route.answer for route in routes if route.answer is not Content]
+    answers = [route.answer for route in routes if route.answer not in _NO_JSON]
     kinds = [route.parameters for route in routes]
     schemas, components = msgspec.json.schema_components([*answers, *kinds], ref_template=_REF)
     of_answer = dict(zip(map(id, answers), schemas, strict=False))
@@ -73,7 +75,7 @@ def document(routes: Sequence[Route], *, is_open: bool) -> dict[str, Any]:
 
 
 def _operation(route: Route, answer: dict[str, Any] | None, parameters: dict[str, Any]) -> dict[str, Any]:
-    content = {"*/*": {"schema": {}}} if answer is None else {"application/json": {"schema": answer}}
+    content = _EVENTS if route.answer is Events else _content(answer)
     problem = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}
     described: dict[str, Any] = {
         "operationId": route.name,
@@ -88,11 +90,17 @@ def _operation(route: Route, answer: dict[str, Any] | None, parameters: dict[str
             "5XX": {"description": "The server failed, or is busy.", "content": problem},
         },
     }
-    if answer is None:
+    if route.answer is Events:
+        described["responses"]["204"] = {"description": "There is nothing that the client has not got."}
+    if route.answer is Content:
         described["responses"]["206"] = {"description": "The range that was asked for.", "content": content}
     if route.is_public:
         described["security"] = []
     return described
+
+
+def _content(answer: dict[str, Any] | None) -> dict[str, Any]:
+    return {"*/*": {"schema": {}}} if answer is None else {"application/json": {"schema": answer}}
 
 
 def _parameter(name: str, schema: dict[str, Any], route: Route, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,8 @@ class Request:
     """Carries the calls of a client in this process, in the name of the caller; see `actorc.storage.in_process`."""
     seconds: float
     """Seconds after which these calls fail."""
+    last_event_id: str = ""
+    """Of the last event that the client got, if it connects again to a stream."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,10 @@ class Content:
 
     bucket: str
     key: str
+
+
+class Events:
+    """Stands for an answer that is a stream of events; the route returns an `EventSource`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +96,7 @@ class Route:
     summary: str
     """One line."""
     answer: Any
-    """Type of the answer, which JSON and its schema are made of; `Content` for bytes."""
+    """Type of the answer, which JSON and its schema are made of; `Content` for bytes, `Events` for a stream."""
     handle: Callable[[Request, Any], Any]
     """Returns the answer for parameters; raises `Refusal` or `StorageError`."""
     parameters: type[Parameters] = NoParameters

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from .handler import HttpHandler, malformed_response
+from .handler import HttpHandler
+from .responses import malformed_response
 
 log = logging.getLogger(__name__)
 

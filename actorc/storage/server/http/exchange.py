@@ -12,6 +12,7 @@ from actorc.storage.errors import DeadlineExceededError
 from actorc.storage.rules import MAX_CHUNK_SIZE
 
 from .errors import Refusal
+from .event_streams import Stream, stream_headers
 
 T = TypeVar("T")
 
@@ -31,6 +32,7 @@ class Exchange:
         headers: Headers of the request; names compare case-insensitively.
         response: The response, once it has begun.
         size: Bytes of the body received or sent so far.
+        stream: A stream that is the body, and what its first look found; set in place of `begin`.
         bucket: Bucket that the request is about, for the access log, where it is not known before.
         key: Likewise, its key.
     """
@@ -41,6 +43,7 @@ class Exchange:
         self.headers: Mapping[str, str] = request.headers
         self.response: web.StreamResponse | None = None
         self.size = 0
+        self.stream: tuple[Stream, bytes] | None = None
         self.bucket = ""
         self.key = ""
         self._request = request
@@ -81,6 +84,12 @@ class Exchange:
         assert self.response is not None
         self._await(self.response.write(data))
         self.size += len(data)
+
+    async def begin_stream(self, headers: Mapping[str, str]) -> web.StreamResponse:
+        """Send the headers of a stream. On the event loop."""
+        self.response = web.StreamResponse(headers=stream_headers({**self._common_headers, **headers}))
+        await self.response.prepare(self._request)
+        return self.response
 
     def abort(self) -> None:
         """Close the connection, so that the peer notices an incomplete body. On the thread of the event loop."""

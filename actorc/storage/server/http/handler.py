@@ -30,16 +30,15 @@ from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
 from . import objects
 from .api_face import Admitted, Api
 from .errors import Refusal
+from .event_streams import EventStreams, Stream
 from .exchange import Exchange
-from .pages import Page, Pages
-from .response_headers import ALWAYS
+from .pages import Pages
+from .responses import common_headers, internal, page_response, refusal_response
 
 log = logging.getLogger(__name__)
 
 _RETRY_AFTER = 1.0
 """Seconds after which a refused request may be admitted."""
-_FAILED = 500
-_NO_LENGTH = 411
 _CLIENT_GONE = 499
 """Status in the access log if the peer went away before it had the response."""
 
@@ -102,6 +101,7 @@ class HttpHandler:
         self._limit = threads
         self._slots = threading.BoundedSemaphore(threads)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="storage-http")
+        self._streams = EventStreams(idle_timeout)
         self._running: dict[Exchange, asyncio.Future[None]] = {}
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -109,7 +109,7 @@ class HttpHandler:
         names = request.headers.getall("Host", [""])
         misdirected = len(names) > 1 or self._is_misdirected(names[0]) or self._is_for_another_server(request)
         page = None if misdirected else self._pages.find(request.method, _target(request).partition("?")[0])
-        return _page_response(page) if page else await self._call(request, misdirected=misdirected)
+        return page_response(page) if page else await self._call(request, misdirected=misdirected)
 
     def _is_for_another_server(self, request: web.BaseRequest) -> bool:
         """Return whether the request is for a whole URL, as proxies get them, and for a URL of another server."""
@@ -121,6 +121,7 @@ class HttpHandler:
 
     async def finish(self, grace: float) -> None:
         """Wait for running requests, and abort those that take longer than `grace` seconds."""
+        await self._streams.finish()
         if self._running:
             await asyncio.wait(self._running.values(), timeout=grace)
         for exchange in list(self._running):
@@ -156,7 +157,7 @@ class HttpHandler:
             refusal = Refusal.of(error)
         except Exception as error:
             log.exception("%s failed, request %s", record.method, record.request_id)
-            refusal = Refusal.of(out_of_descriptors()) if is_out_of_descriptors(error) else _internal()
+            refusal = Refusal.of(out_of_descriptors()) if is_out_of_descriptors(error) else internal()
         else:
             record.status = response.status
             return response
@@ -168,7 +169,7 @@ class HttpHandler:
         return self._refused(refusal, record.request_id, request)
 
     def _refused(self, refusal: Refusal, request_id: str, request: web.BaseRequest) -> web.Response:
-        response = _refusal_response(refusal, request_id, request)
+        response = refusal_response(refusal, request_id, request)
         if self._api.owns(_target(request)):
             response.headers.update(self._api.headers)
             if refusal.status != 304:
@@ -185,7 +186,7 @@ class HttpHandler:
                 f"the server carries out {self._limit} requests already; try again in a moment",
                 retry_after=_RETRY_AFTER,
             )
-        record.exchange = exchange = Exchange(request, self._idle_timeout, _common_headers(record.request_id))
+        record.exchange = exchange = Exchange(request, self._idle_timeout, common_headers(record.request_id))
         # released when the thread ends and not when the request does: a cancelled request leaves its thread running
         work = self._threads.submit(self._work, admitted, exchange)
         work.add_done_callback(self._leave)
@@ -194,8 +195,32 @@ class HttpHandler:
             await waiting
         finally:
             del self._running[exchange]
+        if exchange.stream is not None:
+            return await self._stream(request, exchange, *exchange.stream)
         assert exchange.response is not None
         return exchange.response
+
+    async def _stream(
+        self, request: web.BaseRequest, exchange: Exchange, stream: Stream, first: bytes
+    ) -> web.StreamResponse:
+        try:
+            response = await exchange.begin_stream(self._api.headers)
+            exchange.size = await self._streams.send(response, request, stream, first, self._news)
+        finally:
+            stream.close()
+        return response
+
+    async def _news(self, stream: Stream) -> bytes:
+        """Look for news of a stream; nothing is new while all threads are busy."""
+        if not self._slots.acquire(blocking=False):
+            return b""
+        work = self._threads.submit(self._poll, stream)
+        work.add_done_callback(lambda _: self._slots.release())
+        return await asyncio.wrap_future(work)
+
+    def _poll(self, stream: Stream) -> bytes:
+        with self._in_flight:
+            return stream.poll()
 
     def _admitted(self, request: web.BaseRequest, record: _RequestRecord) -> Admitted:
         """Return the caller and the work of a request.
@@ -242,41 +267,6 @@ def _target(request: web.BaseRequest) -> str:
 
 def _authority(request: web.BaseRequest) -> str:
     return request.raw_path.partition("://")[2].partition("/")[0].partition("?")[0]
-
-
-def _internal() -> Refusal:
-    return Refusal(
-        500, "StorageError", "internal error of the storage server; its log has the cause under this request id"
-    )
-
-
-def malformed_response(request: web.BaseRequest, status: int) -> web.Response:
-    """Return the response to a request that could not be parsed, or failed outside of `HttpHandler`."""
-    refusal = _internal() if status == _FAILED else Refusal(status, "InvalidParameter", "this is no request of HTTP")
-    response = _refusal_response(refusal, new_request_id(), request)
-    response.force_close()
-    return response
-
-
-def _page_response(page: Page) -> web.Response:
-    headers = {**ALWAYS, **page.headers, "Content-Type": page.content_type}
-    return web.Response(status=page.status, body=page.body, headers=headers)
-
-
-def _refusal_response(refusal: Refusal, request_id: str, request: web.BaseRequest) -> web.Response:
-    headers = {**_common_headers(request_id), **refusal.headers}
-    if refusal.status == 304:
-        return web.Response(status=304, headers=headers)
-    headers["Content-Type"] = "application/json; charset=utf-8"
-    response = web.Response(status=refusal.status, body=refusal.body(request_id), headers=headers)
-    if request.can_read_body or refusal.status == _NO_LENGTH:
-        # the rest of the body is not read, and may follow where no length was said, so nothing can be read behind it
-        response.force_close()
-    return response
-
-
-def _common_headers(request_id: str) -> dict[str, str]:
-    return {**ALWAYS, "x-acs-request-id": request_id}
 
 
 def _ended(record: _RequestRecord) -> EndedCall:
