@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .executor import StorageExecutor
     from .formats import register_format
     from .lineage.runs import last_run, runs
+    from .lineage.why import uses, why
     from .local_service.local import local
     from .outputs import Out
     from .refs import ArtifactRef
@@ -43,6 +44,8 @@ __all__ = [
     "storage_context",
     "testing",
     "unload_ipython_extension",
+    "uses",
+    "why",
     "with_storage",
 ]
 
@@ -58,6 +61,8 @@ _HOMES = {
     "run": "_run",
     "runs": "lineage.runs",
     "storage_context": "settings",
+    "uses": "lineage.why",
+    "why": "lineage.why",
     "with_storage": "decorator",
 }
 

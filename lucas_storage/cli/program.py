@@ -77,6 +77,10 @@ OWN_COMMANDS: Final = {
     "import": ListedCommand(
         "lucas_storage.cli.commands.bundles", "Store the run, the records and the artifacts of a bundle.", "import_"
     ),
+    "why": ListedCommand(
+        "lucas_storage.cli.commands.why", "Show where an artifact comes from, who read it, and what keeps it."
+    ),
+    "uses": ListedCommand("lucas_storage.cli.commands.why", "Show what was made from an artifact, step by step."),
     "gc": ListedCommand(
         "lucas_storage.cli.commands.gc", "Find artifacts that nothing refers to, and remove them if told so."
     ),

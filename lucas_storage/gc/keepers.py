@@ -18,6 +18,7 @@ _KINDS: Final[dict[str, KeeperKind]] = {
     record_store.CHECKPOINTS: "checkpoint",
     record_store.RUNS: "run",
 }
+_WORDS: Final = {"name": "the name", "memo": "a cached result of", "checkpoint": "a checkpoint of"}
 PREFIXES: Final = tuple(_KINDS)
 """Prefixes of the records that keep artifacts, those that count longest first."""
 
@@ -36,6 +37,13 @@ class Keeper:
     """Seconds since 1970 up to which it counts; None for ever."""
     through: str | None = None
     """Key of the artifact that refers to this one, if the record itself does not."""
+
+    @property
+    def words(self) -> str:
+        """The kind and the name in words; any text."""
+        if self.kind == "run":
+            return f"run {self.record.split('/')[1]} of {self.label}"
+        return f"{_WORDS[self.kind]} {self.label}"
 
     @property
     def strength(self) -> float:

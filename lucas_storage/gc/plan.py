@@ -42,10 +42,9 @@ class Fate:
         if self.keeper is None:
             return _REASONS[self.state]
         through = f" through {self.keeper.through}" if self.keeper.through else ""
-        return f"kept by {_KINDS[self.keeper.kind]} {self.keeper.label}{through}"
+        return f"kept by {self.keeper.words}{through}"
 
 
-_KINDS: Final = {"name": "the name", "memo": "a cached result of", "checkpoint": "a checkpoint of", "run": "a run of"}
 _REASONS: Final[dict[FateState, str]] = {
     "kept": "kept",
     "young": "nothing refers to it; it was stored within the grace period",
@@ -89,23 +88,32 @@ def plan(storage: ArtifactStore, *, grace: float, ttl: float, now: float) -> Pla
     blobs = _blobs(storage)
     entries = [head["key"] for head in record_store.heads(storage, record_store.LINEAGE)]
     live = live_objects(storage, ttl=ttl, now=now)
-    marks = _marks(storage)
+    marked = marks(storage)
     return Plan(
-        objects=tuple(_fate(head, live, marks, now - grace) for head in blobs),
+        objects=tuple(_fate(head, live, marked, now - grace) for head in blobs),
         expired=tuple(live.expired),
         stale=tuple(_stale(storage, entries, live.runs)),
         problems=tuple(live.problems),
     )
 
 
-def _fate(head: ObjectHead, live: LiveObjects, marks: dict[str, Any], old: float) -> Fate:
+def is_collected(storage: ArtifactStore, key: str) -> bool:
+    """Return whether an object of the default bucket is one that collections remove: an artifact, or a part of one."""
+    return bool(re.fullmatch(re.escape(_start(storage)) + r"[0-9a-f]{2}/[0-9a-f]{64}", key))
+
+
+def _start(storage: ArtifactStore) -> str:
+    return f"{storage.prefix}/sha256/"
+
+
+def _fate(head: ObjectHead, live: LiveObjects, marked: dict[str, Any], old: float) -> Fate:
     keeper = live.keepers.get(head["key"])
     state: FateState = "unmarked"
     if keeper is not None:
         state = "kept"
     elif head["last_modified"].timestamp() >= old:
         state = "young"
-    elif marks.get(head["key"]) == head["etag"]:
+    elif marked.get(head["key"]) == head["etag"]:
         # By etag: an object that was stored again since its mark is in use again, or soon will be.
         state = "due"
     return Fate(
@@ -120,9 +128,7 @@ def _fate(head: ObjectHead, live: LiveObjects, marks: dict[str, Any], old: float
 
 def _blobs(storage: ArtifactStore) -> list[ObjectHead]:
     """Return the blobs that the plugin stored; other objects in the bucket are not its own, and are never removed."""
-    start = f"{storage.prefix}/sha256/"
-    ours = re.compile(re.escape(start) + r"[0-9a-f]{2}/[0-9a-f]{64}")
-    return [head for head in record_store.heads(storage, start) if ours.fullmatch(head["key"])]
+    return [head for head in record_store.heads(storage, _start(storage)) if is_collected(storage, head["key"])]
 
 
 def _stale(storage: ArtifactStore, entries: list[str], runs: set[str]) -> list[str]:
@@ -134,7 +140,8 @@ def _stale(storage: ArtifactStore, entries: list[str], runs: set[str]) -> list[s
     return [key for (key, run), covered in zip(found, is_covered, strict=True) if covered or run not in runs]
 
 
-def _marks(storage: ArtifactStore) -> dict[str, Any]:
+def marks(storage: ArtifactStore) -> dict[str, Any]:
+    """Return the etags of the objects that the last collection marked, by their keys."""
     record = record_store.read(storage, record_store.MARKED)
     objects = (record.content or {}).get("objects") if record else None
     return objects if isinstance(objects, dict) else {}

@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _SETTLED: Final = 2 * 86_400.0
 """Seconds after which a run that has not ended counts as killed; until then its records are read anew each time."""
+_LOST: Final = 3600.0
+"""Seconds after which one does of which nothing is heard."""
 _BATCH: Final = 200
 """Runs whose records are held in memory together."""
 _WORTH: Final = 500
@@ -101,8 +103,10 @@ class RunIndex:
 
 
 def _may_go_on(run: PastRun, now: float) -> bool:
+    # A run that is lost may be heard of again, and writes its entries itself as it ends.
+    settled = {run_history.UNENDED: _SETTLED, "lost": _LOST}.get(run.status, 0.0)
     # Either way from now: an id of the far future is no reason to read its records for ever.
-    return run.status == run_history.UNENDED and abs(now - moment_of(run.key)) < _SETTLED
+    return abs(now - moment_of(run.key)) < settled
 
 
 def _indexed(storage: ArtifactStore) -> str:

@@ -1,0 +1,1 @@
+"""Where artifacts come from, what was made from them, and what keeps them."""
