@@ -75,7 +75,7 @@ class RunSummary:
     id: str
     workflow: str
     status: str
-    """succeeded, failed, or running, which a run that was killed stays for ever."""
+    """succeeded, failed, running, or lost, if nothing was heard of it for a minute."""
     started: datetime
     seconds: float | None
     error: str | None

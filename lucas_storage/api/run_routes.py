@@ -37,7 +37,8 @@ class OfRuns(OfStore):
         str, msgspec.Meta(max_length=1024, description="Only runs of the workflow of this name; empty: of all.")
     ] = ""
     status: Annotated[
-        str, msgspec.Meta(pattern="^(|succeeded|failed|running)$", description="Only runs of this status; empty: all.")
+        str,
+        msgspec.Meta(pattern="^(|succeeded|failed|running|lost)$", description="Only runs of this status; empty: all."),
     ] = ""
     page_size: PageSize = 20
     page_token: Annotated[

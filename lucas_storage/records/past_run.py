@@ -112,3 +112,12 @@ class PastRun:
     """Inputs that were given and are not in `parameters`, as they may be secret, or are too large."""
     message: str | None = None
     """The text of the exception that ended it."""
+    heard: float | None = None
+    """When something was last heard of it, if it has not ended; seconds since 1970."""
+
+
+def shown_status(run: PastRun) -> str:
+    """Return the status of a run in words, with the class of its error."""
+    # Runs of early versions do not tell whether they go on.
+    is_unknown = run.status == "running" and run.heard is None
+    return "running or killed" if is_unknown else f"{run.status} ({run.error})" if run.error else run.status

@@ -98,12 +98,14 @@ def _read(storage: ArtifactStore, key: str, *, whole: bool = False) -> PastRun |
 def _with_steps(storage: ArtifactStore, record: record_store.Record, *, whole: bool = False) -> PastRun:
     """Return the run of a record; `whole` with the large fields of its steps, which are read one by one."""
     key, content = record.key.split("/")[-2], record.content or {}
-    status = _status(content, record.modified)
+    heard = _heard(content, record.modified)
+    is_lost = heard is not None and time.time() - heard > _LOST_AFTER
+    status = "lost" if is_lost else text_of(content.get("status"))
     # The record of a run that ended has its steps; of one that goes on, or was killed, each has a record of its own.
     steps = dicts_in(_unended_steps(storage, key) if status in _HAS_NOT_ENDED else content.get("steps"))
     if whole:
         steps = list(parallel.each(partial(_whole_step, storage, key), steps))
-    return run_of(key, {**content, "status": status, "steps": steps})
+    return run_of(key, {**content, "status": status, "steps": steps, "heard": heard})
 
 
 def run_of(key: str, content: dict[str, Any]) -> PastRun:
@@ -128,16 +130,15 @@ def run_of(key: str, content: dict[str, Any]) -> PastRun:
         parameters=values_by_name(content.get("parameters")),
         withheld=strings_in(content.get("withheld")),
         message=text_or_none(content.get("message")),
+        heard=None if content.get("heard") is None else moment_of(content["heard"]),
     )
 
 
-def _status(content: dict[str, Any], modified: datetime) -> str:
-    status = text_of(content.get("status"))
-    # Records of early versions have no beat, and stay as they are.
-    if status == UNENDED and "beat" in content:
-        heard = max(moment_of(content["beat"]), modified.timestamp())
-        return "lost" if time.time() - heard > _LOST_AFTER else status
-    return status
+def _heard(content: dict[str, Any], modified: datetime) -> float | None:
+    """Return when something was last heard of a run; None if it has ended, or its record is of an early version."""
+    if content.get("status") != UNENDED or "beat" not in content:
+        return None
+    return max(moment_of(content["beat"]), modified.timestamp())
 
 
 def _in_order(steps: list[dict[str, Any]], *, is_running: bool) -> tuple[PastStep, ...]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from shlex import quote
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -16,7 +15,10 @@ from lucas_storage.cli.artifact_handles import artifacts, short
 from lucas_storage.cli.completion.parameters import RUNS
 from lucas_storage.cli.printing import printable, wrapped
 from lucas_storage.cli.session import Session, reading
+from lucas_storage.records.past_run import shown_status
 from lucas_storage.records.run_history import Mention, PastRun, PastStep, find, recent
+
+from .run_json import json_of
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -24,7 +26,10 @@ if TYPE_CHECKING:
 _WIDE: Final = 10_000
 _OUTPUT: Final = 1
 _SOME: Final = 5
-"""References of one value that are shown unless all are asked for."""
+"""References of one value, and lines of a message, that are shown unless all are asked for."""
+_COLUMNS: Final = 200
+"""Characters of one line of a message that are shown then."""
+_STYLES: Final = {"failed": "red", "reused": "cyan", "running": "yellow", "lost": "magenta"}
 
 
 @click.command()
@@ -49,7 +54,7 @@ def runs(session: Session, run: str | None, *, count: int, long: bool, drawing: 
             _show(session, find(storage, run), long=long)
             return
         for past in recent(storage, count):
-            session.emit(_record(past), _line(past))
+            session.emit(json_of(past), _line(past))
 
 
 def _drawn(run: PastRun, drawing: str) -> str:
@@ -64,12 +69,12 @@ def _line(run: PastRun) -> str:
     reused = sum(step.reused for step in run.steps)
     steps = f"{len(run.steps)} step{'' if len(run.steps) == 1 else 's'}" + (f" ({reused} reused)" if reused else "")
     when = f"{_time(run.started)}  {_seconds(run.seconds):>8}"
-    return wrapped(f"{run.key}  {when}  {_status(run):<22}  {printable(run.workflow)}, {steps}", 4)
+    return wrapped(f"{run.key}  {when}  {printable(shown_status(run)):<22}  {printable(run.workflow)}, {steps}", 4)
 
 
 def _show(session: Session, run: PastRun, *, long: bool) -> None:
     if session.as_json:
-        session.emit(_record(run), None)
+        session.emit(json_of(run), None)
         return
     from rich.console import Console  # noqa: PLC0415  # of use to few commands only
 
@@ -82,14 +87,21 @@ def _tree(run: PastRun, *, long: bool) -> Tree:
     from rich.text import Text  # noqa: PLC0415
     from rich.tree import Tree  # noqa: PLC0415
 
-    head = f"{printable(run.workflow)}  {run.key}  {_status(run)}  {_time(run.started)}  {_seconds(run.seconds)}"
+    status = printable(shown_status(run))
+    head = f"{printable(run.workflow)}  {run.key}  {status}  {_time(run.started)}  {_seconds(run.seconds)}"
     tree = Tree(Text(head, style="bold"))
+    for line in _of_whole_run(run):
+        tree.add(Text(line, style="dim"))
     for line in _mentions("in", run.inputs, long=long):
         tree.add(Text(line, style="dim"))
     for step in run.steps:
         # `Text` rather than markup: brackets in the name of a function are no style.
-        branch = tree.add(Text(_step_line(step), style="red" if step.error else "cyan" if step.reused else ""))
-        for line in (*_mentions("in", step.inputs, long=long), *_mentions("out", {"": step.outputs}, long=long)):
+        branch = tree.add(Text(_step_line(step, run), style=_STYLES.get(step.state, "")))
+        for line in (
+            *_message(step.message, long=long),
+            *_mentions("in", step.inputs, long=long),
+            *_mentions("out", {"": step.outputs}, long=long),
+        ):
             branch.add(Text(line, style="dim"))
     for line in _mentions("out", {"": run.outputs}, long=long):
         tree.add(Text(line, style="dim"))
@@ -98,9 +110,32 @@ def _tree(run: PastRun, *, long: bool) -> Tree:
     return tree
 
 
-def _step_line(step: PastStep) -> str:
-    notes = [*(["reused"] if step.reused else []), *([printable(step.error)] if step.error else [])]
-    return "  ".join([printable(step.function), _seconds(step.seconds), *notes])
+def _of_whole_run(run: PastRun) -> Iterator[str]:
+    if run.machine:
+        yield f"on {printable(run.machine)}" + (f", Python {printable(run.python)}" if run.python else "")
+    if run.status == "lost" and run.heard is not None:
+        yield f"nothing was heard of it since {_time(run.heard)}"
+
+
+def _step_line(step: PastStep, run: PastRun) -> str:
+    took = f"since {_time(step.started)}" if step.state in ("running", "lost") else _seconds(step.seconds)
+    notes: list[str] = [step.state] if step.state not in ("succeeded", "failed") else []
+    if step.error:
+        notes.append(printable(step.error))
+    if step.attempts:
+        notes.append(f"{len(step.attempts)} attempts")
+    if step.machine and step.machine != run.machine:
+        notes.append(f"on {printable(step.machine)}")
+    return "  ".join([printable(step.function), took, *notes])
+
+
+def _message(text: str | None, *, long: bool) -> Iterator[str]:
+    """Yield the lines of the message of an error, by default those that fit into a few."""
+    lines = (text or "").splitlines()
+    shown = lines if long else [line[:_COLUMNS] for line in lines[:_SOME]]
+    yield from map(printable, shown)
+    if len(shown) < len(lines):
+        yield f"and {len(lines) - len(shown)} more lines"
 
 
 def _mentions(what: str, found: dict[str, tuple[Mention, ...]], *, long: bool) -> Iterator[str]:
@@ -118,31 +153,6 @@ def _mention(mention: Mention, *, long: bool) -> str:
         return f"{printable(mention.format)} {shown_size(mention.size)} inline"
     # In quotes where a shell needs them, so that 'show' takes it as it is.
     return quote(mention.ref.uri) if long else short(mention.ref)
-
-
-def _status(run: PastRun) -> str:
-    if run.status == "running":
-        return "running or killed"
-    return printable(f"{run.status} ({run.error})" if run.error else run.status)
-
-
-def _record(run: PastRun) -> dict[str, Any]:
-    record = asdict(run)
-    record["inputs"] = _plain(run.inputs)
-    record["outputs"] = [_plain_mention(each) for each in run.outputs]
-    for fields, step in zip(record["steps"], run.steps, strict=True):
-        fields["inputs"] = _plain(step.inputs)
-        fields["outputs"] = [_plain_mention(each) for each in step.outputs]
-    return record
-
-
-def _plain(found: dict[str, tuple[Mention, ...]]) -> dict[str, list[dict[str, Any]]]:
-    return {name: [_plain_mention(each) for each in mentions] for name, mentions in found.items()}
-
-
-def _plain_mention(mention: Mention) -> dict[str, Any]:
-    ref = None if mention.ref is None else mention.ref.uri
-    return {"format": mention.format, "size": mention.size, "ref": ref}
 
 
 def _time(moment: float) -> str:

@@ -13,7 +13,7 @@ from lucas_storage.ui.elements import Html, element, joined, link, note, table
 from .page import Page, Reader
 from .shown import run_state, took, when
 
-_STATUSES: Final = ("running", "succeeded", "failed")
+_STATUSES: Final = ("running", "succeeded", "failed", "lost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

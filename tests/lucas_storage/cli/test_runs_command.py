@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -13,8 +15,9 @@ import pandas as pd
 import pytest
 
 from actorc.storage.testing import local_server
-from lucas_storage import Storage, run, storage_context, with_storage
+from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
 from lucas_storage.embedded import function, install, routeBuilder, workflow
+from lucas_storage.records import record_store
 
 CANARY = Path("canary")
 
@@ -75,6 +78,67 @@ def test_a_run_is_shown_as_a_tree(past, invoke):
     assert lines[0].startswith(f"study  {past['x'].run}  succeeded")
     assert [line.split()[1] for line in lines if "s" in line.split()[-1] and line[0] in "├└"][:2] == ["make", "total"]
     assert sum("npy@1 78.2 KiB" in line for line in lines) == 4
+
+
+@pytest.fixture
+def failed(storage):
+    """A workflow failed, with a message of several lines that would drive a terminal."""
+
+    @function
+    @with_storage
+    def explode(x, note):
+        raise ValueError("\x1b[31mred\u202e\n" + "line\n" * 9)
+
+    @workflow
+    def study(wf):
+        return wf.call("explode", {"x": wf.input()["x"], "note": wf.input()["note"]})
+
+    with pytest.raises(ValueError, match="red"):
+        run(study, {"x": np.arange(1000), "note": ("a", 1)})
+
+
+@pytest.mark.usefixtures("failed")
+def test_a_failed_step_is_shown_with_its_message(invoke):
+    shown = invoke("runs", "last").stdout
+
+    assert f"on {platform.node()}, Python {platform.python_version()}" in shown
+    assert "ValueError" in shown
+    assert "\\x1b[31mred\\u202e" in shown
+    assert shown.count("line") == 4 + 1
+    assert "and 5 more lines" in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.usefixtures("failed")
+def test_programs_get_arguments_and_errors_of_steps(invoke):
+    past = json.loads(invoke("runs", "last", "--json").stdout)
+    (step,) = past["steps"]
+
+    assert (past["message"], step["message"]) == (step["message"], "\x1b[31mred\u202e\n" + "line\n" * 9)
+    assert (step["state"], step["machine"], step["version"][:8]) == ("failed", platform.node(), "reached:")
+    assert step["given"] == past["parameters"]
+    assert ArtifactRef.parse(step["given"]["x"]) == ArtifactRef.parse(step["inputs"]["x"][0]["ref"])
+    assert ArtifactRef.parse(step["source"]).format == "text@1"
+    assert ArtifactRef.parse(step["shipped"]).signature
+
+
+@pytest.mark.parametrize(
+    ("beat", "status"), [(time.time, "running"), (lambda: 5.0, "lost"), (None, "running or killed")]
+)
+def test_a_run_that_has_not_ended_is_told_from_one_that_was_killed(storage, invoke, monkeypatch, beat, status):
+    key = "01M8FP24KN2PN0D0J1VZF7A8YV"
+    fields = {} if beat is None else {"beat": beat()}
+    record_store.write(storage, f"runs/{key}/run.json", {"run": 1, "workflow": "w", "status": "running", **fields})
+    step = {"step": 1, "key": key, "function": "busy", "started": 5.0, "state": "running", "machine": "other"}
+    record_store.write(storage, f"runs/{key}/steps/{key}.json", step)
+    if status == "lost":
+        monkeypatch.setattr("lucas_storage.records.run_history._LOST_AFTER", -1.0)
+    shown = invoke("runs", "last").stdout
+
+    assert status in invoke("runs").stdout
+    assert f"w  {key}  {status}  " in shown
+    assert f"busy  since 1970-01-01 00:00:05  {status.split()[0]}  on other" in shown
+    assert ("nothing was heard of it since" in shown) == (status == "lost")
 
 
 def test_whole_references_are_shown_where_they_are_wished(past, invoke):
