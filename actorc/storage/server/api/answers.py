@@ -11,6 +11,7 @@ from actorc.storage.server.auth.authorized_store import AuthorizedStore
 from actorc.storage.server.http import objects
 from actorc.storage.server.http.errors import Refusal
 from actorc.storage.server.http.exchange import Exchange
+from actorc.storage.server.telemetry.access_log import AccessLog
 
 from .json_text import CONTENT_TYPE, json_text
 from .routes import Content
@@ -28,8 +29,14 @@ _SECONDS: Final = 60
 """Seconds for which the permission to read an object is given to its transfer, which begins at once."""
 
 
-def send_answer(exchange: Exchange, store: AuthorizedStore, found: Any) -> None:
+def send_answer(exchange: Exchange, store: AuthorizedStore, found: Any, access_log: AccessLog) -> None:
     """Send what a route returned.
+
+    Args:
+        exchange: The request and its response.
+        store: The operations, as the caller may use them.
+        found: The answer.
+        access_log: Counts transfers.
 
     Raises:
         Refusal: 304, the caller has it; 413, it is too large.
@@ -37,7 +44,8 @@ def send_answer(exchange: Exchange, store: AuthorizedStore, found: Any) -> None:
     """
     if isinstance(found, Content):
         grant = Grant(method="GET", bucket=found.bucket, key=found.key, expires_at=int(time.time()) + _SECONDS)
-        objects.answer(exchange, store, grant)
+        with access_log.transfer():
+            objects.answer(exchange, store, grant)
         return
     body = json_text(found)
     if len(body) > _LARGEST:

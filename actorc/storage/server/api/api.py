@@ -17,6 +17,7 @@ from actorc.storage.server.http.errors import Refusal
 from actorc.storage.server.http.event_streams import CONTENT_TYPE as EVENTS_TYPE
 from actorc.storage.server.http.exchange import Exchange
 from actorc.storage.server.store.store import ObjectStore
+from actorc.storage.server.telemetry.access_log import AccessLog
 
 from .answers import HEADERS, send_answer
 from .callers import Callers, Headers
@@ -47,6 +48,7 @@ class Api:
         calls: Makes calls in this process in the name of a caller.
         callers: Finds the caller of a request.
         routes: Returns all routes; called once, on a thread, since it may import packages.
+        access_log: Counts transfers of objects.
         is_open: Returns whether the server has no keys.
         limit: Requests at the same time; a further one is refused at once.
     """
@@ -60,6 +62,7 @@ class Api:
         callers: Callers,
         routes: Callable[[], list[Route]],
         *,
+        access_log: AccessLog,
         is_open: Callable[[], bool],
         limit: int,
     ) -> None:
@@ -67,6 +70,7 @@ class Api:
         self._calls = calls
         self._callers = callers
         self._routes = routes
+        self._access_log = access_log
         self._is_open = is_open
         self._limit = limit
         self._slots = threading.BoundedSemaphore(limit)
@@ -115,7 +119,7 @@ class Api:
                 return
         finally:
             self._slots.release()
-        send_answer(exchange, store, found)
+        send_answer(exchange, store, found, self._access_log)
 
     def _request(self, principal: Principal, store: AuthorizedStore, peer: str, last_event_id: str) -> Request:
         """Return a request whose time begins now."""

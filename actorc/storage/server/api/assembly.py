@@ -72,6 +72,7 @@ def open_api(parts: ApiParts, *, is_own_name: Callable[[str], bool], metrics: Ca
             is_own_name=is_own_name,
         ),
         lambda: [*server_routes(facts), *object_routes(partial(_presigned, parts.urls)), *installed_routes()],
+        access_log=parts.flow.access_log,
         is_open=lambda: keyring.is_open,
         # the rest of the threads serves objects
         limit=max(2, parts.threads // 4),

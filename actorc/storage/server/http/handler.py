@@ -17,7 +17,7 @@ from functools import partial
 from aiohttp import web
 
 from actorc.storage._wire.request_ids import new_request_id
-from actorc.storage._wire.url_signing import METHODS, PresignedUrl, read_url
+from actorc.storage._wire.url_signing import METHODS, Grant, PresignedUrl, read_url
 from actorc.storage.errors import InvalidParameterError, ResourceExhaustedError, StorageError
 from actorc.storage.server.auth.access import NOBODY, Principal
 from actorc.storage.server.auth.authorized_store import AuthorizedStore
@@ -240,11 +240,15 @@ class HttpHandler:
         record.bucket, record.key = url.grant.bucket, url.grant.key
         principal = self._urls.admit(url, request.method)
         store = AuthorizedStore(self._store, principal)
-        work = partial(objects.answer, store=store, grant=url.grant)
+        work = partial(self._transfer, store=store, grant=url.grant)
         return Admitted(principal, work, record.bucket, record.key)
 
+    def _transfer(self, exchange: Exchange, store: AuthorizedStore, grant: Grant) -> None:
+        with self._access_log.transfer():
+            objects.answer(exchange, store, grant)
+
     def _work(self, admitted: Admitted, exchange: Exchange) -> None:
-        with self._in_flight, self._access_log.transfer():
+        with self._in_flight:
             admitted.work(exchange)
 
     def _leave(self, _done: Future[None]) -> None:

@@ -22,7 +22,8 @@ def test_the_server_describes_itself(open_server, get):
 
     assert status == 200
     assert (state["engine"], state["ready"], state["healthy"], state["is_open"]) == ("memory", True, True, True)
-    assert (state["damage_found"], state["disk"], state["http_endpoint"]) == (0, None, open_server.http_endpoint)
+    assert (state["damage_found"], state["transfers"], state["disk"]) == (0, 0, None)
+    assert state["http_endpoint"] == open_server.http_endpoint
 
 
 def test_a_server_with_a_directory_tells_how_much_room_there_is(tmp_path, get):
