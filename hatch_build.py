@@ -1,7 +1,8 @@
-"""Adds to a wheel what keeps it whole beside upstream's ``actorc``; see ``_actorc_precedence.py``."""
+"""What a build adds: the text of the package's page, and what keeps a wheel whole beside upstream's ``actorc``."""
 
 from __future__ import annotations
 
+import re
 import runpy
 import shutil
 import tempfile
@@ -9,10 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
+
+_PICTURE = re.compile(r"!\[[^\]]*\]\((?!https:)[^)]*\)\n*")
+_LINK = re.compile(r"\[([^\]]+)\]\((?!https:)[^)]*\)")
+
+
+class PackagePage(MetadataHookInterface):
+    """Gives the page of the package in an index the README, without links and pictures that lie beside it here."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Add the text."""
+        text = Path(self.root, "README.md").read_text(encoding="utf-8")
+        page = _LINK.sub(r"\1", _PICTURE.sub("", text))
+        metadata["readme"] = {"content-type": "text/markdown", "text": page}
 
 
 class ActorcPrecedence(BuildHookInterface):
-    """Keeps second copies of the files that another installation may overwrite."""
+    """Keeps second copies of the files that another installation may overwrite; see ``_actorc_precedence.py``."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the copies, except to an editable installation: its files lie where nobody overwrites them."""
