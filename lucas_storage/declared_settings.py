@@ -89,6 +89,14 @@ class Settings:
     """``short`` or ``full``: whether errors show the frames of these packages beneath the user's."""
     record_values: Setting[str] = _declared("record_values", setting_types.recorded_values, "all")
     """``all``, ``errors`` or ``none``: whether records of runs hold arguments and errors, errors alone, or neither."""
+    openlineage_file: Setting[Path | None] = _declared("openlineage_file", Path, is_path=True)
+    """Takes the OpenLineage events of runs, each as a line of JSON."""
+    openlineage_url: Setting[str | None] = _declared("openlineage_url", setting_types.http_url)
+    """Takes the OpenLineage events of runs, each by a POST."""
+    openlineage_key: Setting[str | None] = _declared("openlineage_key", text, secret=True)
+    """Sent to that URL as a bearer token."""
+    openlineage_namespace: Setting[str] = _declared("openlineage_namespace", text, "lucas")
+    """Of the jobs in these events."""
     # Not LUCAS_STORAGE_PORT, which Kubernetes sets to a URL in pods beside a service with the name lucas-storage.
     run_port: Setting[int] = _declared("run_port", port, DEFAULT_PORT)
     """Loopback port of the server of ``lucas-storage run``, if it is free; 0 lets the system choose one."""

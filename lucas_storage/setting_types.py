@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from actorc.storage.files.private_files import check_writers, is_readable_by_others
 from actorc.storage.rules import check_key
@@ -65,6 +66,18 @@ def secrets(value: object) -> tuple[bytes, ...]:
     if not keys or min(map(len, keys)) < _SHORTEST_KEY:
         raise ValueError(f"one or more secrets of at least {_SHORTEST_KEY} characters, separated by commas or lines")
     return keys
+
+
+def http_url(value: object) -> str:
+    """Return the address of a receiver of events; without names of users and passwords, which logs would show."""
+    try:
+        parts = urlsplit(str(value))
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_one = False
+    if not is_one or "@" in parts.netloc or not str(value).isprintable() or " " in str(value):
+        raise ValueError("an http:// or https:// URL without a user name; a token goes into openlineage_key")
+    return str(value)
 
 
 def secrets_file(path: Path) -> tuple[bytes, ...]:

@@ -42,8 +42,9 @@ def storage_context(**overrides: Any) -> Iterator[None]:
         overrides: ``endpoint``, ``endpoints``, ``access_key``, ``secret_key``, ``store``, ``bucket``, ``prefix``,
             ``inline_max``, ``cache_dir``, ``cache_max``, ``cache_scrub``, ``max_expansion``, ``pickle``,
             ``signing_key``, ``signing_key_file``, ``resume``, ``ttl``, ``grace``, ``progress``, ``tracebacks``,
-            ``record_values``, and ``profile``, the name of a table of ``~/.config/lucas-storage.toml`` with values for
-            those that are not given here.
+            ``record_values``, ``openlineage_file``, ``openlineage_url``, ``openlineage_key``,
+            ``openlineage_namespace``, and ``profile``, the name of a table of ``~/.config/lucas-storage.toml`` with
+            values for those that are not given here.
 
     Raises:
         TypeError: There is no such setting.

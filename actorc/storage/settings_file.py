@@ -33,11 +33,12 @@ OF_PLUGIN: Final = frozenset(
         *("endpoints", "store", "bucket", "prefix", "inline_max", "cache_dir", "cache_max", "cache_scrub"),
         *("max_expansion", "pickle", "signing_key", "signing_key_file", "resume", "ttl", "grace", "progress"),
         *("tracebacks", "record_values", "run_port"),
+        *("openlineage_file", "openlineage_url", "openlineage_key", "openlineage_namespace"),
     }
 )
 """Named here, since the client reads the same file, and must know what is a slip of the pen without the plugin."""
 _NAMES: Final = OF_CLIENT | OF_PLUGIN
-_SECRET: Final = frozenset({"access_key", "secret_key", "signing_key"})
+_SECRET: Final = frozenset({"access_key", "secret_key", "signing_key", "openlineage_key"})
 BASES: Final = ("HOME", "XDG_CONFIG_HOME")
 """Variables on which the path of the file depends."""
 

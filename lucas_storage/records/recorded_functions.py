@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from typing import Any, Final, Protocol
 
@@ -37,7 +38,7 @@ class ShippedFunction(Protocol):
 
 
 class RecordedFunction:
-    """The fields of a function in records, found out when they are first asked for. For one thread at a time.
+    """The fields of a function in records, found out when they are first asked for. Safe to share between threads.
 
     Args:
         function: The function.
@@ -46,6 +47,8 @@ class RecordedFunction:
     def __init__(self, function: ShippedFunction) -> None:
         self._function = function
         self._known: dict[tuple[Any, ...], tuple[float, dict[str, bytes]]] = {}
+        # Guards the function, which keeps its pickle meanwhile, against the threads of records and of events.
+        self._lock = threading.Lock()
 
     def fields(self, storage: ArtifactStore, version: str | None) -> dict[str, bytes]:
         """Return the references ``source`` and ``shipped``, encoded, as far as the artifacts can be stored.
@@ -57,10 +60,16 @@ class RecordedFunction:
         place = storage.store_name, storage.bucket, version
         at, fields = self._known.get(place, (float("-inf"), {}))
         if time.monotonic() - at > _TRUSTED_FOR:
-            stored = _stored(storage, self._function)
+            with self._lock:
+                stored = _stored(storage, self._function)
             fields = {name: json.dumps(ref.to_json(), separators=(",", ":")).encode() for name, ref in stored.items()}
             self._known[place] = time.monotonic(), fields
         return fields
+
+    def source(self) -> str | None:
+        """Return the source of the function, None if it cannot be found."""
+        with self._lock:
+            return _text(self._function)
 
 
 def _stored(storage: ArtifactStore, function: ShippedFunction) -> dict[str, ArtifactRef]:
@@ -78,12 +87,16 @@ def _stored(storage: ArtifactStore, function: ShippedFunction) -> dict[str, Arti
     return found
 
 
-def _source(function: ShippedFunction) -> tuple[Encoded, str] | None:
+def _text(function: ShippedFunction) -> str | None:
     try:
-        text = function.source()
+        return function.source() or None
     except Exception as error:  # noqa: BLE001  # files change, and loaders of modules are anybody's
         logger.debug("the source of a function is not recorded because of %s", type(error).__name__)
         return None
+
+
+def _source(function: ShippedFunction) -> tuple[Encoded, str] | None:
+    text = _text(function)
     return (format_by_id(_TEXT).encode(text), _TEXT) if text else None
 
 

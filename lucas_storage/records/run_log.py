@@ -21,6 +21,7 @@ from actorc.storage.errors import StorageError
 from lucas_storage import current, settings
 from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.engine.provenance import current_place, makers_of_result
+from lucas_storage.openlineage.run_events import Failure, events_of_run
 from lucas_storage.refs import is_tagged
 
 from . import record_store, run_index
@@ -74,6 +75,7 @@ class RunLog:
     ) -> None:
         self.key = ulid()
         """Identifies the run."""
+        self._events = events_of_run(self.key, workflow)
         self.steps: list[StepNote] = []
         """Those that have ended, in the order of their ends."""
         self.after: list[str] = []
@@ -101,22 +103,28 @@ class RunLog:
         if self._writer is not None:
             self._parameters = parts_of(inputs, "parameters") if self._values == "all" else {}
             self._writer.put(_RUN, self._as_running)
+        if self._events is not None:
+            self._events.run_began(self._inputs)
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Record the result of the workflow, as it travels, or its exception, and wait for the writing."""
         self._over.set()
+        outputs = mentioned(result)
+        message = None if error is None or self._values == "none" else message_of(error)
         last = {
             "seconds": time.time() - self._started,
             "error": type(error).__name__ if error else None,
-            "out": mentioned(result),
+            "out": outputs,
             "after": list(self.after),
             "parallel": self._parallel,
         }
-        if error is not None and self._values != "none":
-            last["message"] = message_of(error)
+        if message is not None:
+            last["message"] = message
         if self._writer is not None:
             status = "failed" if error else "succeeded"
             self._writer.end(_RUN, lambda: self._last(status, last))
+        if self._events is not None:
+            self._events.run_ended(outputs, None if error is None else Failure.of(error, message))
 
     def pause(self, seconds: float) -> bool:
         """Wait until the time is over, or the run; return whether the run goes on."""
@@ -131,18 +139,24 @@ class RunLog:
         self._began(note)
         if self._watcher:
             self._watcher.began(function)
+        if self._events is not None:
+            self._events.step_began(note)
         # Not `time.time`: the clock of the machine may be set during a step.
         start = time.perf_counter()
+        failure: Failure | None = None
         try:
             yield note
         except BaseException as error:
             note.failed(error)
+            failure = Failure.of(error, note.message, note.traceback)
             raise
         finally:
             note.seconds = time.perf_counter() - start
             self._ended(note)
             if self._watcher:
                 self._watcher.ended(function, reused=note.reused, failed=note.error is not None)
+            if self._events is not None:
+                self._events.step_ended(note, failure)
 
     def write_later(self, make: Callable[[], Prepared]) -> None:
         """Write a record beside the steps; a `StorageError` of `make` does not fail the run, and ends all records."""

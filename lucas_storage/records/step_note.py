@@ -81,6 +81,10 @@ class StepNote:
         if self.values != "none":
             self.message, self.traceback = message_of(error), traceback_of(error)
 
+    def source(self) -> str | None:
+        """Return the source of the function, if it may be recorded."""
+        return self.code.source() if self.code is not None and self.values == "all" else None
+
     def attempted(self, seconds: float, error: BaseException | None) -> None:
         """Note one of several attempts."""
         found: dict[str, Any] = {"seconds": seconds, "error": type(error).__name__ if error else None}
