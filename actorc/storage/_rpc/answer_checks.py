@@ -8,13 +8,15 @@ a `DamagedMessageError`, which is retried; a change is retried with the same ide
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from actorc.storage._wire.url_signing import Grant, is_url_of
 from actorc.storage.errors import DamagedMessageError, InvalidParameterError
 from actorc.storage.models import BucketInfo, DeleteResult, ListQuery, ObjectInfo, PartInfo, UploadInfo
+
+if TYPE_CHECKING:
+    from actorc.storage._wire.url_signing import Grant
 
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
@@ -239,6 +241,8 @@ def of_url(url: str, grant: Grant) -> str:
     Raises:
         DamagedMessageError: It is not.
     """
+    from actorc.storage._wire.url_signing import is_url_of  # noqa: PLC0415  # most programs make no URLs
+
     if not is_url_of(url, grant):
         raise _other("a URL for something else", grant.bucket, grant.key)
     return url

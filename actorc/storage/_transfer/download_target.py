@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +62,7 @@ def publish(temporary: Path, target: Path, overwrite: bool) -> None:
     """
     if overwrite:
         if target.exists():
-            shutil.copymode(target, temporary)
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         temporary.replace(target)
         return
     # a link fails if the target exists; a rename would replace a file that was made since the check

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
@@ -97,6 +96,8 @@ def signing_key(directory: Path) -> Path:
     # a server and the program that starts it may both be the first
     with file_locks.locked(directory):
         if not path.exists():
+            import secrets  # noqa: PLC0415  # of no use to those who find a key, and loads much
+
             replace_private(path, secrets.token_urlsafe(32) + "\n", durable=True)
     return path
 

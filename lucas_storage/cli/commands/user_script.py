@@ -12,6 +12,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
+from lucas_storage.cli import garbage_collection
 from lucas_storage.cli.quiet_end import INTERRUPTED
 from lucas_storage.display.tracebacks import shown_short
 
@@ -106,6 +107,7 @@ def _main(**attributes: object) -> ModuleType:
 
 def _run(code: Callable[[], None]) -> None:
     """Run the code of a user, and show an error that it does not catch, without the frames of this module."""
+    garbage_collection.make_usual()
     try:
         code()
     except SystemExit:

@@ -85,3 +85,25 @@ def test_a_listing_imports_nothing_that_only_other_commands_need(served):
     assert found & (HEAVY - {"google.protobuf"}) == set()  # no gRPC: the server is on this machine
     assert found & {"importlib.metadata", "lucas_storage.cli.globbing", "mimetypes"} == set()
     assert found & {"lucas_storage.formats", "lucas_storage.storage"} == set()
+    assert found & {"secrets", "shutil", "actorc.storage._wire.url_signing"} == set()
+
+
+def test_a_command_searches_its_own_modules_for_no_garbage_and_a_script_is_searched_as_by_python(served, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("import gc; print(gc.get_threshold())")
+    counted = f"{CODE}    import gc; print(sum(each['collections'] for each in gc.get_stats()), file=sys.stderr)\n"
+    listing = subprocess.run(
+        [sys.executable, "-c", counted, "ls"], capture_output=True, text=True, check=True, timeout=60, cwd=served
+    )
+    scripts = [
+        subprocess.run([sys.executable, *way, script], capture_output=True, text=True, check=True, cwd=served)
+        for way in ([], ["-m", "lucas_storage", "run"])
+    ]
+
+    assert int(listing.stderr.splitlines()[-1]) <= int(_collections_of("import lucas_storage.cli.main"))
+    assert scripts[0].stdout == scripts[1].stdout
+
+
+def _collections_of(code):
+    code += "; import gc; print(sum(each['collections'] for each in gc.get_stats()))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.storage._rpc import answer_checks
@@ -15,7 +15,6 @@ from actorc.storage._rpc.retries.retry_policy import RetryPolicy
 from actorc.storage._rpc.rpc import Rpc
 from actorc.storage._rpc.transport import Transport
 from actorc.storage._wire import messages
-from actorc.storage._wire.url_signing import Grant
 from actorc.storage.config import ClientOptions
 from actorc.storage.models import (
     ANY,
@@ -32,6 +31,9 @@ from .listing_operations import RemoteListings
 from .multipart_operations import RemoteUploads
 from .range_operations import RemoteRanges
 from .read_operations import RemoteReads
+
+if TYPE_CHECKING:
+    from actorc.storage._wire.url_signing import Grant
 
 
 class RemoteStore(RemoteListings, RemoteUploads, RemoteBatches, RemoteRanges, RemoteReads):
