@@ -7,10 +7,11 @@ from actorc.storage.server.api.routes import Route
 from .artifact_routes import artifact_routes
 from .gc_routes import gc_routes
 from .name_routes import name_routes
+from .provenance_routes import provenance_routes
 from .run_events import event_routes
 from .run_routes import run_routes
 
 
 def routes() -> list[Route]:
     """Return the routes about runs, artifacts, names and collection."""
-    return [*run_routes(), *event_routes(), *artifact_routes(), *name_routes(), *gc_routes()]
+    return [*run_routes(), *event_routes(), *artifact_routes(), *provenance_routes(), *name_routes(), *gc_routes()]

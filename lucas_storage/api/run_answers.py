@@ -123,9 +123,9 @@ def detail(run: PastRun) -> RunDetail:
         inputs=_by_name(run.inputs),
         outputs=_mentions(run.outputs),
         python=_cut(run.python),
-        packages={_name(name): _name(version) for name, version in run.packages.items()},
+        packages={name_of(name): name_of(version) for name, version in run.packages.items()},
         parameters=_values(run.parameters),
-        withheld=tuple(map(_name, run.withheld)),
+        withheld=tuple(map(name_of, run.withheld)),
         steps=tuple(map(step, run.steps)),
     )
 
@@ -133,18 +133,18 @@ def detail(run: PastRun) -> RunDetail:
 def step(past: PastStep) -> RunStep:
     """Return a step."""
     return RunStep(
-        key=_name(past.key),
-        function=_name(past.function),
+        key=name_of(past.key),
+        function=name_of(past.function),
         state=past.state,
-        started=_moment(past.started),
+        started=moment(past.started),
         seconds=past.seconds,
-        after=tuple(map(_name, past.after)),
+        after=tuple(map(name_of, past.after)),
         inputs=_by_name(past.inputs),
         outputs=_mentions(past.outputs),
         version=_cut(past.version),
         source=None if past.source is None else past.source.uri,
         arguments=_values(past.given),
-        withheld=tuple(map(_name, past.withheld)),
+        withheld=tuple(map(name_of, past.withheld)),
         error=_cut(past.error),
         message=_long(past.message),
         traceback=_long(past.traceback),
@@ -156,9 +156,9 @@ def step(past: PastStep) -> RunStep:
 def _head(run: PastRun) -> dict[str, Any]:
     return {
         "id": run.key,
-        "workflow": _name(run.workflow),
-        "status": _name(run.status),
-        "started": _moment(run.started),
+        "workflow": name_of(run.workflow),
+        "status": name_of(run.status),
+        "started": moment(run.started),
         "seconds": run.seconds,
         "error": _cut(run.error),
         "message": _long(run.message),
@@ -178,17 +178,18 @@ def _attempt(attempt: Attempt) -> StepAttempt:
 
 
 def _by_name(mentions: dict[str, tuple[Mention, ...]]) -> dict[str, tuple[ArtifactMention, ...]]:
-    return {_name(name): _mentions(found) for name, found in mentions.items()}
+    return {name_of(name): _mentions(found) for name, found in mentions.items()}
 
 
 def _mentions(mentions: Iterable[Mention]) -> tuple[ArtifactMention, ...]:
-    return tuple(map(_mention, mentions))
+    return tuple(map(mention_of, mentions))
 
 
-def _mention(mention: Mention) -> ArtifactMention:
+def mention_of(mention: Mention) -> ArtifactMention:
+    """Return an artifact among inputs or outputs."""
     ref = mention.ref
     return ArtifactMention(
-        format=_name(mention.format),
+        format=name_of(mention.format),
         size=mention.size,
         uri=None if ref is None else shortened(ref.uri),
         digest=None if ref is None else ref.digest,
@@ -197,7 +198,7 @@ def _mention(mention: Mention) -> ArtifactMention:
 
 
 def _values(given: dict[str, Any] | None) -> dict[str, Any] | None:
-    return None if given is None else {_name(name): _plain(value, 0) for name, value in given.items()}
+    return None if given is None else {name_of(name): _plain(value, 0) for name, value in given.items()}
 
 
 def _plain(value: Any, depth: int) -> Any:
@@ -206,7 +207,7 @@ def _plain(value: Any, depth: int) -> Any:
         return "…"
     match value.to_json() if isinstance(value, ArtifactRef) else value:
         case dict() as fields:
-            return {_name(str(name)): _plain(each, depth + 1) for name, each in list(fields.items())[:_ITEMS]}
+            return {name_of(str(name)): _plain(each, depth + 1) for name, each in list(fields.items())[:_ITEMS]}
         case list() | tuple():
             return [_plain(each, depth + 1) for each in value[:_ITEMS]]
         case int() if abs(value) >= _UNSAFE:
@@ -217,16 +218,18 @@ def _plain(value: Any, depth: int) -> Any:
             return shortened(value if isinstance(value, str) else repr(value), _MESSAGE)
 
 
-def _moment(seconds: float) -> datetime:
+def moment(seconds: float) -> datetime:
+    """Return a moment, which is in seconds since 1970."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _name(text: str) -> str:
+def name_of(text: str) -> str:
+    """Return a name, cut to a length that a page can bear."""
     return shortened(text, _NAME)
 
 
 def _cut(text: str | None) -> str | None:
-    return None if text is None else _name(text)
+    return None if text is None else name_of(text)
 
 
 def _long(text: str | None) -> str | None:

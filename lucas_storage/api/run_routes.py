@@ -80,7 +80,7 @@ def run_routes() -> list[Route]:
             path="/runs/{run}",
             name="run",
             tag="runs",
-            summary="Describe a run and all of its steps.",
+            summary="Describe a run and all of its steps, without those of their fields that are large.",
             answer=RunDetail,
             handle=lambda request, parameters: detail(run_of(request, parameters)),
             parameters=OfRun,
@@ -98,7 +98,7 @@ def run_routes() -> list[Route]:
             path="/runs/{run}/steps/{step}",
             name="step",
             tag="runs",
-            summary="Describe one step of a run.",
+            summary="Describe one step of a run, with its arguments and traceback however large they are.",
             answer=RunStep,
             handle=_step,
             parameters=OfStep,
@@ -113,9 +113,9 @@ def run_of(request: Request, parameters: OfRun) -> PastRun:
         NotFoundError: There is none.
     """
     storage = RequestStore(request, parameters.bucket)
-    if parameters.run == "last":
-        return run_history.find(storage, "last")
-    found = run_history.read_all(storage, [parameters.run])
+    # without a list of all runs where the id is known
+    known = [parameters.run] if parameters.run != "last" else sorted(run_history.keys(storage))[-1:]
+    found = run_history.read_all(storage, known)
     if not found:
         raise NotFoundError(f"there is no run {parameters.run} in the bucket {parameters.bucket}; /runs lists them")
     return found[0]
@@ -160,5 +160,6 @@ def _step(request: Request, parameters: OfStep) -> RunStep:
     run = run_of(request, parameters)
     for past in run.steps:
         if past.key == parameters.step:
-            return step(past)
+            storage = RequestStore(request, parameters.bucket)
+            return step(run_history.with_large_fields(storage, run.key, past))
     raise NotFoundError(f"the run {run.key} has no step {parameters.step[:100]!r}; the run lists those it has")

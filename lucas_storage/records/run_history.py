@@ -33,7 +33,18 @@ from .untrusted_fields import (
     values_by_name,
 )
 
-__all__ = ["Attempt", "Mention", "PastRun", "PastStep", "find", "keys", "read_all", "recent", "run_of"]
+__all__ = [
+    "Attempt",
+    "Mention",
+    "PastRun",
+    "PastStep",
+    "find",
+    "keys",
+    "read_all",
+    "recent",
+    "run_of",
+    "with_large_fields",
+]
 
 UNENDED: Final = "running"
 """The status of a run that goes on, or was killed."""
@@ -106,6 +117,21 @@ def _with_steps(storage: ArtifactStore, record: record_store.Record, *, whole: b
     if whole:
         steps = list(parallel.each(partial(_whole_step, storage, key), steps))
     return run_of(key, {**content, "status": status, "steps": steps, "heard": heard})
+
+
+def with_large_fields(storage: ArtifactStore, run: str, past: PastStep) -> PastStep:
+    """Return a step with the fields that the record of its run leaves out where they are large.
+
+    Args:
+        storage: Its default bucket is read.
+        run: The id of the run.
+        past: The step, as `read_all` returns it.
+    """
+    record = record_store.read(storage, _step_key(run, past.key)) if is_ulid(past.key) else None
+    if record is None or not record.content:
+        return past
+    found = step_of(record.content)
+    return replace(past, given=found.given, traceback=found.traceback, attempts=found.attempts)
 
 
 def run_of(key: str, content: dict[str, Any]) -> PastRun:

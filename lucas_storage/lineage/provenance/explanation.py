@@ -71,13 +71,17 @@ class Consequences:
         return {"artifact": ref_json(self.ref), **trace_json(self.trace), "runs": _runs_json(self.runs)}
 
 
-def explain(storage: ArtifactStore, ref: ArtifactRef) -> Explanation:
+def explain(
+    storage: ArtifactStore, ref: ArtifactRef, *, ttl: float | None = None, grace: float | None = None
+) -> Explanation:
     """Return where an artifact of the default bucket comes from, who read it, and what keeps it.
 
     Args:
         storage: Its default bucket holds the records; entries that the index of runs lacks are written there, if that
             is allowed.
         ref: The artifact.
+        ttl: Seconds for which records of runs, checkpoints and cached results count; None takes the setting.
+        grace: Seconds since an artifact was stored in which no collection removes it; None takes the setting.
 
     Raises:
         InvalidParameterError: The reference carries its bytes itself.
@@ -86,8 +90,10 @@ def explain(storage: ArtifactStore, ref: ArtifactRef) -> Explanation:
     _check(ref)
     index = RunIndex(storage)
     entries = index.entries(digits_of(ref))
-    present = settings.resolve()
-    limits = {"ttl": present.ttl.value, "grace": present.grace.value}
+    limits = {
+        "ttl": settings.resolve().ttl.value if ttl is None else ttl,
+        "grace": settings.resolve().grace.value if grace is None else grace,
+    }
     return Explanation(
         ref=ref,
         trace=origins(storage, index, ref),

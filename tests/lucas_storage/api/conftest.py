@@ -6,12 +6,14 @@ import json
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
 
 from actorc.storage.server.auth.access import Statement
 from actorc.storage.server.auth.key_file import add_key
 from actorc.storage.testing import local_server
 from actorc.storage.tokens import new_token
+from lucas_storage import run, with_storage
 
 BUCKET = "lucas-artifacts"
 
@@ -80,3 +82,26 @@ def here(served, tmp_path, monkeypatch):
     monkeypatch.setenv("LUCAS_STORAGE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LUCAS_STORAGE_SIGNING_KEY", "made-for-this-test-alone")
     return served
+
+
+@pytest.fixture
+def finished(here):
+    """Run a workflow of two steps; return what the API tells of it."""
+    from lucas import function, workflow
+
+    @function
+    @with_storage
+    def make(count: int):
+        return np.arange(count)
+
+    @function
+    @with_storage
+    def total(values: np.ndarray):
+        return int(values.sum())
+
+    @workflow
+    def adds(wf):
+        return wf.call("total", {"values": wf.call("make", {"count": 100_000})})
+
+    assert run(adds, {}) == 4_999_950_000
+    return here.get("/runs/last")[1]

@@ -16,29 +16,6 @@ from .conftest import BUCKET
 MB = 1_000_000
 
 
-@pytest.fixture
-def finished(here):
-    """Run a workflow of two steps; return what the API tells of it."""
-    from lucas import function, workflow
-
-    @function
-    @with_storage
-    def make(count: int):
-        return np.arange(count)
-
-    @function
-    @with_storage
-    def total(values: np.ndarray):
-        return int(values.sum())
-
-    @workflow
-    def adds(wf):
-        return wf.call("total", {"values": wf.call("make", {"count": 100_000})})
-
-    assert run(adds, {}) == 4_999_950_000
-    return here.get("/runs/last")[1]
-
-
 def test_a_run_is_described_with_its_steps(served, finished):
     assert (finished["workflow"], finished["status"], finished["error"]) == ("adds", "succeeded", None)
     assert [each["function"] for each in finished["steps"]] == ["make", "total"]
@@ -76,6 +53,52 @@ def test_an_artifact_is_described_shown_and_sent(served, finished):
     assert (described["digest"], described["size"], described["format"]) == (made["digest"], made["size"], "npy@1")
     assert (look["kind"], look["lines"], look["complete"]) == ("array", ["0", "1", "2"], False)
     assert served.ask(f"/artifact/content{ref}")[1][:6] == b"\x93NUMPY"
+
+
+def test_an_artifact_is_traced_to_the_steps_that_made_and_took_it(served, finished):
+    (made,) = finished["steps"][0]["outputs"]
+    ref = f"?ref={quote(made['uri'], safe='')}"
+    why = served.get(f"/artifact/why{ref}")[1]
+    uses = served.get(f"/artifact/uses?ref={made['digest'][:20]}")[1]
+
+    assert (why["artifact"], why["is_complete"]) == (made, True)
+    (maker,) = [each for each in why["steps"] if each["id"] in why["nearest"]]
+    assert (maker["step"]["function"], maker["workflow"]) == ("make", "adds")
+    assert finished["id"] in [each["run"] for each in why["made"]["latest"]]
+    assert why["kept"]["records"][0]["kind"] == "run"
+    assert {each["step"]["function"] for each in uses["steps"]} == {"total"}
+    assert finished["id"] in [each["run"] for each in uses["runs"]["latest"]]
+
+
+def test_who_may_only_read_is_told_the_provenance_as_well(served, finished):
+    (made,) = finished["steps"][0]["outputs"]
+    token = served.token(f"read,list:{BUCKET}")
+
+    assert served.get(f"/artifact/why?ref={made['digest']}", token)[0] == 200
+    assert served.get(f"/artifact/why?ref={made['digest']}", served.token("read,list:other-*"))[0] == 403
+
+
+def test_a_step_that_failed_tells_its_error_and_where_it_was_raised(here):
+    from lucas import function, workflow
+
+    @function
+    @with_storage
+    def fails(count: int):
+        raise ValueError("<script>no</script>" + "x" * 100_000)
+
+    @workflow
+    def failing(wf):
+        return wf.call("fails", {"count": 1})
+
+    with pytest.raises(ValueError, match="script"):
+        run(failing, {})
+    told = here.get("/runs/last")[1]
+    (failed,) = told["steps"]
+    whole = here.get(f"/runs/{told['id']}/steps/{failed['key']}")[1]
+
+    assert (told["status"], failed["state"], failed["error"]) == ("failed", "failed", "ValueError")
+    assert whole["error"] == "ValueError"
+    assert len(json.dumps(whole)) < 100_000
 
 
 def test_who_may_read_runs_need_not_be_able_to_read_artifacts(served, finished):
@@ -126,7 +149,9 @@ def test_the_plan_of_a_collection_says_why_each_object_stays(served, finished):
     plan = served.get("/gc?page_size=1000")[1]
     (kept,) = [each for each in plan["objects"] if made["digest"][7:] in each["key"]]
 
-    assert (kept["state"], kept["reason"]) == ("kept", "kept by a run of adds")
+    assert kept["state"] == "kept"
+    assert kept["reason"].startswith("kept by ")
+    assert kept["reason"].endswith(" of adds")
     assert plan["totals"]["kept"]["objects"] >= 1
     assert served.get("/gc?state=due")[1]["objects"] == []
 
@@ -195,6 +220,8 @@ def test_a_hostile_record_is_told_as_data(served, content):
         ("/artifact?ref=http://evil.example/", 400, "ref"),
         ("/artifact/preview?ref=lucas:&lines=1001", 400, "lines"),
         ("/names/..%2f..", 400, "name"),
+        ("/artifact/why?ref=nothing", 404, "nothing"),
+        ("/artifact/uses?ref=lucas:inline?f=json@1%26v=MQ", 400, "bytes"),
     ],
 )
 def test_a_wrong_request_about_runs_is_refused_by_name(served, target, status, named):
