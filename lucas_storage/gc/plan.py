@@ -10,14 +10,13 @@ from typing import Any, Final, Literal, TypeAlias
 from actorc.storage.models import ObjectHead
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import record_store
-from lucas_storage.records.run_index import INDEXED, MARKS
+from lucas_storage.records.run_index import INDEXED, MARKS, run_of_entry
+from lucas_storage.records.ulid import is_ulid
 
 from .keepers import Keeper
 from .live_objects import LiveObjects, live_objects
 
 FateState: TypeAlias = Literal["kept", "young", "unmarked", "due"]
-
-_ENTRY: Final = re.compile(rf"{record_store.LINEAGE}(?:[0-9a-f]{{64}}|runs)/(?P<run>[0-9A-Z]{{26}})\.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,9 +134,14 @@ def _stale(storage: ArtifactStore, entries: list[str], runs: set[str]) -> list[s
     """Return the entries of runs that have no record, and the marks that say no more than the index as a whole does."""
     record = record_store.read(storage, INDEXED)
     until: Any = ((record.content if record else None) or {}).get("until")
-    found = [(key, match["run"]) for key in entries if (match := _ENTRY.fullmatch(key))]
-    is_covered = [isinstance(until, str) and key.startswith(MARKS) and run < until for key, run in found]
-    return [key for (key, run), covered in zip(found, is_covered, strict=True) if covered or run not in runs]
+    marked = [key for key in entries if is_ulid(_marked(key))]
+    covered = {key for key in marked if isinstance(until, str) and _marked(key) < until}
+    found = [*((key, run_of_entry(key)) for key in entries), *((key, _marked(key)) for key in marked)]
+    return [key for key, run in found if run is not None and (key in covered or run not in runs)]
+
+
+def _marked(key: str) -> str:
+    return key.removeprefix(MARKS).removesuffix(".json")
 
 
 def marks(storage: ArtifactStore) -> dict[str, Any]:

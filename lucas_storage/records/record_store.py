@@ -6,7 +6,7 @@
     checkpoints/<2 digits>/<key>.json     the saved state of a step
     names/<name>/<ulid>.json              a publication under a name; beside them versions/ and aliases/
     runs/<ulid>/run.json                  a run; beside it steps/<ulid>.json
-    lineage/<digest>/<ulid>.json          an artifact in a run; more in `run_index`
+    lineage/<digest>/<role>/<run>.json    an artifact in a run; more in `run_index`
     gc/marked.json                        the objects that the next collection may remove
 
 The prefixes are forever. A record is ``json@1``, so references in it are references. A small one is repeated in the

@@ -2,13 +2,16 @@
 
 ::
 
-    lineage/<64 digits>/<ulid>.json    one artifact in one run, and the steps that had to do with it
-    lineage/runs/<ulid>.json           a mark: all entries of this run are there
-    lineage/indexed.json               the id up to which every run is indexed; runs so old need no mark
+    lineage/<digits>/made/<run>.json      an artifact in a run of which a step made it
+    lineage/<digits>/reused/<run>.json    in one of which a step had it from an earlier run, and none made it
+    lineage/<digits>/used/<run>.json      in one that only took it or returned it
+    lineage/runs/<ulid>.json              a mark: all entries of this run are there
+    lineage/indexed.json                  the id up to which every run is indexed; runs so old need no mark
 
-A run writes its entries as it ends, in the calls that write its record; `run_indexing` adds those of other runs. An
-entry repeats the names that an answer needs, so that of ten thousand runs none is read. It holds no reference, so it
-keeps nothing from removal, and entries of runs that are gone do no harm.
+Ids of runs are written in reversed order, the latest first: ten thousand runs may have to do with an artifact, and the
+first page of each kind answers. A run writes its entries as it ends, in the calls that write its record; `run_indexing`
+adds those of other runs. An entry repeats the names that an answer needs, so that no run is read for them. It holds no
+reference, so it keeps nothing from removal, and entries of runs that are gone do no harm.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final, Literal, TypeAlias, get_args
 
+from actorc.storage.errors import BucketNotFoundError
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import InvalidRefError
 from lucas_storage.refs import ArtifactRef
@@ -27,18 +31,21 @@ from lucas_storage.refs import ArtifactRef
 from . import record_store
 from .past_run import Mention, PastRun, PastStep
 from .record_store import Prepared
+from .ulid import is_ulid, reversed_order
 from .untrusted_fields import dicts_in, memo_key_of, moment_of, number_of, text_of, text_or_none
 
 Role: TypeAlias = Literal["made", "reused", "used"]
 
-_ROLES: Final[tuple[Role, ...]] = get_args(Role)
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
 MARKS: Final = f"{record_store.LINEAGE}runs/"
 INDEXED: Final = f"{record_store.LINEAGE}indexed.json"
 _LISTED: Final = 5
 """Steps of one entry that are listed; a larger number would not fit into the metadata of its object."""
 _NAME: Final = 80
 """Characters of a name that are repeated."""
-_ENTRY: Final = re.compile(rf"{record_store.LINEAGE}[0-9a-f]{{64}}/(?P<run>[0-9A-Z]{{26}})\.json")
+_ENTRY: Final = re.compile(rf"{record_store.LINEAGE}[0-9a-f]{{64}}/(?:{'|'.join(ROLES)})/(?P<run>[0-9A-Z]{{26}})\.json")
+MOST: Final = 1000
+"""Entries of one kind that are read of an artifact: those of the latest runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +79,11 @@ class IndexEntry:
     """Whether the run took it."""
     is_result: bool
     """Whether the run returned it."""
+
+    @property
+    def role(self) -> Role:
+        """The role under which it is found."""
+        return next((role for role in ROLES if self.has(role)), "used")
 
     def has(self, role: Role) -> bool:
         """Return whether a listed step had this role."""
@@ -109,7 +121,7 @@ def entries_of(run: PastRun) -> list[IndexEntry]:
             workflow=run.workflow,
             started=run.started,
             ref=replace(ref, signature=None, run=None),
-            steps=tuple(sorted(uses, key=lambda use: _ROLES.index(use.role))),
+            steps=tuple(sorted(uses, key=lambda use: ROLES.index(use.role))),
             count=len(uses),
             is_input=digits in inputs,
             is_result=digits in results,
@@ -136,16 +148,35 @@ def prepared_mark(storage: ArtifactStore, run: str) -> Prepared:
     return record_store.prepare(storage, f"{MARKS}{run}.json", {"lineage": 1})
 
 
-def entries(storage: ArtifactStore, digits: str) -> list[IndexEntry]:
-    """Return the entries of an artifact, the earliest run first: one listing, however many runs there are."""
-    heads = record_store.heads(storage, f"{record_store.LINEAGE}{digits}/")
-    records = record_store.read_all(storage, (head for head in heads if _ENTRY.fullmatch(head["key"])))
-    return [_entry(record.key[-31:-5], record.content) for record in records if record.content is not None]
+def entries(storage: ArtifactStore, digits: str, role: Role, most: int = MOST) -> list[IndexEntry]:
+    """Return the entries of an artifact under one role, those of the latest runs and the latest first.
+
+    Args:
+        storage: Its default bucket is read, by one call for as many entries as a page has.
+        digits: Of the artifact, by `digits_of`.
+        role: The first of the roles that a step of the run had.
+        most: Entries at most.
+    """
+    try:
+        page = storage.list_objects(storage.bucket, f"{record_store.LINEAGE}{digits}/{role}/", most)
+    except BucketNotFoundError:
+        return []
+    heads = [head for head in page["objects"] if run_of_entry(head["key"])]
+    records = record_store.read_all(storage, heads)
+    found = ((run_of_entry(record.key), record.content) for record in records)
+    return [_entry(run, content) for run, content in found if run is not None and content is not None]
+
+
+def run_of_entry(key: str) -> str | None:
+    """Return the id of the run of an entry, by its key; None if that is the key of no entry."""
+    match = _ENTRY.fullmatch(key)
+    run = reversed_order(match["run"]) if match and is_ulid(match["run"]) else None
+    return run if run is not None and is_ulid(run) else None
 
 
 def _key(entry: IndexEntry) -> str:
     assert entry.ref is not None
-    return f"{record_store.LINEAGE}{digits_of(entry.ref)}/{entry.run}.json"
+    return f"{record_store.LINEAGE}{digits_of(entry.ref)}/{entry.role}/{reversed_order(entry.run)}.json"
 
 
 def _content(entry: IndexEntry) -> dict[str, Any]:
@@ -184,7 +215,7 @@ def _entry(run: str, content: dict[str, Any]) -> IndexEntry:
 
 def _use(fields: dict[str, Any]) -> StepUse | None:
     step = text_or_none(fields.get("step")) or ""
-    role: Role | None = next((each for each in _ROLES if each == fields.get("role")), None)
+    role: Role | None = next((each for each in ROLES if each == fields.get("role")), None)
     if role is None:
         return None
     name = text_of(fields.get("function"))[:_NAME]

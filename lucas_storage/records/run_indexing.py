@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
+from itertools import chain
 from typing import Any, Final
 
 from actorc.storage.errors import StorageError
+from lucas_storage import parallel
 from lucas_storage.artifacts.store import ArtifactStore
 
 from . import record_store, run_history, run_index
 from .past_run import PastRun
-from .run_index import INDEXED, MARKS, IndexEntry
+from .run_index import INDEXED, MARKS, MOST, ROLES, IndexEntry, Role
 from .ulid import first_at, is_ulid, moment_of
 
 logger = logging.getLogger(__name__)
@@ -49,11 +51,22 @@ class RunIndex:
         self._may_write = True
         self._complete(time.time() if now is None else now)
 
-    def entries(self, digits: str) -> list[IndexEntry]:
-        """Return the entries of an artifact, by `run_index.digits_of`, the earliest run first."""
-        found = {entry.run: entry for entry in run_index.entries(self._storage, digits)}
-        found.update({entry.run: entry for entry in self._more.get(digits, ())})
-        return [found[run] for run in sorted(found)]
+    def entries(self, digits: str, role: Role | None = None, most: int = MOST) -> list[IndexEntry]:
+        """Return the entries of an artifact, those of the latest runs and the latest first.
+
+        Args:
+            digits: Of the artifact, by `run_index.digits_of`.
+            role: Only those that are found under this role; None for all.
+            most: Entries of one role at most.
+        """
+        roles = ROLES if role is None else (role,)
+        pages = parallel.each(lambda each: run_index.entries(self._storage, digits, each, most), roles)
+        unwritten = [entry for entry in self._more.get(digits, ()) if entry.role in roles]
+        # Of a run that was indexed as lost and then ended there may be several, of which the first role tells all.
+        found: dict[str, IndexEntry] = {}
+        for entry in chain(unwritten, *pages):
+            found.setdefault(entry.run, entry)
+        return [found[run] for run in sorted(found, reverse=True)]
 
     def _complete(self, now: float) -> None:
         done = _indexed(self._storage)

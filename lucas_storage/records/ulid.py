@@ -48,6 +48,11 @@ def moment_of(text: str) -> float:
     return (number >> _RANDOM_BITS) / 1000
 
 
+def reversed_order(text: str) -> str:
+    """Return another text for an identifier, in whose order the later ones come first; of that, the identifier."""
+    return "".join(_ALPHABET[31 - _ALPHABET.index(character)] for character in text)
+
+
 def _text(number: int) -> str:
     return "".join(_ALPHABET[number >> shift & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
 from lucas_storage import parallel
 from lucas_storage.artifacts.store import ArtifactStore
@@ -60,7 +61,7 @@ class _Downward:
     def _takers(self, artifacts: list[str]) -> list[Place]:
         """Return the steps of any run that took one of these artifacts, as far as they are new."""
         room = MOST_STEPS - len(self._places)
-        entries = zip(artifacts, parallel.each(self._index.entries, artifacts), strict=True)
+        entries = zip(artifacts, parallel.each(partial(self._index.entries, most=room + 1), artifacts), strict=True)
         taking = sorted((entry.run, digits) for digits, found in entries for entry in found if entry.has("used"))
         # Those of the latest runs, if there are too many.
         chosen = taking[-room:] if room else []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -11,7 +13,7 @@ from lucas_storage import settings
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import InvalidParameterError
 from lucas_storage.records.past_run import Mention
-from lucas_storage.records.run_index import IndexEntry, Role, digits_of
+from lucas_storage.records.run_index import MOST, IndexEntry, digits_of
 from lucas_storage.records.run_indexing import RunIndex
 from lucas_storage.refs import ArtifactRef
 
@@ -29,6 +31,8 @@ class RunsOf:
     """The runs that had one thing to do with an artifact."""
 
     count: int
+    has_more: bool
+    """Whether there may be more than were counted, since there are very many."""
     latest: tuple[IndexEntry, ...]
     """At most 100 of them, the latest first."""
 
@@ -97,10 +101,10 @@ def explain(
     return Explanation(
         ref=ref,
         trace=origins(storage, index, ref),
-        made=_having(entries, "made"),
-        reused=_having(entries, "reused"),
-        read=_having(entries, "used"),
-        given=_runs_of([entry for entry in entries if entry.is_input]),
+        made=_runs_of(entries, lambda entry: entry.has("made")),
+        reused=_runs_of(entries, lambda entry: entry.has("reused")),
+        read=_runs_of(entries, lambda entry: entry.has("used")),
+        given=_runs_of(entries, lambda entry: entry.is_input),
         keeping=keeping(storage, ref, entries, **limits, now=time.time()),
     )
 
@@ -118,7 +122,7 @@ def consequences(storage: ArtifactStore, ref: ArtifactRef) -> Consequences:
     """
     _check(ref)
     index = RunIndex(storage)
-    read = _having(index.entries(digits_of(ref)), "used")
+    read = _runs_of(index.entries(digits_of(ref)), lambda entry: entry.has("used"))
     return Consequences(ref=ref, trace=descendants(storage, index, ref), runs=read)
 
 
@@ -129,12 +133,12 @@ def _check(ref: ArtifactRef) -> None:
         )
 
 
-def _having(entries: list[IndexEntry], role: Role) -> RunsOf:
-    return _runs_of([entry for entry in entries if entry.has(role)])
-
-
-def _runs_of(entries: list[IndexEntry]) -> RunsOf:
-    return RunsOf(count=len(entries), latest=tuple(reversed(entries[-_LATEST:])))
+def _runs_of(entries: list[IndexEntry], is_one: Callable[[IndexEntry], bool]) -> RunsOf:
+    found = [entry for entry in entries if is_one(entry)]
+    roles = Counter(entry.role for entry in entries)
+    # A page that is full may not be the last one.
+    has_more = any(roles[role] >= MOST for role in {entry.role for entry in found})
+    return RunsOf(count=len(found), has_more=has_more, latest=tuple(found[:_LATEST]))
 
 
 def ref_json(ref: ArtifactRef) -> dict[str, Any]:
@@ -176,7 +180,7 @@ def _mention_json(mention: Mention) -> dict[str, Any]:
 
 
 def _runs_json(runs: RunsOf) -> dict[str, Any]:
-    return {"count": runs.count, "latest": [_entry_json(entry) for entry in runs.latest]}
+    return {"count": runs.count, "more": runs.has_more, "latest": [_entry_json(entry) for entry in runs.latest]}
 
 
 def _entry_json(entry: IndexEntry) -> dict[str, Any]:

@@ -6,7 +6,7 @@ All names in them are of strangers: each is cut, and what cannot be seen in it i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -182,7 +182,7 @@ def _others(found: Explanation) -> RunsOf:
     """Return the runs that made an artifact but that of the tree."""
     shown = {step.run for step in found.trace.steps if step.id in found.trace.nearest}
     latest = tuple(entry for entry in found.made.latest if entry.run not in shown)
-    return RunsOf(count=found.made.count - len(shown), latest=latest)
+    return replace(found.made, count=found.made.count - len(shown), latest=latest)
 
 
 def _runs(what: str, runs: RunsOf, most: int, role: Role | None = None) -> Branch | None:
@@ -190,7 +190,8 @@ def _runs(what: str, runs: RunsOf, most: int, role: Role | None = None) -> Branc
         return None
     shown = [Branch(_entry(entry, role)) for entry in runs.latest[:most]]
     more = [Branch(f"and {runs.count - len(shown)} more")] if runs.count > len(shown) else []
-    return Branch(f"{what} {runs.count} run{'' if runs.count == 1 else 's'}", (*shown, *more))
+    number = f"{runs.count} run{'' if runs.count == 1 else 's'}{' or more' if runs.has_more else ''}"
+    return Branch(f"{what} {number}", (*shown, *more))
 
 
 def _entry(entry: IndexEntry, role: Role | None) -> str:

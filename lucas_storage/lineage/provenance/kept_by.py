@@ -52,7 +52,7 @@ def keeping(
     Args:
         storage: Its default bucket holds the artifact and the records.
         ref: A stored artifact.
-        entries: Those of the artifact in the index of runs.
+        entries: Those of the artifact in the index of runs, the latest first.
         ttl: Seconds for which records of runs, checkpoints and cached results count.
         grace: Seconds since it was last stored during which an object is not removed.
         now: Seconds since 1970.
@@ -89,7 +89,7 @@ def _direct(storage: ArtifactStore, ref: ArtifactRef, entries: list[IndexEntry],
         if any(digits_of(each) == digits for each in record_store.refs_in(record.content)):
             yield keeper_of(record, ttl)
     # By the head alone: that a run has to do with the artifact is known from its entry.
-    latest = entries[-_RUNS:]
+    latest = entries[:_RUNS]
     keys = [f"{record_store.RUNS}{entry.run}/run.json" for entry in latest]
     for entry, found in zip(latest, parallel.each(partial(_head, storage, storage.bucket), keys), strict=True):
         if found is not None:
@@ -99,7 +99,7 @@ def _direct(storage: ArtifactStore, ref: ArtifactRef, entries: list[IndexEntry],
 
 
 def _memo_keys(entries: list[IndexEntry]) -> list[str]:
-    memos = dict.fromkeys(use.memo for entry in reversed(entries) for use in entry.steps if use.memo)
+    memos = dict.fromkeys(use.memo for entry in entries for use in entry.steps if use.memo)
     return [record_store.record_key(record_store.MEMO, memo) for memo in list(memos)[:_MEMOS]]
 
 

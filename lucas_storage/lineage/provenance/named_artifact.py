@@ -105,9 +105,10 @@ def _of_key(storage: ArtifactStore, key: str) -> ArtifactRef:
 
 def _of_digits(storage: ArtifactStore, digits: str, key: str | None = None) -> ArtifactRef:
     """Return the reference of a digest, as runs know it, or else as an object of any bytes."""
-    known = [entry.ref for entry in run_index.entries(storage, digits) if entry.ref is not None]
-    if known:
-        return known[0]
+    for role in run_index.ROLES:
+        for entry in run_index.entries(storage, digits, role, 1):
+            if entry.ref is not None:
+                return entry.ref
     place = key or key_of(storage.prefix, digits)
     try:
         head = storage.head_object(storage.bucket, place)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
 
 from lucas_storage import parallel
 from lucas_storage.artifacts.store import ArtifactStore
@@ -14,11 +16,15 @@ from lucas_storage.refs import ArtifactRef
 from .indexed_runs import IndexedRuns, Place, maker_in, taken_by
 from .trace import DEPTH, MOST_STEPS, Trace, TracedStep
 
+_MAKERS: Final = 100
+"""Runs among which that is looked for which made an artifact: the latest that made equal bytes."""
+
 
 def origins(storage: ArtifactStore, index: RunIndex, ref: ArtifactRef) -> Trace:
     """Return the steps that led to an artifact: the one that made it, those that made its inputs, and so on.
 
-    Of several runs that made equal bytes, that which the reference names counts, else the first.
+    Of several runs that made equal bytes, that which the reference names counts, or else the latest before the run that
+    took them.
 
     Args:
         storage: Its default bucket holds the records.
@@ -26,6 +32,15 @@ def origins(storage: ArtifactStore, index: RunIndex, ref: ArtifactRef) -> Trace:
         ref: The artifact.
     """
     return _Upward(storage, index).trace(ref)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An artifact whose maker is looked for."""
+
+    ref: ArtifactRef
+    taker: str | None
+    """Id of the run that took it."""
 
 
 class _Upward:
@@ -40,7 +55,7 @@ class _Upward:
         self._complete = True
 
     def trace(self, ref: ArtifactRef) -> Trace:
-        level = self._found({digits_of(ref): ref})
+        level = self._found({digits_of(ref): _Wanted(ref, None)})
         for _ in range(DEPTH):
             if not level:
                 break
@@ -53,7 +68,7 @@ class _Upward:
     def _before(self, level: list[Place]) -> list[Place]:
         """Return the steps that made what these took, as far as they are new."""
         new: list[Place] = []
-        elsewhere: dict[str, ArtifactRef] = {}
+        elsewhere: dict[str, _Wanted] = {}
         for place in level:
             new += self._new(place.before())
             for ref in taken_by(place.step):
@@ -62,19 +77,18 @@ class _Upward:
                     continue
                 made = maker_in(place.of, digits, place.step)
                 if made is None:
-                    elsewhere[digits] = ref
+                    elsewhere[digits] = _Wanted(ref, place.of.run.key)
                 else:
                     self._maker[digits] = made.id
                     new += self._new([made])
         return new + self._found(elsewhere)
 
-    def _found(self, wanted: dict[str, ArtifactRef]) -> list[Place]:
+    def _found(self, wanted: dict[str, _Wanted]) -> list[Place]:
         """Return the steps of any run that made these artifacts, as far as they are new."""
         room = MOST_STEPS - len(self._places)
         self._complete = self._complete and len(wanted) <= room
         asked = dict(list(wanted.items())[:room])
-        entries = dict(zip(asked, parallel.each(self._index.entries, asked), strict=True))
-        chosen = {digits: _origin(entries[digits], ref) for digits, ref in asked.items()}
+        chosen = dict(zip(asked, parallel.each(self._origin, asked.values()), strict=True))
         self._runs.read(entry.run for entry in chosen.values() if entry is not None)
         new: list[Place] = []
         for digits, entry in chosen.items():
@@ -82,6 +96,17 @@ class _Upward:
             self._maker[digits] = place.id if place else self._of_index(entry)
             new += self._new([place] if place else [])
         return new
+
+    def _origin(self, wanted: _Wanted) -> IndexEntry | None:
+        """Return the entry of the run that made an artifact; if none is known to have, of one that reused it."""
+        roles: tuple[Role, ...] = ("made", "reused")
+        for role in roles:
+            entries = self._index.entries(digits_of(wanted.ref), role, _MAKERS)
+            named = [entry for entry in entries if entry.run == wanted.ref.run]
+            before = [entry for entry in entries if wanted.taker is None or entry.run <= wanted.taker]
+            if entries:
+                return next(iter(named or before or entries[-1:]))
+        return None
 
     def _place_of(self, entry: IndexEntry, digits: str) -> Place | None:
         run = self._runs[entry.run]
@@ -110,13 +135,3 @@ class _Upward:
             self._places[place.id] = place
             new.append(place)
         return new
-
-
-def _origin(entries: list[IndexEntry], ref: ArtifactRef) -> IndexEntry | None:
-    """Return the entry of the run that made an artifact; if none is known to have, of the first that reused it."""
-    roles: tuple[Role, ...] = ("made", "reused")
-    for role in roles:
-        having = [entry for entry in entries if entry.has(role)]
-        if having:
-            return next((entry for entry in having if entry.run == ref.run), having[0])
-    return None

@@ -7,7 +7,7 @@ from typing import Final
 
 from lucas_storage.records.past_run import Mention, PastStep
 
-MOST_STEPS: Final = 1000
+MOST_STEPS: Final = 500
 """Steps of one answer."""
 DEPTH: Final = 100
 """Steps between an artifact and the last one of its trace."""

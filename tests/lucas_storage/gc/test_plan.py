@@ -157,7 +157,7 @@ def test_the_index_forgets_the_runs_whose_records_are_gone(store, clock):
     collect(store, **LIMITS, now=clock.now, delete=True)
 
     assert len(looked.stale) == 2
-    assert [run_index.entries(store, digits_of(ref)) != [] for ref in (old, new)] == [False, True]
+    assert [run_index.entries(store, digits_of(ref), "made") != [] for ref in (old, new)] == [False, True]
 
 
 def test_marks_that_say_nothing_new_are_removed_and_no_run_is_indexed_again(store, clock, monkeypatch):

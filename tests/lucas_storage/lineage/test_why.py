@@ -152,12 +152,21 @@ def test_readers_and_inputs_are_told(storage, study, later):
     assert "an input of 2 runs" in repr(found)
 
 
-def test_the_run_that_a_reference_names_comes_before_the_first(storage, study):
+def test_the_run_that_a_reference_names_comes_before_the_latest(storage, study):
     first, second = (run(study, {"n": 10_000}, materialize=False)["table"] for _ in range(2))
 
-    assert lucas_storage.why(second).made_by.run == second.run
-    assert lucas_storage.why(second.digest).made_by.run == first.run
-    assert "made again by 1 run" in repr(lucas_storage.why(second))
+    assert lucas_storage.why(first).made_by.run == first.run
+    assert lucas_storage.why(second.digest).made_by.run == second.run
+    assert "made again by 1 run" in repr(lucas_storage.why(first))
+
+
+def test_what_a_run_took_was_made_before_it(storage, study, later):
+    first = run(study, {"n": 10_000}, materialize=False)["table"]
+    halved = run(later, {"x": first}, materialize=False)
+    run(study, {"n": 10_000}, materialize=False)
+    join = next(traced for traced in lucas_storage.why(halved).steps if traced.step.function == "join")
+
+    assert join.run == first.run
 
 
 def test_a_reused_result_is_traced_to_the_run_that_made_it(storage, study):

@@ -13,7 +13,7 @@ from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.records import record_store, run_history, run_index, run_indexing
 from lucas_storage.records.run_index import digits_of
 from lucas_storage.records.run_indexing import RunIndex
-from lucas_storage.records.ulid import first_at, moment_of, ulid
+from lucas_storage.records.ulid import first_at, moment_of, reversed_order, ulid
 
 DAY = 86_400.0
 
@@ -73,9 +73,10 @@ def test_a_run_writes_one_entry_for_each_artifact_and_a_mark(storage, study):
     past = run_history.find(storage, "last")
     (made,) = past.steps[0].outputs
 
-    assert sorted(lineage_keys(storage)) == sorted(
-        [*(f"lineage/{digits_of(ref)}/{past.key}.json" for ref in (made.ref, doubled)), f"lineage/runs/{past.key}.json"]
-    )
+    name = reversed_order(past.key)
+    entries = [f"lineage/{digits_of(ref)}/made/{name}.json" for ref in (made.ref, doubled)]
+
+    assert sorted(lineage_keys(storage)) == sorted([*entries, f"lineage/runs/{past.key}.json"])
 
 
 def test_an_entry_names_the_steps_by_what_they_did(storage, study):
@@ -115,7 +116,7 @@ def test_a_reused_result_is_not_made_again(storage, study):
         doubled = run(study, with_resume, materialize=False)
     entries = RunIndex(storage).entries(digits_of(doubled))
 
-    assert roles(entries) == [[("made", "double")], [("reused", "double")]]
+    assert roles(entries) == [[("reused", "double")], [("made", "double")]]
     assert entries[0].steps[0].memo == entries[1].steps[0].memo is not None
 
 
@@ -246,11 +247,28 @@ def test_the_beginnings_of_ids_cover_the_time_since_the_last_use(days):
 )
 def test_an_entry_of_a_stranger_does_no_harm(storage, content):
     digits = "0" * 64
-    record_store.write(storage, f"lineage/{digits}/{ulid()}.json", content)
-    storage.put_object(storage.bucket, f"lineage/{digits}/{ulid()}.json", b"no JSON")
-    storage.put_object(storage.bucket, f"lineage/{digits}/other", b"{}")
-    (entry,) = RunIndex(storage).entries(digits)
+    for name in (ulid(), "Z" * 26):
+        record_store.write(storage, f"lineage/{digits}/used/{reversed_order(name)}.json", content)
+    storage.put_object(storage.bucket, f"lineage/{digits}/used/{reversed_order(ulid())}.json", b"no JSON")
+    for name in ("other", f"used/{'I' * 26}.json", "used/x", f"owned/{ulid()}.json"):
+        storage.put_object(storage.bucket, f"lineage/{digits}/{name}", b"{}")
+    entries = RunIndex(storage).entries(digits)
 
-    assert entry.ref is None
-    assert len(entry.steps) <= 5
-    assert all(len(use.function) <= 80 and use.memo is None for use in entry.steps)
+    assert len(entries) == 2
+    for entry in entries:
+        assert entry.ref is None
+        assert len(entry.steps) <= 5
+        assert all(len(use.function) <= 80 and use.memo is None for use in entry.steps)
+
+
+def test_the_latest_runs_come_first_and_no_more_than_are_asked_for(storage):
+    ref = storage.put(np.arange(10_000))
+    now = time.time()
+    for number in range(5):
+        content = {"run": 1, "workflow": f"w{number}", "status": "succeeded", "in": {"x": [ref]}}
+        record_store.write(storage, f"runs/{first_at(now - 100 + number)}/run.json", content)
+    index = RunIndex(storage)
+
+    assert [entry.workflow for entry in index.entries(digits_of(ref))] == ["w4", "w3", "w2", "w1", "w0"]
+    assert [entry.workflow for entry in index.entries(digits_of(ref), "used", 2)] == ["w4", "w3"]
+    assert index.entries(digits_of(ref), "made") == []
