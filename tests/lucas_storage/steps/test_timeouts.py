@@ -394,9 +394,11 @@ def test_errors_and_retries_are_the_same_in_this_process():
 
 
 SCRIPT = """
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
 from pathlib import Path
 from lucas_storage import with_storage
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background does not have
 
 @with_storage(timeout=600)
 def step(folder: str):
@@ -415,10 +417,12 @@ def test_the_process_of_a_step_ends_with_its_parent_however_that_ends(tmp_path, 
     script.write_text(SCRIPT)  # without `if __name__ == "__main__"`
     parent = subprocess.Popen([sys.executable, str(script), str(tmp_path)], stderr=subprocess.PIPE)
     own, other = tmp_path / "own", tmp_path / "other"
-    wait_until(lambda: own.exists() and own.read_text())
-
-    parent.send_signal(how)
-    _, told = parent.communicate(timeout=LONG)
+    try:
+        wait_until(lambda: own.exists() and own.read_text())
+        parent.send_signal(how)
+        _, told = parent.communicate(timeout=LONG)
+    finally:
+        parent.kill()
 
     assert parent.returncode == -how
     assert (how == signal.SIGINT) == (b"KeyboardInterrupt" in told)

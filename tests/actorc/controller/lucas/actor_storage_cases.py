@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -123,6 +124,25 @@ def drawn(seed: int, path: str) -> np.ndarray:
     return np.random.default_rng().normal(size=3)
 
 
+@step(retries=2, backoff=0)
+def flaky(n: int, path: str) -> np.ndarray:
+    with Path(path).open("a") as log:
+        log.write("x")
+    if Path(path).stat().st_size < 3:
+        raise ConnectionError("not yet")
+    return np.full(n, os.getpid())
+
+
+@step(timeout=60)
+def apart(pids: np.ndarray) -> list:
+    return [os.getpid() != int(pids[0]), os.getppid() == int(pids[0])]
+
+
+@step(timeout=0.5)
+def late(pids: np.ndarray) -> None:
+    signal.pause()
+
+
 @step
 def kill() -> None:
     os.kill(os.getpid(), 9)
@@ -179,6 +199,17 @@ def cached(wf):
     return wf.call("drawn", {"seed": wf.input()["seed"], "path": wf.input()["path"]})
 
 
+@workflow
+def attempted(wf):
+    pids = wf.call("flaky", {"n": wf.input()["n"], "path": wf.input()["path"]})
+    return wf.call("apart", {"pids": pids})
+
+
+@workflow
+def too_late(wf):
+    return wf.call("late", {"pids": wf.call("flaky", {"n": wf.input()["n"], "path": wf.input()["path"]})})
+
+
 def refusal(call, *arguments):
     try:
         return call(*arguments)
@@ -216,6 +247,8 @@ def main():
         "not allowed": refusal(run, not_allowed, {"x": 1}),
         "unsigned here": refusal(run, modelled, {"weight": 21}),
         "across workers": across_workers(),
+        "attempted": run(attempted, {"n": 100_000, "path": str(Path("flaky.txt").absolute())}),
+        "too late": refusal(run, too_late, {"n": 100_000, "path": str(Path("flaky.txt").absolute())}),
         "without a store": without_a_store(),
     }
     print(json.dumps({"embedded": lucas.__name__ != "lucas", "results": results}))

@@ -219,6 +219,15 @@ def test_what_one_worker_cached_another_one_finds(seen):
     assert seen.results["across workers"] == [True, 1]
 
 
+def test_a_worker_attempts_a_step_again_and_runs_a_timed_one_in_a_process_of_its_own(seen):
+    assert seen.results["attempted"] == [True, True]
+
+
+def test_a_late_step_is_killed_on_its_worker_and_the_error_says_so(seen):
+    assert "StepTimeout" in seen.results["too late"]
+    assert "took longer than 0.5 s, and its process was killed" in seen.results["too late"]
+
+
 def test_a_store_that_is_down_is_an_error_with_the_traceback_of_the_worker(seen):
     small, large = seen.results["without a store"]
     message, _, frames = large.partition("\n\n")
