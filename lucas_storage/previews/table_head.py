@@ -20,11 +20,11 @@ from . import arrow_rows, column_statistics
 
 COLUMNS: Final = 30
 """Columns that are shown."""
-_DECODED_MAX: Final = 256 << 20
+DECODED_MAX: Final = 256 << 20
 """Bytes in memory that an Arrow stream may take for its preview."""
 _SMALL: Final = 1 << 20
 """Bytes of an Arrow stream up to which it is read whole at once."""
-_ARROW_MAX: Final = 64 << 20
+ARROW_MAX: Final = 64 << 20
 """Bytes up to which it is read whole for the sake of columns whose first rows cannot be read alone."""
 _BUFFER: Final = 64 << 10
 """Bytes that are read at a time of a column of a Parquet file, instead of all of it."""
@@ -74,14 +74,14 @@ def of_arrow(file: BinaryIO, size: int, count: int, *, statistics: bool = False)
     if size > _SMALL:
         schema = ipc.open_stream(file).schema
         found = arrow_rows.columns(file, schema, count + 1, COLUMNS)
-        if size > _ARROW_MAX or (found and len(found) == min(len(schema), COLUMNS) and None not in found):
+        if size > ARROW_MAX or (found and len(found) == min(len(schema), COLUMNS) and None not in found):
             more = arrow_rows.columns(file, schema, column_statistics.ROWS, COLUMNS) if statistics else None
             return _of_columns(found, schema, size, more or found or [])
         file.seek(0)
     stored = arrow.py_buffer(file.read())
     decoded = decoded_size.of_messages(arrow, stored)
     with ipc.open_stream(stored) as reader:
-        if decoded > _DECODED_MAX:
+        if decoded > DECODED_MAX:
             return _without_rows(reader.schema, f"rows that take {shown_size(decoded)} in memory")
         return _head(reader.schema, reader, count, {}, statistics=statistics)
 
@@ -138,7 +138,7 @@ def of_parquet(file: BinaryIO, size: int, count: int, *, statistics: bool = Fals
         # Pages are decoded one by one, and a page is a small part of this, in files that programs make.
         if decoded > limits.allowed(size, limits.EXPANSION):
             return _without_rows(schema, f"rows that take {shown_size(decoded)} in memory", {"rows": str(rows)})
-        most = _rows_at_a_time(whole.metadata.row_group(0), schema.names[:COLUMNS], stored)
+        most = rows_at_a_time(whole.metadata.row_group(0), schema.names[:COLUMNS], stored)
         together = min(most, _BATCH if statistics else count + 1)
         batches = whole.iter_batches(batch_size=together, row_groups=[0], columns=schema.names[:COLUMNS])
         head = _head(schema, batches, count, {"rows": str(rows)}, rows, statistics=statistics)
@@ -147,7 +147,7 @@ def of_parquet(file: BinaryIO, size: int, count: int, *, statistics: bool = Fals
         return replace(head, columns=column_statistics.of_parquet_footer(head.columns, whole.metadata))
 
 
-def _rows_at_a_time(group: Any, names: list[str], stored: Any) -> int:
+def rows_at_a_time(group: Any, names: list[str], stored: Any) -> int:
     """Return the rows that can be decoded together, each of which may repeat the longest text of a dictionary."""
     chunks = [group.column(number) for number in range(group.num_columns)]
     texts = [chunk for chunk in chunks if chunk.has_dictionary_page and chunk.physical_type == "BYTE_ARRAY"]

@@ -50,6 +50,25 @@ def of_image(file: BinaryIO, size: int) -> tuple[dict[str, str], bytes | None]:
         raise ValueError("not an image that Pillow reads") from error
 
 
+def apart(before: bytes, after: bytes) -> float | None:
+    """Return the part of the pixels that differ, from 0 to 1; None if the pictures have not the same size.
+
+    Args:
+        before: A small PNG file that `of_image` made.
+        after: Another one.
+    """
+    images, operations = package("PIL.Image", "images"), package("PIL.ImageChops", "images")
+    with images.open(io.BytesIO(before)) as former, images.open(io.BytesIO(after)) as latter:
+        if former.size != latter.size:
+            return None
+        differ = operations.difference(former.convert("RGBA"), latter.convert("RGBA"))
+        # The brightest channel of each pixel, so that none counts twice.
+        most = differ.getchannel(0)
+        for channel in (1, 2, 3):
+            most = operations.lighter(most, differ.getchannel(channel))
+        return float(1 - most.histogram()[0] / (most.width * most.height))
+
+
 def _too_many_pixels(facts: dict[str, str]) -> tuple[dict[str, str], None]:
     return {**facts, "not shown": "an image of so many pixels"}, None
 

@@ -95,7 +95,7 @@ def sample(rows):
 
 
 def small_is_large(monkeypatch):
-    for name in ("_SMALL", "_ARROW_MAX"):
+    for name in ("_SMALL", "ARROW_MAX"):
         monkeypatch.setattr(table_head, name, 1 << 10)
 
 
@@ -155,7 +155,7 @@ def test_a_large_arrow_table_that_is_damaged_is_refused_or_shown_and_ends_nothin
 
 
 def test_an_arrow_table_that_unpacks_to_far_more_is_not_unpacked(monkeypatch):
-    monkeypatch.setattr(table_head, "_DECODED_MAX", 1 << 20)
+    monkeypatch.setattr(table_head, "DECODED_MAX", 1 << 20)
     table = pa.table({"n": np.zeros(1_000_000)})
     data = arrow(table, options=pa.ipc.IpcWriteOptions(compression="zstd"))
     assert len(data) < 1 << 20

@@ -95,7 +95,7 @@ def test_the_footer_of_a_parquet_file_tells_the_ends_of_all_rows(storage):
         pa.array([], pa.int64()),
         pa.array(np.array([1.5, 2.5], "f2")),
     ],
-    ids=str,
+    ids=lambda values: str(values.type),
 )
 def test_every_type_of_column_has_a_preview_that_json_can_hold(storage, values):
     data = io.BytesIO()
