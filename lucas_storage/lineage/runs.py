@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from lucas_storage.display.markup import LONG, visible
 from lucas_storage.records import run_history, run_log
 from lucas_storage.records.run_history import PastRun, PastStep
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.storage import Storage
 
-from . import run_html
+from . import run_diff, run_diff_html, run_diff_text, run_html
 from .graph import Graph
 from .graph_mermaid import mermaid
 from .graph_svg import svg
 from .node_text import shown_seconds
 from .run_graph import graph_of
 
-__all__ = ["Run", "RunList", "last_run", "runs"]
+__all__ = ["Run", "RunDifference", "RunList", "last_run", "runs"]
 
 
 class Run:
@@ -83,12 +84,52 @@ class Run:
         """Return the graph as a Mermaid flowchart, many alike steps as one node."""
         return mermaid(self.graph.folded())
 
+    def diff(self, other: Run | str) -> RunDifference:
+        """Return how a later run differs from this one: the first step whose inputs are equal and whose result is not.
+
+        Args:
+            other: The other run, or the beginning of its id, or ``last``.
+
+        Raises:
+            NotFoundError: There is no such run.
+            StorageError: A store cannot be reached.
+        """
+        with Storage() as storage:
+            # Read anew: a run of a list lacks what is large in the records of its steps.
+            later = other.id if isinstance(other, Run) else other
+            before, after = run_history.find(storage, self.id), run_history.find(storage, later)
+            return RunDifference(run_diff.run_diff(storage, before, after))
+
     def __repr__(self) -> str:
         took = "" if self.seconds is None else f", {shown_seconds(self.seconds)}"
         return f"<run {self.id} of {self.workflow!r}: {self.status}, {len(self.steps)} steps{took}>"
 
     def _repr_html_(self) -> str:
         return run_html.of_run(self._past)
+
+
+class RunDifference:
+    """How two runs differ. Immutable; printed as text, and a notebook shows it with images side by side."""
+
+    def __init__(self, found: run_diff.RunDiff) -> None:
+        self.data = found
+        """The difference as data, with `to_json()`."""
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether both runs did the same; the machine, its packages, times and reuse of results do not count."""
+        return self.data.is_equal
+
+    @property
+    def step(self) -> str | None:
+        """The name of the first step that differs; None if there is none."""
+        return None if self.data.first is None else self.data.first.function
+
+    def __repr__(self) -> str:
+        return "\n".join(visible(line, LONG) for line in run_diff_text.lines(self.data))
+
+    def _repr_html_(self) -> str:
+        return run_diff_html.of_diff(self.data)
 
 
 class RunList(list[Run]):

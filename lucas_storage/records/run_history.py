@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -48,6 +49,7 @@ __all__ = [
 
 UNENDED: Final = "running"
 """The status of a run that goes on, or was killed."""
+_LATEST: Final = re.compile(r"last(?:~([0-9]{1,9}))?")
 _HAS_NOT_ENDED: Final = (UNENDED, "lost")
 _LOST_AFTER: Final = 6 * BEAT
 """Seconds without a word from a run after which it counts as killed; clocks of machines may differ by less."""
@@ -61,15 +63,20 @@ def recent(storage: ArtifactStore, count: int) -> list[PastRun]:
 
 
 def find(storage: ArtifactStore, text: str) -> PastRun:
-    """Return the run whose id begins with `text`; ``last`` is the latest.
+    """Return the run whose id begins with `text`; ``last`` is the latest, ``last~1`` the one before it.
 
     Raises:
         NotFoundError: There is none.
         InvalidParameterError: There are several.
     """
     known = sorted(keys(storage))
-    # Identifiers sort by time, so the greatest is the latest, and none of the records need be read.
-    found = known[-1:] if text == "last" else [key for key in known if key.startswith(text.upper())]
+    latest = _LATEST.fullmatch(text)
+    if latest is not None:
+        # Identifiers sort by time, so the greatest is the latest, and none of the records need be read.
+        at = len(known) - 1 - int(latest[1] or 0)
+        found = known[at : at + 1] if at >= 0 else []
+    else:
+        found = [key for key in known if key.startswith(text.upper())]
     if len(found) > 1:
         raise InvalidParameterError(f"{len(found)} runs begin with {text!r}; give more of the id")
     run = _read(storage, found[0], whole=True) if found else None

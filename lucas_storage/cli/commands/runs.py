@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from shlex import quote
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -23,6 +23,7 @@ from .run_json import json_of
 if TYPE_CHECKING:
     from rich.tree import Tree
 
+_DIFF: Final = "diff"
 _WIDE: Final = 10_000
 _OUTPUT: Final = 1
 _SOME: Final = 5
@@ -32,7 +33,21 @@ _COLUMNS: Final = 200
 _STYLES: Final = {"failed": "red", "reused": "cyan", "running": "yellow", "lost": "magenta"}
 
 
-@click.command()
+class _Runs(click.Command):
+    """The command `runs`, and `runs diff`: ids are numbers that begin with a digit, so a word is none."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the arguments, by the command `diff` if it is the first."""
+        if args[:1] == [_DIFF]:
+            from lucas_storage.cli.commands.runs_diff import diff  # noqa: PLC0415  # loaded where it is asked for
+
+            return diff.make_context(f"{info_name} {_DIFF}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=_Runs)
 @click.argument("run", metavar="[ID]", required=False, shell_complete=RUNS)
 @click.option("-n", "--count", type=click.IntRange(min=1), default=20, show_default=True, help="Runs to list.")
 @click.option("-l", "--long", is_flag=True, help="Show whole references, and all of them.")
@@ -42,7 +57,9 @@ _STYLES: Final = {"failed": "red", "reused": "cyan", "running": "yellow", "lost"
 def runs(session: Session, run: str | None, *, count: int, long: bool, drawing: str | None) -> None:
     """List the last runs, or show one as a tree of its steps.
 
-    ID is the beginning of a run's id, or 'last'.
+    ID is the beginning of a run's id, 'last', or 'last~1' for the one before it.
+
+    'runs diff [A [B]]' tells how two runs differ; see 'lucas-storage runs diff --help'.
     """
     if drawing and run is None:
         raise click.UsageError(f"--{drawing} draws one run; name it, or 'last'")

@@ -1,0 +1,188 @@
+"""How one step differs in two runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
+
+from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.errors import ArtifactError, NotFoundError
+from lucas_storage.preview_data import cut
+from lucas_storage.previews.bounded_file import bounded
+from lucas_storage.records.past_run import PastStep
+from lucas_storage.refs import ArtifactRef
+
+from .changed_values import argument_changes, content_differences
+from .differences.difference import Change, ContentDifference
+from .source_diff import source_diff
+from .step_matching import Pair, inputs_of, outputs_of
+
+How: TypeAlias = Literal["result", "version", "inputs", "state", "name", "added", "removed"]
+"""The first of these that differs: what a step returned though its inputs are equal, then the others."""
+
+_VERSION: Final = 20
+"""Characters of the version of a function that are told."""
+_SOURCE: Final = 1 << 20
+"""Bytes of the source of a function that are read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepDifference:
+    """A step that is another in two runs, or is in one of them only."""
+
+    function: str
+    """Its name in the latter run, if it is there."""
+    how: How
+    before: str | None
+    """The key of the step in the former run; None if it is not there."""
+    after: str | None
+    inputs: tuple[Change, ...] = ()
+    """Arguments that differ, by parameter and place."""
+    facts: tuple[Change, ...] = ()
+    """Name, state, error, version of the function and machine, as far as they differ."""
+    seconds: tuple[float | None, float | None] = (None, None)
+    sizes: tuple[int | None, int | None] = (None, None)
+    """Bytes of the results."""
+    source: tuple[str, ...] = ()
+    """The lines of the function that differ, as a unified diff. Only of the first step that differs, and so below."""
+    results: tuple[ContentDifference, ...] = ()
+    """How the contents of its results differ."""
+
+
+def of_pair(
+    before: PastStep | None, after: PastStep | None, *, with_values: bool, is_origin: bool
+) -> StepDifference | None:
+    """Return how a step differs in two runs; None if it is the same in both.
+
+    Args:
+        before: The step of the former run.
+        after: That of the latter.
+        with_values: Whether the records of both runs have arguments.
+        is_origin: Whether its result must differ, though no record has it.
+    """
+    if before is None or after is None:
+        return _alone(before, after)
+    same_inputs = inputs_of(before, with_values=with_values) == inputs_of(after, with_values=with_values)
+    same_result = outputs_of(before) == outputs_of(after) and not is_origin
+    facts = tuple(_facts_of_steps(before, after))
+    how = _how(facts, same_inputs=same_inputs, same_result=same_result)
+    if how is None:
+        return None
+    return StepDifference(
+        function=cut(after.function),
+        how=how,
+        before=before.key,
+        after=after.key,
+        inputs=() if same_inputs else tuple(argument_changes(before.given, after.given, before.inputs, after.inputs)),
+        facts=facts,
+        seconds=(before.seconds, after.seconds),
+        sizes=(_size(before), _size(after)),
+    )
+
+
+def _alone(before: PastStep | None, after: PastStep | None) -> StepDifference:
+    step = after or before
+    assert step is not None
+    return StepDifference(
+        function=cut(step.function),
+        how="removed" if after is None else "added",
+        before=None if before is None else before.key,
+        after=None if after is None else after.key,
+        seconds=(before.seconds if before else None, after.seconds if after else None),
+        sizes=(_size(before) if before else None, _size(after) if after else None),
+    )
+
+
+def _how(facts: tuple[Change, ...], *, same_inputs: bool, same_result: bool) -> How | None:
+    named = {fact.place for fact in facts}
+    if same_inputs and not same_result and "state" not in named:
+        return "result"
+    if not same_inputs or not same_result:
+        return "inputs" if not same_inputs else "state"
+    if "state" in named or "error" in named:
+        return "state"
+    if "version" in named:
+        return "version"
+    return "name" if "function" in named else None
+
+
+def _facts_of_steps(before: PastStep, after: PastStep) -> Iterator[Change]:
+    if before.function != after.function:
+        yield Change.of("function", before.function, after.function)
+    # A result that was reused is the same result.
+    ours, theirs = ("succeeded" if step.state == "reused" else step.state for step in (before, after))
+    if ours != theirs:
+        yield Change.of("state", ours, theirs)
+    for name in ("error", "message", "version"):
+        pair = getattr(before, name), getattr(after, name)
+        # Records of early versions have no version of a function.
+        if pair[0] != pair[1] and (name != "version" or None not in pair):
+            yield Change.of(name, *pair) if name != "version" else Change.of(name, *map(_short, pair))
+    if before.machine and after.machine and before.machine != after.machine:
+        yield Change.of("machine", before.machine, after.machine)
+
+
+def _short(version: str | None) -> str:
+    """Return the beginning of a version, which tells two of them apart."""
+    return cut(str(version), _VERSION)
+
+
+def silent_origins(pairs: list[Pair], *, with_values: bool) -> set[int]:
+    """Return the numbers of pairs whose result no record has, and must differ: a step that took it was given another.
+
+    A small result travels within the graph, and its step's record tells neither its value nor its digest.
+    """
+    places = {after.key: at for at, (_, after) in enumerate(pairs) if after is not None and after.key}
+    same = [None not in pair and _are_equal(pair, with_values=with_values) for pair in pairs]
+    found: set[int] = set()
+    for at, (before, after) in enumerate(pairs):
+        if same[at] or before is None or after is None or _inputs_are_equal((before, after), with_values=with_values):
+            continue
+        makers = [places[key] for key in after.after if key in places]
+        if makers and all(same[maker] for maker in makers):
+            found.update(maker for maker in makers if _tells_nothing(pairs[maker][1]))
+    return found
+
+
+def _tells_nothing(step: PastStep | None) -> bool:
+    return step is not None and all(mention.ref is None for mention in step.outputs)
+
+
+def _are_equal(pair: Pair, *, with_values: bool) -> bool:
+    before, after = pair
+    assert before is not None
+    assert after is not None
+    return _inputs_are_equal((before, after), with_values=with_values) and outputs_of(before) == outputs_of(after)
+
+
+def _inputs_are_equal(pair: tuple[PastStep, PastStep], *, with_values: bool) -> bool:
+    ours, theirs = (inputs_of(step, with_values=with_values) for step in pair)
+    return ours == theirs
+
+
+def explained(
+    storage: ArtifactStore, found: StepDifference, before: PastStep | None, after: PastStep | None
+) -> StepDifference:
+    """Return the difference of a step with the lines of its source and the contents of its results."""
+    assert before is not None
+    assert after is not None
+    source = _source_lines(storage, before.source, after.source)
+    return replace(found, source=source, results=tuple(content_differences(storage, before.outputs, after.outputs)))
+
+
+def _source_lines(storage: ArtifactStore, before: ArtifactRef | None, after: ArtifactRef | None) -> tuple[str, ...]:
+    if before is None or after is None or before.digest == after.digest:
+        return ()
+    texts: list[str] = []
+    for ref in (before, after):
+        try:
+            with bounded(storage.ranges(ref)) as file:
+                texts.append(file.read(_SOURCE).decode(errors="replace"))
+        except (ArtifactError, NotFoundError) as error:
+            return (f"the source is not shown, {error.message}",)
+    return source_diff(*texts)
+
+
+def _size(step: PastStep) -> int:
+    return sum(mention.size for mention in step.outputs)
