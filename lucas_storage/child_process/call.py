@@ -110,7 +110,8 @@ class _Child:
             theirs.close()
             os.close(ends)
         if hasattr(os, "pidfd_open"):
-            self._ended = os.pidfd_open(self._process.pid)
+            with suppress(OSError):  # a sandbox may refuse it
+                self._ended = os.pidfd_open(self._process.pid)
 
     def __enter__(self) -> Self:
         return self

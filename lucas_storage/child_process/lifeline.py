@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import signal
 import threading
 from typing import Final
@@ -20,12 +21,21 @@ def hold(end: int, *, by_kernel: bool) -> None:
         by_kernel: Whether the kernel sends the signal, as that of Linux can, which C code cannot delay.
     """
     os.set_inheritable(end, False)  # noqa: FBT003  # it takes it by position only
-    if by_kernel:
+    if not by_kernel or not _is_held_by_kernel(end):
+        threading.Thread(target=_wait, args=(end,), name="lucas-storage-lifeline", daemon=True).start()
+
+
+def _is_held_by_kernel(end: int) -> bool:
+    try:
         fcntl.fcntl(end, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(end, _SET_SIGNAL, signal.SIGKILL)
         fcntl.fcntl(end, fcntl.F_SETFL, fcntl.fcntl(end, fcntl.F_GETFL) | os.O_ASYNC)
-    # Also with the kernel's signal, which is not sent for an end that was closed before it was asked for.
-    threading.Thread(target=_wait, args=(end,), name="lucas-storage-lifeline", daemon=True).start()
+    except OSError:  # a sandbox in the place of Linux
+        return False
+    # No signal is sent for an end that was closed before it was asked for.
+    if select.select([end], [], [], 0)[0]:
+        _wait(end)
+    return True
 
 
 def _wait(end: int) -> None:
