@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from . import settings
+from . import current, settings
 from ._tracebacks import shortened
 from .artifacts import scratch
 from .engine import adapter, progress
@@ -43,6 +43,7 @@ def run(workflow: Any, inputs: Mapping[str, Any] | None = None, *, materialize: 
         ArtifactError: An input cannot be stored, or the result not be read.
         Exception: Whatever a step raises, as it is.
     """
+    current.check_may_run()
     with shortened, recent_data.kept():
         return _run(workflow, inputs, materialize=materialize)
 

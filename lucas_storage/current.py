@@ -1,4 +1,7 @@
-"""The current run of a workflow and the current step, as context variables: each thread and task has its own."""
+"""The current run of a workflow and the current step, as context variables: each thread and task has its own.
+
+So is whether a script is asked for its definitions only, and must not run its workflow.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,11 @@ class StepScope:
     """Whether another step called it, and waits for it."""
 
 
+class WorkflowReachedError(BaseException):
+    """A script that is asked for its definitions only has come to where it runs its workflow; no defect of anybody."""
+
+
+_defines: ContextVar[bool] = ContextVar("lucas_storage_defines", default=False)
 _run: ContextVar[str | None] = ContextVar("lucas_storage_run", default=None)
 _step: ContextVar[StepScope | None] = ContextVar("lucas_storage_step", default=None)
 
@@ -45,3 +53,18 @@ def run(identifier: str) -> AbstractContextManager[None]:
 def step(scope: StepScope) -> AbstractContextManager[None]:
     """Make the body part of a step."""
     return bound(_step, scope)
+
+
+def defining() -> AbstractContextManager[None]:
+    """Let code in the body define its functions and workflows, and run none."""
+    return bound(_defines, True)  # noqa: FBT003  # the value of a variable, and no flag
+
+
+def check_may_run() -> None:
+    """Check that workflows may be run here.
+
+    Raises:
+        WorkflowReachedError: Only definitions are asked for.
+    """
+    if _defines.get():
+        raise WorkflowReachedError

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from actorc.storage.context_variables import bound
 from actorc.storage.errors import InvalidParameterError
 
 from . import settings
@@ -43,6 +45,8 @@ _HANDLE_SETTINGS: Final = (
     "grace",
 )
 """Settings that a handle reads when it is made; other values of these need another handle."""
+
+_make: ContextVar[Callable[[str], Storage] | None] = ContextVar("lucas_storage_handles", default=None)
 
 
 class Storage(ArtifactStore):
@@ -214,6 +218,11 @@ class Storage(ArtifactStore):
         return copy_into(scratch.directory(), Path(copy_of))
 
 
+def handles(make: Callable[[str], Storage]) -> AbstractContextManager[None]:
+    """Let code of the body, and of threads in a copy of its context, get the handles that `make` returns by name."""
+    return bound(_make, make)
+
+
 def storage_for(store: str | None = None) -> Storage:
     """Return this process's handle for a store, made on first use for the settings in force; named in pickles.
 
@@ -226,6 +235,9 @@ def storage_for(store: str | None = None) -> Storage:
     # The settings are part of the key: a step within `storage_context` must not get the handle of another context.
     present = settings.resolve()
     name = present.store.value if store is None else store
+    make = _make.get()
+    if make is not None:
+        return make(name)
     return _handle(
         os.getpid(), name, (present.endpoint(name), *(getattr(present, field) for field in _HANDLE_SETTINGS))
     )

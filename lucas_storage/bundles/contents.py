@@ -80,7 +80,8 @@ class Contents:
     """That of the run is the last."""
     objects: tuple[ObjectEntry, ...]
     missing: tuple[str, ...] = ()
-    """Digests of artifacts that the store did not hold any more."""
+    """Digests of artifacts that records name and the bundle does not hold: the store had them no more, or they were not
+    asked for."""
 
     @property
     def entries(self) -> tuple[Entry, ...]:

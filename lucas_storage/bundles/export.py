@@ -22,7 +22,7 @@ from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.digests import digest_of
 from lucas_storage.errors import ArtifactNotFoundError, BundleError, DigestMismatchError
 from lucas_storage.records import record_store
-from lucas_storage.records.run_history import PastRun
+from lucas_storage.records.past_run import PastRun, PastStep
 from lucas_storage.refs import ArtifactRef
 
 from .contents import NAME, TEXT_MAX, Contents, Entry, is_record, record_name, run_key
@@ -52,6 +52,7 @@ def export(
     *,
     replace: bool = False,
     incomplete: bool = False,
+    only: PastStep | None = None,
     progress: OnProgress | None = None,
 ) -> Contents:
     """Write a run and every artifact that it reaches into one ZIP file, and return what it holds.
@@ -65,6 +66,7 @@ def export(
         path: The file.
         replace: Whether a file of that name is replaced.
         incomplete: Whether artifacts that are gone are left out.
+        only: A step of the run; artifacts of the others, and their records, are left out.
         progress: Called as bytes are written.
 
     Raises:
@@ -77,25 +79,29 @@ def export(
         raise FileExistsError(
             errno.EEXIST, "exists already; add --force to replace it, or name another file", str(path)
         )
-    records = _records(storage, run.key)
-    refs = [ref for record in records for ref in record_store.refs_in(record.content)]
-    found = reached(storage, refs, _labels(run))
+    records = _records(storage, run.key, only)
+    wanted = [record.content for record in records] if only is None else _of_step(records, only)
+    found = reached(storage, list(record_store.refs_in(wanted)), _labels(run))
     _check_missing(found, incomplete=incomplete)
+    every = [ref.digest for ref in record_store.refs_in([record.content for record in records]) if ref.inline is None]
     contents = Contents(
         run=run.key,
         workflow=run.workflow,
         records=tuple(record.entry for record in records),
         objects=found.objects(),
-        missing=tuple(found.missing),
+        missing=tuple(sorted({digest for digest in every if digest} - found.sources.keys() | found.missing.keys())),
     )
     with _published(path) as file, ZipFile(file, "w", ZIP_STORED) as archive:
         _write(archive, storage, contents, records, found, progress or (lambda _done, _total: None))
     return contents
 
 
-def _records(storage: ArtifactStore, run: str) -> list[_ReadRecord]:
-    """Return the records of a run, that of the run last."""
+def _records(storage: ArtifactStore, run: str, only: PastStep | None) -> list[_ReadRecord]:
+    """Return the records of a run, that of the run last, or this one and that of one step."""
     heads = [head for head in record_store.heads(storage, f"{record_store.RUNS}{run}/") if is_record(run, head["key"])]
+    if only is not None:
+        wanted = (run_key(run), f"{record_store.RUNS}{run}/steps/{only.key}.json")
+        heads = [head for head in heads if head["key"] in wanted]
     return [_record(storage, run, head) for head in sorted(heads, key=lambda head: head["key"] == run_key(run))]
 
 
@@ -108,6 +114,18 @@ def _record(storage: ArtifactStore, run: str, head: ObjectHead) -> _ReadRecord:
     if content is None:
         raise BundleError(f"the record {key} cannot be read, so nobody knows which artifacts it names")
     return _ReadRecord(Entry(name=record_name(run, key), digest=digest_of((text,)), size=len(text)), text, content)
+
+
+def _of_step(records: list[_ReadRecord], step: PastStep) -> list[Any]:
+    """Return what records say of one step: its own record, and its place in that of the run."""
+    found: list[Any] = []
+    for record in records:
+        if record.entry.name.endswith("/run.json"):
+            steps = record.content.get("steps")
+            found += [each for each in steps if isinstance(each, dict) and each.get("key") == step.key] if steps else []
+        else:
+            found.append(record.content)
+    return found
 
 
 def _labels(run: PastRun) -> dict[str, str]:

@@ -71,6 +71,9 @@ OWN_COMMANDS: Final = {
         "Show runs, artifacts and buckets in a browser of this machine, until Ctrl-C.",
     ),
     "show": ListedCommand("lucas_storage.cli.commands.show", "Show what an artifact is, and how it begins."),
+    "replay": ListedCommand(
+        "lucas_storage.cli.commands.replay", "Run one step of a run again, alone, on the very inputs that it had."
+    ),
     "export": ListedCommand(
         "lucas_storage.cli.commands.bundles", "Write a run, its records and all its artifacts into one ZIP file."
     ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from lucas_storage.display.markup import LONG, visible
 from lucas_storage.records import run_history, run_log
@@ -16,6 +18,9 @@ from .graph_mermaid import mermaid
 from .graph_svg import svg
 from .node_text import shown_seconds
 from .run_graph import graph_of
+
+if TYPE_CHECKING:
+    from lucas_storage.replay.replay import Replay
 
 __all__ = ["Run", "RunDifference", "RunList", "last_run", "runs"]
 
@@ -99,6 +104,44 @@ class Run:
             later = other.id if isinstance(other, Run) else other
             before, after = run_history.find(storage, self.id), run_history.find(storage, later)
             return RunDifference(run_diff.run_diff(storage, before, after))
+
+    def replay(
+        self,
+        step: str | None = None,
+        *,
+        today: bool = False,
+        given: Mapping[str, Any] | None = None,
+        store: str | None = None,
+    ) -> Replay:
+        """Run one step again, alone, on the very inputs that it had, and return whether the result is the same.
+
+        Nothing is left in the store. Caching, retries and time limits of the step do not apply.
+
+        Args:
+            step: The name of a function, ``name#2`` for the second of several steps of it, or the beginning of a step's
+                key; None for the step that failed.
+            today: Whether to run the function as its file has it today, and not as it was shipped.
+            given: Values by parameter in place of the recorded ones: JSON data, or references.
+            store: Logical name of the store; None takes the one of the settings.
+
+        Raises:
+            NotFoundError: There is no such step.
+            InvalidParameterError: There are several, or `given` names no parameter.
+            FunctionLoadError: The function cannot be had; says why, and what to do.
+            UnsupportedError: The record does not have all inputs.
+            Exception: Whatever the step raises, as it is.
+        """
+        # Of use to few programs that look at runs, and they bring a server.
+        from lucas_storage.replay.functions import function_of  # noqa: PLC0415
+        from lucas_storage.replay.replay import replay  # noqa: PLC0415
+        from lucas_storage.replay.selection import step_of  # noqa: PLC0415
+
+        with Storage(store) as storage:
+            # Read anew: a run of a list lacks what is large in the records of its steps.
+            past = run_history.find(storage, self.id)
+            chosen = step_of(past, step)
+            with function_of(storage, chosen, today=today) as found:
+                return replay(past, chosen, found, given)
 
     def __repr__(self) -> str:
         took = "" if self.seconds is None else f", {shown_seconds(self.seconds)}"

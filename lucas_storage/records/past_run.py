@@ -62,6 +62,10 @@ class PastStep:
     """The arguments by parameter as they travelled: JSON data and `ArtifactRef`; None if they were not recorded."""
     withheld: tuple[str, ...] = ()
     """Parameters that were given and are not in `given`, as they may be secret, or are too large."""
+    returned: Any = None
+    """The result as it travelled, if it is short and no artifact alone; None if it was not recorded."""
+    fingerprint: str | None = None
+    """That of a longer one, by `result_fingerprint`."""
     message: str | None = None
     """The text of the exception."""
     traceback: str | None = None

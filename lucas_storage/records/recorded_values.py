@@ -46,6 +46,11 @@ def recorded(given: Mapping[str, Any]) -> tuple[bytes, list[str]]:
     return b"{%b}" % b",".join(kept), withheld
 
 
+def recorded_result(function: str, value: Any) -> bytes | None:
+    """Return the result of a function, encoded, by the same rules, its name that of the function; None if left out."""
+    return _recorded(function, value, _VALUE_MAX)
+
+
 def _recorded(name: str, value: Any, room: int) -> bytes | None:
     """Return a value encoded; None if it is left out."""
     try:

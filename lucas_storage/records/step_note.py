@@ -18,13 +18,16 @@ from .error_text import message_of, traceback_of
 from .machine import machine_name
 from .past_run import StepState
 from .recorded_functions import RecordedFunction
-from .recorded_values import recorded
+from .recorded_values import recorded, recorded_result
+from .result_fingerprint import fingerprint
 from .ulid import ulid
 
 _MENTIONED: Final = 1000
 """References of one value that are recorded; the rest of a larger fan-out is in the records of its steps."""
 _LARGE: Final = ("given", "traceback", "attempts")
 """Fields that only the record of the step itself has where they are large, and that of its run has not."""
+_SHORT: Final = 256
+"""Bytes of a result that is recorded; of a longer one its fingerprint is, since the memo or the next step has it."""
 _SMALL_MAX: Final = 2048
 """Bytes of a record of a step that the record of its run repeats whole."""
 
@@ -49,6 +52,8 @@ class StepNote:
     """Seconds since 1970."""
     seconds: float = 0.0
     outputs: list[Any] = field(default_factory=list)
+    returned: Any = None
+    """The result as it travels; None as long as there is none."""
     is_ended: bool = False
     reused: bool = False
     """Whether an earlier result took the place of a call."""
@@ -119,15 +124,25 @@ class StepNote:
         """Return the whole record, encoded, and store what it refers to; on the thread that writes records."""
         is_ended, facts, parts = self.is_ended, self.facts(), {}
         if self.values == "all":
-            parts = {**(self.code.fields(storage, self.version) if self.code else {}), **parts_of(self.given, "given")}
+            code = self.code.fields(storage, self.version) if self.code else {}
+            parts = {**code, **parts_of(self.given, "given"), **self._result()}
         text = record_store.encode_facts(facts, parts)
         if is_ended:
-            self.repeated, self.given = text, {}
+            self.repeated, self.given, self.returned = text, {}, None
             if len(text) > _SMALL_MAX:
                 facts = {name: value for name, value in facts.items() if name not in _LARGE}
-                parts.pop("given", None)
+                parts = {name: part for name, part in parts.items() if name not in _LARGE}
                 self.repeated = record_store.encode_facts(facts | {"brief": True}, parts)
         return text
+
+    def _result(self) -> dict[str, bytes]:
+        """Return the fields of the result; none of one artifact, which is all that the references say."""
+        if self.returned is None or (is_tagged(self.returned) and ArtifactRef.parse(self.returned).inline is None):
+            return {}
+        found = recorded_result(self.function, self.returned)
+        if found is None or len(found) <= _SHORT:
+            return {} if found is None else {"returned": found}
+        return {"fingerprint": json.dumps(fingerprint(self.returned)).encode()}
 
 
 def parts_of(given: Mapping[str, Any], name: str) -> dict[str, bytes]:

@@ -33,6 +33,8 @@ def step_of(content: dict[str, Any]) -> PastStep:
         shipped=_ref_or_none(content.get("shipped")),
         given=values_by_name(content.get("given")),
         withheld=strings_in(content.get("withheld")),
+        returned=content.get("returned"),
+        fingerprint=text_or_none(content.get("fingerprint")),
         message=text_or_none(content.get("message")),
         traceback=text_or_none(content.get("traceback")),
         attempts=tuple(map(_attempt_of, dicts_in(content.get("attempts")))),

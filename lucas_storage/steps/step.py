@@ -111,7 +111,7 @@ class Step:
                 scope, present, policy, lambda: self._attempted(runtime, given, policy, note), note
             )
             if note is not None:
-                note.outputs, note.reused = mentioned(out), reused
+                note.outputs, note.returned, note.reused = mentioned(out), out, reused
             return out
 
     def _result(

@@ -18,6 +18,7 @@ from lucas_storage.cli.output.progress import Bars, wanted
 from lucas_storage.cli.printing import printable
 from lucas_storage.cli.session import Session, reading, writing
 from lucas_storage.records.run_history import find
+from lucas_storage.replay.selection import step_of
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -26,10 +27,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.argument("run", shell_complete=RUNS)
 @click.argument("file", type=_FILE)
 @click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+@click.option("--step", metavar="STEP", help="Only this step with its artifacts; named as for 'replay'.")
 @click.option("--incomplete", is_flag=True, help="Leave out artifacts that are gone.")
 @quiet_option
 @reading
-def export(session: Session, run: str, file: Path, *, force: bool, incomplete: bool, quiet: bool) -> None:
+def export(
+    session: Session, run: str, file: Path, *, force: bool, step: str | None, incomplete: bool, quiet: bool
+) -> None:
     """Write a run, its records and all its artifacts into one ZIP file.
 
     RUN is the beginning of a run's id, or 'last'. FILE appears when it is complete. It holds every byte that steps took
@@ -37,10 +41,13 @@ def export(session: Session, run: str, file: Path, *, force: bool, incomplete: b
     """
     with artifacts(session) as storage, Bars(shown=wanted(session, quiet=quiet), total=False) as bars:
         past = find(storage, run)
+        only = None if step is None else step_of(past, step)
         with bars.transfer(file.name, None) as progress:
-            contents = write_bundle(storage, past, file, replace=force, incomplete=incomplete, progress=progress)
+            contents = write_bundle(
+                storage, past, file, replace=force, incomplete=incomplete, only=only, progress=progress
+            )
     text = f"exported {past.key} to {printable(str(file))}, {_amount(contents)}"
-    left_out = f", {len(contents.missing)} that are gone left out" if contents.missing else ""
+    left_out = f", {len(contents.missing)} left out" if contents.missing else ""
     session.emit({**_record(contents), "file": str(file)}, None if quiet else text + left_out)
 
 
@@ -84,7 +91,7 @@ def _cautions(done: Imported) -> list[str]:
             "read these"
         )
     if done.contents.missing:
-        lines.append(f"{len(done.contents.missing)} artifacts were gone when the bundle was written")
+        lines.append(f"{len(done.contents.missing)} artifacts of the run were left out when the bundle was written")
     return lines
 
 

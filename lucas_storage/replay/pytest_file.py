@@ -1,0 +1,101 @@
+"""Writes a test that replays a step with its function as it is today, and a bundle with the artifacts that it needs."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from lucas_storage.bundles.export import export
+from lucas_storage.errors import UnsupportedError
+from lucas_storage.formats import format_by_id
+from lucas_storage.records import record_store
+from lucas_storage.records.past_run import PastRun, PastStep
+from lucas_storage.storage import Storage
+
+from .replay import Replay, inputs_of, replay
+from .today import as_today, place_of
+
+_NO_NAME: Final = re.compile(r"\W+", re.ASCII)
+_TEXT: Final = '''"""A step as run {run} recorded it on {date}, replayed with its function as it is today.
+
+Written by 'lucas-storage replay --pytest'. Its inputs and its result are in {bundle}, beside this file.
+"""
+
+from pathlib import Path
+
+from lucas_storage.testing import replayed
+
+HERE = Path(__file__).parent
+
+
+def test_{name}_returns_what_it_returned(storage):
+    outcome = replayed(HERE / {bundle!r}, {place})
+
+    assert outcome.is_identical, str(outcome)
+'''
+
+
+def write(
+    storage: Storage, run: PastRun, step: PastStep, path: Path, *, place: str | None = None, replace: bool = False
+) -> tuple[Path, Replay]:
+    """Write a test and, beside it, a bundle under the same name; return the bundle's path, and how the test will end.
+
+    The test needs the fixture ``storage`` of the plugin for pytest, and neither the store nor a key.
+
+    Args:
+        storage: Its default bucket has the record of the run.
+        run: The run.
+        step: A step of it that succeeded.
+        path: The file of the test.
+        place: Where the function is today, as `as_today` takes it.
+        replace: Whether files are replaced.
+
+    Raises:
+        FileExistsError: There is such a file, and `replace` is False.
+        UnsupportedError: The step failed, its inputs are not recorded, or one of them is a pickle, which nobody can
+            read in a test without the key.
+        FunctionLoadError: The function is not there today.
+        Exception: Whatever the function raises today.
+    """
+    bundle = path.with_suffix(".zip")
+    if path.exists() and not replace:
+        raise FileExistsError(
+            errno.EEXIST, "exists already; add --force to replace it, or name another file", str(path)
+        )
+    _check(step)
+    where, name = place_of(storage, step, place)
+    with as_today(storage, step, place) as found:  # before anything is written: a test that cannot run is none
+        outcome = replay(run, step, found)
+    export(storage, run, bundle, replace=replace, only=step)
+    text = _TEXT.format(
+        run=run.key,
+        date=f"{datetime.fromtimestamp(step.started, UTC):%Y-%m-%d}",
+        bundle=bundle.name,
+        name=_NO_NAME.sub("_", step.function),
+        place=_place_text(where, name, path),
+    )
+    path.write_text(text, encoding="utf-8")
+    return bundle, outcome
+
+
+def _check(step: PastStep) -> None:
+    if step.error is not None:
+        raise UnsupportedError(f"the step {step.function!r} failed, so that there is no result to compare with")
+    inputs_of(step, {})
+    for ref in record_store.refs_in(step.given):
+        if not format_by_id(ref.format).safe:
+            raise UnsupportedError(
+                f"the step {step.function!r} takes a pickle, which only a holder of the signing key reads; replay it "
+                "here, or let the step before return data that has a format of its own"
+            )
+
+
+def _place_text(where: str, name: str, test: Path) -> str:
+    """Return the expression of a place: of a file relative to the test, so that both can move together."""
+    if not where.endswith(".py"):
+        return repr(f"{where}:{name}")
+    return f'f"{{HERE / {os.path.relpath(where, test.absolute().parent)!r}}}:{name}"'

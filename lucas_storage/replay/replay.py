@@ -1,0 +1,174 @@
+"""Runs one step of a past run again, alone, in this process, and compares its result with the recorded one."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module, metadata
+from typing import Any, Final, Literal, TypeAlias
+
+from actorc.storage.errors import InvalidParameterError
+from lucas_storage import settings
+from lucas_storage.embedded.runtime import LocalOnceRuntime
+from lucas_storage.errors import UnsupportedError
+from lucas_storage.formats.pickles import PickleFormat, PickleWithReferencesFormat
+from lucas_storage.local_service.provision import provide_lucas
+from lucas_storage.records.past_run import PastRun, PastStep
+from lucas_storage.shipping.shim import Shim
+from lucas_storage.steps.attempt_policy import AttemptPolicy
+from lucas_storage.steps.contract import Contract, contract_of_shim
+from lucas_storage.steps.function_version import FunctionVersion
+from lucas_storage.steps.step import Step
+from lucas_storage.storage import handles
+from lucas_storage.values import wire_form
+
+from .aside import Aside
+from .comparison import differences, is_known
+
+Verdict: TypeAlias = Literal["identical", "different", "unknown"]
+"""Unknown: the record does not have the result, which travelled within the call."""
+
+_PICKLES: Final = (PickleFormat.id, PickleWithReferencesFormat.id)
+_SHOWN: Final = 5
+"""Packages of other versions that are named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """The outcome of a step that was run again and raised nothing."""
+
+    run: str
+    """Id of the run."""
+    step: PastStep
+    """The step as it was recorded."""
+    verdict: Verdict
+    differences: tuple[str, ...]
+    """In words."""
+    causes: tuple[str, ...]
+    """What is not as it was, in words: versions of Python, of packages, and of the function."""
+
+    @property
+    def is_identical(self) -> bool:
+        """Whether the result is the same, bit for bit."""
+        return self.verdict == "identical"
+
+    def __str__(self) -> str:
+        head = f"{self.step.function}: {self.verdict}"
+        if self.step.error is not None:
+            head = f"{self.step.function}: succeeded, and failed with {self.step.error} in the run"
+        elif self.verdict == "unknown":
+            head += ", since the record does not have the result"
+        return "\n".join([head, *(f"  {line}" for line in (*self.differences, *self.causes))])
+
+
+def replay(
+    run: PastRun,
+    step: PastStep,
+    function: Shim,
+    changed: Mapping[str, Any] | None = None,
+    *,
+    failed: Callable[[BaseException], None] = lambda _: None,
+) -> Replay:
+    """Run one step again, and compare what it returns.
+
+    Nothing is left in any store: no record, cached result, name or artifact. Caching, retries and time limits of the
+    step do not apply; functions that it calls are as ever. It gets its inputs as recorded, each verified by its digest.
+
+    Args:
+        run: The run.
+        step: The step.
+        function: Its decorated function, as it was or as it is.
+        changed: Values by parameter in place of the recorded ones.
+        failed: Called with the error of the step, while what it wrote can still be read.
+
+    Raises:
+        UnsupportedError: The record does not have all inputs.
+        InvalidParameterError: `changed` names no parameter.
+        ArtifactError: An input is gone, damaged, or an unsigned pickle.
+        Exception: Whatever the function raises, as it is, with all frames.
+    """
+    given = inputs_of(step, changed or {})
+    called = _Alone(function)
+    with Aside() as aside, settings.storage_context(resume=False), handles(aside.handle):
+        try:
+            out = called(given)
+        except (Exception, SystemExit) as error:
+            failed(error)
+            raise
+        found = tuple(differences(step, out)) if step.error is None else ()
+        known = step.error is None and is_known(step, out)
+    verdict: Verdict = "different" if found else "identical" if known else "unknown"
+    causes = tuple(_causes(run, step, function)) if verdict != "identical" else ()
+    return Replay(run=run.key, step=step, verdict=verdict, differences=found, causes=causes)
+
+
+def inputs_of(step: PastStep, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a step by parameter, as they travelled.
+
+    Raises:
+        UnsupportedError: The record does not have all of them.
+        InvalidParameterError: `changed` names no parameter.
+    """
+    if step.given is None:
+        raise UnsupportedError(
+            f"the record does not have the inputs of {step.function!r}; it is of an earlier version, or "
+            "LUCAS_STORAGE_RECORD_VALUES left them out"
+        )
+    for name in changed:
+        if name not in step.given and name not in step.withheld:
+            raise InvalidParameterError(f"the step {step.function!r} was given no parameter {name!r}")
+    missing = [name for name in step.withheld if name not in changed]
+    if missing:
+        raise UnsupportedError(
+            f"the record leaves out {', '.join(map(repr, missing))} of {step.function!r}, which may be secret or is "
+            "too large; give it with --given NAME=JSON"
+        )
+    return {name: wire_form.tagged(value) for name, value in {**step.given, **changed}.items()}
+
+
+class _Alone:
+    """A step with nothing around its function but its inputs and its result."""
+
+    def __init__(self, function: Shim) -> None:
+        shipped = contract_of_shim(function)
+        assert shipped is not None
+        self._contract = Contract.from_shipped(shipped)
+        # Neither a result of before in the place of a call, nor a second attempt that hides the first.
+        alone = replace(self._contract, cache=False, attempts=AttemptPolicy())
+        self._step = Step(function.__wrapped__, alone)
+
+    def __call__(self, given: dict[str, Any]) -> Any:
+        if self._contract.takes_runtime:
+            return self._step((LocalOnceRuntime.serving(given, _handlers()),), {})
+        return self._step((), given)
+
+
+def _handlers() -> dict[str, Any]:
+    """Return the functions that a step in rt style may call by name: those that this process knows."""
+    provide_lucas()
+    return {entry.name: entry.handler for entry in import_module("lucas").routeBuilder.funcs}
+
+
+def _causes(run: PastRun, step: PastStep, function: Shim) -> Iterator[str]:
+    shipped = contract_of_shim(function)
+    assert shipped is not None
+    version = FunctionVersion(function.__wrapped__, Contract.from_shipped(shipped)).known()
+    if step.version is not None and version is not None and version != step.version:
+        yield "the function, or code that it reaches, is another one than it was"
+    if run.python is not None and run.python != platform.python_version():
+        yield f"Python {platform.python_version()} instead of {run.python}"
+    changed = [text for name, before in sorted(run.packages.items()) if (text := _version_text(name, before))]
+    if any(mention.ref is not None and mention.ref.format in _PICKLES for mention in step.outputs):
+        yield "a class that a script or a function defines has another pickle each time it is defined"
+    yield from changed[:_SHOWN]
+    if len(changed) > _SHOWN:
+        yield f"and {len(changed) - _SHOWN} more packages of other versions"
+
+
+def _version_text(name: str, before: str) -> str | None:
+    try:
+        now = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"{name} is not installed, and was {before}"
+    return None if now == before else f"{name} {now} instead of {before}"

@@ -1,0 +1,53 @@
+"""Steps of past runs as tests: replayed from a bundle, with their functions as they are today."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lucas_storage.bundles.import_run import import_bundle
+from lucas_storage.errors import FunctionLoadError
+from lucas_storage.records import run_history
+from lucas_storage.replay.replay import Replay, replay
+from lucas_storage.replay.selection import step_of
+from lucas_storage.replay.today import as_today, shim_in
+from lucas_storage.shipping.shim import Shim
+from lucas_storage.storage import Storage
+
+__all__ = ["replayed"]
+
+
+def replayed(bundle: str | os.PathLike[str], function: Any, step: str | None = None) -> Replay:
+    """Run a step of a bundle again with its function as it is today, and return whether the result is the same.
+
+    The bundle is imported into the store of the settings in force, such as those of the fixture ``storage``. The result
+    is compared and not kept.
+
+    Args:
+        bundle: A file that ``lucas-storage replay --pytest`` or ``export`` wrote.
+        function: What ``@function`` or ``@with_storage`` made, or ``FILE:NAME`` or ``MODULE:NAME`` of it.
+        step: A step of the run, as ``lucas-storage replay`` takes it; None for the only one of the bundle.
+
+    Raises:
+        BundleError: The file is no bundle, or is damaged.
+        FunctionLoadError: The function is not there.
+        Exception: Whatever the step raises, as it is.
+    """
+    with Storage() as storage:
+        contents = import_bundle(storage, Path(bundle)).contents
+        run = run_history.find(storage, contents.run)
+        keys = [entry.name.rpartition("/")[2].removesuffix(".json") for entry in contents.records]
+        keys = [key for key in keys if key != "run"]
+        chosen = step_of(run, step or (keys[0] if len(keys) == 1 else None))
+        if isinstance(function, str):
+            with as_today(storage, chosen, function) as found:
+                return replay(run, chosen, found)
+        return replay(run, chosen, _shim(function))
+
+
+def _shim(function: Any) -> Shim:
+    found = shim_in(function)
+    if found is None:
+        raise FunctionLoadError(f"{function!r} is no function with @with_storage; pass what the decorators made")
+    return found
