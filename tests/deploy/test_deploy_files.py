@@ -10,15 +10,10 @@ import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
 
-import click
 import pytest
-
-from actorc.storage import StorageClient
-from lucas_storage.cli.program import program
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "deploy"
 DOCKERFILES = sorted(EXAMPLE.glob("Dockerfile*"))
-LOOPBACK = "127.0.0.1:0"
 SERVICE = {
     "apiVersion": "serving.knative.dev/v1",
     "kind": "Service",
@@ -97,30 +92,3 @@ def test_each_service_of_lucas_gets_the_secret_and_the_workflow_one_request_at_a
     assert [
         re.search(r"^  name: (.*)", each, re.MULTILINE)[1] for each in patched if "containerConcurrency: 1" in each
     ] == ["report"]
-
-
-def test_the_command_of_the_server_is_one_that_the_program_takes():
-    first, name, *options = [part for key in ("command", "args") for part in listed(EXAMPLE / "server.yaml", key)]
-    command = program.get_command(click.Context(program), name)
-
-    assert first == "lucas-storage"
-    assert Path(command.make_context(name, options).params["keys"]) == Path("/keys/keys.json")
-
-
-@pytest.mark.thorough
-@pytest.mark.slow
-def test_the_server_of_the_cluster_runs_with_the_command_of_its_manifest(platform):
-    """Its keys are made as the document says; what may write in a bucket makes it."""
-    pytest.importorskip("aiohttp", reason="the probes of the manifest need the extra http")
-    command, arguments = (listed(EXAMPLE / "server.yaml", name) for name in ("command", "args"))
-    here = {"/data/store": "store", "/keys/keys.json": "keys.json", "0.0.0.0:9000": LOOPBACK, "0.0.0.0:9001": LOOPBACK}
-    allowed = ("--allow", "read,list,write,delete:lucas-artifacts")
-    printed = platform.lucas_storage("keys", "add", "--keys", "keys.json", *allowed)
-    key = dict(line.split("=", 1) for line in printed.split())
-    server = platform.start(*(here.get(part, part) for part in (*command, *arguments)))
-    server.until("serving")
-    address = json.loads((platform.folder / "store" / "endpoint.json").read_text())["endpoint"]
-    with StorageClient(address, access_key=key["STORAGE_ACCESS_KEY"], secret_key=key["STORAGE_SECRET_KEY"]) as client:
-        client.put_object("lucas-artifacts", "key", b"value")
-
-        assert client.get_object("lucas-artifacts", "key") == b"value"
