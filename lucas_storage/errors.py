@@ -207,9 +207,13 @@ class FunctionLoadError(ArtifactError, code="FunctionLoad"):
 class StepProcessError(ArtifactError, code="StepProcess"):
     """The process of a step with a time limit ended without a result, or with an error that cannot be pickled."""
 
+    raised_remotely = True
+
 
 class StepTimeoutError(ArtifactError, TimeoutError, code="StepTimeout"):
     """A step took longer than its ``timeout=``; `seconds` says how long that is."""
+
+    raised_remotely = True
 
     def __init__(self, message: str, *args: Any, seconds: float = 0.0, **fields: Any) -> None:
         super().__init__(message, *args, **fields)

@@ -35,7 +35,11 @@ def served(*arguments):
 
 
 def server_options():
-    return {name: value for table in tomllib.loads((EXAMPLE / "server.toml").read_text()).values() for name, value in table.items()}
+    return {
+        name: value
+        for table in tomllib.loads((EXAMPLE / "server.toml").read_text()).values()
+        for name, value in table.items()
+    }
 
 
 def test_an_image_serves_with_the_options_beside_it_to_other_machines_and_with_keys():

@@ -116,6 +116,17 @@ def test_a_late_attempt_is_killed_with_all_that_it_started_and_the_error_says_so
     assert not Path(found["scratch"]).parent.exists()
 
 
+def test_the_traceback_of_a_late_step_ends_where_the_user_called_it():
+    late = timed(hang, LATE)
+
+    with pytest.raises(StepTimeoutError) as raised:
+        late()
+
+    assert [entry.name for entry in raised.traceback] == [
+        test_the_traceback_of_a_late_step_ends_where_the_user_called_it.__name__
+    ]
+
+
 def test_code_that_never_lets_the_interpreter_go_is_killed():
     def stuck():
         re.match(r"(a+)+$", "a" * 50 + "b")
