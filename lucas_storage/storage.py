@@ -223,6 +223,11 @@ def handles(make: Callable[[str], Storage]) -> AbstractContextManager[None]:
     return bound(_make, make)
 
 
+def are_handles_replaced() -> bool:
+    """Return whether the handles of this context are those of `handles`, which hold in this process alone."""
+    return _make.get() is not None
+
+
 def storage_for(store: str | None = None) -> Storage:
     """Return this process's handle for a store, made on first use for the settings in force; named in pickles.
 

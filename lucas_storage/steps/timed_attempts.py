@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from lucas_storage.child_process.call import RaisedInChildError, call_in_child
 from lucas_storage.errors import NoFormatError, StepTimeoutError, UnsafeFormatError
+from lucas_storage.storage import are_handles_replaced
 from lucas_storage.values.storing import outgoing
 from lucas_storage.values.storing.policy import Policies
 
@@ -57,6 +58,9 @@ class TimedAttempts:
         Raises:
             ArtifactError: An argument cannot be stored.
         """
+        if are_handles_replaced():
+            # Another process would write to the store itself. Without a warning: it is no fault of the function.
+            return lambda attempt: self._on_thread(attempt, here)
         try:
             packed = self._packed()
             of_runtime = None if runtime is None else outgoing.offload_each(runtime.input(), policy)
@@ -102,7 +106,7 @@ class TimedAttempts:
         attempt.is_repeated = False
         raise StepTimeoutError(
             f"it took longer than {self._seconds:g} s and goes on without a result, since it runs in this process and "
-            "cannot be killed; see the warning before for why",
+            "cannot be killed; a warning told why",
             function=self._function,
             seconds=self._seconds,
         )

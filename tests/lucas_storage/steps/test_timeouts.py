@@ -23,6 +23,7 @@ from lucas_storage import ArtifactRef, Storage, run, storage_context, with_stora
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import ArtifactNotFoundError, StepProcessError, StepTimeoutError, StorageError
 from lucas_storage.records import run_history
+from lucas_storage.storage import handles
 
 pytestmark = [pytest.mark.usefixtures("settings"), pytest.mark.slow]  # a process for each attempt
 
@@ -388,6 +389,21 @@ def test_an_argument_that_cannot_travel_is_passed_in_this_process():
         return given is lock
 
     assert timed(step)(given=lock) is True
+
+
+def test_a_step_whose_handles_are_replaced_writes_through_them(storage):
+    asked = []
+
+    def handle(name):
+        asked.append(name)
+        return storage
+
+    def step() -> bytes:
+        return b"x" * 10_000
+
+    with handles(handle):
+        assert ArtifactRef.parse(timed(step)()).size == 10_000
+    assert asked == ["default"]
 
 
 def test_errors_and_retries_are_the_same_in_this_process():
