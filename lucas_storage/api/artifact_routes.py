@@ -47,7 +47,7 @@ class OfArtifact(Parameters):
     ref: Annotated[
         str,
         msgspec.Meta(
-            max_length=16_000,
+            max_length=12_000,
             pattern="^lucas:",
             description="The reference: the URI that travels between steps, percent-encoded as a whole.",
         ),

@@ -142,7 +142,7 @@ class OfNamed(OfStore, kw_only=True):
         str,
         msgspec.Meta(
             min_length=1,
-            max_length=16_000,
+            max_length=12_000,
             description="A reference; or a published name, a digest or six digits of it at least, or a key.",
         ),
     ]

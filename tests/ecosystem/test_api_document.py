@@ -10,10 +10,11 @@ from actorc.storage.server.auth.access import EVERYTHING
 from actorc.storage.server.auth.key_file import add_key
 from actorc.storage.testing import local_server
 from actorc.storage.tokens import new_token
+from lucas_storage import Storage, embedded, last_run, run, with_storage
 
 pytestmark = [pytest.mark.slow, pytest.mark.ecosystem]
 
-EXAMPLES = 30
+EXAMPLES = 12
 """Of each route; the phase of examples at the limits of each parameter comes on top."""
 
 
@@ -68,3 +69,57 @@ def test_a_server_with_keys_is_as_its_document_says(tmp_path):
 
     assert found == []
     assert all(made.values()), made
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """A server that holds a run, a publication and an object, and a query for each of its routes."""
+    np = pytest.importorskip("numpy")
+    monkeypatch.setenv("LUCAS_STORAGE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LUCAS_STORAGE_SIGNING_KEY", "made-for-this-test-alone")
+    with local_server(http=True) as server, server.client() as client:
+        monkeypatch.setenv("STORAGE_ENDPOINT", server.endpoint)
+        embedded.install()
+        from lucas import function, workflow
+
+        @function
+        @with_storage
+        def make(count: int):
+            return np.arange(count)
+
+        @function
+        @with_storage
+        def total(values: np.ndarray):
+            return int(values.sum())
+
+        @workflow
+        def adds(wf):
+            return wf.call("total", {"values": wf.call("make", {"count": 100_000})})
+
+        run(adds, {})
+        client.put_object("bucket", "key", b"a,b\n1,2\n", content_type="text/csv", metadata={"a": "b"})
+        with Storage() as storage:
+            step = last_run().steps[0]
+            ref = step.outputs[0].ref
+            storage.publish(ref, "name", version="1", alias="best")
+        yield (
+            server,
+            {"run": last_run().id, "step": step.key, "name": "name", "bucket": "bucket", "key": "key", "ref": ref.uri},
+        )
+
+
+def test_every_route_answers_as_its_document_says_where_there_is_something(told):
+    schemathesis = pytest.importorskip("schemathesis", exc_type=ImportError)
+    server, known = told
+    schema = schemathesis.openapi.from_url(f"{server.http_endpoint}/api/v1/openapi.json")
+    answered = Counter()
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        names = {each.name for each in operation.query}
+        query = {name: known[name] for name in ("key", "ref") if name in names}
+        path = {each.name: known[each.name] for each in operation.path_parameters}
+        answer = operation.Case(path_parameters=path, query=query).call_and_validate()
+        answered[answer.status_code] += 1
+
+    assert set(answered) == {200}, answered
+    assert answered[200] >= 20

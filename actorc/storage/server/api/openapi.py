@@ -27,7 +27,17 @@ _PROBLEM: Final = {
     },
 }
 _NO_JSON: Final = (Content, Events)
-_EVENTS: Final = {"text/event-stream": {"schema": {"type": "string", "description": "Server-sent events of JSON."}}}
+_MALFORMED: Final = {
+    "type": "object",
+    "required": ["code", "message", "request_id"],
+    "properties": {name: {"type": "string"} for name in ("code", "message", "request_id")},
+}
+_EVENT: Final = {
+    "type": "object",
+    "description": "One of the server-sent events; data is JSON of the schema that the event is named after.",
+    "properties": {"event": {"type": "string"}, "id": {"type": "string"}, "data": {"type": "string"}},
+}
+_EVENTS: Final = {"text/event-stream": {"schema": _EVENT}}
 _TOKEN: Final = {"type": "http", "scheme": "bearer", "description": "What 'lucas-storage token' prints."}
 _SIGNATURE: Final = {
     name: {"type": "apiKey", "in": "header", "name": f"x-acs-{name}", "description": meaning}
@@ -77,6 +87,8 @@ def document(routes: Sequence[Route], *, is_open: bool) -> dict[str, Any]:
 def _operation(route: Route, answer: dict[str, Any] | None, parameters: dict[str, Any]) -> dict[str, Any]:
     content = _EVENTS if route.answer is Events else _content(answer)
     problem = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}
+    # a request that is no HTTP, or whose URL is too long, belongs to no route
+    refused = {**problem, "application/json": {"schema": _MALFORMED}}
     described: dict[str, Any] = {
         "operationId": route.name,
         "tags": [route.tag],
@@ -86,7 +98,7 @@ def _operation(route: Route, answer: dict[str, Any] | None, parameters: dict[str
         ],
         "responses": {
             "200": {"description": "The answer.", "content": content},
-            "4XX": {"description": "The request is refused.", "content": problem},
+            "4XX": {"description": "The request is refused.", "content": refused},
             "5XX": {"description": "The server failed, or is busy.", "content": problem},
         },
     }
