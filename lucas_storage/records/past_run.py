@@ -22,6 +22,15 @@ class Mention:
     """None if it travelled within the call."""
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Artifacts that a step stored within another one."""
+
+    of: str | None
+    """The digest of the other one; None if that travelled within the call."""
+    refs: tuple[ArtifactRef, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One of several attempts that a step took."""
@@ -74,6 +83,8 @@ class PastStep:
     """Those that it took; empty if the first one was enough."""
     machine: str | None = None
     """The name of the machine that it ran on."""
+    inner: tuple[Holding, ...] = ()
+    """The artifacts that it stored within others, such as the tables of a list that is stored as a whole."""
     memo: str | None = None
     """The key of the cached result that holds its result: 64 hexadecimal digits."""
 

@@ -32,7 +32,7 @@ from . import record_store
 from .past_run import Mention, PastRun, PastStep
 from .record_store import Prepared
 from .ulid import is_ulid, reversed_order
-from .untrusted_fields import dicts_in, memo_key_of, moment_of, number_of, text_of, text_or_none
+from .untrusted_fields import dicts_in, memo_key_of, moment_of, number_of, strings_in, text_of, text_or_none
 
 Role: TypeAlias = Literal["made", "reused", "used"]
 
@@ -41,6 +41,8 @@ MARKS: Final = f"{record_store.LINEAGE}runs/"
 INDEXED: Final = f"{record_store.LINEAGE}indexed.json"
 _LISTED: Final = 5
 """Steps of one entry that are listed; a larger number would not fit into the metadata of its object."""
+_HOLDERS: Final = 2
+_DIGITS: Final = re.compile(r"[0-9a-f]{64}")
 _NAME: Final = 80
 """Characters of a name that are repeated."""
 _ENTRY: Final = re.compile(rf"{record_store.LINEAGE}[0-9a-f]{{64}}/(?:{'|'.join(ROLES)})/(?P<run>[0-9A-Z]{{26}})\.json")
@@ -79,6 +81,8 @@ class IndexEntry:
     """Whether the run took it."""
     is_result: bool
     """Whether the run returned it."""
+    within: tuple[str, ...] = ()
+    """Digits of artifacts that hold it; at most two."""
 
     @property
     def role(self) -> Role:
@@ -98,9 +102,13 @@ def digits_of(ref: ArtifactRef) -> str:
 
 
 def made_by(step: PastStep) -> Iterator[ArtifactRef]:
-    """Yield the artifacts that a step returned and did not take: one that passes an artifact on has not made it."""
+    """Yield the artifacts that a step returned, or stored within others, and did not take.
+
+    A step that passes an artifact on has not made it.
+    """
     taken = set(map(digits_of, _refs(chain.from_iterable(step.inputs.values()))))
-    return (ref for ref in _refs(step.outputs) if digits_of(ref) not in taken)
+    inner = (ref for holding in step.inner for ref in holding.refs if ref.inline is None)
+    return (ref for ref in chain(_refs(step.outputs), inner) if digits_of(ref) not in taken)
 
 
 def entries_of(run: PastRun) -> list[IndexEntry]:
@@ -113,6 +121,7 @@ def entries_of(run: PastRun) -> list[IndexEntry]:
             found.setdefault(digits_of(ref), (ref, []))[1].append(use)
     inputs = {digits_of(ref): ref for ref in _refs(chain.from_iterable(run.inputs.values()))}
     results = {digits_of(ref): ref for ref in _refs(run.outputs)}
+    outer = _holders(run)
     for digits, ref in {**inputs, **results}.items():
         found.setdefault(digits, (ref, []))
     return [
@@ -125,9 +134,19 @@ def entries_of(run: PastRun) -> list[IndexEntry]:
             count=len(uses),
             is_input=digits in inputs,
             is_result=digits in results,
+            within=tuple(outer.get(digits, ())),
         )
         for digits, (ref, uses) in found.items()
     ]
+
+
+def _holders(run: PastRun) -> dict[str, dict[str, None]]:
+    """Return the digits of those that hold an artifact, by its own."""
+    found: dict[str, dict[str, None]] = {}
+    for holding in (each for step in run.steps for each in step.inner if each.of is not None):
+        for ref in holding.refs:
+            found.setdefault(digits_of(ref), {})[str(holding.of).removeprefix("sha256:")] = None
+    return found
 
 
 def _roles(step: PastStep) -> Iterator[tuple[ArtifactRef, Role]]:
@@ -190,6 +209,7 @@ def _content(entry: IndexEntry) -> dict[str, Any]:
         "count": entry.count,
         "input": entry.is_input,
         "result": entry.is_result,
+        **({"within": list(entry.within[:_HOLDERS])} if entry.within else {}),
     }
 
 
@@ -210,6 +230,7 @@ def _entry(run: str, content: dict[str, Any]) -> IndexEntry:
         count=int(number_of(content.get("count"))),
         is_input=content.get("input") is True,
         is_result=content.get("result") is True,
+        within=tuple(filter(_DIGITS.fullmatch, strings_in(content.get("within"))))[:_HOLDERS],
     )
 
 

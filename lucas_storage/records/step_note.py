@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.containers import walked
 from lucas_storage.refs import ArtifactRef, is_tagged
+from lucas_storage.values.storing.inner_artifacts import Inner
 
 from . import record_store
 from .error_text import message_of, traceback_of
@@ -67,6 +68,8 @@ class StepNote:
     """The version of the function, if it can be known."""
     memo: str | None = None
     """The key of the cached result that holds its result."""
+    inner: list[Inner] = field(default_factory=list)
+    """The artifacts that it stored within others."""
     values: RecordedValues = "none"
     is_going_on: bool = False
     """Whether a record says that it runs."""
@@ -117,7 +120,9 @@ class StepNote:
             "size_out": sum(map(_size, self.outputs)),
         }
         errors = {"message": self.message, "traceback": self.traceback, "attempts": self.attempts}
-        more = {"memo": self.memo, **errors}
+        # Without a digest where the outer one travels within the call, since nothing is stored that holds these.
+        inner = [{"of": None if outer.inline is not None else outer.digest, "refs": refs} for outer, refs in self.inner]
+        more = {"memo": self.memo, "inner": inner, **errors}
         return found | {name: value for name, value in more.items() if value}
 
     def record(self, storage: ArtifactStore) -> bytes:

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from lucas_storage.refs import ArtifactRef
 
-from .past_run import Attempt, Mention, PastStep, StepState
+from .past_run import Attempt, Holding, Mention, PastStep, StepState
 
 YEAR_10000: Final = 253_402_300_800
 """Seconds since 1970 from which on a `datetime` has no name for a moment."""
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _MEMO_KEY: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -39,7 +40,17 @@ def step_of(content: dict[str, Any]) -> PastStep:
         traceback=text_or_none(content.get("traceback")),
         attempts=tuple(map(_attempt_of, dicts_in(content.get("attempts")))),
         machine=text_or_none(content.get("machine")),
+        inner=tuple(map(_holding_of, dicts_in(content.get("inner")))),
         memo=memo_key_of(content.get("memo")),
+    )
+
+
+def _holding_of(content: dict[str, Any]) -> Holding:
+    of = text_or_none(content.get("of"))
+    mentions = mentions_in(content.get("refs"))
+    return Holding(
+        of=of if of is not None and _DIGEST.fullmatch(of) else None,
+        refs=tuple(mention.ref for mention in mentions if mention.ref is not None),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import CoroutineType
@@ -21,7 +22,7 @@ from lucas_storage.values import wire_form
 from lucas_storage.values.loading import incoming
 from lucas_storage.values.loading.record_fields import classes_of
 from lucas_storage.values.result_check import check_result
-from lucas_storage.values.storing import outgoing
+from lucas_storage.values.storing import inner_artifacts, outgoing
 from lucas_storage.values.storing.policy import ByOptions
 from lucas_storage.values.storing.rereadable import rereadable
 
@@ -107,9 +108,10 @@ class Step:
             # Once: the environment and the settings file are asked at every call of every function.
             present = settings.of_step()
             policy = ByOptions(self._options, present)
-            out, reused = self._result(
-                scope, present, policy, lambda: self._attempted(runtime, given, policy, note), note
-            )
+            with contextlib.nullcontext() if note is None else inner_artifacts.collected(note.inner):
+                out, reused = self._result(
+                    scope, present, policy, lambda: self._attempted(runtime, given, policy, note), note
+                )
             if note is not None:
                 note.outputs, note.returned, note.reused = mentioned(out), out, reused
             return out

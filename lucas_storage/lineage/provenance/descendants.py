@@ -12,7 +12,7 @@ from lucas_storage.records.run_indexing import RunIndex
 from lucas_storage.refs import ArtifactRef
 
 from .indexed_runs import IndexedRuns, Place
-from .trace import DEPTH, MOST_STEPS, Trace
+from .trace import DEPTH, HOLDERS, MOST_STEPS, Trace
 
 
 def descendants(storage: ArtifactStore, index: RunIndex, ref: ArtifactRef) -> Trace:
@@ -33,6 +33,7 @@ class _Downward:
         self._places: dict[str, Place] = {}
         self._maker: dict[str, str | None] = {}
         """The step that made an artifact, by its digits: the takers of each are looked for once."""
+        self._looked: set[str] = set()
         self._complete = True
 
     def trace(self, ref: ArtifactRef) -> Trace:
@@ -59,16 +60,22 @@ class _Downward:
         return new + self._takers(made)
 
     def _takers(self, artifacts: list[str]) -> list[Place]:
-        """Return the steps of any run that took one of these artifacts, as far as they are new."""
+        """Return the steps of any run that took one of these artifacts or one that holds it, as far as they are new."""
         room = MOST_STEPS - len(self._places)
-        entries = zip(artifacts, parallel.each(partial(self._index.entries, most=room + 1), artifacts), strict=True)
-        taking = sorted((entry.run, digits) for digits, found in entries for entry in found if entry.has("used"))
+        taking: set[tuple[str, str]] = set()
+        for _ in range(HOLDERS):
+            self._looked.update(artifacts)
+            found = parallel.each(partial(self._index.entries, most=room + 1), artifacts)
+            pairs = [(digits, entry) for digits, each in zip(artifacts, found, strict=True) for entry in each]
+            taking |= {(entry.run, digits) for digits, entry in pairs if entry.has("used")}
+            holders = dict.fromkeys(outer for _, entry in pairs for outer in entry.within)
+            artifacts = [outer for outer in holders if outer not in self._looked]
         # Those of the latest runs, if there are too many.
-        chosen = taking[-room:] if room else []
+        chosen = sorted(taking)[-room:] if room else []
         self._complete = self._complete and len(chosen) == len(taking)
         self._runs.read(run for run, _ in chosen)
-        found = ((self._runs[key], digits) for key, digits in chosen)
-        return self._new(Place(run, number) for run, digits in found if run for number in run.takers.get(digits, ()))
+        runs = ((self._runs[key], digits) for key, digits in chosen)
+        return self._new(Place(run, number) for run, digits in runs if run for number in run.takers.get(digits, ()))
 
     def _new(self, places: Iterable[Place]) -> list[Place]:
         new = {place.id: place for place in places if place.id not in self._places}

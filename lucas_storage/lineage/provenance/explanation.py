@@ -105,7 +105,7 @@ def explain(
         reused=_runs_of(entries, lambda entry: entry.has("reused")),
         read=_runs_of(entries, lambda entry: entry.has("used")),
         given=_runs_of(entries, lambda entry: entry.is_input),
-        keeping=keeping(storage, ref, entries, **limits, now=time.time()),
+        keeping=keeping(storage, index, ref, entries, **limits, now=time.time()),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -18,7 +18,10 @@ from lucas_storage.gc.plan import is_collected, marks
 from lucas_storage.records import record_store
 from lucas_storage.records.record_store import Record
 from lucas_storage.records.run_index import IndexEntry, digits_of
+from lucas_storage.records.run_indexing import RunIndex
 from lucas_storage.refs import ArtifactRef
+
+from .trace import HOLDERS
 
 _RUNS: Final = 20
 """Runs whose records are asked how old they are: the latest, which count longest."""
@@ -45,12 +48,20 @@ class Keeping:
 
 
 def keeping(
-    storage: ArtifactStore, ref: ArtifactRef, entries: list[IndexEntry], *, ttl: float, grace: float, now: float
+    storage: ArtifactStore,
+    index: RunIndex,
+    ref: ArtifactRef,
+    entries: list[IndexEntry],
+    *,
+    ttl: float,
+    grace: float,
+    now: float,
 ) -> Keeping:
     """Return what keeps an artifact of the default bucket from being collected.
 
     Args:
         storage: Its default bucket holds the artifact and the records.
+        index: Of the same bucket.
         ref: A stored artifact.
         entries: Those of the artifact in the index of runs, the latest first.
         ttl: Seconds for which records of runs, checkpoints and cached results count.
@@ -61,10 +72,11 @@ def keeping(
     stored_at = None if head is None else head["last_modified"]
     if head is None or ref.bucket != storage.bucket or not is_collected(storage, ref.key):
         return Keeping(keepers=(), stored_at=stored_at, is_collected=head is None, is_marked=False, removable_from=None)
-    found = [keeper for keeper in _direct(storage, ref, entries, ttl) if keeper.strength >= now]
+    found = [
+        keeper for keeper in _of_records(storage, _Holders(index, ref, entries), entries, ttl) if keeper.strength >= now
+    ]
     if not found:
-        # Another artifact may hold it, or a record of an early version that the index does not know. Garbage
-        # collection knows, and takes longer.
+        # A record that the index does not know may refer to it. Garbage collection knows all, and takes longer.
         strongest = live_objects(storage, ttl=ttl, now=now).keepers.get(ref.key)
         found = [] if strongest is None else [strongest]
     keepers = sorted(found, key=lambda keeper: -keeper.strength)
@@ -77,8 +89,30 @@ def keeping(
     )
 
 
-def _direct(storage: ArtifactStore, ref: ArtifactRef, entries: list[IndexEntry], ttl: float) -> Iterator[Keeper]:
-    digits = digits_of(ref)
+class _Holders:
+    """An artifact, and the artifacts that hold it as far as the index of runs knows."""
+
+    def __init__(self, index: RunIndex, ref: ArtifactRef, entries: list[IndexEntry]) -> None:
+        self._asked = digits_of(ref)
+        self.digits = {self._asked}
+        outer = {digits for entry in entries for digits in entry.within}
+        for _ in range(HOLDERS):
+            new = sorted(outer - self.digits)[:_RUNS]
+            self.digits.update(new)
+            found = parallel.each(partial(index.entries, most=_RUNS), new)
+            outer = {digits for entries in found for entry in entries for digits in entry.within}
+
+    def keeper(self, record: Record, ttl: float) -> Keeper | None:
+        """Return the keeper that a record is, if it refers to one of these."""
+        found = {digits_of(ref): ref for ref in record_store.refs_in(record.content)}
+        keeper = keeper_of(record, ttl)
+        if self._asked in found:
+            return keeper
+        outer = next((found[digits] for digits in found if digits in self.digits), None)
+        return None if outer is None else replace(keeper, through=outer.key)
+
+
+def _of_records(storage: ArtifactStore, holders: _Holders, entries: list[IndexEntry], ttl: float) -> Iterator[Keeper]:
     heads = (
         head
         for prefix in (record_store.NAMES, record_store.CHECKPOINTS)
@@ -86,8 +120,9 @@ def _direct(storage: ArtifactStore, ref: ArtifactRef, entries: list[IndexEntry],
     )
     memos = record_store.read_keys(storage, _memo_keys(entries))
     for record in (*record_store.read_all(storage, heads), *memos):
-        if any(digits_of(each) == digits for each in record_store.refs_in(record.content)):
-            yield keeper_of(record, ttl)
+        keeper = holders.keeper(record, ttl)
+        if keeper is not None:
+            yield keeper
     # By the head alone: that a run has to do with the artifact is known from its entry.
     latest = entries[:_RUNS]
     keys = [f"{record_store.RUNS}{entry.run}/run.json" for entry in latest]

@@ -12,6 +12,9 @@ MOST_STEPS: Final = 500
 DEPTH: Final = 100
 """Steps between an artifact and the last one of its trace."""
 
+HOLDERS: Final = 3
+"""Artifacts within each other that are looked at, from the innermost one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedInput:

@@ -39,7 +39,7 @@ from lucas_storage.values.annotations.annotation import (
 from lucas_storage.values.own_copy import small_copy
 from lucas_storage.values.parallel_resolution import Done, Node, Pending, branch, resolved
 
-from . import object_pickles
+from . import inner_artifacts, object_pickles
 from .policy import Fixed, Policies, Policy, is_inline
 from .store_value import SmallLeaves, artifact, kind_of_source, store_encoded
 from .streams import streamed
@@ -176,11 +176,12 @@ class _Result:
     def _pickle(self, value: Any, name: str | None = None) -> Node:
         pickled = self._attributed(partial(object_pickles.pickled, value, self.policy()))
         leaves = branch((self.node(leaf, ANY) for leaf in pickled.leaves), list)
-        return Pending(
-            lambda refs: Done(self._attributed(partial(object_pickles.stored, pickled, refs, self.policy(), name))),
-            leaves,
-            does_io=True,
-        )
+
+        def stored(refs: list[ArtifactRef]) -> Node:
+            ref = self._attributed(partial(object_pickles.stored, pickled, refs, self.policy(), name))
+            return Done(inner_artifacts.note(ref, refs))
+
+        return Pending(stored, leaves, does_io=True)
 
     def as_object(self, value: Any, annotation: Annotation) -> ArtifactRef:
         """Return the reference of data that is nested too deeply for its formats: a pickle, as of any object.
@@ -203,7 +204,10 @@ class _Result:
         source = kind_of_source(value)
         if source == "stream":
             items = options.inner.items if isinstance(options.inner, IteratorOf) else ANY
-            value = streamed(value, self.policy(), partial(self._line, items), requested, name)
+            inner: list[ArtifactRef] = []
+            value = streamed(value, self.policy(), partial(self._line, items, inner), requested, name)
+            if type(value) is ArtifactRef:
+                inner_artifacts.note(value, inner)
         elif type(value) in BUILT_IN and wire_form.is_held(value) and wire_form.is_data_format(requested):
             value = _as_artifact(self.skeleton(value, options.inner), self.policy, requested)
         elif source is None and type(value) is not ArtifactRef and object_pickles.is_asked(value, requested):
@@ -212,9 +216,11 @@ class _Result:
             return value if name is None else replace(value, filename=name)
         return artifact(value, self.policy(), requested, name)
 
-    def _line(self, annotation: Annotation, item: Any) -> bytes:
-        """Return one item of a stream as a line of ``json@1``, its leaves stored apart."""
+    def _line(self, annotation: Annotation, inner: list[ArtifactRef], item: Any) -> bytes:
+        """Return one item of a stream as a line of ``json@1``, its leaves stored apart and added to `inner`."""
         skeleton = self.skeleton(item, annotation)
+        if len(inner) < inner_artifacts.MOST:
+            inner += inner_artifacts.references_in(skeleton)
         try:
             return json_line(skeleton)
         except NoFormatError as error:
@@ -254,7 +260,7 @@ def _sent(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> Any
     # look at the others by their keys.
     if type(skeleton) is dict and set(map(type, skeleton)) == {str}:
         return {key: _element(item, policy) for key, item in skeleton.items()}
-    return _kept_json(fmt, encoded, policy)
+    return _kept_json(skeleton, fmt, encoded, policy)
 
 
 def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) -> ArtifactRef:
@@ -262,30 +268,33 @@ def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) ->
     # Data without tags alone, of which a copy is what reading gives.
     if wire_form.is_untagged(fmt, encoded):
         return recent_data.kept_after(store, skeleton, bytes(encoded))
-    return store()
+    ref = store()
+    return inner_artifacts.note(ref, inner_artifacts.references_in(skeleton))
 
 
 def _element(value: Any, policy: Policies) -> Any:
     if type(value) is ArtifactRef:
         return value.to_json()
     fmt, encoded = wire_form.encoded(value)
-    return wire_form.tagged(value) if wire_form.is_plain(fmt, encoded) else _kept_json(fmt, encoded, policy)
+    return wire_form.tagged(value) if wire_form.is_plain(fmt, encoded) else _kept_json(value, fmt, encoded, policy)
 
 
 def _as_artifact(skeleton: Any, policy: Policies, requested: str | None = None) -> ArtifactRef:
     if type(skeleton) is ArtifactRef:
         return skeleton
-    return _kept(*wire_form.encoded(skeleton, requested), policy)
+    return _kept(skeleton, *wire_form.encoded(skeleton, requested), policy)
 
 
-def _kept_json(fmt: Format, encoded: Encoded, policy: Policies) -> dict[str, str]:
-    if is_inline(encoded.size, policy.inline_max):
+def _kept_json(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> dict[str, str]:
+    # By its text alone, at a quarter of the cost, unless it may hold something that is to be noted.
+    if is_inline(encoded.size, policy.inline_max) and wire_form.is_untagged(fmt, encoded):
         return inline_json(fmt.id, bytes(encoded))
-    return store_encoded(encoded, fmt, policy()).to_json()
+    return _kept(skeleton, fmt, encoded, policy).to_json()
 
 
-def _kept(fmt: Format, encoded: Encoded, policy: Policies) -> ArtifactRef:
+def _kept(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> ArtifactRef:
     # By the limit alone: the whole policy is all settings.
-    if is_inline(encoded.size, policy.inline_max):
-        return inline_ref(fmt.id, bytes(encoded))
-    return store_encoded(encoded, fmt, policy())
+    is_small = is_inline(encoded.size, policy.inline_max)
+    ref = inline_ref(fmt.id, bytes(encoded)) if is_small else store_encoded(encoded, fmt, policy())
+    inner = [] if wire_form.is_untagged(fmt, encoded) else inner_artifacts.references_in(skeleton)
+    return inner_artifacts.note(ref, inner)

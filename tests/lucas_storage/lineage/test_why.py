@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
@@ -15,7 +16,8 @@ from actorc.storage.errors import InvalidParameterError
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import ArtifactNotFoundError
-from lucas_storage.records import record_store
+from lucas_storage.lineage.provenance import kept_by
+from lucas_storage.records import record_store, run_history, run_index
 from lucas_storage.records.ulid import first_at, ulid
 from lucas_storage.refs import inline_ref
 
@@ -231,6 +233,65 @@ def test_an_object_without_a_digest_is_known_by_its_place(storage, later):
     assert "so no collection removes it" in repr(lucas_storage.why("raw/data.npy"))
 
 
+class TestArtifactsWithinOthers:
+    """Steps that return so much data that it is stored as a whole, with references in it."""
+
+    @pytest.fixture
+    def inner(self, storage):
+        """The workflow that makes one, by kind; each holds the same array."""
+
+        @dataclass
+        class Box:
+            table: np.ndarray
+            things: set
+
+        made = {
+            "list": lambda: [np.arange(10_000), "x" * 100_000],
+            "small": lambda: {(1, 2): np.arange(10_000)},
+            "stream": lambda: iter([{"a": np.arange(10_000)}, {"a": 1}]),
+            "pickle": lambda: Box(np.arange(10_000), {object}),
+        }
+
+        def run_of(kind):
+            @function
+            @with_storage
+            def make(n):
+                return made[kind]()
+
+            @function
+            @with_storage
+            def look(x):
+                return len(str(x))
+
+            @workflow
+            def flow(wf):
+                return wf.call("look", {"x": wf.call("make", {"n": wf.input()["n"]})})
+
+            run(flow, {"n": 1})
+            return storage.put(np.arange(10_000))
+
+        return run_of
+
+    @pytest.mark.parametrize("kind", ["list", "small", "stream", "pickle"])
+    def test_the_step_that_stored_it_made_it(self, inner, kind):
+        found = lucas_storage.why(inner(kind))
+
+        assert found.made_by.step.function == "make"
+
+    @pytest.mark.parametrize("kind", ["list", "stream", "pickle"])
+    def test_the_step_that_took_the_outer_one_took_it(self, inner, kind):
+        assert functions(lucas_storage.uses(inner(kind))) == ["look"]
+
+    def test_what_keeps_the_outer_one_keeps_it(self, storage, inner, monkeypatch):
+        ref = inner("list")
+        outer = lucas_storage.why(ref).made_by.step.outputs[0].ref
+        storage.publish(outer, "both")
+        monkeypatch.setattr(kept_by, "live_objects", None)
+        keepers = lucas_storage.why(ref).kept_by
+
+        assert {(keeper.kind, keeper.through) for keeper in keepers} >= {("name", outer.key), ("memo", outer.key)}
+
+
 class TestWhatKeepsIt:
     def test_a_name_keeps_it_for_ever(self, storage):
         ref = storage.publish(storage.put(b"named"), "model", version="1", alias="best")
@@ -382,3 +443,54 @@ def test_hostile_records_do_nothing_where_they_are_shown(storage, monkeypatch):
         assert all(mark not in html for mark in "\x1b\u202e")
         assert len(text) < 100_000
         assert len(html) < 200_000
+
+
+def test_the_number_of_runs_does_not_add_to_the_calls(storage, thorough, monkeypatch):
+    """Ten thousand runs, each of which took one artifact and made another: an answer is a few pages."""
+    taken = storage.put(np.arange(10_000))
+    calls = []
+    for method in ("list_objects", "iter_objects", "get_objects", "get_object", "head_object", "put_objects"):
+        genuine = getattr(Storage, method)
+        monkeypatch.setattr(Storage, method, lambda self, *a, _g=genuine, **k: (calls.append(1), _g(self, *a, **k))[1])
+    counts = []
+    for number in (10, 10_000 if thorough else 1010):
+        refs = [ArtifactRef(**{**fields_of(taken), **place_of(index)}) for index in range(number)]
+        write_runs(storage, taken, refs)
+        lucas_storage.why(taken)
+        for ref in (refs[0], refs[-1], taken):
+            calls.clear()
+            lucas_storage.why(ref)
+            counts.append(len(calls))
+
+    assert max(counts) <= 40
+    assert counts[3] <= counts[0] + 1
+    assert len(lucas_storage.why(taken).read_by) == 100
+
+
+def fields_of(ref):
+    return {name: getattr(ref, name) for name in ("store", "bucket", "size", "format")}
+
+
+def place_of(index):
+    digits = f"{index:064x}"
+    return {"digest": f"sha256:{digits}", "key": f"a/sha256/{digits[:2]}/{digits}"}
+
+
+def write_runs(storage, taken, refs):
+    """Write the records of runs with their entries in the index, a thousand in a call."""
+    started = time.time() - 20 * DAY
+    records = []
+    for number, ref in enumerate(refs):
+        moment = started + number * 19 * DAY / len(refs)
+        key = first_at(moment)
+        content = {
+            "run": 1,
+            "workflow": "w",
+            "status": "succeeded",
+            "started": moment,
+            "steps": [step("f", [taken], [ref])],
+        }
+        records.append(record_store.prepare(storage, f"runs/{key}/run.json", content))
+        records += run_index.prepared(storage, run_index.entries_of(run_history.run_of(key, content)))
+        records.append(run_index.prepared_mark(storage, key))
+    record_store.write_all(records, 60)
