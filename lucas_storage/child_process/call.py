@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from multiprocessing.connection import wait
 from typing import Any, Final, Protocol, Self
 
@@ -60,7 +60,14 @@ class RaisedInChildError(Exception):
         self.is_repeated = is_repeated
 
 
-def call_in_child(call: bytes, *, seconds: float, function: str, answers: Callable[..., Any]) -> Any:
+def call_in_child(
+    call: bytes,
+    *,
+    seconds: float,
+    function: str,
+    answers: Callable[..., Any],
+    killing: Callable[[Callable[[], None]], AbstractContextManager[None]] = lambda _: nullcontext(),
+) -> Any:
     """Return what a call returns that a process of its own makes, which has ended by then, and all that it started.
 
     Args:
@@ -68,6 +75,7 @@ def call_in_child(call: bytes, *, seconds: float, function: str, answers: Callab
         seconds: Time of the call, counted from when it has been prepared.
         function: Named in errors.
         answers: Called on this thread with what the call asks by `lucas_storage.child_process.asking`.
+        killing: Takes a function that kills the process, which any thread may call within the block that it returns.
 
     Raises:
         RaisedInChildError: The call raised, was late, or its process ended or was not started; carries the error.
@@ -77,7 +85,7 @@ def call_in_child(call: bytes, *, seconds: float, function: str, answers: Callab
     except OSError as error:
         failure: ArtifactError = StepProcessError(f"no process could be started for it ({error})", function=function)
         raise RaisedInChildError(failure, is_repeated=True) from error
-    with started as child:
+    with started as child, killing(child.kill):
         try:
             return child.result(call, answers)
         except (EOFError, OSError):
@@ -118,7 +126,7 @@ class _Child:
 
     def __exit__(self, *_: object) -> None:
         self._disarm()
-        self._kill()
+        self.kill()
         with self._killing:
             self._is_over = True
             self._process.wait()
@@ -223,11 +231,12 @@ class _Child:
 
     def _ring(self) -> None:
         self._is_late = True
-        self._kill()
+        self.kill()
         # Also where a child of the process has left its group, and holds the other end.
         self._channel.shut()
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """Kill the process with its group, if it has not ended; any thread may do so."""
         with self._killing:
             if not self._is_over:
                 with suppress(ProcessLookupError):

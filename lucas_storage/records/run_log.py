@@ -90,6 +90,7 @@ class RunLog:
         # Guards the collections and the counter below, which the threads of all steps change.
         self._lock = threading.Lock()
         self._over = threading.Event()
+        self._at_end: set[Callable[[], None]] = set()
         self._given_up = storage is None
         self._parallel = 0
         self._inputs: dict[str, Any] = {}
@@ -108,7 +109,11 @@ class RunLog:
 
     def end(self, result: Any = None, error: BaseException | None = None) -> None:
         """Record the result of the workflow, as it travels, or its exception, and wait for the writing."""
-        self._over.set()
+        with self._lock:
+            self._over.set()
+            left, self._at_end = self._at_end, set()
+        for act in left:
+            act()
         outputs = mentioned(result)
         message = None if error is None or self._values == "none" else message_of(error)
         last = {
@@ -125,6 +130,21 @@ class RunLog:
             self._writer.end(_RUN, lambda: self._last(status, last))
         if self._events is not None:
             self._events.run_ended(outputs, None if error is None else Failure.of(error, message))
+
+    @contextlib.contextmanager
+    def at_end(self, act: Callable[[], None]) -> Iterator[None]:
+        """Call `act`, on another thread, if the run ends while the body runs; at once if it has ended before."""
+        with self._lock:
+            is_over = self._over.is_set()
+            if not is_over:
+                self._at_end.add(act)
+        if is_over:
+            act()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_end.discard(act)
 
     def pause(self, seconds: float) -> bool:
         """Wait until the time is over, or the run; return whether the run goes on."""
@@ -281,6 +301,12 @@ def step(
         return _UNRECORDED
     inputs = given()
     return log.step(function, inputs if type(inputs) is dict and not is_tagged(inputs) else {"input": inputs}, code)
+
+
+def at_end(act: Callable[[], None]) -> contextlib.AbstractContextManager[None]:
+    """Call `act` if the present run ends while the block runs."""
+    log = _current.get()
+    return log.at_end(act) if isinstance(log, RunLog) else contextlib.nullcontext()
 
 
 def pause(seconds: float) -> bool:

@@ -78,7 +78,8 @@ def repeated(
         try:
             out = make(attempt)
         except Exception as error:
-            is_last = not attempt.is_repeated_after(error)
+            # The run may be over already, and with it what the attempt did.
+            is_last = not attempt.is_repeated_after(error) or not run_log.pause(0)
             if number > 1 or not is_last:
                 _record(note, start, error)
             if is_last:

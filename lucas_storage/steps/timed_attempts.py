@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from lucas_storage.child_process.call import RaisedInChildError, call_in_child
 from lucas_storage.errors import NoFormatError, StepTimeoutError, UnsafeFormatError
+from lucas_storage.records import run_log
 from lucas_storage.storage import are_handles_replaced
 from lucas_storage.values.storing import outgoing
 from lucas_storage.values.storing.policy import Policies
@@ -80,7 +81,14 @@ class TimedAttempts:
                 return getattr(runtime, what)(*arguments)
 
             try:
-                return call_in_child(call, seconds=self._seconds, function=self._function, answers=answer)
+                return call_in_child(
+                    call,
+                    seconds=self._seconds,
+                    function=self._function,
+                    answers=answer,
+                    # Nobody takes the result of a run that has failed, or was interrupted in a notebook.
+                    killing=run_log.at_end,
+                )
             except RaisedInChildError as raised:
                 attempt.is_repeated = raised.is_repeated
                 error = raised.error

@@ -351,6 +351,29 @@ def test_all_attempts_of_a_timed_step_are_in_the_record(storage, tmp_path):
     assert [attempt.error for attempt in past.attempts] == ["StepTimeoutError", "OwnError", None]
 
 
+def test_a_timed_step_is_killed_when_its_run_fails(tmp_path):
+    def long(file: str) -> None:
+        Path(file).write_text(str(os.getpid()))
+        hang()
+
+    def failing(file: str) -> None:
+        wait_until(lambda: Path(file).exists() and Path(file).read_text())
+        raise OwnError("the run fails")
+
+    function(name="long")(timed(long, 600, retries=3))
+    function(name="failing")(with_storage(failing))
+
+    @workflow
+    def flow(wf):
+        file = wf.input()["file"]
+        return [wf.call("long", {"file": file}), wf.call("failing", {"file": file})]
+
+    with pytest.raises(OwnError):
+        run(flow, {"file": str(tmp_path / "own")})
+
+    wait_until(lambda: not is_running((tmp_path / "own").read_text()))
+
+
 def test_a_cached_result_of_a_timed_step_is_reused(tmp_path):
     def step(file: str) -> int:
         return marked(file)
