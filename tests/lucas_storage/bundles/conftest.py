@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
+from actorc.storage.testing import local_server
 from lucas_storage import Storage, run, storage_context, with_storage
 from lucas_storage.bundles.export import export
 from lucas_storage.embedded import function, routeBuilder, workflow
@@ -28,11 +30,12 @@ class Bundled(NamedTuple):
     run: str
 
 
-@pytest.fixture
-def ran(storage, monkeypatch, small_parts):
-    """The id of a run of five steps."""
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
+def run_study(storage, patch):
+    """Run a workflow of five steps, whose parts are of 4 KiB, and return the id of the run."""
+    patch.setattr(routeBuilder, "funcs", [])
+    patch.setattr(routeBuilder, "works", [])
+    for module in ("artifacts.part_transfer", "values.storing.store_value"):
+        patch.setattr(f"lucas_storage.{module}.PART", 4096)
 
     @function
     @with_storage
@@ -74,10 +77,39 @@ def ran(storage, monkeypatch, small_parts):
 
 
 @pytest.fixture
+def ran(storage, monkeypatch):
+    """The id of a run in the store of the test."""
+    return run_study(storage, monkeypatch)
+
+
+@pytest.fixture
 def bundled(storage, ran, tmp_path):
+    """That run and its bundle."""
     path = tmp_path / "bundle.zip"
     export(storage, run_history.find(storage, ran), path)
     return Bundled(path, ran)
+
+
+@pytest.fixture(scope="session")
+def _copied(tmp_path_factory):
+    """A bundle from another store, made once."""
+    folder = tmp_path_factory.mktemp("bundle")
+    own = {"cache_dir": folder / "cache", "bucket": "test-origin", "signing_key": "0123456789abcdef"}
+    with (
+        local_server() as server,
+        pytest.MonkeyPatch.context() as patch,
+        storage_context(endpoint=server.endpoint, access_key=None, secret_key=None, **own),
+        Storage() as storage,
+    ):
+        key = run_study(storage, patch)
+        export(storage, run_history.find(storage, key), folder / "bundle.zip")
+    return Bundled(folder / "bundle.zip", key)
+
+
+@pytest.fixture
+def arrived(_copied, tmp_path):
+    """A copy of a bundle from another store, which the test may change."""
+    return Bundled(Path(shutil.copy(_copied.path, tmp_path / "bundle.zip")), _copied.run)
 
 
 @pytest.fixture

@@ -34,12 +34,12 @@ def stored(there):
 
 
 @pytest.fixture
-def forged(bundled, tmp_path):
+def forged(arrived, tmp_path):
     """A bundle written anew, with its entries and its description changed."""
 
     def write(change=lambda contents: None, add=(), drop=(), entries=lambda found: found):
         path = tmp_path / "forged.zip"
-        with ZipFile(bundled.path) as archive:
+        with ZipFile(arrived.path) as archive:
             found = {info.filename: archive.read(info) for info in archive.infolist() if info.filename not in drop}
         contents = json.loads(found.pop("bundle.json"))
         change(contents)
@@ -86,6 +86,7 @@ def deflated(name):
     return info
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     ("name", "match"),
     [
@@ -127,8 +128,8 @@ def test_an_entry_that_is_missing_is_named(forged, there, stored):
     assert stored() == []
 
 
-def test_a_changed_artifact_is_named(bundled, forged, there, stored):
-    with ZipFile(bundled.path) as archive:
+def test_a_changed_artifact_is_named(arrived, forged, there, stored):
+    with ZipFile(arrived.path) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".pkl5"))
 
     def changed(found):
@@ -138,16 +139,16 @@ def test_a_changed_artifact_is_named(bundled, forged, there, stored):
     assert stored() == []
 
 
-def test_overlapping_entries_are_refused(bundled, there, stored):
-    data = bytearray(bundled.path.read_bytes())
+def test_overlapping_entries_are_refused(arrived, there, stored):
+    data = bytearray(arrived.path.read_bytes())
     # Two entries of the directory at the end that begin at one place in the file.
     first = data.find(b"PK\x01\x02")
     second = data.find(b"PK\x01\x02", first + 4)
     third = data.find(b"PK\x01\x02", second + 4)
     data[third + 42 : third + 46] = data[second + 42 : second + 46]
-    bundled.path.write_bytes(data)
+    arrived.path.write_bytes(data)
 
-    refused(there, bundled.path, "within another entry|is no bundle|is incomplete")
+    refused(there, arrived.path, "within another entry|is no bundle|is incomplete")
     assert stored() == []
 
 
@@ -211,7 +212,7 @@ def test_a_record_that_names_what_the_bundle_does_not_hold_is_refused(forged, th
     assert stored() == []
 
 
-def test_a_record_that_is_nested_without_end_is_refused(bundled, forged, there, stored):
+def test_a_record_that_is_nested_without_end_is_refused(arrived, forged, there, stored):
     text = b'{"x":' * 50_000 + b"1" + b"}" * 50_000
 
     def change(contents):
@@ -224,29 +225,29 @@ def test_a_record_that_is_nested_without_end_is_refused(bundled, forged, there, 
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.999])
-def test_a_truncated_bundle_is_refused(bundled, there, stored, share):
-    data = bundled.path.read_bytes()
-    bundled.path.write_bytes(data[: int(len(data) * share)])
+def test_a_truncated_bundle_is_refused(arrived, there, stored, share):
+    data = arrived.path.read_bytes()
+    arrived.path.write_bytes(data[: int(len(data) * share)])
 
-    refused(there, bundled.path, "is no bundle, or is incomplete or damaged")
+    refused(there, arrived.path, "is no bundle, or is incomplete or damaged")
     assert stored() == []
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(4)
 @pytest.mark.parametrize("seed", range(60))
-def test_flipped_bits_are_found_or_change_nothing(bundled, there, stored, seed):
-    data = bytearray(bundled.path.read_bytes())
+def test_flipped_bits_are_found_or_change_nothing(arrived, there, stored, seed):
+    data = bytearray(arrived.path.read_bytes())
     chance = random.Random(seed)
     start = data.find(b"PK\x01\x02") if seed % 2 else 0
     data[chance.randrange(start, len(data))] ^= 1 << chance.randrange(8)
-    bundled.path.write_bytes(data)
+    arrived.path.write_bytes(data)
 
     try:
-        import_bundle(there, bundled.path)
+        import_bundle(there, arrived.path)
     except BundleError:
         assert stored() == []
     else:
-        assert f"runs/{bundled.run}/run.json" in stored()
+        assert f"runs/{arrived.run}/run.json" in stored()
 
 
 def test_another_zip_file_is_no_bundle(there, tmp_path):
