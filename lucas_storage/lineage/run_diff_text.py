@@ -43,7 +43,7 @@ def lines(diff: RunDiff) -> Iterator[str]:
     for number, result in enumerate(diff.results):
         yield ""
         yield f"result {number + 1} of the run"
-        yield from _content(result, "  ")
+        yield from content_lines(result, "  ")
     yield ""
     yield f"{counted(diff.equal, 'step')} {'is' if diff.equal == 1 else 'are'} the same in both"
 
@@ -63,7 +63,7 @@ def _first(step: StepDifference) -> Iterator[str]:
         yield "  its own source is the same or not recorded; code that it calls has changed"
     for number, result in enumerate(step.results):
         yield f"  result {number + 1}"
-        yield from _content(result, "    ")
+        yield from content_lines(result, "    ")
     if step.how == "result" and not any(fact.place == "version" for fact in step.facts):
         yield "  its code is the same: it takes time, chance, files, or a package that changed"
 
@@ -82,7 +82,8 @@ def _others(steps: list[StepDifference], total: int) -> Iterator[str]:
         yield f"  and {len(alike) - _STEPS} more"
 
 
-def _content(found: ContentDifference, indent: str) -> Iterator[str]:
+def content_lines(found: ContentDifference, indent: str) -> Iterator[str]:
+    """Yield the difference of two artifacts in lines."""
     if found.error:
         yield f"{indent}not compared: {found.error}"
     yield from (f"{indent}{sentence}" for sentence in found.summary)

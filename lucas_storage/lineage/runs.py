@@ -133,15 +133,16 @@ class Run:
         """
         # Of use to few programs that look at runs, and they bring a server.
         from lucas_storage.replay.functions import function_of  # noqa: PLC0415
-        from lucas_storage.replay.replay import replay  # noqa: PLC0415
         from lucas_storage.replay.selection import step_of  # noqa: PLC0415
+
+        from .replays import run_again  # noqa: PLC0415
 
         with Storage(store) as storage:
             # Read anew: a run of a list lacks what is large in the records of its steps.
             past = run_history.find(storage, self.id)
             chosen = step_of(past, step)
             with function_of(storage, chosen, today=today) as found:
-                return replay(past, chosen, found, given)
+                return run_again(past, chosen, found, given)
 
     def __repr__(self) -> str:
         took = "" if self.seconds is None else f", {shown_seconds(self.seconds)}"

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import zip_longest
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeAlias
 
+from actorc.storage.errors import StorageError
 from actorc.storage.units import shown_size
+from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.containers import walked
+from lucas_storage.formats import format_by_id, holds_references
+from lucas_storage.formats.base import MemorySource
 from lucas_storage.records.past_run import Mention, PastStep
 from lucas_storage.records.result_fingerprint import fingerprint, form
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.values import wire_form
 
+Explained: TypeAlias = Callable[[ArtifactStore, ArtifactRef, ArtifactRef], Iterable[str]]
+"""Returns how the latter artifact differs from the former, in lines."""
+
+_DECODED: Final = 16 << 20
+"""Bytes of data that are decoded to look for references."""
 _LONGEST: Final = 80
 """Characters of a value that are shown."""
 
 
-def differences(step: PastStep, out: Any) -> list[str]:
+def differences(step: PastStep, out: Any, storage: ArtifactStore, explained: Explained) -> list[str]:
     """Return in words where a result as it travels differs from the recorded one; nothing if both are the same.
 
     Artifacts are the same by format, size and digest, wherever they lie and whatever their files are called.
+
+    Args:
+        step: The step as it was recorded.
+        out: The result.
+        storage: Reads both.
+        explained: Tells how two artifacts differ.
     """
     now = mentions_of(out)
     if len(now) != len(step.outputs):
         return [f"{_count(now)} instead of {_count(step.outputs)}"]
-    pairs = zip_longest(step.outputs, now)
-    found = [text for before, after in pairs for text in _difference(before, after)]
+    found: list[str] = []
+    for before, after in zip(step.outputs, now, strict=True):
+        if _identity(before) == _identity(after) or _differ_in_places(storage, before, after):
+            continue
+        found.append(f"{_shown(after)} instead of {_shown(before)}")
+        if before.ref is not None and after.ref is not None:
+            found += (f"  {line}" for line in explained(storage, before.ref, after.ref))
     if found:
         return found
     if step.returned is not None and form(step.returned) != form(out):
@@ -50,10 +69,25 @@ def mentions_of(out: Any) -> tuple[Mention, ...]:
     return tuple(Mention(ref.format, ref.size, ref if ref.inline is None else None) for ref in refs)
 
 
-def _difference(before: Mention, after: Mention) -> Iterator[str]:
-    if _identity(before) == _identity(after):
-        return
-    yield f"{_shown(after)} instead of {_shown(before)}"
+def _differ_in_places(storage: ArtifactStore, before: Mention, after: Mention) -> bool:
+    """Return whether two artifacts are the same data, in which the same artifacts stand, at other places.
+
+    So it is with the results of a run that was imported into another bucket: what they say of others stays as it was.
+    """
+    refs = before.ref, after.ref
+    if before.format != after.format or not holds_references(before.format) or None in refs:
+        return False
+    if max(before.size, after.size) > _DECODED:
+        return False
+    try:
+        ours, theirs = (form(_data(storage, ref)) for ref in refs if ref is not None)
+    except (StorageError, TypeError):
+        return False
+    return ours == theirs
+
+
+def _data(storage: ArtifactStore, ref: ArtifactRef) -> Any:
+    return format_by_id(ref.format).decode(MemorySource(b"".join(storage.chunks(ref))), None)
 
 
 def _identity(mention: Mention) -> tuple[Any, ...]:

@@ -6,10 +6,12 @@ import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module, metadata
+from itertools import islice
 from typing import Any, Final, Literal, TypeAlias
 
 from actorc.storage.errors import InvalidParameterError
 from lucas_storage import settings
+from lucas_storage.display.markup import LONG, visible
 from lucas_storage.embedded.runtime import LocalOnceRuntime
 from lucas_storage.errors import UnsupportedError
 from lucas_storage.formats.pickles import PickleFormat, PickleWithReferencesFormat
@@ -20,11 +22,11 @@ from lucas_storage.steps.attempt_policy import AttemptPolicy
 from lucas_storage.steps.contract import Contract, contract_of_shim
 from lucas_storage.steps.function_version import FunctionVersion
 from lucas_storage.steps.step import Step
-from lucas_storage.storage import handles
+from lucas_storage.storage import handles, storage_for
 from lucas_storage.values import wire_form
 
 from .aside import Aside
-from .comparison import differences, is_known
+from .comparison import Explained, differences, is_known
 
 Verdict: TypeAlias = Literal["identical", "different", "unknown"]
 """Unknown: the record does not have the result, which travelled within the call."""
@@ -32,6 +34,10 @@ Verdict: TypeAlias = Literal["identical", "different", "unknown"]
 _PICKLES: Final = (PickleFormat.id, PickleWithReferencesFormat.id)
 _SHOWN: Final = 5
 """Packages of other versions that are named."""
+_PACKAGES: Final = 1000
+"""Packages whose versions are compared."""
+_NAME: Final = 100
+"""Characters of a name or a version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +60,13 @@ class Replay:
         return self.verdict == "identical"
 
     def __str__(self) -> str:
-        head = f"{self.step.function}: {self.verdict}"
+        name = visible(self.step.function)
+        head = f"{name}: {self.verdict}"
         if self.step.error is not None:
-            head = f"{self.step.function}: succeeded, and failed with {self.step.error} in the run"
+            head = f"{name}: succeeded, and failed with {visible(self.step.error)} in the run"
         elif self.verdict == "unknown":
             head += ", since the record does not have the result"
-        return "\n".join([head, *(f"  {line}" for line in (*self.differences, *self.causes))])
+        return "\n".join([head, *(f"  {visible(line, LONG)}" for line in (*self.differences, *self.causes))])
 
 
 def replay(
@@ -69,6 +76,7 @@ def replay(
     changed: Mapping[str, Any] | None = None,
     *,
     failed: Callable[[BaseException], None] = lambda _: None,
+    explained: Explained = lambda *_: (),
 ) -> Replay:
     """Run one step again, and compare what it returns.
 
@@ -81,6 +89,7 @@ def replay(
         function: Its decorated function, as it was or as it is.
         changed: Values by parameter in place of the recorded ones.
         failed: Called with the error of the step, while what it wrote can still be read.
+        explained: Tells how two artifacts differ; the result is gone from the store afterwards.
 
     Raises:
         UnsupportedError: The record does not have all inputs.
@@ -96,7 +105,8 @@ def replay(
         except (Exception, SystemExit) as error:
             failed(error)
             raise
-        found = tuple(differences(step, out)) if step.error is None else ()
+        handle = storage_for()
+        found = tuple(differences(step, out, handle, explained)) if step.error is None else ()
         known = step.error is None and is_known(step, out)
     verdict: Verdict = "different" if found else "identical" if known else "unknown"
     causes = tuple(_causes(run, step, function)) if verdict != "identical" else ()
@@ -158,7 +168,9 @@ def _causes(run: PastRun, step: PastStep, function: Shim) -> Iterator[str]:
         yield "the function, or code that it reaches, is another one than it was"
     if run.python is not None and run.python != platform.python_version():
         yield f"Python {platform.python_version()} instead of {run.python}"
-    changed = [text for name, before in sorted(run.packages.items()) if (text := _version_text(name, before))]
+    # A record may be a stranger's, with any number of names of any length.
+    recorded = sorted(islice(run.packages.items(), _PACKAGES))
+    changed = [text for name, before in recorded if (text := _version_text(name[:_NAME], before[:_NAME]))]
     if any(mention.ref is not None and mention.ref.format in _PICKLES for mention in step.outputs):
         yield "a class that a script or a function defines has another pickle each time it is defined"
     yield from changed[:_SHOWN]
@@ -169,6 +181,6 @@ def _causes(run: PastRun, step: PastStep, function: Shim) -> Iterator[str]:
 def _version_text(name: str, before: str) -> str | None:
     try:
         now = metadata.version(name)
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError):
         return f"{name} is not installed, and was {before}"
     return None if now == before else f"{name} {now} instead of {before}"

@@ -33,6 +33,8 @@ def as_shipped(storage: Storage, step: PastStep) -> Shim:
         raise _unavailable(step, "its function is gone from the store") from error
     if not isinstance(found, Shim):
         raise _unavailable(step, f"the record names a {type(found).__name__} in the place of its function")
+    if found.__name__ != step.function:  # a signed function of another step, which a stranger's record may name
+        raise _unavailable(step, f"the record names the function {found.__name__!r:.100} in its place")
     return found
 
 

@@ -16,19 +16,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import reduce
 from importlib import import_module
+from inspect import unwrap
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from actorc.storage.errors import StorageError
+from actorc.storage.rules import MiB
 from lucas_storage import current
+from lucas_storage.display.markup import visible
 from lucas_storage.engine import adapter
 from lucas_storage.errors import FunctionLoadError
 from lucas_storage.local_service.provision import provide_lucas
 from lucas_storage.records.past_run import PastStep
 from lucas_storage.shipping.shim import Shim
-from lucas_storage.steps.contract import contract_of_shim
 from lucas_storage.storage import Storage
+
+from .shipped import as_shipped
 
 _MAIN: Final = "__main__"
 _BLOCK: Final = re.compile(r"# (?P<file>.+), line [0-9]+")
@@ -74,34 +78,29 @@ def place_of(storage: Storage, step: PastStep, place: str | None = None) -> tupl
     if place is not None:
         where, colon, name = place.rpartition(":")
         return (where, name) if colon and name.replace(".", "_").isidentifier() else (place, step.function)
-    module, name = _recorded(storage, step)
-    if "<locals>" in name:
-        raise _not_there(step, f"it was defined within {name.partition('.')[0]!r}, where nobody finds it today")
-    if module not in (_MAIN, ""):
-        return module, name
-    file = _file(storage, step)
-    if file is None:
-        raise _not_there(step, "the record does not say which file it is in")
-    return file, name
+    # By the signed function alone: a record may be a stranger's, and would choose a file of this machine to be run.
+    try:
+        shipped = as_shipped(storage, step)
+    except FunctionLoadError as error:
+        raise _not_there(step, f"no signed record says where it is{_hint(storage, step)}") from error
+    if "<locals>" in shipped.__qualname__:
+        raise _not_there(
+            step, f"it was defined within {shipped.__qualname__.partition('.')[0]!r}, where nobody finds it"
+        )
+    is_script = shipped.__module__ == _MAIN
+    return unwrap(shipped.__wrapped__).__code__.co_filename if is_script else shipped.__module__, shipped.__qualname__
 
 
-def _recorded(storage: Storage, step: PastStep) -> tuple[str, str]:
-    """Return module and name of the function as it was shipped, as far as it can be read."""
-    with suppress(StorageError):
-        contract = contract_of_shim(storage.get(step.shipped)) if step.shipped is not None else None
-        if contract is not None:
-            return contract["module"], contract["qualname"]
-    return "", step.function
-
-
-def _file(storage: Storage, step: PastStep) -> str | None:
-    if step.source is None:
-        return None
-    with suppress(StorageError):
+def _hint(storage: Storage, step: PastStep) -> str:
+    """Return where an unsigned record says that the function is, to be judged by who reads it."""
+    if step.source is None or step.source.format != "text@1" or step.source.size > MiB:
+        return ""
+    try:
         text = storage.get(step.source)
-        found = _BLOCK.match(text) if isinstance(text, str) else None
-        return found["file"] if found else None
-    return None
+    except StorageError:
+        return ""
+    found = _BLOCK.match(text) if isinstance(text, str) else None
+    return "" if found is None else f", and an unsigned one says {visible(found['file'])}"
 
 
 @contextmanager

@@ -17,13 +17,14 @@ from lucas_storage.cli.output.exit_codes import DIFFERENT, FAILED
 from lucas_storage.cli.post_mortem import check_terminal, debug
 from lucas_storage.cli.printing import printable, printable_lines
 from lucas_storage.cli.session import Session, reading
+from lucas_storage.display.markup import visible
 from lucas_storage.display.tracebacks import shown_short
+from lucas_storage.lineage.replays import run_again
 from lucas_storage.records.past_run import PastRun, PastStep
 from lucas_storage.records.run_history import find
 from lucas_storage.replay import pytest_file
 from lucas_storage.replay.functions import function_of
 from lucas_storage.replay.replay import Replay, inputs_of
-from lucas_storage.replay.replay import replay as run_again
 from lucas_storage.replay.selection import step_of
 from lucas_storage.shipping.shim import Shim
 
@@ -124,7 +125,7 @@ def _is_about_inputs(error: BaseException) -> bool:
 def _emit_failure(session: Session, run: PastRun, step: PastStep, error: BaseException) -> None:
     name = type(error).__name__
     before = f"failed with {step.error} in the run, too" if step.error == name else _before(step)
-    text = f"{printable(step.function)}: failed with {printable(name)}; it {printable(before)}"
+    text = f"{visible(step.function)}: failed with {visible(name)}; it {visible(before)}"
     fields = {"run": run.key, "step": step.key, "function": step.function, "verdict": "failed", "error": name}
     session.emit({**fields, "recorded_error": step.error, "message": str(error)}, text)
 

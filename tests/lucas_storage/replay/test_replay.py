@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import lucas_storage
 from actorc.storage.errors import InvalidParameterError
 from lucas_storage import Storage, storage_context, with_storage
+from lucas_storage.bundles.export import export
+from lucas_storage.bundles.import_run import import_bundle
 from lucas_storage.errors import (
     ArtifactNotFoundError,
     DigestMismatchError,
@@ -20,6 +24,8 @@ from lucas_storage.errors import (
     NotFoundError,
     UnsupportedError,
 )
+from lucas_storage.records import run_history
+from lucas_storage.replay.replay import replay
 from lucas_storage.replay.selection import step_of
 from lucas_storage.replay.shipped import as_shipped
 
@@ -69,6 +75,16 @@ def runtime_style(rt):
     return {"sum": int(rt.input()["x"].sum())}
 
 
+@with_storage(timeout=60, retries=1)
+def timed(x):
+    return len(x)
+
+
+@with_storage
+def nesting(x):
+    return {"inner": small(x=x), "table": table(x=x)}
+
+
 @with_storage(cache=True)
 def cached(x):
     return len(x)
@@ -90,7 +106,9 @@ def noise(x):
 
 
 @pytest.mark.parametrize(
-    "body", [table, small, folder, several, stream, later, runtime_style, cached, box], ids=lambda body: body.__name__
+    "body",
+    [table, small, folder, several, stream, later, runtime_style, timed, nesting, cached, box],
+    ids=lambda body: body.__name__,
 )
 def test_a_step_that_always_does_the_same_is_identical_and_leaves_nothing(ran, again, stored, body):
     past = ran(numbers, body, n=20_000)
@@ -284,6 +302,67 @@ def test_a_parameter_that_was_not_given_is_refused(ran, again):
 
     with pytest.raises(InvalidParameterError, match="was given no parameter 'm'"):
         again(past, "numbers", {"m": 1})
+
+
+def test_how_the_contents_differ_is_told(ran):
+    @with_storage
+    def drawn(n):
+        values = np.zeros(20_000)
+        values[7] = np.random.default_rng().random()
+        return values
+
+    ran(drawn, n=1)
+
+    told = str(lucas_storage.last_run().replay("drawn")).splitlines()
+
+    assert told[0] == "drawn: different"
+    assert any("1 value" in line or "1 of 20" in line for line in told[2:]), told
+
+
+def test_a_run_of_a_list_is_replayed_as_well(ran):
+    ran(numbers, small, n=20_000)
+    (past,) = lucas_storage.runs()
+
+    assert past.replay("small").is_identical
+    assert past.replay("numbers", given={"n": 3}).verdict == "different"
+
+
+def test_results_of_a_run_from_another_bucket_are_the_same_but_for_places(ran, again, storage, tmp_path):
+    @with_storage(inline_max=0)
+    def parts(n):
+        return [np.full(1000, number) for number in range(n)]
+
+    past = ran(parts, n=3)
+    export(storage, past, tmp_path / "a.zip")
+    with storage_context(bucket="test-elsewhere"), Storage() as there:
+        import_bundle(there, tmp_path / "a.zip")
+        moved = run_history.find(there, past.key)
+        step = step_of(moved, "parts")
+
+        assert replay(moved, step, as_shipped(there, step)).is_identical
+
+
+def test_the_function_of_another_step_is_not_run(ran, again, storage):
+    past = ran(numbers, small, n=10)
+    numbers_step, small_step = past.steps
+
+    with pytest.raises(FunctionLoadError, match="names the function 'numbers'"):
+        as_shipped(storage, dataclasses.replace(small_step, shipped=numbers_step.shipped))
+
+
+def test_records_of_strangers_do_nothing_to_a_terminal(ran, again):
+    packages = {"\x1b[2J" * 1000: "\u202e" * 1000, "": "1", "../..": "2", "numpy": "0"} | {
+        f"p{n}": "1" for n in range(9999)
+    }
+    past = ran(noise, x=1)
+    hostile = dataclasses.replace(past, packages=packages, python="\x1b[2J")
+
+    text = str(again(hostile, "noise"))
+
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "more packages of other versions" in text
+    assert len(text) < 5000
 
 
 # Which step

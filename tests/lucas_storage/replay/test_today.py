@@ -128,12 +128,16 @@ def test_a_module_is_imported_by_its_name(script, replayed, monkeypatch, tmp_pat
     assert replayed("study_of_modules:double").is_identical
 
 
-def test_the_file_of_the_recorded_source_is_taken_where_nothing_is_named(script, storage):
-    path = script(DEFINITIONS)
+def test_a_record_that_nobody_signed_does_not_choose_a_file_to_be_run(script, storage, tmp_path):
+    path = script(f"open({str(tmp_path / 'trace')!r}, 'w')")
     source = storage.put(f"# {path}, line 9\n@function\n")
 
-    with as_today(storage, step(source=source)) as found:
-        assert replay(RUN, step(), found).is_identical
+    with (
+        pytest.raises(FunctionLoadError, match=r"no signed record.*study\.py.*--from"),
+        as_today(storage, step(source=source)),
+    ):
+        pass
+    assert not (tmp_path / "trace").exists()
 
 
 @pytest.mark.parametrize(
@@ -153,7 +157,7 @@ def test_a_place_that_is_not_there_is_an_error_that_says_what_to_do(storage, tmp
     for place, match in ((tmp_path / "no.py", "cannot be read"), ("no_such_module", "no module no_such_module")):
         with pytest.raises(FunctionLoadError, match=f"{match}.*--from"), as_today(storage, step(), str(place)):
             pass
-    with pytest.raises(FunctionLoadError, match=r"does not say which file.*--from"), as_today(storage, step()):
+    with pytest.raises(FunctionLoadError, match=r"no signed record.*--from"), as_today(storage, step()):
         pass
 
 
