@@ -6,7 +6,7 @@ from math import prod
 from typing import Any, BinaryIO, Final
 
 from actorc.storage.units import shown_size
-from lucas_storage.errors import DecodeError
+from lucas_storage.errors import DecodeError, StorageError
 from lucas_storage.formats import typed_arrays
 from lucas_storage.formats.arrays import read_header
 from lucas_storage.formats.base import package
@@ -31,9 +31,9 @@ def of_npy(file: BinaryIO, size: int, count: int) -> Preview:
 
     Raises:
         DecodeError: The file says that it has Python objects, or another number of values than it has.
-        ValueError: It is no such file; also SyntaxError and TypeError.
+        ValueError: It is no such file.
     """
-    shape, in_columns, dtype = read_header(file)
+    shape, in_columns, dtype = header_of(file)
     start = file.tell()
     if dtype.hasobject:  # the bytes would be taken for pointers
         raise DecodeError("the artifact says it is an array of Python objects, and such are never read")
@@ -44,6 +44,20 @@ def of_npy(file: BinaryIO, size: int, count: int) -> Preview:
     if not dtype.itemsize:
         return Preview(kind="array", facts=facts, complete=True)
     return _of_values(file, size, dtype, facts, count, shape=shape, order="F" if in_columns else "C")
+
+
+def header_of(file: BinaryIO) -> tuple[tuple[int, ...], bool, Any]:
+    """Return shape, whether columns come first, and dtype of a ``.npy`` file, which is left where its values begin.
+
+    Raises:
+        ValueError: It is no such file.
+    """
+    try:
+        return read_header(file)
+    except StorageError:
+        raise
+    except Exception as error:  # numpy reads the header as source of Python, and raises whatever that does
+        raise ValueError("the file does not begin with the header of an array") from error
 
 
 def of_typed(file: BinaryIO, size: int, count: int) -> Preview:

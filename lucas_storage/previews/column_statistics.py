@@ -24,8 +24,6 @@ _VALUE: Final = 100
 """Characters of a value."""
 _CELL_BYTES: Final = 1 << 20
 """Mean bytes of a value up to which values are compared."""
-_GROUPS: Final = 1000
-"""Row groups of a Parquet file whose statistics are read."""
 
 
 def column_of(field: Any, values: Any | None) -> Column:
@@ -66,33 +64,6 @@ def _described(column: Column, known: Any) -> Column:
     finite = [value for value in _floats(known) if math.isfinite(value)]
     mean = math.fsum(value / len(finite) for value in finite) if finite else None
     return replace(column, mean=mean, histogram=histogram_of(finite))
-
-
-def of_parquet_footer(columns: tuple[Column, ...], metadata: Any) -> tuple[Column, ...]:
-    """Return the columns with the nulls, smallest and largest values of all rows, where the footer of a file has them.
-
-    Args:
-        columns: The first columns of the table.
-        metadata: The footer, as pyarrow read it.
-    """
-    if metadata.num_row_groups > _GROUPS:
-        return columns
-    places = {metadata.schema.column(place).path: place for place in range(metadata.num_columns)}
-    return tuple(_with_footer(column, metadata, places.get(column.name)) for column in columns)
-
-
-def _with_footer(column: Column, metadata: Any, place: int | None) -> Column:
-    if place is None:
-        return column
-    found = [metadata.row_group(group).column(place).statistics for group in range(metadata.num_row_groups)]
-    if not found or any(each is None or not each.has_min_max or not each.has_null_count for each in found):
-        return column
-    try:
-        low, high = min(each.min for each in found), max(each.max for each in found)
-        nulls = sum(each.null_count for each in found)
-    except Exception:  # noqa: BLE001  # a footer may claim anything, such as a date of no calendar
-        return column
-    return replace(column, nulls=nulls, low=_shown(low), high=_shown(high), whole=True)
 
 
 def _counted(arrow: Any, known: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from lucas_storage.formats.base import package
 from lucas_storage.formats.tables import decoded_size, parquet_ranges
 from lucas_storage.preview_data import Column
 
-from . import arrow_rows, column_statistics
+from . import arrow_rows, column_statistics, parquet_statistics
 
 COLUMNS: Final = 30
 """Columns that are shown."""
@@ -83,7 +83,19 @@ def of_arrow(file: BinaryIO, size: int, count: int, *, statistics: bool = False)
     with ipc.open_stream(stored) as reader:
         if decoded > DECODED_MAX:
             return _without_rows(reader.schema, f"rows that take {shown_size(decoded)} in memory")
-        return _head(reader.schema, reader, count, {}, statistics=statistics)
+        return _head(reader.schema, map(checked, reader), count, {}, statistics=statistics)
+
+
+def checked(batch: Any) -> Any:
+    """Return a batch of an Arrow stream whose offsets, indices and texts are within it and are what they claim.
+
+    The stream is a stranger's, and pyarrow follows offsets wherever they lead, out of memory, too.
+
+    Raises:
+        ValueError: They are not.
+    """
+    batch.validate(full=True)
+    return batch
 
 
 def _of_columns(found: list[Any] | None, schema: Any, size: int, more: list[Any]) -> TableHead:
@@ -144,7 +156,7 @@ def of_parquet(file: BinaryIO, size: int, count: int, *, statistics: bool = Fals
         head = _head(schema, batches, count, {"rows": str(rows)}, rows, statistics=statistics)
         if not statistics:
             return head
-        return replace(head, columns=column_statistics.of_parquet_footer(head.columns, whole.metadata))
+        return replace(head, columns=parquet_statistics.with_footer(head.columns, stored))
 
 
 def rows_at_a_time(group: Any, names: list[str], stored: Any) -> int:

@@ -10,7 +10,7 @@ from lucas_storage.errors import DecodeError
 from lucas_storage.formats.base import package
 from lucas_storage.formats.tables import decoded_size, parquet_ranges
 
-from .table_head import ARROW_MAX, DECODED_MAX, rows_at_a_time
+from .table_head import ARROW_MAX, DECODED_MAX, checked, rows_at_a_time
 
 _ROWS: Final = 1_000_000
 _BYTES: Final = 64 << 20
@@ -64,7 +64,7 @@ def _of_arrow(file: BinaryIO, size: int) -> TableSample:
         raise DecodeError("the table takes too much memory to be compared")
     with ipc.open_stream(stored) as reader:
         schema = reader.schema
-        table, ended = _first(arrow, schema, schema.names[:_COLUMNS], reader)
+        table, ended = _first(arrow, schema, schema.names[:_COLUMNS], map(checked, reader))
     rows = table.num_rows if ended else None
     return TableSample(schema=schema, table=table, rows=rows, complete=ended and table.num_columns == len(schema.names))
 

@@ -18,7 +18,7 @@ _TRUE, _FALSE, _BYTE, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = 1, 2,
 
 
 def read_struct(data: memoryview, at: int, depth: int = 0) -> tuple[Struct, int]:
-    """Return the structure at an offset, and the offset of its end; texts, doubles and maps are skipped.
+    """Return the structure at an offset, and the offset of its end; doubles and maps are skipped, texts are views.
 
     Raises:
         ValueError: The data are no such structure.
@@ -48,7 +48,7 @@ def _value(data: memoryview, at: int, kind: int, depth: int) -> tuple[Any, int]:
         return _number(data, at)
     if kind in (_DOUBLE, _BINARY):
         size, at = varint.decode(data, at) if kind == _BINARY else (8, at)
-        return None, _within(data, at + size)
+        return data[at : at + size] if kind == _BINARY else None, _within(data, at + size)
     if kind in (_LIST, _SET):
         return _list(data, at, depth)
     if kind == _STRUCT:

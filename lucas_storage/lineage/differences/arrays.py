@@ -8,7 +8,6 @@ from math import prod
 from typing import Any, BinaryIO, Final
 
 from lucas_storage.errors import DecodeError
-from lucas_storage.formats.arrays import read_header
 from lucas_storage.formats.base import package
 from lucas_storage.preview_data import Preview
 from lucas_storage.previews import array_head
@@ -41,7 +40,7 @@ def compared(before: tuple[BinaryIO, int], after: tuple[BinaryIO, int]) -> Conte
 
     Raises:
         DecodeError: One says that it has Python objects.
-        ValueError: One is no such file; also SyntaxError and TypeError.
+        ValueError: One is no such file.
     """
     # Beyond the size of a preview, so that both are told alike.
     looks = [array_head.of_npy(file, size, 0) for file, size in (before, after)]
@@ -77,7 +76,7 @@ def _facts(before: Preview, after: Preview) -> Iterator[Change]:
 def _values(file: BinaryIO, size: int) -> tuple[tuple[int, ...], Any]:
     """Return the shape of an array, and its values in the order of its rows."""
     file.seek(0)
-    shape, in_columns, dtype = read_header(file)
+    shape, in_columns, dtype = array_head.header_of(file)
     if dtype.hasobject or prod(shape) * dtype.itemsize != size - file.tell():
         raise DecodeError("the array is another than its header says")
     values = package("numpy", "numpy").frombuffer(file.read(size), dtype)

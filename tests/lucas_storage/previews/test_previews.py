@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pickle
+import random
 import struct
 import wave
 from array import array
@@ -453,6 +454,47 @@ def test_strangers_texts_do_nothing_in_html(storage, value):
 
     assert "<script" not in html
     assert not {"\u202e", "\x1b"} & set(html)
+
+
+def test_a_table_whose_offsets_lead_out_of_memory_is_refused(storage):
+    offsets = pa.py_buffer(struct.pack("<3i", 0, 1, 1 << 30))
+    texts = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(b"ab")])
+    data = io.BytesIO()
+    with pa.ipc.new_stream(data, pa.schema([("t", pa.string())])) as writer:
+        writer.write_batch(pa.record_batch([texts], ["t"]))
+
+    with pytest.raises(DecodeError):
+        preview(storage, inline_ref("arrow@1", data.getvalue()), 5)
+
+
+def test_damaged_footers_and_streams_are_refused_or_shown_and_end_nothing(storage):
+    table = pa.table(
+        {"n": [1, None, 3] * 20, "t": ["a", "b", "c"] * 20, "f": [0.5, 1, 2] * 20, "l": [[1], [], None] * 20}
+    )
+    stream = io.BytesIO()
+    with pa.ipc.new_stream(stream, table.schema) as writer:
+        writer.write_table(table)
+    chosen = random.Random(7)
+    refused = 0
+    for format_id, data in (("parquet@1", as_parquet(table, row_group_size=25)), ("arrow@1", stream.getvalue())):
+        for _ in range(250):
+            damaged = bytearray(data)
+            for _ in range(3):
+                damaged[-1 - chosen.randrange(2500)] = chosen.randrange(256)
+            try:
+                preview(storage, inline_ref(format_id, bytes(damaged)), 5)
+            except DecodeError:
+                refused += 1
+
+    assert refused
+
+
+def test_the_header_of_an_array_that_is_no_expression_is_refused(storage):
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (3,"
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+
+    with pytest.raises(DecodeError, match="not one of format"):
+        preview(storage, inline_ref("npy@1", data), 5)
 
 
 def test_an_array_that_claims_more_values_than_it_has_is_refused(storage):
