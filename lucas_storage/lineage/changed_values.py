@@ -7,7 +7,8 @@ from itertools import islice, zip_longest
 from typing import Any, Final
 
 from lucas_storage.artifacts.store import ArtifactStore
-from lucas_storage.records.past_run import Mention
+from lucas_storage.records.past_run import Mention, PastStep
+from lucas_storage.refs import ArtifactRef
 
 from .differences import json_values
 from .differences.content import content_difference
@@ -19,6 +20,29 @@ _EACH: Final = 50
 """Places in one argument that are told."""
 _MOST: Final = 1000
 """Arguments, and results, that are told."""
+
+
+def returned_differences(storage: ArtifactStore, before: PastStep, after: PastStep) -> Iterator[ContentDifference]:
+    """Yield how two small results differ that records have as they travelled; those of artifacts are told elsewhere."""
+    ours, theirs = before.returned, after.returned
+    if ours is None and theirs is None:
+        return
+    if _is_inline(ours) and _is_inline(theirs):
+        if ours.digest != theirs.digest:
+            yield content_difference(storage, ours, theirs)
+        return
+    found = islice(json_values.changes(ours, theirs), _MOST)
+    changes = tuple(each for each in found if not (_is_artifact(each.before) and _is_artifact(each.after)))
+    if changes:
+        yield ContentDifference(kind="json", changes=changes)
+
+
+def _is_inline(value: Any) -> bool:
+    return type(value) is ArtifactRef and value.inline is not None
+
+
+def _is_artifact(shown: str | None) -> bool:
+    return shown is not None and shown.startswith("ArtifactRef(")
 
 
 def content_differences(

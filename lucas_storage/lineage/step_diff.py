@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Final, Literal, TypeAlias
 
 from lucas_storage.artifacts.store import ArtifactStore
@@ -13,10 +14,10 @@ from lucas_storage.previews.bounded_file import bounded
 from lucas_storage.records.past_run import PastStep
 from lucas_storage.refs import ArtifactRef
 
-from .changed_values import argument_changes, content_differences
+from .changed_values import argument_changes, content_differences, returned_differences
 from .differences.difference import Change, ContentDifference
 from .source_diff import source_diff
-from .step_matching import Pair, inputs_of, outputs_of
+from .step_matching import Pair, inputs_of, is_same_result
 
 How: TypeAlias = Literal["result", "version", "inputs", "state", "name", "added", "removed"]
 """The first of these that differs: what a step returned though its inputs are equal, then the others."""
@@ -64,7 +65,7 @@ def of_pair(
     if before is None or after is None:
         return _alone(before, after)
     same_inputs = inputs_of(before, with_values=with_values) == inputs_of(after, with_values=with_values)
-    same_result = outputs_of(before) == outputs_of(after) and not is_origin
+    same_result = is_same_result(before, after) and not is_origin
     facts = tuple(_facts_of_steps(before, after))
     how = _how(facts, same_inputs=same_inputs, same_result=same_result)
     if how is None:
@@ -146,14 +147,15 @@ def silent_origins(pairs: list[Pair], *, with_values: bool) -> set[int]:
 
 
 def _tells_nothing(step: PastStep | None) -> bool:
-    return step is not None and all(mention.ref is None for mention in step.outputs)
+    is_known = step is not None and not (step.returned is None and step.fingerprint is None)
+    return step is not None and not is_known and all(mention.ref is None for mention in step.outputs)
 
 
 def _are_equal(pair: Pair, *, with_values: bool) -> bool:
     before, after = pair
     assert before is not None
     assert after is not None
-    return _inputs_are_equal((before, after), with_values=with_values) and outputs_of(before) == outputs_of(after)
+    return _inputs_are_equal((before, after), with_values=with_values) and is_same_result(before, after)
 
 
 def _inputs_are_equal(pair: tuple[PastStep, PastStep], *, with_values: bool) -> bool:
@@ -168,7 +170,8 @@ def explained(
     assert before is not None
     assert after is not None
     source = _source_lines(storage, before.source, after.source)
-    return replace(found, source=source, results=tuple(content_differences(storage, before.outputs, after.outputs)))
+    results = returned_differences(storage, before, after), content_differences(storage, before.outputs, after.outputs)
+    return replace(found, source=source, results=tuple(chain(*results)))
 
 
 def _source_lines(storage: ArtifactStore, before: ArtifactRef | None, after: ArtifactRef | None) -> tuple[str, ...]:

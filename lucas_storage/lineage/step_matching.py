@@ -66,9 +66,16 @@ def inputs_of(step: PastStep, *, with_values: bool) -> Hashable:
     return canonical([step.given, withheld])
 
 
-def outputs_of(step: PastStep) -> Hashable:
-    """Return what two steps have in common if their results are equal, as far as records tell."""
-    return canonical([_identity(each) for each in step.outputs])
+def is_same_result(before: PastStep, after: PastStep) -> bool:
+    """Return whether two steps returned the same, as far as records tell."""
+    ours, theirs = ([_identity(each) for each in step.outputs] for step in (before, after))
+    if canonical(ours) != canonical(theirs):
+        return False
+    returned = [[step.returned, step.fingerprint] for step in (before, after)]
+    # Records of early versions, and with some settings, have no values.
+    with_values = before.given is not None and after.given is not None
+    known = all(each != [None, None] for each in returned)
+    return canonical(returned[0]) == canonical(returned[1]) or not (known or with_values)
 
 
 def _identity(mention: Mention) -> list[str | int | None]:

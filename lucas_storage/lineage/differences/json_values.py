@@ -92,4 +92,13 @@ def _shown(value: Any) -> str | None:
         return json.dumps(value[: TEXT + 1], ensure_ascii=False)
     if type(value) in (dict, list):
         return f"{{{len(value)} names}}" if type(value) is dict else f"[{len(value)} values]"
-    return repr(value) if type(value) is ArtifactRef else json.dumps(value, default=str)
+    if type(value) is ArtifactRef:
+        return _text_in(value) or repr(value)
+    return json.dumps(value, default=str)
+
+
+def _text_in(ref: ArtifactRef) -> str | None:
+    """Return the text of data that a reference carries itself; None if it is elsewhere, or no text."""
+    if ref.inline is None or not ref.format.startswith(("json@", "text@")):
+        return None
+    return ref.inline[: 4 * TEXT].decode(errors="replace")

@@ -17,6 +17,7 @@ from lucas_storage.lineage.run_diff import run_diff
 from lucas_storage.lineage.runs import RunDifference
 from lucas_storage.lineage.source_diff import source_diff
 from lucas_storage.records.past_run import Mention
+from lucas_storage.refs import inline_ref
 
 from .test_step_matching import run as past
 from .test_step_matching import step
@@ -76,6 +77,33 @@ def test_a_small_result_that_differs_is_known_by_the_step_that_took_it(storage):
 
     assert (found.first.function, found.first.how) == ("guess", "result")
     assert [(each.place, each.before, each.after) for each in found.steps[1].inputs] == [("n", "1", "2")]
+
+
+def test_small_results_that_differ_are_told_place_by_place(storage):
+    before = past(step("a", "guess", given={}, returned={"sum": 1, "n": 2}))
+    after = past(step("a", "guess", given={}, returned={"sum": 3, "n": 2}))
+
+    found = run_diff(storage, before, after)
+
+    assert (found.first.function, found.first.how) == ("guess", "result")
+    assert [(each.place, each.before, each.after) for each in found.first.results[0].changes] == [("$.sum", "1", "3")]
+
+
+def test_small_results_that_travel_as_references_are_compared_by_their_contents(storage):
+    before, after = (
+        past(step("a", "f", given={}, returned=inline_ref("json@2", text))) for text in (b"[1,2]", b"[1,3]")
+    )
+
+    found = run_diff(storage, before, after)
+
+    assert [(each.place, each.before, each.after) for each in found.first.results[0].changes] == [("$[1]", "2", "3")]
+
+
+def test_a_longer_result_is_known_by_its_fingerprint(storage):
+    before, after = (past(step("a", "f", given={}, fingerprint=text)) for text in "ab")
+
+    assert first_of(storage, before, after) == ("f", "result")
+    assert run_diff(storage, before, past(step("a", "f"))).is_equal
 
 
 def test_a_step_that_failed_once_is_told(storage):
