@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
@@ -47,6 +47,7 @@ _HANDLE_SETTINGS: Final = (
 """Settings that a handle reads when it is made; other values of these need another handle."""
 
 _make: ContextVar[Callable[[str], Storage] | None] = ContextVar("lucas_storage_handles", default=None)
+_make_everywhere: Callable[[str], Storage] | None = None
 
 
 class Storage(ArtifactStore):
@@ -218,14 +219,27 @@ class Storage(ArtifactStore):
         return copy_into(scratch.directory(), Path(copy_of))
 
 
-def handles(make: Callable[[str], Storage]) -> AbstractContextManager[None]:
-    """Let code of the body, and of threads in a copy of its context, get the handles that `make` returns by name."""
-    return bound(_make, make)
+@contextmanager
+def handles(make: Callable[[str], Storage], *, whole_process: bool = False) -> Iterator[None]:
+    """Let code of the body, and of threads in a copy of its context, get the handles that `make` returns by name.
+
+    Args:
+        make: Returns the handle of a store.
+        whole_process: Whether threads without that context get them as well; for a process that does nothing else.
+    """
+    global _make_everywhere  # noqa: PLW0603
+    before = _make_everywhere
+    _make_everywhere = make if whole_process else before
+    try:
+        with bound(_make, make):
+            yield
+    finally:
+        _make_everywhere = before
 
 
 def are_handles_replaced() -> bool:
     """Return whether the handles of this context are those of `handles`, which hold in this process alone."""
-    return _make.get() is not None
+    return (_make.get() or _make_everywhere) is not None
 
 
 def storage_for(store: str | None = None) -> Storage:
@@ -240,7 +254,7 @@ def storage_for(store: str | None = None) -> Storage:
     # The settings are part of the key: a step within `storage_context` must not get the handle of another context.
     present = settings.resolve()
     name = present.store.value if store is None else store
-    make = _make.get()
+    make = _make.get() or _make_everywhere
     if make is not None:
         return make(name)
     return _handle(

@@ -77,6 +77,7 @@ def replay(
     *,
     failed: Callable[[BaseException], None] = lambda _: None,
     explained: Explained = lambda *_: (),
+    whole_process: bool = False,
 ) -> Replay:
     """Run one step again, and compare what it returns.
 
@@ -90,6 +91,8 @@ def replay(
         changed: Values by parameter in place of the recorded ones.
         failed: Called with the error of the step, while what it wrote can still be read.
         explained: Tells how two artifacts differ; the result is gone from the store afterwards.
+        whole_process: Whether this process does nothing else, so that threads that the step starts without its context
+            leave nothing in the store either.
 
     Raises:
         UnsupportedError: The record does not have all inputs.
@@ -99,13 +102,17 @@ def replay(
     """
     given = inputs_of(step, changed or {})
     called = _Alone(function)
-    with Aside() as aside, settings.storage_context(resume=False), handles(aside.handle):
+    with (
+        Aside() as aside,
+        settings.storage_context(resume=False),
+        handles(aside.handle, whole_process=whole_process),
+    ):
+        handle = storage_for()  # here, since a thread without this context would make one of other settings
         try:
             out = called(given)
         except (Exception, SystemExit) as error:
             failed(error)
             raise
-        handle = storage_for()
         found = tuple(differences(step, out, handle, explained)) if step.error is None else ()
         known = step.error is None and is_known(step, out)
     verdict: Verdict = "different" if found else "identical" if known else "unknown"

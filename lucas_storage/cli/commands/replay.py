@@ -95,7 +95,7 @@ def _replay(
 
     try:
         with _printing_aside(session):
-            done = run_again(run, step, function, changed, failed=failed)
+            done = run_again(run, step, function, changed, failed=failed, whole_process=True)
     except (Exception, SystemExit):
         if told:
             _emit_failure(session, run, step, told[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from lucas_storage.records import run_history
 from lucas_storage.replay.replay import replay
 from lucas_storage.replay.selection import step_of
 from lucas_storage.replay.shipped import as_shipped
+from lucas_storage.storage import are_handles_replaced
 
 
 @with_storage
@@ -233,6 +235,23 @@ def test_what_a_step_writes_is_read_back_by_it_and_by_nobody_else(ran, again, st
     assert again(past, "writer").verdict == "identical"
     assert again(past, "writer", {"n": 6}).verdict == "different"
     assert stored() == before
+
+
+def test_threads_that_a_step_starts_leave_nothing_either(ran, storage, stored):
+    @with_storage
+    def threaded(n, storage: Storage):
+        with ThreadPoolExecutor(2) as pool:
+            return [ref.size for ref in pool.map(storage.put, [np.full(20_000, n + i) for i in range(3)])]
+
+    past = ran(threaded, n=5)
+    step = step_of(past, "threaded")
+    before = stored()
+
+    outcome = replay(past, step, as_shipped(storage, step), {"n": 50}, whole_process=True)
+
+    assert outcome.is_identical  # their sizes are
+    assert stored() == before
+    assert not are_handles_replaced()
 
 
 def test_a_step_begins_without_the_checkpoint_that_it_left(ran, again):
