@@ -5,7 +5,7 @@ LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem test-remote test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench bench-all peers soak setup lucas chosen
+.PHONY: help demo test test-ecosystem test-browser test-remote test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench bench-all peers soak setup lucas chosen
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,10 @@ coverage: $(VENV)/.dev ## Run the quick and the slow tests with a tracer; fail i
 
 test-ecosystem: $(VENV)/.ecosystem ## Run every example and every block of the documents, and what else needs heavy libraries
 	$(BIN)/pytest --ecosystem -m ecosystem $(PARALLEL)
+
+test-browser: $(VENV)/.browser ## Look at every page of `lucas-storage ui` in a real browser
+	$(BIN)/python tests/lucas_storage/ui/chromium.py
+	$(BIN)/pytest --browser -m browser tests/lucas_storage/ui
 
 test-remote: $(VENV)/.test ## Run the tests that need a real S3 store, over a Ceph of their own
 	tests/remote/ceph-rgw.sh run $(BIN)/pytest -k "ceph and not async or remote and not contract" tests/contract tests/remote

@@ -26,12 +26,13 @@ LOCKS = {
     "dev": (*PACKAGE, "--extra", "dev"),
     "test": (*PACKAGE, "--extra", "test"),
     "ecosystem": (*PACKAGE, "--extra", "ecosystem"),
+    "browser": (*PACKAGE, "--extra", "browser"),
     "demo": (*PACKAGE, "--extra", "examples"),
     "lowest": (*PACKAGE, "--extra", "test", "--resolution", "lowest-direct"),
     "bench": (*PACKAGE, "--extra", "bench"),
     "pip": ("requirements/pip.in",),
 }
-"""Each is one file for every Python from `OLDEST` on; the first four agree, being subsets at one moment."""
+"""Each is one file for every Python from `OLDEST` on; the first five agree, being subsets at one moment."""
 
 
 def lock(folder: Path) -> None:

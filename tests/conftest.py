@@ -53,6 +53,7 @@ os.environ["LUCAS_STORAGE_RUN_PORT"] = "0"
 def pytest_addoption(parser):
     parser.addoption("--thorough", action="store_true", help="run all tests but the ecosystem's, each at its full size")
     parser.addoption("--ecosystem", action="store_true", help="run the tests that need heavy libraries, too")
+    parser.addoption("--browser", action="store_true", help="run the tests in a real browser, too")
 
 
 def pytest_configure(config):
@@ -117,7 +118,7 @@ def pytest_collection_modifyitems(config, items):
     for item in items if config.getoption("--thorough") or config.getoption("--ecosystem") else ():
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(FULL_SIZE_SECONDS))
-    unasked = [marker for marker in ("thorough", "ecosystem") if not config.getoption(f"--{marker}")]
+    unasked = [marker for marker in ("thorough", "ecosystem", "browser") if not config.getoption(f"--{marker}")]
     left_out = {item for item in items if any(map(item.get_closest_marker, unasked))}
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 _THREADS: Final = 8
 _PATIENCE: Final = 20.0
 """Seconds that a browser waits for a page; then it is told so, and tries again."""
+_PROBE: Final = 3.0
+"""Seconds in which a server answers that is there."""
 _FILES: Final = {"style.css": "text/css", "live.js": "text/javascript"}
 
 
@@ -85,6 +87,8 @@ class Application:
 
         def read(opened: OpenedStore) -> Page:
             self._endpoint = opened.storage.endpoint
+            # A server that is gone is told at once: other calls go on for half a minute, in case it comes back.
+            opened.storage.server_info(timeout=_PROBE)
             return ROUTES[name](
                 Request(storage=opened.storage, query=query, reader=reader, memory=self._memory, data=opened.data)
             )

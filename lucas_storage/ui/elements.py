@@ -83,8 +83,8 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> H
         element("thead", titles),
         element("tbody", body),
     )
-    # With a tab stop, since a region that scrolls must do so from the keyboard.
-    return element("div", whole, class_="wide", tabindex=0, role="region", aria_label=caption)
+    # With a tab stop, since what scrolls must do so from the keyboard.
+    return element("div", whole, class_="wide", tabindex=0, role="group", aria_label=caption)
 
 
 def facts(found: Mapping[str, str | None]) -> Html:
@@ -101,7 +101,7 @@ def lines(text: str, label: str) -> Html:
         label: What it is, for readers who do not see it.
     """
     shown = Html(escaped(text, _LINES, keep="\n\t"))
-    return element("pre", shown, tabindex=0, role="region", aria_label=label)
+    return element("pre", shown, tabindex=0, role="group", aria_label=label)
 
 
 def note(text: str) -> Html:

@@ -12,6 +12,7 @@ PAGES: Final = (
     "object",
     "download",
     "artifact",
+    "uses",
     "runs",
     "run",
     "step",

@@ -30,8 +30,8 @@ class ObjectView:
     bucket: str
     head: ObjectHead
     content: Content
-    why: Html | None = None
-    """Where it comes from, and who keeps it."""
+    artifact: Html | None = None
+    """The way to the artifact that it holds, if it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,7 @@ class ArtifactView:
     stored_at: Html | None
     content: Content
     why: Html | None = None
+    """Where it comes from, who read it, and what keeps it."""
 
 
 def object_page(view: ObjectView, reader: Reader) -> Page:
@@ -53,9 +54,9 @@ def object_page(view: ObjectView, reader: Reader) -> Page:
         _way(view.bucket, head["key"], reader),
         facts(_object_facts(view, reader)),
         _download(view.bucket, head["key"], reader),
+        element("p", view.artifact) if view.artifact else None,
         section(words("object.metadata"), table(words("object.metadata"), names, metadata)) if metadata else None,
         section(words("object.preview"), content_of(view.content, reader)),
-        view.why,
     )
     return Page(title=head["key"][:200], body=body, menu="buckets")
 

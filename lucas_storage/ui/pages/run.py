@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lucas_storage.lineage.graph import Graph, Node
-from lucas_storage.lineage.graph_svg import svg
 from lucas_storage.lineage.node_text import shown_seconds
 from lucas_storage.lineage.run_graph import graph_of, step_keys
 from lucas_storage.records.past_run import PastRun, PastStep
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.ui.elements import Html, element, facts, joined, lines, link, note, problem, prose, section, table
 
+from .drawings import drawing
 from .page import Page, Reader
-from .shown import STATES, artifact_link, mentioned, mentioned_by_name, run_state, size_of, step_state, took, when
+from .shown import artifact_link, mentioned, mentioned_by_name, run_state, size_of, step_state, took, when
 
 _STEPS: Final = 200
 """Steps of one page."""
@@ -101,9 +101,7 @@ def _error(run: PastRun, reader: Reader) -> Html | None:
 def _graph(view: RunView, reader: Reader) -> list[Html]:
     whole = graph_of(view.run, view.before)
     graph = whole if view.unfolded else whole.folded()
-    words = {**reader.words.chosen("state", *STATES), "steps": reader.words("steps")}
-    drawing = Html(svg(graph, links=_links(graph, view.run, reader), words=words))
-    frame = element("div", drawing, class_="graph", tabindex=0, role="region", aria_label=reader.words("run.graph"))
+    frame = drawing(graph, _links(graph, view.run, reader), reader.words("run.graph"), reader)
     other = reader.links.to("run", id=view.run.key, all=None if view.unfolded else 1)
     label = reader.words("run.fold" if view.unfolded else "run.unfold")
     can_fold = len(graph.nodes) < len(whole.nodes) or view.unfolded

@@ -7,9 +7,10 @@ import time
 from actorc.storage.errors import StorageError
 from lucas_storage import settings
 from lucas_storage.gc.collect import collect
+from lucas_storage.gc.plan import FateState
 from lucas_storage.records.name_listing import published_names
 from lucas_storage.ui.pages.access_keys import Permission, ShownKey, access_keys_page
-from lucas_storage.ui.pages.garbage import garbage_page
+from lucas_storage.ui.pages.garbage import STATES, GarbageView, garbage_page
 from lucas_storage.ui.pages.names import names_page
 from lucas_storage.ui.pages.page import Page
 
@@ -26,7 +27,8 @@ def garbage(request: Request) -> Page:
     present = settings.resolve()
     grace, ttl = present.grace.value, present.ttl.value
     found = collect(request.storage, grace=grace, ttl=ttl, now=time.time())
-    return garbage_page(found, grace, ttl, request.reader)
+    state: FateState = next((each for each in STATES if each == request.query.get("state")), "due")
+    return garbage_page(GarbageView(found=found, grace=grace, ttl=ttl, state=state), request.reader)
 
 
 def access_keys(request: Request) -> Page:

@@ -5,14 +5,20 @@ from __future__ import annotations
 from contextlib import closing
 from typing import Final
 
+from actorc.storage.errors import PermissionError
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import StorageError
+from lucas_storage.gc.plan import is_collected
+from lucas_storage.lineage.provenance.explanation import consequences, explain
+from lucas_storage.lineage.provenance.named_artifact import artifact_named
 from lucas_storage.previews.preview import preview, preview_object
 from lucas_storage.refs import ArtifactRef
+from lucas_storage.ui.elements import Html, link, note
 from lucas_storage.ui.pages.buckets import Listing, buckets_page, listing_page
 from lucas_storage.ui.pages.objects import ArtifactView, Content, ObjectView, artifact_page, object_page
 from lucas_storage.ui.pages.page import Page
 from lucas_storage.ui.pages.shown import when
+from lucas_storage.ui.pages.why import explanation, uses_page
 
 from .request import Request
 
@@ -42,19 +48,50 @@ def stored_object(request: Request) -> Page:
     bucket, key = request.text("bucket"), request.text("key")
     head = request.storage.head_object(bucket, key)
     content = _content_of_object(request.storage, bucket, key)
-    return object_page(ObjectView(bucket=bucket, head=head, content=content), request.reader)
+    view = ObjectView(bucket=bucket, head=head, content=content, artifact=_artifact_link(request, bucket, key))
+    return object_page(view, request.reader)
+
+
+def _artifact_link(request: Request, bucket: str, key: str) -> Html | None:
+    """Return the way to the artifact that an object holds, if it does."""
+    if bucket != request.storage.bucket or not is_collected(request.storage, key):
+        return None
+    return link(request.reader.links.to("artifact", key=key), request.reader.words("object.artifact"))
 
 
 def artifact(request: Request) -> Page:
     """Return the page of an artifact."""
-    ref = ArtifactRef.parse(request.text("ref"))
+    ref = _asked(request)
     stored_at = request.storage.stat(ref).stored_at
     view = ArtifactView(
         ref=ref,
         stored_at=None if stored_at is None else when(stored_at),
         content=content_of(request.storage, ref, ROWS),
+        why=_why(request, ref),
     )
     return artifact_page(view, request.reader)
+
+
+def uses(request: Request) -> Page:
+    """Return the page about what was made from an artifact."""
+    return uses_page(consequences(request.storage, _asked(request)), request.reader)
+
+
+def _asked(request: Request) -> ArtifactRef:
+    """Return the artifact of a reference, or of the key of its object, by the records that name it."""
+    key = request.query.get("key")
+    return artifact_named(request.storage, key) if key else ArtifactRef.parse(request.text("ref"))
+
+
+def _why(request: Request, ref: ArtifactRef) -> Html | None:
+    """Return where an artifact comes from; None for one that no record names: elsewhere, or within a reference."""
+    storage = request.storage
+    if ref.inline is not None or (ref.store, ref.bucket) != (storage.store_name, storage.bucket):
+        return None
+    try:
+        return explanation(explain(storage, ref), request.reader)
+    except PermissionError as error:  # the artifact may be read, and the records may not
+        return note(error.message)
 
 
 def content_of(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Content:

@@ -9,6 +9,7 @@ from typing import Final
 from lucas_storage import parallel
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import NotFoundError
+from lucas_storage.lineage.run_diff import run_diff
 from lucas_storage.lineage.run_graph import step_keys
 from lucas_storage.records import run_history
 from lucas_storage.records.past_run import PastRun, PastStep
@@ -16,6 +17,7 @@ from lucas_storage.refs import ArtifactRef
 from lucas_storage.ui.pages.objects import Content
 from lucas_storage.ui.pages.page import Page
 from lucas_storage.ui.pages.run import RunView, run_page
+from lucas_storage.ui.pages.run_diff import run_diff_page
 from lucas_storage.ui.pages.run_list import RunList, run_list_page
 from lucas_storage.ui.pages.step import StepView, step_page
 
@@ -57,6 +59,12 @@ def run(request: Request) -> Page:
         first=request.number("first", 0),
     )
     return run_page(view, request.reader)
+
+
+def diff(request: Request) -> Page:
+    """Return the page of the difference of two runs."""
+    before, after = (run_history.find(request.storage, request.text(name)) for name in ("a", "b"))
+    return run_diff_page(run_diff(request.storage, before, after), request.reader)
 
 
 def step(request: Request) -> Page:

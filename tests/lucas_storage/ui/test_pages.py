@@ -119,6 +119,33 @@ def test_a_run_is_compared_with_the_one_before(pages, past, storage):
     assert [each for each in page.links() if "/diff?a=01AAAAAAAAAAAAAAAAAAAAAAAA" in each]
 
 
+def test_two_runs_are_compared_beginning_with_the_step_that_explains_the_difference(pages, storage, monkeypatch):
+    ids = []
+    for value in (1, 2):
+        monkeypatch.setattr(routeBuilder, "funcs", [])
+        monkeypatch.setattr(routeBuilder, "works", [])
+
+        @function(name="source")
+        @with_storage(version=str(value))
+        def source(n, value=value):
+            return np.full(n, value)
+
+        @workflow
+        def flow(wf):
+            return wf.call("source", {"n": wf.input()["n"]})
+
+        run(flow, {"n": 1000})
+        ids.append(last_run().id)
+
+    answer = pages.show("diff", a=ids[0], b=ids[1])
+
+    assert answer.status == 200
+    assert "its inputs are equal, and its result is not" in answer.page.text
+    assert "1 steps differ, 0 are the same" in answer.page.text
+    assert_harmless(answer)
+    assert "Both runs did the same" in pages.show("diff", a=ids[0], b=ids[0]).page.text
+
+
 def test_a_running_run_is_read_again_and_one_that_ended_is_not(pages, storage):
     def live(status):
         content = {"workflow": "w", "status": status, "started": 1.0}
