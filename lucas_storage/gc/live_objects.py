@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Final
 
 from actorc.storage.errors import NotFoundError, StorageError
@@ -16,9 +16,11 @@ from lucas_storage.records import inner_references, record_store
 from lucas_storage.records.record_store import Record
 from lucas_storage.refs import ArtifactRef
 
-from .keepers import PREFIXES, Keeper, keeper_of, kind_of
+from .keepers import PREFIXES, Keeper, keeper_of
 
 _AT_ONCE: Final = 8
+_BATCH: Final = 200
+"""Records that are read together."""
 _OF_RUN: Final = "/run.json"
 
 
@@ -59,7 +61,8 @@ def live_objects(storage: ArtifactStore, *, ttl: float, now: float) -> LiveObjec
     found = LiveObjects()
     roots: list[tuple[Keeper, ArtifactRef]] = []
     with ThreadPoolExecutor(_AT_ONCE, "lucas-storage-gc") as pool:
-        for record, keeper in pool.map(lambda head: _with_keeper(storage, head, ttl, now), _heads(storage)):
+        batches = pool.map(lambda heads: _with_keepers(storage, heads, ttl, now), _batches(_heads(storage)))
+        for record, keeper in chain.from_iterable(batches):
             if keeper.strength < now:
                 found.expired.append((keeper, record.etag))
             elif record.content is None:
@@ -78,16 +81,24 @@ def _heads(storage: ArtifactStore) -> Iterator[ObjectHead]:
         yield from record_store.heads(storage, prefix)
 
 
-def _with_keeper(storage: ArtifactStore, head: ObjectHead, ttl: float, now: float) -> tuple[Record, Keeper]:
-    """Return a record with what it is as a keeper; one that its age alone decides is not read."""
-    unread = Record(key=head["key"], content=None, etag=head["etag"], modified=head["last_modified"])
-    keeper = keeper_of(unread, ttl)
-    if kind_of(head["key"]) != "memo" and keeper.strength < now:
-        return unread, keeper
-    record = record_store.read_listed(storage, head)
-    if record is None:  # removed meanwhile
-        record = replace(unread, content={}, etag="")
-    return record, keeper_of(record, ttl)
+def _batches(heads: Iterator[ObjectHead]) -> Iterator[list[ObjectHead]]:
+    while batch := list(islice(heads, _BATCH)):
+        yield batch
+
+
+def _with_keepers(
+    storage: ArtifactStore, heads: list[ObjectHead], ttl: float, now: float
+) -> list[tuple[Record, Keeper]]:
+    """Return records with what they are as keepers; those that their age alone decides are not read."""
+    unread = [
+        Record(key=head["key"], content=None, etag=head["etag"], modified=head["last_modified"]) for head in heads
+    ]
+    found = [(record, keeper_of(record, ttl)) for record in unread]
+    expired = [(record, keeper) for record, keeper in found if keeper.kind != "memo" and keeper.strength < now]
+    decided = {record.key for record, _ in expired}
+    # Those that were removed meanwhile are not among them.
+    read = record_store.read_all(storage, (head for head in heads if head["key"] not in decided))
+    return [*expired, *((record, keeper_of(record, ttl)) for record in read)]
 
 
 def _run_of(key: str) -> Iterable[str]:
@@ -102,10 +113,15 @@ def _closure(
     held: dict[ArtifactRef, _Held] = {}
     # Level by level, each artifact once: artifacts refer to each other, and a crafted bucket may hold a cycle.
     while refs:
-        level = list(refs)
+        level = [ref for ref in refs if _may_hold(ref)]
+        held.update((ref, _Held()) for ref in refs - set(level))
         held.update(zip(level, pool.map(lambda ref: _held_by(storage, ref, found), level), strict=True))
         refs = {inner for ref in level for inner in held[ref].refs} - held.keys()
     return held
+
+
+def _may_hold(ref: ArtifactRef) -> bool:
+    return ref.kind == "manifest" or inner_references.may_be_within(ref.format)
 
 
 def _keep_all(
@@ -157,7 +173,8 @@ def _is_here(storage: ArtifactStore, ref: ArtifactRef) -> bool:
 
 def _location(ref: ArtifactRef) -> ArtifactRef:
     """Return a reference reduced to bucket, key and format, by which an artifact is visited once."""
-    return replace(ref, store="default", filename=None)
+    is_reduced = ref.store == "default" and ref.filename is None  # as most are, and a copy is checked anew
+    return ref if is_reduced else replace(ref, store="default", filename=None)
 
 
 def _held_by(storage: ArtifactStore, ref: ArtifactRef, found: LiveObjects) -> _Held:

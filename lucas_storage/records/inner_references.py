@@ -45,6 +45,11 @@ def within(storage: ArtifactStore, ref: ArtifactRef) -> list[ArtifactRef]:
     ]
 
 
+def may_be_within(format_id: str) -> bool:
+    """Return whether artifacts of a format can hold references."""
+    return format_id in (PickleWithReferencesFormat.id, STREAM) or holds_references(format_id)
+
+
 def _texts(storage: ArtifactStore, ref: ArtifactRef) -> Iterator[bytes]:
     """Yield the JSON texts of an artifact; a pickle is never opened here, and its references are in its header."""
     if ref.inline is not None:

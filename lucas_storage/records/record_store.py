@@ -53,6 +53,7 @@ MARKED: Final = "gc/marked.json"
 _FORMAT: Final = "json@1"
 _METADATA_COPY: Final = "lucas-record"
 """Name of the metadata that repeats a small record; forever."""
+_SCALARS: Final = frozenset({str, int, float, bool, type(None), bytes})
 _METADATA_MAX: Final = 1536
 """Bytes of a record that is repeated in metadata; stores behind a gateway take no more than 2 KiB of metadata."""
 
@@ -249,8 +250,20 @@ def _content_type() -> str:
 
 
 def refs_in(value: Any) -> Iterator[ArtifactRef]:
-    """Return every reference in the content of a record."""
-    return (item for item in containers.walked(value) if type(item) is ArtifactRef)
+    """Yield every reference in the content of a record."""
+    # Collections read every record there is, so what most of them hold is not taken apart like any container.
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        kind = type(item)
+        if kind is ArtifactRef:
+            yield item
+        elif kind is list:
+            pending += item
+        elif kind is dict and set(map(type, item)) <= {str}:
+            pending += item.values()
+        elif kind not in _SCALARS:
+            pending += containers.children(item)
 
 
 def is_trusted(ref: ArtifactRef) -> bool:

@@ -29,6 +29,8 @@ _LOST: Final = 3600.0
 """Seconds after which one does of which nothing is heard."""
 _BATCH: Final = 200
 """Runs whose records are held in memory together."""
+_MANY: Final = 1000
+"""Runs whose adding is told."""
 _WORTH: Final = 500
 """Runs after which the moment up to which all are indexed is written anew."""
 _TIMEOUT: Final = 60.0
@@ -72,8 +74,9 @@ class RunIndex:
         done = _indexed(self._storage)
         known, marked = _listed(self._storage, done, now)
         missing = [run for run in known if run not in marked]
-        if missing:
-            logger.info("%d runs are not in the index of lineage yet; they are added", len(missing))
+        if len(missing) >= _MANY:
+            # A warning, since people wait for it: minutes for tens of thousands, and once.
+            logger.warning("%d runs are not in the index of lineage yet, and are added to it, once", len(missing))
         batches = (missing[at : at + _BATCH] for at in range(0, len(missing), _BATCH))
         unsettled = [run for batch in batches for run in self._add(batch, now)]
         # An hour less: the record of a run is written a little after its id is made, by another machine's clock.
