@@ -26,6 +26,19 @@ _ENCRYPTED: Final = 1
 _HEADER: Final = 30
 """Bytes before the name of an entry in the file, at least."""
 
+_DIRECTORY_MAX: Final = 64 * MiB
+"""Bytes of the list of entries, half a million: more than `bundle.json` can list."""
+_END: Final = b"PK\x05\x06"
+"""Begins the end of a ZIP file, which says how long that list is; behind it there is at most a comment."""
+_LARGE_END: Final = b"PK\x06\x06"
+_LARGE: Final = 56
+"""Bytes of the end of a file of more than 4 GiB."""
+_END_MAX: Final = 22 + 65_535 + 20 + _LARGE
+"""Bytes of the longest end, with those before it in a file of more than 4 GiB."""
+_LOCATOR: Final = b"PK\x06\x07"
+"""Begins what says where the end of the larger form is."""
+_SEE_LARGE: Final = 0xFFFF_FFFF
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:
@@ -50,6 +63,11 @@ class Archive:
         """
         status = path.stat()
         refuse_irregular(status, path)
+        # Before the entries are read, all of which are held in memory.
+        with _named(path):
+            directory = _directory_size(path, status.st_size)
+        if directory > _DIRECTORY_MAX:
+            raise BundleError(f"{path.name} has more entries than a bundle; nothing was imported")
         with _named(path):
             archive = ZipFile(path)
         with archive:
@@ -115,6 +133,27 @@ def _named(path: Path) -> Iterator[None]:
         raise BundleError(
             f"{path.name} is no bundle, or is incomplete or damaged ({error}); nothing was imported, copy it again"
         ) from error
+
+
+def _directory_size(path: Path, size: int) -> int:
+    """Return the bytes of the list of entries at the end of a ZIP file, as it says; 0 if it says nothing."""
+    with path.open("rb") as file:
+        file.seek(max(0, size - _END_MAX))
+        tail = file.read(_END_MAX)
+        at = tail.rfind(_END)
+        if at < 0 or len(tail) < at + 22:
+            return 0
+        said = int.from_bytes(tail[at + 12 : at + 16], "little")
+        locator = tail[max(0, at - 20) : at]
+        if not locator.startswith(_LOCATOR):
+            return said
+        # Readers take it from right before the locator, or from where that says; so neither may be too much.
+        near = tail[max(0, at - 20 - _LARGE) : max(0, at - 20)]
+        file.seek(int.from_bytes(locator[8:16], "little"))
+        larger = (
+            int.from_bytes(each[40:48], "little") for each in (near, file.read(_LARGE)) if each.startswith(_LARGE_END)
+        )
+        return max(*larger, said if said != _SEE_LARGE else 0, 0)
 
 
 def _checked_entries(archive: ZipFile, size: int) -> dict[str, ZipInfo]:

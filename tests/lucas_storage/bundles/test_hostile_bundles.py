@@ -117,6 +117,15 @@ def test_compressed_entries_are_refused_unread(forged, there, stored):
     assert stored() == []
 
 
+@pytest.mark.parametrize("is_large", [False, True])
+def test_more_entries_than_a_bundle_lists_are_refused_unread(forged, there, stored, monkeypatch, is_large):
+    monkeypatch.setattr("lucas_storage.bundles.archive._DIRECTORY_MAX", 20_000)
+    monkeypatch.setattr("zipfile.ZIP_FILECOUNT_LIMIT", 100 if is_large else 1000)
+
+    refused(there, forged(add=[(ZipInfo(f"{number:060}"), b"") for number in range(300)]), "more entries than a bundle")
+    assert stored() == []
+
+
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_an_entry_that_is_there_twice_is_refused(forged, there, stored):
     refused(there, forged(add=[(ZipInfo("records/run.json"), b"{}")]), "is there twice")
