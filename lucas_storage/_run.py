@@ -15,6 +15,7 @@ from .artifacts import scratch
 from .engine import adapter, progress
 from .executor import StorageExecutor
 from .records import run_log
+from .records.run_record import RunLog
 from .values import recent_data, wire_form
 from .values.loading import incoming
 from .values.storing import outgoing
@@ -87,9 +88,9 @@ def _keeping_references(executor: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 @contextmanager
-def _summary_at_end(*, resume: bool) -> Iterator[list[run_log.RunLog]]:
+def _summary_at_end(*, resume: bool) -> Iterator[list[RunLog]]:
     """Report at the end, also of a failed run, how many steps were reused from an earlier one."""
-    logs: list[run_log.RunLog] = []
+    logs: list[RunLog] = []
     try:
         yield logs
     finally:

@@ -162,8 +162,10 @@ class _Run:
         # Plain values must pass through `_passed_value` first, which may do I/O and therefore needs a thread.
         if step._fn_type == "local" or any(map(self._flow.is_plain, step.get_pre_data_nodes())):
             return False
+        context = contextvars.copy_context()
+        put_at(context, self._provenance.place_of(step))
         try:
-            begun = self._executor._begun(step, arguments)
+            begun = context.run(self._executor._begun, step, arguments)
         except Exception as error:  # noqa: BLE001 -- raised again by _finish, as the step's
             self._running[step] = None
             self._finished.put((step, None, error))

@@ -87,6 +87,8 @@ class PastStep:
     """The artifacts that it stored within others, such as the tables of a list that is stored as a whole."""
     memo: str | None = None
     """The key of the cached result that holds its result: 64 hexadecimal digits."""
+    told: str | None = None
+    """The name of the record that the process wrote which ran it, if that was not the process of its run."""
 
     def __repr__(self) -> str:
         state = f"failed with {self.error}" if self.error else self.state

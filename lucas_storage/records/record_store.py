@@ -75,6 +75,11 @@ def record_key(prefix: str, key: str) -> str:
     return f"{prefix}{key[:2]}/{key}.json"
 
 
+def step_key(run: str, step: str) -> str:
+    """Return the object key of the record of a step."""
+    return f"{RUNS}{run}/steps/{step}.json"
+
+
 def read(storage: ArtifactStore, key: str) -> Record | None:
     """Return a record, or None if there is no object; an object that is no record has the content None."""
     try:

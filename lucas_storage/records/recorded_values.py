@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from actorc.storage.errors import StorageError
@@ -12,8 +14,18 @@ from lucas_storage.refs import ArtifactRef
 from lucas_storage.values import wire_form
 
 from . import record_store
-from .secret_names import holds_secret, says_secret
 
+_WORDS: Final = (
+    *("key", "keys", "token", "tokens", "pwd", "pin", "otp", "jwt", "dsn", "auth", "authorization", "authentication"),
+    *("bearer", "cookie", "cookies", "signature"),
+)
+_PARTS: Final = "passw|passphrase|passcode|secret|credential|apikey|accesskey|privatekey|signingkey"
+_SECRET: Final = re.compile(rf"{_PARTS}|(?:^|_)(?:{'|'.join(_WORDS)})(?:_|$)|token$")
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_BETWEEN: Final = re.compile(r"[^a-z0-9]+")
+_PASSWORD_IN_URL: Final = re.compile(rb"://[^/\s:@\"]*:[^/\s@\"]+@")
+_NAMED_IN_JSON: Final = re.compile(rb'"([^"\\]{1,100})":(?=["\[{])')
+"""Keys of dicts in JSON text whose values can be secret; within a text, quotes are escaped."""
 _FORMAT: Final = "json@1"
 """Format of records."""
 _VALUE_MAX: Final = 64 << 10
@@ -68,3 +80,17 @@ def _recorded(name: str, value: Any, room: int) -> bytes | None:
     # What engines cannot carry travels within references, in which nobody sees a name.
     inner = [ref.inline for ref in record_store.refs_in(data) if ref.inline] if _INLINE in text else []
     return None if any(map(holds_secret, (text, *inner))) else text
+
+
+@lru_cache(maxsize=1024)
+def says_secret(name: str) -> bool:
+    """Return whether a name says that its value is secret: password, token, secret, key, credential and their like."""
+    words = _BETWEEN.sub("_", _HUMP.sub("_", name).lower())
+    return _SECRET.search(words) is not None
+
+
+def holds_secret(json_text: bytes) -> bool:
+    """Return whether JSON text has a dict with a key that says secret, or a URL with a password."""
+    if b"://" in json_text and _PASSWORD_IN_URL.search(json_text):
+        return True
+    return any(says_secret(name.decode(errors="replace")) for name in set(_NAMED_IN_JSON.findall(json_text)))

@@ -1,4 +1,4 @@
-"""Past runs, read from the records of `lucas_storage.records.run_log`."""
+"""Past runs, read from the records of `lucas_storage.records.run_record`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import NotFoundError
 
 from . import record_store
+from .distant_steps import joined
 from .past_run import Attempt, Mention, PastRun, PastStep
 from .record_writer import BEAT
 from .ulid import is_ulid
@@ -122,7 +123,7 @@ def _with_steps(storage: ArtifactStore, record: record_store.Record, *, whole: b
     # The record of a run that ended has its steps; of one that goes on, or was killed, each has a record of its own.
     steps = dicts_in(_unended_steps(storage, key) if status in _HAS_NOT_ENDED else content.get("steps"))
     if whole:
-        steps = list(parallel.each(partial(_whole_step, storage, key), steps))
+        steps = _whole_steps(storage, key, steps)
     return run_of(key, {**content, "status": status, "steps": steps, "heard": heard})
 
 
@@ -134,7 +135,8 @@ def with_large_fields(storage: ArtifactStore, run: str, past: PastStep) -> PastS
         run: The id of the run.
         past: The step, as `read_all` returns it.
     """
-    record = record_store.read(storage, _step_key(run, past.key)) if is_ulid(past.key) else None
+    name = past.told or past.key
+    record = record_store.read(storage, record_store.step_key(run, name)) if is_ulid(name) else None
     if record is None or not record.content:
         return past
     found = step_of(record.content)
@@ -182,19 +184,34 @@ def _in_order(steps: list[dict[str, Any]], *, is_running: bool) -> tuple[PastSte
     return tuple(replace(step, state="lost") if step.state == "running" else step for step in found)
 
 
-def _whole_step(storage: ArtifactStore, run: str, step: dict[str, Any]) -> dict[str, Any]:
-    """Return the record of a step with the fields that the record of its run leaves out where they are large."""
-    key = step.get("key")
-    if step.get("brief") is not True or not isinstance(key, str) or not is_ulid(key):
-        return step
-    record = record_store.read(storage, _step_key(run, key))
-    return {**step, **(record.content or {})} if record is not None else step
+def _whole_steps(storage: ArtifactStore, run: str, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records of steps with what their run leaves out: large fields, and what came late."""
+    names = {name: at for at, step in enumerate(steps) for name in _names_of(step)}
+    keys = [record_store.step_key(run, name) for name in names]
+    whole = list(steps)
+    for record in record_store.read_keys(storage, keys):
+        at = names[record.key.rpartition("/")[2].removesuffix(".json")]
+        whole[at] = _completed(whole[at], record.content or {})
+    return whole
 
 
-def _step_key(run: str, step: str) -> str:
-    return f"{record_store.RUNS}{run}/steps/{step}.json"
+def _names_of(step: dict[str, Any]) -> Iterator[str]:
+    """Yield the names of the records that complete that of a step, that of another process last."""
+    found = (step.get("key"), step.get("told")) if step.get("brief") is True else ()
+    yield from (name for name in found if isinstance(name, str) and is_ulid(name))
+
+
+def _completed(step: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    # The record of a distant step names that of the other process; that one does not.
+    is_of_other = "told" in step and "told" not in more
+    return joined(step, more) if is_of_other else {**step, **more}
 
 
 def _unended_steps(storage: ArtifactStore, key: str) -> list[Any]:
     heads = record_store.heads(storage, f"{record_store.RUNS}{key}/steps/")
-    return [record.content for record in record_store.read_all(storage, heads)]
+    found = [record.content for record in record_store.read_all(storage, heads) if record.content]
+    # Of a distant step there are two.
+    told = {each.get("key"): each for each in found if "told" not in each and isinstance(each.get("key"), str)}
+    others = [each for each in found if "told" in each or not isinstance(each.get("key"), str)]
+    known = [joined(each, told.pop(each.get("key"), {})) if "told" in each else each for each in others]
+    return [*known, *told.values()]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
+from lucas_storage._tracebacks import shorten
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.containers import walked
 from lucas_storage.refs import ArtifactRef, is_tagged
 from lucas_storage.values.storing.inner_artifacts import Inner
 
 from . import record_store
-from .error_text import message_of, traceback_of
 from .machine import machine_name
 from .past_run import StepState
 from .recorded_functions import RecordedFunction
@@ -23,13 +25,16 @@ from .recorded_values import recorded, recorded_result
 from .result_fingerprint import fingerprint
 from .ulid import ulid
 
+_MESSAGE_MAX: Final = 4_000
+_TRACEBACK_MAX: Final = 16_000
+"""Characters; of a longer text the begin and the end are kept."""
 _MENTIONED: Final = 1000
 """References of one value that are recorded; the rest of a larger fan-out is in the records of its steps."""
 _LARGE: Final = ("given", "traceback", "attempts")
 """Fields that only the record of the step itself has where they are large, and that of its run has not."""
 _SHORT: Final = 256
 """Bytes of a result that is recorded; of a longer one its fingerprint is, since the memo or the next step has it."""
-_SMALL_MAX: Final = 2048
+SMALL_MAX: Final = 2048
 """Bytes of a record of a step that the record of its run repeats whole."""
 
 RecordedValues: TypeAlias = str
@@ -73,6 +78,8 @@ class StepNote:
     values: RecordedValues = "none"
     is_going_on: bool = False
     """Whether a record says that it runs."""
+    told: str | None = None
+    """The name of the record that another process writes, if that runs the step."""
     repeated: bytes | None = None
     """The record as that of the run repeats it, once it is made."""
 
@@ -113,7 +120,7 @@ class StepNote:
             "reused": self.reused,
             "error": self.error,
             "version": self.version,
-            "machine": machine_name(),
+            "machine": None if self.told else machine_name(),
             "in": self.inputs,
             "out": self.outputs,
             "size_in": sum(map(_size, (ref for refs in self.inputs.values() for ref in refs))),
@@ -122,7 +129,7 @@ class StepNote:
         errors = {"message": self.message, "traceback": self.traceback, "attempts": self.attempts}
         # Without a digest where the outer one travels within the call, since nothing is stored that holds these.
         inner = [{"of": None if outer.inline is not None else outer.digest, "refs": refs} for outer, refs in self.inner]
-        more = {"memo": self.memo, "inner": inner, **errors}
+        more = {"memo": self.memo, "inner": inner, "told": self.told, **errors}
         return found | {name: value for name, value in more.items() if value}
 
     def record(self, storage: ArtifactStore) -> bytes:
@@ -134,10 +141,9 @@ class StepNote:
         text = record_store.encode_facts(facts, parts)
         if is_ended:
             self.repeated, self.given, self.returned = text, {}, None
-            if len(text) > _SMALL_MAX:
-                facts = {name: value for name, value in facts.items() if name not in _LARGE}
-                parts = {name: part for name, part in parts.items() if name not in _LARGE}
-                self.repeated = record_store.encode_facts(facts | {"brief": True}, parts)
+            if len(text) > SMALL_MAX:
+                small = {name: part for name, part in parts.items() if name not in _LARGE}
+                self.repeated = record_store.encode_facts(brief(facts), small)
         return text
 
     def _result(self) -> dict[str, bytes]:
@@ -148,6 +154,25 @@ class StepNote:
         if found is None or len(found) <= _SHORT:
             return {} if found is None else {"returned": found}
         return {"fingerprint": json.dumps(fingerprint(self.returned)).encode()}
+
+
+def brief(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a step without the fields that may be large."""
+    return {name: value for name, value in record.items() if name not in _LARGE} | {"brief": True}
+
+
+@contextlib.contextmanager
+def measured(note: StepNote) -> Iterator[None]:
+    """Note how long the body takes, and its error."""
+    # Not `time.time`: the clock of the machine may be set during a step.
+    start = time.perf_counter()
+    try:
+        yield
+    except BaseException as error:
+        note.failed(error)
+        raise
+    finally:
+        note.seconds = time.perf_counter() - start
 
 
 def parts_of(given: Mapping[str, Any], name: str) -> dict[str, bytes]:
@@ -164,3 +189,30 @@ def mentioned(value: Any) -> list[Any]:
 
 def _size(mention: Any) -> int:
     return int(mention.size if type(mention) is ArtifactRef else mention["size"])
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of an exception, cut if it is long."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  # it is the user's method
+        text = "its message cannot be shown"
+    return _recordable(text, _MESSAGE_MAX)
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an exception up to the user's own line, as errors are shown, and those of its causes."""
+    shorten(error)
+    try:
+        text = "".join(traceback.format_exception(error))
+    except Exception as other:  # noqa: BLE001  # the user's methods again
+        text = f"the traceback cannot be shown because of {type(other).__name__}"
+    return _recordable(text, _TRACEBACK_MAX)
+
+
+def _recordable(text: str, most: int) -> str:
+    if len(text) > most:
+        left_out = len(text) - most
+        text = f"{text[: most // 2]}\n… {left_out} characters …\n{text[-most // 2 :]}"
+    # A record is UTF-8, which has no lone surrogates.
+    return text.encode("utf-8", "backslashreplace").decode()

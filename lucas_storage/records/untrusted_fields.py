@@ -41,6 +41,7 @@ def step_of(content: dict[str, Any]) -> PastStep:
         attempts=tuple(map(_attempt_of, dicts_in(content.get("attempts")))),
         machine=text_or_none(content.get("machine")),
         inner=tuple(map(_holding_of, dicts_in(content.get("inner")))),
+        told=text_or_none(content.get("told")),
         memo=memo_key_of(content.get("memo")),
     )
 

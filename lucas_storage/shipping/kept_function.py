@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any, Final, Protocol
 
-from lucas_storage.records.secret_names import says_secret
+from lucas_storage.records.recorded_values import says_secret
 from lucas_storage.steps.module_origin import loaded_origin
 
 from .function_pickler import FunctionPickler

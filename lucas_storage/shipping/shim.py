@@ -20,6 +20,7 @@ from lucas_storage._tracebacks import shortened
 from . import source_lines
 
 if TYPE_CHECKING:
+    from lucas_storage.records.distant_steps import Place
     from lucas_storage.steps.contract import ShippedContract
     from lucas_storage.steps.step import Step
 
@@ -78,6 +79,20 @@ class Shim:
             # Without the lock once it is open: calls of one function run in parallel.
             step = self._step or self.opened()
             return step(args, kwargs)
+
+    def called_at(self, place: Place | None, given: dict[str, Any]) -> Any:
+        """Call the function as a step of the run of another process.
+
+        Args:
+            place: Where the record of the step belongs; None if there is no such run.
+            given: The arguments.
+        """
+        if place is None:  # the rest of the package is not needed before the first call
+            return self(**given)
+        from lucas_storage.records.run_log import part_of_run  # noqa: PLC0415
+
+        with part_of_run(place):
+            return self(**given)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else MethodType(self, instance)

@@ -14,7 +14,7 @@ from actorc.controller.protocol.value_codec import Encoded, decoded, dumps
 from lucas_storage.engine.nested_values import found_in, replaced
 
 from . import connection
-from .functions.definition import HIDDEN_PARAMETER, Definition
+from .functions.definition import HIDDEN_PARAMETER, PLACE_PARAMETER, Definition
 from .functions.remote_objects import Method
 from .remote_references import CallKey, NotHereError, RemoteValue
 
@@ -44,12 +44,15 @@ class Calls:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def call(self, callee: Definition | Method, given: Mapping[str, Any]) -> RemoteValue:
+    def call(
+        self, callee: Definition | Method, given: Mapping[str, Any], place: Mapping[str, object] | None = None
+    ) -> RemoteValue:
         """Call a function or a method and return its result as a reference; the value stays on the platform.
 
         Args:
             callee: The function, or the method of an object.
             given: Values by parameter name; a `RemoteValue` of this connection is passed on as a reference.
+            place: Where the record of the call belongs, for a function that takes that.
 
         Raises:
             ParameterError: Parameters are missing or surplus.
@@ -60,15 +63,21 @@ class Calls:
             RemoteFunctionError: The function raised, or its worker ended.
         """
         try:
-            return self.start(callee, given).result()
+            return self.start(callee, given, place=place).result()
         except CancelledError:
             raise self._closed_error(callee.name) from None
 
     def start(
-        self, callee: Definition | Method, given: Mapping[str, Any], instance_id: str = ""
+        self,
+        callee: Definition | Method,
+        given: Mapping[str, Any],
+        instance_id: str = "",
+        place: Mapping[str, object] | None = None,
     ) -> Future[RemoteValue]:
         """Start a call as `call` does, and return its pending result; `instance_id` names the call within the run."""
         arguments = self._arguments(callee, given)
+        if takes_place(callee):
+            arguments[PLACE_PARAMETER] = Encoded(data=dumps(place))
         session = self._connection.session()
         call = self._key(callee, instance_id)
         # before the call is registered: an object whose session has ended must fail and leave nothing to release
@@ -120,7 +129,7 @@ class Calls:
             given = {"params": {name: _plain(value) for name, value in given.items()}}
         completed = definition.signature.completed(given)
         encoded = {name: self._encoded(definition.name, name, value) for name, value in completed.items()}
-        is_bare = not encoded and isinstance(definition, Definition)
+        is_bare = not encoded and isinstance(definition, Definition) and not definition.takes_place
         return {HIDDEN_PARAMETER: Encoded(data=dumps(None))} if is_bare else encoded
 
     def _encoded(self, function: str, parameter: str, value: Any) -> Encoded | RemoteValue:
@@ -140,6 +149,11 @@ class Calls:
 
     def _closed_error(self, function: str) -> ControllerError:
         return ControllerError(f"the run that called {function!r} is over", function=function)
+
+
+def takes_place(callee: Definition | Method) -> bool:
+    """Return whether the record of a call can be written where it runs."""
+    return isinstance(callee, Definition) and callee.takes_place
 
 
 def value_of_call(definition: Definition | Method, given: Mapping[str, Any]) -> Any:

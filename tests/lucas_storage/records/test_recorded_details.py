@@ -14,9 +14,8 @@ import pytest
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.gc.live_objects import live_objects
-from lucas_storage.records import record_store, record_writer, run_history, run_log
-from lucas_storage.records.recorded_values import recorded
-from lucas_storage.records.secret_names import says_secret
+from lucas_storage.records import record_store, record_writer, run_history, run_record
+from lucas_storage.records.recorded_values import recorded, says_secret
 from lucas_storage.refs import inline_ref
 
 SECRET = "hunter2-hunter2"
@@ -350,8 +349,8 @@ def test_artifacts_of_a_record_stay_as_long_as_it_does(storage):
 def eager(monkeypatch):
     """Let a step be recorded as running at once, and the record of its run be written again and again."""
     monkeypatch.setattr(record_writer, "LOOK", 0.01)
-    monkeypatch.setattr(run_log, "LOOK", 0.0)
-    monkeypatch.setattr(run_log, "BEAT", 0.01)
+    monkeypatch.setattr(run_record, "LOOK", 0.0)
+    monkeypatch.setattr(run_record, "BEAT", 0.01)
 
 
 @pytest.mark.usefixtures("eager")

@@ -9,10 +9,13 @@ from typing import Any, Final
 
 from actorc.controller.errors import ControllerError, PicklingError
 from actorc.controller.protocol.value_codec import dumps
+from lucas_storage.steps.contract import contract_of_shim
 
 from . import decorator_keywords
 from .signature import Signature
 
+PLACE_PARAMETER: Final = "lucas_storage_place"
+"""A further parameter of a decorated function: where the record of the call belongs. For ever, as it is in pickles."""
 HIDDEN_PARAMETER: Final = "_"
 """The only parameter of a function without parameters: ignis assigns a replica when the first argument arrives."""
 
@@ -56,7 +59,13 @@ class Definition:
     @property
     def parameters(self) -> tuple[str, ...]:
         """The parameters the platform passes, at least one."""
-        return self.signature.names or (HIDDEN_PARAMETER,)
+        names = (*self.signature.names, PLACE_PARAMETER) if self.takes_place else self.signature.names
+        return names or (HIDDEN_PARAMETER,)
+
+    @property
+    def takes_place(self) -> bool:
+        """Whether its calls are steps that can be recorded where they run."""
+        return contract_of_shim(self.function) is not None and PLACE_PARAMETER not in self.signature.names
 
     def pickled(self) -> bytes:
         """Pickle the function in its current state, with the functions and globals it uses.
@@ -70,6 +79,8 @@ class Definition:
                 f"{self.name!r} asks for the backend {self.backend!r}, and only Python can be called; leave it out",
                 function=self.name,
             )
+        if self.takes_place:
+            return self._pickled("function", _with_place(self.function))
         return self._pickled("function", self.function if self.signature.names else _with_hidden(self.function))
 
     def _pickled(self, what: str, value: object) -> bytes:
@@ -91,6 +102,19 @@ def _with_hidden(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def call(_: Any = None) -> Any:
         return function()
+
+    return call
+
+
+def _with_place(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a decorated function that takes the place of its record, too, where a worker knows of one.
+
+    Its pickle needs nothing of this package on the worker, whose decorated functions may be of an earlier version.
+    """
+
+    def call(lucas_storage_place: Any = None, **given: Any) -> Any:
+        called_at = getattr(function, "called_at", None)
+        return function(**given) if called_at is None else called_at(lucas_storage_place, given)
 
     return call
 

@@ -1,0 +1,220 @@
+"""Steps of a run that another process runs: that process writes a record of its own, which is joined with the run's."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, Final, TypedDict
+
+from actorc.storage.errors import StorageError
+from lucas_storage.artifacts.store import ArtifactStore, store_for
+from lucas_storage.openlineage.run_events import Failure
+
+from . import record_store
+from .record_store import Prepared
+from .record_writer import LOOK, Make, RecordWriter
+from .recorded_functions import RecordedFunction
+from .step_note import SMALL_MAX, StepNote, brief, measured, mentioned
+
+logger = logging.getLogger(__name__)
+
+_OUTCOME: Final = ("state", "error", "message", "traceback", "seconds", "reused")
+_ATTEMPTS: Final = 12
+_BETWEEN: Final = 0.02
+"""Attempts to read the record of another process, and the seconds between them."""
+_OF_THE_RUN: Final = ("key", "after", "function", "started", "told")
+"""Fields that the run knows: its clock is the same for all steps, and its graph has the edges."""
+
+
+class Place(TypedDict):
+    """Where the record of a distant step belongs; travels with the call, and holds no secret."""
+
+    run: str
+    step: str
+    """Key of the step in the run."""
+    told: str
+    """Name of the record that the other process writes."""
+    store: str
+    """Logical name of the store of the records."""
+    values: str
+    """How far arguments and errors are recorded."""
+
+
+def joined(known: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the record of a step as its run knows it, completed by that of the process that ran it."""
+    kept = set(_OF_THE_RUN)
+    # A process that was killed said last that it runs, and one whose result was lost on the way that it succeeded.
+    is_lost = known.get("error") is not None and told.get("error") is None
+    if is_lost or (told.get("state") == "running" and known.get("state") != "running"):
+        kept.update(_OUTCOME)
+    return {**known, **{name: value for name, value in told.items() if name not in kept}}
+
+
+class DistantStep:
+    """A step that another process runs, for the process of the run. Any thread may end it, once.
+
+    Args:
+        note: Its record.
+        run: Key of the run.
+        store: Logical name of the store of the records.
+        ended: Called as it ends, with the note and its failure.
+    """
+
+    def __init__(self, note: StepNote, run: str, store: str, ended: Callable[[StepNote, Failure | None], None]) -> None:
+        assert note.told is not None
+        self._note = note
+        self._ended = ended
+        self._start = time.perf_counter()
+        self.place: Place = {"run": run, "step": note.key, "told": note.told, "store": store, "values": note.values}
+        """Travels with the call."""
+
+    def end(self, error: BaseException | None) -> None:
+        """Note the end of the step, as it is seen from here."""
+        note = self._note
+        note.seconds = time.perf_counter() - self._start
+        if error is not None:
+            note.failed(error)
+        self._ended(note, None if error is None else Failure.of(error, note.message, note.traceback))
+
+
+def told_by_others(storage: ArtifactStore, run: str, notes: Iterable[StepNote]) -> dict[str, dict[str, Any]]:
+    """Return by key the records of distant steps that the processes that ran them wrote.
+
+    The last ones may still be on their way, since no process lets its result wait for its record.
+    """
+    missing = {note.key: record_store.step_key(run, note.told) for note in notes if note.told and note.is_ended}
+    found: dict[str, dict[str, Any]] = {}
+    for attempt in range(_ATTEMPTS):
+        if not missing:
+            break
+        time.sleep(_BETWEEN if attempt else 0.0)
+        by_name = {record.key: record.content or {} for record in record_store.read_keys(storage, [*missing.values()])}
+        found |= {key: by_name[name] for key, name in missing.items() if name in by_name}
+        missing = {key: name for key, name in missing.items() if key not in found}
+    return found
+
+
+def text_in_run(note: StepNote, told: Mapping[str, Any] | None) -> bytes:
+    """Return the record of a step as that of its run repeats it.
+
+    Args:
+        note: The step.
+        told: The record that another process wrote; None if there is none.
+    """
+    if note.told is None:
+        return note.repeated or record_store.encode_facts(note.facts(), {})
+    if told is None:
+        # A reader finds the record of the other process, if that was only late.
+        return record_store.encode_facts(brief(note.facts()), {})
+    note.reused = told.get("reused") is True
+    record = joined(note.facts(), told)
+    text = record_store.encode(record)
+    return text if len(text) <= SMALL_MAX else record_store.encode(brief(record))
+
+
+class DistantLog:
+    """The log of one step for the process that runs it, though its run is another's. For the thread of the step.
+
+    Args:
+        place: Where its record belongs.
+
+    Raises:
+        StorageError: This process cannot reach the store.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._storage = store_for(place["store"])
+        self._writer = _writer()
+        self._is_taken = False
+
+    @contextlib.contextmanager
+    def step(
+        self, function: str, given: dict[str, Any], code: RecordedFunction | None = None
+    ) -> Iterator[StepNote | None]:
+        """Record the body as the step; enters None for one that the step itself calls."""
+        if self._is_taken:
+            yield None
+            return
+        self._is_taken = True
+        inputs = {name: mentioned(value) for name, value in given.items()}
+        key, values = self._place["step"], self._place["values"]
+        note = StepNote(key=key, function=function, inputs=inputs, given=given, code=code, values=values)
+        make = partial(self._record, note)
+        self._writer.began(note, make)
+        try:
+            with measured(note):
+                yield note
+        finally:
+            note.is_ended = True
+            self._writer.ended(note, make)
+
+    def write_later(self, make: Callable[[], Prepared]) -> None:
+        """Write a record beside the step; an error does not fail the step."""
+        try:
+            record = make()
+        except StorageError as error:
+            logger.debug("a record of a step is not written because of %s", type(error).__name__)
+        else:
+            self._writer.put(record.place, lambda: [record])
+
+    def pause(self, seconds: float) -> bool:
+        """Wait for some seconds; return True."""
+        time.sleep(seconds)
+        return True
+
+    def _record(self, note: StepNote) -> list[Prepared]:
+        name = record_store.step_key(self._place["run"], self._place["told"])
+        return [Prepared(self._storage, name, note.record(self._storage))]
+
+
+class _ProcessWriter:
+    """Writes the records of all distant steps of this process. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        # Guards the table, which the threads of steps change while the one that writes looks at it.
+        self._lock = threading.Lock()
+        self._under_way: dict[str, tuple[StepNote, Make]] = {}
+        self._writing: RecordWriter | None = None
+
+    def began(self, note: StepNote, make: Make) -> None:
+        with self._lock:
+            self._under_way[note.key] = note, make
+            self._writing = self._writing or RecordWriter(self._failed, self._going_on)
+
+    def ended(self, note: StepNote, make: Make) -> None:
+        with self._lock:
+            self._under_way.pop(note.key, None)
+        self.put(note.key, make)
+
+    def put(self, place: object, make: Make) -> None:
+        writing = self._writing
+        if writing is not None:
+            writing.put(place, make)
+
+    def _going_on(self) -> Iterable[tuple[str, Make]]:
+        now = time.time()
+        with self._lock:
+            found = [each for each in self._under_way.values() if now - each[0].started > LOOK]
+        for note, make in found:
+            if not note.is_going_on:
+                note.is_going_on = True
+                yield note.key, make
+
+    def _failed(self, error: Exception) -> None:
+        # The next step tries again: workers outlive a server that starts anew.
+        self._writing = None
+        logger.warning("the record of a step is not written because of %s; the step goes on", type(error).__name__)
+
+
+_writers: Final[dict[int, _ProcessWriter]] = {}
+"""By process, since a forked child has none of the threads of its parent."""
+
+
+def _writer() -> _ProcessWriter:
+    return _writers.setdefault(os.getpid(), _ProcessWriter())

@@ -1,0 +1,277 @@
+"""The record of a run: its steps, references of their inputs and outputs, times, and what a setting allows of values.
+
+A run is one record, written as it begins, every ten seconds while it goes on, and as it ends, and one record for each
+step, written as it ends, and before if it is long. They are written in the background, together with the results that a
+resumed run uses, and all of them before the run ends. A failure to write costs the run one warning and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final, Protocol
+
+from actorc.storage.errors import StorageError
+from lucas_storage import current
+from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.engine.provenance import current_place
+from lucas_storage.openlineage.run_events import Failure, events_of_run
+
+from . import record_store, run_index
+from .distant_steps import DistantStep, joined, text_in_run, told_by_others
+from .machine import surroundings
+from .record_store import Prepared
+from .record_writer import BEAT, LOOK, Make, RecordWriter
+from .recorded_functions import RecordedFunction
+from .run_history import run_of
+from .step_note import RecordedValues, StepNote, measured, mentioned, message_of, parts_of
+from .ulid import ulid
+
+logger = logging.getLogger(__name__)
+
+_RUN: Final = "run"
+"""Place of the record of the run itself among those that wait."""
+
+
+class Watcher(Protocol):
+    """An observer of the steps of a run; called as they begin and end, on their threads."""
+
+    def began(self, function: str) -> None:
+        """A step has begun."""
+
+    def ended(self, function: str, *, reused: bool, failed: bool) -> None:
+        """A step has ended."""
+
+
+class RunLog:
+    """The log of one run. Safe to share between threads.
+
+    Args:
+        workflow: Name of the workflow.
+        storage: Its default bucket holds the records; None writes none.
+        watcher: Observer of the steps.
+        values: How far arguments and errors are recorded.
+    """
+
+    def __init__(
+        self,
+        workflow: str,
+        storage: ArtifactStore | None,
+        watcher: Watcher | None = None,
+        values: RecordedValues = "none",
+    ) -> None:
+        self.key = ulid()
+        """Identifies the run."""
+        self._events = events_of_run(self.key, workflow)
+        self.steps: list[StepNote] = []
+        """Those that have ended, in the order of their ends."""
+        self.after: list[str] = []
+        """Keys of the steps that made the result."""
+        self._under_way: dict[str, StepNote] = {}
+        self._workflow = workflow
+        self._storage = storage
+        self._values = values
+        self._prefix = f"{record_store.RUNS}{self.key}/"
+        self._watcher = watcher
+        self._started = time.time()
+        # Guards the collections and the counter below, which the threads of all steps change.
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._at_end: set[Callable[[], None]] = set()
+        self._given_up = storage is None
+        self._parallel = 0
+        self._inputs: dict[str, Any] = {}
+        self._parameters: dict[str, bytes] = {}
+        self._heard = time.monotonic()
+        self._writer = None if storage is None else RecordWriter(self._give_up, self._going_on)
+
+    def begin(self, inputs: dict[str, Any]) -> None:
+        """Record the inputs of the workflow, as they travel."""
+        self._inputs = {name: mentioned(value) for name, value in inputs.items()}
+        if self._writer is not None:
+            self._parameters = parts_of(inputs, "parameters") if self._values == "all" else {}
+            self._writer.put(_RUN, self._as_running)
+        if self._events is not None:
+            self._events.run_began(self._inputs)
+
+    def end(self, result: Any = None, error: BaseException | None = None) -> None:
+        """Record the result of the workflow, as it travels, or its exception, and wait for the writing."""
+        with self._lock:
+            self._over.set()
+            left, self._at_end = self._at_end, set()
+        for act in left:
+            act()
+        outputs = mentioned(result)
+        message = None if error is None or self._values == "none" else message_of(error)
+        last = {
+            "seconds": time.time() - self._started,
+            "error": type(error).__name__ if error else None,
+            "out": outputs,
+            "after": list(self.after),
+            "parallel": self._parallel,
+        }
+        if message is not None:
+            last["message"] = message
+        if self._writer is not None:
+            status = "failed" if error else "succeeded"
+            self._writer.end(_RUN, lambda: self._last(status, last))
+        if self._events is not None:
+            self._events.run_ended(outputs, None if error is None else Failure.of(error, message))
+
+    @contextlib.contextmanager
+    def at_end(self, act: Callable[[], None]) -> Iterator[None]:
+        """Call `act`, on another thread, if the run ends while the body runs; at once if it has ended before."""
+        with self._lock:
+            is_over = self._over.is_set()
+            if not is_over:
+                self._at_end.add(act)
+        if is_over:
+            act()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_end.discard(act)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait until the time is over, or the run; return whether the run goes on."""
+        return not self._over.wait(seconds)
+
+    @contextlib.contextmanager
+    def step(self, function: str, given: dict[str, Any], code: RecordedFunction | None = None) -> Iterator[StepNote]:
+        """Record the body as one step; the body fills in the outputs."""
+        inputs = {name: mentioned(value) for name, value in given.items()}
+        note = StepNote(function=function, inputs=inputs, given=given, code=code, values=self._values)
+        self._began(note)
+        failure: Failure | None = None
+        try:
+            with measured(note):
+                yield note
+        except BaseException as error:
+            failure = Failure.of(error, note.message, note.traceback)
+            raise
+        finally:
+            self._ended(note, failure)
+
+    def distant_step(self, function: str) -> DistantStep | None:
+        """Begin the record of a step that another process runs; None where no records are written."""
+        if self._storage is None or self._given_up:
+            return None
+        note = StepNote(function=function, inputs={}, values=self._values, told=ulid())
+        self._began(note)
+        return DistantStep(note, self.key, self._storage.store_name, self._ended)
+
+    def write_later(self, make: Callable[[], Prepared]) -> None:
+        """Write a record beside the steps; a `StorageError` of `make` does not fail the run, and ends all records."""
+        if self._given_up or self._writer is None:
+            return
+        try:
+            record = make()
+        except StorageError as error:
+            self._give_up(error)
+        else:
+            self._writer.put(record.place, lambda: [record])
+
+    def _give_up(self, error: Exception) -> None:
+        """Write no more records of this run, and log one warning."""
+        # Exchanged under the lock: several steps may fail at the same time, and one warning is enough.
+        with self._lock:
+            known, self._given_up = self._given_up, True
+        if not known:
+            logger.warning("records of this run are not written because of %s; the run goes on", reason_of(error))
+
+    def summary(self) -> str:
+        """Return a line with the number and the names of the steps that were reused."""
+        with self._lock:
+            steps = list(self.steps)
+        reused = [note.function for note in steps if note.reused]
+        names = f" ({', '.join(dict.fromkeys(reused))})" if reused else ""
+        return f"{len(reused)} of {len(steps)} steps reused{names}, {len(steps) - len(reused)} executed"
+
+    def _began(self, note: StepNote) -> None:
+        _place_in_graph(note)
+        with self._lock:
+            self._under_way[note.key] = note
+            self._parallel = max(self._parallel, len(self._under_way))
+        if self._watcher:
+            self._watcher.began(note.function)
+        if self._events is not None:
+            self._events.step_began(note)
+
+    def _ended(self, note: StepNote, failure: Failure | None) -> None:
+        with self._lock:
+            note.is_ended = True
+            del self._under_way[note.key]
+            self.steps.append(note)
+        if self._writer is not None and not self._given_up:
+            self._writer.put(note.key, lambda: self._of_step(note))
+        if self._watcher:
+            self._watcher.ended(note.function, reused=note.reused, failed=note.error is not None)
+        if self._events is not None:
+            self._events.step_ended(note, failure)
+
+    def _going_on(self) -> Iterator[tuple[str, Make]]:
+        """Yield the records of the steps that have run for some time, each once, and every `BEAT` that of the run."""
+        now = time.time()
+        with self._lock:
+            notes = [note for note in self._under_way.values() if not note.is_going_on and now - note.started > LOOK]
+        for note in notes:
+            note.is_going_on = True
+            yield note.key, partial(self._of_step, note)
+        if time.monotonic() - self._heard >= BEAT:
+            yield _RUN, self._as_running
+
+    def _of_step(self, note: StepNote) -> list[Prepared]:
+        assert self._storage is not None
+        text = note.record(self._storage)
+        return [Prepared(self._storage, record_store.step_key(self.key, note.key), text)]
+
+    def _as_running(self) -> list[Prepared]:
+        self._heard = time.monotonic()
+        return [self._of_run({**self._facts("running"), "beat": time.time()}, self._parameters)]
+
+    def _last(self, status: str, more: dict[str, Any]) -> list[Prepared]:
+        """Return the record of the run and its entries in the index; the mark last, which says that they are there."""
+        assert self._storage is not None
+        with self._lock:
+            # A failed run leaves steps that go on.
+            notes = [*self.steps, *self._under_way.values()]
+        facts = {**self._facts(status), **more}
+        told = told_by_others(self._storage, self.key, notes)
+        steps = b"[%b]" % b",".join(text_in_run(note, told.get(note.key)) for note in notes)
+        of_steps = [joined(note.facts(), told.get(note.key, {})) for note in notes]
+        entries = run_index.entries_of(run_of(self.key, {**facts, "steps": of_steps}))
+        return [
+            self._of_run(facts, {**self._parameters, "steps": steps}),
+            *run_index.prepared(self._storage, entries),
+            run_index.prepared_mark(self._storage, self.key),
+        ]
+
+    def _facts(self, status: str) -> dict[str, Any]:
+        facts = {"run": 1, "workflow": self._workflow, "status": status, "started": self._started}
+        return {**facts, **surroundings(), "in": self._inputs}
+
+    def _of_run(self, facts: dict[str, Any], parts: dict[str, bytes]) -> Prepared:
+        assert self._storage is not None
+        return Prepared(self._storage, f"{self._prefix}run.json", record_store.encode_facts(facts, parts))
+
+
+def _place_in_graph(note: StepNote) -> None:
+    """Add to a record, and to the place of the step in its graph, which step follows which."""
+    place, scope = current_place(), current.step_scope()
+    if place is None:
+        return
+    if scope is not None and scope.is_nested:
+        note.after += place.recorded[-1:]
+    else:
+        note.after += place.after
+        place.recorded.append(note.key)
+
+
+def reason_of(error: Exception) -> str:
+    """Return why records are not written, for the log."""
+    return f"{type(error).__name__} ({error.message})" if isinstance(error, StorageError) else type(error).__name__

@@ -1,0 +1,41 @@
+"""How the record that another process writes of a step completes that of its run. Pure."""
+
+from __future__ import annotations
+
+import pytest
+
+from lucas_storage.records.distant_steps import joined
+
+KNOWN = {"key": "K", "after": ["A"], "started": 1.0, "told": "T", "state": "succeeded", "error": None, "seconds": 2.0}
+
+
+def test_what_the_run_knows_stays_and_the_rest_is_told():
+    told = {
+        "key": "other",
+        "after": [],
+        "started": 9.0,
+        "state": "succeeded",
+        "error": None,
+        "seconds": 1.0,
+        "out": [],
+    }
+
+    assert joined(KNOWN, told) == {**KNOWN, "seconds": 1.0, "out": []}
+
+
+def test_an_error_is_that_of_the_function_and_not_of_the_call():
+    known = {**KNOWN, "state": "failed", "error": "RemoteFunctionError", "message": "on its worker"}
+    told = {"state": "failed", "error": "ValueError", "message": "no"}
+
+    assert joined(known, told) == {**known, **told}
+
+
+@pytest.mark.parametrize("told", [{"state": "succeeded", "error": None}, {"state": "running", "error": None}])
+def test_a_call_that_failed_did_so_whatever_its_process_thought(told):
+    known = {**KNOWN, "state": "failed", "error": "RemoteFunctionError"}
+
+    assert joined(known, {**told, "given": {}}) == {**known, "given": {}}
+
+
+def test_a_step_that_ended_does_not_run():
+    assert joined(KNOWN, {"state": "running", "seconds": 0.0, "error": None}) == KNOWN
