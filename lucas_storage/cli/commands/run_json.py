@@ -13,7 +13,7 @@ from lucas_storage.refs import ArtifactRef
 
 def json_of(run: PastRun) -> dict[str, Any]:
     """Return a run; arguments as the record has them, so that references in them are tagged dicts."""
-    steps = [{**_plain(step), "given": _data(step.given)} for step in run.steps]
+    steps = [{**_plain(step), "given": _data(step.given), **_data({"returned": step.returned})} for step in run.steps]
     return {**_plain(run), "parameters": _data(run.parameters), "steps": steps}
 
 

@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from actorc.storage import AlreadyExistsError
+from actorc.storage import AlreadyExistsError, ResourceExhaustedError
 from lucas_storage import ArtifactRef
 from lucas_storage.bundles.export import export
 from lucas_storage.bundles.import_run import import_bundle
@@ -112,6 +112,16 @@ def test_a_run_of_the_same_id_with_other_content_is_refused_before_anything_is_s
     with pytest.raises(AlreadyExistsError, match="with other content"):
         import_bundle(there, bundled.path)
     assert [head["key"] for head in there.iter_objects(there.bucket, "")] == [key]
+
+
+def test_a_run_is_seen_when_all_of_it_is_there_and_not_before(bundled, storage_faults, elsewhere):
+    there = elsewhere()
+    with storage_faults.full_disk(), pytest.raises(ResourceExhaustedError):
+        import_bundle(there, bundled.path)
+    assert run_history.recent(there, 10) == []
+
+    assert import_bundle(there, bundled.path).is_new
+    assert [run.key for run in run_history.recent(there, 10)] == [bundled.run]
 
 
 def test_equal_runs_have_equal_bundles(bundled, elsewhere, tmp_path):

@@ -154,6 +154,23 @@ def test_programs_get_json(past, invoke):
     assert one["steps"][0]["outputs"][0]["size"] == 80_128
 
 
+def test_programs_get_short_results_as_the_record_has_them(storage, invoke):
+    @function
+    @with_storage
+    def short(n):
+        return {"n": n, "small": np.uint8(n)}
+
+    @workflow
+    def study(wf):
+        return wf.call("short", {"n": 3})
+
+    run(study, {}, materialize=False)
+    (step,) = json.loads(invoke("runs", "last", "--json").stdout)["steps"]
+
+    assert step["returned"]["n"] == 3
+    assert step["returned"]["small"]["$artifact"].startswith("lucas:inline?")
+
+
 def test_a_run_that_is_not_there_is_an_error(storage, invoke):
     done = invoke("runs", "ZZ")
 
