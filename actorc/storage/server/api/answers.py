@@ -29,7 +29,9 @@ _SECONDS: Final = 60
 """Seconds for which the permission to read an object is given to its transfer, which begins at once."""
 
 
-def send_answer(exchange: Exchange, store: AuthorizedStore, found: Any, access_log: AccessLog) -> None:
+def send_answer(
+    exchange: Exchange, store: AuthorizedStore, found: Any, access_log: AccessLog, *, status: int = 200
+) -> None:
     """Send what a route returned.
 
     Args:
@@ -37,6 +39,7 @@ def send_answer(exchange: Exchange, store: AuthorizedStore, found: Any, access_l
         store: The operations, as the caller may use them.
         found: The answer.
         access_log: Counts transfers.
+        status: Of an answer in JSON.
 
     Raises:
         Refusal: 304, the caller has it; 413, it is too large.
@@ -51,8 +54,8 @@ def send_answer(exchange: Exchange, store: AuthorizedStore, found: Any, access_l
     if len(body) > _LARGEST:
         raise Refusal(413, "TooLarge", f"the answer takes {len(body)} bytes, at most {_LARGEST} are sent; ask for less")
     etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    if etag in map(str.strip, exchange.headers.get("If-None-Match", "").split(",")):
+    if exchange.method != "POST" and etag in map(str.strip, exchange.headers.get("If-None-Match", "").split(",")):
         raise Refusal(304, "NotModified", "the answer is the one the caller has", {**HEADERS, "ETag": etag})
-    exchange.begin(200, {**HEADERS, "Content-Type": CONTENT_TYPE, "Content-Length": str(len(body)), "ETag": etag})
-    if exchange.method == "GET":
+    exchange.begin(status, {**HEADERS, "Content-Type": CONTENT_TYPE, "Content-Length": str(len(body)), "ETag": etag})
+    if exchange.method != "HEAD":
         exchange.write(body)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -20,13 +21,14 @@ from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.server.telemetry.access_log import AccessLog
 
 from .answers import HEADERS, send_answer
-from .callers import Callers, Headers
+from .callers import Callers, Confirm, Headers
 from .events import EventSource, EventStream
 from .openapi import document
-from .routes import ROOT, Events, Request, Route, RouteTable, read_parameters
+from .routes import ROOT, Events, Request, Route, RouteTable, read_body, read_parameters
 
-_METHODS: Final = ("GET", "HEAD", "OPTIONS")
-_ALLOW: Final = {"Allow": ", ".join(_METHODS)}
+_METHODS: Final = frozenset({"GET", "HEAD", "POST"})
+_LARGEST_BODY: Final = 1 << 20
+"""Bytes."""
 _DOCUMENT: Final = "/openapi.json"
 _SECONDS: Final = 30.0
 """Seconds that a request may take, other than for the bytes of an object."""
@@ -87,39 +89,62 @@ class Api:
         """Return the caller of a request and its work; for the event loop, which must not wait.
 
         Raises:
-            Refusal: The method is none of these, or the request proves no caller.
+            Refusal: The request proves no caller.
         """
         if method not in _METHODS:
-            raise Refusal(405, "Unsupported", f"the API is for reading; use one of {', '.join(_METHODS)}", _ALLOW)
-        if method == "OPTIONS":
-            return Admitted(NOBODY, partial(self._answer_options, target))
-        path = target.partition("?")[0].removeprefix(ROOT)
+            # the same for everybody as well
+            return Admitted(NOBODY, partial(self._answer_methods, target))
         # the description of the API is the same for everybody
-        is_public = path == _DOCUMENT
-        principal = NOBODY if is_public else self._callers.find(method, target, headers, request_id)
-        return Admitted(principal, partial(self._answer, target, principal, peer))
+        if target.partition("?")[0] == ROOT + _DOCUMENT:
+            return Admitted(NOBODY, partial(self._answer, target, lambda _: NOBODY, peer))
+        confirm = self._callers.find(method, target, headers, request_id)
+        # at once where there is no body that a signature covers, so that a thread is used for known callers only
+        principal = NOBODY if method == "POST" else confirm(b"")
+        return Admitted(principal, partial(self._answer, target, confirm, peer))
 
-    def _answer_options(self, target: str, exchange: Exchange) -> None:
-        self._find(target.partition("?")[0])
-        exchange.begin(204, {**HEADERS, **_ALLOW})
+    def _answer_methods(self, target: str, exchange: Exchange) -> None:
+        """Tell the methods of a path: to OPTIONS, and to others that it does not have.
 
-    def _answer(self, target: str, principal: Principal, peer: str, exchange: Exchange) -> None:
+        Raises:
+            Refusal: 405, the method is another one.
+        """
+        found, _ = self._find(target.partition("?")[0])
+        if exchange.method != "OPTIONS":
+            raise _unsupported(exchange.method, found)
+        exchange.begin(204, {**HEADERS, "Allow": _allowed(found)})
+
+    def _answer(self, target: str, confirm: Confirm, peer: str, exchange: Exchange) -> None:
+        path, _, query = target.partition("?")
+        route, in_path = self._route(path, exchange.method)
+        body = _body(exchange) if exchange.method == "POST" else b""
+        principal = exchange.principal = confirm(body)
         if not self._slots.acquire(blocking=False):
             raise _busy(f"the server answers {self._limit} requests of the API already")
         try:
-            path, _, query = target.partition("?")
-            route, in_path = self._find(path)
-            parameters = read_parameters(route.parameters, in_path, query)
+            parameters = read_parameters(route.parameters, dict(zip(route.path_names, in_path, strict=True)), query)
             exchange.bucket, exchange.key = getattr(parameters, "bucket", ""), getattr(parameters, "key", "")
             store = _OwnBytes(self._store, principal)
             renewed = partial(self._request, principal, store, peer, exchange.headers.get("Last-Event-ID", ""))
-            found = route.handle(renewed(), parameters)
+            request = renewed() if route.body is None else replace(renewed(), body=read_body(route.body, body))
+            found = route.handle(request, parameters)
             if route.answer is Events:
                 self._begin_stream(exchange, found, renewed)
                 return
         finally:
             self._slots.release()
-        send_answer(exchange, store, found, self._access_log)
+        send_answer(exchange, store, found, self._access_log, status=route.status)
+
+    def _route(self, path: str, method: str) -> tuple[Route, list[str]]:
+        """Return the route of a request and the parameters in its path, in order.
+
+        Raises:
+            Refusal: There is none, or it has other methods.
+        """
+        found, in_path = self._find(path)
+        route = found.get("GET" if method == "HEAD" else method)
+        if route is None:
+            raise _unsupported(method, found)
+        return route, in_path
 
     def _request(self, principal: Principal, store: AuthorizedStore, peer: str, last_event_id: str) -> Request:
         """Return a request whose time begins now."""
@@ -146,7 +171,7 @@ class Api:
         is_over = exchange.method == "GET"
         exchange.begin(204 if is_over else 200, {**HEADERS, **({} if is_over else {"Content-Type": EVENTS_TYPE})})
 
-    def _find(self, path: str) -> tuple[Route, dict[str, str]]:
+    def _find(self, path: str) -> tuple[dict[str, Route], list[str]]:
         return self._known().find(path.removeprefix(ROOT))
 
     def _known(self) -> RouteTable:
@@ -168,6 +193,38 @@ class _OwnBytes(AuthorizedStore):
 
     def presigned_location(self, _bucket: str, _key: str, _method: str, _expires: float) -> None:
         """Return None: there is no other place to get the bytes from."""
+
+
+def _body(exchange: Exchange) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        Refusal: It is too large, or no JSON.
+    """
+    if exchange.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Refusal(415, "UnsupportedMediaType", "the body is JSON; send Content-Type: application/json")
+    if (exchange.declared_size or 0) > _LARGEST_BODY:
+        raise _too_large()
+    body = b"".join(exchange.blocks(_LARGEST_BODY))
+    if len(body) > _LARGEST_BODY:
+        raise _too_large()
+    return body
+
+
+def _too_large() -> Refusal:
+    return Refusal(413, "TooLarge", f"a body has at most {_LARGEST_BODY} bytes; send fewer")
+
+
+def _allowed(routes: Iterable[str]) -> str:
+    """Return the methods of a path that has routes for these."""
+    reading = ("GET", "HEAD") if "GET" in routes else ()
+    writing = ("POST",) if "POST" in routes else ()
+    return ", ".join((*reading, *writing, "OPTIONS"))
+
+
+def _unsupported(method: str, routes: Iterable[str]) -> Refusal:
+    allowed = _allowed(routes)
+    return Refusal(405, "Unsupported", f"{method[:20]} is not for this path; use one of {allowed}", {"Allow": allowed})
 
 
 def _busy(message: str) -> ResourceExhaustedError:

@@ -21,6 +21,7 @@ from actorc.storage.server.store.store import ObjectStore
 from .api import Api
 from .callers import Callers
 from .installed_routes import installed_routes
+from .key_routes import key_routes
 from .object_routes import OfUrl, object_routes
 from .server_routes import Sample, ServerFacts, server_routes
 
@@ -71,7 +72,12 @@ def open_api(parts: ApiParts, *, is_own_name: Callable[[str], bool], metrics: Ca
             is_open=lambda: keyring.is_open,
             is_own_name=is_own_name,
         ),
-        lambda: [*server_routes(facts), *object_routes(partial(_presigned, parts.urls)), *installed_routes()],
+        lambda: [
+            *server_routes(facts),
+            *object_routes(partial(_presigned, parts.urls)),
+            *key_routes(keyring),
+            *installed_routes(),
+        ],
         access_log=parts.flow.access_log,
         is_open=lambda: keyring.is_open,
         # the rest of the threads serves objects

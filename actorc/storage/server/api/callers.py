@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 from actorc.storage._wire.call_signing import ACCESS_KEY_HEADER, DATE_HEADER, HASH_HEADER, SIGNATURE_HEADER
@@ -19,6 +20,10 @@ _UNSIGNED: Final = (
     "prints, or sign the request as docs/api.md shows"
 )
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
+
+
+Confirm = Callable[[bytes], Principal]
+"""Returns the caller, for the body of the request; raises `Refusal` if it is not the one that was signed."""
 
 
 class Headers(Protocol):
@@ -51,8 +56,8 @@ class Callers:
         self._is_open = is_open
         self._is_own_name = is_own_name
 
-    def find(self, method: str, target: str, headers: Headers, request_id: str) -> Principal:
-        """Return the caller.
+    def find(self, method: str, target: str, headers: Headers, request_id: str) -> Confirm:
+        """Return a function that returns the caller for the body of the request, which a signature covers.
 
         Args:
             method: HTTP method.
@@ -65,22 +70,28 @@ class Callers:
         """
         if self._is_open():
             self._check_site(headers)
-            return ANYBODY
-        try:
+            return lambda _body: ANYBODY
+        with _unproved():
             bearer = _only(headers, "Authorization")
-            if bearer is not None:
-                return self._tokens.admit(_token(bearer))
-            return self._signer(f"{method} {target}", headers, request_id)
-        except UnauthenticatedError as error:
-            raise Refusal(401, error.code, error.message, _CHALLENGE) from None
+            if bearer is None:
+                return self._signer(f"{method} {target}", headers, request_id)
+            principal = self._tokens.admit(_token(bearer))
+        return lambda _body: principal
 
-    def _signer(self, line: str, headers: Headers, request_id: str) -> Principal:
+    def _signer(self, line: str, headers: Headers, request_id: str) -> Confirm:
         found = {name: _only(headers, name) for name in _SIGNED}
         if not any(found.values()):
             raise UnauthenticatedError(_UNSIGNED)
         signed: dict[str, str | bytes] = {name: value for name, value in found.items() if value is not None}
         proof = self._authenticator.check_headers(signed, line, request_id)
-        return self._authenticator.principal(proof, line, b"")
+        if not proof.proved:
+            raise UnauthenticatedError(f"the header {HASH_HEADER} is missing; send the SHA-256 of the body in it")
+
+        def confirm(body: bytes) -> Principal:
+            with _unproved():
+                return self._authenticator.principal(proof, line, body)
+
+        return confirm
 
     def _check_site(self, headers: Headers) -> None:
         """Raise if a browser says that another site asks: without keys there is nothing else to know it by.
@@ -96,6 +107,15 @@ class Callers:
                 "ForeignOrigin",
                 "a page of another site asks, and a server without keys answers its own users only",
             )
+
+
+@contextmanager
+def _unproved() -> Iterator[None]:
+    """Turn the error of a request that proves no caller into a refusal, 401."""
+    try:
+        yield
+    except UnauthenticatedError as error:
+        raise Refusal(401, error.code, error.message, _CHALLENGE) from None
 
 
 def _only(headers: Headers, name: str) -> str | None:

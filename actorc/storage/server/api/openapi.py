@@ -58,19 +58,21 @@ def document(routes: Sequence[Route], *, is_open: bool) -> dict[str, Any]:
         is_open: Whether the server asks nobody who is calling.
     """
     answers = [route.answer for route in routes if route.answer not in _NO_JSON]
-    kinds = [route.parameters for route in routes]
+    bodies = [route.body for route in routes if route.body is not None]
+    kinds = [*(route.parameters for route in routes), *bodies]
     schemas, components = msgspec.json.schema_components([*answers, *kinds], ref_template=_REF)
     of_answer = dict(zip(map(id, answers), schemas, strict=False))
     of_parameters = dict(zip(map(id, kinds), schemas[len(answers) :], strict=True))
-    hidden = {_name(each) for each in of_parameters.values()}
-    paths = {
-        ROOT + route.path: {
-            "get": _operation(
-                route, of_answer.get(id(route.answer)), components[_name(of_parameters[id(route.parameters)])]
-            )
-        }
-        for route in routes
-    }
+    hidden = {_name(of_parameters[id(route.parameters)]) for route in routes}
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        described = _operation(
+            route, of_answer.get(id(route.answer)), components[_name(of_parameters[id(route.parameters)])]
+        )
+        if route.body is not None:
+            body = {"application/json": {"schema": of_parameters[id(route.body)]}}
+            described["requestBody"] = {"required": True, "content": body}
+        paths.setdefault(ROOT + route.path, {})[route.method.lower()] = described
     shown = {name: schema for name, schema in components.items() if name not in hidden}
     return {
         "openapi": "3.1.0",
@@ -97,7 +99,7 @@ def _operation(route: Route, answer: dict[str, Any] | None, parameters: dict[str
             _parameter(name, schema, route, parameters) for name, schema in parameters["properties"].items()
         ],
         "responses": {
-            "200": {"description": "The answer.", "content": content},
+            str(route.status): {"description": "The answer.", "content": content},
             "4XX": {"description": "The request is refused.", "content": refused},
             "5XX": {"description": "The server failed, or is busy.", "content": problem},
         },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
 import msgspec
@@ -69,6 +69,8 @@ class Request:
     """Seconds after which these calls fail."""
     last_event_id: str = ""
     """Of the last event that the client got, if it connects again to a stream."""
+    body: Any = None
+    """The body, if the route takes one, as `Route.body` has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ class Events:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A route for reading; GET and HEAD. Its names are for ever."""
+    """A route. Its names are for ever."""
 
     path: str
     """Behind `ROOT`; parameters in braces."""
@@ -100,6 +102,12 @@ class Route:
     handle: Callable[[Request, Any], Any]
     """Returns the answer for parameters; raises `Refusal` or `StorageError`."""
     parameters: type[Parameters] = NoParameters
+    method: Literal["GET", "POST"] = "GET"
+    """GET includes HEAD."""
+    body: type[Parameters] | None = None
+    """Of POST: its body, in JSON; None for one without."""
+    status: int = 200
+    """Of an answer in JSON."""
     is_public: bool = False
     """Whether it is answered to whoever asks."""
 
@@ -110,7 +118,7 @@ class Route:
 
 
 class RouteTable:
-    """Finds the route of a path. Immutable."""
+    """Finds the routes of a path. Immutable."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self.routes: Final = tuple(routes)
@@ -119,18 +127,22 @@ class RouteTable:
             parts = route.path.strip("/").split("/")
             self._by_length.setdefault(len(parts), []).append((parts, route))
 
-    def find(self, path: str) -> tuple[Route, dict[str, str]]:
-        """Return the route of a path behind `ROOT`, as received, and the parameters in it.
+    def find(self, path: str) -> tuple[dict[str, Route], list[str]]:
+        """Return the routes of a path behind `ROOT`, as received, by their method, and the parameters in it, in order.
 
         Raises:
             Refusal: There is none, or a segment is no text.
         """
         asked = path.strip("/").split("/") if path.startswith("/") and not path.endswith("/") else []
+        found: dict[str, Route] = {}
+        in_path: list[str] = []
         for parts, route in self._by_length.get(len(asked), ()):
             if all(part.startswith("{") or part == given for part, given in zip(parts, asked, strict=True)):
-                named = [given for part, given in zip(parts, asked, strict=True) if part.startswith("{")]
-                return route, dict(zip(route.path_names, map(_text, named), strict=True))
-        raise Refusal(404, "NoSuchRoute", f"there is nothing at this path; {ROOT}/openapi.json lists what there is")
+                found[route.method] = route
+                in_path = [given for part, given in zip(parts, asked, strict=True) if part.startswith("{")]
+        if not found:
+            raise Refusal(404, "NoSuchRoute", f"there is nothing at this path; {ROOT}/openapi.json lists what there is")
+        return found, list(map(_text, in_path))
 
 
 def read_parameters(kind: type[P], in_path: Mapping[str, str], query: str) -> P:
@@ -148,6 +160,20 @@ def read_parameters(kind: type[P], in_path: Mapping[str, str], query: str) -> P:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise bad_request(_advice(str(error), kind)) from None
+
+
+def read_body(kind: type[P], body: bytes) -> P:
+    """Return the body of a request.
+
+    Raises:
+        Refusal: 400, it is no JSON, or a field is unknown, missing or not of its type; the message names it.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise bad_request(_advice(str(error), kind)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise bad_request("the body is no JSON; send an object") from None
 
 
 def bad_request(message: str) -> Refusal:

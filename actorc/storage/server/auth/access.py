@@ -88,6 +88,13 @@ class Principal:
         """Return whether anything is allowed in the bucket, so that the caller may know that it exists."""
         return any(each.covers(bucket) for each in self.statements)
 
+    @property
+    def may_everything(self) -> bool:
+        """Whether one statement allows every action everywhere, so that the caller may hand out any permission."""
+        return any(
+            each.actions.issuperset(ACTIONS) and (each.buckets, each.prefix) == ("*", "") for each in self.statements
+        )
+
     def narrowed(self, actions: frozenset[str]) -> Principal:
         """Return the caller with no more than these of its actions."""
         kept = (replace(each, actions=each.actions & actions) for each in self.statements)

@@ -49,6 +49,11 @@ class Keyring:
             )
 
     @property
+    def path(self) -> Path | None:
+        """The file of keys; None for a server that never has any."""
+        return self._path
+
+    @property
     def is_open(self) -> bool:
         """Whether no keys are configured, so that every caller may do everything."""
         return not self._is_private and self._current() is None

@@ -10,6 +10,7 @@ from aiohttp import HttpVersion11, web
 
 from actorc.storage.errors import DeadlineExceededError
 from actorc.storage.rules import MAX_CHUNK_SIZE
+from actorc.storage.server.auth.access import Principal
 
 from .errors import Refusal
 from .event_streams import Stream, stream_headers
@@ -33,6 +34,7 @@ class Exchange:
         response: The response, once it has begun.
         size: Bytes of the body received or sent so far.
         stream: A stream that is the body, and what its first look found; set in place of `begin`.
+        principal: The caller, where only the body proves it.
         bucket: Bucket that the request is about, for the access log, where it is not known before.
         key: Likewise, its key.
     """
@@ -44,6 +46,7 @@ class Exchange:
         self.response: web.StreamResponse | None = None
         self.size = 0
         self.stream: tuple[Stream, bytes] | None = None
+        self.principal: Principal | None = None
         self.bucket = ""
         self.key = ""
         self._request = request

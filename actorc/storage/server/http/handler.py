@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 _RETRY_AFTER = 1.0
 """Seconds after which a refused request may be admitted."""
+_LOGGED = frozenset((*METHODS, "POST"))
+"""Methods that the access log names."""
 _CLIENT_GONE = 499
 """Status in the access log if the peer went away before it had the response."""
 
@@ -131,7 +133,7 @@ class HttpHandler:
     async def _call(self, request: web.BaseRequest, *, misdirected: bool) -> web.StreamResponse:
         # read at once, since a closed connection has no peer name
         peer = _peer(request)
-        record = _RequestRecord(new_request_id(), request.method if request.method in METHODS else "OTHER", peer)
+        record = _RequestRecord(new_request_id(), request.method if request.method in _LOGGED else "OTHER", peer)
         try:
             if misdirected:
                 record.status = 421
@@ -195,6 +197,8 @@ class HttpHandler:
             await waiting
         finally:
             del self._running[exchange]
+            record.principal = exchange.principal or record.principal
+            record.bucket, record.key = record.bucket or exchange.bucket, record.key or exchange.key
         if exchange.stream is not None:
             return await self._stream(request, exchange, *exchange.stream)
         assert exchange.response is not None
@@ -277,8 +281,8 @@ def _ended(record: _RequestRecord) -> EndedCall:
     return EndedCall(
         method=record.method,
         status=str(record.status),
-        bucket=record.bucket or (record.exchange.bucket if record.exchange else ""),
-        key=record.key or (record.exchange.key if record.exchange else ""),
+        bucket=record.bucket,
+        key=record.key,
         size=record.exchange.size if record.exchange else 0,
         seconds=time.perf_counter() - record.began,
         request_id=record.request_id,

@@ -61,7 +61,9 @@ class DirectCalls:
             DeadlineExceededError: It is; the caller should ask for less.
         """
         if time.monotonic() > self._deadline:
-            raise DeadlineExceededError("the request takes too long and the server gave up; ask for less at once")
+            raise DeadlineExceededError(
+                "the request takes too long and the server gave up; ask for less at once, or again"
+            )
 
 
 class DirectCall:

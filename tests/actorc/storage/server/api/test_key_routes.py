@@ -1,0 +1,178 @@
+"""Access keys through the API: for those who may do everything anyway, and have proved it."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from actorc.storage._auth import derived_key, sign_request
+from actorc.storage._wire.token_signing import EVERYTHING, READING, sign_token
+from actorc.storage.testing import local_server
+
+from .conftest import ROOT, Key
+
+JSON = {"Content_Type": "application/json"}
+EVERYTHING_ALLOWED = "read,list,write,delete,presign,admin:*"
+
+
+@pytest.fixture
+def keyed(tmp_path):
+    """A server of its own, and a key that allows everything."""
+    key = Key(tmp_path / "keys.json", EVERYTHING_ALLOWED)
+    with local_server(http=True, keys=tmp_path / "keys.json") as server:
+        yield server, key
+
+
+@pytest.fixture
+def post(ask):
+    """Send a body to the API; return the status and the JSON of the answer."""
+
+    def sent(server, target, body, token, **headers):
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {**JSON, "Authorization": f"Bearer {token}", **headers}
+        answer = ask(f"{server.http_endpoint}{ROOT}{target}", "POST", text, **headers)
+        return answer.status, json.loads(answer.body)
+
+    return sent
+
+
+def test_a_key_is_made_listed_and_disabled(keyed, get, post):
+    server, admin = keyed
+    status, made = post(server, "/keys", {"allow": ["read:team-*/a/"], "comment": "Zoë"}, admin.token())
+    token = sign_token(derived_key(made["secret_key"]), made["key"]["id"], EVERYTHING, int(time.time()) + 60)
+
+    assert status == 201
+    assert get(server, "/caller", token=token)[1]["statements"] == ["read:team-*/a/"]
+    listed = get(server, "/keys", token=admin.token())[1]["keys"]
+    assert [(each["id"], each["comment"]) for each in listed] == [(admin.id, ""), (made["key"]["id"], "Zoë")]
+    assert "secret_key" not in json.dumps(listed)
+    assert admin.key.key.hex() not in json.dumps(listed)
+
+    status, disabled = post(server, f"/keys/{made['key']['id']}/disable", {}, admin.token())
+    assert (status, disabled["disabled"]) == (200, True)
+    assert get(server, "/caller", token=token)[0] == 401
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        ["read,list,write,delete,presign:*"],
+        ["read,list,write,delete,presign,admin:team-*"],
+        ["read,list,write,delete,presign:*/a", "admin:*"],
+        ["admin:*"],
+    ],
+)
+def test_who_may_not_do_everything_has_nothing_to_do_with_keys(keyed, get, post, allowed):
+    server, admin = keyed
+    other = Key(admin.file, *allowed).token()
+
+    assert get(server, "/keys", token=other)[0] == 403
+    assert post(server, "/keys", {"allow": [EVERYTHING_ALLOWED]}, other)[0] == 403
+    assert post(server, f"/keys/{admin.id}/disable", {}, other)[0] == 403
+
+
+def test_a_token_for_reading_makes_no_key(keyed, get, post):
+    server, admin = keyed
+
+    assert get(server, "/keys", token=admin.token(READING))[0] == 403
+    assert post(server, "/keys", {"allow": ["read:*"]}, admin.token(READING))[0] == 403
+
+
+def test_without_keys_nobody_can_shut_out_the_owner(open_server, get, ask):
+    answer = ask(f"{open_server.http_endpoint}{ROOT}/keys", "POST", b'{"allow": ["read:*"]}', **JSON)
+
+    assert answer.status == 403
+    assert "keys add" in json.loads(answer.body)["message"]
+    assert get(open_server, "/keys")[0] == 403
+
+
+def test_a_key_does_not_disable_itself(keyed, get, post):
+    server, admin = keyed
+
+    assert post(server, f"/keys/{admin.id}/disable", {}, admin.token())[0] == 400
+    assert post(server, "/keys/AKNOBODY/disable", {}, admin.token())[0] == 404
+    assert get(server, "/caller", token=admin.token())[0] == 200
+
+
+def test_a_signature_covers_the_body(keyed, ask):
+    server, admin = keyed
+    body, target = b'{"allow": ["read:one"]}', f"{ROOT}/keys?"
+
+    def sent(signed_body):
+        now = int(time.time() * 1000)
+        signed = dict(sign_request(derived_key(admin.secret), admin.id, f"POST {target}", signed_body, now))
+        return ask(f"{server.http_endpoint}{target}", "POST", body, **signed, **JSON).status
+
+    assert sent(body) == 201
+    assert sent(b'{"allow": ["read:two"]}') == 401
+
+
+def test_a_signature_without_the_hash_of_the_body_is_refused_before_it_is_read(keyed, ask):
+    server, admin = keyed
+    now = int(time.time() * 1000)
+    signed = dict(sign_request(derived_key(admin.secret), admin.id, f"POST {ROOT}/keys?", b"{}", now))
+    del signed["x-acs-hash"]
+
+    assert ask(f"{server.http_endpoint}{ROOT}/keys?", "POST", b"{}", **signed, **JSON).status == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "named"),
+    [
+        (b"", 400, "JSON"),
+        (b"\xff", 400, "JSON"),
+        (b"[]", 400, "object"),
+        (b"{}", 400, "allow"),
+        ({"allow": []}, 400, "allow"),
+        ({"allow": ["nonsense"]}, 400, "allow"),
+        ({"allow": ["fly:*"]}, 400, "allow"),
+        ({"allow": ["read:*"], "colour": 1}, 400, "colour"),
+        ({"allow": ["read:*"], "comment": "x" * 2000}, 400, "comment"),
+        ({"allow": ["read:*"], "comment": "x" * 2_000_000}, 413, "bytes"),
+        (b"[" * 600_000, 400, ""),
+    ],
+)
+def test_a_wrong_body_is_refused_by_name(keyed, post, get, body, status, named):
+    server, admin = keyed
+    found, problem = post(server, "/keys", body, admin.token())
+
+    assert found == status
+    assert named in problem["message"]
+    assert len(get(server, "/keys", token=admin.token())[1]["keys"]) == 1
+
+
+def test_a_body_of_another_type_is_refused(keyed, post):
+    server, admin = keyed
+
+    # what a form of another site can send
+    assert post(server, "/keys", {"allow": ["read:*"]}, admin.token(), Content_Type="text/plain")[0] == 415
+
+
+def test_a_path_tells_its_own_methods(keyed, ask):
+    server, admin = keyed
+    token = f"Bearer {admin.token()}"
+    told = {
+        (method, path): (answer.status, answer.headers["Allow"])
+        for method in ("OPTIONS", "GET", "PUT")
+        for path in ("/keys", "/keys/a/disable")
+        for answer in [ask(f"{server.http_endpoint}{ROOT}{path}", method, Authorization=token)]
+    }
+
+    assert told == {
+        ("OPTIONS", "/keys"): (204, "GET, HEAD, POST, OPTIONS"),
+        ("OPTIONS", "/keys/a/disable"): (204, "POST, OPTIONS"),
+        ("GET", "/keys"): (200, None),
+        ("GET", "/keys/a/disable"): (405, "POST, OPTIONS"),
+        ("PUT", "/keys"): (405, "GET, HEAD, POST, OPTIONS"),
+        ("PUT", "/keys/a/disable"): (405, "POST, OPTIONS"),
+    }
+
+
+def test_who_made_a_key_stands_in_the_access_log(keyed, post, told):
+    server, admin = keyed
+    post(server, "/keys", {"allow": ["read:*"]}, admin.token())
+
+    (line,) = told("POST", 1)
+    assert line.endswith(f"by={admin.id}")
