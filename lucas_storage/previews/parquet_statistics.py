@@ -96,7 +96,8 @@ def _value(kind: int, data: Any) -> Any:
         return None
     if kind == _BYTES:
         return bytes(data[: 4 * _VALUE]).decode(errors="replace")
-    return struct.unpack(_LETTERS[kind], data)[0] if kind in _LETTERS else None
+    # Plus zero, since the format has writers tell a zero as -0.0 and 0.0.
+    return struct.unpack(_LETTERS[kind], data)[0] + 0 if kind in _LETTERS else None
 
 
 def _shown(value: Any) -> str:

@@ -14,7 +14,7 @@ def of_column(column: Column, sample: str) -> Iterator[str]:
         column: The column.
         sample: The part of the table that they are of.
     """
-    whole = "" if column.whole or not sample else f" in {sample}"
+    whole = " of all rows" if column.whole and sample else ""
     if column.nulls is not None:
         yield f"{column.nulls} null{whole}"
     if column.low is not None:
@@ -25,6 +25,8 @@ def of_column(column: Column, sample: str) -> Iterator[str]:
         yield f"{column.distinct} different"
     if column.common:
         yield ", ".join(f"{value} \u00d7 {count}" for value, count in column.common)
+    if column.nulls is not None and sample:
+        yield f"of {sample}"
 
 
 def of_numbers(numbers: Numbers, sample: str) -> dict[str, str]:

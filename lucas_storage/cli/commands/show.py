@@ -38,7 +38,8 @@ def show(session: Session, ref: str, *, lines: int) -> None:
         record = _described(found, storage)
         look = preview(storage, found, lines)
     facts = {**record, **look.facts, **_statistics(look)}
-    text = [f"{label + ':':<{_LABEL}} {printable(str(value))}" for label, value in facts.items()]
+    # Names of facts are a stranger's, too: those of the columns of a table.
+    text = [f"{printable(label) + ':':<{_LABEL}} {printable(str(value))}" for label, value in facts.items()]
     body = [printable(line).replace("\\t", "  ") for line in look.lines]
     more = [] if look.complete or not body else ["…"]
     shown = {"facts": look.facts, "lines": look.lines, "complete": look.complete, "preview": look.to_json()}

@@ -28,9 +28,6 @@ def changes(before: Any, after: Any, place: str = "$", depth: int = 0) -> Iterat
         after: The other value.
         place: Where both stand.
         depth: Levels above them.
-
-    Raises:
-        RecursionError: They are nested too deep.
     """
     if depth < _DEPTH and type(before) is dict and type(after) is dict:
         # Names of the former in their order, then those that are new.
@@ -61,12 +58,12 @@ def _same(before: list[str], after: list[str]) -> int:
 def canonical(value: Any) -> str:
     """Return a text that two values of JSON data have in common if they are the same.
 
-    References are the same if their digests are.
-
-    Raises:
-        RecursionError: It is nested too deep.
+    References are the same if their digests are. All values that are nested too deep to be written are taken for one.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_identity)
+    try:
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_identity)
+    except (RecursionError, TypeError, ValueError):  # too deep, names that are no texts, an int of thousands of digits
+        return f"?{type(value).__name__}"
 
 
 def _identity(value: Any) -> Any:

@@ -220,6 +220,26 @@ def test_artifacts_are_shown_by_their_format(storage, invoke, value, format_id, 
     assert f"format:      {ref.format}" in done.stdout
 
 
+def test_the_names_of_columns_cannot_move_the_cursor(storage, invoke):
+    ref = storage.put(pd.DataFrame({"evil\x1b[2J\u202e": ["\x1b[2J"] * 3}), format="parquet@1")
+
+    done = invoke("show", ref.uri)
+
+    assert done.exit_code == 0, done.output
+    assert not {"\x1b", "\u202e"} & set(done.stdout)
+
+
+def test_statistics_say_what_they_are_of(storage, invoke):
+    ref = storage.put(pd.DataFrame({"n": np.arange(20_000) * 1.0}), format="parquet@1")
+
+    shown = invoke("show", ref.uri).stdout
+
+    assert (
+        "column n:    double; 0 null of all rows; 0.0 … 19999.0 of all rows; mean 4999.5; 10000 different; "
+        "of the first 10000 rows"
+    ) in shown
+
+
 def test_directories_and_streams_are_shown(storage, invoke, tmp_path):
     folder = tmp_path / "folder"
     (folder / "sub").mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 
@@ -103,3 +104,32 @@ def test_the_command_is_told_by_the_help_of_runs(invoke):
     assert "runs diff" in invoke("runs", "--help").stdout
     assert invoke("runs", "diff", "--help").stdout.startswith("Usage: lucas-storage runs diff [OPTIONS] [A [B]]")
     assert invoke("runs", "diff", "a", "b", "c").exit_code == 2
+
+
+EVIL = "\x1b[2J\u202e<script>" * 50
+DEEP = "[" * 600 + "]" * 600
+STRANGE = (None, 1, -1.5, 1e300, True, EVIL, [], [[]], {}, {"a": EVIL}, [EVIL, 1, None], {EVIL: [{EVIL: EVIL}]})
+FIELDS = (
+    *("key", "after", "function", "started", "seconds", "state", "version", "source", "shipped", "given", "returned"),
+    *("fingerprint", "message", "traceback", "attempts", "machine", "in", "out", "error", "withheld", "reused"),
+)
+
+
+def test_records_of_strangers_are_compared_and_do_nothing_to_the_terminal(invoke, client, monkeypatch):
+    monkeypatch.setenv("LUCAS_STORAGE_BUCKET", "my-bucket")
+    chosen = random.Random(3)
+    for at in range(12):
+        steps = [{field: chosen.choice(STRANGE) for field in FIELDS} for _ in range(chosen.randrange(5))]
+        about = {field: chosen.choice(STRANGE) for field in ("workflow", "parameters", "packages", "python", "machine")}
+        record = json.dumps({"run": 1, "status": "succeeded", "started": 1, **about, "in": {EVIL: [1]}, "steps": steps})
+        record = record.replace('"returned": []', f'"returned": {DEEP}')
+        client.put_object("my-bucket", f"runs/01ARZ3NDEKTSV4RRFFQ69G5F{at:02}/run.json", record.encode())
+
+    for at in range(11):
+        for more in ((), ("--json",)):
+            done = invoke("runs", "diff", f"last~{at + 1}", f"last~{at}", *more)
+            assert done.exit_code in (0, 1), done.output
+            assert not done.exception or isinstance(done.exception, SystemExit)
+            assert "\x1b" not in done.stdout
+            assert more or "\u202e" not in done.stdout
+            assert len(done.stdout) < 200_000
