@@ -14,6 +14,8 @@ from lucas_storage import current
 from lucas_storage.artifacts import scratch
 from lucas_storage.engine import adapter
 from lucas_storage.settings import context_overrides, storage_context
+from lucas_storage.values.storing import inner_artifacts
+from lucas_storage.values.storing.inner_artifacts import Inner
 
 from .attempts import AttemptUnderWay
 from .distant_runtime import DistantRuntime
@@ -23,6 +25,22 @@ class _Step(Protocol):
     def attempt_alone(
         self, attempt: AttemptUnderWay, runtime: Any, given: Mapping[str, Any] | None, *, is_nested: bool
     ) -> Any: ...
+
+
+@dataclass(slots=True)
+class ChildResult:
+    """The result of an attempt, on its way back."""
+
+    out: Any
+    """As it travels."""
+    inner: list[Inner]
+    """What was stored within other artifacts, for the record of the step, which the parent writes."""
+
+    def noted(self) -> Any:
+        """Return the result as it travels, when the rest has been noted here."""
+        for outer, refs in self.inner:
+            inner_artifacts.note(outer, refs)
+        return self.out
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,9 +91,10 @@ class ChildAttempt:
             embedded.install()
         self.step = pickle.loads(self.shim).opened()  # noqa: S301  # of our own parent
 
-    def __call__(self) -> Any:
-        """Return the result of the step as it travels."""
+    def __call__(self) -> ChildResult:
+        """Return the result of the step."""
         assert self.step is not None, "prepare it first"
+        inner: list[Inner] = []
         runtime = DistantRuntime(self.input) if self.given is None else None
         with ExitStack() as stack:
             for overrides in self.contexts:
@@ -84,7 +103,10 @@ class ChildAttempt:
                 stack.enter_context(current.run(self.run))
             if self.workflow is not None:
                 stack.enter_context(adapter.within(self.workflow))
-            return self.step.attempt_alone(self.attempt, runtime, self.given, is_nested=self.is_nested)
+            if self.run is not None:
+                stack.enter_context(inner_artifacts.collected(inner))
+            out = self.step.attempt_alone(self.attempt, runtime, self.given, is_nested=self.is_nested)
+        return ChildResult(out, inner)
 
     def is_repeated_after(self, error: BaseException) -> bool:
         """Return whether another attempt may end otherwise."""

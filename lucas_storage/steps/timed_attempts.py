@@ -19,7 +19,7 @@ from lucas_storage.values.storing import outgoing
 from lucas_storage.values.storing.policy import Policies
 
 from .attempts import AttemptUnderWay
-from .child_attempt import ChildAttempt
+from .child_attempt import ChildAttempt, ChildResult
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class TimedAttempts:
                 return getattr(runtime, what)(*arguments)
 
             try:
-                return call_in_child(
+                made: ChildResult = call_in_child(
                     call,
                     seconds=self._seconds,
                     function=self._function,
@@ -92,6 +92,8 @@ class TimedAttempts:
             except RaisedInChildError as raised:
                 attempt.is_repeated = raised.is_repeated
                 error = raised.error
+            else:
+                return made.noted()
             raise error
 
     def _on_thread(self, attempt: AttemptUnderWay, here: Callable[[AttemptUnderWay], Any]) -> Any:

@@ -219,12 +219,13 @@ class _Result:
     def _line(self, annotation: Annotation, inner: list[ArtifactRef], item: Any) -> bytes:
         """Return one item of a stream as a line of ``json@1``, its leaves stored apart and added to `inner`."""
         skeleton = self.skeleton(item, annotation)
-        if len(inner) < inner_artifacts.MOST:
-            inner += inner_artifacts.references_in(skeleton)
         try:
-            return json_line(skeleton)
+            line = json_line(skeleton)
         except NoFormatError as error:
             raise ValueError(wire_form.TOO_DEEP) from error
+        if len(inner) < inner_artifacts.MOST:
+            inner += inner_artifacts.references_in(skeleton, Encoded((line,)))
+        return line
 
     def _leaf(self, job: Callable[[], ArtifactRef], *, does_io: bool = True) -> Node:
         return Pending(lambda _: Done(self._attributed(job)), Done(None), does_io)
@@ -269,7 +270,7 @@ def _kept_apart(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policy) ->
     if wire_form.is_untagged(fmt, encoded):
         return recent_data.kept_after(store, skeleton, bytes(encoded))
     ref = store()
-    return inner_artifacts.note(ref, inner_artifacts.references_in(skeleton))
+    return inner_artifacts.note(ref, inner_artifacts.references_in(skeleton, encoded))
 
 
 def _element(value: Any, policy: Policies) -> Any:
@@ -296,5 +297,4 @@ def _kept(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> Art
     # By the limit alone: the whole policy is all settings.
     is_small = is_inline(encoded.size, policy.inline_max)
     ref = inline_ref(fmt.id, bytes(encoded)) if is_small else store_encoded(encoded, fmt, policy())
-    inner = [] if wire_form.is_untagged(fmt, encoded) else inner_artifacts.references_in(skeleton)
-    return inner_artifacts.note(ref, inner)
+    return inner_artifacts.note(ref, inner_artifacts.references_in(skeleton, encoded))

@@ -282,6 +282,21 @@ class TestArtifactsWithinOthers:
     def test_the_step_that_took_the_outer_one_took_it(self, inner, kind):
         assert functions(lucas_storage.uses(inner(kind))) == ["look"]
 
+    @pytest.mark.slow  # starts a process
+    def test_a_step_with_a_time_limit_made_it_as_well(self, storage):
+        @function
+        @with_storage(timeout=60.0)
+        def make(n):
+            return [np.arange(10_000), "x" * 100_000]
+
+        @workflow
+        def flow(wf):
+            return wf.call("make", {"n": wf.input()["n"]})
+
+        run(flow, {"n": 1}, materialize=False)
+
+        assert lucas_storage.why(storage.put(np.arange(10_000))).made_by.step.function == "make"
+
     def test_what_keeps_the_outer_one_keeps_it(self, storage, inner, monkeypatch):
         ref = inner("list")
         outer = lucas_storage.why(ref).made_by.step.outputs[0].ref
