@@ -221,10 +221,7 @@ class LocalEngine(Engine):
         )[0]
 
     def read_small(self, bucket: str, key: str, *, most: int) -> ObjectContent:
-        (found,) = self._index.find_many(bucket, (key,))
-        if isinstance(found, StorageError):
-            raise found
-        return self._content(bucket, key, found, most)
+        return self._content(bucket, key, self._index.find_small(bucket, key), most)
 
     def put_many(
         self, bucket: str, objects: Sequence[SmallObject], *, idempotency_key: str = ""

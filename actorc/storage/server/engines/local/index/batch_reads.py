@@ -1,4 +1,4 @@
-"""Look-ups of many objects of one bucket, by few statements."""
+"""Look-ups of one object, or of many of one bucket, with their bytes, by few statements."""
 
 # ruff: noqa: S608 (statements are made of our own names only)
 
@@ -13,17 +13,23 @@ from actorc.storage.models import ObjectInfo
 from actorc.storage.server.engines.errors import object_missing
 from actorc.storage.server.engines.local.rows import ALIVE, Segment, object_info, unpack_sums
 
+from .objects import bucket_id
 from .row_checksums import COLUMNS, checked, damaged_row, is_intact
 
 GROUP: Final = 100
-"""Keys in one statement; all statements but those for one key have this many, so that few are prepared."""
+"""Keys in one statement; all statements for several have this many, so that few are prepared."""
 _FIND: Final = (
     f"SELECT {checked('object')}, {checked('content')}, content.data"
     " FROM object LEFT JOIN content ON content.id = object.content_id"
     f" WHERE bucket_id = ? AND {ALIVE.replace(':now', '?')} AND object.key IN "
 )
 _FIND_GROUP: Final = f"{_FIND}({', '.join('?' * GROUP)})"
-_FIND_ONE: Final = f"{_FIND}(?)"
+_FIND_ONE: Final = (
+    f"SELECT {checked('bucket')}, {checked('object')}, {checked('content')}, content.data"
+    " FROM bucket JOIN object ON bucket_id = bucket.id LEFT JOIN content ON content.id = object.content_id"
+    f" WHERE bucket.name = :bucket AND object.key = :key AND {ALIVE}"
+)
+_BUCKET: Final = 1 + len(COLUMNS["bucket"])
 _KEY: Final = 2
 _CONTENT: Final = 1 + len(COLUMNS["object"])
 """Where the fields of the content begin, with its checksum."""
@@ -37,23 +43,43 @@ class Found(NamedTuple):
     """All of its bytes; None if it has several segments."""
 
 
+def find_one(connection: sqlite3.Connection, bucket: str, key: str, now: int) -> Found:
+    """Return the current object of a key; bucket, object and segment are of one moment.
+
+    Raises:
+        BucketNotFoundError: There is no such bucket.
+        ObjectNotFoundError: There is no such object.
+        IntegrityError: A row of it is damaged.
+    """
+    row = connection.execute(_FIND_ONE, {"bucket": bucket, "key": key.encode(), "now": now}).fetchone()
+    if row is None:
+        bucket_id(connection, bucket)
+        raise object_missing(bucket, key)
+    if not is_intact("bucket", row[0], row[1:_BUCKET]):
+        raise damaged_row("bucket", bucket)
+    found = _found(bucket, key, row[_BUCKET:])
+    if isinstance(found, StorageError):
+        raise found
+    return found
+
+
 def find(
-    connection: sqlite3.Connection, bucket: str, bucket_id: int, keys: Sequence[str], now: int
+    connection: sqlite3.Connection, bucket: str, number: int, keys: Sequence[str], now: int
 ) -> list[Found | StorageError]:
-    """Return the current object of each key, or its error; object and segment are of one moment."""
-    rows = {row[_KEY]: row for row in _rows(connection, bucket_id, [key.encode() for key in keys], now)}
+    """Return the current object of each key of the bucket with this number, or its error.
+
+    An object and its segment are of one moment.
+    """
+    rows = {row[_KEY]: row for row in _rows(connection, number, [key.encode() for key in keys], now)}
     return [_found(bucket, key, rows.get(key.encode())) for key in keys]
 
 
-def _rows(connection: sqlite3.Connection, bucket_id: int, names: list[bytes], now: int) -> Iterator[tuple[Any, ...]]:
-    if len(names) == 1:
-        yield from connection.execute(_FIND_ONE, (bucket_id, now, *names))
-        return
+def _rows(connection: sqlite3.Connection, bucket: int, names: list[bytes], now: int) -> Iterator[tuple[Any, ...]]:
     for at in range(0, len(names), GROUP):
         group = names[at : at + GROUP]
         # a short group is filled up by its last name; a name is found once, however often it is asked for
         padding = group[-1:] * (GROUP - len(group))
-        yield from connection.execute(_FIND_GROUP, (bucket_id, now, *group, *padding))
+        yield from connection.execute(_FIND_GROUP, (bucket, now, *group, *padding))
 
 
 def _found(bucket: str, key: str, row: tuple[Any, ...] | None) -> Found | StorageError:

@@ -275,6 +275,11 @@ class Index:
             finally:
                 connection.execute("COMMIT")
 
+    def find_small(self, bucket: str, key: str) -> Found:
+        """Return the current object of a key with the segment that is all of it."""
+        with self.reading() as connection:
+            return batch_reads.find_one(connection, bucket, key, self.now())
+
     def find_many(self, bucket: str, keys: Sequence[str]) -> list[Found | StorageError]:
         """Return the current object of each key with the segment that is all of it, or its error.
 
