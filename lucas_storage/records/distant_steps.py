@@ -17,9 +17,9 @@ from lucas_storage.openlineage.run_events import Failure
 
 from . import record_store
 from .record_store import Prepared
-from .record_writer import LOOK, Make, RecordWriter
+from .record_writer import LOOK, PATIENCE, Make, RecordWriter
 from .recorded_functions import RecordedFunction
-from .step_note import SMALL_MAX, StepNote, brief, measured, mentioned
+from .step_note import SMALL_MAX, RecordedValues, StepNote, brief, measured, mentioned
 
 logger = logging.getLogger(__name__)
 
@@ -171,6 +171,59 @@ class DistantLog:
     def _record(self, note: StepNote) -> list[Prepared]:
         name = record_store.step_key(self._place["run"], self._place["told"])
         return [Prepared(self._storage, name, note.record(self._storage))]
+
+
+class ChildLog:
+    """Records the steps that a step calls. Safe to share between threads.
+
+    Args:
+        outer: Key of that step.
+        values: How far arguments and errors are recorded.
+        storage: Its default bucket holds the records.
+        tell: Hands a note that has ended, and its record, to the process of the run; returns when that has them.
+    """
+
+    def __init__(
+        self, outer: str, values: RecordedValues, storage: ArtifactStore, tell: Callable[[StepNote, bytes], None]
+    ) -> None:
+        self._outer = outer
+        self._values = values
+        self._storage = storage
+        self._tell = tell
+
+    @contextlib.contextmanager
+    def step(self, function: str, given: dict[str, Any], code: RecordedFunction | None = None) -> Iterator[StepNote]:
+        """Record the body as one step; the body fills in the outputs."""
+        inputs = {name: mentioned(value) for name, value in given.items()}
+        note = StepNote(function=function, inputs=inputs, given=given, code=code, values=self._values)
+        note.after = [self._outer]
+        try:
+            with measured(note):
+                yield note
+        finally:
+            note.is_ended = True
+            record = self._record(note)
+            note.code, note.given, note.returned = None, {}, None
+            self._tell(note, record)
+
+    def write_later(self, make: Callable[[], Prepared]) -> None:
+        """Write a record at once, since this process ends with the step; an error does not fail the step."""
+        try:
+            record_store.write_all([make()], PATIENCE)
+        except StorageError as error:
+            logger.debug("a record of a step is not written because of %s", type(error).__name__)
+
+    def pause(self, seconds: float) -> bool:
+        """Wait for some seconds; return True, since this process is killed with its run."""
+        time.sleep(seconds)
+        return True
+
+    def _record(self, note: StepNote) -> bytes:
+        try:
+            return note.record(self._storage)
+        except StorageError as error:
+            logger.debug("a step is recorded without its function because of %s", type(error).__name__)
+            return record_store.encode_facts(note.facts(), {})
 
 
 class _ProcessWriter:

@@ -16,7 +16,7 @@ from lucas_storage.artifacts.store import ArtifactStore, store_for
 from lucas_storage.engine.provenance import makers_of_result
 from lucas_storage.refs import is_tagged
 
-from .distant_steps import DistantLog, DistantStep, Place
+from .distant_steps import ChildLog, DistantLog, DistantStep, Place
 from .record_store import Prepared
 from .recorded_functions import RecordedFunction
 from .run_record import RunLog, Watcher, reason_of
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 _UNRECORDED: Final = contextlib.nullcontext[None](None)
 # A context variable, which the scheduler copies to the threads of steps: runs of one process must not mix.
-_current: ContextVar[RunLog | DistantLog | None] = ContextVar("lucas_storage_run_log", default=None)
+_current: ContextVar[RunLog | DistantLog | ChildLog | None] = ContextVar("lucas_storage_run_log", default=None)
 
 _last: str | None = None
 """Id of the run that this process began last; for people at a prompt, who run one after the other."""
@@ -92,6 +92,18 @@ def distant_step(function: str) -> DistantStep | None:
     """Begin the record of a step of the present run that another process runs; None if it is not recorded."""
     log = _current.get()
     return log.distant_step(function) if isinstance(log, RunLog) else None
+
+
+def told_to(log: ChildLog) -> contextlib.AbstractContextManager[None]:
+    """Let steps of the block be told to the process of their run."""
+    return bound(_current, log)
+
+
+def adopt(note: StepNote, record: bytes) -> None:
+    """Take over a step that has ended in a child process, as `RunLog.adopt` does; outside a run, do nothing."""
+    log = _current.get()
+    if isinstance(log, RunLog):
+        log.adopt(note, record)
 
 
 def at_end(act: Callable[[], None]) -> contextlib.AbstractContextManager[None]:

@@ -165,6 +165,21 @@ class RunLog:
         self._began(note)
         return DistantStep(note, self.key, self._storage.store_name, self._ended)
 
+    def adopt(self, note: StepNote, record: bytes) -> None:
+        """Take over a step that has ended in a child process, with its record."""
+        failure = None if note.error is None else Failure(note.error, note.message, note.traceback, is_abort=False)
+        if self._watcher:
+            self._watcher.began(note.function)
+            self._watcher.ended(note.function, reused=note.reused, failed=failure is not None)
+        if self._events is not None:
+            self._events.step_began(note)
+            self._events.step_ended(note, failure)
+        with self._lock:
+            self.steps.append(note)
+        if self._writer is not None and self._storage is not None and not self._given_up:
+            prepared = Prepared(self._storage, record_store.step_key(self.key, note.key), record)
+            self._writer.put(note.key, lambda: [prepared])
+
     def write_later(self, make: Callable[[], Prepared]) -> None:
         """Write a record beside the steps; a `StorageError` of `make` does not fail the run, and ends all records."""
         if self._given_up or self._writer is None:

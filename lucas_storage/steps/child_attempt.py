@@ -7,18 +7,27 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from lucas_storage import current
 from lucas_storage.artifacts import scratch
+from lucas_storage.artifacts.store import store_for
+from lucas_storage.child_process.asking import ask
 from lucas_storage.engine import adapter
+from lucas_storage.records import run_log
+from lucas_storage.records.distant_steps import ChildLog
+from lucas_storage.records.step_note import RecordedValues
 from lucas_storage.settings import context_overrides, storage_context
 from lucas_storage.values.storing import inner_artifacts
 from lucas_storage.values.storing.inner_artifacts import Inner
 
 from .attempts import AttemptUnderWay
 from .distant_runtime import DistantRuntime
+
+TELL: Final = "tell a step"
+"""What the process of an attempt asks to record a step that the attempt has called."""
 
 
 class _Step(Protocol):
@@ -62,11 +71,20 @@ class ChildAttempt:
     """The settings of each `storage_context`. They may be secret: this goes to a child of this process alone."""
     folder: Path
     """Takes all scratch directories, for the parent to remove whatever becomes of the child."""
+    recorded: tuple[str, RecordedValues] | None
+    """Key of the step in the record of its run, and how far values are recorded there; None without a run."""
     attempt: AttemptUnderWay
     step: _Step | None = None
 
     @classmethod
-    def here(cls, shim: bytes, given: Mapping[str, Any] | None, given_input: Any, folder: Path) -> Self:
+    def here(
+        cls,
+        shim: bytes,
+        given: Mapping[str, Any] | None,
+        given_input: Any,
+        folder: Path,
+        recorded: tuple[str, RecordedValues] | None,
+    ) -> Self:
         """Return an attempt at the present step in the surroundings of this point."""
         scope = current.step_scope()
         return cls(
@@ -79,6 +97,7 @@ class ChildAttempt:
             has_embedded=getattr(sys.modules.get("lucas"), "__name__", "lucas") != "lucas",
             contexts=context_overrides(),
             folder=folder,
+            recorded=recorded,
             attempt=AttemptUnderWay(),
         )
 
@@ -103,6 +122,9 @@ class ChildAttempt:
                 stack.enter_context(current.run(self.run))
             if self.workflow is not None:
                 stack.enter_context(adapter.within(self.workflow))
+            if self.recorded is not None:
+                log = ChildLog(*self.recorded, store_for(None), partial(ask, TELL))
+                stack.enter_context(run_log.told_to(log))
             if self.run is not None:
                 stack.enter_context(inner_artifacts.collected(inner))
             out = self.step.attempt_alone(self.attempt, runtime, self.given, is_nested=self.is_nested)

@@ -182,7 +182,7 @@ class Step:
         def here(attempt: AttemptUnderWay) -> Any:
             return self._stored(attempt, runtime, given, policy)
 
-        make = here if self._timed is None else self._timed.of_call(runtime, given, policy, here)
+        make = here if self._timed is None else self._timed.of_call(runtime, given, policy, note, here)
         return repeated(make, self._attempts, self._name, note)
 
     def _stored(

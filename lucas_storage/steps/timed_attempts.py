@@ -8,18 +8,20 @@ import pickle
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from lucas_storage.child_process.call import RaisedInChildError, call_in_child
 from lucas_storage.errors import NoFormatError, StepTimeoutError, UnsafeFormatError
 from lucas_storage.records import run_log
+from lucas_storage.records.step_note import StepNote
 from lucas_storage.storage import are_handles_replaced
 from lucas_storage.values.storing import outgoing
 from lucas_storage.values.storing.policy import Policies
 
 from .attempts import AttemptUnderWay
-from .child_attempt import ChildAttempt, ChildResult
+from .child_attempt import TELL, ChildAttempt, ChildResult
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,7 @@ class TimedAttempts:
         runtime: Any,
         given: Mapping[str, Any] | None,
         policy: Policies,
+        note: StepNote | None,
         here: Callable[[AttemptUnderWay], Any],
     ) -> Callable[[AttemptUnderWay], Any]:
         """Return a function that makes one attempt at a call.
@@ -54,6 +57,7 @@ class TimedAttempts:
             runtime: The engine's runtime, of a function that takes it.
             given: The arguments of other functions.
             policy: Where arguments go that do not travel as they are.
+            note: The record of the step, within a run.
             here: Makes an attempt in this process.
 
         Raises:
@@ -69,32 +73,31 @@ class TimedAttempts:
         except (_NotPicklableError, NoFormatError, UnsafeFormatError) as error:
             self._warn_once(error)
             return lambda attempt: self._on_thread(attempt, here)
-        return lambda attempt: self._in_child(attempt, runtime, packed, travelling, of_runtime)
+        recorded = None if note is None else (note.key, note.values)
 
-    def _in_child(
-        self, attempt: AttemptUnderWay, runtime: Any, packed: bytes, given: dict[str, Any] | None, of_runtime: Any
-    ) -> Any:
-        with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
-            call = pickle.dumps(ChildAttempt.here(packed, given, of_runtime, Path(folder)))
+        def there(attempt: AttemptUnderWay) -> Any:
+            with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
+                call = ChildAttempt.here(packed, travelling, of_runtime, Path(folder), recorded)
+                return self._in_child(attempt, runtime, call)
 
-            def answer(what: str, *arguments: Any) -> Any:
-                return getattr(runtime, what)(*arguments)
+        return there
 
-            try:
-                made: ChildResult = call_in_child(
-                    call,
-                    seconds=self._seconds,
-                    function=self._function,
-                    answers=answer,
-                    # Nobody takes the result of a run that has failed, or was interrupted in a notebook.
-                    killing=run_log.at_end,
-                )
-            except RaisedInChildError as raised:
-                attempt.is_repeated = raised.is_repeated
-                error = raised.error
-            else:
-                return made.noted()
-            raise error
+    def _in_child(self, attempt: AttemptUnderWay, runtime: Any, call: ChildAttempt) -> Any:
+        try:
+            made: ChildResult = call_in_child(
+                pickle.dumps(call),
+                seconds=self._seconds,
+                function=self._function,
+                answers=partial(_answer, runtime),
+                # Nobody takes the result of a run that has failed, or was interrupted in a notebook.
+                killing=run_log.at_end,
+            )
+        except RaisedInChildError as raised:
+            attempt.is_repeated = raised.is_repeated
+            error = raised.error
+        else:
+            return made.noted()
+        raise error
 
     def _on_thread(self, attempt: AttemptUnderWay, here: Callable[[AttemptUnderWay], Any]) -> Any:
         ended = threading.Event()
@@ -135,6 +138,11 @@ class TimedAttempts:
             logger.warning(
                 "%r has no process of its own and cannot be killed when it is late; %s", self._function, error
             )
+
+
+def _answer(runtime: Any, what: str, *arguments: Any) -> Any:
+    """Return the answer to a question of the process of an attempt."""
+    return run_log.adopt(*arguments) if what == TELL else getattr(runtime, what)(*arguments)
 
 
 class _NotPicklableError(Exception):

@@ -351,6 +351,39 @@ def test_all_attempts_of_a_timed_step_are_in_the_record(storage, tmp_path):
     assert [attempt.error for attempt in past.attempts] == ["StepTimeoutError", "OwnError", None]
 
 
+def test_steps_that_a_timed_step_calls_are_in_the_record_of_the_run(storage):
+    @with_storage
+    def inner(x: np.ndarray) -> np.ndarray:
+        return x + 1
+
+    @with_storage(retries=1, backoff=0)
+    def failing(n: int) -> int:
+        raise OwnError(f"no {n}")
+
+    def outer(x: np.ndarray) -> dict:
+        with contextlib.suppress(OwnError):
+            failing(n=3)
+        return {"out": ArtifactRef.parse(inner(x=x)), "pid": os.getpid()}
+
+    function(name="outer")(timed(outer))
+
+    @workflow
+    def flow(wf):
+        return wf.call("outer", {"x": wf.input()["x"]})
+
+    out = run(flow, {"x": np.arange(20_000)}, materialize=False)["out"]
+    past = run_history.find(storage, "last")
+    steps = {step.function: step for step in past.steps}
+
+    assert set(steps) == {"outer", "failing", "inner"}
+    assert [steps[name].after for name in ("failing", "inner")] == [(steps["outer"].key,)] * 2
+    assert [mention.ref.digest for mention in steps["inner"].outputs] == [out.digest]
+    assert "return x + 1" in steps["inner"].source.load()
+    assert (steps["failing"].error, steps["failing"].message) == ("OwnError", "no 3")
+    assert [attempt.error for attempt in steps["failing"].attempts] == ["OwnError"] * 2
+    assert out.run == past.key
+
+
 def test_a_timed_step_is_killed_when_its_run_fails(tmp_path):
     def long(file: str) -> None:
         Path(file).write_text(str(os.getpid()))
