@@ -94,7 +94,9 @@ def told_by_others(storage: ArtifactStore, run: str, notes: Iterable[StepNote]) 
             break
         time.sleep(_BETWEEN if attempt else 0.0)
         by_name = {record.key: record.content or {} for record in record_store.read_keys(storage, [*missing.values()])}
-        found |= {key: by_name[name] for key, name in missing.items() if name in by_name}
+        # One that says that the step runs is not the last one.
+        last = {name: content for name, content in by_name.items() if content.get("state") != "running"}
+        found |= {key: last[name] for key, name in missing.items() if name in last}
         missing = {key: name for key, name in missing.items() if key not in found}
     return found
 

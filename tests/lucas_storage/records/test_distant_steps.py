@@ -1,10 +1,12 @@
-"""How the record that another process writes of a step completes that of its run. Pure."""
+"""How the record that another process writes of a step completes that of its run."""
 
 from __future__ import annotations
 
 import pytest
 
-from lucas_storage.records.distant_steps import joined
+from lucas_storage.records import record_store
+from lucas_storage.records.distant_steps import joined, text_in_run, told_by_others
+from lucas_storage.records.step_note import StepNote
 
 KNOWN = {"key": "K", "after": ["A"], "started": 1.0, "told": "T", "state": "succeeded", "error": None, "seconds": 2.0}
 
@@ -39,3 +41,23 @@ def test_a_call_that_failed_did_so_whatever_its_process_thought(told):
 
 def test_a_step_that_ended_does_not_run():
     assert joined(KNOWN, {"state": "running", "seconds": 0.0, "error": None}) == KNOWN
+
+
+def test_a_record_that_says_that_a_step_runs_is_not_its_last(storage, monkeypatch):
+    monkeypatch.setattr("lucas_storage.records.distant_steps._BETWEEN", 0.0)
+    note = StepNote(function="f", inputs={}, told="T", is_ended=True)
+    record_store.write(storage, record_store.step_key("R", "T"), {"state": "running", "given": {}})
+    before = told_by_others(storage, "R", [note])
+    record_store.write(storage, record_store.step_key("R", "T"), {"state": "succeeded", "given": {}})
+
+    assert before == {}
+    assert b'"brief":true' in text_in_run(note, before.get(note.key))
+    assert told_by_others(storage, "R", [note]) == {note.key: {"state": "succeeded", "given": {}}}
+
+
+def test_a_hostile_record_of_another_process_changes_nothing_else(storage):
+    note = StepNote(function="f", inputs={}, told="T", is_ended=True)
+    told = {"key": [], "after": "x", "state": 3, "error": {"a": []}, "given": [], "told": "U", "brief": 5}
+    text = record_store.decode(text_in_run(note, told))
+
+    assert (text["key"], text["function"], text["told"], text["after"]) == (note.key, "f", "T", [])

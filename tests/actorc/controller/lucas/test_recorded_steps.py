@@ -187,7 +187,8 @@ def test_a_record_that_comes_late_is_found_by_the_reader(storage, steps, monkeyp
     monkeypatch.setattr(distant_steps, "_ATTEMPTS", 0)
     run(summed, {"n": 10_000})
     past = last(storage)
-    while any(each.given is None for each in past.steps):  # workers write theirs some milliseconds later
+    # The workers write theirs some milliseconds later.
+    while not (past.steps[0].outputs and past.steps[1].inputs):
         past = last(storage)
     listed = run_history.recent(storage, 1)[0].steps
 
