@@ -91,7 +91,7 @@ def collect(
             "whoever stored an artifact again while it is removed would lose it, since this store removes without a "
             "condition only; run 'lucas-storage gc --delete --quiescent' while no workflow runs"
         )
-    found = plan(storage, grace=grace, ttl=ttl, now=now)
+    found = plan(storage, grace=grace, ttl=ttl, now=now, is_for_removal=delete)
     removed: list[Fate] = []
     # A record or an artifact that cannot be read may refer to anything.
     if delete and not found.problems:

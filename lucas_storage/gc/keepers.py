@@ -18,6 +18,8 @@ _KINDS: Final[dict[str, KeeperKind]] = {
     record_store.CHECKPOINTS: "checkpoint",
     record_store.RUNS: "run",
 }
+_LABEL: Final = 200
+"""Characters of a name that are kept of a record, which a stranger may have written."""
 _WORDS: Final = {"name": "the name", "memo": "a cached result of", "checkpoint": "a checkpoint of"}
 PREFIXES: Final = tuple(_KINDS)
 """Prefixes of the records that keep artifacts, those that count longest first."""
@@ -93,4 +95,4 @@ def _label(kind: KeeperKind, key: str, content: dict[str, Any]) -> str:
         _, _, which = rest.partition("/")
         return f"{name}@{which}" if which else name
     named = content.get("workflow") or content.get("function")
-    return named if isinstance(named, str) else "?"
+    return named[:_LABEL] if isinstance(named, str) else "?"

@@ -61,7 +61,7 @@ class Plan:
     expired: tuple[tuple[Keeper, str], ...]
     """Records whose time is over, each with its etag."""
     stale: tuple[str, ...]
-    """Keys of the entries of the index of lineage whose runs have no record any more."""
+    """Keys of the entries of the index of runs whose runs have no record any more, if they were looked for."""
     problems: tuple[str, ...]
     """Keys of records and artifacts that could not be read; while there are any, nothing is removed."""
 
@@ -70,7 +70,7 @@ class Plan:
         return [fate for fate in self.objects if fate.state in states]
 
 
-def plan(storage: ArtifactStore, *, grace: float, ttl: float, now: float) -> Plan:
+def plan(storage: ArtifactStore, *, grace: float, ttl: float, now: float, is_for_removal: bool = False) -> Plan:
     """Return what a collection of the default bucket would do with each object, and why; changes nothing.
 
     Args:
@@ -78,6 +78,7 @@ def plan(storage: ArtifactStore, *, grace: float, ttl: float, now: float) -> Pla
         grace: Seconds since an object was last stored during which it is not removed.
         ttl: Seconds for which records of runs, checkpoints and cached results count.
         now: Seconds since 1970.
+        is_for_removal: Whether to look for stale entries of the index of runs as well.
 
     Raises:
         StorageError: The store failed.
@@ -85,7 +86,7 @@ def plan(storage: ArtifactStore, *, grace: float, ttl: float, now: float) -> Pla
     # Blobs before records: a reference that is recorded in between is found. The other way round, a blob stored and
     # referred to in between would be listed as unreferenced. So it is with entries and the records of their runs.
     blobs = _blobs(storage)
-    entries = [head["key"] for head in record_store.heads(storage, record_store.LINEAGE)]
+    entries = [head["key"] for head in record_store.heads(storage, record_store.LINEAGE)] if is_for_removal else []
     live = live_objects(storage, ttl=ttl, now=now)
     marked = marks(storage)
     return Plan(
@@ -132,7 +133,7 @@ def _blobs(storage: ArtifactStore) -> list[ObjectHead]:
 
 def _stale(storage: ArtifactStore, entries: list[str], runs: set[str]) -> list[str]:
     """Return the entries of runs that have no record, and the marks that say no more than the index as a whole does."""
-    record = record_store.read(storage, INDEXED)
+    record = record_store.read(storage, INDEXED) if entries else None
     until: Any = ((record.content if record else None) or {}).get("until")
     marked = [key for key in entries if is_ulid(_marked(key))]
     covered = {key for key in marked if isinstance(until, str) and _marked(key) < until}

@@ -183,7 +183,7 @@ def entries(storage: ArtifactStore, digits: str, role: Role, most: int = MOST) -
     heads = [head for head in page["objects"] if run_of_entry(head["key"])]
     records = record_store.read_all(storage, heads)
     found = ((run_of_entry(record.key), record.content) for record in records)
-    return [_entry(run, content) for run, content in found if run is not None and content is not None]
+    return [_entry(digits, run, content) for run, content in found if run is not None and content is not None]
 
 
 def run_of_entry(key: str) -> str | None:
@@ -218,14 +218,15 @@ def _use_content(use: StepUse) -> dict[str, Any]:
     return content if use.memo is None else {**content, "memo": use.memo}
 
 
-def _entry(run: str, content: dict[str, Any]) -> IndexEntry:
+def _entry(digits: str, run: str, content: dict[str, Any]) -> IndexEntry:
     # Field by field, as of any record: a stranger, or a newer version, may have written it.
+    ref = _ref(content.get("uri"))
     steps = [_use(fields) for fields in dicts_in(content.get("steps"))[:_LISTED]]
     return IndexEntry(
         run=run,
         workflow=text_of(content.get("workflow"))[:_NAME],
         started=moment_of(content.get("started")),
-        ref=_ref(content.get("uri")),
+        ref=ref if ref is not None and digits_of(ref) == digits else None,
         steps=tuple(use for use in steps if use is not None),
         count=int(number_of(content.get("count"))),
         is_input=content.get("input") is True,

@@ -119,7 +119,7 @@ def _of_records(storage: ArtifactStore, holders: _Holders, entries: list[IndexEn
         for head in record_store.heads(storage, prefix)
     )
     memos = record_store.read_keys(storage, _memo_keys(entries))
-    for record in (*record_store.read_all(storage, heads), *memos):
+    for record in (*record_store.read_mentioning(storage, heads, holders.digits), *memos):
         keeper = holders.keeper(record, ttl)
         if keeper is not None:
             yield keeper

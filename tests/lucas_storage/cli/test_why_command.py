@@ -106,8 +106,10 @@ def test_hostile_names_do_not_reach_the_terminal(storage, invoke):
     steps = [{"step": 1, "key": "k", "function": hostile, "in": {hostile: [ref]}, "out": [], "version": hostile}]
     content = {"run": 1, "workflow": hostile, "status": "succeeded", "started": 1.0, "steps": steps}
     record_store.write(storage, f"runs/{first_at(time.time() - 5)}/run.json", content)
-    for command in ("why", "uses"):
-        told = invoke(command, ref.uri).stdout
+    record_store.write(storage, f"checkpoints/00/{'0' * 64}.json", {"function": hostile * 1_000_000, "value": ref})
+    for command in (["why", ref.uri], ["uses", ref.uri], ["gc", "--long"]):
+        told = invoke(*command).stdout
 
         assert "\\x1b[2J\\u202e<b>\\n" in told
         assert all(line.isprintable() for line in told.splitlines())
+        assert len(told) < 10_000

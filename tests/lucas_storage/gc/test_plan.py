@@ -153,7 +153,7 @@ def test_the_index_forgets_the_runs_whose_records_are_gone(store, clock):
     clock.now += 20 * DAY
     new = run(flow_of(np.arange(20_000)), {"n": 2}, materialize=False)
     clock.now += 20 * DAY
-    looked = plan(store, **LIMITS, now=clock.now)
+    looked = plan(store, **LIMITS, now=clock.now, is_for_removal=True)
     collect(store, **LIMITS, now=clock.now, delete=True)
 
     assert len(looked.stale) == 2

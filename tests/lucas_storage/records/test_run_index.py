@@ -261,6 +261,13 @@ def test_an_entry_of_a_stranger_does_no_harm(storage, content):
         assert all(len(use.function) <= 80 and use.memo is None for use in entry.steps)
 
 
+def test_an_entry_of_another_artifact_names_none(storage):
+    ref, other = storage.put(np.arange(10_000)), storage.put(np.arange(20_000))
+    record_store.write(storage, f"lineage/{digits_of(ref)}/made/{reversed_order(ulid())}.json", {"uri": other.uri})
+
+    assert [entry.ref for entry in RunIndex(storage).entries(digits_of(ref))] == [None]
+
+
 def test_the_latest_runs_come_first_and_no_more_than_are_asked_for(storage):
     ref = storage.put(np.arange(10_000))
     now = time.time()
