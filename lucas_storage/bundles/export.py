@@ -129,11 +129,13 @@ def _of_step(records: list[_ReadRecord], step: PastStep) -> list[Any]:
 
 
 def _labels(run: PastRun) -> dict[str, str]:
-    """Return names for artifacts: the function that made one, or the parameter that took it."""
+    """Return names for artifacts: the function that made one, or is one, or the parameter that took it."""
     labels: dict[str, str] = {}
     for step in run.steps:
         for mention in step.outputs:
             _label(labels, mention.ref, step.function)
+        _label(labels, step.source, f"{step.function}.source")
+        _label(labels, step.shipped, f"{step.function}.function")
     for inputs in (run.inputs, *(step.inputs for step in run.steps)):
         for name, mentions in inputs.items():
             for mention in mentions:

@@ -26,11 +26,21 @@ def run_again(
     function: Shim,
     changed: Mapping[str, Any] | None = None,
     *,
+    today: bool = False,
     failed: Callable[[BaseException], None] = lambda _: None,
     whole_process: bool = False,
 ) -> Replay:
     """Run one step again as `replay` does, whose arguments these are, and tell how the contents of results differ."""
-    return replay.replay(run, step, function, changed, failed=failed, explained=_explained, whole_process=whole_process)
+    return replay.replay(
+        run,
+        step,
+        function,
+        changed,
+        today=today,
+        failed=failed,
+        explained=_explained,
+        whole_process=whole_process,
+    )
 
 
 def _explained(storage: ArtifactStore, before: ArtifactRef, after: ArtifactRef) -> list[str]:

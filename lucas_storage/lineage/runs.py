@@ -142,7 +142,7 @@ class Run:
             past = run_history.find(storage, self.id)
             chosen = step_of(past, step)
             with function_of(storage, chosen, today=today) as found:
-                return run_again(past, chosen, found, given)
+                return run_again(past, chosen, found, given, today=today)
 
     def __repr__(self) -> str:
         took = "" if self.seconds is None else f", {shown_seconds(self.seconds)}"

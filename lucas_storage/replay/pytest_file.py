@@ -69,7 +69,7 @@ def write(
     _check(step)
     where, name = place_of(storage, step, place)
     with as_today(storage, step, place) as found:  # before anything is written: a test that cannot run is none
-        outcome = replay(run, step, found)
+        outcome = replay(run, step, found, today=True)
     export(storage, run, bundle, replace=replace, only=step)
     text = _TEXT.format(
         run=run.key,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module, metadata
+from importlib import metadata
 from itertools import islice
 from typing import Any, Final, Literal, TypeAlias
 
@@ -15,7 +15,6 @@ from lucas_storage.display.markup import LONG, visible
 from lucas_storage.embedded.runtime import LocalOnceRuntime
 from lucas_storage.errors import UnsupportedError
 from lucas_storage.formats.pickles import PickleFormat, PickleWithReferencesFormat
-from lucas_storage.local_service.provision import provide_lucas
 from lucas_storage.records.past_run import PastRun, PastStep
 from lucas_storage.shipping.shim import Shim
 from lucas_storage.steps.attempt_policy import AttemptPolicy
@@ -26,6 +25,7 @@ from lucas_storage.storage import handles, storage_for
 from lucas_storage.values import wire_form
 
 from .aside import Aside
+from .called_functions import Handlers, handlers
 from .comparison import Explained, differences, is_known
 
 Verdict: TypeAlias = Literal["identical", "different", "unknown"]
@@ -75,6 +75,7 @@ def replay(
     function: Shim,
     changed: Mapping[str, Any] | None = None,
     *,
+    today: bool = False,
     failed: Callable[[BaseException], None] = lambda _: None,
     explained: Explained = lambda *_: (),
     whole_process: bool = False,
@@ -89,6 +90,8 @@ def replay(
         step: The step.
         function: Its decorated function, as it was or as it is.
         changed: Values by parameter in place of the recorded ones.
+        today: Whether functions that a step in rt style calls by name are those of this process first, and not those
+            of the run.
         failed: Called with the error of the step, while what it wrote can still be read.
         explained: Tells how two artifacts differ; the result is gone from the store afterwards.
         whole_process: Whether this process does nothing else, so that threads that the step starts without its context
@@ -101,7 +104,7 @@ def replay(
         Exception: Whatever the function raises, as it is, with all frames.
     """
     given = inputs_of(step, changed or {})
-    called = _Alone(function)
+    called = _Alone(function, lambda: handlers(run, today=today))
     with (
         Aside() as aside,
         settings.storage_context(resume=False),
@@ -147,7 +150,8 @@ def inputs_of(step: PastStep, changed: Mapping[str, Any]) -> dict[str, Any]:
 class _Alone:
     """A step with nothing around its function but its inputs and its result."""
 
-    def __init__(self, function: Shim) -> None:
+    def __init__(self, function: Shim, others: Callable[[], Handlers]) -> None:
+        self._others = others
         shipped = contract_of_shim(function)
         assert shipped is not None
         self._contract = Contract.from_shipped(shipped)
@@ -157,14 +161,8 @@ class _Alone:
 
     def __call__(self, given: dict[str, Any]) -> Any:
         if self._contract.takes_runtime:
-            return self._step((LocalOnceRuntime.serving(given, _handlers()),), {})
+            return self._step((LocalOnceRuntime.serving(given, self._others()),), {})
         return self._step((), given)
-
-
-def _handlers() -> dict[str, Any]:
-    """Return the functions that a step in rt style may call by name: those that this process knows."""
-    provide_lucas()
-    return {entry.name: entry.handler for entry in import_module("lucas").routeBuilder.funcs}
 
 
 def _causes(run: PastRun, step: PastStep, function: Shim) -> Iterator[str]:

@@ -42,8 +42,8 @@ def replayed(bundle: str | os.PathLike[str], function: Any, step: str | None = N
         chosen = step_of(run, step or (keys[0] if len(keys) == 1 else None))
         if isinstance(function, str):
             with as_today(storage, chosen, function) as found:
-                return replay(run, chosen, found)
-        return replay(run, chosen, _shim(function))
+                return replay(run, chosen, found, today=True)
+        return replay(run, chosen, _shim(function), today=True)
 
 
 def _shim(function: Any) -> Shim:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +27,6 @@ from lucas_storage.replay import pytest_file
 from lucas_storage.replay.functions import function_of
 from lucas_storage.replay.replay import Replay, inputs_of
 from lucas_storage.replay.selection import step_of
-from lucas_storage.shipping.shim import Shim
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
@@ -77,12 +77,13 @@ def replay(
         # Both before anything runs: what cannot be replayed is an error at once.
         inputs_of(chosen, changed)
         with function_of(storage, chosen, today=today, place=place) as function:
-            _replay(session, past, chosen, function, changed, debugs=debugs)
+            called = partial(
+                run_again, past, chosen, function, changed, today=today or place is not None, whole_process=True
+            )
+            _replay(session, past, chosen, called, debugs=debugs)
 
 
-def _replay(
-    session: Session, run: PastRun, step: PastStep, function: Shim, changed: dict[str, Any], *, debugs: bool
-) -> None:
+def _replay(session: Session, run: PastRun, step: PastStep, run_step: Callable[..., Replay], *, debugs: bool) -> None:
     told: list[BaseException] = []
 
     def failed(error: BaseException) -> None:
@@ -95,7 +96,7 @@ def _replay(
 
     try:
         with _printing_aside(session):
-            done = run_again(run, step, function, changed, failed=failed, whole_process=True)
+            done = run_step(failed=failed)
     except (Exception, SystemExit):
         if told:
             _emit_failure(session, run, step, told[0])

@@ -18,6 +18,7 @@ from actorc.storage.errors import InvalidParameterError
 from lucas_storage import Storage, storage_context, with_storage
 from lucas_storage.bundles.export import export
 from lucas_storage.bundles.import_run import import_bundle
+from lucas_storage.embedded import function, routeBuilder
 from lucas_storage.errors import (
     ArtifactNotFoundError,
     DigestMismatchError,
@@ -321,6 +322,24 @@ def test_a_parameter_that_was_not_given_is_refused(ran, again):
 
     with pytest.raises(InvalidParameterError, match="was given no parameter 'm'"):
         again(past, "numbers", {"m": 1})
+
+
+def test_a_step_calls_functions_of_its_run_by_name(ran, again, storage, monkeypatch):
+    @function
+    @with_storage
+    def double(x):
+        return np.asarray(x) * 2
+
+    @with_storage
+    def calling(rt):
+        rt.storage.put("kept", 5)
+        doubled = rt.call("double", {"x": rt.input()["x"]})
+        return {"doubled": doubled, "kept": rt.storage.get("kept"), "names": rt.storage.list()}
+
+    past = ran(numbers, calling, n=20_000)
+    monkeypatch.setattr(routeBuilder, "funcs", [])
+
+    assert again(past, "calling").is_identical
 
 
 def test_how_the_contents_differ_is_told(ran):
