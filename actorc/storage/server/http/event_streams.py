@@ -51,7 +51,7 @@ class EventStreams:
     def __init__(self, idle_timeout: float) -> None:
         self._idle_timeout = idle_timeout
         self._stopping = asyncio.Event()
-        self._running: set[asyncio.Task[int]] = set()
+        self._running: dict[asyncio.Task[int], web.BaseRequest] = {}
 
     async def send(
         self, response: web.StreamResponse, request: web.BaseRequest, stream: Stream, first: bytes, poll: Poll
@@ -69,17 +69,22 @@ class EventStreams:
             ConnectionError: The client is gone, or takes nothing.
         """
         task = asyncio.ensure_future(self._send(response, request, stream, first, poll))
-        self._running.add(task)
+        self._running[task] = request
         try:
             return await task
         finally:
-            self._running.discard(task)
+            del self._running[task]
 
-    async def finish(self) -> None:
-        """End all streams."""
+    async def finish(self, grace: float) -> None:
+        """End all streams; a client that does not take the rest within `grace` seconds loses its connection."""
         self._stopping.set()
         if self._running:
-            await asyncio.wait(set(self._running))
+            await asyncio.wait(self._running, timeout=grace)
+        for request in list(self._running.values()):
+            if request.transport is not None:
+                request.transport.abort()
+        if self._running:
+            await asyncio.wait(self._running)
 
     async def _send(
         self, response: web.StreamResponse, request: web.BaseRequest, stream: Stream, first: bytes, poll: Poll

@@ -123,7 +123,7 @@ class HttpHandler:
 
     async def finish(self, grace: float) -> None:
         """Wait for running requests, and abort those that take longer than `grace` seconds."""
-        await self._streams.finish()
+        await self._streams.finish(grace)
         if self._running:
             await asyncio.wait(self._running.values(), timeout=grace)
         for exchange in list(self._running):

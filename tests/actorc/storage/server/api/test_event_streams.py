@@ -45,6 +45,10 @@ class Told:
         self.news.put(Event(name="text", id=str(number), data=text))
 
 
+def told_route(source):
+    return Route(path="/told", name="told", tag="test", summary="Tell.", answer=Events, handle=source)
+
+
 @pytest.fixture
 def source():
     return Told()
@@ -52,8 +56,7 @@ def source():
 
 @pytest.fixture
 def server(source, monkeypatch):
-    route = Route(path="/told", name="told", tag="test", summary="Tell.", answer=Events, handle=source)
-    monkeypatch.setattr(assembly, "installed_routes", lambda: [route])
+    monkeypatch.setattr(assembly, "installed_routes", lambda: [told_route(source)])
     monkeypatch.setattr(api, "MAX_STREAMS", 1)
     monkeypatch.setattr("actorc.storage.server.api.events._SHORTEST", 0.01)
     monkeypatch.setattr("actorc.storage.server.api.events._LONGEST", 0.02)
@@ -172,14 +175,32 @@ def test_after_a_while_a_client_has_to_come_again(url, source, line, monkeypatch
 
 
 def test_a_server_that_stops_ends_its_streams(source, monkeypatch, line):
-    route = Route(path="/told", name="told", tag="test", summary="Tell.", answer=Events, handle=source)
-    monkeypatch.setattr(assembly, "installed_routes", lambda: [route])
+    monkeypatch.setattr(assembly, "installed_routes", lambda: [told_route(source)])
     with local_server(http=True) as running:
         source.tell("one")
         stream = line(f"{running.http_endpoint}{ROOT}/told")
         stream.heard(b'"one"\n\n')
 
     assert stream.rest().endswith(b"0\r\n\r\n")
+
+
+def test_a_client_that_takes_nothing_loses_its_stream(source, monkeypatch, line, told):
+    monkeypatch.setattr(assembly, "installed_routes", lambda: [told_route(source)])
+    with local_server(http=True, idle_timeout=0.2) as running:
+        source.tell("x" * 20_000_000)
+        line(f"{running.http_endpoint}{ROOT}/told")
+
+        assert told("GET", 1)[0].split()[1] == "499"
+
+
+def test_a_server_that_stops_waits_for_no_client_that_takes_nothing(source, monkeypatch, line):
+    monkeypatch.setattr(assembly, "installed_routes", lambda: [told_route(source)])
+    with local_server(http=True, idle_timeout=1000.0) as running:
+        source.tell("x" * 20_000_000)
+        stream = line(f"{running.http_endpoint}{ROOT}/told")
+        stream.heard(b"data: ")
+
+    assert not stream.rest().endswith(b"0\r\n\r\n")
 
 
 def test_it_looks_less_often_while_nothing_happens(source):
