@@ -118,7 +118,7 @@ def test_every_route_answers_as_its_document_says_where_there_is_something(told)
         if operation.path.startswith("/api/v1/keys"):
             continue  # which a server without keys refuses
         names = {each.name for each in operation.query}
-        query = {name: known[name] for name in ("key", "ref") if name in names}
+        query = {name: known[name] for name in ("key", "ref", "before") if name in names}
         path = {each.name: known[each.name] for each in operation.path_parameters}
         answer = operation.Case(path_parameters=path, query=query).call_and_validate()
         answered[answer.status_code] += 1

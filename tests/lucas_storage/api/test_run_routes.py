@@ -70,6 +70,31 @@ def test_an_artifact_is_traced_to_the_steps_that_made_and_took_it(served, finish
     assert finished["id"] in [each["run"] for each in uses["runs"]["latest"]]
 
 
+def test_two_runs_are_compared(here):
+    from lucas import function, workflow
+
+    def made(factor):
+        @function
+        @with_storage
+        def scaled(count: int):
+            return np.arange(count) * factor
+
+        @workflow
+        def scales(wf):
+            return wf.call("scaled", {"count": 100_000})
+
+        run(scales, {})
+        return here.get("/runs/last")[1]["id"]
+
+    before, after = made(2), made(3)
+    told = here.get(f"/runs/{after}/diff?before={before}")[1]
+
+    assert not told["equal_runs"]
+    assert (told["before"], told["after"], told["first"]["function"]) == (before, after, "scaled")
+    assert here.get(f"/runs/{after}/diff?before={after}")[1]["equal_runs"]
+    assert here.get(f"/runs/{after}/diff")[0] == 400
+
+
 def test_who_may_only_read_is_told_the_provenance_as_well(served, finished):
     (made,) = finished["steps"][0]["outputs"]
     token = served.token(f"read,list:{BUCKET}")
