@@ -102,10 +102,8 @@ def told(tmp_path, monkeypatch):
             step = last_run().steps[0]
             ref = step.outputs[0].ref
             storage.publish(ref, "name", version="1", alias="best")
-        yield (
-            server,
-            {"run": last_run().id, "step": step.key, "name": "name", "bucket": "bucket", "key": "key", "ref": ref.uri},
-        )
+        known = {"run": last_run().id, "before": "last", "step": step.key, "name": "name", "ref": ref.uri}
+        yield server, {**known, "bucket": "bucket", "key": "key"}
 
 
 def test_every_route_answers_as_its_document_says_where_there_is_something(told):
