@@ -12,6 +12,8 @@ from .graph import Graph, Node, State
 _STATES: Final[tuple[State, ...]] = ("succeeded", "reused", "failed", "running", "lost")
 ENGLISH: Final[Mapping[str, str]] = {**{state: state for state in _STATES}, "steps": "steps"}
 """The words of a drawing: one for each state of a step, and one for steps."""
+_SEEN: Final = 0.005
+"""Seconds of which the shortest is not shown as nothing."""
 
 
 def facts(node: Node, words: Mapping[str, str] = ENGLISH) -> str:
@@ -49,7 +51,7 @@ def _numbers(node: Node) -> list[str]:
 
 def _change(seconds: float, before: float | None) -> str:
     """Return by how much a node took longer than before; nothing if that is not seen in what is shown."""
-    if before is None or shown_seconds(seconds) == shown_seconds(before):
+    if before is None or abs(seconds - before) < _SEEN:
         return ""
     sign = "+" if seconds > before else "\u2212"
     return f" ({sign}{shown_seconds(abs(seconds - before))})"

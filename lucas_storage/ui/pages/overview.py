@@ -66,7 +66,11 @@ def overview_page(found: Overview, reader: Reader) -> Page:
     body = joined(
         _health(found, reader),
         section(words("overview.server"), facts(_server(found, reader))),
-        section(words("overview.traffic"), _disk(found.disk, reader), _traffic(found.traffic, reader)),
+        section(
+            words("overview.traffic"),
+            _disk(found.disk, reader),
+            _traffic(found.traffic, reader, has_disk=found.disk is not None),
+        ),
         section(
             words("overview.runs"),
             run_table(found.runs, reader) if found.runs else note(words("runs.none")),
@@ -83,7 +87,7 @@ def _health(found: Overview, reader: Reader) -> Html:
     if traffic is not None and traffic.damage:
         return problem(words("overview.damaged", count=traffic.damage))
     answer = badge(words("overview.answers"), "succeeded")
-    return element("p", answer, " ", words("overview.within", milliseconds=f"{found.milliseconds:.0f}"))
+    return element("p", answer, " ", words("overview.within", milliseconds=f"{found.milliseconds:.1f}"))
 
 
 def _server(found: Overview, reader: Reader) -> dict[str, str | None]:
@@ -112,12 +116,12 @@ def _disk(found: Disk | None, reader: Reader) -> Html | None:
     return element("p", words("overview.disk"), ": ", room, " ", bar)
 
 
-def _traffic(found: Traffic | None, reader: Reader) -> Html:
+def _traffic(found: Traffic | None, reader: Reader, *, has_disk: bool) -> Html:
     words = reader.words
     if found is None:
         return note(words("overview.no_metrics"))
     cards = {
-        words("overview.free"): None if found.free is None else shown_size(found.free),
+        words("overview.free"): shown_size(found.free) if found.free is not None and not has_disk else None,
         words("overview.damage"): words("overview.no_damage") if not found.damage else str(found.damage),
         words("overview.calls"): f"{found.calls:,}",
         words("overview.errors"): f"{found.failed:,}",

@@ -44,7 +44,9 @@ def run_page(view: RunView, reader: Reader) -> Page:
         _error(run, reader),
         section(words("run.graph"), *_graph(view, reader)) if run.steps else note(words("run.no_steps")),
         section(words("run.steps"), *_steps(view, reader), id="steps") if run.steps else None,
-        section(words("run.inputs"), facts(mentioned_by_name(reader, run.inputs))) if run.inputs else None,
+        section(words("run.inputs"), facts(mentioned_by_name(reader, run.inputs)))
+        if any(run.inputs.values())
+        else None,
         section(words("run.result"), mentioned(reader, run.outputs)) if run.outputs else None,
         _parameters(run, reader),
         _environment(run, reader),
@@ -57,7 +59,7 @@ def parameters(found: dict[str, Any] | None, withheld: tuple[str, ...], reader: 
     """Return values by name as they travelled, references as links, and the names of those that were not recorded."""
     if found is None and not withheld:
         return None
-    values = {name: _value(value, reader) for name, value in (found or {}).items()}
+    values = {name: value(each, reader) for name, each in (found or {}).items()}
     return joined(facts(values), note(reader.words("run.withheld", names=", ".join(withheld))) if withheld else None)
 
 
@@ -183,12 +185,13 @@ def _environment(run: PastRun, reader: Reader) -> Html | None:
     return section(reader.words("run.packages"), element("details", summary, versions))
 
 
-def _value(value: Any, reader: Reader) -> str:
-    if type(value) is ArtifactRef:
-        return artifact_link(reader, value)
-    text = json.dumps(value, ensure_ascii=False, default=_uri, indent=1)
-    return lines(text, reader.words("run.value")) if "\n" in text else text
+def value(found: Any, reader: Reader) -> Html:
+    """Return a value of a record: a reference as a link, and other data as JSON."""
+    if type(found) is ArtifactRef:
+        return artifact_link(reader, found)
+    text = json.dumps(found, ensure_ascii=False, default=_uri, indent=1)
+    return lines(text, reader.words("run.value")) if "\n" in text else joined(text)
 
 
-def _uri(value: object) -> str:
-    return value.uri if type(value) is ArtifactRef else "?"
+def _uri(found: object) -> str:
+    return found.uri if type(found) is ArtifactRef else "?"

@@ -126,8 +126,9 @@ def _diff_lines(lines: tuple[str, ...], label: str) -> Html | None:
 def _line_elements(lines: Iterable[str]) -> Iterable[str]:
     for line in lines:
         text = Html(escaped(line, LONG, keep="\t"))
+        is_marked = line[:1] in _MARKS and not line.startswith(("--- ", "+++ "))
         # An inserted or deleted line is an element of its own, and a block, which ends its line.
-        yield element(_MARKS[line[0]], text) if line[:1] in _MARKS else f"{text}\n"
+        yield element(_MARKS[line[0]], text) if is_marked else f"{text}\n"
 
 
 def _optional(part: Html | None) -> list[Html]:

@@ -79,7 +79,7 @@ def mentioned(reader: Reader, mentions: tuple[Mention, ...]) -> Html:
 
 def mentioned_by_name(reader: Reader, found: Mapping[str, tuple[Mention, ...]]) -> dict[str, str]:
     """Return artifacts under the names of the parameters that took them."""
-    return {name or "\u2013": mentioned(reader, mentions) for name, mentions in found.items()}
+    return {name or "\u2013": mentioned(reader, mentions) for name, mentions in found.items() if mentions}
 
 
 def _mention(reader: Reader, mention: Mention) -> Html:

@@ -13,7 +13,7 @@ from lucas_storage.ui.elements import Html, element, facts, joined, lines, link,
 
 from .objects import Content, content_of
 from .page import Page, Reader
-from .run import parameters
+from .run import parameters, value
 from .shown import artifact_name, mentioned, mentioned_by_name, step_state, took, when
 
 
@@ -43,11 +43,12 @@ def step_page(view: StepView, reader: Reader) -> Page:
         section(
             words("step.inputs"), facts(mentioned_by_name(reader, step.inputs)), *_previews(view, _taken(step), reader)
         )
-        if step.inputs
+        if any(step.inputs.values())
         else None,
         section(words("step.outputs"), mentioned(reader, step.outputs), *_previews(view, _made(step), reader))
         if step.outputs
         else None,
+        _returned(step, reader),
         _given(step, reader),
         section(words("step.source"), _source(view, reader)),
         _again(view, reader),
@@ -117,6 +118,13 @@ def _previews(view: StepView, refs: list[ArtifactRef], reader: Reader) -> list[H
         )
         for number, ref in enumerate(shown)
     ]
+
+
+def _returned(step: PastStep, reader: Reader) -> Html | None:
+    """Return a small result as the record has it; others are among the outputs."""
+    if step.returned is None:
+        return None
+    return section(reader.words("step.returned"), value(step.returned, reader))
 
 
 def _given(step: PastStep, reader: Reader) -> Html | None:

@@ -9,7 +9,7 @@ from lucas_storage.lineage.provenance.explanation import Consequences, Explanati
 from lucas_storage.lineage.provenance.kept_by import Keeping
 from lucas_storage.lineage.provenance.trace import Trace
 from lucas_storage.lineage.provenance.trace_graph import graph_of_trace
-from lucas_storage.records.run_index import IndexEntry
+from lucas_storage.records.run_index import IndexEntry, Role
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.ui.elements import Html, element, facts, joined, link, note, section
 
@@ -25,9 +25,9 @@ def explanation(found: Explanation, reader: Reader) -> Html:
     """Return the parts of a page about the origin of an artifact."""
     words = reader.words
     readers = {
-        words("why.made"): _runs(found.made, reader),
-        words("why.reused"): _runs(found.reused, reader),
-        words("why.read"): _runs(found.read, reader),
+        words("why.made"): _runs(found.made, reader, "made"),
+        words("why.reused"): _runs(found.reused, reader, "reused"),
+        words("why.read"): _runs(found.read, reader, "used"),
         words("why.given"): _runs(found.given, reader),
     }
     further = link(reader.links.to("uses", ref=found.ref.uri), words("why.uses"))
@@ -44,7 +44,7 @@ def uses_page(found: Consequences, reader: Reader) -> Page:
     body = joined(
         element("p", artifact_link(reader, found.ref)),
         *_trace(found.trace, found.ref, reader, is_origin=True),
-        section(words("why.read"), _runs(found.runs, reader) or note(words("why.unused"))),
+        section(words("why.read"), _runs(found.runs, reader, "used") or note(words("why.unused"))),
     )
     return Page(title=words("why.uses"), body=body, menu="buckets")
 
@@ -72,17 +72,18 @@ def _trace(trace: Trace, ref: ArtifactRef, reader: Reader, *, is_origin: bool) -
     return [drawing(graph, links, label, reader), *more]
 
 
-def _runs(found: RunsOf, reader: Reader) -> Html | None:
+def _runs(found: RunsOf, reader: Reader, role: Role | None = None) -> Html | None:
+    """Return runs, each with the functions that had a role in it."""
     if not found.count:
         return None
-    shown = [element("div", _entry(entry, reader)) for entry in found.latest[:_SOME]]
+    shown = [element("div", _entry(entry, role, reader)) for entry in found.latest[:_SOME]]
     left_out = found.count - len(shown)
     more = [element("div", reader.words("more", count=left_out))] if left_out else []
     return joined(*shown, *more)
 
 
-def _entry(entry: IndexEntry, reader: Reader) -> Html:
-    names = ", ".join(dict.fromkeys(use.function for use in entry.steps))
+def _entry(entry: IndexEntry, role: Role | None, reader: Reader) -> Html:
+    names = ", ".join(dict.fromkeys(use.function for use in entry.steps if use.role == role))
     address = reader.links.to("run", id=entry.run)
     return joined(link(address, f"{entry.workflow} {entry.run}"), f" {names} ", when(entry.started))
 

@@ -24,7 +24,7 @@ from .request import Request
 
 _KEYS: Final = 200
 """Keys of one page."""
-ROWS: Final = 50
+ROWS: Final = 20
 """Rows, lines or values of a preview."""
 
 

@@ -15,6 +15,10 @@ from lucas_storage.ui.pages.overview import Traffic
 _SECONDS: Final = 2.0
 """That the first page waits for them."""
 _BYTES_MAX: Final = 1 << 20
+_FAILURES: Final = frozenset(
+    {"DATA_LOSS", "DEADLINE_EXCEEDED", "INTERNAL", "RESOURCE_EXHAUSTED", "UNAVAILABLE", "UNKNOWN"}
+)
+"""Statuses of gRPC; those of HTTP are numbers."""
 _DIRECT: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Without the proxies of the environment: the address is that of the server itself."""
 
@@ -60,7 +64,7 @@ def traffic(sample: Sample | None, before: Sample | None) -> Traffic | None:
         damage=_whole(sample.values.get(("storage_damage_found", ""), 0.0)),
         free=None if free is None else _whole(free),
         calls=_whole(_total(sample, "storage_calls_total")),
-        failed=_whole(_total(sample, "storage_calls_total") - sample.values.get(("storage_calls_total", "OK"), 0.0)),
+        failed=_whole(sum(value for (_, status), value in sample.values.items() if _is_failure(status))),
         bytes_in=_bytes(sample, "in"),
         bytes_out=_bytes(sample, "out"),
         seconds=None if since is None else sample.at - since.at,
@@ -79,6 +83,11 @@ def _values(text: str) -> dict[tuple[str, str], float]:
             label = sample.labels.get("status") or sample.labels.get("direction") or ""
             values[sample.name, label] = values.get((sample.name, label), 0.0) + sample.value
     return values
+
+
+def _is_failure(status: str) -> bool:
+    """Return whether a call with this status failed through the server; to ask for what is not there is no failure."""
+    return status in _FAILURES or (status.startswith("5") and len(status) == 3)
 
 
 def _total(sample: Sample, name: str) -> float:

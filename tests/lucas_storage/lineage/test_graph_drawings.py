@@ -172,3 +172,43 @@ def test_of_very_many_nodes_the_first_are_drawn_and_the_others_counted():
 
     assert len(list(root.iter(f"{SVG}rect"))) == NODES_MAX
     assert root.attrib["aria-label"].endswith(", 7 not drawn")
+
+
+def test_a_box_with_an_address_is_a_link_that_is_named_as_the_box_is_told():
+    drawn = graph([("load", "clean")])
+
+    root = ET.fromstring(svg(drawn, links={"load": 'x?a=1&b="2"'}))
+
+    (link,) = root.iter(f"{SVG}a")
+    assert link.attrib == {"href": 'x?a=1&b="2"', "aria-label": "load"}
+    assert root.attrib["role"] == "group"
+
+
+def test_the_bytes_of_an_edge_stand_beside_it_unless_there_are_too_many_to_be_read():
+    def labelled(count):
+        nodes = tuple(Node(key=f"n{at}", name="n") for at in range(count + 1))
+        edges = tuple(Edge(source=f"n{at}", target=f"n{at + 1}", size=3 << 20) for at in range(count))
+        drawing = svg(Graph(name="w", nodes=nodes, edges=edges))
+        return texts(drawing).count("3 MiB"), drawing.count("<title>3 MiB</title>")
+
+    assert labelled(5) == (5, 5)
+    assert labelled(300) == (0, 300)
+
+
+def test_a_box_tells_by_how_much_it_took_longer_than_before():
+    def told(seconds, before):
+        node = Node(key="k", name="train", seconds=seconds, before=before)
+        return texts(svg(Graph(name="w", nodes=(node,), edges=())))[-1]
+
+    assert told(2.0, 1.5) == "2.00 s (+0.50 s)"
+    assert told(1.5, 2.0) == "1.50 s (\u22120.50 s)"
+    assert told(1.0, 1.001) == told(1.0, None) == "1.00 s"
+
+
+def test_the_states_of_a_drawing_are_in_the_words_of_the_reader():
+    node = Node(key="k", name="train", state="failed")
+    words = {"failed": "失败", "succeeded": "", "reused": "", "running": "", "lost": "", "steps": "个步骤"}
+
+    root = ET.fromstring(svg(Graph(name="w", nodes=(node,), edges=()), words=words))
+
+    assert root.attrib["aria-label"] == "w, 1 个步骤 (1 失败)"

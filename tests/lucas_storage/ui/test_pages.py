@@ -141,7 +141,7 @@ def test_two_runs_are_compared_beginning_with_the_step_that_explains_the_differe
 
     assert answer.status == 200
     assert "its inputs are equal, and its result is not" in answer.page.text
-    assert "1 steps differ, 0 are the same" in answer.page.text
+    assert "Steps that differ: 1; that are the same in both: 0." in answer.page.text
     assert_harmless(answer)
     assert "Both runs did the same" in pages.show("diff", a=ids[0], b=ids[0]).page.text
 
