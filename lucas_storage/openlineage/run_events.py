@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class StepFacts(Protocol):
     function: str
     inputs: dict[str, Any]
     outputs: list[Any]
+    started: float
+    seconds: float
     reused: bool
     version: str | None
 
@@ -99,18 +102,26 @@ class RunEvents:
         """Tell that a step has started."""
         with self._lock:
             self._open[step.key] = step
-        self._put("START", lambda: self._of_step(step, is_start=True))
+        self._put("START", lambda: self._of_step(step, is_start=True), step.started)
 
     def step_ended(self, step: StepFacts, failure: Failure | None) -> None:
         """Tell that a step has ended; one whose run has ended before is not heard of any more."""
         with self._lock:
             if self._open.pop(step.key, None) is None:
                 return
-        self._put(_end(failure), lambda: self._of_step(step, failure))
+        self._put(_end(failure), lambda: self._of_step(step, failure), step.started + step.seconds)
 
-    def _put(self, kind: str, make: Callable[[], dict[str, Any]]) -> None:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        said = {"eventType": kind, "eventTime": at, "producer": facets.producer(), "schemaURL": _SCHEMA}
+    def _put(self, kind: str, make: Callable[[], dict[str, Any]], moment: float | None = None) -> None:
+        """Hand over an event.
+
+        Args:
+            kind: Its type.
+            make: Returns what it says beside type and time.
+            moment: Seconds since 1970 at which it happened, told later of a step in another process; None for now.
+        """
+        at = datetime.fromtimestamp(time.time() if moment is None else moment, UTC)
+        shown = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        said = {"eventType": kind, "eventTime": shown, "producer": facets.producer(), "schemaURL": _SCHEMA}
         self._sender.put(lambda: {**said, **make()})
 
     def _of_run(self, outputs: Sequence[Any] = (), failure: Failure | None = None) -> dict[str, Any]:

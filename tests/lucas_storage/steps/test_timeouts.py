@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import os
 import re
@@ -351,7 +352,7 @@ def test_all_attempts_of_a_timed_step_are_in_the_record(storage, tmp_path):
     assert [attempt.error for attempt in past.attempts] == ["StepTimeoutError", "OwnError", None]
 
 
-def test_steps_that_a_timed_step_calls_are_in_the_record_of_the_run(storage):
+def test_steps_that_a_timed_step_calls_are_in_the_record_of_the_run(storage, tmp_path):
     @with_storage
     def inner(x: np.ndarray) -> np.ndarray:
         return x + 1
@@ -371,7 +372,8 @@ def test_steps_that_a_timed_step_calls_are_in_the_record_of_the_run(storage):
     def flow(wf):
         return wf.call("outer", {"x": wf.input()["x"]})
 
-    out = run(flow, {"x": np.arange(20_000)}, materialize=False)["out"]
+    with storage_context(openlineage_file=tmp_path / "events.json"):
+        out = run(flow, {"x": np.arange(20_000)}, materialize=False)["out"]
     past = run_history.find(storage, "last")
     steps = {step.function: step for step in past.steps}
 
@@ -382,6 +384,9 @@ def test_steps_that_a_timed_step_calls_are_in_the_record_of_the_run(storage):
     assert (steps["failing"].error, steps["failing"].message) == ("OwnError", "no 3")
     assert [attempt.error for attempt in steps["failing"].attempts] == ["OwnError"] * 2
     assert out.run == past.key
+    events = map(json.loads, (tmp_path / "events.json").read_text().splitlines())
+    told = {(event["job"]["name"], event["eventType"]): event["eventTime"] for event in events}
+    assert told["flow.failing", "START"] < told["flow.failing", "FAIL"] < told["flow.inner", "COMPLETE"]
 
 
 def test_a_timed_step_is_killed_when_its_run_fails(tmp_path):
