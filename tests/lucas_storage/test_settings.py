@@ -498,3 +498,16 @@ def test_a_profile_that_is_not_there_is_refused_where_it_is_named(config):
     config.write_text(PROFILES)
     with pytest.raises(SettingsError, match="there is no profile 'lap'"), storage_context(profile="lap"):
         pass
+
+
+def test_built_in_settings_look_at_nothing_of_this_process(monkeypatch):
+    monkeypatch.setenv("LUCAS_STORAGE_BUCKET", "of-the-environment")
+    monkeypatch.setenv("STORAGE_ENDPOINT", "elsewhere:1")
+    monkeypatch.setenv("STORAGE_SECRET_KEY", "secret")
+    with storage_context(prefix="of-the-context"):
+        found = settings.built_in(bucket="mine")
+
+    assert (found.bucket.value, found.prefix.value, found.secret_key.value) == ("mine", "a", None)
+    assert found.endpoint().value == "localhost:9000"
+    with pytest.raises(TypeError, match="colour"):
+        settings.built_in(colour="red")

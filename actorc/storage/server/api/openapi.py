@@ -63,7 +63,8 @@ def document(routes: Sequence[Route], *, is_open: bool) -> dict[str, Any]:
     schemas, components = msgspec.json.schema_components([*answers, *kinds], ref_template=_REF)
     of_answer = dict(zip(map(id, answers), schemas, strict=False))
     of_parameters = dict(zip(map(id, kinds), schemas[len(answers) :], strict=True))
-    hidden = {_name(of_parameters[id(route.parameters)]) for route in routes}
+    # parameters stand in the operations; a body has a schema, too
+    hidden = {_name(of_parameters[id(route.parameters)]) for route in routes if route.parameters not in bodies}
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         described = _operation(

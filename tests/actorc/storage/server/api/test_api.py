@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
@@ -178,6 +179,17 @@ def test_a_page_of_the_servers_own_is_answered(open_server, get):
     own = {"Origin": open_server.http_endpoint, "Sec_Fetch_Site": "same-origin"}
 
     assert get(open_server, "/caller", **own)[0] == 200
+
+
+def test_the_document_names_every_schema_that_it_uses_and_every_operation_once(open_server, ask):
+    text = ask(f"{open_server.http_endpoint}{ROOT}/openapi.json").body.decode()
+    document = json.loads(text)
+    named = set(re.findall(r'"#/components/schemas/([^"]+)"', text))
+    operations = [each for path in document["paths"].values() for each in path.values()]
+
+    assert named == document["components"]["schemas"].keys()
+    assert len({each["operationId"] for each in operations}) == len(operations) >= 20
+    assert all(each["summary"].endswith(".") for each in operations)
 
 
 class Waiting(MemoryEngine):
