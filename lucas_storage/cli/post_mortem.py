@@ -46,10 +46,12 @@ class _AtFrame(pdb.Pdb):
         self.reset()
         self._number: int | None = number
 
-    def setup(self, f: Any, tb: Any) -> None:
-        super().setup(f, tb)
+    def setup(self, f: Any, tb: Any) -> Any:
+        # True, in some versions, if commands of the user's .pdbrc leave the debugger at once.
+        is_left = super().setup(f, tb)
         if self._number is not None:
             number, self._number = self._number, None
             self.curindex = min(number, len(self.stack) - 1)
             self.curframe = self.stack[self.curindex][0]
             self.curframe_locals = self.curframe.f_locals
+        return is_left

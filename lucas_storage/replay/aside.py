@@ -22,7 +22,6 @@ from actorc.storage.errors import (
     StorageError,
 )
 from actorc.storage.models import NewObject, ObjectHead
-from actorc.storage.testing import local_server
 from lucas_storage.errors import UnsupportedError
 from lucas_storage.records import record_store
 from lucas_storage.storage import Storage
@@ -48,6 +47,8 @@ class Aside:
         """The client of the server, which is started when it is first asked for: most steps write nothing."""
         with self._lock:
             if self._client is None:
+                from actorc.storage.testing import local_server  # noqa: PLC0415  # a server is slow to load
+
                 folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lucas-storage-replay-"))
                 server = self._stack.enter_context(local_server(f"file://{folder}"))
                 self._client = self._stack.enter_context(server.client())

@@ -29,7 +29,7 @@ from .called_functions import Handlers, handlers
 from .comparison import Explained, differences, is_known
 
 Verdict: TypeAlias = Literal["identical", "different", "unknown"]
-"""Unknown: the record does not have the result, which travelled within the call."""
+"""Unknown: the record does not have a result, or not all of it."""
 
 _PICKLES: Final = (PickleFormat.id, PickleWithReferencesFormat.id)
 _SHOWN: Final = 5
@@ -64,6 +64,8 @@ class Replay:
         head = f"{name}: {self.verdict}"
         if self.step.error is not None:
             head = f"{name}: succeeded, and failed with {visible(self.step.error)} in the run"
+        elif self.step.state in ("running", "lost"):
+            head = f"{name}: succeeded, and had not ended in the run"
         elif self.verdict == "unknown":
             head += ", since the record does not have the result"
         return "\n".join([head, *(f"  {visible(line, LONG)}" for line in (*self.differences, *self.causes))])
@@ -116,8 +118,9 @@ def replay(
         except (Exception, SystemExit) as error:
             failed(error)
             raise
-        found = tuple(differences(step, out, handle, explained)) if step.error is None else ()
-        known = step.error is None and is_known(step, out)
+        has_result = step.state in ("succeeded", "reused")
+        found = tuple(differences(step, out, handle, explained)) if has_result else ()
+        known = has_result and is_known(step, out)
     verdict: Verdict = "different" if found else "identical" if known else "unknown"
     causes = tuple(_causes(run, step, function)) if verdict != "identical" else ()
     return Replay(run=run.key, step=step, verdict=verdict, differences=found, causes=causes)

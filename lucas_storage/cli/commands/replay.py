@@ -69,10 +69,7 @@ def replay(
         chosen = step_of(past, step)
         if test is not None:
             bundle, now = pytest_file.write(storage, past, chosen, test, place=place, replace=force)
-            text = f"wrote {printable(str(test))} and {printable(bundle.name)}"
-            session.emit({"file": str(test), "bundle": str(bundle), **_record(now)}, text)
-            if not now.is_identical:
-                click.echo(f"lucas-storage: the test fails as of now; {printable_lines(str(now))}", err=True)
+            _tell_test(session, test, bundle, now)
             return
         # Both before anything runs: what cannot be replayed is an error at once.
         inputs_of(chosen, changed)
@@ -81,6 +78,13 @@ def replay(
                 run_again, past, chosen, function, changed, today=today or place is not None, whole_process=True
             )
             _replay(session, past, chosen, called, debugs=debugs)
+
+
+def _tell_test(session: Session, test: Path, bundle: Path, now: Replay) -> None:
+    text = f"wrote {printable(str(test))} and {printable(bundle.name)}"
+    session.emit({"file": str(test), "bundle": str(bundle), **_record(now)}, text)
+    if not now.is_identical and not session.as_json:
+        click.echo(f"lucas-storage: the test fails as of now; {printable_lines(str(now))}", err=True)
 
 
 def _replay(session: Session, run: PastRun, step: PastStep, run_step: Callable[..., Replay], *, debugs: bool) -> None:

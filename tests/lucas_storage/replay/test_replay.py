@@ -178,6 +178,16 @@ def test_a_step_that_failed_and_does_no_more_says_so(ran, again):
     assert str(again(past, changed={"n": 2})).startswith("bad: succeeded, and failed with ZeroDivisionError in the run")
 
 
+def test_a_step_that_had_not_ended_is_compared_with_nothing(ran, storage):
+    past = ran(numbers, n=20_000)
+    lost = dataclasses.replace(past.steps[0], state="lost", outputs=())
+
+    outcome = replay(past, lost, as_shipped(storage, lost))
+
+    assert outcome.verdict == "unknown"
+    assert str(outcome).startswith("numbers: succeeded, and had not ended in the run")
+
+
 def test_a_cached_step_is_called_and_not_recalled(ran, again, tmp_path):
     trace = tmp_path / "calls"
 
