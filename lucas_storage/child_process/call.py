@@ -21,9 +21,10 @@ from lucas_storage.errors import ArtifactError, StepProcessError, StepTimeoutErr
 from .channel import Channel, Kind
 from .output import Output
 from .raised import Raised
-from .surroundings import Surroundings
+from .surroundings import Surroundings, interpreter_options
 
-_START: Final = 60.0
+_MODULE: Final = __name__.rpartition(".")[0]
+_START: Final = 300.0
 """Seconds that a process has to start and to import what the function needs, before its own time begins."""
 _POLL: Final = 0.1
 """Seconds between two looks whether the process has ended, where the system has no descriptor for that."""
@@ -204,7 +205,7 @@ class _Child:
 
     def _started(self, channel: int, lifeline: int) -> subprocess.Popen[bytes]:
         # Without the working directory among the places of modules: a file there must not stand in for one of Python's.
-        command = [sys.executable, "-P", "-m", "lucas_storage.child_process", str(channel), str(lifeline)]
+        command = [sys.executable, "-P", *interpreter_options(), "-m", _MODULE, str(channel), str(lifeline)]
         try:
             return subprocess.Popen(  # noqa: S603  # our own code
                 command,

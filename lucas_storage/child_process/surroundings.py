@@ -25,7 +25,9 @@ class Surroundings:
     @classmethod
     def present(cls) -> Self:
         """Return those of this process."""
-        loggers = {name: each for name, each in logging.root.manager.loggerDict.items() if hasattr(each, "level")}
+        # A list, since other threads make loggers meanwhile.
+        known = list(logging.root.manager.loggerDict.items())
+        loggers = {name: each for name, each in known if hasattr(each, "level")}
         levels = {name: each.level for name, each in loggers.items() if each.level}
         return cls(
             path=list(sys.path),
@@ -42,6 +44,13 @@ class Surroundings:
         for name, level in self.levels.items():
             logging.getLogger(name).setLevel(level)
         logging.disable(self.disabled)
+
+
+def interpreter_options() -> list[str]:
+    """Return the options of this interpreter that change what code does, for another one."""
+    letters = {"optimize": "O", "ignore_environment": "E", "no_user_site": "s", "dont_write_bytecode": "B"}
+    options = [f"-{letter * getattr(sys.flags, name)}" for name, letter in letters.items() if getattr(sys.flags, name)]
+    return [*options, *(f"-W{option}" for option in sys.warnoptions)]
 
 
 class _Sender(logging.handlers.QueueHandler):

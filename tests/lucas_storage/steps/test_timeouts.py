@@ -481,6 +481,28 @@ def test_errors_and_retries_are_the_same_in_this_process():
     assert len(calls) == 3
 
 
+FLAGS = """
+import sys
+from lucas_storage import with_storage
+
+@with_storage(timeout=60)
+def flags(n: int) -> list:
+    assert n
+    return [sys.flags.optimize, sys.flags.no_user_site, "ignore::UserWarning" in sys.warnoptions, sys.argv[1:]]
+
+print(flags(n=0))
+"""
+
+
+def test_options_and_arguments_of_the_interpreter_hold_in_the_process(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(FLAGS)
+    command = [sys.executable, "-OO", "-s", "-Wignore::UserWarning", str(script), "argument"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=LONG, check=True)
+
+    assert told.stdout == "[2, 1, True, ['argument']]\n"
+
+
 SCRIPT = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
