@@ -172,7 +172,7 @@ class DistantLog:
 
     def _record(self, note: StepNote) -> list[Prepared]:
         name = record_store.step_key(self._place["run"], self._place["told"])
-        return [Prepared(self._storage, name, note.record(self._storage))]
+        return [Prepared(self._storage, name, note.record(self._storage, {}))]
 
 
 class ChildLog:
@@ -222,7 +222,7 @@ class ChildLog:
 
     def _record(self, note: StepNote) -> bytes:
         try:
-            return note.record(self._storage)
+            return note.record(self._storage, {})
         except StorageError as error:
             logger.debug("a step is recorded without its function because of %s", type(error).__name__)
             return record_store.encode_facts(note.facts(), {})

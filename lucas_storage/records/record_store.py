@@ -41,7 +41,7 @@ from lucas_storage.errors import (
 )
 from lucas_storage.formats import format_by_id
 from lucas_storage.formats.base import Encoded, MemorySource
-from lucas_storage.refs import ArtifactRef
+from lucas_storage.refs import TAG, ArtifactRef
 
 MEMO: Final = "memo/"
 CHECKPOINTS: Final = "checkpoints/"
@@ -197,6 +197,17 @@ class Prepared:
         return {_METADATA_COPY: self.text.decode()} if is_repeated else {}
 
 
+def _tagged(item: Any) -> dict[str, str]:
+    if type(item) is not ArtifactRef:
+        raise TypeError(f"a record does not hold a {type(item).__name__}; it holds facts and references")
+    return item.to_json()
+
+
+_FACTS: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_tagged)
+_ANY_TAG: Final = '{"$'
+_REFERENCE: Final = f'{{"{TAG}":"lucas:'
+
+
 def encode_facts(facts: dict[str, Any], parts: Mapping[str, bytes]) -> bytes:
     """Return a record as `encode` does, at a fraction of its cost; references go on to name their run.
 
@@ -204,17 +215,9 @@ def encode_facts(facts: dict[str, Any], parts: Mapping[str, bytes]) -> bytes:
         facts: Dicts, lists, texts, numbers and `ArtifactRef`; data of users is none.
         parts: Further fields, of any data, encoded before.
     """
-    refs: list[ArtifactRef] = []
-
-    def tagged(item: Any) -> dict[str, str]:
-        if type(item) is not ArtifactRef:
-            raise TypeError(f"a record does not hold a {type(item).__name__}; it holds facts and references")
-        refs.append(item)
-        return item.to_json()
-
-    text = json.dumps(facts, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=tagged)
+    text = _FACTS.encode(facts)
     # A dict whose keys a stranger chose may look like a tag; the format writes it as what it is.
-    data = text.encode() if text.count('{"$') == len(refs) else encode(facts)
+    data = text.encode() if text.count(_ANY_TAG) == text.count(_REFERENCE) else encode(facts)
     more = b"".join(b',"%b":%b' % (name.encode(), part) for name, part in parts.items())
     return data[:-1] + more + b"}" if len(data) > len(b"{}") else b"{" + more[1:] + b"}"
 

@@ -13,7 +13,7 @@ from . import record_store
 from .record_store import Prepared
 
 PATIENCE: Final = 3.0
-"""Seconds that one batch may take to be written, and that a run waits at its end for what is not written yet."""
+"""Seconds that one batch may take to be written, and that a run waits at its end while nothing more is."""
 LOOK: Final = 0.5
 """Seconds after which the writer looks for what has gone on for so long that it is to be recorded before it ends."""
 BEAT: Final = 10.0
@@ -42,6 +42,7 @@ class RecordWriter:
         self._failed = failed
         self._going_on = going_on
         self._waiting: SimpleQueue[tuple[Hashable, Make, bool]] = SimpleQueue()
+        self._progress = 0.0
         # A thread of its own, so that no step waits for a record. A daemon: a store that does not answer must not keep
         # the process from ending. In the context of the run, whose settings hold for what is stored.
         work = contextvars.copy_context().run
@@ -53,16 +54,26 @@ class RecordWriter:
         self._waiting.put((place, make, False))
 
     def end(self, place: Hashable, make: Make) -> None:
-        """Write what waits, and the last records, and return when it is written; at most after `PATIENCE` seconds."""
+        """Write what waits, and the last records, and return when they are written, or when nothing is for `PATIENCE`.
+
+        A run of thousands of steps may leave more to be written than one batch.
+        """
+        self._progress = time.monotonic()
         self._waiting.put((place, make, True))
         # A record that takes longer is lost; the value of the run is not held back for it.
-        self._thread.join(PATIENCE)
+        while self._thread.is_alive() and (left := self._progress + PATIENCE - time.monotonic()) > 0:
+            self._thread.join(left)
 
     def _work(self) -> None:
         try:
             # Up to the first failure: with a store that is away, each further record would take the whole timeout.
             for batch in self._batches():
-                record_store.write_all([record for make in batch.values() for record in make()], PATIENCE)
+                records: list[Prepared] = []
+                for make in batch.values():
+                    records += make()
+                    self._progress = time.monotonic()
+                record_store.write_all(records, PATIENCE)
+                self._progress = time.monotonic()
         except Exception as error:  # noqa: BLE001  # a missing record must never fail a run
             self._failed(error)
 

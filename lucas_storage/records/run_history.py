@@ -158,7 +158,7 @@ def run_of(key: str, content: dict[str, Any]) -> PastRun:
         inputs=mentions_by_name(content.get("in")),
         outputs=mentions_in(content.get("out")),
         after=strings_in(content.get("after")),
-        steps=_in_order(dicts_in(content.get("steps")), is_running=status == UNENDED),
+        steps=_in_order(_with_functions(content), is_running=status == UNENDED),
         machine=text_or_none(content.get("machine")),
         python=text_or_none(content.get("python")),
         packages=strings_by_name(content.get("packages")),
@@ -167,6 +167,13 @@ def run_of(key: str, content: dict[str, Any]) -> PastRun:
         message=text_or_none(content.get("message")),
         heard=None if content.get("heard") is None else moment_of(content["heard"]),
     )
+
+
+def _with_functions(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps of a run with the fields of their functions, each of which its record has once."""
+    functions = dict(enumerate(dicts_in(content.get("functions"))))
+    steps = dicts_in(content.get("steps"))
+    return [{**functions.get(step["code"], {}), **step} if type(step.get("code")) is int else step for step in steps]
 
 
 def _heard(content: dict[str, Any], modified: datetime) -> float | None:

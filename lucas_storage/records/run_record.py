@@ -86,6 +86,7 @@ class RunLog:
         self._parallel = 0
         self._inputs: dict[str, Any] = {}
         self._parameters: dict[str, bytes] = {}
+        self._functions: dict[bytes, int] = {}
         self._heard = time.monotonic()
         self._writer = None if storage is None else RecordWriter(self._give_up, self._going_on)
 
@@ -242,7 +243,7 @@ class RunLog:
 
     def _of_step(self, note: StepNote) -> list[Prepared]:
         assert self._storage is not None
-        text = note.record(self._storage)
+        text = note.record(self._storage, self._functions)
         return [Prepared(self._storage, record_store.step_key(self.key, note.key), text)]
 
     def _as_running(self) -> list[Prepared]:
@@ -258,10 +259,11 @@ class RunLog:
         facts = {**self._facts(status), **more}
         told = told_by_others(self._storage, self.key, notes)
         steps = b"[%b]" % b",".join(text_in_run(note, told.get(note.key)) for note in notes)
+        functions = b"[%b]" % b",".join(self._functions)
         of_steps = [joined(note.facts(), told.get(note.key, {})) for note in notes]
         entries = run_index.entries_of(run_of(self.key, {**facts, "steps": of_steps}))
         return [
-            self._of_run(facts, {**self._parameters, "steps": steps}),
+            self._of_run(facts, {**self._parameters, "functions": functions, "steps": steps}),
             *run_index.prepared(self._storage, entries),
             run_index.prepared_mark(self._storage, self.key),
         ]

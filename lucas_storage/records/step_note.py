@@ -132,18 +132,26 @@ class StepNote:
         more = {"memo": self.memo, "inner": inner, "told": self.told, **errors}
         return found | {name: value for name, value in more.items() if value}
 
-    def record(self, storage: ArtifactStore) -> bytes:
-        """Return the whole record, encoded, and store what it refers to; on the thread that writes records."""
-        is_ended, facts, parts = self.is_ended, self.facts(), {}
+    def record(self, storage: ArtifactStore, functions: dict[bytes, int]) -> bytes:
+        """Return the whole record, encoded, and store what it refers to; on the thread that writes records.
+
+        Args:
+            storage: Its default bucket takes it.
+            functions: By the fields of each function, encoded, its number in the record of the run; is added to.
+        """
+        is_ended, facts, parts, code = self.is_ended, self.facts(), {}, {}
         if self.values == "all":
             code = self.code.fields(storage, self.version) if self.code else {}
-            parts = {**code, **parts_of(self.given, "given"), **self._result()}
-        text = record_store.encode_facts(facts, parts)
+            parts = {**parts_of(self.given, "given"), **self._result()}
+        code = {"version": json.dumps(facts.pop("version")).encode(), **code}
+        text = record_store.encode_facts(facts, {**code, **parts})
         if is_ended:
-            self.repeated, self.given, self.returned = text, {}, None
+            self.given, self.returned = {}, None
+            # The run has thousands of steps and few functions.
+            number = functions.setdefault(record_store.encode_facts({}, code), len(functions))
             if len(text) > SMALL_MAX:
-                small = {name: part for name, part in parts.items() if name not in _LARGE}
-                self.repeated = record_store.encode_facts(brief(facts), small)
+                facts, parts = brief(facts), {name: part for name, part in parts.items() if name not in _LARGE}
+            self.repeated = record_store.encode_facts(facts, {"code": b"%d" % number, **parts})
         return text
 
     def _result(self) -> dict[str, bytes]:

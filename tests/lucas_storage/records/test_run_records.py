@@ -409,3 +409,40 @@ def test_without_a_terminal_nothing_is_shown(settings, study, capfd):
     run(study, {"n": 10, "note": ""})
 
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"a": 1, "x": [None, 2.5, "é\ud7ff"], "y": {"z": '{"$'}},
+        {"in": {"$artifact": [1]}, "out": {"$set": {"$tuple": "lucas:"}}},
+    ],
+)
+def test_facts_are_encoded_as_the_format_encodes_them(facts):
+    ref = inline_ref("bytes@1", b"x")
+    text = record_store.encode_facts({**facts, "refs": [ref]}, {"more": b"[1]"})
+
+    assert record_store.decode(text) == {**facts, "refs": [ref], "more": [1]}
+    assert record_store.decode(record_store.encode_facts(facts, {})) == facts
+
+
+def test_the_record_of_a_run_has_each_function_once(storage):
+    @step
+    def same(x):
+        return x
+
+    @workflow
+    def flow(wf):
+        x = wf.input()["x"]
+        for _ in range(20):
+            x = wf.call("same", {"x": x})
+        return x
+
+    run(flow, {"x": 1})
+    past = last(storage)
+    text = storage.get_object(storage.bucket, f"runs/{past.key}/run.json")
+
+    assert len({(each.version, each.source, each.shipped) for each in past.steps}) == 1
+    assert past.steps[0].shipped.load()(x=2) == 2
+    assert text.count(past.steps[0].version.encode()) == text.count(b"pickle5%401") == 1
