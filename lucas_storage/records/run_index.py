@@ -205,12 +205,19 @@ def _content(entry: IndexEntry) -> dict[str, Any]:
         "workflow": entry.workflow[:_NAME],
         "started": entry.started,
         "uri": entry.ref.uri,
-        "steps": [_use_content(use) for use in entry.steps[:_LISTED]],
+        "steps": [_use_content(use) for use in _listed(entry.steps)],
         "count": entry.count,
         "input": entry.is_input,
         "result": entry.is_result,
         **({"within": list(entry.within[:_HOLDERS])} if entry.within else {}),
     }
+
+
+def _listed(steps: tuple[StepUse, ...]) -> list[StepUse]:
+    """Return the steps that are listed: one of each role that there is, and as many others as there is room for."""
+    firsts = {use.role: use for use in reversed(steps)}
+    kept = [*firsts.values(), *(use for use in steps if use is not firsts[use.role])][:_LISTED]
+    return sorted(kept, key=lambda use: ROLES.index(use.role))
 
 
 def _use_content(use: StepUse) -> dict[str, Any]:

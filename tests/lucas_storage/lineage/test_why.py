@@ -13,6 +13,7 @@ import pytest
 
 import lucas_storage
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import ArtifactNotFoundError
@@ -231,6 +232,22 @@ def test_an_object_without_a_digest_is_known_by_its_place(storage, later):
 
     assert [entry.steps[0].function for entry in lucas_storage.why("raw/data.npy").read_by] == ["read"]
     assert "so no collection removes it" in repr(lucas_storage.why("raw/data.npy"))
+
+
+def test_a_gateway_to_a_store_of_objects_gives_the_same_answer(study, tmp_path):
+    pytest.importorskip("obstore", reason="remote engines need obstore, which is not installed")
+    with (
+        local_server("remote+memory://") as server,
+        storage_context(endpoint=server.endpoint, cache_dir=tmp_path, bucket="bucket", signing_key="0123456789abcdef"),
+        Storage() as storage,
+    ):
+        table = run(study, {"n": 10_000}, materialize=False)["table"]
+        for head in list(storage.iter_objects("bucket", "lineage/")):
+            storage.delete_object("bucket", head["key"])
+        found = lucas_storage.why(storage.publish(table, "table"))
+
+    assert sorted(functions(found)) == ["count", "join", "make", "scale"]
+    assert {keeper.kind for keeper in found.kept_by} == {"name", "run", "memo"}
 
 
 class TestArtifactsWithinOthers:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from actorc.storage.errors import PermissionError
-from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
+from lucas_storage import ArtifactRef, Storage, parallel, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.records import record_store, run_history, run_index, run_indexing
 from lucas_storage.records.run_index import digits_of
@@ -145,6 +145,17 @@ def test_indexing_that_was_cut_off_goes_on(storage, study):
     assert sorted(lineage_keys(storage)) == before
 
 
+def test_several_may_index_the_same_runs_at_the_same_time(storage, study):
+    doubled = run(study, {"n": 10_000}, materialize=False)
+    written = RunIndex(storage).entries(digits_of(doubled))
+    before = sorted(lineage_keys(storage))
+    forget_index(storage)
+    found = parallel.each(lambda _: RunIndex(storage).entries(digits_of(doubled)), range(8))
+
+    assert found == [written] * 8
+    assert sorted(lineage_keys(storage)) == before
+
+
 def test_a_key_that_may_only_read_gets_the_same_answer(storage, study, monkeypatch):
     doubled = run(study, {"n": 10_000}, materialize=False)
     written = RunIndex(storage).entries(digits_of(doubled))
@@ -259,6 +270,19 @@ def test_an_entry_of_a_stranger_does_no_harm(storage, content):
         assert entry.ref is None
         assert len(entry.steps) <= 5
         assert all(len(use.function) <= 80 and use.memo is None for use in entry.steps)
+
+
+def test_of_many_steps_at_least_one_of_each_role_is_listed(storage):
+    ref = storage.put(np.arange(10_000))
+    steps = [{"function": f"make{number}", "out": [ref]} for number in range(9)]
+    steps += [{"function": f"use{number}", "in": {"x": [ref]}} for number in range(3)]
+    content = {"run": 1, "workflow": "w", "status": "succeeded", "steps": steps}
+    record_store.write(storage, f"runs/{first_at(time.time() - 100)}/run.json", content)
+    RunIndex(storage)
+    (entry,) = RunIndex(storage).entries(digits_of(ref))
+
+    assert [use.role for use in entry.steps] == ["made"] * 4 + ["used"]
+    assert (entry.steps[0].function, entry.steps[-1].function, entry.count) == ("make0", "use0", 12)
 
 
 def test_an_entry_of_another_artifact_names_none(storage):
