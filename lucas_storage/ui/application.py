@@ -119,10 +119,16 @@ class Application:
         response = web.StreamResponse(headers=of_download(name))
         response.content_length = size
         await response.prepare(request)
-        if request.method == "GET":
-            while piece := await asyncio.get_running_loop().run_in_executor(self._threads, next, pieces, b""):
-                await response.write(piece)
-        await response.write_eof()
+        try:
+            if request.method == "GET":
+                while piece := await asyncio.get_running_loop().run_in_executor(self._threads, next, pieces, b""):
+                    await response.write(piece)
+            await response.write_eof()
+        except StorageError:
+            # The browser knows the size, and tells that the file is not whole.
+            log.debug("a download broke off", exc_info=True)
+            if request.transport is not None:
+                request.transport.abort()
         return response
 
     async def _on_thread(self, call: Callable[[OpenedStore], T]) -> T:

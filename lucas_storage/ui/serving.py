@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from typing import Final
 
 from aiohttp import web
 
@@ -16,7 +18,11 @@ from .application import Application
 from .connection import Connection, Opener
 from .gate import Gate
 
-_GRACE = 1.0
+log = logging.getLogger(__name__)
+# Requests that are none are no business of the user's terminal; --debug shows them.
+log.addHandler(logging.NullHandler())
+
+_GRACE: Final = 1.0
 """Seconds for answers under way when the program ends."""
 
 
@@ -49,7 +55,9 @@ async def answering(application: Application, listening: socket.socket) -> Async
         application: Answers them.
         listening: The socket; it is closed at the end.
     """
-    runner = web.ServerRunner(web.Server(application.answer), handle_signals=False, shutdown_timeout=_GRACE)
+    runner = web.ServerRunner(
+        web.Server(application.answer, logger=log, access_log=None), handle_signals=False, shutdown_timeout=_GRACE
+    )
     await runner.setup()
     try:
         await web.SockSite(runner, listening).start()

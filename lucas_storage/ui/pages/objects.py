@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from actorc.storage.models import ObjectHead
 from actorc.storage.units import shown_size
@@ -70,7 +70,9 @@ def artifact_page(view: ArtifactView, reader: Reader) -> Page:
         _download(ref.bucket, ref.key, reader, ref.filename) if is_object else None,
         section(words("object.preview"), content_of(view.content, reader)),
         view.why,
-        section(words("artifact.ref"), element("p", element("code", prose(ref.uri)))) if ref.inline is None else None,
+        section(words("artifact.ref"), element("p", element("code", prose(replace(ref, signature=None).uri))))
+        if ref.inline is None
+        else None,
     )
     title = ref.filename or words("artifact.title", format=ref.format)
     return Page(title=title, body=body, menu="buckets")

@@ -56,8 +56,8 @@ class Overview:
     """None if the server has no metrics, or gives them to nobody."""
     disk: Disk | None
     """That of the data directory; None if it is on another machine."""
-    runs: list[PastRun]
-    """The last ones."""
+    runs: list[PastRun] | None
+    """The last ones; None if this user may not see them."""
 
 
 def overview_page(found: Overview, reader: Reader) -> Page:
@@ -73,11 +73,15 @@ def overview_page(found: Overview, reader: Reader) -> Page:
         ),
         section(
             words("overview.runs"),
-            run_table(found.runs, reader) if found.runs else note(words("runs.none")),
+            run_table(found.runs, reader) if found.runs else note(_no_runs(found, reader)),
             element("p", link(reader.links.to("runs"), words("overview.all_runs"))),
         ),
     )
     return Page(title=words("overview.title"), body=body, menu="", live=True)
+
+
+def _no_runs(found: Overview, reader: Reader) -> str:
+    return reader.words("failure.rights" if found.runs is None else "runs.none")
 
 
 def _health(found: Overview, reader: Reader) -> Html:

@@ -69,6 +69,7 @@ def _facts(view: RunView, reader: Reader) -> dict[str, str | None]:
         words("runs.state"): run_state(reader, run),
         words("runs.started"): when(run.started),
         words("runs.took"): took(run.seconds),
+        words("run.heard"): when(run.heard) if run.heard is not None else None,
         words("run.parallel"): str(run.parallel) if run.parallel > 1 else None,
         words("run.machine"): run.machine,
         words("run.before"): _before(view, reader),

@@ -106,6 +106,8 @@ def content_of(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Content:
         return Content(preview=preview(storage, ref, count))
     except StorageError as error:
         return Content(unread=error.message)
+    except Exception as error:  # noqa: BLE001  # whatever a library says of strange bytes: the rest of the page is shown
+        return Content(unread=type(error).__name__)
 
 
 def _content_of_object(storage: ArtifactStore, bucket: str, key: str) -> Content:
@@ -113,6 +115,8 @@ def _content_of_object(storage: ArtifactStore, bucket: str, key: str) -> Content
         return Content(preview=preview_object(storage, bucket, key, ROWS))
     except StorageError as error:
         return Content(unread=error.message)
+    except Exception as error:  # noqa: BLE001  # as above
+        return Content(unread=type(error).__name__)
 
 
 def source_text(storage: ArtifactStore, ref: ArtifactRef, most: int) -> str | None:

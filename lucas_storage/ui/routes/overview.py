@@ -7,7 +7,10 @@ import time
 from pathlib import Path
 from typing import Final
 
+from actorc.storage.errors import PermissionError
+from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import run_history
+from lucas_storage.records.past_run import PastRun
 from lucas_storage.ui.pages.overview import Disk, Overview, overview_page
 from lucas_storage.ui.pages.page import Page
 
@@ -31,9 +34,16 @@ def overview(request: Request) -> Page:
         bucket=request.storage.bucket,
         traffic=traffic(sample, before),
         disk=_disk(request.data),
-        runs=run_history.recent(request.storage, _RUNS),
+        runs=_runs(request.storage),
     )
     return overview_page(found, request.reader)
+
+
+def _runs(storage: ArtifactStore) -> list[PastRun] | None:
+    try:
+        return run_history.recent(storage, _RUNS)
+    except PermissionError:
+        return None
 
 
 def _disk(data: Path | None) -> Disk | None:

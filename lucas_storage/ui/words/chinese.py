@@ -162,6 +162,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "run.range": "第 {first} 至 {last} 项，共 {count} 项",
     "run.inputs": "输入",
     "run.result": "结果",
+    "run.heard": "最后一次消息",
     "run.parallel": "同时运行的步骤",
     "run.machine": "机器",
     "run.before": "上一次运行",

@@ -162,6 +162,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "run.range": "{first} to {last} of {count}",
     "run.inputs": "Inputs",
     "run.result": "Result",
+    "run.heard": "Last heard of",
     "run.parallel": "Steps at the same time",
     "run.machine": "Machine",
     "run.before": "Run before",

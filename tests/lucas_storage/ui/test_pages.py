@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 
 import numpy as np
 import pytest
 
+from actorc.storage.errors import IntegrityError
+from actorc.storage.server.auth.access import EVERYTHING, Statement
+from actorc.storage.server.auth.key_file import add_key
+from actorc.storage.server.config import KEYS_FILE
+from actorc.storage.testing import local_server
 from lucas_storage import last_run, run, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.records import record_store, run_log
@@ -327,3 +333,73 @@ def test_nothing_is_answered_without_the_token(pages, path):
 
     assert answer.status == 403
     assert pages.token.encode() not in answer.body
+
+
+def test_the_overview_tells_traffic_and_disk_of_a_server_with_metrics(tmp_path, monkeypatch):
+    with local_server(tmp_path.as_uri(), http=True) as server:
+        monkeypatch.setenv("STORAGE_ENDPOINT", server.endpoint)
+        with server.client() as client:
+            client.put_object("some-bucket", "key", bytes(5 << 20))
+        with served(lambda: opened(tmp_path)) as pages:
+            first, second = (pages.show("").page.text for _ in range(2))
+
+    assert "Damage found none" in first
+    assert "Received 5 MiB" in first
+    assert "Failed calls 0" in first
+    assert "free" in first
+    assert "Calls now" not in first
+    assert "Calls now" in second
+
+
+def test_access_keys_are_told_in_words_and_without_what_proves_them(storage, tmp_path):
+    statement = Statement.parse("read,list:team-*/reports/")
+    key, secret = add_key(tmp_path / KEYS_FILE, [statement], comment=HOSTILE)
+    add_key(tmp_path / KEYS_FILE, [EVERYTHING])
+    with served(lambda: opened(tmp_path)) as pages:
+        answer = pages.show("access")
+
+    assert "To read objects, list keys in buckets named team-*, where keys begin with reports/" in answer.page.text
+    assert "make and remove buckets in all buckets" in answer.page.text
+    assert key.id in answer.page.text
+    assert secret not in answer.body.decode()
+    assert key.key.hex() not in answer.body.decode()
+    assert_harmless(answer)
+
+
+def test_a_page_has_the_rights_of_its_user_and_no_others(tmp_path, monkeypatch):
+    key, secret = add_key(tmp_path / "keys.json", [Statement.parse("read:other-bucket")])
+    with local_server(keys=tmp_path / "keys.json") as server:
+        monkeypatch.setenv("STORAGE_ENDPOINT", server.endpoint)
+        monkeypatch.setenv("STORAGE_ACCESS_KEY", key.id)
+        monkeypatch.setenv("STORAGE_SECRET_KEY", secret)
+        with served(opened) as pages:
+            overview, runs, listing = pages.show(""), pages.show("runs"), pages.show("objects", bucket="some-bucket")
+
+    assert "rights of the access key" in overview.page.text
+    assert (overview.status, runs.status, listing.status) == (200, 403, 403)
+
+
+def test_a_store_that_comes_back_at_another_address_is_found_again(monkeypatch):
+    with local_server() as server:
+        monkeypatch.setenv("STORAGE_ENDPOINT", server.endpoint)
+        pages_of_it = served(opened)
+        pages = pages_of_it.__enter__()
+        assert server.endpoint in pages.show("").page.text
+    assert pages.show("").status == 503
+    with local_server() as other:
+        monkeypatch.setenv("STORAGE_ENDPOINT", other.endpoint)
+        assert other.endpoint in pages.show("").page.text
+        pages_of_it.__exit__(None, None, None)
+
+
+def test_a_download_that_breaks_off_is_no_whole_file(pages, storage, monkeypatch):
+    storage.create_bucket(storage.bucket, exist_ok=True)
+    storage.put_object(storage.bucket, "large", bytes(3 << 20))
+
+    def broken(self, *arguments, **options):
+        yield bytes(1 << 20)
+        raise IntegrityError("a block is damaged")
+
+    monkeypatch.setattr("lucas_storage.storage.Storage.stream_object", broken)
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        pages.show("download", bucket=storage.bucket, key="large")
