@@ -8,7 +8,6 @@ The result is for the process that does the I/O, and refuses to be pickled.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,7 +21,7 @@ from actorc.storage.config import DEFAULT_ENDPOINT, local_server
 from actorc.storage.context_variables import bound
 from actorc.storage.local_server import local_endpoint
 from actorc.storage.local_server.local_endpoint import LocalEndpoint
-from actorc.storage.setting_lookup import BUILT_IN, Place, Setting, environment
+from actorc.storage.setting_lookup import BUILT_IN, Place, Setting, Variables, environment
 from actorc.storage.settings_file import PROFILE, Profile, Version, version
 
 from . import _tracebacks
@@ -144,7 +143,7 @@ def of_step() -> StepSettings:
         SettingsError: The settings file cannot be read.
     """
     global _of_step  # noqa: PLW0603
-    variables = tuple(map(os.environ.get, _STEP_VARIABLES))
+    variables = _OF_STEP.now()
     state = (_CONTEXT.get(), variables, version(settings_file.path_for(variables[-2:])))
     known = _of_step
     if known is None or known[0] != state:
@@ -191,14 +190,14 @@ Without a lock: threads that come at the same time resolve the same settings twi
 
 
 def _state() -> tuple[Any, ...]:
-    variables = tuple(map(os.environ.get, _VARIABLES))
+    variables = _ASKED.now()
     return _CONTEXT.get(), variables, version(settings_file.path_for(variables[-2:])), _local_stamp()
 
 
 def _local_stamp() -> tuple[object, ...] | None:
     """Return the stamp of the local server's file; None if the environment has everything that the file could add."""
-    is_complete = all(map(os.environ.get, ("STORAGE_ENDPOINT", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY")))
-    return None if is_complete and any(map(os.environ.get, _SIGNING)) else local_endpoint.stamp()
+    is_complete = all(_ADDRESS.now()) and any(_SIGNING.now())
+    return None if is_complete else local_endpoint.stamp()
 
 
 def _key_file_path() -> Path | None:
@@ -267,10 +266,12 @@ def _check_names(overrides: Mapping[str, Any]) -> None:
 _NAMES: Final = frozenset(way.name for way in WAYS)
 _KNOWN: Final = ", ".join(sorted(_NAMES))
 _ALL: Final = (*(each.ways for each in DECLARED.values()), (ENDPOINT,), (ENDPOINTS,), *((way,) for way in CLIENT))
-_SIGNING: Final = tuple(way.variable for way in DECLARED["signing_key"].ways)
+_ADDRESS: Final = Variables(("STORAGE_ENDPOINT", "STORAGE_ACCESS_KEY", "STORAGE_SECRET_KEY"))
+_SIGNING: Final = Variables([way.variable for way in DECLARED["signing_key"].ways])
 _STEP_VARIABLES: Final = (
     *(way.variable for name in ("resume", "inline_max", "store") for way in DECLARED[name].ways),
     PROFILE.variable,
     *settings_file.BASES,
 )
-_VARIABLES: Final = (*(way.variable for way in WAYS), "XDG_CACHE_HOME", *settings_file.BASES)
+_OF_STEP: Final = Variables(_STEP_VARIABLES)
+_ASKED: Final = Variables([*(way.variable for way in WAYS), "XDG_CACHE_HOME", *settings_file.BASES])

@@ -6,7 +6,7 @@ The client, the server and the plugin declare their own settings; the lookup tha
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -134,6 +134,27 @@ class Declared:
 def environment(error: type[InvalidParameterError] = InvalidParameterError) -> Place:
     """Return the environment as a place; `error` is raised for an invalid variable."""
     return Place("", os.environ, error)
+
+
+class Variables:
+    """Some variables of the environment, for callers that ask for all of them again and again. Any thread may call it.
+
+    Args:
+        names: Their names.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = tuple(names)
+        self._keys = tuple(map(os.fsencode, names))
+
+    def now(self) -> tuple[str | None, ...]:
+        """Return their values, None for those that are not set."""
+        # the dict below `os.environ`, where it keeps one: a look-up above it encodes the name, and raises an exception
+        # for each variable that is not set, which is most of them, and takes a hundred times as long
+        kept = getattr(os.environ, "_data", None)
+        if os.supports_bytes_environ and isinstance(kept, dict):
+            return tuple([value if value is None else os.fsdecode(value) for value in map(kept.get, self._keys)])
+        return tuple(map(os.environ.get, self._names))
 
 
 def read_toml(path: Path, what: str, error: type[InvalidParameterError] = InvalidParameterError) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import io
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeAlias
 
 from actorc.storage.buffers import flat_view
 from lucas_storage.errors import DecodeError, NoFormatError
@@ -16,8 +17,12 @@ from .base import Encoded, Format, Source, cannot_become, is_loaded, not_mine, p
 if TYPE_CHECKING:
     from lucas_storage.signing import Verified
 
+Header: TypeAlias = tuple[tuple[int, ...], bool, Any]
+"""Shape, whether columns come first, and dtype."""
 _UNICODE: Final = (3, 0)
 """Version of files whose header is UTF-8 and not Latin-1; numpy reads it by no public function."""
+_SHORT: Final = 256
+"""Bytes of a header up to which it is kept parsed, which takes as long as all else of a small array."""
 
 
 class NpyFormat(Format):
@@ -139,28 +144,44 @@ def _restore(memory: memoryview) -> Any:
     return array
 
 
-def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, Any]:
+def read_header(file: BinaryIO) -> Header:
     """Return shape, whether columns come first, and dtype of the array in a file, which is left where values begin.
 
     Raises:
         Exception: The file does not begin with the header of an array.
     """
+    version = package("numpy.lib.format", "numpy").read_magic(file)
+    length = file.read(2 if version == (1, 0) else 4)
+    size = int.from_bytes(length, "little")
+    # Parsing takes time and stack in proportion to the text.
+    if size > NPY_HEADER:
+        raise ValueError("the header is too long")
+    text = length + file.read(size)
+    known = _plain_header(version, text) if size <= _SHORT else None
+    return known or _parsed(version, text)
+
+
+@lru_cache(maxsize=256)
+def _plain_header(version: tuple[int, int], text: bytes) -> Header | None:
+    """Return the parsed header; None if its dtype has fields, whose names a user may change in place."""
+    found = _parsed(version, text)
+    return found if found[2].isbuiltin == 1 else None
+
+
+def _parsed(version: tuple[int, int], text: bytes) -> Header:
+    """Return what a header says, of which `text` begins with its length."""
     npy = package("numpy.lib.format", "numpy")
-    version = npy.read_magic(file)
+    file = io.BytesIO(text)
     with ONE_AT_A_TIME.held():
         if version == _UNICODE:
             return _unicode_header(file)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        found: tuple[tuple[int, ...], bool, Any] = read(file, max_header_size=NPY_HEADER)
+        found: Header = read(file, max_header_size=NPY_HEADER)
     return found
 
 
-def _unicode_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, Any]:
-    size = int.from_bytes(file.read(4), "little")
-    # `ast.literal_eval` takes time and stack in proportion to the text.
-    if size > NPY_HEADER:
-        raise ValueError("the header is too long")
-    fields = ast.literal_eval(file.read(size).decode())
+def _unicode_header(file: BinaryIO) -> Header:
+    fields = ast.literal_eval(file.read()[4:].decode())
     shape = fields["shape"]
     if type(shape) is not tuple or not all(type(length) is int for length in shape):
         raise ValueError("the shape is no tuple of numbers")

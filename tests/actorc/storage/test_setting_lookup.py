@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 
 import pytest
 
 from actorc.storage.errors import InvalidParameterError
-from actorc.storage.setting_lookup import Declared, Place, Setting, Way, environment, read_toml
+from actorc.storage.setting_lookup import Declared, Place, Setting, Variables, Way, environment, read_toml
 from actorc.storage.setting_types import file_path, port, ratio, switch, text, user_directory
 
 SECRET = "hunter2-hunter2"
@@ -135,3 +136,17 @@ def test_the_directory_of_a_user_is_where_the_variable_says_else_in_the_home(mon
 
     assert in_the_home == tmp_path / ".cache" / "lucas-storage"
     assert user_directory("XDG_CACHE_HOME", ".cache") == tmp_path / "caches" / "lucas-storage"
+
+
+@pytest.mark.parametrize("kept", ["as it is", "a dict"])
+def test_variables_are_as_the_environment_has_them_now(monkeypatch, kept):
+    if kept == "a dict":
+        monkeypatch.setattr(os, "environ", dict(os.environ))
+    asked = Variables(["THE_NAME", "THE_OTHER"])
+    monkeypatch.setitem(os.environ, "THE_NAME", "ä\udcff")
+    found = [asked.now()]
+    monkeypatch.delitem(os.environ, "THE_NAME")
+    monkeypatch.setitem(os.environ, "THE_OTHER", "")
+    found.append(asked.now())
+
+    assert found == [("ä\udcff", None), (None, "")]

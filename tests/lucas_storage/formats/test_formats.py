@@ -651,6 +651,14 @@ def test_a_format_refuses_what_it_cannot_hold_and_says_what_to_do(requested, val
     assert remedy
 
 
+def test_an_array_whose_fields_are_renamed_leaves_others_as_they_are(storage):
+    array = np.zeros(4, dtype=[("a", "u1"), ("b", "u1")])
+    first, second = (storage.put(array).load() for _ in range(2))
+    first.dtype.names = ("b", "a")
+
+    assert second.dtype == storage.put(array).load().dtype == array.dtype
+
+
 def test_arrays_of_objects_are_never_read_from_npy(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([Point(1)], dtype=object), allow_pickle=True)
     data = (tmp_path / "objects.npy").read_bytes()
