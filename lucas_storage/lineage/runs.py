@@ -52,6 +52,31 @@ class Run:
         return self._past.error
 
     @property
+    def message(self) -> str | None:
+        """The text of that exception, if it was recorded."""
+        return self._past.message
+
+    @property
+    def machine(self) -> str | None:
+        """The name of the machine that it was started on; None in records of early versions."""
+        return self._past.machine
+
+    @property
+    def python(self) -> str | None:
+        """The version of Python there."""
+        return self._past.python
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Versions by name of the installed packages that were imported there."""
+        return dict(self._past.packages)
+
+    @property
+    def parameters(self) -> dict[str, Any] | None:
+        """The inputs by name as they travelled: JSON data and `ArtifactRef`; None if they were not recorded."""
+        return self._past.parameters
+
+    @property
     def started(self) -> datetime:
         """When it began, aware, in UTC."""
         return datetime.fromtimestamp(self._past.started, UTC)
@@ -63,7 +88,7 @@ class Run:
 
     @property
     def steps(self) -> tuple[PastStep, ...]:
-        """The steps that ended, in the order in which they began."""
+        """The steps in the order in which they began; one that has not ended is ``running``, or ``lost`` with its run."""
         return self._past.steps
 
     @property

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
+import sys
 from datetime import UTC, datetime
 from xml.etree import ElementTree as ET
 
@@ -238,6 +240,31 @@ def test_runs_are_shown_as_html_with_every_name_escaped():
         assert not {"script", "img"} & tags
         assert "&lt;img src=x&gt;" in shown
         assert "\u202e" not in shown
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_run_tells_its_error_and_its_place_with_every_text_escaped():
+    @function(name="fail")
+    @with_storage
+    def fail(x):
+        raise ValueError("<script>alert(1)</script>\u202e" + "y" * 100_000)
+
+    @workflow
+    def flow(wf):
+        return wf.call("fail", {"x": wf.input()["x"]})
+
+    with pytest.raises(ValueError, match="script"):
+        run(flow, {"x": 1})
+    past = last_run()
+    shown = past._repr_html_()
+
+    assert past.message.startswith("<script>")
+    assert (past.machine, past.python) == (platform.node(), platform.python_version())
+    assert (past.parameters, "numpy" in past.packages) == ({"x": 1}, "numpy" in sys.modules)
+    assert "&lt;script&gt;alert(1)" in shown
+    assert "<script" not in shown
+    assert "\u202e" not in shown
+    assert len(shown) < 20_000
 
 
 def test_a_run_of_hundreds_of_steps_is_shown_in_little(storage):
