@@ -15,6 +15,7 @@ from lucas_storage.previews.preview import preview, preview_object
 from lucas_storage.refs import ArtifactRef
 
 from .request_store import RequestStore
+from .run_answers import uri_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +119,7 @@ def store_of(request: Request, ref: ArtifactRef) -> RequestStore:
 def _artifact(request: Request, parameters: OfArtifact) -> Artifact:
     ref = ArtifactRef.parse(parameters.ref)
     return Artifact(
-        uri=ref.uri,
+        uri=uri_of(ref),
         bucket=ref.bucket,
         key=ref.key,
         digest=ref.digest,

@@ -20,6 +20,7 @@ from lucas_storage.records.untrusted_fields import moment_of, text_or_none
 from lucas_storage.refs import ArtifactRef
 
 from .request_store import OfStore, RequestStore
+from .run_answers import uri_of
 
 _MOST: Final = 1000
 """Records of one name that are told, of each kind."""
@@ -140,7 +141,7 @@ def _publication(content: dict[str, Any]) -> Publication:
     found = content.get("ref")
     ref = found if type(found) is ArtifactRef else None
     return Publication(
-        uri=ref.uri if ref else None,
+        uri=uri_of(ref) if ref else None,
         size=ref.size if ref else 0,
         format=ref.format if ref else "",
         digest=ref.digest if ref else None,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from actorc.storage.server.api.json_text import shortened
 from lucas_storage.records.past_run import Attempt, Mention, PastRun, PastStep
-from lucas_storage.refs import ArtifactRef
+from lucas_storage.refs import TAG, ArtifactRef
 
 _NAME: Final = 1000
 _MESSAGE: Final = 10_000
@@ -142,7 +142,7 @@ def step(past: PastStep) -> RunStep:
         inputs=_by_name(past.inputs),
         outputs=_mentions(past.outputs),
         version=_cut(past.version),
-        source=None if past.source is None else past.source.uri,
+        source=None if past.source is None else uri_of(past.source),
         arguments=_values(past.given),
         withheld=tuple(map(name_of, past.withheld)),
         error=_cut(past.error),
@@ -191,10 +191,15 @@ def mention_of(mention: Mention) -> ArtifactMention:
     return ArtifactMention(
         format=name_of(mention.format),
         size=mention.size,
-        uri=None if ref is None else shortened(ref.uri),
+        uri=None if ref is None else uri_of(ref),
         digest=None if ref is None else ref.digest,
         filename=None if ref is None else ref.filename,
     )
+
+
+def uri_of(ref: ArtifactRef) -> str:
+    """Return a reference as text, without its signature: who holds that, lets others load a pickle."""
+    return shortened(ref.signed(None).uri)
 
 
 def _values(given: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -205,7 +210,7 @@ def _plain(value: Any, depth: int) -> Any:
     """Return JSON data with references as they travel, and long parts cut."""
     if isinstance(value, (dict, list, tuple)) and depth == _DEEPEST:
         return "…"
-    match value.to_json() if isinstance(value, ArtifactRef) else value:
+    match {TAG: uri_of(value)} if isinstance(value, ArtifactRef) else value:
         case dict() as fields:
             return {name_of(str(name)): _plain(each, depth + 1) for name, each in list(fields.items())[:_ITEMS]}
         case list() | tuple():

@@ -64,9 +64,9 @@ class ContentDifference:
 
 
 def plain_of(value: Any) -> Any:
-    """Return dataclasses and what is in them as JSON data."""
+    """Return dataclasses and what is in them as JSON data; references without their signatures."""
     if isinstance(value, ArtifactRef):
-        return value.uri
+        return value.signed(None).uri
     if is_dataclass(value):
         return {each.name: plain_of(getattr(value, each.name)) for each in fields(value)}
     if isinstance(value, dict):

@@ -155,6 +155,17 @@ def test_a_pickle_is_described_and_never_loaded(here):
     assert look["facts"]["signed"] == "yes"
 
 
+def test_the_signature_that_lets_a_pickle_be_loaded_is_told_to_nobody(here):
+    with Storage() as storage:
+        ref = storage.put({1, 2, 3}, format="pickle5")
+        storage.publish(ref, "signed-pickle")
+    told = here.ask("/names/signed-pickle")[1] + here.ask(f"/artifact?ref={quote(ref.uri, safe='')}")[1]
+
+    assert ref.signature
+    assert ref.digest.encode() in told
+    assert ref.signature.encode() not in told
+
+
 def test_a_published_name_is_told_with_versions_and_aliases(here):
     with Storage() as storage:
         refs = [storage.put(np.arange(number + 5000)) for number in range(2)]
