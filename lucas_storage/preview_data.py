@@ -154,8 +154,12 @@ class Preview:
 
 
 def cut(text: str, limit: int = TEXT) -> str:
-    """Return a text of at most so many characters, with an ellipsis behind what was cut."""
-    return text if len(text) <= limit else f"{text[:limit]}…"
+    """Return a text of at most so many characters, with an ellipsis behind what was cut.
+
+    Halves of surrogate pairs, which JSON may hold and UTF-8 may not, become escapes.
+    """
+    found = text if len(text) <= limit else f"{text[:limit]}…"
+    return found if found.isascii() else found.encode(errors="backslashreplace").decode()
 
 
 def _plain(value: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.preview_data import cut
 from lucas_storage.records.past_run import PastRun
 
 from .changed_values import argument_changes, content_differences
@@ -75,7 +76,7 @@ def run_diff(storage: ArtifactStore, before: PastRun, after: PastRun) -> RunDiff
     return RunDiff(
         before=before.key,
         after=after.key,
-        workflow=after.workflow,
+        workflow=cut(after.workflow),
         facts=tuple(_facts_of_runs(before, after)),
         parameters=parameters,
         surroundings=tuple(_surroundings(before, after)),

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 from typing import Final
 
+from lucas_storage.preview_data import cut
+
 from .differences.texts import changed_lines
 
 _HEAD: Final = re.compile(r"# (.+), line ([0-9]{1,9})")
@@ -52,7 +54,7 @@ def _lines(before: list[_Block], after: list[_Block]) -> Iterator[str]:
     for ours, theirs in (*pairs, *zip_longest(*rest, fillvalue=_Block())):
         lines = changed_lines("\n".join(ours.text), "\n".join(theirs.text), (ours.line, theirs.line))
         if lines:
-            yield from (f"--- {ours.file or '/dev/null'}", f"+++ {theirs.file or '/dev/null'}", *lines)
+            yield from (f"--- {cut(ours.file) or '/dev/null'}", f"+++ {cut(theirs.file) or '/dev/null'}", *lines)
 
 
 def _blocks(source: str) -> list[_Block]:

@@ -73,8 +73,8 @@ def of_pair(
     return StepDifference(
         function=cut(after.function),
         how=how,
-        before=before.key,
-        after=after.key,
+        before=cut(before.key),
+        after=cut(after.key),
         inputs=() if same_inputs else tuple(argument_changes(before.given, after.given, before.inputs, after.inputs)),
         facts=facts,
         seconds=(before.seconds, after.seconds),
@@ -88,8 +88,8 @@ def _alone(before: PastStep | None, after: PastStep | None) -> StepDifference:
     return StepDifference(
         function=cut(step.function),
         how="removed" if after is None else "added",
-        before=None if before is None else before.key,
-        after=None if after is None else after.key,
+        before=None if before is None else cut(before.key),
+        after=None if after is None else cut(after.key),
         seconds=(before.seconds if before else None, after.seconds if after else None),
         sizes=(_size(before) if before else None, _size(after) if after else None),
     )

@@ -131,10 +131,10 @@ def _message(error: Exception) -> str:
 def _tree(storage: ArtifactStore, ref: ArtifactRef, count: int) -> Preview:
     manifest = storage.manifest(ref)
     files = [
-        Entry(name=f.path, size=f.size, note="executable" if f.executable else "")
+        Entry(name=cut(f.path), size=f.size, note="executable" if f.executable else "")
         for f in islice(manifest.files or (), count)
     ]
-    folders = [Entry(name=f"{folder}/") for folder in manifest.folders[: count - len(files)]]
+    folders = [Entry(name=cut(f"{folder}/")) for folder in manifest.folders[: count - len(files)]]
     lines = [
         f"{'' if each.size is None else each.size:>14} {'x' if each.note else ' '} {each.name}"
         for each in (*files, *folders)
@@ -154,7 +154,8 @@ def _tensors(file: BinaryIO, size: int, count: int) -> Preview:
     del size
     found = tensors.tensors_of(file.read(_HEADER))
     entries = [
-        Entry(name=n, size=size, note=f"{dtype} {shape}") for n, (dtype, shape, size) in islice(found.items(), count)
+        Entry(name=cut(n), size=size, note=cut(f"{dtype} {shape}"))
+        for n, (dtype, shape, size) in islice(found.items(), count)
     ]
     lines = tuple(f"{each.size:>14}   {each.name}  {each.note}" for each in entries)
     return Preview(

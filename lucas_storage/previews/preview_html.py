@@ -19,6 +19,8 @@ _BAR: Final = 4
 """Pixels of the width of a bar of a histogram."""
 _HEIGHT: Final = 18
 """Pixels of the highest one."""
+_TREE: Final = 360
+"""Pixels of JSON data that are shown at a time."""
 _OPEN: Final = 2
 """Levels of JSON data that are open."""
 
@@ -40,7 +42,8 @@ def _body(found: Preview) -> str:
     if found.table:
         return _table(found)
     if found.tree is not None and found.tree.kind in ("object", "array"):
-        return f'<div style="font-family:monospace">{_node(found.tree, 0)}</div>'
+        style = f"font-family:monospace;max-height:{_TREE}px;overflow:auto"
+        return f'<div style="{style}">{_node(found.tree, 0)}</div>'
     if found.entries:
         rows = [(e.name, "" if e.size is None else shown_size(e.size), e.note) for e in found.entries]
         return markup.table(("name", "size", ""), rows)
@@ -69,7 +72,7 @@ def _numbers(found: Preview) -> str:
     if found.numbers is None:
         return ""
     bars = "" if found.numbers.histogram is None else bars_of(found.numbers.histogram)
-    return markup.facts(statistics_text.of_numbers(found.numbers, found.sample)) + bars
+    return markup.facts(statistics_text.of_numbers(found.numbers, found.sample)) + f"<div>{bars}</div>"
 
 
 def bars_of(histogram: Histogram) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from lucas_storage.formats.base import package
+from lucas_storage.preview_data import cut
 from lucas_storage.previews.table_sample import TableSample
 
-from .difference import CHANGES, Change, ContentDifference, counted
+from .difference import CHANGES, TEXT, Change, ContentDifference, counted
 
 _EACH: Final = 5
 """Changed values of a column that are told."""
@@ -90,7 +91,7 @@ def _column(name: str, before: Any, after: Any) -> tuple[list[str], list[Change]
     places = _changed(before, after)
     if not len(places):
         return [], []
-    told = f"column {name}: {len(places)} of {counted(rows, 'value')} differ{_apart(before, after, places)}"
+    told = f"column {cut(name, TEXT)}: {len(places)} of {counted(rows, 'value')} differ{_apart(before, after, places)}"
     shown = [int(place) for place in places[:_EACH]]
     return [told], [Change.of(f"row {at}, column {name}", _cell(before[at]), _cell(after[at])) for at in shown]
 
