@@ -7,8 +7,9 @@ import errno
 import hashlib
 import stat
 import struct
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
@@ -51,6 +52,8 @@ class Archive:
     path: Path
     contents: Contents
     _zip: ZipFile
+    # Guards the count of open entries, by which the file is closed.
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     @contextlib.contextmanager
@@ -90,15 +93,18 @@ class Archive:
 
     def pieces(self, entry: Entry) -> Iterator[bytes]:
         """Yield the bytes of an entry, unverified."""
-        with _named(self.path):
+        with _named(self.path), self._lock:
             file = self._zip.open(entry.name)
-        with file:
+        try:
             while True:
                 with _named(self.path):
                     piece = file.read(MiB)
                 if not piece:
                     return
                 yield piece
+        finally:
+            with self._lock:
+                file.close()
 
     def verify(self, progress: Callable[[int], None]) -> dict[str, int]:
         """Compare every entry with its digest, and return the CRC-32C of each by name.

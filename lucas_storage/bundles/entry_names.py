@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -10,10 +11,12 @@ from lucas_storage.errors import UnknownFormatError
 from lucas_storage.formats import format_by_id
 from lucas_storage.refs import ArtifactRef
 
-_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]+")
-_SAFE_SEGMENT: Final = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9 ._@+=,-]*(?<![ .])")
+_UNSAFE: Final = re.compile(r"[^\w.-]+")
+_SAFE_SEGMENT: Final = re.compile(r"[\w.][\w .@+=,-]*(?<![ .])")
 _LONGEST: Final = 60
 """Characters of the part of a name that people read."""
+_SUFFIX: Final = 16
+"""Likewise of what follows its last dot."""
 _DIGITS: Final = 12
 """Of the digest, which tells artifacts of one name apart."""
 
@@ -41,10 +44,15 @@ def file_name(above: str, path: str) -> str | None:
     return f"{above}/{path}" if all(map(_SAFE_SEGMENT.fullmatch, segments)) else None
 
 
+def folded(name: str) -> str:
+    """Return what is equal of names that are one file on some file systems: in another case, or composed otherwise."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
 def _stem(ref: ArtifactRef, label: str) -> tuple[str, str]:
     if ref.filename is not None:
         file = PurePosixPath(ref.filename)
-        return _safe(file.stem), _UNSAFE.sub("", file.suffix)[:_LONGEST]
+        return _safe(file.stem), _UNSAFE.sub("", file.suffix)[:_SUFFIX]
     return _safe(label), _extension(ref.format)
 
 

@@ -9,24 +9,22 @@ import os
 import secrets
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, TypeAlias
+from typing import IO, Final, TypeAlias
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
-from actorc.storage.errors import IntegrityError
-from actorc.storage.models import ObjectHead
+from actorc.storage.errors import IntegrityError, InvalidParameterError
 from actorc.storage.rules import MiB
 from lucas_storage.artifacts.part_transfer import run_ahead
 from lucas_storage.artifacts.store import ArtifactStore, store_for
-from lucas_storage.digests import digest_of
 from lucas_storage.errors import ArtifactNotFoundError, BundleError, DigestMismatchError
 from lucas_storage.records import record_store
 from lucas_storage.records.past_run import PastRun, PastStep
 from lucas_storage.refs import ArtifactRef
 
-from .contents import NAME, TEXT_MAX, Contents, Entry, is_record, record_name, run_key
+from .contents import NAME, TEXT_MAX, Contents
 from .reached import Reached, Source, reached
+from .run_records import ReadRecord, of_step, records_of
 
 OnProgress: TypeAlias = Callable[[int, int | None], None]
 """Called with the bytes done so far and the total."""
@@ -36,13 +34,6 @@ _TIME: Final = (1980, 1, 1, 0, 0, 0)
 _MODE: Final = stat.S_IFREG | 0o644
 _WHOLE: Final = MiB
 """Bytes of an object that is fetched while others before it are written."""
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadRecord:
-    entry: Entry
-    text: bytes
-    content: dict[str, Any]
 
 
 def export(
@@ -71,16 +62,14 @@ def export(
 
     Raises:
         FileExistsError: There is such a file, and `replace` is False.
+        InvalidParameterError: There is something else under that name, such as a device.
         ArtifactNotFoundError: An artifact is gone, and `incomplete` is False.
         DigestMismatchError: The bytes of one are damaged.
         BundleError: There is too much for one bundle, or an artifact has no digest.
     """
-    if path.exists() and not replace:
-        raise FileExistsError(
-            errno.EEXIST, "exists already; add --force to replace it, or name another file", str(path)
-        )
-    records = _records(storage, run.key, only)
-    wanted = [record.content for record in records] if only is None else _of_step(records, only)
+    _check_target(path, replace=replace)
+    records = records_of(storage, run.key, only)
+    wanted = [record.content for record in records] if only is None else of_step(records, only)
     found = reached(storage, list(record_store.refs_in(wanted)), _labels(run))
     _check_missing(found, incomplete=incomplete)
     every = [ref.digest for ref in record_store.refs_in([record.content for record in records]) if ref.inline is None]
@@ -91,41 +80,18 @@ def export(
         objects=found.objects(),
         missing=tuple(sorted({digest for digest in every if digest} - found.sources.keys() | found.missing.keys())),
     )
-    with _published(path) as file, ZipFile(file, "w", ZIP_STORED) as archive:
+    with _published(path.resolve()) as file, ZipFile(file, "w", ZIP_STORED) as archive:
         _write(archive, storage, contents, records, found, progress or (lambda _done, _total: None))
     return contents
 
 
-def _records(storage: ArtifactStore, run: str, only: PastStep | None) -> list[_ReadRecord]:
-    """Return the records of a run, that of the run last, or this one and that of one step."""
-    heads = [head for head in record_store.heads(storage, f"{record_store.RUNS}{run}/") if is_record(run, head["key"])]
-    if only is not None:
-        wanted = (run_key(run), f"{record_store.RUNS}{run}/steps/{only.key}.json")
-        heads = [head for head in heads if head["key"] in wanted]
-    return [_record(storage, run, head) for head in sorted(heads, key=lambda head: head["key"] == run_key(run))]
-
-
-def _record(storage: ArtifactStore, run: str, head: ObjectHead) -> _ReadRecord:
-    key = head["key"]
-    if head["size"] > TEXT_MAX:
-        raise BundleError(f"the record {key} has {head['size']} bytes, and a bundle takes {TEXT_MAX}")
-    text = storage.get_object(storage.bucket, key)
-    content = record_store.decode(text)
-    if content is None:
-        raise BundleError(f"the record {key} cannot be read, so nobody knows which artifacts it names")
-    return _ReadRecord(Entry(name=record_name(run, key), digest=digest_of((text,)), size=len(text)), text, content)
-
-
-def _of_step(records: list[_ReadRecord], step: PastStep) -> list[Any]:
-    """Return what records say of one step: its own record, and its place in that of the run."""
-    found: list[Any] = []
-    for record in records:
-        if record.entry.name.endswith("/run.json"):
-            steps = record.content.get("steps")
-            found += [each for each in steps if isinstance(each, dict) and each.get("key") == step.key] if steps else []
-        else:
-            found.append(record.content)
-    return found
+def _check_target(path: Path, *, replace: bool) -> None:
+    if path.exists() and not path.is_file():  # a file in the place of /dev/null would be everybody's loss
+        raise InvalidParameterError(f"{path} is no regular file; name another one")
+    if path.exists() and not replace:
+        raise FileExistsError(
+            errno.EEXIST, "exists already; add --force to replace it, or name another file", str(path)
+        )
 
 
 def _labels(run: PastRun) -> dict[str, str]:
@@ -180,7 +146,7 @@ def _write(
     archive: ZipFile,
     storage: ArtifactStore,
     contents: Contents,
-    records: list[_ReadRecord],
+    records: list[ReadRecord],
     found: Reached,
     progress: OnProgress,
 ) -> None:

@@ -27,7 +27,7 @@ from .export import OnProgress
 from .relocation import Relocation
 
 _TIMEOUT: Final = 60.0
-"""Seconds for one call that writes entries of the index."""
+"""Seconds for one call that writes records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +96,8 @@ def import_bundle(storage: ArtifactStore, path: Path, *, progress: OnProgress | 
         is_new = _check_present(storage, archive.contents, records)
         send = partial(_send, storage, archive, checksums, moved)
         parallel.each(send, objects)
-        # That of the run is the last one, and makes it visible.
-        for key, content in records.items():
-            _write(storage, key, content)
+        if is_new:
+            _write(storage, archive.contents.run, records)
         _index(storage, archive.contents.run)
         return Imported(
             contents=archive.contents,
@@ -191,13 +190,12 @@ def _content_type(entry: ObjectEntry) -> str:
         return PART_TYPE
 
 
-def _write(storage: ArtifactStore, key: str, content: dict[str, Any]) -> None:
-    try:
-        record_store.write(storage, key, content, if_absent=True)
-    except AlreadyExistsError:
-        present = record_store.read(storage, key)
-        if present is None or present.content != content:
-            raise
+def _write(storage: ArtifactStore, run: str, records: dict[str, dict[str, Any]]) -> None:
+    own = run_key(run)
+    steps = [record_store.prepare(storage, key, content) for key, content in records.items() if key != own]
+    record_store.write_all(steps, _TIMEOUT)
+    # The last one, which makes the run visible; and only if no other process has imported it meanwhile.
+    record_store.write(storage, own, records[own], if_absent=True)
 
 
 def _index(storage: ArtifactStore, run: str) -> None:

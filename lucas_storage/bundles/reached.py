@@ -16,7 +16,7 @@ from lucas_storage.records import inner_references
 from lucas_storage.refs import ArtifactRef
 
 from .contents import ObjectEntry, ObjectKind, Place
-from .entry_names import artifact_name, file_name, part_name
+from .entry_names import artifact_name, file_name, folded, part_name
 
 _MANIFEST = ".manifest.json"
 
@@ -55,11 +55,9 @@ class Reached:
             self.sources[digest] = source
 
     def _entry(self, entry: ObjectEntry) -> ObjectEntry:
-        # By lower case: on some file systems names that differ in case alone are one file.
-        name = (
-            entry.name if entry.name.lower() not in self._names else f"objects/{entry.digest.removeprefix('sha256:')}"
-        )
-        self._names.add(name.lower())
+        digits = entry.digest.removeprefix("sha256:")
+        name = entry.name if folded(entry.name) not in self._names else f"objects/{digits}"
+        self._names.add(folded(name))
         return ObjectEntry(
             name=name,
             digest=entry.digest,

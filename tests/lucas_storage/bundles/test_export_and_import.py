@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from actorc.storage import AlreadyExistsError, ResourceExhaustedError
+from actorc.storage.errors import InvalidParameterError
 from lucas_storage import ArtifactRef
 from lucas_storage.bundles.export import export
 from lucas_storage.bundles.import_run import import_bundle
@@ -192,6 +193,29 @@ def test_a_file_that_exists_is_replaced_only_if_that_is_asked_for(storage, bundl
     assert bundled.path.read_bytes() == b"old"
     export(storage, past, bundled.path, replace=True)
     assert zipfile.is_zipfile(bundled.path)
+
+
+def test_no_device_is_replaced_by_a_file_and_a_link_leads_to_its_file(storage, bundled, tmp_path):
+    past = run_history.find(storage, bundled.run)
+    pipe, link = tmp_path / "pipe", tmp_path / "link.zip"
+    os.mkfifo(pipe)
+    link.symlink_to(bundled.path)
+
+    with pytest.raises(InvalidParameterError, match="no regular file"):
+        export(storage, past, pipe, replace=True)
+    export(storage, past, link, replace=True)
+
+    assert link.is_symlink()
+    assert zipfile.is_zipfile(bundled.path)
+
+
+def test_names_of_any_script_stay_readable(storage, ran, tmp_path):
+    past = run_history.find(storage, ran)
+    export(storage, past, tmp_path / "a.zip")
+
+    names = zipfile.ZipFile(tmp_path / "a.zip").namelist()
+
+    assert any("/largeä.bin.parts/" in name for name in names)
 
 
 def test_progress_reaches_its_total(storage, ran, elsewhere, tmp_path):

@@ -1,0 +1,58 @@
+"""The records of a run as they are stored, for a bundle of all of it or of one step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from actorc.storage.models import ObjectHead
+from lucas_storage import parallel
+from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.digests import digest_of
+from lucas_storage.errors import BundleError
+from lucas_storage.records import record_store
+from lucas_storage.records.past_run import PastStep
+from lucas_storage.records.untrusted_fields import dicts_in
+
+from .contents import TEXT_MAX, Entry, is_record, record_name, run_key
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecord:
+    """A record as it is stored."""
+
+    entry: Entry
+    text: bytes
+    content: dict[str, Any]
+
+
+def records_of(storage: ArtifactStore, run: str, only: PastStep | None) -> list[ReadRecord]:
+    """Return the records of a run, that of the run last, or this one and that of one step."""
+    heads = [head for head in record_store.heads(storage, f"{record_store.RUNS}{run}/") if is_record(run, head["key"])]
+    if only is not None:
+        wanted = (run_key(run), f"{record_store.RUNS}{run}/steps/{only.key}.json")
+        heads = [head for head in heads if head["key"] in wanted]
+    return parallel.each(partial(_record, storage, run), sorted(heads, key=lambda head: head["key"] == run_key(run)))
+
+
+def _record(storage: ArtifactStore, run: str, head: ObjectHead) -> ReadRecord:
+    key = head["key"]
+    if head["size"] > TEXT_MAX:
+        raise BundleError(f"the record {key} has {head['size']} bytes, and a bundle takes {TEXT_MAX}")
+    text = storage.get_object(storage.bucket, key)
+    content = record_store.decode(text)
+    if content is None:
+        raise BundleError(f"the record {key} cannot be read, so nobody knows which artifacts it names")
+    return ReadRecord(Entry(name=record_name(run, key), digest=digest_of((text,)), size=len(text)), text, content)
+
+
+def of_step(records: list[ReadRecord], step: PastStep) -> list[Any]:
+    """Return what records say of one step: its own record, and its place in that of the run."""
+    found: list[Any] = []
+    for record in records:
+        if record.entry.name.endswith("/run.json"):
+            found += [each for each in dicts_in(record.content.get("steps")) if each.get("key") == step.key]
+        else:
+            found.append(record.content)
+    return found
