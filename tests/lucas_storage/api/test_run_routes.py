@@ -173,7 +173,7 @@ def test_a_published_name_is_told_with_versions_and_aliases(here):
         storage.publish(refs[1], "model", version="2")
     told = here.get("/names/model")[1]
 
-    assert here.get("/names")[1]["names"] == ["model"]
+    assert "model" in here.get("/names")[1]["names"]
     assert [each["version"] for each in told["versions"]] == ["1", "2"]
     assert [(each["alias"], each["digest"]) for each in told["aliases"]] == [("best", refs[0].digest)]
     assert [each["digest"] for each in told["publications"]] == [refs[1].digest, refs[0].digest]
