@@ -88,7 +88,7 @@ class Run:
 
     @property
     def steps(self) -> tuple[PastStep, ...]:
-        """The steps in the order in which they began; one that has not ended is ``running``, or ``lost`` with its run."""
+        """The steps in the order in which they began; one that has not ended is ``running``, or ``lost`` as its run."""
         return self._past.steps
 
     @property

@@ -6,12 +6,14 @@ that it reaches by name are in it by value, wherever they are defined: a module 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any, Final, Protocol
 
+from lucas_storage.containers import walked
 from lucas_storage.records.recorded_values import says_secret
 from lucas_storage.steps.module_origin import loaded_origin
 
@@ -20,6 +22,10 @@ from .source_lines import Block, blocks_behind, blocks_of
 
 _MOST: Final = 8 << 20
 """Bytes of a pickle that is kept: a function that holds a large table would be stored again with each version."""
+
+
+_HOLDING: Final = (str, bytes, list, tuple, dict)
+"""Types of secrets; a number or a function is none, whatever its name says."""
 
 
 class PicklableShim(Protocol):
@@ -110,10 +116,31 @@ class _KeptPickler(FunctionPickler):
 
 
 def _check_no_secret(function: FunctionType) -> None:
-    for name in set(_names_in(function.__code__)):
-        value = function.__globals__.get(name)
-        if isinstance(value, (str, bytes)) and value and says_secret(name):
+    """Raise for a function that takes a value that may be secret from its surroundings or its defaults."""
+    for name, value in _variables(function):
+        if (says_secret(name) and isinstance(value, _HOLDING) and value) or _holds_secret(value):
             raise ValueError(f"the function uses the variable {name!r}, which may be secret")
+
+
+def _variables(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    code = function.__code__
+    names = set(_names_in(code)) & function.__globals__.keys()
+    yield from ((name, function.__globals__[name]) for name in names)
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # nothing is in it yet
+            yield name, cell.cell_contents
+    defaults = function.__defaults__ or ()
+    yield from zip(code.co_varnames[code.co_argcount - len(defaults) : code.co_argcount], defaults, strict=True)
+    yield from (function.__kwdefaults__ or {}).items()
+
+
+def _holds_secret(value: Any) -> bool:
+    dicts = (each for each in walked(value) if isinstance(each, dict)) if isinstance(value, (dict, list, tuple)) else ()
+    return any(
+        isinstance(name, str) and says_secret(name) and isinstance(held, _HOLDING) and held
+        for each in dicts
+        for name, held in each.items()
+    )
 
 
 def _names_in(code: CodeType) -> Iterator[str]:

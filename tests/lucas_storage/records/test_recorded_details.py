@@ -153,6 +153,46 @@ def test_a_function_that_names_a_secret_variable_is_not_kept(storage, tmp_path, 
     assert all(b"/" * 20 not in text for text in texts(storage))
 
 
+def _with_secret_default(x, api_key=SECRET):
+    return x
+
+
+def _with_secret_in_dict(x, options=({"deep": {"password": SECRET}},)):
+    return x
+
+
+def _with_secret_around():
+    token = SECRET
+
+    def grow(x):
+        return x + len(token)
+
+    return grow
+
+
+@pytest.mark.parametrize("body", [_with_secret_default, _with_secret_in_dict, _with_secret_around()])
+def test_no_secret_that_a_function_takes_from_its_surroundings_is_kept(storage, body):
+    with storage_context(resume=False):
+        run(flow_of(body, "x"), {"x": 1})
+
+    assert last(storage).steps[0].shipped is None
+    assert all(SECRET.encode() not in text for text in texts(storage))
+
+
+def test_numbers_and_functions_are_no_secrets(storage):
+    max_tokens = 7
+
+    def new_token(x):
+        return x + max_tokens
+
+    def grow(x, key=1):
+        return new_token(x) + key
+
+    run(flow_of(grow, "x"), {"x": 1})
+
+    assert last(storage).steps[0].shipped.load()(x=1) == 9
+
+
 # Arguments
 
 
