@@ -167,6 +167,7 @@ def _step_json(traced: TracedStep) -> dict[str, Any]:
         "started": step.started,
         "seconds": step.seconds,
         "machine": step.machine,
+        "recorded": traced.is_recorded,
         "after": list(traced.after),
         "inputs": [{"name": each.name, **_mention_json(each.mention), "maker": each.maker} for each in traced.inputs],
         "outputs": [_mention_json(each) for each in step.outputs],

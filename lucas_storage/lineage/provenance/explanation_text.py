@@ -156,10 +156,18 @@ def _step(traced: TracedStep, beside: str | None) -> str:
     """Return the words for a step; those about its run only if it is another one than that of the step beside it."""
     step = traced.step
     version = f" (version {_version(step.version)})" if step.version else ""
-    state = "" if step.state == "succeeded" else f", {step.state}"
-    took = f", {shown_seconds(step.seconds)}" if step.inputs or step.outputs else ", of which no record is left"
     run = f", in run {traced.run} of {visible(traced.workflow, _NAME)}, {shown_moment(step.started)}"
-    return f"{_name(traced)}{version}{took}{state}{'' if traced.run == beside else run}"
+    return f"{_name(traced)}{version}{_ended(traced)}{'' if traced.run == beside else run}"
+
+
+def _ended(traced: TracedStep) -> str:
+    step = traced.step
+    if not traced.is_recorded:
+        return ", of which no record is left"
+    if step.state in ("running", "lost"):
+        return f", {step.state}"
+    how = f"failed with {visible(step.error, _NAME)}" if step.error else step.state
+    return f", {shown_seconds(step.seconds)}{'' if step.state == 'succeeded' else f', {how}'}"
 
 
 def _version(version: str) -> str:

@@ -120,7 +120,7 @@ class _Upward:
         identifier = f"{entry.run}/{use.step}"
         step = step_of({"key": use.step, "function": use.function, "started": entry.started})
         self._lone[identifier] = TracedStep(
-            id=identifier, run=entry.run, workflow=entry.workflow, step=step, inputs=(), after=()
+            id=identifier, run=entry.run, workflow=entry.workflow, step=step, inputs=(), after=(), is_recorded=False
         )
         return identifier
 

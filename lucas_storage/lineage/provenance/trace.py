@@ -36,10 +36,12 @@ class TracedStep:
     run: str
     workflow: str
     step: PastStep
-    """Without inputs and outputs if the record of its run is gone."""
+    """Without inputs and outputs unless it is recorded."""
     inputs: tuple[TracedInput, ...]
     after: tuple[str, ...]
     """Ids of the steps of the trace that it follows: those that made its inputs, also those within the call."""
+    is_recorded: bool = True
+    """Whether its run has a record; the index tells of those that have none any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
