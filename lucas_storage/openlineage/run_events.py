@@ -15,8 +15,7 @@ from typing import Any, Final, Protocol, Self
 from lucas_storage import settings
 
 from . import datasets, facets
-from .sender import Sender
-from .targets import EventFile, EventUrl, Target
+from .sender import Sender, Target
 
 _SCHEMA: Final = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -163,12 +162,17 @@ def events_of_run(key: str, workflow: str) -> RunEvents | None:
     """Return the events of a run, if the settings name a receiver for them."""
     present = settings.resolve()
     file, url = present.openlineage_file.value, present.openlineage_url.value
+    if file is None and url is None:
+        return None
+    # Few runs have a receiver, and all would wait for the modules of HTTP.
+    from .targets import EventFile, EventUrl  # noqa: PLC0415
+
     targets: list[Target] = []
     if file is not None:
         targets.append(EventFile(file))
     if url is not None:
         targets.append(EventUrl(url, present.openlineage_key.value))
-    return RunEvents(key, workflow, present.openlineage_namespace.value, Sender(targets)) if targets else None
+    return RunEvents(key, workflow, present.openlineage_namespace.value, Sender(targets))
 
 
 def run_id(key: str) -> str:

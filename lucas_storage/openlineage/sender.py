@@ -8,9 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from queue import Full, Queue
-from typing import Any, Final, TypeAlias
-
-from .targets import Target
+from typing import Any, Final, Protocol, TypeAlias
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +19,17 @@ MOST: Final = 1000
 """Events that wait, at most; those that come while as many do are lost."""
 PATIENCE: Final = 3.0
 """Seconds for which a run waits at its end for events that are not sent yet."""
+
+
+class Target(Protocol):
+    """A receiver of events. For one thread."""
+
+    def send(self, event: Mapping[str, Any]) -> None:
+        """Send an event.
+
+        Raises:
+            OSError: It does not take it.
+        """
 
 
 class Sender:

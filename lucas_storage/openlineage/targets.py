@@ -7,25 +7,16 @@ import os
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 _PATH: Final = "/api/v1/lineage"
 """The path that receivers have by the specification."""
 _PATIENCE: Final = 5.0
 """Seconds in which a receiver answers."""
+_ANSWER_MAX: Final = 64 << 10
+"""Bytes of an answer that are read."""
 _MODE: Final = 0o666
-
-
-class Target(Protocol):
-    """A receiver of events. For one thread."""
-
-    def send(self, event: Mapping[str, Any]) -> None:
-        """Send an event.
-
-        Raises:
-            OSError: It does not take it.
-        """
 
 
 class EventFile:
@@ -53,6 +44,16 @@ class EventFile:
         return str(self._path)
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Takes a redirection for a refusal: it would ask another place for a page, and show it the key."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Return None, by which the answer becomes an error."""
+
+
+_opener: Final = urllib.request.build_opener(_NoRedirects)
+
+
 class EventUrl:
     """A receiver such as Marquez, at a URL.
 
@@ -73,8 +74,8 @@ class EventUrl:
         """Send an event and wait for the answer."""
         body = json.dumps(event, separators=(",", ":")).encode()
         request = urllib.request.Request(self._url, body, self._headers, method="POST")  # noqa: S310  # the setting is checked
-        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310  # likewise
-            answer.read()
+        with _opener.open(request, timeout=_PATIENCE) as answer:
+            answer.read(_ANSWER_MAX)
 
     def __str__(self) -> str:
         return self._shown

@@ -37,6 +37,7 @@ class Receiver:
                 receiver.go_on.wait(60)
                 receiver.events.append(json.loads(body))
                 self.send_response(receiver.status)
+                self.send_header("Location", receiver.url)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 

@@ -185,13 +185,15 @@ def test_a_receiver_that_is_away_costs_one_warning(storage, study, caplog, tmp_p
     assert len(events_in(file)) == 6
 
 
-def test_a_receiver_that_refuses_is_sent_no_more(storage, study, receiver, caplog):
-    receiver.status = 500
-    with storage_context(openlineage_url=receiver.url):
+@pytest.mark.parametrize("status", [500, 401, 302, 307])
+def test_a_receiver_that_refuses_or_sends_elsewhere_is_sent_no_more(storage, study, receiver, caplog, status):
+    receiver.status = status
+    with storage_context(openlineage_url=receiver.url, openlineage_key="the key"):
         assert run(study, {"n": 3})["total"] == 3
 
-    assert len(receiver.events) == 1
-    assert ["HTTP Error 500" in record.getMessage() for record in caplog.records] == [True]
+    assert len(receiver.paths) == 1
+    assert [f"HTTP Error {status}" in record.getMessage() for record in caplog.records] == [True]
+    assert "the key" not in caplog.text
 
 
 def test_a_receiver_that_does_not_answer_holds_no_run_up(storage, study, receiver, caplog, monkeypatch):
