@@ -6,7 +6,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import CoroutineType
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lucas_storage import _tracebacks, current, settings
 from lucas_storage.artifacts import scratch
@@ -32,7 +32,9 @@ from .call_key import call_key
 from .contract import Contract
 from .function_version import FunctionVersion
 from .runtime import StorageRuntime
-from .timed_attempts import TimedAttempts
+
+if TYPE_CHECKING:
+    from .timed_attempts import TimedAttempts
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +86,7 @@ class Step:
         self._recorded = None if kept is None else RecordedFunction(kept)
         self._cache = contract.cache
         self._attempts = contract.attempts
-        timeout = contract.attempts.timeout
-        self._timed = None if timeout is None else TimedAttempts(self._name, timeout, shipped)
+        self._timed = _timed(contract, shipped)
         self._warned = False
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -245,6 +246,14 @@ class Step:
 def _name_memo(note: StepNote | None, key: str) -> None:
     if note is not None:
         note.memo = key
+
+
+def _timed(contract: Contract, shipped: Callable[[], bytes] | None) -> TimedAttempts | None:
+    if contract.attempts.timeout is None:
+        return None
+    from .timed_attempts import TimedAttempts  # noqa: PLC0415  # few steps need processes, and each worker starts sooner
+
+    return TimedAttempts(contract.name, contract.attempts.timeout, shipped)
 
 
 def _ended(value: Any) -> Any:
