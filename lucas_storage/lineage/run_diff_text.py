@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
@@ -36,7 +37,9 @@ def lines(diff: RunDiff) -> Iterator[str]:
     if diff.first is not None:
         yield ""
         yield from _first(diff.first)
-    others = [step for step in diff.steps if diff.first is None or step.how != diff.first.how or not _is(step, diff)]
+    # In the list, the first one has no more than the others.
+    first = None if diff.first is None else replace(diff.first, source=(), results=())
+    others = [step for step in diff.steps if step != first]
     if others:
         yield ""
         yield from _others(others, diff.differing - (diff.first is not None))
@@ -46,11 +49,6 @@ def lines(diff: RunDiff) -> Iterator[str]:
         yield from content_lines(result, "  ")
     yield ""
     yield f"{counted(diff.equal, 'step')} {'is' if diff.equal == 1 else 'are'} the same in both"
-
-
-def _is(step: StepDifference, diff: RunDiff) -> bool:
-    """Return whether a step is the first that differs, of which the list has a shorter description."""
-    return diff.first is not None and (step.before, step.after) == (diff.first.before, diff.first.after)
 
 
 def _first(step: StepDifference) -> Iterator[str]:

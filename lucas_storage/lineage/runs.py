@@ -114,17 +114,18 @@ class Run:
         """Return the graph as a Mermaid flowchart, many alike steps as one node."""
         return mermaid(self.graph.folded())
 
-    def diff(self, other: Run | str) -> RunDifference:
+    def diff(self, other: Run | str, *, store: str | None = None) -> RunDifference:
         """Return how a later run differs from this one: the first step whose inputs are equal and whose result is not.
 
         Args:
             other: The other run, or the beginning of its id, or ``last``.
+            store: Logical name of the store that has both; None takes the one of the settings.
 
         Raises:
             NotFoundError: There is no such run.
             StorageError: A store cannot be reached.
         """
-        with Storage() as storage:
+        with Storage(store) as storage:
             # Read anew: a run of a list lacks what is large in the records of its steps.
             later = other.id if isinstance(other, Run) else other
             before, after = run_history.find(storage, self.id), run_history.find(storage, later)
