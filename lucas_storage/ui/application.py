@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Final, TypeVar
 
 from aiohttp import web
 
-from actorc.storage.errors import DeadlineExceededError, StorageError
+from actorc.storage.errors import StorageError
 
 from .connection import Connection, OpenedStore
 from .gate import Gate
 from .links import Links
-from .pages.failures import defect, failed, unknown_page
+from .pages.failures import defect, failed, still_reading, unknown_page
 from .pages.page import Page, Reader, framed
 from .pages_by_name import ROUTES
 from .response_headers import ALWAYS, of_download
@@ -52,6 +52,7 @@ class Application:
         self._endpoint = endpoint
         self._links = Links(gate.token)
         self._memory = Memory()
+        self._reading: dict[Hashable, asyncio.Future[Page]] = {}
         self._threads = ThreadPoolExecutor(_THREADS, "lucas-storage-ui")
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -93,16 +94,28 @@ class Application:
                 Request(storage=opened.storage, query=query, reader=reader, memory=self._memory, data=opened.data)
             )
 
+        asked = (name, tuple(sorted(query.items())), reader.words.language)
         try:
-            return await asyncio.wait_for(self._on_thread(read), _PATIENCE)
-        except TimeoutError:
-            late = DeadlineExceededError(f"the store did not answer within {_PATIENCE:g} s")
-            return failed(late, self._endpoint, reader)
+            return await self._read_once(asked, read) or still_reading(reader)
         except StorageError as error:
             return failed(error, self._endpoint, reader)
         except Exception as error:  # a page is shown, whatever a record of a stranger leads to
             log.debug("the page %r failed", name, exc_info=True)
             return defect(type(error).__name__, reader)
+
+    async def _read_once(self, asked: Hashable, read: Callable[[OpenedStore], Page]) -> Page | None:
+        """Return what is read; None if that takes longer than a browser waits. What is being read is not read twice."""
+        task = self._reading.get(asked)
+        if task is None:
+            task = self._reading[asked] = asyncio.ensure_future(self._on_thread(read))
+            task.add_done_callback(lambda ended: self._has_read(asked, ended))
+        done, _ = await asyncio.wait({task}, timeout=_PATIENCE)
+        return task.result() if done else None
+
+    def _has_read(self, asked: Hashable, ended: asyncio.Future[Page]) -> None:
+        del self._reading[asked]
+        if not ended.cancelled():
+            ended.exception()  # asked for, as no browser may wait any more, and asyncio tells of others
 
     async def _download(self, request: web.BaseRequest) -> web.StreamResponse:
         """Send an object as a file that no browser shows."""

@@ -38,6 +38,12 @@ def failed(error: StorageError, endpoint: str, reader: Reader) -> Page:
     return Page(title=title, body=joined(told, note(advice)), live=status == 503, status=status)
 
 
+def still_reading(reader: Reader) -> Page:
+    """Return the page in place of one that takes long, such as the first one that needs an index of many runs."""
+    words = reader.words
+    return Page(title=words("failure.slow"), body=note(words("failure.patience")), live=True, status=503)
+
+
 def unknown_page(reader: Reader) -> Page:
     """Return the page in place of one that there is not."""
     return Page(title=reader.words("failure.missing"), body=note(reader.words("failure.no_page")), status=404)

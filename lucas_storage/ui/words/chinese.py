@@ -32,6 +32,8 @@ CHINESE: Final[Mapping[str, str]] = {
     # Errors.
     "failure.away": "{endpoint} 没有应答",
     "failure.again": "本页每两秒重试一次，服务恢复后会自动显示。",
+    "failure.slow": "仍在读取",
+    "failure.patience": "需要读取的内容很多，或存储较慢。读完后页面会自动显示。",
     "failure.missing": "不存在",
     "failure.gone": "它可能已被删除，或从未存在。",
     "failure.denied": "没有权限",

@@ -32,6 +32,8 @@ ENGLISH: Final[Mapping[str, str]] = {
     # Errors.
     "failure.away": "No answer from {endpoint}",
     "failure.again": "This page tries again every two seconds and comes back by itself.",
+    "failure.slow": "Still reading",
+    "failure.patience": "There is much to read, or the store is slow. The page comes by itself.",
     "failure.missing": "Not there",
     "failure.gone": "It may have been removed, or never was.",
     "failure.denied": "Not allowed",

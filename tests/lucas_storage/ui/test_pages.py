@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from actorc.storage.testing import local_server
 from lucas_storage import last_run, run, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.records import record_store, run_log
+from lucas_storage.ui import application, pages_by_name
+from lucas_storage.ui.pages.failures import unknown_page
 
 from .conftest import opened, served
 
@@ -202,7 +205,7 @@ def test_keys_are_shown_in_pages_to_the_last_one(pages, storage):
     assert [each for each in pages.show("objects", bucket=storage.bucket).page.links() if "prefix=many%2F" in each]
 
 
-@pytest.mark.parametrize("text", [HOSTILE, "汇总 天气", "x" * 10_000_000, "{0.__class__}{", "%s%n"])
+@pytest.mark.parametrize("text", [HOSTILE, "汇总 天气", "x" * 1_000_000, "{0.__class__}{", "%s%n"])
 def test_a_record_of_a_stranger_does_nothing(pages, storage, text):
     ref = storage.put(np.arange(3)).to_json()
     step = {
@@ -403,3 +406,37 @@ def test_a_download_that_breaks_off_is_no_whole_file(pages, storage, monkeypatch
     monkeypatch.setattr("lucas_storage.storage.Storage.stream_object", broken)
     with pytest.raises((http.client.IncompleteRead, ConnectionError)):
         pages.show("download", bucket=storage.bucket, key="large")
+
+
+def test_a_page_that_takes_long_says_so_and_is_read_once(pages, monkeypatch):
+    asked, may_end = [], threading.Event()
+
+    def slow(request):
+        asked.append(request)
+        may_end.wait(60)
+        return unknown_page(request.reader)
+
+    monkeypatch.setitem(pages_by_name.ROUTES, "names", slow)
+    monkeypatch.setattr(application, "_PATIENCE", 0.05)
+    for _ in range(3):
+        answer = pages.show("names")
+        assert answer.status == 503
+        assert "Still reading" in answer.page.text
+        assert ("main", "data-live", None) in answer.page.attributes
+    assert len(asked) == 1
+
+    monkeypatch.setattr(application, "_PATIENCE", 60)
+    may_end.set()
+    assert "There is no page of this name" in pages.show("names").page.text
+
+
+def test_a_page_that_fails_by_a_defect_says_so(pages, monkeypatch):
+    def defective(request):
+        raise ZeroDivisionError(HOSTILE)
+
+    monkeypatch.setitem(pages_by_name.ROUTES, "names", defective)
+    answer = pages.show("names")
+
+    assert answer.status == 500
+    assert "A defect of this program (ZeroDivisionError)" in answer.page.text
+    assert_harmless(answer)
