@@ -5,10 +5,10 @@ LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem test-browser test-remote test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench bench-all peers soak setup lucas chosen
+.PHONY: help demo test test-ecosystem test-browser test-remote test-s3 test-azure test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench bench-all peers soak setup lucas chosen
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(BIN)/pip:
 	@$(PYTHON) requirements/supported.py
@@ -55,8 +55,13 @@ test-browser: $(VENV)/.browser ## Look at every page of `lucas-storage ui` in a 
 	$(BIN)/python tests/lucas_storage/ui/chromium.py
 	$(BIN)/pytest --browser -m browser tests/lucas_storage/ui
 
-test-remote: $(VENV)/.test ## Run the tests that need a real S3 store, over a Ceph of their own
+test-remote: test-s3 test-azure ## Run the tests that need another store: over a Ceph of their own, and over Azurite
+
+test-s3: $(VENV)/.test ## Run those over S3, of a Ceph that is installed as root
 	tests/remote/ceph-rgw.sh run $(BIN)/pytest -k "ceph and not async or remote and not contract" tests/contract tests/remote
+
+test-azure: $(VENV)/.test ## Run those over Azure's blobs, of an Azurite that npm fetches
+	$(BIN)/python tests/remote/azurite.py $(BIN)/pytest $(PARALLEL) -k "Azure and not async and not unix" tests/contract/test_azure.py
 
 test-lowest: ## Run the tests that meet a dependency with the lowest versions the ranges allow
 	.ci/versions lowest $(PARALLEL)

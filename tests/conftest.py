@@ -39,8 +39,9 @@ IN_MEMORY = Path("/dev/shm")
 ROOM_IN_MEMORY = 4 << 30
 """As many bytes have to be free for the directories of the quick tests to be kept in memory."""
 
-for _name in [name for name in os.environ if name.startswith(("STORAGE_", "LUCAS_STORAGE_")) and name != REAL_STORE]:
-    del os.environ[_name]
+for _name in [name for name in os.environ if name.startswith(("STORAGE_", "LUCAS_STORAGE_"))]:
+    if not _name.startswith("LUCAS_STORAGE_TEST_"):
+        del os.environ[_name]
 # Hundreds of processes of tests import this package; where none may keep what it compiled, each takes a second for it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
