@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 from datetime import UTC, datetime
@@ -33,7 +34,7 @@ HERE = Path(__file__).parent
 
 
 def test_{name}_returns_what_it_returned(storage):
-    outcome = replayed(HERE / {bundle!r}, {place})
+    outcome = replayed(HERE / {literal}, {place})
 
     assert outcome.is_identical, str(outcome)
 '''
@@ -75,6 +76,7 @@ def write(
         run=run.key,
         date=f"{datetime.fromtimestamp(step.started, UTC):%Y-%m-%d}",
         bundle=bundle.name,
+        literal=_literal(bundle.name),
         name=_NO_NAME.sub("_", step.function),
         place=_place_text(where, name, path),
     )
@@ -97,5 +99,10 @@ def _check(step: PastStep) -> None:
 def _place_text(where: str, name: str, test: Path) -> str:
     """Return the expression of a place: of a file relative to the test, so that both can move together."""
     if not where.endswith(".py"):
-        return repr(f"{where}:{name}")
-    return f'f"{{HERE / {os.path.relpath(where, test.absolute().parent)!r}}}:{name}"'
+        return _literal(f"{where}:{name}")
+    return f"str(HERE / {_literal(os.path.relpath(where, test.absolute().parent))}) + {_literal(f':{name}')}"
+
+
+def _literal(text: str) -> str:
+    """Return a literal of Python, in double quotes."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())

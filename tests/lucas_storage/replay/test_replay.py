@@ -110,7 +110,10 @@ def noise(x):
 
 @pytest.mark.parametrize(
     "body",
-    [table, small, folder, several, stream, later, runtime_style, timed, nesting, cached, box],
+    [
+        *(table, small, folder, several, stream, later, runtime_style, nesting, cached, box),
+        pytest.param(timed, marks=pytest.mark.slow),  # in the run it has a process of its own
+    ],
     ids=lambda body: body.__name__,
 )
 def test_a_step_that_always_does_the_same_is_identical_and_leaves_nothing(ran, again, stored, body):
