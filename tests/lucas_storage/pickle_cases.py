@@ -83,7 +83,16 @@ def shims():
 
 YOUNGER = {
     f"lucas_storage.{each}"
-    for each in ("last_run", "load_ipython_extension", "local", "runs", "testing", "unload_ipython_extension")
+    for each in (
+        "last_run",
+        "load_ipython_extension",
+        "local",
+        "runs",
+        "testing",
+        "unload_ipython_extension",
+        "uses",
+        "why",
+    )
 }
 """Public names that the version before lacks, wherever they are."""
 
