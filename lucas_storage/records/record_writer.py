@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import logging
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from queue import Empty, SimpleQueue
 from typing import Final, TypeAlias
 
+from actorc.storage.errors import StorageError
+
 from . import record_store
 from .record_store import Prepared
+
+logger = logging.getLogger(__name__)
 
 PATIENCE: Final = 3.0
 """Seconds that one batch may take to be written, and that a run waits at its end while nothing more is."""
@@ -32,8 +38,8 @@ class RecordWriter:
 
     Args:
         failed: Called once with the error of a record that cannot be written.
-        going_on: Returns records to be written of what has not ended, by place; called every `LOOK` seconds, so that
-            what ends sooner costs nothing.
+        going_on: Returns records of what has not ended, by place; called every `LOOK` seconds, so that what ends sooner
+            costs nothing. One that cannot be written is left out.
     """
 
     def __init__(
@@ -66,35 +72,43 @@ class RecordWriter:
 
     def _work(self) -> None:
         try:
-            # Up to the first failure: with a store that is away, each further record would take the whole timeout.
-            for batch in self._batches():
-                records: list[Prepared] = []
-                for make in batch.values():
-                    records += make()
-                    self._progress = time.monotonic()
-                record_store.write_all(records, PATIENCE)
-                self._progress = time.monotonic()
+            look = time.monotonic() + LOOK
+            is_last = False
+            while not is_last:
+                batch, is_last = self._batch(look)
+                if time.monotonic() >= look:
+                    self._write_going_on()
+                    look = time.monotonic() + LOOK
+                # Up to the first failure: with a store that is away, each further record would take the whole timeout.
+                self._write(batch.values())
         except Exception as error:  # noqa: BLE001  # a missing record must never fail a run
             self._failed(error)
 
-    def _batches(self) -> Iterator[dict[Hashable, Make]]:
+    def _write_going_on(self) -> None:
+        try:
+            self._write([make for _, make in self._going_on()])
+        except StorageError as error:
+            # A run that lasts for hours meets a server that starts anew, between steps whose records are written.
+            logger.debug("what goes on is not recorded now because of %s", type(error).__name__)
+
+    def _write(self, makes: Iterable[Make]) -> None:
+        records: list[Prepared] = []
+        for make in makes:
+            records += make()
+            self._progress = time.monotonic()
+        record_store.write_all(records, PATIENCE)
+        self._progress = time.monotonic()
+
+    def _batch(self, look: float) -> tuple[dict[Hashable, Make], bool]:
+        """Return the records to be written now, of which there are none if none came, and whether they are the last."""
+        batch: dict[Hashable, Make] = {}
         is_last = False
-        look = time.monotonic() + LOOK
-        while not is_last:
-            batch: dict[Hashable, Make] = {}
-            try:
-                is_last = self._take(batch, look)
-                gathered = time.monotonic() + _GATHERING
-                while not is_last and len(batch) < _MOST:
-                    is_last = self._take(batch, gathered)
-            except Empty:
-                pass
-            now = time.monotonic()
-            if now >= look:
-                # Behind those that wait, which are of a later moment.
-                batch = {**dict(self._going_on()), **batch}
-                look = now + LOOK
-            yield batch
+        with contextlib.suppress(Empty):
+            is_last = self._take(batch, look)
+            gathered = time.monotonic() + _GATHERING
+            while not is_last and len(batch) < _MOST:
+                is_last = self._take(batch, gathered)
+        return batch, is_last
 
     def _take(self, batch: dict[Hashable, Make], until: float) -> bool:
         """Add the next record to a batch, and return whether it is the last one of all.

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from actorc.storage.errors import NetworkError
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.gc.live_objects import live_objects
@@ -422,6 +423,34 @@ def test_a_run_that_goes_on_says_so_again_and_again(storage):
         return len(beats)
 
     assert run(flow_of(watch, "x"), {"x": 1}) == 3
+
+
+@pytest.mark.usefixtures("eager")
+def test_a_store_that_is_away_for_a_while_during_a_long_step_costs_no_record(storage, monkeypatch, caplog):
+    refused = threading.Semaphore(0)
+    is_away = threading.Event()
+    genuine = Storage.put_objects
+
+    def away(self, *args, **kwargs):
+        if is_away.is_set():
+            refused.release()
+            raise NetworkError("away")
+        return genuine(self, *args, **kwargs)
+
+    def wait(x):
+        while not run_history.recent(storage, 1):
+            assert not is_away.wait(0.01)
+        is_away.set()
+        for _ in range(3):
+            assert refused.acquire(timeout=30)
+        is_away.clear()
+        return x
+
+    monkeypatch.setattr(Storage, "put_objects", away)
+    assert run(flow_of(wait, "x"), {"x": 1}) == 1
+
+    assert (last(storage).status, [step.state for step in last(storage).steps]) == ("succeeded", ["succeeded"])
+    assert "records of this run are not written" not in caplog.text
 
 
 def test_a_run_of_which_nothing_is_heard_is_lost(storage, monkeypatch):

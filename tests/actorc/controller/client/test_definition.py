@@ -9,8 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from actorc.controller.client.functions.decorator_keywords import memory_bytes
-from actorc.controller.client.functions.definition import Definition
+from actorc.controller.client.functions.definition import PLACE_PARAMETER, Definition
 from actorc.controller.errors import ControllerError, PicklingError
+from lucas_storage import with_storage
+from lucas_storage.shipping.shim import Shim
 
 CONFIG = {"name": "g", "venv": "v", "dependency": ["numpy"], "cpu": 2, "memory": "1Gi", "replicas": 3}
 
@@ -85,3 +87,25 @@ def test_helpers_are_pickled_as_they_are_at_that_time():
         return "later"
 
     assert pickle.loads(made.pickled())() == "later"
+
+
+@with_storage
+def stored(n: int):
+    return n + 1
+
+
+def test_a_decorated_function_takes_the_place_of_its_record_and_others_do_not():
+    assert Definition.of(stored, {}).parameters == ("n", PLACE_PARAMETER)
+    assert Definition.of(f, {}).parameters == ("a",)
+
+
+def test_a_worker_that_knows_of_no_places_calls_the_function_all_the_same(monkeypatch):
+    pickled = Definition.of(stored, {}).pickled()
+    monkeypatch.delattr(Shim, "called_at")
+    place = {"run": "R", "step": "S", "told": "T", "store": "default", "values": "all"}
+
+    assert pickle.loads(pickled)(n=1, **{PLACE_PARAMETER: place}) == 2
+
+
+def test_a_client_that_tells_no_place_is_answered_all_the_same():
+    assert pickle.loads(Definition.of(stored, {}).pickled())(n=1) == 2
