@@ -30,8 +30,8 @@ pytestmark = [pytest.mark.usefixtures("settings"), pytest.mark.slow]  # a proces
 
 LONG = 60
 """Seconds that nothing below takes, unless it fails."""
-LATE = 0.4
-"""Seconds after which what never ends is late."""
+LATE = 1.5
+"""Seconds after which what never ends is late; before that it does what the test looks at."""
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +105,7 @@ def test_a_late_attempt_is_killed_with_all_that_it_started_and_the_error_says_so
         hang()
 
     with pytest.raises(
-        StepTimeoutError, match=r"'late', it took longer than 0.4 s, and its process was killed"
+        StepTimeoutError, match=r"'late', it took longer than 1.5 s, and its process was killed"
     ) as raised:
         timed(late, LATE)(folder=str(tmp_path))
     found = {file.name: file.read_text() for file in tmp_path.iterdir()}
@@ -145,7 +145,7 @@ def test_the_next_attempt_begins_where_a_late_one_left_its_checkpoint():
             hang()
         return checkpoint.load()["epoch"]
 
-    assert timed(trains, 2, retries=1, backoff=0)() == 7
+    assert timed(trains, 5, retries=1, backoff=0)() == 7
 
 
 def test_an_error_comes_back_as_its_own_class_with_the_traceback_of_the_other_process():
@@ -340,7 +340,7 @@ def test_all_attempts_of_a_timed_step_are_in_the_record(storage, tmp_path):
             raise OwnError("second")
         return 3
 
-    function(name="step")(timed(step, 2, retries=2, backoff=0))
+    function(name="step")(timed(step, 5, retries=2, backoff=0))
 
     @workflow
     def flow(wf):
@@ -386,7 +386,7 @@ def test_steps_that_a_timed_step_calls_are_in_the_record_of_the_run(storage, tmp
     assert out.run == past.key
     events = map(json.loads, (tmp_path / "events.json").read_text().splitlines())
     told = {(event["job"]["name"], event["eventType"]): event["eventTime"] for event in events}
-    assert told["flow.failing", "START"] < told["flow.failing", "FAIL"] < told["flow.inner", "COMPLETE"]
+    assert told["flow.failing", "START"] <= told["flow.failing", "FAIL"] <= told["flow.inner", "START"]
 
 
 def test_a_timed_step_is_killed_when_its_run_fails(tmp_path):
