@@ -5,12 +5,13 @@ from __future__ import annotations
 import atexit
 import os
 import tempfile
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from actorc.storage.context_variables import Bound
+from actorc.storage.context_variables import Bound, bound
 
 from .cache.removal import delete
 
@@ -21,6 +22,8 @@ _Directories: TypeAlias = list["tempfile.TemporaryDirectory[str]"]
 _within: Path | None = None
 """The directory of all others in this process; None for that of the system."""
 _current: ContextVar[_Directories | None] = ContextVar("lucas_storage_scratch", default=None)
+_later: ContextVar[_Directories | None] = ContextVar("lucas_storage_scratch_later", default=None)
+"""Takes the directories that are removed later than at the end of their step."""
 
 
 def step() -> AbstractContextManager[None]:
@@ -40,7 +43,23 @@ class _Step(Bound[_Directories | None]):
 
     def __exit__(self, *_: object) -> None:
         super().__exit__()
+        later = _later.get()
+        if later is not None:
+            later.extend(self._made)
+            return
         for temporary in self._made:
+            temporary.cleanup()
+
+
+@contextmanager
+def kept() -> Iterator[None]:
+    """Keep the directories of the steps in the block until its end, for whoever looks at what a step left."""
+    made: _Directories = []
+    try:
+        with bound(_later, made):
+            yield
+    finally:
+        for temporary in made:
             temporary.cleanup()
 
 

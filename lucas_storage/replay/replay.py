@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from actorc.storage.errors import InvalidParameterError
 from lucas_storage import settings
+from lucas_storage.artifacts import scratch
 from lucas_storage.display.markup import LONG, visible
 from lucas_storage.embedded.runtime import LocalOnceRuntime
 from lucas_storage.errors import UnsupportedError
@@ -94,7 +95,7 @@ def replay(
         changed: Values by parameter in place of the recorded ones.
         today: Whether functions that a step in rt style calls by name are those of this process first, and not those
             of the run.
-        failed: Called with the error of the step, while what it wrote can still be read.
+        failed: Called with the error of the step, while what it wrote, and its scratch directories, can still be read.
         explained: Tells how two artifacts differ; the result is gone from the store afterwards.
         whole_process: Whether this process does nothing else, so that threads that the step starts without its context
             leave nothing in the store either.
@@ -109,6 +110,7 @@ def replay(
     called = _Alone(function, lambda: handlers(run, today=today))
     with (
         Aside() as aside,
+        scratch.kept(),
         settings.storage_context(resume=False),
         handles(aside.handle, whole_process=whole_process),
     ):

@@ -30,7 +30,7 @@ from lucas_storage.records import run_history
 from lucas_storage.replay.replay import replay
 from lucas_storage.replay.selection import step_of
 from lucas_storage.replay.shipped import as_shipped
-from lucas_storage.storage import are_handles_replaced
+from lucas_storage.storage import are_handles_replaced, storage_for
 
 
 @with_storage
@@ -169,6 +169,28 @@ def test_a_failing_step_raises_its_error_again(ran, again):
 
     with pytest.raises(ZeroDivisionError):
         again(past)
+
+
+def test_what_a_failed_step_left_can_be_looked_at(ran, storage):
+    @with_storage
+    def bad(x: np.ndarray, storage: Storage):
+        path = storage.scratch() / "left.txt"
+        path.write_text("left")
+        ref = storage.put(np.ones(20_000))
+        raise ValueError((str(path), ref.uri))
+
+    past = ran(numbers, bad, n=20_000, fails=ValueError)
+    step, seen = step_of(past, None), []
+
+    def look(error):
+        path, uri = error.args[0]
+        seen.extend((Path(path), Path(path).read_text(), len(storage_for().get(uri))))
+
+    with pytest.raises(ValueError, match="left"):
+        replay(past, step, as_shipped(storage, step), failed=look)
+
+    assert seen[1:] == ["left", 20_000]
+    assert not seen[0].exists()
 
 
 def test_a_step_that_failed_and_does_no_more_says_so(ran, again):
