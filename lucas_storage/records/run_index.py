@@ -24,6 +24,7 @@ from itertools import chain
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from actorc.storage.errors import BucketNotFoundError
+from actorc.storage.rules import KiB
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import InvalidRefError
 from lucas_storage.refs import ArtifactRef
@@ -43,6 +44,7 @@ _LISTED: Final = 5
 """Steps of one entry that are listed; a larger number would not fit into the metadata of its object."""
 _HOLDERS: Final = 2
 _DIGITS: Final = re.compile(r"[0-9a-f]{64}")
+_ENTRY_MAX: Final = 64 * KiB
 _NAME: Final = 80
 """Characters of a name that are repeated."""
 _ENTRY: Final = re.compile(rf"{record_store.LINEAGE}[0-9a-f]{{64}}/(?:{'|'.join(ROLES)})/(?P<run>[0-9A-Z]{{26}})\.json")
@@ -180,7 +182,8 @@ def entries(storage: ArtifactStore, digits: str, role: Role, most: int = MOST) -
         page = storage.list_objects(storage.bucket, f"{record_store.LINEAGE}{digits}/{role}/", most)
     except BucketNotFoundError:
         return []
-    heads = [head for head in page["objects"] if run_of_entry(head["key"])]
+    # No entry is so large; an object of a stranger, which may have any size, is not read into memory.
+    heads = [head for head in page["objects"] if run_of_entry(head["key"]) and head["size"] <= _ENTRY_MAX]
     records = record_store.read_all(storage, heads)
     found = ((run_of_entry(record.key), record.content) for record in records)
     return [_entry(digits, run, content) for run, content in found if run is not None and content is not None]

@@ -252,7 +252,7 @@ def test_the_beginnings_of_ids_cover_the_time_since_the_last_use(days):
             "steps": [{"role": "made"}, {"role": "<b>", "function": "f"}, {"role": ["made"]}, 7],
             "uri": "lucas:inline?v=1",
         },
-        {"steps": [{"role": "used", "step": "s" * 10_000, "function": "f" * 10_000, "memo": "../../x"}] * 1000},
+        {"steps": [{"role": "used", "step": "s" * 1000, "function": "f" * 1000, "memo": "../../x"}] * 20},
         {"started": 1e308, "count": 10**400},
     ],
 )
@@ -261,6 +261,9 @@ def test_an_entry_of_a_stranger_does_no_harm(storage, content):
     for name in (ulid(), "Z" * 26):
         record_store.write(storage, f"lineage/{digits}/used/{reversed_order(name)}.json", content)
     storage.put_object(storage.bucket, f"lineage/{digits}/used/{reversed_order(ulid())}.json", b"no JSON")
+    storage.put_object(
+        storage.bucket, f"lineage/{digits}/used/{reversed_order(ulid())}.json", b'{"a":"%b"}' % b"x" * 70_000
+    )
     for name in ("other", f"used/{'I' * 26}.json", "used/x", f"owned/{ulid()}.json"):
         storage.put_object(storage.bucket, f"lineage/{digits}/{name}", b"{}")
     entries = RunIndex(storage).entries(digits)
