@@ -205,6 +205,8 @@ class ChildLog:
         finally:
             note.is_ended = True
             record = self._record(note)
+            # Not as made for a run in this process, whose table of functions would have it.
+            note.repeated = record if len(record) <= SMALL_MAX else record_store.encode_facts(brief(note.facts()), {})
             note.code, note.given, note.returned = None, {}, None
             self._tell(note, record)
 
