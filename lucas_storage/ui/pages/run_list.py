@@ -25,22 +25,18 @@ class RunList:
     """A part of the names of their workflows; empty: all."""
     status: str
     """Of all of them; empty: any."""
-    looked_at: int
-    """The latest runs, from which these were chosen."""
-    all_seen: bool
-    """Whether these were all that there are."""
+    is_first: bool
+    """Whether no later runs were left out."""
+    until: str | None
+    """The id of the last run that was looked at; None if there are none before it."""
 
 
 def run_list_page(found: RunList, reader: Reader) -> Page:
     """Return the list of runs, with a form that chooses some."""
     words = reader.words
     shown = run_table(found.runs, reader) if found.runs else note(words("runs.none"))
-    older = reader.links.to(
-        "runs", workflow=found.workflow or None, status=found.status or None, count=found.looked_at * 5
-    )
-    more = None if found.all_seen else element("p", link(older, words("runs.older", count=found.looked_at)))
-    body = joined(_form(found, reader), shown, more)
-    return Page(title=words("menu.runs"), body=body, menu="runs", live=True)
+    body = joined(_form(found, reader), shown, _pages(found, reader))
+    return Page(title=words("menu.runs"), body=body, menu="runs", live=found.is_first)
 
 
 def run_table(runs: Sequence[PastRun], reader: Reader) -> Html:
@@ -48,6 +44,16 @@ def run_table(runs: Sequence[PastRun], reader: Reader) -> Html:
     words = reader.words
     names = ("workflow", "state", "started", "took", "steps", "id")
     return table(words("menu.runs"), [words(f"runs.{name}") for name in names], (_row(run, reader) for run in runs))
+
+
+def _pages(found: RunList, reader: Reader) -> Html:
+    here = {"workflow": found.workflow or None, "status": found.status or None}
+    links = []
+    if not found.is_first:
+        links.append(link(reader.links.to("runs", **here), reader.words("runs.latest")))
+    if found.until is not None:
+        links.append(link(reader.links.to("runs", **here, until=found.until), reader.words("runs.older")))
+    return element("p", *(joined(each, " ") for each in links))
 
 
 def _row(run: PastRun, reader: Reader) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from actorc.storage.errors import StorageError
 from lucas_storage import settings
@@ -15,6 +16,9 @@ from lucas_storage.ui.pages.names import names_page
 from lucas_storage.ui.pages.page import Page
 
 from .request import Request
+
+if TYPE_CHECKING:
+    from actorc.storage.server.auth.key_file import AccessKey
 
 
 def names(request: Request) -> Page:
@@ -37,8 +41,7 @@ def access_keys(request: Request) -> Page:
 
 
 def _keys(request: Request) -> list[ShownKey] | None:
-    from actorc.storage.server.auth.access import ACTIONS  # noqa: PLC0415  # loads gRPC
-    from actorc.storage.server.auth.key_file import read_keys  # noqa: PLC0415
+    from actorc.storage.server.auth.key_file import read_keys  # noqa: PLC0415  # loads gRPC
     from actorc.storage.server.config import KEYS_FILE  # noqa: PLC0415
 
     if request.data is None:
@@ -50,20 +53,22 @@ def _keys(request: Request) -> list[ShownKey] | None:
         found = read_keys(file)
     except StorageError:
         return None
-    return [
-        ShownKey(
-            id=key.id,
-            disabled=key.disabled,
-            created_at=key.created_at,
-            comment=key.comment,
-            permissions=tuple(
-                Permission(
-                    actions=tuple(name for name in ACTIONS if name in each.actions),
-                    buckets=each.buckets,
-                    prefix=each.prefix,
-                )
-                for each in key.statements
-            ),
+    return [_shown(key) for key in found.values()]
+
+
+def _shown(key: AccessKey) -> ShownKey:
+    from actorc.storage.server.auth.access import ACTIONS  # noqa: PLC0415  # as above
+
+    permissions = (
+        Permission(
+            actions=tuple(name for name in ACTIONS if name in each.actions), buckets=each.buckets, prefix=each.prefix
         )
-        for key in found.values()
-    ]
+        for each in key.statements
+    )
+    return ShownKey(
+        id=key.id,
+        disabled=key.disabled,
+        created_at=key.created_at,
+        comment=key.comment,
+        permissions=tuple(permissions),
+    )

@@ -25,10 +25,9 @@ from .objects import content_of, source_text
 from .request import Request
 
 _RUNS: Final = 100
-"""Runs that are looked at, unless more are asked for."""
-_RUNS_MAX: Final = 20_000
-_SHOWN: Final = 200
 """Runs of one page."""
+_CHOSEN_FROM: Final = 500
+"""Runs from which those of one page are chosen."""
 _BEFORE: Final = 50
 """Runs among which the one before is looked for."""
 _PREVIEWS: Final = 6
@@ -41,11 +40,23 @@ _SOURCE_MAX: Final = 64 << 10
 def run_list(request: Request) -> Page:
     """Return the list of runs."""
     workflow, status = request.query.get("workflow", ""), request.query.get("status", "")
-    count = request.number("count", _RUNS, _RUNS_MAX) or _RUNS
-    seen = run_history.recent(request.storage, count)
-    chosen = [run for run in seen if workflow in run.workflow and status in ("", run.status)]
-    found = RunList(runs=chosen[:_SHOWN], workflow=workflow, status=status, looked_at=count, all_seen=len(seen) < count)
+    until = request.query.get("until", "")
+    keys = _keys_before(request.storage, until)
+    seen = keys[: _CHOSEN_FROM if workflow or status else _RUNS]
+    runs = run_history.read_all(request.storage, seen)
+    found = RunList(
+        runs=[run for run in runs if workflow in run.workflow and status in ("", run.status)],
+        workflow=workflow,
+        status=status,
+        is_first=not until,
+        until=seen[-1] if len(seen) < len(keys) else None,
+    )
     return run_list_page(found, request.reader)
+
+
+def _keys_before(storage: ArtifactStore, until: str) -> list[str]:
+    """Return the ids of runs, the latest first; with `until`, of those before the run of this id."""
+    return sorted((key for key in run_history.keys(storage) if not until or key < until), reverse=True)
 
 
 def run(request: Request) -> Page:
@@ -85,9 +96,9 @@ def step(request: Request) -> Page:
 
 
 def _before(storage: ArtifactStore, found: PastRun) -> PastRun | None:
-    """Return the last run of the same workflow before a run, if it is among those that were last."""
-    others = run_history.recent(storage, _BEFORE)
-    return next((each for each in others if each.key < found.key and each.workflow == found.workflow), None)
+    """Return the last run of the same workflow before a run, if few others were between them."""
+    others = run_history.read_all(storage, _keys_before(storage, found.key)[:_BEFORE])
+    return next((each for each in others if each.workflow == found.workflow), None)
 
 
 def _contents(storage: ArtifactStore, found: PastStep) -> dict[ArtifactRef, Content]:

@@ -145,7 +145,8 @@ CHINESE: Final[Mapping[str, str]] = {
     # Runs and steps.
     "runs.none": "没有这样的运行。“lucas-storage run SCRIPT”会产生一个。",
     "runs.any": "任意",
-    "runs.older": "已查看最近 {count} 次运行；继续向前查看",
+    "runs.latest": "最新的运行",
+    "runs.older": "更早的运行",
     "runs.workflow": "工作流",
     "runs.state": "状态",
     "runs.started": "开始时间",

@@ -145,7 +145,8 @@ ENGLISH: Final[Mapping[str, str]] = {
     # Runs and steps.
     "runs.none": "There are no such runs. 'lucas-storage run SCRIPT' makes one.",
     "runs.any": "any",
-    "runs.older": "The latest {count} runs were looked at; look further back",
+    "runs.latest": "Latest runs",
+    "runs.older": "Older runs",
     "runs.workflow": "Workflow",
     "runs.state": "State",
     "runs.started": "Started",

@@ -310,7 +310,8 @@ def test_garbage_tells_what_would_go_and_removes_nothing(pages, storage):
         ("objects", {"bucket": "no-such-bucket", "token": "x"}, 400),
         ("download", {"bucket": "no-such-bucket", "key": "k"}, 404),
         ("run", {"id": HOSTILE}, 404),
-        ("runs", {"count": "9" * 5000}, 200),
+        ("runs", {"until": HOSTILE}, 200),
+        ("run", {"id": "last", "first": "9" * 5000}, 404),
         ("../../etc/passwd", {}, 404),
     ],
 )
@@ -440,3 +441,20 @@ def test_a_page_that_fails_by_a_defect_says_so(pages, monkeypatch):
     assert answer.status == 500
     assert "A defect of this program (ZeroDivisionError)" in answer.page.text
     assert_harmless(answer)
+
+
+def test_runs_are_shown_in_pages_to_the_first_one(pages, storage):
+    text = json.dumps({"workflow": "w", "status": "succeeded", "started": 1.0, "steps": []}).encode()
+    storage.create_bucket(storage.bucket, exist_ok=True)
+    ids = [f"01AAAAAAAAAAAAAAAAAAAAA{number:03}" for number in range(230)]
+    storage.put_objects(storage.bucket, {f"{record_store.RUNS}{each}/run.json": text for each in ids})
+    shown, address, live = [], f"/{pages.token}/runs", []
+    while address:
+        page = pages.ask(address).page
+        shown += [each.rpartition("=")[2] for each in page.links() if "/run?" in each]
+        live.append(("main", "data-live", None) in page.attributes)
+        address = next((each for each in page.links() if "until=" in each), None)
+
+    assert shown == ids[::-1]
+    assert live == [True, False, False]
+    assert "Latest runs" in page.text
