@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,8 @@ class _Body:
     archive: Archive
     entry: ObjectEntry
     checksum: int
+    moved: Callable[[int], None]
+    """Called with the bytes of each piece that is sent."""
 
     @property
     def size(self) -> int:
@@ -66,8 +68,13 @@ class _Body:
 
     def send(self, client: StorageClient, bucket: str, key: str, content_type: str, **options: Any) -> PutResult:
         if self.size <= MAX_INLINE_SIZE:
-            return client.put_object(bucket, key, b"".join(self.archive.pieces(self.entry)), content_type, **options)
-        return client.upload_from_stream(bucket, key, self.archive.pieces(self.entry), content_type, **options)
+            return client.put_object(bucket, key, b"".join(self._pieces()), content_type, **options)
+        return client.upload_from_stream(bucket, key, self._pieces(), content_type, **options)
+
+    def _pieces(self) -> Iterator[bytes]:
+        for piece in self.archive.pieces(self.entry):
+            yield piece
+            self.moved(len(piece))
 
 
 def import_bundle(storage: ArtifactStore, path: Path, *, progress: OnProgress | None = None) -> Imported:
@@ -172,12 +179,21 @@ def _check_present(storage: ArtifactStore, contents: Contents, records: dict[str
 def _send(
     storage: ArtifactStore, archive: Archive, checksums: dict[str, int], moved: _Progress, entry: ObjectEntry
 ) -> None:
-    body = _Body(archive, entry, checksums[entry.name])
+    # No more than there is, though it is sent twice; and all, though it is there and is not sent.
+    left = entry.size
+
+    def sent(size: int) -> None:
+        nonlocal left
+        size = min(size, left)
+        left -= size
+        moved.advance(size)
+
+    body = _Body(archive, entry, checksums[entry.name], sent)
     home = Place(storage.store_name, storage.bucket, key_of(storage.prefix, entry.digest))
     # What artifacts say of each other cannot be changed, so that those lie where it is said as well.
     for place in dict.fromkeys((home, *(place for place in entry.places if place.store == storage.store_name))):
         storage.restore(place.bucket, place.key, body, _content_type(entry))
-    moved.advance(entry.size)
+    sent(left)
 
 
 def _content_type(entry: ObjectEntry) -> str:

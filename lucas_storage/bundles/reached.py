@@ -109,7 +109,9 @@ def _look(
     if ref.inline is not None:
         return [], inner_references.within(storage, ref)
     if ref.digest is None:
-        raise BundleError(f"{ref.uri} pins no digest, so nothing would prove that its copy is the same; store it again")
+        raise BundleError(
+            f"{ref.uri:.300} pins no digest, so nothing would prove that its copy is the same; store it again"
+        )
     holder = storage if ref.store == storage.store_name else store_for(ref.store)
     name = artifact_name(ref, labels.get(ref.digest, "artifact"))
     try:
