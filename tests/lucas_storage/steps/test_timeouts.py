@@ -525,7 +525,9 @@ step(folder=sys.argv[1])
 def test_the_process_of_a_step_ends_with_its_parent_however_that_ends(tmp_path, how):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)  # without `if __name__ == "__main__"`
-    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path)], stderr=subprocess.PIPE)
+    # A process that is killed leaves its temporary directories.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    parent = subprocess.Popen([sys.executable, str(script), str(tmp_path)], stderr=subprocess.PIPE, env=environment)
     own, other = tmp_path / "own", tmp_path / "other"
     try:
         wait_until(lambda: own.exists() and own.read_text())
