@@ -24,9 +24,9 @@ from .step_note import SMALL_MAX, RecordedValues, StepNote, brief, measured, men
 logger = logging.getLogger(__name__)
 
 _OUTCOME: Final = ("state", "error", "message", "traceback", "seconds", "reused")
-_ATTEMPTS: Final = 12
-_BETWEEN: Final = 0.02
-"""Attempts to read the record of another process, and the seconds between them."""
+_ATTEMPTS: Final = 9
+_BETWEEN: Final = 0.002
+"""Attempts to read the records of other processes, and the seconds after the first one, doubled after each other."""
 _OF_THE_RUN: Final = ("key", "after", "function", "started", "told")
 """Fields that the run knows: its clock is the same for all steps, and its graph has the edges."""
 
@@ -39,6 +39,8 @@ class Place(TypedDict):
     """Key of the step in the run."""
     told: str
     """Name of the record that the other process writes."""
+    after: list[str]
+    """Keys of the steps that came before it."""
     store: str
     """Logical name of the store of the records."""
     values: str
@@ -70,7 +72,14 @@ class DistantStep:
         self._note = note
         self._ended = ended
         self._start = time.perf_counter()
-        self.place: Place = {"run": run, "step": note.key, "told": note.told, "store": store, "values": note.values}
+        self.place: Place = {
+            "run": run,
+            "step": note.key,
+            "told": note.told,
+            "after": note.after,
+            "store": store,
+            "values": note.values,
+        }
         """Travels with the call."""
 
     def end(self, error: BaseException | None) -> None:
@@ -92,7 +101,7 @@ def told_by_others(storage: ArtifactStore, run: str, notes: Iterable[StepNote]) 
     for attempt in range(_ATTEMPTS):
         if not missing:
             break
-        time.sleep(_BETWEEN if attempt else 0.0)
+        time.sleep(_BETWEEN * 2 ** (attempt - 1) if attempt else 0.0)
         by_name = {record.key: record.content or {} for record in record_store.read_keys(storage, [*missing.values()])}
         # One that says that the step runs is not the last one.
         last = {name: content for name, content in by_name.items() if content.get("state") != "running"}
@@ -147,6 +156,7 @@ class DistantLog:
         inputs = {name: mentioned(value) for name, value in given.items()}
         key, values = self._place["step"], self._place["values"]
         note = StepNote(key=key, function=function, inputs=inputs, given=given, code=code, values=values)
+        note.after = list(self._place["after"])
         make = partial(self._record, note)
         self._writer.began(note, make)
         try:
@@ -156,15 +166,6 @@ class DistantLog:
             note.is_ended = True
             self._writer.ended(note, make)
 
-    def write_later(self, make: Callable[[], Prepared]) -> None:
-        """Write a record beside the step; an error does not fail the step."""
-        try:
-            record = make()
-        except StorageError as error:
-            logger.debug("a record of a step is not written because of %s", type(error).__name__)
-        else:
-            self._writer.put(record.place, lambda: [record])
-
     def pause(self, seconds: float) -> bool:
         """Wait for some seconds; return True."""
         time.sleep(seconds)
@@ -172,7 +173,7 @@ class DistantLog:
 
     def _record(self, note: StepNote) -> list[Prepared]:
         name = record_store.step_key(self._place["run"], self._place["told"])
-        return [Prepared(self._storage, name, note.record(self._storage, {}))]
+        return [Prepared(self._storage, name, note.record(self._storage))]
 
 
 class ChildLog:
@@ -224,7 +225,7 @@ class ChildLog:
 
     def _record(self, note: StepNote) -> bytes:
         try:
-            return note.record(self._storage, {})
+            return note.record(self._storage)
         except StorageError as error:
             logger.debug("a step is recorded without its function because of %s", type(error).__name__)
             return record_store.encode_facts(note.facts(), {})

@@ -121,10 +121,16 @@ def pause(seconds: float) -> bool:
     return True
 
 
+def keeps_results() -> bool:
+    """Return whether results of steps are recorded here, so that the run can be resumed: not on workers of another."""
+    log = _current.get()
+    return log is not None and not isinstance(log, DistantLog)
+
+
 def write_later(make: Callable[[], Prepared]) -> None:
     """Write a record for the present run, as `RunLog.write_later` does; outside a run, do nothing."""
     log = _current.get()
-    if log is not None:
+    if log is not None and not isinstance(log, DistantLog):
         log.write_later(make)
 
 

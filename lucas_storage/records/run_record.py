@@ -223,7 +223,9 @@ class RunLog:
             note.is_ended = True
             del self._under_way[note.key]
             self.steps.append(note)
-        if self._writer is not None and not self._given_up:
+        # The record of the process that runs a distant step says all, unless that process does not get so far.
+        is_told = note.told is not None and note.error is None and not note.is_going_on
+        if self._writer is not None and not self._given_up and not is_told:
             self._writer.put(note.key, lambda: self._of_step(note))
         if self._watcher:
             self._watcher.ended(note.function, reused=note.reused, failed=note.error is not None)

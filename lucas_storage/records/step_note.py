@@ -132,12 +132,13 @@ class StepNote:
         more = {"memo": self.memo, "inner": inner, "told": self.told, **errors}
         return found | {name: value for name, value in more.items() if value}
 
-    def record(self, storage: ArtifactStore, functions: dict[bytes, int]) -> bytes:
+    def record(self, storage: ArtifactStore, functions: dict[bytes, int] | None = None) -> bytes:
         """Return the whole record, encoded, and store what it refers to; on the thread that writes records.
 
         Args:
             storage: Its default bucket takes it.
-            functions: By the fields of each function, encoded, its number in the record of the run; is added to.
+            functions: By the fields of each function, encoded, its number in the record of the run; is added to. None
+                where another process writes that record.
         """
         is_ended, facts, parts, code = self.is_ended, self.facts(), {}, {}
         if self.values == "all":
@@ -147,11 +148,13 @@ class StepNote:
         text = record_store.encode_facts(facts, {**code, **parts})
         if is_ended:
             self.given, self.returned = {}, None
-            # The run has thousands of steps and few functions.
-            number = functions.setdefault(record_store.encode_facts({}, code), len(functions))
+            if functions is not None:
+                # The run has thousands of steps and few functions.
+                number = functions.setdefault(record_store.encode_facts({}, code), len(functions))
+                code = {"code": b"%d" % number}
             if len(text) > SMALL_MAX:
                 facts, parts = brief(facts), {name: part for name, part in parts.items() if name not in _LARGE}
-            self.repeated = record_store.encode_facts(facts, {"code": b"%d" % number, **parts})
+            self.repeated = record_store.encode_facts(facts, {**code, **parts})
         return text
 
     def _result(self) -> dict[str, bytes]:

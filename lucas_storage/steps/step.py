@@ -131,7 +131,7 @@ class Step:
         if self._cache or resume:
             return self._memoized(scope, policy, stored, note)
         # Before the call, since the function may change its arguments.
-        key = self._known_key(scope) if resume is None and current.run_id() else None
+        key = self._known_key(scope) if resume is None and run_log.keeps_results() else None
         out = stored()
         if key is not None:
             # Recorded although nothing is cached: a run that is killed can be resumed from the steps that ended.

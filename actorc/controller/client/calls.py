@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import threading
 import uuid
 from collections.abc import Mapping
@@ -77,7 +78,8 @@ class Calls:
         """Start a call as `call` does, and return its pending result; `instance_id` names the call within the run."""
         arguments = self._arguments(callee, given)
         if takes_place(callee):
-            arguments[PLACE_PARAMETER] = Encoded(data=dumps(place))
+            # Plain data, of which no function pickler is needed.
+            arguments[PLACE_PARAMETER] = Encoded(data=pickle.dumps(place, pickle.HIGHEST_PROTOCOL))
         session = self._connection.session()
         call = self._key(callee, instance_id)
         # before the call is registered: an object whose session has ended must fail and leave nothing to release

@@ -381,6 +381,8 @@ def test_steps_that_a_timed_step_calls_are_in_the_record_of_the_run(storage, tmp
     assert [steps[name].after for name in ("failing", "inner")] == [(steps["outer"].key,)] * 2
     assert [mention.ref.digest for mention in steps["inner"].outputs] == [out.digest]
     assert "return x + 1" in steps["inner"].source.load()
+    assert "def outer" not in steps["inner"].source.load()
+    assert len({step.version for step in past.steps}) == 3
     assert (steps["failing"].error, steps["failing"].message) == ("OwnError", "no 3")
     assert [attempt.error for attempt in steps["failing"].attempts] == ["OwnError"] * 2
     assert out.run == past.key

@@ -102,7 +102,7 @@ def test_a_decorated_function_takes_the_place_of_its_record_and_others_do_not():
 def test_a_worker_that_knows_of_no_places_calls_the_function_all_the_same(monkeypatch):
     pickled = Definition.of(stored, {}).pickled()
     monkeypatch.delattr(Shim, "called_at")
-    place = {"run": "R", "step": "S", "told": "T", "store": "default", "values": "all"}
+    place = {"run": "R", "step": "S", "told": "T", "after": [], "store": "default", "values": "all"}
 
     assert pickle.loads(pickled)(n=1, **{PLACE_PARAMETER: place}) == 2
 
