@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final
 
-from lucas_storage.formats.tables.thrift_compact import Struct, read_struct
+from lucas_storage.formats.tables.parquet_footer import BYTE_ARRAY, Chunk
 from lucas_storage.preview_data import Column, cut
 
-_GROUPS, _CHUNKS, _ABOUT = 4, 1, 3
-"""Fields of the footer, of a row group, and of a chunk."""
-_TYPE, _PATH, _STATISTICS = 1, 3, 12
-"""Fields of what is said about a chunk."""
 _NULLS, _HIGH, _LOW = 3, 5, 6
 """Fields of the statistics."""
 _LETTERS: Final = {1: "<i", 2: "<q", 4: "<f", 5: "<d"}
 """How values of the physical types INT32, INT64, FLOAT and DOUBLE are written."""
-_BYTES: Final = 6
 _NUMBERS: Final = frozenset(("int8", "int16", "int32", "int64", "float", "double"))
 """Types whose values are those that the statistics have; of others, such as times, only the nulls are told."""
 _TEXTS: Final = ("string", "large_string", "dictionary<values=string")
@@ -42,17 +38,16 @@ class _Known:
     has_ends: bool = True
 
 
-def with_footer(columns: tuple[Column, ...], stored: Any) -> tuple[Column, ...]:
+def with_footer(columns: tuple[Column, ...], groups: Sequence[Sequence[Chunk]]) -> tuple[Column, ...]:
     """Return columns with the statistics of all rows, as far as the footer has them.
 
     Args:
         columns: The first columns of the table, with statistics of a sample.
-        stored: The file, or its end.
+        groups: The chunks of the file.
     """
-    length = int.from_bytes(stored[-8:-4], "little")
     try:
-        known = _known(read_struct(stored[len(stored) - 8 - length :], 0)[0])
-    except (ValueError, LookupError, TypeError, AttributeError, struct.error):
+        known = _known(chain.from_iterable(groups))
+    except (TypeError, struct.error):
         return columns
     return tuple(_told(column, known.get(column.name)) for column in columns)
 
@@ -66,13 +61,15 @@ def _told(column: Column, known: _Known | None) -> Column:
     return replace(column, nulls=known.nulls, low=_shown(known.low), high=_shown(known.high), whole=True)
 
 
-def _known(footer: Struct) -> dict[str, _Known]:
+def _known(chunks: Iterable[Chunk]) -> dict[str, _Known]:
     found: dict[str, _Known] = defaultdict(_Known)
-    for name, kind, statistics in _chunks(footer):
-        known = found[name]
-        nulls = statistics.get(_NULLS)
+    for chunk in chunks:
+        if len(chunk.path) > 1:
+            continue
+        known = found[chunk.path[0]]
+        nulls = chunk.statistics.get(_NULLS)
         known.nulls = known.nulls + nulls if known.nulls is not None and isinstance(nulls, int) and nulls >= 0 else None
-        low, high = (_value(kind, statistics.get(field)) for field in (_LOW, _HIGH))
+        low, high = (_value(chunk.physical_type, chunk.statistics.get(field)) for field in (_LOW, _HIGH))
         if low is None or high is None:
             known.has_ends = False
         elif known.has_ends:
@@ -81,20 +78,11 @@ def _known(footer: Struct) -> dict[str, _Known]:
     return dict(found)
 
 
-def _chunks(footer: Struct) -> Iterator[tuple[str, int, Struct]]:
-    """Yield name, physical type and statistics of each chunk of a column that is not nested."""
-    for group in footer[_GROUPS]:
-        for chunk in group[_CHUNKS]:
-            about = chunk[_ABOUT]
-            if len(about[_PATH]) == 1:
-                yield bytes(about[_PATH][0]).decode(), about[_TYPE], about.get(_STATISTICS) or {}
-
-
 def _value(kind: int, data: Any) -> Any:
     """Return a value of the statistics; None if there is none, or it is of a type that is not told."""
     if not isinstance(data, memoryview):
         return None
-    if kind == _BYTES:
+    if kind == BYTE_ARRAY:
         return bytes(data[: 4 * _VALUE]).decode(errors="replace")
     # Plus zero, since the format has writers tell a zero as -0.0 and 0.0.
     return struct.unpack(_LETTERS[kind], data)[0] + 0 if kind in _LETTERS else None

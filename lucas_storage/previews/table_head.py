@@ -12,8 +12,10 @@ from typing import Any, BinaryIO, Final
 
 from actorc.storage.units import shown_size
 from lucas_storage import limits
+from lucas_storage.errors import LimitError
 from lucas_storage.formats.base import package
 from lucas_storage.formats.tables import decoded_size, parquet_ranges
+from lucas_storage.formats.tables.parquet_footer import BYTE_ARRAY, Chunk, groups_of
 from lucas_storage.preview_data import Column
 
 from . import arrow_rows, column_statistics, parquet_statistics
@@ -34,6 +36,8 @@ _TEXT_BYTES: Final = 64 << 20
 """Bytes in memory of rows that are decoded together, of which each may repeat one long text."""
 _BATCH: Final = 4096
 """Rows that are decoded together at most."""
+_FOOTER_MAX: Final = 8 << 20
+"""Bytes of the footer of a Parquet file: some ten thousand columns, in ten row groups."""
 _CELL: Final = 1000
 """Characters of a cell."""
 _CELL_BYTES: Final = 1 << 20
@@ -133,7 +137,7 @@ def of_parquet(file: BinaryIO, size: int, count: int, *, statistics: bool = Fals
     """
     arrow, parquet = package("pyarrow", "arrow"), package("pyarrow.parquet", "arrow")
     stored = parquet_ranges.opened(file, size)
-    parquet_ranges.checked_footer(stored)
+    groups = checked_groups(stored)
     with parquet.ParquetFile(parquet_ranges.as_input(arrow, stored), buffer_size=_BUFFER, pre_buffer=False) as whole:
         schema, rows = whole.schema_arrow, whole.metadata.num_rows
         if not whole.metadata.num_row_groups:
@@ -146,31 +150,41 @@ def of_parquet(file: BinaryIO, size: int, count: int, *, statistics: bool = Fals
                 complete=len(names) == len(schema),
                 columns=_columns(schema, [None] * len(names)),
             )
-        decoded = _first_group_size(whole.metadata.row_group(0))
+        decoded = sum(max(0, chunk.uncompressed) for chunk in groups[0][:COLUMNS])
         # Pages are decoded one by one, and a page is a small part of this, in files that programs make.
         if decoded > limits.allowed(size, limits.EXPANSION):
             return _without_rows(schema, f"rows that take {shown_size(decoded)} in memory", {"rows": str(rows)})
-        most = rows_at_a_time(whole.metadata.row_group(0), schema.names[:COLUMNS], stored)
+        most = rows_at_a_time(groups[0], schema.names[:COLUMNS], stored)
         together = min(most, _BATCH if statistics else count + 1)
         batches = whole.iter_batches(batch_size=together, row_groups=[0], columns=schema.names[:COLUMNS])
         head = _head(schema, batches, count, {"rows": str(rows)}, rows, statistics=statistics)
         if not statistics:
             return head
-        return replace(head, columns=parquet_statistics.with_footer(head.columns, stored))
+        return replace(head, columns=parquet_statistics.with_footer(head.columns, groups))
 
 
-def rows_at_a_time(group: Any, names: list[str], stored: Any) -> int:
+def checked_groups(stored: Any) -> list[list[Chunk]]:
+    """Return the chunks of each row group of a Parquet file, of which pyarrow can then read rows.
+
+    Raises:
+        DecodeError: It is no Parquet file, or a damaged one.
+        LimitError: Its footer is larger than a preview reads.
+    """
+    length = int.from_bytes(stored[-8:-4], "little")
+    if _FOOTER_MAX < length <= len(stored):
+        raise LimitError(
+            f"a preview reads a footer of {shown_size(_FOOTER_MAX)} at most, and this has {shown_size(length)}"
+        )
+    parquet_ranges.checked_footer(stored)
+    return groups_of(stored)
+
+
+def rows_at_a_time(group: list[Chunk], names: list[str], stored: Any) -> int:
     """Return the rows that can be decoded together, each of which may repeat the longest text of a dictionary."""
-    chunks = [group.column(number) for number in range(group.num_columns)]
-    texts = [chunk for chunk in chunks if chunk.has_dictionary_page and chunk.physical_type == "BYTE_ARRAY"]
-    wanted = [chunk for chunk in texts if {chunk.path_in_schema, chunk.path_in_schema.partition(".")[0]} & set(names)]
-    longest = sum(parquet_ranges.dictionary_size(stored, chunk) for chunk in wanted)
+    texts = [chunk for chunk in group if chunk.dictionary is not None and chunk.physical_type == BYTE_ARRAY]
+    wanted = [chunk for chunk in texts if {".".join(chunk.path), *chunk.path[:1]} & set(names)]
+    longest = sum(max(0, parquet_ranges.dictionary_size(stored, chunk)) for chunk in wanted)
     return max(1, min(_BATCH, _TEXT_BYTES // max(1, longest)))
-
-
-def _first_group_size(group: Any) -> int:
-    chunks = [group.column(number) for number in range(min(group.num_columns, COLUMNS))]
-    return sum(max(0, chunk.total_uncompressed_size) for chunk in chunks)
 
 
 def _head(

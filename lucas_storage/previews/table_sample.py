@@ -10,7 +10,7 @@ from lucas_storage.errors import DecodeError
 from lucas_storage.formats.base import package
 from lucas_storage.formats.tables import decoded_size, parquet_ranges
 
-from .table_head import ARROW_MAX, DECODED_MAX, checked, rows_at_a_time
+from .table_head import ARROW_MAX, DECODED_MAX, checked, checked_groups, rows_at_a_time
 
 _ROWS: Final = 1_000_000
 _BYTES: Final = 64 << 20
@@ -43,11 +43,10 @@ def sample_of(file: BinaryIO, size: int, format_id: str) -> TableSample:
 def _of_parquet(file: BinaryIO, size: int) -> TableSample:
     arrow, parquet = package("pyarrow", "arrow"), package("pyarrow.parquet", "arrow")
     stored = parquet_ranges.opened(file, size)
-    parquet_ranges.checked_footer(stored)
+    groups = checked_groups(stored)
     with parquet.ParquetFile(parquet_ranges.as_input(arrow, stored), pre_buffer=False) as whole:
         metadata, schema = whole.metadata, whole.schema_arrow
         names = schema.names[:_COLUMNS]
-        groups = map(metadata.row_group, range(metadata.num_row_groups))
         together = min((rows_at_a_time(group, names, stored) for group in groups), default=1)
         table, _ = _first(arrow, schema, names, whole.iter_batches(batch_size=together, columns=names))
         complete = table.num_rows == metadata.num_rows and len(names) == len(schema.names)

@@ -6,7 +6,7 @@ import codecs
 import csv
 import io
 import json
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from lucas_storage.preview_data import Column, Preview
 
@@ -16,6 +16,8 @@ HEAD: Final = 64 << 10
 """Bytes that are read from the beginning of an artifact."""
 _WHOLE_JSON: Final = 1 << 20
 """Bytes of JSON up to which it is indented; of a longer text the beginning is shown as it is."""
+_INDENTED: Final = 2 << 20
+"""Characters of the lines with their indents."""
 _ROW: Final = 16
 """Bytes shown in one line of hexadecimal digits."""
 _COLUMNS: Final = 30
@@ -44,8 +46,22 @@ def of_json(file: BinaryIO, size: int, count: int) -> Preview:
         found = of_text(file, size, count)
         return Preview(kind="json", facts=found.facts, lines=found.lines)
     value = json.loads(file.read())
-    lines = json.dumps(value, indent=2, ensure_ascii=False).splitlines()
-    return Preview(kind="json", lines=tuple(lines[:count]), complete=len(lines) <= count, tree=tree_of(value))
+    lines, complete = _indented(value, count)
+    return Preview(kind="json", lines=lines, complete=complete, tree=tree_of(value))
+
+
+def _indented(value: Any, count: int) -> tuple[tuple[str, ...], bool]:
+    """Return the first lines of data with indents, and whether they are all."""
+    pieces: list[str] = []
+    lines = size = 0
+    # Piece by piece: of data that is nested deep, the indents alone may take a thousand times as much as the data.
+    for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
+        pieces.append(piece)
+        lines, size = lines + piece.count("\n"), size + len(piece)
+        if lines > count or size > _INDENTED:
+            return tuple("".join(pieces).split("\n")[:count]), False
+    found = "".join(pieces).split("\n")
+    return tuple(found[:count]), len(found) <= count
 
 
 def of_separated(file: BinaryIO, size: int, count: int) -> Preview:

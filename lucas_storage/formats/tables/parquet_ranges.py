@@ -11,6 +11,7 @@ from lucas_storage.formats.base import package
 from lucas_storage.limits import allowed, check_expansion
 
 from . import decoded_size
+from .parquet_footer import BYTE_ARRAY, Chunk, groups_of
 from .thrift_compact import read_struct
 
 _TAIL: Final = 64 << 10
@@ -102,25 +103,25 @@ def read_columns(parquet: Any, names: Sequence[str], stored: memoryview | Ranged
 def _claims(parquet: Any, names: Sequence[str], stored: memoryview | Ranged) -> tuple[int, int, int]:
     """Return the decoded bytes of columns, of the longest text that rows may share, and of such texts in all rows."""
     decoded = longest = repeated = 0
-    for group in map(parquet.metadata.row_group, range(parquet.metadata.num_row_groups)):
-        for index, chunk in enumerate(map(group.column, range(group.num_columns))):
-            if not {chunk.path_in_schema, chunk.path_in_schema.partition(".")[0]} & set(names):
+    for group in groups_of(stored):
+        for index, chunk in enumerate(group):
+            if not {".".join(chunk.path), chunk.path[0]} & set(names):
                 continue
-            rows = max(chunk.num_values, group.num_rows)
+            rows = max(chunk.values, chunk.rows)
             width = max(_WIDEST, parquet.schema.column(index).length or 0)
-            decoded += max(0, chunk.total_uncompressed_size, width * rows)
-            if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page:
+            decoded += max(0, chunk.uncompressed, width * rows)
+            if chunk.physical_type == BYTE_ARRAY and chunk.dictionary is not None:
                 text = dictionary_size(stored, chunk)
                 longest, repeated = max(longest, text), repeated + text * rows
     return decoded, longest, repeated
 
 
-def dictionary_size(stored: memoryview | Ranged, chunk: Any) -> int:
+def dictionary_size(stored: memoryview | Ranged, chunk: Chunk) -> int:
     """Return the decoded bytes of a dictionary by the header of its page; those of the column if it is no header."""
-    begin = chunk.dictionary_page_offset
-    head = stored[begin : begin + _HEADER] if isinstance(stored, memoryview) else stored.read(begin, _HEADER)
+    begin = chunk.dictionary or 0
     try:
+        head = stored[begin : begin + _HEADER] if isinstance(stored, memoryview) else stored.read(begin, _HEADER)
         header, _ = read_struct(head, 0)
-        return int(header[2]) if header[1] == _DICTIONARY_PAGE else int(chunk.total_uncompressed_size)
+        return max(0, int(header[2])) if header[1] == _DICTIONARY_PAGE else chunk.uncompressed
     except (ValueError, LookupError, TypeError):
-        return int(chunk.total_uncompressed_size)
+        return chunk.uncompressed

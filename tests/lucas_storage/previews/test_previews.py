@@ -195,6 +195,24 @@ def test_data_is_a_tree_of_bounded_depth_and_width(storage):
     )
 
 
+def test_the_indents_of_data_that_is_nested_deep_are_not_written_out(storage, monkeypatch):
+    written = []
+    iterate = json.JSONEncoder.iterencode
+
+    def counted(self, value):
+        for piece in iterate(self, value):
+            written.append(len(piece))
+            yield piece
+
+    monkeypatch.setattr(json.JSONEncoder, "iterencode", counted)
+    data = b"[" * 400 + b"[]," * 200_000 + b"[]" + b"]" * 400
+
+    found = preview(storage, inline_ref("json@1", data), 1000)
+
+    assert not found.complete
+    assert sum(written) < 3_000_000
+
+
 def nodes(tree):
     return 1 + sum(map(nodes, tree.children))
 
