@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -98,14 +100,19 @@ def explain(
         "ttl": settings.resolve().ttl.value if ttl is None else ttl,
         "grace": settings.resolve().grace.value if grace is None else grace,
     }
+    # At the same time, since both mostly wait for the store.
+    with ThreadPoolExecutor(1, "lucas-storage") as pool:
+        traced = pool.submit(copy_context().run, origins, storage, index, ref)
+        kept = keeping(storage, index, ref, entries, **limits, now=time.time())
+        trace = traced.result()
     return Explanation(
         ref=ref,
-        trace=origins(storage, index, ref),
+        trace=trace,
         made=_runs_of(entries, lambda entry: entry.has("made")),
         reused=_runs_of(entries, lambda entry: entry.has("reused")),
         read=_runs_of(entries, lambda entry: entry.has("used")),
         given=_runs_of(entries, lambda entry: entry.is_input),
-        keeping=keeping(storage, index, ref, entries, **limits, now=time.time()),
+        keeping=kept,
     )
 
 
