@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote
 
 from lucas_storage.display.markup import cut_to
 from lucas_storage.lineage.node_text import shown_seconds
@@ -142,5 +143,6 @@ def _again(view: StepView, reader: Reader) -> Html | None:
     """Return the command that runs the step again alone; only of a step whose record has what that takes."""
     if view.step.shipped is None and view.step.given is None:
         return None
-    command = f"lucas-storage replay {view.run.key} {view.key}"
+    # In quotes where a shell needs them: the record may be a stranger's, and the command is made to be copied.
+    command = f"lucas-storage replay {view.run.key} {quote(view.key)}"
     return section(reader.words("step.again"), lines(command, reader.words("step.again")))

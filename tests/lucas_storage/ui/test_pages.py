@@ -232,6 +232,13 @@ def test_a_record_of_a_stranger_does_nothing(pages, storage, text):
         assert_harmless(answer)
 
 
+def test_the_command_that_runs_a_step_again_can_be_copied_whatever_its_key_is(pages, storage):
+    step = {"function": "f", "key": "x; touch taken", "started": 1, "seconds": 1, "given": {"n": 1}}
+    record_store.write(storage, f"{record_store.RUNS}{'0' * 26}/run.json", {"status": "succeeded", "steps": [step]})
+
+    assert f"replay {'0' * 26} 'x; touch taken'" in pages.show("step", run="last", step="x; touch taken").page.text
+
+
 def test_a_key_metadata_and_content_of_a_stranger_do_nothing(pages, storage):
     storage.create_bucket(storage.bucket, exist_ok=True)
     key = HOSTILE.replace("\x00", "").replace("\x1b", "")
