@@ -164,7 +164,8 @@ class StepNote:
         found = recorded_result(self.function, self.returned)
         if found is None or len(found) <= _SHORT:
             return {} if found is None else {"returned": found}
-        return {"fingerprint": json.dumps(fingerprint(self.returned)).encode()}
+        digits = fingerprint(self.returned)
+        return {} if digits is None else {"fingerprint": json.dumps(digits).encode()}
 
 
 def brief(record: Mapping[str, Any]) -> dict[str, Any]:

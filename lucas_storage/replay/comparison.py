@@ -12,7 +12,7 @@ from lucas_storage.containers import walked
 from lucas_storage.formats import format_by_id, holds_references
 from lucas_storage.formats.base import MemorySource
 from lucas_storage.records.past_run import Mention, PastStep
-from lucas_storage.records.result_fingerprint import fingerprint, form
+from lucas_storage.records.result_fingerprint import fingerprint
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.values import wire_form
 
@@ -48,7 +48,7 @@ def differences(step: PastStep, out: Any, storage: ArtifactStore, explained: Exp
             found += (f"  {line}" for line in explained(storage, before.ref, after.ref))
     if found:
         return found
-    if step.returned is not None and form(step.returned) != form(out):
+    if step.returned is not None and fingerprint(step.returned) != fingerprint(out):
         return [_value_text(step.returned, out)]
     if step.fingerprint is not None and step.fingerprint != fingerprint(out):
         return ["other data, in which the same artifacts stand" if now else "another value"]
@@ -80,10 +80,10 @@ def _differ_in_places(storage: ArtifactStore, before: Mention, after: Mention) -
     if max(before.size, after.size) > _DECODED:
         return False
     try:
-        ours, theirs = (form(_data(storage, ref)) for ref in refs if ref is not None)
-    except (StorageError, TypeError):
+        ours, theirs = (fingerprint(_data(storage, ref)) for ref in refs if ref is not None)
+    except StorageError:
         return False
-    return ours == theirs
+    return ours is not None and ours == theirs
 
 
 def _data(storage: ArtifactStore, ref: ArtifactRef) -> Any:
