@@ -67,10 +67,9 @@ def run_diff(storage: ArtifactStore, before: PastRun, after: PastRun) -> RunDiff
         StorageError: A store cannot be reached, or does not allow it.
     """
     pairs = matched(before, after)
-    with_values = all(step.given is not None for run in (before, after) for step in run.steps)
     parameters = tuple(argument_changes(before.parameters, after.parameters, before.inputs, after.inputs))
-    silent = silent_origins(pairs, with_values=with_values) if not parameters else set[int]()
-    found = [(at, of_pair(*pair, with_values=with_values, is_origin=at in silent)) for at, pair in enumerate(pairs)]
+    silent = silent_origins(pairs) if not parameters else set[int]()
+    found = [(at, of_pair(*pair, is_origin=at in silent)) for at, pair in enumerate(pairs)]
     steps = [(at, step) for at, step in found if step is not None]
     first = _first(steps)
     return RunDiff(

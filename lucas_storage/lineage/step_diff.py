@@ -17,7 +17,7 @@ from lucas_storage.refs import ArtifactRef
 from .changed_values import argument_changes, content_differences, returned_differences
 from .differences.difference import Change, ContentDifference
 from .source_diff import source_diff
-from .step_matching import Pair, inputs_of, is_same_result
+from .step_matching import Pair, are_same_inputs, is_same_result
 
 How: TypeAlias = Literal["result", "version", "inputs", "state", "name", "added", "removed"]
 """The first of these that differs: what a step returned though its inputs are equal, then the others."""
@@ -51,20 +51,17 @@ class StepDifference:
     """How the contents of its results differ."""
 
 
-def of_pair(
-    before: PastStep | None, after: PastStep | None, *, with_values: bool, is_origin: bool
-) -> StepDifference | None:
+def of_pair(before: PastStep | None, after: PastStep | None, *, is_origin: bool) -> StepDifference | None:
     """Return how a step differs in two runs; None if it is the same in both.
 
     Args:
         before: The step of the former run.
         after: That of the latter.
-        with_values: Whether the records of both runs have arguments.
         is_origin: Whether its result must differ, though no record has it.
     """
     if before is None or after is None:
         return _alone(before, after)
-    same_inputs = inputs_of(before, with_values=with_values) == inputs_of(after, with_values=with_values)
+    same_inputs = are_same_inputs(before, after)
     same_result = is_same_result(before, after) and not is_origin
     facts = tuple(_facts_of_steps(before, after))
     how = _how(facts, same_inputs=same_inputs, same_result=same_result)
@@ -129,16 +126,16 @@ def _short(version: str | None) -> str:
     return cut(str(version), _VERSION)
 
 
-def silent_origins(pairs: list[Pair], *, with_values: bool) -> set[int]:
+def silent_origins(pairs: list[Pair]) -> set[int]:
     """Return the numbers of pairs whose result no record has, and must differ: a step that took it was given another.
 
     A small result travels within the graph, and its step's record tells neither its value nor its digest.
     """
     places = {after.key: at for at, (_, after) in enumerate(pairs) if after is not None and after.key}
-    same = [None not in pair and _are_equal(pair, with_values=with_values) for pair in pairs]
+    same = [None not in pair and _are_equal(pair) for pair in pairs]
     found: set[int] = set()
     for at, (before, after) in enumerate(pairs):
-        if same[at] or before is None or after is None or _inputs_are_equal((before, after), with_values=with_values):
+        if same[at] or before is None or after is None or are_same_inputs(before, after):
             continue
         makers = [places[key] for key in after.after if key in places]
         if makers and all(same[maker] for maker in makers):
@@ -151,16 +148,11 @@ def _tells_nothing(step: PastStep | None) -> bool:
     return step is not None and not is_known and all(mention.ref is None for mention in step.outputs)
 
 
-def _are_equal(pair: Pair, *, with_values: bool) -> bool:
+def _are_equal(pair: Pair) -> bool:
     before, after = pair
     assert before is not None
     assert after is not None
-    return _inputs_are_equal((before, after), with_values=with_values) and is_same_result(before, after)
-
-
-def _inputs_are_equal(pair: tuple[PastStep, PastStep], *, with_values: bool) -> bool:
-    ours, theirs = (inputs_of(step, with_values=with_values) for step in pair)
-    return ours == theirs
+    return are_same_inputs(before, after) and is_same_result(before, after)
 
 
 def explained(
@@ -170,6 +162,8 @@ def explained(
     assert before is not None
     assert after is not None
     source = _source_lines(storage, before.source, after.source)
+    if found.how == "state":  # one of them has no result
+        return replace(found, source=source)
     results = returned_differences(storage, before, after), content_differences(storage, before.outputs, after.outputs)
     return replace(found, source=source, results=tuple(chain(*results)))
 

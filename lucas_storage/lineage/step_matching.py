@@ -42,7 +42,8 @@ def matched(before: PastRun, after: PastRun) -> list[Pair]:
     A step has no partner if it was added or removed. A step that has another name, but stands between the same
     neighbours, is the same.
     """
-    with_values = all(step.given is not None for run in (before, after) for step in run.steps)
+    # Not of all steps: one that was interrupted has none.
+    with_values = all(any(step.given is not None for step in run.steps) for run in (before, after))
     ours, theirs = (_nodes(run, with_values=with_values) for run in (before, after))
     for rule in _RULES:
         _pair(ours, theirs, rule)
@@ -52,8 +53,15 @@ def matched(before: PastRun, after: PastRun) -> list[Pair]:
     ]
 
 
-def inputs_of(step: PastStep, *, with_values: bool) -> Hashable:
-    """Return what two steps have in common if their inputs are equal, as far as records tell.
+def are_same_inputs(before: PastStep, after: PastStep) -> bool:
+    """Return whether two steps were given the same, as far as records tell: by values, if both have them."""
+    with_values = before.given is not None and after.given is not None
+    ours, theirs = (_inputs_of(step, with_values=with_values) for step in (before, after))
+    return ours == theirs
+
+
+def _inputs_of(step: PastStep, *, with_values: bool) -> Hashable:
+    """Return what two steps have in common if their inputs are equal.
 
     Args:
         step: The step.
@@ -96,7 +104,7 @@ def _nodes(run: PastRun, *, with_values: bool) -> list[_Node]:
             nodes[source].after.append(target)
     for node in _in_order(nodes):
         node.shape = hash((node.step.function, tuple(sorted(nodes[at].shape for at in node.before))))
-        node.inputs = inputs_of(node.step, with_values=with_values)
+        node.inputs = _inputs_of(node.step, with_values=with_values)
     return nodes
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lucas_storage.refs import ArtifactRef
 
-from .difference import TEXT, Change
+from .difference import TEXT, Change, counted
 
 _NAME: Final = re.compile(r"[A-Za-z_]\w{0,99}")
 _DEPTH: Final = 40
@@ -88,7 +88,7 @@ def _shown(value: Any) -> str | None:
     if type(value) is str:
         return json.dumps(value[: TEXT + 1], ensure_ascii=False)
     if type(value) in (dict, list):
-        return f"{{{len(value)} names}}" if type(value) is dict else f"[{len(value)} values]"
+        return f"{{{counted(len(value), 'name')}}}" if type(value) is dict else f"[{counted(len(value), 'value')}]"
     if type(value) is ArtifactRef:
         return _text_in(value) or repr(value)
     return json.dumps(value, default=str)

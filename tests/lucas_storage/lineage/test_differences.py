@@ -88,7 +88,7 @@ def test_files_that_are_texts_are_compared_by_lines_and_others_by_bytes(storage)
         ([1, 2, 3], [1, 9, 2, 3], [("$[1]", None, "9")]),
         ({"a": 1}, {"a": 1.0}, [("$.a", "1", "1.0")]),
         ({"a": True}, {"a": 1}, [("$.a", "true", "1")]),
-        ({"a": [1]}, {"a": {"x": 1}}, [("$.a", "[1 values]", "{1 names}")]),
+        ({"a": [1]}, {"a": {"x": 1}}, [("$.a", "[1 value]", "{1 name}")]),
         ({"a b": "x"}, {"a b": "y"}, [('$["a b"]', '"x"', '"y"')]),
         ({"a": None}, {}, [("$.a", "null", None)]),
         (float("nan"), float("nan"), []),

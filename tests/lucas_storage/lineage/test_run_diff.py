@@ -116,6 +116,20 @@ def test_a_step_that_failed_once_is_told(storage):
     assert [each.place for each in found.first.facts] == ["state", "error", "message"]
 
 
+def test_of_mapped_steps_the_one_that_failed_is_told_though_others_were_interrupted(storage):
+    def mapped(letter, order):
+        return [step(f"{letter}{at}", "score", given={"x": at}, returned={"v": at}, started=at) for at in order]
+
+    failed = replace(step("b7", "score", given={"x": 7}, started=7.0), error="ValueError", state="failed")
+    interrupted = replace(step("b99", "score", started=99.0), state="lost")
+    after = past(*mapped("b", [9, 3, 5]), failed, interrupted, status="failed")
+
+    found = run_diff(storage, past(*mapped("a", range(20))), after)
+
+    assert (found.first.how, found.first.before, found.first.after) == ("state", "a7", "b7")
+    assert found.equal == 3
+
+
 def test_a_result_that_was_reused_is_the_same(storage):
     reused = replace(step("a", "load", outputs=["1"]), reused=True, state="reused")
 
