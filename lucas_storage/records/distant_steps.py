@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import logging
 import os
 import threading
@@ -25,8 +26,11 @@ logger = logging.getLogger(__name__)
 
 _OUTCOME: Final = ("state", "error", "message", "traceback", "seconds", "reused")
 _ATTEMPTS: Final = 9
+_ATTEMPTS_IN_VAIN: Final = 8
 _BETWEEN: Final = 0.002
 """Attempts to read the records of other processes, and the seconds after the first one, doubled after each other."""
+_SILENT: Final = 60.0
+"""Seconds for which a process tells no records after one could not be written."""
 _OF_THE_RUN: Final = ("key", "after", "function", "started", "told")
 """Fields that the run knows: its clock is the same for all steps, and its graph has the edges."""
 
@@ -94,12 +98,13 @@ class DistantStep:
 def told_by_others(storage: ArtifactStore, run: str, notes: Iterable[StepNote]) -> dict[str, dict[str, Any]]:
     """Return by key the records of distant steps that the processes that ran them wrote.
 
-    The last ones may still be on their way, since no process lets its result wait for its record.
+    The last ones may still be on their way, since no process lets its result wait for its record. Where none is there
+    at all, they are waited for only a little: workers may have no storage, or an earlier version.
     """
     missing = {note.key: record_store.step_key(run, note.told) for note in notes if note.told and note.is_ended}
     found: dict[str, dict[str, Any]] = {}
     for attempt in range(_ATTEMPTS):
-        if not missing:
+        if not missing or (attempt >= _ATTEMPTS_IN_VAIN and not found):
             break
         time.sleep(_BETWEEN * 2 ** (attempt - 1) if attempt else 0.0)
         by_name = {record.key: record.content or {} for record in record_store.read_keys(storage, [*missing.values()])}
@@ -239,11 +244,15 @@ class _ProcessWriter:
         self._lock = threading.Lock()
         self._under_way: dict[str, tuple[StepNote, Make]] = {}
         self._writing: RecordWriter | None = None
+        self._silent_until = 0.0
 
     def began(self, note: StepNote, make: Make) -> None:
         with self._lock:
-            self._under_way[note.key] = note, make
-            self._writing = self._writing or RecordWriter(self._failed, self._going_on)
+            if self._writing is None and time.monotonic() >= self._silent_until:
+                # Out of the present run, whose name would be on what later ones store.
+                self._writing = contextvars.Context().run(RecordWriter, self._failed, self._going_on)
+            if self._writing is not None:
+                self._under_way[note.key] = note, make
 
     def ended(self, note: StepNote, make: Make) -> None:
         with self._lock:
@@ -265,9 +274,11 @@ class _ProcessWriter:
                 yield note.key, make
 
     def _failed(self, error: Exception) -> None:
-        # The next step tries again: workers outlive a server that starts anew.
+        # A later step tries again: workers outlive a server that starts anew. Not the next one: a worker may have no
+        # storage at all, and run functions that need none.
+        self._silent_until = time.monotonic() + _SILENT
         self._writing = None
-        logger.warning("the record of a step is not written because of %s; the step goes on", type(error).__name__)
+        logger.warning("records of steps are not written for a while because of %s", type(error).__name__)
 
 
 _writers: Final[dict[int, _ProcessWriter]] = {}

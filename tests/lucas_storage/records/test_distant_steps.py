@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lucas_storage.records import record_store
+from actorc.storage.errors import NetworkError
+from lucas_storage import Storage, with_storage
+from lucas_storage.records import distant_steps, record_store
 from lucas_storage.records.distant_steps import joined, text_in_run, told_by_others
 from lucas_storage.records.step_note import StepNote
 
@@ -61,3 +63,23 @@ def test_a_hostile_record_of_another_process_changes_nothing_else(storage):
     text = record_store.decode(text_in_run(note, told))
 
     assert (text["key"], text["function"], text["told"], text["after"]) == (note.key, "f", "T", [])
+
+
+def test_a_process_without_storage_tells_nothing_and_runs_the_step(settings, tmp_path, caplog, monkeypatch):
+    began = []
+    genuine = distant_steps.RecordWriter
+    monkeypatch.setattr(distant_steps, "_writers", {})
+    monkeypatch.setattr(distant_steps, "RecordWriter", lambda *given: began.append(genuine(*given)) or began[-1])
+    monkeypatch.setattr(Storage, "put_objects", lambda *_, **__: (_ for _ in ()).throw(NetworkError("away")))
+
+    @with_storage
+    def grow(x):
+        return x + 1
+
+    place = {"run": "R", "step": "S", "told": "T", "after": [], "store": "default", "values": "none"}
+    assert grow.called_at(place, {"x": 1}) == 2
+    began[0]._thread.join(30)
+
+    assert [grow.called_at(place, {"x": x}) for x in range(3)] == [1, 2, 3]
+    assert len(began) == 1
+    assert caplog.text.count("records of steps are not written for a while because of NetworkError") == 1
