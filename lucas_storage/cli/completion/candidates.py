@@ -55,10 +55,11 @@ def places(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
 
 
 def runs(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-    """Return the ids of runs, the latest first, and ``last``."""
+    """Return the ids of runs, the latest first, and ``last``; where a command may stand, ``diff`` as well."""
     from lucas_storage.records import record_store  # noqa: PLC0415  # loads the formats
 
-    found = [CompletionItem("last", help="the latest")] if "last".startswith(incomplete) else []
+    words = {"last": "the latest"} | ({"diff": "how two runs differ"} if ctx.info_name == "runs" else {})
+    found = [CompletionItem(word, help=told) for word, told in words.items() if word.startswith(incomplete)]
     ids = sorted(_records(ctx, record_store.RUNS), reverse=True)
     return [*found, *(CompletionItem(each) for each in ids if each.startswith(incomplete.upper()))]
 

@@ -75,7 +75,9 @@ def test_runs_and_published_names(completed, client):
         client.put_object("artifacts", key, b"{}")
     here = {"LUCAS_STORAGE_BUCKET": "artifacts"}
 
-    assert completed("runs ", **here) == ["last", "01JZZZZZZZZZZZZZZZZZZZZZZZ"]
+    assert completed("runs ", **here) == ["last", "diff", "01JZZZZZZZZZZZZZZZZZZZZZZZ"]
+    assert completed("runs diff ", **here) == ["last", "01JZZZZZZZZZZZZZZZZZZZZZZZ"]
+    assert completed("runs diff last 01j", **here) == ["01JZZZZZZZZZZZZZZZZZZZZZZZ"]
     assert completed("runs 01j", **here) == ["01JZZZZZZZZZZZZZZZZZZZZZZZ"]
     assert completed("show t", **here) == ["table"]
 
