@@ -6,14 +6,17 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from typing import Final
 
 from lucas_storage.records.run_history import Mention, PastRun, PastStep
 from lucas_storage.refs import ArtifactRef
 
 from .graph import Edge, Graph, Node, State
 
-_INPUT = "in:"
-_RESULT = "out:"
+INPUT: Final = "in:"
+"""With its name behind it, the key of the node of an input."""
+RESULT: Final = "out:"
+"""The key of the node of the result."""
 
 
 def step_keys(run: PastRun) -> list[str]:
@@ -33,7 +36,7 @@ def graph_of(run: PastRun, before: PastRun | None = None) -> Graph:
     """
     keys = step_keys(run)
     makers = _Makers(run, keys)
-    edges = list(makers.edges(run.outputs, _RESULT, math.inf, run.after))
+    edges = list(makers.edges(run.outputs, RESULT, math.inf, run.after))
     for step, key in zip(run.steps, keys, strict=True):
         taken = chain.from_iterable(step.inputs.values())
         edges += makers.edges(taken, key, step.started, step.after)
@@ -50,7 +53,7 @@ class _Makers:
     def __init__(self, run: PastRun, keys: list[str]) -> None:
         self._of = defaultdict[ArtifactRef, list[tuple[float, str]]](list)
         for name, mentions in run.inputs.items():
-            self._add(mentions, 0.0, f"{_INPUT}{name}")
+            self._add(mentions, 0.0, f"{INPUT}{name}")
         for step, key in zip(run.steps, keys, strict=True):
             self._add(step.outputs, step.started, key)
 
@@ -84,8 +87,8 @@ class _Makers:
 
 def _data(run: PastRun) -> Iterator[Node]:
     for name, mentions in run.inputs.items():
-        yield Node(key=f"{_INPUT}{name}", name=_name(name, mentions), state="data", size=_bytes(mentions))
-    yield Node(key=_RESULT, name="result", state="data", size=_bytes(run.outputs))
+        yield Node(key=f"{INPUT}{name}", name=_name(name, mentions), state="data", size=_bytes(mentions))
+    yield Node(key=RESULT, name="result", state="data", size=_bytes(run.outputs))
 
 
 def _name(name: str, mentions: tuple[Mention, ...]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lucas_storage.lineage.graph import Graph, Node
 from lucas_storage.lineage.node_text import shown_seconds
-from lucas_storage.lineage.run_graph import graph_of, step_keys
+from lucas_storage.lineage.run_graph import INPUT, RESULT, graph_of, step_keys
 from lucas_storage.records.past_run import PastRun, PastStep
 from lucas_storage.refs import ArtifactRef
 from lucas_storage.ui.elements import Html, element, facts, joined, lines, link, note, problem, prose, section, table
@@ -113,7 +113,10 @@ def _graph(view: RunView, reader: Reader) -> list[Html]:
 
 
 def _links(graph: Graph, run: PastRun, reader: Reader) -> dict[str, str]:
-    return {node.key: _address(node, run, reader) for node in graph.nodes if node.state != "data"}
+    data = {f"{INPUT}{name}": mentions for name, mentions in run.inputs.items()} | {RESULT: run.outputs}
+    single = {key: found[0].ref for key, found in data.items() if len(found) == 1}
+    artifacts = {key: reader.links.to("artifact", ref=ref.uri) for key, ref in single.items() if ref is not None}
+    return {node.key: _address(node, run, reader) for node in graph.nodes if node.state != "data"} | artifacts
 
 
 def _address(node: Node, run: PastRun, reader: Reader) -> str:
