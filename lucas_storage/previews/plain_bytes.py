@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import BinaryIO, Final, TypeAlias
 
 from actorc.storage.content_types import guess_content_type
-from lucas_storage.errors import DecodeError, MissingDependencyError, StorageError
+from lucas_storage.errors import DecodeError, LimitError, MissingDependencyError, StorageError
 from lucas_storage.formats import pickle_header
 from lucas_storage.formats.base import package
 from lucas_storage.preview_data import Preview
@@ -54,7 +54,10 @@ def of_plain(file: BinaryIO, size: int, count: int, *, name: str = "", content_t
 
 def _as_bytes(file: BinaryIO, size: int, count: int, error: str) -> Preview:
     file.seek(0)
-    return replace(text_head.of_bytes(file, size, count), error=error)
+    try:
+        return replace(text_head.of_bytes(file, size, count), error=error)
+    except LimitError:  # all that a preview may read was read in vain
+        return Preview(error=error)
 
 
 def of_image(file: BinaryIO, size: int, count: int) -> Preview:

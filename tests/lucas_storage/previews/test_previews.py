@@ -367,6 +367,16 @@ def test_of_a_large_object_only_ranges_are_read(storage, monkeypatch):
     assert preview_object(storage, storage.bucket, "large", 2).lines == ("line", "line")
 
 
+def test_an_object_whose_beginning_takes_more_than_a_preview_reads_is_told(storage, monkeypatch):
+    monkeypatch.setattr(bounded_file, "BYTES_MAX", 1 << 10)
+    storage.put_object(storage.bucket, "a.parquet", as_parquet(pa.table({"x": np.random.default_rng(1).random(5000)})))
+
+    found = preview_object(storage, storage.bucket, "a.parquet", 5)
+
+    assert (found.kind, found.lines) == ("other", ())
+    assert "reads 1 KiB at most" in found.error
+
+
 # Formats of other packages
 
 
