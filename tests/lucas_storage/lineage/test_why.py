@@ -241,6 +241,7 @@ def test_a_gateway_to_a_store_of_objects_gives_the_same_answer(study, tmp_path):
         storage_context(endpoint=server.endpoint, cache_dir=tmp_path, bucket="bucket", signing_key="0123456789abcdef"),
         Storage() as storage,
     ):
+        storage.create_bucket("bucket")
         table = run(study, {"n": 10_000}, materialize=False)["table"]
         for head in list(storage.iter_objects("bucket", "lineage/")):
             storage.delete_object("bucket", head["key"])
