@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,14 +45,11 @@ def serve(
     """
     from . import server  # noqa: PLC0415  # loads gRPC
     from .server.option_sources import options_from  # noqa: PLC0415
+    from .server.telemetry import log_output  # noqa: PLC0415
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
-    server.serve(
-        options_from(given, config, data=Path(DIRECTORY)),
-        endpoint_file=endpoint_file,
-        linger_lock=linger_lock,
-        private=private,
-    )
+    options = options_from(given, config, data=Path(DIRECTORY))
+    log_output.configure(options)
+    server.serve(options, endpoint_file=endpoint_file, linger_lock=linger_lock, private=private)
 
 
 def _parameter(option: Option) -> click.Option:

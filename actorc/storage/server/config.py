@@ -17,6 +17,8 @@ from actorc.storage.rules import check_http_endpoint
 from .listen_address import numeric_address
 
 DEFAULT_HTTP_PORT: Final = 9001
+LOG_FORMATS: Final = ("text", "json")
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 KEYS_FILE: Final = "keys.json"
 """Name of the file of access keys in a data directory."""
 
@@ -35,8 +37,8 @@ def _option(section: str, made: Any, metavar: str, meaning: str, **served: Any) 
     return field(default=made, metadata=description | served)
 
 
-_storage, _network, _access, _capacity = (
-    partial(_option, section) for section in ("storage", "network", "access", "capacity")
+_storage, _network, _access, _capacity, _logging = (
+    partial(_option, section) for section in ("storage", "network", "access", "capacity", "logging")
 )
 
 
@@ -103,6 +105,16 @@ class ServerOptions:
     queue: int = _capacity(256, "N", "Small calls that may wait for a thread; more are refused at once.")
     idle_timeout: float = _capacity(60.0, "SECONDS", "A transfer whose client does nothing for this long is ended.")
     grace: float = _capacity(10.0, "SECONDS", "Running calls have this long to finish when the server stops.")
+    log_format: str = _logging(
+        "text", "FORMAT", "How the log on standard error is written: text for people, or json, one object a line."
+    )
+    log_level: str = _logging(
+        "",
+        "LEVEL",
+        "The least level that is logged: debug, info, warning or error. The access log has info.",
+        default="info",
+    )
+    access_log: bool = _logging(made=True, metavar="", meaning="Whether each call is logged when it has ended.")
 
     def __post_init__(self) -> None:
         if bool(self.engine) == (self.data is not None):
@@ -124,6 +136,9 @@ class ServerOptions:
             raise InvalidParameterError(
                 f"the file of access keys {self.keys} does not exist; make it with 'lucas-storage keys add'"
             )
+        _check_one_of("log_format", self.log_format, LOG_FORMATS)
+        # empty: that of the process which starts the server
+        _check_one_of("log_level", self.log_level, ("", *LOG_LEVELS))
         loopback_only = not (self.keys_file and self.keys_file.exists())
         numeric_address(self.listen, loopback_only=loopback_only)
         if self.http != "off":
@@ -172,6 +187,11 @@ class Group:
     """Directory of the numbers of all processes; None: each has its own."""
     socket: int | None = None
     """Inherited descriptor of the Unix socket that they listen on together; None: there is none."""
+
+
+def _check_one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise InvalidParameterError(f"{name} must be one of {', '.join(filter(None, known))}, not {value!r}")
 
 
 def _directory(engine: str) -> Path | None:

@@ -24,6 +24,7 @@ from actorc.storage.server.config import Group
 from actorc.storage.server.option_sources import from_plain
 from actorc.storage.server.server import StorageServer
 from actorc.storage.server.service.admission import CallPool
+from actorc.storage.server.telemetry import log_output
 
 from .shutdown import ShutdownFlag
 
@@ -46,7 +47,6 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: shutdown.begin())
     with socket.fromfd(sys.stdin.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as channel:
         order: dict[str, Any] = json.loads(_line(channel) or b"null") or sys.exit(2)
-        logging.basicConfig(level=order["level"], format="%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s")
         threading.Thread(
             target=_watch_supervisor, args=(channel, shutdown, orphaned), name="left-alone", daemon=True
         ).start()
@@ -64,7 +64,9 @@ def _serve(order: dict[str, Any], channel: socket.socket, shutdown: ShutdownFlag
     own = order["own"] and OwnKey(from_record(order["own"]["key"]), closes=order["own"]["closes"])
     try:
         # the supervisor raises the error in the process that the user started
-        server = StorageServer(from_plain(order["options"]), group=group, own=own)
+        options = from_plain(order["options"])
+        log_output.configure(options, of_worker=True, level=order["level"])
+        server = StorageServer(options, group=group, own=own)
         server.start()
     except StorageError as error:
         _report(channel, {"reason": error.reason, "status": error.status, "message": error.message})

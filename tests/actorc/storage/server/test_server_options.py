@@ -51,6 +51,7 @@ def test_a_file_says_how_a_server_runs(written, tmp_path):
         workers=2,
         threads=16,
         idle_timeout=1.5,
+        log_level="info",
     )
 
     assert expected == options_from({}, written(WHOLE))
@@ -89,7 +90,10 @@ def test_what_nobody_says_has_the_defaults_of_the_command():
         ("[storage]\ndata = 1", "as data must be a path as text, not 1"),
         ("[network]\nport = 1", "an unknown option 'port' in [network]; known there are listen, http, public_http_url"),
         ("[network]\ndata = 'x'", "an unknown option 'data' in [network]; move it to [storage]"),
-        ("[net]\nlisten = 'x'", "'net' where a section belongs; the sections are storage, network, access, capacity"),
+        (
+            "[net]\nlisten = 'x'",
+            "'net' where a section belongs; the sections are storage, network, access, capacity, logging",
+        ),
         ("listen = 'x'", "'listen' where a section belongs"),
         ("[network", "cannot be read"),
     ],
@@ -102,6 +106,20 @@ def test_what_is_wrong_in_a_file_is_named_with_the_file(written, text, said):
 
     assert said in caught.value.message
     assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"log_format": "yaml"}, "log_format must be one of text, json, not 'yaml'"),
+        ({"log_level": "loud"}, "log_level must be one of debug, info, warning, error, not 'loud'"),
+    ],
+)
+def test_a_log_of_another_form_or_level_is_refused(given, said):
+    with pytest.raises(InvalidParameterError) as caught:
+        options_from({"engine": "memory://", **given})
+
+    assert said in caught.value.message
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
