@@ -57,7 +57,8 @@ class RecordedFunction:
             storage: Its default bucket takes them.
             version: The version of the function; another one is stored anew.
         """
-        place = storage.store_name, storage.bucket, version
+        # By address and not by name: within another `storage_context`, the same name may be another server.
+        place = storage.endpoint, storage.bucket, version
         at, fields = self._known.get(place, (float("-inf"), {}))
         if time.monotonic() - at > _TRUSTED_FOR:
             with self._lock:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from actorc.storage.errors import NetworkError
+from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.gc.live_objects import live_objects
@@ -105,6 +106,19 @@ def test_another_version_of_a_function_is_stored_anew(storage, tmp_path, monkeyp
     # With the functions that it calls, of a module that is another one by now.
     assert [step.shipped.load()(x=1) for step in kept] == [2, 23]
     assert [step.source.load().count("def ") for step in kept] == [2, 2]
+
+
+def test_each_server_gets_the_source_whatever_its_store_is_called(storage, tmp_path):
+    def grow(x):
+        return x + 1
+
+    flow = flow_of(grow, "x")
+    run(flow, {"x": 1})
+    with local_server() as other, storage_context(endpoint=other.endpoint, cache_dir=tmp_path), Storage() as there:
+        run(flow, {"x": 1})
+        source = last(there).steps[0].source
+
+        assert there.object_exists(source.bucket, source.key)
 
 
 def test_without_a_signing_key_only_the_source_is_kept(storage, monkeypatch):
