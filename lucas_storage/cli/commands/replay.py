@@ -13,7 +13,7 @@ from typing import Any, Final
 import click
 
 from lucas_storage.cli.artifact_handles import artifacts
-from lucas_storage.cli.completion.parameters import RUNS
+from lucas_storage.cli.completion.parameters import RUNS, STEPS
 from lucas_storage.cli.output.exit_codes import DIFFERENT, FAILED
 from lucas_storage.cli.post_mortem import check_terminal, debug
 from lucas_storage.cli.printing import printable, printable_lines
@@ -33,7 +33,7 @@ _FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("run", shell_complete=RUNS)
-@click.argument("step", required=False)
+@click.argument("step", required=False, shell_complete=STEPS)
 @click.option("--today", is_flag=True, help="Run the function as it is today, and not as it was.")
 @click.option("--from", "place", metavar="PLACE", help="Where it is today: FILE, MODULE, FILE:NAME or MODULE:NAME.")
 @click.option("--given", metavar="NAME=JSON", multiple=True, help="A value in place of the recorded one.")

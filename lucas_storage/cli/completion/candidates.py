@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -62,6 +64,24 @@ def runs(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
     found = [CompletionItem(word, help=told) for word, told in words.items() if word.startswith(incomplete)]
     ids = sorted(_records(ctx, record_store.RUNS), reverse=True)
     return [*found, *(CompletionItem(each) for each in ids if each.startswith(incomplete.upper()))]
+
+
+def steps(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+    """Return the functions of the run that is named, with a number where there are several steps of one."""
+    from lucas_storage.records import record_store, run_history  # noqa: PLC0415  # as above
+
+    named = ctx.params["run"]
+    ids = sorted(_records(ctx, record_store.RUNS))
+    found = ids[-1:] if named == "last" else [each for each in ids if each.startswith(named.upper())]
+    with _client(ctx) as client:
+        if client is None or len(found) != 1:
+            return []
+        bucket = Session.of(ctx.params).settings.bucket.value
+        text = client.get_object(bucket, f"{record_store.RUNS}{found[0]}/run.json", timeout=_PATIENCE)
+    run = run_history.run_of(found[0], record_store.decode(text) or {})
+    counts = Counter(step.function for step in run.steps)
+    names = (name if count == 1 else f"{name}#{each + 1}" for name, count in counts.items() for each in range(count))
+    return [CompletionItem(each) for each in islice((each for each in names if each.startswith(incomplete)), _MOST)]
 
 
 def names(ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:

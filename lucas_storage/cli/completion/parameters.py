@@ -38,5 +38,7 @@ PLACES: Final = _by("places")
 """Local files, and everything with ``lucas://``."""
 RUNS: Final = _by("runs")
 """Ids of runs."""
+STEPS: Final = _by("steps")
+"""Functions of the steps of the run that is named before."""
 NAMES: Final = _by("names")
 """Names under which artifacts are published."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -80,6 +81,18 @@ def test_runs_and_published_names(completed, client):
     assert completed("runs diff last 01j", **here) == ["01JZZZZZZZZZZZZZZZZZZZZZZZ"]
     assert completed("runs 01j", **here) == ["01JZZZZZZZZZZZZZZZZZZZZZZZ"]
     assert completed("show t", **here) == ["table"]
+
+
+def test_steps_of_the_run_that_is_named(completed, client):
+    client.create_bucket("artifacts")
+    steps = [{"function": name, "started": at} for at, name in enumerate(("load", "part", "part"))]
+    record = {"run": 1, "workflow": "study", "status": "succeeded", "steps": steps}
+    client.put_object("artifacts", "runs/01JZZZZZZZZZZZZZZZZZZZZZZZ/run.json", json.dumps(record).encode())
+    here = {"LUCAS_STORAGE_BUCKET": "artifacts"}
+
+    assert completed("replay last ", **here) == ["load", "part#1", "part#2"]
+    assert completed("replay 01j p", **here) == ["part#1", "part#2"]
+    assert completed("replay 02 ", **here) == []
 
 
 def test_a_server_that_does_not_answer_is_left_alone(completed):

@@ -15,10 +15,13 @@ import pytest
 
 import lucas_storage
 from actorc.storage.errors import InvalidParameterError
-from lucas_storage import Storage, storage_context, with_storage
+from actorc.storage.server.auth.access import EVERYTHING, Statement
+from actorc.storage.server.auth.key_file import add_key
+from actorc.storage.testing import local_server
+from lucas_storage import Storage, run, storage_context, with_storage
 from lucas_storage.bundles.export import export
 from lucas_storage.bundles.import_run import import_bundle
-from lucas_storage.embedded import function, routeBuilder
+from lucas_storage.embedded import function, routeBuilder, workflow
 from lucas_storage.errors import (
     ArtifactNotFoundError,
     DigestMismatchError,
@@ -290,6 +293,22 @@ def test_threads_that_a_step_starts_leave_nothing_either(ran, storage, stored):
     assert not are_handles_replaced()
 
 
+@pytest.mark.usefixtures("storage")
+def test_a_key_that_may_only_read_is_enough(tmp_path):
+    file, given = tmp_path / "keys.json", {"bucket": "bucket", "cache_dir": tmp_path / "cache"}
+    admin, secret = add_key(file, [EVERYTHING])
+    reader, other = add_key(file, [Statement.parse("read,list:bucket")])
+    with local_server(keys=file) as server, storage_context(endpoint=server.endpoint, **given):
+        with storage_context(access_key=admin.id, secret_key=secret):
+            function(noise)
+            run(workflow(lambda wf: wf.call("noise", {"x": 1})), {})
+        with storage_context(access_key=reader.id, secret_key=other), Storage() as handle:
+            past = run_history.find(handle, "last")
+            step = step_of(past, "noise")
+
+            assert replay(past, step, as_shipped(handle, step)).verdict == "different"
+
+
 def test_a_step_begins_without_the_checkpoint_that_it_left(ran, again):
     @with_storage
     def resumed(n, storage: Storage):
@@ -443,10 +462,6 @@ def test_records_of_strangers_do_nothing_to_a_terminal(ran, again):
 
 @pytest.fixture
 def many(storage):
-    from lucas_storage import run
-    from lucas_storage.embedded import function, workflow
-    from lucas_storage.records import run_history
-
     @function
     @with_storage
     def part(i):
