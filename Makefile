@@ -5,7 +5,7 @@ LUCAS_COMMIT := c5c1f50
 PARALLEL := --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-ecosystem test-browser test-remote test-s3 test-azure test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench bench-all peers soak setup lucas chosen
+.PHONY: help demo test test-ecosystem test-browser test-remote test-s3 test-azure test-all test-lowest test-newest test-pythons check coverage locks compatibility protos async-client bench bench-all peers soak docs setup lucas chosen
 
 help: ## Show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,9 @@ test-newest: ## Run these with the newest versions there are, whatever is locked
 
 test-pythons: ## Run a part of the tests on every other Python that is stated and found here
 	.ci/versions pythons $(PARALLEL)
+
+docs: $(VENV)/.docs ## Build the documentation as a site into build/site, readable without a network
+	$(BIN)/python generators/documentation/build.py
 
 setup: $(VENV)/.dev ## Install everything a contributor needs
 

@@ -27,6 +27,7 @@ LOCKS = {
     "test": (*PACKAGE, "--extra", "test"),
     "ecosystem": (*PACKAGE, "--extra", "ecosystem"),
     "browser": (*PACKAGE, "--extra", "browser"),
+    "docs": (*PACKAGE, "--extra", "docs"),
     "demo": (*PACKAGE, "--extra", "examples"),
     "lowest": (*PACKAGE, "--extra", "test", "--resolution", "lowest-direct"),
     "bench": (*PACKAGE, "--extra", "bench"),

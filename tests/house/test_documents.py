@@ -19,6 +19,8 @@ DOCUMENTS = [*ROOT.glob("README*.md"), *{*(ROOT / "docs").rglob("*.md")} - {SPEC
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SETUP = ("make ", "python3 -m venv", ".venv/bin/", "git clone", "cd ")
 """Commands that install; continuous integration runs them, in a fresh copy, as they are printed."""
+FILE = re.compile(r"`(\w+\.py)`:\n\n```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+"""A block that a document gives a name, for the commands behind it."""
 
 
 FIRST_STEPS = re.compile(r"^## First steps\n.*?^## ", re.DOTALL | re.MULTILINE)
@@ -47,7 +49,7 @@ def environment(**extra):
 def test_every_block_says_what_it_is():
     kinds = {(path.name, kind) for path in DOCUMENTS for kind, _ in BLOCK.findall(path.read_text())}
 
-    assert {kind for _, kind in kinds} <= {"python", "ipython", "console", "text", "toml", "proto"}, kinds
+    assert {kind for _, kind in kinds} <= {"python", "ipython", "console", "text", "toml", "proto", "javascript"}, kinds
 
 
 @pytest.mark.slow
@@ -77,6 +79,8 @@ def test_the_python_blocks_of_a_document_run(document, tmp_path):
 def test_the_command_lines_of_a_document_run(document, tmp_path):
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     (tmp_path / "weather.csv").write_bytes((ROOT / "examples" / "data" / "seattle-weather.csv").read_bytes())
+    for name, code in FILE.findall(document.read_text()):
+        (tmp_path / name).write_text(code)
     lines = [line[2:] for code in blocks(document, "console") for line in code.splitlines() if line.startswith("$ ")]
     commands = [line for line in lines if not line.startswith(SETUP)]
     script = "set -e\n" + "\n".join(commands)
