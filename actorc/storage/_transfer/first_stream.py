@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from actorc.storage._rpc import cancellation
@@ -58,4 +59,7 @@ class FirstStream:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()
+        # a second interrupt may leave a thread in it, which the cancellation ends
+        self.cancel()
+        with suppress(ValueError):
+            self._stream.close()

@@ -62,6 +62,10 @@ class TaskGroup(Generic[Result]):
         # of these, those that have not handed all over, and those that have moved bytes
         self._moving: set[threading.Thread] = set()
         self._flowing: set[threading.Thread] = set()
+        # and those that run; the lock guards them: a thread whose start is interrupted either runs, and is waited for,
+        # or will not run its task
+        self._begun: set[threading.Thread] = set()
+        self._beginning = threading.Lock()
         self._results: list[Result] = []
         self._scope = cancellation.CancelScope()
 
@@ -86,7 +90,9 @@ class TaskGroup(Generic[Result]):
         try:
             thread.start()
         except BaseException:
-            self._forget(thread)
+            with self._beginning:
+                if thread not in self._begun:
+                    self._forget(thread)
             raise
 
     def wait(self) -> None:
@@ -118,6 +124,10 @@ class TaskGroup(Generic[Result]):
 
     def _run(self, task: Callable[[Report], Result]) -> None:
         this = threading.current_thread()
+        with self._beginning:
+            if this not in self._threads:
+                return
+            self._begun.add(this)
         # through the queue and not by a callback, so that only the owner runs the caller's code
         report = Report(
             lambda size: self._events.put(_Moved(this, size)), partial(self._events.put, _Moved(this, None))
@@ -143,6 +153,7 @@ class TaskGroup(Generic[Result]):
 
     def _forget(self, task: threading.Thread) -> None:
         self._threads.discard(task)
+        self._begun.discard(task)
         self._moving.discard(task)
         self._flowing.discard(task)
 

@@ -196,7 +196,10 @@ def test_a_network_that_stays_away_keeps_both_journals_for_the_next_call(proxy, 
 
 @pytest.mark.parametrize("method", ["upload_file", "download_file"])
 def test_ctrl_c_ends_a_transfer_that_stands_still(proxy, direct, source, folder, method):
+    moved, interrupted = threading.Event(), threading.Event()
+
     def interrupt(signum, frame):
+        interrupted.set()
         raise KeyboardInterrupt
 
     direct.put_object("bucket", "key", bytes(SIZE))
@@ -206,8 +209,11 @@ def test_ctrl_c_ends_a_transfer_that_stands_still(proxy, direct, source, folder,
 
     def interrupt_once_it_stands_still():
         # nothing moves, so the one stream that it begins with gets no company
-        still = faults[0].wait_until_struck(20)
+        still = faults[0].wait_until_struck(20) and moved.wait(20)
         os.kill(os.getpid(), signal.SIGUSR1)
+        # Python handles a signal that comes just before the main thread begins to wait once that has waited
+        while not interrupted.wait(1):
+            os.kill(os.getpid(), signal.SIGUSR1)
         return still
 
     before = signal.signal(signal.SIGUSR1, interrupt)
@@ -215,7 +221,7 @@ def test_ctrl_c_ends_a_transfer_that_stands_still(proxy, direct, source, folder,
         with StorageClient(proxy.endpoint) as patient, ThreadPoolExecutor(1) as thread:
             still = thread.submit(interrupt_once_it_stands_still)
             with pytest.raises(KeyboardInterrupt):
-                getattr(patient, method)("bucket", "key", paths[method])
+                getattr(patient, method)("bucket", "key", paths[method], progress=lambda *_: moved.set())
     finally:
         signal.signal(signal.SIGUSR1, before)
 
