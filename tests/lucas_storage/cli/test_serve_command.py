@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 
 import pytest
@@ -65,6 +67,17 @@ def test_a_server_can_end_with_its_last_user(serve, lucas_storage):
     assert process.returncode == 0
 
 
+@pytest.fixture
+def log_settings(caplog, monkeypatch):
+    """Give this process the log settings back that it had, which a server sets for the process that it is."""
+    for name in (None, "actorc"):
+        caplog.set_level(logging.WARNING, logger=name)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    yield
+    logging.captureWarnings(capture=False)
+
+
+@pytest.mark.usefixtures("log_settings")
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
