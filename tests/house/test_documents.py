@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 SPECIFICATION = ROOT / "docs" / "specification.zh.md"
 """Not ours to word; `test_specification` runs it."""
 DOCUMENTS = [*ROOT.glob("README*.md"), *{*(ROOT / "docs").rglob("*.md")} - {SPECIFICATION}]
+TRANSLATIONS = [path for path in sorted(DOCUMENTS) if re.search(r"\.zh(-CN)?\.md$", path.name)]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SETUP = ("make ", "python3 -m venv", ".venv/bin/", "git clone", "cd ")
 """Commands that install; continuous integration runs them, in a fresh copy, as they are printed."""
@@ -36,7 +37,7 @@ def documents_with(*kinds, quick=()):
 
     Those that are not quick run with all other heavy tests.
     """
-    originals = [path for path in sorted(DOCUMENTS) if ".zh-" not in path.name and blocks(path, *kinds)]
+    originals = [path for path in sorted(set(DOCUMENTS) - set(TRANSLATIONS)) if blocks(path, *kinds)]
     heavy = pytest.mark.ecosystem
     return [pytest.param(path, id=path.name, marks=[] if path.name in quick else [heavy]) for path in originals]
 
@@ -97,15 +98,26 @@ def test_the_command_lines_of_a_document_run(document, tmp_path):
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_the_readme_in_chinese_keeps_step():
-    english, chinese = (ROOT / "README.md", ROOT / "README.zh-CN.md")
+def headings(text):
+    """Return the level of each heading; a comment in a block is none."""
+    return [len(marks) for marks in re.findall(r"^(#+) ", BLOCK.sub("", text), re.MULTILINE)]
 
-    assert [code for kind, code in BLOCK.findall(english.read_text())] == [
-        code for kind, code in BLOCK.findall(chinese.read_text())
-    ]
-    assert len(re.findall(r"^#+ ", english.read_text(), re.MULTILINE)) == len(
-        re.findall(r"^#+ ", chinese.read_text(), re.MULTILINE)
-    )
+
+def files_linked(path):
+    """Return the files that a document links to, in either language, beside its own other one."""
+    targets = {re.sub(r"\.zh(-CN)?\.md$", ".md", name) for name in re.findall(r"\]\(([^)#:]+)", path.read_text())}
+    return {name for name in targets if not name.endswith(("/README.md", "specification.md", ".png"))} - {
+        re.sub(r"\.zh(-CN)?\.md$", ".md", path.name)
+    }
+
+
+@pytest.mark.parametrize("chinese", TRANSLATIONS, ids=lambda path: path.name)
+def test_a_document_in_chinese_keeps_step(chinese):
+    english = chinese.with_name(re.sub(r"\.zh(-CN)?\.md$", ".md", chinese.name))
+
+    assert BLOCK.findall(chinese.read_text()) == BLOCK.findall(english.read_text())
+    assert headings(chinese.read_text()) == headings(english.read_text())
+    assert files_linked(chinese) == files_linked(english)
 
 
 def test_every_link_between_documents_leads_somewhere():
