@@ -75,8 +75,10 @@ def stop_on_signals(shutdown: ShutdownFlag, kill: Callable[[], None] | None) -> 
 def stop_when_unlocked(path: Path, shutdown: ShutdownFlag, needed_until: Callable[[], float] = lambda: 0.0) -> None:
     """Request the shutdown once no other process holds a lock on a file, and nothing else needs the server any more.
 
+    A directory that was removed, with all that the server has, needs it no more either.
+
     Args:
-        path: The file.
+        path: The file, in the data directory.
         shutdown: What to request.
         needed_until: Returns the time, in seconds since 1970-01-01 UTC, before which the server is needed in any case.
     """
@@ -84,8 +86,10 @@ def stop_when_unlocked(path: Path, shutdown: ShutdownFlag, needed_until: Callabl
     def wait() -> None:
         while True:
             # the lock is not held meanwhile, since a program that wants to use the server waits for it
-            while (seconds := needed_until() - time.time()) > 0:
+            while (seconds := needed_until() - time.time()) > 0 and path.parent.exists():
                 time.sleep(min(seconds, _LOOK_SECONDS))
+            if not path.parent.exists():
+                break
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             file_locks.lock(descriptor)
             if needed_until() <= time.time():

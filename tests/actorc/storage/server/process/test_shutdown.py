@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
+
+from actorc.storage.server.process import shutdown
 
 STOPPING = """
 import os, signal
@@ -33,3 +37,22 @@ def test_a_first_signal_lets_calls_finish_and_a_second_one_ends_the_process(then
     )
 
     assert (ended.returncode, ended.stdout.splitlines()) == (code, ["calls have time to finish", *told])
+
+
+@pytest.mark.timeout(20)
+def test_a_server_whose_directory_is_removed_is_needed_for_no_url_any_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutdown, "_LOOK_SECONDS", 0.01)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    flag, asked = shutdown.ShutdownFlag(), threading.Event()
+
+    def in_an_hour():
+        asked.set()
+        return time.time() + 3600
+
+    shutdown.stop_when_unlocked(folder / ".users.lock", flag, in_an_hour)
+    assert asked.wait(10)
+    assert not flag.begun
+    folder.rmdir()
+
+    flag.wait()
