@@ -20,6 +20,7 @@ from .config import Group, ServerOptions
 from .engines import BackgroundWork, open_engine
 from .engines.base import Engine
 from .grpc.health import Health
+from .grpc.reflection import Reflection
 from .grpc.server import GrpcServer, server_credentials
 from .grpc.storage_handler import StorageHandler
 from .listen_address import numeric_address
@@ -89,6 +90,7 @@ class StorageServer:
         self.http_endpoint = ""
         self._stopped = False
         self._health = Health(self._is_healthy)
+        self._reflection = Reflection()
         self._access_log = AccessLog()
         self._in_flight = CallsInFlight()
         self._urls = PresignedUrls(self._keyring, clock, open_key=None if group is None else group.url_key)
@@ -110,7 +112,10 @@ class StorageServer:
         )
         handler = StorageHandler(self._methods, self._flow, calls=self.calls, strangers=self.strangers)
         self._grpc = GrpcServer(
-            (handler, self._health), self.calls, credentials, shares_port=shares_port or group is not None
+            (handler, self._health, self._reflection),
+            self.calls,
+            credentials,
+            shares_port=shares_port or group is not None,
         )
 
     def _new_store(self) -> ObjectStore:
@@ -268,6 +273,7 @@ class StorageServer:
         self.strangers.shutdown()
         self.calls.shutdown()
         self._health.close()
+        self._reflection.close()
         self._descriptors.close()
         self._access_log.close()
         self._engine.close()
