@@ -78,7 +78,7 @@ def _exported(modules: tuple[str, ...]) -> list[str]:
     return [
         f"{module}.{name}"
         for module in modules
-        for name in exported(module)
+        for name in sorted(exported(module), key=lambda name: not name.endswith("Client"))
         if not name.endswith("Error") and f"{module}.{name}" not in {*_MODULES, _OTHER_PAGE}
     ]
 
