@@ -9,6 +9,8 @@ import pytest
 
 from lucas_storage import run, storage_context
 
+pytest.importorskip("openlineage.client", reason="its classes judge the events, and it is not installed")
+
 pytestmark = pytest.mark.ecosystem
 
 PLACES = {
