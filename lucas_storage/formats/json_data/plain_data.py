@@ -205,11 +205,13 @@ def types_in(items: Iterable[Any]) -> set[type]:
 
 def is_larger(value: object, count: int) -> bool:
     """Return whether exact data has more than `count` items, counted at all depths; looks at no more than that."""
-    level: Collection[Any] = (value,)
-    while True:
-        kinds = types_in(level)
-        sizes = [len(each) for kind in (list, dict) for each in of_kind(level, kinds, kind)]
-        count -= sum(sizes)
-        if count < 0 or not sizes:
-            return count < 0
-        level = items_of(level, kinds)
+    waiting: list[Any] = [value]
+    while waiting:
+        item = waiting.pop()
+        if type(item) is not list and type(item) is not dict:
+            continue
+        count -= len(item)
+        if count < 0:
+            return True
+        waiting.extend(item.values() if type(item) is dict else item)
+    return False
