@@ -126,6 +126,9 @@ class Dialect:
             return list(items)
         # Each type is checked once for all items of the container.
         ways = {kind: self._way(of_kind(items, kinds, kind), kind).write for kind in kinds.difference(self.containers)}
+        if len(ways) == len(kinds) == 1:
+            (only,) = ways.values()
+            return list(map(only, items))
         write = partial(self._write, room=room)
         return [ways.get(type(item), write)(item) for item in items]
 

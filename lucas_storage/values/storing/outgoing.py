@@ -16,7 +16,7 @@ from actorc.storage.rules import MAX_BATCH_OBJECT
 from lucas_storage.containers import BUILT_IN, apart
 from lucas_storage.engine import adapter
 from lucas_storage.errors import ArtifactError, NoFormatError
-from lucas_storage.formats import format_for
+from lucas_storage.formats import format_for, may_hold_references
 from lucas_storage.formats.base import Encoded, Format
 from lucas_storage.formats.json_data.json_format import json_line
 from lucas_storage.formats.json_data.plain_data import is_exact
@@ -287,8 +287,8 @@ def _as_artifact(skeleton: Any, policy: Policies, requested: str | None = None) 
 
 
 def _kept_json(skeleton: Any, fmt: Format, encoded: Encoded, policy: Policies) -> dict[str, str]:
-    # By its text alone, at a quarter of the cost, unless it may hold something that is to be noted.
-    if is_inline(encoded.size, policy.inline_max) and wire_form.is_untagged(fmt, encoded):
+    # By its text alone, at a quarter of the cost, unless it may hold a reference, which is noted.
+    if is_inline(encoded.size, policy.inline_max) and not may_hold_references(encoded):
         return inline_json(fmt.id, bytes(encoded))
     return _kept(skeleton, fmt, encoded, policy).to_json()
 
