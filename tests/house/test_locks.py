@@ -17,7 +17,10 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[2]
 REQUIREMENTS = ROOT / "requirements"
-EXTRAS = {name: name for name in ("test", "dev", "bench", "ecosystem", "browser", "docs")} | {"demo": "examples", "lowest": "test"}
+EXTRAS = {name: name for name in ("test", "dev", "bench", "ecosystem", "browser", "docs")} | {
+    "demo": "examples",
+    "lowest": "test",
+}
 STATED = ("3.11", "3.12", "3.13")
 MACHINES = [("linux", "x86_64"), ("darwin", "arm64")]
 VERSIONS = runpy.run_path(str(REQUIREMENTS / "versions.py"))
