@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 
 import lucas
 import numpy as np
@@ -35,7 +36,8 @@ def platform(tmp_path_factory):
 def storage(platform):
     endpoint, cache, controller = platform
     with storage_context(endpoint=endpoint, cache_dir=cache, signing_key=KEY), Storage() as handle:
-        context = ActorContext.createContext(controller.address, controller.app_id)
+        # An id for each test: the controller may be about to end the session of the test before.
+        context = ActorContext.createContext(controller.address, f"{controller.app_id}.{uuid.uuid4().hex[:8]}")
         yield handle
         context.close()
 
