@@ -497,7 +497,8 @@ def test_the_number_of_runs_does_not_add_to_the_calls(storage, thorough, monkeyp
             counts.append(len(calls))
 
     assert max(counts) <= 40
-    assert counts[3] <= counts[0] + 1
+    # Of the last hour, runs and marks are listed by the beginning of their ids, of which it may have two.
+    assert counts[3] <= counts[0] + 2
     assert len(lucas_storage.why(taken).read_by) == 100
 
 
