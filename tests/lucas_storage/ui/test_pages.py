@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -465,3 +466,14 @@ def test_runs_are_shown_in_pages_to_the_first_one(pages, storage):
     assert shown == ids[::-1]
     assert live == [True, False, False]
     assert "Latest runs" in page.text
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_only_a_server_of_this_machine_that_has_no_http_yet_opens_it_for_its_numbers(tmp_path, monkeypatch, is_here):
+    data = tmp_path / "data"
+    with local_server(f"file://{data}", http="on-demand") as server:
+        monkeypatch.setenv("STORAGE_ENDPOINT", server.endpoint)
+        with served(partial(opened, data if is_here else None)) as pages:
+            text = pages.show("").page.text
+
+    assert ("Damage found none" in text) == is_here
