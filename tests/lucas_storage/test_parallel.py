@@ -56,14 +56,14 @@ def test_no_more_calls_run_at_once_than_are_said_and_a_single_one_on_this_thread
 
 
 def test_a_failure_is_raised_and_keeps_what_has_not_begun_from_being_called():
-    begun, failed = [], threading.Event()
+    begun, never = [], threading.Event()
 
     def call(number):
         begun.append(number)
         if number == 0:
-            failed.set()
             raise LookupError(number)
-        assert failed.wait(20)
+        # All of them would take a minute: the caller has seen the failure long before, however busy the machine is.
+        never.wait(0.05)
         return number
 
     with pytest.raises(LookupError, match="0"):
