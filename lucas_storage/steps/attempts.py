@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from actorc.storage.errors import StorageError
 from lucas_storage.records import run_log
-from lucas_storage.records.step_note import StepNote
+from lucas_storage.records.step_note import StepNote, message_of
 
 from .attempt_policy import AttemptPolicy
 
@@ -114,7 +114,7 @@ def _record(note: StepNote | None, start: float, error: Exception | None = None)
 
 
 def _warn(function: str, number: int, most: int, pause: float, error: Exception) -> None:
-    text = str(error)
+    text = message_of(error)
     shown = f" ({text[:_SHOWN]}{'…' if len(text) > _SHOWN else ''})" if text else ""
     kind = type(error).__name__
     logger.warning(

@@ -361,6 +361,21 @@ def test_attempts_that_failed_are_warned_of_with_a_short_text(caplog):
     assert len(record.getMessage()) < 1000
 
 
+def test_an_error_that_cannot_be_shown_is_attempted_again(calls):
+    class SilentError(Exception):
+        def __str__(self):
+            raise RuntimeError("not to be shown")
+
+    @at_once(1)
+    def failing():
+        calls.append(None)
+        if len(calls) == 1:
+            raise SilentError
+        return 7
+
+    assert failing() == 7
+
+
 def test_pauses_double_up_to_five_minutes_and_chance_takes_up_to_half():
     policy = AttemptPolicy.of_options({"retries": 10**9, "backoff": timedelta(seconds=2)})
 
