@@ -104,7 +104,7 @@ def import_bundle(storage: ArtifactStore, path: Path, *, progress: OnProgress | 
         send = partial(_send, storage, archive, checksums, moved)
         parallel.each(send, objects)
         if is_new:
-            _write(storage, archive.contents.run, records)
+            is_new = _write(storage, archive.contents, records)
         _index(storage, archive.contents.run)
         return Imported(
             contents=archive.contents,
@@ -206,12 +206,17 @@ def _content_type(entry: ObjectEntry) -> str:
         return PART_TYPE
 
 
-def _write(storage: ArtifactStore, run: str, records: dict[str, dict[str, Any]]) -> None:
-    own = run_key(run)
+def _write(storage: ArtifactStore, contents: Contents, records: dict[str, dict[str, Any]]) -> bool:
+    """Write the records, and return whether the run is new; another process may import the same one meanwhile."""
+    own = run_key(contents.run)
     steps = [record_store.prepare(storage, key, content) for key, content in records.items() if key != own]
     record_store.write_all(steps, _TIMEOUT)
-    # The last one, which makes the run visible; and only if no other process has imported it meanwhile.
-    record_store.write(storage, own, records[own], if_absent=True)
+    try:
+        # The last one, which makes the run visible.
+        record_store.write(storage, own, records[own], if_absent=True)
+    except AlreadyExistsError:
+        return _check_present(storage, contents, records)
+    return True
 
 
 def _index(storage: ArtifactStore, run: str) -> None:

@@ -90,6 +90,25 @@ def test_importing_again_changes_nothing_and_sends_no_artifact(bundled, elsewher
     assert stored(there) == before
 
 
+def test_two_imports_at_the_same_time_both_succeed(bundled, elsewhere):
+    there = elsewhere()
+    others = []
+
+    def progress(done, total):
+        # When its first object is sent, the one import has found no run, and has not written its record.
+        if done > verified and not others:
+            others.append(import_bundle(there, bundled.path))
+
+    with zipfile.ZipFile(bundled.path) as archive:
+        listed = json.loads(archive.read("bundle.json"))
+    verified = sum(entry["size"] for entry in [*listed["records"], *listed["objects"]])
+
+    done = import_bundle(there, bundled.path, progress=progress)
+
+    assert [other.is_new for other in others] == [True]
+    assert not done.is_new
+
+
 def stored(storage):
     heads = [head for prefix in ("a/", "runs/") for head in storage.iter_objects(storage.bucket, prefix)]
     return {head["key"]: head["generation"] for head in heads}
