@@ -33,10 +33,6 @@ class PicklableShim(Protocol):
 
     __wrapped__: Any
 
-    @property
-    def packed_here(self) -> bytes | None:
-        """The pickle of the function as it came."""
-
     def pack(self, pickler: type[FunctionPickler], file: io.BytesIO) -> bytes:
         """Return the pickle of the function, made anew."""
 
@@ -77,7 +73,8 @@ class KeptFunction:
 
     def _pack(self) -> bytes:
         if self._packed is None:
-            self._packed = self._shim.packed_here or self._shim.pack(_KeptPickler, _Limited())
+            # Made anew also where the function came as a pickle, in which nobody has looked for secrets.
+            self._packed = self._shim.pack(_KeptPickler, _Limited())
         return self._packed
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 
+import cloudpickle
 import numpy as np
 import pytest
 
@@ -194,6 +195,29 @@ def test_no_secret_that_a_function_takes_from_its_surroundings_is_kept(storage, 
 
     assert last(storage).steps[0].shipped is None
     assert all(SECRET.encode() not in text for text in texts(storage))
+
+
+def test_a_secret_in_a_function_that_came_as_a_pickle_is_not_kept(storage):
+    came = cloudpickle.loads(cloudpickle.dumps(with_storage(_with_secret_around())))
+    with storage_context(resume=False):
+        run(flow_of(came, "x"), {"x": 1})
+
+    assert last(storage).steps[0].shipped is None
+    assert all(SECRET.encode() not in text for text in texts(storage))
+
+
+def test_a_function_that_came_as_a_pickle_is_kept_with_its_source(storage):
+    by = 2
+
+    def grow(x):
+        return x + by
+
+    came = cloudpickle.loads(cloudpickle.dumps(with_storage(grow)))
+    run(flow_of(came, "x"), {"x": 1})
+    (step,) = last(storage).steps
+
+    assert step.shipped.load()(x=1) == 3
+    assert "return x + by" in step.source.load()
 
 
 def test_numbers_and_functions_are_no_secrets(storage):
