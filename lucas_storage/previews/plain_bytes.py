@@ -40,7 +40,8 @@ def of_plain(file: BinaryIO, size: int, count: int, *, name: str = "", content_t
         name: Name of the file, of which the extension tells; empty if there is none.
         content_type: MIME type; empty or the general one if it is not known.
     """
-    make = _by_beginning(file.read(_HEAD)) or _by_type(name, content_type)
+    # A name claims nothing of an empty file, which an empty result often is.
+    make = (_by_beginning(file.read(_HEAD)) or _by_type(name, content_type)) if size else text_head.of_bytes
     file.seek(0)
     try:
         return make(file, size, count)

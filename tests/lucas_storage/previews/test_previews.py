@@ -322,6 +322,14 @@ def test_an_object_is_shown_by_its_beginning_and_its_name(storage, key, data, ki
     assert preview_object(storage, storage.bucket, key, 5).kind == kind
 
 
+@pytest.mark.parametrize("key", ["a.csv", "a.json", "a.arrow", "a.txt", "a"])
+def test_an_empty_object_is_an_empty_text_whatever_its_name(storage, key):
+    storage.put_object(storage.bucket, key, b"")
+    found = preview_object(storage, storage.bucket, key, 5)
+
+    assert (found.kind, found.lines, found.complete, found.error) == ("text", (), True, "")
+
+
 def test_comma_separated_values_are_shown_as_a_table(storage):
     storage.put_object(storage.bucket, "a.csv", b'name;n\n"a;b";1\nc;2\n')
 
