@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from http import HTTPStatus
+from http.client import responses
 from typing import Final
 
 from actorc.storage.errors import StorageError
@@ -59,7 +59,7 @@ class Refusal(Exception):  # noqa: N818 - 304 is one, and no error
         """Return the body of a failure of the API, as RFC 9457 has it, with the fields of `body` beside."""
         record = {
             "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
+            "title": responses.get(self.status, self.code),
             "status": self.status,
             "detail": self.message,
             "code": self.code,

@@ -176,3 +176,13 @@ def test_who_made_a_key_stands_in_the_access_log(keyed, post, told):
 
     (line,) = told("POST", 1)
     assert line.endswith(f"by={admin.id}")
+
+
+def test_a_caller_who_is_gone_before_the_body_is_there_is_no_failure_of_the_server(tmp_path, line, told, caplog):
+    admin = Key(tmp_path / "keys.json", EVERYTHING_ALLOWED)
+    with local_server(http=True, keys=tmp_path / "keys.json") as server:
+        headers = (f"Authorization: Bearer {admin.token()}", "Content-Type: application/json", "Content-Length: 2")
+        line(f"{server.http_endpoint}{ROOT}/keys", "POST", *headers).close()
+        assert told("POST", 1)[0].split()[1] == "499"
+
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == []
