@@ -123,6 +123,9 @@ def _only(headers: Headers, name: str) -> str | None:
     if len(values) > 1:
         # a proxy may have checked the other one
         raise UnauthenticatedError(f"the header {name} is there twice; send it once")
+    if not all(map(str.isascii, values)):
+        # bytes that are no text arrive as surrogates, which nothing can encode
+        raise UnauthenticatedError(f"the header {name} has other characters than those of ASCII; send those alone")
     return values[0] if values else None
 
 

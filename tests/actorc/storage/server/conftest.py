@@ -244,7 +244,7 @@ class Line:
         parts = urlsplit(url)
         self.socket = socket.create_connection((parts.hostname, parts.port), timeout=TIMEOUT)
         head = [f"{method} {parts.path}?{parts.query} HTTP/1.1", f"Host: {parts.netloc}", *headers, "", ""]
-        self.send("\r\n".join(head).encode())
+        self.send("\r\n".join(head).encode(errors="surrogateescape"))
 
     def send(self, data):
         self.socket.sendall(data)

@@ -137,6 +137,25 @@ def test_other_schemes_are_refused(closed_server, get, header):
     assert get(closed_server, "/caller", Authorization=header)[0] == 401
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Authorization": "Bearer acs1.QUs.99999999999.all.\udcff"},
+        {"x-acs-key": "\udcff", "x-acs-date": "{now}", "x-acs-hash": "0" * 64, "x-acs-sig": "0"},
+        {"x-acs-key": "AK", "x-acs-date": "{now}", "x-acs-hash": "0" * 64, "x-acs-sig": "\udcff"},
+        {"x-acs-key": "AK", "x-acs-date": "{now}", "x-acs-hash": "\udcff" * 64, "x-acs-sig": "0"},
+    ],
+    ids=["token", "key", "signature", "hash"],
+)
+def test_a_proof_of_bytes_that_are_no_text_is_refused(closed_server, line, headers):
+    now = str(int(time.time() * 1000))
+    lines = [f"{name}: {value.format(now=now)}" for name, value in headers.items()]
+
+    asked = line(f"{closed_server.http_endpoint}{ROOT}/caller", "GET", *lines, "Connection: close")
+
+    assert asked.rest().startswith(b"HTTP/1.1 401 ")
+
+
 def test_a_repeated_header_is_refused(closed_server, line, admin):
     token = f"Authorization: Bearer {admin.token()}"
     asked = line(f"{closed_server.http_endpoint}{ROOT}/caller", "GET", token, token, "Connection: close")
