@@ -56,6 +56,8 @@ _METADATA_COPY: Final = "lucas-record"
 _SCALARS: Final = frozenset({str, int, float, bool, type(None), bytes})
 _METADATA_MAX: Final = 1536
 """Bytes of a record that is repeated in metadata; stores behind a gateway take no more than 2 KiB of metadata."""
+_ESCAPED_MAX: Final = 1720
+"""Bytes of it as a gateway escapes it, which takes 1792 with the name: a quote or a backslash are two, a space six."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,8 +195,12 @@ class Prepared:
     def metadata(self) -> dict[str, str]:
         """The metadata of its object."""
         # ASCII only: other text may be refused or changed as a header on its way to a store.
-        is_repeated = len(self.text) <= _METADATA_MAX and self.text.isascii()
+        is_repeated = len(self.text) <= _METADATA_MAX and self.text.isascii() and _escaped(self.text) <= _ESCAPED_MAX
         return {_METADATA_COPY: self.text.decode()} if is_repeated else {}
+
+
+def _escaped(text: bytes) -> int:
+    return len(text) + text.count(b'"') + text.count(b"\\") + 5 * text.count(b" ")
 
 
 def _tagged(item: Any) -> dict[str, str]:
