@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from actorc.storage.client import StorageClient
-from actorc.storage.errors import AlreadyExistsError
+from actorc.storage.errors import AlreadyExistsError, PermissionError
 from actorc.storage.models import PutResult
 from actorc.storage.rules import MAX_INLINE_SIZE
 from lucas_storage import parallel, settings
@@ -40,7 +40,9 @@ class Imported:
     unsigned: int
     """Pickles that stay unread here, since no signature of this process's keys proves who made them."""
     elsewhere: tuple[str, ...]
-    """Buckets beside the default one, which artifacts name to which other artifacts refer."""
+    """Buckets beside the default one, in which artifacts were stored since others refer to them there."""
+    refused: tuple[str, ...]
+    """Such buckets in which the access key may not store, so that these references may not be readable here."""
     unreachable: tuple[str, ...]
     """Stores that artifacts name and that are not the one of the import, so that these references cannot be read."""
 
@@ -102,7 +104,7 @@ def import_bundle(storage: ArtifactStore, path: Path, *, progress: OnProgress | 
         _check_complete(archive.contents, records.values())
         is_new = _check_present(storage, archive.contents, records)
         send = partial(_send, storage, archive, checksums, moved)
-        parallel.each(send, objects)
+        refused = set().union(*parallel.each(send, objects))
         if is_new:
             is_new = _write(storage, archive.contents, records)
         _index(storage, archive.contents.run)
@@ -110,7 +112,8 @@ def import_bundle(storage: ArtifactStore, path: Path, *, progress: OnProgress | 
             contents=archive.contents,
             is_new=is_new,
             unsigned=relocation.unsigned,
-            elsewhere=tuple(sorted({place.bucket for place in _within(storage, archive.contents)} - {storage.bucket})),
+            elsewhere=tuple(sorted(_buckets(storage, archive.contents) - {storage.bucket} - refused)),
+            refused=tuple(sorted(refused)),
             unreachable=tuple(sorted(_stores(archive.contents) - {storage.store_name})),
         )
 
@@ -178,7 +181,8 @@ def _check_present(storage: ArtifactStore, contents: Contents, records: dict[str
 
 def _send(
     storage: ArtifactStore, archive: Archive, checksums: dict[str, int], moved: _Progress, entry: ObjectEntry
-) -> None:
+) -> set[str]:
+    """Store an object, and return the buckets that name it and refuse it."""
     # No more than there is, though it is sent twice; and all, though it is there and is not sent.
     left = entry.size
 
@@ -190,10 +194,19 @@ def _send(
 
     body = _Body(archive, entry, checksums[entry.name], sent)
     home = Place(storage.store_name, storage.bucket, key_of(storage.prefix, entry.digest))
+    storage.restore(home.bucket, home.key, body, _content_type(entry))
+    refused: set[str] = set()
     # What artifacts say of each other cannot be changed, so that those lie where it is said as well.
-    for place in dict.fromkeys((home, *(place for place in entry.places if place.store == storage.store_name))):
-        storage.restore(place.bucket, place.key, body, _content_type(entry))
+    for place in entry.places:
+        if place.store != storage.store_name or place == home:
+            continue
+        try:
+            storage.restore(place.bucket, place.key, body, _content_type(entry))
+        except PermissionError:
+            # A key of one bucket is enough to import a run whose artifacts name another bucket.
+            refused.add(place.bucket)
     sent(left)
+    return refused
 
 
 def _content_type(entry: ObjectEntry) -> str:
@@ -226,8 +239,9 @@ def _index(storage: ArtifactStore, run: str) -> None:
     record_store.write_all([run_index.prepared_mark(storage, past.key)], _TIMEOUT)
 
 
-def _within(storage: ArtifactStore, contents: Contents) -> Iterator[Place]:
-    return (place for entry in contents.objects for place in entry.places if place.store == storage.store_name)
+def _buckets(storage: ArtifactStore, contents: Contents) -> set[str]:
+    places = (place for entry in contents.objects for place in entry.places)
+    return {place.bucket for place in places if place.store == storage.store_name}
 
 
 def _stores(contents: Contents) -> set[str]:

@@ -67,7 +67,13 @@ def import_(session: Session, file: Path, *, quiet: bool) -> None:
         told = [] if quiet else [f"imported {done.contents.run} into {storage.bucket}, {_amount(done.contents)}"]
         if not done.is_new:
             told = [] if quiet else [f"{done.contents.run} is in {storage.bucket} already, with the same content"]
-    fields = {"new": done.is_new, "unsigned": done.unsigned, "buckets": done.elsewhere, "stores": done.unreachable}
+    fields = {
+        "new": done.is_new,
+        "unsigned": done.unsigned,
+        "buckets": done.elsewhere,
+        "refused": done.refused,
+        "stores": done.unreachable,
+    }
     session.emit({**_record(done.contents), **fields}, "\n".join(told) or None)
     if not session.as_json:
         for line in _cautions(done):
@@ -84,6 +90,11 @@ def _cautions(done: Imported) -> list[str]:
     if done.elsewhere:
         lines.append(
             f"artifacts to which others refer were stored in {', '.join(done.elsewhere)} as well, as these say"
+        )
+    if done.refused:
+        lines.append(
+            f"artifacts refer to others in {', '.join(done.refused)}, where this access key may not store; if they "
+            "cannot be read there, import once more with a key that may"
         )
     if done.unreachable:
         lines.append(

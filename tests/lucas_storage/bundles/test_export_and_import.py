@@ -13,6 +13,9 @@ import pytest
 
 from actorc.storage import AlreadyExistsError, ResourceExhaustedError
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.server.auth.access import Statement
+from actorc.storage.server.auth.key_file import add_key
+from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef
 from lucas_storage.bundles.export import export
 from lucas_storage.bundles.import_run import import_bundle
@@ -67,6 +70,17 @@ def test_artifacts_within_others_are_read_after_the_first_bucket_is_gone(storage
     assert ref.bucket == there.bucket
     assert [each[0] for each in there.get(moved)] == [0, 1, 2]
     assert done.elsewhere == (storage.bucket,)
+
+
+def test_an_access_key_of_one_bucket_is_enough(arrived, elsewhere, tmp_path):
+    key, secret = add_key(tmp_path / "keys.json", [Statement.parse("read,list,write,admin:test-elsewhere")])
+    with local_server(keys=tmp_path / "keys.json") as server:
+        there = elsewhere(endpoint=server.endpoint, access_key=key.id, secret_key=secret)
+        done = import_bundle(there, arrived.path)
+
+        assert (done.elsewhere, done.refused) == ((), ("test-origin",))
+        for ref in artifacts_of(run_history.find(there, arrived.run)).values():
+            there.verify(ref)
 
 
 def test_without_the_key_pickles_stay_unread_and_everything_else_is_read(bundled, elsewhere):
