@@ -53,7 +53,7 @@ class _Step(Bound[_Directories | None]):
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Keep the directories of the steps in the block until its end, for whoever looks at what a step left."""
+    """Keep the directories of the steps in the block until its end, for a caller that looks at what a step left."""
     made: _Directories = []
     try:
         with bound(_later, made):

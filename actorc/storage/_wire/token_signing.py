@@ -5,7 +5,7 @@ A token lets its holder act as the owner of an access key over HTTP, until it ex
     acs1.<access key, base64url>.<expiry, seconds since 1970-01-01 UTC>.<scope>.<signature>
 
 The signature covers lines, as in `call_signing.signature`: the purpose ``acs1-token``, then access key, expiry and
-scope. The key file has all that verifies it, so servers keep no list of tokens, and whoever has the secret makes one
+scope. The key file has all that verifies it, so servers keep no list of tokens, and a holder of the secret makes one
 without a server. Disabling the access key ends its tokens.
 """
 

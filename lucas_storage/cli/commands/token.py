@@ -17,7 +17,7 @@ _DAY = 24 * 3600
 def token(session: Session, *, ttl: float, read_only: bool) -> None:
     """Print a token for the JSON API: 'Authorization: Bearer TOKEN'.
 
-    It is made here, of the access key in use, and asks no server. Whoever has it may do what the key may, until it
+    It is made here, of the access key in use, and asks no server. Its holder may do what the key may, until it
     expires or the key is disabled; it does not give the secret key away.
     """
     from actorc.storage.tokens import new_token  # noqa: PLC0415  # slow to load

@@ -109,7 +109,7 @@ class Route:
     status: int = 200
     """Of an answer in JSON."""
     is_public: bool = False
-    """Whether it is answered to whoever asks."""
+    """Whether it is answered without a caller."""
 
     @property
     def path_names(self) -> list[str]:
