@@ -168,8 +168,7 @@ class UnixServer:
         if not connection.frames.is_drained:
             # it came with the last one, so the socket may never be readable again
             return True
-        # read without the lock: a moment ago another connection may have waited, or none, and both answers are right
-        # is kept from them for longer than a call takes
+        # read without the lock, so it may be a moment old: another connection then waits no longer than a call takes
         is_short = seconds < _LINGER_SECONDS
         lingers = is_short and self._waiting and len(self._served) == 1 and not self._stopped
         return bool(lingers) and not connection.frames.is_quiet(_LINGER_SECONDS)
