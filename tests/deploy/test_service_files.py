@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 
 import click
@@ -157,3 +158,48 @@ def test_the_archive_installs_a_server_without_an_index(tmp_path):
     assert said == "installed/bin/lucas-storage serve starts a server.\n"
     assert "Usage: lucas-storage serve" in run("installed/bin/lucas-storage", "serve", "--help")
     assert "No broken requirements found." in run("installed/bin/python", "-m", "pip", "check")
+
+
+@pytest.mark.slow
+def test_a_later_archive_takes_the_place_of_what_an_earlier_one_installed(tmp_path):
+    def install(version):
+        archive = tmp_path / version
+        (archive / "wheels").mkdir(parents=True)
+        installer = shutil.copy(EXAMPLE / "install.sh", archive)
+        information = f"lucas_storage-{version}.dist-info"
+        extras = "Provides-Extra: http\nProvides-Extra: s3\n"
+        with zipfile.ZipFile(archive / "wheels" / f"lucas_storage-{version}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(
+                f"{information}/METADATA", f"Metadata-Version: 2.1\nName: lucas-storage\nVersion: {version}\n{extras}"
+            )
+            wheel.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{information}/RECORD", "")
+        environment = {**os.environ, "PYTHON": sys.executable}
+        subprocess.run(["sh", installer, "installed"], env=environment, cwd=tmp_path, timeout=120, check=True)
+
+    install("0.1.0")
+    install("0.2.0")
+
+    (found,) = tmp_path.glob("installed/lib/python*/site-packages/lucas_storage-*.dist-info")
+    assert found.name == "lucas_storage-0.2.0.dist-info"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (["--help"], 2, "takes one folder"),
+        ([""], 2, "takes one folder"),
+        (["one", "two"], 2, "takes one folder"),
+        (["installed"], 1, "there is no folder"),
+    ],
+)
+def test_an_installation_that_cannot_be_made_leaves_nothing(arguments, code, told, tmp_path):
+    copy = shutil.copy(EXAMPLE / "install.sh", tmp_path)
+
+    done = subprocess.run(
+        ["sh", copy, *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert told in done.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["install.sh"]
