@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from typing import Any, Final, Protocol
 
@@ -24,7 +23,7 @@ _TRUSTED_FOR: Final = 12 * 3600.0
 
 
 class ShippedFunction(Protocol):
-    """A function that can be recorded."""
+    """A function that can be recorded. Safe to share between threads."""
 
     def source(self) -> str:
         """Return its source with the names of the files and the numbers of the first lines; empty if it has none."""
@@ -47,8 +46,6 @@ class RecordedFunction:
     def __init__(self, function: ShippedFunction) -> None:
         self._function = function
         self._known: dict[tuple[Any, ...], tuple[float, dict[str, bytes]]] = {}
-        # Guards the function, which keeps its pickle meanwhile, against the threads of records and of events.
-        self._lock = threading.Lock()
 
     def fields(self, storage: ArtifactStore, version: str | None) -> dict[str, bytes]:
         """Return the references ``source`` and ``shipped``, encoded, as far as the artifacts can be stored.
@@ -61,16 +58,14 @@ class RecordedFunction:
         place = storage.endpoint, storage.bucket, version
         at, fields = self._known.get(place, (float("-inf"), {}))
         if time.monotonic() - at > _TRUSTED_FOR:
-            with self._lock:
-                stored = _stored(storage, self._function)
+            stored = _stored(storage, self._function)
             fields = {name: json.dumps(ref.to_json(), separators=(",", ":")).encode() for name, ref in stored.items()}
             self._known[place] = time.monotonic(), fields
         return fields
 
     def source(self) -> str | None:
         """Return the source of the function, None if it cannot be found."""
-        with self._lock:
-            return _text(self._function)
+        return _text(self._function)
 
 
 def _stored(storage: ArtifactStore, function: ShippedFunction) -> dict[str, ArtifactRef]:

@@ -41,7 +41,7 @@ class PicklableShim(Protocol):
 
 
 class KeptFunction:
-    """The function of a shim, for records. For one thread at a time.
+    """The function of a shim, for records. Safe to share between threads.
 
     Args:
         shim: The decorated function.
@@ -49,7 +49,6 @@ class KeptFunction:
 
     def __init__(self, shim: PicklableShim) -> None:
         self._shim = shim
-        self._packed: bytes | None = None
 
     def source(self) -> str:
         """Return the source of the function and of those that travel with it, each below its file and first line."""
@@ -68,14 +67,12 @@ class KeptFunction:
         Raises:
             Exception: It cannot be pickled, is larger than 8 MiB, or names variables that may be secret.
         """
-        packed, self._packed = self._pack(), None
-        return pickle.dumps(_Reduced(self._shim.reduced(packed)), protocol=5)
+        return pickle.dumps(_Reduced(self._shim.reduced(self._pack())), protocol=5)
 
     def _pack(self) -> bytes:
-        if self._packed is None:
-            # Made anew also where the function came as a pickle, in which nobody has looked for secrets.
-            self._packed = self._shim.pack(_KeptPickler, _Limited())
-        return self._packed
+        # Made anew each time: what the function reaches may have changed meanwhile. Also where it came as a pickle, in
+        # which nobody has looked for secrets.
+        return self._shim.pack(_KeptPickler, _Limited())
 
 
 class _Reduced:

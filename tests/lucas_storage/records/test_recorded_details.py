@@ -109,6 +109,32 @@ def test_another_version_of_a_function_is_stored_anew(storage, tmp_path, monkeyp
     assert [step.source.load().count("def ") for step in kept] == [2, 2]
 
 
+def test_without_a_signing_key_each_version_has_the_source_of_what_it_calls(storage):
+    def grow(x):
+        return more(x)  # noqa: F821  # another one in each run
+
+    kept = []
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("LUCAS_STORAGE_SIGNING_KEY")
+        flow = flow_of(grow, "x")
+        for each in (_one_more, _two_more):
+            environment.setitem(globals(), "more", each)
+            run(flow, {"x": 1})
+            kept.append(last(storage).steps[0])
+
+    assert kept[0].version != kept[1].version
+    assert ["x + 1" in step.source.load() for step in kept] == [True, False]
+    assert ["x + 2" in step.source.load() for step in kept] == [False, True]
+
+
+def _one_more(x):
+    return x + 1
+
+
+def _two_more(x):
+    return x + 2
+
+
 def test_each_server_gets_the_source_whatever_its_store_is_called(storage, tmp_path):
     def grow(x):
         return x + 1
