@@ -17,7 +17,7 @@ from lucas_storage.cli.options import quiet_option
 from lucas_storage.cli.output.progress import Bars, wanted
 from lucas_storage.cli.printing import printable
 from lucas_storage.cli.session import Session, reading, writing
-from lucas_storage.records.run_history import find
+from lucas_storage.records.run_history import UNENDED, find
 from lucas_storage.replay.selection import step_of
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -49,6 +49,12 @@ def export(
     text = f"exported {past.key} to {printable(str(file))}, {_amount(contents)}"
     left_out = f", {len(contents.missing)} left out" if contents.missing else ""
     session.emit({**_record(contents), "file": str(file)}, None if quiet else text + left_out)
+    if past.status == UNENDED and not session.as_json:
+        click.echo(
+            f"lucas-storage: the run {past.key} has not ended, and the bundle holds it as it was; export it again when "
+            "it has, and import that one into a bucket without this one",
+            err=True,
+        )
 
 
 @click.command("import")

@@ -10,6 +10,8 @@ import pytest
 
 from lucas_storage import Storage, run, storage_context, with_storage
 from lucas_storage.embedded import function, install, routeBuilder, workflow
+from lucas_storage.records import record_store
+from lucas_storage.records.ulid import ulid
 
 
 @pytest.fixture
@@ -46,6 +48,15 @@ def test_a_run_goes_from_one_bucket_to_another(past, invoke, tmp_path, monkeypat
     assert "into second" in imported.stdout
     assert "study, 1 step" in invoke("runs").stdout
     assert "already, with the same content" in invoke("import", "run.zip").stdout
+
+
+def test_a_run_that_goes_on_is_exported_with_a_caution(past, client, invoke):
+    content = {"run": 1, "workflow": "w", "status": "running", "started": time.time(), "beat": time.time(), "steps": []}
+    with storage_context(endpoint=client.endpoint), Storage() as storage:
+        record_store.write(storage, f"runs/{(key := ulid())}/run.json", content)
+
+    assert f"the run {key} has not ended" in invoke("export", key, "going.zip").stderr
+    assert invoke("export", "last~1", "ended.zip").stderr == ""
 
 
 def test_programs_get_json(past, invoke, monkeypatch):
