@@ -61,7 +61,7 @@ class Raised:
     def _unpacked(self) -> BaseException | None:
         try:
             found = None if self.packed is None else pickle.loads(self.packed)  # noqa: S301  # of our own child
-        except Exception:  # noqa: BLE001  # it runs code of the user's class
+        except (Exception, SystemExit):  # noqa: BLE001  # it runs code of the user's class
             return None
         return found if isinstance(found, BaseException) else None
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from lucas_storage.child_process.call import RaisedInChildError, call_in_child
 from lucas_storage.errors import NoFormatError, StepTimeoutError, UnsafeFormatError
 from lucas_storage.records import run_log
-from lucas_storage.records.step_note import StepNote
+from lucas_storage.records.step_note import StepNote, message_of
 from lucas_storage.storage import are_handles_replaced
 from lucas_storage.values.storing import outgoing
 from lucas_storage.values.storing.policy import Policies
@@ -129,7 +129,7 @@ class TimedAttempts:
             if self._shipped is not None:
                 return self._shipped()
         except Exception as error:
-            raise _NotPicklableError(f"it cannot be pickled ({type(error).__name__}: {error})") from error
+            raise _NotPicklableError(f"it cannot be pickled ({type(error).__name__}: {message_of(error)})") from error
         raise _NotPicklableError("it cannot be pickled")
 
     def _warn_once(self, error: Exception) -> None:

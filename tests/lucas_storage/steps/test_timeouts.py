@@ -176,6 +176,18 @@ def test_an_error_that_cannot_be_unpickled_is_told_by_its_name_and_text():
     assert 'raise TwoArgumentsError("the text", 2)' in str(raised.value.__cause__)
 
 
+def test_an_error_whose_unpickling_exits_ends_no_process_but_its_own():
+    class ExitingError(Exception):
+        def __reduce__(self):
+            return sys.exit, (3,)
+
+    def failing():
+        raise ExitingError("the text")
+
+    with pytest.raises(StepProcessError, match=r"raised ExitingError \(the text\)"):
+        timed(failing)()
+
+
 @pytest.mark.parametrize(
     ("end", "told"),
     [
@@ -443,6 +455,24 @@ def test_a_function_that_cannot_be_pickled_runs_here_and_its_late_result_is_drop
     assert [record.getMessage().partition(";")[0] for record in caplog.records] == [
         "'late' has no process of its own and cannot be killed when it is late"
     ]
+
+
+def test_a_function_whose_pickling_fails_with_an_error_that_cannot_be_shown_runs_here(caplog):
+    class SilentError(Exception):
+        def __str__(self):
+            raise RuntimeError("not to be shown")
+
+    class Unpicklable:
+        def __reduce__(self):
+            raise SilentError
+
+    held = Unpicklable()
+
+    def call() -> int:
+        return 5 if held else 0
+
+    assert timed(call)() == 5
+    assert "its message cannot be shown" in caplog.text
 
 
 def test_an_argument_that_cannot_travel_is_passed_in_this_process():
