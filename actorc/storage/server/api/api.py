@@ -117,22 +117,23 @@ class Api:
         path, _, query = target.partition("?")
         route, in_path = self._route(path, exchange.method)
         body = _body(exchange) if exchange.method == "POST" else b""
-        principal = exchange.principal = confirm(body)
+        renewed = partial(self._request, partial(confirm, body), peer, exchange.headers.get("Last-Event-ID", ""))
+        request = renewed()
+        exchange.principal = request.principal
         if not self._slots.acquire(blocking=False):
             raise _busy(f"the server answers {self._limit} requests of the API already")
         try:
             parameters = read_parameters(route.parameters, dict(zip(route.path_names, in_path, strict=True)), query)
             exchange.bucket, exchange.key = getattr(parameters, "bucket", ""), getattr(parameters, "key", "")
-            store = _OwnBytes(self._store, principal)
-            renewed = partial(self._request, principal, store, peer, exchange.headers.get("Last-Event-ID", ""))
-            request = renewed() if route.body is None else replace(renewed(), body=read_body(route.body, body))
+            if route.body is not None:
+                request = replace(request, body=read_body(route.body, body))
             found = route.handle(request, parameters)
             if route.answer is Events:
                 self._begin_stream(exchange, found, renewed)
                 return
         finally:
             self._slots.release()
-        send_answer(exchange, store, found, self._access_log, status=route.status)
+        send_answer(exchange, request.store, found, self._access_log, status=route.status)
 
     def _route(self, path: str, method: str) -> tuple[Route, list[str]]:
         """Return the route of a request and the parameters in its path, in order.
@@ -146,11 +147,19 @@ class Api:
             raise _unsupported(method, found)
         return route, in_path
 
-    def _request(self, principal: Principal, store: AuthorizedStore, peer: str, last_event_id: str) -> Request:
-        """Return a request whose time begins now."""
-        calls = self._calls(principal, peer, time.monotonic() + _SECONDS)
+    def _request(self, caller: Callable[[], Principal], peer: str, last_event_id: str) -> Request:
+        """Return a request whose time begins now, of a caller that proves itself once more.
+
+        Raises:
+            Refusal: The key was disabled meanwhile, or the token has expired.
+        """
+        principal = caller()
         return Request(
-            principal=principal, store=store, calls=calls, seconds=_SECONDS, last_event_id=last_event_id[:_LONGEST_ID]
+            principal=principal,
+            store=_OwnBytes(self._store, principal),
+            calls=self._calls(principal, peer, time.monotonic() + _SECONDS),
+            seconds=_SECONDS,
+            last_event_id=last_event_id[:_LONGEST_ID],
         )
 
     def _begin_stream(self, exchange: Exchange, source: EventSource, renewed: Callable[[], Request]) -> None:

@@ -23,7 +23,8 @@ _OWN_SITES: Final = frozenset({"same-origin", "none"})
 
 
 Confirm = Callable[[bytes], Principal]
-"""Returns the caller, for the body of the request; raises `Refusal` if it is not the one that was signed."""
+"""Returns the caller, for the body of the request; raises `Refusal` if it is not the one that was signed, or if the
+proof is not good any more, as when the key was disabled since."""
 
 
 class Headers(Protocol):
@@ -70,13 +71,24 @@ class Callers:
         """
         if self._is_open():
             self._check_site(headers)
-            return lambda _body: ANYBODY
+            return self._anybody
         with _unproved():
             bearer = _only(headers, "Authorization")
             if bearer is None:
                 return self._signer(f"{method} {target}", headers, request_id)
-            principal = self._tokens.admit(_token(bearer))
-        return lambda _body: principal
+            token = _token(bearer)
+            self._tokens.admit(token)
+        return lambda _body: self._holder(token)
+
+    def _anybody(self, _body: bytes) -> Principal:
+        with _unproved():
+            if not self._is_open():
+                raise UnauthenticatedError(_UNSIGNED)
+            return ANYBODY
+
+    def _holder(self, token: str) -> Principal:
+        with _unproved():
+            return self._tokens.admit(token)
 
     def _signer(self, line: str, headers: Headers, request_id: str) -> Confirm:
         found = {name: _only(headers, name) for name in _SIGNED}

@@ -10,6 +10,8 @@ from aiohttp import web
 
 from actorc.storage.errors import StorageError
 
+from .errors import Refusal
+
 CONTENT_TYPE: Final = "text/event-stream; charset=utf-8"
 _HEARTBEAT: Final = b": still here\n\n"
 """A comment, which browsers ignore."""
@@ -63,7 +65,7 @@ class EventStreams:
             request: The request.
             stream: The stream.
             first: What was found by the first look.
-            poll: Looks for news on a thread; raises `StorageError` if that is not possible any more.
+            poll: Looks for news on a thread; raises `Refusal` or `StorageError` if that is not possible any more.
 
         Raises:
             ConnectionError: The client is gone, or takes nothing.
@@ -104,7 +106,7 @@ class EventStreams:
                 raise ConnectionResetError("the client is gone")
             try:
                 data = await poll(stream)
-            except StorageError:
+            except (Refusal, StorageError):
                 # the status is sent; a client that connects again gets the reason
                 return size
 

@@ -11,9 +11,12 @@ from actorc.storage.errors import PermissionError
 from actorc.storage.server.api import api, assembly
 from actorc.storage.server.api.events import Event, EventStream
 from actorc.storage.server.api.routes import Events, Route
+from actorc.storage.server.auth.key_file import disable_key
+from actorc.storage.server.config import ServerOptions
+from actorc.storage.server.server import StorageServer
 from actorc.storage.testing import local_server
 
-ROOT = "/api/v1"
+from .conftest import ROOT, Key
 
 
 class Told:
@@ -155,6 +158,37 @@ def test_an_error_later_ends_the_stream_and_whoever_comes_back_is_told(url, sour
     source.news.put(PermissionError("not any more"))
 
     assert ask(url).status == 403
+
+
+@pytest.mark.parametrize("proof", ["token", "signature"])
+def test_a_stream_ends_with_the_key_of_its_caller(source, monkeypatch, line, tmp_path, proof):
+    monkeypatch.setattr(assembly, "installed_routes", lambda: [told_route(source)])
+    monkeypatch.setattr("actorc.storage.server.api.events._LONGEST", 0.02)
+    key = Key(tmp_path / "keys.json", "read:*")
+    signed = {"Authorization": f"Bearer {key.token()}"} if proof == "token" else key.headers("GET", f"{ROOT}/told?")
+    with local_server(http=True, keys=tmp_path / "keys.json") as running:
+        source.tell("one")
+        headers = [f"{name}: {value}" for name, value in signed.items()]
+        stream = line(f"{running.http_endpoint}{ROOT}/told", "GET", *headers, "Connection: close")
+        stream.heard(b'"one"\n\n')
+        disable_key(tmp_path / "keys.json", key.id)
+
+        assert stream.rest().endswith(b"0\r\n\r\n")
+    assert not source.is_over
+
+
+def test_a_stream_of_a_server_that_gets_keys_ends(source, monkeypatch, line, tmp_path):
+    monkeypatch.setattr(assembly, "installed_routes", lambda: [told_route(source)])
+    monkeypatch.setattr("actorc.storage.server.api.events._LONGEST", 0.02)
+    options = ServerOptions(data=tmp_path / "data", listen="127.0.0.1:0", http="127.0.0.1:0", grace=0.0)
+    with StorageServer(options) as running:
+        source.tell("one")
+        stream = line(f"{running.http_endpoint}{ROOT}/told", "GET", "Connection: close")
+        stream.heard(b'"one"\n\n')
+        Key(tmp_path / "data" / "keys.json", "read:*")
+
+        assert stream.rest().endswith(b"0\r\n\r\n")
+    assert not source.is_over
 
 
 def test_silence_is_broken_by_comments(url, source, line, monkeypatch):
