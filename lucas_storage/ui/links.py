@@ -2,26 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
 from urllib.parse import urlencode
-
-PAGES: Final = (
-    "",
-    "buckets",
-    "objects",
-    "object",
-    "download",
-    "artifact",
-    "uses",
-    "runs",
-    "run",
-    "step",
-    "diff",
-    "names",
-    "garbage",
-    "access",
-)
-"""Names of the pages; the first one is empty."""
 
 
 class Links:
@@ -38,7 +19,7 @@ class Links:
         """Return the address of a page.
 
         Args:
-            page: One of `PAGES`, or the name of a file of the program.
+            page: Its name in `pages_by_name`, `download`, or the name of a file of the program.
             query: What it shows; None is left out.
         """
         given = {name: str(value) for name, value in query.items() if value is not None}
