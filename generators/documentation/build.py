@@ -29,10 +29,13 @@ def build(target: Path) -> str:
     """Write the site into `target`, and return what the builder said.
 
     Raises:
-        SystemExit: The builder failed or warned; the text is what it said.
+        SystemExit: The builder failed or warned, and the text is what it said; or a folder is in the way.
     """
     project = target.with_name(f"{target.name}-pages")
-    for folder in (target, project):
+    made = {target: "reference", project: "docs"}
+    for folder, part in made.items():
+        check_own(folder, part)
+    for folder in made:
         shutil.rmtree(folder, ignore_errors=True)
     stage(project)
     command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict"]
@@ -42,6 +45,20 @@ def build(target: Path) -> str:
         raise SystemExit(said)
     shutil.move(project / "site", target)
     return said
+
+
+def check_own(folder: Path, part: str) -> None:
+    """Check that a folder may be replaced: an earlier build made it, or there is nothing in it.
+
+    Args:
+        folder: Any path.
+        part: A folder that every one of an earlier build has.
+
+    Raises:
+        SystemExit: It may not.
+    """
+    if folder.exists() and not (folder.is_dir() and (folder.joinpath(part).is_dir() or not any(folder.iterdir()))):
+        raise SystemExit(f"{folder} would be replaced, and is no earlier site; name another folder, or remove it")
 
 
 def stage(project: Path) -> None:

@@ -113,3 +113,17 @@ def test_every_document_is_in_the_table_of_contents_or_a_decision():
     told = (GENERATORS / "zensical.toml").read_text()
 
     assert {name for name in documents if f'"{name}"' not in told and not name.startswith("adr/")} == set()
+
+
+def test_a_folder_that_is_no_earlier_site_is_left_alone(tmp_path):
+    file = tmp_path / "folder" / "file"
+    file.parent.mkdir()
+    file.touch()
+
+    built = subprocess.run(
+        [sys.executable, GENERATORS / "build.py", file.parent], capture_output=True, text=True, timeout=240, check=False
+    )
+
+    assert built.returncode == 1
+    assert "name another folder" in built.stderr
+    assert file.exists()
