@@ -29,6 +29,7 @@ from actorc.storage.models import (
 )
 
 from .batches import attempted
+from .bucket_totals import BucketTotal
 from .readers_writers import ObjectReader, ObjectWriter, PartWriter
 
 CAPABILITIES: Final[Mapping[str, str]] = {
@@ -124,6 +125,10 @@ class Engine(ABC):
     @abstractmethod
     def buckets(self) -> list[BucketInfo]:
         """Return all buckets in order of name."""
+
+    def bucket_totals(self) -> list[BucketTotal] | None:
+        """Return objects and bytes of every bucket, in order of name, without counting; None if the engine cannot."""
+        return None
 
     @abstractmethod
     def writer(self, bucket: str, key: str, *, declared_size: int | None = None) -> ObjectWriter:

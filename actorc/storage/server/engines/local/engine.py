@@ -32,6 +32,7 @@ from actorc.storage.models import (
 from actorc.storage.rules import MiB
 from actorc.storage.server.engines.base import CAPABILITIES, CopySource, Engine, PartChoice
 from actorc.storage.server.engines.batches import attempted, of_one
+from actorc.storage.server.engines.bucket_totals import BucketTotal
 from actorc.storage.server.engines.readers_writers import ObjectReader, ObjectWriter, PartWriter
 from actorc.storage.server.engines.times import UPLOAD_TTL, Clock
 
@@ -165,6 +166,9 @@ class LocalEngine(Engine):
 
     def buckets(self) -> list[BucketInfo]:
         return self._index.buckets.all()
+
+    def bucket_totals(self) -> list[BucketTotal]:
+        return self._index.bucket_totals()
 
     def writer(self, bucket: str, key: str, *, declared_size: int | None = None) -> ObjectWriter:
         self._check_writable()

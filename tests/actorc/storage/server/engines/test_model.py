@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from actorc.storage.errors import (
     AlreadyExistsError,
+    BucketNotEmptyError,
     InvalidParameterError,
     ObjectNotFoundError,
     PreconditionFailedError,
@@ -332,6 +333,18 @@ class StoreMachine(RuleBasedStateMachine):
             assert len(some) == limit
         assert found == sorted(expected, key=str.encode)
 
+    @rule(bucket=buckets)
+    def make_anew(self, bucket):
+        """Remove a bucket, if no object in it is alive, and make it again."""
+        call = uuid.uuid4().hex
+        is_taken = any(self.live(*name) for name in list(self.objects) if name[0] == bucket)
+        self.do(
+            lambda: self.store.delete_bucket(bucket, idempotency_key=call), BucketNotEmptyError if is_taken else None
+        )
+        if not is_taken:
+            self.sent = {upload_id: sent for upload_id, sent in self.sent.items() if sent.bucket != bucket}
+            self.store.create_bucket(bucket)
+
     @rule(seconds=st.sampled_from([0.5, 59, 61, 900, 3600]))
     def wait(self, seconds):
         self.now += seconds
@@ -340,6 +353,7 @@ class StoreMachine(RuleBasedStateMachine):
     def disturb(self, what, data):
         if what == "sweep":
             self.engine.sweep()
+            self.check_totals_of_the_living()
         elif what == "restart":
             self.engine.close()
             self.open()
@@ -370,8 +384,25 @@ class StoreMachine(RuleBasedStateMachine):
             expected = {upload_id for upload_id, sent in self.sent.items() if sent.bucket == bucket}
             assert {upload.upload_id for upload in uploads} == expected
 
+    @invariant()
+    def what_is_counted_is_what_counting_finds(self):
+        with self.engine._index.reading() as connection:
+            found = connection.execute(
+                "SELECT name, count(key), coalesce(sum(size), 0) FROM bucket LEFT JOIN object ON bucket_id = id"
+                " GROUP BY name ORDER BY name"
+            ).fetchall()
+        assert self.engine.bucket_totals() == found
+
+    def check_totals_of_the_living(self):
+        sizes = {"one": [], "two": []}
+        for name in list(self.objects):
+            if entry := self.live(*name):
+                sizes[name[0]].append(len(entry.present.data))
+        assert self.engine.bucket_totals() == [(bucket, len(of), sum(of)) for bucket, of in sorted(sizes.items())]
+
     def teardown(self):
         self.engine.sweep()
+        self.check_totals_of_the_living()
         findings = self.engine.maintenance.fsck()
         for bucket, key in list(self.objects):
             self.read(bucket, key, 0, None)

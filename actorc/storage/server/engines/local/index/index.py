@@ -21,6 +21,7 @@ from actorc.storage.models import (
     SmallObject,
 )
 from actorc.storage.server.engines.base import CopySource
+from actorc.storage.server.engines.bucket_totals import BucketTotal
 from actorc.storage.server.engines.local.disk.errors import explained, named
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
@@ -28,7 +29,7 @@ from actorc.storage.server.engines.local.rows import Segment, call_id, inline, o
 from actorc.storage.server.engines.preconditions import check_precondition
 from actorc.storage.server.engines.times import Clock
 
-from . import batch_reads, content_refs, listing, objects, open_close, schema, startup
+from . import batch_reads, content_refs, listing, objects, open_close, schema, startup, tally
 from .batch_reads import Found
 from .buckets import Buckets
 from .garbage_rows import GarbageRows
@@ -162,6 +163,10 @@ class Index:
         """Return a generation greater than all committed ones, and the time in microseconds since 1970-01-01 UTC."""
         with self.reading() as connection:
             return self._idempotency.reserve(connection), self._idempotency.now()
+
+    def bucket_totals(self) -> list[BucketTotal]:
+        with self.reading() as connection:
+            return tally.bucket_totals(connection)
 
     def spare(self) -> int:
         """Return the bytes of free pages in the database file, which the next rows will use."""

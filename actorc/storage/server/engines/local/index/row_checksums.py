@@ -1,12 +1,9 @@
-"""A checksum in every row of the index, and a count and sum of these checksums for every table.
+"""A checksum in every row of the index, which refuses to be changed or removed if it does not match.
 
 SQLite does not verify pages that it reads, so a flipped bit may silently change a name. Here the database itself
-maintains checksums: each table has a generated column with the checksum of its row, and triggers add it to the table
-``tally`` and refuse to change or remove a row that does not match. No statement can bypass this, and all of it is part
-of the same transaction.
+maintains checksums: each table has a generated column with the checksum of its row, and triggers refuse to change or
+remove a row that does not match. No statement can bypass this. The table ``tally`` has the sums of them (`tally`).
 """
-
-# ruff: noqa: S608 (statements are made of our own names only)
 
 from __future__ import annotations
 
@@ -149,17 +146,12 @@ def intact(table: str, alias: str | None = None) -> str:
     return f"({name}.checksum IS {_computed(table, f'{name}.')})"
 
 
-def triggers(table: str) -> str:
-    """Return the triggers that maintain the tally of a table and protect its damaged rows from changes."""
+def guards(table: str) -> str:
+    """Return the triggers that protect damaged rows of a table from changes."""
     guard = f"NOT {intact(table, 'old')} BEGIN SELECT RAISE(ABORT, '{_REFUSAL}{table}'); END;"
-    count = f"UPDATE tally SET entries = entries {{}}, checksums = checksums {{}} WHERE name = '{table}'; END;"
     return (
         f"CREATE TRIGGER {table}_guard_update BEFORE UPDATE ON {table} WHEN {guard}\n"
         f"CREATE TRIGGER {table}_guard_delete BEFORE DELETE ON {table} WHEN {guard}\n"
-        f"CREATE TRIGGER {table}_count_insert AFTER INSERT ON {table} BEGIN {count.format('+ 1', '+ new.checksum')}\n"
-        f"CREATE TRIGGER {table}_count_delete AFTER DELETE ON {table} BEGIN {count.format('- 1', '- old.checksum')}\n"
-        f"CREATE TRIGGER {table}_count_update AFTER UPDATE ON {table}"
-        f" BEGIN {count.format('', '- old.checksum + new.checksum')}\n"
     )
 
 

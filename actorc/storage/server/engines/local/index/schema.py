@@ -2,8 +2,8 @@
 
 Listings scan ``object``, which has only short rows, so that a page of names takes few pages of the database. The bytes
 of an object are a row of ``content``, which is reference-counted: a file, inline bytes, or else ``segment`` lists the
-rows that it joins. Keys are blobs, since blobs compare byte by byte. Every row has a checksum, and ``tally`` has their
-number and sum for each table (`row_checksums`).
+rows that it joins. Keys are blobs, since blobs compare byte by byte. Every row has a checksum (`row_checksums`), and
+``tally`` has their number and sum for each table, and the bytes of each bucket (`tally`).
 """
 
 # ruff: noqa: S608 (statements are made of our own names only)
@@ -17,14 +17,20 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from .row_checksums import TABLES, column, damaged_row, intact, register, triggers
+from . import tally
+from .row_checksums import TABLES, column, damaged_row, guards, intact, register
 
 _TEXT: Final = partial(str, encoding="utf-8", errors="surrogateescape")
 """Decodes what is stored as text. Checksums find damage; an error of decoding would hide which row it is."""
 
-VERSION = 3
-"""Version of the schema. Version 1 has no checksums, and no row with its version; version 2 has no stamps."""
+VERSION = 4
+"""Version of the schema.
+
+Version 1 has no checksums, and no row with its version; version 2 has no stamps; version 3 counts all objects in one.
+"""
 WITHOUT_STAMPS = 2
+VERIFIABLE = (WITHOUT_STAMPS, tally.BY_BUCKET - 1, VERSION)
+"""Versions whose rows have checksums."""
 STAMP_COLUMN = "stamp BLOB"
 """Column of ``content`` with the stamp of its file (`file_stamp`), NULL if none is recorded.
 
@@ -71,11 +77,6 @@ _TABLES = {
 )""",
     "garbage": "guard TEXT NOT NULL, file TEXT NOT NULL UNIQUE, {checksum}, PRIMARY KEY (guard, file)) WITHOUT ROWID",
 }
-_TALLY = """
-CREATE TABLE tally (
-    name TEXT PRIMARY KEY, entries INTEGER NOT NULL DEFAULT 0, checksums INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-"""
 _INDEXES = """
 CREATE UNIQUE INDEX content_by_file ON content (file) WHERE file IS NOT NULL;
 CREATE INDEX object_by_expiry ON object (expires_us) WHERE expires_us IS NOT NULL;
@@ -91,9 +92,8 @@ def tables(version: int = VERSION) -> str:
     made = [
         f"CREATE TABLE {name} ({body.format(checksum=column(name), stamp=stamp)};" for name, body in _TABLES.items()
     ]
-    rows = ", ".join(f"('{name}')" for name in TABLES)
-    counted = f"INSERT INTO tally (name) VALUES {rows};"
-    return "\n".join([_TALLY, *made, counted, *map(triggers, TABLES)])
+    made_of_rows = (guards(name) + tally.triggers(name, version) for name in TABLES)
+    return "\n".join([tally.table(version), *made, tally.rows(version), *made_of_rows])
 
 
 def indexes() -> str:

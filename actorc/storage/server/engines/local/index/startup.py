@@ -19,7 +19,7 @@ from typing import Final
 from actorc.storage.errors import IntegrityError, StorageError
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 
-from . import closing_mark, schema, upgrade, wal
+from . import closing_mark, schema, tally, upgrade, wal
 from .closing_mark import ClosingMark
 from .verification import DAMAGES, Damage, damages
 
@@ -120,7 +120,9 @@ def mark_closed(connection: sqlite3.Connection, database: Path, fsops: FsOps) ->
 
 
 def record_opening(connection: sqlite3.Connection, opening: Opening, now_us: int) -> None:
-    """Record for `fsck` which frames were dropped from the log, and remove old records."""
+    """After a verification, record for `fsck` which frames were dropped from the log, and correct the tally."""
+    for wrong in tally.recount(connection):
+        _log.warning("the index was verified, and its count was corrected: %s", wrong)
     if opening.dropped:
         text = json.dumps({"frames": opening.dropped, "at_us": now_us})
         connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('dropped', ?)", (text,))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 
-from . import schema
+from . import schema, tally
 from .row_checksums import TABLES
 
 WITHOUT_CHECKSUMS = 1
@@ -31,10 +31,13 @@ def upgrade(path: Path, fsops: FsOps) -> None:
     try:
         connection.execute("PRAGMA foreign_keys = OFF")  # else DROP TABLE deletes its rows first
         connection.execute("BEGIN IMMEDIATE")
-        if version(connection) == WITHOUT_CHECKSUMS:
+        found = version(connection)
+        if found == WITHOUT_CHECKSUMS:
             _add_checksums(connection)
         else:
-            connection.execute(f"ALTER TABLE content ADD COLUMN {schema.STAMP_COLUMN}")
+            if found == schema.WITHOUT_STAMPS:
+                connection.execute(f"ALTER TABLE content ADD COLUMN {schema.STAMP_COLUMN}")
+            _run(connection, tally.counting_by_bucket())
         connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('schema', ?)", (schema.VERSION,))
         fsops.commit(connection)
         fsops.checkpoint(connection, "TRUNCATE")

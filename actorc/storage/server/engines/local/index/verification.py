@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from . import schema
+from . import schema, tally
 from .row_checksums import TABLES, intact
 
 _SHOWN = 20
@@ -51,8 +51,8 @@ def damages(connection: sqlite3.Connection) -> Iterator[Damage]:
 
 def _structure(connection: sqlite3.Connection) -> Iterator[Damage]:
     found = schema.found(connection)
-    # an index without stamps is verified before it is upgraded
-    differences = [schema.expected(version) ^ found for version in (schema.VERSION, schema.WITHOUT_STAMPS)]
+    # an index of an earlier version is verified before it is upgraded
+    differences = [schema.expected(version) ^ found for version in schema.VERIFIABLE]
     differing = min(differences, key=len)
     for _, name, _ in sorted(differing):
         yield Damage(name, "its definition in meta.db is not that of this version")
@@ -65,12 +65,12 @@ def _rows(connection: sqlite3.Connection, table: str) -> Iterator[Damage]:
     found = connection.execute(
         f"SELECT count(*), coalesce(sum(checksum), 0), coalesce(sum(NOT {intact(table)}), 0) FROM {table}"
     ).fetchone()
-    tally = connection.execute("SELECT entries, checksums FROM tally WHERE name = ?", (table,)).fetchone()
+    counted, checksums = tally.of_table(connection, table)
     if found[2]:
         yield from _named(connection, table)
-    if tally is None or found[0] != tally[0]:
-        yield Damage(table, f"{found[0]} rows are there and {tally[0] if tally else 'none'} are counted")
-    elif found[1] != tally[1]:
+    if found[0] != counted:
+        yield Damage(table, f"{found[0]} rows are there and {'none' if counted is None else counted} are counted")
+    elif found[1] != checksums:
         yield Damage(table, "its rows are not those that were written; their checksums have another sum")
 
 

@@ -23,13 +23,12 @@ UNION ALL SELECT content_id, key, part.size FROM part JOIN upload ON upload.id =
 """
 
 
-def fsck(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> Iterator[Finding]:
-    """Read every stored byte, and yield all damage, inconsistencies and leftovers.
+def blob_findings(connection: sqlite3.Connection, blobs: Blobs, staging: Path) -> Iterator[Finding]:
+    """Read every stored byte, and yield all damage, contradictions between index and blobs, and leftovers.
 
     Nothing is changed, except that blobs the index knows are moved back from quarantine. Run it while nothing is
     written: an unfinished write looks like a leftover.
     """
-    yield from contradictions(connection)
     yield from _bytes(connection, blobs)
     yield from _names(connection, blobs)
     yield from _leftovers(connection, blobs, staging)

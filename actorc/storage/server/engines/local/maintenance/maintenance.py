@@ -10,12 +10,13 @@ from actorc.storage.server.engines.local.disk.blobs import Blobs
 from actorc.storage.server.engines.local.disk.errors import explained
 from actorc.storage.server.engines.local.disk.fsops import FsOps
 from actorc.storage.server.engines.local.disk.health import Health
+from actorc.storage.server.engines.local.index import tally
 from actorc.storage.server.engines.local.index.index import Index
 from actorc.storage.server.engines.times import Clock
 
 from .checkpointer import Checkpointer
 from .election import MaintenanceLock
-from .fsck import contradictions, fsck
+from .fsck import blob_findings, contradictions
 from .fsck_index import Finding
 from .garbage import GarbageCollector
 from .orphans import Orphans
@@ -111,9 +112,17 @@ class Maintenance:
             return self.scrubber.progress()
 
     def fsck(self) -> list[Finding]:
-        """Read every byte and return all damage and inconsistencies; run it while nothing is written."""
+        """Read every byte and return all damage and inconsistencies; run it while nothing is written.
+
+        Objects and bytes that were counted wrong are corrected, unless the index is damaged.
+        """
         with self._index.reading() as connection:
-            return list(fsck(connection, self._blobs, self._staging))
+            in_index = list(contradictions(connection))
+            in_blobs = list(blob_findings(connection, self._blobs, self._staging))
+        if not any(finding.kind == "damaged" for finding in in_index):
+            wrong = self._index.run(tally.recount)
+            in_index += [Finding("inconsistent", each.bucket, f"{each}; it is corrected now") for each in wrong]
+        return in_index + in_blobs
 
     def adopt(self) -> list[Finding]:
         """Restore objects from blobs that the index does not know; return the result for each of these blobs.

@@ -373,7 +373,7 @@ def test_a_flipped_bit_anywhere_in_the_index_gives_no_wrong_answer(
 ):
     expected, _ = flipped_states
     refused = damaged = dropped = 0
-    count = 300 if thorough else 12
+    count = 300 if thorough else 24
     for engine in flipped(end, name, random.Random(request.node.name), count):
         if engine is None:
             refused += 1

@@ -23,18 +23,28 @@ FORMAT_2 = FORMAT_1.with_name("format-2.tar.xz")
 """One of format 2, whose index has no stamps, of the same time."""
 
 
-@pytest.fixture
-def old(tmp_path):
-    with tarfile.open(FORMAT_1) as archive:
-        archive.extractall(tmp_path / "data", filter="data")
-    return tmp_path / "data"
+FORMAT_3 = FORMAT_1.with_name("format-3.tar.xz")
+"""One of format 2, whose index counts the objects of all buckets in one, of the same time."""
 
 
 @pytest.fixture
-def older(tmp_path):
-    with tarfile.open(FORMAT_2) as archive:
-        archive.extractall(tmp_path / "data", filter="data")
-    return tmp_path / "data"
+def unpack(tmp_path):
+    def unpacked(archive):
+        with tarfile.open(archive) as opened:
+            opened.extractall(tmp_path / "data", filter="data")
+        return tmp_path / "data"
+
+    return unpacked
+
+
+@pytest.fixture
+def old(unpack):
+    return unpack(FORMAT_1)
+
+
+@pytest.fixture
+def older(unpack):
+    return unpack(FORMAT_2)
 
 
 def unchanged(engine, key):
@@ -83,6 +93,32 @@ def test_a_directory_without_stamps_gets_them_from_a_scrub_and_loses_nothing(old
     engine.close()
     assert not open_local()._index.verified
     with closing(sqlite3.connect(older / "meta" / "meta.db")) as connection:
+        assert schema.found(connection) == schema.expected()
+
+
+@pytest.mark.parametrize(
+    ("archive", "expected"),
+    [
+        (FORMAT_1, [("bucket", 5, 60038), ("empty", 0, 0)]),
+        (FORMAT_2, [("bucket", 4, 60034)]),
+        (FORMAT_3, [("bucket", 4, 60034), ("empty", 0, 0), ("other", 1, 7)]),
+    ],
+)
+def test_a_directory_of_any_earlier_version_is_counted_when_it_is_opened(unpack, open_local, put, archive, expected):
+    directory = unpack(archive)
+    engine = open_local()
+
+    assert engine.bucket_totals() == expected
+    put(engine, "small", b"other data")
+    put(engine, "new", bytes(20_000))
+    counted = engine.bucket_totals()
+    assert counted[0] == ("bucket", expected[0][1] + 1, expected[0][2] + 6 + 20_000)
+    engine.sweep()
+    assert engine.maintenance.fsck() == []
+    engine.close()
+    engine = open_local()
+    assert engine.bucket_totals() == counted
+    with closing(sqlite3.connect(directory / "meta" / "meta.db")) as connection:
         assert schema.found(connection) == schema.expected()
 
 
