@@ -23,6 +23,7 @@ from linked_pages import linked_pages
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONFIGURATION: Final = Path(__file__).with_name("zensical.toml")
+THEME: Final = Path(__file__).with_name("theme")
 
 
 def build(target: Path) -> str:
@@ -76,6 +77,7 @@ def stage(project: Path) -> None:
     for package in ("actorc", "lucas_storage"):
         (project / package).symlink_to(ROOT / package)
     shutil.copy(CONFIGURATION, project / "zensical.toml")
+    shutil.copytree(THEME, project / "theme")
 
 
 def main() -> None:

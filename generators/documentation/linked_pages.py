@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from translations import counterpart, for_site, is_chinese
+
 LANGUAGES: Final = {
     ".ipynb": "json",
     ".proto": "protobuf",
@@ -66,12 +68,20 @@ def _content(root: Path, source: str) -> str | bytes:
         links = [f"* [{each}]({_relative(root, source, f'{source}/{each}')})\n" for each in names]
         return f"# {source}\n\n" + "".join(links)
     if path.suffix == ".md":
-        return _with_links(root, source, path.read_text(encoding="utf-8"))
+        return _page(root, source, path.read_text(encoding="utf-8"))
     if source.startswith("docs/") or not _is_shown(source):
         return path.read_bytes()
     return (
         f"# {source}\n\n{_FENCE}{LANGUAGES.get(path.suffix, 'docker')}\n{path.read_text(encoding='utf-8')}\n{_FENCE}\n"
     )
+
+
+def _page(root: Path, source: str, text: str) -> str:
+    linked = _with_links(root, source, for_site(text) if is_chinese(source) else text)
+    other = counterpart(source)
+    if not (root / other).exists():
+        return linked
+    return f"---\ntranslation: {page_of(root, other).removesuffix('.md')}.html\n---\n\n{linked}"
 
 
 def _targets(root: Path, source: str) -> Iterator[str]:

@@ -103,6 +103,12 @@ def headings(text):
     return [len(marks) for marks in re.findall(r"^(#+) ", BLOCK.sub("", text), re.MULTILINE)]
 
 
+def tables(text):
+    """Return how many cells each row of the tables has."""
+    rows = re.findall(r"^\|(.*)\|$", BLOCK.sub("", text), re.MULTILINE)
+    return [len(re.split(r"(?<!\\)\|", row)) for row in rows]
+
+
 def files_linked(path):
     """Return the files that a document links to, in either language, beside its own other one."""
     targets = {re.sub(r"\.zh(-CN)?\.md$", ".md", name) for name in re.findall(r"\]\(([^)#:]+)", path.read_text())}
@@ -117,7 +123,34 @@ def test_a_document_in_chinese_keeps_step(chinese):
 
     assert BLOCK.findall(chinese.read_text()) == BLOCK.findall(english.read_text())
     assert headings(chinese.read_text()) == headings(english.read_text())
+    assert tables(chinese.read_text()) == tables(english.read_text())
     assert files_linked(chinese) == files_linked(english)
+
+
+@pytest.mark.parametrize("chinese", TRANSLATIONS, ids=lambda path: path.name)
+def test_a_document_in_chinese_leads_to_documents_in_chinese(chinese):
+    links = re.findall(r"(?<!!)\[([^\]]*)\]\(([^)#:]+\.md)", BLOCK.sub("", chinese.read_text()))
+    others = {name for label, name in links if label != "English" and ".zh" not in name}
+
+    assert {name for name in others if (chinese.parent / name).with_suffix(".zh.md").exists()} == set()
+
+
+def anchors(path):
+    """Return what GitHub calls each heading of a document."""
+    text = re.sub(r"^ *```.*?^ *```$", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", line) for line in re.findall(r"^#+ (.*)$", text, re.MULTILINE))
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_to_a_heading_in_a_document_leads_there():
+    broken = [
+        (path.name, f"{target}#{anchor}")
+        for path in DOCUMENTS
+        for target, anchor in re.findall(r"\]\(([^)#:]*(?:\.md)?)#([^)]*)\)", BLOCK.sub("", path.read_text()))
+        if anchor not in anchors(path.parent / target if target else path)
+    ]
+
+    assert broken == []
 
 
 def test_every_link_between_documents_leads_somewhere():

@@ -29,11 +29,15 @@ class Page(HTMLParser):
     def __init__(self, path):
         super().__init__()
         self.ids, self.links, self.loaded = set(), [], []
+        self.language, self.translations = None, {}
         self.feed(path.read_text())
 
     def handle_starttag(self, tag, attrs):
         attributes = dict(attrs)
         self.ids.add(attributes.get("id"))
+        self.language = attributes.get("lang") if tag == "html" else self.language
+        if tag == "a" and "hreflang" in attributes:
+            self.translations[attributes["hreflang"]] = attributes["href"].removeprefix("./")
         for target in (attributes.get("href"), attributes.get("src")):
             if target is not None:
                 (self.links if tag == "a" else self.loaded).append(target)
@@ -75,6 +79,15 @@ def test_every_link_of_the_site_leads_somewhere(site, pages):
     }
 
     assert broken == set()
+
+
+def test_a_page_is_of_one_language_and_leads_to_the_other(site, pages):
+    for name in ("workflows", "formats"):
+        english, chinese = pages[site / f"{name}.html"], pages[site / f"{name}.zh.html"]
+
+        assert (english.language, english.translations) == ("en", {"zh": f"{name}.zh.html"})
+        assert (chinese.language, chinese.translations) == ("zh", {"en": f"{name}.html"})
+    assert pages[site / "soak.html"].translations == {"zh": "index.zh.html"}, "it has no page in Chinese of its own"
 
 
 def test_no_page_loads_anything_from_another_place(pages):
