@@ -11,7 +11,7 @@ from lucas_storage.formats.base import Encoded, Format, Source, stored
 from lucas_storage.refs import TAG, inline_ref
 
 from .json_scalars import numpy_scalars
-from .json_tags import JSON_1, JSON_2, Dialect
+from .json_tags import ADDED, JSON_1, JSON_2, Dialect
 from .json_text import dumps, loads, refuse_constant
 from .plain_data import is_exact
 
@@ -50,18 +50,12 @@ class JsonFormat(Format):
     def encode(self, value: Any) -> Encoded:
         """Return `value` as JSON; the order of dicts is kept, sets are sorted so that equal sets have equal bytes."""
         data = _exact(value)
-        return self._with_tags(value) if data is None else Encoded((data,))
+        return self.encode_tagged(value) if data is None else Encoded((data,))
 
-    def encode_if_held(self, value: Any) -> Encoded | None:
-        """Return what `encode` does, or None if `handles` is false, with one look at each item for both."""
-        data = _exact(value)
-        if data is not None:
-            return Encoded((data,))
-        return self._with_tags(value) if self.dialect.holds(value) else None
-
-    def _with_tags(self, value: Any) -> Encoded:
+    def encode_tagged(self, value: Any, items: int | None = None) -> Encoded:
+        """Return what `encode` does, for a value that is no exact data; `items` as for `json_text.dumps`."""
         try:
-            return Encoded((dumps(self.dialect.write(value)),))
+            return Encoded((dumps(self.dialect.write(value), items),))
         except RecursionError as error:
             raise NoFormatError(f"a value is nested too deep for {self.id}; flatten it") from error
 
@@ -120,11 +114,15 @@ def holds_references(format_id: str) -> bool:
 
 def encode_data(value: Any) -> tuple[Format, Encoded] | None:
     """Return `value` encoded in the first version that holds it, and that version; None if none does."""
-    for fmt in (_JSON_1, _JSON_2):
-        encoded = fmt.encode_if_held(value)
-        if encoded is not None:
-            return fmt, encoded
-    return None
+    data = _exact(value)
+    if data is not None:
+        return _JSON_1, Encoded((data,))
+    # One look at each item tells whether it is held, and by which version.
+    found = JSON_2.survey(value)
+    if found is None:
+        return None
+    fmt = _JSON_1 if found.kinds.isdisjoint(ADDED) else _JSON_2
+    return fmt, fmt.encode_tagged(value, found.items)
 
 
 def may_hold_references(data: bytes | memoryview | Encoded) -> bool:

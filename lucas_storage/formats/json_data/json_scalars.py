@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -26,16 +26,22 @@ from .plain_data import is_short
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """How the values of one type are written."""
+    """How the values of one type are written: as what `content` returns, under a tag if there is one."""
 
-    write: Callable[[Any], Any]
+    content: Callable[[Any], Any]
     """Returns exact data."""
+    tag: str | None = None
     holds: Callable[[Collection[Any]], bool] | None = None
     """Returns whether all of some values can be written; None if every value of the type can."""
 
+    def write(self, value: Any) -> Any:
+        """Return a value as exact data."""
+        return self.content(value) if self.tag is None else {self.tag: self.content(value)}
 
-def _tagged(tag: str, content: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: {tag: content(value)}
+    def write_all(self, values: Iterable[Any]) -> list[Any]:
+        """Return what `write` does for each value, in half the time for many."""
+        contents, tag = map(self.content, values), self.tag
+        return list(contents) if tag is None else [{tag: content} for content in contents]
 
 
 def _base64(data: bytes | bytearray) -> str:
@@ -130,21 +136,21 @@ _BASE: Final[dict[type, Scalar]] = {
     ArtifactRef: Scalar(_write_ref),
 }
 _ADDED: Final[dict[type, Scalar]] = {
-    datetime: Scalar(_tagged("$datetime", _write_zoned), _have_known_zones),
-    time: Scalar(_tagged("$time", _write_zoned), _have_known_zones),
-    date: Scalar(_tagged("$date", date.isoformat)),
-    timedelta: Scalar(_tagged("$timedelta", lambda value: [value.days, value.seconds, value.microseconds])),
-    Decimal: Scalar(_tagged("$decimal", str)),
-    UUID: Scalar(_tagged("$uuid", str)),
-    complex: Scalar(_tagged("$complex", lambda value: [write_float(value.real), write_float(value.imag)])),
-    bytes: Scalar(_tagged("$bytes", _base64), _are_short),
-    bytearray: Scalar(_tagged("$bytearray", _base64), _are_short),
-    range: Scalar(_tagged("$range", lambda value: [write_int(int(n)) for n in (value.start, value.stop, value.step)])),
+    datetime: Scalar(_write_zoned, "$datetime", _have_known_zones),
+    time: Scalar(_write_zoned, "$time", _have_known_zones),
+    date: Scalar(date.isoformat, "$date"),
+    timedelta: Scalar(lambda value: [value.days, value.seconds, value.microseconds], "$timedelta"),
+    Decimal: Scalar(str, "$decimal"),
+    UUID: Scalar(str, "$uuid"),
+    complex: Scalar(lambda value: [write_float(value.real), write_float(value.imag)], "$complex"),
+    bytes: Scalar(_base64, "$bytes", _are_short),
+    bytearray: Scalar(_base64, "$bytearray", _are_short),
+    range: Scalar(lambda value: [write_int(int(n)) for n in (value.start, value.stop, value.step)], "$range"),
     slice: Scalar(
-        _tagged("$slice", lambda value: [_BASE[type(part)].write(part) for part in _slice_parts(value)]), _hold_scalars
+        lambda value: [_BASE[type(part)].write(part) for part in _slice_parts(value)], "$slice", _hold_scalars
     ),
-    PurePosixPath: Scalar(_tagged("$posixpath", lambda value: write_text(str(value))), _are_kept),
-    PureWindowsPath: Scalar(_tagged("$windowspath", lambda value: write_text(str(value))), _are_kept),
+    PurePosixPath: Scalar(lambda value: write_text(str(value)), "$posixpath", _are_kept),
+    PureWindowsPath: Scalar(lambda value: write_text(str(value)), "$windowspath", _are_kept),
 }
 SCALARS: Final = {"json@1": _BASE, "json@2": _BASE | _ADDED}
 """By format id and type."""

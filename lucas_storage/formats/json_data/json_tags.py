@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from json.encoder import encode_basestring
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from actorc.storage.rules import is_utf8
 from lucas_storage.errors import NoFormatError, UnknownFormatError
@@ -63,6 +63,14 @@ class Container:
     """Returns whether all of some containers can be written, their items apart; None if every one can."""
 
 
+class Survey(NamedTuple):
+    """What a value consists of, itself included."""
+
+    kinds: set[type]
+    items: int
+    """At all depths; where many containers of one level are the same object, the items of it count once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One version of the tags."""
@@ -84,19 +92,26 @@ class Dialect:
         """Return whether `write` takes `value`; at the speed of C, level by level, with nothing written."""
         if type(value) not in self.containers:
             return type(value) in self._unchecked or self._holds_all((value,), type(value))
+        return self.survey(value) is not None
+
+    def survey(self, value: object) -> Survey | None:
+        """Return what `value` consists of if `write` takes it, else None; in the one pass of `holds`."""
         level: Collection[Any] = (value,)
+        found, items = set[type](), 0
         for left in range(JSON_DEPTH, -1, -1):
             kinds = set(map(type, level))
             if not all(self._holds_all(of_kind(level, kinds, kind), kind) for kind in kinds - self._unchecked):
-                return False
-            if kinds.isdisjoint(self.containers):
-                return True
+                return None
+            found |= kinds
+            items += len(level)
+            inner = kinds.intersection(self.containers)
+            if not inner:
+                return Survey(found, items)
             if not left:
                 break
-            inner = kinds.intersection(self.containers)
             every = ((self.containers[kind], each_once(of_kind(level, kinds, kind))) for kind in inner)
             level = list(chain.from_iterable(container.items(members) for container, members in every))
-        return False
+        return None
 
     def _holds_all(self, values: Collection[Any], kind: type) -> bool:
         way = self.scalars.get(kind) or self.containers.get(kind) or numpy_scalars(values)
@@ -125,12 +140,12 @@ class Dialect:
         if kinds <= SCALARS and scalars_are_exact(items, kinds):
             return list(items)
         # Each type is checked once for all items of the container.
-        ways = {kind: self._way(of_kind(items, kinds, kind), kind).write for kind in kinds.difference(self.containers)}
+        ways = {kind: self._way(of_kind(items, kinds, kind), kind) for kind in kinds.difference(self.containers)}
         if len(ways) == len(kinds) == 1:
             (only,) = ways.values()
-            return list(map(only, items))
-        write = partial(self._write, room=room)
-        return [ways.get(type(item), write)(item) for item in items]
+            return only.write_all(items)
+        writers, write = {kind: way.write for kind, way in ways.items()}, partial(self._write, room=room)
+        return [writers.get(type(item), write)(item) for item in items]
 
     def _way(self, values: Collection[Any], kind: type) -> Scalar:
         way = self.scalars.get(kind) or numpy_scalars(values)
@@ -274,3 +289,6 @@ JSON_2: Final = Dialect(
     readers={**JSON_1.readers, **json_scalars.READERS["json@2"], **_READERS["json@2"]},
     refuses_unknown=True,
 )
+
+ADDED: Final = (JSON_2.scalars.keys() | JSON_2.containers.keys()) - (JSON_1.scalars.keys() | JSON_1.containers.keys())
+"""Types that ``json@2`` alone holds; data of other types that it holds is ``json@1``."""

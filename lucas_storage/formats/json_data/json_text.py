@@ -41,13 +41,14 @@ _PROBE: Final[list[Any]] = [
 """What encoders differ in: exponents, escapes, long ints."""
 
 
-def dumps(value: Any) -> bytes:
+def dumps(value: Any, items: int | None = None) -> bytes:
     """Return exact data as UTF-8 JSON without spaces; the bytes of `json.dumps`, whatever is installed.
 
     Args:
         value: For which `is_exact` holds; the result for other data is not defined.
+        items: How many items it has at all depths, about; None to have them counted.
     """
-    fast = _fast() if _is_loaded() or is_larger(value, _ITEMS) else None
+    fast = _fast() if _is_loaded() or _is_many(value, items) else None
     return _standard(value) if fast is None else _as_standard(fast, value)
 
 
@@ -102,6 +103,10 @@ def _exponent(found: re.Match[bytes]) -> bytes:
 def _has_odd_floats(data: bytes) -> bool:
     # Single bytes first: they are looked for twenty times as fast as anything longer.
     return (b"." in data and _SMALL in data) or (b"e" in data and _EXPONENT.search(data) is not None)
+
+
+def _is_many(value: Any, items: int | None) -> bool:
+    return is_larger(value, _ITEMS) if items is None else items > _ITEMS
 
 
 def _is_loaded() -> bool:
