@@ -1,6 +1,6 @@
 """Pages in two languages: which belong together, and what the site needs of one in Chinese.
 
-The files are written for GitHub, too, whose anchors of headings keep Chinese characters; those of the builder lose them.
+Files are written for GitHub, too, whose anchors of headings keep Chinese characters; those of the builder lose them.
 """
 
 from __future__ import annotations
