@@ -20,6 +20,7 @@
         │   ├── CacheRefusedError    also PermissionError
         │   └── CacheFullError       also ResourceExhaustedError
         ├── BundleError              also IntegrityError
+        ├── PolicyError              also IntegrityError
         ├── CacheKeyError            also InvalidParameterError
         ├── VersionTakenError        also AlreadyExistsError
         ├── FunctionLoadError
@@ -64,6 +65,7 @@ __all__ = [
     "MissingDependencyError",
     "NoFormatError",
     "NotFoundError",
+    "PolicyError",
     "ResourceExhaustedError",
     "SettingsError",
     "StepProcessError",
@@ -198,6 +200,10 @@ class CacheKeyError(InvalidParameterError, ArtifactError, code="CacheKey"):
 
 class VersionTakenError(AlreadyExistsError, ArtifactError, code="VersionTaken"):
     """A version of a name is published already, with other content."""
+
+
+class PolicyError(IntegrityError, ArtifactError, code="Policy"):
+    """What collections keep cannot be known, since the policy of a store is damaged or of a later version."""
 
 
 class FunctionLoadError(ArtifactError, code="FunctionLoad"):

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from actorc.storage.server.api.json_text import shortened
 from actorc.storage.server.api.routes import PageSize, Request, Route
-from lucas_storage import settings
-from lucas_storage.gc.plan import Fate, FateState, plan
+from lucas_storage.gc.judged_records import Judging
+from lucas_storage.gc.live_objects import ExpiredRecord
+from lucas_storage.gc.plan import Fate, plan
 
-from .request_store import OfStore, RequestStore
-
-_DEFAULTS: Final = settings.built_in()
+from .collection_limits import OfCollection, judging
+from .request_store import RequestStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +40,37 @@ class Total:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NameLimit:
+    """How many publications of some names stay."""
+
+    names: str
+    """A glob."""
+    last: int | None
+    """Null for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedPolicy:
+    """What the plan obeys."""
+
+    seconds: float
+    """How long runs, checkpoints and results count."""
+    keep_last: tuple[NameLimit, ...]
+    """The first that matches a name is the name's; other names keep all publications."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CollectionPlan:
     """What a collection would do; nothing is done."""
 
     totals: dict[str, Total]
     """By state."""
+    policy: AppliedPolicy
+    kept_by: dict[str, Total]
+    """Kept objects by the kind of the record that keeps each longest: name, memo, checkpoint or run."""
     expired_records: int
+    expired: dict[str, Total]
+    """Records whose time is over, by kind."""
     problems: tuple[str, ...]
     """Keys that could not be read; while there are any, nothing is removed."""
     objects: tuple[PlannedObject, ...]
@@ -54,15 +79,9 @@ class CollectionPlan:
     """Pass it as `after` for the next ones; empty if there are none."""
 
 
-class OfPlan(OfStore):
+class OfPlan(OfCollection):
     """Those of the plan of a collection."""
 
-    grace: Annotated[
-        int, msgspec.Meta(ge=0, le=10**10, description="Seconds since an object was stored last in which it stays.")
-    ] = int(_DEFAULTS.grace.value)
-    ttl: Annotated[
-        int, msgspec.Meta(ge=0, le=10**10, description="Seconds for which records of runs and results count.")
-    ] = int(_DEFAULTS.ttl.value)
     state: Annotated[
         Literal["", "kept", "young", "unmarked", "due"], msgspec.Meta(description="Only objects in this state.")
     ] = ""
@@ -87,24 +106,29 @@ def gc_routes() -> list[Route]:
 
 def _plan(request: Request, parameters: OfPlan) -> CollectionPlan:
     storage = RequestStore(request, parameters.bucket)
-    found = plan(storage, grace=parameters.grace, ttl=parameters.ttl, now=time.time())
+    limits = judging(storage, parameters)
+    found = plan(storage, limits)
     wanted = [fate for fate in found.objects if fate.key > parameters.after and parameters.state in ("", fate.state)]
     shown = wanted[: parameters.page_size]
     return CollectionPlan(
-        totals=_totals(found.objects),
+        totals={state: _total(fates) for state, fates in found.by_state().items()},
+        policy=_policy(limits),
+        kept_by={kind: _total(fates) for kind, fates in found.kept_by().items()},
         expired_records=len(found.expired),
+        expired={kind: _total(records) for kind, records in found.expired_by_kind().items()},
         problems=found.problems[:1000],
         objects=tuple(map(_object, shown)),
         next_after=shown[-1].key if len(shown) < len(wanted) else "",
     )
 
 
-def _totals(fates: tuple[Fate, ...]) -> dict[str, Total]:
-    totals: dict[FateState, tuple[int, int]] = {}
-    for fate in fates:
-        count, size = totals.get(fate.state, (0, 0))
-        totals[fate.state] = count + 1, size + fate.size
-    return {state: Total(objects=count, size=size) for state, (count, size) in totals.items()}
+def _policy(limits: Judging) -> AppliedPolicy:
+    rules = (NameLimit(names=rule.names, last=rule.last) for rule in limits.policy.keep_last)
+    return AppliedPolicy(seconds=limits.seconds, keep_last=tuple(rules))
+
+
+def _total(found: Sequence[Fate | ExpiredRecord]) -> Total:
+    return Total(objects=len(found), size=sum(each.size for each in found))
 
 
 def _object(fate: Fate) -> PlannedObject:

@@ -10,8 +10,8 @@ from typing import Annotated
 import msgspec
 
 from actorc.storage.server.api.routes import Request, Route
-from lucas_storage import settings
 from lucas_storage.gc.keepers import Keeper
+from lucas_storage.gc.policy import readable_policy
 from lucas_storage.lineage.provenance.explanation import RunsOf, consequences, explain
 from lucas_storage.lineage.provenance.kept_by import Keeping
 from lucas_storage.lineage.provenance.named_artifact import artifact_named, parsed
@@ -20,6 +20,7 @@ from lucas_storage.records.past_run import Mention
 from lucas_storage.records.run_index import IndexEntry
 from lucas_storage.refs import ArtifactRef
 
+from .collection_limits import OfCollection, judging
 from .request_store import OfStore, RequestStore
 from .run_answers import ArtifactMention, RunStep, mention_of, moment, name_of, step
 
@@ -135,28 +136,26 @@ class ArtifactOrigin:
     kept: ArtifactKeeping
 
 
+NamedArtifact = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=12_000,
+        description="A reference; or a published name, a digest or six digits of it at least, or a key.",
+    ),
+]
+
+
 class OfNamed(OfStore, kw_only=True):
     """Those of the provenance of an artifact."""
 
-    ref: Annotated[
-        str,
-        msgspec.Meta(
-            min_length=1,
-            max_length=12_000,
-            description="A reference; or a published name, a digest or six digits of it at least, or a key.",
-        ),
-    ]
+    ref: NamedArtifact
 
 
-class OfWhy(OfNamed, kw_only=True):
+class OfWhy(OfCollection, kw_only=True):
     """Those of the origin of an artifact."""
 
-    ttl: Annotated[
-        int, msgspec.Meta(ge=0, le=10**10, description="Seconds for which records of runs and results count.")
-    ] = int(settings.built_in().ttl.value)
-    grace: Annotated[
-        int, msgspec.Meta(ge=0, le=10**10, description="Seconds since it was stored last in which it stays.")
-    ] = int(settings.built_in().grace.value)
+    ref: NamedArtifact
 
 
 def provenance_routes() -> list[Route]:
@@ -189,7 +188,8 @@ def _named(storage: RequestStore, text: str) -> ArtifactRef:
 
 def _why(request: Request, parameters: OfWhy) -> ArtifactOrigin:
     storage = RequestStore(request, parameters.bucket)
-    found = explain(storage, _named(storage, parameters.ref), ttl=parameters.ttl, grace=parameters.grace)
+    limits = judging(storage, parameters, policy_of=readable_policy)
+    found = explain(storage, _named(storage, parameters.ref), limits)
     return ArtifactOrigin(
         artifact=_artifact(found.ref),
         nearest=found.trace.nearest,

@@ -11,7 +11,7 @@ the store has none, nothing is removed unless the caller guarantees that no proc
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,7 +19,10 @@ from actorc.storage.errors import NotFoundError, PreconditionFailedError, Unsupp
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import record_store
 
+from .judged_records import Judging
+from .live_objects import ExpiredRecord
 from .plan import Fate, Plan, plan
+from .policy import NO_POLICY, Policy
 
 _CONDITION: Final = "delete-if-match"
 """Capability of a store whose removals can be bound to the etag of the object that was looked at."""
@@ -34,9 +37,9 @@ class Amount:
     """Bytes."""
 
     @classmethod
-    def of(cls, fates: list[Fate]) -> Amount:
+    def of(cls, found: Sequence[Fate | ExpiredRecord]) -> Amount:
         """Return number and bytes of these objects."""
-        return cls(objects=len(fates), size=sum(fate.size for fate in fates))
+        return cls(objects=len(found), size=sum(each.size for each in found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +62,21 @@ class Collection:
     """Keys of records and artifacts that could not be read; while there are any, nothing is removed."""
     deleting: bool
     """Whether the collection was asked to mark and remove."""
+    policy: Policy
+    """The policy that it obeyed."""
     plan: Plan = field(repr=False)
     """What was found of each object, before anything was changed."""
 
 
 def collect(
-    storage: ArtifactStore, *, grace: float, ttl: float, now: float, delete: bool = False, quiescent: bool = False
+    storage: ArtifactStore,
+    *,
+    grace: float,
+    ttl: float,
+    now: float | None = None,
+    policy: Policy = NO_POLICY,
+    delete: bool = False,
+    quiescent: bool = False,
 ) -> Collection:
     """Find unreferenced artifacts in the default bucket and, with `delete`, mark or remove them.
 
@@ -75,8 +87,9 @@ def collect(
         storage: Its default bucket is collected.
         grace: Seconds since an object was last stored during which it is not removed. No less than the writers'
             ``LUCAS_STORAGE_GRACE``, and longer than the longest step.
-        ttl: Seconds for which records of runs, checkpoints and cached results count.
-        now: Seconds since 1970.
+        ttl: Seconds for which records of runs, checkpoints and cached results count, unless the policy says so.
+        now: Seconds since 1970; by default the time of the server, whose clock wrote down when objects were stored.
+        policy: Says how long runs and publications count.
         delete: Whether to remove and to mark.
         quiescent: Whether no process stores anything until this returns.
 
@@ -85,13 +98,17 @@ def collect(
         StorageError: The store failed; the next collection continues.
     """
     # Asked of the server, not assumed by its kind: a gateway has only the conditions of the store behind it.
-    conditional = _CONDITION in storage.server_info()["capabilities"]
+    server = storage.server_info()
+    conditional = _CONDITION in server["capabilities"]
     if delete and not (conditional or quiescent):
         raise UnsupportedError(
             "whoever stored an artifact again while it is removed would lose it, since this store removes without a "
             "condition only; run 'lucas-storage gc --delete --quiescent' while no workflow runs"
         )
-    found = plan(storage, grace=grace, ttl=ttl, now=now, is_for_removal=delete)
+    # Not by the clock of this machine: if it ran ahead, what is young would be removed.
+    now = server["time"].timestamp() if now is None else now
+    judging = Judging(policy=policy, ttl=ttl, grace=grace, now=now)
+    found = plan(storage, judging, is_for_removal=delete)
     removed: list[Fate] = []
     # A record or an artifact that cannot be read may refer to anything.
     if delete and not found.problems:
@@ -106,6 +123,7 @@ def collect(
         expired=len(found.expired),
         problems=found.problems,
         deleting=delete,
+        policy=policy,
         plan=found,
     )
 
@@ -114,8 +132,8 @@ def _delete(storage: ArtifactStore, found: Plan, remove: Callable[[ArtifactStore
     """Remove objects and expired records, and return the objects that were removed."""
     # Before the new marks replace the old ones: a collection that is killed here continues next time.
     removed = [fate for fate in found.having("due") if remove(storage, fate.key, fate.etag)]
-    for keeper, etag in found.expired:
-        remove(storage, keeper.record, etag)
+    for record in found.expired:
+        remove(storage, record.keeper.record, record.etag)
     # Without a condition: the run of such an entry is gone, and nobody writes it again.
     storage.delete_objects(storage.bucket, found.stale)
     return removed

@@ -39,13 +39,16 @@ class Keeper:
     """Seconds since 1970 up to which it counts; None for ever."""
     through: str | None = None
     """Key of the artifact that refers to this one, if the record itself does not."""
+    last: int | None = None
+    """How many publications of its name a policy keeps, if it limits them."""
 
     @property
     def words(self) -> str:
         """The kind and the name in words; any text."""
         if self.kind == "run":
             return f"run {self.record.split('/')[1]} of {self.label}"
-        return f"{_WORDS[self.kind]} {self.label}"
+        limit = "" if self.last is None else f", of whose publications the last {self.last} stay"
+        return f"{_WORDS[self.kind]} {self.label}{limit}"
 
     @property
     def strength(self) -> float:
@@ -54,10 +57,11 @@ class Keeper:
 
 
 def keeper_of(record: Record, ttl: float) -> Keeper:
-    """Return the keeper that a record is, whatever it holds.
+    """Return the keeper that a record is by itself, whatever it holds.
 
     Names count for ever. A cached result counts for its own age limit, or for `ttl` if it has none; records of runs
-    and checkpoints count for `ttl`.
+    and checkpoints count for `ttl`. What other records and a policy have to do with it is told by
+    `lucas_storage.gc.judged_records`.
 
     Args:
         record: The record, whose content is not needed unless it is that of a cached result.

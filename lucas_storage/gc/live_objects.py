@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from itertools import chain, groupby, islice
+from itertools import groupby
 from typing import Final
 
 from actorc.storage.errors import NotFoundError, StorageError
-from actorc.storage.models import ObjectHead
 from lucas_storage.artifacts.blobs import key_of, prefix_of
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.records import inner_references, record_store
-from lucas_storage.records.record_store import Record
 from lucas_storage.refs import ArtifactRef
 
-from .keepers import PREFIXES, Keeper, keeper_of
+from .judged_records import Judging, judged_records
+from .keepers import Keeper, KeeperKind
 
 _AT_ONCE: Final = 8
-_BATCH: Final = 200
-"""Records that are read together."""
+_REASONS: Final[dict[KeeperKind, str]] = {
+    "run": "nothing has been heard of its run for longer than runs count",
+    "memo": "it is older than cached results count, and no run that counts needs it",
+    "checkpoint": "it is older than checkpoints count, and no run that counts needs it",
+}
 _OF_RUN: Final = "/run.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredRecord:
+    """A record whose time is over."""
+
+    keeper: Keeper
+    etag: str
+    size: int
+    """Bytes."""
+
+    @property
+    def reason(self) -> str:
+        """Why it counts no longer, in words; any text."""
+        if self.keeper.kind == "name":
+            name, last = self.keeper.label, self.keeper.last
+            return f"{name}: not among the last {last} publications of its name, and no alias has to do with it"
+        return _REASONS[self.keeper.kind]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,8 +52,7 @@ class LiveObjects:
     """For the key of each object to which something refers, directly or not, the record that counts longest."""
     runs: set[str] = field(default_factory=set)
     """Ids of the runs whose records have not expired."""
-    expired: list[tuple[Keeper, str]] = field(default_factory=list)
-    """Expired records, each with its etag."""
+    expired: list[ExpiredRecord] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """Keys of records and artifacts that could not be read, whose references are therefore unknown."""
 
@@ -47,24 +66,22 @@ class _Held:
     """Keys of the parts of its manifest."""
 
 
-def live_objects(storage: ArtifactStore, *, ttl: float, now: float) -> LiveObjects:
+def live_objects(storage: ArtifactStore, judging: Judging) -> LiveObjects:
     """Return the objects that records of the default bucket refer to, also through JSON data, streams and manifests.
 
-    `keeper_of` states how long each record counts. A reference into this bucket counts whatever store it names, since
-    one store may have several names.
+    `judged_records` states how long each record counts. A reference into this bucket counts whatever store it names,
+    since one store may have several names.
 
     Args:
         storage: Its default bucket is read.
-        ttl: Seconds.
-        now: Seconds since 1970.
+        judging: Decides which records count.
     """
     found = LiveObjects()
     roots: list[tuple[Keeper, ArtifactRef]] = []
     with ThreadPoolExecutor(_AT_ONCE, "lucas-storage-gc") as pool:
-        batches = pool.map(lambda heads: _with_keepers(storage, heads, ttl, now), _batches(_heads(storage)))
-        for record, keeper in chain.from_iterable(batches):
-            if keeper.strength < now:
-                found.expired.append((keeper, record.etag))
+        for record, keeper, size in judged_records(storage, pool, judging):
+            if keeper.strength < judging.now:
+                found.expired.append(ExpiredRecord(keeper=keeper, etag=record.etag, size=size))
             elif record.content is None:
                 found.problems.append(record.key)
             else:
@@ -74,31 +91,6 @@ def live_objects(storage: ArtifactStore, *, ttl: float, now: float) -> LiveObjec
         held = _closure(storage, {ref for _, ref in roots}, pool, found)
     _keep_all(found.keepers, roots, held)
     return found
-
-
-def _heads(storage: ArtifactStore) -> Iterator[ObjectHead]:
-    for prefix in PREFIXES:
-        yield from record_store.heads(storage, prefix)
-
-
-def _batches(heads: Iterator[ObjectHead]) -> Iterator[list[ObjectHead]]:
-    while batch := list(islice(heads, _BATCH)):
-        yield batch
-
-
-def _with_keepers(
-    storage: ArtifactStore, heads: list[ObjectHead], ttl: float, now: float
-) -> list[tuple[Record, Keeper]]:
-    """Return records with what they are as keepers; those that their age alone decides are not read."""
-    unread = [
-        Record(key=head["key"], content=None, etag=head["etag"], modified=head["last_modified"]) for head in heads
-    ]
-    found = [(record, keeper_of(record, ttl)) for record in unread]
-    expired = [(record, keeper) for record, keeper in found if keeper.kind != "memo" and keeper.strength < now]
-    decided = {record.key for record, _ in expired}
-    # Those that were removed meanwhile are not among them.
-    read = record_store.read_all(storage, (head for head in heads if head["key"] not in decided))
-    return [*expired, *((record, keeper_of(record, ttl)) for record in read)]
 
 
 def _run_of(key: str) -> Iterable[str]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 from actorc.storage.models import ObjectHead
 from lucas_storage.artifacts.store import ArtifactStore
@@ -13,9 +14,12 @@ from lucas_storage.records import record_store
 from lucas_storage.records.run_index import INDEXED, MARKS, run_of_entry
 from lucas_storage.records.ulid import is_ulid
 
-from .keepers import Keeper
-from .live_objects import LiveObjects, live_objects
+from .judged_records import Judging
+from .keepers import Keeper, KeeperKind
+from .live_objects import ExpiredRecord, LiveObjects, live_objects
 
+T = TypeVar("T")
+K = TypeVar("K")
 FateState: TypeAlias = Literal["kept", "young", "unmarked", "due"]
 
 
@@ -58,8 +62,8 @@ class Plan:
 
     objects: tuple[Fate, ...]
     """By key."""
-    expired: tuple[tuple[Keeper, str], ...]
-    """Records whose time is over, each with its etag."""
+    expired: tuple[ExpiredRecord, ...]
+    """Those of one run together, its own record first."""
     stale: tuple[str, ...]
     """Keys of the entries of the index of runs whose runs have no record any more, if they were looked for."""
     problems: tuple[str, ...]
@@ -69,15 +73,32 @@ class Plan:
         """Return the objects in these states."""
         return [fate for fate in self.objects if fate.state in states]
 
+    def by_state(self) -> dict[FateState, list[Fate]]:
+        """Return the objects by their states, of which those without objects are left out."""
+        return _grouped(self.objects, lambda fate: fate.state)
 
-def plan(storage: ArtifactStore, *, grace: float, ttl: float, now: float, is_for_removal: bool = False) -> Plan:
+    def kept_by(self) -> dict[KeeperKind, list[Fate]]:
+        """Return the objects that stay by the kind of the record that keeps each longest."""
+        return _grouped(self.having("kept"), lambda fate: fate.keeper.kind if fate.keeper else "run")
+
+    def expired_by_kind(self) -> dict[KeeperKind, list[ExpiredRecord]]:
+        """Return the records whose time is over by their kinds."""
+        return _grouped(self.expired, lambda record: record.keeper.kind)
+
+
+def _grouped(found: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    groups: dict[K, list[T]] = {}
+    for each in found:
+        groups.setdefault(key(each), []).append(each)
+    return groups
+
+
+def plan(storage: ArtifactStore, judging: Judging, *, is_for_removal: bool = False) -> Plan:
     """Return what a collection of the default bucket would do with each object, and why; changes nothing.
 
     Args:
         storage: Its default bucket is read.
-        grace: Seconds since an object was last stored during which it is not removed.
-        ttl: Seconds for which records of runs, checkpoints and cached results count.
-        now: Seconds since 1970.
+        judging: Decides how long records count; its grace spares objects that were stored within it.
         is_for_removal: Whether to look for stale entries of the index of runs as well.
 
     Raises:
@@ -87,10 +108,10 @@ def plan(storage: ArtifactStore, *, grace: float, ttl: float, now: float, is_for
     # referred to in between would be listed as unreferenced. So it is with entries and the records of their runs.
     blobs = _blobs(storage)
     entries = [head["key"] for head in record_store.heads(storage, record_store.LINEAGE)] if is_for_removal else []
-    live = live_objects(storage, ttl=ttl, now=now)
+    live = live_objects(storage, judging)
     marked = marks(storage)
     return Plan(
-        objects=tuple(_fate(head, live, marked, now - grace) for head in blobs),
+        objects=tuple(_fate(head, live, marked, judging.now - judging.grace) for head in blobs),
         expired=tuple(live.expired),
         stale=tuple(_stale(storage, entries, live.runs)),
         problems=tuple(live.problems),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 import click
 
@@ -16,13 +15,37 @@ from lucas_storage.cli.artifact_handles import artifacts
 from lucas_storage.cli.output.exit_codes import FAILED
 from lucas_storage.cli.printing import printable, shown_time
 from lucas_storage.cli.quantities import DURATION
+from lucas_storage.cli.retention_options import retention_options
 from lucas_storage.cli.session import Session, reading
 from lucas_storage.gc.collect import Amount, Collection, collect
 from lucas_storage.gc.keepers import Keeper
 from lucas_storage.gc.plan import FateState, Plan
+from lucas_storage.gc.policy import NO_POLICY, policy_of, stored_policy
+
+_POLICY: Final = "policy"
+_KINDS: Final = {
+    "name": "publications",
+    "run": "records of runs",
+    "memo": "cached results",
+    "checkpoint": "checkpoints",
+}
 
 
-@click.command()
+class _Gc(click.Command):
+    """The command `gc`, which takes no arguments, and the group `gc policy`."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the arguments, by the group `policy` if it is the first."""
+        if args[:1] == [_POLICY]:
+            from lucas_storage.cli.commands.gc_policy import policy  # noqa: PLC0415  # loaded where it is asked for
+
+            return policy.make_context(f"{info_name} {_POLICY}", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=_Gc)
 @click.option("--delete", is_flag=True, help="Remove what an earlier 'gc --delete' marked, and mark what is new.")
 @click.option(
     "--grace",
@@ -34,28 +57,46 @@ from lucas_storage.gc.plan import FateState, Plan
     "--ttl",
     type=DURATION,
     metavar="TIME",
-    help="How long records of runs, steps and cached results count; else LUCAS_STORAGE_TTL, 30d.",
+    help="How long records of runs, steps and cached results count; else the policy, LUCAS_STORAGE_TTL, 30d.",
 )
+@retention_options
 @click.option(
     "--quiescent",
     is_flag=True,
     help="No workflow runs until this is done. Needed by --delete where the store removes without a condition only.",
 )
-@click.option("-l", "--long", is_flag=True, help="List every object, and what keeps it or that nothing does.")
+@click.option("-l", "--long", is_flag=True, help="List every object and record, and what keeps it or why nothing does.")
 @reading
-def gc(session: Session, *, delete: bool, grace: float | None, ttl: float | None, quiescent: bool, long: bool) -> None:
+def gc(
+    session: Session,
+    *,
+    delete: bool,
+    grace: float | None,
+    ttl: float | None,
+    keep_days: int | None,
+    keep_last: tuple[str, ...],
+    quiescent: bool,
+    long: bool,
+) -> None:
     """Find artifacts that nothing refers to, and remove them if told so.
 
     What is published under a name stays, and so does what cached results, runs and checkpoints refer to, as long as
     they count. Removing takes two collections: one marks, and the next removes what is still not referred to.
+
+    --keep-days and --keep-last take the place of the policy of the store for this time; 'gc policy set' changes it, see
+    'lucas-storage gc policy --help'.
     """
+    if ttl is not None and keep_days is not None:
+        raise click.UsageError("--ttl and --keep-days say the same; give one of them")
     present = settings.resolve(grace=grace, ttl=ttl)
+    given = policy_of(keep_days, keep_last)
     with artifacts(session) as storage:
+        policy = given if given != NO_POLICY else stored_policy(storage)
         done = collect(
             storage,
             grace=present.grace.value,
             ttl=present.ttl.value,
-            now=time.time(),
+            policy=policy if ttl is None else policy.without_days(),
             delete=delete,
             quiescent=quiescent,
         )
@@ -68,11 +109,17 @@ def gc(session: Session, *, delete: bool, grace: float | None, ttl: float | None
 def _record(done: Collection, *, long: bool) -> dict[str, Any]:
     record = asdict(replace(done, plan=Plan(objects=(), expired=(), stale=(), problems=())))
     del record["plan"]
-    return (
-        {**record, "objects": [{**asdict(fate), "reason": fate.reason} for fate in done.plan.objects]}
-        if long
-        else record
-    )
+    found = done.plan
+    more = {
+        "policy": done.policy.to_json(),
+        "reached_by": {kind: asdict(Amount.of(fates)) for kind, fates in found.kept_by().items()},
+        "expired_by": {kind: asdict(Amount.of(records)) for kind, records in found.expired_by_kind().items()},
+    }
+    listed = {
+        "objects": [{**asdict(fate), "reason": fate.reason} for fate in found.objects],
+        "expired_records": [{**asdict(each), "reason": each.reason} for each in found.expired],
+    }
+    return {**record, **more, **(listed if long else {})}
 
 
 def _objects(found: Plan) -> Iterator[str]:
@@ -81,6 +128,8 @@ def _objects(found: Plan) -> Iterator[str]:
             until = _until(fate.keeper)
             head = f"{state:<9} {shown_size(fate.size):>10}  {shown_time(fate.stored_at)}  {printable(fate.key)}"
             yield f"{head}  {printable(fate.reason)}{until}"
+    for each in found.expired:
+        yield f"expired   {shown_size(each.size):>10}  {printable(each.keeper.record)}  {printable(each.reason)}"
 
 
 def _until(keeper: Keeper | None) -> str:
@@ -90,18 +139,26 @@ def _until(keeper: Keeper | None) -> str:
 
 
 def _text(done: Collection) -> str:
+    over = ", removed" if done.deleting and not done.problems else ""
     lines = [
         f"{_shown(done.reached)} in use",
+        *(f"{_shown(Amount.of(each))}   by {_KINDS[kind]}" for kind, each in done.plan.kept_by().items()),
         f"{_shown(done.young)} not in use, but younger than the grace period",
         f"{_shown(done.marked)} not in use, {'marked' if done.deleting else 'to be marked by --delete'}",
         f"{_shown(done.removed)} removed" if done.deleting else f"{_shown(done.due)} to be removed by --delete",
-        f"{done.expired:>9} records whose time is over{', removed' if done.deleting and not done.problems else ''}",
+        f"{_shown(Amount.of(done.plan.expired), 'records')} whose time is over{over}",
+        *(
+            f"{_shown(Amount.of(each), 'records')}   {_KINDS[kind]}"
+            for kind, each in done.plan.expired_by_kind().items()
+        ),
     ]
+    if done.policy != NO_POLICY:
+        lines.insert(0, printable(f"policy: {done.policy}"))
     lines += [f"cannot be read: {printable(key)}" for key in done.problems]
     if done.problems:
         lines.append("Nothing was removed, since nobody knows what these refer to; mend them or remove them.")
     return "\n".join(lines)
 
 
-def _shown(amount: Amount) -> str:
-    return f"{amount.objects:>9} objects {shown_size(amount.size):>10}"
+def _shown(amount: Amount, what: str = "objects") -> str:
+    return f"{amount.objects:>9} {what} {shown_size(amount.size):>10}"

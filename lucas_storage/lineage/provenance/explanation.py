@@ -14,6 +14,8 @@ from typing import Any, Final
 from lucas_storage import settings
 from lucas_storage.artifacts.store import ArtifactStore
 from lucas_storage.errors import InvalidParameterError
+from lucas_storage.gc.judged_records import Judging
+from lucas_storage.gc.policy import readable_policy
 from lucas_storage.records.past_run import Mention
 from lucas_storage.records.run_index import MOST, IndexEntry, digits_of
 from lucas_storage.records.run_indexing import RunIndex
@@ -77,17 +79,14 @@ class Consequences:
         return {"artifact": ref_json(self.ref), **trace_json(self.trace), "runs": _runs_json(self.runs)}
 
 
-def explain(
-    storage: ArtifactStore, ref: ArtifactRef, *, ttl: float | None = None, grace: float | None = None
-) -> Explanation:
+def explain(storage: ArtifactStore, ref: ArtifactRef, judging: Judging | None = None) -> Explanation:
     """Return where an artifact of the default bucket comes from, who read it, and what keeps it.
 
     Args:
         storage: Its default bucket holds the records; entries that the index of runs lacks are written there, if that
             is allowed.
         ref: The artifact.
-        ttl: Seconds for which records of runs, checkpoints and cached results count; None takes the setting.
-        grace: Seconds since an artifact was stored in which no collection removes it; None takes the setting.
+        judging: Decides how long records count; None takes the policy of the bucket, and the settings.
 
     Raises:
         InvalidParameterError: The reference carries its bytes itself.
@@ -96,14 +95,11 @@ def explain(
     _check(ref)
     index = RunIndex(storage)
     entries = index.entries(digits_of(ref))
-    limits = {
-        "ttl": settings.resolve().ttl.value if ttl is None else ttl,
-        "grace": settings.resolve().grace.value if grace is None else grace,
-    }
+    judging = judging or _present(storage)
     # At the same time, since both mostly wait for the store.
     with ThreadPoolExecutor(1, "lucas-storage") as pool:
         traced = pool.submit(copy_context().run, origins, storage, index, ref)
-        kept = keeping(storage, index, ref, entries, **limits, now=time.time())
+        kept = keeping(storage, index, ref, entries, judging)
         trace = traced.result()
     return Explanation(
         ref=ref,
@@ -114,6 +110,12 @@ def explain(
         given=_runs_of(entries, lambda entry: entry.is_input),
         keeping=kept,
     )
+
+
+def _present(storage: ArtifactStore) -> Judging:
+    present = settings.resolve()
+    policy = readable_policy(storage)
+    return Judging(policy=policy, ttl=present.ttl.value, grace=present.grace.value, now=time.time())
 
 
 def consequences(storage: ArtifactStore, ref: ArtifactRef) -> Consequences:

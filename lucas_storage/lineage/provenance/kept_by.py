@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from itertools import chain
 from typing import Final
 
 from actorc.storage.errors import NotFoundError
 from actorc.storage.models import ObjectHead
 from lucas_storage import parallel
 from lucas_storage.artifacts.store import ArtifactStore
+from lucas_storage.gc.judged_records import Judging, limited
 from lucas_storage.gc.keepers import Keeper, keeper_of
 from lucas_storage.gc.live_objects import live_objects
 from lucas_storage.gc.plan import is_collected, marks
+from lucas_storage.gc.publications import ends_of_publications
 from lucas_storage.records import record_store
 from lucas_storage.records.record_store import Record
 from lucas_storage.records.run_index import IndexEntry, digits_of
@@ -48,14 +51,7 @@ class Keeping:
 
 
 def keeping(
-    storage: ArtifactStore,
-    index: RunIndex,
-    ref: ArtifactRef,
-    entries: list[IndexEntry],
-    *,
-    ttl: float,
-    grace: float,
-    now: float,
+    storage: ArtifactStore, index: RunIndex, ref: ArtifactRef, entries: list[IndexEntry], judging: Judging
 ) -> Keeping:
     """Return what keeps an artifact of the default bucket from being collected.
 
@@ -64,20 +60,17 @@ def keeping(
         index: Of the same bucket.
         ref: A stored artifact.
         entries: Those of the artifact in the index of runs, the latest first.
-        ttl: Seconds for which records of runs, checkpoints and cached results count.
-        grace: Seconds since it was last stored during which an object is not removed.
-        now: Seconds since 1970.
+        judging: Decides how long records count.
     """
     head = _head(storage, ref.bucket, ref.key)
     stored_at = None if head is None else head["last_modified"]
     if head is None or ref.bucket != storage.bucket or not is_collected(storage, ref.key):
         return Keeping(keepers=(), stored_at=stored_at, is_collected=head is None, is_marked=False, removable_from=None)
-    found = [
-        keeper for keeper in _of_records(storage, _Holders(index, ref, entries), entries, ttl) if keeper.strength >= now
-    ]
+    records = _of_records(storage, _Holders(index, ref, entries), entries, judging)
+    found = [keeper for keeper in records if keeper.strength >= judging.now]
     if not found:
         # A record that the index does not know may refer to it. Garbage collection knows all, and takes longer.
-        strongest = live_objects(storage, ttl=ttl, now=now).keepers.get(ref.key)
+        strongest = live_objects(storage, judging).keepers.get(ref.key)
         found = [] if strongest is None else [strongest]
     keepers = sorted(found, key=lambda keeper: -keeper.strength)
     return Keeping(
@@ -85,7 +78,7 @@ def keeping(
         stored_at=stored_at,
         is_collected=True,
         is_marked=marks(storage).get(ref.key) == head["etag"],
-        removable_from=_removable_from(keepers, head["last_modified"].timestamp() + grace),
+        removable_from=_removable_from(keepers, head["last_modified"].timestamp() + judging.grace),
     )
 
 
@@ -112,17 +105,19 @@ class _Holders:
         return None if outer is None else replace(keeper, through=outer.key)
 
 
-def _of_records(storage: ArtifactStore, holders: _Holders, entries: list[IndexEntry], ttl: float) -> Iterator[Keeper]:
-    heads = (
-        head
-        for prefix in (record_store.NAMES, record_store.CHECKPOINTS)
-        for head in record_store.heads(storage, prefix)
-    )
+def _of_records(
+    storage: ArtifactStore, holders: _Holders, entries: list[IndexEntry], judging: Judging
+) -> Iterator[Keeper]:
+    names = list(record_store.heads(storage, record_store.NAMES))
+    # A policy counts publications, so it needs them all.
+    listed = record_store.read_all(storage, names) if judging.policy.keep_last else []
+    ends = ends_of_publications(listed, judging.policy, grace=judging.grace)
+    heads = chain(names, record_store.heads(storage, record_store.CHECKPOINTS))
     memos = record_store.read_keys(storage, _memo_keys(entries))
     for record in (*record_store.read_mentioning(storage, heads, holders.digits), *memos):
-        keeper = holders.keeper(record, ttl)
+        keeper = holders.keeper(record, judging.seconds)
         if keeper is not None:
-            yield keeper
+            yield limited(keeper, ends, judging.policy) if keeper.kind == "name" else keeper
     # By the head alone: that a run has to do with the artifact is known from its entry.
     latest = entries[:_RUNS]
     keys = [f"{record_store.RUNS}{entry.run}/run.json" for entry in latest]
@@ -130,7 +125,7 @@ def _of_records(storage: ArtifactStore, holders: _Holders, entries: list[IndexEn
         if found is not None:
             content = {"workflow": entry.workflow}
             record = Record(key=found["key"], content=content, etag=found["etag"], modified=found["last_modified"])
-            yield keeper_of(record, ttl)
+            yield keeper_of(record, judging.seconds)
 
 
 def _memo_keys(entries: list[IndexEntry]) -> list[str]:

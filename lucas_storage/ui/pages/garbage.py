@@ -8,6 +8,7 @@ from typing import Final
 from actorc.storage.units import shown_size
 from lucas_storage.gc.collect import Amount, Collection
 from lucas_storage.gc.plan import Fate, FateState
+from lucas_storage.gc.policy import NO_POLICY
 from lucas_storage.lineage.node_text import shown_seconds
 from lucas_storage.ui.elements import Html, element, joined, link, note, section, table
 
@@ -42,8 +43,15 @@ def garbage_page(view: GarbageView, reader: Reader) -> Page:
     problems = element("ul", *(element("li", key) for key in found.problems[:100]))
     body = joined(
         note(words("garbage.about")),
+        note(words("garbage.policy", policy=str(found.policy))) if found.policy != NO_POLICY else None,
         table(words("menu.garbage"), head, rows),
         note(words("garbage.expired", count=found.expired, ttl=_long(view.ttl))),
+        *(
+            note(
+                words(f"garbage.expired_{kind}", count=len(records), bytes=shown_size(sum(one.size for one in records)))
+            )
+            for kind, records in found.plan.expired_by_kind().items()
+        ),
         section(words("garbage.problems"), note(words("garbage.blocked")), problems) if found.problems else None,
         section(words(f"garbage.{view.state}"), *_objects(view, reader), id="objects"),
     )

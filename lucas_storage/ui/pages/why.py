@@ -56,7 +56,8 @@ def keeper_words(keeper: Keeper, reader: Reader) -> Html:
     shown = joined(told) if run is None else link(reader.links.to("run", id=run), told)
     through = reader.words("keeper.through", key=keeper.through[-20:]) if keeper.through else None
     until = None if keeper.until is None else joined(", ", reader.words("keeper.until"), " ", when(keeper.until))
-    return joined(shown, through, until)
+    last = None if keeper.last is None else joined(reader.words("keeper.last", count=keeper.last))
+    return joined(shown, last, through, until)
 
 
 def _trace(trace: Trace, ref: ArtifactRef, reader: Reader, *, is_origin: bool) -> list[Html]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from actorc.storage.errors import StorageError
 from lucas_storage import settings
 from lucas_storage.gc.collect import collect
 from lucas_storage.gc.plan import FateState
+from lucas_storage.gc.policy import stored_policy
 from lucas_storage.records.name_listing import published_names
 from lucas_storage.ui.pages.access_keys import Permission, ShownKey, access_keys_page
 from lucas_storage.ui.pages.garbage import STATES, GarbageView, garbage_page
@@ -30,9 +30,10 @@ def garbage(request: Request) -> Page:
     """Return the page about the next collection, after one that removes nothing."""
     present = settings.resolve()
     grace, ttl = present.grace.value, present.ttl.value
-    found = collect(request.storage, grace=grace, ttl=ttl, now=time.time())
+    policy = stored_policy(request.storage)
+    found = collect(request.storage, grace=grace, ttl=ttl, policy=policy)
     state: FateState = next((each for each in STATES if each == request.query.get("state")), "due")
-    return garbage_page(GarbageView(found=found, grace=grace, ttl=ttl, state=state), request.reader)
+    return garbage_page(GarbageView(found=found, grace=grace, ttl=policy.seconds(ttl), state=state), request.reader)
 
 
 def access_keys(request: Request) -> Page:

@@ -140,6 +140,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "keeper.memo": "{label} 的缓存结果",
     "keeper.checkpoint": "{label} 的检查点",
     "keeper.run": "{label} 的一次运行",
+    "keeper.last": "（保留最近 {count} 次发布）",
     "keeper.through": "，经由 …{key}",
     "keeper.until": "有效期至",
     # Runs and steps.
@@ -254,7 +255,12 @@ CHINESE: Final[Mapping[str, str]] = {
     "garbage.why_young": "没有引用，但存储至今不到 {grace}",
     "garbage.why_unmarked": "已超过 {grace} 且没有引用；下一次回收会标记它们",
     "garbage.why_due": "先前的回收已标记，至今仍没有引用",
-    "garbage.expired": "超过 {ttl} 有效期的记录：{count}",
+    "garbage.expired": "不再有效的记录（运行的有效期为 {ttl}）：{count}",
+    "garbage.policy": "存储的策略：{policy}",
+    "garbage.expired_run": "{count} 条运行记录，{bytes}",
+    "garbage.expired_name": "{count} 次发布，{bytes}",
+    "garbage.expired_memo": "{count} 个缓存结果，{bytes}",
+    "garbage.expired_checkpoint": "{count} 个检查点，{bytes}",
     "garbage.problems": "无法读取",
     "garbage.blocked": "这些内容无法读取，其引用未知，因此不会删除任何内容。",
     # Access keys.

@@ -140,6 +140,7 @@ ENGLISH: Final[Mapping[str, str]] = {
     "keeper.memo": "a cached result of {label}",
     "keeper.checkpoint": "a checkpoint of {label}",
     "keeper.run": "a run of {label}",
+    "keeper.last": ", whose last {count} publications stay",
     "keeper.through": ", through …{key}",
     "keeper.until": "until",
     # Runs and steps.
@@ -254,7 +255,12 @@ ENGLISH: Final[Mapping[str, str]] = {
     "garbage.why_young": "nothing refers to them, but they were stored less than {grace} ago",
     "garbage.why_unmarked": "nothing has referred to them for {grace}; the next collection marks them",
     "garbage.why_due": "an earlier collection marked them, and still nothing refers to them",
-    "garbage.expired": "Records whose time of {ttl} is over: {count}",
+    "garbage.expired": "Records that count no longer, those of runs for {ttl}: {count}",
+    "garbage.policy": "The policy of the store: {policy}",
+    "garbage.expired_run": "{count} records of runs, {bytes}",
+    "garbage.expired_name": "{count} publications, {bytes}",
+    "garbage.expired_memo": "{count} cached results, {bytes}",
+    "garbage.expired_checkpoint": "{count} checkpoints, {bytes}",
     "garbage.problems": "Cannot be read",
     "garbage.blocked": "While these cannot be read, nothing is removed, since what they refer to is not known.",
     # Access keys.

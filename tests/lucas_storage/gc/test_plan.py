@@ -7,12 +7,12 @@ import time
 import numpy as np
 import pytest
 
-from actorc.storage.server.engines.memory import MemoryEngine
-from actorc.storage.testing import local_server
-from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
-from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage import ArtifactRef, Storage, run, with_storage
+from lucas_storage.embedded import function, workflow
 from lucas_storage.gc.collect import collect
+from lucas_storage.gc.judged_records import Judging
 from lucas_storage.gc.plan import plan
+from lucas_storage.gc.policy import NO_POLICY
 from lucas_storage.records import record_store, run_index
 from lucas_storage.records.run_index import digits_of
 from lucas_storage.records.run_indexing import RunIndex
@@ -22,43 +22,12 @@ DAY = 86_400.0
 LIMITS = {"grace": 2 * DAY, "ttl": 30 * DAY}
 
 
-class Clock:
-    """Tells the server the time."""
-
-    def __init__(self):
-        self.now = time.time() - 90 * DAY
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def store(clock, tmp_path, monkeypatch):
-    monkeypatch.setattr(routeBuilder, "funcs", [])
-    monkeypatch.setattr(routeBuilder, "works", [])
-    with local_server(MemoryEngine(clock=clock)) as server:
-        given = {
-            "endpoint": server.endpoint,
-            "cache_dir": tmp_path,
-            "bucket": "bucket",
-            "signing_key": "0123456789abcdef",
-        }
-        with storage_context(**given), Storage() as storage:
-            storage.create_bucket("bucket")
-            yield storage
-
-
 @pytest.fixture
 def fate(store, clock):
     """Return what becomes of an artifact."""
 
     def of(ref):
-        found = plan(store, **LIMITS, now=clock.now)
+        found = plan(store, Judging(policy=NO_POLICY, **LIMITS, now=clock.now))
         return next(each for each in found.objects if each.key == ref.key)
 
     return of
@@ -106,7 +75,7 @@ def test_what_a_name_keeps_through_another_artifact_says_which(store, clock, fat
 
 def test_parts_are_kept_through_their_manifest(store, small_parts):
     ref = store.publish(store.put(iter([b"x" * 5000, b"y" * 5000])), "parts")
-    objects = plan(store, **LIMITS, now=time.time()).objects
+    objects = plan(store, Judging(policy=NO_POLICY, **LIMITS, now=time.time())).objects
 
     assert len(objects) > 2
     assert {each.keeper.through for each in objects if each.key != ref.key} == {ref.key}
@@ -153,7 +122,7 @@ def test_the_index_forgets_the_runs_whose_records_are_gone(store, clock):
     clock.now += 20 * DAY
     new = run(flow_of(np.arange(20_000)), {"n": 2}, materialize=False)
     clock.now += 20 * DAY
-    looked = plan(store, **LIMITS, now=clock.now, is_for_removal=True)
+    looked = plan(store, Judging(policy=NO_POLICY, **LIMITS, now=clock.now), is_for_removal=True)
     collect(store, **LIMITS, now=clock.now, delete=True)
 
     assert len(looked.stale) == 2

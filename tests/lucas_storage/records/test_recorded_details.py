@@ -16,7 +16,9 @@ from actorc.storage.errors import NetworkError
 from actorc.storage.testing import local_server
 from lucas_storage import ArtifactRef, Storage, run, storage_context, with_storage
 from lucas_storage.embedded import function, routeBuilder, workflow
+from lucas_storage.gc.judged_records import Judging
 from lucas_storage.gc.live_objects import live_objects
+from lucas_storage.gc.policy import NO_POLICY
 from lucas_storage.records import record_store, record_writer, run_history, run_record
 from lucas_storage.records.recorded_values import recorded, says_secret
 from lucas_storage.refs import inline_ref
@@ -443,7 +445,7 @@ def test_artifacts_of_a_record_stay_as_long_as_it_does(storage):
     with pytest.raises(ValueError, match="no"):
         run(flow_of(fail, "x"), {"x": np.arange(10_000)})
     (step,) = last(storage).steps
-    live = live_objects(storage, ttl=60.0, now=time.time())
+    live = live_objects(storage, Judging(policy=NO_POLICY, ttl=60.0, grace=0.0, now=time.time()))
 
     assert {step.source.key, step.shipped.key, step.given["x"].key} <= live.keepers.keys()
     assert live.problems == []
