@@ -115,6 +115,12 @@ class ServerOptions:
         default="info",
     )
     access_log: bool = _logging(made=True, metavar="", meaning="Whether each call is logged when it has ended.")
+    metrics_buckets: int | None = _logging(
+        None,
+        "N",
+        "How many buckets /metrics names, the largest first; the others are one. If not given, 20 while there are no "
+        "access keys and none with them, since whoever reaches the page may read it.",
+    )
 
     def __post_init__(self) -> None:
         if bool(self.engine) == (self.data is not None):
@@ -132,6 +138,8 @@ class ServerOptions:
             )
         if (self.tls_cert is None) != (self.tls_key is None) or (self.tls_client_ca and not self.tls_cert):
             raise InvalidParameterError("TLS needs the certificate of the server and its key; give both files")
+        if self.metrics_buckets is not None and self.metrics_buckets < 0:
+            raise InvalidParameterError("metrics_buckets must not be negative; 0 names no bucket")
         if self.keys and not self.keys.is_file():
             raise InvalidParameterError(
                 f"the file of access keys {self.keys} does not exist; make it with 'lucas-storage keys add'"

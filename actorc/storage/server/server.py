@@ -32,6 +32,7 @@ from .store.store import ObjectStore
 from .telemetry.access_log import AccessLog
 from .telemetry.calls_in_flight import CallsInFlight
 from .telemetry.descriptor_log import DescriptorWatch
+from .telemetry.watched import WatchedServer, damaged
 from .unix.conversation import Calls
 from .unix.server import UnixServer
 from .unix.socket_file import SocketFile, bound
@@ -207,10 +208,15 @@ class StorageServer:
             keyring=self._keyring,
             access_log=self._access_log,
             is_ready=self._health.is_ready,
-            is_healthy=self._is_healthy,
             in_flight=self._in_flight,
-            damaged=lambda: getattr(self._engine, "damaged", 0),
-            metrics=None if self._group is None else self._group.metrics,
+            watched=WatchedServer(
+                engine=self._engine,
+                options=self._options,
+                keyring=self._keyring,
+                is_healthy=self._is_healthy,
+                calls=lambda: self.calls.count,
+                shared=None if self._group is None else self._group.metrics,
+            ),
             open_api=self._open_api,
         )
         shared = self._group is not None
@@ -234,7 +240,7 @@ class StorageServer:
             clock=self._clock,
             is_ready=self._health.is_ready,
             is_healthy=self._is_healthy,
-            damaged=lambda: getattr(self._engine, "damaged", 0),
+            damaged=lambda: damaged(self._engine),
             data=self._options.data,
             threads=self._options.threads,
         )

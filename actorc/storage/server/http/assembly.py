@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from actorc.storage.server.listen_address import numeric_address
 from actorc.storage.server.store.store import ObjectStore
 from actorc.storage.server.telemetry.access_log import AccessLog
 from actorc.storage.server.telemetry.calls_in_flight import CallsInFlight
+from actorc.storage.server.telemetry.watched import WatchedServer
 
 from .api_face import Api
 from .handler import HttpHandler
@@ -38,11 +38,8 @@ class HttpParts(NamedTuple):
     keyring: Keyring
     access_log: AccessLog
     is_ready: Callable[[], bool]
-    is_healthy: Callable[[], bool]
     in_flight: CallsInFlight
-    damaged: Callable[[], int]
-    metrics: Path | None
-    """Directory of the numbers of all processes of the server; None: there is one."""
+    watched: WatchedServer
     open_api: Callable[[Callable[[str], bool], Callable[[], bytes] | None], Api]
     """Returns the API: whether a host is a name of this server, and the page of metrics, None if there is none."""
 
@@ -66,7 +63,7 @@ def open_http_server(
     scheme = "http" if options.tls_cert is None else "https"
     public = options.public_http_url and check_http_endpoint(options.public_http_url, "--public-http-url")
     names = _names(f"{scheme}://{own}", f"{scheme}://localhost:{own.port}", public)
-    pages = _pages(options, parts)
+    pages = _pages(parts)
     handler = HttpHandler(
         parts.store,
         parts.urls,
@@ -93,17 +90,13 @@ def _names(*urls: str) -> frozenset[str]:
     return frozenset(names)
 
 
-def _pages(options: ServerOptions, parts: HttpParts) -> Pages:
+def _pages(parts: HttpParts) -> Pages:
     try:
         from actorc.storage.server.telemetry.metrics import CONTENT_TYPE, Metrics  # noqa: PLC0415 - its library may be missing
     except ModuleNotFoundError:
         log.info("prometheus-client is not installed, so there is no /metrics; pip install 'lucas-storage[http]'")
         return Pages(parts.is_ready)
-    return Pages(
-        parts.is_ready,
-        Metrics(parts.access_log, parts.is_healthy, options.data, parts.damaged, parts.metrics).page,
-        CONTENT_TYPE,
-    )
+    return Pages(parts.is_ready, Metrics(parts.access_log, parts.watched).page, CONTENT_TYPE)
 
 
 def _tls(options: ServerOptions) -> ssl.SSLContext | None:

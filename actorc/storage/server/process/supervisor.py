@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 from actorc.storage.errors import InvalidParameterError, StorageError, error_class
@@ -32,6 +33,7 @@ from actorc.storage.server.config import ServerOptions
 from actorc.storage.server.engines import share_engine
 from actorc.storage.server.listen_address import numeric_address
 from actorc.storage.server.option_sources import to_plain
+from actorc.storage.server.telemetry.watched import record_restart
 from actorc.storage.server.unix.socket_file import SocketFile, bound
 
 from .ports import reserve
@@ -102,7 +104,12 @@ class Supervisor:
         order = _order(replace(self._options, listen=listen, http=http), lock, shared, self._own, metrics)
         descriptors = [lock] if shared is None else [lock, shared]
         self._slots = [
-            _WorkerSlot(number, lambda: _Worker(order, descriptors, metrics), self._silence)
+            _WorkerSlot(
+                number,
+                lambda: _Worker(order, descriptors, metrics),
+                self._silence,
+                replaced=lambda: record_restart(Path(metrics)),
+            )
             for number in range(self._options.workers)
         ]
         # all are started before the first is awaited, so that they start in parallel
@@ -227,9 +234,13 @@ class _WorkerSlot:
         number: Number of the worker in the log.
         started: Starts and returns a new worker.
         silence: Turns without a heartbeat after which a worker is killed.
+        replaced: Called when another worker was started.
     """
 
-    def __init__(self, number: int, started: Callable[[], _Worker], silence: int) -> None:
+    def __init__(
+        self, number: int, started: Callable[[], _Worker], silence: int, *, replaced: Callable[[], None]
+    ) -> None:
+        self._replaced = replaced
         self._number = number
         self._silence = silence
         self._started = started
@@ -302,6 +313,8 @@ class _WorkerSlot:
             if self._ending.is_set():
                 return
             self._worker = worker = self._started()
+        with suppress(OSError):  # a full disk must not keep a worker from being replaced
+            self._replaced()
         try:
             worker.ready()
         except StorageError as error:

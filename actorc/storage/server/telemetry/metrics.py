@@ -1,4 +1,6 @@
-"""Prometheus metrics. The only module that imports the library, which may be missing.
+"""Prometheus metrics: of calls, as each worker counts them, and of the store (`store_metrics`).
+
+Only these two modules import the library, which may be missing.
 
 Workers of one server keep their numbers in files of one directory, which the library maps into memory: each process
 writes its own and reads those of all. A worker that ends leaves its counters there, so that no sum ever falls.
@@ -17,12 +19,16 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from .access_log import AccessLog, EndedCall
+from .store_metrics import StoreCollector
+from .watched import WatchedServer
 
 CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 _REFRESH_SECONDS: Final = 1.0
 """Seconds between two updates of the gauges that other workers read."""
+_MEMORY: Final = Path("/proc/self/statm")
+"""Pages of memory of this process, on Linux."""
 _OUTGOING: Final = frozenset({"GetObject", "GetObjects", "GetRanges", "ReadObject", "GET"})
 
 
@@ -31,26 +37,17 @@ class Metrics:
 
     Args:
         access_log: Provides the ended calls.
-        is_healthy: Returns whether the engine accepts changes.
-        data: Data directory of the engine, if it has one.
-        damaged: Returns how often the scrubber found damage.
-        shared: Directory of the numbers of all workers, which the library knows from ``PROMETHEUS_MULTIPROC_DIR``;
-            None: this process is the whole server.
+        watched: Provides all else; the library knows its `shared` from ``PROMETHEUS_MULTIPROC_DIR``.
     """
 
-    def __init__(
-        self,
-        access_log: AccessLog,
-        is_healthy: Callable[[], bool],
-        data: Path | None,
-        damaged: Callable[[], int],
-        shared: Path | None = None,
-    ) -> None:
+    def __init__(self, access_log: AccessLog, watched: WatchedServer) -> None:
         self._registry = CollectorRegistry()
-        self._shared = shared
+        self._shared = shared = watched.shared
+        self._store = StoreCollector(watched)
         self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
         if shared is None:
             ProcessCollector(registry=self._registry)
+            self._registry.register(self._store)
         self._calls = Counter("storage_calls", "Calls that are over", ["method", "status"], registry=self._registry)
         self._seconds = Histogram(
             "storage_call_seconds", "How long calls took", ["method"], buckets=_SECONDS, registry=self._registry
@@ -59,13 +56,15 @@ class Metrics:
             "storage_object_bytes", "Bytes of objects that went in or out", ["direction"], registry=self._registry
         )
         self._gauge("storage_transfers", "Uploads and downloads under way", lambda: access_log.transfers, "livesum")
-        self._gauge("storage_engine_healthy", "1 if the engine accepts changes, else 0", is_healthy, "livemin")
-        # one worker looks for damage; what it found is told after its end, too
-        self._gauge("storage_damage_found", "How often verifying what is stored found damage", damaged, "sum")
+        healthy = "1 if the engine accepts changes, else 0"
+        self._gauge("storage_engine_healthy", healthy, watched.is_healthy, "livemin")
+        self._gauge("storage_calls_running", "Calls that run or wait for a thread", watched.calls, "livesum")
+        self._gauge(
+            "storage_call_threads", "Calls that can run at the same time", lambda: watched.options.threads, "livesum"
+        )
         self._gauge("storage_cpu_seconds", "Processor seconds that the server has used", _cpu_seconds, "sum")
-        if data is not None:
-            meaning = "Room on the disk of the data directory"
-            self._gauge("storage_disk_free_bytes", meaning, lambda: _free(data), "livemin")
+        if _MEMORY.exists():
+            self._gauge("storage_resident_memory_bytes", "Memory that the server has now", _memory, "livesum")
         access_log.listeners.append(self._count)
         if shared is not None:
             # daemon: it ends with the worker
@@ -80,6 +79,7 @@ class Metrics:
             mark_process_dead(pid, str(self._shared))  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=str(self._shared))  # type: ignore[no-untyped-call]
+        registry.register(self._store)
         return generate_latest(registry)
 
     def _gauge(self, name: str, meaning: str, value: Callable[[], float], among_workers: str) -> None:
@@ -112,11 +112,10 @@ def _ended(shared: Path) -> Iterator[int]:
             yield pid
 
 
+def _memory() -> int:
+    return int(_MEMORY.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def _cpu_seconds() -> float:
     times = os.times()
     return times.user + times.system
-
-
-def _free(data: Path) -> int:
-    status = os.statvfs(data)
-    return status.f_bavail * status.f_frsize

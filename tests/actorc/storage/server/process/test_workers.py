@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from threading import Barrier
 from urllib.parse import urlsplit
 
@@ -20,7 +20,9 @@ import pytest
 from actorc._generated.ignis.storage.v1 import storage_pb2 as pb
 from actorc.addresses import Address
 from actorc.storage import AlreadyExistsError, StorageClient
+from actorc.storage._wire.checksum import crc32c
 from actorc.storage.errors import InvalidParameterError
+from actorc.storage.models import ObjectAttributes
 from actorc.storage.rules import MiB
 from actorc.storage.server import ServerOptions
 from actorc.storage.server.engines.local import LocalEngine
@@ -242,7 +244,32 @@ def test_any_worker_tells_the_numbers_of_all_also_of_one_that_died(serve, client
     assert {each[BYTES] for each in first + second} == {"80.0"}
     assert {each["storage_engine_healthy"] for each in first + second} == {"1.0"}
     assert {each["storage_transfers"] for each in first + second} == {"0.0"}
+    assert {each["storage_worker_restarts_total"] for each in first} == {"0.0"}
+    assert {each["storage_worker_restarts_total"] for each in second} == {"1.0"}
+    assert {each["storage_call_threads"] for each in first + second} == {"128.0"}
+    assert {each['storage_bucket_objects{bucket="bucket"}'] for each in first + second} == {"16.0"}
+    assert {each['storage_bucket_bytes{bucket="bucket"}'] for each in first + second} == {"80.0"}
     assert all(float(each["storage_cpu_seconds"]) > 0 for each in first + second)
+
+
+def test_damage_that_was_found_is_told_once_whatever_the_number_of_workers(serve, clients, ask, tmp_path):
+    with closing(LocalEngine(tmp_path / "data", sweep_interval=None)) as engine:
+        engine.create_bucket("bucket")
+        with engine.writer("bucket", "key") as writer:
+            writer.write(bytes(100_000), crc32c(bytes(100_000)))
+            writer.commit(ObjectAttributes())
+        (blob,) = (path for path in (tmp_path / "data" / "blobs").rglob("*") if path.is_file())
+        blob.chmod(0o600)
+        with blob.open("r+b") as file:
+            file.write(b"damage")
+        engine.maintenance.scrub()
+        assert engine.damaged == 1
+
+    process = serve("--http", "127.0.0.1:0", "--scrub-days", "0")
+    (client,) = clients(process.address(), 1)
+    asked = urlsplit(client.server_info()["http_endpoint"])._replace(path="/metrics").geturl()
+
+    assert {numbers(ask(asked))["storage_damage_found"] for _ in range(4)} == {"1.0"}
 
 
 def test_an_url_of_one_worker_is_good_at_the_others(serve, clients, ask):

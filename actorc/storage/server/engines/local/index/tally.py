@@ -110,7 +110,8 @@ def of_table(connection: sqlite3.Connection, name: str) -> tuple[int | None, int
         "SELECT sum(entries), sum(checksums) FROM tally WHERE name = :table OR name GLOB :table || '/*'",
         {"table": name},
     ).fetchone()
-    return counted
+    # there is no row while there is no bucket
+    return (0, 0) if name == "object" and counted[0] is None else counted
 
 
 def bucket_totals(connection: sqlite3.Connection) -> list[BucketTotal]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import closing
 
 import pytest
@@ -115,6 +116,30 @@ def test_a_count_that_differs_from_the_rows_is_damage_and_not_corrected(local, p
 
     with pytest.raises(IntegrityError, match="object: 1 rows are there and 2 are counted"):
         open_local()
+
+
+@pytest.mark.parametrize("buckets", [[], ["empty"]])
+def test_an_index_without_objects_is_sound_after_a_kill(open_local, tmp_path, buckets):
+    engine = open_local()
+    for bucket in buckets:
+        engine.create_bucket(bucket)
+    shutil.copytree(tmp_path / "data", tmp_path / "killed")
+
+    again = open_local("killed")
+
+    assert again._index.verified
+    assert again.bucket_totals() == [(bucket, 0, 0) for bucket in buckets]
+    assert again.maintenance.fsck() == []
+
+
+def test_a_row_of_the_tally_that_is_gone_comes_back_while_its_bucket_is_empty(open_local, local, database):
+    local.close()
+    change(database, "DELETE FROM tally WHERE name GLOB 'object/*'")
+
+    engine = open_local()
+
+    assert engine.bucket_totals() == [("bucket", 0, 0)]
+    assert engine.maintenance.fsck() == []
 
 
 def test_a_rebuilt_index_has_counted_what_it_was_given(local, put, open_local, tmp_path, disk, clock):
